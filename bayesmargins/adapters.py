@@ -1,0 +1,138 @@
+"""Posteriors from elsewhere: arrays of draws with a formula and data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.design import Design, build_design
+from bayesmargins.errors import PosteriorError, close_matches, listed
+from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.posterior import Posterior, canonical
+from bayesmargins.schema import SAMPLE_DIMS
+
+__all__ = ["from_draws"]
+
+
+def from_draws(
+    formula: str,
+    data: Any,
+    *,
+    family: str,
+    link: str | None = None,
+    beta: Any,
+    b: Mapping[str, Any] | None = None,
+    Sigma: Mapping[str, Any] | None = None,
+    aux: Mapping[str, Any] | None = None,
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+) -> Posterior:
+    """Which posterior do these draws make, together with the formula and data that they were fitted to?
+
+    Parameters
+    ----------
+    formula : str
+        lme4-style, as for `GLMM`.
+    data : DataFrame
+        The fitted rows.
+    family, link : str
+        As for `GLMM`.
+    beta : array, (chain, draw, coef) float, link scale
+        Fixed effects in the order of the design's columns.
+    b : dict of array, (chain, draw, level, term) float, link scale
+        Group effects a factor, levels in the order of the design; may be left out, then only ``"new"`` and ``"zero"``
+        can be asked for.
+    Sigma : dict of array, (chain, draw, term, term) float
+        Covariance of the group effects a factor.
+    aux : dict of array, (chain, draw) float
+        ``sigma`` (gaussian) or ``shape`` (negbinomial).
+    namespace : dict, optional
+        Own functions that the formula calls.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As for `GLMM`.
+    PosteriorError
+        A name that the design does not have or that is missing, a shape that does not fit, a value that is not finite,
+        or a Sigma that is not symmetric with non-negative variances.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> data = pd.DataFrame({"y": [0, 1, 0, 1], "x": [0.0, 1, 2, 3], "g": ["a", "a", "b", "b"]})
+    >>> post = from_draws("y ~ x + (1 | g)", data, family="bernoulli", beta=np.zeros((1, 5, 2)),
+    ...                   Sigma={"g": np.ones((1, 5, 1, 1))})
+    >>> post.design.coef
+    ('Intercept', 'x')
+    """
+    kind = get_family(family)
+    design = build_design(formula, data, namespace=namespace)
+    check_response(kind, design.response.y, design.response.n, design.response.text)
+    _check_names("Sigma", Sigma or {}, list(design.factors), required=True)
+    _check_names("b", b or {}, list(design.factors), required=False)
+    _check_names("aux", aux or {}, list(kind.parameters), required=False)
+    fixed = _array(beta, "beta")
+    sample = fixed.shape[:2]
+    _check_shape("beta", fixed, sample, (len(design.coef),), design.coef)
+    effects = {f: _array(v, f"b[{f!r}]") for f, v in (b or {}).items()}
+    covariances = {f: _array(v, f"Sigma[{f!r}]") for f, v in (Sigma or {}).items()}
+    parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
+    _check_factors(design, effects, covariances, sample)
+    for name, values in parameters.items():
+        _check_shape(f"aux[{name!r}]", values, sample, (), ())
+    coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
+    arrays = canonical(design, fixed, effects, covariances, parameters, coords)
+    return Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
+
+
+def _array(values: Any, name: str) -> np.ndarray:
+    if isinstance(values, xr.DataArray):
+        values = values.transpose(*SAMPLE_DIMS, ...).to_numpy()
+    array = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
+    return array
+
+
+def _check_names(what: str, given: Mapping[str, Any], allowed: list[str], *, required: bool) -> None:
+    unknown = [n for n in given if n not in allowed]
+    absent = [n for n in allowed if n not in given] if required else []
+    if unknown or absent:
+        said = f"names {listed(unknown)}" if unknown else f"leaves out {listed(absent)}"
+        raise PosteriorError(
+            f"{what} {said}; the model has {listed(allowed) or 'none'}.{''.join(close_matches(n, allowed) for n in unknown)}"
+        )
+
+
+def _check_shape(
+    name: str, array: np.ndarray, sample: tuple[int, ...], rest: tuple[int, ...], labels: tuple[Any, ...]
+) -> None:
+    if array.shape != (*sample, *rest) or len(sample) != 2:
+        meaning = f" ({listed(labels)})" if labels else ""
+        raise PosteriorError(
+            f"{name} has the shape {array.shape}; (chain, draw{', ...' if rest else ''}) = {(*sample, *rest)} is needed"
+            f"{meaning}. A single chain still has the dimension chain: values[None]."
+        )
+
+
+def _check_factors(
+    design: Design, b: Mapping[str, np.ndarray], Sigma: Mapping[str, np.ndarray], sample: tuple[int, ...]
+) -> None:
+    for name, factor in design.factors.items():
+        q = len(factor.terms)
+        _check_shape(f"Sigma[{name!r}]", Sigma[name], sample, (q, q), factor.terms)
+        if not np.allclose(Sigma[name], np.swapaxes(Sigma[name], -1, -2), rtol=1e-8, atol=1e-12):
+            raise PosteriorError(
+                f"Sigma[{name!r}] is not symmetric; give the covariance matrix, not a Cholesky factor."
+            )
+        if (np.diagonal(Sigma[name], axis1=-2, axis2=-1) < 0).any():
+            raise PosteriorError(f"Sigma[{name!r}] has negative variances on its diagonal.")
+        if name in b:
+            _check_shape(f"b[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

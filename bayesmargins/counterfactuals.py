@@ -1,0 +1,279 @@
+"""Counterfactual copies of the rows: values set by `at`, and the low and high side of every contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design import Column, Design
+from bayesmargins.errors import EstimandError, close_matches, listed
+
+__all__ = ["Contrast", "Setting", "Settings", "apply_settings", "at_settings", "contrasts", "named_variables"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a variable is set to on every row: a value, or its own value plus a step."""
+
+    variable: str
+    value: Any = None
+    step: float | None = None
+
+
+Settings = tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two counterfactual copies of the rows, compared as high against low.
+
+    Attributes
+    ----------
+    term : str
+        Variable (or variables) that differ.
+    low, high : tuple of Setting
+        The two sides.
+    low_label, high_label : str
+        How they read.
+    """
+
+    term: str
+    low: Settings
+    high: Settings
+    low_label: str
+    high_label: str
+
+
+def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """How do the rows look with these variables set?
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows.
+    settings : tuple of Setting
+        What is set.
+
+    Returns
+    -------
+    DataFrame
+        A copy with every other column untouched.
+
+    Raises
+    ------
+    Nothing.
+    """
+    changed: dict[str, Any] = {}
+    for s in settings:
+        changed[s.variable] = frame[s.variable] + s.step if s.step is not None else s.value
+    return frame.assign(**changed) if changed else frame
+
+
+def at_settings(at: Mapping[str, Any] | None, design: Design) -> dict[str, list[Any]]:
+    """Which values does every variable of `at` take?
+
+    Parameters
+    ----------
+    at : mapping, optional
+        Variable to value or values.
+    design : Design
+        Knows the variables of the model.
+
+    Returns
+    -------
+    dict
+        Values by variable, in the user's order.
+
+    Raises
+    ------
+    EstimandError
+        A variable that does not enter the model, no values, or a value that the fit has not seen.
+    """
+    if at is None:
+        return {}
+    if not isinstance(at, Mapping):
+        raise EstimandError(f"at={at!r}; it must be a dict of variable to values, such as {{'week': [0, 6]}}.")
+    values: dict[str, list[Any]] = {}
+    for name, given in at.items():
+        column = _model_column(name, design, "at")
+        listlike = isinstance(given, Sequence | np.ndarray | pd.Series | pd.Index | range) and not isinstance(
+            given, str
+        )
+        entries = [getattr(v, "item", lambda v=v: v)() for v in given] if listlike else [given]
+        if not entries or len(set(entries)) < len(entries):
+            raise EstimandError(f"at={{{name!r}: {given!r}}} names no value, or one twice; name each value once.")
+        for value in entries:
+            _check_value(column, value, "at")
+        values[name] = entries
+    return values
+
+
+def _model_column(name: str, design: Design, what: str) -> Column:
+    if name in design.columns:
+        return design.columns[name]
+    if any(name in f.columns for f in design.factors.values()):
+        raise EstimandError(
+            f"{what} names {name!r}, a grouping factor; say groups={{{name!r}: [levels]}} for named groups."
+        )
+    there = "is a column of the data that the formula does not read" if name in design.data else "is no variable"
+    raise EstimandError(
+        f"{what} names {name!r}, which {there}: nothing would change with it. {design.formula!r} reads "
+        f"{listed(design.columns)}.{close_matches(name, design.columns)}"
+    )
+
+
+def _check_value(column: Column, value: Any, what: str) -> None:
+    if column.kind == "factor":
+        if value not in column.levels:
+            raise EstimandError(
+                f"{what} sets {column.name!r} to {value!r}; the fit knows {listed(column.levels)}."
+                f"{close_matches(value, column.levels)}"
+            )
+    elif isinstance(value, str) or not np.isfinite(float(value)):
+        raise EstimandError(f"{what} sets {column.name!r} to {value!r}; it holds numbers, so give a finite number.")
+
+
+def named_variables(variables: Any, design: Design) -> dict[str, Any]:
+    """Which variables does the question name, and what does it say about each?
+
+    Parameters
+    ----------
+    variables : str, list of str, or dict
+        Names, or name to specification.
+    design : Design
+        Knows the variables of the model.
+
+    Returns
+    -------
+    dict
+        Specification by variable; None where the default holds.
+
+    Raises
+    ------
+    EstimandError
+        No variable, or one that does not enter the model.
+    """
+    if isinstance(variables, str):
+        variables = {variables: None}
+    elif not isinstance(variables, Mapping):
+        variables = dict.fromkeys(variables or [])
+    if not variables:
+        raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")
+    for name in variables:
+        _model_column(name, design, "variables")
+    return dict(variables)
+
+
+def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False) -> list[Contrast]:
+    """Which counterfactual copies are compared?
+
+    Parameters
+    ----------
+    variables : mapping
+        From `named_variables`.
+    design : Design
+        Levels and the fitted data.
+    cross : bool
+        All variables change together, every contrast of one with every contrast of the others.
+
+    Returns
+    -------
+    list of Contrast
+
+    Raises
+    ------
+    EstimandError
+        A specification that this kind of variable does not take.
+    """
+    single = [_contrasts_of(design.columns[v], spec, design) for v, spec in variables.items()]
+    if not cross:
+        return [c for of_variable in single for c in of_variable]
+    if len(single) < 2:
+        raise EstimandError(f"cross=True changes several variables together, and variables names {listed(variables)}.")
+    return [_joined(together) for together in product(*single)]
+
+
+def _joined(together: Sequence[Contrast]) -> Contrast:
+    return Contrast(
+        term=", ".join(c.term for c in together),
+        low=tuple(s for c in together for s in c.low),
+        high=tuple(s for c in together for s in c.high),
+        low_label=", ".join(c.low_label or c.term for c in together),
+        high_label=", ".join(c.high_label for c in together),
+    )
+
+
+def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
+    if column.kind == "factor":
+        return _factor_contrasts(column, "reference" if spec is None else spec)
+    if column.kind == "logical":
+        return [_between(column, False, True)] if spec is None else [_number_contrast(column, spec, design)]
+    values = design.data[column.name]
+    if spec is None and values.isin([0, 1]).all():
+        return [_between(column, 0, 1)]
+    return [_number_contrast(column, 1 if spec is None else spec, design)]
+
+
+def _between(column: Column, low: Any, high: Any) -> Contrast:
+    sides = [(Setting(column.name, value=v),) for v in (low, high)]
+    return Contrast(column.name, sides[0], sides[1], _value_label(low), _value_label(high))
+
+
+def _value_label(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_FACTOR_PAIRS = {
+    "reference": lambda levels: [(levels[0], level) for level in levels[1:]],
+    "sequential": lambda levels: list(pairwise(levels)),
+    "pairwise": lambda levels: list(combinations(levels, 2)),
+}
+
+
+def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
+    if len(column.levels) < 2:
+        raise EstimandError(f"{column.name!r} has the single level {column.levels[0]!r}: there is nothing to compare.")
+    if isinstance(spec, str) and spec in _FACTOR_PAIRS:
+        return [_between(column, low, high) for low, high in _FACTOR_PAIRS[spec](column.levels)]
+    if isinstance(spec, Sequence) and not isinstance(spec, str) and len(spec) == 2:
+        for level in spec:
+            _check_value(column, level, "variables")
+        return [_between(column, spec[0], spec[1])]
+    raise EstimandError(
+        f"variables={{{column.name!r}: {spec!r}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
+        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}"
+    )
+
+
+def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
+    x = design.data[column.name].to_numpy(dtype=np.float64)
+    if isinstance(spec, str) and spec in _SPREADS:
+        return _between(column, *_SPREADS[spec](x))
+    if isinstance(spec, Sequence) and not isinstance(spec, str) and len(spec) == 2:
+        for value in spec:
+            _check_value(column, value, "variables")
+        return _between(column, spec[0], spec[1])
+    if isinstance(spec, int | float | np.number) and not isinstance(spec, bool) and np.isfinite(spec) and spec != 0:
+        step = float(spec)
+        return Contrast(column.name, (), (Setting(column.name, step=step),), "", f"{step:+g}")
+    raise EstimandError(
+        f"variables={{{column.name!r}: {spec!r}}}; a number takes a step such as 1 or -0.5, a pair (low, high), or one "
+        f"of {listed(_SPREADS)}.{close_matches(spec, _SPREADS)}"
+    )
+
+
+def _around_mean(x: np.ndarray) -> tuple[float, float]:
+    half = x.std(ddof=1) / 2
+    return x.mean() - half, x.mean() + half
+
+
+_SPREADS = {
+    "sd": _around_mean,
+    "iqr": lambda x: tuple(np.quantile(x, [0.25, 0.75])),
+    "minmax": lambda x: (x.min(), x.max()),
+}

@@ -1,0 +1,27 @@
+"""Formula and data to a frozen design; new data to rows of X, z, codes and offset.
+
+Downward: `derivative` (of its rows) on `frozen` (the design) on `grouping` (factors) on `matrix` (columns with frozen state) on `frames` (any
+library's frame) and `formula` (the lme4 syntax).
+"""
+
+from bayesmargins.design.derivative import derivative_rows
+from bayesmargins.design.formula import Block, Parts, parse
+from bayesmargins.design.frames import Column, missing_rows, require_columns, to_pandas
+from bayesmargins.design.frozen import Design, Response, Rows, build_design
+from bayesmargins.design.grouping import Factor
+
+__all__ = [
+    "Block",
+    "Column",
+    "Design",
+    "Factor",
+    "Parts",
+    "Response",
+    "Rows",
+    "build_design",
+    "derivative_rows",
+    "missing_rows",
+    "parse",
+    "require_columns",
+    "to_pandas",
+]

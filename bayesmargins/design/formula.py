@@ -1,0 +1,250 @@
+"""Reading an lme4-style formula: what stands left of ~, the fixed part, the ( | ) blocks, the offsets.
+
+Only the splitting is done here; formulaic parses and evaluates every piece that is split off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from bayesmargins.errors import FormulaError
+
+__all__ = ["Block", "Parts", "parse"]
+
+_OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
+_NAME = re.compile(r"[^\W\d][\w.]*")
+
+
+@dataclass(frozen=True)
+class Block:
+    """One random-effects block for one grouping factor.
+
+    Attributes
+    ----------
+    terms : str
+        What varies by group, as a formula (``"1 + x"``).
+    factor : str
+        The grouping factor; columns joined by ``:`` where it is an interaction.
+    correlated : bool
+        False for ``||``: every column of `terms` gets its own, independent effect.
+    """
+
+    terms: str
+    factor: str
+    correlated: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data whose values together name a group."""
+        return tuple(self.factor.split(":"))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A formula, split.
+
+    Attributes
+    ----------
+    response, trials : str, str or None
+        Expressions left of ``~``.
+    fixed : str
+        Right-hand side without blocks and offsets, for formulaic.
+    blocks : tuple of Block
+        In the order written; ``(1 | a/b)`` gives two.
+    offsets : tuple of str
+        Expressions inside ``offset()``.
+    """
+
+    response: str
+    trials: str | None
+    fixed: str
+    blocks: tuple[Block, ...]
+    offsets: tuple[str, ...]
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """Left-hand expressions, each as a formula of its own."""
+        return tuple(f"0 + {t}" for t in (self.response, self.trials) if t is not None)
+
+    @property
+    def right(self) -> tuple[str, ...]:
+        """Formulas of everything that the linear predictor reads."""
+        return (self.fixed, *(b.terms for b in self.blocks), *(f"0 + {o}" for o in self.offsets))
+
+    @property
+    def group_columns(self) -> frozenset[str]:
+        """Columns that name groups."""
+        return frozenset(c for b in self.blocks for c in b.columns)
+
+
+def parse(formula: str) -> Parts:
+    """What does an lme4-style formula consist of?
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"y ~ trt * week + (1 + week | id)"`` or ``"successes | trials(n) ~ x + (1 | a/b) + offset(o)"``.
+
+    Returns
+    -------
+    Parts
+        Response, trials, fixed part, blocks, offsets.
+
+    Raises
+    ------
+    FormulaError
+        Not exactly one ``~``, unbalanced brackets, a ``|`` outside a block, a block that is subtracted or
+        multiplied, a grouping factor that is not a column, the same block twice.
+
+    Examples
+    --------
+    >>> parse("y ~ x + (1 | a/b)").blocks
+    (Block(terms='1', factor='a', correlated=True), Block(terms='1', factor='a:b', correlated=True))
+    """
+    if not isinstance(formula, str):
+        raise FormulaError(f"The formula is {type(formula).__name__}, not text. Write it like 'y ~ x + (1 | g)'.")
+    sides = _split(formula, "~")
+    if len(sides) != 2 or not sides[0].strip():
+        raise FormulaError(
+            f"The formula {formula!r} has {len(sides) - 1} '~' and the response {sides[0].strip()!r}; it needs one "
+            "'~' with the response on its left, like 'y ~ x + (1 | g)'."
+        )
+    response, trials = _left_side(sides[0].strip(), formula)
+    fixed: list[str] = []
+    blocks: list[Block] = []
+    offsets: list[str] = []
+    for sign, term in _terms(sides[1]):
+        inner = _whole_call(term, "")
+        offset = _whole_call(term, "offset")
+        if inner is not None and len(_split(inner, "|")) > 1:
+            blocks += _blocks(inner, sign, formula)
+        elif offset is not None:
+            _refuse_subtracted(sign, term, formula)
+            offsets.append(offset.strip())
+        elif term:
+            _refuse_bar(term, formula)
+            fixed.append(f"{sign} {term}")
+    _refuse_twice(blocks, formula)
+    return Parts(response, trials, _join(fixed), tuple(blocks), tuple(offsets))
+
+
+def _join(terms: list[str]) -> str:
+    return " ".join(terms).removeprefix("+ ") if terms else "1"
+
+
+def _left_side(text: str, formula: str) -> tuple[str, str | None]:
+    pieces = _split(text, "|")
+    if len(pieces) == 1:
+        if re.match(r"(cbind|p|prop|proportion)\s*\(", text):
+            raise FormulaError(
+                f"The response {text!r} in {formula!r} is another package's spelling. Write counts of successes as "
+                "'successes | trials(n) ~ ...'."
+            )
+        return text, None
+    trials = _whole_call(pieces[1].strip(), "trials")
+    if len(pieces) != 2 or trials is None or not trials.strip():
+        raise FormulaError(
+            f"Left of '~' in {formula!r} stands {text!r}; allowed are 'y', an expression such as 'log(y)', and "
+            "'successes | trials(n)'."
+        )
+    return pieces[0].strip(), trials.strip()
+
+
+def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
+    _refuse_subtracted(sign, f"({inner})", formula)
+    correlated = "||" not in inner
+    pieces = _split(inner.replace("||", "|"), "|")
+    if len(pieces) != 2 or not all(p.strip() for p in pieces):
+        raise FormulaError(
+            f"The block ({inner}) in {formula!r} is not of the form (terms | factor); allowed are (1 | g), "
+            "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b)."
+        )
+    for factor in _nested(pieces[1], inner, formula):
+        yield Block(pieces[0].strip(), factor, correlated)
+
+
+def _nested(text: str, inner: str, formula: str) -> Iterator[str]:
+    """``a/b`` is ``a`` and ``a:b``: a child is a group only together with its parent."""
+    names: list[str] = []
+    for level in _split(text, "/"):
+        columns = [c.strip() for c in _split(level, ":")]
+        for column in columns:
+            if not (_NAME.fullmatch(column) or re.fullmatch(r"`[^`]+`", column)):
+                raise FormulaError(
+                    f"The grouping factor {text.strip()!r} of ({inner}) in {formula!r} must be a column, 'a:b' or "
+                    "'a/b'. Make a column for anything else and name it there."
+                )
+        names += [c.strip("`") for c in columns]
+        yield ":".join(names)
+
+
+def _refuse_subtracted(sign: str, term: str, formula: str) -> None:
+    if sign == "-":
+        raise FormulaError(f"{term!r} is subtracted in {formula!r}. Leave it out instead: it cannot be taken away.")
+
+
+def _refuse_bar(term: str, formula: str) -> None:
+    if "|" in re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`", "", term):
+        raise FormulaError(
+            f"The term {term!r} in {formula!r} has a '|' outside a block of its own. Write random effects as "
+            "separate terms, '+ (1 + x | g)', in brackets and not multiplied with anything."
+        )
+
+
+def _refuse_twice(blocks: list[Block], formula: str) -> None:
+    for i, block in enumerate(blocks):
+        if block in blocks[:i]:
+            raise FormulaError(
+                f"({block.terms} | {block.factor}) stands twice in {formula!r}: its two effects could not be told "
+                "apart. Write it once."
+            )
+
+
+def _whole_call(term: str, name: str) -> str | None:
+    """The inside of ``name( )`` where it spans the whole term; else None."""
+    if not (term.startswith(f"{name}(") and term.endswith(")")):
+        return None
+    inside = term[len(name) + 1 : -1]
+    depth = 0
+    for _, depth in _scan(inside):
+        if depth < 0:
+            return None
+    return inside if depth == 0 else None
+
+
+def _terms(text: str) -> Iterator[tuple[str, str]]:
+    """Signed additive terms at the top level."""
+    sign, start = "+", 0
+    for i, depth in _scan(text):
+        exponent = text[:i].rstrip()[-1:] in ("*", "^", "/", ":")
+        if depth == 0 and text[i] in "+-" and not exponent:
+            if text[start:i].strip():
+                yield sign, text[start:i].strip()
+            sign, start = text[i], i + 1
+    yield sign, text[start:].strip()
+
+
+def _split(text: str, separator: str) -> list[str]:
+    cuts = [i for i, depth in _scan(text) if depth == 0 and text[i] == separator]
+    edges = [-1, *cuts, len(text)]
+    return [text[a + 1 : b] for a, b in pairwise(edges)]
+
+
+def _scan(text: str) -> Iterator[tuple[int, int]]:
+    """Positions outside quotes with their bracket depth; an opening bracket counts as outside itself."""
+    depth, quote = 0, ""
+    for i, c in enumerate(text):
+        if quote:
+            quote = "" if c == quote else quote
+            continue
+        if c in _QUOTES:
+            quote = c
+        elif c in _CLOSE:
+            depth -= 1
+        yield i, depth
+        depth += c in _OPEN
+    if quote or depth > 0:
+        raise FormulaError(f"Brackets or quotes are left open in {text.strip()!r}. Close them.")

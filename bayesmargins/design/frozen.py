@@ -1,0 +1,281 @@
+"""The frozen design: formula and data at the fit; the same coding replayed on new data.
+
+Z is never a dense matrix over groups: each factor keeps the rows of z (what varies by group) and an integer code
+(which group). States of transforms and levels of factors are those of the fit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import formulaic
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design.formula import Parts, parse
+from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
+from bayesmargins.design.grouping import Factor, freeze_factors
+from bayesmargins.design.matrix import Matrix, finite_values, freeze, freeze_one, guarded, required_columns
+from bayesmargins.errors import BayesmarginsWarning, DataError, listed
+
+__all__ = ["Design", "Response", "Rows", "build_design"]
+
+
+@dataclass(frozen=True)
+class Response:
+    """The left-hand side: what is modelled, and out of how many trials."""
+
+    text: str
+    trials: str | None
+    y: np.ndarray = field(repr=False)
+    n: np.ndarray | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Design rows: what one linear predictor per row needs.
+
+    Attributes
+    ----------
+    X : ndarray, shape (row, coef)
+        Fixed part.
+    Z : dict of ndarray, shape (row, term)
+        What varies by group, a factor.
+    offset : ndarray, shape (row,)
+        Sum of the offsets, link scale.
+    complete : ndarray of bool, shape (row,)
+        False where a needed value is missing: X, Z and offset are NaN there.
+    """
+
+    X: np.ndarray
+    Z: dict[str, np.ndarray]
+    offset: np.ndarray
+    complete: np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """Formula and data, frozen: the same columns, levels and transforms for any new data.
+
+    Attributes
+    ----------
+    formula : str
+        As the user wrote it.
+    response : Response
+        Left-hand side at the fit.
+    columns : dict of Column
+        Kinds and levels of every column that the formula reads.
+    fixed : Matrix
+        The fixed part.
+    factors : dict of Factor
+        Grouping factors by name.
+    offsets : tuple of Matrix
+        One a call of ``offset()``.
+    data : pandas.DataFrame
+        The fitted rows, all columns of the user's frame.
+    """
+
+    formula: str
+    response: Response
+    columns: dict[str, Column]
+    fixed: Matrix
+    factors: dict[str, Factor]
+    offsets: tuple[Matrix, ...]
+    data: pd.DataFrame = field(repr=False)
+
+    @property
+    def coef(self) -> tuple[str, ...]:
+        """Names of the fixed effects: ``("Intercept", "trt[drug]", "week")``."""
+        return self.fixed.labels
+
+    def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
+        """Which columns does a linear predictor read? Columns that only name groups are not among them.
+
+        Parameters
+        ----------
+        z_of : collection of str, optional
+            Factors whose z is needed; all of them by default.
+
+        Returns
+        -------
+        frozenset of str
+
+        Raises
+        ------
+        Nothing.
+        """
+        factors = self.factors if z_of is None else z_of
+        parts = [self.fixed.variables, *(o.variables for o in self.offsets)]
+        return frozenset().union(*parts, *(self.factors[f].variables for f in factors))
+
+    def rows(self, frame: pd.DataFrame, z_of: Collection[str] | None = None, what: str = "newdata") -> Rows:
+        """What do X, z and the offset look like for these rows, coded as at the fit?
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Rows to predict for.
+        z_of : collection of str, optional
+            Factors whose z is needed; all of them by default.
+        what : str
+            How messages call the frame.
+
+        Returns
+        -------
+        Rows
+            X, z a factor, offset; NaN in rows with missing values.
+
+        Raises
+        ------
+        DataError
+            A missing column, an unseen level, a type that differs from the fit, an expression that has no value.
+        """
+        factors = [f for f in self.factors if z_of is None or f in z_of]
+        names = sorted(self.variables(factors))
+        require_columns(frame, names, what)
+        missing, _ = missing_rows(frame, names)
+        replayed = pd.DataFrame({n: self.columns[n].replay(frame[n]) for n in names}, index=frame.index)
+        source = replayed if not missing.any() else replayed[~missing]
+
+        def filled(matrix: Matrix) -> np.ndarray:
+            values = finite_values(matrix, source, what)
+            if not missing.any():
+                return values
+            out = np.full((len(frame), values.shape[1]), np.nan)
+            out[~missing] = values
+            return out
+
+        Z = {f: np.hstack([filled(m) for m in self.factors[f].matrices]) for f in factors}
+        offset = np.where(missing, np.nan, 0.0) + sum(filled(o)[:, 0] for o in self.offsets)
+        return Rows(filled(self.fixed), Z, offset, ~missing)
+
+    def trials(self, frame: pd.DataFrame, what: str = "newdata") -> np.ndarray:
+        """How many trials does each row have?
+
+        Parameters
+        ----------
+        frame : pandas.DataFrame
+            Rows to predict for.
+        what : str
+            How messages call the frame.
+
+        Returns
+        -------
+        ndarray, shape (row,)
+            Trials; NaN where missing.
+
+        Raises
+        ------
+        DataError
+            The formula has no trials, or the frame lacks the column.
+        """
+        if self.response.trials is None:
+            raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
+        return _left(self.response.trials, frame, what)
+
+
+def build_design(
+    formula: str, data: Any, *, missing: str = "error", namespace: Mapping[str, Callable[..., Any]] | None = None
+) -> Design:
+    """What design do this formula and these data freeze to?
+
+    Parameters
+    ----------
+    formula : str
+        lme4-style: ``"y ~ trt * week + (1 + week | id) + offset(log(exposure))"``.
+    data : DataFrame
+        pandas, polars or pyarrow.
+    missing : {"error", "drop"}
+        What is done with rows where a column of the formula is missing.
+    namespace : dict, optional
+        Own functions that the formula calls.
+
+    Returns
+    -------
+    Design
+        Levels, states of transforms, names of columns and codes of groups.
+
+    Raises
+    ------
+    FormulaError
+        The formula cannot be read.
+    DataError
+        Columns, types or values do not fit; rows are missing and `missing` is "error".
+    """
+    parts = parse(formula)
+    context = dict(namespace or {})
+    frame = to_pandas(data)
+    covariates = set().union(*(required_columns(t, context) for t in parts.right))
+    read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
+    require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
+    frame = _complete(frame, read, missing)
+    columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
+    coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
+    design = Design(
+        formula=formula,
+        response=_response(parts, frame),
+        columns=columns,
+        fixed=freeze(parts.fixed, coded, context),
+        factors=freeze_factors(parts.blocks, coded, frame, context),
+        offsets=tuple(freeze_one(o, coded, context) for o in parts.offsets),
+        data=frame,
+    )
+    _warn_if_dependent(design, design.rows(frame, (), what="data").X)
+    return design
+
+
+def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame:
+    mask, counts = missing_rows(frame, sorted(read))
+    if not mask.any():
+        return frame
+    if missing != "drop":
+        raise DataError(
+            f"{int(mask.sum())} of {len(frame)} rows have missing values, by column: {counts}. Fill them, drop them, "
+            "or pass missing='drop' to have them dropped and counted."
+        )
+    if mask.all():
+        raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
+    warnings.warn(
+        f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.",
+        BayesmarginsWarning,
+        stacklevel=4,
+    )
+    return frame[~mask].reset_index(drop=True)
+
+
+def _response(parts: Parts, frame: pd.DataFrame) -> Response:
+    n = None if parts.trials is None else _left(parts.trials, frame, "data")
+    return Response(parts.response, parts.trials, _left(parts.response, frame, "data"), n)
+
+
+def _left(text: str, frame: pd.DataFrame, what: str) -> np.ndarray:
+    """A left-hand expression as numbers; text and categories are not guessed into 0 and 1."""
+    matrix = f"0 + {text}"
+    require_columns(frame, sorted(required_columns(matrix, {})), what, f"The left-hand side {text!r}")
+    name = text.strip("`")
+    if name in frame.columns:
+        column = frame[name]
+        if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
+            raise DataError(
+                f"The response {name!r} holds {column.dtype}, with the values {listed(pd.unique(column))}; a response "
+                f"is a number. Say what counts as 1: data['{name}01'] = (data['{name}'] == ...).astype(int)."
+            )
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values = guarded(text, lambda: formulaic.Formula(matrix).get_model_matrix(frame, na_action="ignore"))
+    if values.shape[1] != 1:
+        raise DataError(f"The response {text!r} gives {values.shape[1]} columns; it must give one number a row.")
+    return np.asarray(values, dtype=np.float64)[:, 0]
+
+
+def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
+    rank = np.linalg.matrix_rank(X) if X.size else X.shape[1]
+    if rank < X.shape[1]:
+        warnings.warn(
+            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and only "
+            "the prior tells them apart. Leave one out.",
+            BayesmarginsWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,119 @@
+"""Grouping factors: which groups there are, what varies over them, and which group a row belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design.formula import Block
+from bayesmargins.design.matrix import Matrix, freeze
+from bayesmargins.errors import DataError, FormulaError
+
+__all__ = ["Factor", "freeze_factors"]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A grouping factor: its levels, and which effects vary over them.
+
+    Attributes
+    ----------
+    name : str
+        ``"id"``, or ``"a:b"`` for an interaction.
+    columns : tuple of str
+        Columns whose values name a group.
+    levels : tuple
+        Labels of the fitted groups, in order.
+    terms : tuple of str
+        What varies by group: ``("Intercept", "week")``.
+    blocks : tuple of tuple of int
+        Positions of terms that are correlated with each other; terms of different blocks are independent.
+    matrices : tuple of Matrix
+        Evaluate the columns of z, in the order of `terms`.
+    codes : ndarray of int, shape (row,)
+        Group of every fitted row.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    levels: tuple[Any, ...]
+    terms: tuple[str, ...]
+    blocks: tuple[tuple[int, ...], ...]
+    matrices: tuple[Matrix, ...]
+    codes: np.ndarray = field(repr=False)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Columns that z reads (not those that name the group)."""
+        return frozenset().union(*(m.variables for m in self.matrices))
+
+    def labels(self, frame: pd.DataFrame) -> pd.Series:
+        """Which group does each row name? Missing where a column is missing."""
+        if len(self.columns) == 1:
+            return frame[self.columns[0]].astype(object)
+        joined = frame[self.columns[0]].astype(str)
+        for column in self.columns[1:]:
+            joined = joined + ":" + frame[column].astype(str)
+        return joined.astype(object).mask(frame[list(self.columns)].isna().any(axis=1))
+
+    def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
+        """Position of each row's group among the fitted ones; -1 where it is none of them."""
+        return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(self.labels(frame), dtype=object))
+
+
+def freeze_factors(
+    blocks: tuple[Block, ...], coded: pd.DataFrame, frame: pd.DataFrame, context: Mapping[str, Any]
+) -> dict[str, Factor]:
+    """Grouping factors by name, their blocks joined.
+
+    Raises
+    ------
+    FormulaError
+        A term occurs twice in one factor, or a block has none.
+    DataError
+        Two groups would share a label.
+    """
+    names = list(dict.fromkeys(b.factor for b in blocks))
+    return {n: _factor([b for b in blocks if b.factor == n], coded, frame, context) for n in names}
+
+
+def _factor(blocks: list[Block], coded: pd.DataFrame, frame: pd.DataFrame, context: Mapping[str, Any]) -> Factor:
+    name, columns = blocks[0].factor, blocks[0].columns
+    matrices = tuple(freeze(b.terms, coded, context) for b in blocks)
+    terms = tuple(t for m in matrices for t in m.labels)
+    if not terms or len(set(terms)) < len(terms):
+        raise FormulaError(
+            f"The blocks of {name!r} give the terms {terms}: each must occur once, and there must be one. Write "
+            "(0 + x | g) for a second block, so that its intercept does not occur twice."
+        )
+    positions: list[tuple[int, ...]] = []
+    for block, matrix in zip(blocks, matrices, strict=True):
+        first = sum(len(p) for p in positions)
+        span = tuple(range(first, first + len(matrix.labels)))
+        positions += [span] if block.correlated else [(i,) for i in span]
+    blank = Factor(name, columns, (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
+    levels = _levels(blank, frame)
+    codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
+    return Factor(name, columns, levels, terms, tuple(positions), matrices, codes)
+
+
+def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[Any, ...]:
+    """Groups in the order of their columns' levels (a categorical keeps its own), those without rows left out."""
+    ranks = [_rank(frame[c]) for c in factor.columns]
+    labels = factor.labels(frame)
+    tuples = pd.DataFrame(dict(enumerate(ranks))).assign(label=labels).drop_duplicates(list(range(len(ranks))))
+    if tuples["label"].duplicated().any():
+        clash = tuples["label"][tuples["label"].duplicated()].iloc[0]
+        raise DataError(f"Different groups of {factor.name!r} share the label {clash!r}. Rename levels with a ':'.")
+    ordered = tuples.sort_values(list(range(len(ranks))))["label"]
+    return tuple(getattr(v, "item", lambda v=v: v)() for v in ordered)
+
+
+def _rank(series: pd.Series) -> np.ndarray:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy()
+    return pd.factorize(series, sort=True)[0]

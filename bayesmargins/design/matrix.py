@@ -1,0 +1,150 @@
+"""Columns of the design as formulas whose state (levels, knots, means) is frozen at the fit."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import formulaic
+import numpy as np
+import pandas as pd
+from formulaic.errors import DataMismatchWarning, FormulaicError
+
+from bayesmargins.errors import DataError, FormulaError, listed
+
+__all__ = ["Matrix", "finite_values", "freeze", "freeze_one", "guarded", "required_columns", "term_label"]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Some columns of the design, as a formula with its state frozen at the fit."""
+
+    text: str
+    spec: formulaic.ModelSpec
+    labels: tuple[str, ...]
+    context: Mapping[str, Any]
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """Columns of the data that the formula reads."""
+        return frozenset(map(str, self.spec.required_variables))
+
+    def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
+        """Values of the columns for complete rows: (row, column) float."""
+        if not self.labels:
+            return np.zeros((len(frame), 0))
+        values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
+        return np.asarray(values, dtype=np.float64)
+
+
+def term_label(name: str) -> str:
+    """How is a column of the design called: ``trt[T.drug]`` reads ``trt[drug]``.
+
+    Parameters
+    ----------
+    name : str
+        formulaic's name.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> term_label("trt[T.drug]:week")
+    'trt[drug]:week'
+    """
+    return name.replace("[T.", "[")
+
+
+def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
+    """Which columns of the data does this formula read?
+
+    Raises
+    ------
+    FormulaError
+        formulaic cannot parse it.
+    """
+    names = guarded(text, lambda: formulaic.Formula(text).required_variables)
+    return {str(n) for n in names} - set(context)
+
+
+def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix:
+    """The one column that an expression gives, such as an offset.
+
+    Raises
+    ------
+    FormulaError
+        It gives no column, or several.
+    """
+    matrix = freeze(f"0 + {text}", frame, context)
+    if len(matrix.labels) != 1:
+        raise FormulaError(f"offset({text}) gives the {len(matrix.labels)} columns {matrix.labels}; it must give one.")
+    return matrix
+
+
+def finite_values(matrix: Matrix, frame: pd.DataFrame, what: str) -> np.ndarray:
+    """Values of the columns for complete rows, (row, column); a transform without a value is not passed on.
+
+    Raises
+    ------
+    DataError
+        NaN or infinite values, such as the logarithm of a negative number.
+    """
+    values = matrix.evaluate(frame)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        where = [matrix.labels[j] for j in np.flatnonzero(bad.any(axis=0))]
+        raise DataError(
+            f"{listed(where)} has no finite value in {int(bad.any(axis=1).sum())} rows of {what}, the first being row "
+            f"{int(np.flatnonzero(bad.any(axis=1))[0])}. Check the values that the transform is given."
+        )
+    return values
+
+
+def guarded(text: str, call: Callable[[], Any]) -> Any:
+    """Run formulaic; its warnings about unseen levels and its own exceptions become errors that quote the formula.
+
+    Raises
+    ------
+    DataError
+        A level that the fit has not seen: formulaic alone would take it for the reference level.
+    FormulaError
+        formulaic cannot parse or evaluate the text.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)
+            return call()
+    except DataMismatchWarning as error:
+        raise DataError(f"In {text!r}: {error} Only levels seen at the fit can be predicted for.") from error
+    except FormulaicError as error:
+        raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
+
+
+def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix:
+    """Evaluate a formula once and keep the state of its transforms and codings.
+
+    Raises
+    ------
+    DataError, FormulaError
+        It cannot be evaluated on this frame.
+    """
+    spec = guarded(
+        text, lambda: formulaic.Formula(text).get_model_matrix(frame, context=context, na_action="ignore").model_spec
+    )
+    matrix = Matrix(text, spec, tuple(term_label(n) for n in spec.column_names), context)
+    finite_values(matrix, frame, "data")
+    return matrix
+
+
+def _uncoloured(error: Exception) -> str:
+    """formulaic points at the place of a syntax error with terminal colours, which read badly in a notebook."""
+    return re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", str(error))

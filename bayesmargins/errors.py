@@ -1,0 +1,127 @@
+"""What can go wrong, one class per stage, and how a message is worded.
+
+Every message says what was asked, the value got, what is allowed and what to do next. A stage raises its own
+subclass of `BayesmarginsError`, so that a caller can catch "my data" apart from "my question".
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "BayesmarginsError",
+    "BayesmarginsWarning",
+    "DataError",
+    "EstimandError",
+    "FitError",
+    "FormulaError",
+    "GroupsError",
+    "IntegrationError",
+    "ModelError",
+    "PosteriorError",
+    "ResultError",
+    "close_matches",
+    "listed",
+]
+
+
+class BayesmarginsError(ValueError):
+    """Anything this package refuses to do. Catch this to catch them all."""
+
+
+class FormulaError(BayesmarginsError):
+    """The formula cannot be read, or does not describe a mixed model."""
+
+
+class DataError(BayesmarginsError):
+    """The data (or newdata) do not fit the formula: columns, types, levels, missing values."""
+
+
+class ModelError(BayesmarginsError):
+    """The family, the link, a prior or the response do not go together."""
+
+
+class FitError(BayesmarginsError):
+    """The sampler cannot be run as asked."""
+
+
+class PosteriorError(BayesmarginsError):
+    """Draws do not have the shape, names or values that the design needs."""
+
+
+class GroupsError(BayesmarginsError):
+    """`groups=` asks for something that these grouping factors cannot give."""
+
+
+class IntegrationError(BayesmarginsError):
+    """The average over groups does not exist, or cannot be computed to its tolerance."""
+
+
+class EstimandError(BayesmarginsError):
+    """The question itself is not well posed: variables, contrasts, averages, targets, weights."""
+
+
+class ResultError(BayesmarginsError):
+    """A Dataset is not a result of this package, or cannot be reported as asked."""
+
+
+class BayesmarginsWarning(UserWarning):
+    """Something was computed, and the reader should know this about it."""
+
+
+def close_matches(name: object, allowed: Iterable[object]) -> str:
+    """Which of the allowed names did the user probably mean?
+
+    Parameters
+    ----------
+    name : object
+        What was written.
+    allowed : iterable
+        What could have been written.
+
+    Returns
+    -------
+    str
+        ``" Did you mean 'week'?"``, or an empty string when nothing is near.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> close_matches("weeek", ["week", "trt"])
+    " Did you mean 'week'?"
+    """
+    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
+def listed(values: Iterable[object], limit: int = 12) -> str:
+    """How do many values read in one line of a message?
+
+    Parameters
+    ----------
+    values : iterable
+        Names, levels or values; shown by their ``repr``.
+    limit : int
+        How many are shown before the rest is counted.
+
+    Returns
+    -------
+    str
+        ``"'a', 'b' and 3 more"``.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> listed(["a", "b"])
+    "'a', 'b'"
+    """
+    shown = [repr(getattr(v, "item", lambda v=v: v)()) for v in values]
+    more = len(shown) - limit
+    return ", ".join(shown[:limit]) + (f" and {more} more" if more > 0 else "")

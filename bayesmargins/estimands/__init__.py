@@ -1,0 +1,11 @@
+"""The questions: predictions, comparisons, slopes, and the same averaged over rows.
+
+Downward: one file a question, on `question` (what all of them share: rows, policy, target, provenance) and `sentence`
+(the estimand in words).
+"""
+
+from bayesmargins.estimands.comparing import avg_comparisons, comparisons
+from bayesmargins.estimands.predicting import avg_predictions, predictions
+from bayesmargins.estimands.sloping import avg_slopes, slopes
+
+__all__ = ["avg_comparisons", "avg_predictions", "avg_slopes", "comparisons", "predictions", "slopes"]

@@ -1,0 +1,236 @@
+"""Comparisons: two counterfactual predictions, each integrated (and averaged), then compared within each draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.counterfactuals import Contrast, Settings, contrasts, named_variables
+from bayesmargins.errors import EstimandError, close_matches
+from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Passed, predict
+
+__all__ = ["COMPARISONS", "Comparison", "avg_comparisons", "comparisons"]
+
+Side = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the high side is held against the low side.
+
+    Attributes
+    ----------
+    label : str
+        Template of the contrast's label, with {high} and {low}.
+    compare : callable
+        ``(high, low) -> value``; a side is a mapping of ``mean`` and, where odds are needed, ``complement``.
+    odds : bool
+        Whether 1 - mean is needed too: it is integrated in its own right, so that odds of rare events lose no digits.
+    """
+
+    label: str
+    compare: Callable[[Side, Side], np.ndarray]
+    odds: bool = False
+
+
+def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:
+    return np.log(high["mean"] / high["complement"]) - np.log(low["mean"] / low["complement"])
+
+
+COMPARISONS: dict[str, Comparison] = {
+    "difference": Comparison("{high} - {low}", lambda h, l: h["mean"] - l["mean"]),
+    "ratio": Comparison("{high} / {low}", lambda h, l: h["mean"] / l["mean"]),
+    "lift": Comparison("({high} - {low}) / {low}", lambda h, l: (h["mean"] - l["mean"]) / l["mean"]),
+    "lnratio": Comparison("ln({high} / {low})", lambda h, l: np.log(h["mean"] / l["mean"])),
+    "lnor": Comparison("ln(odds({high}) / odds({low}))", _log_odds_ratio, odds=True),
+    "or": Comparison("odds({high}) / odds({low})", lambda h, l: np.exp(_log_odds_ratio(h, l)), odds=True),
+}
+
+
+def comparisons(
+    post: Posterior,
+    variables: str | Sequence[str] | Mapping[str, Any],
+    *,
+    newdata: Any = None,
+    at: Mapping[str, Any] | None = None,
+    by: str | Sequence[str] | None = None,
+    groups: Any = "new",
+    group_weights: str = "equal",
+    target: str = "mean",
+    comparison: str = "difference",
+    cross: bool = False,
+    wts: Any = None,
+    random_seed: int | None = None,
+) -> xr.Dataset:
+    """How does the expected response change when a variable does, for each row?
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws with their design.
+    variables : str, list of str, or dict
+        What changes. A factor: every level against the first (or ``{"trt": "pairwise"}``, ``"sequential"``, a pair of
+        levels ``(low, high)``). True/False and 0/1: 1 against 0. Another number: its value + 1 against its value (or a
+        step, a pair ``(low, high)``, ``"sd"``, ``"iqr"``, ``"minmax"``).
+    newdata, at, by, groups, group_weights, target, wts, random_seed
+        As for `predictions`.
+    comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or"}
+        How the two sides are compared, after each has been integrated over groups (and averaged over rows).
+    cross : bool
+        Change all variables together instead of one at a time.
+
+    Returns
+    -------
+    Dataset
+        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; coordinate ``term`` along ``contrast``.
+
+    Raises
+    ------
+    DataError, GroupsError, EstimandError
+        As for `predictions`; also an unknown comparison, odds of what is no probability, or a variable that does not
+        enter the model.
+
+    Notes
+    -----
+    Order of operations: rows, counterfactual copies, groups integrated, rows averaged, compared. A ratio is therefore a
+    ratio of averages. Both sides use the same nodes, so that a contrast carries no noise of integration.
+
+    Examples
+    --------
+    >>> comparisons(post, "trt", newdata=post.design.data.head(2))["contrast"].values.tolist()
+    ['drug - placebo', 'drug+ - placebo']
+    """
+    question = ask(
+        post,
+        newdata,
+        average=False,
+        at=at,
+        by=by,
+        groups=groups,
+        group_weights=group_weights,
+        target=target,
+        wts=wts,
+        random_seed=random_seed,
+    )
+    return _compare(question, variables, comparison, cross)
+
+
+def avg_comparisons(
+    post: Posterior,
+    variables: str | Sequence[str] | Mapping[str, Any],
+    *,
+    newdata: Any = None,
+    at: Mapping[str, Any] | None = None,
+    by: str | Sequence[str] | None = None,
+    groups: Any = "new",
+    group_weights: str = "equal",
+    target: str = "mean",
+    comparison: str = "difference",
+    cross: bool = False,
+    wts: Any = None,
+    random_seed: int | None = None,
+) -> xr.Dataset:
+    """How does the average expected response change when a variable does?
+
+    Parameters
+    ----------
+    post, variables, newdata, at, by, groups, group_weights, target, comparison, cross, wts, random_seed
+        As for `comparisons`; each side is averaged over rows before the two are compared.
+
+    Returns
+    -------
+    Dataset
+        ``estimate`` with dims chain, draw, contrast, then as for `avg_predictions`.
+
+    Raises
+    ------
+    DataError, GroupsError, EstimandError
+        As for `comparisons`; also where a row has missing values.
+
+    Examples
+    --------
+    >>> avg_comparisons(post, "trt", comparison="or")["estimate"].dims
+    ('chain', 'draw', 'contrast')
+    """
+    question = ask(
+        post,
+        newdata,
+        average=True,
+        at=at,
+        by=by,
+        groups=groups,
+        group_weights=group_weights,
+        target=target,
+        wts=wts,
+        random_seed=random_seed,
+    )
+    return _compare(question, variables, comparison, cross)
+
+
+def _compare(question: Question, variables: Any, comparison: str, cross: bool) -> xr.Dataset:
+    how = _comparison(comparison, question)
+    compared = contrasts(named_variables(variables, question.post.design), question.post.design, cross)
+    clash = [c.term for c in compared if any(s.variable in question.at for s in (*c.low, *c.high))]
+    if clash:
+        raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
+    question.check_size(len(compared))
+    passes: list[Passed] = []
+
+    def all_contrasts(scenario: Scenario) -> np.ndarray:
+        # Sides are shared: "drug - placebo" and "drug+ - placebo" need placebo once.
+        sides: dict[Settings, Passed] = {
+            s: _side(question, scenario, s, how) for c in compared for s in (c.low, c.high)
+        }
+        passes.extend(sides.values())
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return np.stack([how.compare(sides[c.high].values, sides[c.low].values) for c in compared], axis=1)
+
+    values = question.over_scenarios(all_contrasts)
+    labels = _labels(compared, comparison)
+    terms = [c.term for c in compared]
+    return question.result("comparisons", values, passes, contrast=labels, term=terms, comparison=comparison)
+
+
+def _side(question: Question, scenario: Scenario, settings: Settings, how: Comparison) -> Passed:
+    frame, rows, plan = question.prepare(scenario, settings)
+    return predict(
+        question.post.draws,
+        question.link,
+        rows,
+        plan,
+        question.averaging.cells,
+        parts=("mean", "complement") if how.odds else ("mean",),
+        multiplier=question.multiplier(frame),
+    )
+
+
+def _comparison(comparison: str, question: Question) -> Comparison:
+    if comparison not in COMPARISONS:
+        raise EstimandError(
+            f"comparison={comparison!r}; allowed are {', '.join(COMPARISONS)}.{close_matches(comparison, COMPARISONS)}"
+        )
+    how = COMPARISONS[comparison]
+    if how.odds and (not question.link.bounded or question.target != "mean"):
+        raise EstimandError(
+            f"comparison={comparison!r} compares odds, which only a probability has; the target here is "
+            f"{question.target!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
+        )
+    return how
+
+
+def _labels(compared: Sequence[Contrast], comparison: str) -> list[str]:
+    """``drug - placebo``; the variable goes in front only where two contrasts would read the same."""
+    labels = [_label(c, comparison) for c in compared]
+    return [f"{c.term}: {x}" if labels.count(x) > 1 else x for c, x in zip(compared, labels, strict=True)]
+
+
+def _label(contrast: Contrast, comparison: str) -> str:
+    if contrast.low_label:
+        return COMPARISONS[comparison].label.format(high=contrast.high_label, low=contrast.low_label)
+    return contrast.high_label if comparison == "difference" else f"{comparison}({contrast.high_label})"

@@ -1,0 +1,155 @@
+"""Predictions: the mean response, row by row or averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Passed, predict
+
+__all__ = ["avg_predictions", "predictions"]
+
+
+def predictions(
+    post: Posterior,
+    newdata: Any = None,
+    *,
+    at: Mapping[str, Any] | None = None,
+    by: str | Sequence[str] | None = None,
+    groups: Any = "new",
+    group_weights: str = "equal",
+    target: str = "mean",
+    wts: Any = None,
+    random_seed: int | None = None,
+) -> xr.Dataset:
+    """What response does the model expect, for each row?
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws with their design.
+    newdata : DataFrame, optional
+        Rows to predict for; the fitted rows by default. Group columns are needed for ``groups="own"`` only.
+    at : dict, optional
+        Variables set on every row, each to one value or several: the result gains a dimension a variable.
+    by : str or list of str, optional
+        Average the rows within each value of these columns.
+    groups : str or dict
+        What is done with the group effects b: ``"new"`` (integrated out over N(0, Sigma)), ``"existing"`` (averaged over
+        the fitted groups), ``"own"`` (each row's group), ``"zero"`` (b = 0), ``"sample"`` (one new group drawn per label
+        and draw), or a dict with one a factor, where a list of levels asks for those groups.
+    group_weights : {"equal", "rows"}
+        How ``"existing"`` weighs the fitted groups.
+    target : {"mean", "link", "count"}
+        E[y] on the response scale (for binomial the probability); the linear predictor; probability times trials.
+    wts : str or array, optional
+        Weights of rows in averages.
+    random_seed : int, optional
+        For ``"sample"``.
+
+    Returns
+    -------
+    Dataset
+        ``estimate`` with dims chain, draw, one a variable of `at`, one a factor with named groups, then ``row`` (columns
+        of newdata as coordinates) or the column of `by`.
+
+    Raises
+    ------
+    DataError
+        Columns, levels or values that the design cannot take.
+    GroupsError
+        A policy that the grouping factors cannot give.
+    EstimandError
+        A question that is not well posed, or a result too large for memory.
+
+    Notes
+    -----
+    With ``"new"``, E[h(eta + z'b)] over b ~ N(0, Sigma) is the one-dimensional integral of h(eta + s Z), s2 = z' Sigma z:
+    a closed form, or the trapezoid rule with a computed bound on its error (see the attribute ``error_bound``).
+
+    Examples
+    --------
+    >>> ds = predictions(post, at={"week": [0, 6]})
+    >>> ds["estimate"].dims
+    ('chain', 'draw', 'week', 'row')
+    """
+    question = ask(
+        post,
+        newdata,
+        average=False,
+        at=at,
+        by=by,
+        groups=groups,
+        group_weights=group_weights,
+        target=target,
+        wts=wts,
+        random_seed=random_seed,
+    )
+    return _predict(question)
+
+
+def avg_predictions(
+    post: Posterior,
+    newdata: Any = None,
+    *,
+    at: Mapping[str, Any] | None = None,
+    by: str | Sequence[str] | None = None,
+    groups: Any = "new",
+    group_weights: str = "equal",
+    target: str = "mean",
+    wts: Any = None,
+    random_seed: int | None = None,
+) -> xr.Dataset:
+    """What response does the model expect on average over rows?
+
+    Parameters
+    ----------
+    post, newdata, at, by, groups, group_weights, target, wts, random_seed
+        As for `predictions`; rows are averaged within each draw, all of them or within each value of `by`.
+
+    Returns
+    -------
+    Dataset
+        ``estimate`` with dims chain, draw, one a variable of `at`, one a factor with named groups, and that of `by`.
+
+    Raises
+    ------
+    DataError, GroupsError, EstimandError
+        As for `predictions`; also where a row has missing values.
+
+    Examples
+    --------
+    >>> avg_predictions(post, by="trt")["estimate"].dims
+    ('chain', 'draw', 'trt')
+    """
+    question = ask(
+        post,
+        newdata,
+        average=True,
+        at=at,
+        by=by,
+        groups=groups,
+        group_weights=group_weights,
+        target=target,
+        wts=wts,
+        random_seed=random_seed,
+    )
+    return _predict(question)
+
+
+def _predict(question: Question) -> xr.Dataset:
+    question.check_size()
+    passes: list[Passed] = []
+
+    def mean(scenario: Scenario) -> np.ndarray:
+        frame, rows, plan = question.prepare(scenario)
+        cells, multiplier = question.averaging.cells, question.multiplier(frame)
+        passes.append(predict(question.post.draws, question.link, rows, plan, cells, multiplier=multiplier))
+        return passes[-1].values["mean"][:, None]
+
+    return question.result("predictions", question.over_scenarios(mean)[:, 0], passes)

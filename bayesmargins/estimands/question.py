@@ -1,0 +1,293 @@
+"""What every question shares: rows, averages, policy, target; its evaluation over scenarios; its provenance."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesmargins.counterfactuals import Setting, Settings, apply_settings, at_settings
+from bayesmargins.design import Rows, missing_rows
+from bayesmargins.errors import BayesmarginsWarning, DataError, EstimandError, PosteriorError, close_matches
+from bayesmargins.estimands.sentence import Scope, compose, quantity, scale_name
+from bayesmargins.grid import Averaging, averaging, frame_of
+from bayesmargins.groups import GroupPlan, Policy, plan_groups, resolve_groups
+from bayesmargins.links import LINKS, Link
+from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Passed, check_size
+from bayesmargins.schema import make_result, plain, public_name
+
+__all__ = ["Question", "Scenario", "ask"]
+
+TARGETS = ("mean", "link", "count")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One combination of `at` values and named groups: the rows as they are evaluated."""
+
+    frame: pd.DataFrame
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with every argument checked.
+
+    Attributes
+    ----------
+    post : Posterior
+    frame : DataFrame
+        Rows the question is about.
+    what : str
+        How messages call them.
+    at : dict
+        Values by variable.
+    averaging : Averaging
+        How rows become the last dimension.
+    by : tuple of str
+    weights : str
+        Name of the weights, empty without.
+    policy : Policy
+        What is done with b.
+    target : {"mean", "link", "count"}
+    seed : int or None
+        Of ``"sample"``.
+    """
+
+    post: Posterior
+    frame: pd.DataFrame
+    what: str
+    at: dict[str, list[Any]]
+    averaging: Averaging
+    by: tuple[str, ...]
+    weights: str
+    policy: Policy
+    target: str
+    seed: int | None
+
+    @property
+    def link(self) -> Link:
+        """Link between the linear predictor and the target."""
+        return LINKS["identity"] if self.target == "link" else self.post.link
+
+    @property
+    def averaged(self) -> bool:
+        """Whether rows are averaged."""
+        return not self.averaging.cells.unit
+
+    def over_scenarios(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
+        """Values (draw, k, at..., named groups..., [row or cell]) of a function that gives (draw, k, cell) a scenario."""
+        names = list(self.at)
+        named = self.policy.named
+        found = []
+        for values in product(*self.at.values()):
+            frame = apply_settings(self.frame, tuple(Setting(n, v) for n, v in zip(names, values, strict=True)))
+            for levels in product(*named.values()):
+                policy = replace(
+                    self.policy, by_factor=self.policy.by_factor | {f: (v,) for f, v in zip(named, levels, strict=True)}
+                )
+                found.append(value(Scenario(frame, policy)))
+        shape = (*(len(v) for v in self.at.values()), *(len(v) for v in named.values()))
+        stacked = np.stack(found, axis=2)
+        stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1])
+        return stacked if self.averaging.dims else stacked[..., 0]
+
+    def prepare(self, scenario: Scenario, settings: Settings = ()) -> tuple[pd.DataFrame, Rows, GroupPlan]:
+        """Rows of a scenario (with more variables set) as design rows and a plan for the groups."""
+        frame = apply_settings(scenario.frame, settings)
+        rows = self.post.design.rows(frame, scenario.policy.active, self.what)
+        plan = plan_groups(scenario.policy, self.post, frame, self.seed, self.what)
+        incomplete = ~rows.complete | plan.missing
+        if incomplete.any():
+            self._incomplete(frame, scenario.policy, int(incomplete.sum()))
+        return frame, rows, plan
+
+    def multiplier(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Trials of every row where the target counts."""
+        return self.post.design.trials(frame, self.what) if self.target == "count" else None
+
+    def check_size(self, contrasts: int = 1) -> None:
+        """Refuse a result that would not fit in memory."""
+        scenarios = np.prod([len(v) for v in (*self.at.values(), *self.policy.named.values())], initial=1)
+        values = int(scenarios) * contrasts * self.averaging.cells.n
+        check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
+
+    def _incomplete(self, frame: pd.DataFrame, policy: Policy, count: int) -> None:
+        design = self.post.design
+        group_columns = [c for f in policy.factors("own") for c in design.factors[f].columns]
+        names = sorted(design.variables(policy.active) | set(group_columns))
+        _, counts = missing_rows(frame, names)
+        said = f"{count} of {len(frame)} rows of {self.what} have missing values, by column: {counts}."
+        if self.averaged:
+            raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
+        warnings.warn(f"{said} Their estimates are NaN.", BayesmarginsWarning, stacklevel=6)
+
+    def result(
+        self,
+        kind: str,
+        values: np.ndarray,
+        passed: Sequence[Passed],
+        *,
+        contrast: Sequence[str] = (),
+        term: Sequence[str] = (),
+        comparison: str | None = None,
+    ) -> xr.Dataset:
+        """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance."""
+        dims: list[str] = ["contrast"] if contrast else []
+        coords: dict[str, Any] = {}
+        if contrast:
+            coords = {"contrast": plain(contrast), "term": ("contrast", plain(term))}
+        for name, entries in (*self.at.items(), *self.policy.named.items()):
+            dims.append(public_name(name))
+            coords[public_name(name)] = plain(entries)
+        dims += self.averaging.dims
+        along = {k: v for k, v in self.averaging.coords.items() if k not in coords}
+        attrs = self._attrs(kind, passed, list(contrast), list(term), comparison)
+        return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
+
+    def _attrs(
+        self, kind: str, passed: Sequence[Passed], labels: list[str], term: list[str], comparison: str | None
+    ) -> dict[str, Any]:
+        post = self.post
+        noun = quantity(post.family.noun, post.design.response.text, self.target, post.link.name)
+        said = list(dict.fromkeys(term)) if kind == "slopes" else labels
+        info = post.info
+        return {
+            "estimand": compose(kind, noun, self._scope(), said, comparison or "difference"),
+            "kind": kind,
+            "scale": scale_name(kind, self.target, post.family.noun, post.link.name, comparison),
+            "formula": post.formula,
+            "family": post.family.name,
+            "link": post.link.name,
+            "target": self.target,
+            "comparison": comparison,
+            "groups": json.dumps({f: p if isinstance(p, str) else list(p) for f, p in self.policy.by_factor.items()}),
+            "group_weights": self.policy.group_weights if self.policy.factors("existing") else None,
+            "rows": len(self.frame),
+            "rows_averaged": int(self.averaged),
+            "by": json.dumps(list(self.by)) if self.by else None,
+            "at": json.dumps(self.at) if self.at else None,
+            "weights": self.weights or None,
+            "integration_method": ", ".join(sorted({m for p in passed for m in p.methods})),
+            "integration_nodes": max((p.nodes for p in passed), default=0),
+            "error_bound": max((p.error_bound for p in passed), default=0.0),
+            "random_seed": self.seed,
+            "source": info.get("source", "draws"),
+            "divergences": info.get("divergences"),
+            "max_rhat": info.get("max_rhat"),
+            "bayesmargins_version": _version(),
+        }
+
+    def _scope(self) -> Scope:
+        rows = f"the {len(self.frame):,} rows of {self.what}" if len(self.frame) > 1 else f"the one row of {self.what}"
+        return Scope(rows, self.averaged, self.by, self.weights, self.at, self._group_phrases())
+
+    def _group_phrases(self) -> list[str]:
+        phrases = [self._phrase(f, p) for f, p in self.policy.by_factor.items() if p != "existing"]
+        existing = self.policy.factors("existing")
+        if existing:
+            combos = len(np.unique(np.column_stack([self.post.design.factors[f].codes for f in existing]), axis=0))
+            counted = "by its rows" if self.policy.group_weights == "rows" else "equally"
+            phrases.append(
+                f"averaged over the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}"
+            )
+        return phrases or ["the model has no groups"]
+
+    def _phrase(self, factor: str, policy: str | tuple[Any, ...]) -> str:
+        if isinstance(policy, tuple):
+            return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}"
+        averaged = self.target == "link" or self.post.link.name == "identity"
+        return {
+            "new": f"integrated over new groups of {factor}, which makes it a population average",
+            "own": f"each row with the b of its own {factor}",
+            "sample": f"with one new group of {factor} drawn for each label and posterior draw",
+            "zero": f"at b = 0 for {factor}, a group at the centre of the distribution"
+            + ("" if averaged else ", which is not an average over groups (groups='new' is)"),
+        }[policy]
+
+
+def ask(
+    post: Posterior,
+    newdata: Any,
+    *,
+    average: bool,
+    at: Mapping[str, Any] | None,
+    by: str | Sequence[str] | None,
+    groups: Any,
+    group_weights: str,
+    target: str,
+    wts: Any,
+    random_seed: int | None,
+) -> Question:
+    """Is this question well posed, and what does it ask in full?
+
+    Parameters
+    ----------
+    post : Posterior
+    average : bool
+        Whether all rows are averaged.
+    newdata, at, by, groups, group_weights, target, wts, random_seed
+        As the user gave them; `predictions` documents them.
+
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    PosteriorError, EstimandError, GroupsError, DataError
+        The first thing that does not fit, with what is allowed.
+    """
+    if not isinstance(post, Posterior):
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
+    _check_target(target, post)
+    frame, what = frame_of(post.design, newdata)
+    settings = at_settings(at, post.design)
+    policy = resolve_groups(groups, post.design, group_weights)
+    if policy.factors("sample") and random_seed is None:
+        random_seed = secrets.randbits(31)
+    return Question(
+        post=post,
+        frame=_with_at_columns(frame, settings),
+        what=what,
+        at=settings,
+        averaging=averaging(frame, post.design, average=average, by=by, wts=wts, at=settings, what=what),
+        by=(by,) if isinstance(by, str) else tuple(by or ()),
+        weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
+        policy=policy,
+        target=target,
+        seed=random_seed if policy.factors("sample") else None,
+    )
+
+
+def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """`at` may stand in for a column that newdata lacks."""
+    return frame.assign(**{n: v[0] for n, v in at.items() if n not in frame.columns})
+
+
+def _check_target(target: str, post: Posterior) -> None:
+    if target not in TARGETS:
+        raise EstimandError(f"target={target!r}; allowed are {', '.join(TARGETS)}.{close_matches(target, TARGETS)}")
+    if target == "count" and post.design.response.trials is None:
+        raise EstimandError(
+            f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "
+            "which for counts is the expected count."
+        )
+
+
+def _version() -> str:
+    from bayesmargins import __version__
+
+    return __version__

@@ -1,0 +1,163 @@
+"""The estimand in one plain sentence, put together from the parts that were computed with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Scope", "compose", "quantity", "scale_name"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a sentence says beside the quantity itself.
+
+    Attributes
+    ----------
+    rows : str
+        ``"the 220 rows of the data"``.
+    averaged : bool
+        Whether rows are averaged.
+    by : tuple of str
+        Columns within whose values they are.
+    weights : str
+        Name of the weights; empty where rows count the same.
+    at : mapping
+        Values set on all rows, by variable.
+    groups : sequence of str
+        One phrase a grouping factor.
+    """
+
+    rows: str
+    averaged: bool
+    by: tuple[str, ...]
+    weights: str
+    at: Mapping[str, Sequence[Any]]
+    groups: Sequence[str]
+
+
+def quantity(family_noun: str, response: str, target: str, link: str) -> str:
+    """What is E[y] called?
+
+    Parameters
+    ----------
+    family_noun, response, target, link : str
+        Of the model and the question.
+
+    Returns
+    -------
+    str
+        ``"probability of bad"``.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> quantity("probability", "bad", "link", "logit")
+    'linear predictor (logit scale) of bad'
+    """
+    if target == "link":
+        return f"linear predictor ({link} scale) of {response}"
+    return f"expected number of {response}" if target == "count" else f"{family_noun} of {response}"
+
+
+def scale_name(kind: str, target: str, family_noun: str, link: str, comparison: str | None) -> str:
+    """On which scale are the numbers of a table?
+
+    Parameters
+    ----------
+    kind, target, family_noun, link : str
+        Of the question and the model.
+    comparison : str, optional
+        Of a comparison.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> scale_name("comparisons", "mean", "probability", "logit", "difference")
+    'difference in probability'
+    """
+    base = {"mean": family_noun, "link": f"linear predictor ({link})", "count": "expected count"}[target]
+    if kind == "slopes":
+        return f"slope of {base}"
+    if kind == "predictions" or comparison is None:
+        return base
+    return {
+        "difference": f"difference in {base}",
+        "ratio": f"ratio of {base}",
+        "lift": f"relative change of {base}",
+        "lnratio": f"log ratio of {base}",
+        "lnor": "log odds ratio",
+        "or": "odds ratio",
+    }[comparison]
+
+
+_COMPARED = {
+    "difference": "Difference between the {q} of two counterfactual copies",
+    "ratio": "Ratio of the {q} of two counterfactual copies",
+    "lift": "Relative change of the {q} between two counterfactual copies",
+    "lnratio": "Log ratio of the {q} of two counterfactual copies",
+    "lnor": "Log odds ratio from the {q} of two counterfactual copies",
+    "or": "Odds ratio from the {q} of two counterfactual copies",
+}
+
+
+def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comparison: str = "difference") -> str:
+    """What is this number? Rows, counterfactuals, groups and averages in the order in which they were done.
+
+    Parameters
+    ----------
+    kind : {"predictions", "comparisons", "slopes"}
+        Which question.
+    noun : str
+        From `quantity`.
+    scope : Scope
+        Rows, averages, groups.
+    labels : sequence of str
+        Contrasts, or variables of slopes.
+    comparison : str
+        How two sides are compared.
+
+    Returns
+    -------
+    str
+        One sentence.
+
+    Raises
+    ------
+    Nothing.
+    """
+    q = f"average {noun}" if scope.averaged else noun
+    if kind == "predictions":
+        head = q[0].upper() + q[1:]
+    elif kind == "slopes":
+        head = f"{'Average slope' if scope.averaged else 'Slope'} of the {noun} with respect to {_listing(labels)}"
+    else:
+        head = f"{_COMPARED[comparison].format(q=q)} ({_listing(labels)})"
+    return f"{head}, {_where(scope)}; {'; '.join(scope.groups)}."
+
+
+def _where(scope: Scope) -> str:
+    rows = f"over {scope.rows}" if scope.averaged else f"for each of {scope.rows}"
+    by = f", within each {' and '.join(scope.by)}" if scope.by else ""
+    at = "".join(f", {name} set to {_listing([_value(v) for v in values])}" for name, values in scope.at.items())
+    return f"{rows}{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}"
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listing(items: Sequence[str]) -> str:
+    shown = list(items) if len(items) <= 4 else [*items[:2], "...", items[-1]]
+    return ", ".join(shown)

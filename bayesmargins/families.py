@@ -1,0 +1,221 @@
+"""Families of responses: which links they take, what their mean is called, their density and how they are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from bayesmargins.errors import ModelError, close_matches
+from bayesmargins.links import LINKS, Link
+
+__all__ = ["FAMILIES", "Family", "check_response", "get_family", "resolve_link"]
+
+Aux = Mapping[str, np.ndarray]
+Density = Callable[[np.ndarray, np.ndarray, Aux, np.ndarray | None], np.ndarray]
+Simulate = Callable[[np.random.Generator, np.ndarray, Aux, np.ndarray | None], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A distribution of the response given its mean.
+
+    Attributes
+    ----------
+    name : str
+        As in ``family=``.
+    links : tuple of str
+        Links it takes, the default first.
+    support : {"real", "binary", "trials", "count"}
+        What the response may be.
+    noun : str
+        What E[y] is called in a sentence.
+    parameters : tuple of str
+        Parameters beside the mean.
+    log_density : callable
+        ``(y, mu, aux, trials) -> log p(y)``, broadcasting.
+    simulate : callable
+        ``(rng, mu, aux, trials) -> y``, broadcasting.
+    """
+
+    name: str
+    links: tuple[str, ...]
+    support: str
+    noun: str
+    parameters: tuple[str, ...]
+    log_density: Density
+    simulate: Simulate
+
+
+def _gaussian_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return stats.norm.logpdf(y, mu, aux["sigma"])
+
+
+def _gaussian_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return rng.normal(mu, aux["sigma"])
+
+
+def _binomial_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return stats.binom.logpmf(y, 1 if n is None else n, mu)
+
+
+def _binomial_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return rng.binomial(1 if n is None else n.astype(np.int64), mu).astype(np.float64)
+
+
+def _poisson_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return stats.poisson.logpmf(y, mu)
+
+
+def _poisson_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return rng.poisson(mu).astype(np.float64)
+
+
+def _negbinomial_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return stats.nbinom.logpmf(y, aux["shape"], aux["shape"] / (aux["shape"] + mu))
+
+
+def _negbinomial_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    return rng.poisson(rng.gamma(aux["shape"], mu / aux["shape"])).astype(np.float64)
+
+
+_BINARY_LINKS = ("logit", "probit", "cloglog")
+
+FAMILIES: dict[str, Family] = {
+    f.name: f
+    for f in (
+        Family("gaussian", ("identity", "log"), "real", "mean", ("sigma",), _gaussian_density, _gaussian_draw),
+        Family("bernoulli", _BINARY_LINKS, "binary", "probability", (), _binomial_density, _binomial_draw),
+        Family("binomial", _BINARY_LINKS, "trials", "probability", (), _binomial_density, _binomial_draw),
+        Family("poisson", ("log",), "count", "expected count", (), _poisson_density, _poisson_draw),
+        Family("negbinomial", ("log",), "count", "expected count", ("shape",), _negbinomial_density, _negbinomial_draw),
+    )
+}
+
+_OTHER_NAMES = {
+    "normal": "gaussian",
+    "binary": "bernoulli",
+    "logistic": "bernoulli",
+    "negativebinomial": "negbinomial",
+    "negative_binomial": "negbinomial",
+    "nbinom": "negbinomial",
+}
+
+
+def get_family(name: str) -> Family:
+    """Which family is called this?
+
+    Parameters
+    ----------
+    name : str
+        gaussian, bernoulli, binomial, poisson or negbinomial.
+
+    Returns
+    -------
+    Family
+
+    Raises
+    ------
+    ModelError
+        No such family; the message lists them and says what another package's name is here.
+
+    Examples
+    --------
+    >>> get_family("poisson").noun
+    'expected count'
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    known = _OTHER_NAMES.get(str(name).lower().replace(" ", "_"))
+    hint = f" Here it is called {known!r}." if known else close_matches(name, FAMILIES)
+    raise ModelError(f"family={name!r} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
+
+
+def resolve_link(family: Family, link: str | None) -> Link:
+    """Which link does this family get?
+
+    Parameters
+    ----------
+    family : Family
+        Of the response.
+    link : str, optional
+        The family's default when None.
+
+    Returns
+    -------
+    Link
+
+    Raises
+    ------
+    ModelError
+        The family does not take this link.
+
+    Examples
+    --------
+    >>> resolve_link(get_family("bernoulli"), None).name
+    'logit'
+    """
+    name = family.links[0] if link is None else link
+    if name not in family.links:
+        raise ModelError(
+            f"family={family.name!r} does not take link={link!r}; allowed are {', '.join(family.links)}."
+            f"{close_matches(link, family.links)}"
+        )
+    return LINKS[name]
+
+
+def check_response(family: Family, y: np.ndarray, n: np.ndarray | None, text: str) -> None:
+    """Can these values be a response of this family?
+
+    Parameters
+    ----------
+    family : Family
+        Of the response.
+    y, n : ndarray, shape (row,)
+        Response and, for binomial, trials.
+    text : str
+        The left-hand side, for the message.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    ModelError
+        Values outside the support, trials missing or out of place, or a response that never varies.
+    """
+    allowed = _inside(family, y, n)
+    if (n is None) == (family.support == "trials"):
+        need = "needs 'successes | trials(n)'" if n is None else "takes no trials()"
+        raise ModelError(
+            f"family={family.name!r} {need}, and the left-hand side is {text!r}. A 0/1 response is 'bernoulli', "
+            "successes out of trials are 'binomial'."
+        )
+    bad = ~allowed
+    if bad.any():
+        raise ModelError(
+            f"The response {text!r} has {int(bad.sum())} values that family={family.name!r} cannot have, such as "
+            f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {_SUPPORTS[family.support]}."
+        )
+
+
+_SUPPORTS = {
+    "real": "finite numbers",
+    "binary": "0 and 1 (or False and True)",
+    "trials": "whole numbers from 0 to the trials of the row, which are at least 1",
+    "count": "whole numbers from 0",
+}
+
+
+def _inside(family: Family, y: np.ndarray, n: np.ndarray | None) -> np.ndarray:
+    whole = (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
+    if family.support == "binary":
+        return (y == 0) | (y == 1)
+    if family.support == "count":
+        return whole
+    if family.support == "trials" and n is not None:
+        return whole & (y <= n) & (n >= 1) & (n == np.floor(n))
+    return np.isfinite(y)

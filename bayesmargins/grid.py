@@ -1,0 +1,201 @@
+"""Which rows the question is about, which of them average together, and with which weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
+from bayesmargins.errors import DataError, EstimandError, listed
+from bayesmargins.schema import plain, public_name
+
+__all__ = ["Averaging", "Cells", "averaging", "frame_of"]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Which rows are averaged together.
+
+    Attributes
+    ----------
+    index : ndarray of int, shape (row,)
+        Cell of every row.
+    share : ndarray, shape (row,)
+        What the row counts for in its cell: weights that sum to 1 in every cell.
+    n : int
+        Cells.
+    unit : bool
+        Every row is its own cell: nothing is averaged.
+    """
+
+    index: np.ndarray
+    share: np.ndarray
+    n: int
+    unit: bool = False
+
+    def add(self, out: np.ndarray, values: np.ndarray, block: slice) -> None:
+        """Add a block of values (draw, row of the block) into the cells (draw, cell)."""
+        if self.unit:
+            out[:, block] = values
+            return
+        index, share = self.index[block], self.share[block]
+        if self.n == 1:
+            out[:, 0] += values @ share
+            return
+        present, position = np.unique(index, return_inverse=True)
+        spread = np.zeros((len(index), len(present)))
+        spread[np.arange(len(index)), position] = share
+        out[:, present] += values @ spread
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """How rows become the last dimension of a result.
+
+    Attributes
+    ----------
+    cells : Cells
+        Rows averaged together.
+    dims : tuple of str
+        Empty, ``row``, or that of `by`.
+    coords : dict
+        Coordinates of that dimension and along it.
+    """
+
+    cells: Cells
+    dims: tuple[str, ...]
+    coords: dict[str, Any]
+
+
+def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
+    """Which rows is the question about?
+
+    Parameters
+    ----------
+    design : Design
+        Holds the fitted rows.
+    newdata : DataFrame or None
+        The user's rows; the fitted ones where None.
+
+    Returns
+    -------
+    frame : DataFrame
+    what : str
+        ``"the data"`` or ``"newdata"``, for messages.
+
+    Raises
+    ------
+    DataError
+        newdata is no table, or has no rows.
+    """
+    return (design.data, "the data") if newdata is None else (to_pandas(newdata, "newdata"), "newdata")
+
+
+def averaging(
+    frame: pd.DataFrame, design: Design, *, average: bool, by: Any, wts: Any, at: Mapping[str, Any], what: str
+) -> Averaging:
+    """Which rows are averaged together, with which weights, and what is the resulting dimension called?
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows.
+    design : Design
+        Keeps the order of levels.
+    average : bool
+        False for one value a row.
+    by : str or list of str, optional
+        Columns within whose values rows are averaged.
+    wts : str or array, optional
+        Column or weights.
+    at : mapping
+        Variables that already have a dimension.
+    what : str
+        How messages call the frame.
+
+    Returns
+    -------
+    Averaging
+
+    Raises
+    ------
+    EstimandError
+        Weights without anything to average, `by` a variable of `at`, weights that are negative or all zero.
+    DataError
+        A missing column, or missing values in it.
+    """
+    n = len(frame)
+    by = [by] if isinstance(by, str) else list(by or [])
+    if not (average or by):
+        if wts is not None:
+            raise EstimandError("wts weighs rows in an average, and nothing is averaged here: use avg_*, or by=.")
+        return Averaging(Cells(np.arange(n), np.ones(n), n, unit=True), ("row",), _row_coords(frame, at))
+    _check_by(frame, by, at, what)
+    weights = _weights(frame, wts, what)
+    index, dims, coords = _by_cells(frame, design, by)
+    cells = int(index.max(initial=-1)) + 1
+    totals = np.bincount(index, weights, minlength=cells)
+    if (totals <= 0).any():
+        raise EstimandError(
+            f"The weights of wts={wts!r} add up to 0 in {int((totals <= 0).sum())} of {cells} averages."
+        )
+    return Averaging(Cells(index, weights / totals[index], cells), dims, coords)
+
+
+def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {public_name(n): ("row", plain(frame[n])) for n in frame.columns if n not in at}
+    return {"row": np.arange(len(frame)), **columns}
+
+
+def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: str) -> None:
+    require_columns(frame, by, what, f"by={by!r}")
+    both = [b for b in by if b in at]
+    if both:
+        raise EstimandError(
+            f"by and at both name {listed(both)}: at sets it on all rows, so it has a dimension already."
+        )
+    _, counts = missing_rows(frame, by)
+    if counts:
+        raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
+
+
+def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
+    if wts is None:
+        return np.ones(len(frame))
+    if isinstance(wts, str):
+        require_columns(frame, [wts], what, "wts")
+        wts = frame[wts]
+    weights = np.asarray(wts, dtype=np.float64)
+    if weights.shape != (len(frame),):
+        raise EstimandError(
+            f"wts has the shape {weights.shape}; {what} has {len(frame)} rows, one weight each is needed."
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        bad = weights[~(np.isfinite(weights) & (weights >= 0))]
+        raise EstimandError(f"wts holds {len(bad)} weights that are negative or not finite, such as {bad[0]}.")
+    return weights
+
+
+def _by_cells(frame: pd.DataFrame, design: Design, by: list[str]) -> tuple[np.ndarray, tuple[str, ...], dict[str, Any]]:
+    if not by:
+        return np.zeros(len(frame), dtype=np.intp), (), {}
+    codes = np.column_stack([_ordered_codes(frame[b], design.columns.get(b)) for b in by])
+    combos, first, index = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    columns = {b: plain(frame[b].iloc[first]) for b in by}
+    if len(by) == 1:
+        name = public_name(by[0])
+        return index.reshape(-1), (name,), {name: columns[by[0]]}
+    coords = {public_name(b): ("by", values) for b, values in columns.items()}
+    return index.reshape(-1), ("by",), {"by": np.arange(len(combos)), **coords}
+
+
+def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:
+    if column is not None and column.kind == "factor":
+        return pd.Index(column.levels).get_indexer(pd.Index(series.astype(object)))
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return series.cat.codes.to_numpy()
+    return pd.factorize(series, sort=True)[0]

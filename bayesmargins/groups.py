@@ -1,0 +1,310 @@
+"""What is done with b: the policies of `groups=`, checked against the factors and resolved for rows, in one place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design import Design, Factor, require_columns
+from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed
+from bayesmargins.posterior import Posterior
+
+__all__ = ["POLICIES", "Gather", "GroupPlan", "Mixture", "Policy", "plan_groups", "resolve_groups"]
+
+POLICIES: dict[str, str] = {
+    "new": "integrated over new groups",
+    "existing": "averaged over the fitted groups",
+    "own": "each row with its own group's b",
+    "zero": "b = 0",
+    "sample": "one new group drawn per label and draw",
+}
+
+_OTHER_WORDS = {
+    "none": "'zero' is b = 0; 'new' integrates b out, which is what 'population-averaged' means",
+    "population": "'new' is the average over new groups; 'zero' is b = 0, which is no average",
+    "na": "'zero' is what re_formula=NA computed: b = 0; 'new' is the average over new groups",
+    "marginal": "'new' is the average over new groups",
+    "conditional": "'own' uses each row's own group",
+    "fixed": "'zero' is b = 0",
+    "random": "'own' uses each row's own group",
+    "average": "'new' averages over new groups, 'existing' over the fitted ones",
+}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One policy a factor, consistent with each other.
+
+    Attributes
+    ----------
+    by_factor : dict
+        A word of `POLICIES`, or a tuple of named levels.
+    group_weights : {"equal", "rows"}
+        How `"existing"` weighs the combinations of levels.
+    """
+
+    by_factor: dict[str, str | tuple[Any, ...]]
+    group_weights: str
+
+    def factors(self, word: str) -> tuple[str, ...]:
+        """Factors under this policy."""
+        return tuple(f for f, p in self.by_factor.items() if p == word)
+
+    @property
+    def named(self) -> dict[str, tuple[Any, ...]]:
+        """Factors with named levels: each gives the result a dimension."""
+        return {f: p for f, p in self.by_factor.items() if isinstance(p, tuple)}
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """Factors whose z matters."""
+        return tuple(f for f, p in self.by_factor.items() if p != "zero")
+
+
+@dataclass(frozen=True)
+class Gather:
+    """A factor whose b is looked up, row by row."""
+
+    factor: str
+    b: np.ndarray  # (sample, level, term)
+    codes: np.ndarray  # (row,)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Combinations of fitted levels to average over."""
+
+    factors: tuple[str, ...]
+    codes: np.ndarray  # (combination, factor)
+    weights: np.ndarray  # (combination,), sum 1
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """What the predictor does with b of these rows.
+
+    Attributes
+    ----------
+    integrated : tuple of str
+        Factors whose b is integrated out over N(0, Sigma).
+    gathers : tuple of Gather
+        Factors whose b is looked up.
+    mixture : Mixture or None
+        Factors that are averaged over their fitted levels, jointly.
+    missing : ndarray of bool, shape (row,)
+        Rows whose group is needed and missing.
+    """
+
+    integrated: tuple[str, ...]
+    gathers: tuple[Gather, ...]
+    mixture: Mixture | None
+    missing: np.ndarray
+
+
+def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") -> Policy:
+    """Which policy does every grouping factor get?
+
+    Parameters
+    ----------
+    groups : str or dict
+        One word for all factors, or ``{factor: word or list of levels}`` naming every factor.
+    design : Design
+        Knows the factors and their levels.
+    group_weights : {"equal", "rows"}
+        For ``"existing"``.
+
+    Returns
+    -------
+    Policy
+
+    Raises
+    ------
+    GroupsError
+        An unknown word (with the right one for another package's), a factor left out or unknown, levels that the fit
+        has not seen, or a child of a new parent that is not new.
+
+    Examples
+    --------
+    >>> import bayesmargins as bm
+    >>> design = bm.GLMM("yb ~ trt + (1 | ID)", bm.load_dataset("bacteria"), family="bernoulli").design
+    >>> resolve_groups("new", design).by_factor
+    {'ID': 'new'}
+    """
+    if group_weights not in ("equal", "rows"):
+        raise GroupsError(f"group_weights={group_weights!r}; allowed are 'equal' and 'rows'.")
+    if not isinstance(groups, Mapping):
+        groups = dict.fromkeys(design.factors, _word(groups, design)) if design.factors else _checked(groups, design)
+    unknown = [f for f in groups if f not in design.factors]
+    absent = [f for f in design.factors if f not in groups]
+    if unknown or absent:
+        said = f"names {listed(unknown)}, which group nothing" if unknown else f"leaves out {listed(absent)}"
+        raise GroupsError(
+            f"groups={groups!r} {said}; a dict names every grouping factor of {design.formula!r} once: "
+            f"{listed(design.factors)}.{''.join(close_matches(f, design.factors) for f in unknown)}"
+        )
+    policy = Policy({f: _of_factor(groups[f], design.factors[f], design) for f in design.factors}, group_weights)
+    _check_nesting(policy, design)
+    return policy
+
+
+def _checked(groups: Any, design: Design) -> dict[str, Any]:
+    _word(groups, design)
+    return {}
+
+
+def _word(groups: Any, design: Design) -> str:
+    if isinstance(groups, str) and groups in POLICIES:
+        return groups
+    known = _OTHER_WORDS.get(str(groups).lower())
+    hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES)
+    words = "; ".join(f"{w!r}: {meaning}" for w, meaning in POLICIES.items())
+    raise GroupsError(
+        f"groups={groups!r} is no policy; allowed are {words}; or a dict with one a factor, such as "
+        f"{dict.fromkeys(design.factors, 'new')}.{hint}"
+    )
+
+
+def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
+    if not isinstance(policy, Sequence | np.ndarray) or isinstance(policy, str):
+        return _word(policy, design)
+    if len(policy) == 0:
+        raise GroupsError(f"groups={{{factor.name!r}: []}} names no level; name at least one, or use 'existing'.")
+    unseen = [level for level in policy if level not in factor.levels]
+    if unseen:
+        raise GroupsError(
+            f"groups names the levels {listed(unseen)} of {factor.name!r} that the fit has not seen."
+            f"{close_matches(unseen[0], factor.levels)} It knows {listed(factor.levels)}. For a group that is not among "
+            "them use 'new' (integrated) or 'sample' (one draw of it)."
+        )
+    return tuple(policy)
+
+
+def _check_nesting(policy: Policy, design: Design) -> None:
+    """A fitted child has the fitted parent's b: it cannot belong to a parent that is new."""
+    for parent in design.factors.values():
+        for child in design.factors.values():
+            if not set(parent.columns) < set(child.columns):
+                continue
+            above, below = policy.by_factor[parent.name], policy.by_factor[child.name]
+            if above in ("new", "sample", "existing") and (below == "own" or isinstance(below, tuple)):
+                raise GroupsError(
+                    f"groups={{{parent.name!r}: {above!r}, {child.name!r}: {below!r}}}: {child.name!r} is nested in "
+                    f"{parent.name!r}, and a fitted child belongs to its own fitted parent. Use 'own' for "
+                    f"{parent.name!r}, or 'new' for {child.name!r}."
+                )
+
+
+def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int | None, what: str) -> GroupPlan:
+    """What does the policy mean for these rows?
+
+    Parameters
+    ----------
+    policy : Policy
+        With no named levels left (`fix_named` turns them into a gather).
+    post : Posterior
+        Gives b and Sigma.
+    frame : DataFrame
+        Rows to predict for.
+    seed : int, optional
+        For ``"sample"``.
+    what : str
+        How messages call the frame.
+
+    Returns
+    -------
+    GroupPlan
+
+    Raises
+    ------
+    GroupsError
+        A group under ``"own"`` that the fit has not seen.
+    DataError
+        A group column that the policy reads is missing.
+    PosteriorError
+        The posterior came without draws of b.
+    """
+    design = post.design
+    gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
+    gathers += [_sampled(post, design.factors[f], frame, int(seed or 0)) for f in policy.factors("sample")]
+    gathers += [_fixed(post, design.factors[f], levels[0], len(frame)) for f, levels in policy.named.items()]
+    missing = np.zeros(len(frame), dtype=bool)
+    for gather in gathers:
+        missing |= gather.codes < 0
+    return GroupPlan(
+        integrated=policy.factors("new"),
+        gathers=tuple(gathers),
+        mixture=_mixture(post, policy) if policy.factors("existing") else None,
+        missing=missing,
+    )
+
+
+def _draws_of_b(post: Posterior, factor: str) -> np.ndarray:
+    if factor not in post.draws.b:
+        raise PosteriorError(
+            f"The posterior has no draws of b for {factor!r}; 'new' and 'zero' need none, every other policy does."
+        )
+    return post.draws.b[factor]
+
+
+def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gather:
+    require_columns(frame, factor.columns, what, f"groups='own' for {factor.name!r}")
+    codes = factor.codes_of(frame)
+    labels = factor.labels(frame)
+    unseen = pd.unique(labels[(codes < 0) & labels.notna().to_numpy()])
+    if len(unseen):
+        hint = close_matches(unseen[0], factor.levels)
+        if {str(u) for u in unseen} & {str(level) for level in factor.levels}:
+            hint = " The same labels are there as another type (text against numbers): convert the column."
+        raise GroupsError(
+            f"groups='own' for {factor.name!r}: {what} has {len(unseen)} groups that the fit has not seen: "
+            f"{listed(unseen)}.{hint} Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), "
+            "'existing' or 'zero' instead."
+        )
+    return Gather(factor.name, _draws_of_b(post, factor.name), codes)
+
+
+def _fixed(post: Posterior, factor: Factor, level: Any, n: int) -> Gather:
+    code = factor.levels.index(level)
+    return Gather(factor.name, _draws_of_b(post, factor.name), np.full(n, code, dtype=np.intp))
+
+
+def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int) -> Gather:
+    """New groups keyed by label: without the group columns all rows share one."""
+    if all(c in frame.columns for c in factor.columns):
+        codes, labels = pd.factorize(factor.labels(frame))
+    else:
+        codes, labels = np.zeros(len(frame), dtype=np.intp), pd.Index(["(new)"], dtype=object)
+    Sigma = post.draws.Sigma[factor.name]
+    root = _square_root(Sigma)
+    n, q = Sigma.shape[:2]
+    b = np.empty((n, len(labels), q))
+    for j, label in enumerate(labels):
+        b[:, j] = np.einsum("spq,sq->sp", root, _keyed_normal(seed, factor.name, label, (n, q)))
+    return Gather(factor.name, b, codes.astype(np.intp))
+
+
+def _keyed_normal(seed: int, factor: str, label: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Standard normal numbers that depend on (seed, factor, label, draw) and on nothing else."""
+    digest = hashlib.blake2b(f"{seed}|{factor}|{label}".encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).standard_normal(shape)
+
+
+def _square_root(Sigma: np.ndarray) -> np.ndarray:
+    """Symmetric root by eigenvalues: a Cholesky factor does not exist where a variance is 0 or a correlation is 1."""
+    values, vectors = np.linalg.eigh(Sigma)
+    return (vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+
+
+def _mixture(post: Posterior, policy: Policy) -> Mixture:
+    names = policy.factors("existing")
+    for name in names:
+        _draws_of_b(post, name)
+    seen = np.column_stack([post.design.factors[f].codes for f in names])
+    codes, counts = np.unique(seen, axis=0, return_counts=True)
+    weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))
+    return Mixture(names, codes, weights)

@@ -1,0 +1,315 @@
+"""Inverse links with what averaging over groups needs: derivatives, complements, closed forms, growth in the plane.
+
+A link is data: the functions of eta, the closed form of E[h(eta + s Z)] where one exists, and otherwise the strip in
+which h is analytic and how fast it grows there, from which `integrate` computes its step and its error bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from bayesmargins.errors import ModelError, close_matches, listed
+
+__all__ = ["LINKS", "PARTS", "Link", "Strip", "get_link"]
+
+Array = npt.NDArray[np.float64]
+Function = Callable[[npt.ArrayLike], Array]
+
+PARTS = ("mean", "complement", "d1", "d2")
+"""What can be averaged: h, 1 - h, h' and h''."""
+
+_FLAT = 40.0  # phi(40) underflows to 0: clipping there turns inf * 0 into the limit, 0
+_EXP_SAFE = 700.0  # exp(700) is finite, and exp(-exp(700)) is exactly 0
+
+
+@dataclass(frozen=True, eq=False)  # the table holds the only instance: identity compares and hashes
+class Strip:
+    """How does h grow off the real line, where its average has no closed form?
+
+    Attributes
+    ----------
+    half_width : float
+        h is analytic for abs(Im w) < half_width.
+    log_growth : callable
+        ``log_growth(part, y)``: log of the K for which abs(f(x + iy)) <= K F(x) at every real x, with f the part asked
+        for and F what `scale` says. Increasing in y.
+    scale : dict of str to (float or None)
+        By part, an upper bound of E[F]. None: F is f itself, so that the error bound is relative to the value.
+    tolerance : dict of str to float
+        By part, the discretisation error that a rule is built for, in units of E[F].
+    moments : tuple of four float
+        Raw moments 1 to 4 of the distribution whose cdf is h; used when s is far larger than they are.
+    """
+
+    half_width: float
+    log_growth: Callable[[str, Array], Array]
+    scale: dict[str, float | None]
+    tolerance: dict[str, float]
+    moments: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)  # the table holds the only instance: identity compares and hashes
+class Link:
+    """What does a linear predictor eta mean on the response scale?
+
+    Attributes
+    ----------
+    name : str
+        Its name in `LINKS`.
+    link : callable
+        mu -> eta.
+    inverse, derivative, second : callable
+        eta -> h(eta), h'(eta), h''(eta).
+    complement : callable or None
+        eta -> 1 - h(eta) to full relative accuracy; None where h is not a probability.
+    bounded : bool
+        Whether h lies in [0, 1].
+    latent_sd : float
+        Standard deviation of the latent error whose cdf is h (1 where there is none); a scale for priors.
+    closed_form : callable or None
+        ``closed_form(eta, s2, part)``; None where the average is computed numerically.
+    code : int or None
+        The number of the numerical rule in the compiled kernels; None with a closed form.
+    strip : Strip or None
+        Growth off the real line; None with a closed form.
+
+    Examples
+    --------
+    >>> float(LINKS["logit"].inverse(0.0))
+    0.5
+    """
+
+    name: str
+    link: Function
+    inverse: Function
+    derivative: Function
+    second: Function
+    complement: Function | None
+    bounded: bool
+    latent_sd: float
+    closed_form: Callable[[Array, Array, str], Array] | None = None
+    code: int | None = None
+    strip: Strip | None = field(default=None, repr=False)
+
+    def part(self, name: str) -> Function:
+        """Which function of eta is this part?
+
+        Parameters
+        ----------
+        name : {"mean", "complement", "d1", "d2"}
+            The part.
+
+        Returns
+        -------
+        callable
+            h, 1 - h, h' or h''.
+
+        Raises
+        ------
+        ModelError
+            An unknown part, or the complement of an unbounded link.
+
+        Examples
+        --------
+        >>> float(LINKS["logit"].part("d1")(0.0))
+        0.25
+        """
+        parts = {"mean": self.inverse, "complement": self.complement, "d1": self.derivative, "d2": self.second}
+        found = parts.get(name)
+        if found is None:
+            allowed = [part for part, function in parts.items() if function is not None]
+            raise ModelError(
+                f"part={name!r} of the {self.name} link: allowed are {listed(allowed)}.{close_matches(name, allowed)}"
+            )
+        return found
+
+
+def get_link(name: str) -> Link:
+    """Which link has this name?
+
+    Parameters
+    ----------
+    name : str
+        One of the names in `LINKS`.
+
+    Returns
+    -------
+    Link
+        The link.
+
+    Raises
+    ------
+    ModelError
+        No link has this name.
+
+    Examples
+    --------
+    >>> get_link("probit").latent_sd
+    1.0
+    """
+    found = LINKS.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise ModelError(f"link={name!r} is not known: allowed are {listed(LINKS)}.{close_matches(name, LINKS)}")
+    return found
+
+
+def _float(x: npt.ArrayLike) -> Array:
+    return np.asarray(x, dtype=np.float64)
+
+
+def _exp(eta: npt.ArrayLike) -> Array:
+    with np.errstate(over="ignore"):
+        return np.exp(_float(eta))
+
+
+def _log(mu: npt.ArrayLike) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(_float(mu))
+
+
+# identity ---------------------------------------------------------------------------------------------------------
+
+
+def _identity_closed(eta: Array, s2: Array, part: str) -> Array:
+    eta, s2 = np.broadcast_arrays(eta, s2)
+    value = eta if part == "mean" else np.full(eta.shape, 1.0 if part == "d1" else 0.0)
+    return np.where(np.isnan(eta) | np.isnan(s2), np.nan, value)
+
+
+# log --------------------------------------------------------------------------------------------------------------
+
+
+def _log_closed(eta: Array, s2: Array, part: str) -> Array:
+    return _exp(eta + 0.5 * s2)
+
+
+# logit ------------------------------------------------------------------------------------------------------------
+
+
+def _logit_complement(eta: npt.ArrayLike) -> Array:
+    return special.expit(-_float(eta))
+
+
+def _logit_derivative(eta: npt.ArrayLike) -> Array:
+    return special.expit(_float(eta)) * special.expit(-_float(eta))
+
+
+def _logit_second(eta: npt.ArrayLike) -> Array:
+    return -_logit_derivative(eta) * np.tanh(0.5 * _float(eta))
+
+
+_LOGIT_POWER = {"mean": 1, "complement": 1, "d1": 2, "d2": 3}
+
+
+def _logit_growth(part: str, y: Array) -> Array:
+    # |1 + q e^{-iy}|^2 - (1 + q)^2 cos^2(y/2) = (1 - q)^2 sin^2(y/2) >= 0: a factor 1/cos(y/2) per power of h or 1 - h
+    return -_LOGIT_POWER[part] * np.log(np.cos(0.5 * y))
+
+
+# probit -----------------------------------------------------------------------------------------------------------
+
+
+def _normal_density(x: Array) -> Array:
+    return np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+
+
+def _probit_complement(eta: npt.ArrayLike) -> Array:
+    return special.ndtr(-_float(eta))
+
+
+def _probit_derivative(eta: npt.ArrayLike) -> Array:
+    return _normal_density(np.clip(_float(eta), -_FLAT, _FLAT))
+
+
+def _probit_second(eta: npt.ArrayLike) -> Array:
+    x = np.clip(_float(eta), -_FLAT, _FLAT)
+    return -x * _normal_density(x)
+
+
+def _probit_closed(eta: Array, s2: Array, part: str) -> Array:
+    tau = np.sqrt(1.0 + s2)
+    functions = {"mean": special.ndtr, "complement": _probit_complement, "d1": _probit_derivative, "d2": _probit_second}
+    power = {"d1": 1, "d2": 2}.get(part, 0)
+    return functions[part](eta / tau) / tau**power
+
+
+# cloglog ----------------------------------------------------------------------------------------------------------
+
+
+def _cloglog_link(mu: npt.ArrayLike) -> Array:
+    with np.errstate(divide="ignore"):
+        return np.log(-np.log1p(-_float(mu)))
+
+
+def _cloglog_inverse(eta: npt.ArrayLike) -> Array:
+    return -np.expm1(-_exp(eta))
+
+
+def _cloglog_complement(eta: npt.ArrayLike) -> Array:
+    return np.exp(-_exp(eta))
+
+
+def _cloglog_derivative(eta: npt.ArrayLike) -> Array:
+    x = np.minimum(_float(eta), _EXP_SAFE)
+    return np.exp(x - np.exp(x))
+
+
+def _cloglog_second(eta: npt.ArrayLike) -> Array:
+    u = np.exp(np.minimum(_float(eta), _EXP_SAFE))
+    return u * np.exp(-u) * (1.0 - u)
+
+
+def _cloglog_growth(part: str, y: Array) -> Array:
+    # with rho = e^x: |h| <= min(rho, 2) <= 2/(1-e^-2) h(x); |1 - h| <= 1; |h'| <= rho e^{-rho cos y} and
+    # |h''| <= rho (1 + rho) e^{-rho cos y}, each over h(x) >= rho/(1 + rho), at the rho that is worst
+    if part == "mean":
+        return np.full_like(y, np.log(2.0 / -np.expm1(-2.0)))
+    if part == "complement":
+        return np.zeros_like(y)
+    power = {"d1": 1, "d2": 2}[part]
+    cos = np.cos(y)
+    return power * np.log(power / cos) + cos - power
+
+
+_EULER, _ZETA3 = 0.5772156649015329, 1.2020569031595943
+_LOGIT_STRIP = Strip(
+    half_width=np.pi,
+    log_growth=_logit_growth,
+    scale={"mean": None, "complement": None, "d1": None, "d2": 0.25},
+    tolerance=dict.fromkeys(PARTS, 1e-14),
+    moments=(0.0, np.pi**2 / 3, 0.0, 7 * np.pi**4 / 15),
+)
+_CLOGLOG_STRIP = Strip(
+    half_width=np.pi / 2,
+    log_growth=_cloglog_growth,
+    scale={"mean": None, "complement": 1.0, "d1": 1.0, "d2": 1.0},
+    # the complement is bounded in absolute terms only: 1e-22 leaves ten digits of a complement of 1e-12
+    tolerance={"mean": 1e-14, "complement": 1e-22, "d1": 1e-14, "d2": 1e-14},
+    moments=(
+        -_EULER,
+        _EULER**2 + np.pi**2 / 6,
+        -(_EULER**3 + _EULER * np.pi**2 / 2 + 2 * _ZETA3),
+        _EULER**4 + _EULER**2 * np.pi**2 + 8 * _EULER * _ZETA3 + 3 * np.pi**4 / 20,
+    ),
+)
+
+LINKS: dict[str, Link] = {
+    link.name: link
+    for link in (
+        Link("identity", _float, _float, lambda eta: np.ones_like(_float(eta)), lambda eta: np.zeros_like(_float(eta)),
+             None, False, 1.0, _identity_closed),
+        Link("logit", special.logit, special.expit, _logit_derivative, _logit_second,
+             _logit_complement, True, float(np.pi / np.sqrt(3)), code=0, strip=_LOGIT_STRIP),
+        Link("probit", special.ndtri, special.ndtr, _probit_derivative, _probit_second,
+             _probit_complement, True, 1.0, _probit_closed),
+        Link("cloglog", _cloglog_link, _cloglog_inverse, _cloglog_derivative, _cloglog_second,
+             _cloglog_complement, True, float(np.pi / np.sqrt(6)), code=1, strip=_CLOGLOG_STRIP),
+        Link("log", _log, _exp, _exp, _exp, None, False, 1.0, _log_closed),
+    )
+}  # fmt: skip
+"""Every link, by name."""

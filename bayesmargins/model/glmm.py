@@ -1,0 +1,223 @@
+"""GLMM: formula, data and family to a PyMC model, and its fit to a Posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.design import Design, build_design
+from bayesmargins.errors import ModelError
+from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.model.build import build_pymc
+from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of
+from bayesmargins.model.sampling import convergence, report_convergence, run_sampler
+from bayesmargins.posterior import Posterior, canonical
+from bayesmargins.schema import SAMPLE_DIMS
+
+__all__ = ["GLMM"]
+
+
+class GLMM:
+    """Which Bayesian mixed model do this formula and these data describe?
+
+    Parameters
+    ----------
+    formula : str
+        lme4-style: ``"y ~ trt + week + (1 + week | id)"``, ``"successes | trials(n) ~ x + (1 | a/b)"``,
+        ``"y ~ x + offset(log(exposure)) + (1 | site)"``.
+    data : DataFrame
+        pandas, polars or pyarrow; one row an observation.
+    family : {"gaussian", "bernoulli", "binomial", "poisson", "negbinomial"}
+        Distribution of the response.
+    link : str, optional
+        identity, logit, probit, cloglog or log; the family's usual one by default.
+    priors : dict, optional
+        In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
+        ``Intercept`` (of the centred design: the mean of the linear predictor), ``beta`` (all other coefficients), a
+        single coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
+        ``sigma``, ``shape``.
+    missing : {"error", "drop"}
+        What to do with rows where a column of the formula is missing.
+    namespace : dict, optional
+        Own functions that the formula calls.
+
+    Attributes
+    ----------
+    design : Design
+        Formula and data, frozen.
+    family, link : Family, Link
+        Of the response.
+    priors : dict
+        The prior of every parameter.
+    pymc : pymc.Model
+        The model, with coords and dims.
+
+    Raises
+    ------
+    FormulaError, DataError
+        The formula cannot be read, or does not fit the data.
+    ModelError
+        Family, link, response and priors do not go together.
+
+    Examples
+    --------
+    >>> import bayesmargins as bm
+    >>> model = bm.GLMM("yb ~ trt + week + (1 | ID)", bm.load_dataset("bacteria"), family="bernoulli")
+    >>> model.design.coef
+    ('Intercept', 'trt[drug]', 'trt[drug+]', 'week')
+    """
+
+    def __init__(
+        self,
+        formula: str,
+        data: Any,
+        family: str = "gaussian",
+        link: str | None = None,
+        priors: Mapping[str, Any] | None = None,
+        *,
+        missing: str = "error",
+        namespace: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        self.family = get_family(family)
+        self.link = resolve_link(self.family, link)
+        self.design = build_design(formula, data, missing=missing, namespace=namespace)
+        response = self.design.response
+        check_response(self.family, response.y, response.n, response.text)
+        _check_factors(self.design)
+        self._scales = scales_of(self.design, self.family, self.link, _slope_columns(self.design))
+        self.priors = resolve_priors(default_priors(self.design, self.family, self._scales), priors, self.design)
+
+    @cached_property
+    def pymc(self) -> Any:
+        """The PyMC model, built when first asked for."""
+        return build_pymc(self.design, self.family, self.link, self.priors, self._scales)
+
+    def fit(
+        self,
+        draws: int = 1000,
+        tune: int = 1000,
+        chains: int = 4,
+        random_seed: int | None = None,
+        sampler: str = "nutpie",
+        progressbar: bool = True,
+        **options: Any,
+    ) -> Posterior:
+        """What are the parameters, given the data?
+
+        Parameters
+        ----------
+        draws, tune : int
+            Kept and discarded draws a chain.
+        chains : int
+            Chains.
+        random_seed : int, optional
+            Same seed, same draws.
+        sampler : {"nutpie", "pymc", "numpyro"}
+            Which NUTS runs; numpyro is an extra.
+        progressbar : bool
+            Shown while sampling.
+        **options
+            Handed to the sampler (``target_accept=0.95``).
+
+        Returns
+        -------
+        Posterior
+            beta, b, Sigma and the family's parameters, with ``post.idata`` for ArviZ.
+
+        Raises
+        ------
+        FitError
+            An unknown sampler, one that is not installed, impossible counts.
+
+        Warns
+        -----
+        BayesmarginsWarning
+            Once, when draws diverged, r-hat exceeds 1.01 or the effective sample size is low.
+
+        Examples
+        --------
+        >>> post = model.fit(random_seed=1)  # doctest: +SKIP
+        """
+        trace, stats = run_sampler(self.pymc, sampler, draws, tune, chains, random_seed, progressbar, **options)
+        post = self._posterior(trace, stats, {"source": f"bayesmargins, {sampler}", "sampler": sampler})
+        post.info.update(convergence(post.parameters, stats))
+        report_convergence(post.info, chains)
+        return post
+
+    def _posterior(self, trace: xr.Dataset, stats: xr.Dataset | None, info: dict[str, Any]) -> Posterior:
+        """Draws of this model's PyMC variables in canonical form."""
+
+        def array(name: str) -> np.ndarray:
+            return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
+
+        factors = self.design.factors
+        arrays = canonical(
+            self.design,
+            beta=array("beta"),
+            b={f: array(f"b_{f}") for f in factors},
+            Sigma={
+                f: _covariance(array(f"sd_{f}"), array(f"cor_{f}") if f"cor_{f}" in trace else None, factor.blocks)
+                for f, factor in factors.items()
+            },
+            aux={p: array(p) for p in self.family.parameters},
+            sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
+        )
+        return Posterior(
+            design=self.design, family=self.family, link=self.link, sample_stats=stats, info=info, **arrays
+        )
+
+    def __str__(self) -> str:
+        lines = [
+            f"GLMM {self.design.formula}",
+            f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
+            *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
+            "priors (Intercept: of the centred design; beta: " + ", ".join(_slope_names(self.design)) + ")",
+            *(f"  {name} ~ {_prior_text(name, prior)}" for name, prior in self.priors.items()),
+        ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _prior_text(name: str, prior: Any) -> str:
+    if name.startswith("cor"):
+        return f"LKJ(eta={prior:g})" if isinstance(prior, int | float) else "LKJ"
+    if isinstance(prior, Prior):
+        return str(prior)
+    parameters = prior.owner.op.dist_params(prior.owner)
+    values = ", ".join(f"{np.asarray(p.eval()).item():.3g}" for p in parameters if p.type.ndim == 0)
+    return f"{getattr(prior.owner.op, '_print_name', ('user',))[0]}({values})"
+
+
+def _slope_names(design: Design) -> list[str]:
+    return [c for c in design.coef if c != "Intercept"]
+
+
+def _slope_columns(design: Design) -> np.ndarray:
+    keep = [j for j, c in enumerate(design.coef) if c != "Intercept"]
+    return design.rows(design.data, (), what="data").X[:, keep]
+
+
+def _check_factors(design: Design) -> None:
+    for name, factor in design.factors.items():
+        if len(factor.levels) < 2:
+            raise ModelError(
+                f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "
+                "learnt from one. Leave the block out, or make it a fixed effect."
+            )
+
+
+def _covariance(sd: np.ndarray, cor: np.ndarray | None, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """Sigma (chain, draw, term, term) from standard deviations and the correlations within blocks, in pair order."""
+    q = sd.shape[-1]
+    R = np.zeros((*sd.shape[:2], q, q))
+    R[..., np.arange(q), np.arange(q)] = 1.0
+    pairs = [(i, j) for block in blocks for k, i in enumerate(block) for j in block[k + 1 :]]
+    for k, (i, j) in enumerate(pairs):
+        assert cor is not None
+        R[..., i, j] = R[..., j, i] = cor[..., k]
+    return sd[..., :, None] * R * sd[..., None, :]

@@ -1,0 +1,264 @@
+"""The hub: draws of beta, b, Sigma and the family's parameters with the frozen design, whatever software made them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.design import Design
+from bayesmargins.errors import PosteriorError
+from bayesmargins.families import Family
+from bayesmargins.links import Link
+from bayesmargins.schema import SAMPLE_DIMS, plain, public_name
+from bayesmargins.stacks import add_group, make_idata
+
+__all__ = ["Draws", "Posterior", "canonical"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The same draws as plain arrays, chains one after the other: what the numerics read.
+
+    Attributes
+    ----------
+    beta : ndarray, shape (sample, coef)
+    b : dict of ndarray, shape (sample, level, term)
+    Sigma : dict of ndarray, shape (sample, term, term)
+    aux : dict of ndarray, shape (sample,)
+    """
+
+    beta: np.ndarray
+    b: dict[str, np.ndarray]
+    Sigma: dict[str, np.ndarray]
+    aux: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Posterior (or prior) draws of a GLMM in one canonical form; every margin is computed from it.
+
+    Attributes
+    ----------
+    design : Design
+        Formula and data, frozen.
+    family : Family
+        Of the response.
+    link : Link
+        Between mean and linear predictor.
+    beta : DataArray, dims (chain, draw, coef)
+        Fixed effects, link scale, on the columns of the design as the user wrote it (not centred).
+    b : dict of DataArray, dims (chain, draw, <factor>, <factor>_term)
+        Group effects, link scale.
+    Sigma : dict of DataArray, dims (chain, draw, <factor>_term, <factor>_term2)
+        Their covariance.
+    aux : dict of DataArray, dims (chain, draw)
+        ``sigma`` (gaussian) or ``shape`` (negbinomial).
+    sample_stats : Dataset or None
+        What the sampler said about its draws.
+    info : dict
+        Where the draws come from.
+    """
+
+    design: Design
+    family: Family
+    link: Link
+    beta: xr.DataArray
+    b: dict[str, xr.DataArray]
+    Sigma: dict[str, xr.DataArray]
+    aux: dict[str, xr.DataArray]
+    sample_stats: xr.Dataset | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def formula(self) -> str:
+        """The formula as the user wrote it."""
+        return self.design.formula
+
+    @property
+    def sample_coords(self) -> dict[str, np.ndarray]:
+        """Coordinates of chains and draws."""
+        return {d: self.beta[d].to_numpy() for d in SAMPLE_DIMS}
+
+    @cached_property
+    def draws(self) -> Draws:
+        """The draws as plain arrays."""
+        return Draws(
+            beta=_flat(self.beta),
+            b={f: _flat(v) for f, v in self.b.items()},
+            Sigma={f: _flat(v) for f, v in self.Sigma.items()},
+            aux={k: _flat(v) for k, v in self.aux.items()},
+        )
+
+    @cached_property
+    def parameters(self) -> xr.Dataset:
+        """Draws under the names that ArviZ shows: ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``."""
+        variables: dict[str, xr.DataArray] = {"beta": self.beta}
+        for factor, Sigma in self.Sigma.items():
+            variables |= _sd_and_cor(factor, Sigma)
+        variables |= self.aux
+        variables |= {f"b_{factor}": v for factor, v in self.b.items()}
+        return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})
+
+    @cached_property
+    def idata(self) -> Any:
+        """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
+
+        Groups ``posterior``, ``sample_stats`` (where a sampler made the draws), ``observed_data``, ``constant_data``;
+        ``log_likelihood`` and ``posterior_predictive`` once they were asked for.
+        """
+        groups = {"posterior": self.parameters}
+        if self.sample_stats is not None:
+            groups["sample_stats"] = self.sample_stats
+        groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
+        groups["constant_data"] = _constant_data(self)
+        return make_idata(groups)
+
+    @property
+    def response_name(self) -> str:
+        """The response in ``observed_data``, ``log_likelihood`` and ``posterior_predictive``."""
+        return re.sub(r"\W+", "_", self.design.response.text).strip("_") or "y"
+
+    def linear_predictor(self, block: slice | None = None) -> np.ndarray:
+        """What is eta of the fitted rows, each with its own group's b?
+
+        Parameters
+        ----------
+        block : slice, optional
+            Draws to do; all by default.
+
+        Returns
+        -------
+        ndarray, shape (sample, row)
+            Link scale, offset included.
+
+        Raises
+        ------
+        PosteriorError
+            The posterior came without draws of b.
+        """
+        take = slice(None) if block is None else block
+        rows = self.design.rows(self.design.data, what="data")
+        eta = self.draws.beta[take] @ rows.X.T + rows.offset
+        for name, factor in self.design.factors.items():
+            if name not in self.b:
+                raise PosteriorError(f"The posterior has no draws of b for {name!r}, which eta of its own rows needs.")
+            eta += np.einsum("srq,rq->sr", self.draws.b[name][take][:, factor.codes, :], rows.Z[name])
+        return eta
+
+    def log_likelihood(self) -> xr.Dataset:
+        """How likely is every observation in every draw? Asked for once, it also joins `idata`, for ``az.loo``.
+
+        Returns
+        -------
+        Dataset
+            The response's name with dims (chain, draw, obs): log density, natural logarithm.
+
+        Raises
+        ------
+        PosteriorError
+            The posterior came without draws of b.
+        """
+        eta = self.linear_predictor()
+        aux = {k: v[:, None] for k, v in self.draws.aux.items()}
+        response = self.design.response
+        value = self.family.log_density(response.y, self.link.inverse(eta), aux, response.n)
+        shape = (*(len(c) for c in self.sample_coords.values()), -1)
+        data = xr.Dataset(
+            {self.response_name: ((*SAMPLE_DIMS, "obs"), value.reshape(shape))}, {**self.sample_coords, **_obs(self)}
+        )
+        add_group(self.idata, "log_likelihood", data)
+        return data
+
+    def __repr__(self) -> str:
+        chains, draws = (len(c) for c in self.sample_coords.values())
+        groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
+        return (
+            f"Posterior of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
+            f"{len(self.design.data)} rows, {groups}; {chains} chains x {draws} draws"
+        )
+
+
+def _flat(values: xr.DataArray) -> np.ndarray:
+    array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
+    return array.reshape((-1, *array.shape[2:]))
+
+
+def _obs(post: Posterior) -> dict[str, np.ndarray]:
+    return {"obs": np.arange(len(post.design.data))}
+
+
+def _constant_data(post: Posterior) -> xr.Dataset:
+    data = post.design.data
+    names = [n for n in data.columns if n != post.design.response.text]
+    return xr.Dataset({public_name(n): (("obs",), plain(data[n])) for n in names}, _obs(post))
+
+
+def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
+    term = Sigma.dims[2]
+    names = Sigma[term].to_numpy()
+    values = Sigma.to_numpy()
+    sd = np.sqrt(np.diagonal(values, axis1=2, axis2=3))
+    base = {d: Sigma[d] for d in SAMPLE_DIMS}
+    out = {f"sd_{factor}": xr.DataArray(sd, dims=(*SAMPLE_DIMS, term), coords={**base, term: names})}
+    pairs = [(i, j) for i, j in combinations(range(len(names)), 2) if np.any(values[:, :, i, j])]
+    if pairs:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cor = np.stack([values[:, :, i, j] / (sd[:, :, i] * sd[:, :, j]) for i, j in pairs], axis=-1)
+        dim = f"{factor}_pair"
+        labels = [f"{names[i]}, {names[j]}" for i, j in pairs]
+        out[f"cor_{factor}"] = xr.DataArray(cor, dims=(*SAMPLE_DIMS, dim), coords={**base, dim: labels})
+    return out
+
+
+def canonical(
+    design: Design,
+    beta: np.ndarray,
+    b: Mapping[str, np.ndarray],
+    Sigma: Mapping[str, np.ndarray],
+    aux: Mapping[str, np.ndarray],
+    sample_coords: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Arrays with their dimensions named: the draws that a `Posterior` of this design holds.
+
+    Parameters
+    ----------
+    design : Design
+        Names the coefficients, levels and terms.
+    beta : ndarray, shape (chain, draw, coef)
+    b : mapping of ndarray, shape (chain, draw, level, term)
+    Sigma : mapping of ndarray, shape (chain, draw, term, term)
+    aux : mapping of ndarray, shape (chain, draw)
+    sample_coords : mapping
+        Coordinates ``chain`` and ``draw``.
+
+    Returns
+    -------
+    dict
+        ``beta``, ``b``, ``Sigma``, ``aux`` as `Posterior` takes them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    base = dict(sample_coords)
+
+    def named(values: np.ndarray, **coords: Any) -> xr.DataArray:
+        return xr.DataArray(values, dims=(*SAMPLE_DIMS, *coords), coords={**base, **coords})
+
+    terms = {f: plain(factor.terms) for f, factor in design.factors.items()}
+    return {
+        "beta": named(beta, coef=plain(design.coef)),
+        "b": {
+            f: named(v, **{public_name(f): plain(design.factors[f].levels), f"{f}_term": terms[f]})
+            for f, v in b.items()
+        },
+        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
+        "aux": {k: named(v) for k, v in aux.items()},
+    }

@@ -1,0 +1,86 @@
+"""The one place that knows two ArviZ generations: InferenceData (0.23, Python 3.11) and DataTree (1.x)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+__all__ = ["add_group", "group_of", "make_idata"]
+
+
+def make_idata(groups: Mapping[str, xr.Dataset]) -> Any:
+    """What does ArviZ of this stack take as posterior, stats and data together?
+
+    Parameters
+    ----------
+    groups : mapping of str to Dataset
+        ``posterior``, ``sample_stats``, ``observed_data``, ...
+
+    Returns
+    -------
+    InferenceData or DataTree
+        InferenceData on ArviZ 0.23, DataTree on ArviZ 1.x.
+
+    Raises
+    ------
+    Nothing.
+    """
+    import arviz as az
+
+    if int(az.__version__.split(".")[0]) < 1:
+        return az.InferenceData(**groups)
+    return xr.DataTree.from_dict(dict(groups))
+
+
+def group_of(idata: Any, name: str) -> xr.Dataset | None:
+    """What does this group of an InferenceData or DataTree hold?
+
+    Parameters
+    ----------
+    idata : InferenceData or DataTree
+        As a sampler returned it.
+    name : str
+        Group.
+
+    Returns
+    -------
+    Dataset or None
+        None where there is no such group.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if isinstance(idata, xr.DataTree):
+        return idata[name].to_dataset() if name in idata.children else None
+    return getattr(idata, name, None)
+
+
+def add_group(idata: Any, name: str, data: xr.Dataset) -> None:
+    """Put a group into an InferenceData or DataTree, in place of one that is there already.
+
+    Parameters
+    ----------
+    idata : InferenceData or DataTree
+        Changed in place.
+    name : str
+        Group.
+    data : Dataset
+        What it shall hold.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+    """
+    if isinstance(idata, xr.DataTree):
+        idata[name] = xr.DataTree(data)
+        return
+    if name in idata.groups():
+        delattr(idata, name)
+    idata.add_groups({name: data})
