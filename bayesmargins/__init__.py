@@ -1,5 +1,6 @@
 """Effects from Bayesian mixed models: predictions, comparisons and slopes with the groups integrated out."""
 
+from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
 from bayesmargins.adapters import from_draws
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
@@ -24,9 +25,10 @@ from bayesmargins.estimands import (
     slopes,
 )
 from bayesmargins.model import GLMM
-from bayesmargins.posterior import Posterior
-
-__version__ = "0.1.0"
+from bayesmargins.plots import plot_forest, plot_predictions
+from bayesmargins.posterior import Posterior, load
+from bayesmargins.tables import describe, summary
+from bayesmargins.version import __version__
 
 __all__ = [
     "GLMM",
@@ -42,13 +44,19 @@ __all__ = [
     "Posterior",
     "PosteriorError",
     "ResultError",
+    "__version__",
     "avg_comparisons",
     "avg_predictions",
     "avg_slopes",
     "comparisons",
+    "describe",
     "from_draws",
     "list_datasets",
+    "load",
     "load_dataset",
+    "plot_forest",
+    "plot_predictions",
     "predictions",
     "slopes",
+    "summary",
 ]

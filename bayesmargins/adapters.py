@@ -106,9 +106,8 @@ def _check_names(what: str, given: Mapping[str, Any], allowed: list[str], *, req
     absent = [n for n in allowed if n not in given] if required else []
     if unknown or absent:
         said = f"names {listed(unknown)}" if unknown else f"leaves out {listed(absent)}"
-        raise PosteriorError(
-            f"{what} {said}; the model has {listed(allowed) or 'none'}.{''.join(close_matches(n, allowed) for n in unknown)}"
-        )
+        hints = "".join(close_matches(n, allowed) for n in unknown)
+        raise PosteriorError(f"{what} {said}; the model has {listed(allowed) or 'none'}.{hints}")
 
 
 def _check_shape(

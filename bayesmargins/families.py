@@ -1,4 +1,4 @@
-"""Families of responses: which links they take, what their mean is called, their density and how they are drawn from."""
+"""Families of responses: the links they take, the name of their mean, their density and how they are drawn."""
 
 from __future__ import annotations
 

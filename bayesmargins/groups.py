@@ -178,8 +178,8 @@ def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, 
     if unseen:
         raise GroupsError(
             f"groups names the levels {listed(unseen)} of {factor.name!r} that the fit has not seen."
-            f"{close_matches(unseen[0], factor.levels)} It knows {listed(factor.levels)}. For a group that is not among "
-            "them use 'new' (integrated) or 'sample' (one draw of it)."
+            f"{close_matches(unseen[0], factor.levels)} It knows {listed(factor.levels)}. For any other group use "
+            "'new' (integrated) or 'sample' (one draw of it)."
         )
     return tuple(policy)
 

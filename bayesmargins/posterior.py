@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -12,14 +14,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError
-from bayesmargins.families import Family
+from bayesmargins.families import Family, get_family, resolve_link
 from bayesmargins.links import Link
 from bayesmargins.schema import SAMPLE_DIMS, plain, public_name
-from bayesmargins.stacks import add_group, make_idata
+from bayesmargins.stacks import add_group, group_of, make_idata
+from bayesmargins.storage import frame_to_dataset, read_tree, to_frame, writable, write_tree
 
-__all__ = ["Draws", "Posterior", "canonical"]
+__all__ = ["Draws", "Posterior", "canonical", "load"]
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,28 @@ class Posterior:
         add_group(self.idata, "log_likelihood", data)
         return data
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Keep the posterior in a netCDF file: draws, formula, data and levels. `bayesmargins.load` reads it.
+
+        Parameters
+        ----------
+        path : str or Path
+            The file; an older one is replaced once the new one is complete.
+
+        Raises
+        ------
+        PosteriorError
+            The folder does not exist.
+        """
+        variables = {"beta": self.beta, **{f"b_{f}": v for f, v in self.b.items()}, **self.aux}
+        variables |= {f"Sigma_{f}": v for f, v in self.Sigma.items()}
+        attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
+        root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
+        groups = {"/": root, "draws": xr.Dataset(variables), "data": frame_to_dataset(self.design.data)}
+        if self.sample_stats is not None:
+            groups["sample_stats"] = writable(self.sample_stats)
+        write_tree(groups, path)
+
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
@@ -183,6 +208,43 @@ class Posterior:
             f"Posterior of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
             f"{len(self.design.data)} rows, {groups}; {chains} chains x {draws} draws"
         )
+
+
+def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., Any]] | None = None) -> Posterior:
+    """Which posterior was saved here?
+
+    Parameters
+    ----------
+    path : str or Path
+        What `Posterior.save` wrote.
+    namespace : dict, optional
+        Own functions that the formula calls: functions are not stored.
+
+    Returns
+    -------
+    Posterior
+        The same draws; the design is rebuilt from the formula and the data.
+
+    Raises
+    ------
+    PosteriorError
+        No such file, or one that `Posterior.save` did not write.
+    """
+    tree = read_tree(path)
+    design = build_design(tree.attrs["formula"], to_frame(tree["data"].to_dataset()), namespace=namespace)
+    family = get_family(tree.attrs["family"])
+    draws = tree["draws"].to_dataset()
+    return Posterior(
+        design=design,
+        family=family,
+        link=resolve_link(family, tree.attrs["link"]),
+        beta=draws["beta"],
+        b={f: draws[f"b_{f}"] for f in design.factors if f"b_{f}" in draws},
+        Sigma={f: draws[f"Sigma_{f}"] for f in design.factors},
+        aux={p: draws[p] for p in family.parameters if p in draws},
+        sample_stats=group_of(tree, "sample_stats"),
+        info=json.loads(tree.attrs["info"]),
+    )
 
 
 def _flat(values: xr.DataArray) -> np.ndarray:

@@ -18,10 +18,10 @@ __all__ = ["ESTIMATE", "RESERVED", "SAMPLE_DIMS", "check_result", "fingerprint",
 ESTIMATE = "estimate"
 SAMPLE_DIMS = ("chain", "draw")
 
-# Ours first, then ArviZ's own: a dimension of a user's data so named would be taken for theirs.
-RESERVED = frozenset(
-    "chain draw row contrast term category by estimate variable label summary ci_bound column metric model hdi".split()
-)
+# A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
+_OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "estimate")
+_ARVIZ = ("variable", "label", "summary", "ci_bound", "column", "metric", "model", "hdi")
+RESERVED = frozenset((*_OURS, *_ARVIZ))
 
 
 def public_name(name: str) -> str:

@@ -30,9 +30,9 @@ def derivative_rows(
 ) -> Rows:
     """How do X, z and the offset of every row change with a variable?
 
-    Columns that are straight lines in the variable (itself, interactions) are differenced over a wide step, exactly; the
-    others (splines, logarithms, powers) to fourth order with nodes that stay inside the variable's range at the fit
-    wherever the row does, so that no transform is evaluated where it is not defined.
+    Columns that are straight lines in the variable (itself, interactions) are differenced over a wide step, exactly;
+    the others (splines, logarithms, powers) to fourth order, with nodes that stay inside the variable's range at the
+    fit wherever the row does, so that no transform is evaluated where it is not defined.
 
     Parameters
     ----------

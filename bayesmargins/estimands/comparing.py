@@ -44,12 +44,12 @@ def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:
 
 
 COMPARISONS: dict[str, Comparison] = {
-    "difference": Comparison("{high} - {low}", lambda h, l: h["mean"] - l["mean"]),
-    "ratio": Comparison("{high} / {low}", lambda h, l: h["mean"] / l["mean"]),
-    "lift": Comparison("({high} - {low}) / {low}", lambda h, l: (h["mean"] - l["mean"]) / l["mean"]),
-    "lnratio": Comparison("ln({high} / {low})", lambda h, l: np.log(h["mean"] / l["mean"])),
+    "difference": Comparison("{high} - {low}", lambda h, low: h["mean"] - low["mean"]),
+    "ratio": Comparison("{high} / {low}", lambda h, low: h["mean"] / low["mean"]),
+    "lift": Comparison("({high} - {low}) / {low}", lambda h, low: (h["mean"] - low["mean"]) / low["mean"]),
+    "lnratio": Comparison("ln({high} / {low})", lambda h, low: np.log(h["mean"] / low["mean"])),
     "lnor": Comparison("ln(odds({high}) / odds({low}))", _log_odds_ratio, odds=True),
-    "or": Comparison("odds({high}) / odds({low})", lambda h, l: np.exp(_log_odds_ratio(h, l)), odds=True),
+    "or": Comparison("odds({high}) / odds({low})", lambda h, low: np.exp(_log_odds_ratio(h, low)), odds=True),
 }
 
 

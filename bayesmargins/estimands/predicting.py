@@ -40,9 +40,9 @@ def predictions(
     by : str or list of str, optional
         Average the rows within each value of these columns.
     groups : str or dict
-        What is done with the group effects b: ``"new"`` (integrated out over N(0, Sigma)), ``"existing"`` (averaged over
-        the fitted groups), ``"own"`` (each row's group), ``"zero"`` (b = 0), ``"sample"`` (one new group drawn per label
-        and draw), or a dict with one a factor, where a list of levels asks for those groups.
+        What is done with the group effects b: ``"new"`` (integrated out over N(0, Sigma)), ``"existing"`` (averaged
+        over the fitted groups), ``"own"`` (each row's group), ``"zero"`` (b = 0), ``"sample"`` (one new group drawn per
+        label and draw), or a dict with one a factor, where a list of levels asks for those groups.
     group_weights : {"equal", "rows"}
         How ``"existing"`` weighs the fitted groups.
     target : {"mean", "link", "count"}
@@ -55,8 +55,8 @@ def predictions(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, one a variable of `at`, one a factor with named groups, then ``row`` (columns
-        of newdata as coordinates) or the column of `by`.
+        ``estimate`` with dims chain, draw, one a variable of `at`, one a factor with named groups, then ``row``
+        (columns of newdata as coordinates) or the column of `by`.
 
     Raises
     ------
@@ -69,8 +69,9 @@ def predictions(
 
     Notes
     -----
-    With ``"new"``, E[h(eta + z'b)] over b ~ N(0, Sigma) is the one-dimensional integral of h(eta + s Z), s2 = z' Sigma z:
-    a closed form, or the trapezoid rule with a computed bound on its error (see the attribute ``error_bound``).
+    With ``"new"``, E[h(eta + z'b)] over b ~ N(0, Sigma) is the one-dimensional integral of h(eta + s Z) with
+    s2 = z' Sigma z: a closed form, or the trapezoid rule with a computed bound on its error (attribute
+    ``error_bound``).
 
     Examples
     --------

@@ -24,6 +24,7 @@ from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
+from bayesmargins.version import __version__
 
 __all__ = ["Question", "Scenario", "ask"]
 
@@ -85,7 +86,7 @@ class Question:
         return not self.averaging.cells.unit
 
     def over_scenarios(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
-        """Values (draw, k, at..., named groups..., [row or cell]) of a function that gives (draw, k, cell) a scenario."""
+        """Values (draw, k, at..., named groups..., [row or cell]) of a function giving (draw, k, cell) a scenario."""
         names = list(self.at)
         named = self.policy.named
         found = []
@@ -184,7 +185,7 @@ class Question:
             "source": info.get("source", "draws"),
             "divergences": info.get("divergences"),
             "max_rhat": info.get("max_rhat"),
-            "bayesmargins_version": _version(),
+            "bayesmargins_version": __version__,
         }
 
     def _scope(self) -> Scope:
@@ -285,9 +286,3 @@ def _check_target(target: str, post: Posterior) -> None:
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "
             "which for counts is the expected count."
         )
-
-
-def _version() -> str:
-    from bayesmargins import __version__
-
-    return __version__

@@ -141,8 +141,8 @@ def _group_part(factor: Factor, Z: np.ndarray, priors: Mapping[str, Any]) -> Any
 def _correlation_root(name: str, k: int, n: int, priors: Mapping[str, Any]) -> list[list[Any]]:
     """Rows of the Cholesky factor of an LKJ(eta) correlation matrix, from its canonical partial correlations.
 
-    Those of column j are independent 2 Beta(a, a) - 1 with a = eta + (n - 2 - j) / 2 (Lewandowski, Kurowicka & Joe 2009,
-    section 3.1): the same distribution as an LKJ variable, in a graph that compiles many times faster.
+    Those of column j are independent 2 Beta(a, a) - 1 with a = eta + (n - 2 - j) / 2 (Lewandowski, Kurowicka & Joe
+    2009, section 3.1): the same distribution as an LKJ variable, in a graph that compiles many times faster.
     """
     import pymc as pm
 

@@ -141,10 +141,10 @@ def default_priors(design: Design, family: Family, scales: Scales) -> dict[str, 
 
     Notes
     -----
-    Normal(g(mean y), 2.5 unit) for the intercept and Normal(0, 2.5 unit / sd(x)) for coefficients follow Gelman, Jakulin,
-    Pittau & Su (2008) in spirit and rstanarm in scale; HalfNormal(2.5 unit / sd(z)) for standard deviations of group
-    effects; LKJ(2) for their correlations; Exponential(1 / sd(y)) for sigma; InverseGamma(0.4, 0.3) for the shape of
-    the negative binomial, as in brms since 2.20.
+    Normal(g(mean y), 2.5 unit) for the intercept and Normal(0, 2.5 unit / sd(x)) for coefficients follow Gelman,
+    Jakulin, Pittau & Su (2008) in spirit and rstanarm in scale; HalfNormal(2.5 unit / sd(z)) for standard deviations of
+    group effects; LKJ(2) for their correlations; Exponential(1 / sd(y)) for sigma; InverseGamma(0.4, 0.3) for the shape
+    of the negative binomial, as in brms since 2.20.
     """
     priors: dict[str, Prior | float] = {}
     if "Intercept" in design.coef:

@@ -1,0 +1,57 @@
+"""The accessor `ds.margins`: the reporting functions on any result, reloaded or derived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from bayesmargins import plots, tables
+
+__all__ = ["Margins"]
+
+
+@xr.register_dataset_accessor("margins")
+class Margins:
+    """Which reports can be made of this result?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result of this package.
+
+    Raises
+    ------
+    Nothing
+        Until a report is asked for.
+    """
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._ds = ds
+
+    def summary(
+        self,
+        point: str = "median",
+        ci_prob: float | None = None,
+        ci_kind: str | None = None,
+        null: float | None = None,
+        rope: Sequence[float] | None = None,
+    ) -> pd.DataFrame:
+        """See `bayesmargins.summary`."""
+        return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope)
+
+    def describe(self) -> str:
+        """See `bayesmargins.describe`."""
+        return tables.describe(self._ds)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Draws as a tidy table: one row a draw, with what varies as columns."""
+        return tables.to_frame(self._ds)
+
+    def plot(self, **options: Any) -> Any:
+        """`plot_predictions` for predictions, `plot_forest` for comparisons and slopes."""
+        kind = tables.check_result(self._ds).attrs.get("kind")
+        draw = plots.plot_predictions if kind == "predictions" else plots.plot_forest
+        return draw(self._ds, **options)

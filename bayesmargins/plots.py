@@ -1,0 +1,227 @@
+"""Pictures of results: the same numbers as `summary`, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesmargins.errors import ResultError, close_matches, listed
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+from bayesmargins.tables import interval, point_estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_forest", "plot_predictions"]
+
+# Okabe & Ito (2008): told apart with any colour vision, and in grey.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+def plot_predictions(
+    ds: xr.Dataset,
+    x: str | None = None,
+    colour: str | None = None,
+    point: str = "median",
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """How does the expected response run over a variable?
+
+    Parameters
+    ----------
+    ds : Dataset
+        Averaged predictions with one or two dimensions beside chain and draw (`at` or `by`), or predictions of rows
+        with the columns of newdata as coordinates.
+    x : str, optional
+        Dimension or coordinate along the axis; the numeric dimension with the most values by default.
+    colour : str, optional
+        Dimension or coordinate that tells curves apart; the other dimension by default.
+    point, ci_prob, ci_kind
+        As for `summary`.
+    ax : matplotlib Axes, optional
+        Drawn on, in place of a new one.
+
+    Returns
+    -------
+    matplotlib Axes
+        Curves with interval bands over a number, points with intervals over a factor.
+
+    Raises
+    ------
+    ResultError
+        No result of this package, more dimensions than a picture has, or names that it does not have.
+
+    Examples
+    --------
+    >>> plot_predictions(avg_predictions(post, at={"week": [0, 6], "trt": ["placebo", "drug"]})).get_xlabel()
+    'week'
+    """
+    table = _table(check_result(ds), point, ci_prob, ci_kind)
+    x, colour = _axes_of(ds, table, x, colour)
+    ax = _new_axes(ax, (6.4, 4.2))
+    numeric = pd.api.types.is_numeric_dtype(table[x].dtype) and not pd.api.types.is_bool_dtype(table[x].dtype)
+    curves = [(None, table)] if colour is None else list(table.groupby(colour, sort=False))
+    order = list(dict.fromkeys(table[x]))
+    for k, (label, curve) in enumerate(curves):
+        style = {"color": COLOURS[k % len(COLOURS)], "label": None if label is None else str(label)}
+        if numeric:
+            _curve(ax, curve.sort_values(x), x, style)
+        else:
+            _points(ax, curve, np.array([order.index(v) for v in curve[x]]) + _dodge(k, len(curves)), style)
+    if not numeric:
+        ax.set_xticks(range(len(order)), [str(v) for v in order])
+    ax.set(xlabel=x, ylabel=str(ds.attrs.get("scale", ESTIMATE)))
+    if colour is not None:
+        ax.legend(title=colour, frameon=False)
+    return ax
+
+
+def plot_forest(
+    ds: xr.Dataset | dict[str, xr.Dataset],
+    point: str = "median",
+    ci_prob: float | None = None,
+    ci_kind: str | None = None,
+    null: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Which effects are there, with which intervals, one below the other?
+
+    Parameters
+    ----------
+    ds : Dataset, or dict of str to Dataset
+        A result; a dict puts several results with the same entries side by side, in one colour each.
+    point, ci_prob, ci_kind
+        As for `summary`.
+    null : float, optional
+        Where the reference line stands; 0 for differences, slopes and logarithms, 1 for ratios by default.
+    ax : matplotlib Axes, optional
+        Drawn on, in place of a new one.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ResultError
+        No result of this package, or results on different scales.
+
+    Examples
+    --------
+    >>> plot_forest(avg_comparisons(post, "trt")).get_xlabel()
+    'difference in probability'
+    """
+    results = ds if isinstance(ds, dict) else {"": ds}
+    scale = _common_scale(results)
+    tables = {name: _table(check_result(d), point, ci_prob, ci_kind) for name, d in results.items()}
+    labels = {name: _row_labels(results[name], t) for name, t in tables.items()}
+    order = list(dict.fromkeys(label for of_result in labels.values() for label in of_result))
+    ax = _new_axes(ax, (6.4, 1.2 + 0.34 * len(order) * max(1, 0.6 * len(results))))
+    for k, (name, table) in enumerate(tables.items()):
+        y = np.array([order.index(label) for label in labels[name]]) + _dodge(k, len(tables))
+        reach = np.abs(table[["lower", "upper"]].to_numpy().T - table["point"].to_numpy())
+        ax.errorbar(table["point"], y, xerr=reach, fmt="o", color=COLOURS[k % len(COLOURS)], capsize=3, label=name)
+    line = _null(results) if null is None else null
+    if line is not None:
+        ax.axvline(line, color="0.6", linewidth=0.8, zorder=0)
+    ax.set_yticks(range(len(order)), order)
+    ax.set(xlabel=scale)
+    ax.invert_yaxis()
+    if len(results) > 1:
+        ax.legend(frameon=False)
+    return ax
+
+
+def _new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _table(ds: xr.Dataset, point: str, prob: float | None, kind: str | None) -> pd.DataFrame:
+    """Point and limits of every entry, with all coordinates as columns."""
+    estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
+    centre = point_estimate(ds, point)
+    flat = estimate.to_numpy().reshape(-1, int(np.prod(estimate.shape[2:])))
+    lower, upper = interval(np.where(np.isfinite(flat), flat, np.nan), prob, kind)
+    if not centre.dims:
+        return pd.DataFrame({"point": [float(centre)], "lower": lower, "upper": upper})
+    frame: pd.DataFrame = centre.to_dataframe("point").reset_index()
+    return frame.assign(lower=lower, upper=upper)
+
+
+def _axes_of(ds: xr.Dataset, table: pd.DataFrame, x: str | None, colour: str | None) -> tuple[str, str | None]:
+    names = [c for c in table.columns if c not in ("point", "lower", "upper")]
+    for name in (x, colour):
+        if name is not None and name not in names:
+            raise ResultError(f"The result has no {name!r}; it has {listed(names)}.{close_matches(name, names)}")
+    dims = [str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS]
+    free = [d for d in dims if d not in (x, colour)]
+    if not dims or (len(dims) > 2 and not (x and colour)):
+        raise ResultError(
+            f"The result varies over {listed(dims) or 'nothing'}; a picture shows one or two dimensions. Give at= or "
+            "by=, average or select the others, or name x and colour."
+        )
+    if x is None:
+        x = max(free or names, key=lambda d: (pd.api.types.is_numeric_dtype(table[d].dtype), table[d].nunique()))
+        free = [d for d in free if d != x]
+    if colour is None and len(dims) == 2 and free:
+        colour = free[0]
+    return x, colour
+
+
+def _curve(ax: Axes, table: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
+    ax.fill_between(table[x], table["lower"], table["upper"], color=style["color"], alpha=0.18, linewidth=0)
+    ax.plot(table[x], table["point"], **style)
+
+
+def _points(ax: Axes, table: pd.DataFrame, at: np.ndarray, style: dict[str, Any]) -> None:
+    reach = np.abs(table[["lower", "upper"]].to_numpy().T - table["point"].to_numpy())
+    ax.errorbar(at, table["point"], yerr=reach, fmt="o", capsize=3, **style)
+
+
+def _dodge(k: int, n: int) -> float:
+    return 0.0 if n == 1 else (k - (n - 1) / 2) * min(0.18, 0.7 / n)
+
+
+def _common_scale(results: dict[str, xr.Dataset]) -> str:
+    scales = list(dict.fromkeys(str(check_result(d).attrs.get("scale", ESTIMATE)) for d in results.values()))
+    if len(scales) > 1:
+        raise ResultError(f"The results are on the scales {listed(scales)}; one axis shows one scale. Plot them apart.")
+    return scales[0]
+
+
+def _null(results: dict[str, xr.Dataset]) -> float | None:
+    """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none."""
+    attrs = next(iter(results.values())).attrs
+    if attrs.get("kind") not in ("comparisons", "slopes"):
+        return None
+    return 1.0 if attrs.get("comparison") in ("ratio", "or") else 0.0
+
+
+def _row_labels(ds: xr.Dataset, table: pd.DataFrame) -> Sequence[str]:
+    names = [c for c in table.columns if c not in ("point", "lower", "upper", "term", "by")]
+    dims = [n for n in names if n in ds[ESTIMATE].dims] or names
+    if "by" in ds[ESTIMATE].dims:
+        dims = [
+            *[d for d in dims if d != "by"],
+            *[str(n) for n, c in ds.coords.items() if c.dims == ("by",) and n != "by"],
+        ]
+    if not dims:
+        return [ESTIMATE]
+    return [
+        ", ".join(str(v) if d == "contrast" else f"{d} {_short(v)}" for d, v in zip(dims, row, strict=True))
+        for row in table[dims].itertuples(index=False)
+    ]
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

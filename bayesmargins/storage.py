@@ -1,0 +1,163 @@
+"""Files: trees of Datasets written in one piece, data frames as Datasets; no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesmargins.errors import PosteriorError
+from bayesmargins.schema import plain
+
+__all__ = ["frame_to_dataset", "read_tree", "to_frame", "writable", "write_tree"]
+
+FORMAT = 1
+
+
+def write_tree(groups: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> None:
+    """How is a file written so that a reader never finds half of it?
+
+    Under a temporary name beside the target, flushed to the disk, then renamed.
+
+    Parameters
+    ----------
+    groups : mapping of str to Dataset
+        ``"/"`` is the root.
+    path : str or Path
+        netCDF file.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    PosteriorError
+        The folder does not exist.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise PosteriorError(f"Cannot write {str(target)!r}: the folder {str(target.parent)!r} does not exist.")
+    root = groups["/"].assign_attrs(bayesmargins_format=FORMAT)
+    tree = xr.DataTree.from_dict({**groups, "/": root})
+    handle, temporary = tempfile.mkstemp(suffix=".nc", prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    try:
+        tree.to_netcdf(temporary, engine="h5netcdf")
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
+    """What does a file of `write_tree` hold?
+
+    Parameters
+    ----------
+    path : str or Path
+        netCDF file.
+
+    Returns
+    -------
+    DataTree
+        In memory.
+
+    Raises
+    ------
+    PosteriorError
+        No such file, or one that `write_tree` did not write.
+    """
+    name = os.fspath(path)
+    if not Path(path).is_file():
+        raise PosteriorError(f"There is no file {name!r}. Give the path that post.save(path) was given.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as file:
+            tree: xr.DataTree = file.load()
+    except (OSError, ValueError) as error:
+        raise PosteriorError(f"{name!r} is no netCDF file that can be read: {error}") from error
+    if tree.attrs.get("bayesmargins_format") != FORMAT:
+        raise PosteriorError(
+            f"{name!r} is no posterior of bayesmargins (its format is {tree.attrs.get('bayesmargins_format')!r}, "
+            f"{FORMAT} is read). Results are read with xarray.open_dataset."
+        )
+    return tree
+
+
+def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
+    """How is a data frame stored: columns by position, so that any name can be, levels of categoricals as attributes.
+
+    Parameters
+    ----------
+    data : DataFrame
+        Any.
+
+    Returns
+    -------
+    Dataset
+        ``column_0``, ``column_1``, ... along ``row``.
+
+    Raises
+    ------
+    Nothing.
+    """
+    variables = {}
+    for j, name in enumerate(data.columns):
+        series = data[name]
+        attrs: dict[str, Any] = {"name": name, "missing": int(series.isna().any())}
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            attrs["levels"] = json.dumps([getattr(c, "item", lambda c=c: c)() for c in series.cat.categories])
+            variables[f"column_{j}"] = xr.Variable("row", series.cat.codes.to_numpy().astype(np.int32), attrs)
+        else:
+            variables[f"column_{j}"] = xr.Variable("row", plain(series), attrs)
+    return xr.Dataset(variables)
+
+
+def to_frame(stored: xr.Dataset) -> pd.DataFrame:
+    """Which data frame was stored?
+
+    Parameters
+    ----------
+    stored : Dataset
+        From `frame_to_dataset`.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    Nothing.
+    """
+    columns: dict[str, Any] = {}
+    for j in range(len(stored.data_vars)):
+        variable = stored[f"column_{j}"]
+        values: Any = variable.to_numpy()
+        if "levels" in variable.attrs:
+            values = pd.Categorical.from_codes(values, json.loads(variable.attrs["levels"]))
+        elif variable.attrs["missing"] and values.dtype.kind not in "fiu":
+            values = pd.Series(values).replace("", None)
+        columns[variable.attrs["name"]] = values
+    return pd.DataFrame(columns)
+
+
+def writable(stats: xr.Dataset) -> xr.Dataset:
+    """Samplers put objects and None among their statistics, which netCDF does not hold: they become text.
+
+    Raises
+    ------
+    Nothing.
+    """
+    return stats.map(lambda v: v.astype(str) if v.dtype == object else v, keep_attrs=True).assign_attrs(
+        {k: v for k, v in stats.attrs.items() if isinstance(v, str | int | float)}
+    )
