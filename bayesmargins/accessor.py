@@ -51,7 +51,6 @@ class Margins:
         return tables.to_frame(self._ds)
 
     def plot(self, **options: Any) -> Any:
-        """`plot_predictions` for predictions, `plot_forest` for comparisons and slopes."""
-        kind = tables.check_result(self._ds).attrs.get("kind")
-        draw = plots.plot_predictions if kind == "predictions" else plots.plot_forest
-        return draw(self._ds, **options)
+        """`plot_predictions` for predictions over one or two variables, `plot_forest` for every other result."""
+        curves = tables.check_result(self._ds).attrs.get("kind") == "predictions" and plots.has_curves(self._ds)
+        return plots.plot_predictions(self._ds, **options) if curves else plots.plot_forest(self._ds, **options)

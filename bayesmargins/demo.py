@@ -110,8 +110,8 @@ def _misleads(results: dict[str, xr.Dataset]) -> str:
     word = "overstates" if ratio > 1 else "understates"
     times = ratio if ratio > 1 else 1 / ratio
     return (
-        f"b = 0 {word} the average effect by a factor of {times:.2f} (posterior median of the ratio): {zero:.4f} where the "
-        f"average over new patients is {new:.4f}."
+        f"b = 0 {word} the average effect by a factor of {times:.2f} (posterior median of the ratio): {zero:.4f} where "
+        f"the average over new patients is {new:.4f}."
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from bayesmargins.tables import interval, point_estimate
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_forest", "plot_predictions"]
+__all__ = ["has_curves", "plot_forest", "plot_predictions"]
 
 # Okabe & Ito (2008): told apart with any colour vision, and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -65,7 +64,7 @@ def plot_predictions(
     table = _table(check_result(ds), point, ci_prob, ci_kind)
     x, colour = _axes_of(ds, table, x, colour)
     ax = _new_axes(ax, (6.4, 4.2))
-    numeric = pd.api.types.is_numeric_dtype(table[x].dtype) and not pd.api.types.is_bool_dtype(table[x].dtype)
+    numeric = _is_number(table[x])
     curves = [(None, table)] if colour is None else list(table.groupby(colour, sort=False))
     order = list(dict.fromkeys(table[x]))
     for k, (label, curve) in enumerate(curves):
@@ -119,10 +118,13 @@ def plot_forest(
     """
     results = ds if isinstance(ds, dict) else {"": ds}
     scale = _common_scale(results)
-    tables = {name: _table(check_result(d), point, ci_prob, ci_kind) for name, d in results.items()}
+    tables = {name: _table(d, point, ci_prob, ci_kind) for name, d in results.items()}
     labels = {name: _row_labels(results[name], t) for name, t in tables.items()}
+    if len(results) > 1 and all(len(t) == 1 for t in tables.values()):
+        # One entry each: the results themselves are the rows.
+        tables, labels = {"": pd.concat(tables.values())}, {"": list(results)}
     order = list(dict.fromkeys(label for of_result in labels.values() for label in of_result))
-    ax = _new_axes(ax, (6.4, 1.2 + 0.34 * len(order) * max(1, 0.6 * len(results))))
+    ax = _new_axes(ax, (7.2, 1.1 + 0.36 * len(order) * max(1.0, 0.6 * len(tables))))
     for k, (name, table) in enumerate(tables.items()):
         y = np.array([order.index(label) for label in labels[name]]) + _dodge(k, len(tables))
         reach = np.abs(table[["lower", "upper"]].to_numpy().T - table["point"].to_numpy())
@@ -131,10 +133,9 @@ def plot_forest(
     if line is not None:
         ax.axvline(line, color="0.6", linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(order)), order)
-    ax.set(xlabel=scale)
-    ax.invert_yaxis()
-    if len(results) > 1:
-        ax.legend(frameon=False)
+    ax.set(xlabel=scale, ylim=(len(order) - 0.5, -0.5))
+    if len(tables) > 1:
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax
 
 
@@ -159,23 +160,44 @@ def _table(ds: xr.Dataset, point: str, prob: float | None, kind: str | None) -> 
 
 
 def _axes_of(ds: xr.Dataset, table: pd.DataFrame, x: str | None, colour: str | None) -> tuple[str, str | None]:
+    """x and colour as given; of what varies, the number with the most values is x and another variable the colour."""
     names = [c for c in table.columns if c not in ("point", "lower", "upper")]
     for name in (x, colour):
         if name is not None and name not in names:
             raise ResultError(f"The result has no {name!r}; it has {listed(names)}.{close_matches(name, names)}")
-    dims = [str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS]
-    free = [d for d in dims if d not in (x, colour)]
-    if not dims or (len(dims) > 2 and not (x and colour)):
+    varies = _variables(ds)
+    if not has_curves(ds) and not (x and (colour or varies == ["row"])):
         raise ResultError(
-            f"The result varies over {listed(dims) or 'nothing'}; a picture shows one or two dimensions. Give at= or "
-            "by=, average or select the others, or name x and colour."
+            f"The result varies over {listed(varies) or 'nothing'}; a picture shows one or two dimensions. Give at= "
+            "or by=, average or select the others, or name x and colour. plot_forest takes any result."
         )
+    free = [v for v in varies if v not in (x, colour) and v != "row"]
     if x is None:
-        x = max(free or names, key=lambda d: (pd.api.types.is_numeric_dtype(table[d].dtype), table[d].nunique()))
-        free = [d for d in free if d != x]
-    if colour is None and len(dims) == 2 and free:
-        colour = free[0]
-    return x, colour
+        x = max(free, key=lambda d: (_is_number(table[d]), table[d].nunique()))
+        free.remove(x)
+    return x, free[0] if colour is None and free else colour
+
+
+def has_curves(ds: xr.Dataset) -> bool:
+    """Whether `plot_predictions` can draw this result without being told the axes.
+
+    Raises
+    ------
+    Nothing.
+    """
+    varies = _variables(ds)
+    return 1 <= len(varies) <= 2 and "row" not in varies
+
+
+def _variables(ds: xr.Dataset) -> list[str]:
+    """Dimensions of the estimate; combinations of several columns by those columns."""
+    dims = [str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS]
+    columns = [str(n) for n, c in ds.coords.items() if c.dims == ("by",) and n != "by"]
+    return [v for d in dims for v in (columns if d == "by" and columns else [d])]
+
+
+def _is_number(series: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype)
 
 
 def _curve(ax: Axes, table: pd.DataFrame, x: str, style: dict[str, Any]) -> None:
@@ -207,19 +229,15 @@ def _null(results: dict[str, xr.Dataset]) -> float | None:
     return 1.0 if attrs.get("comparison") in ("ratio", "or") else 0.0
 
 
-def _row_labels(ds: xr.Dataset, table: pd.DataFrame) -> Sequence[str]:
-    names = [c for c in table.columns if c not in ("point", "lower", "upper", "term", "by")]
-    dims = [n for n in names if n in ds[ESTIMATE].dims] or names
-    if "by" in ds[ESTIMATE].dims:
-        dims = [
-            *[d for d in dims if d != "by"],
-            *[str(n) for n, c in ds.coords.items() if c.dims == ("by",) and n != "by"],
-        ]
-    if not dims:
+def _row_labels(ds: xr.Dataset, table: pd.DataFrame) -> list[str]:
+    """``drug - placebo, week 6``: contrasts speak for themselves, other entries say which variable they are of."""
+    names = _variables(ds)
+    if not names:
         return [ESTIMATE]
+    rows = table[names].itertuples(index=False)
     return [
-        ", ".join(str(v) if d == "contrast" else f"{d} {_short(v)}" for d, v in zip(dims, row, strict=True))
-        for row in table[dims].itertuples(index=False)
+        ", ".join(str(v) if n == "contrast" else f"{n} {_short(v)}" for n, v in zip(names, row, strict=True))
+        for row in rows
     ]
 
 

@@ -48,8 +48,8 @@ def summary(
     DataFrame
         A row for each thing that varies (the index); columns the point estimate, ``sd``, the interval
         (``eti89_lb``, ``eti89_ub``), what was asked for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of
-        the point estimate). Draws that are not finite are left out and counted in ``n_not_finite``. The columns' name is
-        the scale; ``attrs["estimand"]`` the sentence of `describe`.
+        the point estimate). Draws that are not finite are left out and counted in ``n_not_finite``. The columns' name
+        is the scale; ``attrs["estimand"]`` the sentence of `describe`.
 
     Raises
     ------
