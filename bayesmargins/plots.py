@@ -234,6 +234,9 @@ def _row_labels(ds: xr.Dataset, table: pd.DataFrame) -> list[str]:
     names = _variables(ds)
     if not names:
         return [ESTIMATE]
+    if "contrast" in names and "term" in table and table["term"].nunique() > 1:
+        said = [x if t in x else f"{t}: {x}" for t, x in zip(table["term"], table["contrast"], strict=True)]
+        table = table.assign(contrast=said)
     rows = table[names].itertuples(index=False)
     return [
         ", ".join(str(v) if n == "contrast" else f"{n} {_short(v)}" for n, v in zip(names, row, strict=True))

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent / "data" / "reference"
 
 @dataclass(frozen=True)
 class Case:
-    """How a case's brms names map to a design of this package."""
+    """How a case's brms names map to a design of this package; `beta` in the order of the design's columns."""
 
     name: str
     formula: str
@@ -122,8 +122,8 @@ def posterior(name: str) -> bm.Posterior:
         return draws[columns].to_numpy().reshape(4, -1, len(columns))
 
     design = bm.GLMM(case.formula, data(name), family=case.family, link=case.link).design
-    coef = dict(zip(_brms_order(design.coef), case.beta, strict=True))
-    beta = cube([f"b_{coef[c]}" for c in _brms_order(design.coef)])
+    assert len(case.beta) == len(design.coef)
+    beta = cube([f"b_{c}" for c in case.beta])
     b, Sigma = {}, {}
     for factor, terms in case.factors.items():
         levels = design.factors[factor].levels
@@ -133,11 +133,6 @@ def posterior(name: str) -> bm.Posterior:
     return bm.from_draws(
         case.formula, data(name), family=case.family, link=case.link, beta=beta, b=b, Sigma=Sigma, aux=aux
     )
-
-
-def _brms_order(coef: tuple[str, ...]) -> tuple[str, ...]:
-    """The cases list brms's coefficients in the order of this package's design."""
-    return coef
 
 
 def _covariance(draws: pd.DataFrame, factor: str, terms: tuple[str, ...]) -> np.ndarray:

@@ -225,7 +225,7 @@ def _comparison(comparison: str, question: Question) -> Comparison:
 
 
 def _labels(compared: Sequence[Contrast], comparison: str) -> list[str]:
-    """``drug - placebo``; the variable goes in front only where two contrasts would read the same."""
+    """``drug - placebo``, ``week +1``; the variable goes in front where two contrasts would read the same."""
     labels = [_label(c, comparison) for c in compared]
     return [f"{c.term}: {x}" if labels.count(x) > 1 else x for c, x in zip(compared, labels, strict=True)]
 
@@ -233,4 +233,5 @@ def _labels(compared: Sequence[Contrast], comparison: str) -> list[str]:
 def _label(contrast: Contrast, comparison: str) -> str:
     if contrast.low_label:
         return COMPARISONS[comparison].label.format(high=contrast.high_label, low=contrast.low_label)
-    return contrast.high_label if comparison == "difference" else f"{comparison}({contrast.high_label})"
+    step = f"{contrast.term} {contrast.high_label}"
+    return step if comparison == "difference" else f"{comparison}({step})"

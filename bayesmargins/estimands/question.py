@@ -160,7 +160,8 @@ class Question:
     ) -> dict[str, Any]:
         post = self.post
         noun = quantity(post.family.noun, post.design.response.text, self.target, post.link.name)
-        said = list(dict.fromkeys(term)) if kind == "slopes" else labels
+        named = [x if t in x else f"{t}: {x}" for t, x in zip(term, labels, strict=True)]
+        said = list(dict.fromkeys(term)) if kind == "slopes" else named
         info = post.info
         return {
             "estimand": compose(kind, noun, self._scope(), said, comparison or "difference"),

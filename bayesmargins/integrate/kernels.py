@@ -1,4 +1,4 @@
-"""Compiled trapezoid sums over the nodes of `integrate`, parallel over draws.
+"""Compiled trapezoid sums over the nodes of `rules`, parallel over draws.
 
 Rows that share a rule are taken in blocks, and the loop over a block's rows is the inner one: it vectorises without
 reordering a sum, so that a value depends on its own eta and s only, bit for bit, whatever the blocks and threads.
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-__all__ = ["trapezoid"]
+__all__ = ["BLOCK", "CHUNK", "FAR", "INNER", "OPTIONS", "cloglog_terms", "one_node", "trapezoid"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -24,15 +24,15 @@ _LOG2E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01
 _LN2_LOW = 1.90821492927058770002e-10
 _LARGEST = 700.0  # exp of this neither overflows nor, negated, loses digits
-_FAR = 600.0  # beyond this abs(eta), values are computed node by node
+FAR = 600.0  # beyond this abs(eta), values are computed node by node
 _HUGE, _TINY = 1e300, 1e-300  # exp(+-s z) stops here: with abs(eta) <= 600 the link is 0 or 1 to 39 digits by then
 
 # numpy's error model: a test for zero before each division would stop vectorisation
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-_INNER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called from compiled code only
+OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called from compiled code only
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _logit_terms(part: int, m: int, w: float, up: Array, down: Array, t: Array, alpha: Array, total: Array) -> None:
     """Add the two nodes +-z of every row, with t = exp(-|eta|) <= 1 and c = exp(s z) + exp(-s z).
 
@@ -58,8 +58,8 @@ def _logit_terms(part: int, m: int, w: float, up: Array, down: Array, t: Array, 
             total[i] += w * (r * (q * (q - (1.0 + p) * r) - 8.0 * p * r * r))
 
 
-@njit(**_INNER)
-def _cloglog_terms(
+@njit(**INNER)
+def cloglog_terms(
     part: int,
     m: int,
     w: float,
@@ -108,8 +108,8 @@ def _cloglog_terms(
             total[i] += w * ((a + u * (b + c * u)) * (power[i] + power[i] * mantissa[i]))
 
 
-@njit(**_INNER)
-def _one(code: int, part: int, x: float) -> float:
+@njit(**INNER)
+def one_node(code: int, part: int, x: float) -> float:
     """f(x) of one node, for any x."""
     if code == 0:
         q = math.exp(-abs(x))
@@ -129,18 +129,18 @@ def _one(code: int, part: int, x: float) -> float:
     return u * math.exp(-u) * (1.0 if part == 2 else 1.0 - u)
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _slowly(code: int, part: int, eta: float, s: float, step: float, half: int, weights: Array) -> float:
     """One value, node by node: where exp(eta) or exp(s z) is out of range, infinite or not a number."""
     if math.isnan(eta):
         return np.nan
     total = 0.0
     for k in range(-half, half + 1):
-        total += weights[abs(k)] * _one(code, part, eta + s * (k * step))
+        total += weights[abs(k)] * one_node(code, part, eta + s * (k * step))
     return total
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _prepare(
     code: int,
     part: int,
@@ -156,7 +156,7 @@ def _prepare(
     t, alpha, total, up, down, rise, fall = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     for i in range(m):
         x = eta[rows[i]]
-        if not abs(x) <= _FAR:
+        if not abs(x) <= FAR:
             x = 0.0  # _slowly does this row
         total[i] = 0.0
         up[i] = down[i] = 1.0
@@ -170,7 +170,7 @@ def _prepare(
             t[i] = math.exp(x)
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _block(
     code: int,
     part: int,
@@ -207,10 +207,10 @@ def _block(
             _logit_terms(part, m, w, up, down, t, alpha, total)
         else:
             for side in range(2):
-                _cloglog_terms(part, m, w, work[3 + side], t, work[7], work[8], bits, total)
+                cloglog_terms(part, m, w, work[3 + side], t, work[7], work[8], bits, total)
     for i in range(m):
         x = eta[rows[i]]
-        if not abs(x) <= _FAR:
+        if not abs(x) <= FAR:
             out[rows[i]] = _slowly(code, part, x, s[0] if shared else s[rows[i]], step, half, weights)
         elif code == 0 and part == 3:
             out[rows[i]] = math.copysign(1.0, x) * -math.expm1(-2.0 * abs(x)) * total[i]
@@ -218,7 +218,7 @@ def _block(
             out[rows[i]] = total[i]
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _rule_index(s: float, per_octave: int, lowest: int, widest: float) -> int:
     """Which rule serves s? -1 where none does: 0, NaN, and beyond the widest rule."""
     if not (0.0 < s <= widest):
@@ -226,7 +226,7 @@ def _rule_index(s: float, per_octave: int, lowest: int, widest: float) -> int:
     return max(math.ceil(per_octave * math.log2(s)) - lowest, 0)
 
 
-@njit(**_INNER)
+@njit(**INNER)
 def _by_rule(
     s: Array,
     start: int,
@@ -251,7 +251,7 @@ def _by_rule(
         counts[j] += 1
 
 
-@njit(cache=True, parallel=True, **_OPTIONS)
+@njit(cache=True, parallel=True, **OPTIONS)
 def trapezoid(
     code: int,
     part: int,

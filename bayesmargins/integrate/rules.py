@@ -1,4 +1,4 @@
-"""E[h(eta + s Z)], Z ~ N(0, 1), with a bound on its error: closed forms, and otherwise the trapezoid rule in z.
+"""Trapezoid rules in z: which step and how many nodes a standard deviation needs, and how wrong the sum can be.
 
 For f analytic in the strip abs(Im z) < a, the trapezoid rule over the whole line is wrong by at most
 ``2 M / (exp(2 pi a / step) - 1)``, M bounding the integral of abs(f) along every line of the strip (Trefethen &
@@ -10,7 +10,6 @@ has the derivation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,40 +17,29 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from bayesmargins.errors import IntegrationError, ModelError
-from bayesmargins.links import PARTS, Link, Strip
+from bayesmargins.errors import IntegrationError
+from bayesmargins.links import Link, Strip
 
-__all__ = ["Integral", "Rule", "apply_rule", "expectation", "rule_for", "rule_with_step"]
+__all__ = [
+    "EPS",
+    "PER_OCTAVE",
+    "WIDE",
+    "Rule",
+    "apply_rule",
+    "bucket_of",
+    "rule_for",
+    "rule_table",
+    "rule_with_step",
+    "strip_of",
+]
 
 Array = npt.NDArray[np.float64]
 
-_PER_OCTAVE = 4  # rules are shared by all s between neighbouring powers of 2^(1/4)
+PER_OCTAVE = 4  # rules are shared by all s between neighbouring powers of 2^(1/4)
 _LOWEST = -20  # s below 2^-5: the Gaussian alone limits the step
-_WIDE = 2.0**12  # beyond this s an expansion in 1/s is exact to 1e-14, and a rule would need 1e5 nodes
+WIDE = 2.0**12  # beyond this s an expansion in 1/s is exact to 1e-14, and a rule would need 1e5 nodes
 _FARTHEST = 12.0  # nodes reach z = +-12 at most: what lies beyond has probability 4e-33
-_EPS = float(np.finfo(np.float64).eps)
-
-
-@dataclass(frozen=True)
-class Integral:
-    """What is the average over groups, and how wrong can it be?
-
-    Attributes
-    ----------
-    value : (draw, row) float
-        E[f(eta + s Z)], f the part asked for.
-    error_bound : float
-        No value is further than this from the truth (absolute; discretisation, truncation and rounding).
-    method : str
-        "closed form", "trapezoid", "plug-in" (every s2 is 0), or "trapezoid and expansion" (some s above 4096).
-    nodes : int
-        The most nodes that any value used; 0 without a rule.
-    """
-
-    value: Array
-    error_bound: float
-    method: str
-    nodes: int
+EPS = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -118,142 +106,23 @@ class Rule:
         >>> rule_for(get_link("logit"), 1.0).error_bound(0.5) < 1e-13
         True
         """
-        scale = _strip(self.link).scale[self.part]
+        scale = strip_of(self.link).scale[self.part]
         if scale is None:
             if self.relative_bound >= 1.0:
                 return np.inf
             scale = largest / (1.0 - self.relative_bound)  # the bound is relative to the truth, not to the value
         # each term: exp and its argument (s z), a power of it built by up to `half` products, the sum
-        rounding = _EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step) * max(scale, largest)
+        rounding = EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step) * max(scale, largest)
         return scale * self.relative_bound + self.absolute_bound + rounding
 
 
-def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "mean") -> Integral:
-    """What is the mean response over new groups, at each linear predictor?
-
-    Parameters
-    ----------
-    link : Link
-        The inverse link h.
-    eta : (draw, row) float, link scale
-        Linear predictor at b = 0.
-    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
-        Variance of z'b over the groups that are integrated out; 0 gives h(eta) itself.
-    part : {"mean", "complement", "d1", "d2"}
-        Averages h, 1 - h (accurate for a nearly certain response), h' or h''.
-
-    Returns
-    -------
-    Integral
-        E[f(eta + s Z)] with a bound on its error; NaN where eta or s2 is NaN.
-
-    Raises
-    ------
-    IntegrationError
-        Unknown part, the complement of an unbounded link, shapes that do not fit, a negative variance.
-
-    Notes
-    -----
-    Closed forms for the identity, log and probit links; for logit and cloglog the trapezoid rule with its step chosen
-    for s (Trefethen & Weideman 2014), and an expansion in 1/s above s = 4096. Means are relatively accurate to 1e-12
-    and better down to 1e-20, complements of the logit too, complements of the cloglog down to 1e-12.
-
-    Examples
-    --------
-    >>> from bayesmargins.links import get_link
-    >>> result = expectation(get_link("logit"), [[-2.0, 2.0]], 4.0)
-    >>> result.value.round(6)
-    array([[0.2248, 0.7752]])
-    >>> result.error_bound < 1e-12
-    True
-    """
-    eta, s2 = _checked(link, eta, s2, part)
-    if link.closed_form is not None:
-        return Integral(link.closed_form(eta, s2, part), 0.0, "closed form", 0)
-    s = np.sqrt(s2)
-    if not eta.size or not np.any(s > 0.0):
-        return Integral(np.where(np.isnan(s), np.nan, link.part(part)(eta)), 0.0, "plug-in", 0)
-    value, bound, nodes = _trapezoid(link, eta, s, part)
-    if _all_numerical(s):
-        return Integral(value, bound, "trapezoid", nodes)
-    wide = s > _WIDE
-    if wide.any():
-        _fill(value, wide, eta, s, lambda eta, s: _expansion(link, eta, s, part))
-        bound = max(bound, _expansion_bound(link, part))
-    zero = s == 0.0
-    if zero.any():
-        _fill(value, zero, eta, s, lambda eta, s: link.part(part)(eta))
-    return Integral(value, bound, "trapezoid and expansion" if wide.any() else "trapezoid", nodes)
-
-
-def _checked(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str) -> tuple[Array, Array]:
-    """eta as a C-contiguous (draw, row) array and s2 as (draw, 1) or (draw, row)."""
-    try:
-        link.part(part)
-    except ModelError as error:
-        raise IntegrationError(str(error)) from None
-    eta = np.ascontiguousarray(eta, dtype=np.float64)
-    s2 = np.asarray(s2, dtype=np.float64)
-    if eta.ndim != 2:
-        raise IntegrationError(f"eta has shape {eta.shape}: it must be (draw, row).")
-    draws, rows = eta.shape
-    if s2.shape not in {(), (1, 1), (draws, 1), (1, rows), (draws, rows)}:
-        raise IntegrationError(
-            f"s2 has shape {s2.shape} but eta has shape {eta.shape}: s2 must be a scalar, "
-            f"{(draws, 1)}, {(1, rows)} or {(draws, rows)}."
-        )
-    if s2.size and not s2.min() >= 0.0 and np.any(s2 < 0.0):
-        raise IntegrationError(
-            f"s2 is negative ({np.nanmin(s2):.6g} is the smallest of its values): a variance must be >= 0. "
-            "Check that every Sigma is positive semi-definite."
-        )
-    per_draw = s2.size == 1 or s2.shape[-1:] == (1,)
-    return eta, np.ascontiguousarray(np.broadcast_to(s2, (draws, 1) if per_draw else (draws, rows)))
-
-
-def _fill(
-    value: Array, where: npt.NDArray[np.bool_], eta: Array, s: Array, function: Callable[[Array, Array], Array]
-) -> None:
-    """Replace the values where s asks for another method."""
-    where = np.broadcast_to(where, value.shape)
-    value[where] = function(eta[where], np.broadcast_to(s, value.shape)[where])
-
-
-def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int]:
-    """Values, error bound and nodes where 0 < s <= _WIDE; NaN elsewhere."""
-    from bayesmargins.kernels import trapezoid  # numba takes a second to import, and closed forms need none
-
-    value = np.full(eta.shape, np.nan)
-    numerical = s if _all_numerical(s) else s[(s > 0.0) & (s <= _WIDE)]
-    if not numerical.size:
-        return value, 0.0, 0
-    lowest, highest = _bucket(float(numerical.min())), _bucket(float(numerical.max()))
-    rules, table = _table(link, part, lowest, highest)
-    trapezoid(link.code, PARTS.index(part), eta, s, _PER_OCTAVE, lowest, _WIDE, *table, value)
-    largest = _largest(value)
-    return value, max(rule.error_bound(largest) for rule in rules), max(rule.nodes for rule in rules)
-
-
-def _all_numerical(s: Array) -> bool:
-    return bool(s.min() > 0.0 and s.max() <= _WIDE)
-
-
-def _largest(value: Array) -> float:
-    """The largest absolute value, NaN left out; without a temporary where there is none."""
-    top, bottom = float(value.max()), float(value.min())
-    if np.isnan(top):
-        finite = value[np.isfinite(value)]
-        return float(np.max(np.abs(finite), initial=0.0))
-    return max(top, -bottom)
-
-
-def _bucket(s: float) -> int:
+def bucket_of(s: float) -> int:
     """Which power of 2^(1/4), rounded up, serves s?"""
-    return max(int(np.ceil(_PER_OCTAVE * np.log2(s))), _LOWEST)
+    return max(int(np.ceil(PER_OCTAVE * np.log2(s))), _LOWEST)
 
 
 @lru_cache(maxsize=256)
-def _table(link: Link, part: str, lowest: int, highest: int) -> tuple[tuple[Rule, ...], tuple[Array, ...]]:
+def rule_table(link: Link, part: str, lowest: int, highest: int) -> tuple[tuple[Rule, ...], tuple[Array, ...]]:
     """The rules of a range of buckets, and the arrays that the kernel reads: steps, halves, offsets, weights."""
     rules = tuple(_bucket_rule(link, part, bucket) for bucket in range(lowest, highest + 1))
     halves = np.array([rule.half for rule in rules])
@@ -264,8 +133,8 @@ def _table(link: Link, part: str, lowest: int, highest: int) -> tuple[tuple[Rule
 
 @lru_cache(maxsize=4096)
 def _bucket_rule(link: Link, part: str, bucket: int) -> Rule:
-    s = 2.0 ** (bucket / _PER_OCTAVE) * (1.0 + 1e-12)  # the kernel's log2 may put s a rounding error above its bucket
-    return rule_with_step(link, s, _best_step(_strip(link), s, part), part)
+    s = 2.0 ** (bucket / PER_OCTAVE) * (1.0 + 1e-12)  # the kernel's log2 may put s a rounding error above its bucket
+    return rule_with_step(link, s, _best_step(strip_of(link), s, part), part)
 
 
 def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
@@ -296,10 +165,10 @@ def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
     >>> rule_for(get_link("logit"), 1.0).nodes < rule_for(get_link("logit"), 4.0).nodes
     True
     """
-    if not 0.0 < s <= _WIDE:
-        raise IntegrationError(f"s={s!r}: a rule needs 0 < s <= {_WIDE:g}.")
-    _strip(link)
-    return _bucket_rule(link, part, _bucket(s))
+    if not 0.0 < s <= WIDE:
+        raise IntegrationError(f"s={s!r}: a rule needs 0 < s <= {WIDE:g}.")
+    strip_of(link)
+    return _bucket_rule(link, part, bucket_of(s))
 
 
 def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rule:
@@ -333,7 +202,7 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
     >>> 1e-6 < coarse.relative_bound < 1e-3
     True
     """
-    strip = _strip(link)
+    strip = strip_of(link)
     a, log_sup = _log_sup(strip, s, part)
     x = 2.0 * np.pi * a / step
     discretisation = float(np.min(2.0 * np.exp(log_sup - x) / -np.expm1(-x)))
@@ -382,7 +251,8 @@ def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
     return total
 
 
-def _strip(link: Link) -> Strip:
+def strip_of(link: Link) -> Strip:
+    """How does this link grow off the real line? IntegrationError where it has a closed form."""
     if link.strip is None:
         raise IntegrationError(f"The {link.name} link has a closed form: it needs no quadrature rule.")
     return link.strip
@@ -412,33 +282,9 @@ def _truncated(strip: Strip, s: float, step: float, part: str) -> tuple[int, flo
     reach = tail if absolute else min(s + tail, _FARTHEST)
     half = int(np.ceil(reach / step))
     last = half * step
-    aliased = 2.0 / math.expm1(
-        min(2.0 * np.pi**2 / step**2, 700.0)
-    )  # the discrete Gaussian's total is 1 to within this
+    # the discrete Gaussian's total is 1 to within this
+    aliased = 2.0 / math.expm1(min(2.0 * np.pi**2 / step**2, 700.0))
     share = 2.0 * float(special.ndtr(s - last)) / (1.0 - aliased) if aliased < 1.0 else np.inf
     if not absolute and share <= strip.tolerance[part]:
         return half, share, True
     return half, 2.0 * float(special.ndtr(-last)), False  # discrete tail <= integral beyond the last node
-
-
-def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:
-    """E[f(eta + s Z)] to third order in 1/s: h is the cdf of some L, so E[h] = P(L - s Z <= eta)."""
-    moments = (1.0, *_strip(link).moments)
-    order = {"mean": 0, "complement": 0, "d1": 1, "d2": 2}[part]
-    with np.errstate(invalid="ignore"):
-        x = np.clip(eta / s, -40.0, 40.0)
-    density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
-    total = np.zeros_like(x)
-    for j in range(4):
-        k = j + order
-        phi_k = special.ndtr(x) if k == 0 else (-1.0) ** (k - 1) * special.eval_hermitenorm(k - 1, x) * density
-        if k == 0 and part == "complement":
-            phi_k = -special.ndtr(-x)
-        total = total + (-1.0) ** j * moments[j] / (special.factorial(j) * s**j) * phi_k
-    return (-total if part == "complement" else total) / s**order
-
-
-def _expansion_bound(link: Link, part: str) -> float:
-    """Remainder of the expansion, at the smallest s it is used for, and rounding."""
-    steepest = {"mean": 0.56, "complement": 0.56, "d1": 1.2, "d2": 2.4}[part]  # sup of derivative 4, 5, 6 of Phi
-    return steepest * _strip(link).moments[3] / (24.0 * _WIDE**4) + 16.0 * _EPS

@@ -1,0 +1,185 @@
+"""E[h(eta + s Z)], Z ~ N(0, 1), with a bound on its error: a closed form, or else the trapezoid rule of `rules`.
+
+Above s = 4096 the rule gives way to an expansion in 1/s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from bayesmargins.errors import IntegrationError, ModelError
+from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
+from bayesmargins.links import PARTS, Link
+
+__all__ = ["Integral", "checked", "expectation", "largest_of"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Integral:
+    """What is the average over groups, and how wrong can it be?
+
+    Attributes
+    ----------
+    value : (draw, row) float
+        E[f(eta + s Z)], f the part asked for.
+    error_bound : float
+        No value is further than this from the truth (absolute; discretisation, truncation and rounding).
+    method : str
+        "closed form", "trapezoid", "plug-in" (every s2 is 0), or "trapezoid and expansion" (some s above 4096).
+    nodes : int
+        The most nodes that any value used; 0 without a rule.
+    """
+
+    value: Array
+    error_bound: float
+    method: str
+    nodes: int
+
+
+def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "mean") -> Integral:
+    """What is the mean response over new groups, at each linear predictor?
+
+    Parameters
+    ----------
+    link : Link
+        The inverse link h.
+    eta : (draw, row) float, link scale
+        Linear predictor at b = 0.
+    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
+        Variance of z'b over the groups that are integrated out; 0 gives h(eta) itself.
+    part : {"mean", "complement", "d1", "d2"}
+        Averages h, 1 - h (accurate for a nearly certain response), h' or h''.
+
+    Returns
+    -------
+    Integral
+        E[f(eta + s Z)] with a bound on its error; NaN where eta or s2 is NaN.
+
+    Raises
+    ------
+    IntegrationError
+        Unknown part, the complement of an unbounded link, shapes that do not fit, a negative variance.
+
+    Notes
+    -----
+    Closed forms for the identity, log and probit links; for logit and cloglog the trapezoid rule with its step chosen
+    for s (Trefethen & Weideman 2014), and an expansion in 1/s above s = 4096. Means are relatively accurate to 1e-12
+    and better down to 1e-20, complements of the logit too, complements of the cloglog down to 1e-12.
+
+    Examples
+    --------
+    >>> from bayesmargins.links import get_link
+    >>> result = expectation(get_link("logit"), [[-2.0, 2.0]], 4.0)
+    >>> result.value.round(6)
+    array([[0.2248, 0.7752]])
+    >>> result.error_bound < 1e-12
+    True
+    """
+    eta, s2 = checked(link, eta, s2, part)
+    if link.closed_form is not None:
+        return Integral(link.closed_form(eta, s2, part), 0.0, "closed form", 0)
+    s = np.sqrt(s2)
+    if not eta.size or not np.any(s > 0.0):
+        return Integral(np.where(np.isnan(s), np.nan, link.part(part)(eta)), 0.0, "plug-in", 0)
+    value, bound, nodes = _trapezoid(link, eta, s, part)
+    if _all_numerical(s):
+        return Integral(value, bound, "trapezoid", nodes)
+    wide = s > WIDE
+    if wide.any():
+        _fill(value, wide, eta, s, lambda eta, s: _expansion(link, eta, s, part))
+        bound = max(bound, _expansion_bound(link, part))
+    zero = s == 0.0
+    if zero.any():
+        _fill(value, zero, eta, s, lambda eta, s: link.part(part)(eta))
+    return Integral(value, bound, "trapezoid and expansion" if wide.any() else "trapezoid", nodes)
+
+
+def checked(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str) -> tuple[Array, Array]:
+    """eta as a C-contiguous (draw, row) array and s2 as (draw, 1) or (draw, row)."""
+    try:
+        link.part(part)
+    except ModelError as error:
+        raise IntegrationError(str(error)) from None
+    eta = np.ascontiguousarray(eta, dtype=np.float64)
+    s2 = np.asarray(s2, dtype=np.float64)
+    if eta.ndim != 2:
+        raise IntegrationError(f"eta has shape {eta.shape}: it must be (draw, row).")
+    draws, rows = eta.shape
+    if s2.shape not in {(), (1, 1), (draws, 1), (1, rows), (draws, rows)}:
+        raise IntegrationError(
+            f"s2 has shape {s2.shape} but eta has shape {eta.shape}: s2 must be a scalar, "
+            f"{(draws, 1)}, {(1, rows)} or {(draws, rows)}."
+        )
+    if s2.size and not s2.min() >= 0.0 and np.any(s2 < 0.0):
+        raise IntegrationError(
+            f"s2 is negative ({np.nanmin(s2):.6g} is the smallest of its values): a variance must be >= 0. "
+            "Check that every Sigma is positive semi-definite."
+        )
+    per_draw = s2.size == 1 or s2.shape[-1:] == (1,)
+    return eta, np.ascontiguousarray(np.broadcast_to(s2, (draws, 1) if per_draw else (draws, rows)))
+
+
+def _fill(
+    value: Array, where: npt.NDArray[np.bool_], eta: Array, s: Array, function: Callable[[Array, Array], Array]
+) -> None:
+    """Replace the values where s asks for another method."""
+    where = np.broadcast_to(where, value.shape)
+    value[where] = function(eta[where], np.broadcast_to(s, value.shape)[where])
+
+
+def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int]:
+    """Values, error bound and nodes where 0 < s <= WIDE; NaN elsewhere."""
+    from bayesmargins.integrate.kernels import trapezoid  # numba takes a second to import, and closed forms need none
+
+    value = np.full(eta.shape, np.nan)
+    numerical = s if _all_numerical(s) else s[(s > 0.0) & (s <= WIDE)]
+    if not numerical.size:
+        return value, 0.0, 0
+    lowest, highest = bucket_of(float(numerical.min())), bucket_of(float(numerical.max()))
+    rules, table = rule_table(link, part, lowest, highest)
+    trapezoid(link.code, PARTS.index(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
+    largest = largest_of(value)
+    return value, max(rule.error_bound(largest) for rule in rules), max(rule.nodes for rule in rules)
+
+
+def _all_numerical(s: Array) -> bool:
+    return bool(s.min() > 0.0 and s.max() <= WIDE)
+
+
+def largest_of(value: Array) -> float:
+    """The largest absolute value, NaN left out; without a temporary where there is none."""
+    top, bottom = float(value.max()), float(value.min())
+    if np.isnan(top):
+        finite = value[np.isfinite(value)]
+        return float(np.max(np.abs(finite), initial=0.0))
+    return max(top, -bottom)
+
+
+def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:
+    """E[f(eta + s Z)] to third order in 1/s: h is the cdf of some L, so E[h] = P(L - s Z <= eta)."""
+    moments = (1.0, *strip_of(link).moments)
+    order = {"mean": 0, "complement": 0, "d1": 1, "d2": 2}[part]
+    with np.errstate(invalid="ignore"):
+        x = np.clip(eta / s, -40.0, 40.0)
+    density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+    total = np.zeros_like(x)
+    for j in range(4):
+        k = j + order
+        phi_k = special.ndtr(x) if k == 0 else (-1.0) ** (k - 1) * special.eval_hermitenorm(k - 1, x) * density
+        if k == 0 and part == "complement":
+            phi_k = -special.ndtr(-x)
+        total = total + (-1.0) ** j * moments[j] / (special.factorial(j) * s**j) * phi_k
+    return (-total if part == "complement" else total) / s**order
+
+
+def _expansion_bound(link: Link, part: str) -> float:
+    """Remainder of the expansion, at the smallest s it is used for, and rounding."""
+    steepest = {"mean": 0.56, "complement": 0.56, "d1": 1.2, "d2": 2.4}[part]  # sup of derivative 4, 5, 6 of Phi
+    return steepest * strip_of(link).moments[3] / (24.0 * WIDE**4) + 16.0 * EPS

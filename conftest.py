@@ -1,0 +1,32 @@
+"""What every doctest and test may use: a stored posterior under the name `post`, and pictures without a screen."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+
+
+@pytest.fixture(autouse=True)
+def _names_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[str, object]) -> None:
+    if request.node.__class__.__name__ != "DoctestItem":
+        return
+    import reference
+
+    import bayesmargins as bm
+
+    doctest_namespace.update({name: getattr(bm, name) for name in bm.__all__} | {"bm": bm})
+    doctest_namespace["post"] = reference.posterior("b_bacteria")
+
+
+@pytest.fixture(autouse=True)
+def _pictures_are_closed() -> Iterator[None]:
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        import matplotlib.pyplot as plt
+
+        plt.close("all")
