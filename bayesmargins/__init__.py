@@ -21,6 +21,7 @@ from bayesmargins.estimands import (
     avg_predictions,
     avg_slopes,
     comparisons,
+    posterior_predictive,
     predictions,
     slopes,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "load_dataset",
     "plot_forest",
     "plot_predictions",
+    "posterior_predictive",
     "predictions",
     "slopes",
     "summary",

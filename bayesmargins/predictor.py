@@ -15,8 +15,8 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError
 from bayesmargins.grid import Cells
-from bayesmargins.groups import GroupPlan
-from bayesmargins.integrate import expectation
+from bayesmargins.groups import GroupPlan, Mixture
+from bayesmargins.integrate import Integral, expectation, mixture_expectation
 from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
 
@@ -49,13 +49,23 @@ class Passed:
     methods: set[str] = field(default_factory=set)
     nodes: int = 0
 
-    def expect(self, link: Link, eta: np.ndarray, s2: np.ndarray, part: str, factor: float = 1.0) -> np.ndarray:
-        """The integral, with its method and bound put on record (times `factor`, what the value is multiplied by)."""
-        integral = expectation(link, eta, s2, part)
+    def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
+        """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""
         self.error_bound = max(self.error_bound, integral.error_bound * factor)
         self.methods.add(integral.method)
         self.nodes = max(self.nodes, integral.nodes)
         return integral.value
+
+
+@dataclass(frozen=True)
+class _Existing:
+    """The fitted groups as shifts of eta, once a pass where z is the same in all rows; else None, and by block.
+
+    With z constant the mean over groups is a function of eta alone, and one engine call does all of them.
+    """
+
+    mixture: Mixture
+    shifts: np.ndarray | None  # (draw, combination)
 
 
 def predict(
@@ -97,14 +107,20 @@ def predict(
         The average does not exist.
     """
     passed = Passed({part: np.zeros((len(draws.beta), cells.n)) for part in parts})
+    existing = _existing(draws, rows, plan)
     for block in _blocks(len(rows.X), len(draws.beta)):
         eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
         for part in parts:
-            values = np.zeros(eta.shape)
-            for weight, shift in _mixture(draws, rows.Z, plan, block):
-                values += weight * passed.expect(link, eta + shift, s2, part)
+            if existing is None:
+                values = passed.record(expectation(link, eta, s2, part))
+            elif existing.shifts is not None:
+                values = passed.record(_over_existing(link, eta, s2, existing, part))
+            else:
+                values = np.zeros(eta.shape)
+                for weight, shift in _shifts(draws, rows.Z, existing.mixture, block):
+                    values += weight * passed.record(expectation(link, eta + shift, s2, part))
             if multiplier is not None:
-                values *= multiplier[block]
+                values = values * multiplier[block]
             cells.add(passed.values[part], values, block)
     if multiplier is not None:
         passed.error_bound *= float(np.nanmax(multiplier, initial=0.0))
@@ -145,22 +161,43 @@ def predict_slope(
     the variance with x under a random slope. It follows from the heat equation dE[h]/ds2 = E[h''] / 2.
     """
     passed = Passed({"slope": np.zeros((len(draws.beta), cells.n))})
-    moves = any(np.any(np.nan_to_num(d_rows.Z[f])) for f in plan.integrated)
+    existing = _existing(draws, rows, plan)
     for block in _blocks(len(rows.X), len(draws.beta)):
         eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
         d_eta = _linear(draws, d_rows, plan, block)
-        d_s2 = _variance_change(draws, rows, d_rows, plan, block) if moves else None
-        values = np.zeros(eta.shape)
-        shifts = zip(_mixture(draws, rows.Z, plan, block), _mixture(draws, d_rows.Z, plan, block), strict=True)
-        for (weight, shift), (_, d_shift) in shifts:
-            change = d_eta + d_shift
-            values += weight * passed.expect(link, eta + shift, s2, "d1", _largest(change)) * change
-            if d_s2 is not None:
-                values += weight * passed.expect(link, eta + shift, s2, "d2", _largest(d_s2) / 2) * d_s2 / 2
+        d_s2 = _variance_change(draws, rows, d_rows, plan, block)
+        if existing is None or (existing.shifts is not None and not _moves(d_rows, existing.mixture.factors)):
+            values = _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
+        else:
+            values = np.zeros(eta.shape)
+            shifts = _shifts(draws, rows.Z, existing.mixture, block)
+            changes = _shifts(draws, d_rows.Z, existing.mixture, block)
+            for (weight, shift), (_, d_shift) in zip(shifts, changes, strict=True):
+                values += weight * _chain_rule(passed, link, eta + shift, s2, d_eta + d_shift, d_s2)
         if multiplier is not None:
-            values *= multiplier[block]
+            values = values * multiplier[block]
         cells.add(passed.values["slope"], values, block)
     return passed
+
+
+def _chain_rule(
+    passed: Passed,
+    link: Link,
+    eta: np.ndarray,
+    s2: np.ndarray,
+    d_eta: np.ndarray,
+    d_s2: np.ndarray | None,
+    existing: _Existing | None = None,
+) -> np.ndarray:
+    """E[h'] d_eta + E[h''] d_s2 / 2, the second only where the variance moves."""
+
+    def average(part: str) -> Integral:
+        return expectation(link, eta, s2, part) if existing is None else _over_existing(link, eta, s2, existing, part)
+
+    values = passed.record(average("d1"), _largest(d_eta)) * d_eta
+    if d_s2 is not None:
+        values += passed.record(average("d2"), _largest(d_s2) / 2) * d_s2 / 2
+    return values
 
 
 def check_size(n_draws: int, n_values: int, way_out: str) -> None:
@@ -216,12 +253,16 @@ def _variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.nda
     return np.maximum(total, 0.0)
 
 
-def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
-    """d s2/dx = 2 z' Sigma dz/dx."""
-    total = np.zeros((len(draws.beta), 1))
-    for factor in plan.integrated:
-        total = total + 2.0 * _quadratic(draws.Sigma[factor], rows.Z[factor][block], d_rows.Z[factor][block])
-    return total
+def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray | None:
+    """d s2/dx = 2 z' Sigma dz/dx; None where no z moves with x."""
+    moving = [f for f in plan.integrated if _moves(d_rows, (f,))]
+    if not moving:
+        return None
+    return np.asarray(sum(2.0 * _quadratic(draws.Sigma[f], rows.Z[f][block], d_rows.Z[f][block]) for f in moving))
+
+
+def _moves(d_rows: Rows, factors: Sequence[str]) -> bool:
+    return any(np.any(np.nan_to_num(d_rows.Z[f])) for f in factors)
 
 
 def _quadratic(Sigma: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -230,17 +271,30 @@ def _quadratic(Sigma: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
     return Sigma.reshape(len(Sigma), -1) @ outer.reshape(len(z), -1).T
 
 
-def _mixture(
-    draws: Draws, Z: dict[str, np.ndarray], plan: GroupPlan, block: slice
-) -> Iterator[tuple[float, np.ndarray | float]]:
-    """Weight and shift of eta for each combination of fitted levels; (1, 0) where nothing is averaged."""
-    mixture = plan.mixture
-    if mixture is None:
-        yield 1.0, 0.0
-        return
-    z = {f: _constant_row(Z[f][block]) for f in mixture.factors}
+def _existing(draws: Draws, rows: Rows, plan: GroupPlan) -> _Existing | None:
+    if plan.mixture is None:
+        return None
+    Z = {f: _constant_row(rows.Z[f]) for f in plan.mixture.factors}
+    if any(len(z) > 1 for z in Z.values()):
+        return _Existing(plan.mixture, None)
+    codes = plan.mixture.codes.T
+    return _Existing(
+        plan.mixture, np.asarray(sum(draws.b[f][:, c, :] @ Z[f][0] for (f, c) in zip(Z, codes, strict=True)))
+    )
+
+
+def _over_existing(link: Link, eta: np.ndarray, s2: np.ndarray, existing: _Existing, part: str) -> Integral:
+    assert existing.shifts is not None
+    return mixture_expectation(link, eta, s2, existing.shifts, existing.mixture.weights, part)
+
+
+def _shifts(
+    draws: Draws, Z: dict[str, np.ndarray], mixture: Mixture, block: slice
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Weight and shift of eta, (draw, row of the block), for each combination of fitted levels."""
+    z = {f: Z[f][block].T for f in mixture.factors}
     for codes, weight in zip(mixture.codes, mixture.weights, strict=True):
-        shift = sum(draws.b[f][:, code, :] @ z[f].T for f, code in zip(mixture.factors, codes, strict=True))
+        shift = sum(draws.b[f][:, code, :] @ z[f] for f, code in zip(mixture.factors, codes, strict=True))
         yield float(weight), np.asarray(shift)
 
 

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 from scipy.special import expit
 
-from bayesmargins.integrate import expectation, rule_for
-from bayesmargins.links import get_link
+from bayesmargins.integrate import expectation, mixture_expectation, rule_for
+from bayesmargins.links import LINKS, PARTS, get_link
 
 
 @numba.njit(parallel=True, error_model="numpy")
@@ -56,6 +56,27 @@ def main(draws: int = 1000, rows: int = 1000) -> None:
                 nodes = rule_for(link, s).nodes
                 ratios = f"{ns / scipy_ns:8.1f} {ns / kernel_ns:10.1f}"
                 print(f"{link.name:8} {s:4} {layout:>6} {nodes:6d} {ns:9.1f} {ratios}")
+    existing_groups(rng)
+
+
+def existing_groups(rng: np.random.Generator, draws: int = 500, rows: int = 256, groups: int = 300) -> None:
+    """Print the average over existing groups: ns per value and group, next to one call of `expectation` a group."""
+    eta, shifts = rng.normal(0.0, 2.0, (draws, rows)), rng.normal(0.0, 2.0, (draws, groups))
+    weights, terms = np.full(groups, 1.0 / groups), eta.size * groups
+    print(f"\n{draws} draws x {rows} rows x {groups} existing groups, ns per value and group")
+    print(f"{'link':8} {'part':>10} {'one call':>9} {'a call a group':>15}")
+
+    def one_by_one(name: str, part: str) -> np.ndarray:
+        total = np.zeros_like(eta)
+        for c in range(groups):
+            total += weights[c] * expectation(LINKS[name], eta + shifts[:, [c]], 0.0, part).value
+        return total
+
+    for link in LINKS.values():
+        for part in PARTS if link.bounded else ("mean",):
+            one = nanoseconds(partial(mixture_expectation, link, eta, 0.0, shifts, weights, part), terms, repeats=3)
+            many = nanoseconds(partial(one_by_one, link.name, part), terms, repeats=1)
+            print(f"{link.name:8} {part:>10} {one:9.3f} {many:15.1f}")
 
 
 if __name__ == "__main__":

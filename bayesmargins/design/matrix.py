@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import formulaic
 import numpy as np
 import pandas as pd
 from formulaic.errors import DataMismatchWarning, FormulaicError
+from formulaic.transforms import TRANSFORMS
 
-from bayesmargins.errors import DataError, FormulaError, listed
+from bayesmargins.errors import DataError, FormulaError, close_matches, listed
 
 __all__ = ["Matrix", "finite_values", "freeze", "freeze_one", "guarded", "required_columns", "term_label"]
 
@@ -27,10 +30,10 @@ class Matrix:
     labels: tuple[str, ...]
     context: Mapping[str, Any]
 
-    @property
+    @cached_property
     def variables(self) -> frozenset[str]:
         """Columns of the data that the formula reads."""
-        return frozenset(map(str, self.spec.required_variables))
+        return frozenset(required_columns(self.text, self.context))
 
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Values of the columns for complete rows: (row, column) float."""
@@ -67,13 +70,34 @@ def term_label(name: str) -> str:
 def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
     """Which columns of the data does this formula read?
 
+    Read from the expressions themselves: formulaic's own ``required_variables`` leaves out what a stateful transform
+    such as ``poly(x, 3)`` reads.
+
     Raises
     ------
     FormulaError
-        formulaic cannot parse it.
+        formulaic cannot parse it, or it calls a function that nobody knows.
     """
-    names = guarded(text, lambda: formulaic.Formula(text).required_variables)
-    return {str(n) for n in names} - set(context)
+    formula = guarded(text, lambda: formulaic.Formula(text))
+    factors = {f for term in formula for f in term.factors if f.eval_method.value != "literal"}
+    return {name for f in factors for name in _names_in(f, context, text)}
+
+
+def _names_in(factor: Any, context: Mapping[str, Any], text: str) -> set[str]:
+    if factor.eval_method.value == "lookup":
+        return {str(factor.expr)}
+    quoted = re.findall(r"`([^`]+)`", factor.expr)
+    tree = guarded(text, lambda: ast.parse(re.sub(r"`[^`]+`", "None", factor.expr).strip(), mode="eval"))
+    called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    unknown = sorted(called - set(TRANSFORMS) - set(context))
+    if unknown:
+        name, hint = unknown[0], close_matches(unknown[0], TRANSFORMS)
+        raise FormulaError(
+            f"{text!r} calls {name!r}, which is no function that formulas know.{hint} Pass your own: "
+            f"namespace={{{name!r}: {name}}}."
+        )
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    return (names - set(TRANSFORMS) - set(context)) | set(quoted)
 
 
 def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix:
@@ -125,7 +149,7 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
             return call()
     except DataMismatchWarning as error:
         raise DataError(f"In {text!r}: {error} Only levels seen at the fit can be predicted for.") from error
-    except FormulaicError as error:
+    except (FormulaicError, SyntaxError) as error:
         raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
 
 

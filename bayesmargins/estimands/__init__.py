@@ -6,6 +6,15 @@ Downward: one file a question, on `question` (what all of them share: rows, poli
 
 from bayesmargins.estimands.comparing import avg_comparisons, comparisons
 from bayesmargins.estimands.predicting import avg_predictions, predictions
+from bayesmargins.estimands.simulating import posterior_predictive
 from bayesmargins.estimands.sloping import avg_slopes, slopes
 
-__all__ = ["avg_comparisons", "avg_predictions", "avg_slopes", "comparisons", "predictions", "slopes"]
+__all__ = [
+    "avg_comparisons",
+    "avg_predictions",
+    "avg_slopes",
+    "comparisons",
+    "posterior_predictive",
+    "predictions",
+    "slopes",
+]

@@ -87,6 +87,8 @@ def scale_name(kind: str, target: str, family_noun: str, link: str, comparison: 
     >>> scale_name("comparisons", "mean", "probability", "logit", "difference")
     'difference in probability'
     """
+    if kind == "observations":
+        return "response"
     base = {"mean": family_noun, "link": f"linear predictor ({link})", "count": "expected count"}[target]
     if kind == "slopes":
         return f"slope of {base}"
@@ -117,7 +119,7 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
 
     Parameters
     ----------
-    kind : {"predictions", "comparisons", "slopes"}
+    kind : {"predictions", "comparisons", "slopes", "observations"}
         Which question.
     noun : str
         From `quantity`.
@@ -138,7 +140,9 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
     Nothing.
     """
     q = f"average {noun}" if scope.averaged else noun
-    if kind == "predictions":
+    if kind == "observations":
+        head = f"New observations drawn from the {noun}"
+    elif kind == "predictions":
         head = q[0].upper() + q[1:]
     elif kind == "slopes":
         head = f"{'Average slope' if scope.averaged else 'Slope'} of the {noun} with respect to {_listing(labels)}"

@@ -7,6 +7,7 @@ reordering a sum, so that a value depends on its own eta and s only, bit for bit
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +29,9 @@ FAR = 600.0  # beyond this abs(eta), values are computed node by node
 _HUGE, _TINY = 1e300, 1e-300  # exp(+-s z) stops here: with abs(eta) <= 600 the link is 0 or 1 to 39 digits by then
 
 # numpy's error model: a test for zero before each division would stop vectorisation
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called from compiled code only
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+# for what is called from compiled code only
+INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 @njit(**INNER)

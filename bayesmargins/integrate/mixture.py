@@ -68,7 +68,7 @@ def mixture_expectation(
     >>> from bayesmargins.links import get_link
     >>> result = mixture_expectation(get_link("logit"), [[-2.0, 2.0]], 0.0, [[-1.0, 0.0, 1.0]], [0.25, 0.5, 0.25])
     >>> result.value.round(6)
-    array([[0.13869, 0.86131]])
+    array([[0.138693, 0.861307]])
     >>> result.method
     'plug-in'
     """
@@ -131,7 +131,7 @@ def _log_mean_exp(shift: Array, weights: Array) -> float:
 
 
 def _group_by_group(link: Link, eta: Array, s2: Array, shifts: Array, weights: Array, part: str) -> Integral:
-    """The engine once per group; a weighted mean errs by no more than its worst term, and by the rounding of the sum."""
+    """The engine once per group; a weighted mean errs by no more than its worst term and the rounding of the sum."""
     value, lost = np.zeros(eta.shape), np.zeros(eta.shape)
     bound, nodes, method = 0.0, 0, ""
     for shift, weight in zip(shifts.T, weights, strict=True):

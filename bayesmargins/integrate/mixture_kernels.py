@@ -1,8 +1,8 @@
 """Compiled averages over existing groups: weighted sums of h at eta shifted by each group, parallel over draws.
 
-The loop over a block's rows is the inner one and groups are taken in their order, as in `kernels`: a value depends on its
-own eta and on the shifts of its draw only, bit for bit, whatever the blocks and threads. numba keeps compiled code until
-this file changes; after a change of `kernels` alone, delete __pycache__.
+The loop over a block's rows is the inner one and groups are taken in their order, as in `kernels`: a value depends on
+its own eta and on the shifts of its draw only, bit for bit, whatever the blocks and threads. numba keeps compiled code
+until this file changes; after a change of `kernels` alone, delete __pycache__.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def mixture_plug_in(code: int, part: int, eta: Array, shifts: Array, weights: Ar
 
 @njit(**INNER)
 def _normal(part: int, x: float, root: float) -> float:
-    """The probit average at x = (eta + shift) / tau, root = 1 / tau; erfc of the side that is small keeps its digits."""
+    """The probit average at x = (eta + shift) / tau, root = 1 / tau; erfc of the small side keeps its digits."""
     if part == 0:
         return 0.5 * math.erfc(-x * _ROOT_HALF)
     if part == 1:

@@ -1,0 +1,199 @@
+"""The README and the pages of docs/: every block of Python runs, and prints what the page shows.
+
+How a page is read. A block that begins ```python is run, in order, in one namespace a page. One that begins
+```python raises must be refused by the package. A block ```text right below is what it prints (or the error and its
+message).
+
+What is compared. Sampling takes a minute a model, and its draws differ in the last digits between machines and
+versions. So here `GLMM.fit` is a stand-in that checks its arguments and returns stored draws, everything after it runs
+as the user would run it, and the shown text is held against the printed one with the numbers blanked out: words,
+column names, labels, sentences and layout must be those of the page. Pages without a fit show numbers that do not
+depend on sampling, and those are compared digit by digit.
+
+`python tests/test_docs.py` (from the root of the repository) runs the real fits and writes the outputs, the list of
+names in docs/api.md included, into the pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import io
+import json
+import os
+import re
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import reference
+
+import bayesmargins as bm
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "notebooks" / "README.md"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+BLOCK = re.compile(r"^```python( raises)?\n(.*?)^```\n(\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"-?\b\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
+NAMES = [name for name in bm.__all__ if name != "__version__"]
+BACTERIA = "yb ~ trt + week + (1 | ID)"
+
+
+def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
+    """In place of `GLMM.fit`: the 200 reference draws for the bacteria, made-up draws for any other model."""
+    inspect.signature(_real_fit).bind(self, *args, **kwargs)
+    if kwargs.get("sampler", "nutpie") != "nutpie":
+        return _real_fit(self, *args, **kwargs)  # a page shows what is refused
+    info = {"source": "bayesmargins, nutpie", "sampler": "nutpie", "divergences": 0, "max_rhat": 1.0}
+    design = self.design
+    if design.formula == BACTERIA and self.family.name == "bernoulli" and self.link.name == "logit":
+        return dataclasses.replace(reference.posterior("b_bacteria"), info=info)
+    rng = np.random.default_rng(1)
+    shape = (4, 50)
+    b, Sigma = {}, {}
+    for name, factor in design.factors.items():
+        q = len(factor.terms)
+        Sigma[name] = rng.uniform(0.5, 1.5, shape)[..., None, None] * np.eye(q)
+        b[name] = rng.normal(size=(*shape, len(factor.levels), q))
+    aux = {name: rng.uniform(1, 2, shape) for name in self.family.parameters}
+    beta = rng.normal(0.0, 0.1, (*shape, len(design.coef)))
+    post = bm.from_draws(
+        design.formula,
+        design.data,
+        family=self.family.name,
+        link=self.link.name,
+        beta=beta,
+        b=b,
+        Sigma=Sigma,
+        aux=aux,
+    )
+    return dataclasses.replace(post, info=info)
+
+
+_real_fit = bm.GLMM.fit
+
+
+def _printed(code: str, namespace: dict[str, Any], raises: bool) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        if not raises:
+            exec(compile(code, "<page>", "exec"), namespace)
+            return out.getvalue()
+        try:
+            exec(compile(code, "<page>", "exec"), namespace)
+        except bm.BayesmarginsError as error:
+            return textwrap.fill(f"{type(error).__name__}: {error}", 100, break_on_hyphens=False) + "\n"
+    raise AssertionError(f"nothing was refused in\n{code}")
+
+
+def _run(page: Path, visit: Callable[[re.Match[str], str], None]) -> None:
+    namespace: dict[str, Any] = {}
+    for match in BLOCK.finditer(page.read_text(encoding="utf-8")):
+        visit(match, _printed(match[2], namespace, bool(match[1])))
+
+
+def _outline(text: str, *, numbers: bool) -> str:
+    """Text with runs of blanks (and, unless wanted, numbers and runs of numbers) made equal."""
+    text = text if numbers else re.sub(r"(# ?)+", "# ", NUMBER.sub("#", text))
+    return re.sub(r"\s+", " ", text).strip()
+
+
+@pytest.fixture
+def _user_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bm.GLMM, "fit", _stored_fit)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(mpl.rcParams, "backend", "agg")
+
+
+@pytest.mark.usefixtures("_user_machine")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path) -> None:
+    numbers = "random_seed=" not in page.read_text(encoding="utf-8")
+
+    def compare(match: re.Match[str], printed: str) -> None:
+        if match[3]:
+            assert _outline(printed, numbers=numbers) == _outline(match[4], numbers=numbers), match[2]
+
+    _run(page, compare)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    broken = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_api_page_has_every_public_name_with_its_first_line(name: str) -> None:
+    assert _api_row(name) in (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+
+
+def test_errors_page_shows_every_class() -> None:
+    text = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    classes = [n for n in NAMES if isinstance(getattr(bm, n), type) and n.endswith(("Error", "Warning"))]
+    # The root is never raised itself.
+    shown = [n for n in classes if n == "BayesmarginsError" or re.search(rf"^```text\n{n}: ", text, re.MULTILINE)]
+    assert shown == classes
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_hold_their_outputs_and_nothing_of_the_machine(path: Path) -> None:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [c for c in notebook["cells"] if c["cell_type"] == "code" and "".join(c["source"]).strip()]
+    assert [c["execution_count"] for c in code] == list(range(1, len(code) + 1))
+    outputs = json.dumps([c["outputs"] for c in code])
+    assert not re.search(r"/home/|/Users/|/root/|/tmp/|site-packages|Traceback|\\\\Users", outputs)
+
+
+def _api_row(name: str) -> str:
+    first = (inspect.getdoc(getattr(bm, name)) or "").split("\n")[0]
+    return f"| `{name}` | {first} |"
+
+
+def _write_outputs(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    found: list[tuple[re.Match[str], str]] = []
+    _run(page, lambda match, printed: found.append((match, printed)))
+    for match, printed in reversed(found):
+        if match[3]:
+            start, end = match.span(4)
+            clean = "\n".join(_folded(line.rstrip()) for line in printed.rstrip().splitlines())
+            text = f"{text[:start]}{clean}\n{text[end:]}"
+    page.write_text(text, encoding="utf-8")
+
+
+def _folded(line: str) -> str:
+    """Sentences in lines that fit on a page; lines of tables are shorter."""
+    return textwrap.fill(line, 100, break_on_hyphens=False) if len(line) > 110 else line
+
+
+def _write_api(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in NAMES:
+        text = re.sub(rf"^\| `{name}` \|.*$", lambda _, name=name: _api_row(name), text, flags=re.MULTILINE)
+    page.write_text(text, encoding="utf-8")
+
+
+def _refresh() -> None:
+    import tempfile
+
+    mpl.use("agg")
+    warnings.simplefilter("error", bm.BayesmarginsWarning)
+    pages = [Path(p).resolve() for p in sys.argv[1:]] or PAGES
+    _write_api(ROOT / "docs" / "api.md")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for page in pages:
+            _write_outputs(page)
+
+
+if __name__ == "__main__":
+    _refresh()
