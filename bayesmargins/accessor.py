@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins import plots, tables
+from bayesmargins.schema import check_result
 
 __all__ = ["Margins"]
 
@@ -52,5 +53,5 @@ class Margins:
 
     def plot(self, **options: Any) -> Any:
         """`plot_predictions` for predictions over one or two variables, `plot_forest` for every other result."""
-        curves = tables.check_result(self._ds).attrs.get("kind") == "predictions" and plots.has_curves(self._ds)
+        curves = check_result(self._ds).attrs.get("kind") == "predictions" and plots.has_curves(self._ds)
         return plots.plot_predictions(self._ds, **options) if curves else plots.plot_forest(self._ds, **options)

@@ -57,7 +57,7 @@ def main(folder: str = "demo", draws: int = 1000, seed: int = 2026) -> dict[str,
     print(f"Fitted in {time.perf_counter() - start:.0f} s. {_group_sd(post)}\n")
     post.save(out / "fit.nc")
     start = time.perf_counter()
-    results = {}
+    results: dict[str, xr.Dataset] = {}
     for name, question in (("treatment", _treatment_effect), ("time", _time_effect)):
         results |= {f"{name}_{policy}": question(post, policy) for policy in POLICIES}
         _report(name, {policy: results[f"{name}_{policy}"] for policy in POLICIES})
@@ -127,7 +127,7 @@ def _pictures(out: Path, results: dict[str, xr.Dataset]) -> list[str]:
     for name in ("treatment", "time"):
         ax = bm.plot_forest({POLICIES[p]: results[f"{name}_{p}"] for p in POLICIES})
         ax.set_title(f"The effect of {name}, four ways")
-        ax.figure.savefig(out / f"{name}.png", dpi=150)
+        plt.savefig(out / f"{name}.png", dpi=150)
     plt.close("all")
     return ["curves.png", "treatment.png", "time.png"]
 

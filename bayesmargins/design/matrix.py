@@ -144,7 +144,8 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
         formulaic cannot parse or evaluate the text.
     """
     try:
-        with warnings.catch_warnings():
+        # NumPy's own warning about log(-1) would say less than the error that `finite_values` raises.
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error", DataMismatchWarning)
             return call()
     except DataMismatchWarning as error:

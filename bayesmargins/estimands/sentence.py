@@ -105,12 +105,12 @@ def scale_name(kind: str, target: str, family_noun: str, link: str, comparison: 
 
 
 _COMPARED = {
-    "difference": "Difference between the {q} of two counterfactual copies",
-    "ratio": "Ratio of the {q} of two counterfactual copies",
-    "lift": "Relative change of the {q} between two counterfactual copies",
-    "lnratio": "Log ratio of the {q} of two counterfactual copies",
-    "lnor": "Log odds ratio from the {q} of two counterfactual copies",
-    "or": "Odds ratio from the {q} of two counterfactual copies",
+    "difference": "Difference in",
+    "ratio": "Ratio of",
+    "lift": "Relative change in",
+    "lnratio": "Log ratio of",
+    "lnor": "Log odds ratio of",
+    "or": "Odds ratio of",
 }
 
 
@@ -147,15 +147,17 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
     elif kind == "slopes":
         head = f"{'Average slope' if scope.averaged else 'Slope'} of the {noun} with respect to {_listing(labels)}"
     else:
-        head = f"{_COMPARED[comparison].format(q=q)} ({_listing(labels)})"
-    return f"{head}, {_where(scope)}; {'; '.join(scope.groups)}."
-
-
-def _where(scope: Scope) -> str:
+        rows = scope.rows if scope.averaged else f"each of {scope.rows}"
+        head = f"{_COMPARED[comparison]} the {q} ({_listing(labels)}) between counterfactual copies of {rows}"
+        return f"{head}{_further(scope)}; {'; '.join(scope.groups)}."
     rows = f"over {scope.rows}" if scope.averaged else f"for each of {scope.rows}"
+    return f"{head}, {rows}{_further(scope)}; {'; '.join(scope.groups)}."
+
+
+def _further(scope: Scope) -> str:
     by = f", within each {' and '.join(scope.by)}" if scope.by else ""
     at = "".join(f", {name} set to {_listing([_value(v) for v in values])}" for name, values in scope.at.items())
-    return f"{rows}{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}"
+    return f"{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}"
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,167 @@
+"""Questions that cannot be answered are refused with what was asked, the value got, what is allowed and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+from test_margins import random_posterior, simulated
+
+import bayesmargins as bm
+
+POST = reference.posterior("b_bacteria")
+NESTED = random_posterior("y ~ x + (1 | g/h)", simulated(), "bernoulli")
+ROW = POST.design.data.head(1)
+
+
+@pytest.mark.parametrize("groups", ["population", None, "NA", "marginal", "fixed"])
+def test_old_words_for_groups_are_answered_with_the_right_one(groups: Any) -> None:
+    with pytest.raises(
+        bm.GroupsError, match=r"is no policy; allowed are 'new'.*'(new|zero)' (is|averages|integrates|uses)"
+    ):
+        bm.avg_predictions(POST, groups=groups)
+
+
+REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
+    (bm.GroupsError, "Did you mean 'existing'", lambda: bm.avg_predictions(POST, groups="existin")),
+    (bm.GroupsError, r"leaves out 'g:h'", lambda: bm.avg_predictions(NESTED, groups={"g": "new"})),
+    (bm.GroupsError, r"names 'id', which group nothing.*'ID'", lambda: bm.avg_predictions(POST, groups={"id": "new"})),
+    (bm.GroupsError, "is nested in", lambda: bm.avg_predictions(NESTED, groups={"g": "new", "g:h": "own"})),
+    (bm.GroupsError, "has not seen.*'sample'", lambda: bm.predictions(POST, ROW.assign(ID="nobody"), groups="own")),
+    (bm.GroupsError, "levels 'X99'.*Did you mean 'X", lambda: bm.avg_predictions(POST, groups={"ID": ["X99"]})),
+    (bm.GroupsError, "names no level", lambda: bm.avg_predictions(POST, groups={"ID": []})),
+    (bm.GroupsError, "allowed are 'equal' and 'rows'", lambda: bm.avg_predictions(POST, group_weights="size")),
+    (bm.EstimandError, "Did you mean 'mean'", lambda: bm.avg_predictions(POST, target="means")),
+    (bm.EstimandError, "has none", lambda: bm.avg_predictions(POST, target="count")),
+    (bm.EstimandError, "Did you mean 'ratio'", lambda: bm.avg_comparisons(POST, "trt", comparison="ration")),
+    (bm.EstimandError, "odds, which only a probability has", lambda: bm.avg_comparisons(
+        reference.posterior("d_sleep"), "Days", comparison="or")),
+    (bm.EstimandError, "Did you mean 'week'", lambda: bm.avg_comparisons(POST, "wek")),
+    (bm.EstimandError, "a grouping factor; say groups=", lambda: bm.avg_comparisons(POST, "ID")),
+    (bm.EstimandError, "variables is empty", lambda: bm.avg_comparisons(POST, [])),
+    (bm.EstimandError, "does not read", lambda: bm.avg_comparisons(POST, "yb")),
+    (bm.EstimandError, "a factor takes", lambda: bm.avg_comparisons(POST, {"trt": 1})),
+    (bm.EstimandError, "the fit knows 'placebo'", lambda: bm.avg_comparisons(POST, {"trt": ("placebo", "drugs")})),
+    (bm.EstimandError, "a number takes a step", lambda: bm.avg_comparisons(POST, {"week": "quartile"})),
+    (bm.EstimandError, "a number takes a step", lambda: bm.avg_comparisons(POST, {"week": 0})),
+    (bm.EstimandError, "cross=True changes several", lambda: bm.avg_comparisons(POST, "trt", cross=True)),
+    (bm.EstimandError, "at fixes it", lambda: bm.avg_comparisons(POST, "trt", at={"trt": ["drug"]})),
+    (bm.EstimandError, "has no slope. Use", lambda: bm.avg_slopes(POST, "trt")),
+    (bm.EstimandError, "allowed is 'dydx'", lambda: bm.avg_slopes(POST, "week", slope="eyex")),
+    (bm.EstimandError, "without a specification", lambda: bm.avg_slopes(POST, {"week": 1})),
+    (bm.EstimandError, "sets 'trt' to 'drugg'.*Did you mean 'drug'", lambda: bm.avg_predictions(POST, at={"trt": "drugg"})),
+    (bm.EstimandError, "give a finite number", lambda: bm.avg_predictions(POST, at={"week": ["two"]})),
+    (bm.EstimandError, "names no value, or one twice", lambda: bm.avg_predictions(POST, at={"week": [1, 1]})),
+    (bm.EstimandError, "must be a dict", lambda: bm.avg_predictions(POST, at="week")),
+    (bm.EstimandError, "by and at both name", lambda: bm.avg_predictions(POST, at={"week": 1}, by="week")),
+    (bm.EstimandError, "nothing is averaged here", lambda: bm.predictions(POST, wts="week")),
+    (bm.EstimandError, "one weight each is needed", lambda: bm.avg_predictions(POST, wts=[1.0, 2.0])),
+    (bm.EstimandError, "negative or not finite", lambda: bm.avg_predictions(POST, wts=-np.ones(220))),
+    (bm.EstimandError, "add up to 0", lambda: bm.avg_predictions(POST, wts=np.zeros(220))),
+    (bm.DataError, "by=.* needs the columns 'sex'", lambda: bm.avg_predictions(POST, by="sex")),
+    (bm.DataError, "needs the columns 'trt', which newdata", lambda: bm.predictions(POST, pd.DataFrame({"week": [1]}))),
+    (bm.DataError, "newdata has no rows", lambda: bm.predictions(POST, ROW.iloc[:0])),
+    (bm.DataError, "newdata is int", lambda: bm.predictions(POST, 3)),
+    (bm.PosteriorError, "is dict; a Posterior is needed", lambda: bm.avg_predictions({})),
+    (bm.ResultError, "got DataFrame", lambda: bm.summary(ROW)),
+    (bm.ResultError, "Keep both dims", lambda: bm.summary(bm.avg_predictions(POST).mean("draw"))),
+    (bm.ResultError, "it must lie between 0 and 1", lambda: bm.summary(bm.avg_predictions(POST), ci_prob=95)),
+    (bm.ResultError, "allowed are eti, hdi", lambda: bm.summary(bm.avg_predictions(POST), ci_kind="hpd")),
+    (bm.ResultError, "allowed are median, mean", lambda: bm.summary(bm.avg_predictions(POST), point="mode")),
+    (bm.ResultError, "the lower first", lambda: bm.summary(bm.avg_predictions(POST), rope=(1, 0))),
+    (bm.ResultError, "null='zero'", lambda: bm.summary(bm.avg_predictions(POST), null="zero")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "said", "ask"), REFUSED, ids=[said for _, said, _ in REFUSED])
+def test_question_is_refused_with_what_to_do(error: type[Exception], said: str, ask: Callable[[], Any]) -> None:
+    with pytest.raises(error, match=said):
+        ask()
+
+
+def test_offset_and_trials_absent_from_newdata_are_errors() -> None:
+    rate = random_posterior("k ~ x + offset(log(e)) + (1 | g)", simulated(), "poisson")
+    with pytest.raises(bm.DataError, match="needs the columns 'e'"):
+        bm.avg_predictions(rate, simulated().drop(columns="e"))
+    share = random_posterior("k | trials(n) ~ x + (1 | g)", simulated(), "binomial")
+    with pytest.raises(bm.DataError, match="needs the columns 'n'"):
+        bm.avg_predictions(share, simulated().drop(columns="n"), target="count")
+    bm.avg_predictions(share, simulated().drop(columns="n"))
+
+
+def test_result_beyond_memory_is_refused_before_it_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import bayesmargins.predictor as predictor
+
+    monkeypatch.setattr(predictor, "LARGEST_RESULT_GIB", 1e-5)
+    with pytest.raises(bm.EstimandError, match=r"200 draws x 660 values.*avg_predictions"):
+        bm.comparisons(POST, {"trt": "pairwise"})
+    bm.avg_comparisons(POST, "trt")
+
+
+def test_new_and_zero_need_no_draws_of_b() -> None:
+    bare = bm.from_draws(POST.formula, POST.design.data, family="bernoulli", beta=POST.beta, Sigma=POST.Sigma)
+    for groups in ("new", "zero"):
+        np.testing.assert_array_equal(
+            bm.avg_predictions(bare, groups=groups)["estimate"], bm.avg_predictions(POST, groups=groups)["estimate"]
+        )
+    for groups in ("own", "existing"):
+        with pytest.raises(bm.PosteriorError, match="has no draws of b for 'ID'"):
+            bm.avg_predictions(bare, groups=groups)
+
+
+BETA, SIGMA = np.zeros((2, 3, 4)), np.ones((2, 3, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"beta": np.zeros((2, 3, 5))}, r"beta has the shape \(2, 3, 5\).*'trt\[drug\]'"),
+        ({"beta": np.zeros((3, 4))}, "values\\[None\\]"),
+        ({"Sigma": {}}, "Sigma leaves out 'ID'"),
+        ({"Sigma": {"id": SIGMA}}, "Sigma names 'id'"),
+        ({"Sigma": {"ID": -SIGMA}}, "negative variances"),
+        ({"b": {"ID": np.zeros((2, 3, 4, 1))}}, r"b\['ID'\] has the shape"),
+        ({"beta": BETA * np.nan}, "24 values that are NaN"),
+        ({"aux": {"sigma": np.ones((2, 3))}}, "aux names 'sigma'"),
+    ],
+)
+def test_draws_that_do_not_fit_the_design_are_named(changed: dict[str, Any], said: str) -> None:
+    arguments: dict[str, Any] = {"family": "bernoulli", "beta": BETA, "Sigma": {"ID": SIGMA}} | changed
+    with pytest.raises(bm.PosteriorError, match=said):
+        bm.from_draws(POST.formula, POST.design.data, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"family": "binary"}, "Here it is called 'bernoulli'"),
+        ({"family": "bernoulli", "link": "log"}, "does not take link='log'; allowed are logit, probit, cloglog"),
+        ({"family": "poisson", "formula": "x ~ 1 + (1 | g)"}, "values that family='poisson' cannot have"),
+        ({"family": "bernoulli", "formula": "k ~ 1 + (1 | g)"}, "allowed are 0 and 1"),
+        ({"family": "binomial", "formula": "k ~ 1"}, "needs 'successes . trials"),
+        ({"family": "bernoulli", "formula": "k | trials(n) ~ 1"}, "takes no trials"),
+        ({"family": "binomial", "formula": "n | trials(k) ~ 1"}, "0 to the trials of the row"),
+        ({"family": "bernoulli", "formula": "y ~ x + (1 | one)"}, "has the single level 'same'"),
+        ({"family": "bernoulli", "priors": {"bta": 1}}, "Did you mean 'beta'"),
+        ({"family": "bernoulli", "priors": {"beta": 2.5}}, "pm.Normal.dist"),
+    ],
+)
+def test_models_that_do_not_go_together_are_refused(arguments: dict[str, Any], said: str) -> None:
+    data = simulated(one="same")
+    with pytest.raises(bm.ModelError, match=said):
+        bm.GLMM(**{"formula": "y ~ x + (1 | g)", "data": data} | arguments)
+
+
+def test_sampler_arguments_are_checked_before_anything_is_compiled() -> None:
+    model = bm.GLMM("y ~ x + (1 | g)", simulated(), "bernoulli")
+    for options, said in [
+        ({"sampler": "stan"}, "allowed are nutpie, pymc, numpyro"),
+        ({"draws": 0}, "draws=0"),
+        ({"chains": 1.5}, "whole number"),
+    ]:
+        with pytest.raises(bm.FitError, match=said):
+            model.fit(**options)
