@@ -77,7 +77,10 @@ def _register(name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ..
 
 
 def _fixed_part(design: Design, X: np.ndarray, priors: Mapping[str, Any], scales: Scales) -> Any:
-    """Centring the columns makes the intercept's prior one of the mean response, and the geometry easier."""
+    """Centring the columns makes the intercept's prior one of the mean response, and the geometry easier.
+
+    Products with the columns are written as sums: PyTensor's compiled dot takes a minute to compile, a sum does not.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
@@ -87,13 +90,14 @@ def _fixed_part(design: Design, X: np.ndarray, priors: Mapping[str, Any], scales
     slopes = _slopes(names, priors)
     if not intercept:
         pm.Deterministic("beta", slopes, dims="coef")
-        return pt.dot(columns, slopes)
+        return (columns * slopes).sum(axis=1)
     centred = _register("Intercept_centred", priors["Intercept"], ())
     if not names:
         pm.Deterministic("beta", centred[None], dims="coef")
         return centred
-    pm.Deterministic("beta", pt.concatenate([(centred - pt.dot(scales.x_means, slopes))[None], slopes]), dims="coef")
-    return centred + pt.dot(columns - scales.x_means, slopes)
+    uncentred = centred - (scales.x_means * slopes).sum()
+    pm.Deterministic("beta", pt.concatenate([uncentred[None], slopes]), dims="coef")
+    return centred + ((columns - scales.x_means) * slopes).sum(axis=1)
 
 
 def _slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
