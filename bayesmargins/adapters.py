@@ -113,11 +113,16 @@ def _check_names(what: str, given: Mapping[str, Any], allowed: list[str], *, req
 def _check_shape(
     name: str, array: np.ndarray, sample: tuple[int, ...], rest: tuple[int, ...], labels: tuple[Any, ...]
 ) -> None:
-    if array.shape != (*sample, *rest) or len(sample) != 2:
+    if array.ndim != 2 + len(rest):
+        raise PosteriorError(
+            f"{name} has the shape {array.shape}; {2 + len(rest)} dimensions are needed, chain and draw first. A "
+            "single chain still has the dimension chain: values[None]."
+        )
+    if array.shape != (*sample, *rest):
         meaning = f" ({listed(labels)})" if labels else ""
         raise PosteriorError(
             f"{name} has the shape {array.shape}; (chain, draw{', ...' if rest else ''}) = {(*sample, *rest)} is needed"
-            f"{meaning}. A single chain still has the dimension chain: values[None]."
+            f"{meaning}."
         )
 
 
@@ -131,7 +136,12 @@ def _check_factors(
             raise PosteriorError(
                 f"Sigma[{name!r}] is not symmetric; give the covariance matrix, not a Cholesky factor."
             )
-        if (np.diagonal(Sigma[name], axis1=-2, axis2=-1) < 0).any():
-            raise PosteriorError(f"Sigma[{name!r}] has negative variances on its diagonal.")
+        smallest = np.linalg.eigvalsh(Sigma[name])[..., 0]
+        if (smallest < -1e-8 * np.abs(Sigma[name]).max(axis=(-2, -1))).any():
+            raise PosteriorError(
+                f"Sigma[{name!r}] is no covariance in {int((smallest < 0).sum())} draws: its smallest eigenvalue is "
+                f"{smallest.min():.4g}, and a covariance has none below 0. Check the correlations, and which of sd, "
+                "variance and Cholesky factor was given."
+            )
         if name in b:
             _check_shape(f"b[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

@@ -40,6 +40,8 @@ class Contrast:
         The two sides.
     low_label, high_label : str
         How they read.
+    together : tuple of Contrast
+        The contrasts that are made at once, where several variables change together.
     """
 
     term: str
@@ -47,6 +49,7 @@ class Contrast:
     high: Settings
     low_label: str
     high_label: str
+    together: tuple[Contrast, ...] = ()
 
 
 def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -203,8 +206,9 @@ def _joined(together: Sequence[Contrast]) -> Contrast:
         term=", ".join(c.term for c in together),
         low=tuple(s for c in together for s in c.low),
         high=tuple(s for c in together for s in c.high),
-        low_label=", ".join(c.low_label or c.term for c in together),
-        high_label=", ".join(c.high_label for c in together),
+        low_label="",
+        high_label="",
+        together=tuple(together),
     )
 
 

@@ -7,6 +7,8 @@ subclass of `BayesmarginsError`, so that a caller can catch "my data" apart from
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "ResultError",
     "close_matches",
     "listed",
+    "warn",
 ]
 
 
@@ -125,3 +128,33 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
     shown = [repr(getattr(v, "item", lambda v=v: v)()) for v in values]
     more = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def warn(message: str) -> None:
+    """How does a warning point at the user's own line, however deep in the package it arises?
+
+    Parameters
+    ----------
+    message : str
+        What the reader should know.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn("mind this")
+    >>> str(caught[0].message)
+    'mind this'
+    """
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("bayesmargins"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, BayesmarginsWarning, stacklevel=level)

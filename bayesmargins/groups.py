@@ -142,7 +142,7 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     unknown = [f for f in groups if f not in design.factors]
     absent = [f for f in design.factors if f not in groups]
     if unknown or absent:
-        said = f"names {listed(unknown)}, which group nothing" if unknown else f"leaves out {listed(absent)}"
+        said = f"names {listed(unknown)}, which is no grouping factor" if unknown else f"leaves out {listed(absent)}"
         raise GroupsError(
             f"groups={groups!r} {said}; a dict names every grouping factor of {design.formula!r} once: "
             f"{listed(design.factors)}.{''.join(close_matches(f, design.factors) for f in unknown)}"
@@ -170,6 +170,11 @@ def _word(groups: Any, design: Design) -> str:
 
 
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
+    if isinstance(policy, str) and policy not in POLICIES and policy in factor.levels:
+        raise GroupsError(
+            f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
+            f"[{policy!r}]."
+        )
     if not isinstance(policy, Sequence | np.ndarray) or isinstance(policy, str):
         return _word(policy, design)
     if len(policy) == 0:
@@ -178,7 +183,7 @@ def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, 
     if unseen:
         raise GroupsError(
             f"groups names the levels {listed(unseen)} of {factor.name!r} that the fit has not seen."
-            f"{close_matches(unseen[0], factor.levels)} It knows {listed(factor.levels)}. For any other group use "
+            f"{_level_hint(unseen, factor)} It knows {listed(factor.levels)}. For any other group use "
             "'new' (integrated) or 'sample' (one draw of it)."
         )
     return tuple(policy)
@@ -257,15 +262,18 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
     labels = factor.labels(frame)
     unseen = pd.unique(labels[(codes < 0) & labels.notna().to_numpy()])
     if len(unseen):
-        hint = close_matches(unseen[0], factor.levels)
-        if {str(u) for u in unseen} & {str(level) for level in factor.levels}:
-            hint = " The same labels are there as another type (text against numbers): convert the column."
+        hint = _level_hint(unseen, factor)
         raise GroupsError(
-            f"groups='own' for {factor.name!r}: {what} has {len(unseen)} groups that the fit has not seen: "
-            f"{listed(unseen)}.{hint} Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), "
-            "'existing' or 'zero' instead."
+            f"groups='own' for {factor.name!r}: {what} names groups that the fit has not seen: {listed(unseen)}.{hint} "
+            "Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), 'existing' or 'zero'."
         )
     return Gather(factor.name, _draws_of_b(post, factor.name), codes)
+
+
+def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
+    if {str(u) for u in unseen} & {str(level) for level in factor.levels}:
+        return " The same labels are there as another type (text against numbers): convert them."
+    return close_matches(unseen[0], factor.levels)
 
 
 def _fixed(post: Posterior, factor: Factor, level: Any, n: int) -> Gather:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, close_matches, listed
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
-from bayesmargins.tables import interval, point_estimate
+from bayesmargins.tables import interval, point_estimate, scale_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def plot_predictions(
             _points(ax, curve, np.array([order.index(v) for v in curve[x]]) + _dodge(k, len(curves)), style)
     if not numeric:
         ax.set_xticks(range(len(order)), [str(v) for v in order])
-    ax.set(xlabel=x, ylabel=str(ds.attrs.get("scale", ESTIMATE)))
+    ax.set(xlabel=x, ylabel=scale_of(ds))
     if colour is not None:
         ax.legend(title=colour, frameon=False)
     return ax
@@ -215,7 +215,7 @@ def _dodge(k: int, n: int) -> float:
 
 
 def _common_scale(results: dict[str, xr.Dataset]) -> str:
-    scales = list(dict.fromkeys(str(check_result(d).attrs.get("scale", ESTIMATE)) for d in results.values()))
+    scales = list(dict.fromkeys(scale_of(check_result(d)) for d in results.values()))
     if len(scales) > 1:
         raise ResultError(f"The results are on the scales {listed(scales)}; one axis shows one scale. Plot them apart.")
     return scales[0]

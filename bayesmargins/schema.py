@@ -178,6 +178,8 @@ def check_result(ds: object) -> xr.Dataset:
     >>> check_result(xr.Dataset({"estimate": (("chain", "draw"), np.zeros((1, 2)))})).sizes["draw"]
     2
     """
+    if isinstance(ds, xr.DataArray):
+        raise ResultError("A DataArray has left its provenance behind; pass the Dataset itself, without ['estimate'].")
     if not isinstance(ds, xr.Dataset):
         raise ResultError(
             f"A result of bayesmargins (an xarray.Dataset) is needed here, got {type(ds).__name__}. "

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import BayesmarginsWarning, ResultError, close_matches
+from bayesmargins.errors import ResultError, close_matches, warn
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, fingerprint
 
-__all__ = ["describe", "interval", "point_estimate", "summary", "to_frame"]
+__all__ = ["describe", "interval", "point_estimate", "scale_of", "summary", "to_frame"]
 
 POINTS: dict[str, Callable[..., np.ndarray]] = {"median": np.nanmedian, "mean": np.nanmean}
 INTERVALS = ("eti", "hdi")
@@ -83,7 +83,7 @@ def summary(
         table["n_not_finite"] = (~finite).sum(axis=(0, 1))
         _warn_not_finite(int((~finite).sum()), finite.size)
     frame = pd.DataFrame(table, index=_index(ds, dims))
-    frame.columns.name = str(ds.attrs.get("scale", "estimate"))
+    frame.columns.name = scale_of(ds)
     frame.attrs["estimand"] = describe(ds)
     return frame
 
@@ -116,10 +116,40 @@ def describe(ds: xr.Dataset) -> str:
     sentence = ds.attrs.get("estimand")
     if sentence is None:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
-    values = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy()
-    if fingerprint(values) == ds.attrs.get("fingerprint"):
+    if _is_original(ds):
         return str(sentence)
     return f"Derived (selected, combined or transformed after it was computed) from: {sentence}"
+
+
+def scale_of(ds: xr.Dataset) -> str:
+    """On which scale are these numbers, as far as is known?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result, or arithmetic on one.
+
+    Returns
+    -------
+    str
+        ``"difference in probability"``; ``"derived from probability"`` after arithmetic or selection.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> scale_of(avg_predictions(post)), scale_of(avg_predictions(post) * 100)
+    ('probability', 'derived from probability')
+    """
+    scale = str(ds.attrs.get("scale", ESTIMATE))
+    return scale if "scale" not in ds.attrs or _is_original(ds) else f"derived from {scale}"
+
+
+def _is_original(ds: xr.Dataset) -> bool:
+    values = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy()
+    return fingerprint(values) == ds.attrs.get("fingerprint")
 
 
 def to_frame(ds: xr.Dataset) -> pd.DataFrame:
@@ -195,7 +225,7 @@ def interval(draws: np.ndarray, prob: float | None = None, kind: str | None = No
 
     Examples
     --------
-    >>> [float(limit[0]) for limit in interval(np.arange(101.0)[:, None], 0.9, "eti")]
+    >>> [float(limit[0].round(9)) for limit in interval(np.arange(101.0)[:, None], 0.9, "eti")]
     [5.0, 95.0]
     """
     from arviz_stats.base import array_stats
@@ -230,11 +260,9 @@ def _check_arguments(ds: xr.Dataset, point: str, null: float | None, rope: Seque
         raise ResultError(f"rope={rope!r}; it must be two numbers, the lower first, such as (-0.1, 0.1).")
     integrated = '"new"' in str(ds.attrs.get("groups", ""))
     if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") != "link":
-        warnings.warn(
+        warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
-            "not exist: the more draws, the larger it can get. The median does; point='median' is the default.",
-            BayesmarginsWarning,
-            stacklevel=3,
+            "not exist: the more draws, the larger it can get. The median does; point='median' is the default."
         )
 
 
@@ -257,25 +285,25 @@ def _probabilities(flat: np.ndarray, null: float | None, rope: Sequence[float] |
 
 
 def _diagnostics(draws: np.ndarray, point: str) -> dict[str, np.ndarray]:
+    from arviz_base import rcParams
     from arviz_stats.base import array_stats
 
     axes = {"chain_axis": 0, "draw_axis": 1}
+    tail = float(rcParams["stats.ci_prob"])  # ArviZ's own choice, so that both tables show the same ess_tail
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # entries that do not vary have no r-hat: NaN
         return {
             "ess_bulk": np.atleast_1d(array_stats.ess(draws, method="bulk", **axes)),
-            "ess_tail": np.atleast_1d(array_stats.ess(draws, method="tail", prob=(0.05, 0.95), **axes)),
+            "ess_tail": np.atleast_1d(array_stats.ess(draws, method="tail", prob=tail, **axes)),
             "r_hat": np.atleast_1d(array_stats.rhat(draws, **axes)),
             "mcse": np.atleast_1d(array_stats.mcse(draws, method=point, **axes)),
         }
 
 
 def _warn_not_finite(count: int, total: int) -> None:
-    warnings.warn(
+    warn(
         f"{count:,} of {total:,} draws are not finite (an overflow, a ratio or logarithm of 0, or rows with missing "
-        "values). They are left out of the point estimate and the interval, and counted in n_not_finite.",
-        BayesmarginsWarning,
-        stacklevel=3,
+        "values). They are left out of the point estimate and the interval, and counted in n_not_finite."
     )
 
 

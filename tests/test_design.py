@@ -109,7 +109,7 @@ def test_factor_given_as_another_type_is_named() -> None:
 
 
 def test_misspelt_column_gets_its_close_match() -> None:
-    with pytest.raises(bm.DataError, match=r"needs the columns 'treatd'.*Did you mean 'treated'"):
+    with pytest.raises(bm.DataError, match=r"needs the column 'treatd'.*Did you mean 'treated'"):
         build_design("y ~ treatd + (1 | g)", simulated())
 
 

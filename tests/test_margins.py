@@ -382,7 +382,7 @@ def test_group_columns_are_needed_for_own_only() -> None:
     post = random_posterior("y ~ x + (1 + x | g)", simulated(), "bernoulli")
     for policy in ("new", "existing", "zero", "sample"):
         assert np.isfinite(values(bm.predictions(post, data, groups=policy, random_seed=1))).all()
-    with pytest.raises(bm.DataError, match="groups='own' for 'g' needs the columns 'g'"):
+    with pytest.raises(bm.DataError, match="groups='own' for 'g' needs the column 'g'"):
         bm.predictions(post, data, groups="own")
 
 

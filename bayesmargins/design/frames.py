@@ -149,8 +149,9 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
     absent = [n for n in names if n not in frame.columns]
     if absent:
         hints = "".join(close_matches(n, frame.columns) for n in absent)
+        noun = "column" if len(absent) == 1 else "columns"
         raise DataError(
-            f"{why} needs the columns {listed(absent)}, which {what} does not have.{hints} It has "
+            f"{why} needs the {noun} {listed(absent)}, which {what} does not have.{hints} It has "
             f"{listed(frame.columns, 30)}."
         )
 

@@ -6,7 +6,6 @@ Z is never a dense matrix over groups: each factor keeps the rows of z (what var
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.grouping import Factor, freeze_factors
 from bayesmargins.design.matrix import Matrix, finite_values, freeze, freeze_one, guarded, required_columns
-from bayesmargins.errors import BayesmarginsWarning, DataError, listed
+from bayesmargins.errors import DataError, listed, warn
 
 __all__ = ["Design", "Response", "Rows", "build_design"]
 
@@ -238,11 +237,7 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
         )
     if mask.all():
         raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
-    warnings.warn(
-        f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.",
-        BayesmarginsWarning,
-        stacklevel=4,
-    )
+    warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")
     return frame[~mask].reset_index(drop=True)
 
 
@@ -273,9 +268,7 @@ def _left(text: str, frame: pd.DataFrame, what: str) -> np.ndarray:
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
     rank = np.linalg.matrix_rank(X) if X.size else X.shape[1]
     if rank < X.shape[1]:
-        warnings.warn(
-            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and only "
-            "the prior tells them apart. Leave one out.",
-            BayesmarginsWarning,
-            stacklevel=4,
+        warn(
+            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
+            "data cannot tell them apart. Leave one out."
         )

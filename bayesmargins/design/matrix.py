@@ -61,10 +61,10 @@ def term_label(name: str) -> str:
 
     Examples
     --------
-    >>> term_label("trt[T.drug]:week")
-    'trt[drug]:week'
+    >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
+    ('trt[drug]:week', 'C(week)[2]')
     """
-    return name.replace("[T.", "[")
+    return re.sub(r"\[(-?\d+)\.0\]", r"[\1]", name.replace("[T.", "["))
 
 
 def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
@@ -172,4 +172,4 @@ def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix
 
 def _uncoloured(error: Exception) -> str:
     """formulaic points at the place of a syntax error with terminal colours, which read badly in a notebook."""
-    return re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", str(error))
+    return " ".join(re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", str(error)).split())

@@ -53,6 +53,19 @@ COMPARISONS: dict[str, Comparison] = {
 }
 
 
+_OTHER_WORDS = {
+    "oddsratio": "or",
+    "odds": "or",
+    "logodds": "lnor",
+    "logoddsratio": "lnor",
+    "riskratio": "ratio",
+    "rr": "ratio",
+    "riskdifference": "difference",
+    "rd": "difference",
+    "logratio": "lnratio",
+}
+
+
 def comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any],
@@ -212,9 +225,9 @@ def _side(question: Question, scenario: Scenario, settings: Settings, how: Compa
 
 def _comparison(comparison: str, question: Question) -> Comparison:
     if comparison not in COMPARISONS:
-        raise EstimandError(
-            f"comparison={comparison!r}; allowed are {', '.join(COMPARISONS)}.{close_matches(comparison, COMPARISONS)}"
-        )
+        word = _OTHER_WORDS.get(str(comparison).lower().replace("_", "").replace(" ", ""))
+        hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
+        raise EstimandError(f"comparison={comparison!r}; allowed are {', '.join(COMPARISONS)}.{hint}")
     how = COMPARISONS[comparison]
     if how.odds and (not question.link.bounded or question.target != "mean"):
         raise EstimandError(
@@ -231,6 +244,8 @@ def _labels(compared: Sequence[Contrast], comparison: str) -> list[str]:
 
 
 def _label(contrast: Contrast, comparison: str) -> str:
+    if contrast.together:
+        return ", ".join(_label(c, comparison) for c in contrast.together)
     if contrast.low_label:
         return COMPARISONS[comparison].label.format(high=contrast.high_label, low=contrast.low_label)
     step = f"{contrast.term} {contrast.high_label}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -16,7 +15,7 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings, apply_settings, at_settings
 from bayesmargins.design import Rows, missing_rows
-from bayesmargins.errors import BayesmarginsWarning, DataError, EstimandError, PosteriorError, close_matches
+from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, warn
 from bayesmargins.estimands.sentence import Scope, compose, quantity, scale_name
 from bayesmargins.grid import Averaging, averaging, frame_of
 from bayesmargins.groups import GroupPlan, Policy, plan_groups, resolve_groups
@@ -130,7 +129,7 @@ class Question:
         said = f"{count} of {len(frame)} rows of {self.what} have missing values, by column: {counts}."
         if self.averaged:
             raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
-        warnings.warn(f"{said} Their estimates are NaN.", BayesmarginsWarning, stacklevel=6)
+        warn(f"{said} Their estimates are NaN.")
 
     def result(
         self,

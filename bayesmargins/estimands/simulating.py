@@ -52,7 +52,7 @@ def posterior_predictive(
     Examples
     --------
     >>> new = posterior_predictive(post, random_seed=1)
-    >>> sorted(set(new["estimate"].values.ravel()))
+    >>> sorted(set(new["estimate"].values.ravel().tolist()))
     [0.0, 1.0]
     """
     seed = secrets.randbits(31) if random_seed is None else int(random_seed)

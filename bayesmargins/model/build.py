@@ -208,13 +208,19 @@ def _likelihood(design: Design, family: Family, link: Link, eta: Any, priors: Ma
 
 def _logit_of_mean(link: Link, eta: Any) -> Any:
     """logit(h(eta)) without forming h(eta): 1 - h would be 0 in floating point far out, and its logarithm infinite."""
-    import pymc as pm
     import pytensor.tensor as pt
-    from pymc.distributions.dist_math import normal_lcdf
 
     if link.name == "logit":
         return eta
     if link.name == "cloglog":
-        u = pm.math.exp(eta)
+        u = pt.exp(eta)
         return u + pt.log(-pt.expm1(-u))
-    return normal_lcdf(0.0, 1.0, eta) - normal_lcdf(0.0, 1.0, -eta)
+    return _log_ndtr(eta) - _log_ndtr(-eta)
+
+
+def _log_ndtr(x: Any) -> Any:
+    """log Phi(x), by erfcx in the lower tail. PyMC's own takes the square root of 2 in single precision."""
+    import pytensor.tensor as pt
+
+    u = x / np.sqrt(2.0)
+    return pt.switch(pt.lt(x, -1.0), pt.log(pt.erfcx(-u) / 2.0) - u * u, pt.log1p(-pt.erfc(u) / 2.0))

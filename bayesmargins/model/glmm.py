@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design, build_design
-from bayesmargins.errors import ModelError
+from bayesmargins.errors import ModelError, warn
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of
@@ -88,6 +88,8 @@ class GLMM:
         response = self.design.response
         check_response(self.family, response.y, response.n, response.text)
         _check_factors(self.design)
+        if self.family.name == "gaussian" and np.isin(response.y, (0.0, 1.0)).all():
+            warn(f"The response {response.text!r} is 0 or 1 and family='gaussian': did you mean family='bernoulli'?")
         self._scales = scales_of(self.design, self.family, self.link, _slope_columns(self.design))
         self.priors = resolve_priors(default_priors(self.design, self.family, self._scales), priors, self.design)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import BayesmarginsWarning, FitError, close_matches
+from bayesmargins.errors import FitError, close_matches, warn
 from bayesmargins.stacks import group_of
 
 __all__ = ["SAMPLERS", "convergence", "report_convergence", "run_sampler"]
@@ -68,7 +68,12 @@ def run_sampler(
     with warnings.catch_warnings():
         # What the sampler warns about while it tunes is not a verdict; convergence is judged once, afterwards.
         warnings.simplefilter("ignore")
-        idata = SAMPLERS[sampler](model, random_seed, progressbar, kwargs)
+        try:
+            idata = SAMPLERS[sampler](model, random_seed, progressbar, kwargs)
+        except (AttributeError, TypeError, ValueError) as error:
+            if not options:
+                raise
+            raise FitError(f"sampler={sampler!r} does not take {options}: {error}") from error
     posterior, stats = group_of(idata, "posterior"), group_of(idata, "sample_stats")
     if posterior is None or stats is None:
         raise FitError(f"sampler={sampler!r} returned no posterior; it stopped after 0 of {draws} draws.")
@@ -205,4 +210,4 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int) -> None:
             f"{MIN_ESS_PER_CHAIN * chains} is wanted): limits of intervals are noisy. Take more draws."
         )
     if said:
-        warnings.warn(" ".join(said), BayesmarginsWarning, stacklevel=3)
+        warn(" ".join(said))

@@ -1,0 +1,163 @@
+"""The PyMC model is the model that was asked for: its likelihood, its priors, its names, and its Sigma."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_margins import simulated
+
+import bayesmargins as bm
+from bayesmargins.families import get_family
+from bayesmargins.links import LINKS
+
+FAMILIES = [
+    ("y ~ x + f + (1 | g)", "bernoulli", "logit"),
+    ("y ~ x + (1 | g)", "bernoulli", "probit"),
+    ("y ~ x + (1 | g)", "bernoulli", "cloglog"),
+    ("k | trials(n) ~ x + (1 | g)", "binomial", "logit"),
+    ("k | trials(n) ~ x + (1 + x | g)", "binomial", "cloglog"),
+    ("k ~ x + offset(log(e)) + (x || g)", "poisson", "log"),
+    ("k ~ 0 + f + (1 | g/h)", "negbinomial", "log"),
+    ("x ~ f + (0 + treated | g) + (1 | h)", "gaussian", "identity"),
+    ("e ~ x + (1 | g)", "gaussian", "log"),
+]
+
+
+def _point(model: bm.GLMM, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random values of the free variables, inside their supports."""
+    point = {}
+    for variable in model.pymc.free_RVs:
+        shape = tuple(variable.shape.eval())
+        value = rng.normal(size=shape) * 0.5
+        positive = variable.name.startswith(("sd_", "sigma", "shape"))
+        point[variable.name] = (
+            np.exp(value) if positive else rng.uniform(0.2, 0.8, shape) if "partial" in variable.name else value
+        )
+    return point
+
+
+@pytest.mark.parametrize(("formula", "family", "link"), FAMILIES)
+def test_likelihood_is_that_of_scipy_at_any_point(formula: str, family: str, link: str) -> None:
+    """The mean is computed from the deterministic variables, so their names and the centring are tested with it."""
+    import pymc as pm
+
+    model = bm.GLMM(formula, simulated(), family, link)
+    point = _point(model, np.random.default_rng(1))
+    factors = list(model.design.factors)
+    wanted = [model.pymc[n] for n in ["beta", *(f"b_{f}" for f in factors)]]
+    logp = pm.logp(model.pymc["y"], model.pymc["y"].owner.op and model.pymc.rvs_to_values[model.pymc["y"]])
+    function = model.pymc.compile_fn(
+        [*wanted, logp], inputs=model.pymc.free_RVs, point_fn=False, on_unused_input="ignore"
+    )
+    beta, *b, found = function(*(point[v.name] for v in model.pymc.free_RVs))
+    rows = model.design.rows(model.design.data)
+    eta = rows.X @ beta + rows.offset
+    for name, effects in zip(factors, b, strict=True):
+        eta = eta + (rows.Z[name] * effects[model.design.factors[name].codes]).sum(axis=1)
+    aux = {k: np.asarray(v) for k, v in point.items() if k in ("sigma", "shape")}
+    response = model.design.response
+    expected = get_family(family).log_density(response.y, LINKS[link].inverse(eta), aux, response.n)
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_partial_correlations_give_the_lkj_distribution() -> None:
+    """Under LKJ(eta) of 3 x 3, every correlation is 2 Beta(a, a) - 1 with a = eta + 1/2 (Lewandowski et al. 2009)."""
+    import pymc as pm
+
+    model = bm.GLMM("y ~ x + (1 + x + treated | g)", simulated(), "bernoulli", priors={"cor": 2.0})
+    cor = pm.draw(model.pymc["cor_g"], draws=4000, random_seed=1)
+    assert cor.shape == (4000, 3)
+    for column in cor.T:
+        assert stats.kstest((column + 1) / 2, stats.beta(2.5, 2.5).cdf).pvalue > 1e-3
+
+
+def test_group_effects_have_the_covariance_of_sd_and_cor() -> None:
+    import pymc as pm
+
+    model = bm.GLMM("y ~ x + (1 + x | g)", simulated(), "bernoulli", priors={"sd": pm.LogNormal.dist(0, 0.01)})
+    with model.pymc:
+        cor, sd, b = pm.draw([model.pymc[n] for n in ("cor_g", "sd_g", "b_g")], draws=3000, random_seed=2)
+    standard = b / sd[:, None, :]
+    product = (standard[..., 0] * standard[..., 1]).mean(axis=1)
+    slope, intercept = np.polyfit(cor[:, 0], product, 1)
+    assert slope == pytest.approx(1, abs=0.1)
+    assert intercept == pytest.approx(0, abs=0.05)
+    np.testing.assert_allclose(standard.var(axis=(0, 1)), 1, atol=0.05)
+
+
+def test_default_priors_scale_with_the_data() -> None:
+    data = simulated(y=simulated().x * 10)
+    small = bm.GLMM("y ~ e + (1 + e | g)", data).priors
+    large = bm.GLMM("y ~ e + (1 + e | g)", data.assign(y=data.y * 1000, e=data.e / 100)).priors
+    assert large["Intercept"].parameters["sigma"] == pytest.approx(1000 * small["Intercept"].parameters["sigma"])
+    np.testing.assert_allclose(large["beta"].parameters["sigma"], 1e5 * small["beta"].parameters["sigma"])
+    np.testing.assert_allclose(large["sd_g"].parameters["sigma"], small["sd_g"].parameters["sigma"] * [1000, 1e5])
+    assert large["sigma"].parameters["scale"] == pytest.approx(1000 * small["sigma"].parameters["scale"])
+
+
+def test_intercept_of_the_centred_design_is_centred_at_the_link_of_the_mean() -> None:
+    model = bm.GLMM("k | trials(n) ~ x + (1 | g)", simulated(), "binomial")
+    share = (simulated().k.sum() + 0.5) / (simulated().n.sum() + 1)
+    assert model.priors["Intercept"].parameters["mu"] == pytest.approx(np.log(share / (1 - share)))
+
+
+def test_print_shows_every_prior_the_users_own_too() -> None:
+    import pymc as pm
+
+    priors: dict[str, Any] = {"x": pm.Normal.dist(1, 0.25), "sd_g": pm.Exponential.dist(3), "cor": 4.0}
+    model = bm.GLMM("y ~ x + f + (1 + x | g)", simulated(), "bernoulli", priors=priors)
+    text = str(model)
+    for line in ("Intercept ~ Normal(mu=", "beta ~ Normal(mu=0, sigma=[", "x ~ Normal(1, 0.25)", "cor_g ~ LKJ(eta=4)"):
+        assert line in text
+    free = {v.name for v in model.pymc.free_RVs}
+    assert {"slope_x", "slopes", "Intercept_centred", "sd_g", "partial_g", "z_g"} == free
+
+
+def test_sd_prior_of_one_factor_beats_that_of_all() -> None:
+    import pymc as pm
+
+    both = {"sd": pm.HalfNormal.dist(1), "sd_h": pm.HalfNormal.dist(5)}
+    for priors in (both, dict(reversed(both.items()))):
+        model = bm.GLMM("y ~ x + (1 | g) + (1 | h)", simulated(), "bernoulli", priors=priors)
+        assert model.priors["sd_g"] is both["sd"]
+        assert model.priors["sd_h"] is both["sd_h"]
+
+
+def test_gaussian_family_for_a_zero_one_response_is_questioned() -> None:
+    with pytest.warns(bm.BayesmarginsWarning, match="did you mean family='bernoulli'"):
+        bm.GLMM("y ~ x + (1 | g)", simulated())
+
+
+@pytest.mark.sampling
+def test_a_short_fit_speaks_up_once_in_plain_words() -> None:
+    model = bm.GLMM("x ~ f + (1 + treated | g)", simulated())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        post = model.fit(draws=20, tune=15, chains=2, random_seed=1, progressbar=False)
+    ours = [w for w in caught if issubclass(w.category, bm.BayesmarginsWarning)]
+    assert len(ours) == 1
+    assert "effective sample size" in str(ours[0].message)
+    assert ours[0].filename == __file__
+    names = list(post.parameters.data_vars)
+    assert names == ["beta", "sd_g", "cor_g", "sigma", "b_g"]
+    with pytest.raises(bm.FitError, match="does not take"):
+        model.fit(draws=5, tune=5, chains=1, nonsense=3, progressbar=False)
+
+
+@pytest.mark.sampling
+@pytest.mark.parametrize("sampler", ["pymc", "numpyro"])
+def test_other_samplers_fit_the_same_model(sampler: str) -> None:
+    if sampler == "numpyro":
+        pytest.importorskip("numpyro")
+    rng = np.random.default_rng(2)
+    data = simulated(x=rng.normal(3, 1, 80).round(2))
+    model = bm.GLMM("x ~ 1 + (1 | g)", data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        post = model.fit(draws=200, tune=300, chains=2, random_seed=1, sampler=sampler, progressbar=False)
+    assert float(post.beta.mean()) == pytest.approx(data.x.mean(), abs=0.5)
+    assert post.sample_coords["draw"].size == 200
