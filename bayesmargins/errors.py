@@ -97,6 +97,8 @@ def close_matches(name: object, allowed: Iterable[object]) -> str:
     >>> close_matches("weeek", ["week", "trt"])
     " Did you mean 'week'?"
     """
+    if str(name).lstrip("-").isdigit():
+        return ""  # which number is near which says nothing
     near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 

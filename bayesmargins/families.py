@@ -86,7 +86,9 @@ _BINARY_LINKS = ("logit", "probit", "cloglog")
 FAMILIES: dict[str, Family] = {
     f.name: f
     for f in (
-        Family("gaussian", ("identity", "log"), "real", "mean", ("sigma",), _gaussian_density, _gaussian_draw),
+        Family(
+            "gaussian", ("identity", "log"), "real", "expected value", ("sigma",), _gaussian_density, _gaussian_draw
+        ),
         Family("bernoulli", _BINARY_LINKS, "binary", "probability", (), _binomial_density, _binomial_draw),
         Family("binomial", _BINARY_LINKS, "trials", "probability", (), _binomial_density, _binomial_draw),
         Family("poisson", ("log",), "count", "expected count", (), _poisson_density, _poisson_draw),

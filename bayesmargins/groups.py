@@ -141,6 +141,8 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
         groups = dict.fromkeys(design.factors, _word(groups, design)) if design.factors else _checked(groups, design)
     unknown = [f for f in groups if f not in design.factors]
     absent = [f for f in design.factors if f not in groups]
+    if unknown and not design.factors:
+        raise GroupsError(f"groups={groups!r}, and {design.formula!r} has no grouping factor. Leave groups out.")
     if unknown or absent:
         said = f"names {listed(unknown)}, which is no grouping factor" if unknown else f"leaves out {listed(absent)}"
         raise GroupsError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,7 @@ from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError
 from bayesmargins.families import Family, get_family, resolve_link
 from bayesmargins.links import Link
-from bayesmargins.schema import SAMPLE_DIMS, plain, public_name
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
 from bayesmargins.storage import frame_to_dataset, read_tree, to_frame, writable, write_tree
 
@@ -126,7 +125,7 @@ class Posterior:
     @property
     def response_name(self) -> str:
         """The response in ``observed_data``, ``log_likelihood`` and ``posterior_predictive``."""
-        return re.sub(r"\W+", "_", self.design.response.text).strip("_") or "y"
+        return self.design.response.name
 
     def linear_predictor(self, block: slice | None = None) -> np.ndarray:
         """What is eta of the fitted rows, each with its own group's b?
@@ -259,7 +258,8 @@ def _obs(post: Posterior) -> dict[str, np.ndarray]:
 def _constant_data(post: Posterior) -> xr.Dataset:
     data = post.design.data
     names = [n for n in data.columns if n != post.design.response.text]
-    return xr.Dataset({public_name(n): (("obs",), plain(data[n])) for n in names}, _obs(post))
+    renamed = {n: f"data_{n}" if n == "obs" else public_name(n) for n in names}
+    return xr.Dataset({renamed[n]: (("obs",), plain(data[n])) for n in names}, _obs(post))
 
 
 def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
@@ -318,8 +318,7 @@ def canonical(
     return {
         "beta": named(beta, coef=plain(design.coef)),
         "b": {
-            f: named(v, **{public_name(f): plain(design.factors[f].levels), f"{f}_term": terms[f]})
-            for f, v in b.items()
+            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
         },
         "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
         "aux": {k: named(v) for k, v in aux.items()},

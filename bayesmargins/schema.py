@@ -13,7 +13,17 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError
 
-__all__ = ["ESTIMATE", "RESERVED", "SAMPLE_DIMS", "check_result", "fingerprint", "make_result", "plain", "public_name"]
+__all__ = [
+    "ESTIMATE",
+    "RESERVED",
+    "SAMPLE_DIMS",
+    "check_result",
+    "factor_dim",
+    "fingerprint",
+    "make_result",
+    "plain",
+    "public_name",
+]
 
 ESTIMATE = "estimate"
 SAMPLE_DIMS = ("chain", "draw")
@@ -47,6 +57,31 @@ def public_name(name: str) -> str:
     ('week', 'data_draw')
     """
     return f"data_{name}" if name in RESERVED else name
+
+
+def factor_dim(name: str) -> str:
+    """What is the dimension of a grouping factor's levels called beside those of coefficients and observations?
+
+    Parameters
+    ----------
+    name : str
+        Grouping factor.
+
+    Returns
+    -------
+    str
+        The name itself, or ``data_<name>`` where a posterior uses the name.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> factor_dim("id"), factor_dim("obs")
+    ('id', 'data_obs')
+    """
+    return f"data_{name}" if name in ("coef", "obs") else public_name(name)
 
 
 def plain(values: Any) -> np.ndarray:

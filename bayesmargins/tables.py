@@ -114,6 +114,10 @@ def describe(ds: xr.Dataset) -> str:
     """
     check_result(ds)
     sentence = ds.attrs.get("estimand")
+    if sentence is None and "bayesmargins_version" in ds.attrs:
+        # xarray keeps of two results' attributes what they share.
+        shared = ", ".join(f"{k} {ds.attrs[k]}" for k in ("kind", "scale", "formula", "groups", "by") if k in ds.attrs)
+        return f"Derived by arithmetic from results that differ in what they ask; what they share: {shared}."
     if sentence is None:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
     if _is_original(ds):
@@ -256,6 +260,11 @@ def _check_arguments(ds: xr.Dataset, point: str, null: float | None, rope: Seque
         raise ResultError(f"point={point!r}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
     if null is not None and not isinstance(null, int | float | np.number):
         raise ResultError(f"null={null!r}; it must be a number, such as 0 for a difference or 1 for a ratio.")
+    if null is not None and null <= 0 and ds.attrs.get("comparison") in ("ratio", "or") and _is_original(ds):
+        raise ResultError(
+            f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
+            "slopes and logarithms have null=0.)"
+        )
     if rope is not None and (len(rope) != 2 or not rope[0] < rope[1]):
         raise ResultError(f"rope={rope!r}; it must be two numbers, the lower first, such as (-0.1, 0.1).")
     integrated = '"new"' in str(ds.attrs.get("groups", ""))

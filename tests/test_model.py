@@ -49,7 +49,8 @@ def test_likelihood_is_that_of_scipy_at_any_point(formula: str, family: str, lin
     point = _point(model, np.random.default_rng(1))
     factors = list(model.design.factors)
     wanted = [model.pymc[n] for n in ["beta", *(f"b_{f}" for f in factors)]]
-    logp = pm.logp(model.pymc["y"], model.pymc["y"].owner.op and model.pymc.rvs_to_values[model.pymc["y"]])
+    y = model.pymc[model.design.response.name]
+    logp = pm.logp(y, model.pymc.rvs_to_values[y])
     function = model.pymc.compile_fn(
         [*wanted, logp], inputs=model.pymc.free_RVs, point_fn=False, on_unused_input="ignore"
     )
@@ -111,7 +112,13 @@ def test_print_shows_every_prior_the_users_own_too() -> None:
     priors: dict[str, Any] = {"x": pm.Normal.dist(1, 0.25), "sd_g": pm.Exponential.dist(3), "cor": 4.0}
     model = bm.GLMM("y ~ x + f + (1 + x | g)", simulated(), "bernoulli", priors=priors)
     text = str(model)
-    for line in ("Intercept ~ Normal(mu=", "beta ~ Normal(mu=0, sigma=[", "x ~ Normal(1, 0.25)", "cor_g ~ LKJ(eta=4)"):
+    for line in (
+        "Intercept ~ Normal(mu=",
+        "beta ~ Normal(mu=0, sigma=[",
+        "x ~ Normal(mu=1, sigma=0.25)",
+        "sd_g ~ Exponential(scale=0.333)",
+        "cor_g ~ LKJ(eta=4)",
+    ):
         assert line in text
     free = {v.name for v in model.pymc.free_RVs}
     assert {"slope_x", "slopes", "Intercept_centred", "sd_g", "partial_g", "z_g"} == free
@@ -161,3 +168,11 @@ def test_other_samplers_fit_the_same_model(sampler: str) -> None:
         post = model.fit(draws=200, tune=300, chains=2, random_seed=1, sampler=sampler, progressbar=False)
     assert float(post.beta.mean()) == pytest.approx(data.x.mean(), abs=0.5)
     assert post.sample_coords["draw"].size == 200
+
+
+def test_intercept_prior_is_that_of_a_rate_where_there_is_an_exposure() -> None:
+    few, many = (
+        bm.GLMM("k ~ x + offset(log(e)) + (1 | g)", simulated(e=simulated().e * m), "poisson").priors["Intercept"]
+        for m in (1, 1e6)
+    )
+    assert few.parameters["mu"] - many.parameters["mu"] == pytest.approx(np.log(1e6))

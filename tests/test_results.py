@@ -64,7 +64,7 @@ def test_results_come_back_from_netcdf_the_same(result: xr.Dataset, tmp_path: Pa
 
 
 def test_accessor_gives_the_same_as_the_functions(result: xr.Dataset) -> None:
-    pd.testing.assert_frame_equal(result.margins.summary(null=0), bm.summary(result, null=0))
+    pd.testing.assert_frame_equal(result.margins.summary(null=0.5), bm.summary(result, null=0.5))
     assert result.margins.describe() == bm.describe(result)
     assert len(result.margins.to_frame()) == result["estimate"].size
     assert result.margins.plot() is not None
@@ -133,7 +133,7 @@ def test_derived_values_are_described_as_derived(post: bm.Posterior) -> None:
         ("existing", "averaged over the 50 fitted groups of ID, each counted equally"),
         ("own", "each row with the b of its own ID"),
         ("zero", "at b = 0 for ID, a group at the centre of the distribution, which is not an average over groups"),
-        ("sample", "with one new group of ID drawn for each label and posterior draw"),
+        ("sample", "with 50 new groups of ID, one for each label, drawn for each posterior draw"),
         ({"ID": ["X01"]}, "for the named groups of ID: X01"),
     ],
 )
@@ -271,3 +271,28 @@ def test_pictures_refuse_what_they_cannot_show(post: bm.Posterior) -> None:
         bm.plot_predictions(bm.avg_predictions(post, by="week"), x="wek")
     with pytest.raises(bm.ResultError, match="one axis shows one scale"):
         bm.plot_forest({"a": bm.avg_comparisons(post, "trt"), "b": bm.avg_comparisons(post, "trt", comparison="or")})
+
+
+def test_data_with_columns_named_like_dimensions_of_a_posterior_still_makes_an_idata() -> None:
+    """brms's epilepsy data have a column `obs`."""
+    data = bm.load_dataset("epilepsy").assign(coef=1.0, draw=2.0)
+    beta, Sigma = np.zeros((2, 10, 1)), {"obs": np.ones((2, 10, 1, 1))}
+    post = bm.from_draws("count ~ 1 + (1 | obs)", data, family="poisson", beta=beta, Sigma=Sigma,
+                         b={"obs": np.zeros((2, 10, len(data), 1))})  # fmt: skip
+    assert post.log_likelihood()["count"].shape == (2, 10, len(data))
+    assert {"data_obs", "coef", "data_draw"} <= set(post.idata["constant_data"].data_vars)
+
+
+def test_named_groups_and_by_of_the_same_factor_are_refused(post: bm.Posterior) -> None:
+    with pytest.raises(bm.EstimandError, match="the dimension would be there twice"):
+        bm.avg_predictions(post, by="ID", groups={"ID": ["X01"]})
+
+
+def test_difference_of_two_policies_is_described_as_derived(post: bm.Posterior) -> None:
+    difference = bm.avg_predictions(post) - bm.avg_predictions(post, groups="zero")
+    assert bm.describe(difference).startswith("Derived by arithmetic from results that differ in what they ask")
+
+
+def test_a_ratio_is_not_held_against_zero(post: bm.Posterior) -> None:
+    with pytest.raises(bm.ResultError, match="no effect is null=1"):
+        bm.summary(bm.avg_comparisons(post, "trt", comparison="or"), null=0)

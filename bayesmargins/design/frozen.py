@@ -6,6 +6,7 @@ Z is never a dense matrix over groups: each factor keeps the rows of z (what var
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,9 @@ from bayesmargins.errors import DataError, listed, warn
 
 __all__ = ["Design", "Response", "Rows", "build_design"]
 
+# Names that a model's own variables and dimensions have.
+_OTHER_VARIABLES = ("beta", "slopes", "sigma", "shape", "Intercept_centred", "chain", "draw", "coef", "obs")
+
 
 @dataclass(frozen=True)
 class Response:
@@ -31,6 +35,12 @@ class Response:
     trials: str | None
     y: np.ndarray = field(repr=False)
     n: np.ndarray | None = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """What it is called in a PyMC model and in ArviZ's groups."""
+        name = re.sub(r"\W+", "_", self.text).strip("_")
+        return f"{name}_" if name in _OTHER_VARIABLES else name or "y"
 
 
 @dataclass(frozen=True)

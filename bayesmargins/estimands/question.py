@@ -158,7 +158,8 @@ class Question:
         self, kind: str, passed: Sequence[Passed], labels: list[str], term: list[str], comparison: str | None
     ) -> dict[str, Any]:
         post = self.post
-        noun = quantity(post.family.noun, post.design.response.text, self.target, post.link.name)
+        response = post.design.response.text
+        noun = quantity(post.family.noun, response, self.target, post.link.name) if kind != "observations" else response
         named = [x if t in x else f"{t}: {x}" for t, x in zip(term, labels, strict=True)]
         said = list(dict.fromkeys(term)) if kind == "slopes" else named
         info = post.info
@@ -203,6 +204,14 @@ class Question:
             )
         return phrases or ["the model has no groups"]
 
+    def _sampled(self, factor: str) -> str:
+        of = self.post.design.factors[factor]
+        if not all(c in self.frame.columns for c in of.columns):
+            return f"with one new group of {factor}, shared by all rows, drawn for each posterior draw"
+        n = of.labels(self.frame).nunique()
+        groups = "one new group" if n == 1 else f"{n:,} new groups"
+        return f"with {groups} of {factor}, one for each label, drawn for each posterior draw"
+
     def _phrase(self, factor: str, policy: str | tuple[Any, ...]) -> str:
         if isinstance(policy, tuple):
             return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}"
@@ -210,7 +219,7 @@ class Question:
         return {
             "new": f"integrated over new groups of {factor}, which makes it a population average",
             "own": f"each row with the b of its own {factor}",
-            "sample": f"with one new group of {factor} drawn for each label and posterior draw",
+            "sample": self._sampled(factor),
             "zero": f"at b = 0 for {factor}, a group at the centre of the distribution"
             + ("" if averaged else ", which is not an average over groups (groups='new' is)"),
         }[policy]
@@ -257,6 +266,7 @@ def ask(
     frame, what = frame_of(post.design, newdata)
     settings = at_settings(at, post.design)
     policy = resolve_groups(groups, post.design, group_weights)
+    _check_named(policy, by, settings)
     if policy.factors("sample") and random_seed is None:
         random_seed = secrets.randbits(31)
     return Question(
@@ -271,6 +281,16 @@ def ask(
         target=target,
         seed=random_seed if policy.factors("sample") else None,
     )
+
+
+def _check_named(policy: Policy, by: str | Sequence[str] | None, at: Mapping[str, Any]) -> None:
+    others = {public_name(n) for n in ([by] if isinstance(by, str) else list(by or ()))} | {public_name(n) for n in at}
+    twice = [f for f in policy.named if public_name(f) in others]
+    if twice:
+        raise EstimandError(
+            f"groups names levels of {twice[0]!r}, and by or at names it too: the dimension would be there twice. "
+            f"groups='own' with by={twice[0]!r} averages each group's own rows; named groups alone average all rows."
+        )
 
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -141,7 +141,7 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
     """
     q = f"average {noun}" if scope.averaged else noun
     if kind == "observations":
-        head = f"New observations drawn from the {noun}"
+        head = f"New observations of {noun}"
     elif kind == "predictions":
         head = q[0].upper() + q[1:]
     elif kind == "slopes":

@@ -11,8 +11,8 @@ import numpy as np
 from bayesmargins.design import Design, Factor
 from bayesmargins.families import Family
 from bayesmargins.links import Link
-from bayesmargins.model.priors import Prior, Scales
-from bayesmargins.schema import plain, public_name
+from bayesmargins.model.priors import Prior, Scales, subset
+from bayesmargins.schema import factor_dim, plain
 
 __all__ = ["build_pymc"]
 
@@ -55,7 +55,7 @@ def build_pymc(design: Design, family: Family, link: Link, priors: Mapping[str, 
 def _coords(design: Design) -> dict[str, Any]:
     coords: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(len(design.data))}
     for name, factor in design.factors.items():
-        coords[public_name(name)] = plain(factor.levels)
+        coords[factor_dim(name)] = plain(factor.levels)
         coords[f"{name}_term"] = plain(factor.terms)
         coords[f"{name}_pair"] = [f"{factor.terms[i]}, {factor.terms[j]}" for i, j in _pairs(factor)]
     return coords
@@ -110,15 +110,9 @@ def _slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
     shared = [j for j, n in enumerate(names) if n not in own]
     pieces = {n: _register(f"slope_{n}", priors[n], ()) for n in own}
     if shared:
-        rest = _register("slopes", _subset(priors["beta"], shared), (len(shared),))
+        rest = _register("slopes", subset(priors["beta"], shared), (len(shared),))
         pieces |= {names[j]: rest[k] for k, j in enumerate(shared)}
     return pt.stack([pieces[n] for n in names])
-
-
-def _subset(prior: Any, which: list[int]) -> Any:
-    if not isinstance(prior, Prior):
-        return prior
-    return Prior(prior.name, {k: v[which] if np.ndim(v) else v for k, v in prior.parameters.items()})
 
 
 def _group_part(factor: Factor, Z: np.ndarray, priors: Mapping[str, Any]) -> Any:
@@ -127,7 +121,7 @@ def _group_part(factor: Factor, Z: np.ndarray, priors: Mapping[str, Any]) -> Any
     import pytensor.tensor as pt
 
     name, q = factor.name, len(factor.terms)
-    dims = (public_name(name), f"{name}_term")
+    dims = (factor_dim(name), f"{name}_term")
     z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
     sd = _register(f"sd_{name}", priors[f"sd_{name}"], (q,), (f"{name}_term",))
     if _pairs(factor):
@@ -187,7 +181,7 @@ def _likelihood(design: Design, family: Family, link: Link, eta: Any, priors: Ma
     import pymc as pm
 
     response = design.response
-    name = "y"
+    name = response.name
     if family.name == "gaussian":
         mu = eta if link.name == "identity" else pm.math.exp(eta)
         pm.Normal(name, mu, _register("sigma", priors["sigma"], ()), observed=response.y, dims="obs")

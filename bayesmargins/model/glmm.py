@@ -13,7 +13,7 @@ from bayesmargins.design import Design, build_design
 from bayesmargins.errors import ModelError, warn
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.model.build import build_pymc
-from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of
+from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of, subset
 from bayesmargins.model.sampling import convergence, report_convergence, run_sampler
 from bayesmargins.posterior import Posterior, canonical
 from bayesmargins.schema import SAMPLE_DIMS
@@ -90,7 +90,9 @@ class GLMM:
         _check_factors(self.design)
         if self.family.name == "gaussian" and np.isin(response.y, (0.0, 1.0)).all():
             warn(f"The response {response.text!r} is 0 or 1 and family='gaussian': did you mean family='bernoulli'?")
-        self._scales = scales_of(self.design, self.family, self.link, _slope_columns(self.design))
+        rows = self.design.rows(self.design.data, (), what="data")
+        slopes = [j for j, c in enumerate(self.design.coef) if c != "Intercept"]
+        self._scales = scales_of(self.design, self.family, self.link, rows.X[:, slopes], rows.offset)
         self.priors = resolve_priors(default_priors(self.design, self.family, self._scales), priors, self.design)
 
     @cached_property
@@ -177,12 +179,23 @@ class GLMM:
             f"GLMM {self.design.formula}",
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
-            "priors (Intercept: of the centred design; beta: " + ", ".join(_slope_names(self.design)) + ")",
-            *(f"  {name} ~ {_prior_text(name, prior)}" for name, prior in self.priors.items()),
+            *([] if self.design.factors else ["no grouping factor: a generalised linear model"]),
+            f"priors (Intercept: of the centred design; beta: {', '.join(self._shared_slopes())})",
+            *(f"  {name} ~ {self._prior_text(name, prior)}" for name, prior in self.priors.items()),
         ]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _shared_slopes(self) -> list[str]:
+        """Coefficients under the common prior ``beta``."""
+        return [c for c in _slope_names(self.design) if c not in self.priors]
+
+    def _prior_text(self, name: str, prior: Any) -> str:
+        if name == "beta":
+            shared = [j for j, c in enumerate(_slope_names(self.design)) if c not in self.priors]
+            return _prior_text(name, subset(prior, shared)) if shared else "(every coefficient has its own)"
+        return _prior_text(name, prior)
 
 
 def _prior_text(name: str, prior: Any) -> str:
@@ -190,18 +203,34 @@ def _prior_text(name: str, prior: Any) -> str:
         return f"LKJ(eta={prior:g})" if isinstance(prior, int | float) else "LKJ"
     if isinstance(prior, Prior):
         return str(prior)
-    parameters = prior.owner.op.dist_params(prior.owner)
-    values = ", ".join(f"{np.asarray(p.eval()).item():.3g}" for p in parameters if p.type.ndim == 0)
-    return f"{getattr(prior.owner.op, '_print_name', ('user',))[0]}({values})"
+    kind = getattr(prior.owner.op, "_print_name", ("a PyMC distribution",))[0]
+    values = [np.asarray(p.eval()) for p in prior.owner.op.dist_params(prior.owner) if hasattr(p, "eval")]
+    names = _STORED.get(kind)
+    if names is None or len(names) != len(values) or any(v.size != 1 for v in values):
+        return kind
+    said = zip(names, values, strict=True)
+    return f"{kind}({', '.join(f'{n}={v.item():.3g}' for n, v in said if n)})"
+
+
+# Parameters in which PyMC keeps a distribution, whichever of its own it was written with; "" is a fixed location.
+_STORED = {
+    "Normal": ("mu", "sigma"),
+    "HalfNormal": ("", "sigma"),
+    "Exponential": ("scale",),
+    "Gamma": ("alpha", "scale"),
+    "InverseGamma": ("alpha", "beta"),
+    "StudentT": ("nu", "mu", "sigma"),
+    "HalfStudentT": ("nu", "sigma"),
+    "Cauchy": ("alpha", "beta"),
+    "HalfCauchy": ("", "beta"),
+    "LogNormal": ("mu", "sigma"),
+    "Laplace": ("mu", "b"),
+    "Uniform": ("lower", "upper"),
+}
 
 
 def _slope_names(design: Design) -> list[str]:
     return [c for c in design.coef if c != "Intercept"]
-
-
-def _slope_columns(design: Design) -> np.ndarray:
-    keep = [j for j, c in enumerate(design.coef) if c != "Intercept"]
-    return design.rows(design.data, (), what="data").X[:, keep]
 
 
 def _check_factors(design: Design) -> None:

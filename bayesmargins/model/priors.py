@@ -13,7 +13,7 @@ from bayesmargins.errors import ModelError, close_matches, listed
 from bayesmargins.families import Family
 from bayesmargins.links import Link
 
-__all__ = ["Prior", "Scales", "default_priors", "resolve_priors", "scales_of"]
+__all__ = ["Prior", "Scales", "default_priors", "resolve_priors", "scales_of", "subset"]
 
 LKJ_ETA = 2.0
 
@@ -55,7 +55,7 @@ class Scales:
     Attributes
     ----------
     location : float
-        Link of the mean response: where the centred intercept's prior is centred.
+        Link of the mean response, less the offset: where the centred intercept's prior is centred.
     unit : float
         One unit on the link scale: sd(y) for the identity link; otherwise the standard deviation of the link's latent
         variable relative to the logistic's (logit 1, probit 0.55, cloglog 0.71), and 1 for log.
@@ -69,7 +69,7 @@ class Scales:
     x_sds: np.ndarray
 
 
-def scales_of(design: Design, family: Family, link: Link, X: np.ndarray) -> Scales:
+def scales_of(design: Design, family: Family, link: Link, X: np.ndarray, offset: np.ndarray) -> Scales:
     """What are the data's own scales?
 
     Parameters
@@ -80,6 +80,8 @@ def scales_of(design: Design, family: Family, link: Link, X: np.ndarray) -> Scal
         Of the model.
     X : ndarray, shape (row, slope)
         Fixed columns without the intercept.
+    offset : ndarray, shape (row,)
+        Link scale.
 
     Returns
     -------
@@ -92,7 +94,7 @@ def scales_of(design: Design, family: Family, link: Link, X: np.ndarray) -> Scal
     response = design.response
     sd = X.std(axis=0)
     return Scales(
-        location=_location(family, link, response.y, response.n),
+        location=_location(family, link, response.y, response.n) - _typical(link, offset),
         unit=_unit(link, response.y),
         x_means=X.mean(axis=0),
         x_sds=np.where(sd > 0, sd, 1.0),
@@ -109,6 +111,11 @@ def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -
     else:
         mean = y.mean()
     return float(link.link(np.asarray(mean)))
+
+
+def _typical(link: Link, offset: np.ndarray) -> float:
+    """Under a log link exp(offset) is an exposure, and a rate is counts over the sum of exposures."""
+    return float(np.log(np.mean(np.exp(offset))) if link.name == "log" else np.mean(offset))
 
 
 def _unit(link: Link, y: np.ndarray) -> float:
@@ -195,7 +202,12 @@ def resolve_priors(
     priors: dict[str, Any] = dict(defaults)
     factors = list(design.factors)
     slopes = [c for c in design.coef if c != "Intercept"]
-    allowed = [*defaults, *slopes, *(["sd"] if factors else []), *(["cor"] if factors else [])]
+    allowed = [
+        *defaults,
+        *slopes,
+        *(["sd"] if factors else []),
+        *(["cor"] if any(p.startswith("cor_") for p in defaults) else []),
+    ]
     for name, prior in (given or {}).items():
         if name not in allowed:
             raise ModelError(
@@ -206,6 +218,18 @@ def resolve_priors(
         targets = [p for p in defaults if p.startswith(f"{name}_")] if name in ("sd", "cor") else [name]
         priors.update({t: prior for t in targets if t not in (given or {}) or t == name})
     return priors
+
+
+def subset(prior: Any, which: list[int]) -> Any:
+    """The prior of some elements, where it differs by element.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if not isinstance(prior, Prior):
+        return prior
+    return Prior(prior.name, {k: v[which] if np.ndim(v) else v for k, v in prior.parameters.items()})
 
 
 def _check_prior(name: str, prior: Any) -> None:
