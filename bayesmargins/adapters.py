@@ -78,27 +78,48 @@ def from_draws(
     _check_names("Sigma", Sigma or {}, list(design.factors), required=True)
     _check_names("b", b or {}, list(design.factors), required=False)
     _check_names("aux", aux or {}, list(kind.parameters), required=False)
-    fixed = _array(beta, "beta")
+    fixed = _array(beta, "beta", design.coef)
     sample = fixed.shape[:2]
     _check_shape("beta", fixed, sample, (len(design.coef),), design.coef)
-    effects = {f: _array(v, f"b[{f!r}]") for f, v in (b or {}).items()}
-    covariances = {f: _array(v, f"Sigma[{f!r}]") for f, v in (Sigma or {}).items()}
+    of = design.factors
+    effects = {f: _array(v, f"b[{f!r}]", of[f].levels, of[f].terms) for f, v in (b or {}).items()}
+    covariances = {f: _array(v, f"Sigma[{f!r}]", of[f].terms, of[f].terms) for f, v in (Sigma or {}).items()}
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
     _check_factors(design, effects, covariances, sample)
     for name, values in parameters.items():
         _check_shape(f"aux[{name!r}]", values, sample, (), ())
+        if (values <= 0).any():
+            raise PosteriorError(f"aux[{name!r}] holds {int((values <= 0).sum())} values that are not above 0.")
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
     return Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
 
 
-def _array(values: Any, name: str) -> np.ndarray:
+def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
+    """As float64; a labelled array in the order of the design, for labels win over order."""
     if isinstance(values, xr.DataArray):
-        values = values.transpose(*SAMPLE_DIMS, ...).to_numpy()
+        if not set(SAMPLE_DIMS) <= set(values.dims):
+            raise PosteriorError(f"{name} has the dims {values.dims}; 'chain' and 'draw' must be among them.")
+        values = values.transpose(*SAMPLE_DIMS, ...)
+        for dim, wanted in zip(values.dims[2:], labels, strict=False):
+            values = _by_label(values, dim, wanted, name)
+        values = values.to_numpy()
     array = np.asarray(values, dtype=np.float64)
     if not np.isfinite(array).all():
         raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
     return array
+
+
+def _by_label(values: xr.DataArray, dim: Any, wanted: tuple[Any, ...], name: str) -> xr.DataArray:
+    if dim not in values.coords:
+        return values
+    have, need = values[dim].to_numpy().astype(str).tolist(), [str(w) for w in wanted]
+    if have == need:
+        return values
+    if sorted(have) != sorted(need):
+        hint = close_matches(next((h for h in have if h not in need), ""), need)
+        raise PosteriorError(f"{name} is labelled {listed(have)} along {dim!r}; the design has {listed(need)}.{hint}")
+    return values.isel({dim: [have.index(n) for n in need]})
 
 
 def _check_names(what: str, given: Mapping[str, Any], allowed: list[str], *, required: bool) -> None:

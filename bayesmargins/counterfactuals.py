@@ -73,8 +73,13 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """
     changed: dict[str, Any] = {}
     for s in settings:
-        changed[s.variable] = frame[s.variable] + s.step if s.step is not None else s.value
+        # In float64, whatever the column's own precision: a small step would be lost in float32.
+        changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
     return frame.assign(**changed) if changed else frame
+
+
+def _as_float(series: pd.Series) -> np.ndarray:
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def at_settings(at: Mapping[str, Any] | None, design: Design) -> dict[str, list[Any]]:
@@ -137,7 +142,10 @@ def _check_value(column: Column, value: Any, what: str) -> None:
                 f"{what} sets {column.name!r} to {value!r}; the fit knows {listed(column.levels)}."
                 f"{close_matches(value, column.levels)}"
             )
-    elif isinstance(value, str) or not np.isfinite(float(value)):
+    elif column.kind == "logical":
+        if not isinstance(value, int | float | np.number | np.bool_) or value not in (0, 1):
+            raise EstimandError(f"{what} sets {column.name!r} to {value!r}; it is True or False.")
+    elif not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
         raise EstimandError(f"{what} sets {column.name!r} to {value!r}; it holds numbers, so give a finite number.")
 
 
@@ -216,11 +224,31 @@ def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
     if column.kind == "factor":
         return _factor_contrasts(column, "reference" if spec is None else spec)
     if column.kind == "logical":
-        return [_between(column, False, True)] if spec is None else [_number_contrast(column, spec, design)]
+        return [_logical_contrast(column, spec)]
     values = design.data[column.name]
     if spec is None and values.isin([0, 1]).all():
         return [_between(column, 0, 1)]
     return [_number_contrast(column, 1 if spec is None else spec, design)]
+
+
+def _logical_contrast(column: Column, spec: Any) -> Contrast:
+    low, high = (False, True) if spec is None else _pair(spec) or (None, None)
+    if not {low, high} <= {False, True} or low == high:
+        raise EstimandError(
+            f"variables={{{column.name!r}: {spec!r}}}; a true/false variable takes no specification, or the pair "
+            "(False, True) or (True, False)."
+        )
+    return _between(column, bool(low), bool(high))
+
+
+def _pair(spec: Any) -> tuple[Any, Any] | None:
+    """(low, high), where two different plain values were given in a list, tuple or array."""
+    if not isinstance(spec, Sequence | np.ndarray) or isinstance(spec, str) or len(spec) != 2:
+        return None
+    low, high = (getattr(v, "item", lambda v=v: v)() for v in spec)
+    if low == high:
+        raise EstimandError(f"variables names the pair {spec!r}: low and high are the same, so nothing is compared.")
+    return low, high
 
 
 def _between(column: Column, low: Any, high: Any) -> Contrast:
@@ -229,7 +257,7 @@ def _between(column: Column, low: Any, high: Any) -> Contrast:
 
 
 def _value_label(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 _FACTOR_PAIRS = {
@@ -244,10 +272,11 @@ def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
         raise EstimandError(f"{column.name!r} has the single level {column.levels[0]!r}: there is nothing to compare.")
     if isinstance(spec, str) and spec in _FACTOR_PAIRS:
         return [_between(column, low, high) for low, high in _FACTOR_PAIRS[spec](column.levels)]
-    if isinstance(spec, Sequence) and not isinstance(spec, str) and len(spec) == 2:
-        for level in spec:
+    pair = _pair(spec)
+    if pair is not None:
+        for level in pair:
             _check_value(column, level, "variables")
-        return [_between(column, spec[0], spec[1])]
+        return [_between(column, *pair)]
     raise EstimandError(
         f"variables={{{column.name!r}: {spec!r}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
         f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}"
@@ -258,10 +287,11 @@ def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
     x = design.data[column.name].to_numpy(dtype=np.float64)
     if isinstance(spec, str) and spec in _SPREADS:
         return _between(column, *_SPREADS[spec](x))
-    if isinstance(spec, Sequence) and not isinstance(spec, str) and len(spec) == 2:
-        for value in spec:
+    pair = _pair(spec)
+    if pair is not None:
+        for value in pair:
             _check_value(column, value, "variables")
-        return _between(column, spec[0], spec[1])
+        return _between(column, *pair)
     if isinstance(spec, int | float | np.number) and not isinstance(spec, bool) and np.isfinite(spec) and spec != 0:
         step = float(spec)
         return Contrast(column.name, (), (Setting(column.name, step=step),), "", f"{step:+g}")

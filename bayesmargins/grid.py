@@ -13,7 +13,7 @@ from bayesmargins.design import Column, Design, missing_rows, require_columns, t
 from bayesmargins.errors import DataError, EstimandError, listed
 from bayesmargins.schema import plain, public_name
 
-__all__ = ["Averaging", "Cells", "averaging", "frame_of"]
+__all__ = ["Averaging", "Cells", "aligned_weights", "averaging", "frame_of"]
 
 
 @dataclass(frozen=True)
@@ -163,13 +163,42 @@ def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: s
         raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
 
 
+def aligned_weights(wts: Any, newdata: Any) -> Any:
+    """Weights in the order of the rows: a Series with an index of its own is matched to newdata by that index.
+
+    Parameters
+    ----------
+    wts, newdata : any
+        As the user gave them.
+
+    Returns
+    -------
+    str, array or None
+
+    Raises
+    ------
+    EstimandError
+        The two indexes have different labels.
+    """
+    if not (isinstance(wts, pd.Series) and isinstance(newdata, pd.DataFrame)) or wts.index.equals(newdata.index):
+        return wts
+    if not (wts.index.is_unique and newdata.index.is_unique and set(wts.index) == set(newdata.index)):
+        raise EstimandError(
+            "wts is a Series whose index is not that of newdata; pass an array, or the name of a column."
+        )
+    return wts.reindex(newdata.index)
+
+
 def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
     if wts is None:
         return np.ones(len(frame))
     if isinstance(wts, str):
         require_columns(frame, [wts], what, "wts")
         wts = frame[wts]
-    weights = np.asarray(wts, dtype=np.float64)
+    try:
+        weights = np.asarray(wts, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise EstimandError(f"wts={wts!r} holds no numbers; give a numeric column or an array.") from None
     if weights.shape != (len(frame),):
         raise EstimandError(
             f"wts has the shape {weights.shape}; {what} has {len(frame)} rows, one weight each is needed."
@@ -195,7 +224,10 @@ def _by_cells(frame: pd.DataFrame, design: Design, by: list[str]) -> tuple[np.nd
 
 def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:
     if column is not None and column.kind == "factor":
-        return pd.Index(column.levels).get_indexer(pd.Index(series.astype(object)))
+        # A column that the policy does not read may have levels that the fit has not seen: they come last.
+        unseen = sorted(set(map(str, series.unique())) - set(map(str, column.levels)))
+        order = [*map(str, column.levels), *unseen]
+        return pd.Index(order).get_indexer(pd.Index(series.astype(str)))
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]

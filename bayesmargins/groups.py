@@ -177,8 +177,11 @@ def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, 
             f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
             f"[{policy!r}]."
         )
-    if not isinstance(policy, Sequence | np.ndarray) or isinstance(policy, str):
+    if not pd.api.types.is_list_like(policy) or isinstance(policy, Mapping):
         return _word(policy, design)
+    policy = [getattr(level, "item", lambda level=level: level)() for level in policy]
+    if len(set(policy)) < len(policy):
+        raise GroupsError(f"groups names a level of {factor.name!r} twice: {listed(policy)}. Name each once.")
     if len(policy) == 0:
         raise GroupsError(f"groups={{{factor.name!r}: []}} names no level; name at least one, or use 'existing'.")
     unseen = [level for level in policy if level not in factor.levels]
@@ -198,12 +201,27 @@ def _check_nesting(policy: Policy, design: Design) -> None:
             if not set(parent.columns) < set(child.columns):
                 continue
             above, below = policy.by_factor[parent.name], policy.by_factor[child.name]
-            if above in ("new", "sample", "existing") and (below == "own" or isinstance(below, tuple)):
+            if not _child_may(above, below, parent, child):
                 raise GroupsError(
                     f"groups={{{parent.name!r}: {above!r}, {child.name!r}: {below!r}}}: {child.name!r} is nested in "
-                    f"{parent.name!r}, and a fitted child belongs to its own fitted parent. Use 'own' for "
-                    f"{parent.name!r}, or 'new' for {child.name!r}."
+                    f"{parent.name!r}, and a fitted child belongs to its own fitted parent. A child may be newer than "
+                    f"its parent, never the reverse: use the same policy for both, or 'new' for {child.name!r}."
                 )
+
+
+def _child_may(above: Any, below: Any, parent: Factor, child: Factor) -> bool:
+    """May the child have this policy under a parent that has that one?"""
+    if below in ("new", "sample", "zero") or above == "zero":
+        return True
+    if isinstance(above, tuple):
+        own = {str(level) for level in above}
+        first = len(parent.columns)
+        return (
+            isinstance(below, tuple)
+            and len(own) == 1
+            and all(":".join(str(c).split(":")[:first]) in own for c in below)
+        )
+    return bool(above == below and above in ("own", "existing"))
 
 
 def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int | None, what: str) -> GroupPlan:
@@ -300,6 +318,7 @@ def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int) ->
 
 def _keyed_normal(seed: int, factor: str, label: Any, shape: tuple[int, int]) -> np.ndarray:
     """Standard normal numbers that depend on (seed, factor, label, draw) and on nothing else."""
+    label = int(label) if isinstance(label, float) and label.is_integer() else label
     digest = hashlib.blake2b(f"{seed}|{factor}|{label}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).standard_normal(shape)
 

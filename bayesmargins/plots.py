@@ -245,4 +245,4 @@ def _row_labels(ds: xr.Dataset, table: pd.DataFrame) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

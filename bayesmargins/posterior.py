@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design, build_design
-from bayesmargins.errors import PosteriorError
+from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, resolve_link
 from bayesmargins.links import Link
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name
@@ -170,6 +170,7 @@ class Posterior:
         eta = self.linear_predictor()
         aux = {k: v[:, None] for k, v in self.draws.aux.items()}
         response = self.design.response
+        self.need_parameters("log_likelihood")
         value = self.family.log_density(response.y, self.link.inverse(eta), aux, response.n)
         shape = (*(len(c) for c in self.sample_coords.values()), -1)
         data = xr.Dataset(
@@ -177,6 +178,20 @@ class Posterior:
         )
         add_group(self.idata, "log_likelihood", data)
         return data
+
+    def need_parameters(self, what: str) -> None:
+        """Refuse what needs the family's own parameters where the draws came without them.
+
+        Raises
+        ------
+        PosteriorError
+            Names the parameters.
+        """
+        absent = [p for p in self.family.parameters if p not in self.aux]
+        if absent:
+            raise PosteriorError(
+                f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."
+            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the posterior in a netCDF file: draws, formula, data and levels. `bayesmargins.load` reads it.
@@ -232,7 +247,7 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     tree = read_tree(path)
     design = build_design(tree.attrs["formula"], to_frame(tree["data"].to_dataset()), namespace=namespace)
     family = get_family(tree.attrs["family"])
-    draws = tree["draws"].to_dataset()
+    draws = _in_design_order(tree["draws"].to_dataset(), design)
     return Posterior(
         design=design,
         family=family,
@@ -244,6 +259,23 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         sample_stats=group_of(tree, "sample_stats"),
         info=json.loads(tree.attrs["info"]),
     )
+
+
+def _in_design_order(draws: xr.Dataset, design: Design) -> xr.Dataset:
+    """Levels and coefficients by label: a type that a file does not hold comes back as text, and sorts otherwise."""
+    wanted = {"coef": plain(design.coef)}
+    wanted |= {factor_dim(f): plain(factor.levels) for f, factor in design.factors.items()}
+    for dim, labels in wanted.items():
+        if dim not in draws.dims:
+            continue
+        stored = draws[dim].to_numpy().astype(str).tolist()
+        if sorted(stored) != sorted(labels.astype(str).tolist()):
+            raise PosteriorError(
+                f"The file's labels of {dim!r} ({listed(stored)}) are not those that its formula and data give "
+                f"({listed(labels)}): it was changed, or its columns have a type that a file does not hold."
+            )
+        draws = draws.isel({dim: [stored.index(label) for label in labels.astype(str)]}).assign_coords({dim: labels})
+    return draws
 
 
 def _flat(values: xr.DataArray) -> np.ndarray:

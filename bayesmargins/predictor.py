@@ -177,6 +177,8 @@ def predict_slope(
         if multiplier is not None:
             values = values * multiplier[block]
         cells.add(passed.values["slope"], values, block)
+    if multiplier is not None:
+        passed.error_bound *= float(np.nanmax(multiplier, initial=0.0))
     return passed
 
 

@@ -56,6 +56,7 @@ def public_name(name: str) -> str:
     >>> public_name("week"), public_name("draw")
     ('week', 'data_draw')
     """
+    name = name.replace("/", "_")  # netCDF reads a path
     return f"data_{name}" if name in RESERVED else name
 
 
@@ -81,7 +82,7 @@ def factor_dim(name: str) -> str:
     >>> factor_dim("id"), factor_dim("obs")
     ('id', 'data_obs')
     """
-    return f"data_{name}" if name in ("coef", "obs") else public_name(name)
+    return f"data_{name}" if name in ("coef", "obs", "beta", "sigma", "shape", "slopes") else public_name(name)
 
 
 def plain(values: Any) -> np.ndarray:
@@ -111,6 +112,9 @@ def plain(values: Any) -> np.ndarray:
         series = series.astype(series.cat.categories.dtype)
     if pd.api.types.is_bool_dtype(series.dtype) and not series.isna().any():
         return series.to_numpy(dtype=bool)
+    wraps = pd.api.types.is_unsigned_integer_dtype(series.dtype) and series.max() > np.iinfo(np.int64).max
+    if wraps:
+        return np.array([str(v) for v in series], dtype=str)
     if pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any():
         return series.to_numpy(dtype=np.int64)
     if pd.api.types.is_numeric_dtype(series.dtype):

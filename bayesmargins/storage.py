@@ -113,10 +113,11 @@ def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
     """
     variables = {}
     for j, name in enumerate(data.columns):
-        series = data[name]
+        series = data[name].infer_objects()
         attrs: dict[str, Any] = {"name": name, "missing": int(series.isna().any())}
         if isinstance(series.dtype, pd.CategoricalDtype):
-            attrs["levels"] = json.dumps([getattr(c, "item", lambda c=c: c)() for c in series.cat.categories])
+            levels = [getattr(c, "item", lambda c=c: c)() for c in series.cat.categories]
+            attrs["levels"] = json.dumps([c if isinstance(c, str | int | float | bool) else str(c) for c in levels])
             variables[f"column_{j}"] = xr.Variable("row", series.cat.codes.to_numpy().astype(np.int32), attrs)
         else:
             variables[f"column_{j}"] = xr.Variable("row", plain(series), attrs)

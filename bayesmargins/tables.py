@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -265,9 +266,13 @@ def _check_arguments(ds: xr.Dataset, point: str, null: float | None, rope: Seque
             f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
             "slopes and logarithms have null=0.)"
         )
-    if rope is not None and (len(rope) != 2 or not rope[0] < rope[1]):
+    pair = isinstance(rope, Sequence | np.ndarray) and len(rope) == 2 and not isinstance(rope, str)
+    if rope is not None and not (
+        pair and all(isinstance(v, int | float | np.number) for v in rope) and rope[0] < rope[1]
+    ):
         raise ResultError(f"rope={rope!r}; it must be two numbers, the lower first, such as (-0.1, 0.1).")
-    integrated = '"new"' in str(ds.attrs.get("groups", ""))
+    policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
+    integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
     if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") != "link":
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "

@@ -113,6 +113,7 @@ def _user_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_user_machine")
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")  # of made-up draws, in az.loo
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path) -> None:
     numbers = "random_seed=" not in page.read_text(encoding="utf-8")

@@ -5,10 +5,11 @@ state) on `frames` (any library's frame) and `formula` (the lme4 syntax).
 """
 
 from bayesmargins.design.derivative import derivative_rows
-from bayesmargins.design.formula import Block, Parts, parse
+from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, Rows, build_design
 from bayesmargins.design.grouping import Factor
+from bayesmargins.design.matrix import required_columns
 
 __all__ = [
     "Block",
@@ -20,8 +21,10 @@ __all__ = [
     "Rows",
     "build_design",
     "derivative_rows",
+    "expression",
     "missing_rows",
     "parse",
     "require_columns",
+    "required_columns",
     "to_pandas",
 ]

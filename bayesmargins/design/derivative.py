@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 import pandas as pd
@@ -13,16 +13,18 @@ from bayesmargins.errors import DataError
 __all__ = ["derivative_rows"]
 
 # Weights of the fourth-order first derivative at node k of five equally spaced nodes (Fornberg 1988, table 3).
-_WEIGHTS = (
-    np.array(
-        [[-25, 48, -36, 16, -3], [-3, -10, 18, -6, 1], [1, -8, 0, 8, -1], [-1, 6, -18, 10, 3], [3, -16, 36, -48, 25]]
-    )
-    / 12.0
+_WEIGHTS = np.array(
+    [[-25, 48, -36, 16, -3], [-3, -10, 18, -6, 1], [1, -8, 0, 8, -1], [-1, 6, -18, 10, 3], [3, -16, 36, -48, 25]]
 )
 _NODES = 5
-# Truncation h^4 / 5 and rounding 10 eps / h are both near 1e-12 at this fraction of the range.
-_NARROW = 2.0**-11
 _WIDE = 2.0**-3
+_FIRST = 2.0**-11  # of the range: truncation and rounding are both near 1e-12 for a function as smooth as the range
+_FINER = 8.0
+_LEVELS = 10
+_AGREED = 1e-9
+_USABLE = 1e-4
+
+_Slope = Callable[[np.ndarray, float], tuple[np.ndarray, list[np.ndarray]]]
 
 
 def derivative_rows(
@@ -30,9 +32,9 @@ def derivative_rows(
 ) -> Rows:
     """How do X, z and the offset of every row change with a variable?
 
-    Columns that are straight lines in the variable (itself, interactions) are differenced over a wide step, exactly;
-    the others (splines, logarithms, powers) to fourth order, with nodes that stay inside the variable's range at the
-    fit wherever the row does, so that no transform is evaluated where it is not defined.
+    Columns that are straight lines in the variable (itself, interactions) are differenced over a wide step, exactly.
+    The others (splines, logarithms, powers) are differenced to fourth order with a step of each row's own: it is
+    refined until two steps agree, and its nodes stay inside the variable's range at the fit wherever the row does.
 
     Parameters
     ----------
@@ -55,43 +57,94 @@ def derivative_rows(
     Raises
     ------
     DataError
-        A row cannot be evaluated near its value.
+        A row cannot be evaluated near its value, or has no derivative there (no two steps agree to 1e-4).
     """
     column = design.columns[variable]
     x = frame[variable].to_numpy(dtype=np.float64, na_value=np.nan)
     extent = column.upper - column.lower
     extent = extent if extent > 0 else max(abs(column.upper), 1.0)
 
-    def stacked(step: float) -> tuple[list[Rows], np.ndarray]:
-        first = _first_node(x, step, column.lower, column.upper)
-        nodes = [frame.assign(**{variable: x + (j - first) * step}) for j in range(_NODES)]
-        return [design.rows(n, z_of, what) for n in nodes], first
+    def slope(rows: np.ndarray, step: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Fourth-order derivative of all columns in some rows, and the values at the nodes."""
+        first = _first_node(x[rows], step, column.lower, column.upper)
+        part = frame.iloc[rows]
+        nodes = [
+            _side_by_side(design.rows(part.assign(**{variable: x[rows] + (j - first) * step}), z_of, what))
+            for j in range(_NODES)
+        ]
+        weights = _WEIGHTS[first] / 12.0
+        return sum(weights[:, j, None] * nodes[j] for j in range(_NODES)) / step, nodes
 
-    narrow, first = stacked(extent * _NARROW)
+    everything = np.arange(len(frame))
+    best, nodes = slope(everything, extent * _FIRST)
+    size = np.maximum(np.abs(nodes[0]), np.abs(nodes[-1]))
+    straight = np.zeros(best.shape[1], dtype=bool)
     try:
-        wide, _ = stacked(extent * _WIDE)
+        line, wide = _wide_line(slope, everything, extent)
+        straight = _straight(wide, line, best, size / extent)
+        best = np.where(straight, line, best)
     except DataError:
-        wide = None  # only the exact treatment of straight lines is lost
-
-    def derivative(pick: Collection[str] | str) -> np.ndarray:
-        fine = [_part(r, pick) for r in narrow]
-        weights = _WEIGHTS[first]
-        slope = sum(weights[:, j, None] * fine[j] for j in range(_NODES)) / (extent * _NARROW)
-        if wide is None:
-            return slope
-        coarse = [_part(r, pick) for r in wide]
-        line = (coarse[-1] - coarse[0]) / ((_NODES - 1) * extent * _WIDE)
-        return np.where(_straight(coarse), line, slope)
-
-    Z = {f: derivative((f,)) for f in narrow[0].Z}
-    return Rows(derivative("X"), Z, derivative("offset")[:, 0], narrow[0].complete)
+        pass  # wide nodes outside the domain of a transform: only the exact treatment of straight lines is lost
+    _refine(best, ~straight, slope, extent, variable, what)
+    like = design.rows(frame, z_of, what)
+    return _split(best, like)
 
 
-def _part(rows: Rows, pick: Collection[str] | str) -> np.ndarray:
-    if isinstance(pick, str):
-        return rows.X if pick == "X" else rows.offset[:, None]
-    (factor,) = pick
-    return rows.Z[factor]
+def _wide_line(slope: _Slope, rows: np.ndarray, extent: float) -> tuple[np.ndarray, list[np.ndarray]]:
+    _, nodes = slope(rows, extent * _WIDE)
+    return (nodes[-1] - nodes[0]) / ((_NODES - 1) * extent * _WIDE), nodes
+
+
+def _refine(best: np.ndarray, curved: np.ndarray, slope: _Slope, extent: float, variable: str, what: str) -> None:
+    """Replace curved columns, in place, by the step whose derivative agrees best with the next finer one."""
+    columns = np.flatnonzero(curved)
+    active = np.flatnonzero(np.isfinite(best).all(axis=1)) if len(columns) else np.empty(0, dtype=np.intp)
+    coarse = best[active][:, columns]
+    gap = np.full((len(best), len(columns)), np.inf)  # between the best derivative and the one it was held against
+    step = extent * _FIRST
+    for _ in range(_LEVELS):
+        if not len(active):
+            break
+        step /= _FINER
+        fine = slope(active, step)[0][:, columns]
+        now = np.abs(fine - coarse)
+        better = now < gap[active]
+        row, k = np.nonzero(better)
+        best[active[row], columns[k]] = fine[row, k]
+        gap[active[row], k] = now[row, k]
+        # Rounding grows as the step falls: once the gap widens, the best has been seen.
+        open_ = ~_within(gap[active], best[active][:, columns], _AGREED, 1e-6)
+        going = (
+            open_ & ((now <= 4 * gap[active]) | ~_within(gap[active], best[active][:, columns], _USABLE, 1e-3))
+        ).any(axis=1)
+        active, coarse = active[going], fine[going]
+    tried = np.isfinite(gap).all(axis=1)
+    bad = np.flatnonzero(tried & ~_within(gap, best[:, columns], _USABLE, 1e-3).all(axis=1))
+    if len(bad):
+        raise DataError(
+            f"The formula has no derivative with respect to {variable!r} in {len(bad)} rows of {what}, the first being "
+            f"row {int(bad[0])}: no two steps agree there. Use avg_comparisons over a step that matters instead."
+        )
+
+
+def _within(gap: np.ndarray, slope: np.ndarray, tolerance: float, floor: float) -> np.ndarray:
+    """Is the gap small against the slope, or against the largest of the column where the slope itself is near 0?
+
+    A column that does not move at any of these rows (a basis function elsewhere) is held against the other columns.
+    """
+    size = np.abs(slope)
+    largest = np.nanmax(size, axis=0, initial=0.0)
+    return gap <= tolerance * (size + floor * (largest + 1e-6 * np.max(largest, initial=0.0)))
+
+
+def _side_by_side(rows: Rows) -> np.ndarray:
+    return np.hstack([rows.X, *rows.Z.values(), rows.offset[:, None]])
+
+
+def _split(values: np.ndarray, like: Rows) -> Rows:
+    widths = [like.X.shape[1], *(z.shape[1] for z in like.Z.values())]
+    X, *Z, offset = np.split(values, np.cumsum(widths), axis=1)
+    return Rows(X, dict(zip(like.Z, Z, strict=True)), offset[:, 0], like.complete)
 
 
 def _first_node(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
@@ -103,8 +156,13 @@ def _first_node(x: np.ndarray, step: float, lower: float, upper: float) -> np.nd
     return np.where(inside, np.clip(np.nan_to_num(node, nan=2), 0, _NODES - 1), 2).astype(np.intp)
 
 
-def _straight(nodes: list[np.ndarray]) -> np.ndarray:
-    """Per column: no second difference beyond rounding in any row."""
+def _straight(nodes: list[np.ndarray], line: np.ndarray, narrow: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Per column: no bend over the wide nodes beyond rounding, and the same slope over the narrow ones.
+
+    The second condition sees what repeats itself at the wide nodes, such as a sine.
+    """
     bend = np.max([np.abs(a - 2 * b + c) for a, b, c in zip(nodes, nodes[1:], nodes[2:], strict=False)], axis=0)
     size = np.max([np.abs(n) for n in nodes], axis=0)
-    return np.nanmax(bend, axis=0, initial=0.0) <= 1e-12 * np.nanmax(size, axis=0, initial=0.0)
+    flat = np.nanmax(bend, axis=0, initial=0.0) <= 1e-12 * np.nanmax(size, axis=0, initial=0.0)
+    same = np.abs(line - narrow) <= 1e-7 * (np.abs(line) + unit)
+    return flat & (same | np.isnan(narrow)).all(axis=0)

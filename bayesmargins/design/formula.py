@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from bayesmargins.errors import FormulaError
 
-__all__ = ["Block", "Parts", "parse"]
+__all__ = ["Block", "Parts", "expression", "parse"]
 
 _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
 _NAME = re.compile(r"[^\W\d][\w.]*")
@@ -67,17 +67,34 @@ class Parts:
     @property
     def left(self) -> tuple[str, ...]:
         """Left-hand expressions, each as a formula of its own."""
-        return tuple(f"0 + {t}" for t in (self.response, self.trials) if t is not None)
+        return tuple(expression(t) for t in (self.response, self.trials) if t is not None)
 
     @property
     def right(self) -> tuple[str, ...]:
         """Formulas of everything that the linear predictor reads."""
-        return (self.fixed, *(b.terms for b in self.blocks), *(f"0 + {o}" for o in self.offsets))
+        return (self.fixed, *(b.terms for b in self.blocks), *(expression(o) for o in self.offsets))
 
     @property
     def group_columns(self) -> frozenset[str]:
         """Columns that name groups."""
         return frozenset(c for b in self.blocks for c in b.columns)
+
+
+def expression(text: str) -> str:
+    """The formula of one number a row: arithmetic is arithmetic there, not the algebra of terms.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> expression("log(e)"), expression("log(e) - 1")
+    ('0 + log(e)', '0 + I(log(e) - 1)')
+    """
+    name = re.match(r"[\w.]*", text)
+    plain_call = name is not None and _whole_call(text, name[0]) is not None and name[0]
+    return f"0 + {text}" if plain_call or re.fullmatch(r"[^\W\d][\w.]*|`[^`]+`", text) else f"0 + I({text})"
 
 
 def parse(formula: str) -> Parts:

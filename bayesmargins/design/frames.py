@@ -62,7 +62,10 @@ class Column:
                 f"Column {self.name!r} held numbers at the fit and holds {series.dtype} here, starting with "
                 f"{listed(series.iloc[:3])}. Convert it with pandas.to_numeric."
             )
-        return pd.Series(series.to_numpy(dtype=np.float64, na_value=np.nan), index=series.index, name=self.name)
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        if self.kind == "logical" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
+            raise DataError(f"Column {self.name!r} held true and false at the fit and holds other numbers here.")
+        return pd.Series(values, index=series.index, name=self.name)
 
     def _replay_factor(self, series: pd.Series) -> pd.Series:
         codes = pd.Index(self.levels).get_indexer(pd.Index(series.astype(object)))

@@ -15,7 +15,7 @@ import formulaic
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.formula import Parts, parse
+from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.grouping import Factor, freeze_factors
 from bayesmargins.design.matrix import Matrix, finite_values, freeze, freeze_one, guarded, required_columns
@@ -258,8 +258,10 @@ def _response(parts: Parts, frame: pd.DataFrame) -> Response:
 
 def _left(text: str, frame: pd.DataFrame, what: str) -> np.ndarray:
     """A left-hand expression as numbers; text and categories are not guessed into 0 and 1."""
-    matrix = f"0 + {text}"
+    matrix = expression(text)
     require_columns(frame, sorted(required_columns(matrix, {})), what, f"The left-hand side {text!r}")
+    if text.isdigit():
+        return np.full(len(frame), float(text))
     name = text.strip("`")
     if name in frame.columns:
         column = frame[name]

@@ -55,9 +55,9 @@ class Factor:
         """Which group does each row name? Missing where a column is missing."""
         if len(self.columns) == 1:
             return frame[self.columns[0]].astype(object)
-        joined = frame[self.columns[0]].astype(str)
+        joined = _text(frame[self.columns[0]])
         for column in self.columns[1:]:
-            joined = joined + ":" + frame[column].astype(str)
+            joined = joined + ":" + _text(frame[column])
         return joined.astype(object).mask(frame[list(self.columns)].isna().any(axis=1))
 
     def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
@@ -78,6 +78,14 @@ def freeze_factors(
         Two groups would share a label.
     """
     names = list(dict.fromkeys(b.factor for b in blocks))
+    for name in names:
+        taken = {f"{name}{end}" for end in ("_term", "_term2", "_pair")}
+        taken |= {f"{start}_{name}" for start in ("b", "sd", "cor", "z", "Sigma")}
+        if taken & set(names):
+            raise FormulaError(
+                f"The grouping factors {name!r} and {min(taken & set(names))!r} cannot stand in one model: the second "
+                "is what the dimensions of the first are called. Rename its column."
+            )
     return {n: _factor([b for b in blocks if b.factor == n], coded, frame, context) for n in names}
 
 
@@ -111,6 +119,13 @@ def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[Any, ...]:
         raise DataError(f"Different groups of {factor.name!r} share the label {clash!r}. Rename levels with a ':'.")
     ordered = tuples.sort_values(list(range(len(ranks))))["label"]
     return tuple(getattr(v, "item", lambda v=v: v)() for v in ordered)
+
+
+def _text(series: pd.Series) -> pd.Series:
+    """Labels as text; whole numbers read the same whether a missing value has made them floats or not."""
+    if pd.api.types.is_float_dtype(series.dtype) and (series.dropna() % 1 == 0).all():
+        return series.astype("Int64").astype(str)
+    return series.astype(str)
 
 
 def _rank(series: pd.Series) -> np.ndarray:

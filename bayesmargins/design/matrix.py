@@ -16,6 +16,7 @@ import pandas as pd
 from formulaic.errors import DataMismatchWarning, FormulaicError
 from formulaic.transforms import TRANSFORMS
 
+from bayesmargins.design.formula import expression
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed
 
 __all__ = ["Matrix", "finite_values", "freeze", "freeze_one", "guarded", "required_columns", "term_label"]
@@ -108,7 +109,7 @@ def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Ma
     FormulaError
         It gives no column, or several.
     """
-    matrix = freeze(f"0 + {text}", frame, context)
+    matrix = freeze(expression(text), frame, context)
     if len(matrix.labels) != 1:
         raise FormulaError(f"offset({text}) gives the {len(matrix.labels)} columns {matrix.labels}; it must give one.")
     return matrix

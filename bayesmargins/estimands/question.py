@@ -17,7 +17,7 @@ from bayesmargins.counterfactuals import Setting, Settings, apply_settings, at_s
 from bayesmargins.design import Rows, missing_rows
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, warn
 from bayesmargins.estimands.sentence import Scope, compose, quantity, scale_name
-from bayesmargins.grid import Averaging, averaging, frame_of
+from bayesmargins.grid import Averaging, aligned_weights, averaging, frame_of
 from bayesmargins.groups import GroupPlan, Policy, plan_groups, resolve_groups
 from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
@@ -25,7 +25,7 @@ from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
 from bayesmargins.version import __version__
 
-__all__ = ["Question", "Scenario", "ask"]
+__all__ = ["Question", "Scenario", "ask", "checked_seed"]
 
 TARGETS = ("mean", "link", "count")
 
@@ -113,7 +113,20 @@ class Question:
 
     def multiplier(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Trials of every row where the target counts."""
-        return self.post.design.trials(frame, self.what) if self.target == "count" else None
+        return self.trials(frame) if self.target == "count" else None
+
+    def trials(self, frame: pd.DataFrame) -> np.ndarray:
+        """Trials of every row: whole numbers; a missing one stops an average."""
+        n = self.post.design.trials(frame, self.what)
+        missing = np.isnan(n)
+        bad = ~missing & ~((n >= 0) & np.isfinite(n) & (n == np.floor(n)))
+        if bad.any():
+            raise DataError(f"{int(bad.sum())} rows of {self.what} have impossible trials, such as {n[bad][0]:g}.")
+        if missing.any() and self.averaged:
+            raise DataError(
+                f"{int(missing.sum())} of {len(n)} rows of {self.what} have missing trials. Fill or drop them."
+            )
+        return n
 
     def check_size(self, contrasts: int = 1) -> None:
         """Refuse a result that would not fit in memory."""
@@ -190,7 +203,8 @@ class Question:
         }
 
     def _scope(self) -> Scope:
-        rows = f"the {len(self.frame):,} rows of {self.what}" if len(self.frame) > 1 else f"the one row of {self.what}"
+        count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
+        rows = f"the {count} of {self.what}"
         return Scope(rows, self.averaged, self.by, self.weights, self.at, self._group_phrases())
 
     def _group_phrases(self) -> list[str]:
@@ -214,7 +228,8 @@ class Question:
 
     def _phrase(self, factor: str, policy: str | tuple[Any, ...]) -> str:
         if isinstance(policy, tuple):
-            return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}"
+            more = f" and {len(policy) - 5} more" if len(policy) > 5 else ""
+            return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}{more}"
         averaged = self.target == "link" or self.post.link.name == "identity"
         return {
             "new": f"integrated over new groups of {factor}, which makes it a population average",
@@ -263,19 +278,22 @@ def ask(
             "from_draws(...) returned."
         )
     _check_target(target, post)
+    by = _columns(by)
     frame, what = frame_of(post.design, newdata)
     settings = at_settings(at, post.design)
     policy = resolve_groups(groups, post.design, group_weights)
     _check_named(policy, by, settings)
-    if policy.factors("sample") and random_seed is None:
-        random_seed = secrets.randbits(31)
+    if policy.factors("sample"):
+        random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
         what=what,
         at=settings,
-        averaging=averaging(frame, post.design, average=average, by=by, wts=wts, at=settings, what=what),
-        by=(by,) if isinstance(by, str) else tuple(by or ()),
+        averaging=averaging(
+            frame, post.design, average=average, by=by, wts=aligned_weights(wts, newdata), at=settings, what=what
+        ),
+        by=tuple(by),
         weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
         policy=policy,
         target=target,
@@ -283,8 +301,28 @@ def ask(
     )
 
 
-def _check_named(policy: Policy, by: str | Sequence[str] | None, at: Mapping[str, Any]) -> None:
-    others = {public_name(n) for n in ([by] if isinstance(by, str) else list(by or ()))} | {public_name(n) for n in at}
+def checked_seed(seed: Any) -> int:
+    """A seed as a Python integer.
+
+    Raises
+    ------
+    EstimandError
+        It is no whole number from 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise EstimandError(f"random_seed={seed!r}; it must be a whole number from 0, or None.")
+    return int(seed)
+
+
+def _columns(by: Any) -> list[str]:
+    names = [by] if isinstance(by, str) else by or []
+    if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+        raise EstimandError(f"by={by!r}; it must be a column, or a list of different columns.")
+    return list(names)
+
+
+def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> None:
+    others = {public_name(n) for n in (*by, *at)}
     twice = [f for f in policy.named if public_name(f) in others]
     if twice:
         raise EstimandError(

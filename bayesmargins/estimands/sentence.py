@@ -147,10 +147,11 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
     elif kind == "slopes":
         head = f"{'Average slope' if scope.averaged else 'Slope'} of the {noun} with respect to {_listing(labels)}"
     else:
-        rows = scope.rows if scope.averaged else f"each of {scope.rows}"
+        rows = scope.rows if scope.averaged or scope.rows.startswith("the one") else f"each of {scope.rows}"
         head = f"{_COMPARED[comparison]} the {q} ({_listing(labels)}) between counterfactual copies of {rows}"
         return f"{head}{_further(scope)}; {'; '.join(scope.groups)}."
-    rows = f"over {scope.rows}" if scope.averaged else f"for each of {scope.rows}"
+    each = "for" if scope.rows.startswith("the one") else "for each of"
+    rows = f"over {scope.rows}" if scope.averaged else f"{each} {scope.rows}"
     return f"{head}, {rows}{_further(scope)}; {'; '.join(scope.groups)}."
 
 
@@ -161,7 +162,7 @@ def _further(scope: Scope) -> str:
 
 
 def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _listing(items: Sequence[str]) -> str:

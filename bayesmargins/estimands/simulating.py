@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import GroupsError
-from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, predict
 from bayesmargins.schema import ESTIMATE
@@ -55,7 +55,7 @@ def posterior_predictive(
     >>> sorted(set(new["estimate"].values.ravel().tolist()))
     [0.0, 1.0]
     """
-    seed = secrets.randbits(31) if random_seed is None else int(random_seed)
+    seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     question = ask(
         post,
         newdata,
@@ -74,6 +74,7 @@ def posterior_predictive(
             f"groups={groups!r} averages over {', '.join(averaging)}, and an observation comes from one group. Use "
             "'own' (the row's group), 'sample' (a new group) or 'zero'; predictions(..., groups='new') is the average."
         )
+    post.need_parameters("posterior_predictive")
     question.check_size()
     rng = np.random.default_rng([seed, 1])
     passes: list[Passed] = []
@@ -81,7 +82,7 @@ def posterior_predictive(
     def observations(scenario: Scenario) -> np.ndarray:
         frame, rows, plan = question.prepare(scenario)
         passes.append(predict(post.draws, question.link, rows, plan, question.averaging.cells))
-        trials = None if post.design.response.trials is None else post.design.trials(frame, question.what)
+        trials = None if post.design.response.trials is None else question.trials(frame)
         return _simulated(post, passes[-1].values["mean"], trials, rng)[:, None]
 
     ds = question.result("observations", question.over_scenarios(observations)[:, 0], passes)
@@ -94,7 +95,8 @@ def posterior_predictive(
 def _simulated(post: Posterior, mu: np.ndarray, trials: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
     """Draws of the family; NaN where a row has missing values."""
     aux = {k: v[:, None] for k, v in post.draws.aux.items()}
-    known = np.isfinite(mu)
+    known = np.isfinite(mu) if trials is None else np.isfinite(mu) & np.isfinite(trials)
+    trials = None if trials is None else np.nan_to_num(trials, nan=1.0)
     drawn = post.family.simulate(rng, np.where(known, mu, 0.5), aux, trials)
     return np.where(known, drawn, np.nan)
 
