@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from bayesmargins.errors import ModelError, close_matches
 from bayesmargins.links import LINKS, Link
@@ -49,7 +48,10 @@ class Family:
     simulate: Simulate
 
 
+# scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
 def _gaussian_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    from scipy import stats
+
     return stats.norm.logpdf(y, mu, aux["sigma"])
 
 
@@ -58,6 +60,8 @@ def _gaussian_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.nda
 
 
 def _binomial_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    from scipy import stats
+
     return stats.binom.logpmf(y, 1 if n is None else n, mu)
 
 
@@ -66,6 +70,8 @@ def _binomial_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.nda
 
 
 def _poisson_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    from scipy import stats
+
     return stats.poisson.logpmf(y, mu)
 
 
@@ -74,6 +80,8 @@ def _poisson_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndar
 
 
 def _negbinomial_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
+    from scipy import stats
+
     return stats.nbinom.logpmf(y, aux["shape"], aux["shape"] / (aux["shape"] + mu))
 
 
