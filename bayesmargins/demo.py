@@ -25,7 +25,7 @@ POLICIES = {"zero": "a patient at b = 0", "own": "each row's own patient", "exis
 TIMES = np.linspace(0.0, 18.0, 37)
 
 
-def main(folder: str = "demo", draws: int = 1000, seed: int = 2026) -> dict[str, xr.Dataset]:
+def main(folder: str = "demo", draws: int = 1500, seed: int = 2026) -> dict[str, xr.Dataset]:
     """How much does b = 0 mislead, on real data?
 
     Parameters
@@ -53,7 +53,7 @@ def main(folder: str = "demo", draws: int = 1000, seed: int = 2026) -> dict[str,
     model = bm.GLMM(FORMULA, data, family="bernoulli")
     print(f"{model}\n\nCompiling and sampling (4 chains x {draws} draws) ...", flush=True)
     start = time.perf_counter()
-    post = model.fit(draws=draws, tune=draws, random_seed=seed)
+    post = model.fit(draws=draws, tune=1000, random_seed=seed)
     print(f"Fitted in {time.perf_counter() - start:.0f} s. {_group_sd(post)}\n")
     post.save(out / "fit.nc")
     start = time.perf_counter()
@@ -141,7 +141,7 @@ def _write(out: Path, results: dict[str, xr.Dataset], pictures: list[str]) -> No
 def _arguments() -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bayesmargins.demo", description=__doc__.split("\n")[0])
     parser.add_argument("--folder", default="demo", help="where files are written")
-    parser.add_argument("--draws", type=int, default=1000, help="kept draws a chain")
+    parser.add_argument("--draws", type=int, default=1500, help="kept draws a chain")
     parser.add_argument("--seed", type=int, default=2026, help="of the sampler")
     return vars(parser.parse_args())
 
