@@ -162,13 +162,16 @@ def predict_slope(
     """
     passed = Passed({"slope": np.zeros((len(draws.beta), cells.n))})
     existing = _existing(draws, rows, plan)
+    moving = [f for f in plan.integrated if _moves(d_rows, (f,))]
+    at_once = existing is None or (existing.shifts is not None and not _moves(d_rows, existing.mixture.factors))
     for block in _blocks(len(rows.X), len(draws.beta)):
         eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
         d_eta = _linear(draws, d_rows, plan, block)
-        d_s2 = _variance_change(draws, rows, d_rows, plan, block)
-        if existing is None or (existing.shifts is not None and not _moves(d_rows, existing.mixture.factors)):
+        d_s2 = _variance_change(draws, rows, d_rows, moving, block)
+        if at_once:
             values = _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
         else:
+            assert existing is not None
             values = np.zeros(eta.shape)
             shifts = _shifts(draws, rows.Z, existing.mixture, block)
             changes = _shifts(draws, d_rows.Z, existing.mixture, block)
@@ -255,9 +258,8 @@ def _variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.nda
     return np.maximum(total, 0.0)
 
 
-def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray | None:
-    """d s2/dx = 2 z' Sigma dz/dx; None where no z moves with x."""
-    moving = [f for f in plan.integrated if _moves(d_rows, (f,))]
+def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, moving: Sequence[str], block: slice) -> np.ndarray | None:
+    """d s2/dx = 2 z' Sigma dz/dx over the factors whose z moves with x; None where there are none."""
     if not moving:
         return None
     return np.asarray(sum(2.0 * _quadratic(draws.Sigma[f], rows.Z[f][block], d_rows.Z[f][block]) for f in moving))
