@@ -102,7 +102,13 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
 
 
 def checked(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str) -> tuple[Array, Array]:
-    """eta as a C-contiguous (draw, row) array and s2 as (draw, 1) or (draw, row)."""
+    """eta as a C-contiguous (draw, row) array and s2 as (draw, 1) or (draw, row).
+
+    Raises
+    ------
+    IntegrationError
+        Shapes that do not fit, a negative variance, or a part that the link does not have.
+    """
     try:
         link.part(part)
     except ModelError as error:
@@ -154,7 +160,12 @@ def _all_numerical(s: Array) -> bool:
 
 
 def largest_of(value: Array) -> float:
-    """The largest absolute value, NaN left out; without a temporary where there is none."""
+    """The largest absolute value, NaN left out; without a temporary where there is none.
+
+    Raises
+    ------
+    Nothing.
+    """
     top, bottom = float(value.max()), float(value.min())
     if np.isnan(top):
         finite = value[np.isfinite(value)]

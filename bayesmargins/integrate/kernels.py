@@ -76,6 +76,10 @@ def cloglog_terms(
 
     exp(-u) = 2^k (1 + p) with p = expm1 of the remainder, so 1 - exp(-u) = (1 - 2^k) - 2^k p keeps all its digits where
     u is small (k = 0); 2^k is written into the exponent bits, which vectorises where a call of exp would not.
+
+    Raises
+    ------
+    Nothing.
     """
     for i in range(m):
         u = min(t[i] * g[i], 708.0)
@@ -112,7 +116,12 @@ def cloglog_terms(
 
 @njit(**INNER)
 def one_node(code: int, part: int, x: float) -> float:
-    """f(x) of one node, for any x."""
+    """f(x) of one node, for any x.
+
+    Raises
+    ------
+    Nothing.
+    """
     if code == 0:
         q = math.exp(-abs(x))
         small, large = q / (1.0 + q), 1.0 / (1.0 + q)

@@ -117,13 +117,23 @@ class Rule:
 
 
 def bucket_of(s: float) -> int:
-    """Which power of 2^(1/4), rounded up, serves s?"""
+    """Which power of 2^(1/4), rounded up, serves s?
+
+    Raises
+    ------
+    Nothing.
+    """
     return max(int(np.ceil(PER_OCTAVE * np.log2(s))), _LOWEST)
 
 
 @lru_cache(maxsize=256)
 def rule_table(link: Link, part: str, lowest: int, highest: int) -> tuple[tuple[Rule, ...], tuple[Array, ...]]:
-    """The rules of a range of buckets, and the arrays that the kernel reads: steps, halves, offsets, weights."""
+    """The rules of a range of buckets, and the arrays that the kernel reads: steps, halves, offsets, weights.
+
+    Raises
+    ------
+    Nothing.
+    """
     rules = tuple(_bucket_rule(link, part, bucket) for bucket in range(lowest, highest + 1))
     halves = np.array([rule.half for rule in rules])
     offsets = np.concatenate([[0], np.cumsum(halves + 1)[:-1]])
@@ -252,7 +262,13 @@ def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
 
 
 def strip_of(link: Link) -> Strip:
-    """How does this link grow off the real line? IntegrationError where it has a closed form."""
+    """How does this link grow off the real line? IntegrationError where it has a closed form.
+
+    Raises
+    ------
+    IntegrationError
+        The link has a closed form.
+    """
     if link.strip is None:
         raise IntegrationError(f"The {link.name} link has a closed form: it needs no quadrature rule.")
     return link.strip
