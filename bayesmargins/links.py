@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from bayesmargins.errors import ModelError, close_matches, listed
 
@@ -191,12 +191,29 @@ def _log_closed(eta: Array, s2: Array, part: str) -> Array:
 # logit ------------------------------------------------------------------------------------------------------------
 
 
+# scipy.special is a fifth of the package's import time, so SciPy loads it at the first call.
+def _logit(mu: npt.ArrayLike) -> Array:
+    return scipy.special.logit(_float(mu))
+
+
+def _expit(eta: npt.ArrayLike) -> Array:
+    return scipy.special.expit(_float(eta))
+
+
+def _ndtri(mu: npt.ArrayLike) -> Array:
+    return scipy.special.ndtri(_float(mu))
+
+
+def _ndtr(eta: npt.ArrayLike) -> Array:
+    return scipy.special.ndtr(_float(eta))
+
+
 def _logit_complement(eta: npt.ArrayLike) -> Array:
-    return special.expit(-_float(eta))
+    return scipy.special.expit(-_float(eta))
 
 
 def _logit_derivative(eta: npt.ArrayLike) -> Array:
-    return special.expit(_float(eta)) * special.expit(-_float(eta))
+    return scipy.special.expit(_float(eta)) * scipy.special.expit(-_float(eta))
 
 
 def _logit_second(eta: npt.ArrayLike) -> Array:
@@ -219,7 +236,7 @@ def _normal_density(x: Array) -> Array:
 
 
 def _probit_complement(eta: npt.ArrayLike) -> Array:
-    return special.ndtr(-_float(eta))
+    return scipy.special.ndtr(-_float(eta))
 
 
 def _probit_derivative(eta: npt.ArrayLike) -> Array:
@@ -233,7 +250,7 @@ def _probit_second(eta: npt.ArrayLike) -> Array:
 
 def _probit_closed(eta: Array, s2: Array, part: str) -> Array:
     tau = np.sqrt(1.0 + s2)
-    functions = {"mean": special.ndtr, "complement": _probit_complement, "d1": _probit_derivative, "d2": _probit_second}
+    functions = {"mean": _ndtr, "complement": _probit_complement, "d1": _probit_derivative, "d2": _probit_second}
     power = {"d1": 1, "d2": 2}.get(part, 0)
     return functions[part](eta / tau) / tau**power
 
@@ -303,9 +320,9 @@ LINKS: dict[str, Link] = {
     for link in (
         Link("identity", _float, _float, lambda eta: np.ones_like(_float(eta)), lambda eta: np.zeros_like(_float(eta)),
              None, False, 1.0, _identity_closed),
-        Link("logit", special.logit, special.expit, _logit_derivative, _logit_second,
+        Link("logit", _logit, _expit, _logit_derivative, _logit_second,
              _logit_complement, True, float(np.pi / np.sqrt(3)), code=0, strip=_LOGIT_STRIP),
-        Link("probit", special.ndtri, special.ndtr, _probit_derivative, _probit_second,
+        Link("probit", _ndtri, _ndtr, _probit_derivative, _probit_second,
              _probit_complement, True, 1.0, _probit_closed),
         Link("cloglog", _cloglog_link, _cloglog_inverse, _cloglog_derivative, _cloglog_second,
              _cloglog_complement, True, float(np.pi / np.sqrt(6)), code=1, strip=_CLOGLOG_STRIP),

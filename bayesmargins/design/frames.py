@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
@@ -119,6 +118,8 @@ def _as_frame(data: Any, what: str) -> pd.DataFrame:
         return data
     if isinstance(data, Mapping):
         return pd.DataFrame(data)
+    import narwhals.stable.v2 as nw
+
     try:
         frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
     except TypeError:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import formulaic
 import numpy as np
 import pandas as pd
 
@@ -271,7 +270,9 @@ def _left(text: str, frame: pd.DataFrame, what: str) -> np.ndarray:
                 f"is a number. Say what counts as 1: data['{name}01'] = (data['{name}'] == ...).astype(int)."
             )
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    values = guarded(text, lambda: formulaic.Formula(matrix).get_model_matrix(frame, na_action="ignore"))
+    from formulaic import Formula
+
+    values = guarded(text, lambda: Formula(matrix).get_model_matrix(frame, na_action="ignore"))
     if values.shape[1] != 1:
         raise DataError(f"The response {text!r} gives {values.shape[1]} columns; it must give one number a row.")
     return np.asarray(values, dtype=np.float64)[:, 0]

@@ -8,16 +8,18 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import formulaic
 import numpy as np
 import pandas as pd
-from formulaic.errors import DataMismatchWarning, FormulaicError
-from formulaic.transforms import TRANSFORMS
 
 from bayesmargins.design.formula import expression
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed
+
+if TYPE_CHECKING:
+    import formulaic
+
+# formulaic brings half of SciPy with it, so it is imported where a formula is read, not with the package.
 
 __all__ = ["Matrix", "finite_values", "freeze", "freeze_one", "guarded", "required_columns", "term_label"]
 
@@ -79,12 +81,16 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
     FormulaError
         formulaic cannot parse it, or it calls a function that nobody knows.
     """
-    formula = guarded(text, lambda: formulaic.Formula(text))
+    from formulaic import Formula
+
+    formula = guarded(text, lambda: Formula(text))
     factors = {f for term in formula for f in term.factors if f.eval_method.value != "literal"}
     return {name for f in factors for name in _names_in(f, context, text)}
 
 
 def _names_in(factor: Any, context: Mapping[str, Any], text: str) -> set[str]:
+    from formulaic.transforms import TRANSFORMS
+
     if factor.eval_method.value == "lookup":
         return {str(factor.expr)}
     quoted = re.findall(r"`([^`]+)`", factor.expr)
@@ -144,6 +150,8 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     FormulaError
         formulaic cannot parse or evaluate the text.
     """
+    from formulaic.errors import DataMismatchWarning, FormulaicError
+
     try:
         # NumPy's own warning about log(-1) would say less than the error that `finite_values` raises.
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -163,9 +171,9 @@ def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix
     DataError, FormulaError
         It cannot be evaluated on this frame.
     """
-    spec = guarded(
-        text, lambda: formulaic.Formula(text).get_model_matrix(frame, context=context, na_action="ignore").model_spec
-    )
+    from formulaic import Formula
+
+    spec = guarded(text, lambda: Formula(text).get_model_matrix(frame, context=context, na_action="ignore").model_spec)
     matrix = Matrix(text, spec, tuple(term_label(n) for n in spec.column_names), context)
     finite_values(matrix, frame, "data")
     return matrix

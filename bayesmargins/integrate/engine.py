@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from bayesmargins.errors import IntegrationError, ModelError
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
@@ -183,10 +183,12 @@ def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:
     total = np.zeros_like(x)
     for j in range(4):
         k = j + order
-        phi_k = special.ndtr(x) if k == 0 else (-1.0) ** (k - 1) * special.eval_hermitenorm(k - 1, x) * density
+        phi_k = (
+            scipy.special.ndtr(x) if k == 0 else (-1.0) ** (k - 1) * scipy.special.eval_hermitenorm(k - 1, x) * density
+        )
         if k == 0 and part == "complement":
-            phi_k = -special.ndtr(-x)
-        total = total + (-1.0) ** j * moments[j] / (special.factorial(j) * s**j) * phi_k
+            phi_k = -scipy.special.ndtr(-x)
+        total = total + (-1.0) ** j * moments[j] / (scipy.special.factorial(j) * s**j) * phi_k
     return (-total if part == "complement" else total) / s**order
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+import scipy
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.links import Link, Strip
@@ -294,13 +294,13 @@ def _truncated(strip: Strip, s: float, step: float, part: str) -> tuple[int, flo
     share of E[F] is at most that Gaussian's own tail. Where s is too large for that, f <= 1 bounds the tail itself.
     """
     absolute = part == "complement" and strip.scale[part] is not None
-    tail = -float(special.ndtri(strip.tolerance[part] / 8.0))
+    tail = -float(scipy.special.ndtri(strip.tolerance[part] / 8.0))
     reach = tail if absolute else min(s + tail, _FARTHEST)
     half = int(np.ceil(reach / step))
     last = half * step
     # the discrete Gaussian's total is 1 to within this
     aliased = 2.0 / math.expm1(min(2.0 * np.pi**2 / step**2, 700.0))
-    share = 2.0 * float(special.ndtr(s - last)) / (1.0 - aliased) if aliased < 1.0 else np.inf
+    share = 2.0 * float(scipy.special.ndtr(s - last)) / (1.0 - aliased) if aliased < 1.0 else np.inf
     if not absolute and share <= strip.tolerance[part]:
         return half, share, True
-    return half, 2.0 * float(special.ndtr(-last)), False  # discrete tail <= integral beyond the last node
+    return half, 2.0 * float(scipy.special.ndtr(-last)), False  # discrete tail <= integral beyond the last node
