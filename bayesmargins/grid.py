@@ -96,7 +96,7 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
 
 
 def averaging(
-    frame: pd.DataFrame, design: Design, *, average: bool, by: Any, wts: Any, at: Mapping[str, Any], what: str
+    frame: pd.DataFrame, design: Design, *, average: bool, by: list[str], wts: Any, at: Mapping[str, Any], what: str
 ) -> Averaging:
     """Which rows are averaged together, with which weights, and what is the resulting dimension called?
 
@@ -108,7 +108,7 @@ def averaging(
         Keeps the order of levels.
     average : bool
         False for one value a row.
-    by : str or list of str, optional
+    by : list of str
         Columns within whose values rows are averaged.
     wts : str or array, optional
         Column or weights.
@@ -129,7 +129,6 @@ def averaging(
         A missing column, or missing values in it.
     """
     n = len(frame)
-    by = [by] if isinstance(by, str) else list(by or [])
     if not (average or by):
         if wts is not None:
             raise EstimandError("wts weighs rows in an average, and nothing is averaged here: use avg_*, or by=.")
