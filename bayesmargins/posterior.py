@@ -232,7 +232,8 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     path : str or Path
         What `Posterior.save` wrote.
     namespace : dict, optional
-        Own functions that the formula calls: functions are not stored.
+        Own functions that the formula calls: functions are not stored. Of the rest only those of a list are evaluated
+        (formulaic's transforms, and functions of NumPy such as ``np.sin`` that act on each row alone).
 
     Returns
     -------
@@ -243,9 +244,12 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     ------
     PosteriorError
         No such file, or one that `Posterior.save` did not write.
+    FormulaError
+        The formula calls a function that is neither on the list nor in `namespace`.
     """
     tree = read_tree(path)
-    design = build_design(tree.attrs["formula"], to_frame(tree["data"].to_dataset()), namespace=namespace)
+    frame = to_frame(tree["data"].to_dataset())
+    design = build_design(tree.attrs["formula"], frame, namespace=namespace, stored=True)
     family = get_family(tree.attrs["family"])
     draws = _in_design_order(tree["draws"].to_dataset(), design)
     return Posterior(

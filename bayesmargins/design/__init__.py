@@ -1,7 +1,7 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
 Downward: `derivative` (of its rows) on `frozen` (the design) on `grouping` (factors) on `matrix` (columns with frozen
-state) on `frames` (any library's frame) and `formula` (the lme4 syntax).
+state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls` (which functions it may call).
 """
 
 from bayesmargins.design.derivative import derivative_rows

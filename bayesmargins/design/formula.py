@@ -123,7 +123,7 @@ def parse(formula: str) -> Parts:
     """
     if not isinstance(formula, str):
         raise FormulaError(f"The formula is {type(formula).__name__}, not text. Write it like 'y ~ x + (1 | g)'.")
-    sides = _split(formula, "~")
+    sides = _split(_powers(formula), "~")
     if len(sides) != 2 or not sides[0].strip():
         raise FormulaError(
             f"The formula {formula!r} has {len(sides) - 1} '~' and the response {sides[0].strip()!r}; it needs one "
@@ -143,6 +143,7 @@ def parse(formula: str) -> Parts:
             offsets.append(offset.strip())
         elif term:
             _refuse_bar(term, formula)
+            _refuse_idle(term, formula)
             fixed.append(f"{sign} {term}")
     _refuse_twice(blocks, formula)
     return Parts(response, trials, _join(fixed), tuple(blocks), tuple(offsets))
@@ -179,6 +180,8 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
             f"The block ({inner}) in {formula!r} is not of the form (terms | factor); allowed are (1 | g), "
             "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b)."
         )
+    for _, term in _terms(pieces[0]):
+        _refuse_idle(term, formula)
     for factor in _nested(pieces[1], inner, formula):
         yield Block(pieces[0].strip(), factor, correlated)
 
@@ -208,6 +211,21 @@ def _refuse_bar(term: str, formula: str) -> None:
         raise FormulaError(
             f"The term {term!r} in {formula!r} has a '|' outside a block of its own. Write random effects as "
             "separate terms, '+ (1 + x | g)', in brackets and not multiplied with anything."
+        )
+
+
+def _refuse_idle(term: str, formula: str) -> None:
+    """What reads like something else than the algebra of terms makes of it."""
+    power = re.fullmatch(r"([\w.]+|`[^`]+`)\s*\*\*\s*(\d+)", term)
+    if power:
+        raise FormulaError(
+            f"The term {power[1]}^{power[2]} in {formula!r} is no power of numbers: among terms it stands for "
+            f"interactions, and {power[1]} with itself is {power[1]}. Write I({power[1]}^{power[2]}), or "
+            f"poly({power[1]}, {power[2]})."
+        )
+    if term == ".":
+        raise FormulaError(
+            f"The '.' in {formula!r} would take every other column, groups and identifiers too. Name the columns."
         )
 
 
@@ -242,6 +260,12 @@ def _terms(text: str) -> Iterator[tuple[str, str]]:
                 yield sign, text[start:i].strip()
             sign, start = text[i], i + 1
     yield sign, text[start:].strip()
+
+
+def _powers(text: str) -> str:
+    """R's power sign as Python's: inside I( ) a ^ would be Python's exclusive or, and a wrong number for integers."""
+    outside = {i for i, _ in _scan(text)}
+    return "".join("**" if c == "^" and i in outside else c for i, c in enumerate(text))
 
 
 def _split(text: str, separator: str) -> list[str]:

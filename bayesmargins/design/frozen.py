@@ -14,10 +14,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.design.calls import FUNCTIONS
 from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.grouping import Factor, freeze_factors
-from bayesmargins.design.matrix import Matrix, finite_values, freeze, freeze_one, guarded, required_columns
+from bayesmargins.design.matrix import (
+    Matrix,
+    check_trusted,
+    finite_values,
+    freeze,
+    freeze_one,
+    guarded,
+    required_columns,
+)
 from bayesmargins.errors import DataError, listed, warn
 
 __all__ = ["Design", "Response", "Rows", "build_design"]
@@ -34,6 +43,14 @@ class Response:
     trials: str | None
     y: np.ndarray = field(repr=False)
     n: np.ndarray | None = field(repr=False)
+    context: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def trials_variables(self) -> frozenset[str]:
+        """Columns of the data that the trials are computed from."""
+        return (
+            frozenset() if self.trials is None else frozenset(required_columns(expression(self.trials), self.context))
+        )
 
     @property
     def name(self) -> str:
@@ -182,11 +199,16 @@ class Design:
         """
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
-        return _left(self.response.trials, frame, what)
+        return _left(self.response.trials, frame, what, self.response.context)
 
 
 def build_design(
-    formula: str, data: Any, *, missing: str = "error", namespace: Mapping[str, Callable[..., Any]] | None = None
+    formula: str,
+    data: Any,
+    *,
+    missing: str = "error",
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+    stored: bool = False,
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -200,6 +222,8 @@ def build_design(
         What is done with rows where a column of the formula is missing.
     namespace : dict, optional
         Own functions that the formula calls.
+    stored : bool
+        The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
 
     Returns
     -------
@@ -214,7 +238,10 @@ def build_design(
         Columns, types or values do not fit; rows are missing and `missing` is "error".
     """
     parts = parse(formula)
-    context = dict(namespace or {})
+    if stored:
+        for text in (*parts.left, *parts.right):
+            check_trusted(text, namespace or {})
+    context = {**FUNCTIONS, **(namespace or {})}
     frame = to_pandas(data)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
@@ -224,7 +251,7 @@ def build_design(
     coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
     design = Design(
         formula=formula,
-        response=_response(parts, frame),
+        response=_response(parts, frame, context),
         columns=columns,
         fixed=freeze(parts.fixed, coded, context),
         factors=freeze_factors(parts.blocks, coded, frame, context),
@@ -250,15 +277,15 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
     return frame[~mask].reset_index(drop=True)
 
 
-def _response(parts: Parts, frame: pd.DataFrame) -> Response:
-    n = None if parts.trials is None else _left(parts.trials, frame, "data")
-    return Response(parts.response, parts.trials, _left(parts.response, frame, "data"), n)
+def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
+    n = None if parts.trials is None else _left(parts.trials, frame, "data", context)
+    return Response(parts.response, parts.trials, _left(parts.response, frame, "data", context), n, context)
 
 
-def _left(text: str, frame: pd.DataFrame, what: str) -> np.ndarray:
+def _left(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:
     """A left-hand expression as numbers; text and categories are not guessed into 0 and 1."""
     matrix = expression(text)
-    require_columns(frame, sorted(required_columns(matrix, {})), what, f"The left-hand side {text!r}")
+    require_columns(frame, sorted(required_columns(matrix, context)), what, f"The left-hand side {text!r}")
     if text.isdigit():
         return np.full(len(frame), float(text))
     name = text.strip("`")
@@ -272,7 +299,7 @@ def _left(text: str, frame: pd.DataFrame, what: str) -> np.ndarray:
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     from formulaic import Formula
 
-    values = guarded(text, lambda: Formula(matrix).get_model_matrix(frame, na_action="ignore"))
+    values = guarded(text, lambda: Formula(matrix).get_model_matrix(frame, context=context, na_action="ignore"))
     if values.shape[1] != 1:
         raise DataError(f"The response {text!r} gives {values.shape[1]} columns; it must give one number a row.")
     return np.asarray(values, dtype=np.float64)[:, 0]
@@ -283,5 +310,12 @@ def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
     if rank < X.shape[1]:
         warn(
             f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
-            "data cannot tell them apart. Leave one out."
+            f"data cannot tell them apart. {_way_out(design)}"
         )
+
+
+def _way_out(design: Design) -> str:
+    spline = next((m[0] for c in design.coef if (m := re.match(r"(cs|cr|cc)\(.*\)", c))), None)
+    if spline is None or "Intercept" not in design.coef:
+        return "Leave one out."
+    return f"The columns of {spline} add up to the intercept: write {spline[:-1]}, constraints='center')."

@@ -5,23 +5,33 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, names_read, tree_of
 from bayesmargins.design.formula import expression
-from bayesmargins.errors import DataError, FormulaError, close_matches, listed
+from bayesmargins.errors import DataError, FormulaError, listed
 
 if TYPE_CHECKING:
     import formulaic
 
 # formulaic brings half of SciPy with it, so it is imported where a formula is read, not with the package.
 
-__all__ = ["Matrix", "finite_values", "freeze", "freeze_one", "guarded", "required_columns", "term_label"]
+__all__ = [
+    "Matrix",
+    "check_trusted",
+    "finite_values",
+    "freeze",
+    "freeze_one",
+    "guarded",
+    "required_columns",
+    "term_label",
+]
 
 
 @dataclass(frozen=True)
@@ -79,32 +89,55 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
     Raises
     ------
     FormulaError
-        formulaic cannot parse it, or it calls a function that nobody knows.
+        formulaic cannot parse it, or it holds or calls what a formula cannot.
+    """
+    known = _known(context)
+    columns: set[str] = set()
+    for factor, tree in python_parts(text):
+        if tree is None:
+            columns.add(factor)
+            continue
+        check_grammar(tree, text, known)
+        columns |= (names_read(tree) - set(known)) | set(re.findall(r"`([^`]+)`", factor))
+    return columns
+
+
+def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
+    """May this formula be evaluated though a file holds it? Only with functions on the list or in `namespace`.
+
+    Raises
+    ------
+    FormulaError
+        It holds or calls anything else.
+    """
+    known = _known({**FUNCTIONS, **namespace})
+    for _, tree in python_parts(text):
+        if tree is not None:
+            check_grammar(tree, text, known)
+            check_listed(tree, text, namespace)
+
+
+def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
+    """Factors of a formula: a column by its name with None, anything that is evaluated with its syntax tree.
+
+    Raises
+    ------
+    FormulaError
+        formulaic or Python cannot parse it.
     """
     from formulaic import Formula
 
     formula = guarded(text, lambda: Formula(text))
-    factors = {f for term in formula for f in term.factors if f.eval_method.value != "literal"}
-    return {name for f in factors for name in _names_in(f, context, text)}
+    kinds = {str(f.expr): f.eval_method.value for term in formula for f in term.factors}
+    for factor, kind in kinds.items():
+        if kind != "literal":
+            yield factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor))
 
 
-def _names_in(factor: Any, context: Mapping[str, Any], text: str) -> set[str]:
+def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
     from formulaic.transforms import TRANSFORMS
 
-    if factor.eval_method.value == "lookup":
-        return {str(factor.expr)}
-    quoted = re.findall(r"`([^`]+)`", factor.expr)
-    tree = guarded(text, lambda: ast.parse(re.sub(r"`[^`]+`", "None", factor.expr).strip(), mode="eval"))
-    called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-    unknown = sorted(called - set(TRANSFORMS) - set(context))
-    if unknown:
-        name, hint = unknown[0], close_matches(unknown[0], TRANSFORMS)
-        raise FormulaError(
-            f"{text!r} calls {name!r}, which is no function that formulas know.{hint} Pass your own: "
-            f"namespace={{{name!r}: {name}}}."
-        )
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    return (names - set(TRANSFORMS) - set(context)) | set(quoted)
+    return {**TRANSFORMS, **context}
 
 
 def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix:
@@ -175,8 +208,22 @@ def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix
 
     spec = guarded(text, lambda: Formula(text).get_model_matrix(frame, context=context, na_action="ignore").model_spec)
     matrix = Matrix(text, spec, tuple(term_label(n) for n in spec.column_names), context)
-    finite_values(matrix, frame, "data")
+    _check_row_by_row(matrix, frame, finite_values(matrix, frame, "data"))
     return matrix
+
+
+def _check_row_by_row(matrix: Matrix, frame: pd.DataFrame, values: np.ndarray) -> None:
+    """A term such as x - np.mean(x) would take the mean of newdata: what is not frozen shows on a part of the rows."""
+    some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))[::-1]
+    again = matrix.evaluate(frame.iloc[some])
+    scale = np.abs(values).max(axis=0, initial=1e-300)
+    if again.shape == values[some].shape and (np.abs(again - values[some]) <= 1e-8 * scale).all():
+        return
+    raise FormulaError(
+        f"{matrix.text!r} gives other values for the same rows when fewer rows are evaluated: it is not frozen at the "
+        "fit, and newdata would be coded differently. Use center(x), scale(x), poly(x, 2), bs(x, df=4), which remember "
+        "the fit, or compute the column beforehand."
+    )
 
 
 def _uncoloured(error: Exception) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.counterfactuals import named_variables
-from bayesmargins.design import derivative_rows, expression, required_columns
+from bayesmargins.design import derivative_rows
 from bayesmargins.errors import EstimandError
 from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.posterior import Posterior
@@ -159,7 +159,7 @@ def _numeric(variables: Any, question: Question) -> list[str]:
     design = question.post.design
     names = list(named_variables(variables, design))
     for name in names:
-        if question.target == "count" and name in required_columns(expression(str(design.response.trials)), {}):
+        if question.target == "count" and name in design.response.trials_variables:
             raise EstimandError(
                 f"{name!r} is the trials: under target='count' the count itself is proportional to them."
             )
