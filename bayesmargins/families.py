@@ -76,7 +76,9 @@ def _poisson_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | No
 
 
 def _poisson_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
-    return rng.poisson(mu).astype(np.float64)
+    """Beyond what the generator takes, as draws of a wide prior under a log link are, the noise is in the 8th digit."""
+    drawn = rng.poisson(np.minimum(mu, _LARGEST_RATE)).astype(np.float64)
+    return np.where(mu > _LARGEST_RATE, mu, drawn)
 
 
 def _negbinomial_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
@@ -86,9 +88,10 @@ def _negbinomial_density(y: np.ndarray, mu: np.ndarray, aux: Aux, n: np.ndarray 
 
 
 def _negbinomial_draw(rng: np.random.Generator, mu: np.ndarray, aux: Aux, n: np.ndarray | None) -> np.ndarray:
-    return rng.poisson(rng.gamma(aux["shape"], mu / aux["shape"])).astype(np.float64)
+    return _poisson_draw(rng, rng.gamma(aux["shape"], mu / aux["shape"]), aux, n)
 
 
+_LARGEST_RATE = 1e16
 _BINARY_LINKS = ("logit", "probit", "cloglog")
 
 FAMILIES: dict[str, Family] = {

@@ -84,6 +84,11 @@ class Posterior:
         return self.design.formula
 
     @property
+    def kind(self) -> str:
+        """``"posterior"``, or ``"prior"`` for draws that have seen no data."""
+        return str(self.info.get("draws", "posterior"))
+
+    @property
     def sample_coords(self) -> dict[str, np.ndarray]:
         """Coordinates of chains and draws."""
         return {d: self.beta[d].to_numpy() for d in SAMPLE_DIMS}
@@ -112,10 +117,11 @@ class Posterior:
     def idata(self) -> Any:
         """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
 
-        Groups ``posterior``, ``sample_stats`` (where a sampler made the draws), ``observed_data``, ``constant_data``;
-        ``log_likelihood`` and ``posterior_predictive`` once they were asked for.
+        Groups ``posterior`` (``prior`` for draws of the prior), ``sample_stats`` (where a sampler made the draws),
+        ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
+        once they were asked for.
         """
-        groups = {"posterior": self.parameters}
+        groups = {self.kind: self.parameters}
         if self.sample_stats is not None:
             groups["sample_stats"] = self.sample_stats
         groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
@@ -219,8 +225,8 @@ class Posterior:
         chains, draws = (len(c) for c in self.sample_coords.values())
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
         return (
-            f"Posterior of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
-            f"{len(self.design.data)} rows, {groups}; {chains} chains x {draws} draws"
+            f"{self.kind.capitalize()} of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
+            f"{len(self.design.data)} rows, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 
 

@@ -252,6 +252,20 @@ def test_observations_of_new_groups_have_the_mean_that_integration_gives() -> No
         bm.posterior_predictive(post, row, groups="new")
 
 
+def test_observations_depend_on_seed_row_and_label_alone() -> None:
+    post = reference.posterior("k_epil")
+    data = post.design.data
+    whole = bm.posterior_predictive(post, data, random_seed=3)["estimate"].to_numpy()
+    first = bm.posterior_predictive(post, data.head(5), random_seed=3)["estimate"].to_numpy()
+    np.testing.assert_array_equal(whole[..., :5], first)
+    assert not np.array_equal(whole, bm.posterior_predictive(post, data, random_seed=4)["estimate"].to_numpy())
+    twins = pd.concat([data.head(1)] * 2).assign(subject="new")
+    a, b = np.moveaxis(
+        bm.posterior_predictive(post, twins, groups="sample", random_seed=3)["estimate"].to_numpy(), -1, 0
+    )
+    assert not np.array_equal(a, b)
+
+
 def test_pictures_show_the_numbers_of_the_table(post: bm.Posterior) -> None:
     ds = bm.avg_predictions(post, at={"week": [0.0, 2.0, 6.0], "trt": TRT})
     ax = bm.plot_predictions(ds, ci_prob=0.9)

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayesmargins.errors import GroupsError
 from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
+from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, predict
 from bayesmargins.schema import ESTIMATE
@@ -18,6 +19,7 @@ from bayesmargins.stacks import add_group
 __all__ = ["posterior_predictive"]
 
 
+@taught
 def posterior_predictive(
     post: Posterior, newdata: Any = None, *, groups: Any = "own", random_seed: int | None = None
 ) -> xr.Dataset:
@@ -29,7 +31,8 @@ def posterior_predictive(
         Draws with their design.
     newdata : DataFrame, optional
         Rows to predict for; the fitted rows by default, and then the draws also join ``post.idata`` as the group
-        ``posterior_predictive``, for ``az.plot_ppc`` (ArviZ 0.23) and ``az.plot_ppc_dist`` (1.x).
+        ``posterior_predictive``, for ``az.plot_ppc`` (ArviZ 0.23) and ``az.plot_ppc_dist`` (1.x). Of a prior the group
+        is ``prior_predictive``.
     groups : str or dict
         ``"own"``, ``"sample"`` (new groups: the same label, the same b), ``"zero"`` or named levels. An average over
         groups (``"new"``, ``"existing"``) is no group that an observation could come from.
@@ -76,29 +79,35 @@ def posterior_predictive(
         )
     post.need_parameters("posterior_predictive")
     question.check_size()
-    rng = np.random.default_rng([seed, 1])
     passes: list[Passed] = []
 
     def observations(scenario: Scenario) -> np.ndarray:
         frame, rows, plan = question.prepare(scenario)
         passes.append(predict(post.draws, question.link, rows, plan, question.averaging.cells))
         trials = None if post.design.response.trials is None else question.trials(frame)
-        return _simulated(post, passes[-1].values["mean"], trials, rng)[:, None]
+        return _simulated(post, passes[-1].values["mean"], trials, [seed, 1, len(passes)])[:, None]
 
     ds = question.result("observations", question.over_scenarios(observations)[:, 0], passes)
     ds.attrs["random_seed"] = seed
     if newdata is None and not question.policy.named:
-        add_group(post.idata, "posterior_predictive", _for_arviz(question, ds))
+        add_group(post.idata, f"{post.kind}_predictive", _for_arviz(question, ds))
     return ds
 
 
-def _simulated(post: Posterior, mu: np.ndarray, trials: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-    """Draws of the family; NaN where a row has missing values."""
-    aux = {k: v[:, None] for k, v in post.draws.aux.items()}
+def _simulated(post: Posterior, mu: np.ndarray, trials: np.ndarray | None, seed: list[int]) -> np.ndarray:
+    """Draws of the family, (draw, row); NaN where a row has missing values.
+
+    Each row has a stream of its own, so that its noise does not depend on which rows come after it.
+    """
     known = np.isfinite(mu) if trials is None else np.isfinite(mu) & np.isfinite(trials)
-    trials = None if trials is None else np.nan_to_num(trials, nan=1.0)
-    drawn = post.family.simulate(rng, np.where(known, mu, 0.5), aux, trials)
-    return np.where(known, drawn, np.nan)
+    out = np.full(mu.shape, np.nan)
+    for row in np.flatnonzero(known.any(axis=0)):
+        rng = np.random.default_rng([*seed, int(row)])
+        drawn = post.family.simulate(
+            rng, np.where(known[:, row], mu[:, row], 0.5), post.draws.aux, None if trials is None else trials[row]
+        )
+        out[:, row] = np.where(known[:, row], drawn, np.nan)
+    return out
 
 
 def _for_arviz(question: Question, ds: xr.Dataset) -> xr.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,10 @@ import xarray as xr
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import ModelError, warn
 from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of, subset
-from bayesmargins.model.sampling import convergence, report_convergence, run_sampler
+from bayesmargins.model.sampling import convergence, draw_prior, report_convergence, run_sampler
 from bayesmargins.posterior import Posterior, canonical
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -95,6 +96,76 @@ class GLMM:
         self._scales = scales_of(self.design, self.family, self.link, rows.X[:, slopes], rows.offset)
         self.priors = resolve_priors(default_priors(self.design, self.family, self._scales), priors, self.design)
 
+    @classmethod
+    def from_arrays(
+        cls,
+        y: Any,
+        X: Any,
+        groups: Mapping[str, Any] | None = None,
+        Z: Mapping[str, Any] | None = None,
+        family: str = "gaussian",
+        link: str | None = None,
+        priors: Mapping[str, Any] | None = None,
+        *,
+        names: Sequence[str] | None = None,
+        trials: Any = None,
+        offset: Any = None,
+        missing: str = "error",
+    ) -> GLMM:
+        """Which model do these matrices describe?
+
+        The arrays become columns of a data frame and a formula over them, ``model.design.formula``: newdata, variables
+        and priors go by these names, and every function takes such a posterior like any other.
+
+        Parameters
+        ----------
+        y : (row,) array
+            Response; its name is ``y``, or that of a Series.
+        X : (row, coef) array or DataFrame
+            Fixed part. A column of ones becomes the intercept; none is added.
+        groups : dict of (row,) array, optional
+            Group of every row, a factor: ``{"id": codes}``.
+        Z : dict, optional
+            What varies by group, a factor: a (row, term) array, or a list of names of columns of `X` (``"Intercept"``
+            for the intercept). A column of the array that equals one of `X` is that column, so that a counterfactual
+            value changes both. A random intercept for factors that are left out.
+        family, link, priors, missing
+            As for `GLMM`.
+        names : sequence of str, optional
+            Names of the columns of `X`; those of a DataFrame, or ``x1``, ``x2``, ... (a column of ones not counted).
+        trials : (row,) array, optional
+            Of a binomial response.
+        offset : (row,) array, optional
+            Added to the linear predictor.
+
+        Returns
+        -------
+        GLMM
+
+        Raises
+        ------
+        ModelError
+            Shapes that do not fit, names that occur twice, a factor of `Z` that is not in `groups`.
+        DataError
+            Missing or infinite values.
+
+        Notes
+        -----
+        To the model every column is a variable of its own: under two columns x and x² a slope in x leaves x² where it
+        is. Write such a model as a formula.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> x = np.array([0.0, 1, 2, 3, 4, 5])
+        >>> X = np.column_stack([np.ones(6), x])
+        >>> model = GLMM.from_arrays(x**2, X, groups={"id": [1, 1, 1, 2, 2, 2]}, Z={"id": X})
+        >>> model.design.formula
+        'y ~ 1 + x1 + (1 + x1 | id)'
+        """
+        formula, frame = formula_of_arrays(y, X, groups, Z, names=names, trials=trials, offset=offset)
+        return cls(formula, frame, family, link, priors, missing=missing)
+
     @cached_property
     def pymc(self) -> Any:
         """The PyMC model, built when first asked for."""
@@ -151,6 +222,42 @@ class GLMM:
         post.info.update(convergence(post.parameters, stats))
         report_convergence(post.info, chains)
         return post
+
+    def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
+        """What does the model say before any data: which effects do its priors allow?
+
+        Parameters
+        ----------
+        draws : int
+            Draws, in one chain: they are independent.
+        random_seed : int, optional
+            Same seed, same draws.
+
+        Returns
+        -------
+        Posterior
+            Draws of the prior in the same form: predictions, comparisons, slopes, summaries and plots take it, and say
+            that it is a prior. ``posterior_predictive`` of it are prior predictive draws.
+
+        Raises
+        ------
+        FitError
+            `draws` is no whole number from 1.
+
+        Examples
+        --------
+        >>> import bayesmargins as bm
+        >>> model = GLMM("yb ~ trt + (1 | ID)", bm.load_dataset("bacteria"), family="bernoulli")
+        >>> prior = model.prior(draws=200, random_seed=1)
+        >>> bm.avg_predictions(prior, by="trt")["estimate"].shape
+        (1, 200, 3)
+        """
+        names = ["beta", *self.family.parameters]
+        for name, factor in self.design.factors.items():
+            names += [f"b_{name}", f"sd_{name}"]
+            names += [f"cor_{name}"] if any(len(block) > 1 for block in factor.blocks) else []
+        trace = draw_prior(self.pymc, names, draws, random_seed)
+        return self._posterior(trace, None, {"source": "bayesmargins, prior", "draws": "prior"})
 
     def _posterior(self, trace: xr.Dataset, stats: xr.Dataset | None, info: dict[str, Any]) -> Posterior:
         """Draws of this model's PyMC variables in canonical form."""

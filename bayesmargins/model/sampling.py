@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import xarray as xr
 from bayesmargins.errors import FitError, close_matches, warn
 from bayesmargins.stacks import group_of
 
-__all__ = ["SAMPLERS", "convergence", "report_convergence", "run_sampler"]
+__all__ = ["SAMPLERS", "convergence", "draw_prior", "report_convergence", "run_sampler"]
 
 MAX_RHAT = 1.01
 MIN_ESS_PER_CHAIN = 100
@@ -62,8 +63,7 @@ def run_sampler(
             f"sampler={sampler!r} is not known; allowed are {', '.join(SAMPLERS)}.{close_matches(sampler, SAMPLERS)}"
         )
     for name, value, least in (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1)):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise FitError(f"{name}={value!r}; it must be a whole number from {least}.")
+        _check_count(name, value, least)
     kwargs = {"draws": draws, "tune": tune, "chains": chains, **options}
     with warnings.catch_warnings():
         # What the sampler warns about while it tunes is not a verdict; convergence is judged once, afterwards.
@@ -78,6 +78,51 @@ def run_sampler(
     if posterior is None or stats is None:
         raise FitError(f"sampler={sampler!r} returned no posterior; it stopped after 0 of {draws} draws.")
     return posterior, stats
+
+
+def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | None) -> xr.Dataset:
+    """What does the model draw before it sees the data?
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `build_pymc`.
+    names : sequence of str
+        Variables to keep.
+    draws : int
+        Independent draws, one chain.
+    random_seed : int, optional
+        Same seed, same draws.
+
+    Returns
+    -------
+    Dataset
+        Dims chain (one), draw.
+
+    Raises
+    ------
+    FitError
+        `draws` is no whole number from 1.
+    """
+    _check_count("draws", draws, 1)
+    import pymc as pm
+
+    logger = logging.getLogger("pymc")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # the names of internal variables, which it would print, say nothing to the user
+    try:
+        with model:
+            idata = pm.sample_prior_predictive(draws=draws, random_seed=random_seed, var_names=list(names))
+    finally:
+        logger.setLevel(level)
+    prior = group_of(idata, "prior")
+    assert prior is not None
+    return prior
+
+
+def _check_count(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise FitError(f"{name}={value!r}; it must be a whole number from {least}.")
 
 
 def _nutpie(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:

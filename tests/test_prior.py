@@ -1,0 +1,121 @@
+"""Draws of the prior: they have the distribution that the model prints, and every margin takes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import arviz as az
+import naive
+import numpy as np
+import pytest
+import reference
+from scipy import stats
+from test_margins import simulated, values
+
+import bayesmargins as bm
+
+
+@pytest.fixture(scope="module")
+def prior() -> bm.Posterior:
+    return _model().prior(draws=2000, random_seed=1)
+
+
+def _model() -> bm.GLMM:
+    return bm.GLMM("y ~ x + f + (1 + x | g) + (1 | h)", simulated(), "bernoulli")
+
+
+def test_draws_have_the_distribution_of_the_printed_priors(prior: bm.Posterior) -> None:
+    model = _model()
+    X = model.design.rows(simulated()).X[:, 1:]
+    drawn = prior.parameters
+    centred = prior.draws.beta[:, 0] + prior.draws.beta[:, 1:] @ X.mean(axis=0)
+    intercept, slopes = model.priors["Intercept"].parameters, model.priors["beta"].parameters
+    found = {
+        "Intercept": (centred, stats.norm(intercept["mu"], intercept["sigma"])),
+        **{
+            f"slope {j}": (prior.draws.beta[:, 1 + j], stats.norm(0, np.broadcast_to(slopes["sigma"], 3)[j]))
+            for j in range(3)
+        },
+        **{
+            f"sd {j}": (
+                drawn["sd_g"].values[0, :, j],
+                stats.halfnorm(scale=model.priors["sd_g"].parameters["sigma"][j]),
+            )
+            for j in range(2)
+        },
+        "cor": (drawn["cor_g"].values[0, :, 0], stats.beta(2, 2, loc=-1, scale=2)),
+    }
+    p = {name: stats.kstest(sample, dist.cdf).pvalue for name, (sample, dist) in found.items()}
+    assert min(p.values()) > 1e-3, p
+
+
+def test_group_effects_are_standard_normal_once_sigma_is_divided_out(prior: bm.Posterior) -> None:
+    root = np.linalg.cholesky(prior.draws.Sigma["g"])
+    z = np.linalg.solve(root[:, None], prior.draws.b["g"][..., None])
+    assert stats.kstest(z.ravel()[::7], "norm").pvalue > 1e-3
+
+
+def test_same_seed_same_draws_another_seed_others(prior: bm.Posterior) -> None:
+    again, other = (_model().prior(draws=50, random_seed=s) for s in (1, 2))
+    np.testing.assert_array_equal(_model().prior(draws=50, random_seed=1).draws.beta, again.draws.beta)
+    assert not np.allclose(again.draws.beta, other.draws.beta)
+
+
+@pytest.mark.parametrize("groups", ["new", "existing", "own", "zero"])
+def test_margins_of_a_prior_are_those_of_plain_numpy(groups: str) -> None:
+    prior = bm.GLMM("y ~ x + (1 + x | g)", simulated(), "bernoulli").prior(draws=20, random_seed=1)
+    part, draws = prior.design.data.iloc[:5], prior.draws
+    X = np.column_stack([np.ones(5), part.x])
+    rows = naive.Rows(X, X, prior.design.factors["g"].codes[:5])
+    found = values(bm.predictions(prior, part, groups=groups))[0]
+    expected = [
+        naive.mean(rows, draws.beta[k], draws.b["g"][k], draws.Sigma["g"][k], "logit", groups) for k in range(20)
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_results_of_a_prior_say_so_everywhere(prior: bm.Posterior, tmp_path: Path) -> None:
+    ds = bm.avg_comparisons(prior, "x", groups="sample", random_seed=1)
+    assert "under the prior, before any data" in bm.describe(ds)
+    assert "drawn for each prior draw" in bm.describe(ds)
+    assert ds.attrs["draws"] == "prior"
+    assert repr(prior).startswith("Prior of y ~ x")
+    prior.save(tmp_path / "prior.nc")
+    loaded = bm.load(tmp_path / "prior.nc")
+    assert loaded.kind == "prior"
+    np.testing.assert_array_equal(values(bm.avg_predictions(loaded)), values(bm.avg_predictions(prior)))
+
+
+@pytest.mark.parametrize("kind", ["prior", "posterior"])
+def test_predictive_draws_are_shown_by_arviz(kind: str) -> None:
+    post = reference.posterior("k_epil")
+    if kind == "prior":
+        post = bm.GLMM("k ~ x + (1 | g)", simulated(), "poisson").prior(draws=30, random_seed=1)
+    drawn = bm.posterior_predictive(post, random_seed=1)
+    names = post.idata.groups() if callable(post.idata.groups) else [g.strip("/") for g in post.idata.groups]
+    assert {kind, f"{kind}_predictive", "observed_data"} <= set(names)
+    assert {"prior", "posterior"} - {kind} - set(names)
+    in_idata = post.idata[f"{kind}_predictive"][post.response_name]
+    np.testing.assert_array_equal(in_idata.values, drawn["estimate"].values)
+    if hasattr(az, "plot_ppc_dist"):
+        az.plot_ppc_dist(post.idata, group=f"{kind}_predictive", num_samples=20)
+    else:
+        az.plot_ppc(post.idata, group=kind, num_pp_samples=20)
+
+
+def test_counts_of_a_wide_prior_stay_counts() -> None:
+    """Under a log link some draws of the mean exceed what a generator of Poisson numbers takes."""
+    data = simulated()
+    prior = bm.GLMM("k ~ x + (1 + x | g)", data, "poisson").prior(draws=400, random_seed=1)
+    wide = bm.from_draws(
+        prior.formula, data, family="poisson", beta=prior.beta * 9, b=prior.b, Sigma=prior.Sigma
+    )  # fmt: skip
+    mean = values(bm.predictions(wide, groups="own"))
+    drawn = values(bm.posterior_predictive(wide, random_seed=1))
+    assert mean.max() > 1e19
+    assert np.isfinite(drawn[np.isfinite(mean)]).all()
+
+
+def test_number_of_draws_is_checked() -> None:
+    with pytest.raises(bm.FitError, match="draws=0; it must be a whole number from 1"):
+        _model().prior(draws=0)
