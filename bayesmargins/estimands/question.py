@@ -15,7 +15,7 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings, apply_settings, at_settings
 from bayesmargins.design import Rows, missing_rows
-from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, warn
+from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown, warn
 from bayesmargins.estimands.sentence import Scope, compose, quantity, scale_name
 from bayesmargins.grid import Averaging, aligned_weights, averaging, frame_of
 from bayesmargins.groups import GroupPlan, Policy, plan_groups, resolve_groups
@@ -23,6 +23,7 @@ from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
+from bayesmargins.values import is_word, plain_value, value_list
 from bayesmargins.version import __version__
 
 __all__ = ["Question", "Scenario", "ask", "checked_seed"]
@@ -185,7 +186,7 @@ class Question:
             "link": post.link.name,
             "target": self.target,
             "comparison": comparison,
-            "groups": json.dumps({f: p if isinstance(p, str) else list(p) for f, p in self.policy.by_factor.items()}),
+            "groups": json.dumps({f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()}),
             "group_weights": self.policy.group_weights if self.policy.factors("existing") else None,
             "rows": len(self.frame),
             "rows_averaged": int(self.averaged),
@@ -197,6 +198,7 @@ class Question:
             "error_bound": max((p.error_bound for p in passed), default=0.0),
             "random_seed": self.seed,
             "source": info.get("source", "draws"),
+            "draws": post.kind,
             "divergences": info.get("divergences"),
             "max_rhat": info.get("max_rhat"),
             "bayesmargins_version": __version__,
@@ -205,7 +207,9 @@ class Question:
     def _scope(self) -> Scope:
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
-        return Scope(rows, self.averaged, self.by, self.weights, self.at, self._group_phrases())
+        of_prior = ["under the prior, before any data"] if self.post.kind == "prior" else []
+        phrases = [*self._group_phrases(), *of_prior]
+        return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases)
 
     def _group_phrases(self) -> list[str]:
         phrases = [self._phrase(f, p) for f, p in self.policy.by_factor.items() if p != "existing"]
@@ -221,10 +225,10 @@ class Question:
     def _sampled(self, factor: str) -> str:
         of = self.post.design.factors[factor]
         if not all(c in self.frame.columns for c in of.columns):
-            return f"with one new group of {factor}, shared by all rows, drawn for each posterior draw"
+            return f"with one new group of {factor}, shared by all rows, drawn for each {self.post.kind} draw"
         n = of.labels(self.frame).nunique()
         groups = "one new group" if n == 1 else f"{n:,} new groups"
-        return f"with {groups} of {factor}, one for each label, drawn for each posterior draw"
+        return f"with {groups} of {factor}, one for each label, drawn for each {self.post.kind} draw"
 
     def _phrase(self, factor: str, policy: str | tuple[Any, ...]) -> str:
         if isinstance(policy, tuple):
@@ -283,8 +287,7 @@ def ask(
     settings = at_settings(at, post.design)
     policy = resolve_groups(groups, post.design, group_weights)
     _check_named(policy, by, settings)
-    if policy.factors("sample"):
-        random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
+    random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
@@ -310,15 +313,22 @@ def checked_seed(seed: Any) -> int:
         It is no whole number from 0.
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise EstimandError(f"random_seed={seed!r}; it must be a whole number from 0, or None.")
+        raise EstimandError(f"random_seed={shown(seed)}; it must be a whole number from 0, or None.")
     return int(seed)
 
 
+def _texts(levels: Sequence[Any]) -> list[Any]:
+    """Named levels for the provenance: a time or a period by its text."""
+    return [v if isinstance(v, str | int | float | bool) else str(v) for v in map(plain_value, levels)]
+
+
 def _columns(by: Any) -> list[str]:
-    names = [by] if isinstance(by, str) else by or []
-    if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
-        raise EstimandError(f"by={by!r}; it must be a column, or a list of different columns.")
-    return list(names)
+    names = [by] if isinstance(by, str) else [] if by is None else value_list(by)
+    if names is None or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+        raise EstimandError(
+            f"by={shown(by)}; it must be the name of a column, or a list of different names, such as ['trt', 'week']."
+        )
+    return names
 
 
 def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> None:
@@ -337,8 +347,10 @@ def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd
 
 
 def _check_target(target: str, post: Posterior) -> None:
-    if target not in TARGETS:
-        raise EstimandError(f"target={target!r}; allowed are {', '.join(TARGETS)}.{close_matches(target, TARGETS)}")
+    if not is_word(target, TARGETS):
+        word = {"response": "mean", "prob": "mean", "probability": "mean", "linear": "link"}.get(str(target).lower())
+        hint = f" Here it is called {word!r}." if word else close_matches(target, TARGETS)
+        raise EstimandError(f"target={shown(target)}; allowed are {', '.join(TARGETS)}.{hint}")
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "
