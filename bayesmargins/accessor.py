@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins import plots, tables
+from bayesmargins.habits import taught
 from bayesmargins.schema import check_result
 
 __all__ = ["Margins"]
@@ -32,6 +33,7 @@ class Margins:
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
+    @taught
     def summary(
         self,
         point: str = "median",
@@ -52,6 +54,14 @@ class Margins:
         return tables.to_frame(self._ds)
 
     def plot(self, **options: Any) -> Any:
-        """`plot_predictions` for predictions over one or two variables, `plot_forest` for every other result."""
+        """`plot_predictions` for predictions over one or two variables, `plot_forest` for every other result.
+
+        Raises
+        ------
+        EstimandError
+            An option that the picture does not take.
+        ResultError
+            As for the two functions.
+        """
         curves = check_result(self._ds).attrs.get("kind") == "predictions" and plots.has_curves(self._ds)
         return plots.plot_predictions(self._ds, **options) if curves else plots.plot_forest(self._ds, **options)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Column, Design
-from bayesmargins.errors import EstimandError, close_matches, listed
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.values import is_number, is_word, plain_value, value_list
 
 __all__ = ["Contrast", "Setting", "Settings", "apply_settings", "at_settings", "contrasts", "named_variables"]
 
@@ -105,48 +106,61 @@ def at_settings(at: Mapping[str, Any] | None, design: Design) -> dict[str, list[
     if at is None:
         return {}
     if not isinstance(at, Mapping):
-        raise EstimandError(f"at={at!r}; it must be a dict of variable to values, such as {{'week': [0, 6]}}.")
+        raise EstimandError(f"at={shown(at)}; it must be a dict of variable to values, such as {{'week': [0, 6]}}.")
     values: dict[str, list[Any]] = {}
     for name, given in at.items():
         column = _model_column(name, design, "at")
-        listlike = isinstance(given, Sequence | np.ndarray | pd.Series | pd.Index | range) and not isinstance(
-            given, str
-        )
-        entries = [getattr(v, "item", lambda v=v: v)() for v in given] if listlike else [given]
-        if not entries or len(set(entries)) < len(entries):
-            raise EstimandError(f"at={{{name!r}: {given!r}}} names no value, or one twice; name each value once.")
+        entries = value_list(given)
+        entries = [plain_value(given)] if entries is None else entries
         for value in entries:
             _check_value(column, value, "at")
-        values[name] = entries
+        if not entries or len(set(entries)) < len(entries):
+            said = f"at={{{name!r}: {shown(entries)}}}"
+            raise EstimandError(f"{said} names no value, or one twice; name each value once.")
+        values[name] = [bool(v) for v in entries] if column.kind == "logical" else entries
     return values
 
 
-def _model_column(name: str, design: Design, what: str) -> Column:
-    if name in design.columns:
+def _model_column(name: Any, design: Design, what: str) -> Column:
+    if is_word(name, design.columns):
         return design.columns[name]
-    if any(name in f.columns for f in design.factors.values()):
+    if any(is_word(name, f.columns) for f in design.factors.values()):
         raise EstimandError(
             f"{what} names {name!r}, a grouping factor; say groups={{{name!r}: [levels]}} for named groups."
         )
-    there = "is a column of the data that the formula does not read" if name in design.data else "is no variable"
+    in_data = is_word(name, list(design.data))
+    there = "is a column of the data that the formula does not read" if in_data else "is no variable"
     raise EstimandError(
-        f"{what} names {name!r}, which {there}: nothing would change with it. {design.formula!r} reads "
+        f"{what} names {shown(name)}, which {there}: nothing would change with it. {design.formula!r} reads "
         f"{listed(design.columns)}.{close_matches(name, design.columns)}"
     )
 
 
 def _check_value(column: Column, value: Any, what: str) -> None:
     if column.kind == "factor":
-        if value not in column.levels:
+        if not isinstance(value, str | int | float) or value not in column.levels:
             raise EstimandError(
-                f"{what} sets {column.name!r} to {value!r}; the fit knows {listed(column.levels)}."
-                f"{close_matches(value, column.levels)}"
+                f"{what} sets {column.name!r} to {shown(value)}; the fit knows {listed(column.levels)}."
+                f"{close_matches(value, column.levels)}{_hint(value, column.levels)}"
             )
     elif column.kind == "logical":
-        if not isinstance(value, int | float | np.number | np.bool_) or value not in (0, 1):
-            raise EstimandError(f"{what} sets {column.name!r} to {value!r}; it is True or False.")
-    elif not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
-        raise EstimandError(f"{what} sets {column.name!r} to {value!r}; it holds numbers, so give a finite number.")
+        if not isinstance(value, int | float) or value not in (0, 1):
+            raise EstimandError(f"{what} sets {column.name!r} to {shown(value)}; it is True or False.{_hint(value)}")
+    elif not isinstance(value, bool) and not is_number(value):
+        raise EstimandError(
+            f"{what} sets {column.name!r} to {shown(value)}; it holds numbers, so give a finite number.{_hint(value)}"
+        )
+
+
+def _hint(value: Any, levels: Sequence[Any] = ()) -> str:
+    """What to do about a value of a wrong kind."""
+    if isinstance(value, set | frozenset):
+        return " A set has no order: give a list."
+    if pd.api.types.is_list_like(value):
+        return " Several values are a flat list, such as [0, 6]."
+    if str(value) in map(str, levels):
+        return " The same label is there as another type (text against numbers)."
+    return ""
 
 
 def named_variables(variables: Any, design: Design) -> dict[str, Any]:
@@ -169,15 +183,23 @@ def named_variables(variables: Any, design: Design) -> dict[str, Any]:
     EstimandError
         No variable, or one that does not enter the model.
     """
-    if isinstance(variables, str):
-        variables = {variables: None}
-    elif not isinstance(variables, Mapping):
-        variables = dict.fromkeys(variables or [])
-    if not variables:
+    names = [variables] if isinstance(variables, str) else value_list(variables)
+    if isinstance(variables, Mapping):
+        names = list(variables)
+    elif variables is None:
+        names = []
+    if names is None:
+        raise EstimandError(
+            f"variables={shown(variables)}; it must be a name, a list of names, or a dict of name to specification, "
+            f"out of {listed(design.columns)}.{_hint(variables)}"
+        )
+    if not names:
         raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")
-    for name in variables:
+    for name in names:
         _model_column(name, design, "variables")
-    return dict(variables)
+    if len(set(names)) < len(names):
+        raise EstimandError(f"variables={shown(names)} names a variable twice; name each once.")
+    return dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(names)
 
 
 def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False) -> list[Contrast]:
@@ -233,9 +255,9 @@ def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
 
 def _logical_contrast(column: Column, spec: Any) -> Contrast:
     low, high = (False, True) if spec is None else _pair(spec) or (None, None)
-    if not {low, high} <= {False, True} or low == high:
+    if not (isinstance(low, int | float) and isinstance(high, int | float) and {low, high} == {0, 1}):
         raise EstimandError(
-            f"variables={{{column.name!r}: {spec!r}}}; a true/false variable takes no specification, or the pair "
+            f"variables={{{column.name!r}: {shown(spec)}}}; a true/false variable takes no specification, or the pair "
             "(False, True) or (True, False)."
         )
     return _between(column, bool(low), bool(high))
@@ -243,12 +265,12 @@ def _logical_contrast(column: Column, spec: Any) -> Contrast:
 
 def _pair(spec: Any) -> tuple[Any, Any] | None:
     """(low, high), where two different plain values were given in a list, tuple or array."""
-    if not isinstance(spec, Sequence | np.ndarray) or isinstance(spec, str) or len(spec) != 2:
+    values = value_list(spec)
+    if values is None or len(values) != 2 or not all(isinstance(v, str | int | float) for v in values):
         return None
-    low, high = (getattr(v, "item", lambda v=v: v)() for v in spec)
-    if low == high:
+    if values[0] == values[1]:
         raise EstimandError(f"variables names the pair {spec!r}: low and high are the same, so nothing is compared.")
-    return low, high
+    return values[0], values[1]
 
 
 def _between(column: Column, low: Any, high: Any) -> Contrast:
@@ -278,27 +300,44 @@ def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
             _check_value(column, level, "variables")
         return [_between(column, *pair)]
     raise EstimandError(
-        f"variables={{{column.name!r}: {spec!r}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
-        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}"
+        f"variables={{{column.name!r}: {shown(spec)}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
+        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
     )
 
 
 def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
-    x = design.data[column.name].to_numpy(dtype=np.float64)
-    if isinstance(spec, str) and spec in _SPREADS:
-        return _between(column, *_SPREADS[spec](x))
+    if is_word(spec, _SPREADS):
+        return _between(column, *_spread(column, spec, design))
     pair = _pair(spec)
     if pair is not None:
         for value in pair:
             _check_value(column, value, "variables")
         return _between(column, *pair)
-    if isinstance(spec, int | float | np.number) and not isinstance(spec, bool) and np.isfinite(spec) and spec != 0:
+    if is_number(plain_value(spec)) and spec != 0:
         step = float(spec)
         return Contrast(column.name, (), (Setting(column.name, step=step),), "", f"{step:+g}")
     raise EstimandError(
-        f"variables={{{column.name!r}: {spec!r}}}; a number takes a step such as 1 or -0.5, a pair (low, high), or one "
-        f"of {listed(_SPREADS)}.{close_matches(spec, _SPREADS)}"
+        f"variables={{{column.name!r}: {shown(spec)}}}; a number takes a step such as 1 or -0.5, a pair (low, high), "
+        f"or one of {listed(_SPREADS)}.{close_matches(spec, _SPREADS)}{_hint_pair(spec)}"
     )
+
+
+def _hint_pair(spec: Any) -> str:
+    values = value_list(spec)
+    if values is not None and len(values) > 2:
+        return f" {len(values)} values are no pair; predictions at all of them are avg_predictions(post, at=...)."
+    return " A set has no order: write the pair as (low, high)." if isinstance(spec, set | frozenset) else ""
+
+
+def _spread(column: Column, spec: str, design: Design) -> tuple[float, float]:
+    x = design.data[column.name].to_numpy(dtype=np.float64)
+    low, high = _SPREADS[spec](x) if len(x) > 1 else (x[0], x[0])
+    if not low < high:
+        raise EstimandError(
+            f"variables={{{column.name!r}: {spec!r}}}; both sides are {_value_label(low)} in the {len(x)} rows of the "
+            "data, so nothing is compared. Give a step such as 1, or a pair (low, high)."
+        )
+    return low, high
 
 
 def _around_mean(x: np.ndarray) -> tuple[float, float]:

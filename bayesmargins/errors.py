@@ -25,6 +25,7 @@ __all__ = [
     "ResultError",
     "close_matches",
     "listed",
+    "shown",
     "warn",
 ]
 
@@ -96,10 +97,14 @@ def close_matches(name: object, allowed: Iterable[object]) -> str:
     --------
     >>> close_matches("weeek", ["week", "trt"])
     " Did you mean 'week'?"
+    >>> close_matches("id", ["ID", "i"])
+    " Did you mean 'ID'?"
     """
     if str(name).lstrip("-").isdigit():
         return ""  # which number is near which says nothing
-    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=3, cutoff=0.6)
+    texts = [str(a) for a in allowed]
+    same = [t for t in texts if t.casefold() == str(name).casefold() and t != str(name)]
+    near = same or difflib.get_close_matches(str(name), texts, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
@@ -130,6 +135,34 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
     shown = [repr(getattr(v, "item", lambda v=v: v)()) for v in values]
     more = len(shown) - limit
     return ", ".join(shown[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def shown(value: object, limit: int = 80) -> str:
+    """How does one value read in a message, however large it is?
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    limit : int
+        Characters, beyond which the rest is left out.
+
+    Returns
+    -------
+    str
+        Its ``repr`` on one line.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> shown("new"), shown([0] * 99, limit=9)
+    ("'new'", '[0, 0, 0,...')
+    """
+    text = " ".join(repr(value).split())
+    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def warn(message: str) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
-from bayesmargins.errors import DataError, EstimandError, listed
+from bayesmargins.errors import DataError, EstimandError, listed, shown
 from bayesmargins.schema import plain, public_name
+from bayesmargins.values import value_list
 
 __all__ = ["Averaging", "Cells", "aligned_weights", "averaging", "frame_of"]
 
@@ -140,14 +141,20 @@ def averaging(
     totals = np.bincount(index, weights, minlength=cells)
     if (totals <= 0).any():
         raise EstimandError(
-            f"The weights of wts={wts!r} add up to 0 in {int((totals <= 0).sum())} of {cells} averages."
+            f"The weights of wts={shown(wts)} add up to 0 in {int((totals <= 0).sum())} of {cells} averages; every "
+            "average needs a row that counts. Leave rows that count for nothing out of newdata."
         )
     return Averaging(Cells(index, weights / totals[index], cells), dims, coords)
 
 
 def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {public_name(n): ("row", plain(frame[n])) for n in frame.columns if n not in at}
+    columns = {public_name(n): ("row", _coordinate(frame[n])) for n in frame.columns if n not in at}
     return {"row": np.arange(len(frame)), **columns}
+
+
+def _coordinate(series: pd.Series) -> np.ndarray:
+    """A column that rides along; a complex one as text, because netCDF and `plain` know real numbers only."""
+    return plain(series.astype(str) if pd.api.types.is_complex_dtype(series.dtype) else series)
 
 
 def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: str) -> None:
@@ -194,17 +201,24 @@ def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
     if isinstance(wts, str):
         require_columns(frame, [wts], what, "wts")
         wts = frame[wts]
+    listed_weights = value_list(wts)
     try:
-        weights = np.asarray(wts, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise EstimandError(f"wts={wts!r} holds no numbers; give a numeric column or an array.") from None
+        weights = np.asarray(wts if listed_weights is None else listed_weights, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise EstimandError(
+            f"wts={shown(wts)} holds no numbers; give the name of a numeric column, or one number a row."
+        ) from None
     if weights.shape != (len(frame),):
         raise EstimandError(
-            f"wts has the shape {weights.shape}; {what} has {len(frame)} rows, one weight each is needed."
+            f"wts has the shape {weights.shape}; {what} has {len(frame)} rows, one weight each is needed. A column of "
+            "it is named: wts='w'."
         )
     if not np.isfinite(weights).all() or (weights < 0).any():
         bad = weights[~(np.isfinite(weights) & (weights >= 0))]
-        raise EstimandError(f"wts holds {len(bad)} weights that are negative or not finite, such as {bad[0]}.")
+        raise EstimandError(
+            f"wts holds weights that are negative or not finite: {len(bad)} of {len(weights)}, such as {bad[0]:g}. A "
+            "weight is a number from 0; a row that should not count has 0."
+        )
     return weights
 
 

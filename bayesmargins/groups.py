@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Design, Factor, require_columns
-from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed
+from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown
 from bayesmargins.posterior import Posterior
+from bayesmargins.values import is_word, plain_value, value_list
 
 __all__ = ["POLICIES", "Gather", "GroupPlan", "Mixture", "Policy", "plan_groups", "resolve_groups"]
 
@@ -28,6 +29,11 @@ _OTHER_WORDS = {
     "none": "'zero' is b = 0; 'new' integrates b out, which is what 'population-averaged' means",
     "population": "'new' is the average over new groups; 'zero' is b = 0, which is no average",
     "na": "'zero' is what re_formula=NA computed: b = 0; 'new' is the average over new groups",
+    "nan": "'zero' is what re_formula=NA computed: b = 0; 'new' is the average over new groups",
+    "<na>": "'zero' is what re_formula=NA computed: b = 0; 'new' is the average over new groups",
+    "true": "'own' uses each row's own group",
+    "false": "'zero' is b = 0; 'new' is the average over new groups",
+    "0": "'zero' is b = 0; 'new' is the average over new groups",
     "marginal": "'new' is the average over new groups",
     "conditional": "'own' uses each row's own group",
     "fixed": "'zero' is b = 0",
@@ -135,8 +141,11 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     >>> resolve_groups("new", design).by_factor
     {'ID': 'new'}
     """
-    if group_weights not in ("equal", "rows"):
-        raise GroupsError(f"group_weights={group_weights!r}; allowed are 'equal' and 'rows'.")
+    if not is_word(group_weights, ("equal", "rows")):
+        raise GroupsError(
+            f"group_weights={shown(group_weights)}; allowed are 'equal' and 'rows', how groups='existing' counts the "
+            "fitted groups. Weights of rows in an average are wts=."
+        )
     if not isinstance(groups, Mapping):
         groups = dict.fromkeys(design.factors, _word(groups, design)) if design.factors else _checked(groups, design)
     unknown = [f for f in groups if f not in design.factors]
@@ -160,38 +169,65 @@ def _checked(groups: Any, design: Design) -> dict[str, Any]:
 
 
 def _word(groups: Any, design: Design) -> str:
-    if isinstance(groups, str) and groups in POLICIES:
-        return groups
+    if is_word(groups, POLICIES):
+        return str(groups)
     known = _OTHER_WORDS.get(str(groups).lower())
-    hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES)
+    hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES) or _named(groups, design)
     words = "; ".join(f"{w!r}: {meaning}" for w, meaning in POLICIES.items())
     raise GroupsError(
-        f"groups={groups!r} is no policy; allowed are {words}; or a dict with one a factor, such as "
+        f"groups={shown(groups)} is no policy; allowed are {words}; or a dict with one a factor, such as "
         f"{dict.fromkeys(design.factors, 'new')}.{hint}"
     )
 
 
+def _named(groups: Any, design: Design) -> str:
+    """Levels, or a factor, where a word or a dict belongs."""
+    if is_word(groups, design.factors):
+        return f" {groups!r} is a grouping factor: say what is done with it, groups={{{groups!r}: 'own'}}."
+    for name, factor in design.factors.items():
+        levels = value_list(groups) or [plain_value(groups)]
+        if all(_is_name(level, factor) for level in levels):
+            return f" Named groups say their factor: groups={{{name!r}: {shown(levels)}}}."
+    return ""
+
+
+def _names(factor: Factor) -> dict[Any, Any]:
+    """The levels of the fit by what names them: themselves, or the text of a time or a period."""
+    return {level if isinstance(level, str | int | float) else str(level): level for level in factor.levels}
+
+
+def _is_name(value: Any, factor: Factor) -> bool:
+    return isinstance(value, str | int | float) and value in _names(factor)
+
+
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
-    if isinstance(policy, str) and policy not in POLICIES and policy in factor.levels:
+    if not is_word(policy, POLICIES) and _is_name(plain_value(policy), factor):
         raise GroupsError(
             f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
             f"[{policy!r}]."
         )
-    if not pd.api.types.is_list_like(policy) or isinstance(policy, Mapping):
-        return _word(policy, design)
-    policy = [getattr(level, "item", lambda level=level: level)() for level in policy]
-    if len(set(policy)) < len(policy):
-        raise GroupsError(f"groups names a level of {factor.name!r} twice: {listed(policy)}. Name each once.")
-    if len(policy) == 0:
-        raise GroupsError(f"groups={{{factor.name!r}: []}} names no level; name at least one, or use 'existing'.")
-    unseen = [level for level in policy if level not in factor.levels]
+    if isinstance(policy, set | frozenset):
+        raise GroupsError(
+            f"groups={{{factor.name!r}: {shown(policy)}}}; a set has no order: name the levels in a list."
+        )
+    named = value_list(policy)
+    return _word(policy, design) if named is None else _levels(named, factor)
+
+
+def _levels(named: list[Any], factor: Factor) -> tuple[Any, ...]:
+    known = _names(factor)
+    unseen = [name for name in named if not isinstance(name, str | int | float) or name not in known]
     if unseen:
         raise GroupsError(
             f"groups names the levels {listed(unseen)} of {factor.name!r} that the fit has not seen."
             f"{_level_hint(unseen, factor)} It knows {listed(factor.levels)}. For any other group use "
             "'new' (integrated) or 'sample' (one draw of it)."
         )
-    return tuple(policy)
+    if len(set(named)) < len(named):
+        raise GroupsError(f"groups names a level of {factor.name!r} twice: {listed(named)}. Name each once.")
+    if len(named) == 0:
+        raise GroupsError(f"groups={{{factor.name!r}: []}} names no level; name at least one, or use 'existing'.")
+    return tuple(known[name] for name in named)
 
 
 def _check_nesting(policy: Policy, design: Design) -> None:
@@ -214,13 +250,11 @@ def _child_may(above: Any, below: Any, parent: Factor, child: Factor) -> bool:
     if below in ("new", "sample", "zero") or above == "zero":
         return True
     if isinstance(above, tuple):
-        own = {str(level) for level in above}
-        first = len(parent.columns)
-        return (
-            isinstance(below, tuple)
-            and len(own) == 1
-            and all(":".join(str(c).split(":")[:first]) in own for c in below)
-        )
+        if not isinstance(below, tuple) or len(above) > 1:
+            return False
+        own = parent.parts[parent.levels.index(above[0])]
+        at = [child.columns.index(column) for column in parent.columns]
+        return all(tuple(child.parts[child.levels.index(c)][k] for k in at) == own for c in below)
     return bool(above == below and above in ("own", "existing"))
 
 

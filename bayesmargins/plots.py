@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError, close_matches, listed
+from bayesmargins.errors import ResultError, close_matches, listed, shown
+from bayesmargins.habits import taught
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
-from bayesmargins.tables import interval, point_estimate, scale_of
+from bayesmargins.tables import check_null, draws_of, interval, point_estimate, scale_of
+from bayesmargins.values import is_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +23,7 @@ __all__ = ["has_curves", "plot_forest", "plot_predictions"]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 
+@taught
 def plot_predictions(
     ds: xr.Dataset,
     x: str | None = None,
@@ -81,6 +84,7 @@ def plot_predictions(
     return ax
 
 
+@taught
 def plot_forest(
     ds: xr.Dataset | dict[str, xr.Dataset],
     point: str = "median",
@@ -109,13 +113,14 @@ def plot_forest(
     Raises
     ------
     ResultError
-        No result of this package, or results on different scales.
+        No result of this package, none at all, or results on different scales.
 
     Examples
     --------
     >>> plot_forest(avg_comparisons(post, "trt")).get_xlabel()
     'difference in probability'
     """
+    check_null(null)
     results = ds if isinstance(ds, dict) else {"": ds}
     scale = _common_scale(results)
     tables = {name: _table(d, point, ci_prob, ci_kind) for name, d in results.items()}
@@ -141,6 +146,10 @@ def plot_forest(
 
 def _new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     if ax is not None:
+        if not hasattr(ax, "errorbar"):
+            raise ResultError(
+                f"ax={shown(ax)}; it must be one matplotlib Axes, such as plt.subplots()[1] or one entry of axes."
+            )
         return ax
     import matplotlib.pyplot as plt
 
@@ -149,9 +158,9 @@ def _new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 def _table(ds: xr.Dataset, point: str, prob: float | None, kind: str | None) -> pd.DataFrame:
     """Point and limits of every entry, with all coordinates as columns."""
-    estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
+    draws, _ = draws_of(ds)
     centre = point_estimate(ds, point)
-    flat = estimate.to_numpy().reshape(-1, int(np.prod(estimate.shape[2:])))
+    flat = draws.reshape(-1, draws.shape[-1])
     lower, upper = interval(np.where(np.isfinite(flat), flat, np.nan), prob, kind)
     if not centre.dims:
         return pd.DataFrame({"point": [float(centre)], "lower": lower, "upper": upper})
@@ -163,8 +172,8 @@ def _axes_of(ds: xr.Dataset, table: pd.DataFrame, x: str | None, colour: str | N
     """x and colour as given; of what varies, the number with the most values is x and another variable the colour."""
     names = [c for c in table.columns if c not in ("point", "lower", "upper")]
     for name in (x, colour):
-        if name is not None and name not in names:
-            raise ResultError(f"The result has no {name!r}; it has {listed(names)}.{close_matches(name, names)}")
+        if name is not None and not is_word(name, names):
+            raise ResultError(f"The result has no {shown(name)}; it has {listed(names)}.{close_matches(name, names)}")
     varies = _variables(ds)
     if not has_curves(ds) and not (x and (colour or varies == ["row"])):
         raise ResultError(
@@ -215,6 +224,8 @@ def _dodge(k: int, n: int) -> float:
 
 
 def _common_scale(results: dict[str, xr.Dataset]) -> str:
+    if not results:
+        raise ResultError("The dict of results is empty; give at least one, such as {'new': ds}.")
     scales = list(dict.fromkeys(scale_of(check_result(d)) for d in results.values()))
     if len(scales) > 1:
         raise ResultError(f"The results are on the scales {listed(scales)}; one axis shows one scale. Plot them apart.")

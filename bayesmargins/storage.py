@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import PosteriorError
+from bayesmargins.errors import PosteriorError, shown
 from bayesmargins.schema import plain
 
 __all__ = ["frame_to_dataset", "read_tree", "to_frame", "writable", "write_tree"]
@@ -40,11 +40,31 @@ def write_tree(groups: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -
     Raises
     ------
     PosteriorError
-        The folder does not exist.
+        The folder does not exist or may not be written to, or the path is that of a folder.
     """
-    target = Path(path)
+    target = _file_name(path)
+    if os.path.isdir(target):
+        raise PosteriorError(f"Cannot write {str(target)!r}: it is a folder. Name a file in it, such as 'fit.nc'.")
     if not target.parent.is_dir():
-        raise PosteriorError(f"Cannot write {str(target)!r}: the folder {str(target.parent)!r} does not exist.")
+        raise PosteriorError(
+            f"Cannot write {str(target)!r}: the folder {str(target.parent)!r} does not exist. Make it first."
+        )
+    try:
+        _replace(groups, target)
+    except OSError as error:
+        raise PosteriorError(
+            f"Cannot write {str(target)!r}: {error.strerror or error}. Choose a folder that you may write to, with "
+            "room on its disk; an older file of this name is left as it was."
+        ) from error
+
+
+def _file_name(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or "\0" in os.fspath(path):
+        raise PosteriorError(f"The path is {shown(path)}; it must be the name of a file, as text or a Path.")
+    return Path(path)
+
+
+def _replace(groups: Mapping[str, xr.Dataset], target: Path) -> None:
     root = groups["/"].assign_attrs(bayesmargins_format=FORMAT)
     tree = xr.DataTree.from_dict({**groups, "/": root})
     handle, temporary = tempfile.mkstemp(suffix=".nc", prefix=f".{target.name}.", dir=target.parent)
@@ -78,14 +98,17 @@ def read_tree(path: str | os.PathLike[str]) -> xr.DataTree:
     PosteriorError
         No such file, or one that `write_tree` did not write.
     """
-    name = os.fspath(path)
-    if not Path(path).is_file():
-        raise PosteriorError(f"There is no file {name!r}. Give the path that post.save(path) was given.")
+    name = str(_file_name(path))
+    if not os.path.isfile(name):
+        said = f"{name!r} is a folder" if os.path.isdir(name) else f"There is no file {name!r}"
+        raise PosteriorError(f"{said}. Give the path that post.save(path) was given.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as file:
+        with xr.open_datatree(name, engine="h5netcdf") as file:
             tree: xr.DataTree = file.load()
     except (OSError, ValueError) as error:
-        raise PosteriorError(f"{name!r} is no netCDF file that can be read: {error}") from error
+        raise PosteriorError(
+            f"{name!r} is no netCDF file that can be read: {error}. Give the path that post.save(path) was given."
+        ) from error
     if tree.attrs.get("bayesmargins_format") != FORMAT:
         raise PosteriorError(
             f"{name!r} is no posterior of bayesmargins (its format is {tree.attrs.get('bayesmargins_format')!r}, "
@@ -120,8 +143,28 @@ def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
             attrs["levels"] = json.dumps([c if isinstance(c, str | int | float | bool) else str(c) for c in levels])
             variables[f"column_{j}"] = xr.Variable("row", series.cat.codes.to_numpy().astype(np.int32), attrs)
         else:
+            attrs |= _time_type(series)
             variables[f"column_{j}"] = xr.Variable("row", plain(series), attrs)
     return xr.Dataset(variables)
+
+
+def _time_type(series: pd.Series) -> dict[str, str]:
+    """Times are stored as text, which sorts and compares otherwise: what they were is kept beside them."""
+    kinds = (pd.DatetimeTZDtype, pd.PeriodDtype)
+    if isinstance(series.dtype, kinds) or (isinstance(series.dtype, np.dtype) and series.dtype.kind in "mM"):
+        return {"time": str(series.dtype)}
+    return {"time": "date"} if pd.api.types.infer_dtype(series, skipna=True) == "date" else {}
+
+
+def _times(values: Any, kind: str) -> pd.Series:
+    text = pd.Series(values, dtype=object).replace("", None)
+    if kind == "date":
+        return pd.to_datetime(text).dt.date.astype(object)
+    if kind.startswith("timedelta"):
+        return pd.to_timedelta(text).astype(kind)
+    if kind.startswith("period"):
+        return pd.Series(pd.PeriodIndex(text, dtype=kind))
+    return pd.to_datetime(text, format="ISO8601").astype(kind)
 
 
 def to_frame(stored: xr.Dataset) -> pd.DataFrame:
@@ -148,6 +191,8 @@ def to_frame(stored: xr.Dataset) -> pd.DataFrame:
             values = pd.Categorical.from_codes(values, json.loads(variable.attrs["levels"]))
         elif variable.attrs["missing"] and values.dtype.kind not in "fiu":
             values = pd.Series(values).replace("", None)
+        if "time" in variable.attrs:
+            values = _times(values, variable.attrs["time"])
         columns[variable.attrs["name"]] = values
     return pd.DataFrame(columns)
 

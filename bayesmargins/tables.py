@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError, close_matches, warn
+from bayesmargins.errors import ResultError, close_matches, shown, warn
+from bayesmargins.habits import taught
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, fingerprint
+from bayesmargins.values import is_number, is_word, plain_value, value_list
 
-__all__ = ["describe", "interval", "point_estimate", "scale_of", "summary", "to_frame"]
+__all__ = ["check_null", "describe", "draws_of", "interval", "point_estimate", "scale_of", "summary", "to_frame"]
 
 POINTS: dict[str, Callable[..., np.ndarray]] = {"median": np.nanmedian, "mean": np.nanmean}
 INTERVALS = ("eti", "hdi")
 
 
+@taught
 def summary(
     ds: xr.Dataset,
     point: str = "median",
@@ -69,8 +73,9 @@ def summary(
     """
     check_result(ds)
     prob, kind = _interval_of(ci_prob, ci_kind)
-    _check_arguments(ds, point, null, rope)
-    draws, dims = _draws(ds)
+    rope = _rope(rope)
+    _check_arguments(ds, point, null)
+    draws, dims = draws_of(ds)
     finite = np.isfinite(draws)
     kept = np.where(finite, draws, np.nan)
     flat = kept.reshape(-1, kept.shape[-1])
@@ -89,6 +94,7 @@ def summary(
     return frame
 
 
+@taught
 def describe(ds: xr.Dataset) -> str:
     """What are these numbers, in one sentence?
 
@@ -204,8 +210,9 @@ def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
     ResultError
         No result, or another point estimate.
     """
-    _check_arguments(check_result(ds), point, None, None)
-    finite = ds[ESTIMATE].where(np.isfinite(ds[ESTIMATE]))
+    _check_arguments(check_result(ds), point, None)
+    estimate = ds[ESTIMATE].astype(np.float64)
+    finite = estimate.where(np.isfinite(estimate))
     return finite.median(SAMPLE_DIMS) if point == "median" else finite.mean(SAMPLE_DIMS)
 
 
@@ -249,28 +256,51 @@ def _interval_of(prob: float | None, kind: str | None) -> tuple[float, str]:
 
     prob = float(rcParams["stats.ci_prob"]) if prob is None else prob
     kind = str(rcParams["stats.ci_kind"]) if kind is None else kind
-    if kind not in INTERVALS:
-        raise ResultError(f"ci_kind={kind!r}; allowed are {', '.join(INTERVALS)}.{close_matches(kind, INTERVALS)}")
-    if not isinstance(prob, int | float) or not 0 < prob < 1:
-        raise ResultError(f"ci_prob={prob!r}; it must lie between 0 and 1, such as 0.95.")
-    return prob, kind
+    if not is_word(kind, INTERVALS):
+        word = {"hpd": "hdi", "hpdi": "hdi", "quantile": "eti", "equal-tailed": "eti"}.get(str(kind).lower())
+        hint = f" Here it is called {word!r}." if word else close_matches(kind, INTERVALS)
+        raise ResultError(f"ci_kind={shown(kind)}; allowed are {', '.join(INTERVALS)}.{hint}")
+    if not is_number(prob) or not 0 < prob < 1:
+        percent = is_number(prob) and 1 < prob < 100
+        hint = f" {prob:g} % is ci_prob={prob / 100:g}." if percent else ""
+        raise ResultError(f"ci_prob={shown(prob)}; it must lie between 0 and 1, such as 0.95.{hint}")
+    return float(prob), kind
 
 
-def _check_arguments(ds: xr.Dataset, point: str, null: float | None, rope: Sequence[float] | None) -> None:
-    if point not in POINTS:
-        raise ResultError(f"point={point!r}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
-    if null is not None and not isinstance(null, int | float | np.number):
-        raise ResultError(f"null={null!r}; it must be a number, such as 0 for a difference or 1 for a ratio.")
+def check_null(null: Any) -> None:
+    """Refuse what an effect cannot be held against.
+
+    Raises
+    ------
+    ResultError
+        It is no finite number (None asks for nothing).
+    """
+    if null is not None and not is_number(null):
+        raise ResultError(f"null={shown(null)}; it must be a number, such as 0 for a difference or 1 for a ratio.")
+
+
+def _rope(rope: Any) -> tuple[float, float] | None:
+    """The region of practical equivalence as two numbers, the lower first; either may be infinite."""
+    if rope is None:
+        return None
+    pair = value_list(rope)
+    numbers = pair is not None and all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair)
+    if pair is None or not numbers or len(pair) != 2 or not pair[0] < pair[1]:
+        width = plain_value(rope)
+        hint = f" Around 0 that is rope=({-width:g}, {width:g})." if is_number(width) and width > 0 else ""
+        raise ResultError(f"rope={shown(rope)}; it must be two numbers, the lower first, such as (-0.1, 0.1).{hint}")
+    return pair[0], pair[1]
+
+
+def _check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
+    if not is_word(point, POINTS):
+        raise ResultError(f"point={shown(point)}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
+    check_null(null)
     if null is not None and null <= 0 and ds.attrs.get("comparison") in ("ratio", "or") and _is_original(ds):
         raise ResultError(
             f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
             "slopes and logarithms have null=0.)"
         )
-    pair = isinstance(rope, Sequence | np.ndarray) and len(rope) == 2 and not isinstance(rope, str)
-    if rope is not None and not (
-        pair and all(isinstance(v, int | float | np.number) for v in rope) and rope[0] < rope[1]
-    ):
-        raise ResultError(f"rope={rope!r}; it must be two numbers, the lower first, such as (-0.1, 0.1).")
     policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
     if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") != "link":
@@ -280,10 +310,27 @@ def _check_arguments(ds: xr.Dataset, point: str, null: float | None, rope: Seque
         )
 
 
-def _draws(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """Draws of every entry, (chain, draw, entry), and what varies over entries; truth values count as 0 and 1.
+
+    Raises
+    ------
+    ResultError
+        The estimates are no numbers, or a selection has left none.
+    """
     estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
     dims = [str(d) for d in estimate.dims[2:]]
-    return estimate.to_numpy().reshape(*estimate.shape[:2], -1), dims
+    if estimate.dtype.kind not in "fiub":
+        raise ResultError(
+            f"The estimates are {estimate.dtype}; they must be real numbers. Keep 'estimate' as the question gave it, "
+            "or as arithmetic on it."
+        )
+    if estimate.size == 0:
+        raise ResultError(
+            f"The result has no entries left (sizes {dict(ds[ESTIMATE].sizes)}); there is nothing to report. Check "
+            "what was selected from it."
+        )
+    return estimate.to_numpy().astype(np.float64).reshape(*estimate.shape[:2], -1), dims
 
 
 def _probabilities(flat: np.ndarray, null: float | None, rope: Sequence[float] | None) -> dict[str, np.ndarray]:

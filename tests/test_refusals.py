@@ -113,6 +113,104 @@ def test_new_and_zero_need_no_draws_of_b() -> None:
             bm.avg_predictions(bare, groups=groups)
 
 
+UNIT = bm.avg_comparisons(POST, "trt")
+SET = "has no order"
+
+STRANGE: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
+    (bm.EstimandError, f"'week'.*{SET}: give a list", lambda: bm.avg_predictions(POST, at={"week": {1, 2}})),
+    (bm.EstimandError, "Several values are a flat list", lambda: bm.avg_predictions(POST, at={"week": [[1, 2]]})),
+    (bm.EstimandError, "Several values are a flat list", lambda: bm.avg_predictions(POST, at={"trt": ROW})),
+    (bm.EstimandError, r"to '\(0, 1\]'; it holds numbers", lambda: bm.avg_predictions(
+        POST, at={"week": pd.Interval(0, 1)})),
+    (bm.EstimandError, "to '2020.*'; it holds numbers", lambda: bm.avg_predictions(
+        POST, at={"week": pd.Timestamp("2020")})),
+    (bm.EstimandError, "finite number", lambda: bm.avg_predictions(POST, at={"week": 10**400})),
+    (bm.EstimandError, "finite number", lambda: bm.avg_predictions(POST, at={"week": 1j})),
+    (bm.EstimandError, "the fit knows 'placebo'", lambda: bm.avg_predictions(POST, at={"trt": pd.NA})),
+    (bm.EstimandError, "names None, which is no variable", lambda: bm.avg_predictions(POST, at={None: 1})),
+    (bm.EstimandError, "allowed are difference", lambda: bm.avg_comparisons(POST, "trt", comparison=["ratio"])),
+    (bm.EstimandError, "allowed are mean", lambda: bm.avg_predictions(POST, target=ROW)),
+    (bm.EstimandError, "Here it is called 'mean'", lambda: bm.avg_predictions(POST, target="response")),
+    (bm.EstimandError, "allowed is 'dydx'", lambda: bm.avg_slopes(POST, "week", slope=np.ones(2))),
+    (bm.EstimandError, "it is True .* or False", lambda: bm.avg_comparisons(POST, ["trt", "week"], cross="yes")),
+    (bm.EstimandError, "name of a column, or a list", lambda: bm.avg_predictions(POST, by={"trt"})),
+    (bm.EstimandError, "name of a column, or a list", lambda: bm.avg_predictions(POST, by=pd.NA)),
+    (bm.EstimandError, "variables is empty", lambda: bm.avg_comparisons(POST, None)),
+    (bm.EstimandError, "a name, a list of names, or a dict", lambda: bm.avg_comparisons(POST, 3)),
+    (bm.EstimandError, SET, lambda: bm.avg_comparisons(POST, {"trt"} | {"week"})),
+    (bm.EstimandError, "names a variable twice", lambda: bm.avg_comparisons(POST, ["trt", "trt"])),
+    (bm.EstimandError, "3 values are no pair", lambda: bm.avg_comparisons(POST, {"week": [0, 1, 2]})),
+    (bm.EstimandError, f"{SET}: write the pair", lambda: bm.avg_comparisons(POST, {"week": {0, 1}})),
+    (bm.EstimandError, "whole number from 0", lambda: bm.avg_predictions(POST, random_seed="a")),
+    (bm.EstimandError, "one number a row", lambda: bm.avg_predictions(POST, wts=["a"] * 220)),
+    (bm.EstimandError, "such as nan. A weight is", lambda: bm.avg_predictions(POST, wts=[np.nan] * 220)),
+    (bm.GroupsError, "Weights of rows in an average are wts=", lambda: bm.avg_predictions(POST, group_weights=[1, 2])),
+    (bm.GroupsError, r"say their factor: groups=\{'ID': \['X01'\]\}", lambda: bm.avg_predictions(POST, groups=["X01"])),
+    (bm.GroupsError, "'ID' is a grouping factor", lambda: bm.avg_predictions(POST, groups="ID")),
+    (bm.GroupsError, f"{SET}: name the levels in a list", lambda: bm.avg_predictions(POST, groups={"ID": {"X01"}})),
+    (bm.GroupsError, "allowed are 'new'", lambda: bm.avg_predictions(POST, groups={"ID": [["X01"]]})),
+    (bm.DataError, "lengths {'trt': 1, 'week': 2}", lambda: bm.predictions(POST, {"trt": ["drug"], "week": [1, 2]})),
+    (bm.DataError, r"is frame.iloc\[\[0\]\]", lambda: bm.predictions(POST, POST.design.data.iloc[0])),
+    (bm.DataError, "newdata has no columns", lambda: bm.predictions(POST, pd.DataFrame())),
+    (bm.DataError, "repeat or .*: 'week', 'week'", lambda: bm.predictions(POST, ROW[["trt", "week", "week"]])),
+    (bm.DataError, "A MultiIndex is made flat", lambda: bm.predictions(POST, pd.concat({"a": ROW}, axis=1))),
+    (bm.DataError, "to_dataframe", lambda: bm.predictions(POST, UNIT)),
+    (bm.DataError, "holds a list in each row", lambda: bm.predictions(POST, ROW.assign(trt=[["drug"]]))),
+    (bm.DataError, "numbers are real", lambda: bm.predictions(POST, ROW.assign(week=1j))),
+    (bm.DataError, "infinite in 1 of 1 rows, the first", lambda: bm.predictions(POST, ROW.assign(week=np.inf))),
+    (bm.DataError, "count from a start", lambda: bm.predictions(POST, ROW.assign(week=pd.Timestamp("2020")))),
+    (bm.ResultError, "95 % is ci_prob=0.95", lambda: bm.summary(UNIT, ci_prob=95)),
+    (bm.ResultError, "between 0 and 1", lambda: bm.summary(UNIT, ci_prob="0.9")),
+    (bm.ResultError, "Here it is called 'hdi'", lambda: bm.summary(UNIT, ci_kind="HPD")),
+    (bm.ResultError, "allowed are median", lambda: bm.summary(UNIT, point=["mean"])),
+    (bm.ResultError, r"Around 0 that is rope=\(-0.1, 0.1\)", lambda: bm.summary(UNIT, rope=0.1)),
+    (bm.ResultError, "two numbers, the lower first", lambda: bm.summary(UNIT, rope=(0.1,))),
+    (bm.ResultError, "must be a number", lambda: bm.summary(UNIT, null=np.nan)),
+    (bm.ResultError, "must be a number", lambda: bm.plot_forest(UNIT, null="a")),
+    (bm.ResultError, "no entries left", lambda: bm.summary(UNIT.isel(contrast=[]))),
+    (bm.ResultError, "no entries left", lambda: bm.plot_forest(UNIT.isel(draw=[]))),
+    (bm.ResultError, "must be real numbers", lambda: bm.summary(UNIT * 1j)),
+    (bm.ResultError, "dict of results is empty", lambda: bm.plot_forest({})),
+    (bm.ResultError, "one matplotlib Axes", lambda: bm.plot_forest(UNIT, ax=3)),
+    (bm.ResultError, r"The result has no \['a'\]", lambda: bm.plot_predictions(
+        bm.avg_predictions(POST, by="trt"), x=["a"])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("error", "said", "ask"), STRANGE, ids=[f"{k}: {s[1]}" for k, s in enumerate(STRANGE)])
+def test_values_of_a_strange_kind_are_refused_by_name(
+    error: type[Exception], said: str, ask: Callable[[], Any]
+) -> None:
+    with pytest.raises(error, match=said):
+        ask()
+
+
+def test_spread_that_compares_a_value_with_itself_is_refused() -> None:
+    rare = random_posterior("y ~ x + (1 | g)", simulated(x=np.repeat([0.0, 5.0], [72, 8])), "bernoulli")
+    bm.avg_comparisons(rare, {"x": "sd"})
+    with pytest.raises(bm.EstimandError, match=r"'iqr'.*both sides are 0 in the 80 rows.*Give a step"):
+        bm.avg_comparisons(rare, {"x": "iqr"})
+    constant = random_posterior("y ~ 0 + x + (1 | g)", simulated(x=2.5), "bernoulli")
+    for spread in ("sd", "iqr", "minmax"):
+        with pytest.raises(bm.EstimandError, match=r"both sides are 2.5"):
+            bm.avg_comparisons(constant, {"x": spread})
+
+
+def test_one_row_and_one_level_work_or_say_why() -> None:
+    row = simulated(f="a", g="only").head(1)
+    with pytest.warns(bm.BayesmarginsWarning, match="have rank 1"):
+        post = bm.from_draws("y ~ x + f", row, family="bernoulli", beta=np.zeros((2, 5, 2)))
+    bm.summary(bm.avg_predictions(post, by="f"))
+    with pytest.raises(bm.EstimandError, match="'f' has the single level 'a'"):
+        bm.avg_comparisons(post, "f")
+    with pytest.raises(bm.EstimandError, match="both sides are"):
+        bm.avg_comparisons(post, {"x": "sd"})
+    with pytest.raises(bm.ModelError, match=r"single level 'only'.*fixed effect"):
+        bm.GLMM("y ~ 0 + x + (1 | g)", row, "bernoulli")
+    many = random_posterior("y ~ x + f + (1 | g)", simulated(), "bernoulli")
+    assert bm.predictions(many, simulated().head(1), groups="own").sizes["row"] == 1
+
+
 BETA, SIGMA = np.zeros((2, 3, 4)), np.ones((2, 3, 1, 1))
 
 

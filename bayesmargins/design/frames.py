@@ -1,15 +1,17 @@
-"""Data frames in: any library's frame to pandas, the columns a formula needs, their kinds frozen at the fit."""
+"""Columns: which are needed, what kind each was at the fit, and how new data are read the same way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import DataError, close_matches, listed
+from bayesmargins.design.tables_in import to_pandas
+from bayesmargins.errors import DataError, close_matches, listed, shown
+from bayesmargins.values import plain_value
 
 __all__ = ["Column", "freeze_column", "missing_rows", "require_columns", "to_pandas"]
 
@@ -52,16 +54,17 @@ class Column:
         Raises
         ------
         DataError
-            A level that the fit has not seen; text where numbers are needed.
+            A level that the fit has not seen; text where numbers are needed; infinite numbers.
         """
         if self.kind == "factor":
             return self._replay_factor(series)
-        if not (pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)):
+        if not _holds_numbers(series):
             raise DataError(
                 f"Column {self.name!r} held numbers at the fit and holds {series.dtype} here, starting with "
-                f"{listed(series.iloc[:3])}. Convert it with pandas.to_numeric."
+                f"{listed(series.iloc[:3])}. {_numbers_from(series)}"
             )
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        _check_finite(values, self.name)
         if self.kind == "logical" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
             raise DataError(f"Column {self.name!r} held true and false at the fit and holds other numbers here.")
         return pd.Series(values, index=series.index, name=self.name)
@@ -83,52 +86,6 @@ class Column:
         return ""
 
 
-def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
-    """How does a frame of any library become the pandas frame that a formula is evaluated on?
-
-    Parameters
-    ----------
-    data : DataFrame or mapping
-        pandas, polars, pyarrow or any frame that narwhals reads; or a dict of columns.
-    what : str
-        How the message names it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The same columns with a fresh row index; the caller's frame is not touched.
-
-    Raises
-    ------
-    DataError
-        Not a frame, no rows, or column names that repeat or are not text.
-    """
-    frame = _as_frame(data, what)
-    names = list(frame.columns)
-    if len(frame) == 0:
-        raise DataError(f"{what} has no rows (columns: {listed(names)}). At least one row is needed.")
-    if not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
-        twice = [n for n in names if names.count(n) > 1 or not isinstance(n, str)]
-        raise DataError(f"{what} has column names that repeat or are not text: {listed(twice)}. Rename them.")
-    return frame.reset_index(drop=True)
-
-
-def _as_frame(data: Any, what: str) -> pd.DataFrame:
-    if isinstance(data, pd.DataFrame):
-        return data
-    if isinstance(data, Mapping):
-        return pd.DataFrame(data)
-    import narwhals.stable.v2 as nw
-
-    try:
-        frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
-    except TypeError:
-        raise DataError(
-            f"{what} is {type(data).__name__}; allowed are a pandas, polars or pyarrow table, or a dict of columns."
-        ) from None
-    return frame
-
-
 def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data", why: str = "the formula") -> None:
     """Are all the columns there that will be read?
 
@@ -148,8 +105,9 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
     Raises
     ------
     DataError
-        Names each missing column, close matches and what is there.
+        Names each missing column, close matches and what is there; a column of lists, or of complex numbers.
     """
+    names = list(names)
     absent = [n for n in names if n not in frame.columns]
     if absent:
         hints = "".join(close_matches(n, frame.columns) for n in absent)
@@ -157,6 +115,27 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
         raise DataError(
             f"{why} needs the {noun} {listed(absent)}, which {what} does not have.{hints} It has "
             f"{listed(frame.columns, 30)}."
+        )
+    for name in names:
+        _check_cells(frame[name], what, why)
+
+
+def _check_cells(series: pd.Series, what: str, why: str) -> None:
+    """One value a cell, of a kind that can be a label or a number."""
+    if pd.api.types.is_complex_dtype(series.dtype):
+        raise DataError(
+            f"{why} reads the column {series.name!r}, and {what} holds {series.dtype} there; numbers are real. Take a "
+            "part of it: .to_numpy().real."
+        )
+    if not (series.dtype == object or isinstance(series.dtype, pd.ArrowDtype)):
+        return
+    known = series.dropna()
+    first = known.iloc[0] if len(known) else None
+    if pd.api.types.is_list_like(first) and not isinstance(first, tuple):
+        raise DataError(
+            f"{why} reads the column {series.name!r}, and {what} holds a {type(first).__name__} in each row there, "
+            f"such as {shown(first)}; a cell holds one number, text or truth value. Give each of its parts a column, "
+            "or .explode() it into rows."
         )
 
 
@@ -178,34 +157,74 @@ def freeze_column(series: pd.Series, name: str) -> Column:
     Raises
     ------
     DataError
-        Infinite numbers, or a type that is neither number, truth value nor category.
+        Infinite numbers, a type that is neither number, truth value nor category, or levels that read the same.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         present = set(series.unique())
-        return Column(name, "factor", tuple(c for c in dtype.categories if c in present))
+        levels = tuple(plain_value(c) for c in dtype.categories if c in present)
+        _check_levels(levels, name)
+        return Column(name, "factor", levels)
     if pd.api.types.is_bool_dtype(dtype):
         return Column(name, "logical", (), 0.0, 1.0)
-    if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
+    if _holds_numbers(series):
         values = series.to_numpy(dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"Column {name!r} holds {int((~np.isfinite(values)).sum())} infinite values. Drop or mend them."
-            )
+        _check_finite(values, name)
         return Column(name, "number", (), float(values.min()), float(values.max()))
     if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
         return Column(name, "factor", _text_levels(series, name))
-    raise DataError(f"Column {name!r} has the type {dtype}; a formula reads numbers, truth values and categories.")
+    raise DataError(
+        f"Column {name!r} has the type {dtype}; a formula reads numbers, truth values and categories. "
+        f"{_numbers_from(series)} For categories: .astype(str)."
+    )
+
+
+def _check_levels(levels: tuple[Any, ...], name: str) -> None:
+    texts = [str(level) for level in levels]
+    twice = [level for level, text in zip(levels, texts, strict=True) if texts.count(text) > 1]
+    if twice:
+        raise DataError(
+            f"The levels {listed(twice)} of {name!r} read the same as text, as they do in a result. Rename one, or "
+            f"merge them: data[{name!r}].astype(str)."
+        )
+
+
+def _holds_numbers(series: pd.Series) -> bool:
+    """Numbers and truth values; complex numbers have an imaginary part that nothing here would use."""
+    number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)
+    return bool(number) and not pd.api.types.is_complex_dtype(series.dtype)
+
+
+def _check_finite(values: np.ndarray, name: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise DataError(
+            f"Column {name!r} is infinite in {int(infinite.sum())} of {len(values)} rows, the first being row "
+            f"{int(np.flatnonzero(infinite)[0])}; numbers must be finite. Drop these rows, or mend them (a missing "
+            "value is NaN)."
+        )
+
+
+def _numbers_from(series: pd.Series) -> str:
+    """What to do where a column holds no numbers."""
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if "date" in kind or kind in ("period", "timedelta", "timedelta64"):
+        return "A time is no number by itself: count from a start, such as (t - t.min()).dt.days."
+    if pd.api.types.is_complex_dtype(series.dtype):
+        return "Take its real part: .to_numpy().real."
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return "Convert it with .astype(float)."
+    return "Convert it with pandas.to_numeric."
 
 
 def _text_levels(series: pd.Series, name: str) -> tuple[Any, ...]:
-    levels = list(pd.unique(series))
-    kinds = sorted({type(v).__name__ for v in levels})
-    if len(kinds) > 1 or kinds[0] not in ("str", "bool"):
+    kinds = sorted({type(v).__name__ for v in series})
+    if kinds != ["str"]:
         raise DataError(
-            f"Column {name!r} holds values of the types {kinds}; a factor holds text. Convert it with astype."
+            f"Column {name!r} holds values of the types {kinds}; a factor holds text. Convert it: "
+            f"pandas.to_numeric(data[{name!r}]) for a number, data[{name!r}].astype(str) for a factor."
         )
-    return tuple(sorted(levels))
+    return tuple(sorted(pd.unique(series)))
 
 
 def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> tuple[np.ndarray, dict[str, int]]:

@@ -28,6 +28,8 @@ class Factor:
         Columns whose values name a group.
     levels : tuple
         Labels of the fitted groups, in order.
+    parts : tuple of tuple of str
+        Values of the columns that make each label up, as text.
     terms : tuple of str
         What varies by group: ``("Intercept", "week")``.
     blocks : tuple of tuple of int
@@ -41,6 +43,7 @@ class Factor:
     name: str
     columns: tuple[str, ...]
     levels: tuple[Any, ...]
+    parts: tuple[tuple[str, ...], ...] = field(repr=False)
     terms: tuple[str, ...]
     blocks: tuple[tuple[int, ...], ...]
     matrices: tuple[Matrix, ...]
@@ -103,22 +106,23 @@ def _factor(blocks: list[Block], coded: pd.DataFrame, frame: pd.DataFrame, conte
         first = sum(len(p) for p in positions)
         span = tuple(range(first, first + len(matrix.labels)))
         positions += [span] if block.correlated else [(i,) for i in span]
-    blank = Factor(name, columns, (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
-    levels = _levels(blank, frame)
+    blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
+    levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
-    return Factor(name, columns, levels, terms, tuple(positions), matrices, codes)
+    return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
 
 
-def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[Any, ...]:
+def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple[tuple[str, ...], ...]]:
     """Groups in the order of their columns' levels (a categorical keeps its own), those without rows left out."""
-    ranks = [_rank(frame[c]) for c in factor.columns]
-    labels = factor.labels(frame)
-    tuples = pd.DataFrame(dict(enumerate(ranks))).assign(label=labels).drop_duplicates(list(range(len(ranks))))
-    if tuples["label"].duplicated().any():
-        clash = tuples["label"][tuples["label"].duplicated()].iloc[0]
+    ranks = pd.DataFrame({k: _rank(frame[c]) for k, c in enumerate(factor.columns)})
+    keys = list(ranks.columns)
+    groups = ranks.assign(label=factor.labels(frame).to_numpy()).drop_duplicates(keys)
+    if groups["label"].duplicated().any():
+        clash = groups["label"][groups["label"].duplicated()].iloc[0]
         raise DataError(f"Different groups of {factor.name!r} share the label {clash!r}. Rename levels with a ':'.")
-    ordered = tuples.sort_values(list(range(len(ranks))))["label"]
-    return tuple(getattr(v, "item", lambda v=v: v)() for v in ordered)
+    ordered = groups.sort_values(keys)
+    parts = zip(*(_text(frame[c]).to_numpy()[ordered.index] for c in factor.columns), strict=True)
+    return tuple(getattr(v, "item", lambda v=v: v)() for v in ordered["label"]), tuple(parts)
 
 
 def _text(series: pd.Series) -> pd.Series:

@@ -10,10 +10,12 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.counterfactuals import Contrast, Settings, contrasts, named_variables
-from bayesmargins.errors import EstimandError, close_matches
+from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, predict
+from bayesmargins.values import is_word
 
 __all__ = ["COMPARISONS", "Comparison", "avg_comparisons", "comparisons"]
 
@@ -66,6 +68,7 @@ _OTHER_WORDS = {
 }
 
 
+@taught
 def comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any],
@@ -134,6 +137,7 @@ def comparisons(
     return _compare(question, variables, comparison, cross)
 
 
+@taught
 def avg_comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any],
@@ -188,6 +192,8 @@ def avg_comparisons(
 
 def _compare(question: Question, variables: Any, comparison: str, cross: bool) -> xr.Dataset:
     how = _comparison(comparison, question)
+    if not isinstance(cross, bool | np.bool_):
+        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
     compared = contrasts(named_variables(variables, question.post.design), question.post.design, cross)
     clash = [c.term for c in compared if any(s.variable in question.at for s in (*c.low, *c.high))]
     if clash:
@@ -224,10 +230,10 @@ def _side(question: Question, scenario: Scenario, settings: Settings, how: Compa
 
 
 def _comparison(comparison: str, question: Question) -> Comparison:
-    if comparison not in COMPARISONS:
+    if not is_word(comparison, COMPARISONS):
         word = _OTHER_WORDS.get(str(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
-        raise EstimandError(f"comparison={comparison!r}; allowed are {', '.join(COMPARISONS)}.{hint}")
+        raise EstimandError(f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}.{hint}")
     how = COMPARISONS[comparison]
     if how.odds and (not question.link.bounded or question.target != "mean"):
         raise EstimandError(

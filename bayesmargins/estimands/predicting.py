@@ -9,12 +9,14 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, predict
 
 __all__ = ["avg_predictions", "predictions"]
 
 
+@taught
 def predictions(
     post: Posterior,
     newdata: Any = None,
@@ -94,6 +96,7 @@ def predictions(
     return _predict(question)
 
 
+@taught
 def avg_predictions(
     post: Posterior,
     newdata: Any = None,

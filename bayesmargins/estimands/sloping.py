@@ -10,14 +10,17 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import named_variables
 from bayesmargins.design import derivative_rows
-from bayesmargins.errors import EstimandError
+from bayesmargins.errors import EstimandError, shown
 from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, predict_slope
+from bayesmargins.values import is_word
 
 __all__ = ["avg_slopes", "slopes"]
 
 
+@taught
 def slopes(
     post: Posterior,
     variables: str | Sequence[str],
@@ -80,6 +83,7 @@ def slopes(
     return _slope(question, variables, slope)
 
 
+@taught
 def avg_slopes(
     post: Posterior,
     variables: str | Sequence[str],
@@ -132,8 +136,8 @@ def avg_slopes(
 
 
 def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
-    if slope != "dydx":
-        raise EstimandError(f"slope={slope!r}; allowed is 'dydx', the derivative.")
+    if not is_word(slope, ("dydx",)):
+        raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
     names = _numeric(variables, question)
     question.check_size(len(names))
     passes: list[Passed] = []
@@ -155,7 +159,9 @@ def _of_variable(question: Question, scenario: Scenario, name: str) -> Passed:
 
 def _numeric(variables: Any, question: Question) -> list[str]:
     if isinstance(variables, Mapping):
-        raise EstimandError(f"variables={variables!r}; a slope takes names of variables only, without a specification.")
+        raise EstimandError(
+            f"variables={shown(variables)}; a slope takes names of variables only, without a specification."
+        )
     design = question.post.design
     names = list(named_variables(variables, design))
     for name in names:

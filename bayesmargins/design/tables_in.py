@@ -1,0 +1,177 @@
+"""Tables in: any library's frame, or a dict of columns, to pandas; columns that hold objects made plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.errors import DataError, listed
+from bayesmargins.values import plain_value
+
+__all__ = ["to_pandas"]
+
+_WAYS_OUT = {
+    "LazyFrame": "Collect it first: frame.collect().",
+    "Series": "One row of a frame is frame.iloc[[0]], one column is frame[['x']], with two brackets each.",
+    "ndarray": "Name its columns: pandas.DataFrame(array, columns=[...]).",
+    "recarray": "Name its columns: pandas.DataFrame(array).",
+    "Dataset": "Make it a table: ds.to_dataframe().reset_index().",
+    "DataArray": "Make it a table: array.to_dataframe('x').reset_index().",
+    "str": "Read the file first, for example with pandas.read_csv.",
+    "PosixPath": "Read the file first, for example with pandas.read_csv.",
+    "DataFrameGroupBy": "Give the frame itself, and by= to average within groups.",
+}
+
+
+def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
+    """How does a frame of any library become the pandas frame that a formula is evaluated on?
+
+    Parameters
+    ----------
+    data : DataFrame or mapping
+        pandas, polars, pyarrow or any frame that narwhals reads; a dict of columns, a dict of values (one row), or a
+        list of such dicts.
+    what : str
+        How the message names it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same columns with a fresh row index; the caller's frame is not touched. Categories that are objects, such
+        as the intervals of ``pandas.cut``, become text in their order; Decimals become floats.
+
+    Raises
+    ------
+    DataError
+        Not a frame, no rows, no columns, columns of different lengths, or names that repeat or are not text.
+
+    Examples
+    --------
+    >>> to_pandas({"dose": 1.0, "arm": pd.cut([3], [0, 2, 4])})["arm"].tolist()
+    ['(2, 4]']
+    """
+    frame = _as_frame(data, what)
+    names = list(frame.columns)
+    if not names:
+        raise DataError(f"{what} has no columns. Give a table with the columns that the formula reads.")
+    if len(frame) == 0:
+        raise DataError(f"{what} has no rows (columns: {listed(names)}). At least one row is needed.")
+    if not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+        twice = [n for n in names if names.count(n) > 1 or not isinstance(n, str)]
+        flat = " A MultiIndex is made flat by: frame.columns = ['_'.join(map(str, c)) for c in frame.columns]."
+        raise DataError(
+            f"{what} has column names that repeat or are not text: {listed(twice)}. Rename them."
+            f"{flat if isinstance(frame.columns, pd.MultiIndex) else ''}"
+        )
+    return frame.assign(**_made_plain(frame)).reset_index(drop=True)
+
+
+def _made_plain(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns that change, so that no other is copied."""
+    changed = {}
+    for name, column in frame.items():
+        plain = _plain(column)
+        if plain is not column:
+            changed[str(name)] = plain
+    return changed
+
+
+def _as_frame(data: Any, what: str) -> pd.DataFrame:
+    if isinstance(data, pd.DataFrame):
+        return data
+    kind = type(data).__name__
+    if (isinstance(data, Mapping) and kind != "Dataset") or _is_records(data):
+        return _from_dicts(data, what)
+    import narwhals.stable.v2 as nw
+
+    try:
+        frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
+    except TypeError:
+        raise DataError(
+            f"{what} is {kind}; allowed are a pandas, polars or pyarrow table, or a dict of columns."
+            f" {_WAYS_OUT.get(kind, '')}".rstrip()
+        ) from None
+    return frame
+
+
+def _is_records(data: Any) -> bool:
+    return isinstance(data, list | tuple) and len(data) > 0 and all(isinstance(row, Mapping) for row in data)
+
+
+def _from_dicts(data: Any, what: str) -> pd.DataFrame:
+    """A dict of columns, of single values (one row) or of both; or a row a dict."""
+    if isinstance(data, Mapping) and data and not any(pd.api.types.is_list_like(v) for v in data.values()):
+        data = [data]
+    try:
+        return pd.DataFrame(data)
+    except (TypeError, ValueError) as error:
+        lengths = {n: len(v) for n, v in data.items() if hasattr(v, "__len__") and not isinstance(v, str)}
+        raise DataError(
+            f"{what} is a dict that makes no table ({error}); the columns have the lengths {lengths}. Give every "
+            "column one value a row, or a single value for all rows."
+        ) from None
+
+
+def _plain(series: pd.Series) -> pd.Series:
+    """The same column where pandas holds plain values; else one whose labels are text, in order."""
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return _from_arrow(series)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _with_text_categories(series)
+    if isinstance(dtype, pd.IntervalDtype):
+        return _with_text_categories(series.astype("category"))
+    return _from_objects(series) if isinstance(dtype, np.dtype) and dtype.hasobject else series
+
+
+def _from_arrow(series: pd.Series) -> pd.Series:
+    kind = str(series.dtype)
+    if kind.startswith("dictionary"):
+        return series.astype("category")
+    return series.astype("Float64") if kind.startswith(("decimal", "double", "float", "halffloat")) else series
+
+
+def _with_text_categories(series: pd.Series) -> pd.Series:
+    labels = [plain_value(c) for c in series.cat.categories]
+    if all(isinstance(label, str | int | float | bool) for label in labels) and labels == list(series.cat.categories):
+        return series
+    texts = [str(label) for label in labels]
+    return series.cat.rename_categories(texts) if len(set(texts)) == len(texts) else series
+
+
+def _from_objects(series: pd.Series) -> pd.Series:
+    """Truth values and Decimals read as what they are; a column of one other kind of label becomes a categorical."""
+    kind = pd.api.types.infer_dtype(series, skipna=True)
+    if kind == "boolean":
+        return series.astype("boolean")
+    if kind == "decimal":
+        return series.map(float, na_action="ignore").astype(np.float64)
+    if kind not in ("interval", "mixed"):
+        return series
+    kinds = {type(v) for v in series[series.notna()]}
+    first = next(iter(kinds), str)
+    if kinds == {Fraction}:
+        return series.map(float, na_action="ignore").astype(np.float64)
+    if len(kinds) != 1 or issubclass(first, str | int | float | complex) or not _is_label(series):
+        return series
+    return _categorical(series)
+
+
+def _is_label(series: pd.Series) -> bool:
+    first = series.dropna().iloc[0]
+    return isinstance(first, tuple) or not pd.api.types.is_list_like(first)
+
+
+def _categorical(series: pd.Series) -> pd.Series:
+    try:
+        codes, values = pd.factorize(series, sort=True)
+    except TypeError:
+        codes, values = pd.factorize(series)  # labels without an order of their own: that of appearance
+    texts = [str(v) for v in values]
+    if len(set(texts)) < len(texts):
+        return series
+    return pd.Series(pd.Categorical.from_codes(codes, texts), index=series.index, name=series.name)

@@ -1,0 +1,275 @@
+"""Keywords of other packages: an unknown one is answered with the word that is used here."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from bayesmargins.errors import EstimandError, close_matches, shown
+
+__all__ = ["lesson", "taught"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Other packages' name -> the keyword here. Written in lower case with "_" for ".", as `_key` gives them.
+_RENAMED = {
+    "type": "target",
+    "scale": "target",
+    "kind": "target",
+    "data": "newdata",
+    "new_data": "newdata",
+    "newdata": "newdata",
+    "grid": "newdata",
+    "average_by": "by",
+    "weights": "wts",
+    "weight": "wts",
+    "conditional": "at",
+    "condition": "at",
+    "specs": "at",
+    "terms": "at",
+    "values": "at",
+    "variable": "variables",
+    "vars": "variables",
+    "contrast": "variables",
+    "contrasts": "variables",
+    "focal": "variables",
+    "wrt": "variables",
+    "conf_level": "ci_prob",
+    "conf_int": "ci_prob",
+    "level": "ci_prob",
+    "ci": "ci_prob",
+    "hdi_prob": "ci_prob",
+    "prob": "ci_prob",
+    "probs": "ci_prob",
+    "alpha": "ci_prob",
+    "interval": "ci_kind",
+    "citype": "ci_kind",
+    "ci_type": "ci_kind",
+    "ci_method": "ci_kind",
+    "estimate": "point",
+    "point_estimate": "point",
+    "centrality": "point",
+    "robust": "point",
+    "ref_val": "null",
+    "rope_range": "rope",
+    "seed": "random_seed",
+    "rng": "random_seed",
+    "color": "colour",
+    "hue": "colour",
+    "group": "groups",
+}
+
+# What a keyword of this package does, for a function that does not take it.
+_WHERE = {
+    "target": "The scale is part of the question: predictions(post, target='link'); 'mean' is the response scale.",
+    "newdata": "Rows are part of the question: predictions(post, newdata).",
+    "by": "Rows are averaged where the question is asked: avg_predictions(post, by='trt').",
+    "wts": "Rows are weighed in averages: avg_predictions(post, wts='w').",
+    "at": "Values are set where the question is asked: avg_predictions(post, at={'week': [0, 6]}).",
+    "variables": "Values of a variable are set with at={'trt': ['placebo', 'drug']}; avg_comparisons(post, 'trt') and "
+    "avg_slopes(post, 'week') compare them.",
+    "groups": "What is done with b is part of the question: predictions(post, groups='new').",
+    "group_weights": "It belongs to groups='existing': predictions(post, groups='existing', group_weights='rows').",
+    "comparison": "Two sides are compared in avg_comparisons(post, 'trt', comparison='ratio').",
+    "cross": "Several variables change together in avg_comparisons(post, ['trt', 'week'], cross=True).",
+    "slope": "Derivatives are avg_slopes(post, 'week').",
+    "random_seed": "Only questions that draw something take a seed: predictions(post, groups='sample', random_seed=1).",
+    "ci_prob": "The interval is made last of all: bm.summary(ds, ci_prob=0.95).",
+    "ci_kind": "The interval is made last of all: bm.summary(ds, ci_kind='hdi').",
+    "point": "Draws are summarised last of all: bm.summary(ds, point='mean').",
+    "null": "Probabilities are reported last of all: bm.summary(ds, null=0).",
+    "rope": "Probabilities are reported last of all: bm.summary(ds, rope=(-0.1, 0.1)).",
+    "x": "Axes are named in plot_predictions(ds, x=..., colour=...).",
+    "colour": "Axes are named in plot_predictions(ds, x=..., colour=...).",
+    "ax": "Pictures are plot_predictions(ds, ax=...) and plot_forest(ds, ax=...).",
+}
+
+_AVERAGE = "Neither 'own' nor 'zero' is a population average: groups='new', the default, is."
+
+
+def _random_effects(value: Any) -> str:
+    """`re_formula`, `re.form`: NULL keeps every group effect, NA (or ~0) drops them all."""
+    text = str(value).replace(" ", "").lower()
+    if value is None or text in ("null", "true"):
+        return f"Each row with its own group's b is groups='own' here. {_AVERAGE}"
+    if text in ("na", "nan", "<na>", "~0", "~1", "0", "false"):
+        return f"Leaving the group effects out, b = 0, is groups='zero' here. {_AVERAGE}"
+    return (
+        "To keep some group effects and not others, give a policy for every grouping factor: "
+        f"groups={{'item': 'own', 'subject': 'zero'}}. {_AVERAGE}"
+    )
+
+
+def _new_levels(value: Any) -> str:
+    return (
+        "A group that the fit has not seen is groups='sample' (one new b per label, its own uncertainty included) or "
+        "groups='new' (the average over new groups, the default); nothing else has to be allowed."
+    )
+
+
+def _integrated(value: Any) -> str:
+    words = {"fixedonly": "'zero'", "includere": "'own'", "integrateoutre": "'new', the default"}
+    word = words.get(str(value).lower())
+    if word:
+        return f"Here it is groups={word}."
+    return "Group effects are integrated out by groups='new', the default; 'own' keeps each row's, 'zero' sets b = 0."
+
+
+def _marginal(value: Any) -> str:
+    return (
+        "Averaged over new groups is groups='new', the default; averaged over rows is avg_predictions and its like; "
+        "conditional on each row's own group is groups='own'."
+    )
+
+
+def _hypothesis(value: Any) -> str:
+    return (
+        "A result is an xarray.Dataset of draws, so entries are compared by arithmetic: "
+        "d = ds.sel(trt='drug') - ds.sel(trt='placebo'), then bm.summary(d, null=0)."
+    )
+
+
+def _transform(value: Any) -> str:
+    return "A result is an xarray.Dataset of draws: transform it with NumPy, np.exp(ds), then bm.summary."
+
+
+def _draws(value: Any) -> str:
+    return "Every draw is used: nothing is simulated. For fewer, thin the result: ds.isel(draw=slice(None, None, 10))."
+
+
+def _exact(value: Any) -> str:
+    return "Nothing to set: integrals are deterministic with a computed bound on their error, slopes are analytic."
+
+
+def _uncertainty(value: Any) -> str:
+    return "Uncertainty is that of the posterior draws, which the result holds; bm.summary(ds) reports it."
+
+
+def _all_pairs(value: Any) -> str:
+    return "All pairs of a factor's levels are avg_comparisons(post, {'trt': 'pairwise'})."
+
+
+def _memory(value: Any) -> str:
+    return "Blocks, threads and memory are chosen by the package; a result too large for memory is refused beforehand."
+
+
+_LESSONS: dict[str, Callable[[Any], str]] = {
+    **dict.fromkeys(
+        ("re_formula", "re_form", "include_random", "include_group_specific", "random_effects"), _random_effects
+    ),
+    **dict.fromkeys(
+        ("allow_new_levels", "sample_new_levels", "sample_new_groups", "new_levels", "allow_new_groups"), _new_levels
+    ),
+    **dict.fromkeys(("effects", "integrateout", "integrateoutre"), _integrated),
+    **dict.fromkeys(("marginal", "marginalize", "marginalise", "population", "population_averaged"), _marginal),
+    **dict.fromkeys(("hypothesis", "hypotheses", "equivalence"), _hypothesis),
+    **dict.fromkeys(("transform", "transform_post", "transform_pre", "backtrans", "bias_adjust"), _transform),
+    **dict.fromkeys(("ndraws", "draws", "nsamples", "num_samples", "nsim", "draw_ids"), _draws),
+    **dict.fromkeys(("k", "eps", "h", "step", "nodes", "quadrature"), _exact),
+    **dict.fromkeys(("vcov", "se", "se_fit", "std_error", "df"), _uncertainty),
+    **dict.fromkeys(("pairwise", "pairs", "method"), _all_pairs),
+    **dict.fromkeys(("numderiv", "cores", "chunks", "n_jobs", "parallel"), _memory),
+}
+
+# Values that have a word of their own here.
+_VALUES = {
+    ("target", "response"): "'mean'",
+    ("target", "prob"): "'mean'",
+    ("target", "probability"): "'mean'",
+    ("target", "mean"): "'mean'",
+    ("target", "expected"): "'mean'",
+    ("target", "link"): "'link'",
+    ("target", "linear"): "'link'",
+    ("target", "linear_predictor"): "'link'",
+    ("ci_kind", "quantile"): "'eti'",
+    ("ci_kind", "eti"): "'eti'",
+    ("ci_kind", "hdi"): "'hdi'",
+    ("ci_kind", "hpd"): "'hdi'",
+}
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "_").lower()
+
+
+def lesson(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """Which word of this package does another package's keyword stand for?
+
+    Parameters
+    ----------
+    name : str
+        The unknown keyword.
+    value : object
+        What it was set to; the advice for `re_formula` depends on it.
+    allowed : sequence of str
+        Keywords of the function.
+
+    Returns
+    -------
+    str
+        One or two sentences; near names where the keyword is nobody's.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> lesson("type", "response", ["newdata", "target"])
+    "Here it is target='mean'."
+    """
+    key = _key(name)
+    if key in _LESSONS:
+        return _LESSONS[key](value)
+    here = _RENAMED.get(key, key if key in _WHERE else "")
+    if here in allowed:
+        known = _VALUES.get((here, value.lower())) if isinstance(value, str) else None
+        return f"Here it is {here}={known}." if known else f"Here it is called {here!r}."
+    return _WHERE.get(here) or close_matches(name, allowed).strip()
+
+
+def taught(function: Callable[P, R]) -> Callable[P, R]:
+    """How does a function answer a keyword that it does not have?
+
+    With an error that says what was asked, the word that is used here, and the keywords that there are. Signature,
+    docstring and annotations stay those of the function.
+
+    Parameters
+    ----------
+    function : callable
+        With a fixed set of keywords.
+
+    Returns
+    -------
+    callable
+        The same function.
+
+    Raises
+    ------
+    Nothing
+        When decorated; the function itself raises EstimandError for an unknown keyword.
+
+    Examples
+    --------
+    >>> @taught
+    ... def ask(post, *, target="mean"):
+    ...     return target
+    >>> ask(None, target="link")
+    'link'
+    """
+    allowed = [p for p in inspect.signature(function).parameters if p != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        unknown = [name for name in kwargs if name not in allowed]
+        if unknown:
+            asked = ", ".join(f"{name}={shown(kwargs[name])}" for name in unknown)
+            said = dict.fromkeys(lesson(name, kwargs[name], allowed) for name in unknown)
+            hints = "".join(f" {text}" for text in said if text)
+            raise EstimandError(f"{function.__name__} does not take {asked}.{hints} It takes {', '.join(allowed)}.")
+        return function(*args, **kwargs)
+
+    return checked

@@ -1,0 +1,139 @@
+"""What a user writes for a value, a list of values or a word: made plain, or told apart from what it is not."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["is_number", "is_word", "plain_value", "value_list"]
+
+_LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
+
+
+def plain_value(value: Any) -> Any:
+    """What is this value without its library: text, a number or a truth value?
+
+    Parameters
+    ----------
+    value : object
+        A NumPy scalar, Decimal or Fraction becomes a Python number; an Interval (of ``pandas.cut``), a Period, a time,
+        a UUID or a member of an Enum becomes its text, as in the coordinates of results.
+
+    Returns
+    -------
+    object
+        The value itself, where it is nothing of the kind.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> plain_value(np.int64(3)), plain_value(pd.Interval(0, 1))
+    (3, '(0, 1]')
+    """
+    if value is pd.NaT:
+        return value
+    if isinstance(value, np.datetime64):
+        return str(pd.Timestamp(value))
+    if isinstance(value, np.timedelta64):
+        return str(pd.Timedelta(value))
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, Decimal | Fraction):
+        return float(value)
+    return str(value) if isinstance(value, _LABELS) else value
+
+
+def value_list(given: Any) -> list[Any] | None:
+    """Which values were given, in order?
+
+    Parameters
+    ----------
+    given : object
+        A list, tuple, range, generator, array, Series, Index or column of another library.
+
+    Returns
+    -------
+    list or None
+        Plain values; None for a single value, and for what has no order or more than one dimension: sets, dicts,
+        frames, nested lists.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> value_list(range(2)), value_list("ab"), value_list({"a", "b"})
+    ([0, 1], None, None)
+    """
+    flat = isinstance(given, Iterable) and not isinstance(given, str | bytes | set | frozenset | Mapping | pd.DataFrame)
+    if not flat or getattr(given, "ndim", 1) != 1:
+        return None
+    values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in given]
+    return None if any(pd.api.types.is_list_like(v) for v in values) else values
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is one finite number (a truth value is none).
+
+    Parameters
+    ----------
+    value : object
+        From `plain_value`.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> is_number(1.5), is_number(True), is_number(float("nan"))
+    (True, False, False)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:
+        return False
+
+
+def is_word(value: Any, allowed: Collection[str]) -> bool:
+    """Whether this is one of the words; anything may be asked, also what has no hash or no truth value.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+    allowed : collection of str
+        The words.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> is_word("eti", ("eti", "hdi")), is_word(["eti"], ("eti", "hdi"))
+    (True, False)
+    """
+    return isinstance(value, str) and value in allowed

@@ -1,0 +1,145 @@
+"""Keywords of other packages are answered with the word that is used here, on every public function that takes any."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+
+import bayesmargins as bm
+
+POST = reference.posterior("b_bacteria")
+DS = bm.avg_comparisons(POST, "trt")
+
+TAUGHT: dict[str, Callable[..., Any]] = {
+    "predictions": lambda **kw: bm.predictions(POST, **kw),
+    "avg_predictions": lambda **kw: bm.avg_predictions(POST, **kw),
+    "comparisons": lambda **kw: bm.comparisons(POST, "trt", **kw),
+    "avg_comparisons": lambda **kw: bm.avg_comparisons(POST, "trt", **kw),
+    "slopes": lambda **kw: bm.slopes(POST, "week", **kw),
+    "avg_slopes": lambda **kw: bm.avg_slopes(POST, "week", **kw),
+    "posterior_predictive": lambda **kw: bm.posterior_predictive(POST, **kw),
+    "summary": lambda **kw: bm.summary(DS, **kw),
+    "describe": lambda **kw: bm.describe(DS, **kw),
+    "plot_predictions": lambda **kw: bm.plot_predictions(DS, **kw),
+    "plot_forest": lambda **kw: bm.plot_forest(DS, **kw),
+}
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_unknown_keyword_is_quoted_with_the_keywords_that_there_are(name: str) -> None:
+    allowed = ", ".join(inspect.signature(getattr(bm, name)).parameters)
+    with pytest.raises(bm.EstimandError, match=f"^{name} does not take quux=1. It takes {allowed}.$"):
+        TAUGHT[name](quux=1)
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_help_stays_that_of_the_function(name: str) -> None:
+    function = getattr(bm, name)
+    assert function.__name__ == name
+    assert "\nRaises\n------\n" in (inspect.getdoc(function) or "")
+    kinds = {p.kind for p in inspect.signature(function).parameters.values()}
+    assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+
+
+@pytest.mark.parametrize("keyword", ["re_formula", "re.form", "include_random", "random_effects"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "own group's b is groups='own' here.*average: groups='new'"),
+        (True, "own group's b is groups='own' here"),
+        (np.nan, "b = 0, is groups='zero' here.*average: groups='new'"),
+        (pd.NA, "b = 0, is groups='zero' here"),
+        ("NA", "b = 0, is groups='zero' here"),
+        ("~ 0", "b = 0, is groups='zero' here"),
+        (False, "b = 0, is groups='zero' here"),
+        ("~ (1 | id)", "a policy for every grouping factor.*average: groups='new'"),
+    ],
+)
+def test_re_formula_is_answered_by_its_value(keyword: str, value: Any, said: str) -> None:
+    with pytest.raises(bm.EstimandError, match=said):
+        bm.predictions(POST, **{keyword: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "value", "said"),
+    [
+        ("predictions", "allow_new_levels", True, "is groups='sample' .*or groups='new'"),
+        ("predictions", "sample_new_levels", "gaussian", "is groups='sample'"),
+        ("predictions", "sample_new_groups", True, "is groups='sample'"),
+        ("predictions", "new_levels", True, "is groups='sample'"),
+        ("predictions", "type", "response", "Here it is target='mean'"),
+        ("predictions", "type", "link", "Here it is target='link'"),
+        ("predictions", "scale", "linear", "Here it is target='link'"),
+        ("predictions", "pps", True, "It takes post, newdata, at"),
+        ("summary", "conf_level", 0.95, "called 'ci_prob'"),
+        ("summary", "hdi_prob", 0.95, "called 'ci_prob'"),
+        ("summary", "prob", 0.95, "called 'ci_prob'"),
+        ("summary", "CI", 0.95, "called 'ci_prob'"),
+        ("summary", "ROPE", (0, 1), "called 'rope'"),
+        ("summary", "ci_method", "quantile", "Here it is ci_kind='eti'"),
+        ("summary", "target", "link", "part of the question: predictions"),
+        ("summary", "by", "trt", r"avg_predictions\(post, by='trt'\)"),
+        ("predictions", "conf_level", 0.95, r"made last of all: bm.summary\(ds, ci_prob=0.95\)"),
+        ("predictions", "ci_prob", 0.95, r"made last of all: bm.summary\(ds, ci_prob=0.95\)"),
+        ("predictions", "vcov", False, "that of the posterior draws"),
+        ("avg_predictions", "hypothesis", "pairwise", r"arithmetic: d = ds.sel\(trt='drug'\) - ds.sel"),
+        ("avg_comparisons", "transform", np.exp, r"np.exp\(ds\)"),
+        ("avg_slopes", "eps", 1e-4, "slopes are analytic"),
+        ("avg_comparisons", "k", 20, "integrals are deterministic"),
+        ("predictions", "ndraws", 100, r"ds.isel\(draw=slice"),
+        ("predictions", "conditional", "week", "called 'at'"),
+        ("predictions", "condition", "week", "called 'at'"),
+        ("predictions", "specs", "trt", "called 'at'"),
+        ("predictions", "variables", "trt", r"set with at=.*avg_comparisons\(post, 'trt'\)"),
+        ("avg_slopes", "average_by", "trt", "called 'by'"),
+        ("avg_predictions", "weights", "w", "called 'wts'"),
+        ("predictions", "data", POST.design.data, "called 'newdata'"),
+        ("predictions", "newData", POST.design.data, "called 'newdata'"),
+        ("predictions", "effects", "integrateoutRE", "groups='new', the default"),
+        ("predictions", "effects", "fixedonly", "groups='zero'"),
+        ("predictions", "marginal", True, "Averaged over new groups is groups='new'"),
+        ("avg_predictions", "pairwise", True, r"\{'trt': 'pairwise'\}"),
+        ("avg_predictions", "cross", True, r"avg_comparisons\(post, \['trt', 'week'\], cross=True\)"),
+        ("avg_predictions", "comparison", "ratio", r"avg_comparisons\(post, 'trt', comparison='ratio'\)"),
+        ("avg_comparisons", "slope", "eyex", r"Derivatives are avg_slopes\(post, 'week'\)"),
+        ("posterior_predictive", "by", "trt", r"avg_predictions\(post, by='trt'\)"),
+        ("posterior_predictive", "seed", 1, "called 'random_seed'"),
+        ("plot_predictions", "color", "trt", "called 'colour'"),
+        ("predictions", "gropus", "new", "Did you mean 'groups'"),
+    ],
+)
+def test_other_packages_keyword_is_answered_with_the_word_here(name: str, keyword: str, value: Any, said: str) -> None:
+    with pytest.raises(bm.EstimandError, match=said):
+        TAUGHT[name](**{keyword: value})
+
+
+def test_large_values_are_not_poured_into_the_message() -> None:
+    with pytest.raises(bm.EstimandError) as refused:
+        bm.predictions(POST, data=POST.design.data)
+    assert len(str(refused.value)) < 400
+
+
+def test_accessor_teaches_too() -> None:
+    with pytest.raises(bm.EstimandError, match=r"summary does not take hdi_prob=0.9. Here it is called 'ci_prob'"):
+        DS.margins.summary(hdi_prob=0.9)
+    with pytest.raises(bm.EstimandError, match="Axes are named in plot_predictions"):
+        DS.margins.plot(x="trt")
+
+
+def test_what_is_advised_in_place_of_hypotheses_works() -> None:
+    ds = bm.avg_predictions(POST, by="trt")
+    difference = ds.sel(trt="drug") - ds.sel(trt="placebo")
+    assert "p_gt_0" in bm.summary(difference, null=0)
+
+
+def test_pythons_own_errors_stay_for_what_is_no_keyword() -> None:
+    with pytest.raises(TypeError, match="post"):
+        bm.predictions()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="positional"):
+        bm.predictions(POST, None, "new")  # type: ignore[misc]
