@@ -141,8 +141,11 @@ def get_family(name: str) -> Family:
     """
     if name in FAMILIES:
         return FAMILIES[name]
-    known = _OTHER_NAMES.get(str(name).lower().replace(" ", "_"))
+    word = str(name).lower().replace(" ", "_").removesuffix("()")
+    known = word if word in FAMILIES else _OTHER_NAMES.get(word)
     hint = f" Here it is called {known!r}." if known else close_matches(name, FAMILIES)
+    if word in _BINARY_LINKS:
+        hint = f" It is a link: family='bernoulli' (or 'binomial'), link={word!r}."
     raise ModelError(f"family={name!r} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
 
 

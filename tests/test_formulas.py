@@ -119,6 +119,13 @@ REFUSED = [
     ("y ~ I((lambda v: v)(x))", "holds Python that a formula cannot: Lambda"),
     ("y ~ I(x.__class__)", "'x.__class__'"),
     ("y ~ a(x", "left open"),
+    ("y ~", "Nothing stands right of '~'"),
+    ("y ~ x +", "A term is missing"),
+    ("y ~ x + f + offset()", r"write offset\(x\)"),
+    ("y ~ as.factor(f)", r"write C\(x\)"),
+    ("y ~ C(f, Treatment('zz'))", "'zz'.*not among the provided levels"),
+    ("y ~ x + y", "'y' is also in the right-hand side"),
+    ("y ~ x + (1 | y)", "'y' is also in a grouping factor"),
 ]
 
 

@@ -130,6 +130,8 @@ def parse(formula: str) -> Parts:
             "'~' with the response on its left, like 'y ~ x + (1 | g)'."
         )
     response, trials = _left_side(sides[0].strip(), formula)
+    if not sides[1].strip():
+        raise FormulaError(f"Nothing stands right of '~' in {formula!r}; write '1' for a model of the mean alone.")
     fixed: list[str] = []
     blocks: list[Block] = []
     offsets: list[str] = []
@@ -138,10 +140,10 @@ def parse(formula: str) -> Parts:
         offset = _whole_call(term, "offset")
         if inner is not None and len(_split(inner, "|")) > 1:
             blocks += _blocks(inner, sign, formula)
-        elif offset is not None:
+        elif offset is not None and offset.strip():
             _refuse_subtracted(sign, term, formula)
             offsets.append(offset.strip())
-        elif term:
+        else:
             _refuse_bar(term, formula)
             _refuse_idle(term, formula)
             fixed.append(f"{sign} {term}")
@@ -223,6 +225,14 @@ def _refuse_idle(term: str, formula: str) -> None:
             f"interactions, and {power[1]} with itself is {power[1]}. Write I({power[1]}^{power[2]}), or "
             f"poly({power[1]}, {power[2]})."
         )
+    if not term or term in "+-*/:":
+        raise FormulaError(f"A term is missing in {formula!r}: two signs in a row, or one at the end. Take it out.")
+    if re.match(r"offset\s*\(\s*\)", term):
+        raise FormulaError(
+            f"offset() in {formula!r} is empty; write offset(x), x what is added to the linear predictor."
+        )
+    if re.match(r"as\.(factor|ordered|numeric|integer)\b", term):
+        raise FormulaError(f"The term {term!r} in {formula!r} is R's; write C(x) for a number that is a factor.")
     if term == ".":
         raise FormulaError(
             f"The '.' in {formula!r} would take every other column, groups and identifiers too. Name the columns."

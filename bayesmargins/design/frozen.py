@@ -27,7 +27,7 @@ from bayesmargins.design.matrix import (
     guarded,
     required_columns,
 )
-from bayesmargins.errors import DataError, listed, warn
+from bayesmargins.errors import DataError, FormulaError, listed, warn
 
 __all__ = ["Design", "Response", "Rows", "build_design"]
 
@@ -246,6 +246,7 @@ def build_design(
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
+    _refuse_response_on_the_right(parts, covariates, formula)
     frame = _complete(frame, read, missing)
     columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
     coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
@@ -260,6 +261,14 @@ def build_design(
     )
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
+
+
+def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:
+    name = parts.response.strip("`")
+    places = {"the right-hand side": covariates, "a grouping factor": parts.group_columns}
+    where = next((place for place, names in places.items() if name in names), None)
+    if where:
+        raise FormulaError(f"The response {name!r} is also in {where} of {formula!r}: it would explain itself.")
 
 
 def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame:
@@ -294,7 +303,7 @@ def _left(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any])
         if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
             raise DataError(
                 f"The response {name!r} holds {column.dtype}, with the values {listed(pd.unique(column))}; a response "
-                f"is a number. Say what counts as 1: data['{name}01'] = (data['{name}'] == ...).astype(int)."
+                f"is a number. {_as_number(column, name)}"
             )
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     from formulaic import Formula
@@ -303,6 +312,16 @@ def _left(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any])
     if values.shape[1] != 1:
         raise DataError(f"The response {text!r} gives {values.shape[1]} columns; it must give one number a row.")
     return np.asarray(values, dtype=np.float64)[:, 0]
+
+
+def _as_number(column: pd.Series, name: str) -> str:
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return f"Count from a start: (data[{name!r}] - data[{name!r}].min()).dt.days."
+    try:
+        column.astype(float)
+    except (TypeError, ValueError):
+        return f"Say what counts as 1: data['{name}01'] = (data['{name}'] == ...).astype(int)."
+    return f"Its values are numbers: convert it with data[{name!r}].astype(float)."
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:

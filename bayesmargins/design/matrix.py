@@ -192,7 +192,9 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
             return call()
     except DataMismatchWarning as error:
         raise DataError(f"In {text!r}: {error} Only levels seen at the fit can be predicted for.") from error
-    except (FormulaicError, SyntaxError) as error:
+    except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
+        if isinstance(error, DataError | FormulaError):
+            raise
         raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
 
 

@@ -1,0 +1,366 @@
+"""Compiled look-ups in the tables of curves and surfaces, to be called from other compiled loops.
+
+The tile functions are what other kernels call; each is right everywhere: outside the cells, and for what is not a
+number, it sums the nodes of a trapezoid rule instead, in a second pass: the first has no branch. A value depends
+on its own eta and s only, bit for bit, whatever the tiles and threads. Inside a loop over single values, handing over
+the arrays costs more than the value: use tiles.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from bayesmargins.integrate.kernels import INNER, one_node
+
+__all__ = [
+    "CurveArrays",
+    "Rules",
+    "SurfaceArrays",
+    "cell_all",
+    "cell_value",
+    "curve_tile",
+    "curve_tile_all",
+    "exact_value",
+    "heat_all",
+    "heat_value",
+    "surface_tile",
+    "surface_tile_all",
+]
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_FLAT = 40.0  # phi(40) underflows to 0
+_ROOT_HALF = math.sqrt(0.5)
+_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+class Rules(NamedTuple):
+    """Which trapezoid rule is used outside the cells? Rule j serves s up to 2^((lowest + j) / per_octave).
+
+    Attributes
+    ----------
+    code, part : int
+        The link's code (2: probit, in closed form); 0 for the mean, 1 for its complement.
+    per_octave, lowest : int
+        Which rule serves which s.
+    steps : (rule,) float
+        Distance between nodes; halves : (rule,) int, nodes on each side.
+    offsets : (rule,) int
+        Where in weights each rule begins.
+    node_weights : (node,) float
+        The weights of all rules.
+    """
+
+    code: int
+    part: int
+    per_octave: int
+    lowest: int
+    steps: Array
+    halves: Integers
+    offsets: Integers
+    node_weights: Array
+
+
+class CurveArrays(NamedTuple):
+    """What do compiled loops read of curves?
+
+    Attributes
+    ----------
+    coef : (draw, cell, 8) float
+        Coefficients of 1, u, ..., u^7 with u in [-1, 1] over the cell.
+    per, low, high : (draw,) float
+        Cells per unit of eta; the range of eta that the cells serve, empty for a draw without cells.
+    s : (draw,) float
+        Standard deviation; shifts (draw, group) and weights (group,) float: the groups that are averaged.
+    shifts, weights : (draw, group), (group,) float
+        The groups that are averaged; one group without shift where none are.
+    code, part, per_octave, lowest, steps, halves, offsets, node_weights
+        The fields of `Rules`, for values outside the cells; one level, because numba's prange takes no nested tuples.
+    """
+
+    coef: Array
+    per: Array
+    low: Array
+    high: Array
+    s: Array
+    shifts: Array
+    weights: Array
+    code: int
+    part: int
+    per_octave: int
+    lowest: int
+    steps: Array
+    halves: Integers
+    offsets: Integers
+    node_weights: Array
+
+
+class SurfaceArrays(NamedTuple):
+    """What do compiled loops read of a surface?
+
+    Attributes
+    ----------
+    coef : (row, cell, 10) float
+        F^(n) / n! at the centre of the cell, n = 0, ..., 9.
+    first : float
+        Number of the first row; row r serves s from r to r + 1 row widths.
+    rows_per, per : float
+        Rows per unit of s; cells per unit of eta.
+    low, high, s_low, s_high : float
+        The range of eta and of s that the cells serve.
+    code, part, per_octave, lowest, steps, halves, offsets, node_weights
+        The fields of `Rules`, for values outside the cells; one level, because numba's prange takes no nested tuples.
+    """
+
+    coef: Array
+    first: float
+    rows_per: float
+    per: float
+    low: float
+    high: float
+    s_low: float
+    s_high: float
+    code: int
+    part: int
+    per_octave: int
+    lowest: int
+    steps: Array
+    halves: Integers
+    offsets: Integers
+    node_weights: Array
+
+
+@njit(**INNER)
+def _normal(part: int, x: float, root: float) -> float:
+    """The probit average at x = eta / tau, root = 1 / tau; erfc of the small side keeps its digits."""
+    if part < 2:
+        return 0.5 * math.erfc((-x if part == 0 else x) * _ROOT_HALF)
+    if abs(x) > _FLAT:
+        return 0.0
+    density = _DENSITY * math.exp(-0.5 * x * x) * root
+    return density if part == 2 else -x * density * root
+
+
+@njit(**INNER)
+def _rule_sum(part: int, eta: float, s: float, rules: CurveArrays | SurfaceArrays) -> float:
+    """E[f(eta + s Z)] node by node; NaN where no rule serves s."""
+    if s == 0.0:
+        return one_node(rules.code, part, eta)
+    j = max(math.ceil(rules.per_octave * math.log2(s)) - rules.lowest, 0)
+    if j >= rules.steps.size:
+        return np.nan
+    step, half, start = rules.steps[j], rules.halves[j], rules.offsets[j]
+    total = 0.0
+    for k in range(-half, half + 1):
+        total += rules.node_weights[start + abs(k)] * one_node(rules.code, part, eta + s * (k * step))
+    return total
+
+
+@njit(**INNER)
+def exact_value(order: int, eta: float, s: float, rules: CurveArrays | SurfaceArrays) -> float:
+    """E[f(eta + s Z)] or its derivative in eta of order 1 or 2, without a table.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if not s >= 0.0 or math.isnan(eta):
+        return np.nan
+    part = rules.part if order == 0 else order + 1
+    sign = -1.0 if order > 0 and rules.part == 1 else 1.0
+    if rules.code == 2:
+        root = 1.0 / math.sqrt(1.0 + s * s)
+        return sign * _normal(part, eta * root, root)
+    return sign * _rule_sum(part, eta, s, rules)
+
+
+@njit(**INNER)
+def _groups_exact(order: int, eta: float, arrays: CurveArrays, draw: int) -> float:
+    """The weighted sum over groups of exact values."""
+    total = lost = 0.0
+    for g in range(arrays.weights.size):
+        shifted = eta + arrays.shifts[draw, g]
+        term = arrays.weights[g] * exact_value(order, shifted, arrays.s[draw], arrays) - lost
+        joined = total + term
+        lost = (joined - total) - term
+        total = joined
+    return total
+
+
+@njit(**INNER)
+def cell_value(c: Array, x: float) -> float:
+    """The value of a draw's curve, c its (cell, 8) coefficients; x counts cells from the left end, and lies within.
+
+    Raises
+    ------
+    Nothing.
+    """
+    k = int(x)
+    u = 2.0 * (x - k) - 1.0
+    return c[k, 0] + u * (
+        c[k, 1] + u * (c[k, 2] + u * (c[k, 3] + u * (c[k, 4] + u * (c[k, 5] + u * (c[k, 6] + u * c[k, 7])))))
+    )
+
+
+@njit(**INNER)
+def cell_all(c: Array, x: float) -> tuple[float, float, float]:
+    """Value, first and half the second derivative in u = 2x by one Horner pass, x as in `cell_value`.
+
+    Raises
+    ------
+    Nothing.
+    """
+    k = int(x)
+    u = 2.0 * (x - k) - 1.0
+    value, d1, d2 = c[k, 7], 0.0, 0.0
+    for j in range(6, -1, -1):
+        d2 = d2 * u + d1
+        d1 = d1 * u + value
+        value = value * u + c[k, j]
+    return value, d1, d2
+
+
+@njit(**INNER)
+def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> None:
+    """The values of a draw's curve at a tile of eta.
+
+    Raises
+    ------
+    Nothing.
+    """
+    low, high, per, c = arrays.low[draw], arrays.high[draw], arrays.per[draw], arrays.coef[draw]
+    origin, outside = 0.5 * c.shape[0], 0
+    for i in range(eta.size):
+        inside = low <= eta[i] < high
+        outside += not inside
+        out[i] = cell_value(c, eta[i] * per + origin if inside else 0.0)
+    if outside > 0:
+        for i in range(eta.size):
+            if not (low <= eta[i] < high):
+                out[i] = _groups_exact(0, eta[i], arrays, draw)
+
+
+@njit(**INNER)
+def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> None:
+    """Values and two derivatives in eta of a draw's curve at a tile of eta, from one look-up each.
+
+    Raises
+    ------
+    Nothing.
+    """
+    low, high, per, c = arrays.low[draw], arrays.high[draw], arrays.per[draw], arrays.coef[draw]
+    origin, scale, outside = 0.5 * c.shape[0], 2.0 * arrays.per[draw], 0
+    for i in range(eta.size):
+        inside = low <= eta[i] < high
+        outside += not inside
+        value, first, second = cell_all(c, eta[i] * per + origin if inside else 0.0)
+        out[i], d1[i], d2[i] = value, scale * first, 2.0 * scale * scale * second
+    if outside > 0:
+        for i in range(eta.size):
+            if not (low <= eta[i] < high):
+                out[i] = _groups_exact(0, eta[i], arrays, draw)
+                d1[i] = _groups_exact(1, eta[i], arrays, draw)
+                d2[i] = _groups_exact(2, eta[i], arrays, draw)
+
+
+@njit(**INNER)
+def heat_value(coef: Array, first: int, square: float, width: float, x: float, y: float) -> float:
+    """A cell's heat expansion by Clenshaw's recurrence: b_n = c_n + u b_{n+1} + (n + 1) t b_{n+2}.
+
+    u is the distance from the cell's centre in eta, t that in s^2, twice the one in s^2 / 2. x counts cells from the
+    left end and y rows from s = 0; first is the number of the first row, width that of a cell, square that of a row,
+    squared.
+
+    Raises
+    ------
+    Nothing.
+    """
+    k, row = int(x), int(y)
+    centre = row + 0.5
+    u, t = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
+    c = coef[row - first, k]
+    b8 = c[8] + u * c[9]
+    b7 = (c[7] + (8.0 * t) * c[9]) + u * b8
+    b6 = (c[6] + (7.0 * t) * b8) + u * b7
+    b5 = (c[5] + (6.0 * t) * b7) + u * b6
+    b4 = (c[4] + (5.0 * t) * b6) + u * b5
+    b3 = (c[3] + (4.0 * t) * b5) + u * b4
+    b2 = (c[2] + (3.0 * t) * b4) + u * b3
+    b1 = (c[1] + (2.0 * t) * b3) + u * b2
+    return (c[0] + t * b2) + u * b1
+
+
+@njit(**INNER)
+def heat_all(coef: Array, first: int, square: float, width: float, x: float, y: float) -> tuple[float, float, float]:
+    """Value, first and second derivative in eta of a cell's heat expansion, by d/du P_n = n P_{n-1}.
+
+    Raises
+    ------
+    Nothing.
+    """
+    k, row = int(x), int(y)
+    centre = row + 0.5
+    u, t = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
+    c = coef[row - first, k]
+    value, d1, d2 = c[0] + c[1] * u, c[1], 0.0
+    before, heat = 1.0, u
+    for n in range(2, 10):
+        d2 += (n * (n - 1.0)) * (c[n] * before)
+        d1 += n * (c[n] * heat)
+        before, heat = heat, u * heat + ((n - 1.0) * t) * before
+        value += c[n] * heat
+    return value, d1, d2
+
+
+@njit(**INNER)
+def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> None:
+    """The values of the surface at a tile of eta and s.
+
+    Raises
+    ------
+    Nothing.
+    """
+    coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
+    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
+    low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
+    origin, outside = 0.5 * coef.shape[1], 0
+    for i in range(eta.size):
+        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
+        outside += not inside
+        x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
+        out[i] = heat_value(coef, first, square, width, x, y)
+    if outside > 0:
+        for i in range(eta.size):
+            if not ((low <= eta[i] < high) & (s_low <= s[i] < s_high)):
+                out[i] = exact_value(0, eta[i], s[i], arrays)
+
+
+@njit(**INNER)
+def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> None:
+    """Values and two derivatives in eta of the surface at a tile of eta and s, from one look-up each.
+
+    Raises
+    ------
+    Nothing.
+    """
+    coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
+    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
+    low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
+    origin, outside = 0.5 * coef.shape[1], 0
+    for i in range(eta.size):
+        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
+        outside += not inside
+        x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
+        out[i], d1[i], d2[i] = heat_all(coef, first, square, width, x, y)
+    if outside > 0:
+        for i in range(eta.size):
+            if not ((low <= eta[i] < high) & (s_low <= s[i] < s_high)):
+                out[i] = exact_value(0, eta[i], s[i], arrays)
+                d1[i] = exact_value(1, eta[i], s[i], arrays)
+                d2[i] = exact_value(2, eta[i], s[i], arrays)

@@ -1,0 +1,171 @@
+"""Compiled construction of curves for averages over existing groups: groups to a grid, the grid to cells.
+
+numba keeps compiled code until this file changes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from bayesmargins.integrate.kernels import INNER, OPTIONS
+
+__all__ = ["mix_groups", "shifted_values"]
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+_PAIRS = 5  # powers of the moments, two by two: as many as the interpolation has points
+_BLOCK = 512  # values whose sums stay in the nearest cache
+
+
+@njit(**INNER)
+def _convolve(grid: Array, place: int, source: Array, total: Array) -> None:
+    """Add grid weight times values moved by as many steps, block by block of the values."""
+    phases, size = source.shape[0], total.size
+    for start in range(0, size, _BLOCK):
+        stop = min(start + _BLOCK, size)
+        for k in range(grid.size):
+            weight = grid[k]
+            if weight != 0.0:
+                ahead = 8 * ((place + k) // phases)
+                some = source[(place + k) % phases, ahead + start : ahead + stop]
+                sums = total[start:stop]  # slices: an index that could be negative would stop vectorisation
+                for j in range(sums.size):
+                    sums[j] += weight * some[j]
+
+
+@njit(**INNER)
+def _grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagrange: Array, grid: Array) -> int:
+    """Replace the groups by weights of grid points; how many groups the fullest bin has.
+
+    Bin k holds the shifts between grid points k and k + 1, by their moments about its middle: one matrix then serves
+    all groups of a bin. Polynomials up to degree 9 have the same sum over the grid as over the groups.
+    """
+    points = 2 * _PAIRS
+    moments = np.zeros((grid.size, points))
+    count = np.zeros(grid.size, dtype=np.int64)
+    for g in range(weights.size):
+        y = shifts[g] * scale
+        k = math.floor(y)
+        t, row = y - k - 0.5, k - first
+        even, odd, square = weights[g], weights[g] * t, t * t
+        count[row] += 1
+        for j in range(_PAIRS):  # two short chains of products instead of a long one
+            moments[row, 2 * j] += even
+            moments[row, 2 * j + 1] += odd
+            even *= square
+            odd *= square
+    grid[:] = 0.0
+    for b in range(points // 2 - 1, grid.size - points // 2):
+        if count[b] > 0:
+            for i in range(points):
+                total = 0.0
+                for j in range(points):
+                    total += lagrange[i, j] * moments[b, j]
+                grid[b + i - (points // 2 - 1)] += total
+    return int(count.max())
+
+
+@njit(cache=True, parallel=True, **OPTIONS)
+def mix_groups(
+    values: Array,
+    origin: int,
+    shifts: Array,
+    weights: Array,
+    scale: Array,
+    which: Integers,
+    lagrange: Array,
+    transform: Array,
+    coef: Array,
+    crowd: Integers,
+) -> None:
+    """What is the weighted sum over groups of a function shifted by each, as polynomials on cells?
+
+    Parameters
+    ----------
+    values : (1 or draw, phase, cell, 8) float
+        The function at the 8 points of each cell, and of cells moved by 1, 2, ... grid steps; one for all draws, or one
+        for each entry of which.
+    origin : int
+        Grid steps from the first cell of values to the first cell of coef.
+    shifts : (draw, group) float
+        What each group adds to eta.
+    weights : (group,) float
+        Weight of each group.
+    scale : (draw,) float
+        Grid steps per unit of shift.
+    which : (some draws,) int
+        The draws to do.
+    lagrange : (point, point) float
+        Interpolation weights of the grid points around a bin, by powers of the distance from its middle.
+    transform : (8, 8) float
+        From values at the points to coefficients.
+    coef : (draw, cell, 8) float
+        Receives the polynomials.
+    crowd : (draw,) int
+        Receives the number of groups in the fullest bin.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+    """
+    phases, cells, points = values.shape[1], coef.shape[1], lagrange.shape[0]
+    for i in prange(which.size):
+        draw = which[i]
+        first = np.int64(math.floor(shifts[draw].min() * scale[draw])) - points // 2
+        last = np.int64(math.floor(shifts[draw].max() * scale[draw])) + points // 2 + 1
+        grid = np.empty(last - first + 1)
+        crowd[draw] = _grid_weights(shifts[draw], weights, scale[draw], first, lagrange, grid)
+        source = values[np.int64(i) if values.shape[0] > 1 else 0]
+        total = np.zeros(cells * 8)
+        _convolve(grid, origin + first, source.reshape(phases, source.shape[1] * 8), total)
+        for cell in range(cells):
+            for j in range(8):
+                value = 0.0
+                for p in range(8):
+                    value += transform[j, p] * total[8 * cell + p]
+                coef[draw, cell, j] = value
+
+
+@njit(cache=True, parallel=True, **OPTIONS)
+def shifted_values(coef: Array, ahead: Integers, powers: Array, values: Array) -> None:
+    """Which values have curves at the points of cells moved by parts of a cell?
+
+    Parameters
+    ----------
+    coef : (draw, cell, 8) float
+        The curves.
+    ahead : (phase, 8) int
+        Whether a point lies in the next cell (1) or not (0).
+    powers : (phase, 8, 8) float
+        1, u, ..., u^7 of each point within its cell.
+    values : (draw, phase, cell, 8) float
+        Receives the values; the last cell stays as it is, since the one after it is unknown.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+    """
+    draws, phases, cells = values.shape[0], values.shape[1], values.shape[2]
+    for draw in prange(draws):
+        for phase in range(phases):
+            for cell in range(cells - 1):
+                for p in range(8):
+                    c, u = coef[draw, cell + ahead[phase, p]], powers[phase, p]
+                    total = 0.0
+                    for j in range(8):
+                        total += c[j] * u[j]
+                    values[draw, phase, cell, p] = total

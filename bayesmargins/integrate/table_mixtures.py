@@ -1,0 +1,174 @@
+"""Averages over existing groups as curves in eta: the price of a value does not grow with the number of groups.
+
+The groups of a draw are moved to a uniform grid with weights that keep the sum over groups of every polynomial up to
+degree 9 around each of them, the adjoint of 10-point Lagrange interpolation. The average at the points of all cells is
+then a short discrete convolution with values of E[h(eta + s Z)].
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesmargins.integrate.mixture import _checked_groups
+from bayesmargins.integrate.rules import EPS
+from bayesmargins.integrate.table_bounds import (
+    CURVE_POINTS,
+    chebyshev_points,
+    derivative_bound,
+    interpolation_bounds,
+    monomials_from_points,
+)
+from bayesmargins.integrate.table_rows import ROW_WIDTH, cell_width
+from bayesmargins.integrate.tables import INSIDE, REACH, Curves, checked_part, checked_s, covers, make_rules, row_curves
+from bayesmargins.links import Link
+
+__all__ = ["mixture_curves"]
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_GRID = 10  # points of the Lagrange interpolation
+_PHASES = 4  # grid steps per cell
+_FARTHEST = 64.0  # shifts beyond this are summed exactly
+_CHUNK = 64  # draws whose values are in memory at a time, where s differs
+
+
+def mixture_curves(
+    link: Link, s: npt.ArrayLike, shifts: npt.ArrayLike, weights: npt.ArrayLike, part: str = "mean"
+) -> Curves:
+    """What is the mean response over existing groups, as a function of eta, for each draw?
+
+    Parameters
+    ----------
+    link : Link
+        logit, probit or cloglog.
+    s : (draw,) float, link scale
+        Standard deviation of the part of z'b that is integrated out besides; 0 where nothing is.
+    shifts : (draw, group) float, link scale
+        What each group adds to eta: its z'b, the same for every row.
+    weights : (group,) float
+        Share of each group.
+    part : {"mean", "complement"}
+        Averages h or 1 - h.
+
+    Returns
+    -------
+    Curves
+        eta -> sum over groups of weight times E[f(eta + shift + s Z)], in cells for eta in [-40, 40] and summed group
+        by group beyond; draws with s >= 16 or a shift beyond +-64 have no cells, and are summed everywhere.
+
+    Raises
+    ------
+    IntegrationError
+        Shapes that do not fit; weights that are negative or do not sum to 1; a negative s; another part or link.
+
+    Notes
+    -----
+    Under the logit link, and for the mean under the cloglog link, derivatives are bounded relative to the average
+    itself, so that rare events keep their relative accuracy. Probit tails and the cloglog's complement fall faster.
+
+    Examples
+    --------
+    >>> from bayesmargins.links import get_link
+    >>> made = mixture_curves(get_link("logit"), [0.0], [[-1.0, 0.0, 1.0]], [0.25, 0.5, 0.25])
+    >>> made([[-2.0, 2.0]]).round(6)
+    array([[0.138693, 0.861307]])
+    """
+    from bayesmargins.integrate.table_kernels import CurveArrays
+
+    checked_part(link, part)
+    s = checked_s(s)
+    shifts, weights = _checked_groups(s, shifts, weights)
+    rules = make_rules(link, part, s)
+    root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
+    farthest = np.maximum(shifts.max(axis=1), -shifts.min(axis=1)) * root
+    covered = (s < np.inf if link.name == "probit" else covers(s)) & (farthest <= _FARTHEST)
+    coef = np.empty((len(s), round(2.0 * REACH / cell_width(link)), CURVE_POINTS))
+    scale = np.where(covered, root, 0.0)
+    bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
+    edge = np.where(covered, REACH * INSIDE / root, 0.0)
+    arrays = CurveArrays(coef, root / cell_width(link), -edge, edge, s, shifts, weights, *rules)
+    return Curves(link, part, arrays, covered, *bounds)
+
+
+def _fill(
+    link: Link,
+    part: str,
+    s: Array,
+    shifts: Array,
+    weights: Array,
+    scale: Array,
+    covered: npt.NDArray[np.bool_],
+    coef: Array,
+) -> tuple[float, float, float]:
+    """Polynomials of all covered draws into coef; their bounds."""
+    from bayesmargins.integrate.table_mixture_kernels import mix_groups
+
+    step = cell_width(link) / _PHASES
+    farthest = float(np.max(np.maximum(shifts.max(axis=1), -shifts.min(axis=1))[covered] * scale[covered]))
+    reach = REACH + 8.0 * math.ceil((farthest + _GRID * step) / 8.0)
+    crowd = np.zeros(len(s), dtype=np.int64)
+    noise, origin = 0.0, round((reach - REACH) / step)
+    same = covered if link.name == "probit" else covered & (s == 0.0)
+    batches = [np.flatnonzero(same)] if same.any() else []
+    apart = np.flatnonzero(covered & ~same)
+    batches += [apart[i : i + _CHUNK] for i in range(0, len(apart), _CHUNK)]
+    for i, which in enumerate(batches):
+        if i == 0 and same.any():
+            values = _plain_values(link, part, reach)
+        else:
+            values, bound = _spread_values(link, part, s[which], reach)
+            noise = max(noise, bound)
+        mix_groups(
+            values, origin, shifts, weights, scale / step, which, _lagrange(), monomials_from_points(), coef, crowd
+        )
+    smallest = 0.0 if same.any() else float(np.floor(s[covered].min() / ROW_WIDTH) * ROW_WIDTH)
+    return _bounds(link, smallest, step, noise, int(crowd.max()))
+
+
+def _points(link: Link, reach: float) -> Array:
+    """(phase, cell, 8): eta at the points of every cell, moved by each phase."""
+    width = cell_width(link)
+    left = -reach + width * np.arange(round(2.0 * reach / width))
+    inside = 0.5 * width * (chebyshev_points(CURVE_POINTS) + 1.0)
+    return width * np.arange(_PHASES)[:, None, None] / _PHASES + left[:, None] + inside
+
+
+def _plain_values(link: Link, part: str, reach: float) -> Array:
+    return np.ascontiguousarray(link.part(part)(_points(link, reach)))[None]
+
+
+def _spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array, float]:
+    """Values of E[f(eta + s Z)] for some draws, and their bound."""
+    from bayesmargins.integrate.table_mixture_kernels import shifted_values
+
+    made = row_curves(link, s, part, reach)
+    place = np.arange(_PHASES)[:, None] / _PHASES + 0.5 * (chebyshev_points(CURVE_POINTS) + 1.0)
+    ahead = np.floor(place).astype(np.int64)
+    powers = (2.0 * (place - ahead) - 1.0)[:, :, None] ** np.arange(CURVE_POINTS)
+    coef = made.arrays.coef
+    values = np.empty((len(s), _PHASES, coef.shape[1], CURVE_POINTS))
+    shifted_values(coef, ahead, np.ascontiguousarray(powers), values)
+    return values, made.error_bound
+
+
+@lru_cache(maxsize=1)
+def _lagrange() -> Array:
+    """(point, power): interpolation weights of the grid points -4.5, ..., 4.5, by powers of the place between them."""
+    nodes = np.arange(_GRID) - 0.5 * (_GRID - 1)
+    rows = [np.poly(np.delete(nodes, i))[::-1] / np.prod(nodes[i] - np.delete(nodes, i)) for i in range(_GRID)]
+    return np.ascontiguousarray(rows)
+
+
+def _bounds(link: Link, s: float, step: float, noise: float, crowd: int) -> tuple[float, float, float]:
+    """Interpolation between grid points and in cells, errors of the values, and rounding of the sums."""
+    nodes = np.arange(_GRID) - 0.5 * (_GRID - 1)
+    t = np.linspace(-0.5, 0.5, 101)[:, None]
+    lebesgue = float(np.abs(t ** np.arange(_GRID) @ _lagrange().T).sum(axis=1).max()) * 1.01
+    error = derivative_bound(link, _GRID, s) * step**_GRID * float(np.prod(np.abs(nodes))) / math.factorial(_GRID)
+    rounding = EPS * lebesgue * (64.0 + crowd)
+    return interpolation_bounds(link, s, cell_width(link), error + lebesgue * noise + rounding)

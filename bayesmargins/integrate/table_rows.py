@@ -1,0 +1,329 @@
+"""The table behind curves and surfaces: eta-derivatives of E[h(eta + s Z)] on cells of eta, for rows of s.
+
+A row is built from one call of the exact engine: values at Chebyshev points of panels twice as wide as what they serve,
+differentiated in the panel's middle. A panel is wider where s is larger, since F is smoother there and the heat
+polynomials of a row grow.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesmargins.integrate.engine import expectation
+from bayesmargins.integrate.rules import EPS
+from bayesmargins.integrate.table_bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
+from bayesmargins.links import Link
+
+__all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "row_of", "row_table"]
+
+Array = npt.NDArray[np.float64]
+
+TERMS = 12  # derivatives 0 to 11 in each cell
+S_MAX = 16.0
+ROW_WIDTH = 1.0 / 64.0  # in s
+Panel = tuple[float, int]  # half-width, and how many Chebyshev points
+
+# by link: width of a cell in eta, and the panels from which s on; the bounds below say what a choice is worth
+_WIDTHS: dict[str, tuple[float, tuple[tuple[float, Panel], ...]]] = {
+    "logit": (
+        0.25,
+        (
+            *((0.0, (2.0, 36)), (0.3125, (2.0, 32)), (0.5, (2.0, 28)), (0.75, (4.0, 40)), (1.0, (4.0, 36))),
+            *((1.25, (4.0, 32)), (1.5, (4.0, 28)), (2.5, (4.0, 24)), (4.0, (8.0, 28)), (5.0, (8.0, 24))),
+        ),
+    ),
+    "cloglog": (
+        0.125,
+        (
+            *((0.0, (1.0, 32)), (0.1875, (1.0, 28)), (0.34375, (2.0, 44)), (0.40625, (2.0, 40)), (0.5, (2.0, 32))),
+            *((0.6875, (2.0, 28)), (0.8125, (4.0, 44)), (1.0, (4.0, 40)), (1.25, (4.0, 36)), (1.5, (4.0, 32))),
+            *((2.0, (4.0, 28)), (2.5, (4.0, 24)), (4.0, (8.0, 28)), (5.0, (8.0, 24))),
+        ),
+    ),
+}
+_OTHER = _WIDTHS["cloglog"]
+
+
+def cell_width(link: Link) -> float:
+    """How wide is a cell in eta?
+
+    Parameters
+    ----------
+    link : Link
+        The inverse link.
+
+    Returns
+    -------
+    float
+        A power of two.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> from bayesmargins.links import get_link
+    >>> cell_width(get_link("logit"))
+    0.25
+    """
+    return _WIDTHS.get(link.name, _OTHER)[0]
+
+
+def row_of(s: Array) -> npt.NDArray[np.int64]:
+    """Which row serves each standard deviation?
+
+    Parameters
+    ----------
+    s : array of float
+        Standard deviations, not NaN.
+
+    Returns
+    -------
+    array of int
+        Row r serves s from r / 64 to (r + 1) / 64.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> row_of(np.array([0.0, 1.0])).tolist()
+    [0, 64]
+    """
+    return (np.asarray(s) / ROW_WIDTH).astype(np.int64)
+
+
+def _panel(link: Link, s: float) -> Panel:
+    return max((start, panel) for start, panel in _WIDTHS.get(link.name, _OTHER)[1] if s >= start)[1]
+
+
+def _chebyshev_derivatives(panel: Panel, width: float, count: int) -> Array:
+    """(j, cell, n): T_j^(n) / n! at the centres of the cells in the middle of a panel, j below count."""
+    half = panel[0]
+    x = ((-0.5 * half + width * (np.arange(round(half / width)) + 0.5)) / half)[:, None]
+    values = np.zeros((count, len(x), TERMS))
+    values[0, :, 0] = 1.0
+    values[1, :, 0], values[1, :, 1] = x[:, 0], 1.0
+    for j in range(1, count - 1):  # T_{j+1} = 2 x T_j - T_{j-1}, differentiated
+        values[j + 1] = 2.0 * x * values[j] - values[j - 1]
+        values[j + 1, :, 1:] += 2.0 * values[j, :, :-1]
+    return values / half ** np.arange(TERMS)
+
+
+@lru_cache(maxsize=32)
+def _differentiation(panel: Panel, width: float) -> Array:
+    """(point, cell, n): F^(n) / n! at the centres of a panel's cells, from its values at the points."""
+    points = panel[1]
+    # discrete orthogonality of the T_j at their own points
+    coefficients = np.cos(np.outer(np.arange(points), np.arccos(chebyshev_points(points)))) * (2.0 / points)
+    coefficients[0] *= 0.5
+    return np.tensordot(coefficients.T, _chebyshev_derivatives(panel, width, points), axes=1)
+
+
+@lru_cache(maxsize=32)
+def _growth(panel: Panel, width: float) -> Array:
+    """(n,): how much errors of the values at the points can add to the n-th derivative over n!."""
+    return np.abs(_differentiation(panel, width)).sum(axis=0).max(axis=0)
+
+
+@lru_cache(maxsize=32)
+def _steepness(panel: Panel, width: float) -> Array:
+    """(j, n): how large abs(T_j^(n)) / n! gets at the centres, for the degrees j that the points do not resolve."""
+    steep: Array = np.abs(_chebyshev_derivatives(panel, width, 2 * panel[1])[panel[1] :]).max(axis=1)
+    return steep
+
+
+@lru_cache(maxsize=1024)
+def _unresolved(link: Link, s: float, panel: Panel) -> Array:
+    """(n,): what the Chebyshev series beyond the points adds to each derivative, itself and by its alias at the points.
+
+    The j-th coefficient is at most sup abs(F^(j)) half^j / (2^{j-1} j!); beyond twice the points they are negligible.
+    """
+    half, points = panel
+    degrees = range(points, 2 * points)
+    sizes = [derivative_bound(link, j, s) * (0.5 * half) ** j * 2.0 / math.factorial(j) for j in degrees]
+    return np.array(sizes) @ (_steepness(panel, cell_width(link)) + _growth(panel, cell_width(link)))
+
+
+@dataclass(eq=False)
+class RowTable:
+    """What are the derivatives of the average in every cell of some rows? Built when first asked for.
+
+    Attributes
+    ----------
+    link : Link
+        The inverse link h.
+    part : {"mean", "complement"}
+        What is averaged.
+    reach : float
+        Cells cover [-reach, reach]; a multiple of 8.
+    """
+
+    link: Link
+    part: str
+    reach: float
+    _rows: dict[int, Array] = field(default_factory=dict, repr=False)
+    _noise: dict[int, tuple[float, float, float]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def cells(self) -> int:
+        """How many cells has a row?"""
+        return round(2.0 * self.reach / cell_width(self.link))
+
+    def rows(self, first: int, last: int) -> Array:
+        """What stands in these rows?
+
+        Parameters
+        ----------
+        first, last : int
+            Row r serves s from r to r + 1 row widths; last is excluded.
+
+        Returns
+        -------
+        (row, cell, 12) float
+            F^(n) / n! at the centre of each cell, n = 0, ..., 11.
+
+        Raises
+        ------
+        Nothing.
+
+        Examples
+        --------
+        >>> from bayesmargins.links import get_link
+        >>> row_table(get_link("logit"), "mean", 40.0).rows(32, 33).shape
+        (1, 320, 12)
+        """
+        with self._lock:
+            missing = [r for r in range(first, last) if r not in self._rows]
+            for panel in sorted({self._panel(r) for r in missing}):
+                self._build([r for r in missing if self._panel(r) == panel], panel)
+            return np.stack([self._rows[r] for r in range(first, last)])
+
+    def _centre(self, row: int) -> float:
+        return (row + 0.5) * ROW_WIDTH
+
+    def _panel(self, row: int) -> Panel:
+        return _panel(self.link, self._centre(row))
+
+    def _build(self, rows: list[int], panel: Panel) -> None:
+        """Rows that share a panel width, some at a time: the engine's memory stays small and its rules are shared."""
+        matrix = _differentiation(panel, cell_width(self.link))
+        for i in range(0, len(rows), 32):
+            some = rows[i : i + 32]
+            coefficients, bound = self._coefficients(np.array([self._centre(r) for r in some]), panel, matrix)
+            for r, row in zip(some, coefficients, strict=True):
+                self._rows[r] = row
+                self._noise[r] = self._spread(r, panel, bound)
+
+    def _coefficients(self, s: Array, panel: Panel, matrix: Array) -> tuple[Array, float]:
+        """(row, cell, n), and the bound on the values they were made from."""
+        half, points = panel
+        mirrored = self.link.name == "logit"  # h(-eta) = 1 - h(eta): half of the cells are the mirror of the others
+        right = 0.0 if mirrored else self.reach
+        centres = np.arange(-self.reach + 0.5 * half, right, half)
+        eta = (centres[:, None] + half * chebyshev_points(points)).ravel()
+        part = "mean" if mirrored else self.part
+        result = expectation(self.link, np.broadcast_to(eta, (len(s), eta.size)), s[:, None] ** 2, part)
+        values = result.value.reshape(len(s) * len(centres), points)
+        left = (values @ matrix.reshape(points, -1)).reshape(len(s), -1, TERMS)
+        if not mirrored:
+            return left, result.error_bound
+        flipped = left[:, ::-1, :] * (-1.0) ** np.arange(TERMS)
+        halves = (left, _one_minus(flipped)) if self.part == "mean" else (_one_minus(left), flipped)
+        return np.concatenate(halves, axis=1), result.error_bound
+
+    def _spread(self, row: int, panel: Panel, bound: float) -> tuple[float, float, float]:
+        """What errors of the values amount to anywhere in a row's cells, those of the panels' polynomials included."""
+        s, width = row * ROW_WIDTH, ROW_WIDTH
+        heat = heat_polynomials(0.5 * cell_width(self.link), 0.5 * width * (s + 0.75 * width), TERMS - 1)
+        # rounding: of the products with the matrix; rows in fours share what is costly to bound
+        error = (bound + EPS * panel[1]) * _growth(panel, cell_width(self.link))
+        error = error + _unresolved(self.link, row // 4 * 4 * ROW_WIDTH, panel)
+        n = np.arange(TERMS)
+        value, d1, d2 = (float(np.sum(error[k:] * _falling(n[k:], k) * heat[: TERMS - k])) for k in range(3))
+        return value, d1, d2
+
+    def bounds(self, row: int, terms: int) -> tuple[float, float, float]:
+        """How wrong can the first terms of a row be, for the value and two derivatives in eta?
+
+        Parameters
+        ----------
+        row : int
+            A row that was built.
+        terms : int
+            How many of the 12 coefficients are used, even.
+
+        Returns
+        -------
+        tuple of three float
+            Absolute bounds.
+
+        Raises
+        ------
+        KeyError
+            The row was not built.
+
+        Examples
+        --------
+        >>> from bayesmargins.links import get_link
+        >>> table = row_table(get_link("logit"), "mean", 40.0)
+        >>> _ = table.rows(32, 33)
+        >>> table.bounds(32, 12)[0] < 1e-11
+        True
+        """
+        width, half = ROW_WIDTH, 0.5 * cell_width(self.link)
+        s = row * width
+        value, d1, d2 = taylor_bounds(self.link, s, half, 0.5 * width * (s + 0.75 * width), terms)
+        noise = self._noise[row]
+        return value + noise[0], d1 + noise[1], d2 + noise[2]
+
+
+def _falling(n: npt.NDArray[np.int64], k: int) -> Array:
+    """n (n - 1) ... (n - k + 1): what k derivatives put in front of the n-th heat polynomial."""
+    return np.prod([n - i for i in range(k)], axis=0) * np.ones(len(n))
+
+
+def _one_minus(left: Array) -> Array:
+    value = -left
+    value[..., 0] += 1.0
+    return value
+
+
+@lru_cache(maxsize=16)
+def row_table(link: Link, part: str, reach: float) -> RowTable:
+    """Which table serves this link, part and reach? Made once and kept.
+
+    Parameters
+    ----------
+    link : Link
+        A bounded link with a numerical rule.
+    part : {"mean", "complement"}
+        What is averaged.
+    reach : float
+        Cells cover [-reach, reach]; a multiple of 8.
+
+    Returns
+    -------
+    RowTable
+        Empty until rows are asked for.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> from bayesmargins.links import get_link
+    >>> row_table(get_link("logit"), "mean", 40.0).cells
+    320
+    """
+    return RowTable(link, part, reach)
