@@ -25,6 +25,7 @@ from bayesmargins.estimands import (
     predictions,
     slopes,
 )
+from bayesmargins.limits import options
 from bayesmargins.model import GLMM
 from bayesmargins.plots import plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior, load
@@ -55,6 +56,7 @@ __all__ = [
     "list_datasets",
     "load",
     "load_dataset",
+    "options",
     "plot_forest",
     "plot_predictions",
     "posterior_predictive",

@@ -14,7 +14,9 @@ from bayesmargins.errors import DataError, EstimandError, listed, shown
 from bayesmargins.schema import plain, public_name
 from bayesmargins.values import value_list
 
-__all__ = ["Averaging", "Cells", "aligned_weights", "averaging", "frame_of"]
+__all__ = ["Averaging", "Cells", "aligned_weights", "averaging", "frame_of", "repeated_rows"]
+
+_SAMPLE = 2000  # rows that are looked at before all are compared with each other
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Cells:
     def add(self, out: np.ndarray, values: np.ndarray, block: slice) -> None:
         """Add a block of values (draw, row of the block) into the cells (draw, cell)."""
         if self.unit:
-            out[:, block] = values
+            out[:, self.index[block]] = values
             return
         index, share = self.index[block], self.share[block]
         if self.n == 1:
@@ -244,3 +246,46 @@ def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]
+
+
+def repeated_rows(
+    frame: pd.DataFrame, names: list[str], cells: Cells
+) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
+    """Which rows are the same in all that is read of them? These are evaluated once, with their weights added up.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows.
+    names : list of str
+        Columns that are read.
+    cells : Cells
+        Cell of every row.
+
+    Returns
+    -------
+    first : ndarray of int or None
+        The first of each set of equal rows; None where hardly any row repeats, and all are kept.
+    position : ndarray of int, shape (row,), or None
+        Which set a row belongs to.
+    cells : Cells
+        Of the sets.
+
+    Raises
+    ------
+    Nothing.
+    """
+    n = len(frame)
+    sample = frame[names].iloc[:: max(1, n // _SAMPLE)]
+    if n < 2 or (names and len(sample.drop_duplicates()) > len(sample) / 2):
+        return None, None, cells
+    keys = frame[names] if cells.unit or cells.n == 1 else frame[names].assign(**{"(cell)": cells.index})
+    if keys.shape[1]:
+        position = keys.groupby(list(keys.columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+    else:
+        position = np.zeros(n, dtype=np.intp)
+    _, first = np.unique(position, return_index=True)
+    if cells.unit:
+        return first, position, Cells(np.arange(len(first)), np.ones(len(first)), len(first), unit=True)
+    share = np.bincount(position, cells.share, minlength=len(first))
+    return first, position, Cells(cells.index[first], share, cells.n)

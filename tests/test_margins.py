@@ -267,7 +267,7 @@ def test_sampled_groups_have_the_spread_of_sigma() -> None:
 
 
 def test_blocks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    import bayesmargins.predictor as predictor
+    from bayesmargins.predictor import exact
 
     post = reference.posterior("k_epil")
     ask = [
@@ -276,7 +276,7 @@ def test_blocks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
         lambda: bm.predictions(post, groups="own"),
     ]
     whole = [values(a()) for a in ask]
-    monkeypatch.setattr(predictor, "BLOCK_VALUES", 200 * 7)
+    monkeypatch.setattr(exact, "BLOCK_VALUES", 200 * 7)
     for a, expected in zip(ask, whole, strict=True):
         np.testing.assert_allclose(values(a()), expected, rtol=1e-13)
 

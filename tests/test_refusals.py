@@ -93,13 +93,11 @@ def test_offset_and_trials_absent_from_newdata_are_errors() -> None:
     bm.avg_predictions(share, simulated().drop(columns="n"))
 
 
-def test_result_beyond_memory_is_refused_before_it_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    import bayesmargins.predictor as predictor
-
-    monkeypatch.setattr(predictor, "LARGEST_RESULT_GIB", 1e-5)
-    with pytest.raises(bm.EstimandError, match=r"200 draws x 660 values.*avg_predictions"):
-        bm.comparisons(POST, {"trt": "pairwise"})
-    bm.avg_comparisons(POST, "trt")
+def test_result_beyond_memory_is_refused_before_it_is_computed() -> None:
+    with bm.options(memory="10kB"):
+        with pytest.raises(bm.EstimandError, match=r"200 draws x 660 values.*memory allows 10kB.*avg_predictions"):
+            bm.comparisons(POST, {"trt": "pairwise"})
+        bm.avg_comparisons(POST, "trt")
 
 
 def test_new_and_zero_need_no_draws_of_b() -> None:

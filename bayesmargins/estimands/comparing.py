@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Contrast, Settings, contrasts, named_variables
+from bayesmargins.counterfactuals import Contrast, contrasts, named_variables
 from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, predict
 from bayesmargins.values import is_word
 
 __all__ = ["COMPARISONS", "Comparison", "avg_comparisons", "comparisons"]
@@ -199,34 +199,20 @@ def _compare(question: Question, variables: Any, comparison: str, cross: bool) -
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     question.check_size(len(compared))
-    passes: list[Passed] = []
+    sides = dict.fromkeys(s for c in compared for s in (c.low, c.high))
+    parts = ("mean", "complement") if how.odds else ("mean",)
+    evaluation = Evaluation(question, passes=len(sides) * len(parts))
 
     def all_contrasts(scenario: Scenario) -> np.ndarray:
         # Sides are shared: "drug - placebo" and "drug+ - placebo" need placebo once.
-        sides: dict[Settings, Passed] = {
-            s: _side(question, scenario, s, how) for c in compared for s in (c.low, c.high)
-        }
-        passes.extend(sides.values())
+        found = {side: evaluation.values(scenario, side, parts).values for side in sides}
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return np.stack([how.compare(sides[c.high].values, sides[c.low].values) for c in compared], axis=1)
+            return np.stack([how.compare(found[c.high], found[c.low]) for c in compared], axis=1)
 
-    values = question.over_scenarios(all_contrasts)
+    values = evaluation.run(all_contrasts)
     labels = _labels(compared, comparison)
     terms = [c.term for c in compared]
-    return question.result("comparisons", values, passes, contrast=labels, term=terms, comparison=comparison)
-
-
-def _side(question: Question, scenario: Scenario, settings: Settings, how: Comparison) -> Passed:
-    frame, rows, plan = question.prepare(scenario, settings)
-    return predict(
-        question.post.draws,
-        question.link,
-        rows,
-        plan,
-        question.averaging.cells,
-        parts=("mean", "complement") if how.odds else ("mean",),
-        multiplier=question.multiplier(frame),
-    )
+    return question.result("comparisons", values, evaluation.passed, contrast=labels, term=terms, comparison=comparison)
 
 
 def _comparison(comparison: str, question: Question) -> Comparison:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.estimands.evaluation import Evaluation
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, predict
 
 __all__ = ["avg_predictions", "predictions"]
 
@@ -148,12 +147,6 @@ def avg_predictions(
 
 def _predict(question: Question) -> xr.Dataset:
     question.check_size()
-    passes: list[Passed] = []
-
-    def mean(scenario: Scenario) -> np.ndarray:
-        frame, rows, plan = question.prepare(scenario)
-        cells, multiplier = question.averaging.cells, question.multiplier(frame)
-        passes.append(predict(question.post.draws, question.link, rows, plan, cells, multiplier=multiplier))
-        return passes[-1].values["mean"][:, None]
-
-    return question.result("predictions", question.over_scenarios(mean)[:, 0], passes)
+    evaluation = Evaluation(question, passes=1)
+    values = evaluation.run(lambda scenario: evaluation.values(scenario).values["mean"][:, None])
+    return question.result("predictions", values[:, 0], evaluation.passed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +14,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.counterfactuals import Setting, Settings, apply_settings, at_settings
-from bayesmargins.design import Rows, missing_rows
-from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown, warn
+from bayesmargins.counterfactuals import Setting, Settings, at_settings
+from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown
 from bayesmargins.estimands.sentence import Scope, compose, quantity, scale_name
 from bayesmargins.grid import Averaging, aligned_weights, averaging, frame_of
-from bayesmargins.groups import GroupPlan, Policy, plan_groups, resolve_groups
+from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
@@ -33,9 +33,9 @@ TARGETS = ("mean", "link", "count")
 
 @dataclass(frozen=True)
 class Scenario:
-    """One combination of `at` values and named groups: the rows as they are evaluated."""
+    """One combination of `at` values and named groups."""
 
-    frame: pd.DataFrame
+    settings: Settings
     policy: Policy
 
 
@@ -85,32 +85,27 @@ class Question:
         """Whether rows are averaged."""
         return not self.averaging.cells.unit
 
+    @property
+    def scenarios(self) -> int:
+        """How many combinations of `at` values and named groups there are."""
+        return math.prod(len(v) for v in (*self.at.values(), *self.policy.named.values()))
+
     def over_scenarios(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
         """Values (draw, k, at..., named groups..., [row or cell]) of a function giving (draw, k, cell) a scenario."""
         names = list(self.at)
         named = self.policy.named
         found = []
         for values in product(*self.at.values()):
-            frame = apply_settings(self.frame, tuple(Setting(n, v) for n, v in zip(names, values, strict=True)))
+            settings = tuple(Setting(n, v) for n, v in zip(names, values, strict=True))
             for levels in product(*named.values()):
                 policy = replace(
                     self.policy, by_factor=self.policy.by_factor | {f: (v,) for f, v in zip(named, levels, strict=True)}
                 )
-                found.append(value(Scenario(frame, policy)))
+                found.append(value(Scenario(settings, policy)))
         shape = (*(len(v) for v in self.at.values()), *(len(v) for v in named.values()))
-        stacked = np.stack(found, axis=2)
+        stacked = found[0][:, :, None] if len(found) == 1 else np.stack(found, axis=2)
         stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1])
         return stacked if self.averaging.dims else stacked[..., 0]
-
-    def prepare(self, scenario: Scenario, settings: Settings = ()) -> tuple[pd.DataFrame, Rows, GroupPlan]:
-        """Rows of a scenario (with more variables set) as design rows and a plan for the groups."""
-        frame = apply_settings(scenario.frame, settings)
-        rows = self.post.design.rows(frame, scenario.policy.active, self.what)
-        plan = plan_groups(scenario.policy, self.post, frame, self.seed, self.what)
-        incomplete = ~rows.complete | plan.missing
-        if incomplete.any():
-            self._incomplete(frame, scenario.policy, int(incomplete.sum()))
-        return frame, rows, plan
 
     def multiplier(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Trials of every row where the target counts."""
@@ -131,19 +126,8 @@ class Question:
 
     def check_size(self, contrasts: int = 1) -> None:
         """Refuse a result that would not fit in memory."""
-        scenarios = np.prod([len(v) for v in (*self.at.values(), *self.policy.named.values())], initial=1)
-        values = int(scenarios) * contrasts * self.averaging.cells.n
+        values = self.scenarios * contrasts * self.averaging.cells.n
         check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
-
-    def _incomplete(self, frame: pd.DataFrame, policy: Policy, count: int) -> None:
-        design = self.post.design
-        group_columns = [c for f in policy.factors("own") for c in design.factors[f].columns]
-        names = sorted(design.variables(policy.active) | set(group_columns))
-        _, counts = missing_rows(frame, names)
-        said = f"{count} of {len(frame)} rows of {self.what} have missing values, by column: {counts}."
-        if self.averaged:
-            raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
-        warn(f"{said} Their estimates are NaN.")
 
     def result(
         self,

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import GroupsError
+from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, predict
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.stacks import add_group
 
@@ -79,15 +80,16 @@ def posterior_predictive(
         )
     post.need_parameters("posterior_predictive")
     question.check_size()
-    passes: list[Passed] = []
+    evaluation = Evaluation(question, passes=1)
 
     def observations(scenario: Scenario) -> np.ndarray:
-        frame, rows, plan = question.prepare(scenario)
-        passes.append(predict(post.draws, question.link, rows, plan, question.averaging.cells))
-        trials = None if post.design.response.trials is None else question.trials(frame)
-        return _simulated(post, passes[-1].values["mean"], trials, [seed, 1, len(passes)])[:, None]
+        mean = evaluation.values(scenario).values["mean"]
+        trials = None
+        if post.design.response.trials is not None:
+            trials = question.trials(apply_settings(question.frame, scenario.settings))
+        return _simulated(post, mean, trials, [seed, 1, len(evaluation.passed)])[:, None]
 
-    ds = question.result("observations", question.over_scenarios(observations)[:, 0], passes)
+    ds = question.result("observations", evaluation.run(observations)[:, 0], evaluation.passed)
     ds.attrs["random_seed"] = seed
     if newdata is None and not question.policy.named:
         add_group(post.idata, f"{post.kind}_predictive", _for_arviz(question, ds))

@@ -9,12 +9,11 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.counterfactuals import named_variables
-from bayesmargins.design import derivative_rows
 from bayesmargins.errors import EstimandError, shown
+from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, predict_slope
 from bayesmargins.values import is_word
 
 __all__ = ["avg_slopes", "slopes"]
@@ -140,21 +139,13 @@ def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
         raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
     names = _numeric(variables, question)
     question.check_size(len(names))
-    passes: list[Passed] = []
+    evaluation = Evaluation(question, passes=len(names))
 
     def all_slopes(scenario: Scenario) -> np.ndarray:
-        passes.extend(_of_variable(question, scenario, name) for name in names)
-        return np.stack([p.values["slope"] for p in passes[-len(names) :]], axis=1)
+        return np.stack([evaluation.slopes(scenario, name).values["slope"] for name in names], axis=1)
 
-    values = question.over_scenarios(all_slopes)
-    return question.result("slopes", values, passes, contrast=[f"dY/d{n}" for n in names], term=names)
-
-
-def _of_variable(question: Question, scenario: Scenario, name: str) -> Passed:
-    frame, rows, plan = question.prepare(scenario)
-    d_rows = derivative_rows(question.post.design, frame, name, scenario.policy.active, question.what)
-    cells, multiplier = question.averaging.cells, question.multiplier(frame)
-    return predict_slope(question.post.draws, question.link, rows, d_rows, plan, cells, multiplier)
+    values = evaluation.run(all_slopes)
+    return question.result("slopes", values, evaluation.passed, contrast=[f"dY/d{n}" for n in names], term=names)
 
 
 def _numeric(variables: Any, question: Question) -> list[str]:

@@ -1,60 +1,27 @@
-"""Posterior, rows and a plan for the groups, turned into numbers: the only place that knows memory and blocks.
+"""Rows through the exact engine, as arrays of draws x rows: for few rows, and for what no table holds.
 
-A pass goes over blocks of rows. In each block the linear predictor of every draw is one matrix product, the variance
-s2 of what is integrated another, and `integrate.expectation` turns both into values; averages over rows are added up
-at once, so that an array of rows x draws never exists unless it is the result.
+In each block of rows the linear predictor of every draw is one matrix product, the variance s2 of what is integrated
+another, and `integrate.expectation` turns both into values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from bayesmargins.design import Rows
-from bayesmargins.errors import EstimandError
-from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import Integral, expectation, mixture_expectation
 from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
+from bayesmargins.predictor.chunks import Chunk, Passed
 
-__all__ = ["Passed", "check_size", "predict", "predict_slope"]
+__all__ = ["constant_row", "moves", "slopes", "values"]
 
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
-# Largest result that is computed without being asked about its size.
-LARGEST_RESULT_GIB = 4.0
-
-
-@dataclass
-class Passed:
-    """What one pass over the rows gives.
-
-    Attributes
-    ----------
-    values : dict of ndarray, shape (draw, cell)
-        By part of the integrand: ``mean``, ``complement``, or ``slope``.
-    error_bound : float
-        Absolute, of every value before rows are averaged (an average errs by no more).
-    methods : set of str
-        Engines that were used.
-    nodes : int
-        Most nodes of a rule that were used.
-    """
-
-    values: dict[str, np.ndarray]
-    error_bound: float = 0.0
-    methods: set[str] = field(default_factory=set)
-    nodes: int = 0
-
-    def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
-        """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""
-        self.error_bound = max(self.error_bound, integral.error_bound * factor)
-        self.methods.add(integral.method)
-        self.nodes = max(self.nodes, integral.nodes)
-        return integral.value
 
 
 @dataclass(frozen=True)
@@ -68,87 +35,63 @@ class _Existing:
     shifts: np.ndarray | None  # (draw, combination)
 
 
-def predict(
-    draws: Draws,
-    link: Link,
-    rows: Rows,
-    plan: GroupPlan,
-    cells: Cells,
-    parts: Sequence[str] = ("mean",),
-    multiplier: np.ndarray | None = None,
-) -> Passed:
-    """What is the mean response of these rows, in every draw, with b treated as planned and rows averaged?
+def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
+    """What is the mean response of these rows, in every draw, with b treated as planned?
 
     Parameters
     ----------
     draws : Draws
         Posterior draws.
     link : Link
-        Between linear predictor and the target (identity for the target "link").
-    rows : Rows
-        Design rows.
-    plan : GroupPlan
-        What is done with b.
-    cells : Cells
-        Which rows are averaged together.
-    parts : sequence of {"mean", "complement"}
+        Between linear predictor and the target.
+    chunk : Chunk
+        Rows.
+    part : {"mean", "complement"}
         The mean, or 1 - mean to full relative accuracy.
-    multiplier : ndarray, shape (row,), optional
-        Trials, where the target counts.
+    passed : Passed
+        Gets methods and error bounds.
 
-    Returns
-    -------
-    Passed
-        Values by part, shape (draw, cell), with method and error bound.
+    Yields
+    ------
+    block : slice
+        Rows of the chunk.
+    values : ndarray, shape (draw, row of the block)
 
     Raises
     ------
     IntegrationError
         The average does not exist.
     """
-    passed = Passed({part: np.zeros((len(draws.beta), cells.n)) for part in parts})
+    rows, plan = chunk.rows, chunk.plan
     existing = _existing(draws, rows, plan)
     for block in _blocks(len(rows.X), len(draws.beta)):
         eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
-        for part in parts:
-            if existing is None:
-                values = passed.record(expectation(link, eta, s2, part))
-            elif existing.shifts is not None:
-                values = passed.record(_over_existing(link, eta, s2, existing, part))
-            else:
-                values = np.zeros(eta.shape)
-                for weight, shift in _shifts(draws, rows.Z, existing.mixture, block):
-                    values += weight * passed.record(expectation(link, eta + shift, s2, part))
-            if multiplier is not None:
-                values = values * multiplier[block]
-            cells.add(passed.values[part], values, block)
-    if multiplier is not None:
-        passed.error_bound *= float(np.nanmax(multiplier, initial=0.0))
-    return passed
+        if existing is None:
+            yield block, passed.record(expectation(link, eta, s2, part))
+        elif existing.shifts is not None:
+            yield block, passed.record(_over_existing(link, eta, s2, existing, part))
+        else:
+            total = np.zeros(eta.shape)
+            for weight, shift in _shifts(draws, rows.Z, existing.mixture, block):
+                total += weight * passed.record(expectation(link, eta + shift, s2, part))
+            yield block, total
 
 
-def predict_slope(
-    draws: Draws,
-    link: Link,
-    rows: Rows,
-    d_rows: Rows,
-    plan: GroupPlan,
-    cells: Cells,
-    multiplier: np.ndarray | None = None,
-) -> Passed:
+def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
     """How does the mean response of these rows change with a variable, in every draw?
 
     Parameters
     ----------
-    draws, link, rows, plan, cells, multiplier
-        As for `predict`.
-    d_rows : Rows
-        Derivatives of X, z and the offset with respect to the variable.
+    draws, link, chunk, passed
+        As for `values`; the chunk has derivatives.
+    part : {"slope"}
+        As it is recorded.
 
-    Returns
-    -------
-    Passed
-        ``values["slope"]``, shape (draw, cell).
+    Yields
+    ------
+    block : slice
+        Rows of the chunk.
+    values : ndarray, shape (draw, row of the block)
 
     Raises
     ------
@@ -160,29 +103,25 @@ def predict_slope(
     d/dx E[h(eta + s Z)] = E[h'] d eta/dx + E[h''] / 2 d s2/dx, with s2 = z' Sigma z: the second term is the movement of
     the variance with x under a random slope. It follows from the heat equation dE[h]/ds2 = E[h''] / 2.
     """
-    passed = Passed({"slope": np.zeros((len(draws.beta), cells.n))})
+    rows, d_rows, plan = chunk.rows, chunk.d_rows, chunk.plan
+    assert d_rows is not None
     existing = _existing(draws, rows, plan)
-    moving = [f for f in plan.integrated if _moves(d_rows, (f,))]
-    at_once = existing is None or (existing.shifts is not None and not _moves(d_rows, existing.mixture.factors))
+    moving = [f for f in plan.integrated if moves(d_rows, (f,))]
+    at_once = existing is None or (existing.shifts is not None and not moves(d_rows, existing.mixture.factors))
     for block in _blocks(len(rows.X), len(draws.beta)):
         eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
         d_eta = _linear(draws, d_rows, plan, block)
         d_s2 = _variance_change(draws, rows, d_rows, moving, block)
         if at_once:
-            values = _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
-        else:
-            assert existing is not None
-            values = np.zeros(eta.shape)
-            shifts = _shifts(draws, rows.Z, existing.mixture, block)
-            changes = _shifts(draws, d_rows.Z, existing.mixture, block)
-            for (weight, shift), (_, d_shift) in zip(shifts, changes, strict=True):
-                values += weight * _chain_rule(passed, link, eta + shift, s2, d_eta + d_shift, d_s2)
-        if multiplier is not None:
-            values = values * multiplier[block]
-        cells.add(passed.values["slope"], values, block)
-    if multiplier is not None:
-        passed.error_bound *= float(np.nanmax(multiplier, initial=0.0))
-    return passed
+            yield block, _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
+            continue
+        assert existing is not None
+        total = np.zeros(eta.shape)
+        shifts = _shifts(draws, rows.Z, existing.mixture, block)
+        changes = _shifts(draws, d_rows.Z, existing.mixture, block)
+        for (weight, shift), (_, d_shift) in zip(shifts, changes, strict=True):
+            total += weight * _chain_rule(passed, link, eta + shift, s2, d_eta + d_shift, d_s2)
+        yield block, total
 
 
 def _chain_rule(
@@ -203,33 +142,6 @@ def _chain_rule(
     if d_s2 is not None:
         values += passed.record(average("d2"), _largest(d_s2) / 2) * d_s2 / 2
     return values
-
-
-def check_size(n_draws: int, n_values: int, way_out: str) -> None:
-    """Will the result fit in memory? Asked before anything is computed.
-
-    Parameters
-    ----------
-    n_draws, n_values : int
-        Size of the result.
-    way_out : str
-        What the user can do instead.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    EstimandError
-        The result would be larger than 4 GiB.
-    """
-    gib = n_draws * n_values * 8 / 2**30
-    if gib > LARGEST_RESULT_GIB:
-        raise EstimandError(
-            f"The result would hold {n_draws:,} draws x {n_values:,} values, {gib:.1f} GiB; at most "
-            f"{LARGEST_RESULT_GIB:g} GiB are returned. {way_out}"
-        )
 
 
 def _blocks(n_rows: int, n_draws: int) -> Iterator[slice]:
@@ -253,7 +165,7 @@ def _variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.nda
     """s2 = sum over integrated factors of z' Sigma z: (draw, row of the block), or (draw, 1) where z does not vary."""
     total = np.zeros((len(draws.beta), 1))
     for factor in plan.integrated:
-        z = _constant_row(rows.Z[factor][block])
+        z = constant_row(rows.Z[factor][block])
         total = total + _quadratic(draws.Sigma[factor], z, z)
     return np.maximum(total, 0.0)
 
@@ -265,7 +177,13 @@ def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, moving: Sequence[st
     return np.asarray(sum(2.0 * _quadratic(draws.Sigma[f], rows.Z[f][block], d_rows.Z[f][block]) for f in moving))
 
 
-def _moves(d_rows: Rows, factors: Sequence[str]) -> bool:
+def moves(d_rows: Rows, factors: Sequence[str]) -> bool:
+    """Does z of any of these factors move with the variable?
+
+    Raises
+    ------
+    Nothing.
+    """
     return any(np.any(np.nan_to_num(d_rows.Z[f])) for f in factors)
 
 
@@ -278,7 +196,7 @@ def _quadratic(Sigma: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
 def _existing(draws: Draws, rows: Rows, plan: GroupPlan) -> _Existing | None:
     if plan.mixture is None:
         return None
-    Z = {f: _constant_row(rows.Z[f]) for f in plan.mixture.factors}
+    Z = {f: constant_row(rows.Z[f]) for f in plan.mixture.factors}
     if any(len(z) > 1 for z in Z.values()):
         return _Existing(plan.mixture, None)
     codes = plan.mixture.codes.T
@@ -302,7 +220,13 @@ def _shifts(
         yield float(weight), np.asarray(shift)
 
 
-def _constant_row(z: np.ndarray) -> np.ndarray:
+def constant_row(z: np.ndarray) -> np.ndarray:
+    """The one z that all rows have, or else all of them.
+
+    Raises
+    ------
+    Nothing.
+    """
     return z[:1] if (z == z[:1]).all() else z
 
 

@@ -1,0 +1,208 @@
+"""A question's rows on their way through the predictor: chunk by chunk, repeated rows once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.counterfactuals import Settings, apply_settings
+from bayesmargins.design import Rows, derivative_rows, missing_rows
+from bayesmargins.errors import DataError, warn
+from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.grid import Cells, repeated_rows
+from bayesmargins.groups import plan_groups
+from bayesmargins.predictor import Chunk, Passed, Predictor, Progress, limited_threads
+
+__all__ = ["Evaluation"]
+
+_CHUNK_ROWS = 2**16
+_KEPT_ROWS, _KEPT_SIDES = 2**14, 16
+_CHUNK_LABELS = 2**23  # under "sample" every label of a chunk has a b in every draw
+
+
+class Evaluation:
+    """What do the draws say to this question, scenario by scenario?
+
+    Parameters
+    ----------
+    question : Question
+        Rows, averages, policy, target.
+    passes : int
+        Passes a scenario, for the progress bar.
+
+    Attributes
+    ----------
+    passed : list of Passed
+        Every pass so far, for the provenance.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(self, question: Question, passes: int) -> None:
+        self.question = question
+        self.passed: list[Passed] = []
+        rows, draws = len(question.frame), len(question.post.draws.beta)
+        self.progress = Progress(rows * draws * passes * question.scenarios)
+        self._predictor = Predictor(question.post.draws, question.link, rows, self.progress.tick)
+        self._said: set[str] = set()
+        self._designed: dict[Any, tuple[Rows, Rows | None]] = {}
+
+    def run(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
+        """Values of every scenario: (draw, k, at..., named groups..., [row or cell]).
+
+        Parameters
+        ----------
+        value : callable
+            Gives (draw, k, row or cell) of one scenario.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        Nothing.
+        """
+        with self.progress, limited_threads():
+            return self.question.over_scenarios(value)
+
+    def values(self, scenario: Scenario, settings: Settings = (), parts: Sequence[str] = ("mean",)) -> Passed:
+        """What is the mean response of a scenario's rows, with more variables set?
+
+        Parameters
+        ----------
+        scenario : Scenario
+            Values of `at`, named groups.
+        settings : tuple of Setting
+            Set besides.
+        parts : sequence of {"mean", "complement"}
+            The mean, or 1 - mean.
+
+        Returns
+        -------
+        Passed
+
+        Raises
+        ------
+        DataError
+            Missing values in what is averaged; what the design refuses.
+        """
+        return self._pass(scenario, settings, parts, None)
+
+    def slopes(self, scenario: Scenario, name: str) -> Passed:
+        """How does the mean response of a scenario's rows change with a variable?
+
+        Parameters
+        ----------
+        scenario : Scenario
+            Values of `at`, named groups.
+        name : str
+            The variable.
+
+        Returns
+        -------
+        Passed
+
+        Raises
+        ------
+        DataError
+            As for `values`; a row where there is no derivative.
+        """
+        return self._pass(scenario, (), ("slope",), name)
+
+    def _pass(self, scenario: Scenario, settings: Settings, parts: Sequence[str], variable: str | None) -> Passed:
+        settings = (*scenario.settings, *settings)
+        self._refuse_missing(scenario, settings)
+        names = self._read(scenario, settings)
+        cells = self.question.averaging.cells
+        first, position, distinct = repeated_rows(self.question.frame, sorted(names), cells)
+        chunks = self._chunks(scenario, settings, first, distinct, variable)
+        passed = (
+            self._predictor.values(chunks, distinct.n, parts)
+            if variable is None
+            else self._predictor.slopes(chunks, distinct.n)
+        )
+        if cells.unit and position is not None:
+            passed.values = {part: values[:, position] for part, values in passed.values.items()}
+        self.passed.append(passed)
+        return passed
+
+    def _chunks(
+        self, scenario: Scenario, settings: Settings, first: np.ndarray | None, cells: Cells, variable: str | None
+    ) -> Iterator[Chunk]:
+        n = len(cells.index)
+        for start in range(0, n, size := self._chunk_rows(scenario)):
+            block = slice(start, min(start + size, n))
+            frame = self.question.frame.iloc[block if first is None else first[block]]
+            part = replace(cells, index=cells.index[block], share=cells.share[block])
+            try:
+                yield self._chunk(scenario, frame, settings, part, variable)
+            except DataError:
+                if size < n or first is not None:  # the message shall count and number the user's own rows
+                    self._chunk(scenario, self.question.frame, settings, part, variable)
+                raise
+
+    def _chunk_rows(self, scenario: Scenario) -> int:
+        if scenario.policy.factors("sample"):
+            return max(1, min(_CHUNK_ROWS, _CHUNK_LABELS // len(self.question.post.draws.beta)))
+        return _CHUNK_ROWS
+
+    def _chunk(
+        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, cells: Cells, variable: str | None
+    ) -> Chunk:
+        question = self.question
+        frame = apply_settings(frame, settings)
+        rows, d_rows = self._design_rows(scenario, frame, settings, variable)
+        plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
+        return Chunk(rows, plan, cells, question.multiplier(frame), d_rows)
+
+    def _design_rows(
+        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, variable: str | None
+    ) -> tuple[Rows, Rows | None]:
+        """Design rows of a chunk and their derivatives; few rows are kept, for named groups ask for them again."""
+        question, active = self.question, scenario.policy.active
+        design, key = question.post.design, (settings, variable, active)
+        if key in self._designed:
+            return self._designed[key]
+        rows = design.rows(frame, active, question.what)
+        d_rows = None if variable is None else derivative_rows(design, frame, variable, active, question.what)
+        if question.policy.named and len(question.frame) <= _KEPT_ROWS and len(self._designed) < _KEPT_SIDES:
+            self._designed[key] = rows, d_rows
+        return rows, d_rows
+
+    def _read(self, scenario: Scenario, settings: Settings) -> set[str]:
+        """Columns of the frame whose values a prediction depends on."""
+        question, design = self.question, self.question.post.design
+        names = set(design.variables(scenario.policy.active)) | set(self._group_columns(scenario))
+        if question.target == "count":
+            names |= design.response.trials_variables
+        constant = {s.variable for s in settings if s.step is None}
+        return {n for n in names - constant if n in question.frame.columns}
+
+    def _group_columns(self, scenario: Scenario) -> Iterator[str]:
+        design, columns = self.question.post.design, self.question.frame.columns
+        for factor in (*scenario.policy.factors("own"), *scenario.policy.factors("sample")):
+            if all(c in columns for c in design.factors[factor].columns):
+                yield from design.factors[factor].columns
+
+    def _refuse_missing(self, scenario: Scenario, settings: Settings) -> None:
+        """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
+        question, frame = self.question, self.question.frame
+        if question.target == "count":
+            question.trials(apply_settings(frame, settings))
+        trials = question.post.design.response.trials_variables if question.target == "count" else frozenset()
+        mask, counts = missing_rows(frame, sorted(self._read(scenario, settings) - trials))
+        if not mask.any():
+            return
+        said = f"{int(mask.sum())} of {len(frame)} rows of {question.what} have missing values, by column: {counts}."
+        if question.averaged:
+            raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
+        if said not in self._said:
+            self._said.add(said)
+            warn(f"{said} Their estimates are NaN.")

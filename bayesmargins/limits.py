@@ -1,0 +1,120 @@
+"""What a session may use: memory, threads, and whether long work shows its progress."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bayesmargins.errors import EstimandError, close_matches
+
+__all__ = ["Options", "options"]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+class Options:
+    """How much memory and how many threads may a computation take?
+
+    Attributes
+    ----------
+    memory : str or int
+        Largest result, as ``"4GiB"`` or a number of bytes; a larger one is refused before it is computed.
+    threads : int or None
+        Threads of the numerical kernels; all that numba finds where None. Results do not depend on it.
+    progress : bool
+        Whether work of more than two seconds shows a progress bar.
+
+    Raises
+    ------
+    EstimandError
+        An unknown option, or a value that it cannot have.
+
+    Examples
+    --------
+    >>> import bayesmargins as bm
+    >>> bm.options
+    Options(memory='4GiB', threads=None, progress=True)
+    >>> with bm.options(threads=1):
+    ...     bm.options.threads
+    1
+    """
+
+    __slots__ = ("memory", "progress", "threads")
+    memory: str | int
+    progress: bool
+    threads: int | None
+
+    def __init__(self) -> None:
+        super().__setattr__("memory", "4GiB")
+        super().__setattr__("threads", None)
+        super().__setattr__("progress", True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self.__slots__:
+            raise EstimandError(
+                f"There is no option {name!r}; there are {', '.join(self.__slots__)}."
+                f"{close_matches(name, self.__slots__)}"
+            )
+        _CHECKS[name](value)
+        super().__setattr__(name, value)
+
+    @contextmanager
+    def __call__(self, **changed: Any) -> Iterator[Options]:
+        """Change options inside a ``with`` block.
+
+        Parameters
+        ----------
+        **changed
+            Options and their values.
+
+        Returns
+        -------
+        context manager
+
+        Raises
+        ------
+        EstimandError
+            As for setting them one by one.
+        """
+        before = {name: getattr(self, name) for name in self.__slots__}
+        try:
+            for name, value in changed.items():
+                setattr(self, name, value)
+            yield self
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+    @property
+    def bytes(self) -> int:
+        """`memory` as a number of bytes."""
+        return _bytes(self.memory)
+
+    def __repr__(self) -> str:
+        return f"Options(memory={self.memory!r}, threads={self.threads!r}, progress={self.progress!r})"
+
+
+def _bytes(memory: Any) -> int:
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        return memory
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", str(memory).lower())
+    if match is None or isinstance(memory, bool) or float(match[1]) == 0:
+        raise EstimandError(f"memory={memory!r}; it must be a size such as '4GiB' or '500MB', or a number of bytes.")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def _threads(value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise EstimandError(f"threads={value!r}; it must be a whole number from 1, or None for all.")
+
+
+def _progress(value: Any) -> None:
+    if not isinstance(value, bool):
+        raise EstimandError(f"progress={value!r}; it must be True or False.")
+
+
+_CHECKS = {"memory": _bytes, "threads": _threads, "progress": _progress}
+
+options = Options()

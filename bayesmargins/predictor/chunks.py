@@ -1,0 +1,124 @@
+"""What a pass reads and what it gives: rows of the design a chunk at a time, and the values that they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bayesmargins.design import Rows
+from bayesmargins.grid import Cells
+from bayesmargins.groups import GroupPlan
+from bayesmargins.integrate import Integral
+from bayesmargins.posterior import Draws
+
+__all__ = ["Chunk", "Passed", "subset"]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows of a pass.
+
+    Attributes
+    ----------
+    rows : Rows
+        Design rows.
+    plan : GroupPlan
+        What is done with b of these rows.
+    cells : Cells
+        Cell of each row in the result, and what the row counts for.
+    multiplier : ndarray, shape (row,), or None
+        Trials, where the target counts.
+    d_rows : Rows or None
+        Derivatives of X, z and the offset, for slopes.
+    """
+
+    rows: Rows
+    plan: GroupPlan
+    cells: Cells
+    multiplier: np.ndarray | None = None
+    d_rows: Rows | None = None
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What each row's value is multiplied by on its way into its cell."""
+        return self.cells.share if self.multiplier is None else self.cells.share * self.multiplier
+
+    def take(self, which: np.ndarray) -> Chunk:
+        """The same for some of the rows.
+
+        Parameters
+        ----------
+        which : ndarray of int
+            Positions of rows.
+
+        Returns
+        -------
+        Chunk
+
+        Raises
+        ------
+        Nothing.
+        """
+        gathers = tuple(replace(g, codes=g.codes[which]) for g in self.plan.gathers)
+        return Chunk(
+            rows=_taken(self.rows, which),
+            plan=replace(self.plan, gathers=gathers, missing=self.plan.missing[which]),
+            cells=replace(self.cells, index=self.cells.index[which], share=self.cells.share[which]),
+            multiplier=None if self.multiplier is None else self.multiplier[which],
+            d_rows=None if self.d_rows is None else _taken(self.d_rows, which),
+        )
+
+
+@dataclass
+class Passed:
+    """What one pass over the rows gives.
+
+    Attributes
+    ----------
+    values : dict of ndarray, shape (draw, cell)
+        By part of the integrand: ``mean``, ``complement``, or ``slope``.
+    error_bound : float
+        Absolute, of every value before rows are averaged (an average errs by no more).
+    methods : set of str
+        Engines that were used.
+    nodes : int
+        Most nodes of a rule that were used.
+    """
+
+    values: dict[str, np.ndarray]
+    error_bound: float = 0.0
+    methods: set[str] = field(default_factory=set)
+    nodes: int = 0
+
+    def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
+        """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""
+        self.note(integral.method, integral.error_bound * factor, integral.nodes)
+        return integral.value
+
+    def note(self, method: str, error_bound: float, nodes: int = 0) -> None:
+        """Put an engine and the bound of its error on record."""
+        self.error_bound = max(self.error_bound, error_bound)
+        self.methods.add(method)
+        self.nodes = max(self.nodes, nodes)
+
+
+def subset(draws: Draws, chunk: Chunk, which: np.ndarray) -> tuple[Draws, Chunk]:
+    """Some of the draws, and the chunk with the group effects of these draws.
+
+    Raises
+    ------
+    Nothing.
+    """
+    some = Draws(
+        beta=draws.beta[which],
+        b={f: b[which] for f, b in draws.b.items()},
+        Sigma={f: Sigma[which] for f, Sigma in draws.Sigma.items()},
+        aux={k: v[which] for k, v in draws.aux.items()},
+    )
+    gathers = tuple(replace(g, b=g.b[which]) for g in chunk.plan.gathers)
+    return some, replace(chunk, plan=replace(chunk.plan, gathers=gathers))
+
+
+def _taken(rows: Rows, which: np.ndarray) -> Rows:
+    return Rows(rows.X[which], {f: z[which] for f, z in rows.Z.items()}, rows.offset[which], rows.complete[which])

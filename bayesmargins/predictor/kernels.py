@@ -1,0 +1,317 @@
+"""Compiled passes over rows: eta, its average over groups and the weighted sum of rows, fused tile by tile.
+
+A tile of rows stays in the processor's cache while several draws go over it. Every draw belongs to one thread and adds
+up its tiles in their order, so that results are the same bit for bit for any number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+from numba.extending import overload
+
+from bayesmargins.integrate.kernels import INNER, OPTIONS, one_node
+from bayesmargins.integrate.table_kernels import (
+    CurveArrays,
+    SurfaceArrays,
+    curve_tile,
+    curve_tile_all,
+    surface_tile,
+    surface_tile_all,
+)
+
+__all__ = ["Bare", "Terms", "Weights", "pass_of_slopes", "pass_of_values"]
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_TILE = 512
+_TOGETHER = 8  # draws that share a tile
+_LANES = 8  # partial sums, so that a sum is not one chain of additions
+_ROOT_HALF = math.sqrt(0.5)
+_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+_FLAT = 40.0
+
+
+class Terms(NamedTuple):
+    """What eta of a chunk's rows, or its derivative, consists of.
+
+    Attributes
+    ----------
+    X : (column, row) float
+        Columns that a coefficient multiplies.
+    beta : (draw, column) float
+        The coefficients.
+    offset : (row,) float
+        Added.
+    Z : (lookup, row) float
+        What a group effect multiplies.
+    where : (lookup, row) int
+        Which group effect.
+    b : (draw, effect) float
+        The group effects.
+    W : (product, row) float
+        Products of z, of which s2 (or its derivative) is a combination.
+    Sigma : (draw, product) float
+        Its coefficients.
+    """
+
+    X: Array
+    beta: Array
+    offset: Array
+    Z: Array
+    where: Integers
+    b: Array
+    W: Array
+    Sigma: Array
+
+
+class Bare(NamedTuple):
+    """A link that needs no table: h itself, or a closed form of its average.
+
+    Attributes
+    ----------
+    code : int
+        0 logit, 1 cloglog (both at s2 = 0), 2 probit, 3 log, 4 identity.
+    part : int
+        0 mean, 1 complement.
+    """
+
+    code: int
+    part: int
+
+
+class Weights(NamedTuple):
+    """How rows become cells.
+
+    Attributes
+    ----------
+    weights : (row,) float
+        What each row's value is multiplied by.
+    cells : (row,) int
+        Cell of each row; empty where all rows are one cell.
+    start : int
+        Where the rows begin in the result, if each is a cell of its own; -1 if they are averaged.
+    """
+
+    weights: Array
+    cells: Integers
+    start: int
+
+
+@njit(**INNER)
+def _eta(terms: Terms, draw: int, first: int, out: Array) -> None:
+    """The linear predictor of a tile."""
+    m = out.size
+    offset = terms.offset[first : first + m]
+    for i in range(m):
+        out[i] = offset[i]
+    for j in range(terms.X.shape[0]):
+        column, slope = terms.X[j, first : first + m], terms.beta[draw, j]
+        for i in range(m):
+            out[i] += slope * column[i]
+    for j in range(terms.Z.shape[0]):
+        z, where, b = terms.Z[j, first : first + m], terms.where[j, first : first + m], terms.b[draw]
+        for i in range(m):
+            out[i] += z[i] * b[where[i]]
+
+
+@njit(**INNER)
+def _s2(terms: Terms, draw: int, first: int, out: Array) -> None:
+    """The variance of a tile, or its derivative."""
+    m = out.size
+    out[:] = 0.0
+    for j in range(terms.W.shape[0]):
+        product, of = terms.W[j, first : first + m], terms.Sigma[draw, j]
+        for i in range(m):
+            out[i] += of * product[i]
+
+
+@njit(**INNER)
+def _bare(code: int, part: int, eta: float, s2: float) -> float:
+    """h, a derivative, or the closed form of its average."""
+    if code < 2:
+        return one_node(code, part, eta)
+    if code == 2:
+        root = 1.0 / math.sqrt(1.0 + s2)
+        x = eta * root
+        if part < 2:
+            return 0.5 * math.erfc((-x if part == 0 else x) * _ROOT_HALF)
+        density = 0.0 if abs(x) > _FLAT else _DENSITY * math.exp(-0.5 * x * x) * root
+        return density if part == 2 else -x * density * root
+    if code == 3:
+        return math.exp(eta + 0.5 * s2)
+    return eta if part == 0 else (1.0 if part == 2 else 0.0)
+
+
+@njit(**INNER)
+def _bare_tile(integrand: Bare, position: int, eta: Array, s2: Array, out: Array) -> None:
+    if integrand.code == 0 and integrand.part == 0:
+        for i in range(eta.size):
+            out[i] = 1.0 / (1.0 + math.exp(-eta[i]))
+        return
+    for i in range(eta.size):
+        out[i] = _bare(integrand.code, integrand.part, eta[i], s2[i])
+
+
+@njit(**INNER)
+def _curve_tile(integrand: CurveArrays, position: int, eta: Array, s2: Array, out: Array) -> None:
+    curve_tile(integrand, position, eta, out)
+
+
+@njit(**INNER)
+def _surface_tile(integrand: SurfaceArrays, position: int, eta: Array, s2: Array, out: Array) -> None:
+    for i in range(eta.size):
+        s2[i] = math.sqrt(max(s2[i], 0.0))
+    surface_tile(integrand, eta, s2, out)
+
+
+@njit(**INNER)
+def _bare_both(integrand: Bare, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
+    for i in range(eta.size):
+        d1[i] = _bare(integrand.code, 2, eta[i], s2[i])
+        d2[i] = _bare(integrand.code, 3, eta[i], s2[i])
+
+
+@njit(**INNER)
+def _curve_both(integrand: CurveArrays, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
+    curve_tile_all(
+        integrand, position, eta, s2, d1, d2
+    )  # a curve reads no s2: there the values go, which none asks for
+
+
+@njit(**INNER)
+def _surface_both(integrand: SurfaceArrays, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
+    for i in range(eta.size):
+        s2[i] = math.sqrt(max(s2[i], 0.0))
+    surface_tile_all(integrand, eta, s2, d1, d1, d2)
+
+
+def _values(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> None:
+    """The average over groups of a tile, whatever it is looked up in."""
+
+
+def _derivatives(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
+    """Its first and second derivative in eta."""
+
+
+@overload(_values, strict=False)
+def _values_of(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> Any:
+    tile = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile}[integrand.instance_class]
+    return lambda integrand, position, eta, s2, out: tile(integrand, position, eta, s2, out)
+
+
+@overload(_derivatives, strict=False)
+def _derivatives_of(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
+    both = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both}[integrand.instance_class]
+    return lambda integrand, position, eta, s2, d1, d2: both(integrand, position, eta, s2, d1, d2)
+
+
+@njit(**INNER)
+def _add(values: Array, weights: Weights, first: int, out: Array) -> None:
+    """Put a tile into the cells of its draw."""
+    m = values.size
+    w = weights.weights[first : first + m]
+    if weights.start >= 0:
+        at = weights.start + first
+        for i in range(m):
+            out[at + i] = w[i] * values[i]
+        return
+    if weights.cells.size > 0:
+        cells = weights.cells[first : first + m]
+        for i in range(m):
+            out[cells[i]] += w[i] * values[i]
+        return
+    lanes = np.zeros(_LANES)
+    even = m - m % _LANES
+    for i in range(0, even, _LANES):
+        for k in range(_LANES):
+            lanes[k] += w[i + k] * values[i + k]
+    total = 0.0
+    for i in range(even, m):
+        total += w[i] * values[i]
+    for k in range(_LANES):
+        total += lanes[k]
+    out[0] += total
+
+
+@njit(cache=True, parallel=True, **OPTIONS)
+def pass_of_values(terms: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array) -> None:
+    """What do these rows add to the averages of these draws?
+
+    Parameters
+    ----------
+    terms : Terms
+        Of eta and s2.
+    integrand : Bare, CurveArrays or SurfaceArrays
+        The average over groups; its lines are those of `draws`.
+    draws : (line,) int
+        Which draws.
+    weights : Weights
+        How rows become cells.
+    out : (draw, cell) float
+        Is added to.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+    """
+    rows = terms.offset.size
+    for block in prange((draws.size + _TOGETHER - 1) // _TOGETHER):
+        eta, s2, values = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE)
+        for first in range(0, rows, _TILE):
+            m = min(_TILE, rows - first)
+            for line in range(block * _TOGETHER, min(draws.size, (block + 1) * _TOGETHER)):
+                draw = draws[line]
+                _eta(terms, draw, first, eta[:m])
+                if terms.W.shape[0] > 0:
+                    _s2(terms, draw, first, s2[:m])
+                _values(integrand, line, eta[:m], s2[:m], values[:m])
+                _add(values[:m], weights, first, out[draw])
+
+
+@njit(cache=True, parallel=True, **OPTIONS)
+def pass_of_slopes(terms: Terms, changes: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array) -> None:
+    """What do these rows add to the averaged slopes of these draws: E[h'] d eta/dx + E[h''] / 2 d s2/dx?
+
+    Parameters
+    ----------
+    terms, changes : Terms
+        Of eta and s2, and of their derivatives.
+    integrand, draws, weights, out
+        As for `pass_of_values`.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+    """
+    rows = terms.offset.size
+    for block in prange((draws.size + _TOGETHER - 1) // _TOGETHER):
+        eta, s2, d_eta, d_s2 = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE), np.zeros(_TILE)
+        d1, d2 = np.empty(_TILE), np.empty(_TILE)
+        for first in range(0, rows, _TILE):
+            m = min(_TILE, rows - first)
+            for line in range(block * _TOGETHER, min(draws.size, (block + 1) * _TOGETHER)):
+                draw = draws[line]
+                _eta(terms, draw, first, eta[:m])
+                _eta(changes, draw, first, d_eta[:m])
+                if terms.W.shape[0] > 0:
+                    _s2(terms, draw, first, s2[:m])
+                if changes.W.shape[0] > 0:
+                    _s2(changes, draw, first, d_s2[:m])
+                _derivatives(integrand, line, eta[:m], s2[:m], d1[:m], d2[:m])
+                for i in range(m):
+                    d1[i] = d1[i] * d_eta[i] + 0.5 * (d2[i] * d_s2[i])
+                _add(d1[:m], weights, first, out[draw])

@@ -1,0 +1,150 @@
+"""One pass over the rows of a question, chunk by chunk: through tables where they pay, else the exact engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from bayesmargins.errors import EstimandError
+from bayesmargins.limits import options
+from bayesmargins.links import Link
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor import exact
+from bayesmargins.predictor.chunks import Chunk, Passed, subset
+from bayesmargins.predictor.tabled import Tables
+
+__all__ = ["Predictor", "check_size"]
+
+# Below either, making a table costs more than it saves.
+MANY_ROWS = 512
+MANY_VALUES = 2**21
+
+
+class Predictor:
+    """What do these draws predict, with b treated as planned and rows averaged?
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    link : Link
+        Between linear predictor and the target (identity for the target "link").
+    n_rows : int
+        Rows of a pass: decides whether tables pay.
+    tick : callable, optional
+        Told how many values were done, from time to time.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(self, draws: Draws, link: Link, n_rows: int, tick: Callable[[int], None] = lambda done: None) -> None:
+        self.draws, self.link, self.tick = draws, link, tick
+        many = n_rows >= MANY_ROWS and n_rows * len(draws.beta) >= MANY_VALUES
+        self.tables = Tables(draws, link, tick) if many else None
+
+    def values(self, chunks: Iterable[Chunk], cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+        """What is the mean response of these rows, in every draw?
+
+        Parameters
+        ----------
+        chunks : iterable of Chunk
+            All rows.
+        cells : int
+            Cells of the result.
+        parts : sequence of {"mean", "complement"}
+            The mean, or 1 - mean to full relative accuracy.
+
+        Returns
+        -------
+        Passed
+            Values by part, shape (draw, cell), with method and error bound.
+
+        Raises
+        ------
+        IntegrationError
+            The average does not exist.
+        """
+        return self._pass(chunks, cells, parts)
+
+    def slopes(self, chunks: Iterable[Chunk], cells: int) -> Passed:
+        """How does the mean response of these rows change with a variable, in every draw?
+
+        Parameters
+        ----------
+        chunks : iterable of Chunk
+            All rows, with their derivatives.
+        cells : int
+            Cells of the result.
+
+        Returns
+        -------
+        Passed
+            ``values["slope"]``, shape (draw, cell).
+
+        Raises
+        ------
+        IntegrationError
+            The average does not exist.
+        """
+        return self._pass(chunks, cells, ("slope",))
+
+    def _pass(self, chunks: Iterable[Chunk], cells: int, parts: Sequence[str]) -> Passed:
+        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
+        multiplied = 1.0
+        for chunk in chunks:
+            if chunk.multiplier is not None:
+                multiplied = max(multiplied, float(np.nanmax(chunk.multiplier, initial=0.0)))
+            for part in parts:
+                self._add(chunk, part, passed)
+        passed.error_bound *= multiplied
+        return passed
+
+    def _add(self, chunk: Chunk, part: str, passed: Passed) -> None:
+        left = np.arange(len(self.draws.beta)) if self.tables is None else self.tables.add(chunk, part, passed)
+        if not len(left):
+            return
+        if len(left) == len(self.draws.beta):
+            self._add_exactly(self.draws, chunk, part, passed, passed.values[part])
+        else:
+            draws, some = subset(self.draws, chunk, left)
+            out = np.zeros((len(left), passed.values[part].shape[1]))
+            self._add_exactly(draws, some, part, passed, out)
+            passed.values[part][left] += out
+
+    def _add_exactly(self, draws: Draws, chunk: Chunk, part: str, passed: Passed, out: np.ndarray) -> None:
+        engine = exact.slopes if part == "slope" else exact.values
+        for block, values in engine(draws, self.link, chunk, part, passed):
+            if chunk.multiplier is not None:
+                values = values * chunk.multiplier[block]
+            chunk.cells.add(out, values, block)
+            self.tick(values.size)
+
+
+def check_size(n_draws: int, n_values: int, way_out: str) -> None:
+    """Will the result fit in memory? Asked before anything is computed.
+
+    Parameters
+    ----------
+    n_draws, n_values : int
+        Size of the result.
+    way_out : str
+        What the user can do instead.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    EstimandError
+        The result would be larger than ``bayesmargins.options.memory``.
+    """
+    size = n_draws * n_values * 8
+    if size > options.bytes:
+        raise EstimandError(
+            f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
+            f"bayesmargins.options.memory allows {options.memory}. {way_out}"
+        )

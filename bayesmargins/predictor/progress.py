@@ -1,0 +1,74 @@
+"""A progress bar for work that takes longer than anybody waits for without wondering."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from bayesmargins.limits import options
+
+__all__ = ["Progress"]
+
+_PATIENCE = 2.0  # seconds
+
+
+class Progress:
+    """How much of the work is done? Shown on stderr once it has taken two seconds.
+
+    Parameters
+    ----------
+    total : int
+        Values to compute.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.start = time.monotonic()
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def tick(self, values: int) -> None:
+        """So many more values are done.
+
+        Parameters
+        ----------
+        values : int
+            Since the last call.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        Nothing.
+        """
+        self.done += values
+        if self._bar is None and options.progress and time.monotonic() - self.start > _PATIENCE:
+            self._bar = self._shown()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=min(self.done, self.total))
+
+    def _shown(self) -> Any:
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        console = Console(file=sys.stderr)
+        bar = Bar(console=console, transient=True, disable=not (console.is_terminal or console.is_jupyter))
+        bar.add_task("averaging over groups", total=self.total)
+        bar.start()
+        return bar

@@ -1,0 +1,258 @@
+"""Rows through compiled passes with the average over groups looked up in tables: for many rows.
+
+What is looked up depends on what the rows hold: h itself or a closed form, a curve in eta for each draw where s (or the
+set of fitted groups) is the same in all rows, a surface in eta and s where it is not. Draws that no table covers, and
+rows that none fits, are left to the exact engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bayesmargins.integrate import rule_for
+from bayesmargins.links import PARTS, Link
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.exact import constant_row, moves
+
+if TYPE_CHECKING:  # numba takes a second to import
+    from bayesmargins.integrate.tables import Curves, Surface
+    from bayesmargins.predictor.kernels import Weights
+    from bayesmargins.predictor.terms import Shift
+
+__all__ = ["Tables"]
+
+_CODES = {"logit": 0, "cloglog": 1, "probit": 2, "log": 3, "identity": 4}
+_MOST_PIECES = 64  # distinct z of fitted groups that get curves of their own
+_LINES = 1024  # draws that are done between two looks at the clock
+_KEPT_BYTES = 2**28  # curves are kept for the next chunk while they are no larger
+_WIDEST = 16.0  # the largest s that a surface is made for
+
+
+class _Source(NamedTuple):
+    """Where the average over groups of a piece comes from."""
+
+    kind: str  # "bare", "curves", "surface" or "exact"
+    shifts: tuple[Shift, ...] = ()  # of eta, besides the group effects of the plan
+    s: np.ndarray | None = None  # (draw,) for curves; the largest s of each draw for a surface
+    low: float = 0.0  # the smallest s for a surface
+    groups: np.ndarray | None = None  # (draw, combination): what fitted groups add to eta, for curves
+
+
+@dataclass
+class Tables:
+    """Which tables does a question look up? Made once, kept for all its chunks.
+
+    Attributes
+    ----------
+    draws : Draws
+        Posterior draws.
+    link : Link
+        Between linear predictor and the target.
+    tick : callable
+        Told how many values were done, from time to time.
+    """
+
+    draws: Draws
+    link: Link
+    tick: Callable[[int], None]
+    _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
+
+    def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
+        """Add a chunk's values, or its slopes, to those of the pass.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Rows.
+        part : {"mean", "complement", "slope"}
+            What is averaged.
+        passed : Passed
+            Gets values, methods and error bounds.
+
+        Returns
+        -------
+        ndarray of int
+            Draws that are left for the exact engine: all of them where no table fits these rows.
+
+        Raises
+        ------
+        Nothing.
+        """
+        everything = np.arange(len(self.draws.beta))
+        pieces = [(piece, self._source(piece)) for piece in self._pieces(chunk)]
+        if any(source.kind == "exact" for _, source in pieces):
+            return everything
+        covered = np.ones(len(everything), dtype=bool)
+        for _, source in pieces:
+            covered &= self._covered(source)
+        for piece, source in pieces:
+            self._pass(piece, source, part, everything[covered], passed)
+        return everything[~covered]
+
+    def _pieces(self, chunk: Chunk) -> Iterator[Chunk]:
+        """Rows with the same z of the groups that are averaged: there the average is a curve in eta."""
+        mixture = chunk.plan.mixture
+        if mixture is None or self.link.name == "identity":
+            yield chunk
+            return
+        z = np.hstack([chunk.rows.Z[f] for f in mixture.factors])
+        if len(constant_row(z)) == 1:
+            yield chunk
+            return
+        distinct, piece = np.unique(z, axis=0, return_inverse=True)
+        if len(distinct) > _MOST_PIECES:
+            yield chunk
+            return
+        for k in range(len(distinct)):
+            yield chunk.take(np.flatnonzero(piece.ravel() == k))
+
+    def _source(self, chunk: Chunk) -> _Source:
+        plan, rows = chunk.plan, chunk.rows
+        shifts: tuple[Shift, ...] = ()
+        groups = None
+        if plan.mixture is not None:
+            found = self._fitted_groups(chunk)
+            if found is None:
+                return _Source("exact")
+            shifts, groups = found
+        if groups is None and (not plan.integrated or self.link.closed_form is not None):
+            return _Source("bare", shifts)
+        low, high = self._limits(chunk)
+        if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
+            return _Source("curves", shifts, np.sqrt(high), groups=groups)
+        return _Source("exact") if groups is not None else _Source("surface", shifts, np.sqrt(high), low)
+
+    def _limits(self, chunk: Chunk) -> tuple[float, np.ndarray]:
+        from bayesmargins.predictor.terms import variance_at, variance_limits
+
+        plan, rows = chunk.plan, chunk.rows
+        if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
+            return 0.0, variance_at(self.draws, {f: rows.Z[f][0] for f in plan.integrated})
+        low, high = variance_limits(self.draws, rows, plan.integrated)
+        return float(np.sqrt(low.min(initial=np.inf))), high
+
+    def _fitted_groups(self, chunk: Chunk) -> tuple[tuple[Shift, ...], np.ndarray | None] | None:
+        """What the fitted groups add to eta: one shift where the link allows, else their shifts; None for no table."""
+        from bayesmargins.predictor.terms import group_shifts, log_mean_exp, mean_effects
+
+        mixture, rows = chunk.plan.mixture, chunk.rows
+        assert mixture is not None
+        if self.link.name == "identity":
+            return mean_effects(self.draws, rows, mixture), None
+        constant = all(len(constant_row(rows.Z[f])) == 1 for f in mixture.factors)
+        if not constant or (chunk.d_rows is not None and moves(chunk.d_rows, mixture.factors)):
+            return None
+        groups = group_shifts(self.draws, rows, mixture)
+        if self.link.name == "log":
+            return (log_mean_exp(groups, mixture.weights, len(rows.offset)),), None
+        return (), groups
+
+    def _covered(self, source: _Source) -> np.ndarray:
+        if source.kind == "bare":
+            return np.ones(len(self.draws.beta), dtype=bool)
+        from bayesmargins.integrate.tables import covers
+
+        assert source.s is not None
+        return np.asarray(covers(source.s))
+
+    def _pass(self, chunk: Chunk, source: _Source, part: str, draws: np.ndarray, passed: Passed) -> None:
+        from bayesmargins.predictor.kernels import pass_of_slopes, pass_of_values
+        from bayesmargins.predictor.terms import change_terms, largest, typical_variance, value_terms
+
+        if source.kind == "surface":
+            # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
+            chunk = chunk.take(np.argsort(typical_variance(self.draws, chunk.rows, chunk.plan.integrated)))
+        terms = value_terms(self.draws, chunk.rows, chunk.plan, source.shifts, with_s2=source.kind != "curves")
+        weights, out = _weights(chunk), passed.values[part]
+        changes, steep = None, (1.0, 0.0)
+        if part == "slope":
+            assert chunk.d_rows is not None
+            d_shifts = self._changes_of_shifts(chunk)
+            changes = change_terms(self.draws, chunk.rows, chunk.d_rows, chunk.plan, d_shifts)
+            steep = largest(changes)
+        for start in range(0, len(draws), _LINES):
+            lines = draws[start : start + _LINES]
+            integrand, bounds, method, nodes = self._integrand(source, chunk, part, lines)
+            if changes is None:
+                pass_of_values(terms, integrand, lines, weights, out)
+                passed.note(method, bounds[0], nodes)
+            else:
+                pass_of_slopes(terms, changes, integrand, lines, weights, out)
+                passed.note(method, bounds[1] * steep[0] + bounds[2] * steep[1] / 2, nodes)
+            self.tick(len(lines) * len(chunk.rows.offset))
+
+    def _changes_of_shifts(self, chunk: Chunk) -> tuple[Shift, ...]:
+        """Only under the identity do averaged groups move eta by more than a constant."""
+        from bayesmargins.predictor.terms import mean_effects
+
+        if chunk.plan.mixture is None or self.link.name != "identity":
+            return ()
+        assert chunk.d_rows is not None
+        return mean_effects(self.draws, chunk.d_rows, chunk.plan.mixture)
+
+    def _integrand(
+        self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray
+    ) -> tuple[Any, tuple[float, float, float], str, int]:
+        """What the compiled pass looks up, its bounds (value, first and second derivative), engine and nodes."""
+        part = "mean" if part == "slope" else part
+        if source.kind == "bare":
+            from bayesmargins.predictor.kernels import Bare
+
+            method = "closed form" if chunk.plan.integrated else "plug-in"
+            return Bare(_CODES[self.link.name], PARTS.index(part)), (0.0, 0.0, 0.0), method, 0
+        assert source.s is not None
+        if source.kind == "surface":
+            table: Curves | Surface = self._surface(source.low, float(source.s[lines].max(initial=0.0)), part)
+        else:
+            table = self._curves(source, chunk, part, lines)
+        largest_s = float(source.s[lines].max(initial=0.0))
+        nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0
+        bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
+        return table.arrays, bounds, "table of the trapezoid rule" if nodes else "table", nodes
+
+    def _surface(self, low: float, high: float, part: str) -> Surface:
+        """For a range of s in whole halves, so that the next chunk finds it."""
+        from bayesmargins.integrate.tables import surface
+
+        low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
+        return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
+
+    def _curves(self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray) -> Curves:
+        from bayesmargins.integrate.table_mixtures import mixture_curves
+        from bayesmargins.integrate.tables import curves
+
+        assert source.s is not None
+        s = source.s[lines]
+        if source.groups is None:
+            return self._keep(("new", part, s.tobytes()), lambda: curves(self.link, s, part))
+        mixture, groups = chunk.plan.mixture, source.groups[lines]
+        assert mixture is not None
+        return self._keep(
+            ("existing", part, s.tobytes(), groups.tobytes()),
+            lambda: mixture_curves(self.link, s, groups, mixture.weights, part),
+        )
+
+    def _keep(self, name: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        key = hash(name)
+        if key not in self._kept:
+            made = make()
+            if sum(t.arrays.coef.nbytes for t in self._kept.values()) + made.arrays.coef.nbytes > _KEPT_BYTES:
+                return made
+            self._kept[key] = made
+        return self._kept[key]
+
+
+def _weights(chunk: Chunk) -> Weights:
+    from bayesmargins.predictor.kernels import Weights
+
+    cells = chunk.cells
+    weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
+    index = np.ascontiguousarray(cells.index, dtype=np.int64)
+    if cells.unit and len(index) and index[-1] - index[0] == len(index) - 1:
+        return Weights(weights, index[:0], int(index[0]))
+    return Weights(weights, index[:0] if cells.n == 1 else index, -1)

@@ -1,0 +1,282 @@
+"""Rows and draws laid out for the compiled passes: columns, look-ups of group effects, products of z for s2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesmargins.design import Rows
+from bayesmargins.groups import GroupPlan, Mixture
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor.kernels import Terms
+
+__all__ = [
+    "Shift",
+    "change_terms",
+    "group_shifts",
+    "largest",
+    "log_mean_exp",
+    "mean_effects",
+    "typical_variance",
+    "value_terms",
+    "variance_at",
+    "variance_limits",
+]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Group effects that are the same for all rows of a chunk: the mean over fitted groups, under a linear or log link.
+
+    Attributes
+    ----------
+    Z : ndarray, shape (row, term)
+        What they multiply.
+    b : ndarray, shape (draw, term)
+        The effects.
+    """
+
+    Z: np.ndarray
+    b: np.ndarray
+
+
+def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True) -> Terms:
+    """What does eta of these rows consist of, and s2 of what is integrated?
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    rows : Rows
+        Design rows.
+    plan : GroupPlan
+        Which group effects are looked up, and which are integrated.
+    shifts : sequence of Shift
+        Added besides.
+    with_s2 : bool
+        False where s2 is known already.
+
+    Returns
+    -------
+    Terms
+
+    Raises
+    ------
+    Nothing.
+    """
+    factors = plan.integrated if with_s2 else ()
+    return _terms(draws, rows, plan, shifts, [_squares(rows.Z[f]) for f in factors], factors)
+
+
+def change_terms(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts: Sequence[Shift]) -> Terms:
+    """What do the derivatives of eta and of s2 consist of?
+
+    Parameters
+    ----------
+    draws, rows, plan, shifts
+        As for `value_terms`; `shifts` of the derivatives.
+    d_rows : Rows
+        Derivatives of X, z and the offset.
+
+    Returns
+    -------
+    Terms
+        Columns that do not change are left out.
+
+    Raises
+    ------
+    Nothing.
+    """
+    moving = [f for f in plan.integrated if np.any(np.nan_to_num(d_rows.Z[f]))]
+    products = [_square_changes(rows.Z[f], d_rows.Z[f]) for f in moving]
+    return _terms(draws, d_rows, plan, shifts, products, moving)
+
+
+def _terms(
+    draws: Draws,
+    rows: Rows,
+    plan: GroupPlan,
+    shifts: Sequence[Shift],
+    products: Sequence[np.ndarray],
+    factors: Sequence[str],
+) -> Terms:
+    used = np.flatnonzero(rows.X.any(axis=0))
+    Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
+    n = len(rows.offset)
+    return Terms(
+        X=_columns(rows.X[:, used]),
+        beta=np.ascontiguousarray(draws.beta[:, used]),
+        offset=np.ascontiguousarray(rows.offset),
+        Z=Z,
+        where=where,
+        b=b,
+        W=_columns(np.hstack(products)) if products else np.empty((0, n)),
+        Sigma=_upper(draws.Sigma, factors, len(draws.beta)),
+    )
+
+
+def _lookups(
+    rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], n_draws: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """z (lookup, row), positions of effects (lookup, row), effects (draw, effect)."""
+    Z: list[np.ndarray] = []
+    index: list[np.ndarray] = []
+    b: list[np.ndarray] = []
+    start = 0
+    for gather in plan.gathers:
+        q = gather.b.shape[2]
+        missing = gather.codes < 0
+        z = np.where(missing[:, None], np.nan, rows.Z[gather.factor])
+        codes = np.where(missing, 0, gather.codes)
+        for k in range(q):
+            if z[:, k].any():  # NaN counts
+                Z.append(z[:, k])
+                index.append(start + codes * q + k)
+        b.append(gather.b.reshape(n_draws, -1))
+        start += b[-1].shape[1]
+    for shift in shifts:
+        for k in range(shift.b.shape[1]):
+            Z.append(shift.Z[:, k])
+            index.append(np.full(len(shift.Z), start + k))
+        b.append(shift.b)
+        start += shift.b.shape[1]
+    n = len(rows.offset)
+    return (
+        np.ascontiguousarray(Z).reshape(len(Z), n),
+        np.ascontiguousarray(index, dtype=np.int64).reshape(len(Z), n),
+        np.ascontiguousarray(b[0] if len(b) == 1 else np.hstack([np.empty((n_draws, 0)), *b])),
+    )
+
+
+def _columns(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values.T, dtype=np.float64)
+
+
+def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(q)
+
+
+def _squares(z: np.ndarray) -> np.ndarray:
+    """z_a z_b for a <= b, those with a < b twice: z' Sigma z is their combination with the entries of Sigma."""
+    a, b = _pairs(z.shape[1])
+    return z[:, a] * z[:, b] * np.where(a == b, 1.0, 2.0)
+
+
+def _square_changes(z: np.ndarray, d_z: np.ndarray) -> np.ndarray:
+    """Their derivatives."""
+    a, b = _pairs(z.shape[1])
+    return (z[:, a] * d_z[:, b] + d_z[:, a] * z[:, b]) * np.where(a == b, 1.0, 2.0)
+
+
+def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int) -> np.ndarray:
+    parts = [Sigma[f][:, *_pairs(Sigma[f].shape[1])] for f in factors]
+    return np.ascontiguousarray(np.hstack(parts)) if parts else np.empty((n_draws, 0))
+
+
+def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Between which limits does s2 lie in each draw, over these rows? From eigenvalues, without going over the rows.
+
+    Parameters
+    ----------
+    draws : Draws
+        Give Sigma.
+    rows : Rows
+        Give z.
+    factors : sequence of str
+        What is integrated.
+
+    Returns
+    -------
+    low, high : ndarray, shape (draw,)
+
+    Raises
+    ------
+    Nothing.
+    """
+    low, high = np.zeros(len(draws.beta)), np.zeros(len(draws.beta))
+    for factor in factors:
+        squares = (rows.Z[factor] ** 2).sum(axis=1)
+        values = np.linalg.eigvalsh(draws.Sigma[factor])
+        low += np.maximum(values[:, 0], 0.0) * np.nanmin(squares, initial=np.inf)
+        high += np.maximum(values[:, -1], 0.0) * np.nanmax(squares, initial=0.0)
+    return low, high
+
+
+def variance_at(draws: Draws, z: Mapping[str, np.ndarray]) -> np.ndarray:
+    """s2 of each draw where every row has the same z: (draw,).
+
+    Raises
+    ------
+    Nothing.
+    """
+    total = np.zeros(len(draws.beta))
+    for factor, row in z.items():
+        total += np.einsum("p,spq,q->s", row, draws.Sigma[factor], row)
+    return np.maximum(total, 0.0)
+
+
+def typical_variance(draws: Draws, rows: Rows, factors: Sequence[str]) -> np.ndarray:
+    """s2 of each row at the mean of Sigma over draws: (row,).
+
+    Raises
+    ------
+    Nothing.
+    """
+    z_and_Sigma = ((rows.Z[f], draws.Sigma[f].mean(axis=0)) for f in factors)
+    return np.asarray(sum(np.einsum("rp,pq,rq->r", z, Sigma, z) for z, Sigma in z_and_Sigma))
+
+
+def group_shifts(draws: Draws, rows: Rows, mixture: Mixture) -> np.ndarray:
+    """What each combination of fitted groups adds to eta where every row has the same z: (draw, combination).
+
+    Raises
+    ------
+    Nothing.
+    """
+    codes = mixture.codes.T
+    return np.asarray(sum(draws.b[f][:, c, :] @ rows.Z[f][0] for f, c in zip(mixture.factors, codes, strict=True)))
+
+
+def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
+    """The mean of the fitted groups' b: all that a linear link needs of them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    shifts = []
+    for factor, codes in zip(mixture.factors, mixture.codes.T, strict=True):
+        share = np.bincount(codes, mixture.weights, minlength=draws.b[factor].shape[1])
+        shifts.append(Shift(rows.Z[factor], np.einsum("g,sgq->sq", share, draws.b[factor])))
+    return tuple(shifts)
+
+
+def log_mean_exp(groups: np.ndarray, weights: np.ndarray, n_rows: int) -> Shift:
+    """The one shift whose exponential is the mean of those of the groups: what a log link needs of them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    from scipy.special import logsumexp
+
+    return Shift(np.ones((n_rows, 1)), logsumexp(groups, axis=1, b=weights, keepdims=True))
+
+
+def largest(terms: Terms) -> tuple[float, float]:
+    """No eta, and no s2, that these terms add up to is larger (absolute).
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def reach(columns: np.ndarray, coefficients: np.ndarray) -> float:
+        sizes = np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0)
+        return float((np.abs(coefficients) @ sizes).max(initial=0.0))
+
+    by_groups = np.abs(terms.b).max(initial=0.0) * np.nan_to_num(np.abs(terms.Z)).max(axis=1, initial=0.0).sum()
+    offset = np.nan_to_num(np.abs(terms.offset)).max(initial=0.0)
+    return reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)
