@@ -28,13 +28,19 @@ _Slope = Callable[[np.ndarray, float], tuple[np.ndarray, list[np.ndarray]]]
 
 
 def derivative_rows(
-    design: Design, frame: pd.DataFrame, variable: str, z_of: Collection[str] | None = None, what: str = "newdata"
+    design: Design,
+    frame: pd.DataFrame,
+    variable: str,
+    z_of: Collection[str] | None = None,
+    what: str = "newdata",
+    like: Rows | None = None,
 ) -> Rows:
     """How do X, z and the offset of every row change with a variable?
 
-    Columns that are straight lines in the variable (itself, interactions) are differenced over a wide step, exactly.
-    The others (splines, logarithms, powers) are differenced to fourth order with a step of each row's own: it is
-    refined until two steps agree, and its nodes stay inside the variable's range at the fit wherever the row does.
+    Where no transform reads the variable, all columns are straight lines, and their values at 0 and at 1 differ by the
+    slope. Otherwise those that turn out to be straight (interactions) are differenced over a wide step, exactly; the
+    others (splines, logarithms, powers) to fourth order with a step of each row's own: it is refined until two steps
+    agree, and its nodes stay inside the variable's range at the fit wherever the row does.
 
     Parameters
     ----------
@@ -48,6 +54,8 @@ def derivative_rows(
         Factors whose z is needed.
     what : str
         How messages call the frame.
+    like : Rows, optional
+        The design rows of the frame, where they are known already.
 
     Returns
     -------
@@ -59,6 +67,11 @@ def derivative_rows(
     DataError
         A row cannot be evaluated near its value, or has no derivative there (no two steps agree to 1e-4).
     """
+    if design.is_straight(variable, z_of):
+        low, high = (design.rows(frame.assign(**{variable: value}), z_of, what) for value in (0.0, 1.0))
+        like = design.rows(frame, z_of, what) if like is None else like
+        change = np.where(like.complete[:, None], _side_by_side(high) - _side_by_side(low), np.nan)
+        return _split(change, like)
     column = design.columns[variable]
     x = frame[variable].to_numpy(dtype=np.float64, na_value=np.nan)
     extent = column.upper - column.lower
@@ -86,8 +99,7 @@ def derivative_rows(
     except DataError:
         pass  # wide nodes outside the domain of a transform: only the exact treatment of straight lines is lost
     _refine(best, ~straight, slope, extent, variable, what)
-    like = design.rows(frame, z_of, what)
-    return _split(best, like)
+    return _split(best, design.rows(frame, z_of, what) if like is None else like)
 
 
 def _wide_line(slope: _Slope, rows: np.ndarray, extent: float) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -136,6 +136,28 @@ class Design:
         parts = [self.fixed.variables, *(o.variables for o in self.offsets)]
         return frozenset().union(*parts, *(self.factors[f].variables for f in factors))
 
+    def is_straight(self, variable: str, z_of: Collection[str] | None = None) -> bool:
+        """Are X, z and the offset straight lines in this variable? So they are where no transform reads it.
+
+        Parameters
+        ----------
+        variable : str
+            A numeric column.
+        z_of : collection of str, optional
+            Factors whose z counts; all of them by default.
+
+        Returns
+        -------
+        bool
+
+        Raises
+        ------
+        Nothing.
+        """
+        factors = self.factors if z_of is None else z_of
+        matrices = (self.fixed, *self.offsets, *(m for f in factors for m in self.factors[f].matrices))
+        return not any(variable in m.bending for m in matrices)
+
     def rows(self, frame: pd.DataFrame, z_of: Collection[str] | None = None, what: str = "newdata") -> Rows:
         """What do X, z and the offset look like for these rows, coded as at the fit?
 

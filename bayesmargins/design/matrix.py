@@ -48,6 +48,15 @@ class Matrix:
         """Columns of the data that the formula reads."""
         return frozenset(required_columns(self.text, self.context))
 
+    @cached_property
+    def bending(self) -> frozenset[str]:
+        """Columns of the data that a Python expression reads: in all others the design is a straight line."""
+        read: set[str] = set()
+        for factor, tree in python_parts(self.text):
+            if tree is not None:
+                read |= names_read(tree) | set(re.findall(r"`([^`]+)`", factor))
+        return frozenset(read)
+
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Values of the columns for complete rows: (row, column) float."""
         if not self.labels:

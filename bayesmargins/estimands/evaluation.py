@@ -171,7 +171,7 @@ class Evaluation:
         if key in self._designed:
             return self._designed[key]
         rows = design.rows(frame, active, question.what)
-        d_rows = None if variable is None else derivative_rows(design, frame, variable, active, question.what)
+        d_rows = None if variable is None else derivative_rows(design, frame, variable, active, question.what, rows)
         if question.policy.named and len(question.frame) <= _KEPT_ROWS and len(self._designed) < _KEPT_SIDES:
             self._designed[key] = rows, d_rows
         return rows, d_rows

@@ -1,0 +1,104 @@
+"""What a session may use: memory, threads, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+import reference
+
+import bayesmargins as bm
+from bayesmargins.predictor import Progress, limited_threads
+
+POST = reference.posterior("b_bacteria")
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    with bm.options():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("memory", "size"), [("4GiB", 2**32), ("500MB", 5 * 10**8), ("1.5 GiB", 3 * 2**29), (1000, 1000), ("64kib", 2**16)]
+)
+def test_memory_is_a_size_with_a_unit_or_bytes(memory: Any, size: int) -> None:
+    bm.options.memory = memory
+    assert bm.options.bytes == size
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("memory", "lots", "a size such as '4GiB'"),
+        ("memory", 0, "a size such as '4GiB'"),
+        ("memory", True, "a size such as '4GiB'"),
+        ("threads", 0, "a whole number from 1"),
+        ("threads", 1.5, "a whole number from 1"),
+        ("progress", "yes", "True or False"),
+        ("thread", 1, "no option 'thread'.*Did you mean 'threads'"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(name: str, value: Any, said: str) -> None:
+    with pytest.raises(bm.EstimandError, match=said):
+        setattr(bm.options, name, value)
+
+
+def test_options_of_a_block_end_with_it_even_after_an_error() -> None:
+    def fails() -> None:
+        with bm.options(threads=1, memory="1GiB"):
+            bm.options.threads = 0
+
+    with pytest.raises(bm.EstimandError, match="threads=0"):
+        fails()
+    with bm.options(threads=1, memory="1GiB"):
+        assert repr(bm.options) == "Options(memory='1GiB', threads=1, progress=True)"
+    assert repr(bm.options) == "Options(memory='4GiB', threads=None, progress=True)"
+
+
+def test_threads_are_those_asked_for_and_numbas_own_afterwards() -> None:
+    before = numba.get_num_threads()
+    with bm.options(threads=1), limited_threads():
+        assert numba.get_num_threads() == 1
+    assert numba.get_num_threads() == before
+
+
+def test_what_fits_is_computed_and_what_does_not_is_refused_with_its_size() -> None:
+    needed = 200 * 220 * 8
+    with bm.options(memory=needed):
+        whole = bm.predictions(POST)
+    with (
+        bm.options(memory=needed - 1),
+        pytest.raises(bm.EstimandError, match=r"200 draws x 220 values, 0.00033 GiB; .*memory allows 351999. Average"),
+    ):
+        bm.predictions(POST)
+    assert whole["estimate"].nbytes == needed
+
+
+def test_progress_is_silent_on_quick_work_and_where_it_is_not_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(10) as quick:
+        quick.tick(10)
+    with bm.options(progress=False), Progress(10) as unwanted:
+        unwanted.start -= 60
+        unwanted.tick(5)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_of_long_work_counts_up_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the stream for a terminal
+    with Progress(10) as slow:
+        slow.start -= 60
+        slow.tick(4)
+        assert slow._bar.tasks[0].completed == 4
+        slow.tick(60)
+        assert slow._bar.tasks[0].completed == 10
+    assert slow._bar.live.is_started is False
+
+
+def test_results_do_not_depend_on_the_progress_bar() -> None:
+    with bm.options(progress=False):
+        silent = bm.avg_predictions(POST, by="trt")["estimate"]
+    np.testing.assert_array_equal(silent, bm.avg_predictions(POST, by="trt")["estimate"])
