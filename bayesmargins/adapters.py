@@ -40,10 +40,12 @@ def from_draws(
     family, link : str
         As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
-        Fixed effects in the order of the design's columns.
+        Fixed effects in the order of the design's columns: ``GLMM(formula, data, family).design.coef`` shows it.
     b : dict of array, (chain, draw, level, term) float, link scale
-        Group effects a factor, levels in the order of the design; may be left out, then only ``"new"`` and ``"zero"``
-        can be asked for.
+        Group effects a factor, levels in the order of the design (``design.factors["id"].levels``: numbers by size,
+        text by alphabet, so "10" before "2", a categorical in its own order) and terms in that of
+        ``design.factors["id"].terms``. A DataArray with labels is put in order by them. May be left out, then only
+        ``"new"`` and ``"zero"`` can be asked for.
     Sigma : dict of array, (chain, draw, term, term) float
         Covariance of the group effects a factor.
     aux : dict of array, (chain, draw) float
@@ -75,6 +77,9 @@ def from_draws(
     kind = get_family(family)
     design = build_design(formula, data, namespace=namespace)
     check_response(kind, design.response.y, design.response.n, design.response.text)
+    for name, given in (("Sigma", Sigma), ("b", b), ("aux", aux)):
+        if given is not None and not isinstance(given, Mapping):
+            raise PosteriorError(f"{name} is {type(given).__name__}; it must be a dict, {name}={{'name': array}}.")
     _check_names("Sigma", Sigma or {}, list(design.factors), required=True)
     _check_names("b", b or {}, list(design.factors), required=False)
     _check_names("aux", aux or {}, list(kind.parameters), required=False)
@@ -104,6 +109,8 @@ def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
         for dim, wanted in zip(values.dims[2:], labels, strict=False):
             values = _by_label(values, dim, wanted, name)
         values = values.to_numpy()
+    if isinstance(values, xr.Dataset | Mapping):
+        raise PosteriorError(f"{name} is {type(values).__name__}; an array is needed: one variable of it.")
     array = np.asarray(values, dtype=np.float64)
     if not np.isfinite(array).all():
         raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
@@ -135,9 +142,14 @@ def _check_shape(
     name: str, array: np.ndarray, sample: tuple[int, ...], rest: tuple[int, ...], labels: tuple[Any, ...]
 ) -> None:
     if array.ndim != 2 + len(rest):
+        sds = name.startswith("Sigma") and array.shape == sample
+        hint = (
+            " These look like standard deviations; Sigma holds covariances: sd[..., None, None]**2."
+            if sds
+            else " A single chain still has the dimension chain: values[None]."
+        )
         raise PosteriorError(
-            f"{name} has the shape {array.shape}; {2 + len(rest)} dimensions are needed, chain and draw first. A "
-            "single chain still has the dimension chain: values[None]."
+            f"{name} has the shape {array.shape}; {2 + len(rest)} dimensions are needed, chain and draw first.{hint}"
         )
     if array.shape != (*sample, *rest):
         meaning = f" ({listed(labels)})" if labels else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, product
 from typing import Any
@@ -83,7 +83,7 @@ def _as_float(series: pd.Series) -> np.ndarray:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def at_settings(at: Mapping[str, Any] | None, design: Design) -> dict[str, list[Any]]:
+def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection[str] = ()) -> dict[str, list[Any]]:
     """Which values does every variable of `at` take?
 
     Parameters
@@ -92,6 +92,8 @@ def at_settings(at: Mapping[str, Any] | None, design: Design) -> dict[str, list[
         Variable to value or values.
     design : Design
         Knows the variables of the model.
+    trials : collection of str
+        Columns of the trials, where the target counts: they can be set too.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def at_settings(at: Mapping[str, Any] | None, design: Design) -> dict[str, list[
         raise EstimandError(f"at={shown(at)}; it must be a dict of variable to values, such as {{'week': [0, 6]}}.")
     values: dict[str, list[Any]] = {}
     for name, given in at.items():
-        column = _model_column(name, design, "at")
+        column = Column(name, "number", ()) if name in trials else _model_column(name, design, "at")
         entries = value_list(given)
         entries = [plain_value(given)] if entries is None else entries
         for value in entries:
@@ -128,6 +130,13 @@ def _model_column(name: Any, design: Design, what: str) -> Column:
         raise EstimandError(
             f"{what} names {name!r}, a grouping factor; say groups={{{name!r}: [levels]}} for named groups."
         )
+    if is_word(name, sorted(design.response.trials_variables)):
+        raise EstimandError(
+            f"{what} names {name!r}, the trials: a probability does not depend on them. at={{{name!r}: [100]}} goes "
+            "with target='count', the expected number of successes."
+        )
+    if name == design.response.text:
+        raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
     in_data = is_word(name, list(design.data))
     there = "is a column of the data that the formula does not read" if in_data else "is no variable"
     raise EstimandError(

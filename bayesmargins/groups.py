@@ -159,6 +159,11 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
             f"{listed(design.factors)}.{''.join(close_matches(f, design.factors) for f in unknown)}"
         )
     policy = Policy({f: _of_factor(groups[f], design.factors[f], design) for f in design.factors}, group_weights)
+    if group_weights == "rows" and not policy.factors("existing"):
+        raise GroupsError(
+            f"group_weights='rows' weighs fitted groups, and groups={shown(groups)} averages over none: it says how "
+            "groups='existing' counts them. Leave it out, or ask for 'existing'."
+        )
     _check_nesting(policy, design)
     return policy
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bayesmargins.errors import EstimandError, close_matches
@@ -60,9 +60,8 @@ class Options:
         _CHECKS[name](value)
         super().__setattr__(name, value)
 
-    @contextmanager
-    def __call__(self, **changed: Any) -> Iterator[Options]:
-        """Change options inside a ``with`` block.
+    def __call__(self, **changed: Any) -> _Restored:
+        """Change options: for good, or in a ``with`` block until its end.
 
         Parameters
         ----------
@@ -76,16 +75,17 @@ class Options:
         Raises
         ------
         EstimandError
-            As for setting them one by one.
+            As for setting them one by one; then none is changed.
         """
         before = {name: getattr(self, name) for name in self.__slots__}
+        restored = _Restored(self, before)
         try:
             for name, value in changed.items():
                 setattr(self, name, value)
-            yield self
-        finally:
-            for name, value in before.items():
-                setattr(self, name, value)
+        except BaseException:
+            restored.__exit__()
+            raise
+        return restored
 
     @property
     def bytes(self) -> int:
@@ -94,6 +94,21 @@ class Options:
 
     def __repr__(self) -> str:
         return f"Options(memory={self.memory!r}, threads={self.threads!r}, progress={self.progress!r})"
+
+
+@dataclass(frozen=True)
+class _Restored:
+    """Puts options back at the end of a block."""
+
+    options: Options
+    before: Mapping[str, Any]
+
+    def __enter__(self) -> Options:
+        return self.options
+
+    def __exit__(self, *error: object) -> None:
+        for name, value in self.before.items():
+            setattr(self.options, name, value)
 
 
 def _bytes(memory: Any) -> int:

@@ -217,6 +217,7 @@ class Posterior:
         attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
         root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
         groups = {"/": root, "draws": xr.Dataset(variables), "data": frame_to_dataset(self.design.data)}
+        groups["check"] = _check_rows(self.design)
         if self.sample_stats is not None:
             groups["sample_stats"] = writable(self.sample_stats)
         write_tree(groups, path)
@@ -249,7 +250,8 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     Raises
     ------
     PosteriorError
-        No such file, or one that `Posterior.save` did not write.
+        No such file, one that `Posterior.save` did not write, or a design that comes out differently (a function of
+        `namespace` is not the one of the fit).
     FormulaError
         The formula calls a function that is neither on the list nor in `namespace`.
     """
@@ -257,6 +259,7 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     frame = to_frame(tree["data"].to_dataset())
     design = build_design(tree.attrs["formula"], frame, namespace=namespace, stored=True)
     family = get_family(tree.attrs["family"])
+    _refuse_another_design(group_of(tree, "check"), design)
     draws = _in_design_order(tree["draws"].to_dataset(), design)
     return Posterior(
         design=design,
@@ -269,6 +272,27 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         sample_stats=group_of(tree, "sample_stats"),
         info=json.loads(tree.attrs["info"]),
     )
+
+
+def _check_rows(design: Design) -> xr.Dataset:
+    """Some rows of X, z and the offset: what the design that is rebuilt from a file is held against."""
+    data = design.data
+    some = np.unique(np.linspace(0, len(data) - 1, 50).astype(int))
+    rows = design.rows(data.iloc[some], what="data")
+    sides = {"X": rows.X, **{f"Z_{k}": z for k, z in enumerate(rows.Z.values())}, "offset": rows.offset[:, None]}
+    return xr.Dataset({name: (("check_row", f"{name}_column"), values) for name, values in sides.items()})
+
+
+def _refuse_another_design(stored: xr.Dataset | None, design: Design) -> None:
+    found = _check_rows(design)
+    for name, values in {} if stored is None else stored.data_vars.items():
+        now = found[str(name)]
+        if now.shape != values.shape or not np.allclose(now, values, rtol=1e-8, atol=1e-12):
+            raise PosteriorError(
+                f"The design that this file's formula and data give is not the one of the fit ({name} differs): a "
+                "function in namespace= is another one than at the fit, or a library has changed its transforms. Pass "
+                "the same functions."
+            )
 
 
 def _in_design_order(draws: xr.Dataset, design: Design) -> xr.Dataset:

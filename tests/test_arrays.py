@@ -92,6 +92,10 @@ REFUSED: list[tuple[str, Callable[[], object]]] = [
     ("'x1', a name that is taken", lambda: bm.GLMM.from_arrays(DATA.y, X, {"x1": CODES})),
     ("one different name each", lambda: bm.GLMM.from_arrays(DATA.y, X, names=["a", "a", "b"])),
     ("2 columns of ones", lambda: bm.GLMM.from_arrays(DATA.y, np.ones((80, 2)))),
+    (
+        r"shape \(80, 6\), a column for each group: that is an indicator matrix",
+        lambda: bm.GLMM.from_arrays(DATA.y, X, {"id": CODES}, {"id": pd.get_dummies(DATA.g).astype(float)}),
+    ),
     (r"trials has the shape \(\)", lambda: bm.GLMM.from_arrays(DATA.k, X, trials=3)),
 ]
 

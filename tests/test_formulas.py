@@ -170,6 +170,22 @@ def test_file_that_calls_an_own_function_needs_the_namespace(tmp_path: Path) -> 
     np.testing.assert_array_equal(values(bm.predictions(found)), values(bm.predictions(post)))
 
 
+def test_file_that_is_given_another_function_than_the_fit_is_refused(tmp_path: Path) -> None:
+    model = bm.GLMM("y ~ bent(x) + (1 | g)", simulated(), "bernoulli", namespace={"bent": lambda v: np.maximum(v, 0)})
+    model.prior(draws=3, random_seed=1).save(path := tmp_path / "bent.nc")
+    bm.load(path, namespace={"bent": lambda v: np.clip(v, 0, None)})
+    with pytest.raises(bm.PosteriorError, match=r"not the one of the fit \(X differs\)"):
+        bm.load(path, namespace={"bent": np.abs})
+
+
+def test_values_beyond_a_spline_are_told_its_range() -> None:
+    post = random_posterior("y ~ bs(x, df=4) + (1 | g)", simulated(), "bernoulli")
+    with pytest.raises(bm.DataError, match=r"values beyond those of the fit.*extrapolation='extend'"):
+        bm.avg_comparisons(post, "x")
+    wide = random_posterior("y ~ bs(x, df=4, extrapolation='extend') + (1 | g)", simulated(), "bernoulli")
+    assert np.isfinite(values(bm.avg_comparisons(wide, "x"))).all()
+
+
 ATTACKS = [
     "np.fromfile('secret')",
     "np.loadtxt('secret')",

@@ -59,6 +59,14 @@ def test_options_of_a_block_end_with_it_even_after_an_error() -> None:
     assert repr(bm.options) == "Options(memory='4GiB', threads=None, progress=True)"
 
 
+def test_options_that_are_called_stay_set() -> None:
+    bm.options(memory="8GiB")
+    assert bm.options.memory == "8GiB"
+    with pytest.raises(bm.EstimandError, match="no option 'mem'"):
+        bm.options(threads=2, mem="1GiB")
+    assert bm.options.threads is None
+
+
 def test_threads_are_those_asked_for_and_numbas_own_afterwards() -> None:
     before = numba.get_num_threads()
     with bm.options(threads=1), limited_threads():

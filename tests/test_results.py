@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import reference
 import xarray as xr
+from test_margins import random_posterior, simulated
 
 import bayesmargins as bm
 
@@ -139,6 +140,22 @@ def test_derived_values_are_described_as_derived(post: bm.Posterior) -> None:
 )
 def test_sentence_says_what_was_done_with_the_groups(post: bm.Posterior, groups: object, said: str) -> None:
     assert said in bm.describe(bm.avg_predictions(post, groups=groups, random_seed=1))
+
+
+def test_only_an_average_over_all_factors_on_the_response_scale_is_called_one() -> None:
+    nested = random_posterior("y ~ x + (1 | g/h)", simulated(), "bernoulli")
+    both = bm.describe(bm.avg_predictions(nested))
+    assert "integrated over new groups of g and g:h, which makes it a population average" in both
+    for groups in ({"g": "own", "g:h": "new"}, {"g": ["g1"], "g:h": "new"}):
+        assert "population average" not in bm.describe(bm.avg_predictions(nested, groups=groups))
+    on_link = bm.describe(bm.avg_predictions(nested, target="link"))
+    assert "which on the link scale is the value at b = 0 and not the link of an average" in on_link
+
+
+def test_groups_that_do_not_get_their_own_b_are_said_where_by_names_them(post: bm.Posterior) -> None:
+    with pytest.warns(bm.BayesmarginsWarning, match=r"groups='new' uses the b of none of them.*groups='own'"):
+        bm.avg_predictions(post, by="ID")
+    bm.avg_predictions(post, by="ID", groups="own")
 
 
 def test_sentence_names_rows_variables_and_scale(post: bm.Posterior) -> None:

@@ -34,6 +34,17 @@ def test_derivative_follows_each_rows_own_curvature(term: str, x: np.ndarray, de
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7 * np.abs(expected).max() * 1e-3)
 
 
+@pytest.mark.parametrize("term", ["abs(x)", "maximum(x, 0)", "where(x > 0, 3 * x, x)"])
+def test_kink_has_no_slope_and_its_neighbours_have_theirs(term: str) -> None:
+    data = simulated()
+    post = random_posterior(f"y ~ {term}", data, "bernoulli")
+    with pytest.raises(bm.DataError, match=r"kink in 'x' at 0, in 1 rows of newdata, the first being row 1"):
+        bm.slopes(post, "x", newdata=data.head(3).assign(x=[-1.0, 0.0, 1.0]))
+    near = data.head(2).assign(x=[-0.01, 0.01])
+    up, down = (values(bm.predictions(post, near.assign(x=near.x + d))) for d in (1e-5, -1e-5))
+    np.testing.assert_allclose(values(bm.slopes(post, "x", newdata=near))[:, :, 0], (up - down) / 2e-5, rtol=1e-6)
+
+
 def test_jump_without_a_derivative_is_refused() -> None:
     data = pd.DataFrame({"y": np.arange(9.0), "x": np.arange(-4.0, 5.0)})
     with pytest.raises(bm.DataError, match="has no derivative with respect to 'x' in"):

@@ -21,6 +21,7 @@ _WIDE = 2.0**-3
 _FIRST = 2.0**-11  # of the range: truncation and rounding are both near 1e-12 for a function as smooth as the range
 _FINER = 8.0
 _LEVELS = 10
+_SIDE = 2.0**-20  # of the range: near enough that only a kink has two slopes, far enough for ten digits of each
 _AGREED = 1e-9
 _USABLE = 1e-4
 
@@ -99,6 +100,8 @@ def derivative_rows(
     except DataError:
         pass  # wide nodes outside the domain of a transform: only the exact treatment of straight lines is lost
     _refine(best, ~straight, slope, extent, variable, what)
+    if not straight.all():
+        _refuse_kinks(design, frame, variable, z_of, what, extent)
     return _split(best, design.rows(frame, z_of, what) if like is None else like)
 
 
@@ -136,6 +139,29 @@ def _refine(best: np.ndarray, curved: np.ndarray, slope: _Slope, extent: float, 
         raise DataError(
             f"The formula has no derivative with respect to {variable!r} in {len(bad)} rows of {what}, the first being "
             f"row {int(bad[0])}: no two steps agree there. Use avg_comparisons over a step that matters instead."
+        )
+
+
+def _refuse_kinks(
+    design: Design, frame: pd.DataFrame, variable: str, z_of: Collection[str] | None, what: str, extent: float
+) -> None:
+    """Where the slopes to the left and to the right differ, central steps agree on their mean, which is neither."""
+    column, step = design.columns[variable], extent * _SIDE
+    x = frame[variable].to_numpy(dtype=np.float64, na_value=np.nan)
+    inside = np.flatnonzero((x - step >= column.lower) & (x + step <= column.upper))
+    part, at = frame.iloc[inside], x[inside]
+    below, here, above = (
+        _side_by_side(design.rows(part.assign(**{variable: at + k * step}), z_of, what)) for k in (-1, 0, 1)
+    )
+    left, right = (here - below) / step, (above - here) / step
+    size = np.maximum(np.abs(left), np.abs(right))
+    floor = 1e-3 * np.nanmax(size, axis=0, initial=0.0) + 1e-6 * np.nanmax(np.abs(here), axis=0, initial=0.0) / extent
+    bad = np.flatnonzero((np.abs(right - left) > 0.05 * (size + floor)).any(axis=1))
+    if len(bad):
+        raise DataError(
+            f"The formula has a kink in {variable!r} at {at[bad[0]]:.6g}, in {len(bad)} rows of {what}, the first "
+            f"being row {int(inside[bad[0]])}: its slopes to the left and to the right differ. Use avg_comparisons "
+            "over a step that matters, or rows to one side of it."
         )
 
 

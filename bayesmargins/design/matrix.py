@@ -188,7 +188,8 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     Raises
     ------
     DataError
-        A level that the fit has not seen: formulaic alone would take it for the reference level.
+        A value beyond the range of a spline; a level that the fit has not seen, which formulaic alone would take for
+        the reference level.
     FormulaError
         formulaic cannot parse or evaluate the text.
     """
@@ -204,6 +205,12 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
         if isinstance(error, DataError | FormulaError):
             raise
+        if "extend beyond upper and/or lower bounds" in str(error):
+            raise DataError(
+                f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "
+                "values within them (comparisons: a pair, or a smaller step such as 'sd'), or fit with "
+                "bs(x, df=4, extrapolation='extend')."
+            ) from error
         raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
 
 

@@ -15,8 +15,8 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings, at_settings
-from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown
-from bayesmargins.estimands.sentence import Scope, compose, quantity, scale_name
+from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown, warn
+from bayesmargins.estimands.sentence import Scope, compose, group_phrases, quantity, scale_name
 from bayesmargins.grid import Averaging, aligned_weights, averaging, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.links import LINKS, Link
@@ -188,44 +188,20 @@ class Question:
             "bayesmargins_version": __version__,
         }
 
+    @property
+    def _averages_survive(self) -> str:
+        """How the target goes together with averages over groups: ``"link"``, ``"linear"`` or ``"curved"``."""
+        if self.post.link.name == "identity":
+            return "linear"
+        return "link" if self.target == "link" else "curved"
+
     def _scope(self) -> Scope:
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
         of_prior = ["under the prior, before any data"] if self.post.kind == "prior" else []
-        phrases = [*self._group_phrases(), *of_prior]
+        phrases = group_phrases(self.policy, self.post.design, self.frame, self.post.kind, self._averages_survive)
+        phrases += of_prior
         return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases)
-
-    def _group_phrases(self) -> list[str]:
-        phrases = [self._phrase(f, p) for f, p in self.policy.by_factor.items() if p != "existing"]
-        existing = self.policy.factors("existing")
-        if existing:
-            combos = len(np.unique(np.column_stack([self.post.design.factors[f].codes for f in existing]), axis=0))
-            counted = "by its rows" if self.policy.group_weights == "rows" else "equally"
-            phrases.append(
-                f"averaged over the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}"
-            )
-        return phrases or ["the model has no groups"]
-
-    def _sampled(self, factor: str) -> str:
-        of = self.post.design.factors[factor]
-        if not all(c in self.frame.columns for c in of.columns):
-            return f"with one new group of {factor}, shared by all rows, drawn for each {self.post.kind} draw"
-        n = of.labels(self.frame).nunique()
-        groups = "one new group" if n == 1 else f"{n:,} new groups"
-        return f"with {groups} of {factor}, one for each label, drawn for each {self.post.kind} draw"
-
-    def _phrase(self, factor: str, policy: str | tuple[Any, ...]) -> str:
-        if isinstance(policy, tuple):
-            more = f" and {len(policy) - 5} more" if len(policy) > 5 else ""
-            return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}{more}"
-        averaged = self.target == "link" or self.post.link.name == "identity"
-        return {
-            "new": f"integrated over new groups of {factor}, which makes it a population average",
-            "own": f"each row with the b of its own {factor}",
-            "sample": self._sampled(factor),
-            "zero": f"at b = 0 for {factor}, a group at the centre of the distribution"
-            + ("" if averaged else ", which is not an average over groups (groups='new' is)"),
-        }[policy]
 
 
 def ask(
@@ -268,9 +244,10 @@ def ask(
     _check_target(target, post)
     by = _columns(by)
     frame, what = frame_of(post.design, newdata)
-    settings = at_settings(at, post.design)
+    settings = at_settings(at, post.design, post.design.response.trials_variables if target == "count" else ())
     policy = resolve_groups(groups, post.design, group_weights)
     _check_named(policy, by, settings)
+    _warn_of_groups_without_their_b(policy, by, post)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     return Question(
         post=post,
@@ -323,6 +300,15 @@ def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> No
             f"groups names levels of {twice[0]!r}, and by or at names it too: the dimension would be there twice. "
             f"groups='own' with by={twice[0]!r} averages each group's own rows; named groups alone average all rows."
         )
+
+
+def _warn_of_groups_without_their_b(policy: Policy, by: Sequence[str], post: Posterior) -> None:
+    for name, factor in post.design.factors.items():
+        if policy.by_factor[name] in ("new", "zero") and set(factor.columns) <= set(by):
+            warn(
+                f"by={list(by)} averages the rows of each {name}, and groups={policy.by_factor[name]!r} uses the b of "
+                f"none of them: the results differ by covariates only. groups='own' gives each {name} its own b."
+            )
 
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

@@ -6,7 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Scope", "compose", "quantity", "scale_name"]
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design import Design
+from bayesmargins.groups import Policy
+
+__all__ = ["Scope", "compose", "group_phrases", "quantity", "scale_name"]
 
 
 @dataclass(frozen=True)
@@ -168,3 +174,73 @@ def _value(value: Any) -> str:
 def _listing(items: Sequence[str]) -> str:
     shown = list(items) if len(items) <= 4 else [*items[:2], "...", items[-1]]
     return ", ".join(shown)
+
+
+def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str, scale: str) -> list[str]:
+    """What was done with b of every factor?
+
+    Parameters
+    ----------
+    policy : Policy
+        One a factor.
+    design : Design
+        Knows the groups.
+    frame : DataFrame
+        Rows of the question.
+    kind : {"posterior", "prior"}
+        What the draws are of.
+    scale : {"curved", "linear", "link"}
+        Response scale under a nonlinear link, identity link, or the linear predictor under a nonlinear link.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    Nothing.
+    """
+    phrases = [_of_factor(f, p, design, frame, kind, scale) for f, p in policy.by_factor.items() if p not in _JOINT]
+    existing = policy.factors("existing")
+    if existing:
+        combos = len(np.unique(np.column_stack([design.factors[f].codes for f in existing]), axis=0))
+        counted = "by its rows" if policy.group_weights == "rows" else "equally"
+        fitted = f"averaged over the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}"
+        phrases.append(fitted)
+    new = policy.factors("new")
+    if new:
+        phrases.append(f"integrated over new groups of {' and '.join(new)}{_what_it_is(policy, scale)}")
+    return phrases or ["the model has no groups"]
+
+
+_JOINT = ("new", "existing")
+
+
+def _what_it_is(policy: Policy, scale: str) -> str:
+    """Only where every factor is integrated, and on the reported scale, is the number a population average."""
+    if scale == "link":
+        return ", which on the link scale is the value at b = 0 and not the link of an average"
+    every = all(p == "new" for p in policy.by_factor.values())
+    return ", which makes it a population average" if every else ""
+
+
+def _of_factor(
+    factor: str, policy: str | tuple[Any, ...], design: Design, frame: pd.DataFrame, kind: str, scale: str
+) -> str:
+    if isinstance(policy, tuple):
+        more = f" and {len(policy) - 5} more" if len(policy) > 5 else ""
+        return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}{more}"
+    if policy == "own":
+        return f"each row with the b of its own {factor}"
+    if policy == "sample":
+        return f"with {_sampled(factor, design, frame)}, drawn for each {kind} draw"
+    caution = ", which is not an average over groups (groups='new' is)" if scale == "curved" else ""
+    return f"at b = 0 for {factor}, a group at the centre of the distribution{caution}"
+
+
+def _sampled(factor: str, design: Design, frame: pd.DataFrame) -> str:
+    of = design.factors[factor]
+    if not all(c in frame.columns for c in of.columns):
+        return f"one new group of {factor}, shared by all rows"
+    n = of.labels(frame).nunique()
+    return f"one new group of {factor}" if n == 1 else f"{n:,} new groups of {factor}, one for each label"

@@ -77,7 +77,7 @@ def formula_of_arrays(
         raise ModelError(f"Z names {listed(unknown)}; groups has {listed(codes) or 'none'}. A Z needs its groups.")
     left, right = _quoted(_name_of(y)), [_side(intercept, fixed)]
     for factor in codes:
-        terms, own = _block(factor, (Z or {}).get(factor, [_ONE]), fixed, n)
+        terms, own = _block(factor, (Z or {}).get(factor, [_ONE]), codes[factor], fixed, n)
         _add(columns, own, f"Z[{factor!r}]")
         right.append(f"({terms} | {_quoted(factor)})")
     if trials is not None:
@@ -138,7 +138,9 @@ def _fixed(X: Any, names: Sequence[str] | None, n: int) -> tuple[dict[str, np.nd
     return {name: column for name, column in table.items() if name not in ones}, bool(ones)
 
 
-def _block(factor: str, Z: Any, fixed: Mapping[str, np.ndarray], n: int) -> tuple[str, dict[str, np.ndarray]]:
+def _block(
+    factor: str, Z: Any, codes: np.ndarray, fixed: Mapping[str, np.ndarray], n: int
+) -> tuple[str, dict[str, np.ndarray]]:
     """Terms of one factor, and those of its columns that X does not have."""
     if isinstance(Z, str) or (isinstance(Z, Sequence) and all(isinstance(c, str) for c in Z)):
         wanted = [Z] if isinstance(Z, str) else list(Z)
@@ -147,6 +149,7 @@ def _block(factor: str, Z: Any, fixed: Mapping[str, np.ndarray], n: int) -> tupl
             hint = close_matches(unknown[0], fixed)
             raise ModelError(f"Z[{factor!r}] names {listed(unknown)}; X has {listed([_ONE, *fixed])}.{hint}")
         return _side(_ONE in wanted, [c for c in wanted if c != _ONE]), {}
+    _refuse_indicators(factor, Z, codes, n)
     intercept, terms = False, []
     own: dict[str, np.ndarray] = {}
     for label, column in _table(Z, f"Z[{factor!r}]", n, None, f"{factor}_z").items():
@@ -157,6 +160,20 @@ def _block(factor: str, Z: Any, fixed: Mapping[str, np.ndarray], n: int) -> tupl
             terms.append(same or label)
             own |= {} if same else {label: column}
     return _side(intercept, terms), own
+
+
+def _refuse_indicators(factor: str, Z: Any, codes: np.ndarray, n: int) -> None:
+    """One column a group is lme4's finished Z; here each row holds its z, and the codes say whose it is."""
+    array = np.asarray(Z)
+    groups = pd.factorize(codes)[0]
+    if array.shape != (n, groups.max() + 1) or array.shape[1] < 3:
+        return
+    if all(len(np.unique(groups[array[:, j] != 0])) <= 1 for j in range(array.shape[1])):
+        raise ModelError(
+            f"Z[{factor!r}] has the shape {array.shape}, a column for each group: that is an indicator matrix. Z holds "
+            "what varies by group, (row, term), and groups= says which group a row belongs to. Leave Z out for a "
+            "random intercept."
+        )
 
 
 def _side(intercept: bool, names: Any) -> str:

@@ -62,6 +62,9 @@ def run_sampler(
         raise FitError(
             f"sampler={sampler!r} is not known; allowed are {', '.join(SAMPLERS)}.{close_matches(sampler, SAMPLERS)}"
         )
+    for name in options:
+        if name in _OTHER_WORDS:
+            raise FitError(f"fit() does not take {name}={options[name]!r}. Here it is {_OTHER_WORDS[name]}.")
     for name, value, least in (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1)):
         _check_count(name, value, least)
     kwargs = {"draws": draws, "tune": tune, "chains": chains, **options}
@@ -158,6 +161,19 @@ def _numpyro(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[st
             **kwargs,
         )
 
+
+# What other packages call it.
+_OTHER_WORDS = {
+    "adapt_delta": "target_accept",
+    "cores": "decided by the sampler: nutpie runs as many chains at once as there are cores",
+    "iter": "draws (kept) and tune (discarded)",
+    "warmup": "tune",
+    "burnin": "tune",
+    "seed": "random_seed",
+    "sample_prior": "model.prior(draws=...), a Posterior of draws of the prior",
+    "backend": "sampler='nutpie', 'pymc' or 'numpyro'",
+    "nuts_sampler": "sampler='nutpie', 'pymc' or 'numpyro'",
+}
 
 SAMPLERS: dict[str, Callable[[Any, int | None, bool, Mapping[str, Any]], Any]] = {
     "nutpie": _nutpie,

@@ -146,5 +146,6 @@ def check_size(n_draws: int, n_values: int, way_out: str) -> None:
     if size > options.bytes:
         raise EstimandError(
             f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
-            f"bayesmargins.options.memory allows {options.memory}. {way_out}"
+            f"bayesmargins.options.memory allows {options.memory}. {way_out} "
+            "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
         )
