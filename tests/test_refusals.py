@@ -43,7 +43,7 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.EstimandError, "Did you mean 'week'", lambda: bm.avg_comparisons(POST, "wek")),
     (bm.EstimandError, "a grouping factor; say groups=", lambda: bm.avg_comparisons(POST, "ID")),
     (bm.EstimandError, "variables is empty", lambda: bm.avg_comparisons(POST, [])),
-    (bm.EstimandError, "does not read", lambda: bm.avg_comparisons(POST, "yb")),
+    (bm.EstimandError, "the response: it is what is predicted", lambda: bm.avg_comparisons(POST, "yb")),
     (bm.EstimandError, "a factor takes", lambda: bm.avg_comparisons(POST, {"trt": 1})),
     (bm.EstimandError, "the fit knows 'placebo'", lambda: bm.avg_comparisons(POST, {"trt": ("placebo", "drugs")})),
     (bm.EstimandError, "a number takes a step", lambda: bm.avg_comparisons(POST, {"week": "quartile"})),

@@ -145,23 +145,36 @@ def _refine(best: np.ndarray, curved: np.ndarray, slope: _Slope, extent: float, 
 def _refuse_kinks(
     design: Design, frame: pd.DataFrame, variable: str, z_of: Collection[str] | None, what: str, extent: float
 ) -> None:
-    """Where the slopes to the left and to the right differ, central steps agree on their mean, which is neither."""
-    column, step = design.columns[variable], extent * _SIDE
+    """Where the slopes to the left and to the right differ, central steps agree on their mean, which is neither.
+
+    Of a smooth function the two sides come together as the step falls; at a kink they stay apart.
+    """
+    column = design.columns[variable]
     x = frame[variable].to_numpy(dtype=np.float64, na_value=np.nan)
-    inside = np.flatnonzero((x - step >= column.lower) & (x + step <= column.upper))
-    part, at = frame.iloc[inside], x[inside]
-    below, here, above = (
-        _side_by_side(design.rows(part.assign(**{variable: at + k * step}), z_of, what)) for k in (-1, 0, 1)
-    )
-    left, right = (here - below) / step, (above - here) / step
-    size = np.maximum(np.abs(left), np.abs(right))
-    floor = 1e-3 * np.nanmax(size, axis=0, initial=0.0) + 1e-6 * np.nanmax(np.abs(here), axis=0, initial=0.0) / extent
-    bad = np.flatnonzero((np.abs(right - left) > 0.05 * (size + floor)).any(axis=1))
-    if len(bad):
+
+    def apart(rows: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+        """Distance of the two one-sided slopes, and the size of the larger, (row, column)."""
+        part = frame.iloc[rows]
+        below, here, above = (
+            _side_by_side(design.rows(part.assign(**{variable: x[rows] + k * step}), z_of, what)) for k in (-1, 0, 1)
+        )
+        left, right = (here - below) / step, (above - here) / step
+        size = np.maximum(np.abs(left), np.abs(right))
+        return np.abs(right - left), size + 1e-3 * np.nanmax(size, axis=0, initial=0.0)
+
+    step = extent * _SIDE
+    rows = np.flatnonzero((x - step >= column.lower) & (x + step <= column.upper))
+    gap, size = apart(rows, step)
+    wide = gap > 0.05 * size
+    rows, gap = rows[wide.any(axis=1)], gap[wide.any(axis=1)]
+    if len(rows):
+        finer, size = apart(rows, step / 16)
+        rows = rows[((finer > 0.05 * size) & (finer > 0.5 * gap)).any(axis=1)]
+    if len(rows):
         raise DataError(
-            f"The formula has a kink in {variable!r} at {at[bad[0]]:.6g}, in {len(bad)} rows of {what}, the first "
-            f"being row {int(inside[bad[0]])}: its slopes to the left and to the right differ. Use avg_comparisons "
-            "over a step that matters, or rows to one side of it."
+            f"The formula has a kink in {variable!r} at {x[rows[0]]:.6g}, in {len(rows)} rows of {what}, the first "
+            f"being row {int(rows[0])}: its slopes to the left and to the right differ. Use avg_comparisons over a "
+            "step that matters, or rows to one side of it."
         )
 
 

@@ -1,0 +1,321 @@
+"""Laws of the pass over rows: tables against the exact engine and NumPy, chunks, repeated rows, draws beyond tables.
+
+Tables serve from `MANY_ROWS` rows on; here they are forced on 80 rows, or kept from being used at all.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import naive
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from test_margins import random_posterior, simulated, values
+
+import bayesmargins as bm
+from bayesmargins.estimands import evaluation
+from bayesmargins.predictor import passes
+
+# Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
+# a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
+SAME = {"rtol": 1e-11, "atol": 1e-11}
+SAME_SLOPE = {"rtol": 1e-8, "atol": 2e-9}
+# The same values, added up in other parts.
+REGROUPED = {"rtol": 1e-13, "atol": 1e-13}
+
+
+@contextmanager
+def engine(tables: bool, chunk: int | None = None, labels: int | None = None) -> Iterator[None]:
+    """Through tables or not, so many rows a chunk, so many new labels a chunk."""
+    least = 1 if tables else 2**62
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "MANY_ROWS", least)
+        patch.setattr(passes, "MANY_VALUES", least)
+        if chunk is not None:
+            patch.setattr(evaluation, "_CHUNK_ROWS", chunk)
+            patch.setattr(evaluation, "_KEPT_ROWS", 0)  # designs are kept where all rows are one chunk
+        if labels is not None:
+            patch.setattr(evaluation, "_CHUNK_LABELS", labels)
+        yield
+
+
+def asked(question: Callable[[], xr.Dataset], tables: bool, **chunks: int | None) -> xr.Dataset:
+    with engine(tables, **chunks):
+        return question()
+
+
+def frame(n: int = 80, seed: int = 4) -> pd.DataFrame:
+    """Rows to predict for, in no order, with the columns of the fit."""
+    rng = np.random.default_rng(seed)
+    return simulated().sample(n, replace=n > 80, random_state=seed).assign(x=rng.normal(size=n)).reset_index(drop=True)
+
+
+def scaled(formula: str, link: str, scales: list[float], family: str = "bernoulli", intercept: float = 0.0):
+    """One draw a scale: standard deviations of the groups, and their effects, times it."""
+    design, rng, S = bm.GLMM(formula, simulated(), family, link).design, np.random.default_rng(1), len(scales)
+    by = np.asarray(scales)[None, :, None, None]
+    widths = {f: (len(of.levels), len(of.terms)) for f, of in design.factors.items()}
+    root = {f: rng.normal(size=(1, S, q, q)) * 0.4 + np.eye(q) for f, (_, q) in widths.items()}
+    beta = rng.normal(size=(1, S, len(design.coef))) * 0.5
+    beta[..., 0] += intercept
+    return bm.from_draws(
+        formula, simulated(), family=family, link=link, beta=beta,
+        b={f: rng.normal(size=(1, S, *w)) * by for f, w in widths.items()},
+        Sigma={f: by**2 * (r @ np.swapaxes(r, -1, -2)) for f, r in root.items()},
+    )  # fmt: skip
+
+
+ONE: list[Any] = ["new", "existing", "own", "zero", "sample", {"g": ["g3", "g0"]}]
+TWO: list[Any] = [
+    "new", "existing", {"g": "existing", "h": "new"}, {"g": "new", "h": "existing"}, {"g": "own", "h": "new"},
+    {"g": "existing", "h": "own"}, {"g": ["g2", "g1"], "h": "new"}, {"g": ["g2"], "h": "sample"},
+]  # fmt: skip
+NESTED: list[Any] = ["new", "existing", "own", {"g": "own", "g:h": "new"}, {"g": "existing", "g:h": "zero"}]
+MODELS = [
+    ("y ~ x * f + (1 | g)", "bernoulli", "logit", ONE),
+    ("y ~ x + f + (1 + x | g)", "bernoulli", "logit", ONE),
+    ("y ~ x + treated + (1 + x | g)", "bernoulli", "cloglog", ONE),
+    ("y ~ x + (0 + f | g)", "bernoulli", "cloglog", ONE),
+    ("y ~ x + (0 + x | g)", "bernoulli", "logit", ONE),
+    ("y ~ x + f + (1 + x | g)", "bernoulli", "probit", ONE),
+    ("y ~ poly(x, 2) + (1 | g) + (1 | h)", "bernoulli", "logit", TWO),
+    ("y ~ x + (1 | g) + (0 + treated | h)", "bernoulli", "cloglog", TWO),
+    ("y ~ x + f + (x || g) + (1 | h)", "bernoulli", "probit", TWO),
+    ("k | trials(n) ~ x + flag + (1 + x + e + x:e | g) + (1 | h)", "binomial", "logit", TWO),
+    ("k ~ x + f + offset(log(e)) + (1 | g/h)", "poisson", "log", NESTED),
+    ("k ~ x + (0 + x | g) + (1 | h)", "poisson", "log", TWO),
+    ("e ~ x + f + (1 + x | g)", "gaussian", "identity", ONE),
+]
+CASES = [(f, family, link, policy) for f, family, link, policies in MODELS for policy in policies]
+
+
+def questions(post: bm.Posterior, data: pd.DataFrame, policy: Any) -> dict[str, Callable[[], xr.Dataset]]:
+    how = {"newdata": data, "groups": policy, "random_seed": 3}
+    return {
+        "rows": lambda: bm.predictions(post, **how),
+        "cells": lambda: bm.avg_predictions(post, by=["f", "flag"], wts="w", group_weights="rows", **how),
+        "at": lambda: bm.avg_predictions(post, at={"x": [1.0, -0.3]}, **how),
+        "ratio": lambda: bm.comparisons(post, {"x": (0.0, 0.5)}, comparison="ratio", **how),
+        "slopes": lambda: bm.slopes(post, "x", **how),
+        "slope": lambda: bm.avg_slopes(post, "x", by="f", **how),
+    }
+
+
+@pytest.mark.parametrize(("formula", "family", "link", "policy"), CASES, ids=lambda v: str(v)[:40])
+def test_tables_equal_the_exact_engine_within_their_bounds(formula: str, family: str, link: str, policy: Any) -> None:
+    post = random_posterior(formula, simulated(), family, link)
+    for name, question in questions(post, frame(40), policy).items():
+        exact, fast = asked(question, False), asked(question, True)
+        one, two = values(exact), values(fast)
+        np.testing.assert_allclose(two, one, **(SAME_SLOPE if name.startswith("slope") else SAME), err_msg=name)
+        if name != "ratio":  # the bound is that of each side
+            allowed = exact.attrs["error_bound"] + fast.attrs["error_bound"] + 1e-13 * np.abs(one).max()
+            assert np.abs(two - one).max() <= allowed
+            assert fast.attrs["error_bound"] < (1e-4 if name.startswith("slope") else 1e-9)
+
+
+@pytest.mark.parametrize("policy", ["new", "existing", "own", "zero"])
+@pytest.mark.parametrize(("family", "link"), [("bernoulli", "logit"), ("poisson", "log"), ("gaussian", "identity")])
+def test_tables_equal_sums_written_out(family: str, link: str, policy: str) -> None:
+    y = {"bernoulli": "y", "poisson": "k", "gaussian": "e"}[family]
+    data, post = frame(), random_posterior(f"{y} ~ x + treated + (1 + x | g)", simulated(), family, link)
+    one, nil = np.ones(len(data)), np.zeros(len(data))
+    codes = pd.Index(post.design.factors["g"].levels).get_indexer(data.g)
+    Z, dZ = np.column_stack([one, data.x]), np.column_stack([nil, one])
+    rows = naive.Rows(np.column_stack([one, data.x, data.treated]), Z, codes, np.column_stack([nil, one, nil]), dZ)
+    with engine(tables=True):
+        found = (
+            values(bm.predictions(post, data, groups=policy)),
+            values(bm.slopes(post, "x", newdata=data, groups=policy)),
+        )
+    for s in range(4):
+        draw = post.draws.beta[s], post.draws.b["g"][s], post.draws.Sigma["g"][s], link, policy
+        np.testing.assert_allclose(found[0][0, s] if s < 5 else 0, naive.mean(rows, *draw), rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(found[1][0, s, 0], naive.slope(rows, *draw), **SAME_SLOPE)
+
+
+REGROUPINGS = [
+    ("y ~ x * f + (1 | g)", "logit", "sample"),
+    ("y ~ bs(x, df=5) + f + (1 + x | g) + (1 | h)", "cloglog", "new"),
+    ("y ~ x + f + (1 | g) + (1 | h)", "logit", {"g": "existing", "h": "new"}),
+    ("y ~ x + (0 + f | g) + (1 | h)", "probit", {"g": "existing", "h": "own"}),
+]
+
+
+@pytest.mark.parametrize("tables", [True, False])
+@pytest.mark.parametrize(("formula", "link", "policy"), REGROUPINGS, ids=lambda v: str(v)[:30])
+def test_chunks_change_no_number(formula: str, link: str, policy: Any, tables: bool) -> None:
+    post, data = random_posterior(formula, simulated(), "bernoulli", link), frame()
+    for question in questions(post, data, policy).values():
+        whole = values(asked(question, tables))
+        for chunk in (7, 33):
+            np.testing.assert_allclose(values(asked(question, tables, chunk=chunk)), whole, **REGROUPED)
+
+
+@pytest.mark.parametrize(("formula", "link", "policy"), REGROUPINGS, ids=lambda v: str(v)[:30])
+def test_threads_and_repetition_change_no_bit(formula: str, link: str, policy: Any) -> None:
+    post, data = random_posterior(formula, simulated(), "bernoulli", link), frame(1500)
+    for question in questions(post, data, policy).values():
+        found = []
+        for threads in (1, 2, 2):
+            with bm.options(threads=threads):
+                found.append(values(asked(question, True)))
+        np.testing.assert_array_equal(found[1], found[0])
+        np.testing.assert_array_equal(found[2], found[1])
+
+
+@pytest.mark.parametrize("order", ["shuffled", "ends in place", "descending"])
+@pytest.mark.parametrize("link", ["logit", "cloglog"])
+def test_order_of_rows_is_the_order_of_their_values(link: str, order: str) -> None:
+    """Rows are sorted by s before they are looked up: also where the first has the least, and the last the most."""
+    post = random_posterior("y ~ x + (1 + x | g)", simulated(), "bernoulli", link)
+    middle = np.random.default_rng(6).permutation(np.arange(1, 29))
+    x = {"shuffled": middle, "ends in place": np.r_[0, middle, 29], "descending": np.arange(30)[::-1]}[order] / 10
+    data = pd.DataFrame({"x": x})
+    for question in (lambda: bm.predictions(post, data), lambda: bm.slopes(post, "x", newdata=data)):
+        np.testing.assert_allclose(values(asked(question, True)), values(asked(question, False)), **SAME_SLOPE)
+
+
+@pytest.mark.parametrize("tables", [True, False])
+@pytest.mark.parametrize("policy", ["new", "existing", "own", "sample"])
+def test_repeated_rows_have_the_values_of_the_first(policy: str, tables: bool) -> None:
+    post = random_posterior("y ~ x + f + (1 + x | g)", simulated(), "bernoulli")
+    data = frame(12)
+    which = np.random.default_rng(2).integers(0, 12, 700)
+    many = data.iloc[which].set_index(np.repeat([5, 5, 7, 9], 175))  # labels of an index are no positions
+    w = np.random.default_rng(3).uniform(size=700) * (np.arange(700) % 5 > 0)  # some count for nothing
+    with engine(tables):
+        one = values(bm.predictions(post, data, groups=policy, random_seed=1))
+        np.testing.assert_allclose(
+            values(bm.predictions(post, many, groups=policy, random_seed=1)), one[..., which], **REGROUPED
+        )
+        average = values(bm.avg_predictions(post, many, wts=w, groups=policy, random_seed=1))
+    np.testing.assert_allclose(average, (one[..., which] * w).sum(axis=-1) / w.sum(), **REGROUPED)
+
+
+@pytest.mark.parametrize("policy", ["new", "existing", {"g": "existing", "h": "new"}, {"g": "own", "h": "new"}])
+@pytest.mark.parametrize("link", ["logit", "cloglog", "probit"])
+def test_draws_beyond_the_tables_stand_beside_ordinary_ones(link: str, policy: Any) -> None:
+    """Twice what the exact engine gives each draw alone: at s = 0, next to 0, at the edge of the tables, beyond it."""
+    scales = [1.0, 0.0, 5.0, 20.0, 1e-9, 5000.0, 15.9, 16.0, 0.7]
+    for formula in ("y ~ x + f + (1 | g) + (1 | h)", "y ~ x + f + (1 + x | g) + (1 | h)"):
+        post = scaled(formula, link, scales)
+        for name, question in questions(post, frame(30), policy).items():
+            if name == "ratio":
+                continue
+            exact, fast = asked(question, False), asked(question, True)
+            bound = exact.attrs["error_bound"] + fast.attrs["error_bound"] + 1e-13 * np.abs(values(exact)).max()
+            assert np.abs(values(fast) - values(exact)).max() <= min(
+                bound, 2e-9 * max(1.0, np.abs(values(exact)).max())
+            )
+
+
+@pytest.mark.parametrize("link", ["logit", "cloglog"])
+def test_bound_of_a_slope_is_that_of_draws_that_tables_serve(link: str) -> None:
+    """What d s2/dx is at s = 100 is no factor of an error that only draws at s = 1 can have."""
+    formula = "y ~ x + (1 + x | g)"
+    near, far = scaled(formula, link, [1.0, 1.0]), scaled(formula, link, [1.0, 100.0])
+    ask = [lambda p=p: bm.avg_slopes(p, "x", newdata=frame()) for p in (near, far)]
+    alone, both, exact = asked(ask[0], True), asked(ask[1], True), asked(ask[1], False)
+    bounds = [ds.attrs["error_bound"] for ds in (alone, both, exact)]
+    assert bounds[1] <= 10 * (bounds[0] + bounds[2])
+
+
+RARE = [("logit", -28.0), ("logit", 28.0), ("cloglog", -28.0), ("cloglog", 2.5), ("probit", -6.0)]
+
+
+@pytest.mark.parametrize("policy", ["new", "existing", {"g": "existing", "h": "new"}])
+@pytest.mark.parametrize(("link", "eta"), RARE)
+def test_rare_events_keep_their_relative_accuracy(link: str, eta: float, policy: Any) -> None:
+    """Ratios and odds of probabilities down to 1e-12, and of what is left to 1."""
+    post = scaled("y ~ x + (1 | g) + (1 | h)", link, [0.5, 0.8, 1.0], intercept=eta)
+    for comparison in ("ratio", "lnor"):
+        question = lambda how=comparison: bm.avg_comparisons(post, {"x": (0.0, 1.0)}, groups=policy, comparison=how)  # noqa: E731
+        np.testing.assert_allclose(values(asked(question, True)), values(asked(question, False)), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [None, 5])
+@pytest.mark.parametrize("policy", ["new", "existing", "own", "sample"])
+@pytest.mark.parametrize("formula", ["y ~ x + (1 | g)", "y ~ x + (1 + x | g)"])
+def test_rows_with_missing_values_are_nan_and_said_once(formula: str, policy: str, chunk: int | None) -> None:
+    """Also where a whole chunk is missing, or the missing rows repeat."""
+    post, data = random_posterior(formula, simulated(), "bernoulli"), frame(30)
+    gone = np.r_[np.arange(10, 22), 29]
+    data.loc[gone, "x"] = np.nan
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = values(asked(lambda: bm.predictions(post, data, groups=policy, random_seed=1), True, chunk=chunk))
+    assert [str(w.message) for w in said if "13 of 30 rows of newdata" in str(w.message)] == [str(said[0].message)]
+    assert len(said) == 1
+    assert (np.flatnonzero(np.isnan(found).any(axis=(0, 1))) == gone).all()
+    kept = data.drop(index=gone)
+    complete = values(asked(lambda: bm.predictions(post, kept, groups=policy, random_seed=1), False))
+    np.testing.assert_allclose(np.delete(found, gone, axis=-1), complete, **SAME)
+
+
+def test_rows_without_a_known_group_are_nan() -> None:
+    post, data = random_posterior("y ~ x + (1 | g)", simulated(), "bernoulli"), frame(30)
+    data.loc[[3, 4, 20], "g"] = None
+    for policy in ("own", "sample"):
+        with pytest.warns(bm.BayesmarginsWarning, match="3 of 30 rows"):
+            found = values(asked(lambda p=policy: bm.predictions(post, data, groups=p, random_seed=1), True, chunk=4))
+        assert np.flatnonzero(np.isnan(found).any(axis=(0, 1))).tolist() == [3, 4, 20]
+
+
+@pytest.mark.parametrize(
+    ("column", "entries", "said"),
+    [
+        ("f", {3: "q", 60: "r"}, "levels 'q', 'r' that the fit has not seen"),
+        ("e", {9: -1.0, 61: 0.0}, "no finite value in 2 rows of newdata, the first being row 9"),
+        ("g", {3: "u1", 60: "u2"}, "groups that the fit has not seen: 'u1', 'u2'"),
+    ],
+)
+def test_messages_count_and_number_the_rows_of_the_user(column: str, entries: dict[int, Any], said: str) -> None:
+    post, data = random_posterior("y ~ x + f + np.log(e) + (1 | g)", simulated(), "bernoulli"), frame()
+    for row, entry in entries.items():
+        data.loc[row, column] = entry
+    with pytest.raises(bm.BayesmarginsError, match=said):
+        asked(lambda: bm.predictions(post, data, groups="own"), True, chunk=7)
+
+
+def test_named_groups_beside_sampled_ones_keep_each_chunks_own_rows() -> None:
+    """Design rows are kept for the next named group, and new labels make chunks small: both at once."""
+    post, data = random_posterior("y ~ x + (1 | g) + (1 | h)", simulated(), "bernoulli"), frame()
+    ask = {"g": ["g1", "g2"], "h": "sample"}
+    question = lambda: bm.predictions(post, data, groups=ask, random_seed=1)  # noqa: E731
+    np.testing.assert_allclose(values(asked(question, True, labels=10 * 16)), values(asked(question, False)), **SAME)
+
+
+@pytest.mark.parametrize("policy", ["own", "sample"])
+def test_a_label_reads_the_same_in_every_chunk(policy: str) -> None:
+    """1.0 beside 2.5 is the text '1.0', and by itself '1': which it is must not hang on the rows of a chunk."""
+    data = simulated(c=np.repeat([1.0, 2.0, 2.5, 4.0], 20))
+    post = random_posterior("y ~ x + (1 | c:h)", data, "bernoulli")
+    question = lambda: bm.predictions(post, data, groups=policy, random_seed=1)  # noqa: E731
+    np.testing.assert_allclose(values(asked(question, True, chunk=7)), values(asked(question, False)), **SAME)
+
+
+def test_result_that_is_too_large_is_refused_before_it_is_computed() -> None:
+    post = random_posterior("y ~ x + (1 | g)", simulated(), "bernoulli")
+    with bm.options(memory="100kB"), pytest.raises(bm.EstimandError, match=r"10 draws x 2,000 values"):
+        asked(lambda: bm.predictions(post, frame(2000)), True)
+
+
+def test_memory_of_many_cells_is_that_of_the_result_also_beyond_the_tables() -> None:
+    post = scaled("y ~ x + (1 | g)", "logit", [1.0, 20.0, 1.0, 1.0])
+    data = frame(8000).assign(cell=np.arange(8000) // 2)
+    asked(lambda: bm.avg_predictions(post, data.head(50), by="cell"), True)  # compiled code is loaded
+    tracemalloc.start()
+    try:
+        ds = asked(lambda: bm.avg_predictions(post, data, by="cell"), True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ds["estimate"].size == 4 * 4000
+    assert peak < 64 * 2**20
