@@ -126,10 +126,12 @@ def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple
 
 
 def _text(series: pd.Series) -> pd.Series:
-    """Labels as text; whole numbers read the same whether a missing value has made them floats or not."""
-    if pd.api.types.is_float_dtype(series.dtype) and (series.dropna() % 1 == 0).all():
-        return series.astype("Int64").astype(str)
-    return series.astype(str)
+    """Labels as text; each whole number reads the same whatever stands beside it has made of its type."""
+    text = series.astype(str)
+    if pd.api.types.is_float_dtype(series.dtype):
+        whole = (series % 1 == 0).fillna(False).to_numpy(dtype=bool)
+        text = text.mask(whole, series.where(whole).astype("Int64").astype(str))
+    return text
 
 
 def _rank(series: pd.Series) -> np.ndarray:

@@ -142,10 +142,10 @@ class Evaluation:
             frame = self.question.frame.iloc[block if first is None else first[block]]
             part = replace(cells, index=cells.index[block], share=cells.share[block])
             try:
-                yield self._chunk(scenario, frame, settings, part, variable)
+                yield self._chunk(scenario, frame, settings, part, variable, start)
             except DataError:
                 if size < n or first is not None:  # the message shall count and number the user's own rows
-                    self._chunk(scenario, self.question.frame, settings, part, variable)
+                    self._chunk(scenario, self.question.frame, settings, part, variable, -1)
                 raise
 
     def _chunk_rows(self, scenario: Scenario) -> int:
@@ -154,20 +154,26 @@ class Evaluation:
         return _CHUNK_ROWS
 
     def _chunk(
-        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, cells: Cells, variable: str | None
+        self,
+        scenario: Scenario,
+        frame: pd.DataFrame,
+        settings: Settings,
+        cells: Cells,
+        variable: str | None,
+        start: int,
     ) -> Chunk:
         question = self.question
         frame = apply_settings(frame, settings)
-        rows, d_rows = self._design_rows(scenario, frame, settings, variable)
+        rows, d_rows = self._design_rows(scenario, frame, settings, variable, start)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
         return Chunk(rows, plan, cells, question.multiplier(frame), d_rows)
 
     def _design_rows(
-        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, variable: str | None
+        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, variable: str | None, start: int
     ) -> tuple[Rows, Rows | None]:
         """Design rows of a chunk and their derivatives; few rows are kept, for named groups ask for them again."""
         question, active = self.question, scenario.policy.active
-        design, key = question.post.design, (settings, variable, active)
+        design, key = question.post.design, (settings, variable, active, start)
         if key in self._designed:
             return self._designed[key]
         rows = design.rows(frame, active, question.what)

@@ -253,6 +253,6 @@ def _weights(chunk: Chunk) -> Weights:
     cells = chunk.cells
     weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
     index = np.ascontiguousarray(cells.index, dtype=np.int64)
-    if cells.unit and len(index) and index[-1] - index[0] == len(index) - 1:
+    if cells.unit and len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
         return Weights(weights, index[:0], int(index[0]))
     return Weights(weights, index[:0] if cells.n == 1 else index, -1)
