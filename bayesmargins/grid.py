@@ -49,10 +49,9 @@ class Cells:
         if self.n == 1:
             out[:, 0] += values @ share
             return
-        present, position = np.unique(index, return_inverse=True)
-        spread = np.zeros((len(index), len(present)))
-        spread[np.arange(len(index)), position] = share
-        out[:, present] += values @ spread
+        order = np.argsort(index, kind="stable")
+        present, starts = np.unique(index[order], return_index=True)
+        out[:, present] += np.add.reduceat((values * share)[:, order], starts, axis=1)
 
 
 @dataclass(frozen=True)

@@ -80,13 +80,13 @@ NESTED: list[Any] = ["new", "existing", "own", {"g": "own", "g:h": "new"}, {"g":
 MODELS = [
     ("y ~ x * f + (1 | g)", "bernoulli", "logit", ONE),
     ("y ~ x + f + (1 + x | g)", "bernoulli", "logit", ONE),
-    ("y ~ x + treated + (1 + x | g)", "bernoulli", "cloglog", ONE),
+    ("y ~ x + treated + (1 + x | g)", "bernoulli", "cloglog", ["new", "existing"]),
     ("y ~ x + (0 + f | g)", "bernoulli", "cloglog", ONE),
     ("y ~ x + (0 + x | g)", "bernoulli", "logit", ONE),
-    ("y ~ x + f + (1 + x | g)", "bernoulli", "probit", ONE),
+    ("y ~ x + f + (1 + x | g)", "bernoulli", "probit", ["new", "existing"]),
     ("y ~ poly(x, 2) + (1 | g) + (1 | h)", "bernoulli", "logit", TWO),
     ("y ~ x + (1 | g) + (0 + treated | h)", "bernoulli", "cloglog", TWO),
-    ("y ~ x + f + (x || g) + (1 | h)", "bernoulli", "probit", TWO),
+    ("y ~ x + f + (x || g) + (1 | h)", "bernoulli", "probit", TWO[:4]),
     (
         "k | trials(n) ~ x + flag + (1 + x + e + x:e | g) + (1 | h)",
         "binomial",
@@ -94,8 +94,8 @@ MODELS = [
         ["new", {"g": "own", "h": "new"}],
     ),
     ("k ~ x + f + offset(log(e)) + (1 | g/h)", "poisson", "log", NESTED),
-    ("k ~ x + (0 + x | g) + (1 | h)", "poisson", "log", TWO),
-    ("e ~ x + f + (1 + x | g)", "gaussian", "identity", ONE),
+    ("k ~ x + (0 + x | g) + (1 | h)", "poisson", "log", TWO[:4]),
+    ("e ~ x + f + (1 + x | g)", "gaussian", "identity", ["new", "existing", "own"]),
 ]
 CASES = [(f, family, link, policy) for f, family, link, policies in MODELS for policy in policies]
 
@@ -105,10 +105,8 @@ def questions(post: bm.Posterior, data: pd.DataFrame, policy: Any) -> dict[str, 
     return {
         "rows": lambda: bm.predictions(post, **how),
         "cells": lambda: bm.avg_predictions(post, by=["f", "flag"], wts="w", **how),
-        "at": lambda: bm.avg_predictions(post, at={"x": [1.0, -0.3]}, **how),
         "ratio": lambda: bm.comparisons(post, {"x": (0.0, 0.5)}, comparison="ratio", **how),
-        "slopes": lambda: bm.slopes(post, "x", **how),
-        "slope": lambda: bm.avg_slopes(post, "x", by="f", **how),
+        "slopes": lambda: bm.avg_slopes(post, "x", by="treated", **how),
     }
 
 
@@ -118,11 +116,11 @@ def test_tables_equal_the_exact_engine_within_their_bounds(formula: str, family:
     for name, question in questions(post, frame(24), policy).items():
         exact, fast = asked(question, False), asked(question, True)
         one, two = values(exact), values(fast)
-        np.testing.assert_allclose(two, one, **(SAME_SLOPE if name.startswith("slope") else SAME), err_msg=name)
+        np.testing.assert_allclose(two, one, **(SAME_SLOPE if name == "slopes" else SAME), err_msg=name)
         if name != "ratio":  # the bound is that of each side
             allowed = exact.attrs["error_bound"] + fast.attrs["error_bound"] + 1e-13 * np.abs(one).max()
             assert np.abs(two - one).max() <= allowed
-            assert fast.attrs["error_bound"] < (1e-4 if name.startswith("slope") else 1e-9)
+            assert fast.attrs["error_bound"] < (1e-4 if name == "slopes" else 1e-9)
 
 
 @pytest.mark.parametrize("policy", ["new", "existing", "own", "zero"])
@@ -141,7 +139,7 @@ def test_tables_equal_sums_written_out(family: str, link: str, policy: str) -> N
         )
     for s in range(4):
         draw = post.draws.beta[s], post.draws.b["g"][s], post.draws.Sigma["g"][s], link, policy
-        np.testing.assert_allclose(found[0][0, s] if s < 5 else 0, naive.mean(rows, *draw), rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(found[0][0, s], naive.mean(rows, *draw), rtol=1e-10, atol=1e-11)
         np.testing.assert_allclose(found[1][0, s, 0], naive.slope(rows, *draw), **SAME_SLOPE)
 
 
@@ -164,7 +162,7 @@ def test_chunks_change_no_number(formula: str, link: str, policy: Any, tables: b
 
 @pytest.mark.parametrize(("formula", "link", "policy"), REGROUPINGS, ids=lambda v: str(v)[:30])
 def test_threads_and_repetition_change_no_bit(formula: str, link: str, policy: Any) -> None:
-    post, data = random_posterior(formula, simulated(), "bernoulli", link), frame(1100)
+    post, data = random_posterior(formula, simulated(), "bernoulli", link), frame(600)
     for question in questions(post, data, policy).values():
         found = []
         for threads in (1, 2, 2):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Rows, derivative_rows, missing_rows
-from bayesmargins.errors import DataError, warn
+from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
@@ -143,7 +143,7 @@ class Evaluation:
             part = replace(cells, index=cells.index[block], share=cells.share[block])
             try:
                 yield self._chunk(scenario, frame, settings, part, variable, start)
-            except DataError:
+            except (DataError, GroupsError):
                 if size < n or first is not None:  # the message shall count and number the user's own rows
                     self._chunk(scenario, self.question.frame, settings, part, variable, -1)
                 raise

@@ -94,7 +94,10 @@ class Predictor:
     def _pass(self, chunks: Iterable[Chunk], cells: int, parts: Sequence[str]) -> Passed:
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
-        for chunk in chunks:
+        for whole in chunks:
+            chunk = _complete(whole, passed)
+            if not len(chunk.cells.index):
+                continue
             if chunk.multiplier is not None:
                 multiplied = max(multiplied, float(np.nanmax(chunk.multiplier, initial=0.0)))
             for part in parts:
@@ -121,6 +124,16 @@ class Predictor:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
             self.tick(values.size)
+
+
+def _complete(chunk: Chunk, passed: Passed) -> Chunk:
+    """The rows that can be computed; the others are NaN in the result (averages have refused them already)."""
+    missing = ~chunk.rows.complete | chunk.plan.missing
+    if not missing.any():
+        return chunk
+    for values in passed.values.values():
+        values[:, chunk.cells.index[missing]] = np.nan
+    return chunk.take(np.flatnonzero(~missing))
 
 
 def check_size(n_draws: int, n_values: int, way_out: str) -> None:

@@ -174,7 +174,7 @@ class Tables:
             assert chunk.d_rows is not None
             d_shifts = self._changes_of_shifts(chunk)
             changes = change_terms(self.draws, chunk.rows, chunk.d_rows, chunk.plan, d_shifts)
-            steep = largest(changes)
+            steep = largest(changes, draws)
         for start in range(0, len(draws), _LINES):
             lines = draws[start : start + _LINES]
             integrand, bounds, method, nodes = self._integrand(source, chunk, part, lines)

@@ -265,8 +265,8 @@ def log_mean_exp(groups: np.ndarray, weights: np.ndarray, n_rows: int) -> Shift:
     return Shift(np.ones((n_rows, 1)), logsumexp(groups, axis=1, b=weights, keepdims=True))
 
 
-def largest(terms: Terms) -> tuple[float, float]:
-    """No eta, and no s2, that these terms add up to is larger (absolute).
+def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
+    """No eta, and no s2, that these terms add up to in these draws is larger (absolute).
 
     Raises
     ------
@@ -275,8 +275,8 @@ def largest(terms: Terms) -> tuple[float, float]:
 
     def reach(columns: np.ndarray, coefficients: np.ndarray) -> float:
         sizes = np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0)
-        return float((np.abs(coefficients) @ sizes).max(initial=0.0))
+        return float((np.abs(coefficients[draws]) @ sizes).max(initial=0.0))
 
-    by_groups = np.abs(terms.b).max(initial=0.0) * np.nan_to_num(np.abs(terms.Z)).max(axis=1, initial=0.0).sum()
+    by_groups = np.abs(terms.b[draws]).max(initial=0.0) * np.nan_to_num(np.abs(terms.Z)).max(axis=1, initial=0.0).sum()
     offset = np.nan_to_num(np.abs(terms.offset)).max(initial=0.0)
     return reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)
