@@ -19,12 +19,13 @@ HAS_VENV := import ensurepip, venv
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean check-venv
+.PHONY: help demo test lint bench clean check-venv
 
 help:
 	@echo "make demo    fit a mixed model to real data and report its effects; writes demo/"
 	@echo "make test    check style, types and import direction, then run the tests"
 	@echo "make lint    the checks of 'make test' without the tests"
+	@echo "make bench   measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
 	@echo "make clean   delete $(VENV), caches and what the demo wrote"
 	@echo
 	@echo "Each sets up $(VENV) first where needed. PYTHON=... names the interpreter, VENV=... another folder."
@@ -41,6 +42,9 @@ lint: $(VENV)/.installed-test
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/mypy
 	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
+
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/bench_margins.py $(BENCH_ARGS)
 
 clean:
 	rm -rf $(VENV) demo dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
