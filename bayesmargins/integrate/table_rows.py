@@ -232,7 +232,9 @@ class RowTable:
         centres = np.arange(-self.reach + 0.5 * half, right, half)
         eta = (centres[:, None] + half * chebyshev_points(points)).ravel()
         part = "mean" if mirrored else self.part
-        result = expectation(self.link, np.broadcast_to(eta, (len(s), eta.size)), s[:, None] ** 2, part)
+        # A copy: read-only arrays would have the kernel compiled a second time.
+        everywhere = np.array(np.broadcast_to(eta, (len(s), eta.size)))
+        result = expectation(self.link, everywhere, s[:, None] ** 2, part)
         values = result.value.reshape(len(s) * len(centres), points)
         left = (values @ matrix.reshape(points, -1)).reshape(len(s), -1, TERMS)
         if not mirrored:

@@ -61,6 +61,7 @@ class Tables:
     link: Link
     tick: Callable[[int], None]
     _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
+    _groups: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
 
     def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
         """Add a chunk's values, or its slopes, to those of the pass.
@@ -149,7 +150,11 @@ class Tables:
         constant = all(len(constant_row(rows.Z[f])) == 1 for f in mixture.factors)
         if not constant or (chunk.d_rows is not None and moves(chunk.d_rows, mixture.factors)):
             return None
-        groups = group_shifts(self.draws, rows, mixture)
+        z = tuple(rows.Z[f][0].tobytes() for f in mixture.factors)
+        if z not in self._groups:
+            self._groups.clear()  # with many groups one of these is large
+            self._groups[z] = group_shifts(self.draws, rows, mixture)
+        groups = self._groups[z]
         if self.link.name == "log":
             return (log_mean_exp(groups, mixture.weights, len(rows.offset)),), None
         return (), groups
@@ -232,12 +237,12 @@ class Tables:
         s = source.s[lines]
         if source.groups is None:
             return self._keep(("new", part, s.tobytes()), lambda: curves(self.link, s, part))
-        mixture, groups = chunk.plan.mixture, source.groups[lines]
+        mixture, groups = chunk.plan.mixture, source.groups
         assert mixture is not None
-        return self._keep(
-            ("existing", part, s.tobytes(), groups.tobytes()),
-            lambda: mixture_curves(self.link, s, groups, mixture.weights, part),
-        )
+        # The same z and draws have the same groups: their b, which may be large, is not read again to know it.
+        z = tuple(chunk.rows.Z[f][0].tobytes() for f in mixture.factors)
+        key = ("existing", part, s.tobytes(), z, lines.tobytes())
+        return self._keep(key, lambda: mixture_curves(self.link, s, groups[lines], mixture.weights, part))
 
     def _keep(self, name: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         key = hash(name)

@@ -235,8 +235,8 @@ def group_shifts(draws: Draws, rows: Rows, mixture: Mixture) -> np.ndarray:
     ------
     Nothing.
     """
-    codes = mixture.codes.T
-    return np.asarray(sum(draws.b[f][:, c, :] @ rows.Z[f][0] for f, c in zip(mixture.factors, codes, strict=True)))
+    effects = [draws.b[f] @ rows.Z[f][0] for f in mixture.factors]
+    return np.asarray(sum(b[:, c] for b, c in zip(effects, mixture.codes.T, strict=True)))
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
