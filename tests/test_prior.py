@@ -98,7 +98,7 @@ def test_predictive_draws_are_shown_by_arviz(kind: str) -> None:
     in_idata = post.idata[f"{kind}_predictive"][post.response_name]
     np.testing.assert_array_equal(in_idata.values, drawn["estimate"].values)
     if hasattr(az, "plot_ppc_dist"):
-        az.plot_ppc_dist(post.idata, group=f"{kind}_predictive", num_samples=20)
+        az.plot_ppc_dist(post.idata, group=f"{kind}_predictive", num_samples=20, kind="ecdf")
     else:
         # Cumulative: a density of a draw that is 0 everywhere, which a wide prior makes, does not exist.
         az.plot_ppc(post.idata, group=kind, num_pp_samples=20, kind="cumulative")
