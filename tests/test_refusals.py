@@ -261,3 +261,10 @@ def test_sampler_arguments_are_checked_before_anything_is_compiled() -> None:
     ]:
         with pytest.raises(bm.FitError, match=said):
             model.fit(**options)
+
+
+@pytest.mark.parametrize(("column", "groups"), [("week", "new"), ("ID", "own")])
+def test_cells_that_hold_several_values_are_refused_before_rows_are_compared(column: str, groups: str) -> None:
+    data = POST.design.data
+    with pytest.raises(bm.DataError, match=f"reads the column '{column}', and newdata holds a list in each row"):
+        bm.avg_predictions(POST, data.assign(**{column: [[1]] * len(data)}), groups=groups)

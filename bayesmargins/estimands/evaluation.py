@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.counterfactuals import Settings, apply_settings
-from bayesmargins.design import Rows, derivative_rows, missing_rows
+from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns
 from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
@@ -49,7 +49,7 @@ class Evaluation:
         self.passed: list[Passed] = []
         rows, draws = len(question.frame), len(question.post.draws.beta)
         self.progress = Progress(rows * draws * passes * question.scenarios)
-        self._predictor = Predictor(question.post.draws, question.link, rows, self.progress.tick)
+        self._predictor = Predictor(question.post.draws, question.link, self.progress.tick)
         self._said: set[str] = set()
         self._designed: dict[Any, tuple[Rows, Rows | None]] = {}
 
@@ -118,15 +118,16 @@ class Evaluation:
 
     def _pass(self, scenario: Scenario, settings: Settings, parts: Sequence[str], variable: str | None) -> Passed:
         settings = (*scenario.settings, *settings)
+        names = sorted(self._read(scenario, settings))
+        require_columns(self.question.frame, names, self.question.what)
         self._refuse_missing(scenario, settings)
-        names = self._read(scenario, settings)
         cells = self.question.averaging.cells
-        first, position, distinct = repeated_rows(self.question.frame, sorted(names), cells)
+        first, position, distinct = repeated_rows(self.question.frame, names, cells)
         chunks = self._chunks(scenario, settings, first, distinct, variable)
         passed = (
-            self._predictor.values(chunks, distinct.n, parts)
+            self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
             if variable is None
-            else self._predictor.slopes(chunks, distinct.n)
+            else self._predictor.slopes(chunks, len(distinct.index), distinct.n)
         )
         if cells.unit and position is not None:
             passed.values = {part: values[:, position] for part, values in passed.values.items()}

@@ -30,8 +30,6 @@ class Predictor:
         Posterior draws.
     link : Link
         Between linear predictor and the target (identity for the target "link").
-    n_rows : int
-        Rows of a pass: decides whether tables pay.
     tick : callable, optional
         Told how many values were done, from time to time.
 
@@ -40,18 +38,19 @@ class Predictor:
     Nothing.
     """
 
-    def __init__(self, draws: Draws, link: Link, n_rows: int, tick: Callable[[int], None] = lambda done: None) -> None:
+    def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None] = lambda done: None) -> None:
         self.draws, self.link, self.tick = draws, link, tick
-        many = n_rows >= MANY_ROWS and n_rows * len(draws.beta) >= MANY_VALUES
-        self.tables = Tables(draws, link, tick) if many else None
+        self.tables = Tables(draws, link, tick)
 
-    def values(self, chunks: Iterable[Chunk], cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
         """What is the mean response of these rows, in every draw?
 
         Parameters
         ----------
         chunks : iterable of Chunk
             All rows.
+        rows : int
+            How many they are: decides whether tables pay.
         cells : int
             Cells of the result.
         parts : sequence of {"mean", "complement"}
@@ -67,15 +66,17 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, cells, parts)
+        return self._pass(chunks, rows, cells, parts)
 
-    def slopes(self, chunks: Iterable[Chunk], cells: int) -> Passed:
+    def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """How does the mean response of these rows change with a variable, in every draw?
 
         Parameters
         ----------
         chunks : iterable of Chunk
             All rows, with their derivatives.
+        rows : int
+            How many they are.
         cells : int
             Cells of the result.
 
@@ -89,9 +90,10 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, cells, ("slope",))
+        return self._pass(chunks, rows, cells, ("slope",))
 
-    def _pass(self, chunks: Iterable[Chunk], cells: int, parts: Sequence[str]) -> Passed:
+    def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
+        tabled = rows >= MANY_ROWS and rows * len(self.draws.beta) >= MANY_VALUES
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
         for whole in chunks:
@@ -101,12 +103,12 @@ class Predictor:
             if chunk.multiplier is not None:
                 multiplied = max(multiplied, float(np.nanmax(chunk.multiplier, initial=0.0)))
             for part in parts:
-                self._add(chunk, part, passed)
+                self._add(chunk, part, passed, tabled)
         passed.error_bound *= multiplied
         return passed
 
-    def _add(self, chunk: Chunk, part: str, passed: Passed) -> None:
-        left = np.arange(len(self.draws.beta)) if self.tables is None else self.tables.add(chunk, part, passed)
+    def _add(self, chunk: Chunk, part: str, passed: Passed, tabled: bool) -> None:
+        left = self.tables.add(chunk, part, passed) if tabled else np.arange(len(self.draws.beta))
         if not len(left):
             return
         if len(left) == len(self.draws.beta):

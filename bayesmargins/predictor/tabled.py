@@ -244,8 +244,7 @@ class Tables:
         key = ("existing", part, s.tobytes(), z, lines.tobytes())
         return self._keep(key, lambda: mixture_curves(self.link, s, groups[lines], mixture.weights, part))
 
-    def _keep(self, name: tuple[Any, ...], make: Callable[[], Any]) -> Any:
-        key = hash(name)
+    def _keep(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._kept:
             made = make()
             if sum(t.arrays.coef.nbytes for t in self._kept.values()) + made.arrays.coef.nbytes > _KEPT_BYTES:
