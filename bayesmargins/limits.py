@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class Options:
     memory : str or int
         Largest result, as ``"4GiB"`` or a number of bytes; a larger one is refused before it is computed.
     threads : int or None
-        Threads of the numerical kernels; all that numba finds where None. Results do not depend on it.
+        Threads of the numerical kernels; as many as this process may use cores where None. Results do not depend on it.
     progress : bool
         Whether work of more than two seconds shows a progress bar.
 
@@ -91,6 +92,14 @@ class Options:
     def bytes(self) -> int:
         """`memory` as a number of bytes."""
         return _bytes(self.memory)
+
+    @property
+    def n_threads(self) -> int:
+        """`threads`, or else the number of cores that this process may use."""
+        if self.threads is not None:
+            return self.threads
+        allowed = getattr(os, "sched_getaffinity", None)
+        return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
     def __repr__(self) -> str:
         return f"Options(memory={self.memory!r}, threads={self.threads!r}, progress={self.progress!r})"

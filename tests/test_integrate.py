@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 
 import mpmath as mp
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +12,7 @@ from quadrature import expected
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate import apply_rule, expectation, rule_for, rule_with_step
+from bayesmargins.limits import options
 from bayesmargins.links import LINKS, PARTS, get_link
 
 NUMERICAL = ["logit", "cloglog"]
@@ -200,14 +200,12 @@ def test_blocks_equal_the_whole_bit_for_bit(link, layout, draws):
 
 @pytest.mark.parametrize("link", NUMERICAL)
 def test_number_of_threads_does_not_change_a_bit(link, draws):
-    results, before = [], numba.get_num_threads()
-    try:
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+    results = []
+    for threads in (1, 2, 5):
+        with options(threads=threads):
             results.append(expectation(LINKS[link], *draws).value)
-    finally:
-        numba.set_num_threads(before)
-    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
-import numba
 import numpy as np
 import pytest
 import reference
 
 import bayesmargins as bm
-from bayesmargins.predictor import Progress, limited_threads
+from bayesmargins.integrate import in_threads
+from bayesmargins.predictor import Progress
 
 POST = reference.posterior("b_bacteria")
 
@@ -67,11 +69,33 @@ def test_options_that_are_called_stay_set() -> None:
     assert bm.options.threads is None
 
 
-def test_threads_are_those_asked_for_and_numbas_own_afterwards() -> None:
-    before = numba.get_num_threads()
-    with bm.options(threads=1), limited_threads():
-        assert numba.get_num_threads() == 1
-    assert numba.get_num_threads() == before
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_tasks_are_done_once_by_the_threads_asked_for(threads: int) -> None:
+    done, by = np.zeros(1000, dtype=int), set()
+
+    def kernel(first: int, last: int) -> None:
+        by.add(threading.get_ident())
+        done[first:last] += 1
+        time.sleep(0.001)
+
+    with bm.options(threads=threads):
+        in_threads(kernel, len(done))
+    assert np.all(done == 1)
+    assert len(by) == threads
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_interruption_drops_the_tasks_that_nobody_has_begun(threads: int) -> None:
+    begun = []
+
+    def kernel(first: int, last: int) -> None:
+        begun.append(first)
+        time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with bm.options(threads=threads), pytest.raises(KeyboardInterrupt):
+        in_threads(kernel, 1000)
+    assert len(begun) <= threads
 
 
 def test_what_fits_is_computed_and_what_does_not_is_refused_with_its_size() -> None:

@@ -3,12 +3,12 @@
 import math
 
 import mpmath as mp
-import numba
 import numpy as np
 import pytest
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate import expectation, mixture_expectation
+from bayesmargins.limits import options
 from bayesmargins.links import LINKS, PARTS
 
 CASES = [(name, part) for name, link in LINKS.items() for part in PARTS if link.bounded or part != "complement"]
@@ -168,13 +168,10 @@ def test_bound_of_an_integrated_average_is_that_of_its_worst_group():
 def test_number_of_threads_and_blocks_do_not_change_a_bit(link, part):
     rng = np.random.default_rng(8)
     eta, shifts, weights = rng.normal(0.0, 3.0, (5, 1337)), rng.normal(0.0, 2.0, (5, 70)), shares(rng, 70)
-    results, before = [], numba.get_num_threads()
-    try:
-        for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
-            numba.set_num_threads(threads)
+    results = []
+    for threads in (1, 2):
+        with options(threads=threads):
             results.append(mixture_expectation(LINKS[link], eta, 0.0, shifts, weights, part).value)
-    finally:
-        numba.set_num_threads(before)
     np.testing.assert_array_equal(*results)
     for rows in (slice(0, 1), slice(1, 8), slice(8, 500), slice(500, 1337)):
         some = mixture_expectation(LINKS[link], eta[2:4, rows], 0.0, shifts[2:4], weights, part).value

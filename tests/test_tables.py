@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import mpmath as mp
-import numba
 import numpy as np
 import pytest
 
@@ -23,6 +22,7 @@ from bayesmargins.integrate.table_bounds import (
 from bayesmargins.integrate.table_mixtures import mixture_curves
 from bayesmargins.integrate.table_rows import row_table
 from bayesmargins.integrate.tables import covers, curves, surface
+from bayesmargins.limits import options
 from bayesmargins.links import get_link
 
 NUMERICAL = ["logit", "cloglog"]
@@ -166,15 +166,11 @@ def test_the_standard_deviation_need_not_lie_in_the_range_of_a_surface():
 def test_threads_and_layout_do_not_change_a_bit():
     rng = np.random.default_rng(5)
     eta, s = rng.normal(0.0, 4.0, (7, 700)), rng.uniform(0.5, 1.5, (7, 1))
-    before = numba.get_num_threads()
     results = []
-    try:
-        for threads in (1, before):
-            numba.set_num_threads(threads)
+    for threads in (1, 2):
+        with options(threads=threads):
             made = curves(get_link("logit"), s[:, 0])
             results.append((made(eta), surface(get_link("logit"), 0.5, 1.5)(eta, s)))
-    finally:
-        numba.set_num_threads(before)
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(results[0][0][:, 300:301], made(np.ascontiguousarray(eta[:, 300:301])))

@@ -15,7 +15,7 @@ from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
-from bayesmargins.predictor import Chunk, Passed, Predictor, Progress, limited_threads
+from bayesmargins.predictor import Chunk, Passed, Predictor, Progress
 
 __all__ = ["Evaluation"]
 
@@ -69,7 +69,7 @@ class Evaluation:
         ------
         Nothing.
         """
-        with self.progress, limited_threads():
+        with self.progress:
             return self.question.over_scenarios(value)
 
     def values(self, scenario: Scenario, settings: Settings = (), parts: Sequence[str] = ("mean",)) -> Passed:

@@ -1,11 +1,22 @@
 """Averages over groups, with a bound on their error: new groups are integrated out, existing groups are summed.
 
 Downward: `mixture` (existing groups) on `engine` (new groups) on `rules` (nodes and bounds); `mixture_kernels` on
-`kernels` is the compiled code of both, imported where it is first needed because numba takes a second.
+`kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
+`threads`.
 """
 
 from bayesmargins.integrate.engine import Integral, expectation
 from bayesmargins.integrate.mixture import mixture_expectation
 from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_step
+from bayesmargins.integrate.threads import in_threads
 
-__all__ = ["Integral", "Rule", "apply_rule", "expectation", "mixture_expectation", "rule_for", "rule_with_step"]
+__all__ = [
+    "Integral",
+    "Rule",
+    "apply_rule",
+    "expectation",
+    "in_threads",
+    "mixture_expectation",
+    "rule_for",
+    "rule_with_step",
+]

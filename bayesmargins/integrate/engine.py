@@ -14,6 +14,7 @@ import scipy
 
 from bayesmargins.errors import IntegrationError, ModelError
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
+from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import PARTS, Link
 
 __all__ = ["Integral", "checked", "expectation", "largest_of"]
@@ -142,7 +143,10 @@ def _fill(
 
 def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int]:
     """Values, error bound and nodes where 0 < s <= WIDE; NaN elsewhere."""
-    from bayesmargins.integrate.kernels import trapezoid  # numba takes a second to import, and closed forms need none
+    from bayesmargins.integrate.kernels import (  # numba takes a second to import, and closed forms need none
+        CHUNK,
+        trapezoid,
+    )
 
     value = np.full(eta.shape, np.nan)
     numerical = s if _all_numerical(s) else s[(s > 0.0) & (s <= WIDE)]
@@ -150,7 +154,8 @@ def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, floa
         return value, 0.0, 0
     lowest, highest = bucket_of(float(numerical.min())), bucket_of(float(numerical.max()))
     rules, table = rule_table(link, part, lowest, highest)
-    trapezoid(link.code, PARTS.index(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
+    tasks = len(eta) * -(-eta.shape[1] // CHUNK)
+    in_threads(trapezoid, tasks, link.code, PARTS.index(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
     largest = largest_of(value)
     return value, max(rule.error_bound(largest) for rule in rules), max(rule.nodes for rule in rules)
 

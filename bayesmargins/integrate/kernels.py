@@ -1,4 +1,4 @@
-"""Compiled trapezoid sums over the nodes of `rules`, parallel over draws.
+"""Compiled trapezoid sums over the nodes of `rules`.
 
 Rows that share a rule are taken in blocks, and the loop over a block's rows is the inner one: it vectorises without
 reordering a sum, so that a value depends on its own eta and s only, bit for bit, whatever the blocks and threads.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "INNER", "OPTIONS", "cloglog_terms", "one_node", "trapezoid"]
 
@@ -262,8 +262,10 @@ def _by_rule(
         counts[j] += 1
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
+@njit(cache=True, **OPTIONS)
 def trapezoid(
+    begin: int,
+    end: int,
     code: int,
     part: int,
     eta: Array,
@@ -281,6 +283,8 @@ def trapezoid(
 
     Parameters
     ----------
+    begin, end : int
+        Which chunks of rows of which draws: see `in_threads`.
     code, part : int
         The link's code; the position of the part in `links.PARTS`.
     eta : (draw, row) float
@@ -310,14 +314,14 @@ def trapezoid(
     --------
     >>> import numpy as np
     >>> out, rule = np.zeros((1, 1)), (np.array([0.5]), np.array([0]), np.array([0]), np.array([1.0]))
-    >>> trapezoid(0, 0, np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
+    >>> trapezoid(0, 1, 0, 0, np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
     >>> float(out[0, 0])
     0.5
     """
-    draws, n_rows = eta.shape
+    n_rows = eta.shape[1]
     shared = s.shape[1] == 1
     chunks = (n_rows + CHUNK - 1) // CHUNK
-    for task in prange(draws * chunks):
+    for task in range(begin, end):
         draw = task // chunks
         start = (task % chunks) * CHUNK
         stop = min(start + CHUNK, n_rows)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate.engine import Integral, checked, expectation, largest_of
 from bayesmargins.integrate.rules import EPS
+from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import PARTS, Link
 
 __all__ = ["mixture_expectation"]
@@ -76,17 +77,20 @@ def mixture_expectation(
     shifts, weights = _checked_groups(eta, shifts, weights)
     if link.name in ("identity", "log"):
         return expectation(link, eta + _one_shift(link, shifts, weights), s2, part)
-    value = np.empty(eta.shape)
-    if link.name == "probit":
-        from bayesmargins.integrate.mixture_kernels import mixture_probit  # numba takes a second to import
+    from bayesmargins.integrate.kernels import CHUNK  # numba takes a second to import
 
-        mixture_probit(PARTS.index(part), eta, s2, shifts, weights, value)
+    value = np.empty(eta.shape)
+    tasks = len(eta) * -(-eta.shape[1] // CHUNK)
+    if link.name == "probit":
+        from bayesmargins.integrate.mixture_kernels import mixture_probit
+
+        in_threads(mixture_probit, tasks, PARTS.index(part), eta, s2, shifts, weights, value)
         return Integral(value, 0.0, "closed form", 0)
     if np.any(s2 > 0.0):
         return _group_by_group(link, eta, s2, shifts, weights, part)
     from bayesmargins.integrate.mixture_kernels import mixture_plug_in
 
-    mixture_plug_in(link.code, PARTS.index(part), eta, shifts, weights, value)
+    in_threads(mixture_plug_in, tasks, link.code, PARTS.index(part), eta, shifts, weights, value)
     value[np.broadcast_to(np.isnan(s2), value.shape)] = np.nan
     return Integral(value, 0.0, "plug-in", 0)
 

@@ -1,4 +1,4 @@
-"""Compiled averages over existing groups: weighted sums of h at eta shifted by each group, parallel over draws.
+"""Compiled averages over existing groups: weighted sums of h at eta shifted by each group.
 
 The loop over a block's rows is the inner one and groups are taken in their order, as in `kernels`: a value depends on
 its own eta and on the shifts of its draw only, bit for bit, whatever the blocks and threads. numba keeps compiled code
@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 
 from bayesmargins.integrate.kernels import BLOCK, CHUNK, FAR, INNER, OPTIONS, cloglog_terms, one_node
 
@@ -127,12 +127,16 @@ def _block(
         out[i] = total[i] if inside else _slowly(code, part, eta[i], shifts, weights)
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def mixture_plug_in(code: int, part: int, eta: Array, shifts: Array, weights: Array, out: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def mixture_plug_in(
+    begin: int, end: int, code: int, part: int, eta: Array, shifts: Array, weights: Array, out: Array
+) -> None:
     """What is the weighted sum over groups of f(eta + shift), for the logit and cloglog links?
 
     Parameters
     ----------
+    begin, end : int
+        Which chunks of rows of which draws: see `in_threads`.
     code, part : int
         The link's code; the position of the part in `links.PARTS`.
     eta : (draw, row) float
@@ -156,13 +160,13 @@ def mixture_plug_in(code: int, part: int, eta: Array, shifts: Array, weights: Ar
     --------
     >>> import numpy as np
     >>> out = np.zeros((1, 1))
-    >>> mixture_plug_in(0, 0, np.zeros((1, 1)), np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]), out)
+    >>> mixture_plug_in(0, 1, 0, 0, np.zeros((1, 1)), np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]), out)
     >>> float(out[0, 0])
     0.5
     """
-    draws, n_rows = eta.shape
+    n_rows = eta.shape[1]
     chunks = (n_rows + CHUNK - 1) // CHUNK
-    for task in prange(draws * chunks):
+    for task in range(begin, end):
         draw = task // chunks
         start = (task % chunks) * CHUNK
         stop = min(start + CHUNK, n_rows)
@@ -189,12 +193,16 @@ def _normal(part: int, x: float, root: float) -> float:
     return density if part == 2 else -x * density * root
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def mixture_probit(part: int, eta: Array, s2: Array, shifts: Array, weights: Array, out: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def mixture_probit(
+    begin: int, end: int, part: int, eta: Array, s2: Array, shifts: Array, weights: Array, out: Array
+) -> None:
     """What is the weighted sum over groups of E[f(eta + shift + s Z)], for the probit link?
 
     Parameters
     ----------
+    begin, end : int
+        Which chunks of rows of which draws: see `in_threads`.
     part : int
         The position of the part in `links.PARTS`.
     eta : (draw, row) float
@@ -220,14 +228,14 @@ def mixture_probit(part: int, eta: Array, s2: Array, shifts: Array, weights: Arr
     --------
     >>> import numpy as np
     >>> out = np.zeros((1, 1))
-    >>> mixture_probit(0, np.zeros((1, 1)), np.ones((1, 1)), np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]), out)
+    >>> mixture_probit(0, 1, 0, np.zeros((1, 1)), np.ones((1, 1)), np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]), out)
     >>> round(float(out[0, 0]), 15)
     0.5
     """
-    draws, n_rows = eta.shape
+    n_rows = eta.shape[1]
     shared = s2.shape[1] == 1
     chunks = (n_rows + CHUNK - 1) // CHUNK
-    for task in prange(draws * chunks):
+    for task in range(begin, end):
         draw = task // chunks
         start = (task % chunks) * CHUNK
         for row in range(start, min(start + CHUNK, n_rows)):

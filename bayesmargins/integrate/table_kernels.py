@@ -80,8 +80,8 @@ class CurveArrays(NamedTuple):
         Standard deviation; shifts (draw, group) and weights (group,) float: the groups that are averaged.
     shifts, weights : (draw, group), (group,) float
         The groups that are averaged; one group without shift where none are.
-    code, part, per_octave, lowest, steps, halves, offsets, node_weights
-        The fields of `Rules`, for values outside the cells; one level, because numba's prange takes no nested tuples.
+    rules : Rules
+        For values outside the cells.
     """
 
     coef: Array
@@ -91,14 +91,7 @@ class CurveArrays(NamedTuple):
     s: Array
     shifts: Array
     weights: Array
-    code: int
-    part: int
-    per_octave: int
-    lowest: int
-    steps: Array
-    halves: Integers
-    offsets: Integers
-    node_weights: Array
+    rules: Rules
 
 
 class SurfaceArrays(NamedTuple):
@@ -114,8 +107,8 @@ class SurfaceArrays(NamedTuple):
         Rows per unit of s; cells per unit of eta.
     low, high, s_low, s_high : float
         The range of eta and of s that the cells serve.
-    code, part, per_octave, lowest, steps, halves, offsets, node_weights
-        The fields of `Rules`, for values outside the cells; one level, because numba's prange takes no nested tuples.
+    rules : Rules
+        For values outside the cells.
     """
 
     coef: Array
@@ -126,14 +119,7 @@ class SurfaceArrays(NamedTuple):
     high: float
     s_low: float
     s_high: float
-    code: int
-    part: int
-    per_octave: int
-    lowest: int
-    steps: Array
-    halves: Integers
-    offsets: Integers
-    node_weights: Array
+    rules: Rules
 
 
 @njit(**INNER)
@@ -148,7 +134,7 @@ def _normal(part: int, x: float, root: float) -> float:
 
 
 @njit(**INNER)
-def _rule_sum(part: int, eta: float, s: float, rules: CurveArrays | SurfaceArrays) -> float:
+def _rule_sum(part: int, eta: float, s: float, rules: Rules) -> float:
     """E[f(eta + s Z)] node by node; NaN where no rule serves s."""
     if s == 0.0:
         return one_node(rules.code, part, eta)
@@ -163,7 +149,7 @@ def _rule_sum(part: int, eta: float, s: float, rules: CurveArrays | SurfaceArray
 
 
 @njit(**INNER)
-def exact_value(order: int, eta: float, s: float, rules: CurveArrays | SurfaceArrays) -> float:
+def exact_value(order: int, eta: float, s: float, rules: Rules) -> float:
     """E[f(eta + s Z)] or its derivative in eta of order 1 or 2, without a table.
 
     Raises
@@ -186,7 +172,7 @@ def _groups_exact(order: int, eta: float, arrays: CurveArrays, draw: int) -> flo
     total = lost = 0.0
     for g in range(arrays.weights.size):
         shifted = eta + arrays.shifts[draw, g]
-        term = arrays.weights[g] * exact_value(order, shifted, arrays.s[draw], arrays) - lost
+        term = arrays.weights[g] * exact_value(order, shifted, arrays.s[draw], arrays.rules) - lost
         joined = total + term
         lost = (joined - total) - term
         total = joined
@@ -338,7 +324,7 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> Non
     if outside > 0:
         for i in range(eta.size):
             if not ((low <= eta[i] < high) & (s_low <= s[i] < s_high)):
-                out[i] = exact_value(0, eta[i], s[i], arrays)
+                out[i] = exact_value(0, eta[i], s[i], arrays.rules)
 
 
 @njit(**INNER)
@@ -361,6 +347,6 @@ def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1
     if outside > 0:
         for i in range(eta.size):
             if not ((low <= eta[i] < high) & (s_low <= s[i] < s_high)):
-                out[i] = exact_value(0, eta[i], s[i], arrays)
-                d1[i] = exact_value(1, eta[i], s[i], arrays)
-                d2[i] = exact_value(2, eta[i], s[i], arrays)
+                out[i] = exact_value(0, eta[i], s[i], arrays.rules)
+                d1[i] = exact_value(1, eta[i], s[i], arrays.rules)
+                d2[i] = exact_value(2, eta[i], s[i], arrays.rules)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 
 from bayesmargins.integrate.kernels import INNER, OPTIONS
 
@@ -71,8 +71,10 @@ def _grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagra
     return int(count.max())
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
+@njit(cache=True, **OPTIONS)
 def mix_groups(
+    begin: int,
+    end: int,
     values: Array,
     origin: int,
     shifts: Array,
@@ -88,6 +90,8 @@ def mix_groups(
 
     Parameters
     ----------
+    begin, end : int
+        Which entries of which: see `in_threads`.
     values : (1 or draw, phase, cell, 8) float
         The function at the 8 points of each cell, and of cells moved by 1, 2, ... grid steps; one for all draws, or one
         for each entry of which.
@@ -119,13 +123,13 @@ def mix_groups(
     Nothing.
     """
     phases, cells, points = values.shape[1], coef.shape[1], lagrange.shape[0]
-    for i in prange(which.size):
+    for i in range(begin, end):
         draw = which[i]
         first = np.int64(math.floor(shifts[draw].min() * scale[draw])) - points // 2
         last = np.int64(math.floor(shifts[draw].max() * scale[draw])) + points // 2 + 1
         grid = np.empty(last - first + 1)
         crowd[draw] = _grid_weights(shifts[draw], weights, scale[draw], first, lagrange, grid)
-        source = values[np.int64(i) if values.shape[0] > 1 else 0]
+        source = values[i if values.shape[0] > 1 else 0]
         total = np.zeros(cells * 8)
         _convolve(grid, origin + first, source.reshape(phases, source.shape[1] * 8), total)
         for cell in range(cells):
@@ -136,12 +140,14 @@ def mix_groups(
                 coef[draw, cell, j] = value
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def shifted_values(coef: Array, ahead: Integers, powers: Array, values: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def shifted_values(begin: int, end: int, coef: Array, ahead: Integers, powers: Array, values: Array) -> None:
     """Which values have curves at the points of cells moved by parts of a cell?
 
     Parameters
     ----------
+    begin, end : int
+        Which draws: see `in_threads`.
     coef : (draw, cell, 8) float
         The curves.
     ahead : (phase, 8) int
@@ -159,8 +165,8 @@ def shifted_values(coef: Array, ahead: Integers, powers: Array, values: Array) -
     ------
     Nothing.
     """
-    draws, phases, cells = values.shape[0], values.shape[1], values.shape[2]
-    for draw in prange(draws):
+    phases, cells = values.shape[1], values.shape[2]
+    for draw in range(begin, end):
         for phase in range(phases):
             for cell in range(cells - 1):
                 for p in range(8):

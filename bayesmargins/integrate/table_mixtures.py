@@ -24,6 +24,7 @@ from bayesmargins.integrate.table_bounds import (
 )
 from bayesmargins.integrate.table_rows import ROW_WIDTH, cell_width
 from bayesmargins.integrate.tables import INSIDE, REACH, Curves, checked_part, checked_s, covers, make_rules, row_curves
+from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 
 __all__ = ["mixture_curves"]
@@ -91,7 +92,7 @@ def mixture_curves(
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
     edge = np.where(covered, REACH * INSIDE / root, 0.0)
-    arrays = CurveArrays(coef, root / cell_width(link), -edge, edge, s, shifts, weights, *rules)
+    arrays = CurveArrays(coef, root / cell_width(link), -edge, edge, s, shifts, weights, rules)
     return Curves(link, part, arrays, covered, *bounds)
 
 
@@ -123,8 +124,19 @@ def _fill(
         else:
             values, bound = _spread_values(link, part, s[which], reach)
             noise = max(noise, bound)
-        mix_groups(
-            values, origin, shifts, weights, scale / step, which, _lagrange(), monomials_from_points(), coef, crowd
+        in_threads(
+            mix_groups,
+            len(which),
+            values,
+            origin,
+            shifts,
+            weights,
+            scale / step,
+            which,
+            _lagrange(),
+            monomials_from_points(),
+            coef,
+            crowd,
         )
     smallest = 0.0 if same.any() else float(np.floor(s[covered].min() / ROW_WIDTH) * ROW_WIDTH)
     return _bounds(link, smallest, step, noise, int(crowd.max()))
@@ -152,7 +164,7 @@ def _spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array
     powers = (2.0 * (place - ahead) - 1.0)[:, :, None] ** np.arange(CURVE_POINTS)
     coef = made.arrays.coef
     values = np.empty((len(s), _PHASES, coef.shape[1], CURVE_POINTS))
-    shifted_values(coef, ahead, np.ascontiguousarray(powers), values)
+    in_threads(shifted_values, len(s), coef, ahead, np.ascontiguousarray(powers), values)
     return values, made.error_bound
 
 

@@ -1,4 +1,4 @@
-"""Compiled passes over whole arrays: the values of curves and surfaces, and the making of curves. Parallel over draws.
+"""Compiled passes over whole arrays: the values of curves and surfaces, and the making of curves.
 
 numba keeps compiled code until this file changes; after a change of `kernels` or `table_kernels` alone, delete
 __pycache__.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 
 from bayesmargins.integrate.kernels import OPTIONS
 from bayesmargins.integrate.table_kernels import (
@@ -28,12 +28,14 @@ Integers = npt.NDArray[np.int64]
 _TILE = 256
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def evaluate_curves(arrays: CurveArrays, order: int, eta: Array, out: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: Array, out: Array) -> None:
     """What are the values of every draw's curve, or its derivatives of order 1 or 2?
 
     Parameters
     ----------
+    begin, end : int
+        Which draws: see `in_threads`.
     arrays : CurveArrays
         The curves.
     order : int
@@ -57,11 +59,11 @@ def evaluate_curves(arrays: CurveArrays, order: int, eta: Array, out: Array) -> 
     >>> from bayesmargins.integrate.tables import curves
     >>> from bayesmargins.links import get_link
     >>> out = np.empty((1, 1))
-    >>> evaluate_curves(curves(get_link("logit"), [1.0]).arrays, 0, np.zeros((1, 1)), out)
+    >>> evaluate_curves(0, 1, curves(get_link("logit"), [1.0]).arrays, 0, np.zeros((1, 1)), out)
     >>> round(float(out[0, 0]), 12)
     0.5
     """
-    for draw in prange(eta.shape[0]):
+    for draw in range(begin, end):
         work = np.empty((3, _TILE))
         for start in range(0, eta.shape[1], _TILE):
             x, values = eta[draw, start : start + _TILE], out[draw, start : start + _TILE]
@@ -72,12 +74,14 @@ def evaluate_curves(arrays: CurveArrays, order: int, eta: Array, out: Array) -> 
                 values[:] = work[order, : x.size]
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def evaluate_surface(arrays: SurfaceArrays, order: int, eta: Array, s: Array, out: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, eta: Array, s: Array, out: Array) -> None:
     """What are the values of the surface, or its derivatives in eta of order 1 or 2?
 
     Parameters
     ----------
+    begin, end : int
+        Which draws: see `in_threads`.
     arrays : SurfaceArrays
         The surface.
     order : int
@@ -101,11 +105,11 @@ def evaluate_surface(arrays: SurfaceArrays, order: int, eta: Array, s: Array, ou
     >>> from bayesmargins.integrate.tables import surface
     >>> from bayesmargins.links import get_link
     >>> out = np.empty((1, 1))
-    >>> evaluate_surface(surface(get_link("logit"), 0.9, 1.1).arrays, 0, np.zeros((1, 1)), np.ones((1, 1)), out)
+    >>> evaluate_surface(0, 1, surface(get_link("logit"), 0.9, 1.1).arrays, 0, np.zeros((1, 1)), np.ones((1, 1)), out)
     >>> round(float(out[0, 0]), 10)
     0.5
     """
-    for draw in prange(eta.shape[0]):
+    for draw in range(begin, end):
         work = np.empty((3, _TILE))
         for start in range(0, eta.shape[1], _TILE):
             stop = start + _TILE
@@ -117,12 +121,14 @@ def evaluate_surface(arrays: SurfaceArrays, order: int, eta: Array, s: Array, ou
                 values[:] = work[order, : x.size]
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def collapse(rows: Array, which: Integers, matrix: Array, coef: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def collapse(begin: int, end: int, rows: Array, which: Integers, matrix: Array, coef: Array) -> None:
     """What is the curve of each draw: which polynomial in each cell, given the row of the table for its s?
 
     Parameters
     ----------
+    begin, end : int
+        Which draws: see `in_threads`.
     rows : (row, cell, term) float
         The table.
     which : (draw,) int
@@ -144,11 +150,11 @@ def collapse(rows: Array, which: Integers, matrix: Array, coef: Array) -> None:
     --------
     >>> import numpy as np
     >>> coef = np.zeros((1, 1, 8))
-    >>> collapse(np.ones((1, 1, 12)), np.zeros(1, dtype=np.int64), np.ones((1, 12, 8)), coef)
+    >>> collapse(0, 1, np.ones((1, 1, 12)), np.zeros(1, dtype=np.int64), np.ones((1, 12, 8)), coef)
     >>> float(coef[0, 0, 0])
     12.0
     """
-    for draw in prange(coef.shape[0]):
+    for draw in range(begin, end):
         if which[draw] >= 0:
             source, by = rows[which[draw]], matrix[draw]
             for cell in range(coef.shape[1]):

@@ -1,6 +1,6 @@
 """The table behind curves and surfaces: eta-derivatives of E[h(eta + s Z)] on cells of eta, for rows of s.
 
-A row is built from one call of the exact engine: values at Chebyshev points of panels twice as wide as what they serve,
+A row is built from the rule of its s: values at Chebyshev points of panels twice as wide as what they serve,
 differentiated in the panel's middle. A panel is wider where s is larger, since F is smoother there and the heat
 polynomials of a row grow.
 """
@@ -15,8 +15,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.integrate.engine import expectation
-from bayesmargins.integrate.rules import EPS
+from bayesmargins.integrate.rules import EPS, apply_rule, rule_for
 from bayesmargins.integrate.table_bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
 from bayesmargins.links import Link
 
@@ -232,16 +231,14 @@ class RowTable:
         centres = np.arange(-self.reach + 0.5 * half, right, half)
         eta = (centres[:, None] + half * chebyshev_points(points)).ravel()
         part = "mean" if mirrored else self.part
-        # A copy: read-only arrays would have the kernel compiled a second time.
-        everywhere = np.array(np.broadcast_to(eta, (len(s), eta.size)))
-        result = expectation(self.link, everywhere, s[:, None] ** 2, part)
-        values = result.value.reshape(len(s) * len(centres), points)
+        found, bound = _averages(self.link, eta, s, part)
+        values = found.reshape(len(s) * len(centres), points)
         left = (values @ matrix.reshape(points, -1)).reshape(len(s), -1, TERMS)
         if not mirrored:
-            return left, result.error_bound
+            return left, bound
         flipped = left[:, ::-1, :] * (-1.0) ** np.arange(TERMS)
         halves = (left, _one_minus(flipped)) if self.part == "mean" else (_one_minus(left), flipped)
-        return np.concatenate(halves, axis=1), result.error_bound
+        return np.concatenate(halves, axis=1), bound
 
     def _spread(self, row: int, panel: Panel, bound: float) -> tuple[float, float, float]:
         """What errors of the values amount to anywhere in a row's cells, those of the panels' polynomials included."""
@@ -287,6 +284,17 @@ class RowTable:
         value, d1, d2 = taylor_bounds(self.link, s, half, 0.5 * width * (s + 0.75 * width), terms)
         noise = self._noise[row]
         return value + noise[0], d1 + noise[1], d2 + noise[2]
+
+
+def _averages(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float]:
+    """E[f(eta + s Z)], (s, eta), and the bound on it. In NumPy: compiling a kernel takes longer than all of a table."""
+    values, bound = np.empty((len(s), eta.size)), 0.0
+    rules = [rule_for(link, float(one), part) for one in s]
+    for rule in dict.fromkeys(rules):
+        which = [i for i, other in enumerate(rules) if other == rule]
+        values[which] = apply_rule(rule, eta, s[which, None])
+        bound = max(bound, rule.error_bound(float(np.abs(values[which]).max())))
+    return values, bound
 
 
 def _falling(n: npt.NDArray[np.int64], k: int) -> Array:

@@ -23,6 +23,7 @@ from bayesmargins.integrate.table_bounds import (
     monomials_from_points,
 )
 from bayesmargins.integrate.table_rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
+from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import PARTS, Link
 
 if TYPE_CHECKING:  # numba takes a second to import
@@ -102,7 +103,7 @@ class Curves:
         if eta.ndim != 2 or len(eta) != len(self.covers):
             raise IntegrationError(f"eta has shape {eta.shape}: it must be ({len(self.covers)}, row), a line per draw.")
         out = np.empty_like(eta)
-        evaluate_curves(self.arrays, order, eta, out)
+        in_threads(evaluate_curves, len(eta), self.arrays, order, eta, out)
         return out
 
 
@@ -158,7 +159,15 @@ class Surface:
         if eta.ndim != 2 or np.broadcast_shapes(eta.shape, s.shape) != eta.shape:
             raise IntegrationError(f"eta has shape {eta.shape} and s {s.shape}: both must be (draw, row).")
         out = np.empty_like(eta)
-        evaluate_surface(self.arrays, order, eta, np.ascontiguousarray(np.broadcast_to(s, eta.shape)), out)
+        in_threads(
+            evaluate_surface,
+            len(eta),
+            self.arrays,
+            order,
+            eta,
+            np.ascontiguousarray(np.broadcast_to(s, eta.shape)),
+            out,
+        )
         return out
 
 
@@ -263,12 +272,12 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         rows = table.rows(first, last)
         centre = (np.maximum(which, 0) + 0.5) * ROW_WIDTH
         tau = 0.5 * (np.where(covered, s, centre) - centre) * (np.where(covered, s, centre) + centre)
-        collapse(rows, np.where(covered, which - first, -1), _to_monomials(link, tau), coef)
+        in_threads(collapse, len(s), rows, np.where(covered, which - first, -1), _to_monomials(link, tau), coef)
         bounds = _curve_bounds(link, table, np.unique(which[covered]))
     edge = np.where(covered, reach * INSIDE, 0.0)
     high = _trusted(link, part, coef, edge) if covered.any() else edge
     arrays = CurveArrays(
-        coef, np.full(len(s), 1.0 / cell_width(link)), -edge, high, s, np.zeros((len(s), 1)), np.ones(1), *rules
+        coef, np.full(len(s), 1.0 / cell_width(link)), -edge, high, s, np.zeros((len(s), 1)), np.ones(1), rules
     )
     return Curves(link, part, arrays, covered, *bounds)
 
@@ -319,7 +328,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     arrays = SurfaceArrays(
         coef, float(first), 1.0 / ROW_WIDTH, 1.0 / cell_width(link),
         -REACH * INSIDE, high, first * ROW_WIDTH, last * ROW_WIDTH,
-        *make_rules(link, part, np.array([S_MAX, s_high])),
+        make_rules(link, part, np.array([S_MAX, s_high])),
     )  # fmt: skip
     bounds = [table.bounds(row, SURFACE_TERMS) for row in range(first, last)]
     rounding = 64.0 * EPS

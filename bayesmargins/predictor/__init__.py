@@ -7,6 +7,5 @@ engine); `terms` lays rows and draws out for `kernels`; `chunks` is what all of 
 from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
-from bayesmargins.predictor.threads import limited_threads
 
-__all__ = ["Chunk", "Passed", "Predictor", "Progress", "check_size", "limited_threads"]
+__all__ = ["Chunk", "Passed", "Predictor", "Progress", "check_size"]

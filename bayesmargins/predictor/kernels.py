@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.kernels import INNER, OPTIONS, one_node
@@ -24,13 +24,13 @@ from bayesmargins.integrate.table_kernels import (
     surface_tile_all,
 )
 
-__all__ = ["Bare", "Terms", "Weights", "pass_of_slopes", "pass_of_values"]
+__all__ = ["TOGETHER", "Bare", "Terms", "Weights", "pass_of_slopes", "pass_of_values"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _TILE = 512
-_TOGETHER = 8  # draws that share a tile
+TOGETHER = 8  # draws that share a tile
 _LANES = 8  # partial sums, so that a sum is not one chain of additions
 _ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
@@ -239,12 +239,16 @@ def _add(values: Array, weights: Weights, first: int, out: Array) -> None:
     out[0] += total
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def pass_of_values(terms: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def pass_of_values(
+    begin: int, end: int, terms: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array
+) -> None:
     """What do these rows add to the averages of these draws?
 
     Parameters
     ----------
+    begin, end : int
+        Which blocks of `TOGETHER` draws: see `in_threads`.
     terms : Terms
         Of eta and s2.
     integrand : Bare, CurveArrays or SurfaceArrays
@@ -265,11 +269,11 @@ def pass_of_values(terms: Terms, integrand: Any, draws: Integers, weights: Weigh
     Nothing.
     """
     rows = terms.offset.size
-    for block in prange((draws.size + _TOGETHER - 1) // _TOGETHER):
+    for block in range(begin, end):
         eta, s2, values = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE)
         for first in range(0, rows, _TILE):
             m = min(_TILE, rows - first)
-            for line in range(block * _TOGETHER, min(draws.size, (block + 1) * _TOGETHER)):
+            for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
                 draw = draws[line]
                 _eta(terms, draw, first, eta[:m])
                 if terms.W.shape[0] > 0:
@@ -278,12 +282,16 @@ def pass_of_values(terms: Terms, integrand: Any, draws: Integers, weights: Weigh
                 _add(values[:m], weights, first, out[draw])
 
 
-@njit(cache=True, parallel=True, **OPTIONS)
-def pass_of_slopes(terms: Terms, changes: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array) -> None:
+@njit(cache=True, **OPTIONS)
+def pass_of_slopes(
+    begin: int, end: int, terms: Terms, changes: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array
+) -> None:
     """What do these rows add to the averaged slopes of these draws: E[h'] d eta/dx + E[h''] / 2 d s2/dx?
 
     Parameters
     ----------
+    begin, end : int
+        Which blocks of `TOGETHER` draws: see `in_threads`.
     terms, changes : Terms
         Of eta and s2, and of their derivatives.
     integrand, draws, weights, out
@@ -298,12 +306,12 @@ def pass_of_slopes(terms: Terms, changes: Terms, integrand: Any, draws: Integers
     Nothing.
     """
     rows = terms.offset.size
-    for block in prange((draws.size + _TOGETHER - 1) // _TOGETHER):
+    for block in range(begin, end):
         eta, s2, d_eta, d_s2 = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE), np.zeros(_TILE)
         d1, d2 = np.empty(_TILE), np.empty(_TILE)
         for first in range(0, rows, _TILE):
             m = min(_TILE, rows - first)
-            for line in range(block * _TOGETHER, min(draws.size, (block + 1) * _TOGETHER)):
+            for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
                 draw = draws[line]
                 _eta(terms, draw, first, eta[:m])
                 _eta(changes, draw, first, d_eta[:m])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bayesmargins.integrate import rule_for
+from bayesmargins.integrate import in_threads, rule_for
 from bayesmargins.links import PARTS, Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk, Passed
@@ -168,7 +168,7 @@ class Tables:
         return np.asarray(covers(source.s))
 
     def _pass(self, chunk: Chunk, source: _Source, part: str, draws: np.ndarray, passed: Passed) -> None:
-        from bayesmargins.predictor.kernels import pass_of_slopes, pass_of_values
+        from bayesmargins.predictor.kernels import TOGETHER, pass_of_slopes, pass_of_values
         from bayesmargins.predictor.terms import change_terms, largest, typical_variance, value_terms
 
         if source.kind == "surface":
@@ -184,12 +184,13 @@ class Tables:
             steep = largest(changes, draws)
         for start in range(0, len(draws), _LINES):
             lines = draws[start : start + _LINES]
+            blocks = -(-len(lines) // TOGETHER)
             integrand, bounds, method, nodes = self._integrand(source, chunk, part, lines)
             if changes is None:
-                pass_of_values(terms, integrand, lines, weights, out)
+                in_threads(pass_of_values, blocks, terms, integrand, lines, weights, out)
                 passed.note(method, bounds[0], nodes)
             else:
-                pass_of_slopes(terms, changes, integrand, lines, weights, out)
+                in_threads(pass_of_slopes, blocks, terms, changes, integrand, lines, weights, out)
                 passed.note(method, bounds[1] * steep[0] + bounds[2] * steep[1] / 2, nodes)
             self.tick(len(lines) * len(chunk.rows.offset))
 
