@@ -7,7 +7,7 @@ rows that none fits, are left to the exact engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,7 +40,9 @@ class _Source(NamedTuple):
     shifts: tuple[Shift, ...] = ()  # of eta, besides the group effects of the plan
     s: np.ndarray | None = None  # (draw,) for curves; the largest s of each draw for a surface
     low: float = 0.0  # the smallest s for a surface
-    groups: np.ndarray | None = None  # (draw, combination): what fitted groups add to eta, for curves
+    z: Mapping[str, np.ndarray] | None = (
+        None  # of the fitted groups that are averaged, the same in all rows: for curves
+    )
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Tables:
     link: Link
     tick: Callable[[int], None]
     _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
-    _groups: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
+    _shifts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
 
     def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
         """Add a chunk's values, or its slopes, to those of the pass.
@@ -88,7 +90,7 @@ class Tables:
         pieces = [(piece, self._source(piece)) for piece in self._pieces(chunk)]
         # 1 - h of the cloglog falls too steeply for a grid of groups: its digits are those of the exact sum.
         steep = self.link.name == "cloglog" and part == "complement"
-        if any(source.kind == "exact" or (steep and source.groups is not None) for _, source in pieces):
+        if any(source.kind == "exact" or (steep and source.z is not None) for _, source in pieces):
             return everything
         covered = np.ones(len(everything), dtype=bool)
         for _, source in pieces:
@@ -117,18 +119,18 @@ class Tables:
     def _source(self, chunk: Chunk) -> _Source:
         plan, rows = chunk.plan, chunk.rows
         shifts: tuple[Shift, ...] = ()
-        groups = None
+        z = None
         if plan.mixture is not None:
             found = self._fitted_groups(chunk)
             if found is None:
                 return _Source("exact")
-            shifts, groups = found
-        if groups is None and (not plan.integrated or self.link.closed_form is not None):
+            shifts, z = found
+        if z is None and (not plan.integrated or self.link.closed_form is not None):
             return _Source("bare", shifts)
         low, high = self._limits(chunk)
         if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
-            return _Source("curves", shifts, np.sqrt(high), groups=groups)
-        return _Source("exact") if groups is not None else _Source("surface", shifts, np.sqrt(high), low)
+            return _Source("curves", shifts, np.sqrt(high), z=z)
+        return _Source("exact") if z is not None else _Source("surface", shifts, np.sqrt(high), low)
 
     def _limits(self, chunk: Chunk) -> tuple[float, np.ndarray]:
         from bayesmargins.predictor.terms import variance_at, variance_limits
@@ -139,9 +141,9 @@ class Tables:
         low, high = variance_limits(self.draws, rows, plan.integrated)
         return float(np.sqrt(low.min(initial=np.inf))), high
 
-    def _fitted_groups(self, chunk: Chunk) -> tuple[tuple[Shift, ...], np.ndarray | None] | None:
-        """What the fitted groups add to eta: one shift where the link allows, else their shifts; None for no table."""
-        from bayesmargins.predictor.terms import group_shifts, log_mean_exp, mean_effects
+    def _fitted_groups(self, chunk: Chunk) -> tuple[tuple[Shift, ...], Mapping[str, np.ndarray] | None] | None:
+        """What the fitted groups add to eta: one shift where the link allows, else by their z; None for no table."""
+        from bayesmargins.predictor.terms import Shift, log_mean_exp, mean_effects
 
         mixture, rows = chunk.plan.mixture, chunk.rows
         assert mixture is not None
@@ -150,14 +152,13 @@ class Tables:
         constant = all(len(constant_row(rows.Z[f])) == 1 for f in mixture.factors)
         if not constant or (chunk.d_rows is not None and moves(chunk.d_rows, mixture.factors)):
             return None
-        z = tuple(rows.Z[f][0].tobytes() for f in mixture.factors)
-        if z not in self._groups:
-            self._groups.clear()  # with many groups one of these is large
-            self._groups[z] = group_shifts(self.draws, rows, mixture)
-        groups = self._groups[z]
-        if self.link.name == "log":
-            return (log_mean_exp(groups, mixture.weights, len(rows.offset)),), None
-        return (), groups
+        z = {f: rows.Z[f][0] for f in mixture.factors}
+        if self.link.name != "log":
+            return (), z
+        key = _bytes(z)
+        if key not in self._shifts:
+            self._shifts[key] = log_mean_exp(self.draws, z, mixture)
+        return (Shift(np.ones((len(rows.offset), 1)), self._shifts[key]),), None
 
     def _covered(self, source: _Source) -> np.ndarray:
         if source.kind == "bare":
@@ -233,17 +234,20 @@ class Tables:
     def _curves(self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray) -> Curves:
         from bayesmargins.integrate.table_mixtures import mixture_curves
         from bayesmargins.integrate.tables import curves
+        from bayesmargins.predictor.terms import group_shifts
 
         assert source.s is not None
         s = source.s[lines]
-        if source.groups is None:
+        if source.z is None:
             return self._keep(("new", part, s.tobytes()), lambda: curves(self.link, s, part))
-        mixture, groups = chunk.plan.mixture, source.groups
+        mixture, z = chunk.plan.mixture, source.z
         assert mixture is not None
+
+        def made() -> Curves:
+            return mixture_curves(self.link, s, group_shifts(self.draws, lines, z, mixture), mixture.weights, part)
+
         # The same z and draws have the same groups: their b, which may be large, is not read again to know it.
-        z = tuple(chunk.rows.Z[f][0].tobytes() for f in mixture.factors)
-        key = ("existing", part, s.tobytes(), z, lines.tobytes())
-        return self._keep(key, lambda: mixture_curves(self.link, s, groups[lines], mixture.weights, part))
+        return self._keep(("existing", part, s.tobytes(), _bytes(z), lines.tobytes()), made)
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._kept:
@@ -252,6 +256,10 @@ class Tables:
                 return made
             self._kept[key] = made
         return self._kept[key]
+
+
+def _bytes(z: Mapping[str, np.ndarray]) -> tuple[tuple[str, bytes], ...]:
+    return tuple((factor, row.tobytes()) for factor, row in z.items())
 
 
 def _weights(chunk: Chunk) -> Weights:

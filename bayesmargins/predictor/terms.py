@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+_BLOCK = 256  # draws whose groups are in memory at a time
+
+
 @dataclass(frozen=True)
 class Shift:
     """Group effects that are the same for all rows of a chunk: the mean over fitted groups, under a linear or log link.
@@ -228,15 +231,25 @@ def typical_variance(draws: Draws, rows: Rows, factors: Sequence[str]) -> np.nda
     return np.asarray(sum(np.einsum("rp,pq,rq->r", z, Sigma, z) for z, Sigma in z_and_Sigma))
 
 
-def group_shifts(draws: Draws, rows: Rows, mixture: Mixture) -> np.ndarray:
-    """What each combination of fitted groups adds to eta where every row has the same z: (draw, combination).
+def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], mixture: Mixture) -> np.ndarray:
+    """What each combination of fitted groups adds to eta where every row has the same z: (line, combination).
+
+    With many groups these are the largest arrays of a question: some draws at a time, and no copy where none is needed.
 
     Raises
     ------
     Nothing.
     """
-    effects = [draws.b[f] @ rows.Z[f][0] for f in mixture.factors]
-    return np.asarray(sum(b[:, c] for b, c in zip(effects, mixture.codes.T, strict=True)))
+    start, stop = (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, 0)
+    some = slice(start, stop) if stop - start == len(lines) else lines
+    total: np.ndarray | None = None
+    for factor, codes in zip(mixture.factors, mixture.codes.T, strict=True):
+        b = draws.b[factor][some]
+        of = b[:, :, 0] if b.shape[2] == 1 and z[factor][0] == 1.0 else b @ z[factor]
+        of = of if np.array_equal(codes, np.arange(of.shape[1])) else of[:, codes]
+        total = of if total is None else total + of
+    assert total is not None
+    return total
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
@@ -253,8 +266,8 @@ def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...
     return tuple(shifts)
 
 
-def log_mean_exp(groups: np.ndarray, weights: np.ndarray, n_rows: int) -> Shift:
-    """The one shift whose exponential is the mean of those of the groups: what a log link needs of them.
+def log_mean_exp(draws: Draws, z: Mapping[str, np.ndarray], mixture: Mixture) -> np.ndarray:
+    """The one shift whose exponential is the mean of those of the groups: what a log link needs of them, (draw, 1).
 
     Raises
     ------
@@ -262,7 +275,10 @@ def log_mean_exp(groups: np.ndarray, weights: np.ndarray, n_rows: int) -> Shift:
     """
     from scipy.special import logsumexp
 
-    return Shift(np.ones((n_rows, 1)), logsumexp(groups, axis=1, b=weights, keepdims=True))
+    everything = np.arange(len(draws.beta))
+    blocks = (everything[i : i + _BLOCK] for i in range(0, len(everything), _BLOCK))
+    shifts = (group_shifts(draws, lines, z, mixture) for lines in blocks)
+    return np.concatenate([logsumexp(groups, axis=1, b=mixture.weights, keepdims=True) for groups in shifts])
 
 
 def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
