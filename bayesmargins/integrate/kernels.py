@@ -7,13 +7,14 @@ reordering a sum, so that a value depends on its own eta and s only, bit for bit
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["BLOCK", "CHUNK", "FAR", "INNER", "OPTIONS", "cloglog_terms", "one_node", "trapezoid"]
+from bayesmargins.integrate.compiled import INNER, kernel
+
+__all__ = ["BLOCK", "CHUNK", "FAR", "cloglog_terms", "one_node", "trapezoid"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -27,11 +28,6 @@ _LN2_LOW = 1.90821492927058770002e-10
 _LARGEST = 700.0  # exp of this neither overflows nor, negated, loses digits
 FAR = 600.0  # beyond this abs(eta), values are computed node by node
 _HUGE, _TINY = 1e300, 1e-300  # exp(+-s z) stops here: with abs(eta) <= 600 the link is 0 or 1 to 39 digits by then
-
-# numpy's error model: a test for zero before each division would stop vectorisation
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-# for what is called from compiled code only
-INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 @njit(**INNER)
@@ -262,7 +258,7 @@ def _by_rule(
         counts[j] += 1
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def trapezoid(
     begin: int,
     end: int,

@@ -1,8 +1,7 @@
 """Compiled averages over existing groups: weighted sums of h at eta shifted by each group.
 
 The loop over a block's rows is the inner one and groups are taken in their order, as in `kernels`: a value depends on
-its own eta and on the shifts of its draw only, bit for bit, whatever the blocks and threads. numba keeps compiled code
-until this file changes; after a change of `kernels` alone, delete __pycache__.
+its own eta and on the shifts of its draw only, bit for bit, whatever the blocks and threads.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.kernels import BLOCK, CHUNK, FAR, INNER, OPTIONS, cloglog_terms, one_node
+from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.kernels import BLOCK, CHUNK, FAR, cloglog_terms, one_node
 
 __all__ = ["mixture_plug_in", "mixture_probit"]
 
@@ -127,7 +127,7 @@ def _block(
         out[i] = total[i] if inside else _slowly(code, part, eta[i], shifts, weights)
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def mixture_plug_in(
     begin: int, end: int, code: int, part: int, eta: Array, shifts: Array, weights: Array, out: Array
 ) -> None:
@@ -193,7 +193,7 @@ def _normal(part: int, x: float, root: float) -> float:
     return density if part == 2 else -x * density * root
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def mixture_probit(
     begin: int, end: int, part: int, eta: Array, s2: Array, shifts: Array, weights: Array, out: Array
 ) -> None:

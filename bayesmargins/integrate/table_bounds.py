@@ -30,9 +30,10 @@ Array = npt.NDArray[np.float64]
 
 _ORDERS = 128
 CURVE_POINTS = 8  # Chebyshev points a cell of a curve: degree 7, and 8 coefficients are one cache line
+_HERMITE = 1.0865 / math.sqrt(2.0 * math.pi)
 LEBESGUE = 2.4  # of interpolation at 8 Chebyshev points of the first kind: 2/pi log(8) + 0.963 < 2.29
 
-# sup of abs(h^(n)) for n = 0, 1, ..., rounded up in the fourth digit; beyond the last, Cauchy's inequality
+# sup of abs(h^(n)) for n = 0, 1, ..., rounded up in the fourth digit; beyond the last, an inequality
 STEEPEST: dict[str, tuple[float, ...]] = {
     "logit": (1.0, 0.2501, 0.09623, 0.1251, 0.1277, 0.2501, 0.4084, 1.063, 2.391, 7.751, 22.26, 86.38, 302.1),
     "cloglog": (1.0, 0.3679, 0.3091, 0.4297, 1.119, 3.195, 10.16, 45.62, 222.8, 1153.0, 7025.0, 48670.0, 350200.0),
@@ -42,10 +43,12 @@ STEEPEST: dict[str, tuple[float, ...]] = {
 
 @lru_cache(maxsize=1024)
 def _steepest(link: Link, n: int) -> float:
-    """An upper bound of abs(h^(n)) over the real line; Cauchy's is n! sup abs(h) / a^n for any a inside the strip."""
+    """An upper bound of abs(h^(n)) over the real line: Cauchy's is n! sup abs(h) / a^n for any a inside the strip."""
     known = STEEPEST.get(link.name, ())
     if n < len(known):
         return known[n]
+    if link.name == "probit":  # He_{n-1} times the density; Cramer's inequality for Hermite polynomials
+        return _HERMITE * math.exp(0.5 * math.lgamma(n))
     if link.strip is None:
         return math.inf
     a = link.strip.half_width * np.linspace(0.02, 0.999, 400)

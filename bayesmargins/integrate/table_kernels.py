@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.kernels import INNER, one_node
+from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.kernels import one_node
 
 __all__ = [
     "CurveArrays",

@@ -1,7 +1,4 @@
-"""Compiled construction of curves for averages over existing groups: groups to a grid, the grid to cells.
-
-numba keeps compiled code until this file changes.
-"""
+"""Compiled construction of curves for averages over existing groups: groups to a grid, the grid to cells."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.kernels import INNER, OPTIONS
+from bayesmargins.integrate.compiled import INNER, kernel
 
 __all__ = ["mix_groups", "shifted_values"]
 
@@ -71,7 +68,7 @@ def _grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagra
     return int(count.max())
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def mix_groups(
     begin: int,
     end: int,
@@ -140,7 +137,7 @@ def mix_groups(
                 coef[draw, cell, j] = value
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def shifted_values(begin: int, end: int, coef: Array, ahead: Integers, powers: Array, values: Array) -> None:
     """Which values have curves at the points of cells moved by parts of a cell?
 

@@ -1,16 +1,11 @@
-"""Compiled passes over whole arrays: the values of curves and surfaces, and the making of curves.
-
-numba keeps compiled code until this file changes; after a change of `kernels` or `table_kernels` alone, delete
-__pycache__.
-"""
+"""Compiled passes over whole arrays: the values of curves and surfaces, and the making of curves."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from bayesmargins.integrate.kernels import OPTIONS
+from bayesmargins.integrate.compiled import kernel
 from bayesmargins.integrate.table_kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -28,7 +23,7 @@ Integers = npt.NDArray[np.int64]
 _TILE = 256
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: Array, out: Array) -> None:
     """What are the values of every draw's curve, or its derivatives of order 1 or 2?
 
@@ -74,7 +69,7 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
                 values[:] = work[order, : x.size]
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, eta: Array, s: Array, out: Array) -> None:
     """What are the values of the surface, or its derivatives in eta of order 1 or 2?
 
@@ -121,7 +116,7 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
                 values[:] = work[order, : x.size]
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def collapse(begin: int, end: int, rows: Array, which: Integers, matrix: Array, coef: Array) -> None:
     """What is the curve of each draw: which polynomial in each cell, given the row of the table for its s?
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.kernels import INNER, OPTIONS, one_node
+from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.kernels import one_node
 from bayesmargins.integrate.table_kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -23,18 +24,20 @@ from bayesmargins.integrate.table_kernels import (
     surface_tile,
     surface_tile_all,
 )
+from bayesmargins.integrate.table_wide_kernels import WideCells, wide_tile
 
-__all__ = ["TOGETHER", "Bare", "Terms", "Weights", "pass_of_slopes", "pass_of_values"]
+__all__ = ["TOGETHER", "Bare", "CurveCells", "Terms", "Weights", "pass_of_slopes", "pass_of_values"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _TILE = 512
 TOGETHER = 8  # draws that share a tile
-_LANES = 8  # partial sums, so that a sum is not one chain of additions
 _ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _FLAT = 40.0
+# partial sums side by side, so that a sum is not one chain of additions: their order is the machine's, always the same
+_ANY_ORDER: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
 
 
 class Terms(NamedTuple):
@@ -42,8 +45,10 @@ class Terms(NamedTuple):
 
     Attributes
     ----------
+    base : (draw,) float
+        What every row has: columns that are the same in all rows, with their coefficients.
     X : (column, row) float
-        Columns that a coefficient multiplies.
+        The other columns that a coefficient multiplies.
     beta : (draw, column) float
         The coefficients.
     offset : (row,) float
@@ -60,6 +65,7 @@ class Terms(NamedTuple):
         Its coefficients.
     """
 
+    base: Array
     X: Array
     beta: Array
     offset: Array
@@ -85,6 +91,21 @@ class Bare(NamedTuple):
     part: int
 
 
+class CurveCells(NamedTuple):
+    """Curves, in wide cells for tiles of rows whose eta lie close together.
+
+    Attributes
+    ----------
+    curves : CurveArrays
+        One curve a draw.
+    wide : WideCells
+        The same curves, or for slopes their derivatives; none where rows do not come sorted by their typical eta.
+    """
+
+    curves: CurveArrays
+    wide: WideCells
+
+
 class Weights(NamedTuple):
     """How rows become cells.
 
@@ -102,18 +123,32 @@ class Weights(NamedTuple):
     cells: Integers
     start: int
 
+    def in_order(self, order: Integers) -> Weights:
+        """Those of the same rows in another order.
+
+        Raises
+        ------
+        Nothing.
+        """
+        return Weights(self.weights[order], self.cells[order] if self.cells.size else self.cells, self.start)
+
 
 @njit(**INNER)
 def _eta(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The linear predictor of a tile."""
     m = out.size
-    offset = terms.offset[first : first + m]
+    offset, base, columns = terms.offset[first : first + m], terms.base[draw], terms.X.shape[0]
     for i in range(m):
-        out[i] = offset[i]
-    for j in range(terms.X.shape[0]):
-        column, slope = terms.X[j, first : first + m], terms.beta[draw, j]
+        out[i] = base + offset[i]
+    for j in range(0, columns - 1, 2):  # two at a time: half as many sums are read and written
+        one, other = terms.X[j, first : first + m], terms.X[j + 1, first : first + m]
+        of_one, of_other = terms.beta[draw, j], terms.beta[draw, j + 1]
         for i in range(m):
-            out[i] += slope * column[i]
+            out[i] += of_one * one[i] + of_other * other[i]
+    if columns % 2 == 1:
+        last, of_last = terms.X[columns - 1, first : first + m], terms.beta[draw, columns - 1]
+        for i in range(m):
+            out[i] += of_last * last[i]
     for j in range(terms.Z.shape[0]):
         z, where, b = terms.Z[j, first : first + m], terms.where[j, first : first + m], terms.b[draw]
         for i in range(m):
@@ -159,8 +194,9 @@ def _bare_tile(integrand: Bare, position: int, eta: Array, s2: Array, out: Array
 
 
 @njit(**INNER)
-def _curve_tile(integrand: CurveArrays, position: int, eta: Array, s2: Array, out: Array) -> None:
-    curve_tile(integrand, position, eta, out)
+def _curve_tile(integrand: CurveCells, position: int, eta: Array, s2: Array, out: Array) -> None:
+    if not wide_tile(integrand.wide, position, eta, out):
+        curve_tile(integrand.curves, position, eta, out)
 
 
 @njit(**INNER)
@@ -178,10 +214,10 @@ def _bare_both(integrand: Bare, position: int, eta: Array, s2: Array, d1: Array,
 
 
 @njit(**INNER)
-def _curve_both(integrand: CurveArrays, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
-    curve_tile_all(
-        integrand, position, eta, s2, d1, d2
-    )  # a curve reads no s2: there the values go, which none asks for
+def _curve_both(integrand: CurveCells, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
+    # s2 is the same in all rows: nobody reads it here, and nobody asks for d2
+    if not wide_tile(integrand.wide, position, eta, d1):
+        curve_tile_all(integrand.curves, position, eta, s2, d1, d2)
 
 
 @njit(**INNER)
@@ -201,14 +237,22 @@ def _derivatives(integrand: Any, position: int, eta: Array, s2: Array, d1: Array
 
 @overload(_values, strict=False)
 def _values_of(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> Any:
-    tile = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile}[integrand.instance_class]
+    tile = {Bare: _bare_tile, CurveCells: _curve_tile, SurfaceArrays: _surface_tile}[integrand.instance_class]
     return lambda integrand, position, eta, s2, out: tile(integrand, position, eta, s2, out)
 
 
 @overload(_derivatives, strict=False)
 def _derivatives_of(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
-    both = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both}[integrand.instance_class]
+    both = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both}[integrand.instance_class]
     return lambda integrand, position, eta, s2, d1, d2: both(integrand, position, eta, s2, d1, d2)
+
+
+@njit(**_ANY_ORDER)
+def _product(w: Array, values: Array) -> float:
+    total = 0.0
+    for i in range(w.size):
+        total += w[i] * values[i]
+    return total
 
 
 @njit(**INNER)
@@ -226,20 +270,10 @@ def _add(values: Array, weights: Weights, first: int, out: Array) -> None:
         for i in range(m):
             out[cells[i]] += w[i] * values[i]
         return
-    lanes = np.zeros(_LANES)
-    even = m - m % _LANES
-    for i in range(0, even, _LANES):
-        for k in range(_LANES):
-            lanes[k] += w[i + k] * values[i + k]
-    total = 0.0
-    for i in range(even, m):
-        total += w[i] * values[i]
-    for k in range(_LANES):
-        total += lanes[k]
-    out[0] += total
+    out[0] += _product(w, values)
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def pass_of_values(
     begin: int, end: int, terms: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array
 ) -> None:
@@ -251,7 +285,7 @@ def pass_of_values(
         Which blocks of `TOGETHER` draws: see `in_threads`.
     terms : Terms
         Of eta and s2.
-    integrand : Bare, CurveArrays or SurfaceArrays
+    integrand : Bare, CurveCells or SurfaceArrays
         The average over groups; its lines are those of `draws`.
     draws : (line,) int
         Which draws.
@@ -278,11 +312,11 @@ def pass_of_values(
                 _eta(terms, draw, first, eta[:m])
                 if terms.W.shape[0] > 0:
                     _s2(terms, draw, first, s2[:m])
-                _values(integrand, line, eta[:m], s2[:m], values[:m])
+                _values(integrand, line, eta[:m], s2, values[:m])
                 _add(values[:m], weights, first, out[draw])
 
 
-@njit(cache=True, **OPTIONS)
+@kernel
 def pass_of_slopes(
     begin: int, end: int, terms: Terms, changes: Terms, integrand: Any, draws: Integers, weights: Weights, out: Array
 ) -> None:
@@ -308,7 +342,7 @@ def pass_of_slopes(
     rows = terms.offset.size
     for block in range(begin, end):
         eta, s2, d_eta, d_s2 = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE), np.zeros(_TILE)
-        d1, d2 = np.empty(_TILE), np.empty(_TILE)
+        d1, d2 = np.empty(_TILE), np.zeros(_TILE)
         for first in range(0, rows, _TILE):
             m = min(_TILE, rows - first)
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
@@ -319,7 +353,7 @@ def pass_of_slopes(
                     _s2(terms, draw, first, s2[:m])
                 if changes.W.shape[0] > 0:
                     _s2(changes, draw, first, d_s2[:m])
-                _derivatives(integrand, line, eta[:m], s2[:m], d1[:m], d2[:m])
+                _derivatives(integrand, line, eta[:m], s2, d1[:m], d2[:m])
                 for i in range(m):
                     d1[i] = d1[i] * d_eta[i] + 0.5 * (d2[i] * d_s2[i])
                 _add(d1[:m], weights, first, out[draw])

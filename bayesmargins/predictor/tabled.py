@@ -20,8 +20,9 @@ from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.exact import constant_row, moves
 
 if TYPE_CHECKING:  # numba takes a second to import
+    from bayesmargins.integrate.table_wide import Wide
     from bayesmargins.integrate.tables import Curves, Surface
-    from bayesmargins.predictor.kernels import Weights
+    from bayesmargins.predictor.kernels import CurveCells, Weights
     from bayesmargins.predictor.terms import Shift
 
 __all__ = ["Tables"]
@@ -30,6 +31,8 @@ _CODES = {"logit": 0, "cloglog": 1, "probit": 2, "log": 3, "identity": 4}
 _MOST_PIECES = 64  # distinct z of fitted groups that get curves of their own
 _LINES = 1024  # draws that are done between two looks at the clock
 _KEPT_BYTES = 2**28  # curves are kept for the next chunk while they are no larger
+_MANY_ROWS = 2048  # below, making wide cells costs more than it saves
+_STRETCH = 8.0  # wide cells are made for so much more of eta at a time, so that the next chunk finds them
 _WIDEST = 16.0  # the largest s that a surface is made for
 
 
@@ -62,7 +65,7 @@ class Tables:
     draws: Draws
     link: Link
     tick: Callable[[int], None]
-    _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
+    _kept: dict[Any, Curves | Surface | Wide] = field(default_factory=dict, repr=False)
     _shifts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
 
     def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
@@ -170,23 +173,36 @@ class Tables:
 
     def _pass(self, chunk: Chunk, source: _Source, part: str, draws: np.ndarray, passed: Passed) -> None:
         from bayesmargins.predictor.kernels import TOGETHER, pass_of_slopes, pass_of_values
-        from bayesmargins.predictor.terms import change_terms, largest, typical_variance, value_terms
+        from bayesmargins.predictor.terms import (
+            change_terms,
+            in_order,
+            largest,
+            typical_eta,
+            typical_variance,
+            value_terms,
+        )
 
         if source.kind == "surface":
             # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
             chunk = chunk.take(np.argsort(typical_variance(self.draws, chunk.rows, chunk.plan.integrated)))
         terms = value_terms(self.draws, chunk.rows, chunk.plan, source.shifts, with_s2=source.kind != "curves")
         weights, out = _weights(chunk), passed.values[part]
+        order, reach = None, None
+        if source.kind == "curves" and weights.start < 0 and len(chunk.rows.offset) >= _MANY_ROWS:
+            # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
+            order, reach = np.argsort(typical_eta(terms)), largest(terms, draws)[0]
+            terms, weights = in_order(terms, order), weights.in_order(order)
         changes, steep = None, (1.0, 0.0)
         if part == "slope":
             assert chunk.d_rows is not None
             d_shifts = self._changes_of_shifts(chunk)
             changes = change_terms(self.draws, chunk.rows, chunk.d_rows, chunk.plan, d_shifts)
             steep = largest(changes, draws)
+            changes = changes if order is None else in_order(changes, order)
         for start in range(0, len(draws), _LINES):
             lines = draws[start : start + _LINES]
             blocks = -(-len(lines) // TOGETHER)
-            integrand, bounds, method, nodes = self._integrand(source, chunk, part, lines)
+            integrand, bounds, method, nodes = self._integrand(source, chunk, part, lines, reach)
             if changes is None:
                 in_threads(pass_of_values, blocks, terms, integrand, lines, weights, out)
                 passed.note(method, bounds[0], nodes)
@@ -205,24 +221,40 @@ class Tables:
         return mean_effects(self.draws, chunk.d_rows, chunk.plan.mixture)
 
     def _integrand(
-        self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray
+        self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float | None
     ) -> tuple[Any, tuple[float, float, float], str, int]:
         """What the compiled pass looks up, its bounds (value, first and second derivative), engine and nodes."""
-        part = "mean" if part == "slope" else part
+        order, part = (1, "mean") if part == "slope" else (0, part)
         if source.kind == "bare":
             from bayesmargins.predictor.kernels import Bare
 
             method = "closed form" if chunk.plan.integrated else "plug-in"
             return Bare(_CODES[self.link.name], PARTS.index(part)), (0.0, 0.0, 0.0), method, 0
         assert source.s is not None
-        if source.kind == "surface":
-            table: Curves | Surface = self._surface(source.low, float(source.s[lines].max(initial=0.0)), part)
-        else:
-            table = self._curves(source, chunk, part, lines)
         largest_s = float(source.s[lines].max(initial=0.0))
         nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0
-        bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
-        return table.arrays, bounds, "table of the trapezoid rule" if nodes else "table", nodes
+        method = "table of the trapezoid rule" if nodes else "table"
+        if source.kind == "surface":
+            table = self._surface(source.low, largest_s, part)
+            return table.arrays, (table.error_bound, table.error_bound_d1, table.error_bound_d2), method, nodes
+        arrays, bounds = self._curve_cells(source, chunk, part, lines, reach, order)
+        return arrays, bounds, method, nodes
+
+    def _curve_cells(
+        self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float | None, order: int
+    ) -> tuple[CurveCells, tuple[float, float, float]]:
+        """Curves with wide cells, if rows come in order; and their bounds."""
+        from bayesmargins.integrate.table_wide import no_wide_cells, wide_cells
+        from bayesmargins.predictor.kernels import CurveCells
+
+        assert source.s is not None
+        key, made = self._curves(source, chunk, part, lines)
+        smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
+        if reach is not None:
+            far = float(_STRETCH * np.ceil(reach / _STRETCH))
+            wide = self._keep(("wide", far, order, *key), lambda: wide_cells(made, smallest_s, far, order))
+        value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
+        return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
 
     def _surface(self, low: float, high: float, part: str) -> Surface:
         """For a range of s in whole halves, so that the next chunk finds it."""
@@ -231,7 +263,8 @@ class Tables:
         low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
         return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
 
-    def _curves(self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray) -> Curves:
+    def _curves(self, source: _Source, chunk: Chunk, part: str, lines: np.ndarray) -> tuple[tuple[Any, ...], Curves]:
+        """Curves, and what they are known by."""
         from bayesmargins.integrate.table_mixtures import mixture_curves
         from bayesmargins.integrate.tables import curves
         from bayesmargins.predictor.terms import group_shifts
@@ -239,7 +272,8 @@ class Tables:
         assert source.s is not None
         s = source.s[lines]
         if source.z is None:
-            return self._keep(("new", part, s.tobytes()), lambda: curves(self.link, s, part))
+            key: tuple[Any, ...] = ("new", part, s.tobytes())
+            return key, self._keep(key, lambda: curves(self.link, s, part))
         mixture, z = chunk.plan.mixture, source.z
         assert mixture is not None
 
@@ -247,7 +281,8 @@ class Tables:
             return mixture_curves(self.link, s, group_shifts(self.draws, lines, z, mixture), mixture.weights, part)
 
         # The same z and draws have the same groups: their b, which may be large, is not read again to know it.
-        return self._keep(("existing", part, s.tobytes(), _bytes(z), lines.tobytes()), made)
+        key = ("existing", part, s.tobytes(), _bytes(z), lines.tobytes())
+        return key, self._keep(key, made)
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._kept:

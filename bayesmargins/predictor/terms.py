@@ -16,9 +16,11 @@ __all__ = [
     "Shift",
     "change_terms",
     "group_shifts",
+    "in_order",
     "largest",
     "log_mean_exp",
     "mean_effects",
+    "typical_eta",
     "typical_variance",
     "value_terms",
     "variance_at",
@@ -105,12 +107,14 @@ def _terms(
     products: Sequence[np.ndarray],
     factors: Sequence[str],
 ) -> Terms:
-    used = np.flatnonzero(rows.X.any(axis=0))
+    same = np.all(rows.X[:1] == rows.X, axis=0)
+    varied = np.flatnonzero(~same)
     Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
     n = len(rows.offset)
     return Terms(
-        X=_columns(rows.X[:, used]),
-        beta=np.ascontiguousarray(draws.beta[:, used]),
+        base=draws.beta[:, same] @ rows.X[0, same],
+        X=_columns(rows.X[:, varied]),
+        beta=np.ascontiguousarray(draws.beta[:, varied]),
         offset=np.ascontiguousarray(rows.offset),
         Z=Z,
         where=where,
@@ -252,6 +256,31 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
     return total
 
 
+def in_order(terms: Terms, order: np.ndarray) -> Terms:
+    """The terms of the same rows in another order.
+
+    Raises
+    ------
+    Nothing.
+    """
+    by_row = {name: np.ascontiguousarray(getattr(terms, name)[:, order]) for name in ("X", "Z", "where", "W")}
+    return terms._replace(offset=terms.offset[order], **by_row)
+
+
+def typical_eta(terms: Terms) -> np.ndarray:
+    """eta of each row at the mean of the draws: (row,).
+
+    Raises
+    ------
+    Nothing.
+    """
+    eta = terms.offset + terms.base.mean() + terms.beta.mean(axis=0) @ terms.X
+    b = terms.b.mean(axis=0)
+    for z, where in zip(terms.Z, terms.where, strict=True):
+        eta += z * b[where]
+    return np.asarray(eta)
+
+
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
     """The mean of the fitted groups' b: all that a linear link needs of them.
 
@@ -295,4 +324,5 @@ def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
 
     by_groups = np.abs(terms.b[draws]).max(initial=0.0) * np.nan_to_num(np.abs(terms.Z)).max(axis=1, initial=0.0).sum()
     offset = np.nan_to_num(np.abs(terms.offset)).max(initial=0.0)
-    return reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)
+    base = np.abs(terms.base[draws]).max(initial=0.0)
+    return float(base) + reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)

@@ -1,0 +1,64 @@
+"""How kernels are compiled, and when what is kept of them on disk is out of date.
+
+numba keeps a compiled function until the file that defines it changes. A kernel has more than its own file in it: what
+it calls, and the types that it reads. Here it is kept until any file of the package's compiled code changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from numba import njit
+from numba.core.caching import IndexDataCacheFile
+
+__all__ = ["INNER", "OPTIONS", "kernel"]
+
+# numpy's error model: a test for zero before each division would stop vectorisation
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+# for what is called from compiled code only
+INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def kernel(function: Callable[..., None]) -> Callable[..., None]:
+    """Compile a function when it is first called, or find it on disk.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a range of tasks first: see `in_threads`.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    Nothing.
+    """
+    try:
+        compiled: Any = njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # no folder that may be written to
+        return njit(**OPTIONS)(function)
+    _keep_until_any_file_changes(compiled)
+    return compiled
+
+
+def _keep_until_any_file_changes(compiled: Any) -> None:
+    try:
+        cache = compiled._cache
+        name, path = cache._impl.filename_base, cache._cache_path
+    except AttributeError:  # numba's own business, which it may change: then its own rule holds
+        return
+    cache._cache_file = IndexDataCacheFile(path, f"{name}.{_digest()}", _digest())
+
+
+@lru_cache(maxsize=1)
+def _digest() -> str:
+    """Of all files with compiled code in them."""
+    package = Path(__file__).parent.parent
+    files = sorted((*package.glob("integrate/*.py"), *package.glob("predictor/*.py")))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
