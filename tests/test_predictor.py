@@ -20,7 +20,8 @@ from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
 from bayesmargins.estimands import evaluation
-from bayesmargins.predictor import passes
+from bayesmargins.integrate import table_wide
+from bayesmargins.predictor import passes, tabled
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
@@ -37,6 +38,7 @@ def engine(tables: bool, chunk: int | None = None, labels: int | None = None) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passes, "MANY_ROWS", least)
         patch.setattr(passes, "MANY_VALUES", least)
+        patch.setattr(tabled, "_MANY_ROWS", 1)
         if chunk is not None:
             patch.setattr(evaluation, "_CHUNK_ROWS", chunk)
             patch.setattr(evaluation, "_KEPT_ROWS", 0)  # designs are kept where all rows are one chunk
@@ -141,6 +143,50 @@ def test_tables_equal_sums_written_out(family: str, link: str, policy: str) -> N
         draw = post.draws.beta[s], post.draws.b["g"][s], post.draws.Sigma["g"][s], link, policy
         np.testing.assert_allclose(found[0][0, s], naive.mean(rows, *draw), rtol=1e-10, atol=1e-11)
         np.testing.assert_allclose(found[1][0, s, 0], naive.slope(rows, *draw), **SAME_SLOPE)
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+@pytest.mark.parametrize("policy", ["new", "existing"])
+def test_many_rows_of_draws_that_agree_are_served_by_wide_cells(link: str, policy: str, monkeypatch: Any) -> None:
+    """Draws of a real fit agree about eta: sorted rows then lie close together in every draw."""
+    post = random_posterior("y ~ x + f + (1 | g)", simulated(), "bernoulli", link)
+    beta = post.draws.beta
+    beta[:] = beta[:1] + 0.05 * (beta - beta[:1])
+    data, served = frame(3000), []
+    of = table_wide.wide_cells
+    monkeypatch.setattr(table_wide, "wide_cells", lambda *a: served.append(of(*a)) or served[-1])
+    how = {"newdata": data, "groups": policy}
+    for question in (
+        lambda: bm.avg_predictions(post, by="f", **how),
+        lambda: bm.avg_comparisons(post, "f", comparison="lnor", **how),
+        lambda: bm.avg_slopes(post, "x", by="treated", **how),
+    ):
+        exact, fast = asked(question, False), asked(question, True)
+        np.testing.assert_allclose(values(fast), values(exact), rtol=1e-10, atol=1e-11)
+        np.testing.assert_array_equal(values(fast), values(asked(question, True)))
+        with bm.options(threads=1):
+            np.testing.assert_array_equal(values(fast), values(asked(question, True)))
+        np.testing.assert_allclose(values(asked(question, True, chunk=1100)), values(fast), rtol=1e-12, atol=1e-13)
+    assert served or (link == "probit" and policy == "new")  # which has a closed form
+    assert all(wide.arrays.coef.shape[1] > 2 for wide in served)
+
+
+def test_random_slopes_on_an_uncentred_covariate_are_looked_up() -> None:
+    """A variance of 1 made of terms of 1e4 is no variance of 1e4."""
+    data = simulated().assign(year=lambda d: 2010.0 + 3.0 * d.x)
+    rng, S = np.random.default_rng(5), 6
+    L = rng.normal(size=(1, S, 2, 2)) * 0.2 + np.eye(2)
+    Sigma = L @ np.swapaxes(L, -1, -2)
+    back = np.array([[1.0, -2010.0], [0.0, 1.0]])  # intercept and slope at year 0
+    post = bm.from_draws(
+        "y ~ year + (1 + year | g)", data, family="bernoulli", link="logit",
+        beta=np.stack([-0.2 * 2010 + rng.normal(size=(1, S)), np.full((1, S), 0.2)], axis=-1),
+        Sigma={"g": back @ (Sigma / 9.0) @ back.T},
+    )  # fmt: skip
+    rows = data.sample(600, replace=True, random_state=1).assign(year=2010.0 + 3.0 * rng.uniform(-1.5, 1.5, 600))
+    exact, fast = (asked(lambda: bm.avg_slopes(post, "year", newdata=rows), tables) for tables in (False, True))
+    assert "table" in fast.attrs["integration_method"]
+    np.testing.assert_allclose(values(fast), values(exact), rtol=1e-8, atol=0)
 
 
 REGROUPINGS = [

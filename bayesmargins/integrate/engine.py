@@ -145,6 +145,8 @@ def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, floa
     """Values, error bound and nodes where 0 < s <= WIDE; NaN elsewhere."""
     from bayesmargins.integrate.kernels import (  # numba takes a second to import, and closed forms need none
         CHUNK,
+        CloglogPart,
+        LogitPart,
         trapezoid,
     )
 
@@ -155,7 +157,9 @@ def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, floa
     lowest, highest = bucket_of(float(numerical.min())), bucket_of(float(numerical.max()))
     rules, table = rule_table(link, part, lowest, highest)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
-    in_threads(trapezoid, tasks, link.code, PARTS.index(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
+    assert link.code is not None
+    of = (LogitPart, CloglogPart)[link.code](link.code, PARTS.index(part))
+    in_threads(trapezoid, tasks, of, eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
     largest = largest_of(value)
     return value, max(rule.error_bound(largest) for rule in rules), max(rule.nodes for rule in rules)
 

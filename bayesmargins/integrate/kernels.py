@@ -7,14 +7,16 @@ reordering a sum, so that a value depends on its own eta and s only, bit for bit
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, kernel
 
-__all__ = ["BLOCK", "CHUNK", "FAR", "cloglog_terms", "one_node", "trapezoid"]
+__all__ = ["BLOCK", "CHUNK", "FAR", "CloglogPart", "LogitPart", "cloglog_terms", "one_node", "trapezoid"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -28,6 +30,20 @@ _LN2_LOW = 1.90821492927058770002e-10
 _LARGEST = 700.0  # exp of this neither overflows nor, negated, loses digits
 FAR = 600.0  # beyond this abs(eta), values are computed node by node
 _HUGE, _TINY = 1e300, 1e-300  # exp(+-s z) stops here: with abs(eta) <= 600 the link is 0 or 1 to 39 digits by then
+
+
+class LogitPart(NamedTuple):
+    """The logit link (code 0) and the position of the part in `links.PARTS`."""
+
+    code: int
+    part: int
+
+
+class CloglogPart(NamedTuple):
+    """The cloglog link (code 1) and the position of the part in `links.PARTS`."""
+
+    code: int
+    part: int
 
 
 @njit(**INNER)
@@ -178,9 +194,28 @@ def _prepare(
 
 
 @njit(**INNER)
+def _logit_nodes(link: LogitPart, m: int, w: float, work: Array, bits: Integers) -> None:
+    _logit_terms(link.part, m, w, work[3], work[4], work[0], work[1], work[2])
+
+
+@njit(**INNER)
+def _cloglog_nodes(link: CloglogPart, m: int, w: float, work: Array, bits: Integers) -> None:
+    for side in range(2):
+        cloglog_terms(link.part, m, w, work[3 + side], work[0], work[7], work[8], bits, work[2])
+
+
+def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+    """Add the two nodes +-z of every row."""
+
+
+@overload(_add_nodes, strict=False)
+def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
+    return {LogitPart: _logit_nodes, CloglogPart: _cloglog_nodes}[link.instance_class].py_func
+
+
+@njit(**INNER)
 def _block(
-    code: int,
-    part: int,
+    link: Any,
     eta: Array,
     s: Array,
     shared: bool,
@@ -194,8 +229,8 @@ def _block(
     out: Array,
 ) -> None:
     """The rows of one block, all with the same rule."""
-    t, alpha, total, up, down, rise, fall = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
-    _prepare(code, part, eta, s, shared, rows, m, step, work)
+    total, up, down, rise, fall = work[2], work[3], work[4], work[5], work[6]
+    _prepare(link.code, link.part, eta, s, shared, rows, m, step, work)
     g, g_down, factor = 1.0, 1.0, math.exp(s[0] * step) if shared else 1.0
     factor_down = 1.0 / factor
     for k in range(half + 1):
@@ -210,16 +245,12 @@ def _block(
                 up[i] = min(up[i] * rise[i], _HUGE)
                 down[i] = max(down[i] * fall[i], _TINY)
         w = 0.5 * weights[k] if k == 0 else weights[k]  # z = 0 is both of its pair
-        if code == 0:
-            _logit_terms(part, m, w, up, down, t, alpha, total)
-        else:
-            for side in range(2):
-                cloglog_terms(part, m, w, work[3 + side], t, work[7], work[8], bits, total)
+        _add_nodes(link, m, w, work, bits)
     for i in range(m):
         x = eta[rows[i]]
         if not abs(x) <= FAR:
-            out[rows[i]] = _slowly(code, part, x, s[0] if shared else s[rows[i]], step, half, weights)
-        elif code == 0 and part == 3:
+            out[rows[i]] = _slowly(link.code, link.part, x, s[0] if shared else s[rows[i]], step, half, weights)
+        elif link.code == 0 and link.part == 3:
             out[rows[i]] = math.copysign(1.0, x) * -math.expm1(-2.0 * abs(x)) * total[i]
         else:
             out[rows[i]] = total[i]
@@ -262,8 +293,7 @@ def _by_rule(
 def trapezoid(
     begin: int,
     end: int,
-    code: int,
-    part: int,
+    link: Any,
     eta: Array,
     s: Array,
     per_octave: int,
@@ -281,8 +311,8 @@ def trapezoid(
     ----------
     begin, end : int
         Which chunks of rows of which draws: see `in_threads`.
-    code, part : int
-        The link's code; the position of the part in `links.PARTS`.
+    link : LogitPart or CloglogPart
+        What is averaged. The kernel is compiled for each: the other's loops are not waited for.
     eta : (draw, row) float
         Linear predictors.
     s : (draw, 1) or (draw, row) float
@@ -310,7 +340,7 @@ def trapezoid(
     --------
     >>> import numpy as np
     >>> out, rule = np.zeros((1, 1)), (np.array([0.5]), np.array([0]), np.array([0]), np.array([1.0]))
-    >>> trapezoid(0, 1, 0, 0, np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
+    >>> trapezoid(0, 1, LogitPart(0, 0), np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
     >>> float(out[0, 0])
     0.5
     """
@@ -337,4 +367,4 @@ def trapezoid(
             for first in range(ends[j], ends[j + 1], BLOCK):
                 m = min(BLOCK, ends[j + 1] - first)
                 block = rows[first : first + m]
-                _block(code, part, eta[draw], s[draw], shared, block, m, steps[j], halves[j], w, work, bits, out[draw])
+                _block(link, eta[draw], s[draw], shared, block, m, steps[j], halves[j], w, work, bits, out[draw])

@@ -238,13 +238,13 @@ def _derivatives(integrand: Any, position: int, eta: Array, s2: Array, d1: Array
 @overload(_values, strict=False)
 def _values_of(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> Any:
     tile = {Bare: _bare_tile, CurveCells: _curve_tile, SurfaceArrays: _surface_tile}[integrand.instance_class]
-    return lambda integrand, position, eta, s2, out: tile(integrand, position, eta, s2, out)
+    return tile.py_func
 
 
 @overload(_derivatives, strict=False)
 def _derivatives_of(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
     both = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both}[integrand.instance_class]
-    return lambda integrand, position, eta, s2, d1, d2: both(integrand, position, eta, s2, d1, d2)
+    return both.py_func
 
 
 @njit(**_ANY_ORDER)

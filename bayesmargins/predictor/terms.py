@@ -183,7 +183,10 @@ def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int
 
 
 def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Between which limits does s2 lie in each draw, over these rows? From eigenvalues, without going over the rows.
+    """Between which limits does s2 lie in each draw, over these rows? From eigenvalues, not value by value.
+
+    They are those of Sigma in coordinates in which the columns of z are orthonormal: with z = (1, year) the two large
+    terms of opposite sign that make up s2 would otherwise be taken for s2.
 
     Parameters
     ----------
@@ -204,10 +207,11 @@ def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[n
     """
     low, high = np.zeros(len(draws.beta)), np.zeros(len(draws.beta))
     for factor in factors:
-        squares = (rows.Z[factor] ** 2).sum(axis=1)
-        values = np.linalg.eigvalsh(draws.Sigma[factor])
-        low += np.maximum(values[:, 0], 0.0) * np.nanmin(squares, initial=np.inf)
-        high += np.maximum(values[:, -1], 0.0) * np.nanmax(squares, initial=0.0)
+        z, R = np.linalg.qr(rows.Z[factor])
+        squares = (z**2).sum(axis=1)
+        values = np.linalg.eigvalsh(R @ draws.Sigma[factor] @ R.T)
+        low += np.maximum(values[:, 0], 0.0) * squares.min(initial=np.inf)
+        high += np.maximum(values[:, -1], 0.0) * squares.max(initial=0.0)
     return low, high
 
 
