@@ -15,6 +15,7 @@ from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.kernels import INNER, OPTIONS, one_node
+from bayesmargins.integrate.line_kernels import LineArrays, line_tile, line_tile_all
 from bayesmargins.integrate.table_kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -55,7 +56,7 @@ class Terms(NamedTuple):
     b : (draw, effect) float
         The group effects.
     W : (product, row) float
-        Products of z, of which s2 (or its derivative) is a combination.
+        Products of z, of which s2 (or its derivative) is a combination; for lines t takes the place of s2.
     Sigma : (draw, product) float
         Its coefficients.
     """
@@ -191,6 +192,18 @@ def _surface_both(integrand: SurfaceArrays, position: int, eta: Array, s2: Array
     surface_tile_all(integrand, eta, s2, d1, d1, d2)
 
 
+@njit(**INNER)
+def _line_tile(integrand: LineArrays, position: int, eta: Array, s2: Array, out: Array) -> None:
+    line_tile(integrand, position, eta, s2, out)  # t comes in place of s2, which lines know
+
+
+@njit(**INNER)
+def _line_both(integrand: LineArrays, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
+    line_tile_all(integrand, position, eta, s2, d1, d2)
+    for i in range(eta.size):
+        d2[i] *= 2.0  # a pass takes the half
+
+
 def _values(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> None:
     """The average over groups of a tile, whatever it is looked up in."""
 
@@ -201,13 +214,15 @@ def _derivatives(integrand: Any, position: int, eta: Array, s2: Array, d1: Array
 
 @overload(_values, strict=False)
 def _values_of(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> Any:
-    tile = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile}[integrand.instance_class]
+    tiles = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile, LineArrays: _line_tile}
+    tile = tiles[integrand.instance_class]
     return lambda integrand, position, eta, s2, out: tile(integrand, position, eta, s2, out)
 
 
 @overload(_derivatives, strict=False)
 def _derivatives_of(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
-    both = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both}[integrand.instance_class]
+    tiles = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
+    both = tiles[integrand.instance_class]
     return lambda integrand, position, eta, s2, d1, d2: both(integrand, position, eta, s2, d1, d2)
 
 
@@ -251,7 +266,7 @@ def pass_of_values(
         Which blocks of `TOGETHER` draws: see `in_threads`.
     terms : Terms
         Of eta and s2.
-    integrand : Bare, CurveArrays or SurfaceArrays
+    integrand : Bare, CurveArrays, SurfaceArrays or LineArrays
         The average over groups; its lines are those of `draws`.
     draws : (line,) int
         Which draws.
