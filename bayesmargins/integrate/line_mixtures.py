@@ -132,7 +132,9 @@ class Lines:
         if np.broadcast_shapes(eta.shape, t.shape) != eta.shape:
             raise IntegrationError(f"eta has shape {eta.shape} and t {t.shape}: t must broadcast to eta.")
         out = np.empty_like(eta)
-        in_threads(evaluate_lines, len(eta), self.arrays, order, eta, np.array(np.broadcast_to(t, eta.shape)), out)
+        in_threads(
+            evaluate_lines, len(eta), self.arrays, order, eta, np.array(np.broadcast_to(t, eta.shape), order="C"), out
+        )
         return out
 
 
