@@ -97,8 +97,8 @@ def test_any_range_of_t_is_right(spread: float) -> None:
         assert np.max(np.abs(made(eta, t, order) - true[order])) <= bound + 1e-15
 
 
-def test_ten_thousand_groups_cost_no_accuracy() -> None:
-    of, (eta, t) = groups(10_000, seed=8, draws=1), rows(60, seed=8, draws=1)
+def test_thousands_of_groups_cost_no_accuracy() -> None:
+    of, (eta, t) = groups(4_000, seed=8, draws=1), rows(60, seed=8, draws=1)
     made = made_for("logit", "mean", of, eta, t)
     assert np.max(np.abs(made(eta, t) - direct("logit", "mean", of, eta, t)[0])) <= 1e-13
     assert made.error_bound <= 1e-11

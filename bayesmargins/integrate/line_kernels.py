@@ -115,7 +115,7 @@ def mix_lines(
     ----------
     begin, end : int
         Which panels: see `in_threads`.
-    values : (1 or draw, phase, cell, 8) float
+    values : (1 or draw, phase, 8 times cell) float
         The function at the 8 points of each cell, and of cells moved by 1, 2, ... grid steps.
     origin : int
         Grid steps from the first cell of values to the first cell of coef.
@@ -145,12 +145,11 @@ def mix_lines(
     ------
     Nothing.
     """
-    phases, points, cells = values.shape[1], lagrange.shape[0], arrays.coef.shape[1]
+    points, cells = lagrange.shape[0], arrays.coef.shape[1]
     shifts = np.empty(arrays.weights.size)
     for panel in range(begin, end):
         draw = owner[panel]
-        source = values[draw if values.shape[0] > 1 else 0]
-        flat, base, slope = source.reshape(phases, source.shape[1] * 8), arrays.base[draw], arrays.slope[draw]
+        source, base, slope = values[draw if values.shape[0] > 1 else 0], arrays.base[draw], arrays.slope[draw]
         left, per_t = arrays.first[draw] + (panel - arrays.start[draw]), arrays.per_t[draw]
         total = np.zeros((nodes.size, cells * 8))
         low, high = np.inf, -np.inf
@@ -172,7 +171,7 @@ def mix_lines(
             fullest = _grid_weights(shifts, arrays.weights, scale[draw], first, lagrange, grid)
             if fullest > crowd[panel]:
                 crowd[panel] = fullest
-            _convolve(grid, origin + first, flat, total[k])
+            _convolve(grid, origin + first, source, total[k])
         mixed = _product(to_powers, _product(to_chebyshev, total))
         for cell in range(cells):
             for k in range(nodes.size):
@@ -187,16 +186,13 @@ def mix_lines(
 @njit(**INNER)
 def _exact(order: int, eta: float, t: float, arrays: LineArrays, draw: int) -> tuple[float, float]:
     """The weighted sum over groups of values, or of derivatives in eta and in t."""
-    total = steep = lost = 0.0
+    total = steep = 0.0
     for g in range(arrays.weights.size):
         c = arrays.slope[draw, g]
-        shifted = eta + (arrays.base[draw, g] + c * t)
-        value = arrays.weights[g] * exact_value(order, shifted, arrays.s[draw], arrays.rules)
+        place = eta + (arrays.base[draw, g] + c * t)
+        value = arrays.weights[g] * exact_value(order, place, arrays.s[draw], arrays.rules)
+        total += value
         steep += c * value
-        term = value - lost
-        joined = total + term
-        lost = (joined - total) - term
-        total = joined
     return total, steep
 
 

@@ -300,7 +300,7 @@ def _fill(link: Link, part: str, arrays: LineArrays, panels: Panels, root: Array
     in_threads(
         mix_lines,
         len(arrays.coef),
-        values,
+        values.reshape(*values.shape[:2], -1),
         round((first * width + reach) / step),
         arrays,
         root / step,

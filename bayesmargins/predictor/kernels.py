@@ -56,7 +56,8 @@ class Terms(NamedTuple):
     b : (draw, effect) float
         The group effects.
     W : (product, row) float
-        Products of z, of which s2 (or its derivative) is a combination; for lines t takes the place of s2.
+        Products of z, of which s2 (or its derivative) is a combination; for lines t takes the place of s2, twice
+        its derivative that of the derivative.
     Sigma : (draw, product) float
         Its coefficients.
     """
@@ -192,18 +193,6 @@ def _surface_both(integrand: SurfaceArrays, position: int, eta: Array, s2: Array
     surface_tile_all(integrand, eta, s2, d1, d1, d2)
 
 
-@njit(**INNER)
-def _line_tile(integrand: LineArrays, position: int, eta: Array, s2: Array, out: Array) -> None:
-    line_tile(integrand, position, eta, s2, out)  # t comes in place of s2, which lines know
-
-
-@njit(**INNER)
-def _line_both(integrand: LineArrays, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> None:
-    line_tile_all(integrand, position, eta, s2, d1, d2)
-    for i in range(eta.size):
-        d2[i] *= 2.0  # a pass takes the half
-
-
 def _values(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> None:
     """The average over groups of a tile, whatever it is looked up in."""
 
@@ -214,14 +203,14 @@ def _derivatives(integrand: Any, position: int, eta: Array, s2: Array, d1: Array
 
 @overload(_values, strict=False)
 def _values_of(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> Any:
-    tiles = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile, LineArrays: _line_tile}
+    tiles = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile, LineArrays: line_tile}
     tile = tiles[integrand.instance_class]
     return lambda integrand, position, eta, s2, out: tile(integrand, position, eta, s2, out)
 
 
 @overload(_derivatives, strict=False)
 def _derivatives_of(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
-    tiles = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
+    tiles = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, LineArrays: line_tile_all}
     both = tiles[integrand.instance_class]
     return lambda integrand, position, eta, s2, d1, d2: both(integrand, position, eta, s2, d1, d2)
 

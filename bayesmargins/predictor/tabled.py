@@ -225,7 +225,7 @@ class Tables:
             d_shifts = self._changes_of_shifts(chunk)
             changes = change_terms(self.draws, chunk.rows, chunk.d_rows, chunk.plan, d_shifts)
             if line is not None and line.d_t is not None:
-                changes = _with_t(changes, line.d_t)
+                changes = _with_t(changes, 2.0 * line.d_t)  # a pass takes the half
             steep = largest(changes, draws)
         for start in range(0, len(draws), size):
             lines = draws[start : start + size]
@@ -264,7 +264,7 @@ class Tables:
         method = "table of the trapezoid rule" if nodes else "table"
         if source.plan is not None:
             made = self._made_lines(source.plan, source.s[lines], chunk, part, lines)
-            return made.arrays, (made.error_bound, made.error_bound_d_eta, 2.0 * made.error_bound_d_t), method, nodes
+            return made.arrays, (made.error_bound, made.error_bound_d_eta, made.error_bound_d_t), method, nodes
         if source.kind == "surface":
             table: Curves | Surface = self._surface(source.low, largest_s, part)
         else:
