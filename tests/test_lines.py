@@ -223,7 +223,7 @@ MODELS: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("formula", "policy"), MODELS, ids=lambda v: str(v)[:40])
 def test_lines_equal_the_exact_engine_within_their_bounds(formula: str, policy: Any, link: str) -> None:
     post = random_posterior(formula, simulated(), "bernoulli", link)
-    for name, question in questions(post, 150, policy).items():
+    for name, question in questions(post, 110, policy).items():
         with engine(False):
             exact = question()
         with by_lines() as made:
@@ -257,14 +257,14 @@ def test_odds_of_rare_events_keep_their_relative_accuracy(link: str, eta: float,
 
 def test_chunks_threads_and_repetition_change_no_number() -> None:
     post = random_posterior("y ~ x + f + treated + e + (1 + x | g) + (1 | h)", simulated(), "bernoulli", "logit")
-    for question in questions(post, 300, {"g": "existing", "h": "zero"}).values():
+    for question in questions(post, 200, {"g": "existing", "h": "zero"}).values():
         found = []
         for threads in (1, 2, 2):
             with by_lines(), bm.options(threads=threads):
                 found.append(values(question()))
         np.testing.assert_array_equal(found[1], found[0])
         np.testing.assert_array_equal(found[2], found[1])
-        with by_lines(chunk=110):
+        with by_lines(chunk=80):
             np.testing.assert_allclose(values(question()), found[0], **REGROUPED)
 
 
@@ -274,8 +274,8 @@ def test_draws_that_lines_do_not_cover_stand_beside_ordinary_ones(link: str) -> 
     post = scaled("y ~ x + treated + (1 + x | g) + (1 | h)", link, [1.0, 0.0, 5.0, 200.0, 1e-9, 16.0, 0.7])
     for policy in ("existing", OVER_G):
         for question in (
-            lambda p=policy: bm.predictions(post, frame(100), groups=p),
-            lambda p=policy: bm.avg_slopes(post, "x", newdata=frame(100), groups=p),
+            lambda p=policy: bm.predictions(post, frame(70), groups=p),
+            lambda p=policy: bm.avg_slopes(post, "x", newdata=frame(70), groups=p),
         ):
             with engine(False):
                 exact = values(question())
