@@ -21,7 +21,8 @@ __all__ = ["Direction", "LinePlan", "direction_of", "plan_lines"]
 
 _ROUNDING = 1e-14  # z is on a line where it misses it by no more than this, relative to its size
 _GROUP_VALUES = 2**21  # draws x groups at a time: 16 MiB for each of the few arrays
-_BYTES = 2**26  # of the tables of a block of draws
+_BYTES, _DRAW_BYTES = 2**27, 2**22  # of the tables of a block of draws, and of one draw
+_SPREAD_BYTES = 2**18  # of values of a draw that its tables are made from, where s > 0
 # ns, roughly: a row and group by the exact engine, and each node of an integral besides; a group, a bin of the grid and
 # a value under each bin at one Chebyshev point; a row
 _EXACT, _NODE, _GROUP, _BIN, _CELL, _ROW = 10.0, 2.0, 12.0, 20.0, 0.1, 30.0
@@ -181,10 +182,12 @@ def plan_lines(draws: Draws, link: Link, chunk: Chunk, direction: Direction, s: 
         price = found.count * NODES * (groups * _GROUP + bins * (_BIN + 8.0 * _CELL * cells))
         panels[some], pays[some] = found.count, found.covers & (price + n * _ROW < exact[some])
         curves[some] = price / (groups * _GROUP + bins * (_BIN + 8.0 * _CELL * 80.0 / cell_width(link)))
+    tables = 64.0 * NODES * cells * panels
+    pays &= tables <= _DRAW_BYTES
     if not pays.any():
         return None
-    table = 64.0 * NODES * cells * float(panels[pays].mean())
-    block = max(int(_BYTES / (table + 16.0 * groups)) // 8, 1) * 8
+    each = float(tables[pays].max()) + 16.0 * groups + (_SPREAD_BYTES if (s > 0.0).any() else 0)
+    block = max(int(_BYTES / each) // 8, 1) * 8
     return LinePlan(direction, pays, low, high, float(curves[pays].mean()), block)
 
 
