@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.compiled import INNER, OPTIONS, kernel
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "CloglogPart", "LogitPart", "cloglog_terms", "one_node", "trapezoid"]
 
@@ -208,7 +208,7 @@ def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None
     """Add the two nodes +-z of every row."""
 
 
-@overload(_add_nodes, strict=False)
+@overload(_add_nodes, strict=False, jit_options=OPTIONS)
 def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
     return {LogitPart: _logit_nodes, CloglogPart: _cloglog_nodes}[link.instance_class].py_func
 

@@ -18,7 +18,7 @@ from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk, Passed
 
-__all__ = ["constant_row", "moves", "slopes", "values"]
+__all__ = ["blocks", "constant_row", "linear", "moves", "slopes", "values"]
 
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
@@ -64,8 +64,8 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
     """
     rows, plan = chunk.rows, chunk.plan
     existing = _existing(draws, rows, plan)
-    for block in _blocks(len(rows.X), len(draws.beta)):
-        eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
+    for block in blocks(len(rows.X), len(draws.beta)):
+        eta, s2 = linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
         if existing is None:
             yield block, passed.record(expectation(link, eta, s2, part))
         elif existing.shifts is not None:
@@ -108,9 +108,9 @@ def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
     existing = _existing(draws, rows, plan)
     moving = [f for f in plan.integrated if moves(d_rows, (f,))]
     at_once = existing is None or (existing.shifts is not None and not moves(d_rows, existing.mixture.factors))
-    for block in _blocks(len(rows.X), len(draws.beta)):
-        eta, s2 = _linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
-        d_eta = _linear(draws, d_rows, plan, block)
+    for block in blocks(len(rows.X), len(draws.beta)):
+        eta, s2 = linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
+        d_eta = linear(draws, d_rows, plan, block)
         d_s2 = _variance_change(draws, rows, d_rows, moving, block)
         if at_once:
             yield block, _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
@@ -144,14 +144,25 @@ def _chain_rule(
     return values
 
 
-def _blocks(n_rows: int, n_draws: int) -> Iterator[slice]:
+def blocks(n_rows: int, n_draws: int) -> Iterator[slice]:
+    """Rows that are done at a time.
+
+    Raises
+    ------
+    Nothing.
+    """
     size = max(1, BLOCK_VALUES // max(1, n_draws))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
 
-def _linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
-    """eta (draw, row of the block): fixed part, offset and every b that is looked up."""
+def linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
+    """eta (draw, row of the block): fixed part, offset and every b that is looked up.
+
+    Raises
+    ------
+    Nothing.
+    """
     eta = draws.beta @ rows.X[block].T + rows.offset[block]
     for gather in plan.gathers:
         codes = gather.codes[block]

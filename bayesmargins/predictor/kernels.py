@@ -14,8 +14,9 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.compiled import INNER, OPTIONS, kernel
 from bayesmargins.integrate.kernels import one_node
+from bayesmargins.integrate.line_kernels import LineArrays, line_tile, line_tile_all
 from bayesmargins.integrate.table_kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -60,7 +61,8 @@ class Terms(NamedTuple):
     b : (draw, effect) float
         The group effects.
     W : (product, row) float
-        Products of z, of which s2 (or its derivative) is a combination.
+        Products of z, of which s2 (or its derivative) is a combination; for lines t takes the place of s2, twice
+        its derivative that of the derivative.
     Sigma : (draw, product) float
         Its coefficients.
     """
@@ -235,16 +237,16 @@ def _derivatives(integrand: Any, position: int, eta: Array, s2: Array, d1: Array
     """Its first and second derivative in eta."""
 
 
-@overload(_values, strict=False)
+@overload(_values, strict=False, jit_options=OPTIONS)
 def _values_of(integrand: Any, position: int, eta: Array, s2: Array, out: Array) -> Any:
-    tile = {Bare: _bare_tile, CurveCells: _curve_tile, SurfaceArrays: _surface_tile}[integrand.instance_class]
-    return tile.py_func
+    tiles = {Bare: _bare_tile, CurveCells: _curve_tile, SurfaceArrays: _surface_tile, LineArrays: line_tile}
+    return tiles[integrand.instance_class].py_func
 
 
-@overload(_derivatives, strict=False)
+@overload(_derivatives, strict=False, jit_options=OPTIONS)
 def _derivatives_of(integrand: Any, position: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
-    both = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both}[integrand.instance_class]
-    return both.py_func
+    tiles = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both, LineArrays: line_tile_all}
+    return tiles[integrand.instance_class].py_func
 
 
 @njit(**_ANY_ORDER)
@@ -285,7 +287,7 @@ def pass_of_values(
         Which blocks of `TOGETHER` draws: see `in_threads`.
     terms : Terms
         Of eta and s2.
-    integrand : Bare, CurveCells or SurfaceArrays
+    integrand : Bare, CurveCells, SurfaceArrays or LineArrays
         The average over groups; its lines are those of `draws`.
     draws : (line,) int
         Which draws.

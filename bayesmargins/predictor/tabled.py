@@ -1,8 +1,8 @@
 """Rows through compiled passes with the average over groups looked up in tables: for many rows.
 
 What is looked up depends on what the rows hold: h itself or a closed form, a curve in eta for each draw where s (or the
-set of fitted groups) is the same in all rows, a surface in eta and s where it is not. Draws that no table covers, and
-rows that none fits, are left to the exact engine.
+set of fitted groups) is the same in all rows, a surface in eta and s where it is not, lines in eta and t where fitted
+groups have a random slope. Draws that no table covers, and rows that none fits, are left to the exact engine.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.exact import constant_row, moves
 
 if TYPE_CHECKING:  # numba takes a second to import
+    from bayesmargins.integrate.line_mixtures import Lines
     from bayesmargins.integrate.table_wide import Wide
     from bayesmargins.integrate.tables import Curves, Surface
-    from bayesmargins.predictor.kernels import CurveCells, Weights
+    from bayesmargins.predictor.kernels import CurveCells, Terms, Weights
+    from bayesmargins.predictor.lines import LinePlan
     from bayesmargins.predictor.terms import Shift
 
 __all__ = ["Tables"]
 
 _CODES = {"logit": 0, "cloglog": 1, "probit": 2, "log": 3, "identity": 4}
+_MIXED = ("logit", "probit", "cloglog")  # links whose fitted groups have tables
 _MOST_PIECES = 64  # distinct z of fitted groups that get curves of their own
 _LINES = 1024  # draws that are done between two looks at the clock
 _KEPT_BYTES = 2**28  # curves are kept for the next chunk while they are no larger
@@ -39,13 +42,12 @@ _WIDEST = 16.0  # the largest s that a surface is made for
 class _Source(NamedTuple):
     """Where the average over groups of a piece comes from."""
 
-    kind: str  # "bare", "curves", "surface" or "exact"
+    kind: str  # "bare", "curves", "surface", "lines" or "exact"
     shifts: tuple[Shift, ...] = ()  # of eta, besides the group effects of the plan
     s: np.ndarray | None = None  # (draw,) for curves; the largest s of each draw for a surface
     low: float = 0.0  # the smallest s for a surface
-    z: Mapping[str, np.ndarray] | None = (
-        None  # of the fitted groups that are averaged, the same in all rows: for curves
-    )
+    z: Mapping[str, np.ndarray] | None = None  # of averaged fitted groups, the same in all rows: for curves
+    plan: LinePlan | None = None  # for lines
 
 
 @dataclass
@@ -67,6 +69,7 @@ class Tables:
     tick: Callable[[int], None]
     _kept: dict[Any, Curves | Surface | Wide] = field(default_factory=dict, repr=False)
     _shifts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
+    _planned: tuple[Chunk, np.ndarray, LinePlan | None] | None = field(default=None, repr=False)
 
     def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
         """Add a chunk's values, or its slopes, to those of the pass.
@@ -90,10 +93,11 @@ class Tables:
         Nothing.
         """
         everything = np.arange(len(self.draws.beta))
-        pieces = [(piece, self._source(piece)) for piece in self._pieces(chunk)]
         # 1 - h of the cloglog falls too steeply for a grid of groups: its digits are those of the exact sum.
-        steep = self.link.name == "cloglog" and part == "complement"
-        if any(source.kind == "exact" or (steep and source.z is not None) for _, source in pieces):
+        if self.link.name == "cloglog" and part == "complement" and chunk.plan.mixture is not None:
+            return everything
+        pieces = self._sources(chunk)
+        if any(source.kind == "exact" for _, source in pieces):
             return everything
         covered = np.ones(len(everything), dtype=bool)
         for _, source in pieces:
@@ -101,6 +105,34 @@ class Tables:
         for piece, source in pieces:
             self._pass(piece, source, part, everything[covered], passed)
         return everything[~covered]
+
+    def _sources(self, chunk: Chunk) -> list[tuple[Chunk, _Source]]:
+        """Lines for all rows, or else a source for each piece of them."""
+        pieces = list(self._pieces(chunk))
+        lines = self._lines(chunk, len(pieces))
+        return [(piece, self._source(piece)) for piece in pieces] if lines is None else [(chunk, lines)]
+
+    def _lines(self, chunk: Chunk, pieces: int) -> _Source | None:
+        """Where z of fitted groups moves along a line; None where it does not, or curves of the pieces are cheaper."""
+        plan, rows, d_rows = chunk.plan, chunk.rows, chunk.d_rows
+        constant = all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated)
+        if plan.mixture is None or self.link.name not in _MIXED or not constant:
+            return None
+        if d_rows is not None and moves(d_rows, plan.integrated):
+            return None
+        from bayesmargins.predictor.lines import direction_of, plan_lines
+
+        direction = direction_of(rows, d_rows, plan.mixture)
+        if direction is None:
+            return None
+        if self._planned is None or self._planned[0] is not chunk:  # the complement asks after the mean
+            s = np.sqrt(self._limits(chunk)[1])
+            self._planned = chunk, s, plan_lines(self.draws, self.link, chunk, direction, s)
+        _, s, found = self._planned
+        moves_on = d_rows is not None and moves(d_rows, plan.mixture.factors)
+        if found is None or (1 < pieces <= found.curves and not moves_on):
+            return None
+        return _Source("lines", s=s, plan=found)
 
     def _pieces(self, chunk: Chunk) -> Iterator[Chunk]:
         """Rows with the same z of the groups that are averaged: there the average is a curve in eta."""
@@ -166,6 +198,8 @@ class Tables:
     def _covered(self, source: _Source) -> np.ndarray:
         if source.kind == "bare":
             return np.ones(len(self.draws.beta), dtype=bool)
+        if source.plan is not None:
+            return source.plan.pays
         from bayesmargins.integrate.tables import covers
 
         assert source.s is not None
@@ -185,7 +219,14 @@ class Tables:
         if source.kind == "surface":
             # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
             chunk = chunk.take(np.argsort(typical_variance(self.draws, chunk.rows, chunk.plan.integrated)))
-        terms = value_terms(self.draws, chunk.rows, chunk.plan, source.shifts, with_s2=source.kind != "curves")
+        line, size = None, _LINES
+        if source.plan is not None:  # rows with like t one after the other: a tile looks up one panel
+            order = np.argsort(source.plan.direction.t, kind="stable")
+            chunk, line, size = chunk.take(order), source.plan.direction.take(order), source.plan.block
+        with_s2 = source.kind in ("bare", "surface")
+        terms = value_terms(self.draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
+        if line is not None:
+            terms = _with_t(terms, line.t)
         weights, out = _weights(chunk), passed.values[part]
         order, reach = None, None
         if source.kind == "curves" and weights.start < 0 and len(chunk.rows.offset) >= _MANY_ROWS:
@@ -197,10 +238,12 @@ class Tables:
             assert chunk.d_rows is not None
             d_shifts = self._changes_of_shifts(chunk)
             changes = change_terms(self.draws, chunk.rows, chunk.d_rows, chunk.plan, d_shifts)
+            if line is not None and line.d_t is not None:
+                changes = _with_t(changes, 2.0 * line.d_t)  # a pass takes the half
             steep = largest(changes, draws)
             changes = changes if order is None else in_order(changes, order)
-        for start in range(0, len(draws), _LINES):
-            lines = draws[start : start + _LINES]
+        for start in range(0, len(draws), size):
+            lines = draws[start : start + size]
             blocks = -(-len(lines) // TOGETHER)
             integrand, bounds, method, nodes = self._integrand(source, chunk, part, lines, reach)
             if changes is None:
@@ -234,6 +277,9 @@ class Tables:
         largest_s = float(source.s[lines].max(initial=0.0))
         nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0
         method = "table of the trapezoid rule" if nodes else "table"
+        if source.plan is not None:
+            made = self._made_lines(source.plan, source.s[lines], chunk, part, lines)
+            return made.arrays, (made.error_bound, made.error_bound_d_eta, made.error_bound_d_t), method, nodes
         if source.kind == "surface":
             table = self._surface(source.low, largest_s, part)
             return table.arrays, (table.error_bound, table.error_bound_d1, table.error_bound_d2), method, nodes
@@ -255,6 +301,16 @@ class Tables:
             wide = self._keep(("wide", far, order, *key), lambda: wide_cells(made, smallest_s, far, order))
         value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
         return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
+
+    def _made_lines(self, plan: LinePlan, s: np.ndarray, chunk: Chunk, part: str, lines: np.ndarray) -> Lines:
+        from bayesmargins.integrate.line_mixtures import line_mixture
+
+        mixture, t = chunk.plan.mixture, plan.direction.t
+        assert mixture is not None
+        eta = float(plan.low[lines].min()), float(plan.high[lines].max())
+        groups = plan.direction.groups(self.draws, mixture, lines)
+        ends = float(t.min()), float(t.max())
+        return line_mixture(self.link, s, *groups, mixture.weights, ends, eta, part)
 
     def _surface(self, low: float, high: float, part: str) -> Surface:
         """For a range of s in whole halves, so that the next chunk finds it."""
@@ -295,6 +351,11 @@ class Tables:
 
 def _bytes(z: Mapping[str, np.ndarray]) -> tuple[tuple[str, bytes], ...]:
     return tuple((factor, row.tobytes()) for factor, row in z.items())
+
+
+def _with_t(terms: Terms, t: np.ndarray) -> Terms:
+    """Lines know their s2: t, or its derivative, takes its place."""
+    return terms._replace(W=t[None], Sigma=np.ones((len(terms.beta), 1)))
 
 
 def _weights(chunk: Chunk) -> Weights:
