@@ -20,7 +20,7 @@ from bayesmargins.integrate import mixture_expectation
 from bayesmargins.integrate.line_mixtures import line_mixture, panels_of
 from bayesmargins.links import get_link
 from bayesmargins.predictor import lines
-from bayesmargins.predictor.tabled import Tables
+from bayesmargins.predictor.lookups import Lookups
 
 LINKS = ["logit", "probit", "cloglog"]
 PAIRS = [(link, part) for link in LINKS for part in ("mean", "complement")]
@@ -185,7 +185,7 @@ def test_what_does_not_fit_is_refused_with_the_value(call: Callable[[], Any], me
 def by_lines(chunk: int | None = None, price: float = 1e9) -> Iterator[list[int]]:
     """Through lines wherever they can; yields the draws of each table that was made."""
     made: list[int] = []
-    original = Tables._made_lines
+    original = Lookups._made_lines
 
     def counted(self: Tables, *arguments: Any) -> Any:
         made.append(len(arguments[-1]))
@@ -193,7 +193,7 @@ def by_lines(chunk: int | None = None, price: float = 1e9) -> Iterator[list[int]
 
     with engine(True, chunk=chunk), pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_EXACT", price)
-        patch.setattr(Tables, "_made_lines", counted)
+        patch.setattr(Lookups, "_made_lines", counted)
         yield made
 
 

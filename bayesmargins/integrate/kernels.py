@@ -204,11 +204,14 @@ def _cloglog_nodes(link: CloglogPart, m: int, w: float, work: Array, bits: Integ
         cloglog_terms(link.part, m, w, work[3 + side], work[0], work[7], work[8], bits, work[2])
 
 
+_JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
+
+
 def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
     """Add the two nodes +-z of every row."""
 
 
-@overload(_add_nodes, strict=False, jit_options=OPTIONS)
+@overload(_add_nodes, strict=False, jit_options=_JIT)
 def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
     return {LogitPart: _logit_nodes, CloglogPart: _cloglog_nodes}[link.instance_class].py_func
 

@@ -1,9 +1,9 @@
 """Compiled look-ups in the tables of curves and surfaces, to be called from other compiled loops.
 
-The tile functions are what other kernels call; each is right everywhere: outside the cells, and for what is not a
-number, it sums the nodes of a trapezoid rule instead, in a second pass: the first has no branch. A value depends
-on its own eta and s only, bit for bit, whatever the tiles and threads. Inside a loop over single values, handing over
-the arrays costs more than the value: use tiles.
+The tile functions are what other kernels call. They have no branch: outside the cells, and for what is not a number,
+they give 0 and say how often; the far functions then sum the nodes of a trapezoid rule there. A value depends on its
+own eta and s only, bit for bit, whatever the tiles and threads. Inside a loop over single values, handing over the
+arrays costs more than the value: use tiles.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ __all__ = [
     "SurfaceArrays",
     "cell_all",
     "cell_value",
+    "curve_far",
     "curve_tile",
     "curve_tile_all",
     "exact_value",
     "heat_all",
     "heat_value",
+    "surface_far",
     "surface_tile",
     "surface_tile_all",
 ]
@@ -168,8 +170,15 @@ def exact_value(order: int, eta: float, s: float, rules: Rules) -> float:
 
 
 @njit(**INNER)
-def _groups_exact(order: int, eta: float, arrays: CurveArrays, draw: int) -> float:
-    """The weighted sum over groups of exact values."""
+def curve_far(arrays: CurveArrays, draw: int, order: int, eta: float) -> float:
+    """A value, or derivative, outside a draw's cells: the weighted sum over groups of exact values. 0 inside.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if arrays.low[draw] <= eta < arrays.high[draw]:
+        return 0.0
     total = lost = 0.0
     for g in range(arrays.weights.size):
         shifted = eta + arrays.shifts[draw, g]
@@ -214,8 +223,8 @@ def cell_all(c: Array, x: float) -> tuple[float, float, float]:
 
 
 @njit(**INNER)
-def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> None:
-    """The values of a draw's curve at a tile of eta.
+def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
+    """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`.
 
     Raises
     ------
@@ -226,16 +235,14 @@ def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> None:
     for i in range(eta.size):
         inside = low <= eta[i] < high
         outside += not inside
-        out[i] = cell_value(c, eta[i] * per + origin if inside else 0.0)
-    if outside > 0:
-        for i in range(eta.size):
-            if not (low <= eta[i] < high):
-                out[i] = _groups_exact(0, eta[i], arrays, draw)
+        value = cell_value(c, eta[i] * per + origin if inside else 0.0)
+        out[i] = value if inside else 0.0
+    return outside
 
 
 @njit(**INNER)
-def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> None:
-    """Values and two derivatives in eta of a draw's curve at a tile of eta, from one look-up each.
+def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> int:
+    """Values and two derivatives in eta of a draw's curve at a tile of eta; else as `curve_tile`.
 
     Raises
     ------
@@ -247,13 +254,10 @@ def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: A
         inside = low <= eta[i] < high
         outside += not inside
         value, first, second = cell_all(c, eta[i] * per + origin if inside else 0.0)
-        out[i], d1[i], d2[i] = value, scale * first, 2.0 * scale * scale * second
-    if outside > 0:
-        for i in range(eta.size):
-            if not (low <= eta[i] < high):
-                out[i] = _groups_exact(0, eta[i], arrays, draw)
-                d1[i] = _groups_exact(1, eta[i], arrays, draw)
-                d2[i] = _groups_exact(2, eta[i], arrays, draw)
+        out[i] = value if inside else 0.0
+        d1[i] = scale * first if inside else 0.0
+        d2[i] = 2.0 * scale * scale * second if inside else 0.0
+    return outside
 
 
 @njit(**INNER)
@@ -306,31 +310,21 @@ def heat_all(coef: Array, first: int, square: float, width: float, x: float, y: 
 
 
 @njit(**INNER)
-def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> None:
-    """The values of the surface at a tile of eta and s.
+def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> float:
+    """A value, or derivative, outside the surface's cells, exactly. 0 inside.
 
     Raises
     ------
     Nothing.
     """
-    coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
-    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
-    low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
-    origin, outside = 0.5 * coef.shape[1], 0
-    for i in range(eta.size):
-        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
-        outside += not inside
-        x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
-        out[i] = heat_value(coef, first, square, width, x, y)
-    if outside > 0:
-        for i in range(eta.size):
-            if not ((low <= eta[i] < high) & (s_low <= s[i] < s_high)):
-                out[i] = exact_value(0, eta[i], s[i], arrays.rules)
+    if (arrays.low <= eta < arrays.high) & (arrays.s_low <= s < arrays.s_high):
+        return 0.0
+    return exact_value(order, eta, s, arrays.rules)
 
 
 @njit(**INNER)
-def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> None:
-    """Values and two derivatives in eta of the surface at a tile of eta and s, from one look-up each.
+def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
+    """The values of the surface at a tile of eta and s; how many lie outside its cells, which get 0: see `surface_far`.
 
     Raises
     ------
@@ -344,10 +338,29 @@ def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1
         inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
         outside += not inside
         x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
-        out[i], d1[i], d2[i] = heat_all(coef, first, square, width, x, y)
-    if outside > 0:
-        for i in range(eta.size):
-            if not ((low <= eta[i] < high) & (s_low <= s[i] < s_high)):
-                out[i] = exact_value(0, eta[i], s[i], arrays.rules)
-                d1[i] = exact_value(1, eta[i], s[i], arrays.rules)
-                d2[i] = exact_value(2, eta[i], s[i], arrays.rules)
+        value = heat_value(coef, first, square, width, x, y)
+        out[i] = value if inside else 0.0
+    return outside
+
+
+@njit(**INNER)
+def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> int:
+    """Values and two derivatives in eta of the surface at a tile of eta and s; else as `surface_tile`.
+
+    Raises
+    ------
+    Nothing.
+    """
+    coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
+    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
+    low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
+    origin, outside = 0.5 * coef.shape[1], 0
+    for i in range(eta.size):
+        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
+        outside += not inside
+        x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
+        value, slope, bend = heat_all(coef, first, square, width, x, y)
+        out[i] = value if inside else 0.0
+        d1[i] = slope if inside else 0.0
+        d2[i] = bend if inside else 0.0
+    return outside

@@ -259,7 +259,6 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         The link has no numerical rule.
     """
     from bayesmargins.integrate.table_kernels import CurveArrays
-    from bayesmargins.integrate.table_passes import collapse
 
     rules = make_rules(link, part, s)
     covered = covers(s)
@@ -272,7 +271,12 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         rows = table.rows(first, last)
         centre = (np.maximum(which, 0) + 0.5) * ROW_WIDTH
         tau = 0.5 * (np.where(covered, s, centre) - centre) * (np.where(covered, s, centre) + centre)
-        in_threads(collapse, len(s), rows, np.where(covered, which - first, -1), _to_monomials(link, tau), coef)
+        to_monomials = _to_monomials(link, tau)
+        for row in np.unique(which[covered]):  # one product of matrices for all draws of a row
+            draws = np.flatnonzero(which == row)
+            side_by_side = np.swapaxes(to_monomials[draws], 0, 1).reshape(TERMS, -1)
+            product = (rows[row - first] @ side_by_side).reshape(table.cells, len(draws), CURVE_POINTS)
+            coef[draws] = np.swapaxes(product, 0, 1)
         bounds = _curve_bounds(link, table, np.unique(which[covered]))
     edge = np.where(covered, reach * INSIDE, 0.0)
     high = _trusted(link, part, coef, edge) if covered.any() else edge

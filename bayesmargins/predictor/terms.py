@@ -10,7 +10,7 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.posterior import Draws
-from bayesmargins.predictor.kernels import Terms
+from bayesmargins.predictor.tiles import Terms
 
 __all__ = [
     "Shift",
@@ -111,10 +111,11 @@ def _terms(
     varied = np.flatnonzero(~same)
     Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
     n = len(rows.offset)
+    odd = ((0, 0), (0, len(varied) % 2))
     return Terms(
         base=draws.beta[:, same] @ rows.X[0, same],
-        X=_columns(rows.X[:, varied]),
-        beta=np.ascontiguousarray(draws.beta[:, varied]),
+        X=_columns(np.pad(rows.X[:, varied], odd)),
+        beta=np.ascontiguousarray(np.pad(draws.beta[:, varied], odd)),
         offset=np.ascontiguousarray(rows.offset),
         Z=Z,
         where=where,

@@ -1,0 +1,234 @@
+"""What a compiled pass looks up for a tile of rows: h itself, closed forms, curves, a surface, or lines.
+
+One kernel serves them all and is compiled for each; which functions it calls follows from the integrand's type.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from numba.extending import overload
+
+from bayesmargins.integrate.compiled import INNER, OPTIONS
+from bayesmargins.integrate.kernels import one_node
+from bayesmargins.integrate.line_kernels import LineArrays, line_tile, line_tile_all
+from bayesmargins.integrate.table_kernels import (
+    CurveArrays,
+    SurfaceArrays,
+    curve_far,
+    curve_tile,
+    curve_tile_all,
+    surface_far,
+    surface_tile,
+    surface_tile_all,
+)
+from bayesmargins.integrate.table_wide_kernels import WideCells, wide_tile
+
+__all__ = ["Bare", "CurveCells", "derivatives", "derivatives_far", "value_far", "values"]
+
+Array = npt.NDArray[np.float64]
+
+_ROOT_HALF = math.sqrt(0.5)
+_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+_FLAT = 40.0
+
+
+class Bare(NamedTuple):
+    """A link that needs no table: h itself, or a closed form of its average.
+
+    Attributes
+    ----------
+    code : int
+        0 logit, 1 cloglog (both at s2 = 0), 2 probit, 3 log, 4 identity.
+    part : int
+        0 mean, 1 complement.
+    """
+
+    code: int
+    part: int
+
+
+class CurveCells(NamedTuple):
+    """Curves, in wide cells for tiles of rows whose eta lie close together.
+
+    Attributes
+    ----------
+    curves : CurveArrays
+        One curve a draw.
+    wide : WideCells
+        The same curves, or for slopes their derivatives; none where rows do not come sorted by their typical eta.
+    """
+
+    curves: CurveArrays
+    wide: WideCells
+
+
+@njit(**INNER)
+def _bare(code: int, part: int, eta: float, s2: float) -> float:
+    """h, a derivative, or the closed form of its average."""
+    if code < 2:
+        return one_node(code, part, eta)
+    if code == 2:
+        root = 1.0 / math.sqrt(1.0 + s2)
+        x = eta * root
+        if part < 2:
+            return 0.5 * math.erfc((-x if part == 0 else x) * _ROOT_HALF)
+        density = 0.0 if abs(x) > _FLAT else _DENSITY * math.exp(-0.5 * x * x) * root
+        return density if part == 2 else -x * density * root
+    if code == 3:
+        return math.exp(eta + 0.5 * s2)
+    return eta if part == 0 else (1.0 if part == 2 else 0.0)
+
+
+@njit(**INNER)
+def _bare_tile(integrand: Bare, line: int, eta: Array, s2: Array, out: Array) -> int:
+    if integrand.code == 0 and integrand.part == 0:
+        for i in range(eta.size):
+            out[i] = 1.0 / (1.0 + math.exp(-eta[i]))
+        return 0
+    for i in range(eta.size):
+        out[i] = _bare(integrand.code, integrand.part, eta[i], s2[i])
+    return 0
+
+
+@njit(**INNER)
+def _bare_both(integrand: Bare, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
+    for i in range(eta.size):
+        d1[i] = _bare(integrand.code, 2, eta[i], s2[i])
+        d2[i] = _bare(integrand.code, 3, eta[i], s2[i])
+    return 0
+
+
+@njit(**INNER)
+def _curve_tile(integrand: CurveCells, line: int, eta: Array, s2: Array, out: Array) -> int:
+    return 0 if wide_tile(integrand.wide, line, eta, out) else curve_tile(integrand.curves, line, eta, out)
+
+
+@njit(**INNER)
+def _curve_both(integrand: CurveCells, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
+    # s2 is the same in all rows: nobody reads it here, and nobody asks for d2
+    if wide_tile(integrand.wide, line, eta, d1):
+        return 0
+    return curve_tile_all(integrand.curves, line, eta, s2, d1, d2)
+
+
+@njit(**INNER)
+def _curve_value_far(integrand: CurveCells, line: int, eta: float, s2: float) -> float:
+    return curve_far(integrand.curves, line, 0, eta)
+
+
+@njit(**INNER)
+def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> tuple[float, float]:
+    return curve_far(integrand.curves, line, 1, eta), 0.0
+
+
+@njit(**INNER)
+def _roots(s2: Array, m: int) -> None:
+    for i in range(m):
+        s2[i] = math.sqrt(max(s2[i], 0.0))
+
+
+@njit(**INNER)
+def _surface_tile(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, out: Array) -> int:
+    _roots(s2, eta.size)
+    return surface_tile(integrand, eta, s2, out)
+
+
+@njit(**INNER)
+def _surface_both(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
+    _roots(s2, eta.size)
+    return surface_tile_all(integrand, eta, s2, d1, d1, d2)
+
+
+@njit(**INNER)
+def _surface_value_far(integrand: SurfaceArrays, line: int, eta: float, s2: float) -> float:
+    return surface_far(integrand, 0, eta, math.sqrt(max(s2, 0.0)))
+
+
+@njit(**INNER)
+def _surface_both_far(integrand: SurfaceArrays, line: int, eta: float, s2: float) -> tuple[float, float]:
+    s = math.sqrt(max(s2, 0.0))
+    return surface_far(integrand, 1, eta, s), surface_far(integrand, 2, eta, s)
+
+
+@njit(**INNER)
+def _line_tile(integrand: LineArrays, line: int, eta: Array, t: Array, out: Array) -> int:
+    line_tile(integrand, line, eta, t, out)
+    return 0
+
+
+@njit(**INNER)
+def _line_both(integrand: LineArrays, line: int, eta: Array, t: Array, d1: Array, d2: Array) -> int:
+    line_tile_all(integrand, line, eta, t, d1, d2)
+    return 0
+
+
+def values(integrand: Any, line: int, eta: Array, s2: Array, out: Array) -> int:
+    """The average over groups of a tile, and how many of its rows lie too far out: they get 0.
+
+    Raises
+    ------
+    Nothing.
+    """
+    raise NotImplementedError  # compiled code calls what the overload below names
+
+
+def derivatives(integrand: Any, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
+    """Its first and second derivative in eta (for lines: in eta and in t), and how many rows lie too far out.
+
+    Raises
+    ------
+    Nothing.
+    """
+    raise NotImplementedError
+
+
+def value_far(integrand: Any, line: int, eta: float, s2: float) -> float:
+    """The average of one row that lies too far out; 0 for the others.
+
+    Raises
+    ------
+    Nothing.
+    """
+    raise NotImplementedError
+
+
+def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[float, float]:
+    """Its derivatives; 0 for the others.
+
+    Raises
+    ------
+    Nothing.
+    """
+    raise NotImplementedError
+
+
+_JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
+_VALUES = {Bare: _bare_tile, CurveCells: _curve_tile, SurfaceArrays: _surface_tile, LineArrays: _line_tile}
+_DERIVATIVES = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
+_VALUE_FAR = {CurveCells: _curve_value_far, SurfaceArrays: _surface_value_far}
+_DERIVATIVES_FAR = {CurveCells: _curve_both_far, SurfaceArrays: _surface_both_far}
+
+
+@overload(values, strict=False, jit_options=_JIT)
+def _values(integrand: Any, line: int, eta: Array, s2: Array, out: Array) -> Any:
+    return _VALUES[integrand.instance_class].py_func
+
+
+@overload(derivatives, strict=False, jit_options=_JIT)
+def _derivatives(integrand: Any, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> Any:
+    return _DERIVATIVES[integrand.instance_class].py_func
+
+
+@overload(value_far, strict=False, jit_options=_JIT)
+def _value_far(integrand: Any, line: int, eta: float, s2: float) -> Any:
+    return _VALUE_FAR[integrand.instance_class].py_func
+
+
+@overload(derivatives_far, strict=False, jit_options=_JIT)
+def _derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> Any:
+    return _DERIVATIVES_FAR[integrand.instance_class].py_func

@@ -1,0 +1,174 @@
+"""The tables that a question looks up: made when first needed, kept for its further chunks and sides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from bayesmargins.integrate import rule_for
+from bayesmargins.links import PARTS, Link
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor.chunks import Chunk
+from bayesmargins.predictor.sources import Source, key_of
+
+if TYPE_CHECKING:  # numba takes a second to import
+    from bayesmargins.integrate.line_mixtures import Lines
+    from bayesmargins.integrate.table_wide import Wide
+    from bayesmargins.integrate.tables import Curves, Surface
+    from bayesmargins.predictor.integrands import CurveCells
+    from bayesmargins.predictor.lines import LinePlan
+
+__all__ = ["Found", "Lookups"]
+
+_CODES = {"logit": 0, "cloglog": 1, "probit": 2, "log": 3, "identity": 4}
+_KEPT_BYTES = 2**28  # tables are kept for the next chunk while they are no larger
+_STRETCH = 8.0  # wide cells are made for so much more of eta at a time, so that the next chunk finds them
+_WIDEST = 16.0  # the largest s that a surface is made for
+
+
+class Found(NamedTuple):
+    """What a compiled pass looks up.
+
+    Attributes
+    ----------
+    integrand : Bare, CurveCells, SurfaceArrays or LineArrays
+        For the kernels.
+    bounds : tuple of three float
+        No value, first or second derivative in eta (for lines: derivative in t) is further from the truth.
+    method : str
+        As the provenance names it.
+    nodes : int
+        Of the rule that the table was made with.
+    """
+
+    integrand: Any
+    bounds: tuple[float, float, float]
+    method: str
+    nodes: int
+
+
+@dataclass
+class Lookups:
+    """Which tables are there? Made once for a question.
+
+    Attributes
+    ----------
+    draws : Draws
+        Posterior draws.
+    link : Link
+        Between linear predictor and the target.
+    """
+
+    draws: Draws
+    link: Link
+    _kept: dict[Any, Curves | Surface | Wide] = field(default_factory=dict, repr=False)
+
+    def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float | None) -> Found:
+        """What do some draws look up?
+
+        Parameters
+        ----------
+        source : Source
+            Which kind of table.
+        chunk : Chunk
+            Rows.
+        part : {"mean", "complement", "slope"}
+            What is averaged.
+        lines : (line,) int
+            The draws.
+        reach : float or None
+            No abs(eta) is larger, for rows sorted by their typical eta; None for rows in another order.
+
+        Returns
+        -------
+        Found
+
+        Raises
+        ------
+        Nothing.
+        """
+        order, part = (1, "mean") if part == "slope" else (0, part)
+        if source.kind == "bare":
+            from bayesmargins.predictor.integrands import Bare
+
+            method = "closed form" if chunk.plan.integrated else "plug-in"
+            return Found(Bare(_CODES[self.link.name], PARTS.index(part)), (0.0, 0.0, 0.0), method, 0)
+        assert source.s is not None
+        largest_s = float(source.s[lines].max(initial=0.0))
+        nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0
+        method = "table of the trapezoid rule" if nodes else "table"
+        if source.plan is not None:
+            made = self._made_lines(source.plan, source.s[lines], chunk, part, lines)
+            bounds = (made.error_bound, made.error_bound_d_eta, made.error_bound_d_t)
+            return Found(made.arrays, bounds, method, nodes)
+        if source.kind == "surface":
+            table = self._surface(source.low, largest_s, part)
+            bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
+            return Found(table.arrays, bounds, method, nodes)
+        arrays, bounds = self._curve_cells(source, chunk, part, lines, reach, order)
+        return Found(arrays, bounds, method, nodes)
+
+    def _curve_cells(
+        self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float | None, order: int
+    ) -> tuple[CurveCells, tuple[float, float, float]]:
+        """Curves with wide cells, if rows come in order; and their bounds."""
+        from bayesmargins.integrate.table_wide import no_wide_cells, wide_cells
+        from bayesmargins.predictor.integrands import CurveCells
+
+        assert source.s is not None
+        key, made = self._curves(source, chunk, part, lines)
+        smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
+        if reach is not None:
+            far = float(_STRETCH * np.ceil(reach / _STRETCH))
+            wide = self._keep(("wide", far, order, *key), lambda: wide_cells(made, smallest_s, far, order))
+        value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
+        return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
+
+    def _made_lines(self, plan: LinePlan, s: np.ndarray, chunk: Chunk, part: str, lines: np.ndarray) -> Lines:
+        from bayesmargins.integrate.line_mixtures import line_mixture
+
+        mixture, t = chunk.plan.mixture, plan.direction.t
+        assert mixture is not None
+        eta = float(plan.low[lines].min()), float(plan.high[lines].max())
+        groups = plan.direction.groups(self.draws, mixture, lines)
+        ends = float(t.min()), float(t.max())
+        return line_mixture(self.link, s, *groups, mixture.weights, ends, eta, part)
+
+    def _surface(self, low: float, high: float, part: str) -> Surface:
+        """For a range of s in whole halves, so that the next chunk finds it."""
+        from bayesmargins.integrate.tables import surface
+
+        low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
+        return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
+
+    def _curves(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray) -> tuple[tuple[Any, ...], Curves]:
+        """Curves, and what they are known by."""
+        from bayesmargins.integrate.table_mixtures import mixture_curves
+        from bayesmargins.integrate.tables import curves
+        from bayesmargins.predictor.terms import group_shifts
+
+        assert source.s is not None
+        s = source.s[lines]
+        if source.z is None:
+            key: tuple[Any, ...] = ("new", part, s.tobytes())
+            return key, self._keep(key, lambda: curves(self.link, s, part))
+        mixture, z = chunk.plan.mixture, source.z
+        assert mixture is not None
+
+        def made() -> Curves:
+            return mixture_curves(self.link, s, group_shifts(self.draws, lines, z, mixture), mixture.weights, part)
+
+        # The same z and draws have the same groups: their b, which may be large, is not read again to know it.
+        key = ("existing", part, s.tobytes(), key_of(z), lines.tobytes())
+        return key, self._keep(key, made)
+
+    def _keep(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
+        if key not in self._kept:
+            made = make()
+            if sum(t.arrays.coef.nbytes for t in self._kept.values()) + made.arrays.coef.nbytes > _KEPT_BYTES:
+                return made
+            self._kept[key] = made
+        return self._kept[key]

@@ -1,0 +1,170 @@
+"""Tiles of rows: eta and s2 from their terms, and the way from values of rows to cells of the result."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from bayesmargins.integrate.compiled import INNER
+
+__all__ = ["Terms", "Weights", "add_row", "add_tile", "eta_tile", "s2_tile"]
+
+Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+# partial sums side by side, so that a sum is not one chain of additions: their order is the machine's, always the same
+_ANY_ORDER: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
+
+
+class Terms(NamedTuple):
+    """What eta of a chunk's rows, or its derivative, consists of.
+
+    Attributes
+    ----------
+    base : (draw,) float
+        What every row has: columns that are the same in all rows, with their coefficients.
+    X : (column, row) float
+        The other columns that a coefficient multiplies, an even number of them.
+    beta : (draw, column) float
+        The coefficients.
+    offset : (row,) float
+        Added.
+    Z : (lookup, row) float
+        What a group effect multiplies.
+    where : (lookup, row) int
+        Which group effect.
+    b : (draw, effect) float
+        The group effects.
+    W : (product, row) float
+        Products of z, of which s2 (or its derivative) is a combination; for lines t takes the place of s2, twice
+        its derivative that of the derivative.
+    Sigma : (draw, product) float
+        Its coefficients.
+    """
+
+    base: Array
+    X: Array
+    beta: Array
+    offset: Array
+    Z: Array
+    where: Integers
+    b: Array
+    W: Array
+    Sigma: Array
+
+
+class Weights(NamedTuple):
+    """How rows become cells.
+
+    Attributes
+    ----------
+    weights : (row,) float
+        What each row's value is multiplied by.
+    cells : (row,) int
+        Cell of each row; empty where all rows are one cell.
+    start : int
+        Where the rows begin in the result, if each is a cell of its own; -1 if they are averaged.
+    """
+
+    weights: Array
+    cells: Integers
+    start: int
+
+    def in_order(self, order: Integers) -> Weights:
+        """Those of the same rows in another order.
+
+        Raises
+        ------
+        Nothing.
+        """
+        cells = self.cells[order] if self.cells.size else self.cells
+        if self.start >= 0:  # cells of their own, no longer in their order
+            return Weights(self.weights[order], self.start + order, -1)
+        return Weights(self.weights[order], cells, -1)
+
+
+@njit(**INNER)
+def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
+    """The linear predictor of a tile.
+
+    Raises
+    ------
+    Nothing.
+    """
+    m = out.size
+    offset, base, columns = terms.offset[first : first + m], terms.base[draw], terms.X.shape[0]
+    for i in range(m):
+        out[i] = base + offset[i]
+    for j in range(0, columns, 2):  # two at a time: half as many sums are read and written
+        one, other = terms.X[j, first : first + m], terms.X[j + 1, first : first + m]
+        of_one, of_other = terms.beta[draw, j], terms.beta[draw, j + 1]
+        for i in range(m):
+            out[i] += of_one * one[i] + of_other * other[i]
+    for j in range(terms.Z.shape[0]):
+        z, where, b = terms.Z[j, first : first + m], terms.where[j, first : first + m], terms.b[draw]
+        for i in range(m):
+            out[i] += z[i] * b[where[i]]
+
+
+@njit(**INNER)
+def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
+    """The variance of a tile, or its derivative.
+
+    Raises
+    ------
+    Nothing.
+    """
+    m = out.size
+    out[:] = 0.0
+    for j in range(terms.W.shape[0]):
+        product, of = terms.W[j, first : first + m], terms.Sigma[draw, j]
+        for i in range(m):
+            out[i] += of * product[i]
+
+
+@njit(**_ANY_ORDER)
+def _product(w: Array, values: Array) -> float:
+    total = 0.0
+    for i in range(w.size):
+        total += w[i] * values[i]
+    return total
+
+
+@njit(**INNER)
+def add_tile(values: Array, weights: Weights, first: int, out: Array) -> None:
+    """Put a tile into the cells of its draw.
+
+    Raises
+    ------
+    Nothing.
+    """
+    m = values.size
+    w = weights.weights[first : first + m]
+    if weights.start >= 0:
+        at = weights.start + first
+        for i in range(m):
+            out[at + i] = w[i] * values[i]
+        return
+    if weights.cells.size > 0:
+        cells = weights.cells[first : first + m]
+        for i in range(m):
+            out[cells[i]] += w[i] * values[i]
+        return
+    out[0] += _product(w, values)
+
+
+@njit(**INNER)
+def add_row(value: float, weights: Weights, row: int, out: Array) -> None:
+    """Add what one row was left out with to the cell of its draw.
+
+    Raises
+    ------
+    Nothing.
+    """
+    cell = weights.start + row if weights.start >= 0 else 0
+    if weights.cells.size > 0:
+        cell = weights.cells[row]
+    out[cell] += weights.weights[row] * value
