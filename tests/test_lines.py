@@ -187,7 +187,7 @@ def by_lines(chunk: int | None = None, price: float = 1e9) -> Iterator[list[int]
     made: list[int] = []
     original = Lookups._made_lines
 
-    def counted(self: Tables, *arguments: Any) -> Any:
+    def counted(self: Lookups, *arguments: Any) -> Any:
         made.append(len(arguments[-1]))
         return original(self, *arguments)
 
