@@ -21,7 +21,7 @@ from test_margins import random_posterior, simulated, values
 import bayesmargins as bm
 from bayesmargins.estimands import evaluation
 from bayesmargins.integrate import table_wide
-from bayesmargins.predictor import passes, tabled
+from bayesmargins.predictor import layout, passes
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
@@ -38,7 +38,7 @@ def engine(tables: bool, chunk: int | None = None, labels: int | None = None) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passes, "MANY_ROWS", least)
         patch.setattr(passes, "MANY_VALUES", least)
-        patch.setattr(tabled, "_MANY_ROWS", 1)
+        patch.setattr(layout, "_MANY_ROWS", 1)
         if chunk is not None:
             patch.setattr(evaluation, "_CHUNK_ROWS", chunk)
             patch.setattr(evaluation, "_KEPT_ROWS", 0)  # designs are kept where all rows are one chunk

@@ -39,7 +39,12 @@ _CHUNK = 64  # draws whose values are in memory at a time, where s differs
 
 
 def mixture_curves(
-    link: Link, s: npt.ArrayLike, shifts: npt.ArrayLike, weights: npt.ArrayLike, part: str = "mean"
+    link: Link,
+    s: npt.ArrayLike,
+    shifts: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    part: str = "mean",
+    reach: float = REACH,
 ) -> Curves:
     """What is the mean response over existing groups, as a function of eta, for each draw?
 
@@ -55,12 +60,14 @@ def mixture_curves(
         Share of each group.
     part : {"mean", "complement"}
         Averages h or 1 - h.
+    reach : float, link scale
+        Up to which abs(eta) there shall be cells; a multiple of 8, at most 40.
 
     Returns
     -------
     Curves
-        eta -> sum over groups of weight times E[f(eta + shift + s Z)], in cells for eta in [-40, 40] and summed group
-        by group beyond; draws with s >= 16 or a shift beyond +-64 have no cells, and are summed everywhere.
+        eta -> sum over groups of weight times E[f(eta + shift + s Z)], in cells for eta in [-reach, reach] and summed
+        group by group beyond; draws with s >= 16 or a shift beyond +-64 have no cells, and are summed everywhere.
 
     Raises
     ------
@@ -88,10 +95,10 @@ def mixture_curves(
     root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
     farthest = np.maximum(shifts.max(axis=1), -shifts.min(axis=1)) * root
     covered = (s < np.inf if link.name == "probit" else covers(s)) & (farthest <= _FARTHEST)
-    coef = np.empty((len(s), round(2.0 * REACH / cell_width(link)), CURVE_POINTS))
+    coef = np.empty((len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS))
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
-    edge = np.where(covered, REACH * INSIDE / root, 0.0)
+    edge = np.where(covered, reach * INSIDE / root, 0.0)
     arrays = CurveArrays(coef, root / cell_width(link), -edge, edge, s, shifts, weights, rules)
     return Curves(link, part, arrays, covered, *bounds)
 
@@ -111,9 +118,10 @@ def _fill(
 
     step = cell_width(link) / _PHASES
     farthest = float(np.max(np.maximum(shifts.max(axis=1), -shifts.min(axis=1))[covered] * scale[covered]))
-    reach = REACH + 8.0 * math.ceil((farthest + _GRID * step) / 8.0)
+    own = 0.5 * coef.shape[1] * cell_width(link)
+    reach = own + 8.0 * math.ceil((farthest + _GRID * step) / 8.0)
     crowd = np.zeros(len(s), dtype=np.int64)
-    noise, origin = 0.0, round((reach - REACH) / step)
+    noise, origin = 0.0, round((reach - own) / step)
     same = covered if link.name == "probit" else covered & (s == 0.0)
     batches = [np.flatnonzero(same)] if same.any() else []
     apart = np.flatnonzero(covered & ~same)

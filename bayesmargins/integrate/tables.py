@@ -213,7 +213,7 @@ def checked_part(link: Link, part: str) -> None:
         raise IntegrationError(f"The {link.name} link is unbounded: it has a closed form and no table.")
 
 
-def curves(link: Link, s: npt.ArrayLike, part: str = "mean") -> Curves:
+def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REACH) -> Curves:
     """What is the mean response over new groups, as a function of eta, for each draw's standard deviation?
 
     Parameters
@@ -224,11 +224,13 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean") -> Curves:
         Standard deviation of z'b in each draw.
     part : {"mean", "complement"}
         Averages h or 1 - h.
+    reach : float, link scale
+        Up to which abs(eta) there shall be cells; a multiple of 8, at most 40.
 
     Returns
     -------
     Curves
-        Cells on [-40, 40], and exact sums beyond; draws with s >= 16 have exact sums only, and NaN above 4096.
+        Cells on [-reach, reach], and exact sums beyond; draws with s >= 16 have exact sums only, and NaN above 4096.
 
     Raises
     ------
@@ -247,7 +249,7 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean") -> Curves:
     """
     checked_part(link, part)
     strip_of(link)
-    return row_curves(link, checked_s(s), part, REACH)
+    return row_curves(link, checked_s(s), part, reach)
 
 
 def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
@@ -360,17 +362,19 @@ def _to_monomials(link: Link, tau: Array) -> Array:
     """(draw, term, 8): from a cell's heat expansion to the polynomial through its values at 8 points, at each tau."""
     points = 0.5 * cell_width(link) * chebyshev_points(CURVE_POINTS)
     heat = heat_polynomials(points, tau[:, None], TERMS - 1)
-    return np.ascontiguousarray(np.swapaxes(monomials_from_points() @ heat, 1, 2))
+    return np.swapaxes(monomials_from_points() @ heat, 1, 2)
 
 
 def _curve_bounds(link: Link, table: RowTable, rows: npt.NDArray[np.int64]) -> Bounds:
     """The worst of the rows in use; rounding: 12 products, the conversion to monomials, Horner, and eta's own cell."""
-    worst = [0.0, 0.0, 0.0]
-    for row in rows:
-        noise = table.bounds(int(row), TERMS)[0] + 32.0 * EPS
-        bounds = interpolation_bounds(link, int(row) * ROW_WIDTH, cell_width(link), noise)
-        worst = [max(a, b) for a, b in zip(worst, bounds, strict=True)]
-    return worst[0], worst[1], worst[2]
+    value, d1, d2 = (max(of) for of in zip(*(_row_bounds(link, table, int(row)) for row in rows), strict=True))
+    return value, d1, d2
+
+
+@lru_cache(maxsize=4096)
+def _row_bounds(link: Link, table: RowTable, row: int) -> Bounds:
+    noise = table.bounds(row, TERMS)[0] + 32.0 * EPS
+    return interpolation_bounds(link, row * ROW_WIDTH, cell_width(link), noise)
 
 
 def _trusted(link: Link, part: str, coef: Array, edge: Array) -> Array:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.integrate import rule_for
+from bayesmargins.integrate.tables import REACH
 from bayesmargins.links import PARTS, Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk
+from bayesmargins.predictor.layout import Laid
 from bayesmargins.predictor.sources import Source, key_of
 
 if TYPE_CHECKING:  # numba takes a second to import
@@ -25,7 +27,7 @@ __all__ = ["Found", "Lookups"]
 
 _CODES = {"logit": 0, "cloglog": 1, "probit": 2, "log": 3, "identity": 4}
 _KEPT_BYTES = 2**28  # tables are kept for the next chunk while they are no larger
-_STRETCH = 8.0  # wide cells are made for so much more of eta at a time, so that the next chunk finds them
+_STRETCH = 8.0  # curves are made for so much more of eta at a time, so that the next chunk finds them
 _WIDEST = 16.0  # the largest s that a surface is made for
 
 
@@ -66,7 +68,7 @@ class Lookups:
     link: Link
     _kept: dict[Any, Curves | Surface | Wide] = field(default_factory=dict, repr=False)
 
-    def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float | None) -> Found:
+    def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid) -> Found:
         """What do some draws look up?
 
         Parameters
@@ -79,8 +81,8 @@ class Lookups:
             What is averaged.
         lines : (line,) int
             The draws.
-        reach : float or None
-            No abs(eta) is larger, for rows sorted by their typical eta; None for rows in another order.
+        laid : Laid
+            The rows in their order.
 
         Returns
         -------
@@ -108,22 +110,22 @@ class Lookups:
             table = self._surface(source.low, largest_s, part)
             bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
             return Found(table.arrays, bounds, method, nodes)
-        arrays, bounds = self._curve_cells(source, chunk, part, lines, reach, order)
+        arrays, bounds = self._curve_cells(source, chunk, part, lines, laid, order)
         return Found(arrays, bounds, method, nodes)
 
     def _curve_cells(
-        self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float | None, order: int
+        self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid, order: int
     ) -> tuple[CurveCells, tuple[float, float, float]]:
         """Curves with wide cells, if rows come in order; and their bounds."""
         from bayesmargins.integrate.table_wide import no_wide_cells, wide_cells
         from bayesmargins.predictor.integrands import CurveCells
 
         assert source.s is not None
-        key, made = self._curves(source, chunk, part, lines)
+        reach = min(float(_STRETCH * np.ceil(max(laid.reach, 1.0) / _STRETCH)), REACH)
+        key, made = self._curves(source, chunk, part, lines, reach)
         smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
-        if reach is not None:
-            far = float(_STRETCH * np.ceil(reach / _STRETCH))
-            wide = self._keep(("wide", far, order, *key), lambda: wide_cells(made, smallest_s, far, order))
+        if laid.by_eta:
+            wide = self._keep(("wide", order, *key), lambda: wide_cells(made, smallest_s, reach, order))
         value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
         return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
 
@@ -144,7 +146,9 @@ class Lookups:
         low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
         return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
 
-    def _curves(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray) -> tuple[tuple[Any, ...], Curves]:
+    def _curves(
+        self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float
+    ) -> tuple[tuple[Any, ...], Curves]:
         """Curves, and what they are known by."""
         from bayesmargins.integrate.table_mixtures import mixture_curves
         from bayesmargins.integrate.tables import curves
@@ -153,16 +157,17 @@ class Lookups:
         assert source.s is not None
         s = source.s[lines]
         if source.z is None:
-            key: tuple[Any, ...] = ("new", part, s.tobytes())
-            return key, self._keep(key, lambda: curves(self.link, s, part))
+            key: tuple[Any, ...] = ("new", part, reach, s.tobytes())
+            return key, self._keep(key, lambda: curves(self.link, s, part, reach))
         mixture, z = chunk.plan.mixture, source.z
         assert mixture is not None
 
         def made() -> Curves:
-            return mixture_curves(self.link, s, group_shifts(self.draws, lines, z, mixture), mixture.weights, part)
+            shifts = group_shifts(self.draws, lines, z, mixture)
+            return mixture_curves(self.link, s, shifts, mixture.weights, part, reach)
 
         # The same z and draws have the same groups: their b, which may be large, is not read again to know it.
-        key = ("existing", part, s.tobytes(), key_of(z), lines.tobytes())
+        key = ("existing", part, reach, s.tobytes(), key_of(z), lines.tobytes())
         return key, self._keep(key, made)
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:

@@ -1,0 +1,136 @@
+"""Rows laid out for a compiled pass, in the order that suits the table that they look up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bayesmargins.links import Link
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor.chunks import Chunk
+from bayesmargins.predictor.sources import Source
+
+if TYPE_CHECKING:  # numba takes a second to import
+    from bayesmargins.predictor.terms import Shift
+    from bayesmargins.predictor.tiles import Terms, Weights
+
+__all__ = ["Laid", "lay_out"]
+
+_MANY_ROWS = 2048  # below, making wide cells costs more than it saves
+_LINES = 1024  # draws that are done between two looks at the clock
+
+
+class Laid(NamedTuple):
+    """What does a pass go over?
+
+    Attributes
+    ----------
+    terms : Terms
+        Of eta, and of s2 (or t).
+    changes : Terms or None
+        Their derivatives, for slopes.
+    weights : Weights
+        How rows become cells.
+    reach : float
+        No abs(eta) is larger.
+    by_eta : bool
+        Whether rows are sorted by their typical eta.
+    size : int
+        Draws at a time.
+    """
+
+    terms: Terms
+    changes: Terms | None
+    weights: Weights
+    reach: float
+    by_eta: bool
+    size: int
+
+
+def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:
+    """How are a chunk's rows laid out?
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    link : Link
+        Between linear predictor and the target.
+    chunk : Chunk
+        Rows.
+    source : Source
+        Which table they look up.
+    part : {"mean", "complement", "slope"}
+        What is averaged.
+    which : ndarray of int
+        The draws in question.
+
+    Returns
+    -------
+    Laid
+
+    Raises
+    ------
+    Nothing.
+    """
+    from bayesmargins.predictor.terms import in_order, largest, typical_eta, typical_variance, value_terms
+
+    with_s2 = source.kind in ("bare", "surface")
+    terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
+    weights = _weights(chunk)
+    order, by_eta, size = None, False, _LINES
+    if source.kind == "surface":
+        # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
+        order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
+    elif source.plan is not None:  # rows with like t one after the other: a tile looks up one panel
+        terms, size = _with_t(terms, source.plan.direction.t), source.plan.block
+        order = np.argsort(source.plan.direction.t, kind="stable")
+    elif source.kind == "curves" and weights.start < 0 and len(chunk.rows.offset) >= _MANY_ROWS:
+        # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
+        order, by_eta = np.argsort(typical_eta(terms)), True
+    changes = _changes(draws, link, chunk, source) if part == "slope" else None
+    laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, size)
+    if order is None:
+        return laid
+    return laid._replace(
+        terms=in_order(terms, order),
+        changes=None if changes is None else in_order(changes, order),
+        weights=weights.in_order(order),
+    )
+
+
+def _changes(draws: Draws, link: Link, chunk: Chunk, source: Source) -> Terms:
+    from bayesmargins.predictor.terms import change_terms
+
+    assert chunk.d_rows is not None
+    changes = change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, _changes_of_shifts(draws, link, chunk))
+    if source.plan is not None and source.plan.direction.d_t is not None:
+        return _with_t(changes, 2.0 * source.plan.direction.d_t)  # a pass takes the half
+    return changes
+
+
+def _changes_of_shifts(draws: Draws, link: Link, chunk: Chunk) -> tuple[Shift, ...]:
+    """Only under the identity do averaged groups move eta by more than a constant."""
+    from bayesmargins.predictor.terms import mean_effects
+
+    if chunk.plan.mixture is None or link.name != "identity":
+        return ()
+    assert chunk.d_rows is not None
+    return mean_effects(draws, chunk.d_rows, chunk.plan.mixture)
+
+
+def _with_t(terms: Terms, t: np.ndarray) -> Terms:
+    """Lines know their s2: t, or its derivative, takes its place."""
+    return terms._replace(W=t[None], Sigma=np.ones((len(terms.beta), 1)))
+
+
+def _weights(chunk: Chunk) -> Weights:
+    from bayesmargins.predictor.tiles import Weights
+
+    cells = chunk.cells
+    weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
+    index = np.ascontiguousarray(cells.index, dtype=np.int64)
+    if cells.unit and len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+        return Weights(weights, index[:0], int(index[0]))
+    return Weights(weights, index[:0] if cells.n == 1 else index, -1)
