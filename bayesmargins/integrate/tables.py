@@ -48,6 +48,7 @@ Bounds = tuple[float, float, float]
 REACH = 40.0
 INSIDE = 1.0 - 1e-12  # the last cell ends a rounding error early, so that no eta is rounded into the cell after it
 SURFACE_TERMS = 10
+_TOGETHER = 32  # draws whose cells are one product of matrices: larger ones would wait for a second thread
 _RARE = 1e-5  # where the cloglog's complement is smaller, its cells lose relative accuracy
 
 
@@ -274,11 +275,12 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         centre = (np.maximum(which, 0) + 0.5) * ROW_WIDTH
         tau = 0.5 * (np.where(covered, s, centre) - centre) * (np.where(covered, s, centre) + centre)
         to_monomials = _to_monomials(link, tau)
-        for row in np.unique(which[covered]):  # one product of matrices for all draws of a row
-            draws = np.flatnonzero(which == row)
-            side_by_side = np.swapaxes(to_monomials[draws], 0, 1).reshape(TERMS, -1)
-            product = (rows[row - first] @ side_by_side).reshape(table.cells, len(draws), CURVE_POINTS)
-            coef[draws] = np.swapaxes(product, 0, 1)
+        for row in np.unique(which[covered]):
+            of_row = np.flatnonzero(which == row)
+            for draws in np.split(of_row, range(_TOGETHER, len(of_row), _TOGETHER)):
+                side_by_side = np.swapaxes(to_monomials[draws], 0, 1).reshape(TERMS, -1)
+                product = (rows[row - first] @ side_by_side).reshape(table.cells, len(draws), CURVE_POINTS)
+                coef[draws] = np.swapaxes(product, 0, 1)
         bounds = _curve_bounds(link, table, np.unique(which[covered]))
     edge = np.where(covered, reach * INSIDE, 0.0)
     high = _trusted(link, part, coef, edge) if covered.any() else edge

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # numba takes a second to import
 __all__ = ["Laid", "lay_out"]
 
 _MANY_ROWS = 2048  # below, making wide cells costs more than it saves
-_LINES = 1024  # draws that are done between two looks at the clock
+_LINES = 4096  # draws that are done between two looks at the clock
+_GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
 
 class Laid(NamedTuple):
@@ -89,6 +90,8 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     elif source.kind == "curves" and weights.start < 0 and len(chunk.rows.offset) >= _MANY_ROWS:
         # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
         order, by_eta = np.argsort(typical_eta(terms)), True
+    if source.z is not None and chunk.plan.mixture is not None:
+        size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
     changes = _changes(draws, link, chunk, source) if part == "slope" else None
     laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, size)
     if order is None:
