@@ -107,6 +107,8 @@ def questions(post: bm.Posterior, data: pd.DataFrame, policy: Any) -> dict[str, 
     return {
         "rows": lambda: bm.predictions(post, **how),
         "cells": lambda: bm.avg_predictions(post, by=["f", "flag"], wts="w", **how),
+        "difference": lambda: bm.avg_comparisons(post, "x", by="flag", wts="w", **how),
+        "factor": lambda: bm.avg_comparisons(post, "f" if "f" in post.design.columns else "x", **how),
         "ratio": lambda: bm.comparisons(post, {"x": (0.0, 0.5)}, comparison="ratio", **how),
         "slopes": lambda: bm.avg_slopes(post, "x", by="treated", **how),
     }
@@ -159,6 +161,7 @@ def test_many_rows_of_draws_that_agree_are_served_by_wide_cells(link: str, polic
     for question in (
         lambda: bm.avg_predictions(post, by="f", **how),
         lambda: bm.avg_comparisons(post, "f", comparison="lnor", **how),
+        lambda: bm.avg_comparisons(post, ["f", "x"], by="treated", wts="w", **how),
         lambda: bm.avg_slopes(post, "x", by="treated", **how),
     ):
         exact, fast = asked(question, False), asked(question, True)

@@ -204,10 +204,22 @@ def _compare(question: Question, variables: Any, comparison: str, cross: bool) -
     evaluation = Evaluation(question, passes=len(sides) * len(parts))
 
     def all_contrasts(scenario: Scenario) -> np.ndarray:
-        # Sides are shared: "drug - placebo" and "drug+ - placebo" need placebo once.
-        found = {side: evaluation.values(scenario, side, parts).values for side in sides}
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return np.stack([how.compare(found[c.high], found[c.low]) for c in compared], axis=1)
+        found: dict[Any, Side] = {}
+
+        def of(side: Any) -> Side:  # "drug - placebo" and "drug+ - placebo" need placebo once
+            if side not in found:
+                found[side] = evaluation.values(scenario, side, parts).values
+            return found[side]
+
+        def value(contrast: Contrast) -> np.ndarray:
+            if comparison == "difference" and len(compared) < len(sides):
+                difference = evaluation.differences(scenario, contrast.low, contrast.high)
+                if difference is not None:
+                    return difference
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                return how.compare(of(contrast.high), of(contrast.low))
+
+        return np.stack([value(contrast) for contrast in compared], axis=1)
 
     values = evaluation.run(all_contrasts)
     labels = _labels(compared, comparison)

@@ -95,6 +95,41 @@ class Evaluation:
         """
         return self._pass(scenario, settings, parts, None)
 
+    def differences(self, scenario: Scenario, low: Settings, high: Settings) -> np.ndarray | None:
+        """How much larger is the average on the high side of a contrast? Where both sides cost no more than one.
+
+        Parameters
+        ----------
+        scenario : Scenario
+            Values of `at`, named groups.
+        low, high : tuple of Setting
+            Set on either side.
+
+        Returns
+        -------
+        ndarray, shape (draw, cell), or None
+            None where the sides are for `values`: single rows, few rows, or sides that share nothing.
+
+        Raises
+        ------
+        DataError
+            As for `values`.
+        """
+        if not self.question.averaged:
+            return None
+        sides = (*scenario.settings, *low), (*scenario.settings, *high)
+        names = sorted(set().union(*(self._read(scenario, side) for side in sides)))
+        require_columns(self.question.frame, names, self.question.what)
+        for side in sides:
+            self._refuse_missing(scenario, side)
+        first, _, distinct = repeated_rows(self.question.frame, names, self.question.averaging.cells)
+        chunks = (self._chunks(scenario, side, first, distinct, None) for side in sides)
+        passed = self._predictor.differences(zip(*chunks, strict=True), len(distinct.index), distinct.n)
+        if passed is None:
+            return None
+        self.passed.append(passed)
+        return passed.values["difference"]
+
     def slopes(self, scenario: Scenario, name: str) -> Passed:
         """How does the mean response of a scenario's rows change with a variable?
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.table_bounds import chebyshev_points, derivative_bound
@@ -52,7 +53,7 @@ def no_wide_cells(lines: int) -> Wide:
     return Wide(WideCells(np.empty((lines, 0, POINTS)), 0.0), 0.0)
 
 
-def wide_cells(curves: Curves, s: float, reach: float, order: int = 0) -> Wide:
+def wide_cells(curves: Curves, s: float, reach: float, order: int = 0, step: npt.ArrayLike = ()) -> Wide:
     """Which polynomials in wide cells stand for these curves?
 
     Parameters
@@ -65,6 +66,8 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0) -> Wide:
         Up to which abs(eta) cells are made; none beyond what all draws' own cells cover.
     order : {0, 1}
         Values, or first derivatives in eta.
+    step : (draw,) float, optional
+        For differences: the curve at eta + step less the curve at eta.
 
     Returns
     -------
@@ -95,17 +98,21 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0) -> Wide:
     points, to_chebyshev, to_monomials, lebesgue = _matrices(POINTS)
     half = _widest(curves, s, POINTS)
     lines = len(curves.covers)
+    step = np.ascontiguousarray(step, dtype=np.float64)
     served = float(np.minimum(curves.arrays.high, -curves.arrays.low).min(initial=np.inf))
+    served -= float(np.abs(step).max(initial=0.0))
     most = min(math.ceil(reach / half), math.floor(served / half) - 1) if half > 0.0 else -1
     if most < 0:
         return no_wide_cells(lines)
     steep = curves.link.name == "probit" or (curves.link.name, curves.part) == ("cloglog", "complement")
     least = _RARE if steep and order == 0 else -np.inf
     coef = np.empty((lines, 2 * most + 1, POINTS))
-    in_threads(fill_wide_cells, lines, curves.arrays, order, half, least, points, to_chebyshev, to_monomials, coef)
+    in_threads(
+        fill_wide_cells, lines, curves.arrays, order, step, half, least, points, to_chebyshev, to_monomials, coef
+    )
     noise, sharpest = curves.error_bound + 4.0 * POINTS * EPS, POINTS**2 / half
     error = lebesgue[0] * noise + _CLOSE if order == 0 else lebesgue[1] / half * noise + sharpest * _CLOSE
-    return Wide(WideCells(coef, half), error)
+    return Wide(WideCells(coef, half), error if not step.size else 2.0 * error)
 
 
 def _widest(curves: Curves, s: float, points: int) -> float:

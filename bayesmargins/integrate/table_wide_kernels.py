@@ -84,6 +84,7 @@ def fill_wide_cells(
     end: int,
     curves: CurveArrays,
     order: int,
+    step: Array,
     half: float,
     least: float,
     points: Array,
@@ -101,6 +102,8 @@ def fill_wide_cells(
         The curves.
     order : int
         0 for the polynomials, 1 for their derivatives.
+    step : (draw,) float
+        The difference between the curve at eta + step and at eta takes the curve's place; empty for the curve itself.
     half : float
         Half the width of a cell.
     least : float
@@ -129,13 +132,21 @@ def fill_wide_cells(
             for p in range(POINTS):
                 eta[p] = half * (cell - most + points[p])
             curve_tile(curves, draw, eta, values)
+            smallest = values.min()
+            if step.size > 0:
+                for p in range(POINTS):
+                    eta[p] += step[draw]
+                curve_tile(curves, draw, eta, between)
+                smallest = min(smallest, between.min())
+                for p in range(POINTS):
+                    values[p] = between[p] - values[p]
             between[:] = 0.0
             for p in range(POINTS):
                 for k in range(POINTS):
                     between[k] += to_chebyshev[p, k] * values[p]
             out = coef[draw, cell]
             out[:] = 0.0
-            if values.min() < least:
+            if smallest < least:
                 out[0] = np.nan
                 continue
             for p in range(POINTS):

@@ -28,7 +28,7 @@ from bayesmargins.integrate.table_kernels import (
 )
 from bayesmargins.integrate.table_wide_kernels import WideCells, wide_tile
 
-__all__ = ["Bare", "CurveCells", "derivatives", "derivatives_far", "value_far", "values"]
+__all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "value_far", "values"]
 
 Array = npt.NDArray[np.float64]
 
@@ -65,6 +65,24 @@ class CurveCells(NamedTuple):
 
     curves: CurveArrays
     wide: WideCells
+
+
+class Steps(NamedTuple):
+    """Differences of curves: at eta + step less at eta.
+
+    Attributes
+    ----------
+    curves : CurveArrays
+        One curve a draw.
+    wide : WideCells
+        Of the differences; none where rows do not come sorted by their typical eta.
+    step : (draw,) float
+        The same for all rows.
+    """
+
+    curves: CurveArrays
+    wide: WideCells
+    step: Array
 
 
 @njit(**INNER)
@@ -124,6 +142,26 @@ def _curve_value_far(integrand: CurveCells, line: int, eta: float, s2: float) ->
 @njit(**INNER)
 def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> tuple[float, float]:
     return curve_far(integrand.curves, line, 1, eta), 0.0
+
+
+@njit(**INNER)
+def _step_tile(integrand: Steps, line: int, eta: Array, s2: Array, out: Array) -> int:
+    if wide_tile(integrand.wide, line, eta, out):
+        return 0
+    m, step = eta.size, integrand.step[line]
+    outside = curve_tile(integrand.curves, line, eta, s2)  # s2 is the same in all rows: there is room
+    for i in range(m):
+        eta[i] += step
+    outside += curve_tile(integrand.curves, line, eta, out)
+    for i in range(m):
+        out[i] -= s2[i]
+    return outside
+
+
+@njit(**INNER)
+def _step_far(integrand: Steps, line: int, eta: float, s2: float) -> float:
+    high = curve_far(integrand.curves, line, 0, eta + integrand.step[line])
+    return high - curve_far(integrand.curves, line, 0, eta)
 
 
 @njit(**INNER)
@@ -208,9 +246,15 @@ def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[f
 
 
 _JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
-_VALUES = {Bare: _bare_tile, CurveCells: _curve_tile, SurfaceArrays: _surface_tile, LineArrays: _line_tile}
+_VALUES = {
+    Bare: _bare_tile,
+    CurveCells: _curve_tile,
+    Steps: _step_tile,
+    SurfaceArrays: _surface_tile,
+    LineArrays: _line_tile,
+}
 _DERIVATIVES = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
-_VALUE_FAR = {CurveCells: _curve_value_far, SurfaceArrays: _surface_value_far}
+_VALUE_FAR = {CurveCells: _curve_value_far, Steps: _step_far, SurfaceArrays: _surface_value_far}
 _DERIVATIVES_FAR = {CurveCells: _curve_both_far, SurfaceArrays: _surface_both_far}
 
 

@@ -39,6 +39,8 @@ class Laid(NamedTuple):
         Whether rows are sorted by their typical eta.
     size : int
         Draws at a time.
+    step : ndarray, shape (draw,), or None
+        For differences: how much larger eta is on the high side.
     """
 
     terms: Terms
@@ -47,6 +49,7 @@ class Laid(NamedTuple):
     reach: float
     by_eta: bool
     size: int
+    step: np.ndarray | None = None
 
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:

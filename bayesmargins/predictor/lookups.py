@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.line_mixtures import Lines
     from bayesmargins.integrate.table_wide import Wide
     from bayesmargins.integrate.tables import Curves, Surface
-    from bayesmargins.predictor.integrands import CurveCells
+    from bayesmargins.predictor.integrands import CurveCells, Steps
     from bayesmargins.predictor.lines import LinePlan
 
 __all__ = ["Found", "Lookups"]
@@ -92,7 +92,7 @@ class Lookups:
         ------
         Nothing.
         """
-        order, part = (1, "mean") if part == "slope" else (0, part)
+        order, part = int(part == "slope"), "complement" if part == "complement" else "mean"
         if source.kind == "bare":
             from bayesmargins.predictor.integrands import Bare
 
@@ -115,17 +115,23 @@ class Lookups:
 
     def _curve_cells(
         self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid, order: int
-    ) -> tuple[CurveCells, tuple[float, float, float]]:
-        """Curves with wide cells, if rows come in order; and their bounds."""
+    ) -> tuple[CurveCells | Steps, tuple[float, float, float]]:
+        """Curves (or their differences) with wide cells, if rows come in order; and their bounds."""
         from bayesmargins.integrate.table_wide import no_wide_cells, wide_cells
-        from bayesmargins.predictor.integrands import CurveCells
+        from bayesmargins.predictor.integrands import CurveCells, Steps
 
         assert source.s is not None
-        reach = min(float(_STRETCH * np.ceil(max(laid.reach, 1.0) / _STRETCH)), REACH)
+        step = np.empty(0) if laid.step is None else laid.step[lines]
+        farthest = laid.reach + float(np.abs(step).max(initial=0.0))
+        reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
         key, made = self._curves(source, chunk, part, lines, reach)
         smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
         if laid.by_eta:
-            wide = self._keep(("wide", order, *key), lambda: wide_cells(made, smallest_s, reach, order))
+            found = ("wide", order, step.tobytes(), *key)
+            wide = self._keep(found, lambda: wide_cells(made, smallest_s, reach, order, step))
+        if laid.step is not None:
+            value = max(2.0 * made.error_bound, wide.error_bound)
+            return Steps(made.arrays, wide.arrays, step), (value, 0.0, 0.0)
         value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
         return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
 

@@ -12,6 +12,7 @@ from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
+from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
 
 __all__ = ["Predictor", "check_size"]
@@ -92,8 +93,62 @@ class Predictor:
         """
         return self._pass(chunks, rows, cells, ("slope",))
 
+    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> Passed | None:
+        """How much larger is the average of the mean response on one side of a contrast than on the other?
+
+        Both sides then cost one look-up a row. That needs many rows, and a contrast that moves eta by the same amount
+        in all of them: otherwise each side is for `values`.
+
+        Parameters
+        ----------
+        pairs : iterable of (Chunk, Chunk)
+            All rows on the low side and on the high side; averaged.
+        rows : int
+            How many they are.
+        cells : int
+            Cells of the result.
+
+        Returns
+        -------
+        Passed or None
+            ``values["difference"]``, shape (draw, cell); None where sides share nothing.
+
+        Raises
+        ------
+        IntegrationError
+            The average does not exist.
+        """
+        if not self._many(rows):
+            return None
+        passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
+        multiplied = 1.0
+        for low, high in pairs:
+            step = step_between(self.draws, low, high)
+            if step is None:
+                return None
+            left = self.tables.add(low, "difference", passed, step)
+            if len(left) == len(self.draws.beta):
+                return None
+            self._add_sides(low, high, left, passed)
+            if low.multiplier is not None:
+                multiplied = max(multiplied, float(np.nanmax(low.multiplier, initial=0.0)))
+        passed.error_bound *= multiplied
+        return passed
+
+    def _add_sides(self, low: Chunk, high: Chunk, left: np.ndarray, passed: Passed) -> None:
+        """The draws that no table covers."""
+        for sign, chunk in ((-1.0, low), (1.0, high)) if len(left) else ():
+            draws, some = subset(self.draws, chunk, left)
+            out = np.zeros((len(left), passed.values["difference"].shape[1]))
+            self._add_exactly(draws, some, "mean", passed, out)
+            passed.values["difference"][left] += sign * out
+
+    def _many(self, rows: int) -> bool:
+        """Do tables pay?"""
+        return rows >= MANY_ROWS and rows * len(self.draws.beta) >= MANY_VALUES
+
     def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
-        tabled = rows >= MANY_ROWS and rows * len(self.draws.beta) >= MANY_VALUES
+        tabled = self._many(rows)
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
         for whole in chunks:

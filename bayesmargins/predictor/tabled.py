@@ -42,22 +42,25 @@ class Tables:
         self.draws, self.link, self.tick = draws, link, tick
         self.sources, self.lookups = Sources(draws, link), Lookups(draws, link)
 
-    def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
-        """Add a chunk's values, or its slopes, to those of the pass.
+    def add(self, chunk: Chunk, part: str, passed: Passed, step: np.ndarray | None = None) -> np.ndarray:
+        """Add a chunk's values, its slopes, or the differences between two sides, to those of the pass.
 
         Parameters
         ----------
         chunk : Chunk
             Rows.
-        part : {"mean", "complement", "slope"}
+        part : {"mean", "complement", "slope", "difference"}
             What is averaged.
         passed : Passed
             Gets values, methods and error bounds.
+        step : ndarray, shape (draw,), optional
+            How much larger eta is on the high side of a difference; the chunk is the low side.
 
         Returns
         -------
         ndarray of int
-            Draws that are left for the exact engine: all of them where no table fits these rows.
+            Draws that are left for the exact engine: all of them where no table fits these rows. Differences are left
+            too where the average is not looked up in curves.
 
         Raises
         ------
@@ -68,19 +71,29 @@ class Tables:
         if self.link.name == "cloglog" and part == "complement" and chunk.plan.mixture is not None:
             return everything
         pieces = self.sources.of(chunk)
-        if any(source.kind == "exact" for _, source in pieces):
+        served = ("curves",) if step is not None else ("bare", "curves", "surface", "lines")
+        if any(source.kind not in served for _, source in pieces):
             return everything
         covered = np.ones(len(everything), dtype=bool)
         for _, source in pieces:
             covered &= self.sources.covered(source)
         for piece, source in pieces:
-            self._pass(piece, source, part, everything[covered], passed)
+            self._pass(piece, source, part, everything[covered], passed, step)
         return everything[~covered]
 
-    def _pass(self, chunk: Chunk, source: Source, part: str, draws: np.ndarray, passed: Passed) -> None:
+    def _pass(
+        self,
+        chunk: Chunk,
+        source: Source,
+        part: str,
+        draws: np.ndarray,
+        passed: Passed,
+        step: np.ndarray | None,
+    ) -> None:
         from bayesmargins.predictor.terms import largest
 
-        laid, out = lay_out(self.draws, self.link, chunk, source, part, draws), passed.values[part]
+        laid = lay_out(self.draws, self.link, chunk, source, part, draws)._replace(step=step)
+        out, sides = passed.values[part], 1 if step is None else 2
         steep = (1.0, 0.0) if laid.changes is None else largest(laid.changes, draws)
         for start in range(0, len(draws), laid.size):
             lines = draws[start : start + laid.size]
@@ -88,7 +101,7 @@ class Tables:
             _run(laid, found, lines, out)
             value, d1, d2 = found.bounds
             passed.note(found.method, value if laid.changes is None else d1 * steep[0] + d2 * steep[1] / 2, found.nodes)
-            self.tick(len(lines) * len(chunk.rows.offset))
+            self.tick(sides * len(lines) * len(chunk.rows.offset))
 
 
 def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:

@@ -1,0 +1,50 @@
+"""Contrasts that move eta by the same amount in all rows: one look-up then serves both sides."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor.chunks import Chunk
+
+__all__ = ["step_between"]
+
+_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
+
+
+def step_between(draws: Draws, low: Chunk, high: Chunk) -> np.ndarray | None:
+    """How much larger is eta on the high side, in each draw?
+
+    Parameters
+    ----------
+    draws : Draws
+        Give beta.
+    low, high : Chunk
+        The same rows on both sides of a contrast.
+
+    Returns
+    -------
+    ndarray, shape (draw,), or None
+        None where it differs between rows (a variable in an interaction, say), or where more than eta differs.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if not _same_but_for_X(low, high):
+        return None
+    change = high.rows.X - low.rows.X
+    sizes = np.maximum(np.abs(low.rows.X), np.abs(high.rows.X)).max(axis=0)
+    if not np.all(np.ptp(change, axis=0) <= _ROUNDING * sizes):  # x + 1 less x is 1 but for rounding
+        return None
+    return np.asarray(draws.beta @ change[0])
+
+
+def _same_but_for_X(low: Chunk, high: Chunk) -> bool:
+    sides = zip(low.plan.gathers, high.plan.gathers, strict=True)
+    return (
+        np.array_equal(low.rows.offset, high.rows.offset)
+        and all(np.array_equal(z, high.rows.Z[f]) for f, z in low.rows.Z.items())
+        and all(one.b is other.b and np.array_equal(one.codes, other.codes) for one, other in sides)
+        and np.array_equal(low.weights, high.weights)
+    )
