@@ -5,6 +5,9 @@ Tables serve from `MANY_ROWS` rows on; here they are forced on 80 rows, or kept 
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +23,9 @@ from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
 from bayesmargins.estimands import evaluation
-from bayesmargins.integrate import table_wide
+from bayesmargins.integrate import table_rows, table_wide
+from bayesmargins.integrate.tables import surface
+from bayesmargins.links import get_link
 from bayesmargins.predictor import layout, passes
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
@@ -369,3 +374,85 @@ def test_memory_of_many_cells_is_that_of_the_result_also_beyond_the_tables() -> 
         tracemalloc.stop()
     assert ds["estimate"].size == 4 * 4000
     assert peak < 64 * 2**20
+
+
+# what an attack on the tables found ---------------------------------------------------------------------------------
+
+
+def slope_model(sd: float = 1.0, intercept: float = -1.0, draws: int = 20) -> bm.Posterior:
+    rng, data = np.random.default_rng(1), simulated()
+    beta = np.tile([intercept, 0.5, 0.8], (1, draws, 1))
+    beta[..., 0] += 0.05 * rng.normal(size=draws)
+    Sigma = sd**2 * np.array([[1.0, 0.6], [0.6, 1.5]]) * np.ones((1, draws, 1, 1))
+    return bm.from_draws(
+        "y ~ x + e + (1 + x | g)", data, family="bernoulli", link="logit", beta=beta, Sigma={"g": Sigma}
+    )
+
+
+@pytest.mark.parametrize(("sd", "intercept"), [(1.0, -1.0), (7.0, -45.0)], ids=["in the table", "far out"])
+def test_slopes_keep_the_change_of_variance_where_x_is_the_same_in_all_rows(sd: float, intercept: float) -> None:
+    post, rng = slope_model(sd, intercept), np.random.default_rng(2)
+    rows = simulated().sample(2500, replace=True, random_state=1).assign(e=rng.normal(size=2500))
+    questions = (
+        lambda: bm.avg_slopes(post, "x", newdata=rows, at={"x": [0.0, 0.7]}),
+        lambda: bm.slopes(post, "x", newdata=rows[:80], at={"x": [0.0, 0.7]}),
+    )
+    for question in questions:
+        exact, fast = (values(asked(question, tables)) for tables in (False, True))
+        np.testing.assert_allclose(fast, exact, rtol=1e-8, atol=1e-14)
+
+
+def test_averages_of_what_is_certain_do_not_exceed_one() -> None:
+    post = slope_model(0.5, 36.0, draws=3)
+    n = 300_000
+    rows = pd.DataFrame({"x": np.zeros(n), "e": np.random.default_rng(3).normal(size=n), "k": np.arange(n) > 9})
+    for target in (post, slope_model(0.5, 60.0, draws=3)):  # in the table, and beyond it
+        found = values(asked(lambda post=target: bm.avg_predictions(post, newdata=rows, by="k"), True))
+        assert np.abs(found - 1.0).max() < 1e-13
+
+
+def test_an_interrupted_table_is_finished_later(monkeypatch: Any) -> None:
+    table, calls = table_rows.RowTable(get_link("logit"), "mean", 8.0), []
+    spread = table_rows.RowTable._spread
+
+    def interrupted(self: table_rows.RowTable, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return spread(self, *arguments)
+
+    monkeypatch.setattr(table_rows.RowTable, "_spread", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        table.rows(40, 50)
+    assert len(table.rows(40, 50)) == 10
+    assert all(table.bounds(row, 12)[0] < 1e-11 for row in range(40, 50))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_does_not_wait_for_a_table_of_its_parent() -> None:
+    code = """
+import os, threading, time, warnings
+warnings.simplefilter("ignore")
+from bayesmargins.integrate.table_rows import row_table
+from bayesmargins.links import get_link
+table = row_table(get_link("logit"), "mean", 8.0)
+table._lock.acquire()  # as a thread would that builds rows
+child = os.fork()
+if child == 0:
+    row_table(get_link("logit"), "mean", 8.0).rows(3, 4)
+    os._exit(0)
+for _ in range(200):
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        raise SystemExit(status)
+    time.sleep(0.1)
+os.kill(child, 9)
+raise SystemExit("the child waits")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_variances_that_rounding_puts_above_their_bound_have_a_value() -> None:
+    made = surface(get_link("logit"), 15.0, 16.0)
+    assert np.isfinite(made([[0.5, -3.0]], [[16.0 * (1.0 + 1e-12), 16.05]])).all()

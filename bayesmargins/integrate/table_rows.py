@@ -8,6 +8,7 @@ polynomials of a row grow.
 from __future__ import annotations
 
 import math
+import os
 import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -220,8 +221,8 @@ class RowTable:
             some = rows[i : i + 32]
             coefficients, bound = self._coefficients(np.array([self._centre(r) for r in some]), panel, matrix)
             for r, row in zip(some, coefficients, strict=True):
-                self._rows[r] = row
                 self._noise[r] = self._spread(r, panel, bound)
+                self._rows[r] = row  # last: a row that is there is complete, whatever interrupts this
 
     def _coefficients(self, s: Array, panel: Panel, matrix: Array) -> tuple[Array, float]:
         """(row, cell, n), and the bound on the values they were made from."""
@@ -337,3 +338,7 @@ def row_table(link: Link, part: str, reach: float) -> RowTable:
     320
     """
     return RowTable(link, part, reach)
+
+
+if hasattr(os, "register_at_fork"):  # a table's lock may be held by a thread that the child does not have
+    os.register_at_fork(after_in_child=row_table.cache_clear)

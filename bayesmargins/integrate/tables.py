@@ -336,7 +336,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     arrays = SurfaceArrays(
         coef, float(first), 1.0 / ROW_WIDTH, 1.0 / cell_width(link),
         -REACH * INSIDE, high, first * ROW_WIDTH, last * ROW_WIDTH,
-        make_rules(link, part, np.array([S_MAX, s_high])),
+        make_rules(link, part, np.array([1.01 * S_MAX, s_high])),  # rounding may put s a little above a bound
     )  # fmt: skip
     bounds = [table.bounds(row, SURFACE_TERMS) for row in range(first, last)]
     rounding = 64.0 * EPS

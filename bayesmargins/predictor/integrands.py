@@ -128,7 +128,7 @@ def _curve_tile(integrand: CurveCells, line: int, eta: Array, s2: Array, out: Ar
 
 @njit(**INNER)
 def _curve_both(integrand: CurveCells, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    # s2 is the same in all rows: nobody reads it here, and nobody asks for d2
+    # s2 is the same in all rows and is read by nobody; wide cells are made only where nobody asks for d2
     if wide_tile(integrand.wide, line, eta, d1):
         return 0
     return curve_tile_all(integrand.curves, line, eta, s2, d1, d2)
@@ -141,7 +141,7 @@ def _curve_value_far(integrand: CurveCells, line: int, eta: float, s2: float) ->
 
 @njit(**INNER)
 def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> tuple[float, float]:
-    return curve_far(integrand.curves, line, 1, eta), 0.0
+    return curve_far(integrand.curves, line, 1, eta), curve_far(integrand.curves, line, 2, eta)
 
 
 @njit(**INNER)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bayesmargins.integrate.compiled import kernel
 from bayesmargins.predictor.integrands import derivatives, derivatives_far, value_far, values
-from bayesmargins.predictor.tiles import Terms, Weights, add_row, add_tile, eta_tile, s2_tile
+from bayesmargins.predictor.tiles import Terms, Weights, add_tile, eta_tile, s2_tile
 
 __all__ = ["TOGETHER", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
 
@@ -91,7 +91,7 @@ def far_values(
     ------
     Nothing.
     """
-    eta, s2 = np.empty(_TILE), np.zeros(_TILE)
+    eta, s2, value = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE)
     for line in range(begin, end):
         draw = draws[line]
         for first in range(0, terms.offset.size if far[line] > 0 else 0, _TILE):
@@ -100,9 +100,8 @@ def far_values(
             if terms.W.shape[0] > 0:
                 s2_tile(terms, draw, first, s2[:m])
             for i in range(m):
-                value = value_far(integrand, line, eta[i], s2[i])
-                if value != 0.0:
-                    add_row(value, weights, first + i, out[draw])
+                value[i] = value_far(integrand, line, eta[i], s2[i])
+            add_tile(value[:m], weights, first, out[draw])
 
 
 @kernel
@@ -186,6 +185,7 @@ def far_slopes(
     Nothing.
     """
     eta, s2, d_eta, d_s2 = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE), np.zeros(_TILE)
+    value = np.empty(_TILE)
     for line in range(begin, end):
         draw = draws[line]
         for first in range(0, terms.offset.size if far[line] > 0 else 0, _TILE):
@@ -198,6 +198,5 @@ def far_slopes(
                 s2_tile(changes, draw, first, d_s2[:m])
             for i in range(m):
                 d1, d2 = derivatives_far(integrand, line, eta[i], s2[i])
-                value = d1 * d_eta[i] + 0.5 * (d2 * d_s2[i])
-                if value != 0.0:
-                    add_row(value, weights, first + i, out[draw])
+                value[i] = d1 * d_eta[i] + 0.5 * (d2 * d_s2[i])
+            add_tile(value[:m], weights, first, out[draw])

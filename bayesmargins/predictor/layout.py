@@ -19,6 +19,7 @@ __all__ = ["Laid", "lay_out"]
 
 _MANY_ROWS = 2048  # below, making wide cells costs more than it saves
 _LINES = 4096  # draws that are done between two looks at the clock
+_RUN = 64  # rows a cell, from which on they are sorted by cell
 _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
 
@@ -90,12 +91,15 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     elif source.plan is not None:  # rows with like t one after the other: a tile looks up one panel
         terms, size = _with_t(terms, source.plan.direction.t), source.plan.block
         order = np.argsort(source.plan.direction.t, kind="stable")
-    elif source.kind == "curves" and weights.start < 0 and len(chunk.rows.offset) >= _MANY_ROWS:
-        # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
-        order, by_eta = np.argsort(typical_eta(terms)), True
     if source.z is not None and chunk.plan.mixture is not None:
         size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
     changes = _changes(draws, link, chunk, source) if part == "slope" else None
+    bends = changes is not None and len(changes.W) > 0  # wide cells have no second derivative
+    if source.kind == "curves" and not (chunk.cells.unit or bends) and len(chunk.rows.offset) >= _MANY_ROWS:
+        # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
+        order, by_eta = np.argsort(typical_eta(terms)), True
+    if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
+        order = _by_cell(weights.cells, order)
     laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, size)
     if order is None:
         return laid
@@ -104,6 +108,12 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         changes=None if changes is None else in_order(changes, order),
         weights=weights.in_order(order),
     )
+
+
+def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    if order is None:
+        return np.argsort(cells, kind="stable")
+    return order[np.argsort(cells[order], kind="stable")]
 
 
 def _changes(draws: Draws, link: Link, chunk: Chunk, source: Source) -> Terms:

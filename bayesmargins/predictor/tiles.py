@@ -10,7 +10,7 @@ from numba import njit
 
 from bayesmargins.integrate.compiled import INNER
 
-__all__ = ["Terms", "Weights", "add_row", "add_tile", "eta_tile", "s2_tile"]
+__all__ = ["Terms", "Weights", "add_tile", "eta_tile", "s2_tile"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -146,25 +146,16 @@ def add_tile(values: Array, weights: Weights, first: int, out: Array) -> None:
     if weights.start >= 0:
         at = weights.start + first
         for i in range(m):
-            out[at + i] = w[i] * values[i]
+            out[at + i] += w[i] * values[i]
         return
     if weights.cells.size > 0:
-        cells = weights.cells[first : first + m]
+        # Rows of a cell follow each other: their sum is added at once, for adding one by one rounds each time.
+        cells, cell, total = weights.cells[first : first + m], weights.cells[first], 0.0
         for i in range(m):
-            out[cells[i]] += w[i] * values[i]
+            if cells[i] != cell:
+                out[cell] += total
+                cell, total = cells[i], 0.0
+            total += w[i] * values[i]
+        out[cell] += total
         return
     out[0] += _product(w, values)
-
-
-@njit(**INNER)
-def add_row(value: float, weights: Weights, row: int, out: Array) -> None:
-    """Add what one row was left out with to the cell of its draw.
-
-    Raises
-    ------
-    Nothing.
-    """
-    cell = weights.start + row if weights.start >= 0 else 0
-    if weights.cells.size > 0:
-        cell = weights.cells[row]
-    out[cell] += weights.weights[row] * value
