@@ -148,12 +148,14 @@ def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> 
 def _step_tile(integrand: Steps, line: int, eta: Array, s2: Array, out: Array) -> int:
     if wide_tile(integrand.wide, line, eta, out):
         return 0
-    m, step = eta.size, integrand.step[line]
-    outside = curve_tile(integrand.curves, line, eta, s2)  # s2 is the same in all rows: there is room
-    for i in range(m):
-        eta[i] += step
-    outside += curve_tile(integrand.curves, line, eta, out)
-    for i in range(m):
+    step, outside = integrand.step[line], 0
+    for side in range(2):  # one call for both sides: a second would compile for itself
+        outside += curve_tile(integrand.curves, line, eta, out)
+        if side == 0:
+            for i in range(eta.size):
+                s2[i] = out[i]  # s2 is the same in all rows: there is room
+                eta[i] += step
+    for i in range(eta.size):
         out[i] -= s2[i]
     return outside
 
