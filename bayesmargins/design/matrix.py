@@ -61,6 +61,8 @@ class Matrix:
         """Values of the columns for complete rows: (row, column) float."""
         if not self.labels:
             return np.zeros((len(frame), 0))
+        if self.labels == ("Intercept",) and not self.variables:  # the z of most models: no need to ask formulaic
+            return np.ones((len(frame), 1))
         values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
         return np.asarray(values, dtype=np.float64)
 
