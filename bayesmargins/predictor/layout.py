@@ -19,7 +19,7 @@ __all__ = ["Laid", "lay_out"]
 
 _MANY_ROWS = 2048  # below, making wide cells costs more than it saves
 _LINES = 4096  # draws that are done between two looks at the clock
-_RUN = 64  # rows a cell, from which on they are sorted by cell
+_RUN = 4096  # rows a cell, from which on they are sorted by cell: in shorter runs eta would differ too much
 _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
 

@@ -9,7 +9,7 @@ from bayesmargins.predictor.chunks import Chunk
 
 __all__ = ["step_between"]
 
-_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)
+_ROUNDING = 4e-13  # in eta; where steps differ by more than this, they are not the same
 
 
 def step_between(draws: Draws, low: Chunk, high: Chunk) -> np.ndarray | None:
@@ -34,10 +34,12 @@ def step_between(draws: Draws, low: Chunk, high: Chunk) -> np.ndarray | None:
     if not _same_but_for_X(low, high):
         return None
     change = high.rows.X - low.rows.X
-    sizes = np.maximum(np.abs(low.rows.X), np.abs(high.rows.X)).max(axis=0)
-    if not np.all(np.ptp(change, axis=0) <= _ROUNDING * sizes):  # x + 1 less x is 1 but for rounding
+    # x + 1 less x is 1 but for rounding, and least rounded where x is smallest
+    step = change[np.argmin(np.abs(low.rows.X), axis=0), np.arange(change.shape[1])]
+    apart = np.abs(change - step).max(axis=0)
+    if not np.abs(draws.beta).max(axis=0) @ apart <= _ROUNDING:
         return None
-    return np.asarray(draws.beta @ change[0])
+    return np.asarray(draws.beta @ step)
 
 
 def _same_but_for_X(low: Chunk, high: Chunk) -> bool:

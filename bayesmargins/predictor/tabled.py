@@ -20,6 +20,8 @@ from bayesmargins.predictor.sources import Source, Sources
 
 __all__ = ["Tables"]
 
+_MANY_A_CELL = 64  # rows of a chunk in each cell, from which on they are added up among themselves
+
 
 class Tables:
     """How are chunks of rows passed through tables? Made once, kept for all chunks of a question.
@@ -93,7 +95,12 @@ class Tables:
         from bayesmargins.predictor.terms import largest
 
         laid = lay_out(self.draws, self.link, chunk, source, part, draws)._replace(step=step)
-        out, sides = passed.values[part], 1 if step is None else 2
+        sides = 1 if step is None else 2
+        out = whole = passed.values[part]
+        if chunk.cells.n > 1 and len(chunk.cells.index) >= _MANY_A_CELL * chunk.cells.n:
+            out = np.zeros_like(
+                whole
+            )  # a sum of chunks: adding row by row to what is large already would round each time
         steep = (1.0, 0.0) if laid.changes is None else largest(laid.changes, draws)
         for start in range(0, len(draws), laid.size):
             lines = draws[start : start + laid.size]
@@ -102,6 +109,8 @@ class Tables:
             value, d1, d2 = found.bounds
             passed.note(found.method, value if laid.changes is None else d1 * steep[0] + d2 * steep[1] / 2, found.nodes)
             self.tick(sides * len(lines) * len(chunk.rows.offset))
+        if out is not whole:
+            whole += out
 
 
 def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
