@@ -28,7 +28,8 @@ from bayesmargins.integrate.table_mixtures import (
     _spread_values,
 )
 from bayesmargins.integrate.table_rows import cell_width
-from bayesmargins.integrate.tables import INSIDE, REACH, checked_part, checked_s, covers, make_rules
+from bayesmargins.integrate.table_rules import make_rules
+from bayesmargins.integrate.tables import INSIDE, REACH, checked_part, checked_s, covers
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 

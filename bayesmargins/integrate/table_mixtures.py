@@ -23,7 +23,8 @@ from bayesmargins.integrate.table_bounds import (
     monomials_from_points,
 )
 from bayesmargins.integrate.table_rows import ROW_WIDTH, cell_width
-from bayesmargins.integrate.tables import INSIDE, REACH, Curves, checked_part, checked_s, covers, make_rules, row_curves
+from bayesmargins.integrate.table_rules import make_rules
+from bayesmargins.integrate.tables import INSIDE, REACH, Curves, checked_part, checked_s, covers, row_curves
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_for, strip_of
+from bayesmargins.integrate.rules import EPS, strip_of
 from bayesmargins.integrate.table_bounds import (
     CURVE_POINTS,
     chebyshev_points,
@@ -23,11 +23,12 @@ from bayesmargins.integrate.table_bounds import (
     monomials_from_points,
 )
 from bayesmargins.integrate.table_rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
+from bayesmargins.integrate.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import PARTS, Link
+from bayesmargins.links import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.table_kernels import CurveArrays, Rules, SurfaceArrays
+    from bayesmargins.integrate.table_kernels import CurveArrays, SurfaceArrays
 
 __all__ = [
     "REACH",
@@ -37,7 +38,6 @@ __all__ = [
     "checked_s",
     "covers",
     "curves",
-    "make_rules",
     "row_curves",
     "surface",
 ]
@@ -386,43 +386,3 @@ def _trusted(link: Link, part: str, coef: Array, edge: Array) -> Array:
     small = coef[:, :, 0] < _RARE
     first = np.where(small.any(axis=1), small.argmax(axis=1), coef.shape[1])
     return np.minimum(edge, (first - 0.5 * coef.shape[1]) * cell_width(link))
-
-
-def make_rules(link: Link, part: str, s: Array) -> Rules:
-    """Trapezoid rules for everything up to the largest s: the finest step and the farthest node that any part asks for.
-
-    Raises
-    ------
-    IntegrationError
-        The link has neither a numerical rule nor a compiled closed form.
-    """
-    from bayesmargins.integrate.table_kernels import Rules
-
-    if link.name == "probit":
-        none = np.zeros(0)
-        return Rules(2, PARTS.index(part), PER_OCTAVE, 0, none, none.astype(np.int64), none.astype(np.int64), none)
-    if link.code is None:
-        raise IntegrationError(f"The {link.name} link has a closed form: it needs no table.")
-    usable = s[(s > 0.0) & (s <= WIDE)]
-    lowest = bucket_of(1e-9)
-    highest = bucket_of(float(usable.max())) if usable.size else lowest
-    return Rules(link.code, PARTS.index(part), PER_OCTAVE, lowest, *_rule_arrays(link, part, lowest, highest))
-
-
-@lru_cache(maxsize=32)
-def _rule_arrays(
-    link: Link, part: str, lowest: int, highest: int
-) -> tuple[Array, npt.NDArray[np.int64], npt.NDArray[np.int64], Array]:
-    """Steps, nodes on each side, offsets and weights of the rules."""
-    steps, halves, weights = [], [], []
-    for bucket in range(lowest, highest + 1):
-        rules = [rule_for(link, 2.0 ** (bucket / PER_OCTAVE), name) for name in (part, "d1", "d2")]
-        step = min(rule.step for rule in rules)
-        half = int(np.ceil(max(rule.half * rule.step for rule in rules) / step))
-        z = step * np.arange(half + 1)
-        steps.append(step)
-        halves.append(half)
-        weights.append(step / np.sqrt(2.0 * np.pi) * np.exp(-0.5 * z * z))
-    half_widths = np.array(halves, dtype=np.int64)
-    offsets = np.concatenate([[0], np.cumsum(half_widths + 1)[:-1]]).astype(np.int64)
-    return np.array(steps), half_widths, offsets, np.concatenate(weights)
