@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Column, Design
-from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.design import Column, Design, require_columns
+from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
 __all__ = ["Contrast", "Setting", "Settings", "apply_settings", "at_settings", "contrasts", "named_variables"]
@@ -70,17 +70,26 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
     Raises
     ------
-    Nothing.
+    DataError
+        A step of a column that is not there, or that holds no numbers.
     """
     changed: dict[str, Any] = {}
     for s in settings:
+        if s.step is not None:
+            require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
         # In float64, whatever the column's own precision: a small step would be lost in float32.
         changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
     return frame.assign(**changed) if changed else frame
 
 
 def _as_float(series: pd.Series) -> np.ndarray:
-    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"A step is added to numbers, and column {series.name!r} holds {series.dtype}, starting with "
+            f"{shown(series.iloc[0])}. Convert it with pandas.to_numeric."
+        ) from None
 
 
 def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection[str] = ()) -> dict[str, list[Any]]:

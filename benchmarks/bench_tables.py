@@ -14,10 +14,12 @@ from functools import partial
 import numba
 import numpy as np
 
+from bayesmargins.integrate import in_threads
 from bayesmargins.integrate.table_mixtures import mixture_curves
 from bayesmargins.integrate.table_passes import evaluate_curves, evaluate_surface
 from bayesmargins.integrate.table_rows import row_table
 from bayesmargins.integrate.tables import curves, surface
+from bayesmargins.limits import options
 from bayesmargins.links import get_link
 
 
@@ -51,13 +53,14 @@ def look_ups(draws: int, rows: int) -> None:
     for name in ("logit", "cloglog"):
         made, wide = curves(get_link(name), s[:, 0]).arrays, surface(get_link(name), 0.5, 1.5).arrays
         for order, what in enumerate(("value", "all three")):
-            calls[f"{name} curve, {what}"] = partial(evaluate_curves, made, order, eta, out)
-            calls[f"{name} surface, {what}"] = partial(evaluate_surface, wide, order, eta, s, out)
+            calls[f"{name} curve, {what}"] = partial(in_threads, evaluate_curves, len(eta), made, order, eta, out)
+            calls[f"{name} surface, {what}"] = partial(in_threads, evaluate_surface, len(eta), wide, order, eta, s, out)
     threads = numba.get_num_threads()
     print(f"{draws} draws x {rows} rows, ns per value\n{'':28} {'1 thread':>9} {threads:>3} threads")
     columns = []
     for count in (1, threads):
         numba.set_num_threads(count)
+        options.threads = count
         columns.append(best_of(list(calls.values()), 60))
     for name, one, many in zip(calls, *columns, strict=True):
         print(f"{name:28} {one / eta.size * 1e9:9.2f} {many / eta.size * 1e9:11.2f}")
@@ -80,6 +83,7 @@ def building() -> None:
         (seconds,) = best_of([partial(curves, link, s)], 9)
         print(f"{name:8} curve from its row: {seconds / 500 * 1e6:.0f} us a draw, {table.cells * 64 / 1024:.0f} KiB")
     numba.set_num_threads(1)
+    options.threads = 1
     for name in ("logit", "cloglog", "probit"):
         for groups in (30, 1000, 10_000):
             for s in (0.0, 1.0):

@@ -268,3 +268,18 @@ def test_cells_that_hold_several_values_are_refused_before_rows_are_compared(col
     data = POST.design.data
     with pytest.raises(bm.DataError, match=f"reads the column '{column}', and newdata holds a list in each row"):
         bm.avg_predictions(POST, data.assign(**{column: [[1]] * len(data)}), groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.drop(columns="week"), "a step of 'week' needs the column 'week'"),
+        (lambda d: d.assign(week="two"), "A step is added to numbers, and column 'week' holds .*starting with 'two'"),
+    ],
+    ids=["missing", "text"],
+)
+def test_a_step_of_what_is_no_column_of_numbers_is_refused(change, message):
+    post = reference.posterior("b_bacteria")
+    assert "week" in post.design.columns
+    with pytest.raises(bm.DataError, match=message):
+        bm.avg_comparisons(post, "week", newdata=change(post.design.data))

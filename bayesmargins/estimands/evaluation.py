@@ -52,6 +52,7 @@ class Evaluation:
         self._predictor = Predictor(question.post.draws, question.link, self.progress.tick)
         self._said: set[str] = set()
         self._designed: dict[Any, tuple[Rows, Rows | None]] = {}
+        self._sets: dict[tuple[str, ...], tuple[np.ndarray | None, np.ndarray | None, Cells]] = {}
 
     def run(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
         """Values of every scenario: (draw, k, at..., named groups..., [row or cell]).
@@ -122,7 +123,7 @@ class Evaluation:
         require_columns(self.question.frame, names, self.question.what)
         for side in sides:
             self._refuse_missing(scenario, side)
-        first, _, distinct = repeated_rows(self.question.frame, names, self.question.averaging.cells)
+        first, _, distinct = self._repeated(names)
         chunks = (self._chunks(scenario, side, first, distinct, None) for side in sides)
         passed = self._predictor.differences(zip(*chunks, strict=True), len(distinct.index), distinct.n)
         if passed is None:
@@ -157,7 +158,7 @@ class Evaluation:
         require_columns(self.question.frame, names, self.question.what)
         self._refuse_missing(scenario, settings)
         cells = self.question.averaging.cells
-        first, position, distinct = repeated_rows(self.question.frame, names, cells)
+        first, position, distinct = self._repeated(names)
         chunks = self._chunks(scenario, settings, first, distinct, variable)
         passed = (
             self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
@@ -168,6 +169,14 @@ class Evaluation:
             passed.values = {part: values[:, position] for part, values in passed.values.items()}
         self.passed.append(passed)
         return passed
+
+    def _repeated(self, names: list[str]) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
+        """`repeated_rows`, once for the sides and scenarios that read the same columns."""
+        key = tuple(names)
+        if key not in self._sets:
+            self._sets.clear()  # with many rows these are large
+            self._sets[key] = repeated_rows(self.question.frame, names, self.question.averaging.cells)
+        return self._sets[key]
 
     def _chunks(
         self, scenario: Scenario, settings: Settings, first: np.ndarray | None, cells: Cells, variable: str | None

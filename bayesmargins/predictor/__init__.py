@@ -1,7 +1,9 @@
 """Posterior, rows and a plan for the groups, turned into numbers: the only place that knows memory, blocks and threads.
 
-Downward: `passes` on `tabled` (many rows: compiled passes, tables) and `exact` (arrays of draws x rows, the exact
-engine); `terms` lays rows and draws out for `kernels`; `chunks` is what all of them read.
+Downward: `passes` on `tabled` (many rows) and `exact` (arrays of draws x rows, the exact engine). `tabled` asks
+`sources` which table serves some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast
+at once), `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of
+`integrands` and `tiles`. `chunks` is what all of them read.
 """
 
 from bayesmargins.predictor.chunks import Chunk, Passed

@@ -35,6 +35,7 @@ Array = npt.NDArray[np.float64]
 _ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _FLAT = 40.0
+_COMPILED = "Compiled code calls this: there the overload below puts the integrand's own function in its place."
 
 
 class Bare(NamedTuple):
@@ -214,7 +215,7 @@ def values(integrand: Any, line: int, eta: Array, s2: Array, out: Array) -> int:
     ------
     Nothing.
     """
-    raise NotImplementedError  # compiled code calls what the overload below names
+    raise TypeError(_COMPILED)
 
 
 def derivatives(integrand: Any, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
@@ -224,7 +225,7 @@ def derivatives(integrand: Any, line: int, eta: Array, s2: Array, d1: Array, d2:
     ------
     Nothing.
     """
-    raise NotImplementedError
+    raise TypeError(_COMPILED)
 
 
 def value_far(integrand: Any, line: int, eta: float, s2: float) -> float:
@@ -234,7 +235,7 @@ def value_far(integrand: Any, line: int, eta: float, s2: float) -> float:
     ------
     Nothing.
     """
-    raise NotImplementedError
+    raise TypeError(_COMPILED)
 
 
 def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[float, float]:
@@ -244,7 +245,7 @@ def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[f
     ------
     Nothing.
     """
-    raise NotImplementedError
+    raise TypeError(_COMPILED)
 
 
 _JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
