@@ -248,6 +248,10 @@ def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> tuple[np.ndarray,
     ------
     Nothing.
     """
-    missing = frame[list(names)].isna()
-    counts = {str(n): int(c) for n, c in missing.sum().items() if c}
-    return missing.to_numpy().any(axis=1), counts
+    mask, counts = np.zeros(len(frame), dtype=bool), {}
+    for name in names:  # column by column: a frame of them would be a copy
+        missing = frame[name].isna().to_numpy()
+        if missing.any():
+            mask |= missing
+            counts[str(name)] = int(missing.sum())
+    return mask, counts

@@ -57,14 +57,36 @@ class Matrix:
                 read |= names_read(tree) | set(re.findall(r"`([^`]+)`", factor))
         return frozenset(read)
 
+    @cached_property
+    def products(self) -> tuple[tuple[str, ...], ...] | None:
+        """Numeric columns of the data whose product each column of the design is; None where any is something else."""
+        state = self.spec.encoder_state
+        products = []
+        for part in self.spec.structure:
+            factors = [f for f in part.term.factors if f.eval_method.value != "literal"]
+            numeric = all(f.eval_method.value == "lookup" and state[f.expr][0].value == "numerical" for f in factors)
+            if not numeric or len(factors) < len(part.term.factors) and part.columns != ["Intercept"]:
+                return None
+            products.append(tuple(f.expr for f in factors))
+        return tuple(products)
+
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Values of the columns for complete rows: (row, column) float."""
         if not self.labels:
             return np.zeros((len(frame), 0))
-        if self.labels == ("Intercept",) and not self.variables:  # the z of most models: no need to ask formulaic
-            return np.ones((len(frame), 1))
+        if self.products is not None:  # the z of most models, and numbers as they are: no need to ask formulaic
+            return _products(self.products, frame)
         values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
         return np.asarray(values, dtype=np.float64)
+
+
+def _products(products: tuple[tuple[str, ...], ...], frame: pd.DataFrame) -> np.ndarray:
+    columns = {n: frame[n].to_numpy(dtype=np.float64) for n in set().union(*products)}
+    values = np.ones((len(frame), len(products)), order="F")
+    for j, names in enumerate(products):
+        for name in names:
+            values[:, j] *= columns[name]
+    return values
 
 
 def term_label(name: str) -> str:

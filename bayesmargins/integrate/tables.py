@@ -274,13 +274,16 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         rows = table.rows(first, last)
         centre = (np.maximum(which, 0) + 0.5) * ROW_WIDTH
         tau = 0.5 * (np.where(covered, s, centre) - centre) * (np.where(covered, s, centre) + centre)
-        to_monomials = _to_monomials(link, tau)
-        for row in np.unique(which[covered]):
-            of_row = np.flatnonzero(which == row)
-            for draws in np.split(of_row, range(_TOGETHER, len(of_row), _TOGETHER)):
-                side_by_side = np.swapaxes(to_monomials[draws], 0, 1).reshape(TERMS, -1)
-                product = (rows[row - first] @ side_by_side).reshape(table.cells, len(draws), CURVE_POINTS)
-                coef[draws] = np.swapaxes(product, 0, 1)
+        some = _some_of_a_row(which)
+
+        def fill(begin: int, end: int) -> None:
+            to_monomials, done = _to_monomials(link, tau[np.concatenate(some[begin:end])]), 0
+            for draws in some[begin:end]:
+                side_by_side = np.swapaxes(to_monomials[done : done + len(draws)], 0, 1).reshape(TERMS, -1)
+                product, done = rows[which[draws[0]] - first] @ side_by_side, done + len(draws)
+                coef[draws] = np.swapaxes(product.reshape(table.cells, len(draws), CURVE_POINTS), 0, 1)
+
+        in_threads(fill, len(some))
         bounds = _curve_bounds(link, table, np.unique(which[covered]))
     edge = np.where(covered, reach * INSIDE, 0.0)
     high = _trusted(link, part, coef, edge) if covered.any() else edge
@@ -288,6 +291,12 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         coef, np.full(len(s), 1.0 / cell_width(link)), -edge, high, s, np.zeros((len(s), 1)), np.ones(1), rules
     )
     return Curves(link, part, arrays, covered, *bounds)
+
+
+def _some_of_a_row(which: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Draws that a row serves, some at a time; -1 are those that none serves."""
+    of_rows = (np.flatnonzero(which == row) for row in np.unique(which[which >= 0]))
+    return [some for draws in of_rows for some in np.split(draws, range(_TOGETHER, len(draws), _TOGETHER))]
 
 
 def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surface:

@@ -16,18 +16,26 @@ from bayesmargins.integrate.compiled import kernel
 from bayesmargins.predictor.integrands import derivatives, derivatives_far, value_far, values
 from bayesmargins.predictor.tiles import Terms, Weights, add_tile, eta_tile, s2_tile
 
-__all__ = ["TOGETHER", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
+__all__ = ["TILE", "TOGETHER", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_TILE = 512
+TILE = 512  # rows at most
 TOGETHER = 8  # draws that share a tile
 
 
 @kernel
 def pass_of_values(
-    begin: int, end: int, terms: Terms, integrand: Any, draws: Integers, weights: Weights, far: Integers, out: Array
+    begin: int,
+    end: int,
+    tiles: Integers,
+    terms: Terms,
+    integrand: Any,
+    draws: Integers,
+    weights: Weights,
+    far: Integers,
+    out: Array,
 ) -> None:
     """What do these rows add to the averages of these draws?
 
@@ -35,6 +43,8 @@ def pass_of_values(
     ----------
     begin, end : int
         Which blocks of `TOGETHER` draws: see `in_threads`.
+    tiles : (tile + 1,) int
+        Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms : Terms
         Of eta and s2.
     integrand : Bare, CurveCells, SurfaceArrays or LineArrays
@@ -56,11 +66,10 @@ def pass_of_values(
     ------
     Nothing.
     """
-    rows = terms.offset.size
     for block in range(begin, end):
-        eta, s2, value = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE)
-        for first in range(0, rows, _TILE):
-            m = min(_TILE, rows - first)
+        eta, s2, value = np.empty(TILE), np.zeros(TILE), np.empty(TILE)
+        for tile in range(tiles.size - 1):
+            first, m = tiles[tile], tiles[tile + 1] - tiles[tile]
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
@@ -91,11 +100,11 @@ def far_values(
     ------
     Nothing.
     """
-    eta, s2, value = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE)
+    eta, s2, value = np.empty(TILE), np.zeros(TILE), np.empty(TILE)
     for line in range(begin, end):
         draw = draws[line]
-        for first in range(0, terms.offset.size if far[line] > 0 else 0, _TILE):
-            m = min(_TILE, terms.offset.size - first)
+        for first in range(0, terms.offset.size if far[line] > 0 else 0, TILE):
+            m = min(TILE, terms.offset.size - first)
             eta_tile(terms, draw, first, eta[:m])
             if terms.W.shape[0] > 0:
                 s2_tile(terms, draw, first, s2[:m])
@@ -108,6 +117,7 @@ def far_values(
 def pass_of_slopes(
     begin: int,
     end: int,
+    tiles: Integers,
     terms: Terms,
     changes: Terms,
     integrand: Any,
@@ -122,6 +132,8 @@ def pass_of_slopes(
     ----------
     begin, end : int
         Which blocks of `TOGETHER` draws: see `in_threads`.
+    tiles : (tile + 1,) int
+        Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms, changes : Terms
         Of eta and s2, and of their derivatives.
     integrand, draws, weights, far, out
@@ -135,12 +147,11 @@ def pass_of_slopes(
     ------
     Nothing.
     """
-    rows = terms.offset.size
     for block in range(begin, end):
-        eta, s2, d_eta, d_s2 = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE), np.zeros(_TILE)
-        d1, d2 = np.empty(_TILE), np.zeros(_TILE)
-        for first in range(0, rows, _TILE):
-            m = min(_TILE, rows - first)
+        eta, s2, d_eta, d_s2 = np.empty(TILE), np.zeros(TILE), np.empty(TILE), np.zeros(TILE)
+        d1, d2 = np.empty(TILE), np.zeros(TILE)
+        for tile in range(tiles.size - 1):
+            first, m = tiles[tile], tiles[tile + 1] - tiles[tile]
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
@@ -184,12 +195,12 @@ def far_slopes(
     ------
     Nothing.
     """
-    eta, s2, d_eta, d_s2 = np.empty(_TILE), np.zeros(_TILE), np.empty(_TILE), np.zeros(_TILE)
-    value = np.empty(_TILE)
+    eta, s2, d_eta, d_s2 = np.empty(TILE), np.zeros(TILE), np.empty(TILE), np.zeros(TILE)
+    value = np.empty(TILE)
     for line in range(begin, end):
         draw = draws[line]
-        for first in range(0, terms.offset.size if far[line] > 0 else 0, _TILE):
-            m = min(_TILE, terms.offset.size - first)
+        for first in range(0, terms.offset.size if far[line] > 0 else 0, TILE):
+            m = min(TILE, terms.offset.size - first)
             eta_tile(terms, draw, first, eta[:m])
             eta_tile(changes, draw, first, d_eta[:m])
             if terms.W.shape[0] > 0:

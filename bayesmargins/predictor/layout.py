@@ -20,6 +20,8 @@ __all__ = ["Laid", "lay_out"]
 _MANY_ROWS = 2048  # below, making wide cells costs more than it saves
 _LINES = 4096  # draws that are done between two looks at the clock
 _RUN = 4096  # rows a cell, from which on they are sorted by cell: in shorter runs eta would differ too much
+_NEAR = 1.0  # how far apart typical eta of one tile may be: more than half a wide cell, and few tiles would fit
+_FEW = 128  # rows that a tile shall have, however far apart they are
 _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
 
@@ -38,6 +40,8 @@ class Laid(NamedTuple):
         No abs(eta) is larger.
     by_eta : bool
         Whether rows are sorted by their typical eta.
+    tiles : ndarray of int, shape (tile + 1,)
+        Where each tile of rows begins, and the last one ends.
     size : int
         Draws at a time.
     step : ndarray, shape (draw,), or None
@@ -49,6 +53,7 @@ class Laid(NamedTuple):
     weights: Weights
     reach: float
     by_eta: bool
+    tiles: np.ndarray
     size: int
     step: np.ndarray | None = None
 
@@ -84,7 +89,7 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     with_s2 = source.kind in ("bare", "surface")
     terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
     weights = _weights(chunk)
-    order, by_eta, size = None, False, _LINES
+    order, by_eta, size, typical = None, False, _LINES, np.zeros(len(chunk.rows.offset))
     if source.kind == "surface":
         # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
         order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
@@ -97,10 +102,12 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     bends = changes is not None and len(changes.W) > 0  # wide cells have no second derivative
     if source.kind == "curves" and not (chunk.cells.unit or bends) and len(chunk.rows.offset) >= _MANY_ROWS:
         # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
-        order, by_eta = np.argsort(typical_eta(terms)), True
+        typical, by_eta = typical_eta(terms), True
+        order = np.argsort(typical)
     if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
         order = _by_cell(weights.cells, order)
-    laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, size)
+    tiles = _tiles(typical if order is None else typical[order])
+    laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, tiles, size)
     if order is None:
         return laid
     return laid._replace(
@@ -108,6 +115,19 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         changes=None if changes is None else in_order(changes, order),
         weights=weights.in_order(order),
     )
+
+
+def _tiles(typical: np.ndarray) -> np.ndarray:
+    """Where tiles begin: each has rows of like eta, so that those far out, where rows are few, share no tile."""
+    from bayesmargins.predictor.kernels import TILE
+
+    starts, falls = [0], np.append(np.flatnonzero(np.diff(typical) < 0.0) + 1, len(typical))
+    for fall in falls:  # in between, eta rises
+        while starts[-1] < fall:
+            rising = typical[starts[-1] : min(starts[-1] + TILE, fall)]
+            near = np.searchsorted(rising, rising[0] + _NEAR, side="right")
+            starts.append(starts[-1] + min(max(int(near), _FEW), len(rising)))
+    return np.array(starts)
 
 
 def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:

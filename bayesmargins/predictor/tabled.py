@@ -120,6 +120,6 @@ def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     near, beyond = (pass_of_values, far_values) if laid.changes is None else (pass_of_slopes, far_slopes)
     terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)
     far = np.zeros(len(lines), dtype=np.int64)
-    in_threads(near, -(-len(lines) // TOGETHER), *terms, found.integrand, lines, laid.weights, far, out)
+    in_threads(near, -(-len(lines) // TOGETHER), laid.tiles, *terms, found.integrand, lines, laid.weights, far, out)
     if far.any():
         in_threads(beyond, len(lines), *terms, found.integrand, lines, laid.weights, far, out)
