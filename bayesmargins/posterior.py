@@ -16,6 +16,7 @@ import xarray as xr
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, resolve_link
+from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
@@ -77,6 +78,9 @@ class Posterior:
     aux: dict[str, xr.DataArray]
     sample_stats: xr.Dataset | None = None
     info: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fetch_ahead()
 
     @property
     def formula(self) -> str:

@@ -52,9 +52,10 @@ def memory(question: str, draws: str, n: str) -> dict[str, float]:
     }
 
 
-def first() -> dict[str, float]:
-    """Seconds of the first averaged question of a process."""
+def first(pause: str) -> dict[str, float]:
+    """Seconds of the first averaged question of a process, asked some seconds after the posterior was made."""
     frame, post = rows(1000), posterior(RANDOM_INTERCEPT, "logit", 4000)
+    time.sleep(float(pause))
     start = time.perf_counter()
     bm.avg_comparisons(post, "t", newdata=frame)
     return {"seconds": time.perf_counter() - start}

@@ -65,7 +65,7 @@ class Matrix:
         for part in self.spec.structure:
             factors = [f for f in part.term.factors if f.eval_method.value != "literal"]
             numeric = all(f.eval_method.value == "lookup" and state[f.expr][0].value == "numerical" for f in factors)
-            if not numeric or len(factors) < len(part.term.factors) and part.columns != ["Intercept"]:
+            if not numeric or (len(factors) < len(part.term.factors) and part.columns != ["Intercept"]):
                 return None
             products.append(tuple(f.expr for f in factors))
         return tuple(products)

@@ -20,7 +20,8 @@ __all__ = ["INNER", "OPTIONS", "kernel"]
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 # for what is called from compiled code only
-INNER: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+PASTED: dict[str, Any] = {**OPTIONS, "inline": "always"}
+INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def kernel(function: Callable[..., None]) -> Callable[..., None]:

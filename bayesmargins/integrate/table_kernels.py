@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.compiled import INNER, PASTED
 from bayesmargins.integrate.kernels import one_node
 
 __all__ = [
@@ -189,7 +189,7 @@ def curve_far(arrays: CurveArrays, draw: int, order: int, eta: float) -> float:
     return total
 
 
-@njit(**INNER)
+@njit(**PASTED)
 def cell_value(c: Array, x: float) -> float:
     """The value of a draw's curve, c its (cell, 8) coefficients; x counts cells from the left end, and lies within.
 
@@ -204,7 +204,7 @@ def cell_value(c: Array, x: float) -> float:
     )
 
 
-@njit(**INNER)
+@njit(**PASTED)
 def cell_all(c: Array, x: float) -> tuple[float, float, float]:
     """Value, first and half the second derivative in u = 2x by one Horner pass, x as in `cell_value`.
 

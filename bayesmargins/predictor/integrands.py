@@ -261,7 +261,7 @@ _VALUE_FAR = {CurveCells: _curve_value_far, Steps: _step_far, SurfaceArrays: _su
 _DERIVATIVES_FAR = {CurveCells: _curve_both_far, SurfaceArrays: _surface_both_far}
 
 
-@overload(values, strict=False, jit_options=_JIT)
+@overload(values, strict=False, inline="always", jit_options=_JIT)
 def _values(integrand: Any, line: int, eta: Array, s2: Array, out: Array) -> Any:
     return _VALUES[integrand.instance_class].py_func
 

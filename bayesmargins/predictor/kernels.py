@@ -16,12 +16,13 @@ from bayesmargins.integrate.compiled import kernel
 from bayesmargins.predictor.integrands import derivatives, derivatives_far, value_far, values
 from bayesmargins.predictor.tiles import Terms, Weights, add_tile, eta_tile, s2_tile
 
-__all__ = ["TILE", "TOGETHER", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
+__all__ = ["TILE", "TOGETHER", "WORK", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 TILE = 512  # rows at most
+WORK = (6, TILE)  # numbers that a thread works in: made by its caller, for np.empty takes longest of all to compile
 TOGETHER = 8  # draws that share a tile
 
 
@@ -29,6 +30,7 @@ TOGETHER = 8  # draws that share a tile
 def pass_of_values(
     begin: int,
     end: int,
+    work: Array,
     tiles: Integers,
     terms: Terms,
     integrand: Any,
@@ -43,6 +45,8 @@ def pass_of_values(
     ----------
     begin, end : int
         Which blocks of `TOGETHER` draws: see `in_threads`.
+    work : (6, 512) float
+        Zeros, to work in.
     tiles : (tile + 1,) int
         Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms : Terms
@@ -66,8 +70,8 @@ def pass_of_values(
     ------
     Nothing.
     """
+    eta, s2, value = work[0], work[1], work[2]
     for block in range(begin, end):
-        eta, s2, value = np.empty(TILE), np.zeros(TILE), np.empty(TILE)
         for tile in range(tiles.size - 1):
             first, m = tiles[tile], tiles[tile + 1] - tiles[tile]
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
@@ -81,7 +85,15 @@ def pass_of_values(
 
 @kernel
 def far_values(
-    begin: int, end: int, terms: Terms, integrand: Any, draws: Integers, weights: Weights, far: Integers, out: Array
+    begin: int,
+    end: int,
+    work: Array,
+    terms: Terms,
+    integrand: Any,
+    draws: Integers,
+    weights: Weights,
+    far: Integers,
+    out: Array,
 ) -> None:
     """What do the rows add that `pass_of_values` left out?
 
@@ -89,6 +101,8 @@ def far_values(
     ----------
     begin, end : int
         Which entries of `draws`: see `in_threads`.
+    work : (6, 512) float
+        Zeros, to work in.
     terms, integrand, draws, weights, far, out
         As for `pass_of_values`.
 
@@ -100,7 +114,7 @@ def far_values(
     ------
     Nothing.
     """
-    eta, s2, value = np.empty(TILE), np.zeros(TILE), np.empty(TILE)
+    eta, s2, value = work[0], work[1], work[2]
     for line in range(begin, end):
         draw = draws[line]
         for first in range(0, terms.offset.size if far[line] > 0 else 0, TILE):
@@ -117,6 +131,7 @@ def far_values(
 def pass_of_slopes(
     begin: int,
     end: int,
+    work: Array,
     tiles: Integers,
     terms: Terms,
     changes: Terms,
@@ -132,6 +147,8 @@ def pass_of_slopes(
     ----------
     begin, end : int
         Which blocks of `TOGETHER` draws: see `in_threads`.
+    work : (6, 512) float
+        Zeros, to work in.
     tiles : (tile + 1,) int
         Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms, changes : Terms
@@ -147,9 +164,8 @@ def pass_of_slopes(
     ------
     Nothing.
     """
+    eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
     for block in range(begin, end):
-        eta, s2, d_eta, d_s2 = np.empty(TILE), np.zeros(TILE), np.empty(TILE), np.zeros(TILE)
-        d1, d2 = np.empty(TILE), np.zeros(TILE)
         for tile in range(tiles.size - 1):
             first, m = tiles[tile], tiles[tile + 1] - tiles[tile]
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
@@ -170,6 +186,7 @@ def pass_of_slopes(
 def far_slopes(
     begin: int,
     end: int,
+    work: Array,
     terms: Terms,
     changes: Terms,
     integrand: Any,
@@ -184,6 +201,8 @@ def far_slopes(
     ----------
     begin, end : int
         Which entries of `draws`: see `in_threads`.
+    work : (6, 512) float
+        Zeros, to work in.
     terms, changes, integrand, draws, weights, far, out
         As for `pass_of_slopes`.
 
@@ -195,8 +214,7 @@ def far_slopes(
     ------
     Nothing.
     """
-    eta, s2, d_eta, d_s2 = np.empty(TILE), np.zeros(TILE), np.empty(TILE), np.zeros(TILE)
-    value = np.empty(TILE)
+    eta, s2, d_eta, d_s2, value = work[0], work[1], work[2], work[3], work[4]
     for line in range(begin, end):
         draw = draws[line]
         for first in range(0, terms.offset.size if far[line] > 0 else 0, TILE):

@@ -115,11 +115,19 @@ class Tables:
 
 def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     """One block of draws: what lies in the tables, and then what lies too far out."""
-    from bayesmargins.predictor.kernels import TOGETHER, far_slopes, far_values, pass_of_slopes, pass_of_values
+    from bayesmargins.predictor.kernels import TOGETHER, WORK, far_slopes, far_values, pass_of_slopes, pass_of_values
 
     near, beyond = (pass_of_values, far_values) if laid.changes is None else (pass_of_slopes, far_slopes)
     terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)
     far = np.zeros(len(lines), dtype=np.int64)
-    in_threads(near, -(-len(lines) // TOGETHER), laid.tiles, *terms, found.integrand, lines, laid.weights, far, out)
+    rest = *terms, found.integrand, lines, laid.weights, far, out
+
+    def run_near(begin: int, end: int) -> None:
+        near(begin, end, np.zeros(WORK), laid.tiles, *rest)
+
+    def run_beyond(begin: int, end: int) -> None:
+        beyond(begin, end, np.zeros(WORK), *rest)
+
+    in_threads(run_near, -(-len(lines) // TOGETHER))
     if far.any():
-        in_threads(beyond, len(lines), *terms, found.integrand, lines, laid.weights, far, out)
+        in_threads(run_beyond, len(lines))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.compiled import INNER, PASTED
 
 __all__ = ["Terms", "Weights", "add_tile", "eta_tile", "s2_tile"]
 
@@ -109,7 +109,7 @@ def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
             out[i] += z[i] * b[where[i]]
 
 
-@njit(**INNER)
+@njit(**PASTED)
 def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The variance of a tile, or its derivative.
 
@@ -133,7 +133,7 @@ def _product(w: Array, values: Array) -> float:
     return total
 
 
-@njit(**INNER)
+@njit(**PASTED)
 def add_tile(values: Array, weights: Weights, first: int, out: Array) -> None:
     """Put a tile into the cells of its draw.
 
