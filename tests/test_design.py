@@ -205,6 +205,30 @@ def test_frames_that_are_none_are_refused() -> None:
             build_design("y ~ f", data)
 
 
+@pytest.mark.parametrize(
+    ("fixed", "direct"),
+    [
+        ("x * `my z` * k + b", True),
+        ("0 + b + x:k", True),
+        ("1", True),
+        ("x + c", False),
+        ("x + x:c", False),
+        ("x + C(k)", False),
+        ("center(x) + k", False),
+        ("{x**2} + b:x", False),
+        ("2:x", False),
+    ],
+)
+def test_numbers_as_they_are_need_no_formulaic_and_give_its_columns(fixed: str, direct: bool) -> None:
+    rng = np.random.default_rng(3)
+    numbers = {"y": rng.normal(size=12), "x": rng.normal(size=12), "my z": rng.normal(size=12)}
+    frame = pd.DataFrame({**numbers, "k": rng.integers(0, 3, 12), "b": rng.random(12) < 0.5, "c": list("abc") * 4})
+    matrix = build_design(f"y ~ {fixed}", frame).fixed
+    assert (matrix.products is not None) == direct
+    again = np.asarray(matrix.spec.get_model_matrix(frame, context=matrix.context), dtype=float)
+    np.testing.assert_array_equal(matrix.evaluate(frame), again)
+
+
 def test_columns_with_spaces_go_through_backticks() -> None:
     data = simulated().rename(columns={"x": "my x", "g": "my g"})
     design = build_design("y ~ `my x` + (1 + `my x` | `my g`)", data)

@@ -5,6 +5,7 @@ Tables serve from `MANY_ROWS` rows on; here they are forced on 80 rows, or kept 
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from bayesmargins.integrate import table_rows, table_wide
 from bayesmargins.integrate.tables import surface
 from bayesmargins.links import get_link
 from bayesmargins.predictor import layout, passes
+from bayesmargins.predictor.layout import tiles_of
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
@@ -465,3 +467,17 @@ def test_a_huge_value_in_one_row_makes_no_step_of_all_rows(formula: str, outlier
     data.loc[0, "x"] = outlier
     exact, fast = (asked(lambda: bm.avg_comparisons(post, {"x": 0.1}, newdata=data), of) for of in (False, True))
     np.testing.assert_allclose(values(fast), values(exact), rtol=0, atol=1e-12)
+
+
+def test_tiles_are_cut_where_eta_differs_and_cover_every_row_once() -> None:
+    rng = np.random.default_rng(8)
+    near, far = np.sort(rng.normal(0.0, 0.1, 3000)), np.sort(rng.normal(0.0, 50.0, 3000))
+    for typical, widest in ((near, 512), (far, 128), (np.concatenate([near, near]), 512), (np.zeros(1100), 512)):
+        starts = tiles_of(typical)
+        sizes = np.diff(starts)
+        assert starts[0] == 0
+        assert starts[-1] == len(typical)
+        assert sizes.min() > 0
+        assert sizes.max() == widest
+        assert all(np.all(np.diff(typical[a:b]) >= 0.0) for a, b in itertools.pairwise(starts))
+    assert tiles_of(np.empty(0)).tolist() == [0]

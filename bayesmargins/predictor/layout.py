@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.predictor.terms import Shift
     from bayesmargins.predictor.tiles import Terms, Weights
 
-__all__ = ["Laid", "lay_out"]
+__all__ = ["Laid", "lay_out", "tiles_of"]
 
 _MANY_ROWS = 2048  # below, making wide cells costs more than it saves
 _LINES = 4096  # draws that are done between two looks at the clock
@@ -106,7 +106,7 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         order = np.argsort(typical)
     if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
         order = _by_cell(weights.cells, order)
-    tiles = _tiles(typical if order is None else typical[order])
+    tiles = tiles_of(typical if order is None else typical[order])
     laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, tiles, size)
     if order is None:
         return laid
@@ -117,8 +117,28 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     )
 
 
-def _tiles(typical: np.ndarray) -> np.ndarray:
-    """Where tiles begin: each has rows of like eta, so that those far out, where rows are few, share no tile."""
+def tiles_of(typical: np.ndarray) -> np.ndarray:
+    """Where does each tile of rows begin? Rows of a tile have like eta: those far out, which are few, share none.
+
+    Parameters
+    ----------
+    typical : ndarray, shape (row,)
+        Typical eta of each row; where it falls, a tile ends.
+
+    Returns
+    -------
+    ndarray of int, shape (tile + 1,)
+        The last entry is the number of rows.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> tiles_of(np.zeros(1000)).tolist()
+    [0, 512, 1000]
+    """
     from bayesmargins.predictor.kernels import TILE
 
     starts, falls = [0], np.append(np.flatnonzero(np.diff(typical) < 0.0) + 1, len(typical))
