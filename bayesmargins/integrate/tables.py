@@ -48,7 +48,7 @@ Bounds = tuple[float, float, float]
 REACH = 40.0
 INSIDE = 1.0 - 1e-12  # the last cell ends a rounding error early, so that no eta is rounded into the cell after it
 SURFACE_TERMS = 10
-_TOGETHER = 32  # draws whose cells are one product of matrices: larger ones would wait for a second thread
+_TOGETHER = 2048  # cells times draws in one product of matrices: larger ones would wait for a second thread
 _RARE = 1e-5  # where the cloglog's complement is smaller, its cells lose relative accuracy
 
 
@@ -274,7 +274,7 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         rows = table.rows(first, last)
         centre = (np.maximum(which, 0) + 0.5) * ROW_WIDTH
         tau = 0.5 * (np.where(covered, s, centre) - centre) * (np.where(covered, s, centre) + centre)
-        some = _some_of_a_row(which)
+        some = _some_of_a_row(which, max(1, _TOGETHER // table.cells))
 
         def fill(begin: int, end: int) -> None:
             to_monomials, done = _to_monomials(link, tau[np.concatenate(some[begin:end])]), 0
@@ -293,10 +293,10 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
     return Curves(link, part, arrays, covered, *bounds)
 
 
-def _some_of_a_row(which: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+def _some_of_a_row(which: npt.NDArray[np.int64], together: int) -> list[npt.NDArray[np.int64]]:
     """Draws that a row serves, some at a time; -1 are those that none serves."""
     of_rows = (np.flatnonzero(which == row) for row in np.unique(which[which >= 0]))
-    return [some for draws in of_rows for some in np.split(draws, range(_TOGETHER, len(draws), _TOGETHER))]
+    return [some for draws in of_rows for some in np.split(draws, range(together, len(draws), together))]
 
 
 def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surface:

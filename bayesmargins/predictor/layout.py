@@ -20,7 +20,7 @@ __all__ = ["Laid", "lay_out", "tiles_of"]
 _MANY_ROWS = 2048  # below, making wide cells costs more than it saves
 _LINES = 4096  # draws that are done between two looks at the clock
 _RUN = 4096  # rows a cell, from which on they are sorted by cell: in shorter runs eta would differ too much
-_NEAR = 1.0  # how far apart typical eta of one tile may be: more than half a wide cell, and few tiles would fit
+_NEAR = 0.5  # how far apart typical eta of one tile may be: more than half a wide cell, and few tiles would fit
 _FEW = 128  # rows that a tile shall have, however far apart they are
 _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
