@@ -7,11 +7,26 @@ results need none.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import threading
 
 __all__ = ["fetch_ahead"]
+
+# What numba imports before it compiles, or loads, its first function. It is only imported here, which the interpreter's
+# own locks make safe beside other threads: numba's registries are left to the thread that compiles.
+_MODULES = (
+    "numba",
+    "numba.np.npyimpl",
+    "numba.np.linalg",
+    "numba.np.random.generator_methods",
+    "numba.np.polynomial.polynomial_functions",
+    "numba.typed.dictimpl",
+    "numba.typed.listobject",
+    "numba.cpython.printimpl",
+    "numba.experimental.jitclass",
+)
 
 _lock = threading.Lock()
 _fetching: list[threading.Thread] = []
@@ -46,9 +61,8 @@ def fetch_ahead() -> None:
 
 def _fetch() -> None:
     with contextlib.suppress(Exception):
-        from numba.core.registry import cpu_target
-
-        cpu_target.target_context.refresh()  # what numba itself does before it compiles, or loads, its first function
+        for name in _MODULES:
+            importlib.import_module(name)
 
 
 def _wait() -> None:
