@@ -24,6 +24,15 @@ def _names_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[s
 
 
 @pytest.fixture(autouse=True)
+def _no_caution_about_zero() -> Iterator[None]:
+    """It is said once a process, and which test would hear it depends on their order."""
+    import bayesmargins as bm
+
+    with bm.options(warn_zero=False):
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _pictures_are_closed() -> Iterator[None]:
     yield
     if "matplotlib.pyplot" in sys.modules:

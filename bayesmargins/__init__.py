@@ -2,6 +2,7 @@
 
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
 from bayesmargins.adapters import from_draws
+from bayesmargins.datagrid import datagrid
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
     BayesmarginsError,
@@ -51,6 +52,7 @@ __all__ = [
     "avg_predictions",
     "avg_slopes",
     "comparisons",
+    "datagrid",
     "describe",
     "from_draws",
     "list_datasets",

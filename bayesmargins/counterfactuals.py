@@ -1,56 +1,55 @@
-"""Counterfactual copies of the rows: values set by `at`, and the low and high side of every contrast."""
+"""Counterfactual copies of the rows: values set by `at`, steps, and columns that are computed again from others."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Column, Design, require_columns
+from bayesmargins.design import Column, Design, freeze_column, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
+from bayesmargins.spreads import SPREADS, spread_values
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
-__all__ = ["Contrast", "Setting", "Settings", "apply_settings", "at_settings", "contrasts", "named_variables"]
+__all__ = [
+    "Setting",
+    "Settings",
+    "apply_settings",
+    "at_settings",
+    "at_values",
+    "check_value",
+    "column_of",
+    "derived_settings",
+    "hint_of",
+]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a variable is set to on every row: a value, or its own value plus a step."""
+    """What a variable is set to on every row: a value, its own value plus a step, or what is computed from the row.
+
+    Attributes
+    ----------
+    variable : str
+        Column of the rows.
+    value : object
+        The value.
+    step : float, optional
+        Added to what is there.
+    compute : callable, optional
+        ``compute(frame)`` gives the column, from the rows with everything else set.
+    """
 
     variable: str
     value: Any = None
     step: float | None = None
+    compute: Callable[[pd.DataFrame], Any] | None = None
 
 
 Settings = tuple[Setting, ...]
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two counterfactual copies of the rows, compared as high against low.
-
-    Attributes
-    ----------
-    term : str
-        Variable (or variables) that differ.
-    low, high : tuple of Setting
-        The two sides.
-    low_label, high_label : str
-        How they read.
-    together : tuple of Contrast
-        The contrasts that are made at once, where several variables change together.
-    """
-
-    term: str
-    low: Settings
-    high: Settings
-    low_label: str
-    high_label: str
-    together: tuple[Contrast, ...] = ()
 
 
 def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -61,7 +60,7 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     frame : DataFrame
         Rows.
     settings : tuple of Setting
-        What is set.
+        What is set; columns that are computed come last, whatever their place.
 
     Returns
     -------
@@ -71,15 +70,38 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     Raises
     ------
     DataError
-        A step of a column that is not there, or that holds no numbers.
+        A step of a column that is not there, or that holds no numbers; a column that cannot be computed.
     """
     changed: dict[str, Any] = {}
     for s in settings:
+        if s.compute is not None:
+            continue
         if s.step is not None:
             require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
         # In float64, whatever the column's own precision: a small step would be lost in float32.
         changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
-    return frame.assign(**changed) if changed else frame
+    frame = frame.assign(**changed) if changed else frame
+    for s in settings:
+        if s.compute is not None:
+            frame = frame.assign(**{s.variable: _computed(s, frame)})
+    return frame
+
+
+def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
+    assert setting.compute is not None
+    try:
+        values = setting.compute(frame.copy())
+    except Exception as error:
+        raise DataError(
+            f"at={{{setting.variable!r}: <function>}} is given the rows as a DataFrame and raised "
+            f"{type(error).__name__}: {error}. It has the columns {listed(frame.columns, 30)}."
+        ) from error
+    if np.ndim(values) not in (0, 1) or (np.ndim(values) == 1 and len(values) != len(frame)):
+        raise DataError(
+            f"at={{{setting.variable!r}: <function>}} gave the shape {np.shape(values)} for {len(frame)} rows; one "
+            "value a row is needed (or one for all)."
+        )
+    return values.to_numpy() if isinstance(values, pd.Series) else values
 
 
 def _as_float(series: pd.Series) -> np.ndarray:
@@ -98,7 +120,7 @@ def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection
     Parameters
     ----------
     at : mapping, optional
-        Variable to value or values.
+        Variable to value or values, or a word for values; a function is for `derived_settings`.
     design : Design
         Knows the variables of the model.
     trials : collection of str
@@ -116,23 +138,139 @@ def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection
     """
     if at is None:
         return {}
+    derived = isinstance(at, Mapping) and any(map(callable, at.values()))
     if not isinstance(at, Mapping):
         raise EstimandError(f"at={shown(at)}; it must be a dict of variable to values, such as {{'week': [0, 6]}}.")
     values: dict[str, list[Any]] = {}
     for name, given in at.items():
-        column = Column(name, "number", ()) if name in trials else _model_column(name, design, "at")
-        entries = value_list(given)
-        entries = [plain_value(given)] if entries is None else entries
-        for value in entries:
-            _check_value(column, value, "at")
-        if not entries or len(set(entries)) < len(entries):
-            said = f"at={{{name!r}: {shown(entries)}}}"
-            raise EstimandError(f"{said} names no value, or one twice; name each value once.")
-        values[name] = [bool(v) for v in entries] if column.kind == "logical" else entries
+        if callable(given):
+            continue
+        column = Column(name, "number", ()) if name in trials else column_of(name, design, "at", derived=derived)
+        values[name] = at_values(column, given, design, "at")
     return values
 
 
-def _model_column(name: Any, design: Design, what: str) -> Column:
+def at_values(column: Column, given: Any, design: Design, what: str) -> list[Any]:
+    """Which values were given for a variable, or does a word stand for?
+
+    Parameters
+    ----------
+    column : Column
+        The variable.
+    given : object
+        A value, several, or a word: ``"all"`` levels of a factor, a word of `SPREADS` for a number.
+    design : Design
+        Holds the fitted rows.
+    what : str
+        The argument, for messages.
+
+    Returns
+    -------
+    list
+        Different values.
+
+    Raises
+    ------
+    EstimandError
+        No value, the same twice, or one that the fit has not seen.
+    """
+    entries = _entries(column, given, design)
+    for value in entries:
+        check_value(column, value, what)
+    if not entries or len(set(entries)) < len(entries):
+        said = f"{what}={{{column.name!r}: {shown(entries)}}}"
+        raise EstimandError(f"{said} names no value, or one twice; name each value once.")
+    return [bool(v) for v in entries] if column.kind == "logical" else entries
+
+
+def _entries(column: Column, given: Any, design: Design) -> list[Any]:
+    """The values that were given, or that a word stands for."""
+    entries = value_list(given)
+    if entries is not None:
+        return entries
+    levels = column.levels if column.kind == "factor" else (False, True)
+    if is_word(given, ("all",)) and column.kind != "number" and given not in levels:
+        return list(levels)
+    if is_word(given, SPREADS) and column.kind == "number" and column.name in design.data:
+        return list(spread_values(column, given, design))
+    return [plain_value(given)]
+
+
+def derived_settings(at: Mapping[str, Any] | None, design: Design, frame: pd.DataFrame) -> Settings:
+    """Which columns are computed again from the others, on every counterfactual copy of the rows?
+
+    Parameters
+    ----------
+    at : mapping, optional
+        Its functions: variable to ``function(frame) -> column``.
+    design : Design
+        Knows the variables of the model.
+    frame : DataFrame
+        Rows of the question.
+
+    Returns
+    -------
+    tuple of Setting
+
+    Raises
+    ------
+    EstimandError
+        A variable that does not enter the model, or a function that looks at other rows (a mean over rows would change
+        with the rows that are asked about).
+    DataError
+        The function cannot be evaluated.
+    """
+    functions = {n: f for n, f in at.items() if callable(f)} if isinstance(at, Mapping) else {}
+    settings = []
+    for name, function in functions.items():
+        column_of(name, design, "at")
+        settings.append(Setting(name, compute=function))
+        _check_row_by_row(settings[-1], frame)
+    return tuple(settings)
+
+
+def _check_row_by_row(setting: Setting, frame: pd.DataFrame) -> None:
+    some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))[::-1]
+    whole = pd.Series(np.broadcast_to(_computed(setting, frame), len(frame))).iloc[some].reset_index(drop=True)
+    part = pd.Series(np.broadcast_to(_computed(setting, frame.iloc[some]), len(some)))
+    if not whole.equals(part) and not _close(whole, part):
+        raise EstimandError(
+            f"at={{{setting.variable!r}: <function>}} gives other values for the same rows when fewer rows are there: "
+            "it looks at other rows. Give what it needs a column of its own first, such as "
+            "data['x_mean'] = data.groupby('id')['x'].transform('mean')."
+        )
+
+
+def _close(one: pd.Series, other: pd.Series) -> bool:
+    try:
+        return bool(np.allclose(one.astype(float), other.astype(float), rtol=1e-8, atol=0.0, equal_nan=True))
+    except (TypeError, ValueError):
+        return False
+
+
+def column_of(name: Any, design: Design, what: str, *, derived: bool = False) -> Column:
+    """Which variable of the model is called this?
+
+    Parameters
+    ----------
+    name : object
+        What the user wrote.
+    design : Design
+        Knows the variables of the model.
+    what : str
+        The argument, for the message.
+    derived : bool
+        Whether any column of the data will do, because columns of the model are computed from it.
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    EstimandError
+        None is; with what is called so instead.
+    """
     if is_word(name, design.columns):
         return design.columns[name]
     if any(is_word(name, f.columns) for f in design.factors.values()):
@@ -147,6 +285,8 @@ def _model_column(name: Any, design: Design, what: str) -> Column:
     if name == design.response.text:
         raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
     in_data = is_word(name, list(design.data))
+    if in_data and derived:
+        return freeze_column(design.data[name].dropna(), name)
     there = "is a column of the data that the formula does not read" if in_data else "is no variable"
     raise EstimandError(
         f"{what} names {shown(name)}, which {there}: nothing would change with it. {design.formula!r} reads "
@@ -154,24 +294,36 @@ def _model_column(name: Any, design: Design, what: str) -> Column:
     )
 
 
-def _check_value(column: Column, value: Any, what: str) -> None:
+def check_value(column: Column, value: Any, what: str) -> None:
+    """Can a variable be set to this value?
+
+    Raises
+    ------
+    EstimandError
+        A level that the fit has not seen, or a value of another kind.
+    """
     if column.kind == "factor":
         if not isinstance(value, str | int | float) or value not in column.levels:
             raise EstimandError(
                 f"{what} sets {column.name!r} to {shown(value)}; the fit knows {listed(column.levels)}."
-                f"{close_matches(value, column.levels)}{_hint(value, column.levels)}"
+                f"{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
             )
     elif column.kind == "logical":
         if not isinstance(value, int | float) or value not in (0, 1):
-            raise EstimandError(f"{what} sets {column.name!r} to {shown(value)}; it is True or False.{_hint(value)}")
+            raise EstimandError(f"{what} sets {column.name!r} to {shown(value)}; it is True or False.{hint_of(value)}")
     elif not isinstance(value, bool) and not is_number(value):
         raise EstimandError(
-            f"{what} sets {column.name!r} to {shown(value)}; it holds numbers, so give a finite number.{_hint(value)}"
+            f"{what} sets {column.name!r} to {shown(value)}; it holds numbers, so give a finite number.{hint_of(value)}"
         )
 
 
-def _hint(value: Any, levels: Sequence[Any] = ()) -> str:
-    """What to do about a value of a wrong kind."""
+def hint_of(value: Any, levels: Sequence[Any] = ()) -> str:
+    """What to do about a value of a wrong kind?
+
+    Raises
+    ------
+    Nothing.
+    """
     if isinstance(value, set | frozenset):
         return " A set has no order: give a list."
     if pd.api.types.is_list_like(value):
@@ -179,192 +331,3 @@ def _hint(value: Any, levels: Sequence[Any] = ()) -> str:
     if str(value) in map(str, levels):
         return " The same label is there as another type (text against numbers)."
     return ""
-
-
-def named_variables(variables: Any, design: Design) -> dict[str, Any]:
-    """Which variables does the question name, and what does it say about each?
-
-    Parameters
-    ----------
-    variables : str, list of str, or dict
-        Names, or name to specification.
-    design : Design
-        Knows the variables of the model.
-
-    Returns
-    -------
-    dict
-        Specification by variable; None where the default holds.
-
-    Raises
-    ------
-    EstimandError
-        No variable, or one that does not enter the model.
-    """
-    names = [variables] if isinstance(variables, str) else value_list(variables)
-    if isinstance(variables, Mapping):
-        names = list(variables)
-    elif variables is None:
-        names = []
-    if names is None:
-        raise EstimandError(
-            f"variables={shown(variables)}; it must be a name, a list of names, or a dict of name to specification, "
-            f"out of {listed(design.columns)}.{_hint(variables)}"
-        )
-    if not names:
-        raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")
-    for name in names:
-        _model_column(name, design, "variables")
-    if len(set(names)) < len(names):
-        raise EstimandError(f"variables={shown(names)} names a variable twice; name each once.")
-    return dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(names)
-
-
-def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False) -> list[Contrast]:
-    """Which counterfactual copies are compared?
-
-    Parameters
-    ----------
-    variables : mapping
-        From `named_variables`.
-    design : Design
-        Levels and the fitted data.
-    cross : bool
-        All variables change together, every contrast of one with every contrast of the others.
-
-    Returns
-    -------
-    list of Contrast
-
-    Raises
-    ------
-    EstimandError
-        A specification that this kind of variable does not take.
-    """
-    single = [_contrasts_of(design.columns[v], spec, design) for v, spec in variables.items()]
-    if not cross:
-        return [c for of_variable in single for c in of_variable]
-    if len(single) < 2:
-        raise EstimandError(f"cross=True changes several variables together, and variables names {listed(variables)}.")
-    return [_joined(together) for together in product(*single)]
-
-
-def _joined(together: Sequence[Contrast]) -> Contrast:
-    return Contrast(
-        term=", ".join(c.term for c in together),
-        low=tuple(s for c in together for s in c.low),
-        high=tuple(s for c in together for s in c.high),
-        low_label="",
-        high_label="",
-        together=tuple(together),
-    )
-
-
-def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
-    if column.kind == "factor":
-        return _factor_contrasts(column, "reference" if spec is None else spec)
-    if column.kind == "logical":
-        return [_logical_contrast(column, spec)]
-    values = design.data[column.name]
-    if spec is None and values.isin([0, 1]).all():
-        return [_between(column, 0, 1)]
-    return [_number_contrast(column, 1 if spec is None else spec, design)]
-
-
-def _logical_contrast(column: Column, spec: Any) -> Contrast:
-    low, high = (False, True) if spec is None else _pair(spec) or (None, None)
-    if not (isinstance(low, int | float) and isinstance(high, int | float) and {low, high} == {0, 1}):
-        raise EstimandError(
-            f"variables={{{column.name!r}: {shown(spec)}}}; a true/false variable takes no specification, or the pair "
-            "(False, True) or (True, False)."
-        )
-    return _between(column, bool(low), bool(high))
-
-
-def _pair(spec: Any) -> tuple[Any, Any] | None:
-    """(low, high), where two different plain values were given in a list, tuple or array."""
-    values = value_list(spec)
-    if values is None or len(values) != 2 or not all(isinstance(v, str | int | float) for v in values):
-        return None
-    if values[0] == values[1]:
-        raise EstimandError(f"variables names the pair {spec!r}: low and high are the same, so nothing is compared.")
-    return values[0], values[1]
-
-
-def _between(column: Column, low: Any, high: Any) -> Contrast:
-    sides = [(Setting(column.name, value=v),) for v in (low, high)]
-    return Contrast(column.name, sides[0], sides[1], _value_label(low), _value_label(high))
-
-
-def _value_label(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
-
-
-_FACTOR_PAIRS = {
-    "reference": lambda levels: [(levels[0], level) for level in levels[1:]],
-    "sequential": lambda levels: list(pairwise(levels)),
-    "pairwise": lambda levels: list(combinations(levels, 2)),
-}
-
-
-def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
-    if len(column.levels) < 2:
-        raise EstimandError(f"{column.name!r} has the single level {column.levels[0]!r}: there is nothing to compare.")
-    if isinstance(spec, str) and spec in _FACTOR_PAIRS:
-        return [_between(column, low, high) for low, high in _FACTOR_PAIRS[spec](column.levels)]
-    pair = _pair(spec)
-    if pair is not None:
-        for level in pair:
-            _check_value(column, level, "variables")
-        return [_between(column, *pair)]
-    raise EstimandError(
-        f"variables={{{column.name!r}: {shown(spec)}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
-        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
-    )
-
-
-def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
-    if is_word(spec, _SPREADS):
-        return _between(column, *_spread(column, spec, design))
-    pair = _pair(spec)
-    if pair is not None:
-        for value in pair:
-            _check_value(column, value, "variables")
-        return _between(column, *pair)
-    if is_number(plain_value(spec)) and spec != 0:
-        step = float(spec)
-        return Contrast(column.name, (), (Setting(column.name, step=step),), "", f"{step:+g}")
-    raise EstimandError(
-        f"variables={{{column.name!r}: {shown(spec)}}}; a number takes a step such as 1 or -0.5, a pair (low, high), "
-        f"or one of {listed(_SPREADS)}.{close_matches(spec, _SPREADS)}{_hint_pair(spec)}"
-    )
-
-
-def _hint_pair(spec: Any) -> str:
-    values = value_list(spec)
-    if values is not None and len(values) > 2:
-        return f" {len(values)} values are no pair; predictions at all of them are avg_predictions(post, at=...)."
-    return " A set has no order: write the pair as (low, high)." if isinstance(spec, set | frozenset) else ""
-
-
-def _spread(column: Column, spec: str, design: Design) -> tuple[float, float]:
-    x = design.data[column.name].to_numpy(dtype=np.float64)
-    low, high = _SPREADS[spec](x) if len(x) > 1 else (x[0], x[0])
-    if not low < high:
-        raise EstimandError(
-            f"variables={{{column.name!r}: {spec!r}}}; both sides are {_value_label(low)} in the {len(x)} rows of the "
-            "data, so nothing is compared. Give a step such as 1, or a pair (low, high)."
-        )
-    return low, high
-
-
-def _around_mean(x: np.ndarray) -> tuple[float, float]:
-    half = x.std(ddof=1) / 2
-    return x.mean() - half, x.mean() + half
-
-
-_SPREADS = {
-    "sd": _around_mean,
-    "iqr": lambda x: tuple(np.quantile(x, [0.25, 0.75])),
-    "minmax": lambda x: (x.min(), x.max()),
-}

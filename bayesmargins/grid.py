@@ -12,9 +12,20 @@ import pandas as pd
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
 from bayesmargins.errors import DataError, EstimandError, listed, shown
 from bayesmargins.schema import plain, public_name
-from bayesmargins.values import value_list
+from bayesmargins.values import plain_value, value_list
 
-__all__ = ["Averaging", "Cells", "aligned_weights", "averaging", "frame_of", "repeated_rows"]
+__all__ = [
+    "Averaging",
+    "Cells",
+    "Relabelled",
+    "aligned_weights",
+    "averaging",
+    "by_columns",
+    "frame_of",
+    "repeated_rows",
+]
+
+Relabelled = dict[str, dict[Any, str]]  # by column: what each of its values is called
 
 _SAMPLE = 2000  # rows that are looked at before all are compared with each other
 
@@ -97,8 +108,77 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
     return (design.data, "the data") if newdata is None else (to_pandas(newdata, "newdata"), "newdata")
 
 
+def by_columns(by: Any, frame: pd.DataFrame, what: str) -> tuple[list[str], Relabelled]:
+    """Within the values of which columns are rows averaged, and what are these values called?
+
+    Parameters
+    ----------
+    by : str, list of str, or dict
+        As the user gave it; a dict maps a column to new labels of its values, which may join several: a dict of value
+        to label, or a function of the value. None keeps the values.
+    frame : DataFrame
+        Rows.
+    what : str
+        How messages call the frame.
+
+    Returns
+    -------
+    names : list of str
+        Columns.
+    labels : dict
+        Columns with new labels: label by value.
+
+    Raises
+    ------
+    EstimandError
+        No name or names, or values that a mapping leaves out.
+    DataError
+        A column that is not there.
+    """
+    given = by if isinstance(by, Mapping) else {}
+    names = (
+        list(by) if isinstance(by, Mapping) else [by] if isinstance(by, str) else [] if by is None else value_list(by)
+    )
+    if names is None or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
+        raise EstimandError(
+            f"by={shown(by)}; it must be the name of a column, or a list of different names, such as ['trt', 'week'], "
+            "or a dict of column to new labels, such as {'trt': {'placebo': 'none', 'drug': 'any', 'drug+': 'any'}}."
+        )
+    require_columns(frame, names, what, f"by={names!r}")
+    return names, {n: _labels_of(n, labels, frame[n]) for n, labels in given.items() if labels is not None}
+
+
+def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
+    values = [plain_value(v) for v in pd.unique(series.dropna())]
+    if callable(labels):
+        labels = {v: labels(v) for v in sorted(values, key=_sortable)}
+    if not isinstance(labels, Mapping):
+        raise EstimandError(
+            f"by={{{name!r}: {shown(labels)}}}; it must be a dict of value to label, or a function of a value."
+        )
+    absent = [v for v in values if v not in labels]
+    if absent:
+        raise EstimandError(
+            f"by={{{name!r}: ...}} gives no label to {listed(absent)}; every value of the column needs one, or its "
+            "rows would be in no average. Drop these rows from newdata, or name them."
+        )
+    return {v: str(plain_value(label)) for v, label in labels.items()}
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    return isinstance(value, str), value
+
+
 def averaging(
-    frame: pd.DataFrame, design: Design, *, average: bool, by: list[str], wts: Any, at: Mapping[str, Any], what: str
+    frame: pd.DataFrame,
+    design: Design,
+    *,
+    average: bool,
+    by: list[str],
+    labels: Relabelled,
+    wts: Any,
+    at: Mapping[str, Any],
+    what: str,
 ) -> Averaging:
     """Which rows are averaged together, with which weights, and what is the resulting dimension called?
 
@@ -112,6 +192,8 @@ def averaging(
         False for one value a row.
     by : list of str
         Columns within whose values rows are averaged.
+    labels : dict
+        New labels of these values, by column.
     wts : str or array, optional
         Column or weights.
     at : mapping
@@ -137,7 +219,7 @@ def averaging(
         return Averaging(Cells(np.arange(n), np.ones(n), n, unit=True), ("row",), _row_coords(frame, at))
     _check_by(frame, by, at, what)
     weights = _weights(frame, wts, what)
-    index, dims, coords = _by_cells(frame, design, by)
+    index, dims, coords = _by_cells(_relabelled(frame, labels), design, by, labels)
     cells = int(index.max(initial=-1)) + 1
     totals = np.bincount(index, weights, minlength=cells)
     if (totals <= 0).any():
@@ -223,10 +305,20 @@ def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
     return weights
 
 
-def _by_cells(frame: pd.DataFrame, design: Design, by: list[str]) -> tuple[np.ndarray, tuple[str, ...], dict[str, Any]]:
+def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
+    """In the order in which the labels were given."""
+    new = {n: [of[plain_value(v)] for v in frame[n]] for n, of in labels.items()}
+    order = {n: list(dict.fromkeys(of.values())) for n, of in labels.items()}
+    return frame.assign(**{n: pd.Categorical(values, order[n]) for n, values in new.items()})
+
+
+def _by_cells(
+    frame: pd.DataFrame, design: Design, by: list[str], labels: Relabelled
+) -> tuple[np.ndarray, tuple[str, ...], dict[str, Any]]:
     if not by:
         return np.zeros(len(frame), dtype=np.intp), (), {}
-    codes = np.column_stack([_ordered_codes(frame[b], design.columns.get(b)) for b in by])
+    of_fit = {b: None if b in labels else design.columns.get(b) for b in by}
+    codes = np.column_stack([_ordered_codes(frame[b], of_fit[b]) for b in by])
     combos, first, index = np.unique(codes, axis=0, return_index=True, return_inverse=True)
     columns = {b: plain(frame[b].iloc[first]) for b in by}
     if len(by) == 1:

@@ -1,10 +1,10 @@
-"""What a session may use: memory, threads, and whether long work shows its progress."""
+"""What a session may use and what it is told: memory, threads, progress, and the caution about b = 0."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ class Options:
         Threads of the numerical kernels; as many as this process may use cores where None. Results do not depend on it.
     progress : bool
         Whether work of more than two seconds shows a progress bar.
+    warn_zero : bool
+        Whether the first question at b = 0 under a nonlinear link warns that it is no average over groups.
 
     Raises
     ------
@@ -35,22 +37,24 @@ class Options:
     Examples
     --------
     >>> import bayesmargins as bm
-    >>> bm.options
-    Options(memory='4GiB', threads=None, progress=True)
+    >>> bm.options.memory
+    '4GiB'
     >>> with bm.options(threads=1):
     ...     bm.options.threads
     1
     """
 
-    __slots__ = ("memory", "progress", "threads")
+    __slots__ = ("memory", "progress", "threads", "warn_zero")
     memory: str | int
     progress: bool
     threads: int | None
+    warn_zero: bool
 
     def __init__(self) -> None:
         super().__setattr__("memory", "4GiB")
         super().__setattr__("threads", None)
         super().__setattr__("progress", True)
+        super().__setattr__("warn_zero", True)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self.__slots__:
@@ -102,7 +106,8 @@ class Options:
         return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
     def __repr__(self) -> str:
-        return f"Options(memory={self.memory!r}, threads={self.threads!r}, progress={self.progress!r})"
+        names = ("memory", "threads", "progress", "warn_zero")
+        return f"Options({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
 @dataclass(frozen=True)
@@ -134,11 +139,14 @@ def _threads(value: Any) -> None:
         raise EstimandError(f"threads={value!r}; it must be a whole number from 1, or None for all.")
 
 
-def _progress(value: Any) -> None:
-    if not isinstance(value, bool):
-        raise EstimandError(f"progress={value!r}; it must be True or False.")
+def _switch(name: str) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if not isinstance(value, bool):
+            raise EstimandError(f"{name}={value!r}; it must be True or False.")
+
+    return check
 
 
-_CHECKS = {"memory": _bytes, "threads": _threads, "progress": _progress}
+_CHECKS = {"memory": _bytes, "threads": _threads, "progress": _switch("progress"), "warn_zero": _switch("warn_zero")}
 
 options = Options()

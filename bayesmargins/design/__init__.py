@@ -6,7 +6,7 @@ state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls
 
 from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
-from bayesmargins.design.frames import Column, missing_rows, require_columns, to_pandas
+from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, Rows, build_design
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import required_columns
@@ -22,6 +22,7 @@ __all__ = [
     "build_design",
     "derivative_rows",
     "expression",
+    "freeze_column",
     "missing_rows",
     "parse",
     "require_columns",

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Contrast, contrasts, named_variables
 from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.sides import Contrast, contrasts, named_variables
 from bayesmargins.values import is_word
 
 __all__ = ["COMPARISONS", "Comparison", "avg_comparisons", "comparisons"]
@@ -79,7 +79,7 @@ def comparisons(
     groups: Any = "new",
     group_weights: str = "equal",
     target: str = "mean",
-    comparison: str = "difference",
+    comparison: str | Callable[[np.ndarray, np.ndarray], np.ndarray] = "difference",
     cross: bool = False,
     wts: Any = None,
     random_seed: int | None = None,
@@ -91,13 +91,15 @@ def comparisons(
     post : Posterior
         Draws with their design.
     variables : str, list of str, or dict
-        What changes. A factor: every level against the first (or ``{"trt": "pairwise"}``, ``"sequential"``, a pair of
-        levels ``(low, high)``). True/False and 0/1: 1 against 0. Another number: its value + 1 against its value (or a
-        step, a pair ``(low, high)``, ``"sd"``, ``"iqr"``, ``"minmax"``).
+        What changes. A factor: every level against the first (or ``{"trt": "pairwise"}``, ``"sequential"``, each with
+        "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``). True/False and 0/1: 1 against 0.
+        Another number: its value + 1 against its value (or a step, a pair ``(low, high)``; ``"sd"`` and ``"2sd"``
+        around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As for `predictions`.
-    comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or"}
-        How the two sides are compared, after each has been integrated over groups (and averaged over rows).
+    comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or"} or callable
+        How the two sides are compared, after each has been integrated over groups (and averaged over rows); a function
+        is given the draws of both, ``(high, low)``, arrays of the same shape, and gives one.
     cross : bool
         Change all variables together instead of one at a time.
 
@@ -148,7 +150,7 @@ def avg_comparisons(
     groups: Any = "new",
     group_weights: str = "equal",
     target: str = "mean",
-    comparison: str = "difference",
+    comparison: str | Callable[[np.ndarray, np.ndarray], np.ndarray] = "difference",
     cross: bool = False,
     wts: Any = None,
     random_seed: int | None = None,
@@ -190,12 +192,14 @@ def avg_comparisons(
     return _compare(question, variables, comparison, cross)
 
 
-def _compare(question: Question, variables: Any, comparison: str, cross: bool) -> xr.Dataset:
-    how = _comparison(comparison, question)
+def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -> xr.Dataset:
+    how, comparison = _comparison(comparison, question)
     if not isinstance(cross, bool | np.bool_):
         raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
-    compared = contrasts(named_variables(variables, question.post.design), question.post.design, cross)
-    clash = [c.term for c in compared if any(s.variable in question.at for s in (*c.low, *c.high))]
+    named = named_variables(variables, question.post.design, derived=bool(question.derived))
+    compared = contrasts(named, question.post.design, cross)
+    fixed = {*question.at, *(s.variable for s in question.derived)}
+    clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     question.check_size(len(compared))
@@ -212,7 +216,7 @@ def _compare(question: Question, variables: Any, comparison: str, cross: bool) -
             return found[side]
 
         def value(contrast: Contrast) -> np.ndarray:
-            if comparison == "difference" and len(compared) < len(sides):
+            if how is COMPARISONS["difference"] and len(compared) < len(sides):
                 difference = evaluation.differences(scenario, contrast.low, contrast.high)
                 if difference is not None:
                     return difference
@@ -222,35 +226,63 @@ def _compare(question: Question, variables: Any, comparison: str, cross: bool) -
         return np.stack([value(contrast) for contrast in compared], axis=1)
 
     values = evaluation.run(all_contrasts)
-    labels = _labels(compared, comparison)
+    labels = _labels(compared, how, comparison)
     terms = [c.term for c in compared]
     return question.result("comparisons", values, evaluation.passed, contrast=labels, term=terms, comparison=comparison)
 
 
-def _comparison(comparison: str, question: Question) -> Comparison:
+def _comparison(comparison: Any, question: Question) -> tuple[Comparison, str]:
+    """How sides are compared, and what that is called."""
+    if callable(comparison):
+        return _own(comparison)
     if not is_word(comparison, COMPARISONS):
         word = _OTHER_WORDS.get(str(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
-        raise EstimandError(f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}.{hint}")
+        raise EstimandError(
+            f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
+        )
     how = COMPARISONS[comparison]
     if how.odds and (not question.link.bounded or question.target != "mean"):
         raise EstimandError(
             f"comparison={comparison!r} compares odds, which only a probability has; the target here is "
             f"{question.target!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
         )
-    return how
+    return how, comparison
 
 
-def _labels(compared: Sequence[Contrast], comparison: str) -> list[str]:
+def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison, str]:
+    """A user's function, held to one number for each pair of numbers."""
+    name = getattr(function, "__name__", type(function).__name__)
+    name = "f" if name == "<lambda>" else name
+
+    def compare(high: Side, low: Side) -> np.ndarray:
+        try:
+            values = np.asarray(function(high["mean"].copy(), low["mean"].copy()), dtype=np.float64)
+        except Exception as error:
+            raise EstimandError(
+                f"comparison={name} is called with two arrays (draw, row or cell), high and low, and raised "
+                f"{type(error).__name__}: {error}."
+            ) from error
+        if values.shape != high["mean"].shape:
+            raise EstimandError(
+                f"comparison={name} gave the shape {values.shape} for two arrays of shape {high['mean'].shape}; one "
+                "number for each pair is needed. Draws are summarised last of all: bm.summary."
+            )
+        return values
+
+    return Comparison(f"{name}({{high}}, {{low}})", compare), name
+
+
+def _labels(compared: Sequence[Contrast], how: Comparison, comparison: str) -> list[str]:
     """``drug - placebo``, ``week +1``; the variable goes in front where two contrasts would read the same."""
-    labels = [_label(c, comparison) for c in compared]
+    labels = [_label(c, how, comparison) for c in compared]
     return [f"{c.term}: {x}" if labels.count(x) > 1 else x for c, x in zip(compared, labels, strict=True)]
 
 
-def _label(contrast: Contrast, comparison: str) -> str:
+def _label(contrast: Contrast, how: Comparison, comparison: str) -> str:
     if contrast.together:
-        return ", ".join(_label(c, comparison) for c in contrast.together)
+        return ", ".join(_label(c, how, comparison) for c in contrast.together)
     if contrast.low_label:
-        return COMPARISONS[comparison].label.format(high=contrast.high_label, low=contrast.low_label)
+        return how.label.format(high=contrast.high_label, low=contrast.low_label)
     step = f"{contrast.term} {contrast.high_label}"
     return step if comparison == "difference" else f"{comparison}({step})"

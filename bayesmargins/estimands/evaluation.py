@@ -119,7 +119,7 @@ class Evaluation:
         if not self.question.averaged:
             return None
         sides = (*scenario.settings, *low), (*scenario.settings, *high)
-        names = sorted(set().union(*(self._read(scenario, side) for side in sides)))
+        names = sorted(set().union(*(self._depends(scenario, side) for side in sides)))
         require_columns(self.question.frame, names, self.question.what)
         for side in sides:
             self._refuse_missing(scenario, side)
@@ -154,7 +154,7 @@ class Evaluation:
 
     def _pass(self, scenario: Scenario, settings: Settings, parts: Sequence[str], variable: str | None) -> Passed:
         settings = (*scenario.settings, *settings)
-        names = sorted(self._read(scenario, settings))
+        names = sorted(self._depends(scenario, settings))
         require_columns(self.question.frame, names, self.question.what)
         self._refuse_missing(scenario, settings)
         cells = self.question.averaging.cells
@@ -209,6 +209,7 @@ class Evaluation:
     ) -> Chunk:
         question = self.question
         frame = apply_settings(frame, settings)
+        self._refuse_missing_derived(frame)
         rows, d_rows = self._design_rows(scenario, frame, settings, variable, start)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
         return Chunk(rows, plan, cells, question.multiplier(frame), d_rows)
@@ -235,6 +236,21 @@ class Evaluation:
             names |= design.response.trials_variables
         constant = {s.variable for s in settings if s.step is None}
         return {n for n in names - constant if n in question.frame.columns}
+
+    def _depends(self, scenario: Scenario, settings: Settings) -> set[str]:
+        """The same with what derived columns are computed from, which nobody knows: every column."""
+        if self.question.derived:
+            return set(self.question.frame.columns)
+        return self._read(scenario, settings)
+
+    def _refuse_missing_derived(self, frame: pd.DataFrame) -> None:
+        question = self.question
+        mask, counts = missing_rows(frame, [s.variable for s in question.derived])
+        if mask.any() and question.averaged:
+            raise DataError(
+                f"Columns that at= computes are missing in {int(mask.sum())} rows of {question.what}, by column: "
+                f"{counts}. An average over the others would be of other rows: fill what they are computed from."
+            )
 
     def _group_columns(self, scenario: Scenario) -> Iterator[str]:
         design, columns = self.question.post.design, self.question.frame.columns

@@ -14,16 +14,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.counterfactuals import Setting, Settings, at_settings
+from bayesmargins.counterfactuals import Setting, Settings, at_settings, derived_settings
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown, warn
 from bayesmargins.estimands.sentence import Scope, compose, group_phrases, quantity, scale_name
-from bayesmargins.grid import Averaging, aligned_weights, averaging, frame_of
+from bayesmargins.grid import Averaging, Relabelled, aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
+from bayesmargins.limits import options
 from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
-from bayesmargins.values import is_word, plain_value, value_list
+from bayesmargins.values import is_word, plain_value
 from bayesmargins.version import __version__
 
 __all__ = ["Question", "Scenario", "ask", "checked_seed"]
@@ -52,9 +53,13 @@ class Question:
         How messages call them.
     at : dict
         Values by variable.
+    derived : tuple of Setting
+        Columns that are computed again on every counterfactual copy.
     averaging : Averaging
         How rows become the last dimension.
     by : tuple of str
+    labels : dict
+        New labels of the values of `by`, by column.
     weights : str
         Name of the weights, empty without.
     policy : Policy
@@ -68,8 +73,10 @@ class Question:
     frame: pd.DataFrame
     what: str
     at: dict[str, list[Any]]
+    derived: Settings
     averaging: Averaging
     by: tuple[str, ...]
+    labels: Relabelled
     weights: str
     policy: Policy
     target: str
@@ -101,7 +108,7 @@ class Question:
                 policy = replace(
                     self.policy, by_factor=self.policy.by_factor | {f: (v,) for f, v in zip(named, levels, strict=True)}
                 )
-                found.append(value(Scenario(settings, policy)))
+                found.append(value(Scenario((*settings, *self.derived), policy)))
         shape = (*(len(v) for v in self.at.values()), *(len(v) for v in named.values()))
         stacked = found[0][:, :, None] if len(found) == 1 else np.stack(found, axis=2)
         stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1])
@@ -175,7 +182,9 @@ class Question:
             "rows": len(self.frame),
             "rows_averaged": int(self.averaged),
             "by": json.dumps(list(self.by)) if self.by else None,
+            "by_labels": json.dumps(_as_text(self.labels)) if self.labels else None,
             "at": json.dumps(self.at) if self.at else None,
+            "derived_columns": json.dumps([s.variable for s in self.derived]) if self.derived else None,
             "weights": self.weights or None,
             "integration_method": ", ".join(sorted({m for p in passed for m in p.methods})),
             "integration_nodes": max((p.nodes for p in passed), default=0),
@@ -201,7 +210,8 @@ class Question:
         of_prior = ["under the prior, before any data"] if self.post.kind == "prior" else []
         phrases = group_phrases(self.policy, self.post.design, self.frame, self.post.kind, self._averages_survive)
         phrases += of_prior
-        return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases)
+        derived = tuple(s.variable for s in self.derived)
+        return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases, self.labels, derived)
 
 
 def ask(
@@ -210,7 +220,7 @@ def ask(
     *,
     average: bool,
     at: Mapping[str, Any] | None,
-    by: str | Sequence[str] | None,
+    by: str | Sequence[str] | Mapping[str, Any] | None,
     groups: Any,
     group_weights: str,
     target: str,
@@ -242,22 +252,32 @@ def ask(
             "from_draws(...) returned."
         )
     _check_target(target, post)
-    by = _columns(by)
     frame, what = frame_of(post.design, newdata)
+    by, labels = by_columns(by, frame, what)
     settings = at_settings(at, post.design, post.design.response.trials_variables if target == "count" else ())
     policy = resolve_groups(groups, post.design, group_weights)
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, post)
+    _warn_of_zero(policy, post, target)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
         what=what,
         at=settings,
+        derived=derived_settings(at, post.design, _with_at_columns(frame, settings)),
         averaging=averaging(
-            frame, post.design, average=average, by=by, wts=aligned_weights(wts, newdata), at=settings, what=what
+            frame,
+            post.design,
+            average=average,
+            by=by,
+            labels=labels,
+            wts=aligned_weights(wts, newdata),
+            at=settings,
+            what=what,
         ),
         by=tuple(by),
+        labels=labels,
         weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
         policy=policy,
         target=target,
@@ -283,13 +303,8 @@ def _texts(levels: Sequence[Any]) -> list[Any]:
     return [v if isinstance(v, str | int | float | bool) else str(v) for v in map(plain_value, levels)]
 
 
-def _columns(by: Any) -> list[str]:
-    names = [by] if isinstance(by, str) else [] if by is None else value_list(by)
-    if names is None or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
-        raise EstimandError(
-            f"by={shown(by)}; it must be the name of a column, or a list of different names, such as ['trt', 'week']."
-        )
-    return names
+def _as_text(labels: Relabelled) -> dict[str, dict[str, str]]:
+    return {column: {str(value): label for value, label in of.items()} for column, of in labels.items()}
 
 
 def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> None:
@@ -309,6 +324,21 @@ def _warn_of_groups_without_their_b(policy: Policy, by: Sequence[str], post: Pos
                 f"by={list(by)} averages the rows of each {name}, and groups={policy.by_factor[name]!r} uses the b of "
                 f"none of them: the results differ by covariates only. groups='own' gives each {name} its own b."
             )
+
+
+_TOLD: set[str] = set()  # what is said once a process
+
+
+def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
+    at_zero = policy.factors("zero")
+    if not at_zero or target == "link" or post.link.name == "identity" or not options.warn_zero or "zero" in _TOLD:
+        return
+    _TOLD.add("zero")
+    warn(
+        f"groups='zero' sets b = 0 for {' and '.join(at_zero)}: a group at the centre of the distribution, which under "
+        f"the {post.link.name} link is not the average over groups. groups='new' integrates over new groups, "
+        "'existing' averages over the fitted ones. (Said once; bayesmargins.options.warn_zero = False turns it off.)"
+    )
 
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:

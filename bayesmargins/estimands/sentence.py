@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,10 @@ class Scope:
         Values set on all rows, by variable.
     groups : sequence of str
         One phrase a grouping factor.
+    labels : mapping
+        By column of `by`: its values' new labels.
+    derived : tuple of str
+        Columns that are computed again from the others.
     """
 
     rows: str
@@ -41,6 +45,8 @@ class Scope:
     weights: str
     at: Mapping[str, Sequence[Any]]
     groups: Sequence[str]
+    labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
 
 def quantity(family_noun: str, response: str, target: str, link: str) -> str:
@@ -107,7 +113,7 @@ def scale_name(kind: str, target: str, family_noun: str, link: str, comparison: 
         "lnratio": f"log ratio of {base}",
         "lnor": "log odds ratio",
         "or": "odds ratio",
-    }[comparison]
+    }.get(comparison, f"{comparison}(high, low) of {base}")
 
 
 _COMPARED = {
@@ -154,7 +160,8 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
         head = f"{'Average slope' if scope.averaged else 'Slope'} of the {noun} with respect to {_listing(labels)}"
     else:
         rows = scope.rows if scope.averaged or scope.rows.startswith("the one") else f"each of {scope.rows}"
-        head = f"{_COMPARED[comparison]} the {q} ({_listing(labels)}) between counterfactual copies of {rows}"
+        compared = _COMPARED.get(comparison, f"{comparison}(high, low) of")
+        head = f"{compared} the {q} ({_listing(labels)}) between counterfactual copies of {rows}"
         return f"{head}{_further(scope)}; {'; '.join(scope.groups)}."
     each = "for" if scope.rows.startswith("the one") else "for each of"
     rows = f"over {scope.rows}" if scope.averaged else f"{each} {scope.rows}"
@@ -162,9 +169,21 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
 
 
 def _further(scope: Scope) -> str:
-    by = f", within each {' and '.join(scope.by)}" if scope.by else ""
+    by = f", within each {' and '.join(map(_by_name(scope), scope.by))}" if scope.by else ""
     at = "".join(f", {name} set to {_listing([_value(v) for v in values])}" for name, values in scope.at.items())
-    return f"{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}"
+    derived = f", with {' and '.join(scope.derived)} computed again from the other columns" if scope.derived else ""
+    return f"{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}{derived}"
+
+
+def _by_name(scope: Scope) -> Callable[[str], str]:
+    def name(column: str) -> str:
+        joined: dict[str, list[str]] = {}
+        for value, label in scope.labels.get(column, {}).items():
+            joined.setdefault(label, []).append(_value(value))
+        said = "; ".join(f"{label}: {_listing(values)}" for label, values in joined.items())
+        return f"{column} ({said})" if said else column
+
+    return name
 
 
 def _value(value: Any) -> str:

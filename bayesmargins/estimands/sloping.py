@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import named_variables
-from bayesmargins.errors import EstimandError, shown
+from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.sides import named_variables
 from bayesmargins.values import is_word
 
 __all__ = ["avg_slopes", "slopes"]
@@ -137,6 +137,11 @@ def avg_slopes(
 def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
     if not is_word(slope, ("dydx",)):
         raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
+    if question.derived:
+        raise EstimandError(
+            f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
+            "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
+        )
     names = _numeric(variables, question)
     question.check_size(len(names))
     evaluation = Evaluation(question, passes=len(names))

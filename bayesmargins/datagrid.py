@@ -1,0 +1,157 @@
+"""Reference grids: the rows that a question is about, made from the columns of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.counterfactuals import at_values, column_of
+from bayesmargins.design import Column, Design
+from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown
+from bayesmargins.grid import frame_of
+from bayesmargins.habits import taught
+from bayesmargins.posterior import Posterior
+from bayesmargins.values import is_word, plain_value, value_list
+
+__all__ = ["datagrid"]
+
+GRIDS = ("mean_or_mode", "balanced", "observed", "counterfactual")
+
+
+@taught
+def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode", newdata: Any = None) -> pd.DataFrame:
+    """Which rows stand for the values of interest, with everything else held somewhere stated?
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws with their design.
+    columns : dict, optional
+        What varies: column to a value, values, a function of the column (such as ``numpy.median``), or a word:
+        ``"all"`` (levels of a factor), ``"sd"``, ``"2sd"``, ``"iqr"``, ``"minmax"``, ``"quartiles"``, ``"mean"``,
+        ``"median"`` (numbers, in the data of the fit). Every combination gives a row. Any column of the data may be
+        named, that of a grouping factor too.
+    grid : {"mean_or_mode", "balanced", "observed", "counterfactual"}
+        What happens to the variables of the model that `columns` does not name. ``"mean_or_mode"``: numbers at their
+        mean, factors (and numbers that are 0 or 1) at their most frequent value. ``"balanced"``: every level of every
+        factor, numbers at their mean. ``"observed"``: as mean_or_mode, and of the combinations of `columns` only those
+        that the rows have. ``"counterfactual"``: every row of the data, once for each combination.
+    newdata : DataFrame, optional
+        Rows to take means, modes and combinations from; the fitted rows by default.
+
+    Returns
+    -------
+    DataFrame
+        The variables of the model and the columns named. Columns of grouping factors, of trials and of the response are
+        there only if they are named (or the grid is counterfactual): no group is picked in silence.
+
+    Raises
+    ------
+    EstimandError
+        An unknown grid, a column that is not there, or a value that the fit has not seen.
+    DataError
+        newdata is no table.
+
+    Examples
+    --------
+    >>> datagrid(post, {"trt": "all"}).round(3).to_dict("list")
+    {'trt': ['placebo', 'drug', 'drug+'], 'week': [4.455, 4.455, 4.455]}
+    """
+    if not isinstance(post, Posterior):
+        raise PosteriorError(f"The first argument is {type(post).__name__}; datagrid needs a Posterior.")
+    if not is_word(grid, GRIDS):
+        raise EstimandError(f"grid={shown(grid)}; allowed are {', '.join(GRIDS)}.{close_matches(grid, GRIDS)}")
+    frame, _ = frame_of(post.design, newdata)
+    named = {name: _values(name, given, post.design, frame) for name, given in _columns(columns).items()}
+    if grid == "counterfactual":
+        return _copies(frame, named)
+    rest = {n: _held(frame[n], post.design.columns[n], grid) for n in sorted(post.design.variables()) if n not in named}
+    rows = _observed(frame, named, columns) if grid == "observed" else list(product(*named.values()))
+    made = pd.DataFrame([(*row, *held) for row in rows for held in product(*rest.values())], columns=[*named, *rest])
+    return made.astype({n: frame[n].dtype for n in made if isinstance(frame[n].dtype, pd.CategoricalDtype)})
+
+
+def _columns(columns: Any) -> dict[str, Any]:
+    if columns is None:
+        return {}
+    if not isinstance(columns, dict):
+        raise EstimandError(
+            f"columns={shown(columns)}; it must be a dict of column to values, such as {{'week': [0, 6]}}."
+        )
+    return columns
+
+
+def _values(name: Any, given: Any, design: Design, frame: pd.DataFrame) -> list[Any]:
+    if not is_word(name, list(frame)):
+        raise EstimandError(
+            f"columns names {shown(name)}, and the rows have no such column.{close_matches(name, frame.columns)} They "
+            f"have {listed(frame.columns, 30)}."
+        )
+    if callable(given):
+        return _of_function(name, given, frame[name])
+    if name in design.columns:
+        return at_values(column_of(name, design, "columns"), given, design, "columns")
+    entries = value_list(given)
+    entries = [plain_value(given)] if entries is None else entries
+    if entries == ["all"] and "all" not in set(frame[name].astype(str)):
+        return [plain_value(v) for v in _levels(frame[name])]
+    return entries
+
+
+def _of_function(name: str, function: Callable[[pd.Series], Any], series: pd.Series) -> list[Any]:
+    try:
+        found = function(series)
+    except Exception as error:
+        raise EstimandError(
+            f"columns={{{name!r}: <function>}} is given the column as a Series and raised "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    values = value_list(found)
+    values = [plain_value(found)] if values is None else values
+    if not values or not all(isinstance(v, str | int | float) for v in values):
+        raise EstimandError(
+            f"columns={{{name!r}: <function>}} gave {shown(found)}; a value or a flat list of values is needed."
+        )
+    return values
+
+
+def _levels(series: pd.Series) -> Iterable[Any]:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return [c for c in series.cat.categories if (series == c).any()]
+    return sorted(series.dropna().unique())
+
+
+def _held(series: pd.Series, column: Column, grid: str) -> list[Any]:
+    """Where a variable is held that the user did not name."""
+    known = series.dropna()
+    if column.kind == "number":
+        values = known.to_numpy(dtype=np.float64)
+        return [float(values.mean() > 0.5 if np.isin(values, (0.0, 1.0)).all() else values.mean())]
+    if column.kind == "logical":
+        return [False, True] if grid == "balanced" else [bool(known.astype(float).mean() > 0.5)]
+    if grid == "balanced":
+        return list(column.levels)
+    counts = known.value_counts()
+    return [max(column.levels, key=lambda level: counts.get(level, 0))]  # the first of those that are as frequent
+
+
+def _observed(frame: pd.DataFrame, named: dict[str, list[Any]], columns: Any) -> list[tuple[Any, ...]]:
+    present = {
+        tuple(plain_value(v) for v in row) for row in frame[list(named)].drop_duplicates().itertuples(index=False)
+    }
+    rows = [row for row in product(*named.values()) if row in present]
+    if not rows:
+        raise EstimandError(
+            f"No row of the data has a combination of columns={shown(columns)}; name values that occur."
+        )
+    return rows
+
+
+def _copies(frame: pd.DataFrame, named: dict[str, list[Any]]) -> pd.DataFrame:
+    copies = [frame.assign(**dict(zip(named, row, strict=True))) for row in product(*named.values())]
+    made = pd.concat(copies, ignore_index=True).assign(rowid=np.tile(np.arange(len(frame)), len(copies)))
+    return made.astype({n: frame[n].dtype for n in named if isinstance(frame[n].dtype, pd.CategoricalDtype)})

@@ -1,0 +1,222 @@
+"""The two sides of every contrast: what a variable is set to on the low and on the high side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise, permutations, product
+from typing import Any
+
+from bayesmargins.counterfactuals import Setting, Settings, check_value, column_of, hint_of
+from bayesmargins.design import Column, Design
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.spreads import PAIRS, spread_values, value_label
+from bayesmargins.values import is_number, is_word, plain_value, value_list
+
+__all__ = ["Contrast", "contrasts", "named_variables"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two counterfactual copies of the rows, compared as high against low.
+
+    Attributes
+    ----------
+    term : str
+        Variable (or variables) that differ.
+    low, high : tuple of Setting
+        The two sides.
+    low_label, high_label : str
+        How they read.
+    together : tuple of Contrast
+        The contrasts that are made at once, where several variables change together.
+    """
+
+    term: str
+    low: Settings
+    high: Settings
+    low_label: str
+    high_label: str
+    together: tuple[Contrast, ...] = ()
+
+
+def named_variables(variables: Any, design: Design, *, derived: bool = False) -> dict[str, Any]:
+    """Which variables does the question name, and what does it say about each?
+
+    Parameters
+    ----------
+    variables : str, list of str, or dict
+        Names, or name to specification.
+    design : Design
+        Knows the variables of the model.
+    derived : bool
+        Whether columns are recomputed from others: then any column of the data may be the one that changes.
+
+    Returns
+    -------
+    dict
+        Specification by variable; None where the default holds.
+
+    Raises
+    ------
+    EstimandError
+        No variable, or one that does not enter the model.
+    """
+    names = [variables] if isinstance(variables, str) else value_list(variables)
+    if isinstance(variables, Mapping):
+        names = list(variables)
+    elif variables is None:
+        names = []
+    if names is None:
+        raise EstimandError(
+            f"variables={shown(variables)}; it must be a name, a list of names, or a dict of name to specification, "
+            f"out of {listed(design.columns)}.{hint_of(variables)}"
+        )
+    if not names:
+        raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")
+    for name in names:
+        column_of(name, design, "variables", derived=derived)
+    if len(set(names)) < len(names):
+        raise EstimandError(f"variables={shown(names)} names a variable twice; name each once.")
+    return dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(names)
+
+
+def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False) -> list[Contrast]:
+    """Which counterfactual copies are compared?
+
+    Parameters
+    ----------
+    variables : mapping
+        From `named_variables`.
+    design : Design
+        Levels and the fitted data.
+    cross : bool
+        All variables change together, every contrast of one with every contrast of the others.
+
+    Returns
+    -------
+    list of Contrast
+
+    Raises
+    ------
+    EstimandError
+        A specification that this kind of variable does not take.
+    """
+    single = [_contrasts_of(_column(v, design), spec, design) for v, spec in variables.items()]
+    if not cross:
+        return [c for of_variable in single for c in of_variable]
+    if len(single) < 2:
+        raise EstimandError(f"cross=True changes several variables together, and variables names {listed(variables)}.")
+    return [_joined(together) for together in product(*single)]
+
+
+def _column(name: str, design: Design) -> Column:
+    return column_of(name, design, "variables", derived=name not in design.columns)
+
+
+def _joined(together: Sequence[Contrast]) -> Contrast:
+    return Contrast(
+        term=", ".join(c.term for c in together),
+        low=tuple(s for c in together for s in c.low),
+        high=tuple(s for c in together for s in c.high),
+        low_label="",
+        high_label="",
+        together=tuple(together),
+    )
+
+
+def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
+    if column.kind == "factor":
+        return _factor_contrasts(column, "reference" if spec is None else spec)
+    if column.kind == "logical":
+        return [_logical_contrast(column, spec)]
+    values = design.data[column.name]
+    if spec is None and values.isin([0, 1]).all():
+        return [_between(column, 0, 1)]
+    return [_number_contrast(column, 1 if spec is None else spec, design)]
+
+
+def _logical_contrast(column: Column, spec: Any) -> Contrast:
+    low, high = (False, True) if spec is None else _pair(spec) or (None, None)
+    if not (isinstance(low, int | float) and isinstance(high, int | float) and {low, high} == {0, 1}):
+        raise EstimandError(
+            f"variables={{{column.name!r}: {shown(spec)}}}; a true/false variable takes no specification, or the pair "
+            "(False, True) or (True, False)."
+        )
+    return _between(column, bool(low), bool(high))
+
+
+def _pair(spec: Any) -> tuple[Any, Any] | None:
+    """(low, high), where two different plain values were given in a list, tuple or array."""
+    values = value_list(spec)
+    if values is None or len(values) != 2 or not all(isinstance(v, str | int | float) for v in values):
+        return None
+    if values[0] == values[1]:
+        raise EstimandError(f"variables names the pair {spec!r}: low and high are the same, so nothing is compared.")
+    return values[0], values[1]
+
+
+def _between(column: Column, low: Any, high: Any) -> Contrast:
+    sides = [(Setting(column.name, value=v),) for v in (low, high)]
+    return Contrast(column.name, sides[0], sides[1], value_label(low), value_label(high))
+
+
+def _other_way(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    return [(high, low) for low, high in pairs]
+
+
+def _to_the_first(levels: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return [(levels[0], level) for level in levels[1:]]
+
+
+# (low, high): always later minus earlier, "rev" the other way
+_FACTOR_PAIRS = {
+    "reference": _to_the_first,
+    "sequential": lambda levels: list(pairwise(levels)),
+    "pairwise": lambda levels: list(combinations(levels, 2)),
+    "revreference": lambda levels: _other_way(_to_the_first(levels)),
+    "revsequential": lambda levels: _other_way(list(pairwise(levels))),
+    "revpairwise": lambda levels: _other_way(list(combinations(levels, 2))),
+    "all": lambda levels: list(permutations(levels, 2)),
+}
+
+
+def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
+    if len(column.levels) < 2:
+        raise EstimandError(f"{column.name!r} has the single level {column.levels[0]!r}: there is nothing to compare.")
+    if isinstance(spec, str) and spec in _FACTOR_PAIRS:
+        return [_between(column, low, high) for low, high in _FACTOR_PAIRS[spec](column.levels)]
+    pair = _pair(spec)
+    if pair is not None:
+        for level in pair:
+            check_value(column, level, "variables")
+        return [_between(column, *pair)]
+    raise EstimandError(
+        f"variables={{{column.name!r}: {shown(spec)}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
+        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
+    )
+
+
+def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
+    if is_word(spec, PAIRS):
+        low, high = spread_values(column, spec, design)
+        return _between(column, low, high)
+    pair = _pair(spec)
+    if pair is not None:
+        for value in pair:
+            check_value(column, value, "variables")
+        return _between(column, *pair)
+    if is_number(plain_value(spec)) and spec != 0:
+        step = float(spec)
+        return Contrast(column.name, (), (Setting(column.name, step=step),), "", f"{step:+g}")
+    raise EstimandError(
+        f"variables={{{column.name!r}: {shown(spec)}}}; a number takes a step such as 1 or -0.5, a pair (low, high), "
+        f"or one of {listed(PAIRS)}.{close_matches(spec, PAIRS)}{_hint_pair(spec)}"
+    )
+
+
+def _hint_pair(spec: Any) -> str:
+    values = value_list(spec)
+    if values is not None and len(values) > 2:
+        return f" {len(values)} values are no pair; predictions at all of them are avg_predictions(post, at=...)."
+    return " A set has no order: write the pair as (low, high)." if isinstance(spec, set | frozenset) else ""
