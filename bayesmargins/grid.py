@@ -156,13 +156,14 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
         raise EstimandError(
             f"by={{{name!r}: {shown(labels)}}}; it must be a dict of value to label, or a function of a value."
         )
+    labels = {plain_value(value): label for value, label in labels.items()}
     absent = [v for v in values if v not in labels]
     if absent:
         raise EstimandError(
             f"by={{{name!r}: ...}} gives no label to {listed(absent)}; every value of the column needs one, or its "
             "rows would be in no average. Drop these rows from newdata, or name them."
         )
-    return {v: str(plain_value(label)) for v, label in labels.items()}
+    return {value: str(plain_value(label)) for value, label in labels.items()}
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
