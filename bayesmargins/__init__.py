@@ -1,7 +1,7 @@
 """Effects from Bayesian mixed models: predictions, comparisons and slopes with the groups integrated out."""
 
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
-from bayesmargins.adapters import from_draws
+from bayesmargins.adapters import from_brms, from_draws
 from bayesmargins.datagrid import datagrid
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
@@ -54,6 +54,7 @@ __all__ = [
     "comparisons",
     "datagrid",
     "describe",
+    "from_brms",
     "from_draws",
     "list_datasets",
     "load",

@@ -1,4 +1,4 @@
-"""Posteriors from elsewhere: arrays of draws with a formula and data."""
+"""Posteriors as arrays of draws, with the formula and the data that they belong to."""
 
 from __future__ import annotations
 

@@ -1,0 +1,6 @@
+"""Posteriors from elsewhere: plain arrays of draws, and draws as other software names them."""
+
+from bayesmargins.adapters.brms import from_brms
+from bayesmargins.adapters.draws import from_draws
+
+__all__ = ["from_brms", "from_draws"]

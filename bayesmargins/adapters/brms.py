@@ -1,0 +1,219 @@
+"""A posterior of brms: the columns of `as_draws_df()` put into the design of the same formula and data."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.adapters.brms_names import coefficients_of, level_names, parts_of, terms_of
+from bayesmargins.adapters.draws import from_draws
+from bayesmargins.design import Design, Factor, build_design, to_pandas
+from bayesmargins.errors import PosteriorError, close_matches, listed, warn
+from bayesmargins.families import get_family
+from bayesmargins.habits import taught
+from bayesmargins.posterior import Posterior
+
+__all__ = ["from_brms"]
+
+# What a table of draws holds beside parameters.
+_BESIDE = re.compile(r"\.(chain|iteration|draw)|lprior|Intercept(_.*)?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*")
+
+
+@taught
+def from_brms(
+    draws: Any,
+    formula: str,
+    data: Any,
+    *,
+    family: str,
+    link: str | None = None,
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+) -> Posterior:
+    """Which posterior is this fit of brms?
+
+    Parameters
+    ----------
+    draws : DataFrame or path
+        What ``as_draws_df(fit)`` gives: a frame, or a .csv, .csv.gz or .parquet file of it. Columns ``b_*``, ``sd_*``,
+        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one).
+    formula : str
+        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x | g)"``.
+    data : DataFrame
+        The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
+    family, link : str
+        As for `GLMM`.
+    namespace : dict, optional
+        Own functions that the formula calls.
+
+    Returns
+    -------
+    Posterior
+        Without group effects where the draws have no columns ``r_*``: then ``"new"`` and ``"zero"`` can be asked for.
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As for `GLMM`.
+    PosteriorError
+        A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
+        formula and family do not have, chains of different lengths, values that are not finite.
+
+    Notes
+    -----
+    R's names are put together from terms and levels (``trt`` and ``drug+`` give ``trtdrugP``), the order of factors in
+    an interaction does not matter, and group effects are found by the names of their levels, not by their order.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> data = pd.DataFrame({"y": [0, 1, 0, 1], "f": ["a", "b", "a", "b"], "g": ["u", "u", "v", "v"]})
+    >>> made = {"b_Intercept": [0.1, 0.2], "b_fb": [1.0, 1.1], "sd_g__Intercept": [0.5, 0.6]}
+    >>> post = from_brms(pd.DataFrame(made), "y ~ f + (1 | g)", data, family="bernoulli")
+    >>> post.design.coef, sorted(post.b)
+    (('Intercept', 'f[b]'), [])
+    """
+    table = _Table(_read(draws))
+    design = build_design(_plain(formula), data, namespace=namespace)
+    beta = np.stack([table.column("b_", names) for names in coefficients_of(design.fixed, design)], axis=-1)
+    Sigma = {name: _covariance(table, factor, design) for name, factor in design.factors.items()}
+    b = {name: effects for name, f in design.factors.items() if (effects := _effects(table, f, design)) is not None}
+    if b and len(b) < len(design.factors):
+        absent = [n for n in design.factors if n not in b]
+        warn(f"The draws have no r_* columns of {listed(absent)}: 'own' and 'existing' need them for every factor.")
+    aux = {name: table.exact(name) for name in get_family(family).parameters if name in table.frame}
+    table.refuse_the_rest(formula, family)
+    made = from_draws(
+        _plain(formula), data, family=family, link=link, beta=beta, b=b, Sigma=Sigma, aux=aux, namespace=namespace
+    )
+    return replace(made, info={**made.info, "source": "brms"})
+
+
+def _plain(formula: Any) -> Any:
+    """brms's formula is this package's; ``bf(...)`` around it is not needed."""
+    if isinstance(formula, Mapping):
+        raise PosteriorError(
+            f"formula is a dict with the parts {listed(formula)}; formulas of sigma, shape and the like are not there "
+            "yet. Give the formula of the mean, where it is the only one."
+        )
+    bare = re.fullmatch(r"\s*(?:bf|brmsformula)\((.*)\)\s*", formula, re.DOTALL) if isinstance(formula, str) else None
+    return bare[1] if bare else formula
+
+
+def _read(draws: Any) -> pd.DataFrame:
+    if not isinstance(draws, str | os.PathLike):
+        return to_pandas(draws, "draws")
+    path = Path(draws)
+    if not path.exists():
+        raise PosteriorError(f"There is no file {str(draws)!r}; draws is a frame, or a .csv, .csv.gz or .parquet file.")
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.name.endswith((".csv", ".csv.gz")):
+        return pd.read_csv(path)
+    raise PosteriorError(f"{path.name!r} is no .csv, .csv.gz or .parquet file: in R, write.csv(as_draws_df(fit), ...).")
+
+
+class _Table:
+    """Draws by the names of their columns, chains side by side."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        chains = frame[".chain"].to_numpy() if ".chain" in frame else np.ones(len(frame))
+        sizes = pd.Series(chains).value_counts().sort_index()
+        if sizes.nunique() > 1:
+            raise PosteriorError(
+                f"Chains have different numbers of draws, {sizes.to_dict()}; give as many of each, in their order."
+            )
+        within = frame[".iteration"].to_numpy() if ".iteration" in frame else np.arange(len(frame))
+        self.frame = frame.iloc[np.lexsort((within, chains))]
+        self.shape = (len(sizes), int(sizes.iloc[0]))
+        self.used: set[str] = set()
+
+    def exact(self, name: str) -> np.ndarray:
+        """Draws of a column, (chain, draw)."""
+        self.used.add(name)
+        return self.frame[name].to_numpy(dtype=np.float64).reshape(self.shape)
+
+    def column(self, prefix: str, names: Sequence[str]) -> np.ndarray:
+        """The column that one of these names stands for, whatever the order of an interaction's factors."""
+        found = self.named(prefix, names)
+        if found is None:
+            near = close_matches(f"{prefix}{names[0]}", self._beginning(prefix))
+            raise PosteriorError(
+                f"The draws have no column {listed([prefix + n for n in names])}.{near} Columns that begin with "
+                f"{prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, the levels "
+                "of factors (text, or categories in R's order) and their reference levels are those of the fit."
+            )
+        return self.exact(found)
+
+    def named(self, prefix: str, names: Sequence[str]) -> str | None:
+        """Which column is called so, if any?"""
+        by_parts = {parts_of(c.removeprefix(prefix)): c for c in self._beginning(prefix)}
+        return next((by_parts[parts_of(n)] for n in names if parts_of(n) in by_parts), None)
+
+    def _beginning(self, prefix: str) -> list[str]:
+        return [str(c) for c in self.frame.columns if str(c).startswith(prefix)]
+
+    def refuse_the_rest(self, formula: str, family: str) -> None:
+        """Parameters of other terms or families would be left out of every prediction."""
+        others = [c for c in map(str, self.frame.columns) if c not in self.used and not _BESIDE.fullmatch(c)]
+        if others:
+            raise PosteriorError(
+                f"The draws hold the parameters {listed(others)}, which {formula!r} with family={family!r} does not "
+                "have: predictions would leave them out. Give formula and family of the fit, and levels of factors as they "
+                "were; drop columns that are no parameters."
+            )
+
+
+def _covariance(table: _Table, factor: Factor, design: Design) -> np.ndarray:
+    """Sigma of a factor from its standard deviations and correlations; 0 where brms has no correlation."""
+    names = terms_of(factor, design)
+    prefix = f"sd_{factor.name}__"
+    sd = np.stack([table.column(prefix, of) for of in names], axis=-1)
+    Sigma = sd[..., :, None] * sd[..., None, :] * np.eye(len(names))
+    for block in factor.blocks:
+        for i in block:
+            for j in (k for k in block if k > i):
+                pairs = [f"{x}__{y}" for a in names[i] for b in names[j] for x, y in ((a, b), (b, a))]
+                correlation = table.column(f"cor_{factor.name}__", pairs)
+                Sigma[..., i, j] = Sigma[..., j, i] = correlation * sd[..., i] * sd[..., j]
+    return Sigma
+
+
+def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None:
+    """b of a factor, (chain, draw, level, term); None where the draws have none of it."""
+    pattern = re.compile(rf"r_{re.escape(factor.name)}\[(.*),([^,\]]*)\]")
+    found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
+    if not found:
+        return None
+    levels, terms = level_names(factor), terms_of(factor, design)
+    absent = [n for n in levels if not any((n, t) in found for t in terms[0])]
+    if absent:
+        raise PosteriorError(
+            f"The draws have no effects of the groups {listed(absent)} of {factor.name!r}; they have "
+            f"{listed(_distinct(level for level, _ in found))}. Groups are found by their names: give the column that "
+            "the fit had."
+        )
+    return np.stack([_of_term(table, found, levels, of, factor.name) for of in terms], axis=-1)
+
+
+def _of_term(
+    table: _Table, found: Mapping[tuple[str, str], str], levels: Sequence[str], names: Sequence[str], factor: str
+) -> np.ndarray:
+    name = next((n for n in names if (levels[0], n) in found), None)
+    absent = [n for n in levels if (n, name) not in found]
+    if name is None or absent:
+        raise PosteriorError(
+            f"The draws have no columns r_{factor}[{listed(absent)},{names[0]}]; terms there are "
+            f"{listed(_distinct(term for _, term in found))}."
+        )
+    return np.stack([table.exact(found[level, name]) for level in levels], axis=-1)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

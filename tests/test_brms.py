@@ -1,0 +1,153 @@
+"""Draws of brms, as they come: R's names of terms and levels, files, chains; and what does not fit is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+
+import bayesmargins as bm
+
+
+@pytest.mark.parametrize("case", reference.CASES.values(), ids=lambda case: case.name)
+def test_draws_of_every_reference_case_are_read_as_by_hand(case: reference.Case) -> None:
+    by_hand = reference.posterior(case.name)
+    draws = reference.HERE / case.name / "draws.parquet"
+    read = bm.from_brms(draws, case.formula, reference.data(case.name), family=case.family, link=case.link)
+    np.testing.assert_array_equal(read.draws.beta, by_hand.draws.beta)
+    for name, b in by_hand.draws.b.items():
+        np.testing.assert_array_equal(read.draws.b[name], b)
+        np.testing.assert_allclose(read.draws.Sigma[name], by_hand.draws.Sigma[name], rtol=1e-14)
+    assert {k: v.tolist() for k, v in read.draws.aux.items()} == {k: v.tolist() for k, v in by_hand.draws.aux.items()}
+    assert read.sample_coords["chain"].size == 4
+    assert read.info["source"] == "brms"
+
+
+@pytest.fixture
+def bacteria() -> dict[str, Any]:
+    draws = pd.read_parquet(reference.HERE / "b_bacteria" / "draws.parquet")
+    formula = "yb ~ trt + week + (1 | ID)"
+    return {"draws": draws, "formula": formula, "data": reference.data("b_bacteria"), "family": "bernoulli"}
+
+
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz", ".parquet"])
+def test_files_and_frames_are_the_same_draws(bacteria: dict[str, Any], tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"draws{ending}"
+    write = bacteria["draws"].to_parquet if ending == ".parquet" else bacteria["draws"].to_csv
+    write(path)
+    read = bm.from_brms(**bacteria | {"draws": str(path)})
+    np.testing.assert_allclose(read.draws.b["ID"], bm.from_brms(**bacteria).draws.b["ID"], rtol=1e-12)
+
+
+def test_rows_out_of_order_and_a_single_chain(bacteria: dict[str, Any]) -> None:
+    shuffled = bacteria["draws"].sample(frac=1.0, random_state=1)
+    expected = bm.from_brms(**bacteria)
+    np.testing.assert_array_equal(bm.from_brms(**bacteria | {"draws": shuffled}).draws.beta, expected.draws.beta)
+    bare = bacteria["draws"].drop(columns=[".chain", ".iteration", ".draw"])
+    assert bm.from_brms(**bacteria | {"draws": bare}).sample_coords["chain"].size == 1
+
+
+def _made(columns: list[str], seed: int = 5, n: int = 6) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame({c: rng.uniform(0.1, 0.9, n) for c in columns})
+
+
+ROWS = pd.DataFrame(
+    {
+        "y": [0, 1, 1, 0, 1, 0, 1, 0],
+        "age": [20.0, 31, 42, 53, 64, 75, 36, 27],
+        "arm": pd.Categorical(np.resize(["no drug", "drug A+", "drug-B"], 8), ["no drug", "drug A+", "drug-B"]),
+        "old": [False, False, True, True, True, True, False, False],
+        "a": np.resize(["s 1", "s 2"], 8),
+        "c": np.resize([1, 2, 3, 4], 8),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns"),
+    [
+        ("y ~ I(age^2) + arm", ["b_IageE2", "b_armdrugAP", "b_armdrugMB"]),
+        ("y ~ arm * age", ["b_armdrugAP", "b_armdrugMB", "b_age", "b_age:armdrugAP", "b_armdrugMB:age"]),
+        ("y ~ old + log(age)", ["b_oldTRUE", "b_logage"]),
+        ("y ~ poly(age, 2)", ["b_polyage21", "b_polyage22"]),
+        ("y ~ age + C(c)", ["b_age", "b_factorc2", "b_factorc3", "b_factorc4"]),
+        ("bf(y ~ age)", ["b_age"]),
+    ],
+)
+def test_terms_are_found_as_r_and_brms_spell_them(formula: str, columns: list[str]) -> None:
+    draws = _made(["b_Intercept", *columns, "lp__"])
+    post = bm.from_brms(draws, formula, ROWS, family="bernoulli")
+    by_size = draws[["b_Intercept", *columns]].to_numpy()
+    np.testing.assert_array_equal(np.sort(post.draws.beta, axis=1), np.sort(by_size, axis=1))
+    if "arm" not in formula:
+        np.testing.assert_array_equal(post.draws.beta, by_size)
+
+
+def test_nested_factors_correlated_slopes_and_labels_with_blanks() -> None:
+    effects = ["b_Intercept", "b_age", "sd_a__Intercept", "sd_a__age", "cor_a__Intercept__age", "sd_a:c__Intercept"]
+    levels = [f"r_a[s.{k},{t}]" for k in (1, 2) for t in ("Intercept", "age")]
+    nested = [f"r_a:c[s.{1 + (k + 1) % 2}_{k},Intercept]" for k in (1, 2, 3, 4)]
+    draws = _made([*effects, *levels, *nested])
+    post = bm.from_brms(draws, "y ~ age + (1 + age | a) + (1 | a:c)", ROWS, family="bernoulli")
+    np.testing.assert_array_equal(post.draws.b["a"][:, 1, 1], draws["r_a[s.2,age]"])
+    first = post.design.factors["a:c"].levels[0]
+    np.testing.assert_array_equal(
+        post.draws.b["a:c"][:, 0, 0], draws["r_a:c[" + first.replace(" ", ".").replace(":", "_") + ",Intercept]"]
+    )
+    Sigma = post.draws.Sigma["a"]
+    expected = draws["cor_a__Intercept__age"] * draws["sd_a__Intercept"] * draws["sd_a__age"]
+    np.testing.assert_allclose(Sigma[:, 0, 1], expected, rtol=1e-14)
+    np.testing.assert_array_equal(Sigma[:, 0, 1], Sigma[:, 1, 0])
+    uncorrelated = bm.from_brms(
+        draws.drop(columns="cor_a__Intercept__age"), "y ~ age + (age || a) + (1 | a:c)", ROWS, family="bernoulli"
+    )
+    assert np.all(uncorrelated.draws.Sigma["a"][:, 0, 1] == 0.0)
+
+
+def test_without_group_effects_new_and_zero_work(bacteria: dict[str, Any]) -> None:
+    kept = [c for c in bacteria["draws"] if not c.startswith("r_")]
+    post = bm.from_brms(**bacteria | {"draws": bacteria["draws"][kept]})
+    full = bm.from_brms(**bacteria)
+    for groups in ("new", "zero"):
+        np.testing.assert_array_equal(*(bm.avg_predictions(p, groups=groups)["estimate"] for p in (post, full)))
+    with pytest.raises(bm.PosteriorError, match="no draws of b for 'ID'"):
+        bm.avg_predictions(post, groups="own")
+
+
+def _renamed(old: str, new: str) -> Any:
+    return lambda d: d.rename(columns={old: new})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_renamed("b_week", "b_wek"), r"no column 'b_week'.*Did you mean 'b_wek'"),
+        (_renamed("sd_ID__Intercept", "sd_IDD__Intercept"), r"no column 'sd_ID__Intercept'"),
+        (_renamed("r_ID[X01,Intercept]", "r_ID[X99,Intercept]"), r"no effects of the groups 'X01'"),
+        (lambda d: d.assign(b_age=1.0), r"parameters 'b_age', which"),
+        (lambda d: d.assign(zi=0.1), r"parameters 'zi', which .* family='bernoulli' does not have"),
+        (lambda d: d.assign(sd_herd__Intercept=0.1), r"parameters 'sd_herd__Intercept'"),
+        (lambda d: d.iloc[:-3], r"Chains have different numbers of draws, \{1: 50"),
+        (lambda d: d.assign(b_week=np.where(d.index == 3, np.nan, 0.1)), r"beta holds 1 values that are NaN"),
+        (lambda d: "nowhere.csv", r"no file 'nowhere.csv'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(bacteria: dict[str, Any], change: Any, said: str) -> None:
+    with pytest.raises(bm.PosteriorError, match=said):
+        bm.from_brms(**bacteria | {"draws": change(bacteria["draws"])})
+
+
+def test_levels_of_another_order_change_the_reference_and_are_refused(bacteria: dict[str, Any]) -> None:
+    text = bacteria["data"].assign(trt=bacteria["data"]["trt"].astype(str))  # alphabetical: drug comes first
+    with pytest.raises(bm.PosteriorError, match=r"no column .*trtplacebo.*reference levels are those of the fit"):
+        bm.from_brms(**bacteria | {"data": text})
+
+
+def test_parts_of_distributional_formulas_are_refused(bacteria: dict[str, Any]) -> None:
+    with pytest.raises(bm.PosteriorError, match="formulas of sigma, shape and the like are not there yet"):
+        bm.from_brms(**bacteria | {"formula": {"mu": "y ~ x", "sigma": "~ x"}})
