@@ -165,8 +165,8 @@ class _Table:
         if others:
             raise PosteriorError(
                 f"The draws hold the parameters {listed(others)}, which {formula!r} with family={family!r} does not "
-                "have: predictions would leave them out. Give formula and family of the fit, and levels of factors as they "
-                "were; drop columns that are no parameters."
+                "have: predictions would leave them out. Give formula and family of the fit, and levels of factors as "
+                "they were; drop columns that are no parameters."
             )
 
 
