@@ -2,6 +2,7 @@
 
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
 from bayesmargins.adapters import from_draws
+from bayesmargins.contrasts import hypotheses
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
     BayesmarginsError,
@@ -53,6 +54,7 @@ __all__ = [
     "comparisons",
     "describe",
     "from_draws",
+    "hypotheses",
     "list_datasets",
     "load",
     "load_dataset",
