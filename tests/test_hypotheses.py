@@ -24,6 +24,7 @@ from bayesmargins.contrasts.named import orthonormal
 POST = reference.posterior("b_bacteria")
 BY_TRT = bm.avg_predictions(POST, by="trt")
 AT_ZERO = bm.avg_predictions(POST, by="trt", groups="zero")
+MULTI = bm.avg_predictions(POST, by=["trt", "week"])
 CUBE = bm.avg_predictions(POST, at={"trt": ["placebo", "drug", "drug+"], "week": [0.0, 2.0, 6.0]})
 EFFECTS = bm.avg_comparisons(POST, "trt", by="week")
 CBPP = reference.posterior("c_cbpp")
@@ -128,7 +129,7 @@ def test_draws_are_taken_one_by_one() -> None:
 
 
 def test_labels_read_well() -> None:
-    both = bm.hypotheses(bm.avg_predictions(POST, by=["trt", "week"]), "reference")
+    both = bm.hypotheses(MULTI, "reference")
     assert both["contrast"].values[:1].tolist() == ["placebo, 2 - placebo, 0"]
     assert set(both["term"].values.tolist()) == {"trt, week"}
     weeks = bm.hypotheses(bm.avg_predictions(POST, at={"week": [-2.0, 0.5]}))
@@ -156,6 +157,21 @@ def test_a_single_dimension_that_varies_need_not_be_named() -> None:
     assert bm.hypotheses(one).equals(bm.hypotheses(one, along="week"))
     with pytest.raises(bm.EstimandError, match=r"along 'trt' \(3\), 'week' \(3\); say along which.*along='trt'"):
         bm.hypotheses(CUBE)
+
+
+def test_one_of_several_columns_is_compared_within_each_of_the_others() -> None:
+    within = bm.hypotheses(MULTI, along="trt")
+    assert within["estimate"].dims == ("chain", "draw", "week", "contrast")
+    assert within["contrast"].values.tolist() == bm.hypotheses(BY_TRT)["contrast"].values.tolist()
+    by_hand = values(MULTI).reshape(4, 50, 3, 5)
+    np.testing.assert_array_equal(values(within)[..., 1], by_hand[:, :, 2] - by_hand[:, :, 0])
+    assert within["week"].values.tolist() == MULTI["week"].values[:5].tolist()
+    assert bm.describe(within).endswith(f"along trt of: {bm.describe(MULTI)}")
+    shuffled = MULTI.isel(by=[*range(1, 15), 0]).set_index(by=["trt", "week"])
+    again = bm.hypotheses(shuffled, along="trt").sel(week=within["week"])
+    np.testing.assert_array_equal(
+        values(again.sel(contrast="drug+ - drug")), values(within.sel(contrast="drug+ - drug"))
+    )
 
 
 def test_both_contrasts_survive_each_other() -> None:
@@ -194,7 +210,7 @@ def test_provenance_is_kept_and_the_sentence_says_what_was_done() -> None:
 
 RESULTS: dict[str, Callable[[], xr.Dataset]] = {
     "pairwise": lambda: bm.hypotheses(BY_TRT),
-    "by two": lambda: bm.hypotheses(bm.avg_predictions(POST, by=["trt", "week"]), "sequential"),
+    "by two": lambda: bm.hypotheses(MULTI, "sequential"),
     "cube": lambda: bm.hypotheses(CUBE, "poly", along="week"),
     "of contrasts": lambda: bm.hypotheses(EFFECTS, "reference", along="week"),
     "of hypotheses": lambda: bm.hypotheses(bm.hypotheses(CUBE, along="trt"), "meandev", along="week"),
@@ -388,11 +404,11 @@ def test_results_are_compared_draw_by_draw_and_by_label() -> None:
 
 
 def test_results_by_several_columns_are_matched_by_their_combinations() -> None:
-    both = bm.avg_predictions(POST, by=["trt", "week"])
-    turned = both.isel(by=slice(None, None, -1))
-    ds = bm.hypotheses({"a": both, "b": turned}, "a - b")
-    assert not values(ds).any()
-    assert {"trt", "week"} <= set(ds.coords)
+    turned = MULTI.isel(by=slice(None, None, -1))
+    for other in (turned, turned.set_index(by=["trt", "week"])):
+        ds = bm.hypotheses({"a": MULTI, "b": other}, "a - b")
+        assert not values(ds).any()
+        assert {"trt", "week"} <= set(ds.coords)
 
 
 def test_results_on_different_scales_say_so() -> None:
@@ -440,7 +456,6 @@ def test_no_effect_is_one_for_ratios_and_zero_for_differences() -> None:
 
 
 ONE = bm.avg_predictions(POST)
-MULTI = bm.avg_predictions(POST, by=["trt", "week"])
 OTHER = bm.avg_predictions(POST, by="week")
 LABELLED = xr.DataArray([1.0, -1.0, 0.0], dims="trt", coords={"trt": ["placebo", "drg", "drug+"]})
 
@@ -448,7 +463,8 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
     ("along='tr'; the result varies along 'trt'. Did you mean 'trt'", lambda: bm.hypotheses(BY_TRT, along="tr")),
     ("varies along nothing", lambda: bm.hypotheses(ONE, along="trt")),
     (r"along=\['trt'\]", lambda: bm.hypotheses(CUBE, along=["trt"])),
-    ("one of the columns of the dimension 'by'.*unstack", lambda: bm.hypotheses(MULTI, along="trt")),
+    (r"within each week, and 1 of 15 combinations do not occur \(placebo, 11\)", lambda: bm.hypotheses(
+        MULTI.isel(by=[k for k in range(15) if k != 4]), along="trt")),
     (r"one entry only, and nothing to be compared with.*null=0.5", lambda: bm.hypotheses(ONE)),
     (r"along 'trt', which has one entry only \(drug\)", lambda: bm.hypotheses(BY_TRT.isel(trt=[1]))),
     (r"shape \(2,\); along 'trt' there are 3 entries \(b1 = placebo", lambda: bm.hypotheses(BY_TRT, [1, -1])),

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,18 @@ from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
 from bayesmargins.values import is_word
 
-__all__ = ["Entries", "Made", "bracketed", "entries_of", "labels_along", "renamed", "shortened", "text", "weighted_sum"]
+__all__ = [
+    "Entries",
+    "Made",
+    "bracketed",
+    "entries_of",
+    "labels_along",
+    "renamed",
+    "shortened",
+    "text",
+    "weighted_sum",
+    "without_levels",
+]
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,9 @@ def entries_of(ds: Any, along: str | None) -> Entries:
     """
     origin = describe(check_result(ds))
     draws_of(ds)
-    ds = _without_levels(ds)
+    ds = without_levels(ds)
+    if "by" in ds[ESTIMATE].dims and is_word(along, _columns(ds, "by")):
+        ds = _cube(ds, _columns(ds, "by"), str(along))
     dims = tuple(str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS)
     along = _dimension(ds, dims, along)
     others = tuple(d for d in dims if d != along)
@@ -236,10 +250,33 @@ def shortened(items: Iterable[str]) -> str:
     return ", ".join(items if len(items) <= 4 else [*items[:2], "...", items[-1]])
 
 
-def _without_levels(ds: xr.Dataset) -> xr.Dataset:
-    """Levels of a MultiIndex as plain coordinates, as results have them."""
+def without_levels(ds: xr.Dataset) -> xr.Dataset:
+    """Levels of a MultiIndex as plain coordinates, as results have them.
+
+    Raises
+    ------
+    Nothing.
+    """
     several = [d for d in ds.dims if d in ds.indexes and isinstance(ds.indexes[d], pd.MultiIndex)]
     return ds.reset_index(several) if several else ds
+
+
+def _cube(ds: xr.Dataset, columns: list[str], along: str) -> xr.Dataset:
+    """Combinations of columns as a dimension each, where all of them occur."""
+    values = {c: list(dict.fromkeys(ds[c].to_numpy().tolist())) for c in columns}
+    found = {v: k for k, v in enumerate(zip(*(ds[c].to_numpy().tolist() for c in columns), strict=True))}
+    wanted = list(product(*values.values()))
+    missing = [", ".join(map(text, v)) for v in wanted if v not in found]
+    if missing or len(wanted) < ds.sizes["by"]:
+        raise EstimandError(
+            f"along={along!r} compares within each {' and '.join(c for c in columns if c != along)}, and "
+            f"{len(missing)} of {len(wanted)} combinations do not occur ({shortened(missing) or 'some occur twice'}). "
+            "along='by' compares the combinations that there are; at= in place of by= makes them all."
+        )
+    array = ds[ESTIMATE].transpose(..., "by").isel(by=[found[v] for v in wanted])
+    cube = array.to_numpy().reshape(*array.shape[:-1], *map(len, values.values()))
+    coords = {n: c for n, c in ds.coords.items() if "by" not in c.dims} | values
+    return xr.Dataset({ESTIMATE: ((*array.dims[:-1], *columns), cube)}, coords, ds.attrs)
 
 
 def _dimension(ds: xr.Dataset, dims: Sequence[str], along: Any) -> str:
@@ -260,13 +297,6 @@ def _dimension(ds: xr.Dataset, dims: Sequence[str], along: Any) -> str:
         return varying[0]
     if is_word(along, dims):
         return str(along)
-    columns = _columns(ds, "by") if "by" in dims else []
-    if is_word(along, columns):
-        raise EstimandError(
-            f"along={along!r} is one of the columns of the dimension 'by' ({listed(columns)}), whose entries are their "
-            "combinations. along='by' compares those; for a dimension each, ask with at= in place of by=, or unstack: "
-            f"ds.set_index(by={columns}).unstack('by')."
-        )
     raise EstimandError(
         f"along={shown(along)}; the result varies along {listed(dims) or 'nothing'}.{close_matches(along, dims)}"
     )

@@ -53,7 +53,7 @@ def expressed(entries: Entries, texts: Sequence[str]) -> Made:
         What is no arithmetic, names no entry or an unknown one; the same text twice.
     """
     texts = [" ".join(t.split()) for t in texts]
-    labels = [re.sub("`([^`]*)`", lambda match: bracketed(match[1].strip()), t) for t in texts]
+    labels = [re.sub("`([^`]*)`", _without_backticks, t) for t in texts]
     if len(set(labels)) < len(labels):
         raise EstimandError(f"spec names {next(x for x in labels if labels.count(x) > 1)!r} twice.")
     check_size(entries.draws[0].size, len(texts), "Give fewer expressions.")
@@ -67,6 +67,12 @@ def expressed(entries: Entries, texts: Sequence[str]) -> Made:
     comparison = comparisons.pop() if len(comparisons) == 1 else None
     spec = texts[0] if len(texts) == 1 else json.dumps(texts)
     return Made(values, tuple(labels), said, comparison or "expression", spec, comparison)
+
+
+def _without_backticks(match: re.Match[str]) -> str:
+    """A label as it reads; one that is a number keeps its backticks, because it stands for an entry."""
+    number = re.fullmatch(r"\s*-?[\d.]+(e[-+]?\d+)?\s*", match[1])
+    return match[0] if number else bracketed(match[1].strip())
 
 
 class _Expression:

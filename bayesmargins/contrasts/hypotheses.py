@@ -52,7 +52,8 @@ def hypotheses(
         `along`) with its labels, and gives one number a draw, or several along one more dimension. A dict names
         contrasts: label to text, weights or function.
     along : str, optional
-        Dimension of the entries; where one alone has more than one entry, that one.
+        Dimension of the entries; where one alone has more than one entry, that one. Of averages by several columns also
+        one of the columns: compared within each of the others.
     comparison : {"difference", "ratio", "lift", "lnratio"}
         Of the two sides of a named contrast.
     independent : bool

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.contrasts.entries import Entries, entries_of, labels_along, renamed
+from bayesmargins.contrasts.entries import Entries, entries_of, labels_along, renamed, without_levels
 from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
@@ -41,7 +41,8 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
     names = list(results)
     if not names or not all(isinstance(n, str) and n.strip() == n and n for n in names):
         raise EstimandError(f"The results are called {listed(names) or 'nothing'}; each needs a name, such as 'a'.")
-    found = {name: check_result(ds) for name, ds in results.items()}
+    said = " ".join(f"{name}: {describe(ds)}" for name, ds in results.items())
+    found = {name: without_levels(check_result(ds)) for name, ds in results.items()}
     for ds in found.values():
         draws_of(ds)
     fits = _fits(found, independent)
@@ -51,7 +52,6 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
     stacked = xr.Dataset({ESTIMATE: (("_", *arrays[0].dims), np.stack([a.to_numpy() for a in arrays]))})
     stacked = stacked.rename({"_": dim}).assign_coords(_shared_coords(list(found.values()), arrays[0].dims))
     entries = entries_of(stacked.assign_coords({dim: names}).assign_attrs(_shared_attrs(list(found.values()))), dim)
-    said = " ".join(f"{name}: {describe(ds)}" for name, ds in found.items())
     plain = all(n.isidentifier() and not keyword.iskeyword(n) for n in names)
     return renamed(entries, f"the results {', '.join(names)}, draw by draw{fits}. {said}", names if plain else [])
 
