@@ -47,10 +47,10 @@ class Margins:
 
     @taught
     def hypotheses(
-        self, spec: Any = "pairwise", along: str | None = None, comparison: str = "difference"
+        self, spec: Any = "pairwise", along: str | None = None, *, comparison: str = "difference"
     ) -> xr.Dataset:
         """See `bayesmargins.hypotheses`."""
-        return contrasts.hypotheses(self._ds, spec, along, comparison)
+        return contrasts.hypotheses(self._ds, spec, along, comparison=comparison)
 
     def describe(self) -> str:
         """See `bayesmargins.describe`."""

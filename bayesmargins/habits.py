@@ -155,7 +155,10 @@ def _uncertainty(value: Any) -> str:
 
 
 def _all_pairs(value: Any) -> str:
-    return "All pairs of a factor's levels are avg_comparisons(post, {'trt': 'pairwise'})."
+    return (
+        "All pairs of a factor's levels are avg_comparisons(post, {'trt': 'pairwise'}); of a result's entries, "
+        "hypotheses(ds, 'pairwise')."
+    )
 
 
 def _memory(value: Any) -> str:

@@ -141,6 +141,10 @@ def test_labels_read_well() -> None:
     assert slopes["contrast"].values.tolist() == ["drug - placebo", "drug+ - placebo", "drug+ - drug"]
     means = bm.hypotheses(BY_TRT, "helmert")["contrast"].values.tolist()
     assert means == ["drug - placebo", "drug+ - mean of earlier"]
+    stacked = bm.hypotheses(CUBE.stack(z=["trt", "week"]), "reference")
+    assert stacked["contrast"].values[:1].tolist() == ["placebo, 2 - placebo, 0"]
+    twice = xr.concat([BY_TRT, BY_TRT], "trt")
+    assert bm.hypotheses(twice, "revreference")["contrast"].values[2].tolist() == "placebo (b1) - placebo (b4)"
     assert bm.hypotheses(BY_TRT.drop_vars("trt"), "sequential")["contrast"].values.tolist() == ["b2 - b1", "b3 - b2"]
 
 
@@ -321,6 +325,7 @@ def test_several_texts_give_several_contrasts_with_readable_labels() -> None:
         "+" * 5000 + "b1",
         "b1" + "+b1" * 20_000,
         "9" * 400 + "* b1",
+        "b1 # - b2",
     ],
 )
 def test_text_that_is_no_arithmetic_is_refused_and_never_evaluated(text: str) -> None:
@@ -474,6 +479,7 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
     ("the dims 'week'; it needs 'trt'", lambda: bm.hypotheses(BY_TRT, LABELLED.rename(trt="week"))),
     ("names an entry twice", lambda: bm.hypotheses(BY_TRT, pd.Series([1, 1, -1], index=["drug", "drug", "placebo"]))),
     ("no table of weights", lambda: bm.hypotheses(BY_TRT, [1, "x", 2])),
+    ("no table of weights", lambda: bm.hypotheses(BY_TRT, [[1, 0], [0], [-1, -1]])),
     ("every weight is 0", lambda: bm.hypotheses(BY_TRT, [0, 0, 0])),
     ("missing or infinite", lambda: bm.hypotheses(BY_TRT, [np.nan, 1, -1])),
     (r"names b7. Entries are b1 = placebo, b2 = drug, b3 = drug\+", lambda: bm.hypotheses(BY_TRT, "b7 - b1")),
@@ -512,7 +518,7 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
     ("a dict of results: the results are compared", lambda: bm.hypotheses({"a": BY_TRT, "b": BY_TRT}, along="trt")),
     (r"'a' varies along \['trt'\], 'b' along \['week'\]", lambda: bm.hypotheses({"a": BY_TRT, "b": OTHER}, "a - b")),
     ("only 'a' has 'drug'", lambda: bm.hypotheses({"a": BY_TRT, "b": BY_TRT.isel(trt=[0, 2])}, "a - b")),
-    (r"do not have the same draws \(50 and 49\)", lambda: bm.hypotheses(
+    (r"do not have the same draws in the same order \(50: 0, 1, ..., 49; 49: 1, 2", lambda: bm.hypotheses(
         {"a": BY_TRT, "b": BY_TRT.isel(draw=slice(1, None))}, "a - b")),
     ("each needs a name", lambda: bm.hypotheses({1: BY_TRT}, "b1")),
     ("each needs a name", lambda: bm.hypotheses({}, "b1")),

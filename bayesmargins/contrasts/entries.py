@@ -16,7 +16,7 @@ import xarray as xr
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, plain_value
 
 __all__ = [
     "Entries",
@@ -178,11 +178,12 @@ def labels_along(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
     ------
     Nothing.
     """
-    columns = [source[c].to_numpy().tolist() for c in _columns(source, dim)] if dim == "by" else []
-    if columns:
-        return [", ".join(text(v) for v in values) for values in zip(*columns, strict=True)]
+    columns = _columns(source, dim)
+    if columns and (dim == "by" or dim not in source.coords):
+        of_column = [_texts(source[c].to_numpy()) for c in columns]
+        return [", ".join(values) for values in zip(*of_column, strict=True)]
     if dim in source.coords:
-        return [text(v) for v in source[dim].to_numpy().tolist()]
+        return _texts(source[dim].to_numpy())
     return [f"b{k}" for k in range(1, source.sizes[dim] + 1)]
 
 
@@ -248,6 +249,10 @@ def shortened(items: Iterable[str]) -> str:
     """
     items = list(items)
     return ", ".join(items if len(items) <= 4 else [*items[:2], "...", items[-1]])
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [text(plain_value(v)) for v in values]
 
 
 def without_levels(ds: xr.Dataset) -> xr.Dataset:

@@ -126,7 +126,7 @@ class _Expression:
 
         def take(match: re.Match[str]) -> str:
             name = f"{stem}{len(self.quoted)}"
-            self.quoted[name] = match[1].strip()
+            self.quoted[name] = match[1]
             return f" {name} "
 
         code = re.sub("`([^`]*)`", take, self.text)
@@ -137,6 +137,8 @@ class _Expression:
                 "asks for a truth value",
                 "Write the difference, b1 - b2; bm.summary(ds, null=0) then has the probability that it is above 0.",
             )
+        if "#" in code:
+            raise self._error("has a #, after which nothing is read", "Labels with # stand in backticks.")
         return code.replace("^", "**")
 
     def _parsed(self, code: str) -> ast.expr:
@@ -176,6 +178,8 @@ class _Expression:
     def _of_label(self, label: str) -> int:
         if label in self.entries.labels:
             return self.entries.labels.index(label)
+        if label.strip() in self.entries.labels:
+            return self.entries.labels.index(label.strip())
         known = self.entries.labels
         raise self._error(f"names `{label}`", f"Entries are {listed(known)}.{close_matches(label, known)}")
 

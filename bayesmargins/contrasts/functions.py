@@ -93,5 +93,6 @@ def _labels(entries: Entries, values: xr.DataArray, dim: str, name: str) -> list
         labels = labels_along(values, dim)
     else:
         labels = [f"{name} {c}" for c in range(1, m + 1)]
-    same = dim == entries.along and m == len(entries.labels) and dim not in values.coords
-    return list(entries.labels) if same else labels
+    if dim == entries.along and (dim not in values.coords or labels == labels_along(entries.source, dim)):
+        return list(entries.labels) if m == len(entries.labels) else labels
+    return [f"{x} ({c})" if labels.count(x) > 1 else x for c, x in enumerate(labels, start=1)]

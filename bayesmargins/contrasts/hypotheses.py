@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayesmargins.contrasts.entries import Entries, Made, entries_of
@@ -30,6 +31,7 @@ def hypotheses(
     ds: xr.Dataset | Mapping[str, xr.Dataset],
     spec: Any = "pairwise",
     along: str | None = None,
+    *,
     comparison: str = "difference",
     independent: bool = False,
 ) -> xr.Dataset:
@@ -142,8 +144,7 @@ def _unnamed(entries: Entries, spec: Any) -> Made:
         return expressed(entries, texts)
     if callable(spec):
         return computed(entries, spec)
-    single = spec is None or isinstance(spec, xr.Dataset) or np.ndim(plain_value(spec)) == 0
-    if single and not isinstance(spec, xr.DataArray):
+    if isinstance(spec, xr.Dataset) or not pd.api.types.is_list_like(spec, allow_sets=False):
         raise EstimandError(
             f"spec={shown(spec)}; it is a name ({', '.join([*NAMED, 'poly'])}), arithmetic such as 'b2 - b1', weights, "
             "a function, or a dict of label to one of the last three. Against a value: bm.summary(ds, null=...)."

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.contrasts.entries import Entries, entries_of, labels_along, renamed, without_levels
+from bayesmargins.contrasts.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
 from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
@@ -107,8 +107,9 @@ def _order(name: str, ds: xr.Dataset, name0: str, first: xr.Dataset, dim: str) -
         return list(range(len(wanted)))
     if dim in SAMPLE_DIMS:
         raise EstimandError(
-            f"{name0!r} and {name!r} do not have the same {dim}s ({first.sizes[dim]} and {ds.sizes[dim]}): draws are "
-            "compared one by one. Take the same of both, such as ds.isel(draw=slice(500))."
+            f"{name0!r} and {name!r} do not have the same {dim}s in the same order ({first.sizes[dim]}: "
+            f"{shortened(wanted)}; {ds.sizes[dim]}: {shortened(labels)}), and draws are compared one by one. Take the "
+            "same of both, such as ds.isel(draw=slice(500))."
         )
     if sorted(labels) != sorted(wanted) or len(set(labels)) < len(labels):
         only = [x for x in wanted if x not in labels], [x for x in labels if x not in wanted]
