@@ -2,6 +2,7 @@
 
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
 from bayesmargins.adapters import from_brms, from_draws
+from bayesmargins.contrasts import hypotheses
 from bayesmargins.datagrid import datagrid
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
@@ -56,6 +57,7 @@ __all__ = [
     "describe",
     "from_brms",
     "from_draws",
+    "hypotheses",
     "list_datasets",
     "load",
     "load_dataset",

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayesmargins import plots, tables
+from bayesmargins import contrasts, plots, tables
 from bayesmargins.habits import taught
 from bayesmargins.schema import check_result
 
@@ -44,6 +44,13 @@ class Margins:
     ) -> pd.DataFrame:
         """See `bayesmargins.summary`."""
         return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope)
+
+    @taught
+    def hypotheses(
+        self, spec: Any = "pairwise", along: str | None = None, *, comparison: str = "difference"
+    ) -> xr.Dataset:
+        """See `bayesmargins.hypotheses`."""
+        return contrasts.hypotheses(self._ds, spec, along, comparison=comparison)
 
     def describe(self) -> str:
         """See `bayesmargins.describe`."""

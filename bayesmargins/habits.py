@@ -60,6 +60,10 @@ _RENAMED = {
     "color": "colour",
     "hue": "colour",
     "group": "groups",
+    "dim": "along",
+    "dims": "along",
+    "axis": "along",
+    "equivalence": "rope",
 }
 
 # What a keyword of this package does, for a function that does not take it.
@@ -84,6 +88,8 @@ _WHERE = {
     "rope": "Probabilities are reported last of all: bm.summary(ds, rope=(-0.1, 0.1)).",
     "x": "Axes are named in plot_predictions(ds, x=..., colour=...).",
     "colour": "Axes are named in plot_predictions(ds, x=..., colour=...).",
+    "along": "Entries of a result are compared in hypotheses(ds, 'pairwise', along='trt').",
+    "spec": "Entries of a result are compared in hypotheses(ds, 'pairwise').",
     "ax": "Pictures are plot_predictions(ds, ax=...) and plot_forest(ds, ax=...).",
 }
 
@@ -127,8 +133,8 @@ def _marginal(value: Any) -> str:
 
 def _hypothesis(value: Any) -> str:
     return (
-        "A result is an xarray.Dataset of draws, so entries are compared by arithmetic: "
-        "d = ds.sel(trt='drug') - ds.sel(trt='placebo'), then bm.summary(d, null=0)."
+        "Entries of a result are compared within each draw by bm.hypotheses(ds, 'pairwise'), which also takes "
+        "'b2 - b1', weights or a function; then bm.summary(d, null=0)."
     )
 
 
@@ -149,7 +155,10 @@ def _uncertainty(value: Any) -> str:
 
 
 def _all_pairs(value: Any) -> str:
-    return "All pairs of a factor's levels are avg_comparisons(post, {'trt': 'pairwise'})."
+    return (
+        "All pairs of a factor's levels are avg_comparisons(post, {'trt': 'pairwise'}); of a result's entries, "
+        "hypotheses(ds, 'pairwise')."
+    )
 
 
 def _memory(value: Any) -> str:
@@ -165,7 +174,7 @@ _LESSONS: dict[str, Callable[[Any], str]] = {
     ),
     **dict.fromkeys(("effects", "integrateout", "integrateoutre"), _integrated),
     **dict.fromkeys(("marginal", "marginalize", "marginalise", "population", "population_averaged"), _marginal),
-    **dict.fromkeys(("hypothesis", "hypotheses", "equivalence"), _hypothesis),
+    **dict.fromkeys(("hypothesis", "hypotheses"), _hypothesis),
     **dict.fromkeys(("transform", "transform_post", "transform_pre", "backtrans", "bias_adjust"), _transform),
     **dict.fromkeys(("ndraws", "draws", "nsamples", "num_samples", "nsim", "draw_ids"), _draws),
     **dict.fromkeys(("k", "eps", "h", "step", "nodes", "quadrature"), _exact),

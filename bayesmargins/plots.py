@@ -235,7 +235,8 @@ def _common_scale(results: dict[str, xr.Dataset]) -> str:
 def _null(results: dict[str, xr.Dataset]) -> float | None:
     """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none."""
     attrs = next(iter(results.values())).attrs
-    if attrs.get("kind") not in ("comparisons", "slopes"):
+    named = attrs.get("kind") == "hypotheses" and "comparison" in attrs
+    if not (named or attrs.get("kind") in ("comparisons", "slopes")):
         return None
     return 1.0 if attrs.get("comparison") in ("ratio", "or") else 0.0
 

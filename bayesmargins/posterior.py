@@ -18,7 +18,7 @@ from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
 from bayesmargins.storage import frame_to_dataset, read_tree, to_frame, writable, write_tree
 
@@ -106,6 +106,12 @@ class Posterior:
             Sigma={f: _flat(v) for f, v in self.Sigma.items()},
             aux={k: _flat(v) for k, v in self.aux.items()},
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Which draws these are: 16 digits that change with any value of beta or Sigma."""
+        values = [self.draws.beta, *(self.draws.Sigma[f] for f in sorted(self.draws.Sigma))]
+        return fingerprint(np.concatenate([v.ravel() for v in values]))
 
     @cached_property
     def parameters(self) -> xr.Dataset:

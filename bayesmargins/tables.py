@@ -296,7 +296,8 @@ def _check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
     if not is_word(point, POINTS):
         raise ResultError(f"point={shown(point)}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
     check_null(null)
-    if null is not None and null <= 0 and ds.attrs.get("comparison") in ("ratio", "or") and _is_original(ds):
+    ratio = ds.attrs.get("comparison") in ("ratio", "or") and _is_original(ds) and not (ds[ESTIMATE] <= 0).any()
+    if null is not None and null <= 0 and ratio:
         raise ResultError(
             f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
             "slopes and logarithms have null=0.)"

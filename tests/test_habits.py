@@ -26,6 +26,7 @@ TAUGHT: dict[str, Callable[..., Any]] = {
     "posterior_predictive": lambda **kw: bm.posterior_predictive(POST, **kw),
     "summary": lambda **kw: bm.summary(DS, **kw),
     "describe": lambda **kw: bm.describe(DS, **kw),
+    "hypotheses": lambda **kw: bm.hypotheses(DS, **kw),
     "plot_predictions": lambda **kw: bm.plot_predictions(DS, **kw),
     "plot_forest": lambda **kw: bm.plot_forest(DS, **kw),
 }
@@ -88,7 +89,10 @@ def test_re_formula_is_answered_by_its_value(keyword: str, value: Any, said: str
         ("predictions", "conf_level", 0.95, r"made last of all: bm.summary\(ds, ci_prob=0.95\)"),
         ("predictions", "ci_prob", 0.95, r"made last of all: bm.summary\(ds, ci_prob=0.95\)"),
         ("predictions", "vcov", False, "that of the posterior draws"),
-        ("avg_predictions", "hypothesis", "pairwise", r"arithmetic: d = ds.sel\(trt='drug'\) - ds.sel"),
+        ("avg_predictions", "hypothesis", "pairwise", r"within each draw by bm.hypotheses\(ds, 'pairwise'\)"),
+        ("hypotheses", "dim", "contrast", "called 'along'"),
+        ("predictions", "along", "trt", r"hypotheses\(ds, 'pairwise', along='trt'\)"),
+        ("summary", "equivalence", (-1, 1), "called 'rope'"),
         ("avg_comparisons", "transform", np.exp, r"np.exp\(ds\)"),
         ("avg_slopes", "eps", 1e-4, "slopes are analytic"),
         ("avg_comparisons", "k", 20, "integrals are deterministic"),
@@ -132,10 +136,10 @@ def test_accessor_teaches_too() -> None:
         DS.margins.plot(x="trt")
 
 
-def test_what_is_advised_in_place_of_hypotheses_works() -> None:
+def test_what_is_advised_in_place_of_the_keyword_hypothesis_works() -> None:
     ds = bm.avg_predictions(POST, by="trt")
-    difference = ds.sel(trt="drug") - ds.sel(trt="placebo")
-    assert "p_gt_0" in bm.summary(difference, null=0)
+    for spec in ("pairwise", "b2 - b1"):
+        assert "p_gt_0" in bm.summary(bm.hypotheses(ds, spec), null=0)
 
 
 def test_pythons_own_errors_stay_for_what_is_no_keyword() -> None:

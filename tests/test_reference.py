@@ -1,7 +1,7 @@
 """On identical draws, the numbers of brms + marginaleffects and of exact integration: one test a case and id.
 
 The README beside the data says which software made each number and how it is defined. Not asked here, because no
-question of this package answers them yet: marginal coefficients, hypotheses, elasticities.
+question of this package answers them yet: marginal coefficients, elasticities.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import xarray as xr
 
 import bayesmargins as bm
 
-NOT_YET = re.compile(r"pa_marginalcoef|hyp_|.*_eyex_")
+NOT_YET = re.compile(r"pa_marginalcoef|.*_eyex_")
 IDS = [(case, id_) for case in reference.CASES for id_ in reference.expected(case) if not NOT_YET.match(id_)]
 
 # marginaleffects takes slopes by central differences with a step of 1e-4 of the range.
@@ -74,6 +74,7 @@ ANSWERS: list[tuple[str, Answer]] = [
     # This id of f_grouse says "by", but its names and numbers are those of the average over all rows.
     (r"avg_comp_(YEAR)_by_cH10", lambda p, m, e, k: bm.avg_comparisons(p, m[1], **k)),
     (r"avg_comp_(\w+)_by_(\w+)", lambda p, m, e, k: bm.avg_comparisons(p, m[1], by=m[2], **k)),
+    (r"hyp_pred_by_(\w+?)_(reference|pairwise|ratio_ref|string)", lambda p, m, e, k: _hypotheses(p, m[1], m[2], k)),
     (r"pred_grid", lambda p, m, e, k: bm.predictions(p, _grid(p, e), **k)),
 ]
 # Ranges are named like factors' comparisons, so they are looked for first.
@@ -88,6 +89,13 @@ def _crossed(post: bm.Posterior, entry: dict[str, Any], options: dict[str, Any])
     names = [k.removeprefix("contrast_") for k in entry["names"][0] if k.startswith("contrast_")]
     factor, number = sorted(names, key=lambda n: post.design.columns[n].kind)
     return bm.avg_comparisons(post, {factor: None, number: 1}, cross=True, **options)
+
+
+def _hypotheses(post: bm.Posterior, x: str, asked: str, options: dict[str, Any]) -> xr.Dataset:
+    ds = bm.avg_predictions(post, by=x, **options)
+    if asked == "ratio_ref":
+        return bm.hypotheses(ds, "reference", comparison="ratio")
+    return bm.hypotheses(ds, "b2 - b1 = 0" if asked == "string" else asked)
 
 
 def _grid(post: bm.Posterior, entry: dict[str, Any]) -> pd.DataFrame:
@@ -110,7 +118,7 @@ def _answer(post: bm.Posterior, id_: str, entry: dict[str, Any]) -> xr.Dataset:
 def test_same_draws_give_the_numbers_of_other_software(case: str, id_: str) -> None:
     entry = reference.expected(case)[id_]
     found = _answer(reference.posterior(case), id_, entry)["estimate"].transpose("chain", "draw", ...)
-    found = _in_order(found, entry["names"]) if re.search(r"pairwise|avg_comp_\w+_by_", id_) else found
+    found = _in_order(found, entry["names"]) if re.match(r"avg_comp_(\w+_pairwise|\w+_by_)", id_) else found
     values = found.to_numpy().reshape(found.sizes["chain"] * found.sizes["draw"], -1).T[:, entry["draw"]]
     tolerance = FINITE_DIFFERENCES if "slope" in id_ and not id_.startswith("pa_") else SAME
     expected = np.asarray(entry["value"], dtype=float)

@@ -192,6 +192,7 @@ class Question:
             "random_seed": self.seed,
             "source": info.get("source", "draws"),
             "draws": post.kind,
+            "posterior": post.fingerprint,
             "divergences": info.get("divergences"),
             "max_rhat": info.get("max_rhat"),
             "bayesmargins_version": __version__,

@@ -1,0 +1,326 @@
+"""The entries that are held against each other: their draws, their labels, and what else varies."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+from bayesmargins.tables import describe, draws_of
+from bayesmargins.values import is_word, plain_value
+
+__all__ = [
+    "Entries",
+    "Made",
+    "bracketed",
+    "entries_of",
+    "labels_along",
+    "renamed",
+    "shortened",
+    "text",
+    "weighted_sum",
+    "without_levels",
+]
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What is compared, in order.
+
+    Attributes
+    ----------
+    source : Dataset
+        The result, with its coordinates.
+    along : str
+        The dimension of the entries.
+    others : tuple of str
+        What varies beside them.
+    draws : ndarray, shape (entry, chain, draw, *others)
+    labels : tuple of str
+        One an entry, all different.
+    term : str
+        What the entries are values of.
+    origin : str
+        ``"the entries along trt of: Average probability ..."``, for sentences.
+    names : mapping of str to int
+        Names that expressions may use without backticks beside b1, b2, ...
+    """
+
+    source: xr.Dataset
+    along: str
+    others: tuple[str, ...]
+    draws: np.ndarray
+    labels: tuple[str, ...]
+    term: str
+    origin: str
+    names: dict[str, int]
+
+    @property
+    def array(self) -> xr.DataArray:
+        """The draws with their labels, (chain, draw, *others, along)."""
+        values: xr.DataArray = self.source[ESTIMATE].transpose(*SAMPLE_DIMS, *self.others, self.along)
+        return values.astype(np.float64)
+
+    @property
+    def positions(self) -> np.ndarray | None:
+        """The entries as numbers, where their coordinate is numeric."""
+        if self.along not in self.source.coords:
+            return None
+        values = self.source[self.along].to_numpy()
+        return values.astype(np.float64) if values.dtype.kind in "iuf" else None
+
+    @property
+    def listing(self) -> str:
+        """``"b1 = placebo, b2 = drug"``, for messages."""
+        said = [f"b{k} = {label}" for k, label in enumerate(self.labels, start=1)]
+        return ", ".join(said[:8]) + (f" and {len(said) - 8} more" if len(said) > 8 else "")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Contrasts that were computed.
+
+    Attributes
+    ----------
+    values : ndarray, shape (contrast, chain, draw, *others)
+    labels : tuple of str
+        One a contrast.
+    said : str
+        What was done, before the origin of the entries: ``"Weighted sums of"``.
+    scale : str
+        What was done to the scale: ``"difference"``, ``"function"``.
+    spec : str
+        As it was asked.
+    comparison : str, optional
+        ``"difference"``, ``"ratio"`` and the like, where it is one of them.
+    """
+
+    values: np.ndarray
+    labels: tuple[str, ...]
+    said: str
+    scale: str
+    spec: str
+    comparison: str | None = None
+
+
+def entries_of(ds: Any, along: str | None) -> Entries:
+    """Which entries of this result are compared?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result, or arithmetic on one.
+    along : str, optional
+        Dimension; the only one that varies where None.
+
+    Returns
+    -------
+    Entries
+
+    Raises
+    ------
+    ResultError
+        No result of this package.
+    EstimandError
+        No such dimension, none, or several of which one must be named.
+    """
+    origin = describe(check_result(ds))
+    draws_of(ds)
+    ds = without_levels(ds)
+    if "by" in ds[ESTIMATE].dims and is_word(along, _columns(ds, "by")):
+        ds = _cube(ds, _columns(ds, "by"), str(along))
+    dims = tuple(str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS)
+    along = _dimension(ds, dims, along)
+    others = tuple(d for d in dims if d != along)
+    values = ds[ESTIMATE].transpose(along, *SAMPLE_DIMS, *others).to_numpy().astype(np.float64)
+    return Entries(
+        source=ds,
+        along=along,
+        others=others,
+        draws=values,
+        labels=tuple(_different(labels_along(ds, along))),
+        term=_term(ds, along),
+        origin=f"the entries along {along} of: {origin}",
+        names={},
+    )
+
+
+def renamed(entries: Entries, origin: str, names: Sequence[str]) -> Entries:
+    """Entries with another origin, whose labels are names that expressions may use as they are."""
+    return replace(entries, origin=origin, names={n: k for k, n in enumerate(names)})
+
+
+def labels_along(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
+    """How do the entries of a dimension read?
+
+    Parameters
+    ----------
+    source : Dataset or DataArray
+        Has the dimension.
+    dim : str
+        Which.
+
+    Returns
+    -------
+    list of str
+        The coordinate's values; ``"placebo, 0"`` for combinations of columns; ``b1``, ``b2`` where nothing names them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    columns = _columns(source, dim)
+    if columns and (dim == "by" or dim not in source.coords):
+        of_column = [_texts(source[c].to_numpy()) for c in columns]
+        return [", ".join(values) for values in zip(*of_column, strict=True)]
+    if dim in source.coords:
+        return _texts(source[dim].to_numpy())
+    return [f"b{k}" for k in range(1, source.sizes[dim] + 1)]
+
+
+def weighted_sum(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum over entries (first axis), in which an entry of weight 0 has no part, be it infinite.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> weighted_sum(np.array([[1.0], [np.inf], [3.0]]), np.array([-1.0, 0.0, 1.0]))
+    array([2.])
+    """
+    out = np.zeros(draws.shape[1:])
+    for k in np.flatnonzero(weights):
+        out += weights[k] * draws[k]
+    return out
+
+
+def text(value: Any) -> str:
+    """A coordinate's value as it reads in a label.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> text(2.0), text("drug+")
+    ('2', 'drug+')
+    """
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def bracketed(label: str) -> str:
+    """A label in brackets where it would run into an operator beside it.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> bracketed("drug+"), bracketed("drug - placebo"), bracketed("-2")
+    ('drug+', '(drug - placebo)', '(-2)')
+    """
+    return f"({label})" if re.search(r"\s[-+/*]", label) or re.match(r"-[\d.]", label) else label
+
+
+def shortened(items: Iterable[str]) -> str:
+    """Some of many labels, for a sentence.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> shortened("abcdef")
+    'a, b, ..., f'
+    """
+    items = list(items)
+    return ", ".join(items if len(items) <= 4 else [*items[:2], "...", items[-1]])
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    return [text(plain_value(v)) for v in values]
+
+
+def without_levels(ds: xr.Dataset) -> xr.Dataset:
+    """Levels of a MultiIndex as plain coordinates, as results have them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    several = [d for d in ds.dims if d in ds.indexes and isinstance(ds.indexes[d], pd.MultiIndex)]
+    return ds.reset_index(several) if several else ds
+
+
+def _cube(ds: xr.Dataset, columns: list[str], along: str) -> xr.Dataset:
+    """Combinations of columns as a dimension each, where all of them occur."""
+    values = {c: list(dict.fromkeys(ds[c].to_numpy().tolist())) for c in columns}
+    found = {v: k for k, v in enumerate(zip(*(ds[c].to_numpy().tolist() for c in columns), strict=True))}
+    wanted = list(product(*values.values()))
+    missing = [", ".join(map(text, v)) for v in wanted if v not in found]
+    if missing or len(wanted) < ds.sizes["by"]:
+        raise EstimandError(
+            f"along={along!r} compares within each {' and '.join(c for c in columns if c != along)}, and "
+            f"{len(missing)} of {len(wanted)} combinations do not occur ({shortened(missing) or 'some occur twice'}). "
+            "along='by' compares the combinations that there are; at= in place of by= makes them all."
+        )
+    array = ds[ESTIMATE].transpose(..., "by").isel(by=[found[v] for v in wanted])
+    cube = array.to_numpy().reshape(*array.shape[:-1], *map(len, values.values()))
+    coords = {n: c for n, c in ds.coords.items() if "by" not in c.dims} | values
+    return xr.Dataset({ESTIMATE: ((*array.dims[:-1], *columns), cube)}, coords, ds.attrs)
+
+
+def _dimension(ds: xr.Dataset, dims: Sequence[str], along: Any) -> str:
+    if along is None:
+        varying = [d for d in dims if ds.sizes[d] > 1] or list(dims)
+        if not varying:
+            raise EstimandError(
+                "The result is a single number a draw: it has one entry only, and nothing to be compared with. Against "
+                "a value, that is bm.summary(ds, null=0.5); against another result, hypotheses({'a': ds, 'b': other}, "
+                "'a - b')."
+            )
+        if len(varying) > 1:
+            sizes = ", ".join(f"{d!r} ({ds.sizes[d]})" for d in varying)
+            raise EstimandError(
+                f"The result varies along {sizes}; say along which entries are compared, such as along={varying[0]!r}. "
+                "The others stay."
+            )
+        return varying[0]
+    if is_word(along, dims):
+        return str(along)
+    raise EstimandError(
+        f"along={shown(along)}; the result varies along {listed(dims) or 'nothing'}.{close_matches(along, dims)}"
+    )
+
+
+def _columns(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
+    return [str(n) for n, c in source.coords.items() if c.dims == (dim,) and n != dim]
+
+
+def _different(labels: list[str]) -> list[str]:
+    """Entries that read the same are told apart by their position."""
+    counts = Counter(labels)
+    return [f"{x} (b{k})" if counts[x] > 1 else x for k, x in enumerate(labels, start=1)]
+
+
+def _term(ds: xr.Dataset, along: str) -> str:
+    """What the entries are values of: of contrasts the variable that changes, where it is one."""
+    if along == "by":
+        return ", ".join(_columns(ds, along)) or along
+    name = along.replace("contrast", "term", 1)
+    terms = set(ds[name].to_numpy().tolist()) if name != along and name in ds.coords else set()
+    return str(terms.pop()) if len(terms) == 1 else along

@@ -1,0 +1,288 @@
+"""Contrasts that have a name: pairs, references, deviations from means, polynomials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from bayesmargins.contrasts.entries import Entries, Made, bracketed, text, weighted_sum
+from bayesmargins.errors import EstimandError, close_matches, shown, warn
+from bayesmargins.estimands.comparing import COMPARISONS
+from bayesmargins.predictor import check_size
+from bayesmargins.values import is_word
+
+__all__ = ["NAMED", "OTHER_NAMES", "check_comparison", "named", "orthonormal"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One entry, or the mean of several.
+
+    Attributes
+    ----------
+    of : tuple of int
+        Which.
+    name : str
+        Of a mean; empty for one entry, which has its label.
+    """
+
+    of: tuple[int, ...]
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A named family of contrasts between two sides.
+
+    Attributes
+    ----------
+    sides : callable
+        ``(k) -> pairs (high, low)`` for k entries.
+    said : str
+        Template with {nouns} ("differences") and {against} ("minus").
+    """
+
+    sides: Callable[[int], Iterable[tuple[Side, Side]]]
+    said: str
+
+
+def _one(k: int) -> Side:
+    return Side((k,))
+
+
+def _others(j: int, k: int) -> tuple[int, ...]:
+    return tuple(i for i in range(k) if i != j)
+
+
+def _before(j: int) -> Side:
+    return Side(tuple(range(j)), "mean of earlier")
+
+
+NAMED: dict[str, Pairs] = {
+    "pairwise": Pairs(
+        lambda k: ((_one(j), _one(i)) for i, j in combinations(range(k), 2)),
+        "Pairwise {nouns} (later {against} earlier)",
+    ),
+    "revpairwise": Pairs(
+        lambda k: ((_one(i), _one(j)) for i, j in combinations(range(k), 2)),
+        "Pairwise {nouns} (earlier {against} later)",
+    ),
+    "reference": Pairs(
+        lambda k: ((_one(j), _one(0)) for j in range(1, k)),
+        "Reference {nouns} (each {against} the first)",
+    ),
+    "revreference": Pairs(
+        lambda k: ((_one(0), _one(j)) for j in range(1, k)),
+        "Reference {nouns} (the first {against} each)",
+    ),
+    "sequential": Pairs(
+        lambda k: ((_one(j), _one(i)) for i, j in pairwise(range(k))),
+        "Sequential {nouns} (each {against} the one before)",
+    ),
+    "meandev": Pairs(
+        lambda k: ((_one(j), Side(tuple(range(k)), "mean")) for j in range(k)),
+        "{Nouns} (each {against} the mean of all)",
+    ),
+    "meanotherdev": Pairs(
+        lambda k: ((_one(j), Side(_others(j, k), "mean of others")) for j in range(k)),
+        "{Nouns} (each {against} the mean of the others)",
+    ),
+    "helmert": Pairs(
+        lambda k: ((_one(j), _before(j)) for j in range(1, k)),
+        "Helmert {nouns} (each {against} the mean of those before it)",
+    ),
+}
+
+# Of other packages, for the error that names ours.
+OTHER_NAMES = {
+    "tukey": "pairwise",
+    "pairs": "pairwise",
+    "all": "pairwise",
+    "consec": "sequential",
+    "consecutive": "sequential",
+    "dunnett": "reference",
+    "trt.vs.ctrl": "reference",
+    "trt_vs_ctrl": "reference",
+    "treatment": "reference",
+    "eff": "meandev",
+    "sum": "meandev",
+    "del.eff": "meanotherdev",
+    "polynomial": "poly",
+}
+
+_DEGREES = ("linear", "quadratic", "cubic", "quartic")
+
+# How each comparison reads: several of them, what stands between the sides, the scale.
+_WORDS = {
+    "difference": ("differences", "minus", "difference"),
+    "ratio": ("ratios", "over", "ratio"),
+    "lift": ("relative changes", "relative to", "relative change"),
+    "lnratio": ("log ratios", "over", "log ratio"),
+}
+
+
+def check_comparison(comparison: str) -> None:
+    """Refuse a comparison that entries of a result cannot have.
+
+    Parameters
+    ----------
+    comparison : str
+        As the user gave it.
+
+    Raises
+    ------
+    EstimandError
+        Unknown, or one of odds.
+    """
+    if is_word(comparison, _WORDS):
+        return
+    if is_word(comparison, COMPARISONS):
+        raise EstimandError(
+            f"comparison={comparison!r} needs 1 - mean, integrated in its own right, and a result holds means only. "
+            f"Ask for it where the means are computed: avg_comparisons(..., comparison={comparison!r}). Here "
+            f"{', '.join(_WORDS)} are allowed."
+        )
+    raise EstimandError(
+        f"comparison={shown(comparison)}; allowed are {', '.join(_WORDS)}.{close_matches(comparison, _WORDS)}"
+    )
+
+
+def named(entries: Entries, spec: str, comparison: str) -> Made:
+    """Contrasts of a named family.
+
+    Parameters
+    ----------
+    entries : Entries
+    spec : str
+        One of `NAMED`, or ``"poly"``.
+    comparison : {"difference", "ratio", "lift", "lnratio"}
+        How two sides are compared.
+
+    Returns
+    -------
+    Made
+
+    Raises
+    ------
+    EstimandError
+        A single entry; polynomials as ratios, or of coordinates that are not all different.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        A ratio to what is positive in some draws and not in others.
+    """
+    k = len(entries.labels)
+    if k < 2:
+        raise EstimandError(
+            f"spec={spec!r} compares entries along {entries.along!r}, which has one entry only "
+            f"({entries.labels[0] if k else 'none'}). Ask for several, or compare with a value: bm.summary(ds, null=0)."
+        )
+    if spec == "poly":
+        return _polynomials(entries, comparison)
+    pairs = list(NAMED[spec].sides(k))
+    check_size(entries.draws[0].size, len(pairs), "Select entries first, or use spec='reference' or 'sequential'.")
+    how = COMPARISONS[comparison]
+    nouns, against, scale = _WORDS[comparison]
+    values = np.empty((len(pairs), *entries.draws.shape[1:]))
+    labels, doubtful = [], []
+    value = cache(partial(_value, entries))
+    for c, (high, low) in enumerate(pairs):
+        upper, lower = value(high), value(low)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            values[c] = how.compare({"mean": upper}, {"mean": lower})
+        labels.append(how.label.format(high=_name(entries, high), low=_name(entries, low)))
+        doubtful += [labels[-1]] if comparison != "difference" and _changes_sign(upper, lower, comparison) else []
+    if doubtful:
+        _warn_of_signs(doubtful, scale)
+    said = NAMED[spec].said.format(nouns=nouns, Nouns=nouns.capitalize(), against=against)
+    return Made(values, tuple(labels), f"{said} between", scale, spec, comparison)
+
+
+def _value(entries: Entries, side: Side) -> np.ndarray:
+    values: np.ndarray = entries.draws[side.of[0]] if len(side.of) == 1 else entries.draws[list(side.of)].mean(axis=0)
+    return values
+
+
+def _name(entries: Entries, side: Side) -> str:
+    return side.name if len(side.of) > 1 else bracketed(entries.labels[side.of[0]])
+
+
+def _changes_sign(high: np.ndarray, low: np.ndarray, comparison: str) -> bool:
+    """Whether a denominator (or the argument of a logarithm) is positive in some draws of an entry only."""
+    sides = (high, low) if comparison == "lnratio" else (low,)
+    above = [((s > 0) | np.isnan(s)).all(axis=(0, 1)) for s in sides]
+    below = [((s < 0) | np.isnan(s)).all(axis=(0, 1)) for s in sides]
+    return not (np.logical_and.reduce(above) | np.logical_and.reduce(below)).all()
+
+
+def _warn_of_signs(labels: list[str], scale: str) -> None:
+    warn(
+        f"{scale.capitalize()} of what is 0, or positive in some draws and negative in others: "
+        f"{', '.join(labels[:3])}{f' and {len(labels) - 3} more' if len(labels) > 3 else ''}. Such a number jumps from "
+        "one infinity to the other and has no useful average or interval; draws that are not finite are counted in "
+        "summary. comparison='difference' has no such trouble."
+    )
+
+
+def _polynomials(entries: Entries, comparison: str) -> Made:
+    if comparison != "difference":
+        raise EstimandError(f"spec='poly' gives weighted sums of all entries, which have no {comparison!r}.")
+    k = len(entries.labels)
+    positions = entries.positions
+    x = np.arange(k, dtype=np.float64) if positions is None else positions
+    if not np.isfinite(x).all() or len(np.unique(x)) < k:
+        raise EstimandError(
+            f"spec='poly' needs {k} different finite values along {entries.along!r}; they are "
+            f"{', '.join(text(v) for v in x.tolist()[:12])}."
+        )
+    check_size(entries.draws[0].size, k - 1, "Select entries first.")
+    weights = orthonormal(x)
+    equal = positions is None or np.allclose(np.diff(x), x[1] - x[0])
+    spaced = "equally spaced" if equal else f"spaced as the values of {entries.along}"
+    labels = [_DEGREES[d] if d < len(_DEGREES) else f"degree {d + 1}" for d in range(k - 1)]
+    values = np.stack([weighted_sum(entries.draws, column) for column in weights.T])
+    said = f"Orthonormal polynomial contrasts (entries {spaced}) of"
+    return Made(values, tuple(labels), said, "polynomial contrast", "poly")
+
+
+def orthonormal(x: np.ndarray) -> np.ndarray:
+    """Polynomials of degree 1 to k - 1 that are orthonormal over k points, leading coefficients positive.
+
+    Parameters
+    ----------
+    x : ndarray, shape (k,)
+        The points, all different.
+
+    Returns
+    -------
+    ndarray, shape (k, k - 1)
+
+    Raises
+    ------
+    Nothing.
+
+    Notes
+    -----
+    Each is x times the one before, made orthogonal to all before (Arnoldi: Brubeck, Nakatsukasa & Trefethen, 2021, SIAM
+    Review 63), twice, which keeps them orthonormal to rounding whatever k is. For x = 1, ..., k they are R's
+    ``contr.poly(k)``, else ``contr.poly(k, scores = x)``.
+
+    Examples
+    --------
+    >>> orthonormal(np.array([1.0, 2.0, 3.0])).round(7)[:, 0].tolist()
+    [-0.7071068, 0.0, 0.7071068]
+    """
+    k = len(x)
+    centred = (x - x.mean()) / np.ptp(x)
+    basis = np.full((k, k), k**-0.5)
+    for degree in range(1, k):
+        column = centred * basis[:, degree - 1]
+        for _ in range(2):
+            column = column - basis[:, :degree] @ (basis[:, :degree].T @ column)
+        basis[:, degree] = column / np.linalg.norm(column)
+    return np.where(np.abs(basis[:, 1:]) < 1e-14, 0.0, basis[:, 1:])
