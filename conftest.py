@@ -11,6 +11,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "tests"))
 
 
+def pytest_configure() -> None:
+    """The caution about b = 0 is said once a process, and which test would hear it depends on their order."""
+    import bayesmargins as bm
+
+    bm.options.warn_zero = False
+
+
 @pytest.fixture(autouse=True)
 def _names_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[str, object]) -> None:
     if request.node.__class__.__name__ != "DoctestItem":
@@ -21,15 +28,6 @@ def _names_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[s
 
     doctest_namespace.update({name: getattr(bm, name) for name in bm.__all__} | {"bm": bm})
     doctest_namespace["post"] = reference.posterior("b_bacteria")
-
-
-@pytest.fixture(autouse=True)
-def _no_caution_about_zero() -> Iterator[None]:
-    """It is said once a process, and which test would hear it depends on their order."""
-    import bayesmargins as bm
-
-    with bm.options(warn_zero=False):
-        yield
 
 
 @pytest.fixture(autouse=True)

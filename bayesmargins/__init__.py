@@ -3,7 +3,6 @@
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
 from bayesmargins.adapters import from_brms, from_draws
 from bayesmargins.contrasts import hypotheses
-from bayesmargins.datagrid import datagrid
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
     BayesmarginsError,
@@ -31,6 +30,7 @@ from bayesmargins.limits import options
 from bayesmargins.model import GLMM
 from bayesmargins.plots import plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior, load
+from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary
 from bayesmargins.version import __version__
 
