@@ -1,39 +1,22 @@
-"""numba, fetched on a thread of its own as soon as there is a posterior: the first question then need not wait for it.
+"""numba, fetched when there is a posterior: whoever fits or loads one expects to wait, whoever asks a question does not.
 
 The package itself is imported without numba, which takes half a second with its registries: plots and tables of stored
-results need none.
+results need none. A fit has imported it already.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import os
 import sys
-import threading
 
 __all__ = ["fetch_ahead"]
 
-# What numba imports before it compiles, or loads, its first function. It is only imported here, which the interpreter's
-# own locks make safe beside other threads: numba's registries are left to the thread that compiles.
-_MODULES = (
-    "numba",
-    "numba.np.npyimpl",
-    "numba.np.linalg",
-    "numba.np.random.generator_methods",
-    "numba.np.polynomial.polynomial_functions",
-    "numba.typed.dictimpl",
-    "numba.typed.listobject",
-    "numba.cpython.printimpl",
-    "numba.experimental.jitclass",
-)
-
-_lock = threading.Lock()
-_fetching: list[threading.Thread] = []
-
 
 def fetch_ahead() -> None:
-    """Begin to import numba in the background, once a process.
+    """Import numba and what it imports itself before its first function, once a process.
+
+    On the caller's thread: numba's modules import each other in circles, and two threads inside them at a time may each
+    see half of what the other has done.
 
     Returns
     -------
@@ -41,35 +24,18 @@ def fetch_ahead() -> None:
 
     Raises
     ------
-    Nothing.
-
-    Notes
-    -----
-    What goes wrong here is left to the import that needs it, which will say so. A fork waits for the thread: the child
-    would have a module that is imported by halves.
+    ImportError
+        numba cannot be imported.
 
     Examples
     --------
     >>> fetch_ahead()
     """
-    with _lock:
-        if _fetching or "numba" in sys.modules:
-            return
-        _fetching.append(threading.Thread(target=_fetch, name="bayesmargins: import numba"))
-    _fetching[0].start()
+    if "numba" in sys.modules:
+        return
+    import numba  # noqa: F401
 
+    with contextlib.suppress(ImportError, AttributeError):  # numba's own business, which it may change
+        from numba.core.registry import cpu_target
 
-def _fetch() -> None:
-    with contextlib.suppress(Exception):
-        for name in _MODULES:
-            importlib.import_module(name)
-
-
-def _wait() -> None:
-    for thread in _fetching:
-        if thread.is_alive() and thread is not threading.current_thread():
-            thread.join()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait)
+        cpu_target.target_context.refresh()
