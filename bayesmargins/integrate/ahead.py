@@ -1,4 +1,4 @@
-"""numba, fetched when there is a posterior: whoever fits or loads one expects to wait, whoever asks a question does not.
+"""numba, imported when there is a posterior: who fits or loads one expects to wait, who asks a question does not.
 
 The package itself is imported without numba, which takes half a second with its registries: plots and tables of stored
 results need none. A fit has imported it already.
