@@ -23,7 +23,8 @@ from bayesmargins.contrasts.named import orthonormal
 
 POST = reference.posterior("b_bacteria")
 BY_TRT = bm.avg_predictions(POST, by="trt")
-AT_ZERO = bm.avg_predictions(POST, by="trt", groups="zero")
+with bm.options(warn_zero=False):
+    AT_ZERO = bm.avg_predictions(POST, by="trt", groups="zero")
 MULTI = bm.avg_predictions(POST, by=["trt", "week"])
 CUBE = bm.avg_predictions(POST, at={"trt": ["placebo", "drug", "drug+"], "week": [0.0, 2.0, 6.0]})
 EFFECTS = bm.avg_comparisons(POST, "trt", by="week")
