@@ -29,7 +29,7 @@ from bayesmargins.limits import options
 from bayesmargins.model import GLMM
 from bayesmargins.plots import plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior, load
-from bayesmargins.tables import describe, summary
+from bayesmargins.tables import describe, summary, table
 from bayesmargins.version import __version__
 
 __all__ = [
@@ -63,4 +63,5 @@ __all__ = [
     "predictions",
     "slopes",
     "summary",
+    "table",
 ]

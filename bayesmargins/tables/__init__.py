@@ -5,5 +5,16 @@ from bayesmargins.tables.describing import describe, scale_of
 from bayesmargins.tables.draws import draws_of, to_frame
 from bayesmargins.tables.estimates import interval, point_estimate
 from bayesmargins.tables.summarising import summary
+from bayesmargins.tables.tabling import table
 
-__all__ = ["check_null", "describe", "draws_of", "interval", "point_estimate", "scale_of", "summary", "to_frame"]
+__all__ = [
+    "check_null",
+    "describe",
+    "draws_of",
+    "interval",
+    "point_estimate",
+    "scale_of",
+    "summary",
+    "table",
+    "to_frame",
+]

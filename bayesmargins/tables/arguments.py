@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
@@ -11,13 +12,94 @@ from bayesmargins.errors import ResultError, close_matches, shown, warn
 from bayesmargins.tables.describing import is_original
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
-__all__ = ["INTERVALS", "POINTS", "check_arguments", "check_null", "interval_of", "rope_of"]
+__all__ = ["INTERVALS", "POINTS", "Asked", "check_arguments", "check_null", "interval_name", "interval_of", "read"]
 
-POINTS = ("median", "mean")
+POINTS = ("median", "mean", "mode")
 INTERVALS = ("eti", "hdi")
+_KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, where none was asked for
 
 
-def interval_of(prob: float | None, kind: str | None) -> tuple[float, str]:
+@dataclass(frozen=True)
+class Asked:
+    """What a table shall hold.
+
+    Attributes
+    ----------
+    point : str
+        Point estimate.
+    probs : tuple of float
+        Probabilities of the intervals, in the user's order.
+    kind : str
+        Kind of all of them.
+    null : float or None
+        Effects are held against it.
+    rope : (float, float) or None
+        Region of practical equivalence.
+    rope_prob : float
+        Probability of the highest-density interval that the region is held against.
+    """
+
+    point: str
+    probs: tuple[float, ...]
+    kind: str
+    null: float | None
+    rope: tuple[float, float] | None
+    rope_prob: float
+
+
+def read(ds: xr.Dataset, point: Any, ci_prob: Any, ci_kind: Any, null: Any, rope: Any) -> Asked:
+    """What was asked for, or ArviZ's settings where nothing was?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result.
+    point, ci_prob, ci_kind, null, rope
+        Arguments of `summary`.
+
+    Returns
+    -------
+    Asked
+
+    Raises
+    ------
+    ResultError
+        An argument that is not allowed.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        The mean over draws where it may not exist.
+    """
+    given = value_list(ci_prob)
+    if given is not None and not given:
+        raise ResultError(f"ci_prob={shown(ci_prob)}; name at least one probability, such as 0.95 or [0.5, 0.89].")
+    pairs = [interval_of(prob, ci_kind) for prob in ([ci_prob] if given is None else given)]
+    names = [interval_name(*pair) for pair in pairs]
+    if len(set(names)) < len(names):
+        raise ResultError(f"ci_prob={shown(given)} names the columns {', '.join(names)}; name each interval once.")
+    region = rope_of(rope)
+    check_arguments(ds, point, null)
+    probs = tuple(prob for prob, _ in pairs)
+    return Asked(point, probs, pairs[0][1], null, region, _KRUSCHKE if ci_prob is None else max(probs))
+
+
+def interval_name(prob: float, kind: str) -> str:
+    """How is an interval called in ArviZ 1.x, and so in columns here?
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> interval_name(0.89, "eti"), interval_name(0.975, "hdi")
+    ('eti89', 'hdi97.5')
+    """
+    return f"{kind}{100 * prob:g}"
+
+
+def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
     """The interval that was asked for, or ArviZ's own.
 
     Raises
@@ -53,7 +135,13 @@ def check_null(null: Any) -> None:
 
 
 def rope_of(rope: Any) -> tuple[float, float] | None:
-    """The region of practical equivalence as two numbers, the lower first; either may be infinite."""
+    """The region of practical equivalence as two numbers, the lower first; either may be infinite.
+
+    Raises
+    ------
+    ResultError
+        Anything else.
+    """
     if rope is None:
         return None
     pair = value_list(rope)
