@@ -293,11 +293,20 @@ def _pair(spec: Any) -> tuple[Any, Any] | None:
 
 def _between(column: Column, low: Any, high: Any) -> Contrast:
     sides = [(Setting(column.name, value=v),) for v in (low, high)]
-    return Contrast(column.name, sides[0], sides[1], _value_label(low), _value_label(high))
+    labels = _value_label(low, high), _value_label(high, low)
+    return Contrast(column.name, sides[0], sides[1], *labels)
 
 
-def _value_label(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+def _value_label(value: Any, other: Any = None) -> str:
+    """Four digits of a computed number, or as many as tell it from the other; what a person would write stays whole."""
+    if not isinstance(value, float):
+        return str(value)
+    if f"{value:.6g}" == f"{value:.12g}":
+        return f"{value:.6g}"
+    other = float(other) if isinstance(other, int | float) else np.nan
+    least = len(f"{abs(value):.0f}")  # digits before the point are all shown
+    digits = [max(d, least) for d in (4, 6, 8, 12)]
+    return next((f"{value:.{d}g}" for d in digits if f"{value:.{d}g}" != f"{other:.{d}g}"), f"{value:.17g}")
 
 
 _FACTOR_PAIRS = {

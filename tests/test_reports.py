@@ -485,3 +485,34 @@ def test_accessor_makes_the_same_table(post: bm.Posterior) -> None:
 
 def test_empty_cells_do_not_break_a_row() -> None:
     assert writing.markdown(["", "b"], [["", "1"]], 1, "n").splitlines()[2] == "|  | 1 |"
+
+
+# ---- labels of contrasts
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (5.123456789012, 2.345678901234, ("5.123", "2.346")),
+        (1234.5, 200.25, ("1234.5", "200.25")),
+        (0.1, 3, ("0.1", "3")),
+        (1234.56789, 1234.51234, ("1234.57", "1234.51")),
+        (1 / 3, 1 / 3 + 1e-9, ("0.333333333333", "0.333333334333")),
+        (1 / 3, 1 / 3 + 1e-15, ("0.33333333333333331", "0.33333333333333431")),
+        (20000101.0, 20010101.0, ("20000101", "20010101")),
+        (1234567.89, 1e-7 / 3, ("1234568", "3.333e-08")),
+        (True, False, ("True", "False")),
+        ("a", "b", ("a", "b")),
+    ],
+)
+def test_labels_of_computed_values_are_short_and_tell_the_sides_apart(low: Any, high: Any, labels: tuple[str]) -> None:
+    from bayesmargins.counterfactuals import _value_label
+
+    assert (_value_label(low, high), _value_label(high, low)) == labels
+
+
+def test_contrast_over_a_standard_deviation_has_a_readable_label(post: bm.Posterior) -> None:
+    week = post.design.data["week"]
+    ds = bm.avg_comparisons(post, {"week": "sd"})
+    low, high = (week.mean() + k * week.std() / 2 for k in (-1, 1))
+    assert ds["contrast"].to_numpy().tolist() == [f"{high:.4g} - {low:.4g}"]
