@@ -31,7 +31,7 @@ from bayesmargins.model import GLMM
 from bayesmargins.plots import plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior, load
 from bayesmargins.reference_grids import datagrid
-from bayesmargins.tables import describe, summary
+from bayesmargins.tables import describe, summary, table
 from bayesmargins.version import __version__
 
 __all__ = [
@@ -68,4 +68,5 @@ __all__ = [
     "predictions",
     "slopes",
     "summary",
+    "table",
 ]

@@ -37,7 +37,7 @@ class Margins:
     def summary(
         self,
         point: str = "median",
-        ci_prob: float | None = None,
+        ci_prob: float | Sequence[float] | None = None,
         ci_kind: str | None = None,
         null: float | None = None,
         rope: Sequence[float] | None = None,
@@ -51,6 +51,20 @@ class Margins:
     ) -> xr.Dataset:
         """See `bayesmargins.hypotheses`."""
         return contrasts.hypotheses(self._ds, spec, along, comparison=comparison)
+
+    @taught
+    def table(
+        self,
+        point: str = "median",
+        ci_prob: float | Sequence[float] | None = None,
+        ci_kind: str | None = None,
+        null: float | None = None,
+        rope: Sequence[float] | None = None,
+        digits: int | None = None,
+        diagnostics: bool = False,
+    ) -> pd.DataFrame:
+        """See `bayesmargins.table`."""
+        return tables.table(self._ds, point, ci_prob, ci_kind, null, rope, digits, diagnostics)
 
     def describe(self) -> str:
         """See `bayesmargins.describe`."""

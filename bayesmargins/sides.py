@@ -158,7 +158,8 @@ def _pair(spec: Any) -> tuple[Any, Any] | None:
 
 def _between(column: Column, low: Any, high: Any) -> Contrast:
     sides = [(Setting(column.name, value=v),) for v in (low, high)]
-    return Contrast(column.name, sides[0], sides[1], value_label(low), value_label(high))
+    labels = value_label(low, high), value_label(high, low)
+    return Contrast(column.name, sides[0], sides[1], *labels)
 
 
 def _other_way(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

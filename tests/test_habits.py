@@ -25,6 +25,7 @@ TAUGHT: dict[str, Callable[..., Any]] = {
     "avg_slopes": lambda **kw: bm.avg_slopes(POST, "week", **kw),
     "posterior_predictive": lambda **kw: bm.posterior_predictive(POST, **kw),
     "summary": lambda **kw: bm.summary(DS, **kw),
+    "table": lambda **kw: bm.table(DS, **kw),
     "describe": lambda **kw: bm.describe(DS, **kw),
     "hypotheses": lambda **kw: bm.hypotheses(DS, **kw),
     "plot_predictions": lambda **kw: bm.plot_predictions(DS, **kw),

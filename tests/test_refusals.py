@@ -71,7 +71,7 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.ResultError, "Keep both dims", lambda: bm.summary(bm.avg_predictions(POST).mean("draw"))),
     (bm.ResultError, "it must lie between 0 and 1", lambda: bm.summary(bm.avg_predictions(POST), ci_prob=95)),
     (bm.ResultError, "allowed are eti, hdi", lambda: bm.summary(bm.avg_predictions(POST), ci_kind="hpd")),
-    (bm.ResultError, "allowed are median, mean", lambda: bm.summary(bm.avg_predictions(POST), point="mode")),
+    (bm.ResultError, "allowed are median, mean, mode", lambda: bm.summary(bm.avg_predictions(POST), point="map")),
     (bm.ResultError, "the lower first", lambda: bm.summary(bm.avg_predictions(POST), rope=(1, 0))),
     (bm.ResultError, "null='zero'", lambda: bm.summary(bm.avg_predictions(POST), null="zero")),
 ]  # fmt: skip

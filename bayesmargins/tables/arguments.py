@@ -1,0 +1,185 @@
+"""What may be asked of a table: point estimates, intervals, nulls and regions, checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from bayesmargins.errors import ResultError, close_matches, shown, warn
+from bayesmargins.schema import ESTIMATE
+from bayesmargins.tables.describing import is_original
+from bayesmargins.values import is_number, is_word, plain_value, value_list
+
+__all__ = ["INTERVALS", "POINTS", "Asked", "check_arguments", "check_null", "interval_name", "interval_of", "read"]
+
+POINTS = ("median", "mean", "mode")
+INTERVALS = ("eti", "hdi")
+_KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, where none was asked for
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a table shall hold.
+
+    Attributes
+    ----------
+    point : str
+        Point estimate.
+    probs : tuple of float
+        Probabilities of the intervals, in the user's order.
+    kind : str
+        Kind of all of them.
+    null : float or None
+        Effects are held against it.
+    rope : (float, float) or None
+        Region of practical equivalence.
+    rope_prob : float
+        Probability of the highest-density interval that the region is held against.
+    """
+
+    point: str
+    probs: tuple[float, ...]
+    kind: str
+    null: float | None
+    rope: tuple[float, float] | None
+    rope_prob: float
+
+
+def read(ds: xr.Dataset, point: Any, ci_prob: Any, ci_kind: Any, null: Any, rope: Any) -> Asked:
+    """What was asked for, or ArviZ's settings where nothing was?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result.
+    point, ci_prob, ci_kind, null, rope
+        Arguments of `summary`.
+
+    Returns
+    -------
+    Asked
+
+    Raises
+    ------
+    ResultError
+        An argument that is not allowed.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        The mean over draws where it may not exist.
+    """
+    given = value_list(ci_prob)
+    if given is not None and not given:
+        raise ResultError(f"ci_prob={shown(ci_prob)}; name at least one probability, such as 0.95 or [0.5, 0.89].")
+    pairs = [interval_of(prob, ci_kind) for prob in ([ci_prob] if given is None else given)]
+    names = [interval_name(*pair) for pair in pairs]
+    if len(set(names)) < len(names):
+        raise ResultError(f"ci_prob={shown(given)} names the columns {', '.join(names)}; name each interval once.")
+    region = rope_of(rope)
+    check_arguments(ds, point, null)
+    probs = tuple(prob for prob, _ in pairs)
+    return Asked(point, probs, pairs[0][1], null, region, _KRUSCHKE if ci_prob is None else max(probs))
+
+
+def interval_name(prob: float, kind: str) -> str:
+    """How is an interval called in ArviZ 1.x, and so in columns here?
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> interval_name(0.89, "eti"), interval_name(0.975, "hdi")
+    ('eti89', 'hdi97.5')
+    """
+    return f"{kind}{100 * prob:g}"
+
+
+def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
+    """The interval that was asked for, or ArviZ's own.
+
+    Raises
+    ------
+    ResultError
+        A probability outside (0, 1), or an unknown kind.
+    """
+    from arviz_base import rcParams
+
+    prob = float(rcParams["stats.ci_prob"]) if prob is None else prob
+    kind = str(rcParams["stats.ci_kind"]) if kind is None else kind
+    if not is_word(kind, INTERVALS):
+        word = {"hpd": "hdi", "hpdi": "hdi", "quantile": "eti", "equal-tailed": "eti"}.get(str(kind).lower())
+        hint = f" Here it is called {word!r}." if word else close_matches(kind, INTERVALS)
+        raise ResultError(f"ci_kind={shown(kind)}; allowed are {', '.join(INTERVALS)}.{hint}")
+    if not is_number(prob) or not 0 < prob < 1:
+        percent = is_number(prob) and 1 < prob < 100
+        hint = f" {prob:g} % is ci_prob={prob / 100:g}." if percent else ""
+        raise ResultError(f"ci_prob={shown(prob)}; it must lie between 0 and 1, such as 0.95.{hint}")
+    return float(prob), kind
+
+
+def check_null(null: Any) -> None:
+    """Refuse what an effect cannot be held against.
+
+    Raises
+    ------
+    ResultError
+        It is no finite number (None asks for nothing).
+    """
+    if null is not None and not is_number(null):
+        raise ResultError(f"null={shown(null)}; it must be a number, such as 0 for a difference or 1 for a ratio.")
+
+
+def rope_of(rope: Any) -> tuple[float, float] | None:
+    """The region of practical equivalence as two numbers, the lower first; either may be infinite.
+
+    Raises
+    ------
+    ResultError
+        Anything else.
+    """
+    if rope is None:
+        return None
+    pair = value_list(rope)
+    numbers = pair is not None and all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair)
+    if pair is None or not numbers or len(pair) != 2 or not pair[0] < pair[1]:
+        width = plain_value(rope)
+        hint = f" Around 0 that is rope=({-width:g}, {width:g})." if is_number(width) and width > 0 else ""
+        raise ResultError(f"rope={shown(rope)}; it must be two numbers, the lower first, such as (-0.1, 0.1).{hint}")
+    return pair[0], pair[1]
+
+
+def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
+    """Refuse point estimates and nulls that this result cannot have.
+
+    Raises
+    ------
+    ResultError
+        Another point estimate, no number, or a null of 0 for a ratio.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        The mean over draws where it may not exist.
+    """
+    if not is_word(point, POINTS):
+        raise ResultError(f"point={shown(point)}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
+    check_null(null)
+    ratio = ds.attrs.get("comparison") in ("ratio", "or") and is_original(ds) and not (ds[ESTIMATE] <= 0).any()
+    if null is not None and null <= 0 and ratio:
+        raise ResultError(
+            f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
+            "slopes and logarithms have null=0.)"
+        )
+    policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
+    integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
+    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") != "link":
+        warn(
+            "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
+            "not exist: the more draws, the larger it can get. The median does; point='median' is the default."
+        )

@@ -1,0 +1,86 @@
+"""The draws behind a table: every entry, what varies over entries, and the tidy table of draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesmargins.errors import ResultError
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+
+__all__ = ["draws_of", "index_of", "to_frame"]
+
+
+def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """Draws of every entry, (chain, draw, entry), and what varies over entries; truth values count as 0 and 1.
+
+    Raises
+    ------
+    ResultError
+        The estimates are no numbers, or a selection has left none.
+    """
+    estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
+    dims = [str(d) for d in estimate.dims[2:]]
+    if estimate.dtype.kind not in "fiub":
+        raise ResultError(
+            f"The estimates are {estimate.dtype}; they must be real numbers. Keep 'estimate' as the question gave it, "
+            "or as arithmetic on it."
+        )
+    if estimate.size == 0:
+        raise ResultError(
+            f"The result has no entries left (sizes {dict(ds[ESTIMATE].sizes)}); there is nothing to report. Check "
+            "what was selected from it."
+        )
+    return estimate.to_numpy().astype(np.float64).reshape(*estimate.shape[:2], -1), dims
+
+
+def to_frame(ds: xr.Dataset) -> pd.DataFrame:
+    """How do the draws look as a tidy table, one row a draw?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result.
+
+    Returns
+    -------
+    DataFrame
+        Columns chain, draw, what varies (with the coordinates along it), ``estimate``.
+
+    Raises
+    ------
+    ResultError
+        No result of this package.
+
+    Examples
+    --------
+    >>> to_frame(avg_slopes(post, "week")).columns.tolist()
+    ['chain', 'draw', 'contrast', 'term', 'estimate']
+    """
+    frame: pd.DataFrame = check_result(ds)[ESTIMATE].to_dataframe().reset_index()
+    return frame[[c for c in frame.columns if c != ESTIMATE] + [ESTIMATE]]
+
+
+def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
+    """What varies, with the coordinates that say it in the user's own words."""
+    if not dims:
+        return pd.Index([ESTIMATE])
+    sizes = [ds.sizes[d] for d in dims]
+    positions = np.unravel_index(np.arange(int(np.prod(sizes))), sizes)
+    columns: dict[str, np.ndarray] = {}
+    for dim, position in zip(dims, positions, strict=True):
+        columns |= {name: values[position] for name, values in _labels(ds, dim).items()}
+    return (
+        pd.MultiIndex.from_arrays(list(columns.values()), names=list(columns))
+        if len(columns) > 1
+        else pd.Index(next(iter(columns.values())), name=next(iter(columns)))
+    )
+
+
+def _labels(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
+    along = {str(n): c.to_numpy() for n, c in ds.coords.items() if c.dims == (dim,) and n != dim}
+    if dim == "by":
+        return along
+    own = {dim: ds[dim].to_numpy()}
+    return {"term": along["term"], **own} if dim == "contrast" and "term" in along else own

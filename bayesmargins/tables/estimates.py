@@ -1,0 +1,271 @@
+"""Point estimates, intervals and probabilities, over the finite draws of every entry; many entries at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+from bayesmargins.tables.arguments import check_arguments, interval_of
+from bayesmargins.tables.draws import draws_of
+
+__all__ = ["equivalence", "interval", "limits", "point_estimate", "points", "probabilities", "spread"]
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+def points(values: np.ndarray, point: str) -> np.ndarray:
+    """Where is the centre of the finite draws?
+
+    Parameters
+    ----------
+    values : ndarray, shape (entry, sample)
+        Draws; what is not finite is left out.
+    point : {"median", "mean", "mode"}
+        Which centre. The mode is that of arviz-stats: for whole numbers the most frequent value, otherwise the
+        half-sample mode, which halves the draws to the shortest stretch that holds half of them, again and again.
+
+    Returns
+    -------
+    ndarray, shape (entry,)
+        NaN where no draw is finite.
+
+    Raises
+    ------
+    Nothing.
+
+    References
+    ----------
+    Robertson & Cryer (1974), "An iterative procedure for estimating the mode", JASA 69(348), 1012-1016.
+
+    Examples
+    --------
+    >>> points(np.array([[0.0, 1.0, 1.0, np.inf]]), "mode")
+    array([1.])
+    """
+    return _over_finite(values, _POINTS[point])[:, 0]
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    """Standard deviation of the finite draws, (entry,); NaN with fewer than two.
+
+    Raises
+    ------
+    Nothing.
+    """
+    return _over_finite(values, lambda x: np.std(x, axis=1, ddof=1, keepdims=True), least=2)[:, 0]
+
+
+def limits(values: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Between which limits do the finite draws put this much probability?
+
+    Parameters
+    ----------
+    values : ndarray, shape (entry, sample)
+        Draws.
+    prob : float
+        In (0, 1).
+    kind : {"eti", "hdi"}
+        Between two quantiles (type 7), or the shortest interval between two draws that holds the probability.
+
+    Returns
+    -------
+    lower, upper : ndarray, shape (entry,)
+        NaN with fewer than two finite draws.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> limits(np.array([[0.0, 4.0, 5.0, 6.0, 9.0]]), 0.5, "hdi")
+    (array([4.]), array([6.]))
+    """
+    both = _over_finite(values, lambda x: _LIMITS[kind](x, prob), outputs=2, least=2)
+    return both[:, 0], both[:, 1]
+
+
+def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
+    """What is the point estimate of every entry, over its finite draws?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result.
+    point : {"median", "mean", "mode"}
+        Which.
+
+    Returns
+    -------
+    DataArray
+        Without chain and draw.
+
+    Raises
+    ------
+    ResultError
+        No result, or another point estimate.
+    """
+    check_arguments(check_result(ds), point, None)
+    draws, _ = draws_of(ds)
+    first = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).isel(chain=0, draw=0, drop=True)
+    return first.copy(data=points(draws.reshape(-1, draws.shape[-1]).T, point).reshape(first.shape))
+
+
+def interval(draws: np.ndarray, prob: float | None = None, kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Between which limits does the posterior put this much probability?
+
+    Parameters
+    ----------
+    draws : ndarray, shape (sample, entry)
+        What is not finite is left out.
+    prob, kind : float, str, optional
+        ArviZ's settings by default.
+
+    Returns
+    -------
+    lower, upper : ndarray, shape (entry,)
+
+    Raises
+    ------
+    ResultError
+        A probability outside (0, 1), or an unknown kind.
+
+    Examples
+    --------
+    >>> [float(limit[0].round(9)) for limit in interval(np.arange(101.0)[:, None], 0.9, "eti")]
+    [5.0, 95.0]
+    """
+    return limits(draws.T, *interval_of(prob, kind))
+
+
+def probabilities(values: np.ndarray, null: float | None, rope: tuple[float, float] | None) -> dict[str, np.ndarray]:
+    """Which share of the finite draws lies above a number, on the more probable side of it, and within a region?
+
+    Parameters
+    ----------
+    values : ndarray, shape (entry, sample)
+        Draws.
+    null : float, optional
+        The number.
+    rope : (float, float), optional
+        The region; its limits belong to it.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (entry,)
+        What was asked for of ``p_gt_<null>``, ``pd`` and ``p_rope``; NaN where no draw is finite.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> probabilities(np.array([[-1.0, 1.0, 2.0, 3.0]]), 0, None)
+    {'p_gt_0': array([0.75]), 'pd': array([0.75])}
+    """
+    finite = np.isfinite(values)
+    out = {}
+    if null is not None:
+        above, below = _share(finite & (values > null), finite), _share(finite & (values < null), finite)
+        out = {f"p_gt_{null:g}": above, "pd": np.maximum(above, below)}
+    if rope is not None:
+        out["p_rope"] = _share(finite & (values >= rope[0]) & (values <= rope[1]), finite)
+    return out
+
+
+def equivalence(values: np.ndarray, rope: tuple[float, float], prob: float) -> dict[str, np.ndarray]:
+    """Is an effect practically equivalent to none, different from none, or is that undecided?
+
+    Parameters
+    ----------
+    values : ndarray, shape (entry, sample)
+        Draws.
+    rope : (float, float)
+        Region of practical equivalence; its limits belong to it.
+    prob : float
+        Probability of the highest-density interval.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (entry,)
+        ``p_rope_hdi<prob>``, the share of the draws within the interval that lies in the region; ``decision``:
+        ``"equivalent"`` where the interval lies wholly in the region, ``"different"`` where wholly outside,
+        ``"undecided"`` otherwise, None where there is no interval.
+
+    Raises
+    ------
+    Nothing.
+
+    Notes
+    -----
+    The rule is that of Kruschke (2018), "Rejecting or accepting parameter values in Bayesian estimation", Advances in
+    Methods and Practices in Psychological Science 1(2), 270-280, there with an interval of 95 %. The decision compares
+    limits, not shares: an interval around a region that no draw falls into is undecided.
+
+    Examples
+    --------
+    >>> equivalence(np.linspace(0.1, 0.3, 101)[None], (-0.05, 0.05), 0.95)["decision"]
+    array(['different'], dtype=object)
+    """
+    lower, upper = (limit[:, None] for limit in limits(values, prob, "hdi"))
+    within = (values >= lower) & (values <= upper)
+    inside = ((lower >= rope[0]) & (upper <= rope[1]))[:, 0]
+    outside = ((lower > rope[1]) | (upper < rope[0]))[:, 0]
+    decision = np.where(inside, "equivalent", np.where(outside, "different", "undecided")).astype(object)
+    decision[np.isnan(lower[:, 0])] = None
+    share = _share(within & (values >= rope[0]) & (values <= rope[1]), within)
+    return {f"p_rope_hdi{100 * prob:g}": share, "decision": decision}
+
+
+def _share(counted: np.ndarray, of: np.ndarray) -> np.ndarray:
+    whole = of.sum(axis=1)
+    return np.divide(counted.sum(axis=1), whole, out=np.full(len(of), np.nan), where=whole > 0)
+
+
+def _over_finite(values: np.ndarray, statistic: Statistic, outputs: int = 1, least: int = 1) -> np.ndarray:
+    """(entry, outputs): all entries without a gap at once, the others one by one without their gaps."""
+    out = np.full((len(values), outputs), np.nan)
+    finite = np.isfinite(values)
+    whole = finite.all(axis=1)
+    if whole.any() and values.shape[1] >= least:
+        out[whole] = statistic(np.ascontiguousarray(values[whole]))
+    for j in np.flatnonzero(~whole):
+        kept = values[j, finite[j]]
+        if len(kept) >= least:
+            out[j] = statistic(kept[None])
+    return out
+
+
+def _modes(values: np.ndarray) -> np.ndarray:
+    from arviz_stats.base import array_stats
+
+    whole = (values == np.floor(values)).all(axis=1)
+    # arviz-stats takes the most frequent of whole numbers by their type alone; here they are stored as floats.
+    modes = [array_stats.mode(v.astype(np.int64) if w else v) for v, w in zip(values, whole, strict=True)]
+    return np.array(modes, dtype=np.float64).reshape(-1, 1)
+
+
+def _eti(values: np.ndarray, prob: float) -> np.ndarray:
+    edge = (1 - prob) / 2
+    return np.asarray(np.quantile(values, [edge, 1 - edge], axis=1).T)
+
+
+def _hdi(values: np.ndarray, prob: float) -> np.ndarray:
+    ordered = np.sort(values, axis=1)
+    n = ordered.shape[1]
+    reach = min(int(np.floor(prob * n)), n - 1)
+    first = (ordered[:, reach:] - ordered[:, : n - reach]).argmin(axis=1)
+    entry = np.arange(len(ordered))
+    return np.stack((ordered[entry, first], ordered[entry, first + reach]), axis=1)
+
+
+_POINTS: dict[str, Statistic] = {
+    "median": lambda x: np.median(x, axis=1, keepdims=True),
+    "mean": lambda x: np.mean(x, axis=1, keepdims=True),
+    "mode": _modes,
+}
+_LIMITS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {"eti": _eti, "hdi": _hdi}

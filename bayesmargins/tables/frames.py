@@ -1,0 +1,186 @@
+"""Tables as pandas keeps them: DataFrames that show all columns, say what they are, and write themselves."""
+
+from __future__ import annotations
+
+import html
+import shutil
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayesmargins.errors import ResultError, shown
+from bayesmargins.tables import cells, writing
+
+__all__ = ["Summary", "Table"]
+
+
+class _Written(pd.DataFrame):
+    """A DataFrame that prints whole, with a note beneath, and is written without packages beside pandas.
+
+    What is selected, rounded or computed from it is a plain DataFrame.
+    """
+
+    @property
+    def _constructor(self) -> type[pd.DataFrame]:
+        return pd.DataFrame
+
+    def _as_shown(self) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def _as_written(self) -> pd.DataFrame:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        width = shutil.get_terminal_size((10_000, 0)).columns  # text that goes to a file or a page is not folded
+        table = self._as_shown().to_string(line_width=width, **_rows(len(self)))
+        return f"{table}\n\n{textwrap.fill(cells.note(self), min(width, 100), break_on_hyphens=False)}"
+
+    def _repr_html_(self) -> str:
+        return f"{self._as_shown().to_html(**_rows(len(self)))}\n<p>{html.escape(cells.note(self))}</p>"
+
+    def to_markdown(self, buf: Any = None) -> str | None:
+        """Write the table for Markdown: a pipe table, with the estimand beneath.
+
+        Parameters
+        ----------
+        buf : path or file, optional
+            Where to; returned as text by default.
+
+        Returns
+        -------
+        str or None
+
+        Raises
+        ------
+        ResultError
+            `buf` is neither a path nor a file; no point estimate with an interval is left.
+
+        Examples
+        --------
+        >>> print(summary(avg_predictions(post, by="trt")).to_markdown())
+        | trt     |  median [89% ETI] |
+        |:--------|------------------:|
+        | placebo | 0.87 [0.79, 0.93] |
+        ...
+        """
+        return _put(writing.markdown(*self._parts()), buf)
+
+    def to_latex(self, buf: Any = None) -> str | None:
+        r"""Write the table for LaTeX: a table environment with rules of booktabs, the estimand its caption.
+
+        Parameters
+        ----------
+        buf : path or file, optional
+            Where to; returned as text by default.
+
+        Returns
+        -------
+        str or None
+
+        Raises
+        ------
+        ResultError
+            `buf` is neither a path nor a file; no point estimate with an interval is left.
+
+        Examples
+        --------
+        >>> print(summary(avg_predictions(post)).to_latex())
+        \begin{table}
+        ...
+        """
+        return _put(writing.latex(*self._parts()), buf)
+
+    def to_html(self, buf: Any = None) -> str | None:
+        """Write the table for a web page, with the estimand as its caption.
+
+        Parameters
+        ----------
+        buf : path or file, optional
+            Where to; returned as text by default.
+
+        Returns
+        -------
+        str or None
+
+        Raises
+        ------
+        ResultError
+            `buf` is neither a path nor a file; no point estimate with an interval is left.
+
+        Examples
+        --------
+        >>> print(summary(avg_predictions(post)).to_html())
+        <table>
+        ...
+        """
+        return _put(writing.html_table(*self._parts()), buf)
+
+    def to_great_tables(self) -> Any:
+        """Give the table to the package great_tables, to be styled there.
+
+        Returns
+        -------
+        great_tables.GT
+            With the estimand as its source note.
+
+        Raises
+        ------
+        ResultError
+            great_tables is not installed; no point estimate with an interval is left.
+        """
+        try:
+            from great_tables import GT
+        except ImportError:
+            raise ResultError(
+                "to_great_tables() needs the package great_tables, which is not installed: "
+                "pip install 'bayesmargins[tables]'. to_html(), to_latex() and to_markdown() need nothing."
+            ) from None
+        header, rows, _, note = self._parts()
+        return GT(pd.DataFrame(rows, columns=header)).tab_source_note(note)
+
+    def _parts(self) -> tuple[list[str], list[list[str]], int, str]:
+        text = self._as_written()
+        labels, names = cells.labels(text.index), [str(name or "") for name in text.index.names]
+        rows = [[*label, *map(str, row)] for label, row in zip(labels, text.to_numpy(), strict=True)]
+        return [*names, *map(str, text.columns)], rows, len(names), cells.note(self)
+
+
+class Summary(_Written):
+    """Numbers, from `bayesmargins.summary`."""
+
+    def _as_shown(self) -> pd.DataFrame:
+        return cells.rounded(self)
+
+    def _as_written(self) -> pd.DataFrame:
+        return cells.cells(self)
+
+
+class Table(_Written):
+    """Cells of text, from `bayesmargins.table`."""
+
+    def _as_shown(self) -> pd.DataFrame:
+        return pd.DataFrame(self)
+
+    def _as_written(self) -> pd.DataFrame:
+        return pd.DataFrame(self)
+
+
+def _rows(n: int) -> dict[str, Any]:
+    """How many rows are shown is pandas' own setting."""
+    most = pd.get_option("display.max_rows")
+    cut = bool(most) and n > most
+    return {"max_rows": pd.get_option("display.min_rows") if cut else None, "show_dimensions": cut}
+
+
+def _put(text: str, buf: Any) -> str | None:
+    if buf is None:
+        return text
+    if hasattr(buf, "write"):
+        buf.write(text)
+    elif isinstance(buf, str | Path):
+        Path(buf).write_text(text + "\n", encoding="utf-8")
+    else:
+        raise ResultError(f"buf={shown(buf)}; it must be a path or an open file, or nothing for the text itself.")
+    return None

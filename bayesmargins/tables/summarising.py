@@ -1,0 +1,138 @@
+"""The table of a result: draws are summarised here, last of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesmargins.errors import warn
+from bayesmargins.habits import taught
+from bayesmargins.integrate import in_threads
+from bayesmargins.schema import check_result
+from bayesmargins.tables import arguments, estimates
+from bayesmargins.tables.arguments import Asked
+from bayesmargins.tables.describing import describe, scale_of
+from bayesmargins.tables.diagnostics import diagnostics
+from bayesmargins.tables.draws import draws_of, index_of
+from bayesmargins.tables.frames import Summary
+
+__all__ = ["summary"]
+
+_BLOCK = 2**18  # draws that are summarised together: about 2 MB, and some ten arrays of that size beside them
+
+
+@taught
+def summary(
+    ds: xr.Dataset,
+    point: str = "median",
+    ci_prob: float | Sequence[float] | None = None,
+    ci_kind: str | None = None,
+    null: float | None = None,
+    rope: Sequence[float] | None = None,
+) -> pd.DataFrame:
+    """What do the draws say, in one table?
+
+    Parameters
+    ----------
+    ds : Dataset
+        What predictions, comparisons or slopes returned, or plain xarray arithmetic on it.
+    point : {"median", "mean", "mode"}
+        Point estimate over draws. The mode is ArviZ's half-sample mode (of whole numbers the most frequent one); it is
+        the noisiest of the three, by about a sixth of the posterior's standard deviation in 4,000 draws.
+    ci_prob : float or list of float, optional
+        Probability of the interval, or of several intervals; ArviZ's setting (0.89) by default.
+    ci_kind : {"eti", "hdi"}, optional
+        Equal-tailed or highest-density; ArviZ's setting (eti) by default.
+    null : float, optional
+        Adds ``p_gt_<null>``, the posterior probability of a larger value, and ``pd``, that of the more probable side.
+    rope : (float, float), optional
+        Region of practical equivalence. Adds ``p_rope``, the posterior probability of a value between the two (limits
+        included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``:
+        ``equivalent`` where that interval lies wholly in the region, ``different`` where wholly outside, else
+        ``undecided``. The interval is that of the largest `ci_prob` given, or else of 0.95.
+
+    Returns
+    -------
+    DataFrame
+        A row for each thing that varies (the index); columns the point estimate, ``sd``, the intervals
+        (``eti89_lb``, ``eti89_ub``), what was asked for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of
+        the point estimate; none of a mode). Draws that are not finite are left out and counted in ``n_not_finite``.
+        The columns' name is the scale; ``attrs["estimand"]`` the sentence of `describe`. Printed whole it shows all
+        columns and the sentence; ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
+
+    Raises
+    ------
+    ResultError
+        No result of this package, or an argument that is not allowed.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Draws that are not finite; the mean over draws where it may not exist.
+
+    Notes
+    -----
+    The rule of ``decision`` is that of Kruschke (2018), "Rejecting or accepting parameter values in Bayesian
+    estimation", Advances in Methods and Practices in Psychological Science 1(2), 270-280. Diagnostics are those of
+    Vehtari et al. (2021), as in ArviZ.
+
+    Examples
+    --------
+    >>> effect = avg_comparisons(post, "trt")
+    >>> summary(effect, null=0).columns[:4].tolist()
+    ['median', 'sd', 'eti89_lb', 'eti89_ub']
+    >>> summary(effect, ci_prob=[0.5, 0.95], rope=(-0.05, 0.05)).columns[2:9].tolist()
+    ['eti50_lb', 'eti50_ub', 'eti95_lb', 'eti95_ub', 'p_rope', 'p_rope_hdi95', 'decision']
+    """
+    asked = arguments.read(check_result(ds), point, ci_prob, ci_kind, null, rope)
+    draws, dims = draws_of(ds)
+    frame = Summary(_columns(draws, asked), index=index_of(ds, dims))
+    frame.columns.name = scale_of(ds)
+    frame.attrs["estimand"] = describe(ds)
+    frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
+    if asked.rope is not None:
+        frame.attrs["rope"] = asked.rope
+    return frame
+
+
+def _columns(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
+    """Columns of the table, from (chain, draw, entry): blocks of entries on threads."""
+    n_draws, n_entries = draws.shape[0] * draws.shape[1], draws.shape[2]
+    size = max(1, _BLOCK // n_draws)
+    blocks: list[dict[str, np.ndarray]] = [{}] * -(-n_entries // size)
+
+    def run(first: int, last: int) -> None:
+        for k in range(first, last):
+            blocks[k] = _block(np.ascontiguousarray(draws[..., k * size : (k + 1) * size].transpose(2, 0, 1)), asked)
+
+    run(0, 1)  # imports are done on one thread
+    in_threads(lambda first, last: run(first + 1, last + 1), len(blocks) - 1)
+    table = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    missing = table.pop("n_not_finite")
+    if missing.any():
+        table["n_not_finite"] = missing
+        _warn_not_finite(int(missing.sum()), draws.size)
+    return table
+
+
+def _block(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
+    """Columns of some entries, from (entry, chain, draw)."""
+    values = draws.reshape(len(draws), -1)
+    table = {asked.point: estimates.points(values, asked.point), "sd": estimates.spread(values)}
+    for prob in asked.probs:
+        name = arguments.interval_name(prob, asked.kind)
+        table[f"{name}_lb"], table[f"{name}_ub"] = estimates.limits(values, prob, asked.kind)
+    table |= estimates.probabilities(values, asked.null, asked.rope)
+    if asked.rope is not None:
+        table |= estimates.equivalence(values, asked.rope, asked.rope_prob)
+    return table | diagnostics(draws, asked.point) | {"n_not_finite": (~np.isfinite(values)).sum(axis=1)}
+
+
+def _warn_not_finite(count: int, total: int) -> None:
+    warn(
+        f"{count:,} of {total:,} draws are not finite (an overflow, a ratio or logarithm of 0, or rows with missing "
+        "values). They are left out of the point estimate and the interval, and counted in n_not_finite."
+    )

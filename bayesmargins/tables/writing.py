@@ -1,0 +1,187 @@
+"""Cells of text as Markdown, LaTeX and HTML, with whatever these languages take for commands made plain."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+
+__all__ = ["html_table", "latex", "markdown"]
+
+Rows = Sequence[Sequence[str]]
+
+
+def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
+    r"""How does a table read as a pipe table?
+
+    Parameters
+    ----------
+    header : sequence of str
+        Names of columns; those of labels come first.
+    rows : sequence of sequence of str
+        Cells.
+    n_labels : int
+        Columns of labels, which are aligned to the left.
+    note : str
+        Sentence beneath.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> print(markdown(["trt", "median"], [["a|b", "0.1"]], 1, "Probability."))
+    | trt  | median |
+    |:-----|-------:|
+    | a\|b |    0.1 |
+    <BLANKLINE>
+    Probability.
+    """
+    lines = [[_markdown(cell) for cell in line] for line in (header, *rows)]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
+    rule = [f":{'-' * (w + 1)}" if k < n_labels else f"{'-' * (w + 1)}:" for k, w in enumerate(widths)]
+    padded = [
+        "| "
+        + " | ".join(c.ljust(w) if k < n_labels else c.rjust(w) for k, (c, w) in enumerate(_zip(line, widths)))
+        + " |"
+        for line in lines
+    ]
+    return "\n".join([padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", _markdown(note)])
+
+
+def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
+    r"""How does a table read in LaTeX, with the package booktabs?
+
+    Parameters
+    ----------
+    header, rows, n_labels, note
+        As for `markdown`; the note is the caption.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> print(latex(["trt", "median"], [["a_b", "-0.1"]], 1, "Probability."))
+    \begin{table}
+    \centering
+    \caption{Probability.}
+    \begin{tabular}{lr}
+    \toprule
+    trt & median \\
+    \midrule
+    a\_b & $-$0.1 \\
+    \bottomrule
+    \end{tabular}
+    \end{table}
+    """
+    body = [" & ".join(_latex(c) if k < n_labels else _numbers(_latex(c)) for k, c in enumerate(row)) for row in rows]
+    # A bracket or star after the end of a row would be taken for its option.
+    body = [f"{{}}{line}" if line[:1] in ("[", "*") else line for line in body]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_latex(note)}}}",
+            rf"\begin{{tabular}}{{{'l' * n_labels}{'r' * (len(header) - n_labels)}}}",
+            r"\toprule",
+            " & ".join(map(_latex, header)) + r" \\",
+            r"\midrule",
+            *(rf"{line} \\" for line in body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
+    )
+
+
+def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
+    """How does a table read on a web page?
+
+    Parameters
+    ----------
+    header, rows, n_labels, note
+        As for `markdown`; the note is the caption.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> print(html_table(["trt", "median"], [["a<b", "0.1"]], 1, "Probability."))
+    <table>
+    <caption>Probability.</caption>
+    <thead>
+    <tr><th>trt</th><th style="text-align: right">median</th></tr>
+    </thead>
+    <tbody>
+    <tr><th>a&lt;b</th><td style="text-align: right">0.1</td></tr>
+    </tbody>
+    </table>
+    """
+
+    def line(texts: Sequence[str], tag: str) -> str:
+        right = f'<{tag} style="text-align: right">'
+        cells = [
+            f"<th>{html.escape(t)}</th>" if k < n_labels else f"{right}{html.escape(t)}</{tag}>"
+            for k, t in enumerate(texts)
+        ]
+        return f"<tr>{''.join(cells)}</tr>"
+
+    head = ["<table>", f"<caption>{html.escape(note)}</caption>", "<thead>", line(header, "th"), "</thead>", "<tbody>"]
+    return "\n".join([*head, *(line(row, "td") for row in rows), "</tbody>", "</table>"])
+
+
+def _zip(line: Sequence[str], widths: Sequence[int]) -> list[tuple[str, int]]:
+    return list(zip(line, widths, strict=True))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _markdown(text: str) -> str:
+    # Brackets make a link only before another bracket, so intervals are left as they are.
+    escaped = re.sub(r"([\\`*_|<>~$&])", r"\\\1", _one_line(text))
+    return re.sub(r"\](?=[(\[:])", r"\\]", escaped)
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in _one_line(text))
+
+
+def _numbers(text: str) -> str:
+    """A hyphen before a number is its sign."""
+    return re.sub(r"(?<![\w)])-(?=\d)", "$-$", text)

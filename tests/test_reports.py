@@ -1,0 +1,518 @@
+"""Reports of a posterior: points, intervals and diagnostics against ArviZ and closed forms; tables as readers see."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+import types
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+import xarray as xr
+from scipy import stats
+
+import bayesmargins as bm
+from bayesmargins.tables import estimates, summarising, writing
+from bayesmargins.tables.diagnostics import diagnostics
+from bayesmargins.tables.digits import decimals, fixed, share
+
+AXES = {"chain_axis": 0, "draw_axis": 1}
+
+
+@pytest.fixture(scope="module")
+def post() -> bm.Posterior:
+    return reference.posterior("b_bacteria")
+
+
+def result(values: np.ndarray, scale: str = "difference in probability", **attrs: Any) -> xr.Dataset:
+    """A result with one entry a column of (sample, entry), in one chain."""
+    ds = xr.Dataset({"estimate": (("chain", "draw", "term"), values[None])}, attrs={"scale": scale, **attrs})
+    return ds.assign_coords(term=[f"x{j}" for j in range(values.shape[1])])
+
+
+def normal_draws(mean: float, sd: float, n: int = 20_000) -> np.ndarray:
+    """Quantiles in place of draws: shares are those of the distribution up to 1 / n."""
+    return np.random.default_rng(1).permutation(stats.norm(mean, sd).ppf((np.arange(n) + 0.5) / n))
+
+
+# ---- diagnostics, points and intervals against arviz-stats
+
+DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
+    "independent": lambda rng, s: rng.normal(size=s),
+    "sticky": lambda rng, s: np.cumsum(rng.normal(size=s), axis=-1),
+    "alternating": lambda rng, s: np.cumsum(rng.normal(size=s), axis=-1) * (-1.0) ** np.arange(s[-1]),
+    "heavy tails": lambda rng, s: rng.standard_cauchy(size=s),
+    "0 or 1": lambda rng, s: rng.integers(0, 2, size=s).astype(float),
+    "counts": lambda rng, s: rng.poisson(1.5, size=s).astype(float),
+    "constant": lambda rng, s: np.full(s, 3.7),
+    "constant chains": lambda rng, s: np.broadcast_to(rng.normal(size=(*s[:2], 1)), s).copy(),
+    "all but constant": lambda rng, s: 1.0 + 1e-16 * rng.normal(size=s),
+    "far from 0": lambda rng, s: 1e12 + rng.normal(size=s),
+    "infinite": lambda rng, s: np.where(rng.random(s) < 0.1, np.inf, rng.normal(size=s)),
+    "missing": lambda rng, s: np.where(rng.random(s) < 0.01, np.nan, rng.normal(size=s)),
+}
+
+
+def arviz_diagnostics(draws: np.ndarray, point: str) -> dict[str, np.ndarray]:
+    from arviz_base import rcParams
+    from arviz_stats.base import array_stats
+
+    with np.errstate(all="ignore"):
+        return {
+            "ess_bulk": array_stats.ess(draws, method="bulk", **AXES),
+            "ess_tail": array_stats.ess(draws, method="tail", prob=float(rcParams["stats.ci_prob"]), **AXES),
+            "r_hat": array_stats.rhat(draws, **AXES),
+            "mcse": array_stats.mcse(draws, method=point, **AXES),
+        }
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of ArviZ, about draws that are infinite or do not vary
+@pytest.mark.parametrize("kind", DRAWS)
+@pytest.mark.parametrize("point", ["mean", "median"])
+def test_diagnostics_of_many_entries_are_those_of_arviz_one_by_one(kind: str, point: str) -> None:
+    rng = np.random.default_rng(7)
+    for chains in (1, 2, 4):
+        for n in (1, 3, 4, 5, 7, 8, 51, 250):
+            draws = DRAWS[kind](rng, (3, chains, n))
+            expected = arviz_diagnostics(draws.transpose(1, 2, 0), point)
+            found = diagnostics(draws, point)
+            assert list(found) == list(expected)
+            for name, values in expected.items():
+                np.testing.assert_allclose(found[name], values, rtol=1e-12, err_msg=f"{name} {chains} x {n}")
+
+
+def test_intervals_are_those_of_arviz_also_with_gaps() -> None:
+    from arviz_stats.base import array_stats
+
+    rng = np.random.default_rng(3)
+    values = np.stack([rng.normal(size=401), rng.gamma(2, size=401), rng.poisson(3, size=401).astype(float)])
+    gaps = values.copy()
+    gaps[0, 5:9], gaps[2, 0] = np.nan, -np.inf
+    for entries in (values, gaps):
+        for prob in (0.07, 0.5, 0.89, 0.999):
+            for kind in ("eti", "hdi"):
+                lower, upper = estimates.limits(entries, prob, kind)
+                for j, row in enumerate(entries):
+                    expected = getattr(array_stats, kind)(row[np.isfinite(row)], prob)
+                    np.testing.assert_array_equal([lower[j], upper[j]], expected)
+
+
+def test_highest_density_interval_is_the_shortest_of_all() -> None:
+    values = np.random.default_rng(5).gamma(1.5, size=60)
+    lower, upper = estimates.limits(values[None], 0.8, "hdi")
+    pairs = [(b - a, a, b) for a in values for b in values if ((values >= a) & (values <= b)).sum() == 49]
+    assert (lower[0], upper[0]) == min(pairs)[1:]
+
+
+def test_intervals_need_two_finite_draws_and_points_one() -> None:
+    values = np.array([[1.0, np.nan, np.inf], [np.nan, np.nan, np.nan], [1.0, 2.0, np.nan]])
+    np.testing.assert_array_equal(
+        estimates.limits(values, 0.5, "eti"), [[np.nan, np.nan, 1.25], [np.nan, np.nan, 1.75]]
+    )
+    np.testing.assert_array_equal(estimates.points(values, "median"), [1.0, np.nan, 1.5])
+    np.testing.assert_array_equal(np.isnan(estimates.spread(values)), [True, True, False])
+
+
+def test_mode_is_that_of_arviz_and_of_whole_numbers_the_most_frequent() -> None:
+    from arviz_stats.base import array_stats
+
+    rng = np.random.default_rng(2)
+    values = np.stack([rng.gamma(2, size=4000), rng.normal(5, 0.1, size=4000)])
+    np.testing.assert_array_equal(estimates.points(values, "mode"), [array_stats.mode(v) for v in values])
+    assert abs(estimates.points(values, "mode")[0] - 1.0) < 0.5  # of the gamma distribution
+    # The half-sample mode of these would be 0: half of the draws fit into 0 to 1 as well as into 1 to 2.
+    counts = np.repeat([0.0, 1.0, 2.0], [30, 36, 34])
+    assert estimates.points(counts[None], "mode") == [1.0]
+    assert estimates.points(np.full((1, 9), 0.3), "mode") == [0.3]
+
+
+def test_mode_has_no_monte_carlo_error_and_is_drawn_by_pictures_too(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt")
+    table = bm.summary(ds, point="mode")
+    assert list(table.columns) == ["mode", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "r_hat"]
+    offsets = bm.plot_forest(ds, point="mode").containers[0][0].get_xdata()
+    np.testing.assert_allclose(np.asarray(offsets, dtype=float), table["mode"])
+
+
+def test_blocks_and_threads_change_no_number(post: bm.Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
+    ds = bm.predictions(post)
+    whole = bm.summary(ds, null=0.5, rope=(0.4, 0.6))
+    monkeypatch.setattr(summarising, "_BLOCK", 1400)
+    for threads in (1, 3):
+        with bm.options(threads=threads):
+            pd.testing.assert_frame_equal(bm.summary(ds, null=0.5, rope=(0.4, 0.6)), whole, check_exact=True)
+    backwards = bm.summary(ds.isel(row=slice(None, None, -1)), null=0.5, rope=(0.4, 0.6))
+    pd.testing.assert_frame_equal(backwards.iloc[::-1], pd.DataFrame(whole), check_names=False, check_exact=True)
+
+
+# ---- several intervals, null and region
+
+
+def test_several_probabilities_are_the_columns_of_each_alone(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt")
+    both = bm.summary(ds, ci_prob=[0.5, 0.975], ci_kind="hdi")
+    assert both.columns[2:6].tolist() == ["hdi50_lb", "hdi50_ub", "hdi97.5_lb", "hdi97.5_ub"]
+    for prob in (0.5, 0.975):
+        alone = bm.summary(ds, ci_prob=prob, ci_kind="hdi").iloc[:, 2:4]
+        pd.testing.assert_frame_equal(both[list(alone.columns)], alone)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"ci_prob": []}, "at least one probability"),
+        ({"ci_prob": [0.5, 50]}, r"ci_prob=50; .*50 % is ci_prob=0.5"),
+        ({"ci_prob": [0.9, 0.9]}, "names the columns eti90, eti90; name each interval once"),
+        ({"point": "map"}, "allowed are median, mean, mode"),
+    ],
+)
+def test_summary_refuses_what_it_cannot_show(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(bm.ResultError, match=said):
+        bm.summary(result(np.zeros((9, 1))), **asked)
+
+
+def test_shares_of_a_normal_are_those_of_its_distribution_function() -> None:
+    normal, rope = stats.norm(0.1, 0.2), (-0.1, 0.05)
+    table = bm.summary(result(normal_draws(0.1, 0.2)[:, None]), null=0, rope=rope, ci_prob=0.9)
+    mass = normal.cdf(rope[1]) - normal.cdf(rope[0])
+    assert table["p_rope"].item() == pytest.approx(mass, abs=1e-4)
+    # The whole region lies within the interval of 90 %, 0.1 -+ 0.33.
+    assert table["p_rope_hdi90"].item() == pytest.approx(mass / 0.9, abs=1e-4)
+    assert table["p_gt_0"].item() == table["pd"].item() == pytest.approx(normal.sf(0), abs=1e-4)
+    assert table["decision"].tolist() == ["undecided"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "decision", "share_within"),
+    [
+        (0.0, "equivalent", 1.0),  # 95 %: -0.196 to 0.196
+        (0.31, "different", 0.0),  # 0.114 to 0.506
+        (0.29, "undecided", None),  # 0.094 to 0.486
+        (-0.31, "different", 0.0),
+    ],
+)
+def test_decision_is_that_of_kruschkes_rule(mean: float, decision: str, share_within: float | None) -> None:
+    rope = (-0.2, 0.2) if decision == "equivalent" else (-0.1, 0.1)
+    table = bm.summary(result(normal_draws(mean, 0.1)[:, None]), rope=rope)
+    assert table["decision"].tolist() == [decision]
+    if share_within is not None:
+        assert table["p_rope_hdi95"].item() == share_within
+
+
+def test_interval_of_the_rule_is_the_largest_asked_for_or_else_of_95_percent() -> None:
+    ds = result(normal_draws(0.0, 0.1)[:, None])
+    for asked, name in [(None, "hdi95"), (0.8, "hdi80"), ([0.5, 0.99, 0.9], "hdi99")]:
+        assert f"p_rope_{name}" in bm.summary(ds, ci_prob=asked, rope=(-1, 1))
+    # 80 %: -0.128 to 0.128; 99 %: -0.258 to 0.258.
+    decided = [bm.summary(ds, ci_prob=p, rope=(-0.2, 0.2))["decision"].item() for p in (0.8, 0.99)]
+    assert decided == ["equivalent", "undecided"]
+
+
+def test_region_may_be_open_and_a_region_between_draws_is_undecided() -> None:
+    ds = result(np.array([[0.0], [1.0]]).repeat(50, axis=0))
+    assert bm.summary(ds, rope=(-np.inf, 2.0))["decision"].tolist() == ["equivalent"]
+    inside = bm.summary(ds, rope=(0.4, 0.6))
+    assert (inside["p_rope_hdi95"].item(), inside["decision"].item()) == (0.0, "undecided")
+
+
+def test_entry_without_a_finite_draw_is_not_decided() -> None:
+    values = np.stack([normal_draws(0.0, 1.0, 50), np.full(50, np.nan)], axis=1)
+    with pytest.warns(bm.BayesmarginsWarning, match="50 of 100 draws are not finite"):
+        table = bm.summary(result(values), rope=(-9, 9), null=0)
+    assert table["decision"].tolist()[0] == "equivalent"
+    assert table["decision"].isna().tolist() == [False, True]
+    assert table.loc["x1", ["median", "p_gt_0", "p_rope", "ess_bulk"]].isna().all()
+    written = bm.table(table)
+    assert written.loc["x1"].tolist() == ["NaN [NaN, NaN]", "NaN", "NaN", "NaN", "50"]
+
+
+# ---- digits
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ((0.13, 0.06, 0.20), "0.13 [0.06, 0.20]"),
+        ((-0.001, -0.3, 0.31), "0.00 [-0.30, 0.31]"),
+        ((0.003, 0.0004, 0.0201), "0.0030 [0.0004, 0.0201]"),
+        ((0.1, 0.0012, 0.4), "0.100 [0.001, 0.400]"),
+        ((0.1, 1e-9, 0.4), "0.10 [0.00, 0.40]"),
+        ((1.07, 0.8, 1.42), "1.07 [0.80, 1.42]"),
+        ((692.1, 311.4, 1490.9), "692 [311, 1491]"),
+        ((0.0, 0.0, 0.0), "0.00 [0.00, 0.00]"),
+        ((1.0, 1.0, 1.0), "1.00 [1.00, 1.00]"),
+        ((2.5e-9, 1.1e-9, 3.9e-9), "2.5e-09 [1.1e-09, 3.9e-09]"),
+        ((np.nan, np.nan, np.nan), "NaN [NaN, NaN]"),
+    ],
+)
+def test_cells_have_the_digits_that_the_width_supports(row: tuple[float, ...], shown: str) -> None:
+    values = np.array([row])
+    (places,) = decimals(values[:, 1:])
+    point, lower, upper = (fixed(v, places) for v in row)
+    assert f"{point} [{lower}, {upper}]" == shown
+
+
+def test_rows_share_their_decimals_where_they_are_alike() -> None:
+    assert decimals(np.array([[0.4, 0.6], [0.52, 0.58]])).tolist() == [3, 3]
+    assert decimals(np.array([[0.4, 0.6], [400.0, 600.0]])).tolist() == [2, 0]
+
+
+def test_shares_claim_no_more_than_the_draws_tell() -> None:
+    assert [share(p, 4000) for p in (0.0, 0.00025, 0.5, 0.99975, 1.0)] == [
+        "<0.001",
+        "<0.001",
+        "0.500",
+        ">0.999",
+        ">0.999",
+    ]
+    assert [share(p, 100) for p in (0.0, 0.01, 0.99, 1.0)] == ["<0.01", "0.01", "0.99", ">0.99"]
+
+
+def test_cells_are_the_numbers_of_the_summary(post: bm.Posterior) -> None:
+    ds = bm.avg_predictions(post, at={"week": [0.0, 2.0, 6.0]}, by="trt")
+    numbers, text = bm.summary(ds, ci_prob=0.9), bm.table(ds, ci_prob=0.9)
+    assert text.index.equals(numbers.index)
+    for cell, row in zip(text["median [90% ETI]"], numbers[["median", "eti90_lb", "eti90_ub"]].to_numpy(), strict=True):
+        parts = re.findall(r"-?[\d.]+", cell)
+        places = {len(p.partition(".")[2]) for p in parts}
+        assert len(places) == 1
+        np.testing.assert_allclose([float(p) for p in parts], row, atol=0.5 * 10.0 ** -places.pop())
+
+
+# ---- tables
+
+
+def test_table_has_few_columns(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt")
+    assert bm.table(ds).columns.tolist() == ["median [89% ETI]"]
+    full = bm.table(ds, point="mean", ci_prob=[0.5, 0.95], ci_kind="hdi", null=0, rope=(-0.1, 0.1), diagnostics=True)
+    headers = ["mean", "50% HDI", "95% HDI", "P(> 0)", "P(in ROPE)", "decision", "ESS", "r-hat"]
+    assert full.columns.tolist() == headers
+    assert full.columns.name == "difference in probability"
+    assert bm.table(ds, digits=1)["median [89% ETI]"].iloc[1] == "-0.1 [-0.2, 0.0]"
+
+
+def test_table_takes_a_summary_whole_or_in_part(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt")
+    summary = bm.summary(ds, null=0, rope=(-0.1, 0.1))
+    whole = bm.table(ds, null=0, rope=(-0.1, 0.1))
+    pd.testing.assert_frame_equal(bm.table(summary), whole)
+    part = bm.table(summary.iloc[1:])
+    assert part.index.tolist() == [("trt", "drug+ - placebo")]
+    assert str(part).split("\n\n")[1] == str(whole).split("\n\n")[1]
+    for text in (summary.to_markdown(), summary.to_latex(), summary.to_html()):
+        assert text in (whole.to_markdown(), whole.to_latex(), whole.to_html())
+
+
+def test_table_refuses_what_it_cannot_show(post: bm.Posterior) -> None:
+    summary = bm.summary(bm.avg_comparisons(post, "trt"))
+    for said, ask in [
+        (r"table was given a summary and ci_prob=0.5.*bm.summary\(ds", lambda: bm.table(summary, ci_prob=0.5)),
+        ("an interval .*the columns are 'sd'", lambda: bm.table(summary[["sd"]])),
+        ("does not say its scale", lambda: bm.table(pd.DataFrame(summary.to_numpy(), columns=list(summary.columns)))),
+        ("digits=2.5; .*whole number", lambda: bm.table(summary, digits=2.5)),
+        ("digits=True", lambda: bm.table(summary, digits=True)),
+        ("buf=3; it must be a path", lambda: summary.to_markdown(3)),
+        ("got Series", lambda: bm.table(summary["median"])),
+    ]:
+        with pytest.raises(bm.ResultError, match=said):
+            ask()
+
+
+def test_printed_summary_shows_all_columns_and_the_sentence(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt")
+    summary = bm.summary(ds, null=0, rope=(-0.1, 0.1), ci_prob=[0.5, 0.9])
+    first = str(summary).splitlines()[0]
+    assert first.split("  ")[0] == "difference in probability"
+    assert first.split()[3:] == list(summary.columns)
+    flat = " ".join(str(summary).split())
+    assert flat.endswith(bm.describe(ds))
+    assert "ROPE: -0.1 to 0.1; decided by the 90% HDI (Kruschke 2018)." in flat
+    page = summary._repr_html_()
+    assert all(f"<th>{c}</th>" in page for c in summary.columns)
+    assert bm.describe(ds) in page
+
+
+def test_printed_summary_of_many_rows_is_cut_as_pandas_cuts(post: bm.Posterior) -> None:
+    summary = bm.summary(bm.predictions(post))
+    assert len(str(summary).splitlines()) < 25
+    assert "[220 rows x 8 columns]" in str(summary)
+    with pd.option_context("display.max_rows", None):
+        assert len(str(summary).splitlines()) > 220
+
+
+def test_summary_is_a_dataframe_and_what_is_made_of_it_a_plain_one(post: bm.Posterior) -> None:
+    summary = bm.summary(bm.avg_comparisons(post, "trt"), null=0)
+    assert isinstance(summary, pd.DataFrame)
+    made = [summary.round(3), summary.iloc[:1], summary[["median"]], summary.copy(), summary.T, summary.reset_index()]
+    assert {type(m) for m in [*made, pd.concat([summary, summary])]} == {pd.DataFrame}
+    assert made[1].attrs["estimand"] == summary.attrs["estimand"]
+    summary["mine"] = "text"
+    assert "text" in str(summary)
+    assert summary["median"].dtype == np.float64
+
+
+# ---- Markdown, LaTeX, HTML
+
+NASTY = ["a|b", "x_1 & 50%", "*c* `d` <i>", "$e^2$ ~f~", "\\g {h} #i", "[j](k)", "[0, 1)", "a\nb", "-1"]
+
+
+def nasty() -> pd.DataFrame:
+    draws = np.stack([normal_draws(-0.1, 0.1, 500)] * len(NASTY), axis=1)
+    ds = result(draws, "odds_ratio & more", bayesmargins_version="0", kind="<b>kind</b>").assign_coords(term=NASTY)
+    return bm.table(ds, null=0)
+
+
+class Cells(HTMLParser):
+    """Cells of the rows, and the caption, of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.caption, self.inside = "", ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        assert tag in ("table", "caption", "thead", "tbody", "tr", "th", "td", "p"), tag
+        self.inside = tag
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("th", "td"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.inside in ("th", "td"):
+            self.rows[-1][-1] += data
+        elif self.inside in ("caption", "p"):
+            self.caption += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = ""
+
+
+def expected_rows(table: pd.DataFrame) -> list[list[str]]:
+    flat = table.reset_index().map(lambda v: " ".join(v.split()))
+    return [[str(c) for c in flat.columns], *flat.to_numpy().tolist()]
+
+
+def test_markdown_comes_back_from_a_reader_of_markdown() -> None:
+    from markdown_it import MarkdownIt
+
+    table = nasty()
+    page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table.to_markdown())
+    found = Cells(page)
+    assert found.rows == expected_rows(table)
+    assert found.caption.strip() == " ".join(table.attrs["note"].split())
+
+
+def test_html_comes_back_from_a_reader_of_html() -> None:
+    table = nasty()
+    found = Cells(table.to_html())
+    assert [[" ".join(c.split()) for c in row] for row in found.rows] == expected_rows(table)
+    assert found.caption.strip() == table.attrs["note"]
+
+
+def test_latex_has_no_command_but_its_own() -> None:
+    table = nasty()
+    text = table.to_latex()
+    undo = {r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^", r"\textless{}": "<",
+            r"\textgreater{}": ">", r"\textbar{}": "|", r"\&": "&", r"\%": "%", r"\$": "$", r"\#": "#", r"\_": "_",
+            r"\{": "{", r"\}": "}", "$-$": "-"}  # fmt: skip
+    body = text.split("\\toprule\n")[1].split("\n\\bottomrule")[0].replace("\\midrule\n", "")
+    pattern = re.compile("|".join(map(re.escape, undo)))
+    rows = [re.split(r"(?<!\\) & ", line.removesuffix(r" \\").removeprefix("{}")) for line in body.splitlines()]
+    assert [[pattern.sub(lambda m: undo[m[0]], cell) for cell in row] for row in rows] == expected_rows(table)
+    plain = pattern.sub("", "".join(cell for row in rows for cell in row))
+    assert not set("\\&%$#_{}~^<>|") & set(plain)
+    assert "\n{}[0, 1) & " in text  # a bracket after the end of a row would be its option
+    assert "$-$0.10 [$-$0.26, 0.06]" in text
+    assert r"\caption{Derived from odds\_ratio \& more, " in text
+
+
+def test_tables_are_written_to_paths_and_files(tmp_path: Path, post: bm.Posterior) -> None:
+    table, page = bm.table(bm.avg_predictions(post)), io.StringIO()
+    assert table.to_latex(tmp_path / "t.tex") is None
+    assert (tmp_path / "t.tex").read_text(encoding="utf-8") == table.to_latex() + "\n"
+    table.to_html(page)
+    assert page.getvalue() == table.to_html()
+
+
+def test_every_table_says_its_scale_and_estimand(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt", comparison="ratio")
+    for text in (bm.table(ds).to_markdown(), bm.table(ds).to_latex(), bm.table(ds).to_html(), str(bm.table(ds))):
+        flat = " ".join(text.split())
+        assert "Ratio of probability, posterior median and 89" in flat
+        assert "makes it a population average." in flat
+    derived = np.log(ds).assign_attrs(ds.attrs)
+    assert "Derived from ratio of probability, posterior median" in bm.table(derived).to_markdown()
+
+
+def test_great_tables_is_given_the_cells_where_it_is_there(post: bm.Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = bm.table(bm.avg_predictions(post, by="trt"))
+    monkeypatch.setitem(sys.modules, "great_tables", None)
+    with pytest.raises(bm.ResultError, match=r"pip install 'bayesmargins\[tables\]'"):
+        table.to_great_tables()
+
+    class GT:
+        def __init__(self, data: pd.DataFrame) -> None:
+            self.data = data
+
+        def tab_source_note(self, note: str) -> tuple[pd.DataFrame, str]:
+            return self.data, note
+
+    stub = types.ModuleType("great_tables")
+    stub.GT = GT  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "great_tables", stub)
+    data, note = table.to_great_tables()
+    assert data.columns.tolist() == ["trt", "median [89% ETI]"]
+    assert data["trt"].tolist() == ["placebo", "drug", "drug+"]
+    assert note.startswith("Probability, posterior median")
+
+
+def test_accessor_makes_the_same_table(post: bm.Posterior) -> None:
+    ds = bm.avg_comparisons(post, "trt")
+    made = ds.margins.table(ci_prob=0.5, null=0, digits=2)
+    pd.testing.assert_frame_equal(made, bm.table(ds, ci_prob=0.5, null=0, digits=2))
+    assert ds.margins.summary(ci_prob=[0.5, 0.9]).shape == (2, 10)
+
+
+def test_empty_cells_do_not_break_a_row() -> None:
+    assert writing.markdown(["", "b"], [["", "1"]], 1, "n").splitlines()[2] == "|  | 1 |"
+
+
+# ---- labels of contrasts
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (5.123456789012, 2.345678901234, ("5.123", "2.346")),
+        (1234.5, 200.25, ("1234.5", "200.25")),
+        (0.1, 3, ("0.1", "3")),
+        (1234.56789, 1234.51234, ("1234.57", "1234.51")),
+        (1 / 3, 1 / 3 + 1e-9, ("0.333333333333", "0.333333334333")),
+        (1 / 3, 1 / 3 + 1e-15, ("0.33333333333333331", "0.33333333333333431")),
+        (20000101.0, 20010101.0, ("20000101", "20010101")),
+        (1234567.89, 1e-7 / 3, ("1234568", "3.333e-08")),
+        (True, False, ("True", "False")),
+        ("a", "b", ("a", "b")),
+    ],
+)
+def test_labels_of_computed_values_are_short_and_tell_the_sides_apart(low: Any, high: Any, labels: tuple[str]) -> None:
+    from bayesmargins.spreads import value_label
+
+    assert (value_label(low, high), value_label(high, low)) == labels
+
+
+def test_contrast_over_a_standard_deviation_has_a_readable_label(post: bm.Posterior) -> None:
+    week = post.design.data["week"]
+    ds = bm.avg_comparisons(post, {"week": "sd"})
+    low, high = (week.mean() + k * week.std() / 2 for k in (-1, 1))
+    assert ds["contrast"].to_numpy().tolist() == [f"{high:.4g} - {low:.4g}"]
