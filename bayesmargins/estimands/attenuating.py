@@ -105,7 +105,10 @@ def attenuation(
     True
     """
     if not isinstance(post, Posterior):
-        avg_predictions(post)  # refuses it in its own words
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
     if not post.design.factors:
         raise EstimandError(
             f"{post.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "

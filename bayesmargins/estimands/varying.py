@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Settings, contrasts, named_variables
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
-from bayesmargins.estimands.comparing import COMPARISONS, _comparison, _labels
+from bayesmargins.estimands.effects import Effect, Effects, effects_of
 from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
-from bayesmargins.estimands.sloping import _numeric
 from bayesmargins.estimands.within import GroupsOf, Within
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -36,7 +34,6 @@ from bayesmargins.values import is_number, is_word, plain_value, value_list
 __all__ = ["heterogeneity"]
 
 DIM = "statistic"
-_ESTIMANDS = ("comparisons", "slopes")
 _NO_GROUPS = "the model has no groups"
 _ABSURD = 2e12  # evaluations of a response: hours
 _BLOCK_BYTES = 2**28
@@ -147,46 +144,9 @@ def heterogeneity(
         wts=wts,
         random_seed=seed,
     )
-    effects = _effects(question, variables, estimand, comparison, cross, slope)
+    effects = effects_of(question, variables, estimand, comparison, cross, slope)
     asked = _Asked(over, effects, _probs(quantiles), _null(null, effects), _points(points), seed)
     return _vary(question, asked)
-
-
-@dataclass(frozen=True)
-class _Effect:
-    """One effect within a group: two sides and how they are compared, or the variable of a slope."""
-
-    sides: tuple[Settings, ...]
-    variable: str | None
-    comparison: str
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        if self.variable is not None:
-            return ("slope",)
-        return ("mean", "complement") if COMPARISONS[self.comparison].odds else ("mean",)
-
-    @property
-    def linear(self) -> bool:
-        """Whether it is linear in the predictions."""
-        return self.variable is not None or self.comparison == "difference"
-
-    def of(self, sides: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
-        if self.variable is not None:
-            return np.asarray(sides[0]["slope"])
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return np.asarray(COMPARISONS[self.comparison].compare(sides[1], sides[0]))
-
-
-@dataclass(frozen=True)
-class _Effects:
-    """What is asked about: effects with their labels."""
-
-    kind: str
-    effects: tuple[_Effect, ...]
-    labels: list[str]
-    terms: list[str]
-    comparison: str | None
 
 
 @dataclass
@@ -194,7 +154,7 @@ class _Asked:
     """Arguments of `heterogeneity`, checked, and what was done with them."""
 
     over: str
-    effects: _Effects
+    effects: Effects
     probs: tuple[float, ...]
     null: float
     points: int
@@ -240,39 +200,6 @@ def _all_groups(groups: Any, over: str, post: Posterior) -> Any:
     return {**dict.fromkeys(others, groups), over: "new"}
 
 
-def _effects(question: Question, variables: Any, estimand: Any, comparison: Any, cross: Any, slope: Any) -> _Effects:
-    if not is_word(estimand, _ESTIMANDS):
-        raise EstimandError(
-            f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}.{close_matches(estimand, _ESTIMANDS)}"
-        )
-    if estimand == "slopes":
-        for name, value, default in (("comparison", comparison, "difference"), ("cross", cross, False)):
-            if not (type(value) is type(default) and value == default):
-                raise EstimandError(f"{name}={shown(value)} belongs to estimand='comparisons'; estimand is 'slopes'.")
-        if not is_word(slope, ("dydx",)):
-            raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
-        names = _numeric(variables, question)
-        effects = tuple(_Effect(((),), n, "") for n in names)
-        return _Effects("slopes", effects, [f"dY/d{n}" for n in names], names, None)
-    if not is_word(slope, ("dydx",)):
-        raise EstimandError(f"slope={shown(slope)} belongs to estimand='slopes'; estimand is 'comparisons'.")
-    _comparison(comparison, question)
-    if comparison in ("ratio", "lift", "lnratio") and question.link.name == "identity":
-        raise EstimandError(
-            f"comparison={comparison!r} divides by the prediction within a group, which under the identity link is "
-            "normal over groups and can be 0 or negative: there is no mean of such ratios. Use 'difference'; the ratio "
-            "of two averages is avg_comparisons."
-        )
-    if not isinstance(cross, bool | np.bool_):
-        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
-    compared = contrasts(named_variables(variables, question.post.design), question.post.design, bool(cross))
-    clash = [c.term for c in compared if any(s.variable in question.at for s in (*c.low, *c.high))]
-    if clash:
-        raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
-    effects = tuple(_Effect((c.low, c.high), None, comparison) for c in compared)
-    return _Effects("comparisons", effects, _labels(compared, comparison), [c.term for c in compared], comparison)
-
-
 def _probs(quantiles: Any) -> tuple[float, ...]:
     probs = value_list(quantiles)
     probs = [plain_value(quantiles)] if probs is None else probs
@@ -290,7 +217,7 @@ def _quantile_name(prob: float) -> str:
     return f"q{whole.zfill(2)}{point}{rest}"
 
 
-def _null(null: Any, effects: _Effects) -> float:
+def _null(null: Any, effects: Effects) -> float:
     above_zero = effects.comparison in ("ratio", "or")
     if null is None:
         return 1.0 if above_zero else 0.0
@@ -311,7 +238,7 @@ def _points(points: Any) -> int:
 
 
 def _vary(question: Question, asked: _Asked) -> xr.Dataset:
-    effects, statistics = asked.effects.effects, asked.statistics
+    effects, statistics = asked.effects.each, asked.statistics
     question.check_size(len(effects) * len(statistics))
     _refuse_absurd(question, asked)
     within = Within(question, asked.over, passes=sum(len(e.sides) * len(e.parts) for e in effects))
@@ -329,7 +256,7 @@ def _vary(question: Question, asked: _Asked) -> xr.Dataset:
 
 
 def _refuse_absurd(question: Question, asked: _Asked) -> None:
-    sides = sum(len(e.sides) * len(e.parts) for e in asked.effects.effects)
+    sides = sum(len(e.sides) * len(e.parts) for e in asked.effects.each)
     rows, draws = len(question.frame), len(question.post.draws.beta)
     work = float(rows) * draws * asked.points * sides * question.scenarios
     if work > _ABSURD:
@@ -340,7 +267,7 @@ def _refuse_absurd(question: Question, asked: _Asked) -> None:
         )
 
 
-def _spread(within: Within, scenario: Scenario, effect: _Effect, asked: _Asked) -> Spread:
+def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -> Spread:
     """Statistics of one effect: (draw, cell, statistic)."""
     sides = [within.chunks(scenario, side, effect.variable) for side in effect.sides]
     A, s = _directions(within, sides, effect)
@@ -365,7 +292,7 @@ def _spread(within: Within, scenario: Scenario, effect: _Effect, asked: _Asked) 
 
 
 def _engines(
-    within: Within, effect: _Effect, asked: _Asked, rank: int, s: np.ndarray
+    within: Within, effect: Effect, asked: _Asked, rank: int, s: np.ndarray
 ) -> Iterator[tuple[np.ndarray, Engine]]:
     """Which draws are evaluated where? Grids are as fine as s of their draws asks for."""
     everything, link = np.arange(len(s)), within.question.link
@@ -379,7 +306,7 @@ def _engines(
             yield everything[octave == k], engine_on_grid(2.0**k, bounded=link.bounded)
 
 
-def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: _Effect) -> tuple[np.ndarray, np.ndarray]:
+def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: Effect) -> tuple[np.ndarray, np.ndarray]:
     """A (draw, term, direction), and the largest standard deviation of z'b in any row: (draw,)."""
     chunks = [c for side in sides for c in side]
     Z = [c.rows.Z[within.over] for c in chunks]
@@ -397,7 +324,7 @@ def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: _Effec
     return A, np.sqrt(s2)
 
 
-def _average(within: Within, scenario: Scenario, effect: _Effect) -> np.ndarray:
+def _average(within: Within, scenario: Scenario, effect: Effect) -> np.ndarray:
     """The mean of what is linear in predictions is that of predictions, integrated as everywhere: (draw, cell)."""
     if effect.variable is not None:
         return within.slopes(scenario, effect.variable).values["slope"]

@@ -46,9 +46,13 @@ def fetch_ahead() -> None:
 
 def _fetch() -> None:
     with contextlib.suppress(Exception):
+        from numba.core.compiler_lock import global_compiler_lock
         from numba.core.registry import cpu_target
 
-        cpu_target.target_context.refresh()  # what numba itself does before it compiles, or loads, its first function
+        # What numba itself does before it compiles, or loads, its first function. Under its lock: a compilation that
+        # began meanwhile would find half of what it knows ("Unknown attribute 'shape' of type array").
+        with global_compiler_lock:
+            cpu_target.target_context.refresh()
 
 
 def _wait() -> None:

@@ -142,7 +142,7 @@ def engine_on_grid(s: float, *, bounded: bool) -> Engine:
     reach = _REACH if bounded else _REACH + 2.0 * min(s, _WIDEST)
     half = int(np.ceil(reach / step))
     half += half % 2  # every other point is a grid too, with the same ends
-    grid = step * np.arange(-half, half + 1)
+    grid = step * np.arange(-half, half + 1, dtype=np.float64)
 
     def spread(effects: Array, probs: Sequence[float], null: float) -> Spread:
         fine = _on_grid(effects, grid, probs, null)
@@ -156,14 +156,14 @@ def engine_on_grid(s: float, *, bounded: bool) -> Engine:
 def _on_grid(effects: Array, grid: Array, probs: Sequence[float], null: float) -> Array:
     from bayesmargins.integrate.spread_kernels import STENCIL, quantiles_of  # numba takes a second to import
 
-    weights = np.exp(-0.5 * grid**2)
+    weights, seen = np.exp(-0.5 * grid**2), np.abs(grid) <= _SEEN
     weights /= weights.sum()
     out = np.empty((len(effects), len(probs) + 3))
     with np.errstate(invalid="ignore", over="ignore"):
-        counted = np.where(weights > 0.0, effects, 0.0)
+        # Beyond what is seen, 0 / 0 is an underflow of both sides, at a weight below 1e-15.
+        counted = np.where((weights > 0.0) & ~(np.isnan(effects) & ~seen), effects, 0.0)
         out[:, 0] = counted @ weights
         out[:, 1] = np.sqrt((counted - out[:, :1]) ** 2 @ weights)
-    seen = np.abs(grid) <= _SEEN
     some = np.ascontiguousarray(effects[:, seen])
     powers = np.linalg.inv(np.vander(np.arange(float(STENCIL)), increasing=True))
     rest = np.empty((len(effects), len(probs) + 1))
