@@ -114,10 +114,11 @@ def heterogeneity(
     `avg_slopes` with ``groups="new"``, and is computed in the same way.
 
     Where all that the rows see of b is one number, as with random intercepts alone, the distribution follows from a
-    fine grid of that number: moments to rounding, quantiles and shares to about 1e-9 of the effect's range. Under the
-    identity link a difference is normal over groups, in closed form. Otherwise the points are Sobol points in as many
-    dimensions as z'b has, scrambled four times over (Owen 1998, ACM TOMACS 8); the spread between the scramblings
-    estimates the error. All draws and both sides of a contrast have the same points.
+    fine grid of that number: moments to rounding, quantiles and shares to about 1e-9 (a difference of two
+    probabilities that is lost in their rounding, below 1e-16, counts as 0). Under the identity link a difference is
+    normal over groups, in closed form. Otherwise the points are Sobol points in as many dimensions as z'b has,
+    scrambled four times over (Owen 1998, ACM TOMACS 8); the spread between the scramblings estimates the error. All
+    draws and both sides of a contrast have the same points.
 
     Examples
     --------

@@ -15,8 +15,9 @@ __all__ = ["STENCIL", "quantiles_of"]
 Array = npt.NDArray[np.float64]
 
 STENCIL = 6  # points of the polynomial between two grid points
-_HALVINGS = 52
+_HALVINGS = 150
 _ROOTS = 60
+_NEAR = 1e-15
 
 
 @njit(**OPTIONS)
@@ -95,13 +96,22 @@ def _crossing(g: Array, powers: Array, cell: int, left: float, right: float, lev
     begin = _fit(g, cell, powers, c)
     low, high = begin + left, begin + right
     falls = _value(c, low) > level
-    for _ in range(_ROOTS):
-        middle = 0.5 * (low + high)
-        if (_value(c, middle) > level) == falls:
-            low = middle
+    x = 0.5 * (low + high)
+    for _ in range(_ROOTS):  # Newton's steps, inside the bracket
+        ahead = _value(c, x) - level
+        if (ahead > 0.0) == falls:
+            low = x
         else:
-            high = middle
-    return 0.5 * (low + high) - begin
+            high = x
+        slope = _slope(c, x)
+        then = x - ahead / slope if slope != 0.0 else low
+        if not low < then < high:
+            then = 0.5 * (low + high)
+        near = abs(then - x) < _NEAR
+        x = then
+        if near:
+            break
+    return x - begin
 
 
 @njit(**OPTIONS)
@@ -147,13 +157,17 @@ def quantiles_of(
         everything = _share_to(highest, g, powers, first, step, n, points, mass, c)  # 1 but for the ends of the grid
         out[line, probs.size] = 1.0 - _share_to(null, g, powers, first, step, n, points, mass, c) / everything
         for q in range(probs.size):
-            low, high = lowest, highest
-            for _ in range(_HALVINGS):
-                middle = 0.5 * (low + high)
+            wanted = probs[q] * everything
+            low, high, below, above = lowest, highest, -wanted, everything - wanted
+            for k in range(_HALVINGS):  # two steps of regula falsi, then a halving
+                middle = low - (high - low) * below / (above - below) if k % 3 < 2 else 0.5 * (low + high)
                 if not low < middle < high:
+                    middle = 0.5 * (low + high)
+                if high - low <= _NEAR * (highest - lowest) or not low < middle < high:
                     break
-                if _share_to(middle, g, powers, first, step, n, points, mass, c) < probs[q] * everything:
-                    low = middle
+                ahead = _share_to(middle, g, powers, first, step, n, points, mass, c) - wanted
+                if ahead < 0.0:
+                    low, below, above = middle, ahead, 0.5 * above
                 else:
-                    high = middle
+                    high, above, below = middle, ahead, 0.5 * below
             out[line, q] = 0.5 * (low + high)
