@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import naive
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +23,7 @@ from test_margins import random_posterior, simulated
 import bayesmargins as bm
 
 POST = reference.posterior("b_bacteria")
+TWO = random_posterior("y ~ x + f + (1 + x | g) + (1 | h)", simulated(), "bernoulli")
 PROBS = (0.05, 0.25, 0.5, 0.75, 0.95)
 NAMES = ["q05", "q25", "q50", "q75", "q95"]
 
@@ -156,6 +158,40 @@ def test_other_factors_follow_their_policy(others: Any) -> None:
     assert json.loads(ds.attrs["groups"])["BROOD"] == "new"
 
 
+@pytest.mark.parametrize("others", ["new", "zero", "own", "existing"])
+def test_mean_is_the_average_under_the_same_policy_of_the_other_factor(others: str) -> None:
+    for over, other in (("h", "g"), ("g", "h")):
+        ds = bm.heterogeneity(TWO, "f", over=over, groups=others, points=64)
+        same = bm.avg_comparisons(TWO, "f", groups={over: "new", other: others})["estimate"]
+        np.testing.assert_allclose(of(ds, "mean"), same, rtol=1e-9, atol=1e-12)
+
+
+def test_another_factor_is_integrated_within_each_group() -> None:
+    # TWO: (1 + x | g) is integrated, by a sum over z, inside each group of h.
+    data = simulated().head(3)
+    ds = bm.heterogeneity(TWO, {"f": ("a", "b")}, over="h", newdata=data, null=0.05)
+    rows = {level: TWO.design.rows(data.assign(f=level)) for level in ("a", "b")}
+    z, weights = naive.Z_GRID[::10], 10 * naive.Z_WEIGHTS[::10]
+    for d in (0, 3):
+        beta, Sigma = TWO.beta.to_numpy()[0, d], TWO.Sigma["g"].to_numpy()[0, d]
+        s_h = np.sqrt(TWO.Sigma["h"].to_numpy()[0, d, 0, 0])
+
+        def side(level: str, u: np.ndarray, beta: np.ndarray = beta, Sigma: np.ndarray = Sigma) -> np.ndarray:
+            total = np.zeros(u.shape)
+            for x, at in zip(rows[level].X, rows[level].Z["g"], strict=True):
+                total += expit(x @ beta + u[..., None] + np.sqrt(at @ Sigma @ at) * z) @ weights / len(data)
+            return total
+
+        def g(u: Any, s: float = s_h, side: Any = side) -> Any:
+            u = s * np.asarray(u, dtype=float)
+            return side("b", u) - side("a", u)
+
+        found = ds["estimate"].isel(contrast=0).to_numpy()[0, d]
+        np.testing.assert_allclose(found[0], g(naive.Z_GRID[::10]) @ weights, rtol=1e-9)
+        np.testing.assert_allclose([1 - share_above(g, q) for q in found[2:-1]], PROBS, atol=1e-7)
+        assert found[-1] == pytest.approx(share_above(g, 0.05), abs=1e-7)
+
+
 def test_log_ratio_of_a_profile_is_normal_and_the_ratio_lognormal() -> None:
     # k_epil: random slope in per, so that the ratio exp(beta + b_per) differs between groups.
     post = reference.posterior("k_epil")
@@ -220,7 +256,7 @@ def test_random_slopes_against_simulated_groups(formula: str, family: str, link:
 @pytest.mark.parametrize("estimand", ["comparisons", "slopes"])
 def test_mean_under_random_slopes_is_integrated_as_elsewhere(estimand: str) -> None:
     post = reference.posterior("k_epil")
-    ds = bm.heterogeneity(post, "per", estimand=estimand, random_seed=2)
+    ds = bm.heterogeneity(post, "per", estimand=estimand, points=64, random_seed=2)
     average = {"comparisons": bm.avg_comparisons, "slopes": bm.avg_slopes}[estimand]
     np.testing.assert_allclose(of(ds, "mean"), average(post, "per")["estimate"], rtol=1e-12)
 
@@ -379,7 +415,6 @@ def test_result_says_what_it_is_and_comes_back_the_same(tmp_path: Path) -> None:
     assert "; integrated over new groups of LOCATION; over groups" in bm.describe(two)
 
 
-TWO = random_posterior("y ~ x + f + (1 + x | g) + (1 | h)", simulated(), "bernoulli")
 NESTED = random_posterior("y ~ x + (1 | g/h)", simulated(), "bernoulli")
 ALONE = random_posterior("y ~ x", simulated(), "bernoulli")
 REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [

@@ -89,10 +89,10 @@ def attenuation(
 
     That population-averaged effects are smaller holds for *coefficients* under a random intercept with variance s2:
     probit coefficients shrink by exactly 1 / sqrt(1 + s2), logit coefficients by about 1 / sqrt(1 + 0.346 s2) (Zeger,
-    Liang & Albert 1988, Biometrics 44, eq. 3.3). It does not hold for every effect on the response scale: the averaged
-    curve is flatter in the middle and steeper far in the tails, so there the averaged slope is the *larger* one. Under
-    a log link differences and slopes grow by exp(s2 / 2) and ratios stay as they are; under the identity link nothing
-    changes.
+    Liang & Albert 1988, Biometrics 44; 7 % too large near probabilities of one half at s = 3). It does not hold for
+    every effect on the response scale: the averaged curve is flatter in the middle and steeper far in the tails, so
+    there the averaged slope is the *larger* one. Under a log link differences and slopes grow by exp(s2 / 2) and
+    ratios stay as they are; under the identity link nothing changes.
 
     ``attrs["error_bound"]`` is the largest of the averages; a difference errs by no more than the sum of two.
 
@@ -101,7 +101,7 @@ def attenuation(
     >>> ds = attenuation(post, "week", estimand="slopes")
     >>> ds["groups"].values.tolist()
     ['zero', 'own', 'existing', 'new', 'new - zero', 'existing - zero', 'new - existing', 'new / zero']
-    >>> bool((ds.sel(groups="new / zero")["estimate"].median() < 1))
+    >>> float(ds.sel(groups="new / zero")["estimate"].median().round(2)) > 1  # most probabilities are above 0.8 here
     True
     """
     if not isinstance(post, Posterior):

@@ -242,7 +242,8 @@ def _vary(question: Question, asked: _Asked) -> xr.Dataset:
     effects, statistics = asked.effects.each, asked.statistics
     question.check_size(len(effects) * len(statistics))
     _refuse_absurd(question, asked)
-    within = Within(question, asked.over, passes=sum(len(e.sides) * len(e.parts) for e in effects))
+    passes = asked.points * sum(len(e.sides) * len(e.parts) for e in effects)
+    within = Within(question, asked.over, passes)
     errors: list[np.ndarray] = []
 
     def all_effects(scenario: Scenario) -> np.ndarray:
