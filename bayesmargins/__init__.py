@@ -18,10 +18,12 @@ from bayesmargins.errors import (
     ResultError,
 )
 from bayesmargins.estimands import (
+    attenuation,
     avg_comparisons,
     avg_predictions,
     avg_slopes,
     comparisons,
+    heterogeneity,
     posterior_predictive,
     predictions,
     slopes,
@@ -49,6 +51,7 @@ __all__ = [
     "PosteriorError",
     "ResultError",
     "__version__",
+    "attenuation",
     "avg_comparisons",
     "avg_predictions",
     "avg_slopes",
@@ -57,6 +60,7 @@ __all__ = [
     "describe",
     "from_brms",
     "from_draws",
+    "heterogeneity",
     "hypotheses",
     "list_datasets",
     "load",

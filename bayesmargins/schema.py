@@ -29,7 +29,7 @@ ESTIMATE = "estimate"
 SAMPLE_DIMS = ("chain", "draw")
 
 # A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
-_OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "estimate")
+_OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate")
 _ARVIZ = ("variable", "label", "summary", "ci_bound", "column", "metric", "model", "hdi")
 RESERVED = frozenset((*_OURS, *_ARVIZ))
 

@@ -4,16 +4,20 @@ Downward: one file a question, on `question` (what all of them share: rows, poli
 (the estimand in words).
 """
 
+from bayesmargins.estimands.attenuating import attenuation
 from bayesmargins.estimands.comparing import avg_comparisons, comparisons
 from bayesmargins.estimands.predicting import avg_predictions, predictions
 from bayesmargins.estimands.simulating import posterior_predictive
 from bayesmargins.estimands.sloping import avg_slopes, slopes
+from bayesmargins.estimands.varying import heterogeneity
 
 __all__ = [
+    "attenuation",
     "avg_comparisons",
     "avg_predictions",
     "avg_slopes",
     "comparisons",
+    "heterogeneity",
     "posterior_predictive",
     "predictions",
     "slopes",

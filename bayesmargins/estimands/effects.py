@@ -1,0 +1,138 @@
+"""What is compared within one group: two sides of a contrast, or the variable of a slope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayesmargins.counterfactuals import Settings, contrasts, named_variables
+from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.estimands.comparing import COMPARISONS, _comparison, _labels
+from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.sloping import _numeric
+from bayesmargins.values import is_word
+
+__all__ = ["Effect", "Effects", "effects_of"]
+
+_ESTIMANDS = ("comparisons", "slopes")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect within a group.
+
+    Attributes
+    ----------
+    sides : tuple of Settings
+        Low and high; one for a slope.
+    variable : str or None
+        Of a slope.
+    comparison : str
+        How the sides are compared; empty for a slope.
+    """
+
+    sides: tuple[Settings, ...]
+    variable: str | None
+    comparison: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is evaluated on each side."""
+        if self.variable is not None:
+            return ("slope",)
+        return ("mean", "complement") if COMPARISONS[self.comparison].odds else ("mean",)
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is linear in the predictions."""
+        return self.variable is not None or self.comparison == "difference"
+
+    def of(self, sides: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+        """The effect, from the parts of its sides."""
+        if self.variable is not None:
+            return np.asarray(sides[0]["slope"])
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return np.asarray(COMPARISONS[self.comparison].compare(sides[1], sides[0]))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What is asked about.
+
+    Attributes
+    ----------
+    kind : {"comparisons", "slopes"}
+    each : tuple of Effect
+    labels, terms : list of str
+        Of the dimension ``contrast``.
+    comparison : str or None
+    """
+
+    kind: str
+    each: tuple[Effect, ...]
+    labels: list[str]
+    terms: list[str]
+    comparison: str | None
+
+
+def effects_of(question: Question, variables: Any, estimand: Any, comparison: Any, cross: Any, slope: Any) -> Effects:
+    """Which effects within a group are asked about?
+
+    Parameters
+    ----------
+    question : Question
+        Rows, target, values of `at`.
+    variables, estimand, comparison, cross, slope
+        As the user gave them; `heterogeneity` documents them.
+
+    Returns
+    -------
+    Effects
+
+    Raises
+    ------
+    EstimandError
+        An unknown word, an argument that belongs to the other estimand, a variable that cannot change, or a ratio that
+        has no mean over groups.
+    """
+    if not is_word(estimand, _ESTIMANDS):
+        raise EstimandError(
+            f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}.{close_matches(estimand, _ESTIMANDS)}"
+        )
+    if estimand == "slopes":
+        return _slopes(question, variables, comparison, cross, slope)
+    return _comparisons(question, variables, comparison, cross, slope)
+
+
+def _slopes(question: Question, variables: Any, comparison: Any, cross: Any, slope: Any) -> Effects:
+    for name, value, default in (("comparison", comparison, "difference"), ("cross", cross, False)):
+        if not (type(value) is type(default) and value == default):
+            raise EstimandError(f"{name}={shown(value)} belongs to estimand='comparisons'; estimand is 'slopes'.")
+    if not is_word(slope, ("dydx",)):
+        raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
+    names = _numeric(variables, question)
+    effects = tuple(Effect(((),), n, "") for n in names)
+    return Effects("slopes", effects, [f"dY/d{n}" for n in names], names, None)
+
+
+def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any, slope: Any) -> Effects:
+    if not is_word(slope, ("dydx",)):
+        raise EstimandError(f"slope={shown(slope)} belongs to estimand='slopes'; estimand is 'comparisons'.")
+    _comparison(comparison, question)
+    if comparison in ("ratio", "lift", "lnratio") and question.link.name == "identity":
+        raise EstimandError(
+            f"comparison={comparison!r} divides by the prediction within a group, which under the identity link (and "
+            "on the link scale) is normal over groups and can be 0 or negative: there is no mean of such ratios. Use "
+            "'difference'; the ratio of two averages is avg_comparisons."
+        )
+    if not isinstance(cross, bool | np.bool_):
+        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
+    compared = contrasts(named_variables(variables, question.post.design), question.post.design, bool(cross))
+    clash = [c.term for c in compared if any(s.variable in question.at for s in (*c.low, *c.high))]
+    if clash:
+        raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
+    effects = tuple(Effect((c.low, c.high), None, comparison) for c in compared)
+    return Effects("comparisons", effects, _labels(compared, comparison), [c.term for c in compared], comparison)

@@ -1,0 +1,402 @@
+"""Heterogeneity: how an effect itself varies from group to group."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
+from bayesmargins.estimands.effects import Effect, Effects, effects_of
+from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
+from bayesmargins.estimands.within import GroupsOf, Within
+from bayesmargins.groups import Policy
+from bayesmargins.habits import taught
+from bayesmargins.integrate.spread import (
+    Engine,
+    Spread,
+    directions,
+    engine_for_linear,
+    engine_on_grid,
+    engine_over_points,
+)
+from bayesmargins.limits import options
+from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Chunk
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
+from bayesmargins.values import is_number, is_word, plain_value, value_list
+
+__all__ = ["heterogeneity"]
+
+DIM = "statistic"
+_NO_GROUPS = "the model has no groups"
+_ABSURD = 2e12  # evaluations of a response: hours
+_BLOCK_BYTES = 2**28
+_WIDE = 64.0  # of s: beyond, an effect is a step
+
+
+@taught
+def heterogeneity(
+    post: Posterior,
+    variables: str | Sequence[str] | Mapping[str, Any],
+    *,
+    over: str | None = None,
+    estimand: str = "comparisons",
+    newdata: Any = None,
+    at: Mapping[str, Any] | None = None,
+    by: str | Sequence[str] | None = None,
+    groups: Any = "new",
+    group_weights: str = "equal",
+    target: str = "mean",
+    comparison: str = "difference",
+    cross: bool = False,
+    slope: str = "dydx",
+    quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95),
+    null: float | None = None,
+    wts: Any = None,
+    points: int = 1024,
+    random_seed: int | None = None,
+) -> xr.Dataset:
+    """How does the effect itself vary from group to group?
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws with their design.
+    variables : str, list of str, or dict
+        What changes, as for `avg_comparisons` (or, with ``estimand="slopes"``, `avg_slopes`).
+    over : str, optional
+        The grouping factor whose new groups differ; may be left out where there is one only.
+    estimand : {"comparisons", "slopes"}
+        The effect within a group: two predictions compared, or a slope.
+    newdata, at, by, target, wts, comparison, cross, slope
+        As for `avg_comparisons` and `avg_slopes`. Every group is given the same rows, and they are averaged within the
+        group; a single row (or ``by``) asks about single profiles.
+    groups : str or dict
+        What is done with the b of the *other* factors within each group: as for `predictions`; a dict names each of
+        them.
+    group_weights : {"equal", "rows"}
+        How ``"existing"`` weighs the fitted groups of other factors.
+    quantiles : sequence of float
+        Of the effect over groups, between 0 and 1.
+    null : float, optional
+        Groups with an effect above it are counted; 0 by default, 1 for ``"ratio"`` and ``"or"``.
+    points : int
+        Groups at which the effect is evaluated where it depends on b in several ways: a power of two from 64.
+    random_seed : int, optional
+        Of these points, and of ``"sample"`` for other factors.
+
+    Returns
+    -------
+    Dataset
+        ``estimate`` with dims chain, draw, contrast, one a variable of `at`, one a factor with named groups, that of
+        `by`, and ``statistic``: ``mean``, ``sd``, ``q05``, ..., ``share > 0``. Each statistic is over groups, within
+        a draw; `summary` then gives its posterior. ``attrs["error_estimate"]`` is the largest root mean square error
+        over draws, ``attrs["error_estimates"]`` the same for each statistic.
+
+    Raises
+    ------
+    DataError, GroupsError, EstimandError
+        As for `avg_comparisons` and `avg_slopes`; also an unknown factor, quantiles outside (0, 1), a null that is no
+        number, a number of points that is none, more evaluations than anybody waits for, or a ratio under the
+        identity link, which has no mean over groups.
+
+    Notes
+    -----
+    A new group has b ~ N(0, Sigma) in each draw. Elsewhere a ratio compares two averages over groups; here the
+    comparison is made *within* a group, and then described over groups: this is the place where the mean of
+    within-group ratios or odds ratios lives. For differences and slopes the mean is that of `avg_comparisons` and
+    `avg_slopes` with ``groups="new"``, and is computed in the same way.
+
+    Where all that the rows see of b is one number, as with random intercepts alone, the distribution follows from a
+    fine grid of that number: moments to rounding, quantiles and shares to about 1e-9 (a difference of two
+    probabilities that is lost in their rounding, below 1e-16, counts as 0). Under the identity link a difference is
+    normal over groups, in closed form. Otherwise the points are Sobol points in as many dimensions as z'b has,
+    scrambled four times over (Owen 1998, ACM TOMACS 8); the spread between the scramblings estimates the error. All
+    draws and both sides of a contrast have the same points.
+
+    Examples
+    --------
+    >>> ds = heterogeneity(post, {"trt": ("placebo", "drug")}, quantiles=[0.1, 0.9])
+    >>> ds["statistic"].values.tolist()
+    ['mean', 'sd', 'q10', 'q90', 'share > 0']
+    """
+    if not isinstance(post, Posterior):
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
+    seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
+    over = _factor(over, post)
+    question = ask(
+        post,
+        newdata,
+        average=True,
+        at=at,
+        by=by,
+        groups=_all_groups(groups, over, post),
+        group_weights=group_weights,
+        target=target,
+        wts=wts,
+        random_seed=seed,
+    )
+    effects = effects_of(question, variables, estimand, comparison, cross, slope)
+    asked = _Asked(over, effects, _probs(quantiles), _null(null, effects), _points(points), seed)
+    return _vary(question, asked)
+
+
+@dataclass
+class _Asked:
+    """Arguments of `heterogeneity`, checked, and what was done with them."""
+
+    over: str
+    effects: Effects
+    probs: tuple[float, ...]
+    null: float
+    points: int
+    seed: int
+    methods: set[str] = field(default_factory=set)
+    most: int = 0
+
+    @property
+    def statistics(self) -> list[str]:
+        return ["mean", "sd", *map(_quantile_name, self.probs), f"share > {self.null:g}"]
+
+
+def _factor(over: Any, post: Posterior) -> str:
+    factors = list(post.design.factors)
+    if not factors:
+        raise EstimandError(f"{post.formula!r} has no grouping factor: an effect varies over none.")
+    if over is None and len(factors) == 1:
+        return factors[0]
+    if not is_word(over, factors):
+        raise EstimandError(
+            f"over={shown(over)}; it must be the grouping factor whose groups differ, one of {listed(factors)}."
+            f"{close_matches(over, factors)}"
+        )
+    return str(over)
+
+
+def _all_groups(groups: Any, over: str, post: Posterior) -> Any:
+    """The policy of every factor: `groups` is that of the others."""
+    others = [f for f in post.design.factors if f != over]
+    if isinstance(groups, Mapping):
+        if over in groups and not is_word(groups[over], ("new",)):
+            raise GroupsError(
+                f"groups={shown(groups)} says what is done with {over!r}, whose new groups are what the effect varies "
+                f"over. Name the other factors only: {listed(others) if others else 'there are none'}."
+            )
+        return {**groups, over: "new"}
+    if not others and not is_word(groups, ("new",)):
+        raise GroupsError(
+            f"groups={shown(groups)} is for the other grouping factors, and {over!r} is the only one: leave groups "
+            "out. The effect in fitted groups is avg_comparisons(post, ..., groups={"
+            f"{over!r}: [...]}})."
+        )
+    return {**dict.fromkeys(others, groups), over: "new"}
+
+
+def _probs(quantiles: Any) -> tuple[float, ...]:
+    probs = value_list(quantiles)
+    probs = [plain_value(quantiles)] if probs is None else probs
+    if not all(is_number(p) and 0 < p < 1 for p in probs) or len(set(probs)) < len(probs):
+        raise EstimandError(
+            f"quantiles={shown(quantiles)}; they are different numbers between 0 and 1 (both left out), such as "
+            "(0.05, 0.5, 0.95)."
+        )
+    return tuple(float(p) for p in probs)
+
+
+def _quantile_name(prob: float) -> str:
+    """``q05``, ``q02.5``: they sort by their names too."""
+    whole, point, rest = f"{100 * prob:.10g}".partition(".")
+    return f"q{whole.zfill(2)}{point}{rest}"
+
+
+def _null(null: Any, effects: Effects) -> float:
+    above_zero = effects.comparison in ("ratio", "or")
+    if null is None:
+        return 1.0 if above_zero else 0.0
+    if not is_number(plain_value(null)):
+        raise EstimandError(f"null={shown(null)}; it must be a number, such as 0 for a difference or 1 for a ratio.")
+    if above_zero and null <= 0:
+        raise EstimandError(
+            f"null={shown(null)} for comparison={effects.comparison!r}, which is always above 0: it is 1."
+        )
+    return float(null)
+
+
+def _points(points: Any) -> int:
+    points = plain_value(points)
+    if not isinstance(points, int) or isinstance(points, bool) or points < 64 or points & (points - 1):
+        raise EstimandError(f"points={shown(points)}; it must be a power of two from 64, such as 256, 1024 or 4096.")
+    return points
+
+
+def _vary(question: Question, asked: _Asked) -> xr.Dataset:
+    effects, statistics = asked.effects.each, asked.statistics
+    question.check_size(len(effects) * len(statistics))
+    _refuse_absurd(question, asked)
+    passes = asked.points * sum(len(e.sides) * len(e.parts) for e in effects)
+    within = Within(question, asked.over, passes)
+    errors: list[np.ndarray] = []
+
+    def all_effects(scenario: Scenario) -> np.ndarray:
+        found = [_spread(within, scenario, effect, asked) for effect in effects]
+        errors.extend(f.error for f in found)
+        values = np.stack([f.values for f in found], axis=1)  # (draw, effect, cell, statistic)
+        return np.moveaxis(values, -1, 2).reshape(len(values), -1, values.shape[2])
+
+    values = within.run(all_effects)
+    values = values.reshape(len(values), len(effects), len(statistics), *values.shape[2:])
+    return _result(question, asked, within, np.moveaxis(values, 2, -1), errors)
+
+
+def _refuse_absurd(question: Question, asked: _Asked) -> None:
+    sides = sum(len(e.sides) * len(e.parts) for e in asked.effects.each)
+    rows, draws = len(question.frame), len(question.post.draws.beta)
+    work = float(rows) * draws * asked.points * sides * question.scenarios
+    if work > _ABSURD:
+        raise EstimandError(
+            f"The effect would be evaluated at {rows:,} rows x {draws:,} draws x {asked.points:,} groups "
+            f"x {sides * question.scenarios} sides, {work:.2g} values: hours. Give newdata with fewer rows "
+            "(a sample of some hundred), fewer points=, or thin the draws."
+        )
+
+
+def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -> Spread:
+    """Statistics of one effect: (draw, cell, statistic)."""
+    sides = [within.chunks(scenario, side, effect.variable) for side in effect.sides]
+    A, s = _directions(within, sides, effect)
+    cells = within.question.averaging.cells.n
+    spread = Spread(*(np.empty((len(A), cells, len(asked.statistics))) for _ in range(2)))
+    evaluated = 3 + len(sides) * len(effect.parts)
+    for draws, engine in _engines(within, effect, asked, A.shape[2], s):
+        asked.methods.add(engine.method)
+        asked.most = max(asked.most, len(engine.points))
+        for which in _blocks(draws, len(engine.points) * cells * evaluated):
+            groups = GroupsOf(within, which)
+            b = np.einsum("kr,sqr->skq", engine.points, A[which])
+            found = effect.of([groups.values(chunks, b, effect.parts) for chunks in sides])  # (draw, group, cell)
+            lines = np.ascontiguousarray(np.moveaxis(found, 1, 2)).reshape(-1, len(engine.points))
+            part = engine.spread(lines, asked.probs, asked.null)
+            spread.values[which] = part.values.reshape(len(which), cells, -1)
+            spread.error[which] = part.error.reshape(len(which), cells, -1)
+    if A.shape[2] > 1 and effect.linear:
+        spread.values[..., 0] = _average(within, scenario, effect)
+        spread.error[..., 0] = 0.0
+    return spread
+
+
+def _engines(
+    within: Within, effect: Effect, asked: _Asked, rank: int, s: np.ndarray
+) -> Iterator[tuple[np.ndarray, Engine]]:
+    """Which draws are evaluated where? Grids are as fine as s of their draws asks for."""
+    everything, link = np.arange(len(s)), within.question.link
+    if rank == 0 or (link.name == "identity" and effect.linear):
+        yield everything, engine_for_linear(rank)
+    elif rank > 1:
+        yield everything, engine_over_points(asked.points, rank, asked.seed)
+    else:
+        octave = np.ceil(np.log2(np.clip(s, 1.0, _WIDE)))
+        for k in np.unique(octave):
+            yield everything[octave == k], engine_on_grid(2.0**k, bounded=link.bounded)
+
+
+def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: Effect) -> tuple[np.ndarray, np.ndarray]:
+    """A (draw, term, direction), and the largest standard deviation of z'b in any row: (draw,)."""
+    chunks = [c for side in sides for c in side]
+    Z = [c.rows.Z[within.over] for c in chunks]
+    share = [c.cells.share for c in chunks]
+    if effect.variable is not None:
+        column = within.question.post.design.columns[effect.variable]
+        extent = (column.upper - column.lower) or 1.0
+        Z += [c.d_rows.Z[within.over] * extent for c in chunks if c.d_rows is not None]
+        share += share
+    stacked = np.vstack(Z)
+    A = directions(stacked, np.concatenate(share), within.question.post.draws.Sigma[within.over])
+    s2 = np.zeros(len(A))
+    for z in np.unique(stacked, axis=0):
+        s2 = np.maximum(s2, ((z @ A) ** 2).sum(axis=1))
+    return A, np.sqrt(s2)
+
+
+def _average(within: Within, scenario: Scenario, effect: Effect) -> np.ndarray:
+    """The mean of what is linear in predictions is that of predictions, integrated as everywhere: (draw, cell)."""
+    if effect.variable is not None:
+        return within.slopes(scenario, effect.variable).values["slope"]
+    low, high = (within.values(scenario, side).values["mean"] for side in effect.sides)
+    return high - low
+
+
+def _blocks(draws: np.ndarray, numbers: int) -> list[np.ndarray]:
+    """Draws that are done at a time, at so many numbers each."""
+    size = max(1, int(min(_BLOCK_BYTES, options.bytes / 4) // (8 * numbers)))
+    return [draws[start : start + size] for start in range(0, len(draws), size)]
+
+
+def _result(
+    question: Question, asked: _Asked, within: Within, values: np.ndarray, errors: Sequence[np.ndarray]
+) -> xr.Dataset:
+    effects = asked.effects
+    others = Policy(
+        {f: p for f, p in question.policy.by_factor.items() if f != asked.over}, question.policy.group_weights
+    )
+    of_others = replace(question, policy=others)
+    like = of_others.result(
+        effects.kind,
+        values[..., 0],
+        within.passed,
+        contrast=effects.labels,
+        term=effects.terms,
+        comparison=effects.comparison,
+    )
+    coords = {str(k): (c.dims, c.to_numpy()) for k, c in like.coords.items() if k not in SAMPLE_DIMS}
+    dims = [*map(str, like[ESTIMATE].dims[2:]), DIM]
+    estimates = _error_estimates(errors, asked.statistics)
+    attrs = {
+        **like.attrs,
+        "estimand": _sentence(like.attrs["estimand"], of_others, asked),
+        "kind": "heterogeneity",
+        "of": effects.kind,
+        "over": asked.over,
+        "groups": json.dumps({**json.loads(like.attrs["groups"]), asked.over: "new"}),
+        "null": asked.null,
+        "integration_method": ", ".join(
+            sorted({*asked.methods, *filter(None, like.attrs["integration_method"].split(", "))})
+        ),
+        "group_points": asked.most,
+        "error_estimate": max([*estimates.values(), like.attrs["error_bound"]]),
+        "error_estimates": json.dumps(estimates),
+        "random_seed": asked.seed,
+    }
+    del attrs["error_bound"]
+    return make_result(values, dims, coords | {DIM: asked.statistics}, attrs, question.post.sample_coords)
+
+
+def _error_estimates(errors: Sequence[np.ndarray], statistics: Sequence[str]) -> dict[str, float]:
+    """By statistic, the largest root mean square over draws of any entry."""
+    largest = np.zeros(len(statistics))
+    for error in errors:  # (draw, cell, statistic)
+        square = np.where(np.isfinite(error), error, 0.0) ** 2
+        largest = np.maximum(largest, np.sqrt(square.mean(axis=0)).max(axis=0))
+    return dict(zip(statistics, map(float, largest), strict=True))
+
+
+def _sentence(said: str, of_others: Question, asked: _Asked) -> str:
+    """The sentence of the averages, with what is done with the other factors, turned into that of the distribution."""
+    phrases = of_others._scope().groups
+    head = said.removesuffix(f"; {'; '.join(phrases)}.")
+    others = [p.removesuffix(", which makes it a population average") for p in phrases if p != _NO_GROUPS]
+    said = "".join(f"; {phrase}" for phrase in others)
+    quantiles = "".join(f", {_quantile_name(p)}" for p in asked.probs)
+    return (
+        f"Distribution over new groups of {asked.over}, each given the same rows, of the effect within a group: "
+        f"{head[0].lower()}{head[1:]}{said}; over groups, in each draw: mean, sd{quantiles}, and the share of groups "
+        f"where it is above {asked.null:g}."
+    )

@@ -1,0 +1,175 @@
+"""Rows put into groups whose b is given, many groups at a time: what an effect is within each of them.
+
+The groups go through the predictor as if they were levels of the factor that the posterior had draws for, so that
+every other factor keeps its policy, and tables, threads and weights are those of every other question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bayesmargins.counterfactuals import Settings
+from bayesmargins.design import Rows, require_columns
+from bayesmargins.estimands.evaluation import Evaluation
+from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.groups import Gather
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor import Chunk, Predictor
+
+__all__ = ["GroupsOf", "Within"]
+
+_TILE_ROWS = 2**15
+
+
+class Within(Evaluation):
+    """What do the draws say to this question within groups of one factor?
+
+    Parameters
+    ----------
+    question : Question
+        Averaged over rows; the factor's policy is ``"new"``.
+    over : str
+        The factor.
+    passes : int
+        Evaluations of all rows that are to come, for the progress bar.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(self, question: Question, over: str, passes: int) -> None:
+        super().__init__(question, passes)
+        self.over = over
+
+    def chunks(self, scenario: Scenario, settings: Settings, variable: str | None = None) -> list[Chunk]:
+        """All rows of a side, with the factor neither integrated nor looked up yet.
+
+        Parameters
+        ----------
+        scenario : Scenario
+            Values of `at`, named groups of other factors.
+        settings : tuple of Setting
+            Set besides.
+        variable : str, optional
+            Of a slope: the rows then have derivatives.
+
+        Returns
+        -------
+        list of Chunk
+
+        Raises
+        ------
+        DataError
+            Missing values in what is averaged; what the design refuses.
+        """
+        settings = (*scenario.settings, *settings)
+        names = sorted(self._read(scenario, settings))
+        require_columns(self.question.frame, names, self.question.what)
+        self._refuse_missing(scenario, settings)
+        first, _, cells = self._repeated(names)
+        chunks = self._chunks(scenario, settings, first, cells, variable)
+        return [replace(c, plan=replace(c.plan, integrated=self._others(c.plan.integrated))) for c in chunks]
+
+    def _others(self, factors: Sequence[str]) -> tuple[str, ...]:
+        return tuple(f for f in factors if f != self.over)
+
+
+class GroupsOf:
+    """Averages of rows within groups, for some of the draws.
+
+    Parameters
+    ----------
+    within : Within
+        The question.
+    which : ndarray of int
+        Positions of the draws.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(self, within: Within, which: np.ndarray) -> None:
+        self.within, self.which = within, which
+        draws = within.question.post.draws
+        self.draws = Draws(
+            beta=draws.beta[which],
+            b={f: b[which] for f, b in draws.b.items() if f != within.over},
+            Sigma={f: Sigma[which] for f, Sigma in draws.Sigma.items()},
+            aux={},
+        )
+        self._predictor = Predictor(self.draws, within.question.link, within.progress.tick)
+
+    def values(self, chunks: Sequence[Chunk], b: np.ndarray, parts: Sequence[str]) -> dict[str, np.ndarray]:
+        """What is the average of the rows within each of these groups?
+
+        Parameters
+        ----------
+        chunks : sequence of Chunk
+            All rows, from `Within.chunks`.
+        b : ndarray, shape (draw, group, term)
+            Effects of the groups.
+        parts : sequence of {"mean", "complement"}, or ("slope",)
+            What is averaged.
+
+        Returns
+        -------
+        dict of ndarray, shape (draw, group, cell)
+            By part.
+
+        Raises
+        ------
+        IntegrationError
+            The average over another factor does not exist.
+        """
+        cells, groups = chunks[0].cells.n, b.shape[1]
+        rows = sum(len(c.rows.X) for c in chunks) * groups
+        tiled = (tile for chunk in chunks for tile in self._tiles(chunk, b))
+        if tuple(parts) == ("slope",):
+            passed = self._predictor.slopes(tiled, rows, groups * cells)
+        else:
+            passed = self._predictor.values(tiled, rows, groups * cells, parts)
+        self.within.passed.append(passed)
+        return {part: values.reshape(len(values), groups, cells) for part, values in passed.values.items()}
+
+    def _tiles(self, chunk: Chunk, b: np.ndarray) -> Iterator[Chunk]:
+        """The rows once for each group, as many groups at a time as make a good chunk."""
+        gathers = tuple(replace(g, b=g.b[self.which]) for g in chunk.plan.gathers)
+        chunk = replace(chunk, plan=replace(chunk.plan, gathers=gathers))
+        size = max(1, _TILE_ROWS // len(chunk.rows.X))
+        for start in range(0, b.shape[1], size):
+            yield _tile(chunk, self.within.over, b, slice(start, min(start + size, b.shape[1])))
+
+
+def _tile(chunk: Chunk, over: str, b: np.ndarray, some: slice) -> Chunk:
+    """The rows once for each of some groups, and the cells of these groups."""
+    groups = some.stop - some.start
+    of_group = np.repeat(np.arange(groups), len(chunk.rows.X))
+    plan, cells = chunk.plan, chunk.cells
+    gathers = tuple(replace(g, codes=np.tile(g.codes, groups)) for g in plan.gathers)
+    gathers = (*gathers, Gather(over, b[:, some], of_group))
+    return Chunk(
+        rows=_tiled(chunk.rows, groups),
+        plan=replace(plan, gathers=gathers, missing=np.tile(plan.missing, groups)),
+        cells=replace(
+            cells,
+            index=np.tile(cells.index, groups) + (some.start + of_group) * cells.n,
+            share=np.tile(cells.share, groups),
+            n=b.shape[1] * cells.n,
+        ),
+        multiplier=None if chunk.multiplier is None else np.tile(chunk.multiplier, groups),
+        d_rows=None if chunk.d_rows is None else _tiled(chunk.d_rows, groups),
+    )
+
+
+def _tiled(rows: Rows, times: int) -> Rows:
+    return Rows(
+        np.tile(rows.X, (times, 1)),
+        {f: np.tile(z, (times, 1)) for f, z in rows.Z.items()},
+        np.tile(rows.offset, times),
+        np.tile(rows.complete, times),
+    )
