@@ -30,6 +30,7 @@ from bayesmargins.model import GLMM
 from bayesmargins.plots import plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior, load
 from bayesmargins.tables import describe, summary
+from bayesmargins.targets import exceeds, quantile, sd
 from bayesmargins.version import __version__
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "avg_slopes",
     "comparisons",
     "describe",
+    "exceeds",
     "from_draws",
     "list_datasets",
     "load",
@@ -61,6 +63,8 @@ __all__ = [
     "plot_predictions",
     "posterior_predictive",
     "predictions",
+    "quantile",
+    "sd",
     "slopes",
     "summary",
 ]

@@ -292,6 +292,9 @@ def _rope(rope: Any) -> tuple[float, float] | None:
     return pair[0], pair[1]
 
 
+_EXPONENTIAL = ("mean", "count", "sd()")  # targets that grow as exp(s2 / 2) under a log link
+
+
 def _check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
     if not is_word(point, POINTS):
         raise ResultError(f"point={shown(point)}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
@@ -303,7 +306,7 @@ def _check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
         )
     policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
-    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") != "link":
+    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in _EXPONENTIAL:
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
             "not exist: the more draws, the larger it can get. The median does; point='median' is the default."

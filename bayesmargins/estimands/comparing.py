@@ -15,6 +15,7 @@ from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
 __all__ = ["COMPARISONS", "Comparison", "avg_comparisons", "comparisons"]
@@ -78,7 +79,7 @@ def comparisons(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     comparison: str = "difference",
     cross: bool = False,
     wts: Any = None,
@@ -147,7 +148,7 @@ def avg_comparisons(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     comparison: str = "difference",
     cross: bool = False,
     wts: Any = None,
@@ -233,10 +234,12 @@ def _comparison(comparison: str, question: Question) -> Comparison:
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
         raise EstimandError(f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}.{hint}")
     how = COMPARISONS[comparison]
-    if how.odds and (not question.link.bounded or question.target != "mean"):
+    target = question.target
+    probability = target.probability if isinstance(target, Target) else question.link.bounded and target == "mean"
+    if how.odds and not probability:
         raise EstimandError(
             f"comparison={comparison!r} compares odds, which only a probability has; the target here is "
-            f"{question.target!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
+            f"{str(target)!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
         )
     return how
 
