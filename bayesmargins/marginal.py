@@ -177,6 +177,7 @@ class Marginal:
 
     def _turn(self, c: Array, aux: dict[str, Array], trials: Array) -> tuple[Array, Array]:
         """Where, and over which distance of eta, the tails of y at c go from 0 to 1."""
+        trials = np.maximum(trials, 1.0)  # without trials y is 0, whatever eta is
         v0, v1, v2 = self.response.variance(aux, trials)
         if self.link.bounded:
             mu = np.clip(np.floor(c) + 0.7, 0.3, trials + 0.1) / (trials + 0.4)

@@ -48,6 +48,11 @@ class Target:
         """What it is called above a table."""
         raise NotImplementedError
 
+    @property
+    def written(self) -> str:
+        """How a user writes it after ``target=``."""
+        return f"bm.{self}"
+
     def serves(self, family: Family) -> bool:
         """Whether responses of this family have it."""
         return family.name in RESPONSES
@@ -150,6 +155,11 @@ class Parameter(Target):
     def scale(self) -> str:
         """As for `Target`."""
         return self.name
+
+    @property
+    def written(self) -> str:
+        """As for `Target`."""
+        return repr(self.name)
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""
@@ -268,7 +278,7 @@ def sd() -> Target:
 
     Examples
     --------
-    >>> summary(avg_predictions(post, target=sd())).index.name
+    >>> avg_predictions(post, target=sd()).attrs["scale"]
     'standard deviation'
     """
     return Sd()

@@ -196,28 +196,40 @@ def test_given_b_targets_are_those_of_scipy(formula: str, family: str, link: str
     post = random_posterior(formula, data, family, link)
     for groups in ("zero", "own"):
         eta = values(bm.predictions(post, groups=groups, target="link"))
-        y = law(family, LINKS[link].inverse(eta), 1.3, data["n"].to_numpy())
-        for target, wanted in ((bm.exceeds(c), y.sf(c)), (bm.sd(), y.std()), (bm.quantile(0.7), y.ppf(0.7))):
+        n = data["n"].to_numpy() if family == "binomial" else 1
+        y, sd = law(family, LINKS[link].inverse(eta), 1.3, n), None
+        if LINKS[link].bounded:  # SciPy's own takes 1 - p, which has no digits where p is nearly 1
+            sd = np.sqrt(n * LINKS[link].inverse(eta) * LINKS[link].complement(eta))
+        sd = y.std() if sd is None else sd
+        for target, wanted in ((bm.exceeds(c), y.sf(c)), (bm.sd(), sd), (bm.quantile(0.7), y.ppf(0.7))):
             found = values(bm.predictions(post, groups=groups, target=target))
             np.testing.assert_allclose(found, wanted, rtol=1e-11, err_msg=str(target))
 
 
-@pytest.mark.parametrize("name", ["c_cbpp", "k_epil"])
 @pytest.mark.parametrize("groups", ["new", "existing", "own", "zero"])
-def test_tails_of_counts_sum_to_their_moments(name: str, groups: str) -> None:
+def test_tails_of_counts_sum_to_their_moments(groups: str) -> None:
     """E[y] = sum of P(y > c) and E[y^2] = sum of (2 c + 1) P(y > c): the mean has an engine of its own."""
-    post = reference.posterior(name)
-    rows = post.design.data.head(3)
-    post = _thinned(post)
-    last = 1500 if name == "k_epil" else int(rows["size"].max())
-    mean = values(bm.predictions(post, rows, groups=groups, target="count" if name == "c_cbpp" else "mean"))
-    sd = values(bm.predictions(post, rows, groups=groups, target=bm.sd()))
-    tails = [values(bm.predictions(post, rows, groups=groups, target=bm.exceeds(c))) for c in range(min(last, 400))]
-    if tails[-1].max() > 1e-10:
-        pytest.skip("the tail is longer than what is summed")
-    np.testing.assert_allclose(np.sum(tails, axis=0), mean, rtol=1e-8)
+    post = _thinned(reference.posterior("c_cbpp"))
+    ask = {"newdata": post.design.data.head(3), "groups": groups}
+    mean, sd = (values(bm.predictions(post, target=t, **ask)) for t in ("count", bm.sd()))
+    last = int(ask["newdata"]["size"].max())
+    tails = [values(bm.predictions(post, target=bm.exceeds(c), **ask)) for c in range(last)]
+    np.testing.assert_allclose(np.sum(tails, axis=0), mean, rtol=1e-11)
     second = np.sum([(2 * c + 1) * tail for c, tail in enumerate(tails)], axis=0)
-    np.testing.assert_allclose(np.sqrt(second - mean**2), sd, rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt(second - mean**2), sd, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("family", "eta", "s"), [("poisson", 0.5, 0.6), ("negbinomial", -0.4, 0.5), ("poisson", 2.0, 0)]
+)
+def test_tails_without_an_end_sum_to_closed_moments(family: str, eta: float, s: float) -> None:
+    c = np.arange(4000.0)
+    y = one_group(family, "log", np.full(4000, eta), np.full(4000, s), 1.4)
+    tails = y.tail("above", c).value
+    assert tails[-1] < 1e-16
+    mean = np.exp(eta + s**2 / 2)
+    np.testing.assert_allclose(tails.sum(), mean, rtol=1e-11)
+    np.testing.assert_allclose(y.sd().value[0], np.sqrt(((2 * c + 1) * tails).sum() - mean**2), rtol=1e-9)
 
 
 def _thinned(post: bm.Posterior) -> bm.Posterior:
@@ -318,7 +330,8 @@ def test_targets_over_new_groups_are_frequencies_of_simulated_responses(name: st
     middle, error = np.mean(gaps, axis=0), np.std(gaps, axis=0, ddof=1) / np.sqrt(20)
     assert abs(middle[0]) < 4 * error[0]
     assert error[0] < 0.01  # else the comparison says nothing
-    assert abs(middle[1]) < max(4 * error[1], 0.02)  # the largest squares are cut off
+    if name != "f_grouse":  # squares of so heavy a tail do not average out; its sd has a closed form, tested above
+        assert abs(middle[1]) < max(4 * error[1], 0.02)  # the largest squares are cut off
     assert middle[2] > -4 * error[2]
     assert middle[3] > -4 * error[3]
     if name == "d_sleep":
@@ -377,7 +390,8 @@ def test_vanishing_variance_turns_new_into_zero(formula: str, family: str, link:
         if isinstance(target, type(bm.quantile(0.5))) and RESPONSES[family].discrete:
             assert (found == zero).mean() > 0.99
         else:
-            np.testing.assert_allclose(found, zero, rtol=rtol)
+            # of 1 - h under cloglog the engine promises 22 decimals, and the sd has the square root of it
+            np.testing.assert_allclose(found, zero, rtol=rtol, atol=1e-13)
 
 
 def test_order_of_rows_and_units_of_x_change_nothing() -> None:
@@ -443,8 +457,8 @@ def test_unit_level_comparisons_at_and_by_obey_the_target() -> None:
         np.testing.assert_allclose(
             values(found)[:, :, 0], (cube.sel(YEAR="96") - cube.sel(YEAR="95")).to_numpy(), rtol=1e-9, atol=1e-13
         )
-        by = bm.avg_predictions(post, rows, by="BROOD", target=target)
-        assert dict(by.sizes) == {"chain": 4, "draw": 50, "BROOD": rows["BROOD"].nunique()}
+        by = bm.avg_predictions(post, by="YEAR", target=target)
+        assert dict(by.sizes) == {"chain": 4, "draw": 50, "YEAR": 3}
 
 
 def test_trials_set_by_at_move_counts() -> None:
@@ -554,6 +568,7 @@ REFUSED: list[tuple[str, Callable[[], Any]]] = [
     (r"'sigma' is no parameter of family='bernoulli'; it has none", lambda: bm.predictions(POST, target="sigma")),
     (r"family='gaussian'; its parameter is 'sigma'", lambda: bm.predictions(SLEEP, target="shape")),
     (r"exceeds\(0\) has no slope here.*avg_comparisons", lambda: bm.avg_slopes(POST, "week", target=bm.exceeds(0))),
+    (r"target='sigma'\) has its change", lambda: bm.slopes(SLEEP, "Days", target="sigma")),
     (r"compares odds.*'sd\(\)'", lambda: bm.avg_comparisons(POST, "trt", target=bm.sd(), comparison="or")),
     (r"posterior_predictive does not take target=sd\(\)", lambda: bm.posterior_predictive(POST, target=bm.sd())),  # type: ignore[call-arg]
 ]  # fmt: skip

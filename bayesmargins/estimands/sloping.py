@@ -142,7 +142,7 @@ def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
     if isinstance(question.target, Target):
         raise EstimandError(
             f"target={question.target} has no slope here: slopes are analytic, and of 'mean', 'link' and 'count' only. "
-            f"avg_comparisons(post, {{{names[0]!r}: 0.1}}, target=bm.{question.target}) has its change over a step."
+            f"avg_comparisons(post, {{{names[0]!r}: 0.1}}, target={question.target.written}) has its change over a step."
         )
     question.check_size(len(names))
     evaluation = Evaluation(question, passes=len(names))
