@@ -34,6 +34,7 @@ from bayesmargins.plots import plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior, load
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
+from bayesmargins.targets import exceeds, quantile, sd
 from bayesmargins.version import __version__
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "comparisons",
     "datagrid",
     "describe",
+    "exceeds",
     "from_brms",
     "from_draws",
     "heterogeneity",
@@ -70,6 +72,8 @@ __all__ = [
     "plot_predictions",
     "posterior_predictive",
     "predictions",
+    "quantile",
+    "sd",
     "slopes",
     "summary",
     "table",

@@ -14,6 +14,7 @@ from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sloping import avg_slopes
 from bayesmargins.habits import taught
+from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
 from bayesmargins.values import is_word
@@ -155,7 +156,8 @@ def _averages(average: Callable[[str], xr.Dataset], group_weights: str) -> dict[
     found = {}
     for policy in POLICIES:
         try:
-            found[policy] = average(policy)
+            with options(warn_zero=False):  # the result says of "zero" what it is
+                found[policy] = average(policy)
         except (PosteriorError, DataError, GroupsError) as error:
             optional = policy == "own" or (policy == "existing" and isinstance(error, PosteriorError))
             if not optional or (policy == "existing" and group_weights == "rows"):

@@ -15,9 +15,18 @@ from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, named_variables
+from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
-__all__ = ["COMPARISONS", "Comparison", "avg_comparisons", "comparisons"]
+__all__ = [
+    "COMPARISONS",
+    "Comparison",
+    "avg_comparisons",
+    "comparisons",
+    "contrast_labels",
+    "contrasts_asked",
+    "how_compared",
+]
 
 Side = Mapping[str, np.ndarray]
 
@@ -78,7 +87,7 @@ def comparisons(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     comparison: str | Callable[[np.ndarray, np.ndarray], np.ndarray] = "difference",
     cross: bool = False,
     wts: Any = None,
@@ -149,7 +158,7 @@ def avg_comparisons(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     comparison: str | Callable[[np.ndarray, np.ndarray], np.ndarray] = "difference",
     cross: bool = False,
     wts: Any = None,
@@ -193,15 +202,8 @@ def avg_comparisons(
 
 
 def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -> xr.Dataset:
-    how, comparison = _comparison(comparison, question)
-    if not isinstance(cross, bool | np.bool_):
-        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
-    named = named_variables(variables, question.post.design, derived=bool(question.derived))
-    compared = contrasts(named, question.post.design, cross)
-    fixed = {*question.at, *(s.variable for s in question.derived)}
-    clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
-    if clash:
-        raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
+    how, comparison = how_compared(comparison, question)
+    compared = contrasts_asked(question, variables, cross)
     question.check_size(len(compared))
     sides = dict.fromkeys(s for c in compared for s in (c.low, c.high))
     parts = ("mean", "complement") if how.odds else ("mean",)
@@ -226,13 +228,62 @@ def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -
         return np.stack([value(contrast) for contrast in compared], axis=1)
 
     values = evaluation.run(all_contrasts)
-    labels = _labels(compared, how, comparison)
+    labels = contrast_labels(compared, how, comparison)
     terms = [c.term for c in compared]
     return question.result("comparisons", values, evaluation.passed, contrast=labels, term=terms, comparison=comparison)
 
 
-def _comparison(comparison: Any, question: Question) -> tuple[Comparison, str]:
-    """How sides are compared, and what that is called."""
+def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
+    """Which two sides are compared?
+
+    Parameters
+    ----------
+    question : Question
+        Values of `at`, derived columns.
+    variables, cross
+        As the user gave them; `comparisons` documents them.
+
+    Returns
+    -------
+    list of Contrast
+
+    Raises
+    ------
+    EstimandError
+        A variable that does not enter the model or that `at` fixes, a specification that does not fit, cross that is
+        no truth value.
+    """
+    if not isinstance(cross, bool | np.bool_):
+        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
+    named = named_variables(variables, question.post.design, derived=bool(question.derived))
+    compared = contrasts(named, question.post.design, bool(cross))
+    fixed = {*question.at, *(s.variable for s in question.derived)}
+    clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
+    if clash:
+        raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
+    return compared
+
+
+def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
+    """How are the two sides compared, and what is that called?
+
+    Parameters
+    ----------
+    comparison : str or callable
+        As the user gave it.
+    question : Question
+        Target and family: odds are of probabilities only.
+
+    Returns
+    -------
+    how : Comparison
+    name : str
+
+    Raises
+    ------
+    EstimandError
+        An unknown word, or odds of what is no probability.
+    """
     if callable(comparison):
         return _own(comparison)
     if not is_word(comparison, COMPARISONS):
@@ -242,10 +293,12 @@ def _comparison(comparison: Any, question: Question) -> tuple[Comparison, str]:
             f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
         )
     how = COMPARISONS[comparison]
-    if how.odds and (not question.link.bounded or question.target != "mean"):
+    target = question.target
+    probability = target.probability if isinstance(target, Target) else question.link.bounded and target == "mean"
+    if how.odds and not probability:
         raise EstimandError(
             f"comparison={comparison!r} compares odds, which only a probability has; the target here is "
-            f"{question.target!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
+            f"{str(target)!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
         )
     return how, comparison
 
@@ -273,8 +326,13 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison,
     return Comparison(f"{name}({{high}}, {{low}})", compare), name
 
 
-def _labels(compared: Sequence[Contrast], how: Comparison, comparison: str) -> list[str]:
-    """``drug - placebo``, ``week +1``; the variable goes in front where two contrasts would read the same."""
+def contrast_labels(compared: Sequence[Contrast], how: Comparison, comparison: str) -> list[str]:
+    """How do contrasts read? ``drug - placebo``, ``week +1``; where two would read the same the variable goes in front.
+
+    Raises
+    ------
+    Nothing.
+    """
     labels = [_label(c, how, comparison) for c in compared]
     return [f"{c.term}: {x}" if labels.count(x) > 1 else x for c, x in zip(compared, labels, strict=True)]
 

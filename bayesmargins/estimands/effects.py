@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.counterfactuals import Settings, contrasts, named_variables
+from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import EstimandError, close_matches, shown
-from bayesmargins.estimands.comparing import COMPARISONS, _comparison, _labels
+from bayesmargins.estimands.comparing import COMPARISONS, Comparison, contrast_labels, contrasts_asked, how_compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import _numeric
 from bayesmargins.values import is_word
@@ -30,32 +30,32 @@ class Effect:
         Low and high; one for a slope.
     variable : str or None
         Of a slope.
-    comparison : str
-        How the sides are compared; empty for a slope.
+    how : Comparison
+        How the sides are compared, if they are.
     """
 
     sides: tuple[Settings, ...]
     variable: str | None
-    comparison: str
+    how: Comparison = COMPARISONS["difference"]
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What is evaluated on each side."""
         if self.variable is not None:
             return ("slope",)
-        return ("mean", "complement") if COMPARISONS[self.comparison].odds else ("mean",)
+        return ("mean", "complement") if self.how.odds else ("mean",)
 
     @property
     def linear(self) -> bool:
         """Whether it is linear in the predictions."""
-        return self.variable is not None or self.comparison == "difference"
+        return self.variable is not None or self.how is COMPARISONS["difference"]
 
     def of(self, sides: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
         """The effect, from the parts of its sides."""
         if self.variable is not None:
             return np.asarray(sides[0]["slope"])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return np.asarray(COMPARISONS[self.comparison].compare(sides[1], sides[0]))
+            return np.asarray(self.how.compare(sides[1], sides[0]))
 
 
 @dataclass(frozen=True)
@@ -114,25 +114,20 @@ def _slopes(question: Question, variables: Any, comparison: Any, cross: Any, slo
     if not is_word(slope, ("dydx",)):
         raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
     names = _numeric(variables, question)
-    effects = tuple(Effect(((),), n, "") for n in names)
+    effects = tuple(Effect(((),), n) for n in names)
     return Effects("slopes", effects, [f"dY/d{n}" for n in names], names, None)
 
 
 def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any, slope: Any) -> Effects:
     if not is_word(slope, ("dydx",)):
         raise EstimandError(f"slope={shown(slope)} belongs to estimand='slopes'; estimand is 'comparisons'.")
-    _comparison(comparison, question)
-    if comparison in ("ratio", "lift", "lnratio") and question.link.name == "identity":
+    how, name = how_compared(comparison, question)
+    if name in ("ratio", "lift", "lnratio") and question.link.name == "identity":
         raise EstimandError(
-            f"comparison={comparison!r} divides by the prediction within a group, which under the identity link (and "
+            f"comparison={name!r} divides by the prediction within a group, which under the identity link (and "
             "on the link scale) is normal over groups and can be 0 or negative: there is no mean of such ratios. Use "
             "'difference'; the ratio of two averages is avg_comparisons."
         )
-    if not isinstance(cross, bool | np.bool_):
-        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
-    compared = contrasts(named_variables(variables, question.post.design), question.post.design, bool(cross))
-    clash = [c.term for c in compared if any(s.variable in question.at for s in (*c.low, *c.high))]
-    if clash:
-        raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
-    effects = tuple(Effect((c.low, c.high), None, comparison) for c in compared)
-    return Effects("comparisons", effects, _labels(compared, comparison), [c.term for c in compared], comparison)
+    compared = contrasts_asked(question, variables, cross)
+    effects = tuple(Effect((c.low, c.high), None, how) for c in compared)
+    return Effects("comparisons", effects, contrast_labels(compared, how, name), [c.term for c in compared], name)

@@ -15,7 +15,9 @@ from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
-from bayesmargins.predictor import Chunk, Passed, Predictor, Progress
+from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress
+from bayesmargins.responses import RESPONSES
+from bayesmargins.targets import Target
 
 __all__ = ["Evaluation"]
 
@@ -49,7 +51,7 @@ class Evaluation:
         self.passed: list[Passed] = []
         rows, draws = len(question.frame), len(question.post.draws.beta)
         self.progress = Progress(rows * draws * passes * question.scenarios)
-        self._predictor = Predictor(question.post.draws, question.link, self.progress.tick)
+        self._predictor = _predictor(question, self.progress.tick)
         self._said: set[str] = set()
         self._designed: dict[Any, tuple[Rows, Rows | None]] = {}
         self._sets: dict[tuple[str, ...], tuple[np.ndarray | None, np.ndarray | None, Cells]] = {}
@@ -160,11 +162,11 @@ class Evaluation:
         cells = self.question.averaging.cells
         first, position, distinct = self._repeated(names)
         chunks = self._chunks(scenario, settings, first, distinct, variable)
-        passed = (
-            self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
-            if variable is None
-            else self._predictor.slopes(chunks, len(distinct.index), distinct.n)
-        )
+        if variable is None:
+            passed = self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
+        else:
+            assert isinstance(self._predictor, Predictor)
+            passed = self._predictor.slopes(chunks, len(distinct.index), distinct.n)
         if cells.unit and position is not None:
             passed.values = {part: values[:, position] for part, values in passed.values.items()}
         self.passed.append(passed)
@@ -212,7 +214,7 @@ class Evaluation:
         self._refuse_missing_derived(frame)
         rows, d_rows = self._design_rows(scenario, frame, settings, variable, start)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
-        return Chunk(rows, plan, cells, question.multiplier(frame), d_rows)
+        return Chunk(rows, plan, cells, question.multiplier(frame), d_rows, question.distribution_trials(frame))
 
     def _design_rows(
         self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, variable: str | None, start: int
@@ -232,7 +234,7 @@ class Evaluation:
         """Columns of the frame whose values a prediction depends on."""
         question, design = self.question, self.question.post.design
         names = set(design.variables(scenario.policy.active)) | set(self._group_columns(scenario))
-        if question.target == "count":
+        if question.needs_trials:
             names |= design.response.trials_variables
         constant = {s.variable for s in settings if s.step is None}
         return {n for n in names - constant if n in question.frame.columns}
@@ -261,9 +263,9 @@ class Evaluation:
     def _refuse_missing(self, scenario: Scenario, settings: Settings) -> None:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
         question, frame = self.question, self.question.frame
-        if question.target == "count":
+        if question.needs_trials:
             question.trials(apply_settings(frame, settings))
-        trials = question.post.design.response.trials_variables if question.target == "count" else frozenset()
+        trials = question.post.design.response.trials_variables if question.needs_trials else frozenset()
         mask, counts = missing_rows(frame, sorted(self._read(scenario, settings) - trials))
         if not mask.any():
             return
@@ -273,3 +275,10 @@ class Evaluation:
         if said not in self._said:
             self._said.add(said)
             warn(f"{said} Their estimates are NaN.")
+
+
+def _predictor(question: Question, tick: Callable[[int], None]) -> Predictor | DistributionPredictor:
+    post = question.post
+    if isinstance(question.target, Target):
+        return DistributionPredictor(post.draws, post.link, RESPONSES.get(post.family.name), question.target, tick)
+    return Predictor(post.draws, question.link, tick)

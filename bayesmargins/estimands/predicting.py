@@ -11,6 +11,7 @@ from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.targets import Target
 
 __all__ = ["avg_predictions", "predictions"]
 
@@ -24,7 +25,7 @@ def predictions(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     wts: Any = None,
     random_seed: int | None = None,
 ) -> xr.Dataset:
@@ -46,8 +47,10 @@ def predictions(
         label and draw), or a dict with one a factor, where a list of levels asks for those groups.
     group_weights : {"equal", "rows"}
         How ``"existing"`` weighs the fitted groups.
-    target : {"mean", "link", "count"}
-        E[y] on the response scale (for binomial the probability); the linear predictor; probability times trials.
+    target : {"mean", "link", "count"}, a parameter's name, or `exceeds`, `quantile` or `sd`
+        E[y] on the response scale (for binomial the probability); the linear predictor; probability times trials; a
+        parameter of the family (``"sigma"``, ``"shape"``); P(y > c), a quantile or the standard deviation of y, whose
+        error is estimated (attribute ``error_estimate``).
     wts : str or array, optional
         Weights of rows in averages.
     random_seed : int, optional
@@ -104,7 +107,7 @@ def avg_predictions(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     wts: Any = None,
     random_seed: int | None = None,
 ) -> xr.Dataset:

@@ -15,15 +15,18 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings, at_settings, derived_settings
-from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown, warn
+from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.estimands.sentence import Scope, compose, group_phrases, quantity, scale_name
+from bayesmargins.families import FAMILIES
 from bayesmargins.grid import Averaging, Relabelled, aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
+from bayesmargins.responses import RESPONSES
 from bayesmargins.schema import make_result, plain, public_name
+from bayesmargins.targets import Parameter, Target
 from bayesmargins.values import is_word, plain_value
 from bayesmargins.version import __version__
 
@@ -64,7 +67,7 @@ class Question:
         Name of the weights, empty without.
     policy : Policy
         What is done with b.
-    target : {"mean", "link", "count"}
+    target : {"mean", "link", "count"} or Target
     seed : int or None
         Of ``"sample"``.
     """
@@ -79,7 +82,7 @@ class Question:
     labels: Relabelled
     weights: str
     policy: Policy
-    target: str
+    target: str | Target
     seed: int | None
 
     @property
@@ -113,6 +116,17 @@ class Question:
         stacked = found[0][:, :, None] if len(found) == 1 else np.stack(found, axis=2)
         stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1])
         return stacked if self.averaging.dims else stacked[..., 0]
+
+    @property
+    def needs_trials(self) -> bool:
+        """Whether the numbers depend on the trials of the rows."""
+        if isinstance(self.target, Target):
+            return self.target.of_response and self.post.design.response.trials is not None
+        return self.target == "count"
+
+    def distribution_trials(self, frame: pd.DataFrame) -> np.ndarray | None:
+        """Trials of every row where the target is a number of the distribution of y."""
+        return self.trials(frame) if self.needs_trials and self.target != "count" else None
 
     def multiplier(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Trials of every row where the target counts."""
@@ -164,7 +178,11 @@ class Question:
     ) -> dict[str, Any]:
         post = self.post
         response = post.design.response.text
-        noun = quantity(post.family.noun, response, self.target, post.link.name) if kind != "observations" else response
+        noun = (
+            quantity(post.family.noun, response, self.target, post.link.name, self.averaged)
+            if kind != "observations"
+            else response
+        )
         named = [x if t in x else f"{t}: {x}" for t, x in zip(term, labels, strict=True)]
         said = list(dict.fromkeys(term)) if kind == "slopes" else named
         info = post.info
@@ -175,7 +193,7 @@ class Question:
             "formula": post.formula,
             "family": post.family.name,
             "link": post.link.name,
-            "target": self.target,
+            "target": str(self.target),
             "comparison": comparison,
             "groups": json.dumps({f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()}),
             "group_weights": self.policy.group_weights if self.policy.factors("existing") else None,
@@ -188,7 +206,7 @@ class Question:
             "weights": self.weights or None,
             "integration_method": ", ".join(sorted({m for p in passed for m in p.methods})),
             "integration_nodes": max((p.nodes for p in passed), default=0),
-            "error_bound": max((p.error_bound for p in passed), default=0.0),
+            **_errors(passed),
             "random_seed": self.seed,
             "source": info.get("source", "draws"),
             "draws": post.kind,
@@ -200,7 +218,9 @@ class Question:
 
     @property
     def _averages_survive(self) -> str:
-        """How the target goes together with averages over groups: ``"link"``, ``"linear"`` or ``"curved"``."""
+        """How the target goes together with averages over groups; `group_phrases` has the words."""
+        if isinstance(self.target, Target):
+            return self.target.reading
         if self.post.link.name == "identity":
             return "linear"
         return "link" if self.target == "link" else "curved"
@@ -224,7 +244,7 @@ def ask(
     by: str | Sequence[str] | Mapping[str, Any] | None,
     groups: Any,
     group_weights: str,
-    target: str,
+    target: Any,
     wts: Any,
     random_seed: int | None,
 ) -> Question:
@@ -252,10 +272,11 @@ def ask(
             f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
             "from_draws(...) returned."
         )
-    _check_target(target, post)
+    target = _checked_target(target, post)
     frame, what = frame_of(post.design, newdata)
     by, labels = by_columns(by, frame, what)
-    settings = at_settings(at, post.design, post.design.response.trials_variables if target == "count" else ())
+    counts = target == "count" or (isinstance(target, Target) and target.of_response)
+    settings = at_settings(at, post.design, post.design.response.trials_variables if counts else ())
     policy = resolve_groups(groups, post.design, group_weights)
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, post)
@@ -347,13 +368,57 @@ def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd
     return frame.assign(**{n: v[0] for n, v in at.items() if n not in frame.columns})
 
 
-def _check_target(target: str, post: Posterior) -> None:
+def _errors(passed: Sequence[Passed]) -> dict[str, float]:
+    """The bound of the error, or the estimate where that is what there is."""
+    estimates = [p.error_estimate for p in passed if p.error_estimate is not None]
+    if estimates:
+        return {"error_estimate": max(estimates)}
+    return {"error_bound": max((p.error_bound for p in passed), default=0.0)}
+
+
+def _checked_target(target: Any, post: Posterior) -> str | Target:
+    if is_word(target, post.family.parameters):
+        target = Parameter(target)
+    if isinstance(target, Target):
+        return _served(target, post)
     if not is_word(target, TARGETS):
-        word = {"response": "mean", "prob": "mean", "probability": "mean", "linear": "link"}.get(str(target).lower())
-        hint = f" Here it is called {word!r}." if word else close_matches(target, TARGETS)
-        raise EstimandError(f"target={shown(target)}; allowed are {', '.join(TARGETS)}.{hint}")
+        raise EstimandError(
+            f"target={shown(target)}; allowed are {', '.join((*TARGETS, *post.family.parameters))}, bm.exceeds(c), "
+            f"bm.quantile(q), bm.sd().{_target_hint(target, post)}"
+        )
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "
             "which for counts is the expected count."
         )
+    return str(target)
+
+
+def _served(target: Target, post: Posterior) -> Target:
+    if not target.serves(post.family):
+        raise EstimandError(
+            f"target={target}: responses of family={post.family.name!r} have no {target.scale} here; it serves "
+            f"{', '.join(RESPONSES)}. Use target='mean'."
+        )
+    post.need_parameters(f"target={target}")
+    return target
+
+
+def _target_hint(target: Any, post: Posterior) -> str:
+    name = getattr(target, "__name__", str(target)).lower()
+    others = {p for f in FAMILIES.values() for p in f.parameters}
+    if name in others:
+        own = post.family.parameters
+        has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
+        return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
+    call = {
+        "std": "sd()",
+        "sd": "sd()",
+        "exceeds": "exceeds(2)",
+        "quantile": "quantile(0.9)",
+        "median": "quantile(0.5)",
+    }
+    if name in call:
+        return f" That is a value, not a word: target=bm.{call[name]}."
+    word = {"response": "mean", "prob": "mean", "probability": "mean", "linear": "link"}.get(name)
+    return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bayesmargins.design import Design
 from bayesmargins.groups import Policy
+from bayesmargins.targets import Target
 
 __all__ = ["Scope", "compose", "group_phrases", "quantity", "scale_name"]
 
@@ -49,13 +50,15 @@ class Scope:
     derived: tuple[str, ...] = ()
 
 
-def quantity(family_noun: str, response: str, target: str, link: str) -> str:
-    """What is E[y] called?
+def quantity(family_noun: str, response: str, target: str | Target, link: str, averaged: bool = False) -> str:
+    """What is E[y], or the target in its place, called?
 
     Parameters
     ----------
     family_noun, response, target, link : str
-        Of the model and the question.
+        Of the model and the question; the target may be a Target.
+    averaged : bool
+        Whether rows are averaged.
 
     Returns
     -------
@@ -71,12 +74,14 @@ def quantity(family_noun: str, response: str, target: str, link: str) -> str:
     >>> quantity("probability", "bad", "link", "logit")
     'linear predictor (logit scale) of bad'
     """
+    if isinstance(target, Target):
+        return target.noun(response, averaged)
     if target == "link":
         return f"linear predictor ({link} scale) of {response}"
     return f"expected number of {response}" if target == "count" else f"{family_noun} of {response}"
 
 
-def scale_name(kind: str, target: str, family_noun: str, link: str, comparison: str | None) -> str:
+def scale_name(kind: str, target: str | Target, family_noun: str, link: str, comparison: str | None) -> str:
     """On which scale are the numbers of a table?
 
     Parameters
@@ -101,7 +106,8 @@ def scale_name(kind: str, target: str, family_noun: str, link: str, comparison: 
     """
     if kind == "observations":
         return "response"
-    base = {"mean": family_noun, "link": f"linear predictor ({link})", "count": "expected count"}[target]
+    words = {"mean": family_noun, "link": f"linear predictor ({link})", "count": "expected count"}
+    base = target.scale if isinstance(target, Target) else words[target]
     if kind == "slopes":
         return f"slope of {base}"
     if kind == "predictions" or comparison is None:
@@ -208,8 +214,9 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
         Rows of the question.
     kind : {"posterior", "prior"}
         What the draws are of.
-    scale : {"curved", "linear", "link"}
-        Response scale under a nonlinear link, identity link, or the linear predictor under a nonlinear link.
+    scale : {"curved", "linear", "link", "marginal", "constant"}
+        Response scale under a nonlinear link, identity link, or the linear predictor under a nonlinear link; a number
+        of the marginal distribution of y, or one that is the same in all groups.
 
     Returns
     -------
@@ -224,11 +231,12 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
     if existing:
         combos = len(np.unique(np.column_stack([design.factors[f].codes for f in existing]), axis=0))
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
-        fitted = f"averaged over the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}"
-        phrases.append(fitted)
+        over = "of the distribution of y over" if scale == "marginal" else "averaged over"
+        phrases.append(f"{over} the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}")
     new = policy.factors("new")
     if new:
-        phrases.append(f"integrated over new groups of {' and '.join(new)}{_what_it_is(policy, scale)}")
+        over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
+        phrases.append(f"{over} new groups of {' and '.join(new)}{_what_it_is(policy, scale)}")
     return phrases or ["the model has no groups"]
 
 
@@ -239,6 +247,10 @@ def _what_it_is(policy: Policy, scale: str) -> str:
     """Only where every factor is integrated, and on the reported scale, is the number a population average."""
     if scale == "link":
         return ", which on the link scale is the value at b = 0 and not the link of an average"
+    if scale == "constant":
+        return ", which changes nothing: it is the same in all groups"
+    if scale == "marginal":
+        return ", which is no average of the groups' own"
     every = all(p == "new" for p in policy.by_factor.values())
     return ", which makes it a population average" if every else ""
 
@@ -253,7 +265,10 @@ def _of_factor(
         return f"each row with the b of its own {factor}"
     if policy == "sample":
         return f"with {_sampled(factor, design, frame)}, drawn for each {kind} draw"
-    caution = ", which is not an average over groups (groups='new' is)" if scale == "curved" else ""
+    caution = {
+        "curved": ", which is not an average over groups (groups='new' is)",
+        "marginal": ", which leaves out how groups differ (groups='new' has it)",
+    }.get(scale, "")
     return f"at b = 0 for {factor}, a group at the centre of the distribution{caution}"
 
 

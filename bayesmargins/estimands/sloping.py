@@ -14,6 +14,7 @@ from bayesmargins.estimands.question import Question, Scenario, ask
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import named_variables
+from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
 __all__ = ["avg_slopes", "slopes"]
@@ -29,7 +30,7 @@ def slopes(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     slope: str = "dydx",
     wts: Any = None,
     random_seed: int | None = None,
@@ -92,7 +93,7 @@ def avg_slopes(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target = "mean",
     slope: str = "dydx",
     wts: Any = None,
     random_seed: int | None = None,
@@ -143,6 +144,11 @@ def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
     names = _numeric(variables, question)
+    if isinstance(question.target, Target):
+        raise EstimandError(
+            f"target={question.target} has no slope here: slopes are analytic, and of 'mean', 'link' and 'count' only. "
+            f"avg_comparisons(post, {{{names[0]!r}: 0.1}}, target={question.target.written}) takes a step."
+        )
     question.check_size(len(names))
     evaluation = Evaluation(question, passes=len(names))
 

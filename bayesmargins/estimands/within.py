@@ -67,7 +67,7 @@ class Within(Evaluation):
             Missing values in what is averaged; what the design refuses.
         """
         settings = (*scenario.settings, *settings)
-        names = sorted(self._read(scenario, settings))
+        names = sorted(self._depends(scenario, settings))
         require_columns(self.question.frame, names, self.question.what)
         self._refuse_missing(scenario, settings)
         first, _, cells = self._repeated(names)

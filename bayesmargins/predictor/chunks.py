@@ -31,6 +31,8 @@ class Chunk:
         Trials, where the target counts.
     d_rows : Rows or None
         Derivatives of X, z and the offset, for slopes.
+    trials : ndarray, shape (row,), or None
+        Trials, where the target is a number of the distribution of y.
     """
 
     rows: Rows
@@ -38,6 +40,7 @@ class Chunk:
     cells: Cells
     multiplier: np.ndarray | None = None
     d_rows: Rows | None = None
+    trials: np.ndarray | None = None
 
     @property
     def weights(self) -> np.ndarray:
@@ -67,6 +70,7 @@ class Chunk:
             cells=replace(self.cells, index=self.cells.index[which], share=self.cells.share[which]),
             multiplier=None if self.multiplier is None else self.multiplier[which],
             d_rows=None if self.d_rows is None else _taken(self.d_rows, which),
+            trials=None if self.trials is None else self.trials[which],
         )
 
 
@@ -84,12 +88,15 @@ class Passed:
         Engines that were used.
     nodes : int
         Most nodes of a rule that were used.
+    error_estimate : float or None
+        In place of the bound, where an error is estimated.
     """
 
     values: dict[str, np.ndarray]
     error_bound: float = 0.0
     methods: set[str] = field(default_factory=set)
     nodes: int = 0
+    error_estimate: float | None = None
 
     def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
         """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""

@@ -18,7 +18,7 @@ from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk, Passed
 
-__all__ = ["blocks", "constant_row", "linear", "moves", "slopes", "values"]
+__all__ = ["blocks", "constant_row", "linear", "moves", "shifts", "slopes", "values", "variance"]
 
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
@@ -65,14 +65,14 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
     rows, plan = chunk.rows, chunk.plan
     existing = _existing(draws, rows, plan)
     for block in blocks(len(rows.X), len(draws.beta)):
-        eta, s2 = linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
+        eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         if existing is None:
             yield block, passed.record(expectation(link, eta, s2, part))
         elif existing.shifts is not None:
             yield block, passed.record(_over_existing(link, eta, s2, existing, part))
         else:
             total = np.zeros(eta.shape)
-            for weight, shift in _shifts(draws, rows.Z, existing.mixture, block):
+            for weight, shift in shifts(draws, rows.Z, existing.mixture, block):
                 total += weight * passed.record(expectation(link, eta + shift, s2, part))
             yield block, total
 
@@ -109,7 +109,7 @@ def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
     moving = [f for f in plan.integrated if moves(d_rows, (f,))]
     at_once = existing is None or (existing.shifts is not None and not moves(d_rows, existing.mixture.factors))
     for block in blocks(len(rows.X), len(draws.beta)):
-        eta, s2 = linear(draws, rows, plan, block), _variance(draws, rows, plan, block)
+        eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         d_eta = linear(draws, d_rows, plan, block)
         d_s2 = _variance_change(draws, rows, d_rows, moving, block)
         if at_once:
@@ -117,9 +117,9 @@ def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
             continue
         assert existing is not None
         total = np.zeros(eta.shape)
-        shifts = _shifts(draws, rows.Z, existing.mixture, block)
-        changes = _shifts(draws, d_rows.Z, existing.mixture, block)
-        for (weight, shift), (_, d_shift) in zip(shifts, changes, strict=True):
+        moved = shifts(draws, rows.Z, existing.mixture, block)
+        changes = shifts(draws, d_rows.Z, existing.mixture, block)
+        for (weight, shift), (_, d_shift) in zip(moved, changes, strict=True):
             total += weight * _chain_rule(passed, link, eta + shift, s2, d_eta + d_shift, d_s2)
         yield block, total
 
@@ -172,8 +172,13 @@ def linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarra
     return eta
 
 
-def _variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
-    """s2 = sum over integrated factors of z' Sigma z: (draw, row of the block), or (draw, 1) where z does not vary."""
+def variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
+    """s2 = sum over integrated factors of z' Sigma z: (draw, row of the block), or (draw, 1) where z does not vary.
+
+    Raises
+    ------
+    Nothing.
+    """
     total = np.zeros((len(draws.beta), 1))
     for factor in plan.integrated:
         z = constant_row(rows.Z[factor][block])
@@ -221,10 +226,15 @@ def _over_existing(link: Link, eta: np.ndarray, s2: np.ndarray, existing: _Exist
     return mixture_expectation(link, eta, s2, existing.shifts, existing.mixture.weights, part)
 
 
-def _shifts(
+def shifts(
     draws: Draws, Z: dict[str, np.ndarray], mixture: Mixture, block: slice
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Weight and shift of eta, (draw, row of the block), for each combination of fitted levels."""
+    """Weight and shift of eta, (draw, row of the block), for each combination of fitted levels.
+
+    Raises
+    ------
+    Nothing.
+    """
     z = {f: Z[f][block].T for f in mixture.factors}
     for codes, weight in zip(mixture.codes, mixture.weights, strict=True):
         shift = sum(draws.b[f][:, code, :] @ z[f] for f, code in zip(mixture.factors, codes, strict=True))

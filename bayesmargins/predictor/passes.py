@@ -15,7 +15,7 @@ from bayesmargins.predictor.chunks import Chunk, Passed, subset
 from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
 
-__all__ = ["Predictor", "check_size"]
+__all__ = ["Predictor", "check_size", "complete"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -154,7 +154,7 @@ class Predictor:
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
         for whole in chunks:
-            chunk = _complete(whole, passed)
+            chunk = complete(whole, passed)
             if not len(chunk.cells.index):
                 continue
             if chunk.multiplier is not None:
@@ -185,8 +185,13 @@ class Predictor:
             self.tick(values.size)
 
 
-def _complete(chunk: Chunk, passed: Passed) -> Chunk:
-    """The rows that can be computed; the others are NaN in the result (averages have refused them already)."""
+def complete(chunk: Chunk, passed: Passed) -> Chunk:
+    """The rows that can be computed; the others are NaN in the result (averages have refused them already).
+
+    Raises
+    ------
+    Nothing.
+    """
     missing = ~chunk.rows.complete | chunk.plan.missing
     if not missing.any():
         return chunk

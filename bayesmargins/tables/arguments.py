@@ -17,6 +17,8 @@ __all__ = ["INTERVALS", "POINTS", "Asked", "check_arguments", "check_null", "int
 
 POINTS = ("median", "mean", "mode")
 INTERVALS = ("eti", "hdi")
+_EXPONENTIAL = ("mean", "count", "sd()")  # targets that grow as exp(s2 / 2) under a log link
+_MIXED = ("attenuation", "heterogeneity")  # kinds of result with ratios beside differences
 _KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, where none was asked for
 
 
@@ -171,14 +173,16 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
         raise ResultError(f"point={shown(point)}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
     check_null(null)
     ratio = ds.attrs.get("comparison") in ("ratio", "or") and is_original(ds) and not (ds[ESTIMATE] <= 0).any()
-    if null is not None and null <= 0 and ratio:
+    if null is not None and null <= 0 and ratio and ds.attrs.get("kind") not in _MIXED:
         raise ResultError(
             f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
             "slopes and logarithms have null=0.)"
         )
+    if point == "mean" and "no_mean" in ds.attrs:
+        warn(str(ds.attrs["no_mean"]))
     policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
-    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") != "link":
+    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in _EXPONENTIAL:
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
             "not exist: the more draws, the larger it can get. The median does; point='median' is the default."

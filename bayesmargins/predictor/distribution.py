@@ -1,0 +1,168 @@
+"""Rows through a target of the distribution of y: block by block, as arrays of draws x rows.
+
+The neighbour of `passes` for targets other than the mean: a target sees eta, s, the parameters of the family and the
+trials of some pairs of a draw and a row, and gives their values; which rows these are, and into which cells they go, is
+the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from bayesmargins.errors import IntegrationError
+from bayesmargins.integrate.threads import in_threads
+from bayesmargins.links import Link
+from bayesmargins.marginal import Found, Marginal, marginal
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor import exact
+from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.passes import complete
+from bayesmargins.responses import Response
+from bayesmargins.targets import Target
+
+__all__ = ["DistributionPredictor"]
+
+# A block holds eta of every fitted group: 32 MiB. Values of a task stay in the processor's cache.
+BLOCK_VALUES = 2**22
+TASK_VALUES = 2**13
+_WORST = 1e-6
+
+
+class DistributionPredictor:
+    """What do these draws say of the distribution of y, with b treated as planned and rows averaged?
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    link : Link
+        Of the model.
+    response : Response or None
+        y given its mean; None where the target does not depend on it.
+    target : Target
+        Which number of the distribution.
+    tick : callable
+        Told how many values were done, from time to time.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(
+        self, draws: Draws, link: Link, response: Response | None, target: Target, tick: Callable[[int], None]
+    ) -> None:
+        self.draws, self.link, self.response, self.target, self.tick = draws, link, response, target, tick
+
+    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+        """What is the target of these rows, in every draw?
+
+        Parameters
+        ----------
+        chunks : iterable of Chunk
+            All rows.
+        rows : int
+            How many they are.
+        cells : int
+            Cells of the result.
+        parts : sequence of {"mean", "complement"}
+            The target, or 1 minus it to full relative accuracy.
+
+        Returns
+        -------
+        Passed
+            Values by part, shape (draw, cell), with method and estimate of the error.
+
+        Raises
+        ------
+        IntegrationError
+            A value could not be computed to 1e-6.
+        """
+        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts}, error_estimate=0.0)
+        for whole in chunks:
+            chunk = complete(whole, passed)
+            if not self.target.of_response:
+                self._add_constant(chunk, passed)
+                continue
+            for block, y in self._blocks(chunk):
+                shape = len(self.draws.beta), block.stop - block.start
+                for part in parts:
+                    values = self._found(y, part, passed).reshape(shape)
+                    chunk.cells.add(passed.values[part], values, block)
+                    self.tick(values.size)
+        return passed
+
+    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
+        """Both sides of a contrast at once: never; each is for `values`.
+
+        Raises
+        ------
+        Nothing.
+        """
+        return None
+
+    def _add_constant(self, chunk: Chunk, passed: Passed) -> None:
+        value = self.target.constant(self.draws.aux)[:, None]
+        for block in exact.blocks(len(chunk.cells.index), len(value)):
+            values = np.broadcast_to(value, (len(value), block.stop - block.start))
+            chunk.cells.add(passed.values["mean"], values, block)
+            self.tick(values.size)
+        passed.note("draws as they are", 0.0)
+
+    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Marginal]]:
+        """Rows of the chunk and the distribution of y there, draws x rows as one axis."""
+        rows, plan, n_draws = chunk.rows, chunk.plan, len(self.draws.beta)
+        assert self.response is not None
+        mixture = plan.mixture
+        weights = np.ones(1) if mixture is None else mixture.weights
+        size = max(1, BLOCK_VALUES // (n_draws * len(weights)))
+        for start in range(0, len(rows.X), size):
+            block = slice(start, min(start + size, len(rows.X)))
+            eta = exact.linear(self.draws, rows, plan, block)
+            s = np.sqrt(np.broadcast_to(exact.variance(self.draws, rows, plan, block), eta.shape)).ravel()
+            etas = (
+                eta.reshape(1, -1)
+                if mixture is None
+                else np.stack([(eta + b).ravel() for _, b in exact.shifts(self.draws, rows.Z, mixture, block)])
+            )
+            aux = {k: np.repeat(v, eta.shape[1]) for k, v in self.draws.aux.items()}
+            trials = np.ones(eta.shape[1]) if chunk.trials is None else chunk.trials[block]
+            yield block, marginal(self.response, self.link, etas, weights, s, aux, np.tile(trials, n_draws))
+
+    def _found(self, y: Marginal, part: str, passed: Passed) -> np.ndarray:
+        value, worst = np.empty(len(y.s)), 0.0
+
+        def some(first: int, last: int) -> None:
+            for start in range(first * TASK_VALUES, min(last * TASK_VALUES, len(value)), TASK_VALUES):
+                which = slice(start, min(start + TASK_VALUES, len(value)))
+                found = self.target.found(_part(y, which), part)
+                value[which] = found.value
+                notes.append(found)
+
+        notes: list[Found] = []
+        in_threads(some, -(-len(value) // TASK_VALUES))
+        for found in notes:
+            finite = np.isfinite(found.value) & np.isfinite(found.error)
+            worst = float(np.max(found.error[finite], initial=0.0))
+            self._refuse_inexact(found, finite)
+            passed.note(found.method, 0.0, found.nodes)
+            passed.error_estimate = max(passed.error_estimate or 0.0, worst)
+        return value
+
+    def _refuse_inexact(self, found: Found, finite: np.ndarray) -> None:
+        if not self.target.probability:
+            return
+        worst = float(np.max(found.error[finite], initial=0.0))
+        if worst > _WORST:
+            raise IntegrationError(
+                f"target={self.target} changes so steeply with the group effects that its average over new groups is "
+                f"known to {worst:.1g} only; 1e-6 is the least. A value of c nearer to the bulk of y is easier, and "
+                "groups='zero' or 'own' needs no integral."
+            )
+
+
+def _part(y: Marginal, which: slice) -> Marginal:
+    aux = {k: v[which] for k, v in y.aux.items()}
+    return Marginal(y.response, y.link, y.etas[:, which], y.weights, y.s[which], aux, y.trials[which])

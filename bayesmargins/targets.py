@@ -1,0 +1,284 @@
+"""Targets beyond the mean: one value object a target, with its words, the families it serves and its numbers.
+
+A target is a number of the distribution of y: of y given b where b is known, else of y over b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesmargins.errors import EstimandError, shown
+from bayesmargins.families import Family
+from bayesmargins.habits import taught
+from bayesmargins.marginal import Found, Marginal
+from bayesmargins.responses import RESPONSES
+from bayesmargins.values import is_number, plain_value
+
+__all__ = ["TARGETS", "Exceeds", "Parameter", "Quantile", "Sd", "Target", "exceeds", "quantile", "sd"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number of the distribution of y.
+
+    Attributes
+    ----------
+    reading : {"curved", "marginal", "constant"}
+        What an average over groups makes of it: an average of probabilities, a number of the marginal distribution of
+        y, or nothing.
+    probability : bool
+        Whether it has odds.
+    of_response : bool
+        Whether it needs y given b: a family in `RESPONSES`, its parameters and the trials.
+    """
+
+    reading = "marginal"
+    probability = False
+    of_response = True
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """What it is called in a sentence."""
+        raise NotImplementedError
+
+    @property
+    def scale(self) -> str:
+        """What it is called above a table."""
+        raise NotImplementedError
+
+    @property
+    def written(self) -> str:
+        """How a user writes it after ``target=``."""
+        return f"bm.{self}"
+
+    def serves(self, family: Family) -> bool:
+        """Whether responses of this family have it."""
+        return family.name in RESPONSES
+
+    def found(self, y: Marginal, part: str) -> Found:
+        """Its values; `part` is "mean" for itself, "complement" for 1 minus it to full relative accuracy."""
+        raise NotImplementedError
+
+    def constant(self, aux: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Its values, one a draw, where it does not depend on y given b."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return repr(self)
+
+
+@dataclass(frozen=True, repr=False)
+class Exceeds(Target):
+    """P(y > c), from `exceeds`."""
+
+    c: float
+    reading = "curved"
+    probability = True
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`."""
+        return f"probability that {response} exceeds {self.c:.12g}"
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return f"P(y > {self.c:.12g})"
+
+    def found(self, y: Marginal, part: str) -> Found:
+        """As for `Target`."""
+        tail = y.tail("above" if part == "mean" else "below", np.full(len(y.s), self.c))
+        return Found(tail.value, tail.error, y.method, tail.nodes)
+
+    def __repr__(self) -> str:
+        return f"exceeds({self.c:.12g})"
+
+
+@dataclass(frozen=True, repr=False)
+class Quantile(Target):
+    """The q-quantile, from `quantile`."""
+
+    q: float
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`; the quantile of an average, or of all rows together, would be another number."""
+        return f"{self.q:.12g} quantile of {response}{' taken row by row' if averaged else ''}"
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return f"{self.q:.12g} quantile"
+
+    def found(self, y: Marginal, part: str) -> Found:
+        """As for `Target`."""
+        return y.quantile(self.q)
+
+    def __repr__(self) -> str:
+        return f"quantile({self.q:.12g})"
+
+
+@dataclass(frozen=True, repr=False)
+class Sd(Target):
+    """The standard deviation, from `sd`."""
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`."""
+        return f"standard deviation of {response}{' taken row by row' if averaged else ''}"
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return "standard deviation"
+
+    def found(self, y: Marginal, part: str) -> Found:
+        """As for `Target`."""
+        return y.sd()
+
+    def __repr__(self) -> str:
+        return "sd()"
+
+
+@dataclass(frozen=True, repr=False)
+class Parameter(Target):
+    """A parameter of the family beside the mean, by its name."""
+
+    name: str
+    reading = "constant"
+    of_response = False
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`."""
+        return f"parameter {self.name}{_MEANING.get(self.name, '')} of {response}"
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return self.name
+
+    @property
+    def written(self) -> str:
+        """As for `Target`."""
+        return repr(self.name)
+
+    def serves(self, family: Family) -> bool:
+        """As for `Target`."""
+        return self.name in family.parameters
+
+    def constant(self, aux: Mapping[str, np.ndarray]) -> np.ndarray:
+        """As for `Target`."""
+        return aux[self.name]
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+_MEANING = {
+    "sigma": " (the standard deviation within a group)",
+    "shape": " (Var(y) = mu + mu^2 / shape)",
+}
+
+TARGETS: dict[str, Callable[..., Target]] = {"exceeds": Exceeds, "quantile": Quantile, "sd": Sd}
+"""What makes a target, by the name of the public function; parameters go by their own names."""
+
+
+@taught
+def exceeds(c: float) -> Target:
+    """How probable is it that y exceeds a value? A target: ``predictions(post, target=exceeds(2))``.
+
+    Parameters
+    ----------
+    c : float
+        In units of the response (for binomial the number of successes): P(y > c), so that 2 and 2.5 are the same for a
+        count, and ``exceeds(c - 1)`` is P(y >= c).
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    EstimandError
+        c is no finite number.
+
+    Notes
+    -----
+    With ``groups="new"`` it is the integral of P(y > c | b) over b, to a relative accuracy of 1e-12 down to
+    probabilities of 1e-20, by tail functions (never as 1 minus the other tail). A closed form for gaussian responses
+    with an identity link; else a trapezoid rule whose step is halved until the value stands (attribute
+    ``error_estimate``).
+
+    Examples
+    --------
+    >>> ds = avg_predictions(post, target=exceeds(0))
+    >>> describe(ds)[:46]
+    'Average probability that yb exceeds 0, over th'
+    """
+    value = plain_value(c)
+    if not is_number(value):
+        raise EstimandError(f"exceeds(c={shown(c)}); c must be one finite number, in units of the response.")
+    return Exceeds(value)
+
+
+@taught
+def quantile(q: float) -> Target:
+    """Below which value does y fall with probability q? A target: ``predictions(post, target=quantile(0.9))``.
+
+    Parameters
+    ----------
+    q : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    EstimandError
+        q is no number between 0 and 1.
+
+    Notes
+    -----
+    The smallest value with P(y <= value) >= q. With ``groups="new"`` or ``"existing"`` the distribution is the marginal
+    one of y, the mixture over b, and no average of the groups' quantiles. Over rows quantiles are averaged one by one:
+    the quantile of all rows' responses together is another number. Continuous responses: a root to 13 digits; discrete
+    ones: a search among whole numbers (``error_estimate`` is 1 where P(y <= value) is q to 12 digits, else 0).
+
+    Examples
+    --------
+    >>> predictions(post, post.design.data.head(1), target=quantile(0.5))["estimate"].dims
+    ('chain', 'draw', 'row')
+    """
+    value = plain_value(q)
+    if not is_number(value) or not 0 < value < 1:
+        percent = is_number(value) and 1 < value < 100
+        hint = f" The {value:g} % quantile is quantile({value / 100:g})." if percent else ""
+        raise EstimandError(f"quantile(q={shown(q)}); q must lie between 0 and 1, such as 0.9.{hint}")
+    return Quantile(float(value))
+
+
+@taught
+def sd() -> Target:
+    """How far do responses scatter? A target: ``predictions(post, target=sd())``.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    Nothing.
+
+    Notes
+    -----
+    The standard deviation of y in units of the response: sqrt(E_b[Var(y | b)] + Var_b(E[y | b])), with ``groups="new"``
+    over new groups, with ``"existing"`` over the fitted ones; given b it is sqrt(Var(y | b)). Closed forms under the
+    identity and log links and for 0/1 responses.
+
+    Examples
+    --------
+    >>> avg_predictions(post, target=sd()).attrs["scale"]
+    'standard deviation'
+    """
+    return Sd()
