@@ -16,7 +16,7 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings, at_settings
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, shown, warn
-from bayesmargins.estimands.sentence import Scope, compose, group_phrases, quantity, scale_name
+from bayesmargins.estimands.sentence import Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.grid import Averaging, aligned_weights, averaging, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.links import LINKS, Link
@@ -138,6 +138,7 @@ class Question:
         contrast: Sequence[str] = (),
         term: Sequence[str] = (),
         comparison: str | None = None,
+        slope: Slope | None = None,
     ) -> xr.Dataset:
         """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance."""
         dims: list[str] = ["contrast"] if contrast else []
@@ -149,11 +150,17 @@ class Question:
             coords[public_name(name)] = plain(entries)
         dims += self.averaging.dims
         along = {k: v for k, v in self.averaging.coords.items() if k not in coords}
-        attrs = self._attrs(kind, passed, list(contrast), list(term), comparison)
+        attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
         return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
 
     def _attrs(
-        self, kind: str, passed: Sequence[Passed], labels: list[str], term: list[str], comparison: str | None
+        self,
+        kind: str,
+        passed: Sequence[Passed],
+        labels: list[str],
+        term: list[str],
+        comparison: str | None,
+        slope: Slope | None,
     ) -> dict[str, Any]:
         post = self.post
         response = post.design.response.text
@@ -162,14 +169,16 @@ class Question:
         said = list(dict.fromkeys(term)) if kind == "slopes" else named
         info = post.info
         return {
-            "estimand": compose(kind, noun, self._scope(), said, comparison or "difference"),
+            "estimand": compose(kind, noun, self._scope(), said, comparison or "difference", slope),
             "kind": kind,
-            "scale": scale_name(kind, self.target, post.family.noun, post.link.name, comparison),
+            "scale": scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
             "formula": post.formula,
             "family": post.family.name,
             "link": post.link.name,
             "target": self.target,
             "comparison": comparison,
+            "slope": None if slope is None else slope.word,
+            "second": slope.second or None if slope is not None else None,
             "groups": json.dumps({f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()}),
             "group_weights": self.policy.group_weights if self.policy.factors("existing") else None,
             "rows": len(self.frame),

@@ -6,8 +6,8 @@ at once), `layout` for their order and `terms`, `lookups` for the tables, and ru
 `integrands` and `tiles`. `chunks` is what all of them read.
 """
 
-from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.chunks import Chunk, Passed, Second
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
 
-__all__ = ["Chunk", "Passed", "Predictor", "Progress", "check_size"]
+__all__ = ["Chunk", "Passed", "Predictor", "Progress", "Second", "check_size"]
