@@ -312,13 +312,16 @@ def _cloglog_second(eta: npt.ArrayLike) -> Array:
     return u * np.exp(-u) * (1.0 - u)
 
 
+_GONE = 7.0  # exp(-exp(7)) is exactly 0, and powers of exp(7) are finite
+
+
 def _cloglog_third(eta: npt.ArrayLike) -> Array:
-    u = np.exp(np.minimum(_float(eta), _EXP_SAFE))
+    u = np.exp(np.minimum(_float(eta), _GONE))
     return u * np.exp(-u) * (1.0 - u * (3.0 - u))
 
 
 def _cloglog_fourth(eta: npt.ArrayLike) -> Array:
-    u = np.exp(np.minimum(_float(eta), _EXP_SAFE))
+    u = np.exp(np.minimum(_float(eta), _GONE))
     return u * np.exp(-u) * (1.0 - u * (7.0 - u * (6.0 - u)))
 
 

@@ -50,7 +50,8 @@ def second_derivative_rows(
     and 1 of both give the mixed derivative exactly (x:z gives 1; the second derivative in one variable is 0). Where
     only one of them is transformed, the other one's difference is exact and the first derivative is that of
     `derivative_rows`. Otherwise five nodes in each are differenced to fourth order (third at the edge of the range),
-    with a step that is refined until two steps agree to 1e-8 of the derivative.
+    with a step that is refined until two steps agree to 1e-8 of the derivative (at the edge of the range, and where a
+    spline has a knot, rounding may stop them at 1e-7 and 1e-4).
 
     Parameters
     ----------
@@ -185,8 +186,9 @@ def _refined(estimate: _Estimate, rows: np.ndarray, n: int, unit: np.ndarray, sa
             continue
         if coarse is not None:
             now = np.abs(fine - coarse)
-            better = now < gap[rows]
             at = rows[:, None], np.arange(len(unit))[None, :]
+            # What two steps have agreed on stays: a still finer one would only add rounding.
+            better = (now < gap[at]) & (gap[at] > _AGREED * np.abs(np.nan_to_num(best[at])) + _FLOOR * unit)
             best[at] = np.where(better, fine, best[at])
             gap[at] = np.where(better, now, gap[at])
             size = np.abs(best[at])

@@ -59,6 +59,7 @@ def cloglog_derivative(part: int, u: float) -> float:
     ------
     Nothing.
     """
+    u = min(u, 1000.0)  # exp(-1000) is exactly 0, and powers of 1000 are finite
     d1 = u * math.exp(-u)
     if part < 4:
         return d1 * (1.0 if part == 2 else 1.0 - u)
