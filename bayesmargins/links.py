@@ -20,8 +20,8 @@ __all__ = ["LINKS", "PARTS", "Link", "Strip", "get_link"]
 Array = npt.NDArray[np.float64]
 Function = Callable[[npt.ArrayLike], Array]
 
-PARTS = ("mean", "complement", "d1", "d2")
-"""What can be averaged: h, 1 - h, h' and h''."""
+PARTS = ("mean", "complement", "d1", "d2", "d3", "d4")
+"""What can be averaged: h, 1 - h, and the first to fourth derivative of h."""
 
 _FLAT = 40.0  # phi(40) underflows to 0: clipping there turns inf * 0 into the limit, 0
 _EXP_SAFE = 700.0  # exp(700) is finite, and exp(-exp(700)) is exactly 0
@@ -77,6 +77,8 @@ class Link:
         The number of the numerical rule in the compiled kernels; None with a closed form.
     strip : Strip or None
         Growth off the real line; None with a closed form.
+    higher : tuple of two callable
+        eta -> h'''(eta) and h''''(eta), for derivatives of slopes; empty where a link has none.
 
     Examples
     --------
@@ -95,19 +97,20 @@ class Link:
     closed_form: Callable[[Array, Array, str], Array] | None = None
     code: int | None = None
     strip: Strip | None = field(default=None, repr=False)
+    higher: tuple[Function, ...] = field(default=(), repr=False)
 
     def part(self, name: str) -> Function:
         """Which function of eta is this part?
 
         Parameters
         ----------
-        name : {"mean", "complement", "d1", "d2"}
+        name : {"mean", "complement", "d1", "d2", "d3", "d4"}
             The part.
 
         Returns
         -------
         callable
-            h, 1 - h, h' or h''.
+            h, 1 - h, or a derivative of h.
 
         Raises
         ------
@@ -120,6 +123,7 @@ class Link:
         0.25
         """
         parts = {"mean": self.inverse, "complement": self.complement, "d1": self.derivative, "d2": self.second}
+        parts |= zip(("d3", "d4"), self.higher, strict=False)
         found = parts.get(name)
         if found is None:
             allowed = [part for part, function in parts.items() if function is not None]
@@ -175,6 +179,10 @@ def _log(mu: npt.ArrayLike) -> Array:
 # identity ---------------------------------------------------------------------------------------------------------
 
 
+def _zero(eta: npt.ArrayLike) -> Array:
+    return np.zeros_like(_float(eta))
+
+
 def _identity_closed(eta: Array, s2: Array, part: str) -> Array:
     eta, s2 = np.broadcast_arrays(eta, s2)
     value = eta if part == "mean" else np.full(eta.shape, 1.0 if part == "d1" else 0.0)
@@ -220,12 +228,24 @@ def _logit_second(eta: npt.ArrayLike) -> Array:
     return -_logit_derivative(eta) * np.tanh(0.5 * _float(eta))
 
 
-_LOGIT_POWER = {"mean": 1, "complement": 1, "d1": 2, "d2": 3}
+def _logit_third(eta: npt.ArrayLike) -> Array:
+    v = _logit_derivative(eta)
+    return v * (1.0 - 6.0 * v)
+
+
+def _logit_fourth(eta: npt.ArrayLike) -> Array:
+    v = _logit_derivative(eta)
+    return -v * np.tanh(0.5 * _float(eta)) * (1.0 - 12.0 * v)
+
+
+_LOGIT_POWER = {"mean": 1, "complement": 1, "d1": 2, "d2": 3, "d3": 4, "d4": 5}
+_LOGIT_FACTOR = {"d3": 1.5, "d4": 3.0}
 
 
 def _logit_growth(part: str, y: Array) -> Array:
-    # |1 + q e^{-iy}|^2 - (1 + q)^2 cos^2(y/2) = (1 - q)^2 sin^2(y/2) >= 0: a factor 1/cos(y/2) per power of h or 1 - h
-    return -_LOGIT_POWER[part] * np.log(np.cos(0.5 * y))
+    # |1 + q e^{-iy}|^2 - (1 + q)^2 cos^2(y/2) = (1 - q)^2 sin^2(y/2) >= 0: a factor 1/cos(y/2) per power of h or 1 - h;
+    # h''' = pq (p^2 - 4pq + q^2) and h'''' = pq (q - p) (p^2 - 10pq + q^2), the absolute terms at most 1.5 and 3
+    return np.log(_LOGIT_FACTOR.get(part, 1.0)) - _LOGIT_POWER[part] * np.log(np.cos(0.5 * y))
 
 
 # probit -----------------------------------------------------------------------------------------------------------
@@ -248,10 +268,21 @@ def _probit_second(eta: npt.ArrayLike) -> Array:
     return -x * _normal_density(x)
 
 
+def _probit_third(eta: npt.ArrayLike) -> Array:
+    x = np.clip(_float(eta), -_FLAT, _FLAT)
+    return (x * x - 1.0) * _normal_density(x)
+
+
+def _probit_fourth(eta: npt.ArrayLike) -> Array:
+    x = np.clip(_float(eta), -_FLAT, _FLAT)
+    return x * (3.0 - x * x) * _normal_density(x)
+
+
 def _probit_closed(eta: Array, s2: Array, part: str) -> Array:
     tau = np.sqrt(1.0 + s2)
     functions = {"mean": _ndtr, "complement": _probit_complement, "d1": _probit_derivative, "d2": _probit_second}
-    power = {"d1": 1, "d2": 2}.get(part, 0)
+    functions |= {"d3": _probit_third, "d4": _probit_fourth}
+    power = {"d1": 1, "d2": 2, "d3": 3, "d4": 4}.get(part, 0)
     return functions[part](eta / tau) / tau**power
 
 
@@ -281,32 +312,49 @@ def _cloglog_second(eta: npt.ArrayLike) -> Array:
     return u * np.exp(-u) * (1.0 - u)
 
 
+_GONE = 7.0  # exp(-exp(7)) is exactly 0, and powers of exp(7) are finite
+
+
+def _cloglog_third(eta: npt.ArrayLike) -> Array:
+    u = np.exp(np.minimum(_float(eta), _GONE))
+    return u * np.exp(-u) * (1.0 - u * (3.0 - u))
+
+
+def _cloglog_fourth(eta: npt.ArrayLike) -> Array:
+    u = np.exp(np.minimum(_float(eta), _GONE))
+    return u * np.exp(-u) * (1.0 - u * (7.0 - u * (6.0 - u)))
+
+
+_CLOGLOG_FACTOR = {"d3": 1.25, "d4": 1.88}
+
+
 def _cloglog_growth(part: str, y: Array) -> Array:
     # with rho = e^x: |h| <= min(rho, 2) <= 2/(1-e^-2) h(x); |1 - h| <= 1; |h'| <= rho e^{-rho cos y} and
-    # |h''| <= rho (1 + rho) e^{-rho cos y}, each over h(x) >= rho/(1 + rho), at the rho that is worst
+    # |h''| <= rho (1 + rho) e^{-rho cos y}, each over h(x) >= rho/(1 + rho), at the rho that is worst; for h''' and
+    # h'''' 1 + 3 rho + rho^2 <= 1.25 (1 + rho)^2 and 1 + 7 rho + 6 rho^2 + rho^3 <= 1.88 (1 + rho)^3
     if part == "mean":
         return np.full_like(y, np.log(2.0 / -np.expm1(-2.0)))
     if part == "complement":
         return np.zeros_like(y)
-    power = {"d1": 1, "d2": 2}[part]
+    power = {"d1": 1, "d2": 2, "d3": 3, "d4": 4}[part]
     cos = np.cos(y)
-    return power * np.log(power / cos) + cos - power
+    return np.log(_CLOGLOG_FACTOR.get(part, 1.0)) + power * np.log(power / cos) + cos - power
 
 
 _EULER, _ZETA3 = 0.5772156649015329, 1.2020569031595943
 _LOGIT_STRIP = Strip(
     half_width=np.pi,
     log_growth=_logit_growth,
-    scale={"mean": None, "complement": None, "d1": None, "d2": 0.25},
+    scale={"mean": None, "complement": None, "d1": None, "d2": 0.25, "d3": 0.25, "d4": 0.25},
     tolerance=dict.fromkeys(PARTS, 1e-14),
     moments=(0.0, np.pi**2 / 3, 0.0, 7 * np.pi**4 / 15),
 )
 _CLOGLOG_STRIP = Strip(
     half_width=np.pi / 2,
     log_growth=_cloglog_growth,
-    scale={"mean": None, "complement": 1.0, "d1": 1.0, "d2": 1.0},
+    scale={"mean": None, "complement": 1.0, "d1": 1.0, "d2": 1.0, "d3": 1.0, "d4": 1.25},  # h'''' exceeds h by 1.2
     # the complement is bounded in absolute terms only: 1e-22 leaves ten digits of a complement of 1e-12
-    tolerance={"mean": 1e-14, "complement": 1e-22, "d1": 1e-14, "d2": 1e-14},
+    tolerance=dict.fromkeys(PARTS, 1e-14) | {"complement": 1e-22},
     moments=(
         -_EULER,
         _EULER**2 + np.pi**2 / 6,
@@ -318,15 +366,17 @@ _CLOGLOG_STRIP = Strip(
 LINKS: dict[str, Link] = {
     link.name: link
     for link in (
-        Link("identity", _float, _float, lambda eta: np.ones_like(_float(eta)), lambda eta: np.zeros_like(_float(eta)),
-             None, False, 1.0, _identity_closed),
+        Link("identity", _float, _float, lambda eta: np.ones_like(_float(eta)), _zero,
+             None, False, 1.0, _identity_closed, higher=(_zero, _zero)),
         Link("logit", _logit, _expit, _logit_derivative, _logit_second,
-             _logit_complement, True, float(np.pi / np.sqrt(3)), code=0, strip=_LOGIT_STRIP),
+             _logit_complement, True, float(np.pi / np.sqrt(3)), code=0, strip=_LOGIT_STRIP,
+             higher=(_logit_third, _logit_fourth)),
         Link("probit", _ndtri, _ndtr, _probit_derivative, _probit_second,
-             _probit_complement, True, 1.0, _probit_closed),
+             _probit_complement, True, 1.0, _probit_closed, higher=(_probit_third, _probit_fourth)),
         Link("cloglog", _cloglog_link, _cloglog_inverse, _cloglog_derivative, _cloglog_second,
-             _cloglog_complement, True, float(np.pi / np.sqrt(6)), code=1, strip=_CLOGLOG_STRIP),
-        Link("log", _log, _exp, _exp, _exp, None, False, 1.0, _log_closed),
+             _cloglog_complement, True, float(np.pi / np.sqrt(6)), code=1, strip=_CLOGLOG_STRIP,
+             higher=(_cloglog_third, _cloglog_fourth)),
+        Link("log", _log, _exp, _exp, _exp, None, False, 1.0, _log_closed, higher=(_exp, _exp)),
     )
 }  # fmt: skip
 """Every link, by name."""

@@ -19,15 +19,15 @@ def _cloglog(x):
 
 
 def response(link: str, part: str, x):
-    """h, 1 - h, h' or h'' at x, with mpmath."""
+    """h, 1 - h or a derivative of h at x, with mpmath."""
     mean, complement = {"logit": _logit, "cloglog": _cloglog}[link](x)
     if part in ("mean", "complement"):
         return mean if part == "mean" else complement
     if link == "logit":
-        d1 = mean * complement
-        return d1 if part == "d1" else d1 * (complement - mean)
+        d1, bend = mean * complement, complement - mean
+        return d1 * {"d1": 1, "d2": bend, "d3": bend**2 - 2 * d1, "d4": bend * (bend**2 - 8 * d1)}[part]
     u = mp.exp(x)
-    return u * complement if part == "d1" else u * (1 - u) * complement
+    return u * complement * {"d1": 1, "d2": 1 - u, "d3": 1 - 3 * u + u**2, "d4": 1 - 7 * u + 6 * u**2 - u**3}[part]
 
 
 def _peak(log_f: Callable[[float], float]) -> float:

@@ -116,6 +116,8 @@ def test_logit_average_flips_with_eta(eta, s):
     np.testing.assert_array_equal(values("logit", eta, s).value, values("logit", -eta, s, "complement").value)
     np.testing.assert_array_equal(values("logit", eta, s, "d1").value, values("logit", -eta, s, "d1").value)
     np.testing.assert_array_equal(values("logit", eta, s, "d2").value, -values("logit", -eta, s, "d2").value)
+    np.testing.assert_array_equal(values("logit", eta, s, "d3").value, values("logit", -eta, s, "d3").value)
+    np.testing.assert_array_equal(values("logit", eta, s, "d4").value, -values("logit", -eta, s, "d4").value)
 
 
 @settings(max_examples=200, deadline=None)
@@ -128,7 +130,7 @@ def test_mean_and_complement_sum_to_one(link, eta, s):
 @pytest.mark.parametrize("link", list(LINKS))
 def test_vanishing_variance_tends_to_the_plug_in(link):
     eta = np.linspace(-10, 10, 41)[None]
-    for part in PARTS if LINKS[link].bounded else ("mean", "d1", "d2"):
+    for part in PARTS if LINKS[link].bounded else ("mean", "d1", "d2", "d3", "d4"):
         plug_in = expectation(LINKS[link], eta, 0.0, part)
         np.testing.assert_array_equal(plug_in.value, LINKS[link].part(part)(eta))
         assert plug_in.error_bound == 0.0
@@ -140,7 +142,7 @@ def test_vanishing_variance_tends_to_the_plug_in(link):
 @pytest.mark.parametrize("link", list(LINKS))
 def test_derivative_of_the_average_is_the_average_of_the_derivative(link):
     eta, s2, step = np.linspace(-6, 3, 37)[None], 1.7, 1e-3
-    for upper, lower in (("mean", "d1"), ("d1", "d2")):
+    for upper, lower in (("mean", "d1"), ("d1", "d2"), ("d2", "d3"), ("d3", "d4")):
         at = [expectation(LINKS[link], eta + k * step, s2, upper).value for k in (-2, -1, 1, 2)]
         slope = (at[0] - 8 * at[1] + 8 * at[2] - at[3]) / (12 * step)
         exact = expectation(LINKS[link], eta, s2, lower).value
@@ -164,7 +166,7 @@ def test_expansion_for_huge_s_joins_the_rule(link):
         rule = expectation(LINKS[link], eta, s**2, part)
         beyond = expectation(LINKS[link], eta, np.nextafter(s, np.inf) ** 2, part)
         assert (rule.method, beyond.method) == ("trapezoid", "trapezoid and expansion")
-        tolerance = 1e-13 / (s if part in ("d1", "d2") else 1.0)  # h'' cancels: its rounding is that of h'
+        tolerance = 1e-13 / (s if part.startswith("d") else 1.0)  # h'' cancels: its rounding is that of h'
         np.testing.assert_allclose(beyond.value, rule.value, rtol=0, atol=tolerance)
         assert np.abs(beyond.value - rule.value).max() <= rule.error_bound + beyond.error_bound
 
@@ -215,7 +217,8 @@ def test_compiled_sum_equals_the_same_rule_in_numpy(link, part):
     for s in (0.01, 0.7, 5.0, 100.0, 700.0):
         plain = apply_rule(rule_for(LINKS[link], s, part), eta, s)
         # h'' cancels: its rounding is that of h'
-        largest = np.abs(apply_rule(rule_for(LINKS[link], s, "d1"), eta, s) if part == "d2" else plain).max()
+        cancels = part in ("d2", "d3", "d4")
+        largest = np.abs(apply_rule(rule_for(LINKS[link], s, "d1"), eta, s) if cancels else plain).max()
         for s2 in (s * s, np.full((1, eta.size), s * s)):
             value = expectation(LINKS[link], eta[None], s2, part).value[0]
             np.testing.assert_allclose(value, plain, rtol=0, atol=1e-13 * largest)

@@ -32,6 +32,9 @@ def test_derivatives_agree_with_central_differences(name):
     bend = (link.derivative(ETA + step) - link.derivative(ETA - step)) / (2 * step)
     np.testing.assert_allclose(link.derivative(ETA), slope, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(link.second(ETA), bend, rtol=1e-6, atol=1e-8)
+    for lower, upper in (("d2", "d3"), ("d3", "d4")):
+        change = (link.part(lower)(ETA + step) - link.part(lower)(ETA - step)) / (2 * step)
+        np.testing.assert_allclose(link.part(upper)(ETA), change, rtol=1e-6, atol=2e-7)
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -55,6 +58,8 @@ def test_symmetric_links_flip_successes_and_failures(name):
     np.testing.assert_array_equal(link.complement(ETA), link.inverse(-ETA))
     np.testing.assert_array_equal(link.derivative(ETA), link.derivative(-ETA))
     np.testing.assert_array_equal(link.second(ETA), -link.second(-ETA))
+    np.testing.assert_array_equal(link.part("d3")(ETA), link.part("d3")(-ETA))
+    np.testing.assert_array_equal(link.part("d4")(ETA), -link.part("d4")(-ETA))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,7 +70,7 @@ def test_nan_stays_nan_and_infinite_eta_gives_the_limit(name):
     assert np.isnan(mean[2])
     if link.bounded:
         np.testing.assert_array_equal(mean[:2], [0.0, 1.0])
-        for part in ("d1", "d2"):
+        for part in ("d1", "d2", "d3", "d4"):
             np.testing.assert_array_equal(link.part(part)(edge)[:2], [0.0, 0.0])
 
 
@@ -116,5 +121,7 @@ def test_unknown_link_names_the_close_match():
 
 
 def test_unknown_part_says_what_is_allowed():
-    with pytest.raises(ModelError, match=r"part='complement' of the log link: allowed are 'mean', 'd1', 'd2'"):
+    with pytest.raises(
+        ModelError, match=r"part='complement' of the log link: allowed are 'mean', 'd1', 'd2', 'd3', 'd4'"
+    ):
         LINKS["log"].part("complement")

@@ -137,7 +137,10 @@ def test_mean_and_complement_sum_to_one(link, example):
     np.testing.assert_allclose(total, 1.0, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize(("link", "upper", "lower"), [(n, *p) for n in LINKS for p in (("mean", "d1"), ("d1", "d2"))])
+@pytest.mark.parametrize(
+    ("link", "upper", "lower"),
+    [(n, *p) for n in LINKS for p in (("mean", "d1"), ("d1", "d2"), ("d2", "d3"), ("d3", "d4"))],
+)
 def test_derivative_of_the_average_is_the_average_of_the_derivative(link, upper, lower, example):
     _, shifts, weights = example
     eta, step = np.broadcast_to(np.linspace(-4, 2, 13), (7, 13)), 1e-3

@@ -1,7 +1,8 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
-Downward: `derivative` (of its rows) on `frozen` (the design) on `grouping` (factors) on `matrix` (columns with frozen
-state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls` (which functions it may call).
+Downward: `second` on `derivative` (of its rows) on `frozen` (the design) on `grouping` (factors) on `matrix` (columns
+with frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls` (which functions it may
+call).
 """
 
 from bayesmargins.design.derivative import derivative_rows
@@ -10,6 +11,7 @@ from bayesmargins.design.frames import Column, freeze_column, missing_rows, requ
 from bayesmargins.design.frozen import Design, Response, Rows, build_design
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import required_columns
+from bayesmargins.design.second import second_derivative_rows
 
 __all__ = [
     "Block",
@@ -27,5 +29,6 @@ __all__ = [
     "parse",
     "require_columns",
     "required_columns",
+    "second_derivative_rows",
     "to_pandas",
 ]

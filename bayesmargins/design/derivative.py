@@ -10,10 +10,10 @@ import pandas as pd
 from bayesmargins.design.frozen import Design, Rows
 from bayesmargins.errors import DataError
 
-__all__ = ["derivative_rows"]
+__all__ = ["FIRST_WEIGHTS", "derivative_rows", "first_node", "side_by_side", "split"]
 
 # Weights of the fourth-order first derivative at node k of five equally spaced nodes (Fornberg 1988, table 3).
-_WEIGHTS = np.array(
+FIRST_WEIGHTS = np.array(
     [[-25, 48, -36, 16, -3], [-3, -10, 18, -6, 1], [1, -8, 0, 8, -1], [-1, 6, -18, 10, 3], [3, -16, 36, -48, 25]]
 )
 _NODES = 5
@@ -71,8 +71,8 @@ def derivative_rows(
     if design.is_straight(variable, z_of):
         low, high = (design.rows(frame.assign(**{variable: value}), z_of, what) for value in (0.0, 1.0))
         like = design.rows(frame, z_of, what) if like is None else like
-        change = np.where(like.complete[:, None], _side_by_side(high) - _side_by_side(low), np.nan)
-        return _split(change, like)
+        change = np.where(like.complete[:, None], side_by_side(high) - side_by_side(low), np.nan)
+        return split(change, like)
     column = design.columns[variable]
     x = frame[variable].to_numpy(dtype=np.float64, na_value=np.nan)
     extent = column.upper - column.lower
@@ -80,13 +80,13 @@ def derivative_rows(
 
     def slope(rows: np.ndarray, step: float) -> tuple[np.ndarray, list[np.ndarray]]:
         """Fourth-order derivative of all columns in some rows, and the values at the nodes."""
-        first = _first_node(x[rows], step, column.lower, column.upper)
+        first = first_node(x[rows], step, column.lower, column.upper)
         part = frame.iloc[rows]
         nodes = [
-            _side_by_side(design.rows(part.assign(**{variable: x[rows] + (j - first) * step}), z_of, what))
+            side_by_side(design.rows(part.assign(**{variable: x[rows] + (j - first) * step}), z_of, what))
             for j in range(_NODES)
         ]
-        weights = _WEIGHTS[first] / 12.0
+        weights = FIRST_WEIGHTS[first] / 12.0
         return sum(weights[:, j, None] * nodes[j] for j in range(_NODES)) / step, nodes
 
     everything = np.arange(len(frame))
@@ -102,7 +102,7 @@ def derivative_rows(
     _refine(best, ~straight, slope, extent, variable, what)
     if not straight.all():
         _refuse_kinks(design, frame, variable, z_of, what, extent)
-    return _split(best, design.rows(frame, z_of, what) if like is None else like)
+    return split(best, design.rows(frame, z_of, what) if like is None else like)
 
 
 def _wide_line(slope: _Slope, rows: np.ndarray, extent: float) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -156,7 +156,7 @@ def _refuse_kinks(
         """Distance of the two one-sided slopes, and the size of the larger, (row, column)."""
         part = frame.iloc[rows]
         below, here, above = (
-            _side_by_side(design.rows(part.assign(**{variable: x[rows] + k * step}), z_of, what)) for k in (-1, 0, 1)
+            side_by_side(design.rows(part.assign(**{variable: x[rows] + k * step}), z_of, what)) for k in (-1, 0, 1)
         )
         left, right = (here - below) / step, (above - here) / step
         size = np.maximum(np.abs(left), np.abs(right))
@@ -188,18 +188,35 @@ def _within(gap: np.ndarray, slope: np.ndarray, tolerance: float, floor: float) 
     return gap <= tolerance * (size + floor * (largest + 1e-6 * np.max(largest, initial=0.0)))
 
 
-def _side_by_side(rows: Rows) -> np.ndarray:
+def side_by_side(rows: Rows) -> np.ndarray:
+    """X, every z and the offset as columns of one array.
+
+    Raises
+    ------
+    Nothing.
+    """
     return np.hstack([rows.X, *rows.Z.values(), rows.offset[:, None]])
 
 
-def _split(values: np.ndarray, like: Rows) -> Rows:
+def split(values: np.ndarray, like: Rows) -> Rows:
+    """Columns of one array as X, every z and the offset again.
+
+    Raises
+    ------
+    Nothing.
+    """
     widths = [like.X.shape[1], *(z.shape[1] for z in like.Z.values())]
     X, *Z, offset = np.split(values, np.cumsum(widths), axis=1)
     return Rows(X, dict(zip(like.Z, Z, strict=True)), offset[:, 0], like.complete)
 
 
-def _first_node(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
-    """Which of the five nodes is x itself: the middle one, unless the outer nodes would leave [lower, upper]."""
+def first_node(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
+    """Which of the five nodes is x itself: the middle one, unless the outer nodes would leave [lower, upper]?
+
+    Raises
+    ------
+    Nothing.
+    """
     below = np.floor((x - lower) / step * (1 + 1e-12))
     above = np.floor((upper - x) / step * (1 + 1e-12))
     node = np.where(below < 2, below, np.where(above < 2, _NODES - 1 - above, 2))

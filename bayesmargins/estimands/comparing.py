@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.evaluation import Evaluation
-from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, named_variables

@@ -3,27 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesmargins.counterfactuals import Settings, apply_settings
-from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns
+from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
-from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress
+from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress, Second
 from bayesmargins.responses import RESPONSES
 from bayesmargins.targets import Target
 
-__all__ = ["Evaluation"]
+__all__ = ["Derivative", "Evaluation"]
 
 _CHUNK_ROWS = 2**16
 _KEPT_ROWS, _KEPT_SIDES = 2**14, 16
 _CHUNK_LABELS = 2**23  # under "sample" every label of a chunk has a b in every draw
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """Which derivative of the mean response?
+
+    Attributes
+    ----------
+    variable : str
+        The variable.
+    slope : {"dydx", "eyex", "eydx", "dyex"}
+        Relative to what: an "e" stands for a change relative to the response, or to the variable.
+    second : str
+        The variable of a further derivative; empty without.
+    """
+
+    variable: str
+    slope: str = "dydx"
+    second: str = ""
+
+    @property
+    def of_y(self) -> bool:
+        """Is the slope divided by the mean response?"""
+        return self.slope[0] == "e"
+
+    @property
+    def of_x(self) -> bool:
+        """Is it multiplied by the variable?"""
+        return self.slope[2] == "e"
+
+
+_Designed = tuple[Rows, Rows | None, Second | None]
 
 
 class Evaluation:
@@ -53,7 +85,7 @@ class Evaluation:
         self.progress = Progress(rows * draws * passes * question.scenarios)
         self._predictor = _predictor(question, self.progress.tick)
         self._said: set[str] = set()
-        self._designed: dict[Any, tuple[Rows, Rows | None]] = {}
+        self._designed: dict[Any, _Designed] = {}
         self._sets: dict[tuple[str, ...], tuple[np.ndarray | None, np.ndarray | None, Cells]] = {}
 
     def run(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
@@ -96,7 +128,7 @@ class Evaluation:
         DataError
             Missing values in what is averaged; what the design refuses.
         """
-        return self._pass(scenario, settings, parts, None)
+        return self._pass(scenario, settings, parts)
 
     def differences(self, scenario: Scenario, low: Settings, high: Settings) -> np.ndarray | None:
         """How much larger is the average on the high side of a contrast? Where both sides cost no more than one.
@@ -126,47 +158,54 @@ class Evaluation:
         for side in sides:
             self._refuse_missing(scenario, side)
         first, _, distinct = self._repeated(names)
-        chunks = (self._chunks(scenario, side, first, distinct, None) for side in sides)
+        chunks = (self._chunks(scenario, side, first, distinct) for side in sides)
         passed = self._predictor.differences(zip(*chunks, strict=True), len(distinct.index), distinct.n)
         if passed is None:
             return None
         self.passed.append(passed)
         return passed.values["difference"]
 
-    def slopes(self, scenario: Scenario, name: str) -> Passed:
+    def slopes(self, scenario: Scenario, of: Derivative, settings: Settings = ()) -> np.ndarray:
         """How does the mean response of a scenario's rows change with a variable?
 
         Parameters
         ----------
         scenario : Scenario
             Values of `at`, named groups.
-        name : str
-            The variable.
+        of : Derivative
+            Which derivative, and relative to what.
+        settings : tuple of Setting
+            Set besides.
 
         Returns
         -------
-        Passed
+        ndarray, shape (draw, row or cell)
 
         Raises
         ------
         DataError
             As for `values`; a row where there is no derivative.
         """
-        return self._pass(scenario, (), ("slope",), name)
+        part = "second" if of.second else "slope"
+        return self._pass(scenario, settings, (part,), of).values[part]
 
-    def _pass(self, scenario: Scenario, settings: Settings, parts: Sequence[str], variable: str | None) -> Passed:
+    def _pass(
+        self, scenario: Scenario, settings: Settings, parts: Sequence[str], of: Derivative | None = None
+    ) -> Passed:
         settings = (*scenario.settings, *settings)
-        names = sorted(self._depends(scenario, settings))
+        names = sorted(self._depends(scenario, settings, of))
         require_columns(self.question.frame, names, self.question.what)
-        self._refuse_missing(scenario, settings)
+        self._refuse_missing(scenario, settings, of)
         cells = self.question.averaging.cells
         first, position, distinct = self._repeated(names)
-        chunks = self._chunks(scenario, settings, first, distinct, variable)
-        if variable is None:
+        chunks = self._chunks(scenario, settings, first, distinct, of)
+        if of is None:
             passed = self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
         else:
             assert isinstance(self._predictor, Predictor)
-            passed = self._predictor.slopes(chunks, len(distinct.index), distinct.n)
+            engine = self._predictor.second_derivatives if of.second else self._predictor.slopes
+            engine = self._predictor.relative_slopes if of.of_y else engine
+            passed = engine(chunks, len(distinct.index), distinct.n)
         if cells.unit and position is not None:
             passed.values = {part: values[:, position] for part, values in passed.values.items()}
         self.passed.append(passed)
@@ -181,7 +220,12 @@ class Evaluation:
         return self._sets[key]
 
     def _chunks(
-        self, scenario: Scenario, settings: Settings, first: np.ndarray | None, cells: Cells, variable: str | None
+        self,
+        scenario: Scenario,
+        settings: Settings,
+        first: np.ndarray | None,
+        cells: Cells,
+        of: Derivative | None = None,
     ) -> Iterator[Chunk]:
         n = len(cells.index)
         for start in range(0, n, size := self._chunk_rows(scenario)):
@@ -189,10 +233,10 @@ class Evaluation:
             frame = self.question.frame.iloc[block if first is None else first[block]]
             part = replace(cells, index=cells.index[block], share=cells.share[block])
             try:
-                yield self._chunk(scenario, frame, settings, part, variable, start)
+                yield self._chunk(scenario, frame, settings, part, of, start)
             except (DataError, GroupsError):
                 if size < n or first is not None:  # the message shall count and number the user's own rows
-                    self._chunk(scenario, self.question.frame, settings, part, variable, -1)
+                    self._chunk(scenario, self.question.frame, settings, part, of, -1)
                 raise
 
     def _chunk_rows(self, scenario: Scenario) -> int:
@@ -206,44 +250,54 @@ class Evaluation:
         frame: pd.DataFrame,
         settings: Settings,
         cells: Cells,
-        variable: str | None,
+        of: Derivative | None,
         start: int,
     ) -> Chunk:
         question = self.question
         frame = apply_settings(frame, settings)
         self._refuse_missing_derived(frame)
-        rows, d_rows = self._design_rows(scenario, frame, settings, variable, start)
+        rows, d_rows, second = self._design_rows(scenario, frame, settings, of, start)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
-        return Chunk(rows, plan, cells, question.multiplier(frame), d_rows, question.distribution_trials(frame))
+        multiplier = question.multiplier(frame)
+        if of is not None:
+            multiplier = _multiplier(of, frame, multiplier)
+        return Chunk(rows, plan, cells, multiplier, d_rows, question.distribution_trials(frame), second)
 
     def _design_rows(
-        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, variable: str | None, start: int
-    ) -> tuple[Rows, Rows | None]:
+        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, of: Derivative | None, start: int
+    ) -> _Designed:
         """Design rows of a chunk and their derivatives; few rows are kept, for named groups ask for them again."""
         question, active = self.question, scenario.policy.active
-        design, key = question.post.design, (settings, variable, active, start)
+        design, key = question.post.design, (settings, of, active, start)
         if key in self._designed:
             return self._designed[key]
         rows = design.rows(frame, active, question.what)
-        d_rows = None if variable is None else derivative_rows(design, frame, variable, active, question.what, rows)
+        d_rows, second, rest = None, None, (active, question.what, rows)
+        if of is not None:
+            d_rows = derivative_rows(design, frame, of.variable, *rest)
+        if of is not None and of.second:
+            changes = derivative_rows(design, frame, of.second, *rest)
+            second = Second(changes, second_derivative_rows(design, frame, of.variable, of.second, *rest))
         if question.policy.named and len(question.frame) <= _KEPT_ROWS and len(self._designed) < _KEPT_SIDES:
-            self._designed[key] = rows, d_rows
-        return rows, d_rows
+            self._designed[key] = rows, d_rows, second
+        return rows, d_rows, second
 
-    def _read(self, scenario: Scenario, settings: Settings) -> set[str]:
-        """Columns of the frame whose values a prediction depends on."""
+    def _read(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:
+        """Columns of the frame whose values an answer depends on."""
         question, design = self.question, self.question.post.design
         names = set(design.variables(scenario.policy.active)) | set(self._group_columns(scenario))
+        if of is not None and of.of_x:
+            names.add(of.variable)
         if question.needs_trials:
             names |= design.response.trials_variables
         constant = {s.variable for s in settings if s.step is None}
         return {n for n in names - constant if n in question.frame.columns}
 
-    def _depends(self, scenario: Scenario, settings: Settings) -> set[str]:
+    def _depends(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:
         """The same with what derived columns are computed from, which nobody knows: every column."""
         if self.question.derived:
             return set(self.question.frame.columns)
-        return self._read(scenario, settings)
+        return self._read(scenario, settings, of)
 
     def _refuse_missing_derived(self, frame: pd.DataFrame) -> None:
         question = self.question
@@ -260,13 +314,13 @@ class Evaluation:
             if all(c in columns for c in design.factors[factor].columns):
                 yield from design.factors[factor].columns
 
-    def _refuse_missing(self, scenario: Scenario, settings: Settings) -> None:
+    def _refuse_missing(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> None:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
         question, frame = self.question, self.question.frame
         if question.needs_trials:
             question.trials(apply_settings(frame, settings))
         trials = question.post.design.response.trials_variables if question.needs_trials else frozenset()
-        mask, counts = missing_rows(frame, sorted(self._read(scenario, settings) - trials))
+        mask, counts = missing_rows(frame, sorted(self._read(scenario, settings, of) - trials))
         if not mask.any():
             return
         said = f"{int(mask.sum())} of {len(frame)} rows of {question.what} have missing values, by column: {counts}."
@@ -282,3 +336,12 @@ def _predictor(question: Question, tick: Callable[[int], None]) -> Predictor | D
     if isinstance(question.target, Target):
         return DistributionPredictor(post.draws, post.link, RESPONSES.get(post.family.name), question.target, tick)
     return Predictor(post.draws, question.link, tick)
+
+
+def _multiplier(of: Derivative, frame: pd.DataFrame, trials: np.ndarray | None) -> np.ndarray | None:
+    """What the derivative of a row is multiplied by: the variable, and trials, which cancel where the mean divides."""
+    x = frame[of.variable].to_numpy(dtype=np.float64, na_value=np.nan) if of.of_x else None
+    if trials is None:
+        return x
+    factor = np.where(trials == 0, np.nan, 1.0) if of.of_y else trials  # of a count of 0 nothing is a share
+    return factor if x is None else x * factor

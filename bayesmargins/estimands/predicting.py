@@ -7,8 +7,9 @@ from typing import Any
 
 import xarray as xr
 
+from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.evaluation import Evaluation
-from bayesmargins.estimands.question import Question, ask
+from bayesmargins.estimands.question import Question
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.targets import Target

@@ -13,7 +13,7 @@ from bayesmargins.design import Design
 from bayesmargins.groups import Policy
 from bayesmargins.targets import Target
 
-__all__ = ["Scope", "compose", "group_phrases", "quantity", "scale_name"]
+__all__ = ["Scope", "Slope", "compose", "group_phrases", "quantity", "scale_name"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,33 @@ class Scope:
     derived: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Slope:
+    """Which slope?
+
+    Attributes
+    ----------
+    how : {"dydx", "eyex", "eydx", "dyex", "second", "difference"}
+        A derivative, an elasticity, the derivative of a slope, or the difference of slopes between levels.
+    variables : tuple of str
+        Of the slopes that change with `second`.
+    second : str
+        What they change with; empty without.
+    between : tuple of str
+        Pairs of its levels, where it is a factor.
+    """
+
+    how: str = "dydx"
+    variables: tuple[str, ...] = ()
+    second: str = ""
+    between: tuple[str, ...] = ()
+
+    @property
+    def word(self) -> str:
+        """What the user calls it: ``slope=``."""
+        return "dydx" if self.second else self.how
+
+
 def quantity(family_noun: str, response: str, target: str | Target, link: str, averaged: bool = False) -> str:
     """What is E[y], or the target in its place, called?
 
@@ -81,15 +108,15 @@ def quantity(family_noun: str, response: str, target: str | Target, link: str, a
     return f"expected number of {response}" if target == "count" else f"{family_noun} of {response}"
 
 
-def scale_name(kind: str, target: str | Target, family_noun: str, link: str, comparison: str | None) -> str:
+def scale_name(kind: str, target: str | Target, family_noun: str, link: str, how: str | Slope | None) -> str:
     """On which scale are the numbers of a table?
 
     Parameters
     ----------
     kind, target, family_noun, link : str
         Of the question and the model.
-    comparison : str, optional
-        Of a comparison.
+    how : str or Slope, optional
+        Of a comparison, or of slopes.
 
     Returns
     -------
@@ -108,9 +135,9 @@ def scale_name(kind: str, target: str | Target, family_noun: str, link: str, com
         return "response"
     words = {"mean": family_noun, "link": f"linear predictor ({link})", "count": "expected count"}
     base = target.scale if isinstance(target, Target) else words[target]
-    if kind == "slopes":
-        return f"slope of {base}"
-    if kind == "predictions" or comparison is None:
+    if kind == "slopes" or isinstance(how, Slope):
+        return f"{_SLOPE_SCALES[how.how if isinstance(how, Slope) else 'dydx']} {base}"
+    if kind == "predictions" or how is None:
         return base
     return {
         "difference": f"difference in {base}",
@@ -119,8 +146,17 @@ def scale_name(kind: str, target: str | Target, family_noun: str, link: str, com
         "lnratio": f"log ratio of {base}",
         "lnor": "log odds ratio",
         "or": "odds ratio",
-    }.get(comparison, f"{comparison}(high, low) of {base}")
+    }.get(how, f"{how}(high, low) of {base}")
 
+
+_SLOPE_SCALES = {
+    "dydx": "slope of",
+    "eyex": "elasticity of",
+    "eydx": "relative slope (eydx) of",
+    "dyex": "slope per relative change (dyex) of",
+    "second": "second derivative of",
+    "difference": "difference in slope of",
+}
 
 _COMPARED = {
     "difference": "Difference in",
@@ -132,7 +168,14 @@ _COMPARED = {
 }
 
 
-def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comparison: str = "difference") -> str:
+def compose(
+    kind: str,
+    noun: str,
+    scope: Scope,
+    labels: Sequence[str] = (),
+    comparison: str = "difference",
+    slope: Slope | None = None,
+) -> str:
     """What is this number? Rows, counterfactuals, groups and averages in the order in which they were done.
 
     Parameters
@@ -147,6 +190,8 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
         Contrasts, or variables of slopes.
     comparison : str
         How two sides are compared.
+    slope : Slope, optional
+        Which slope.
 
     Returns
     -------
@@ -162,16 +207,39 @@ def compose(kind: str, noun: str, scope: Scope, labels: Sequence[str] = (), comp
         head = f"New observations of {noun}"
     elif kind == "predictions":
         head = q[0].upper() + q[1:]
-    elif kind == "slopes":
-        head = f"{'Average slope' if scope.averaged else 'Slope'} of the {noun} with respect to {_listing(labels)}"
+    elif kind == "slopes" and (slope is None or not slope.between):
+        head = _slope(noun, labels, slope or Slope())
+        head = f"Average {head}" if scope.averaged else f"{head[0].upper()}{head[1:]}"
     else:
-        rows = scope.rows if scope.averaged or scope.rows.startswith("the one") else f"each of {scope.rows}"
         compared = _COMPARED.get(comparison, f"{comparison}(high, low) of")
-        head = f"{compared} the {q} ({_listing(labels)}) between counterfactual copies of {rows}"
+        what = f"{compared} the {q} ({_listing(labels)})"
+        if slope is not None:
+            of = f"average slope of the {noun}" if scope.averaged else f"slope of the {noun}"
+            pairs = f"{slope.second}: {_listing(slope.between)}"
+            what = f"Difference in the {of} with respect to {_listing(slope.variables)} ({pairs})"
+        rows = scope.rows if scope.averaged or scope.rows.startswith("the one") else f"each of {scope.rows}"
+        head = f"{what} between counterfactual copies of {rows}"
         return f"{head}{_further(scope)}; {'; '.join(scope.groups)}."
     each = "for" if scope.rows.startswith("the one") else "for each of"
     rows = f"over {scope.rows}" if scope.averaged else f"{each} {scope.rows}"
     return f"{head}, {rows}{_further(scope)}; {'; '.join(scope.groups)}."
+
+
+def _slope(noun: str, labels: Sequence[str], slope: Slope) -> str:
+    """``elasticity of the probability of bad with respect to week (relative change in ... of week)``."""
+    if slope.second:
+        others = [v for v in slope.variables if v != slope.second]
+        then = f", then {slope.second}" if others else ""
+        return f"second derivative of the {noun} with respect to {_listing(slope.variables)}{then}"
+    x = _listing(labels)
+    one = x if len(labels) == 1 else "each"
+    what, change = {
+        "dydx": ("slope", ""),
+        "eyex": ("elasticity", f" (relative change in the {noun} per relative change of {one})"),
+        "eydx": ("relative slope", f" (relative change in the {noun} per unit of {one})"),
+        "dyex": ("slope", f" per relative change of {one}"),
+    }[slope.how]
+    return f"{what} of the {noun} with respect to {x}{change}"
 
 
 def _further(scope: Scope) -> str:

@@ -10,8 +10,9 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import GroupsError
+from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
-from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
+from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE

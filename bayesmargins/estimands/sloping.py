@@ -1,4 +1,4 @@
-"""Slopes: the derivative of the integrated prediction with respect to a numeric variable."""
+"""Slopes of the integrated prediction: derivatives, elasticities, and how slopes change with a second variable."""
 
 from __future__ import annotations
 
@@ -8,16 +8,34 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import EstimandError, listed, shown
-from bayesmargins.estimands.evaluation import Evaluation
-from bayesmargins.estimands.question import Question, Scenario, ask
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.evaluation import Derivative, Evaluation
+from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.sentence import Slope
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.sides import named_variables
+from bayesmargins.sides import contrasts, named_variables
 from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
-__all__ = ["avg_slopes", "slopes"]
+__all__ = ["SLOPES", "avg_slopes", "slopes"]
+
+SLOPES: dict[str, str] = {
+    "dydx": "the derivative",
+    "eyex": "the elasticity, relative change of y per relative change of x",
+    "eydx": "relative change of y per unit of x",
+    "dyex": "change of y per relative change of x",
+}
+
+_OTHER_WORDS = {
+    "derivative": "dydx",
+    "slope": "dydx",
+    "elasticity": "eyex",
+    "semielasticity": "eydx",
+    "eyx": "eyex",
+    "dyx": "dydx",
+}
 
 
 @taught
@@ -32,6 +50,7 @@ def slopes(
     group_weights: str = "equal",
     target: str | Target = "mean",
     slope: str = "dydx",
+    second: str | None = None,
     wts: Any = None,
     random_seed: int | None = None,
 ) -> xr.Dataset:
@@ -45,28 +64,42 @@ def slopes(
         Numeric variables of the model.
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As for `predictions`.
-    slope : {"dydx"}
-        Derivative of the target, in units of the response per unit of the variable.
+    slope : {"dydx", "eyex", "eydx", "dyex"}
+        dy/dx, in units of the response per unit of the variable; the elasticity dy/dx x/y; dy/dx 1/y; or dy/dx x. Each
+        row's own y and x count: an average is one of the rows' elasticities.
+    second : str, optional
+        Variable with which the slope changes. A number gives the second derivative d2y/(dx dz), or d2y/dx2 where it is
+        the variable itself; a factor gives the slope at each level minus that at the first.
 
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, contrast (``dY/dweek``), then as for `predictions`; coordinate ``term``.
+        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; coordinate ``term``. Contrasts read
+        ``dY/dweek``; ``eY/eweek``, ``eY/dweek``, ``dY/eweek``; ``d2Y/dweek2``, ``d2Y/dweek dage``; or
+        ``dY/dweek: drug - placebo``. An elasticity is not finite where the response is 0, and 0 where the variable is.
 
     Raises
     ------
     DataError, GroupsError, EstimandError
-        As for `predictions`; also a variable that is a factor, or a slope of another kind.
+        As for `predictions`; also a variable that is a factor, a slope of another kind, a row where the formula has no
+        derivative.
 
     Notes
     -----
     d/dx E[h(eta + s Z)] = E[h'] d eta/dx + E[h''] / 2 d s2/dx: analytic through the integral, with the movement of
     s2 = z' Sigma z under a random slope. Only the design matrix is differenced (exactly, where it is linear in x).
+    Second derivatives are analytic too: with F = E[h(eta + s Z)], primes for d/d eta and v for s2, d2F/dx dz = F''
+    eta_x eta_z + F' eta_xz + F''' (eta_x v_z + eta_z v_x) / 2 + F'''' v_x v_z / 4 + F'' v_xz / 2.
 
     Examples
     --------
-    >>> slopes(post, "week", newdata=post.design.data.head(2))["contrast"].values.tolist()
+    >>> two = post.design.data.head(2)
+    >>> slopes(post, "week", newdata=two)["contrast"].values.tolist()
     ['dY/dweek']
+    >>> slopes(post, "week", newdata=two, slope="eyex")["contrast"].values.tolist()
+    ['eY/eweek']
+    >>> slopes(post, "week", newdata=two, second="trt")["contrast"].values.tolist()
+    ['dY/dweek: drug - placebo', 'dY/dweek: drug+ - placebo']
     """
     question = ask(
         post,
@@ -80,7 +113,7 @@ def slopes(
         wts=wts,
         random_seed=random_seed,
     )
-    return _slope(question, variables, slope)
+    return _slope(question, variables, slope, second)
 
 
 @taught
@@ -95,6 +128,7 @@ def avg_slopes(
     group_weights: str = "equal",
     target: str | Target = "mean",
     slope: str = "dydx",
+    second: str | None = None,
     wts: Any = None,
     random_seed: int | None = None,
 ) -> xr.Dataset:
@@ -102,8 +136,8 @@ def avg_slopes(
 
     Parameters
     ----------
-    post, variables, newdata, at, by, groups, group_weights, target, slope, wts, random_seed
-        As for `slopes`; the slopes of the rows are averaged within each draw.
+    post, variables, newdata, at, by, groups, group_weights, target, slope, second, wts, random_seed
+        As for `slopes`; the slopes (elasticities, second derivatives) of the rows are averaged within each draw.
 
     Returns
     -------
@@ -132,31 +166,109 @@ def avg_slopes(
         wts=wts,
         random_seed=random_seed,
     )
-    return _slope(question, variables, slope)
+    return _slope(question, variables, slope, second)
 
 
-def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
-    if not is_word(slope, ("dydx",)):
-        raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
+def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
+    _check_slope(slope, second)
+    names = _numeric(variables, question)
+    _refuse_unserved(question, names[0])
+    if second is None:
+        return _first(question, names, slope)
+    _check_second(second, question)
+    if question.post.design.columns[second].kind == "number":
+        return _again(question, names, second)
+    return _between_levels(question, names, second)
+
+
+def _first(question: Question, names: list[str], slope: str) -> xr.Dataset:
+    asked = [Derivative(name, slope) for name in names]
+    labels = [f"{slope[0]}Y/{slope[2]}{name}" for name in names]
+    return _result(question, asked, labels, names, Slope(slope), passes=1 + asked[0].of_y)
+
+
+def _again(question: Question, names: list[str], second: str) -> xr.Dataset:
+    """The derivative of the slope: the second derivative, or that of an interaction."""
+    _numeric(second, question)
+    asked = [Derivative(name, second=second) for name in names]
+    labels = [f"d2Y/d{n}2" if n == second else f"d2Y/d{n} d{second}" for n in names]
+    terms = [n if n == second else f"{n}, {second}" for n in names]
+    return _result(question, asked, labels, terms, Slope("second", tuple(names), second))
+
+
+def _result(
+    question: Question, asked: list[Derivative], labels: list[str], terms: list[str], how: Slope, passes: int = 1
+) -> xr.Dataset:
+    question.check_size(len(asked))
+    evaluation = Evaluation(question, passes=passes * len(asked))
+
+    def all_slopes(scenario: Scenario) -> np.ndarray:
+        return np.stack([evaluation.slopes(scenario, of) for of in asked], axis=1)
+
+    values = evaluation.run(all_slopes)
+    return question.result("slopes", values, evaluation.passed, contrast=labels, term=terms, slope=how)
+
+
+def _between_levels(question: Question, names: list[str], second: str) -> xr.Dataset:
+    """A factor has no derivative: the slope at each level minus that at the first."""
+    if second in question.at:
+        raise EstimandError(f"second and at both name {second!r}: at fixes it, so it cannot change as well.")
+    compared = contrasts({second: None}, question.post.design)
+    question.check_size(len(names) * len(compared))
+    evaluation = Evaluation(question, passes=len(names) * (1 + len(compared)))
+
+    def all_differences(scenario: Scenario) -> np.ndarray:
+        found = []
+        for of in map(Derivative, names):
+            sides = dict.fromkeys(side for c in compared for side in (c.low, c.high))
+            slopes = {side: evaluation.slopes(scenario, of, side) for side in sides}
+            found += [slopes[c.high] - slopes[c.low] for c in compared]
+        return np.stack(found, axis=1)
+
+    values = evaluation.run(all_differences)
+    pairs = [f"{c.high_label} - {c.low_label}" for c in compared]
+    return question.result(
+        "slopes",
+        values,
+        evaluation.passed,
+        contrast=[f"dY/d{name}: {pair}" for name in names for pair in pairs],
+        term=[f"{name}, {second}" for name in names for _ in pairs],
+        slope=Slope("difference", tuple(names), second, tuple(pairs)),
+    )
+
+
+def _refuse_unserved(question: Question, name: str) -> None:
     if question.derived:
         raise EstimandError(
             f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
-    names = _numeric(variables, question)
     if isinstance(question.target, Target):
         raise EstimandError(
             f"target={question.target} has no slope here: slopes are analytic, and of 'mean', 'link' and 'count' only. "
-            f"avg_comparisons(post, {{{names[0]!r}: 0.1}}, target={question.target.written}) takes a step."
+            f"avg_comparisons(post, {{{name!r}: 0.1}}, target={question.target.written}) takes a step."
         )
-    question.check_size(len(names))
-    evaluation = Evaluation(question, passes=len(names))
 
-    def all_slopes(scenario: Scenario) -> np.ndarray:
-        return np.stack([evaluation.slopes(scenario, name).values["slope"] for name in names], axis=1)
 
-    values = evaluation.run(all_slopes)
-    return question.result("slopes", values, evaluation.passed, contrast=[f"dY/d{n}" for n in names], term=names)
+def _check_slope(slope: str, second: str | None) -> None:
+    if not is_word(slope, SLOPES):
+        word = _OTHER_WORDS.get(str(slope).lower().replace("-", "").replace("_", "").replace("/", "").replace(" ", ""))
+        hint = f" Here it is called {word!r}." if word else close_matches(slope, SLOPES)
+        meanings = "; ".join(f"{w!r}: {meaning}" for w, meaning in SLOPES.items())
+        raise EstimandError(f"slope={shown(slope)}; allowed are {meanings}.{hint}")
+    if second is not None and slope != "dydx":
+        raise EstimandError(
+            f"slope={slope!r} with second={shown(second)}; a second derivative is one of the slope itself, "
+            "slope='dydx'. Elasticities at several values of a variable are slopes(..., at=...)."
+        )
+
+
+def _check_second(second: Any, question: Question) -> None:
+    if not isinstance(second, str):
+        raise EstimandError(
+            f"second={shown(second)}; it is the name of one variable, out of {listed(question.post.design.columns)}."
+        )
+    named_variables(second, question.post.design)
 
 
 def _numeric(variables: Any, question: Question) -> list[str]:

@@ -12,8 +12,10 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
+from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of
-from bayesmargins.estimands.question import Question, Scenario, ask, checked_seed
+from bayesmargins.estimands.evaluation import Derivative
+from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.within import GroupsOf, Within
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -329,7 +331,7 @@ def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: Effect
 def _average(within: Within, scenario: Scenario, effect: Effect) -> np.ndarray:
     """The mean of what is linear in predictions is that of predictions, integrated as everywhere: (draw, cell)."""
     if effect.variable is not None:
-        return within.slopes(scenario, effect.variable).values["slope"]
+        return within.slopes(scenario, Derivative(effect.variable))
     low, high = (within.values(scenario, side).values["mean"] for side in effect.sides)
     return high - low
 

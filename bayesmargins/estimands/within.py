@@ -13,7 +13,7 @@ import numpy as np
 
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.design import Rows, require_columns
-from bayesmargins.estimands.evaluation import Evaluation
+from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.groups import Gather
 from bayesmargins.posterior import Draws
@@ -71,7 +71,8 @@ class Within(Evaluation):
         require_columns(self.question.frame, names, self.question.what)
         self._refuse_missing(scenario, settings)
         first, _, cells = self._repeated(names)
-        chunks = self._chunks(scenario, settings, first, cells, variable)
+        of = None if variable is None else Derivative(variable)
+        chunks = self._chunks(scenario, settings, first, cells, of)
         return [replace(c, plan=replace(c.plan, integrated=self._others(c.plan.integrated))) for c in chunks]
 
     def _others(self, factors: Sequence[str]) -> tuple[str, ...]:

@@ -55,8 +55,8 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
         Linear predictor at b = 0.
     s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
         Variance of z'b over the groups that are integrated out; 0 gives h(eta) itself.
-    part : {"mean", "complement", "d1", "d2"}
-        Averages h, 1 - h (accurate for a nearly certain response), h' or h''.
+    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
+        Averages h, 1 - h (accurate for a nearly certain response), or the first to fourth derivative of h.
 
     Returns
     -------
@@ -143,6 +143,7 @@ def _fill(
 
 def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int]:
     """Values, error bound and nodes where 0 < s <= WIDE; NaN elsewhere."""
+    from bayesmargins.integrate.higher_kernels import CloglogHigher, LogitHigher
     from bayesmargins.integrate.kernels import (  # numba takes a second to import, and closed forms need none
         CHUNK,
         CloglogPart,
@@ -158,7 +159,8 @@ def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, floa
     rules, table = rule_table(link, part, lowest, highest)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
     assert link.code is not None
-    of = (LogitPart, CloglogPart)[link.code](link.code, PARTS.index(part))
+    kinds = (LogitHigher, CloglogHigher) if part in ("d3", "d4") else (LogitPart, CloglogPart)
+    of = kinds[link.code](link.code, PARTS.index(part))
     in_threads(trapezoid, tasks, of, eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
     largest = largest_of(value)
     return value, max(rule.error_bound(largest) for rule in rules), max(rule.nodes for rule in rules)
@@ -185,7 +187,7 @@ def largest_of(value: Array) -> float:
 def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:
     """E[f(eta + s Z)] to third order in 1/s: h is the cdf of some L, so E[h] = P(L - s Z <= eta)."""
     moments = (1.0, *strip_of(link).moments)
-    order = {"mean": 0, "complement": 0, "d1": 1, "d2": 2}[part]
+    order = {"mean": 0, "complement": 0, "d1": 1, "d2": 2, "d3": 3, "d4": 4}[part]
     with np.errstate(invalid="ignore"):
         x = np.clip(eta / s, -40.0, 40.0)
     density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
@@ -203,5 +205,6 @@ def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:
 
 def _expansion_bound(link: Link, part: str) -> float:
     """Remainder of the expansion, at the smallest s it is used for, and rounding."""
-    steepest = {"mean": 0.56, "complement": 0.56, "d1": 1.2, "d2": 2.4}[part]  # sup of derivative 4, 5, 6 of Phi
+    # sup of derivative 4, 5, ..., 8 of Phi
+    steepest = {"mean": 0.56, "complement": 0.56, "d1": 1.2, "d2": 2.4, "d3": 6.0, "d4": 14.3}[part]
     return steepest * strip_of(link).moments[3] / (24.0 * WIDE**4) + 16.0 * EPS

@@ -15,6 +15,14 @@ from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, OPTIONS, kernel
+from bayesmargins.integrate.higher_kernels import (
+    CloglogHigher,
+    LogitHigher,
+    cloglog_derivative,
+    cloglog_higher,
+    logit_derivative,
+    logit_higher,
+)
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "CloglogPart", "LogitPart", "cloglog_terms", "one_node", "trapezoid"]
 
@@ -143,13 +151,13 @@ def one_node(code: int, part: int, x: float) -> float:
             return small if x >= 0.0 else large
         if part == 2:
             return small * large
-        return small * large * ((small - large) if x >= 0.0 else (large - small))
+        return logit_derivative(part, small * large, (small - large) if x >= 0.0 else (large - small))
     u = math.exp(min(x, _LARGEST))
     if part == 0:
         return -math.expm1(-u)
     if part == 1:
         return math.exp(-u)
-    return u * math.exp(-u) * (1.0 if part == 2 else 1.0 - u)
+    return cloglog_derivative(part, u)
 
 
 @njit(**INNER)
@@ -207,13 +215,21 @@ def _cloglog_nodes(link: CloglogPart, m: int, w: float, work: Array, bits: Integ
 _JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
 
 
+_NODES = {
+    LogitPart: _logit_nodes,
+    CloglogPart: _cloglog_nodes,
+    LogitHigher: logit_higher,
+    CloglogHigher: cloglog_higher,
+}
+
+
 def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
     """Add the two nodes +-z of every row."""
 
 
 @overload(_add_nodes, strict=False, jit_options=_JIT)
 def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
-    return {LogitPart: _logit_nodes, CloglogPart: _cloglog_nodes}[link.instance_class].py_func
+    return _NODES[link.instance_class].py_func
 
 
 @njit(**INNER)
@@ -255,6 +271,8 @@ def _block(
             out[rows[i]] = _slowly(link.code, link.part, x, s[0] if shared else s[rows[i]], step, half, weights)
         elif link.code == 0 and link.part == 3:
             out[rows[i]] = math.copysign(1.0, x) * -math.expm1(-2.0 * abs(x)) * total[i]
+        elif link.code == 0 and link.part == 5:
+            out[rows[i]] = math.copysign(1.0, x) * total[i]
         else:
             out[rows[i]] = total[i]
 
@@ -314,7 +332,7 @@ def trapezoid(
     ----------
     begin, end : int
         Which chunks of rows of which draws: see `in_threads`.
-    link : LogitPart or CloglogPart
+    link : LogitPart, CloglogPart, LogitHigher or CloglogHigher
         What is averaged. The kernel is compiled for each: the other's loops are not waited for.
     eta : (draw, row) float
         Linear predictors.

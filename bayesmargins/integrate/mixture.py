@@ -44,8 +44,8 @@ def mixture_expectation(
         What each group, or combination of groups, adds to eta: its z'b, the same for every row.
     weights : (group,) float
         Share of each group; a group of weight 0 does not count, whatever its shift.
-    part : {"mean", "complement", "d1", "d2"}
-        Averages h, 1 - h (accurate for a nearly certain response), h' or h''.
+    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
+        Averages h, 1 - h (accurate for a nearly certain response), or the first to fourth derivative of h.
 
     Returns
     -------
@@ -61,8 +61,8 @@ def mixture_expectation(
     Notes
     -----
     Means and complements keep their relative accuracy for rare events: all terms are positive. h'' changes sign, and is
-    accurate relative to h'. With s2 > 0 under the logit and cloglog links the time is that of `expectation` times the
-    number of groups.
+    accurate relative to h'. With s2 > 0 under the logit and cloglog links, and for the third and fourth derivative, the
+    time is that of `expectation` times the number of groups.
 
     Examples
     --------
@@ -77,6 +77,8 @@ def mixture_expectation(
     shifts, weights = _checked_groups(eta, shifts, weights)
     if link.name in ("identity", "log"):
         return expectation(link, eta + _one_shift(link, shifts, weights), s2, part)
+    if part in ("d3", "d4"):
+        return _group_by_group(link, eta, s2, shifts, weights, part)
     from bayesmargins.integrate.kernels import CHUNK  # numba takes a second to import
 
     value = np.empty(eta.shape)

@@ -39,6 +39,8 @@ PER_OCTAVE = 4  # rules are shared by all s between neighbouring powers of 2^(1/
 _LOWEST = -20  # s below 2^-5: the Gaussian alone limits the step
 WIDE = 2.0**12  # beyond this s an expansion in 1/s is exact to 1e-14, and a rule would need 1e5 nodes
 _FARTHEST = 12.0  # nodes reach z = +-12 at most: what lies beyond has probability 4e-33
+# Sums of the absolute terms of h''' and h'''', at most (the cloglog's: u e^-u (1 + 3u + u^2) and so on).
+_CANCELS = {"d3": 4.0, "d4": 16.0}
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -51,7 +53,7 @@ class Rule:
     link : Link
         The inverse link h.
     part : str
-        Which of h, 1 - h, h', h''.
+        Which of h, 1 - h and the derivatives of h.
     s : float
         The largest standard deviation that the bounds hold for.
     step : float
@@ -113,6 +115,7 @@ class Rule:
             scale = largest / (1.0 - self.relative_bound)  # the bound is relative to the truth, not to the value
         # each term: exp and its argument (s z), a power of it built by up to `half` products, the sum
         rounding = EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step) * max(scale, largest)
+        rounding *= _CANCELS.get(self.part, 1.0)
         return scale * self.relative_bound + self.absolute_bound + rounding
 
 
@@ -156,7 +159,7 @@ def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
         A link without a closed form.
     s : float
         Standard deviation of z'b, above 0 and at most 4096; rounded up to a power of 2^(1/4), at least 2^-5.
-    part : {"mean", "complement", "d1", "d2"}
+    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
         What is averaged.
 
     Returns
@@ -192,7 +195,7 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
         Largest standard deviation of z'b that the bounds must hold for.
     step : float
         Distance between nodes, in units of z.
-    part : {"mean", "complement", "d1", "d2"}
+    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
         What is averaged.
 
     Returns
@@ -291,7 +294,8 @@ def _truncated(strip: Strip, s: float, step: float, part: str) -> tuple[int, flo
     """Nodes on each side, what leaving out the rest costs, and whether that is relative to E[F].
 
     F(x) exp(-x) falls and F(x) exp(x) grows, so under the weights exp(+-s z) phi(z), a Gaussian moved by s, the tail's
-    share of E[F] is at most that Gaussian's own tail. Where s is too large for that, f <= 1 bounds the tail itself.
+    share of E[F] is at most that Gaussian's own tail. Where s is too large for that, f <= 1 (or what E[F] is at most)
+    bounds the tail itself.
     """
     absolute = part == "complement" and strip.scale[part] is not None
     tail = -float(scipy.special.ndtri(strip.tolerance[part] / 8.0))
@@ -303,4 +307,9 @@ def _truncated(strip: Strip, s: float, step: float, part: str) -> tuple[int, flo
     share = 2.0 * float(scipy.special.ndtr(s - last)) / (1.0 - aliased) if aliased < 1.0 else np.inf
     if not absolute and share <= strip.tolerance[part]:
         return half, share, True
-    return half, 2.0 * float(scipy.special.ndtr(-last)), False  # discrete tail <= integral beyond the last node
+    highest = max(1.0, strip.scale[part] or 1.0)
+    return (
+        half,
+        highest * 2.0 * float(scipy.special.ndtr(-last)),
+        False,
+    )  # discrete tail <= integral beyond the last node

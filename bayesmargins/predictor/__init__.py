@@ -7,9 +7,9 @@ at once), `layout` for their order and `terms`, `lookups` for the tables, and ru
 what all of them read.
 """
 
-from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.chunks import Chunk, Passed, Second
 from bayesmargins.predictor.distribution import DistributionPredictor
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
 
-__all__ = ["Chunk", "DistributionPredictor", "Passed", "Predictor", "Progress", "check_size"]
+__all__ = ["Chunk", "DistributionPredictor", "Passed", "Predictor", "Progress", "Second", "check_size"]

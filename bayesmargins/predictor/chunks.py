@@ -12,7 +12,23 @@ from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import Integral
 from bayesmargins.posterior import Draws
 
-__all__ = ["Chunk", "Passed", "subset"]
+__all__ = ["Chunk", "Passed", "Second", "subset"]
+
+
+@dataclass(frozen=True)
+class Second:
+    """What second derivatives need of the design, besides its derivatives with respect to the first variable.
+
+    Attributes
+    ----------
+    d_rows : Rows
+        Derivatives with respect to the second variable.
+    dd_rows : Rows
+        Mixed second derivatives.
+    """
+
+    d_rows: Rows
+    dd_rows: Rows
 
 
 @dataclass(frozen=True)
@@ -28,11 +44,13 @@ class Chunk:
     cells : Cells
         Cell of each row in the result, and what the row counts for.
     multiplier : ndarray, shape (row,), or None
-        Trials, where the target counts.
+        What every value is multiplied by: trials, where the target counts; for elasticities the variable.
     d_rows : Rows or None
         Derivatives of X, z and the offset, for slopes.
     trials : ndarray, shape (row,), or None
         Trials, where the target is a number of the distribution of y.
+    second : Second or None
+        For derivatives of slopes.
     """
 
     rows: Rows
@@ -41,6 +59,7 @@ class Chunk:
     multiplier: np.ndarray | None = None
     d_rows: Rows | None = None
     trials: np.ndarray | None = None
+    second: Second | None = None
 
     @property
     def weights(self) -> np.ndarray:
@@ -71,6 +90,9 @@ class Chunk:
             multiplier=None if self.multiplier is None else self.multiplier[which],
             d_rows=None if self.d_rows is None else _taken(self.d_rows, which),
             trials=None if self.trials is None else self.trials[which],
+            second=None
+            if self.second is None
+            else Second(_taken(self.second.d_rows, which), _taken(self.second.dd_rows, which)),
         )
 
 
@@ -81,7 +103,7 @@ class Passed:
     Attributes
     ----------
     values : dict of ndarray, shape (draw, cell)
-        By part of the integrand: ``mean``, ``complement``, or ``slope``.
+        By part of the integrand: ``mean``, ``complement``, ``slope``, ``second``.
     error_bound : float
         Absolute, of every value before rows are averaged (an average errs by no more).
     methods : set of str

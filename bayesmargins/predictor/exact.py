@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +19,17 @@ from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk, Passed
 
-__all__ = ["blocks", "constant_row", "linear", "moves", "shifts", "slopes", "values", "variance"]
+__all__ = [
+    "blocks",
+    "constant_row",
+    "linear",
+    "moves",
+    "second_derivatives",
+    "shifts",
+    "slopes",
+    "values",
+    "variance",
+]
 
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
@@ -69,7 +80,7 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
         if existing is None:
             yield block, passed.record(expectation(link, eta, s2, part))
         elif existing.shifts is not None:
-            yield block, passed.record(_over_existing(link, eta, s2, existing, part))
+            yield block, passed.record(_over_existing(existing, link, eta, s2, part))
         else:
             total = np.zeros(eta.shape)
             for weight, shift in shifts(draws, rows.Z, existing.mixture, block):
@@ -134,14 +145,104 @@ def _chain_rule(
     existing: _Existing | None = None,
 ) -> np.ndarray:
     """E[h'] d_eta + E[h''] d_s2 / 2, the second only where the variance moves."""
+    factors = {"d1": d_eta} if d_s2 is None else {"d1": d_eta, "d2": d_s2 / 2}
+    return _combined(passed, link, eta, s2, factors, existing)
 
-    def average(part: str) -> Integral:
-        return expectation(link, eta, s2, part) if existing is None else _over_existing(link, eta, s2, existing, part)
 
-    values = passed.record(average("d1"), _largest(d_eta)) * d_eta
-    if d_s2 is not None:
-        values += passed.record(average("d2"), _largest(d_s2) / 2) * d_s2 / 2
-    return values
+def _combined(
+    passed: Passed,
+    link: Link,
+    eta: np.ndarray,
+    s2: np.ndarray,
+    factors: dict[str, np.ndarray],
+    existing: _Existing | None,
+) -> np.ndarray:
+    """The sum over parts of E[part] times its factor; the bounds add up too."""
+    total, bound, nodes = np.zeros(eta.shape), 0.0, 0
+    for part, factor in factors.items():
+        over = expectation if existing is None else partial(_over_existing, existing)
+        integral = over(link, eta, s2, part)
+        total += integral.value * factor
+        bound, nodes = bound + integral.error_bound * _largest(factor), max(nodes, integral.nodes)
+        passed.note(integral.method, bound, nodes)
+    return total
+
+
+def second_derivatives(
+    draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """How do the slopes of these rows change with a second variable (or with the first, once more), in every draw?
+
+    Parameters
+    ----------
+    draws, link, chunk, passed
+        As for `values`; the chunk has derivatives and `second`.
+    part : {"second"}
+        As it is recorded.
+
+    Yields
+    ------
+    block : slice
+        Rows of the chunk.
+    values : ndarray, shape (draw, row of the block)
+
+    Raises
+    ------
+    IntegrationError
+        The average does not exist.
+
+    Notes
+    -----
+    With F(eta, v) = E[h(eta + sqrt(v) Z)] and dF/dv = F'' / 2, primes for d/d eta, the chain rule gives
+    d2F/dx dz = F'' eta_x eta_z + F' eta_xz + F''' (eta_x v_z + eta_z v_x) / 2 + F'''' v_x v_z / 4 + F'' v_xz / 2.
+    """
+    rows, d_rows, second, plan = chunk.rows, chunk.d_rows, chunk.second, chunk.plan
+    assert d_rows is not None
+    assert second is not None
+    derived = (d_rows, second.d_rows, second.dd_rows)
+    existing = _existing(draws, rows, plan)
+    at_once = existing is None or (
+        existing.shifts is not None and not any(moves(r, existing.mixture.factors) for r in derived)
+    )
+    for block in blocks(len(rows.X), len(draws.beta)):
+        eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
+        etas = [linear(draws, r, plan, block) for r in derived]
+        variances = _variance_changes(draws, (rows, *derived), plan.integrated, block)
+        if at_once:
+            yield block, _combined(passed, link, eta, s2, _factors(etas, variances), existing)
+            continue
+        assert existing is not None
+        total = np.zeros(eta.shape)
+        moves_of = [shifts(draws, r.Z, existing.mixture, block) for r in (rows, *derived)]
+        for (weight, shift), *changes in zip(*moves_of, strict=True):
+            moved = [of + change for of, (_, change) in zip(etas, changes, strict=True)]
+            total += weight * _combined(passed, link, eta + shift, s2, _factors(moved, variances), None)
+        yield block, total
+
+
+def _factors(etas: Sequence[np.ndarray], variances: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
+    """What E[h'] to E[h''''] are multiplied by; parts whose factor is 0 are left out."""
+    (x, z, xz), (v_x, v_z, v_xz) = etas, variances
+    factors = {"d1": xz, "d2": x * z if v_xz is None else x * z + v_xz / 2}
+    if v_x is not None or v_z is not None:
+        factors["d3"] = np.asarray(sum(a * v for a, v in ((x, v_z), (z, v_x)) if v is not None)) / 2
+    if v_x is not None and v_z is not None:
+        factors["d4"] = v_x * v_z / 4
+    return {part: factor for part, factor in factors.items() if part == "d1" or factor.any()}
+
+
+def _variance_changes(
+    draws: Draws, of: tuple[Rows, Rows, Rows, Rows], factors: Sequence[str], block: slice
+) -> list[np.ndarray | None]:
+    """ds2/dx, ds2/dz and d2s2/dx dz = 2 (z_x' Sigma z_z + z' Sigma z_xz); None where they are 0."""
+    rows, *derived = of
+    first, second, mixed = ([f for f in factors if moves(r, (f,))] for r in derived)
+    changes = [_variance_change(draws, rows, r, m, block) for r, m in zip(derived, (first, second, mixed), strict=True)]
+    both = [f for f in first if f in second]
+    for f in both:
+        bent = 2.0 * _quadratic(draws.Sigma[f], derived[0].Z[f][block], derived[1].Z[f][block])
+        changes[2] = bent if changes[2] is None else changes[2] + bent
+    return changes
 
 
 def blocks(n_rows: int, n_draws: int) -> Iterator[slice]:
@@ -221,7 +322,7 @@ def _existing(draws: Draws, rows: Rows, plan: GroupPlan) -> _Existing | None:
     )
 
 
-def _over_existing(link: Link, eta: np.ndarray, s2: np.ndarray, existing: _Existing, part: str) -> Integral:
+def _over_existing(existing: _Existing, link: Link, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
     assert existing.shifts is not None
     return mixture_expectation(link, eta, s2, existing.shifts, existing.mixture.weights, part)
 

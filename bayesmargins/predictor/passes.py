@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from bayesmargins.errors import EstimandError
+from bayesmargins.grid import Cells
 from bayesmargins.limits import options
 from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
@@ -20,6 +22,8 @@ __all__ = ["Predictor", "check_size", "complete"]
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
 MANY_VALUES = 2**21
+_BLOCK_VALUES = 2**21  # quotients at a time
+_BYTES_A_VALUE = 2**7  # of these: slope, mean, quotient, bound and what the engine holds besides
 
 
 class Predictor:
@@ -93,6 +97,77 @@ class Predictor:
         """
         return self._pass(chunks, rows, cells, ("slope",))
 
+    def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """How do the slopes of these rows change with a second variable, in every draw?
+
+        Parameters
+        ----------
+        chunks : iterable of Chunk
+            All rows, with their first and second derivatives.
+        rows, cells : int
+            As for `slopes`.
+
+        Returns
+        -------
+        Passed
+            ``values["second"]``, shape (draw, cell).
+
+        Raises
+        ------
+        IntegrationError
+            The average does not exist.
+        """
+        return self._pass(chunks, rows, cells, ("second",))
+
+    def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """How does the mean response of these rows change with a variable, relative to itself, in every draw?
+
+        Each row's slope is divided by its mean before rows are averaged: a block of rows at a time, so that draws x
+        rows are never stored where an average is asked for.
+
+        Parameters
+        ----------
+        chunks : iterable of Chunk
+            All rows, with their derivatives; `multiplier` multiplies the quotient.
+        rows, cells : int
+            As for `slopes`.
+
+        Returns
+        -------
+        Passed
+            ``values["slope"]``, shape (draw, cell); not finite where a mean is 0.
+
+        Raises
+        ------
+        IntegrationError
+            The average does not exist.
+        """
+        passed = Passed({"slope": np.zeros((len(self.draws.beta), cells))})
+        size = max(1, min(_BLOCK_VALUES, options.bytes // _BYTES_A_VALUE) // len(self.draws.beta))
+        for whole in chunks:
+            chunk = complete(whole, passed)
+            for start in range(0, len(chunk.cells.index), size):
+                some = chunk.take(np.arange(start, min(start + size, len(chunk.cells.index))))
+                some.cells.add(passed.values["slope"], self._quotients(some, rows, passed), slice(None))
+        return passed
+
+    def _quotients(self, chunk: Chunk, rows: int, passed: Passed) -> np.ndarray:
+        """Slope / mean of every row and draw, times the multiplier; a bound on the error goes on record."""
+        n = len(chunk.cells.index)
+        alone = replace(chunk, cells=Cells(np.arange(n), np.ones(n), n, unit=True), multiplier=None)
+        slopes, means = (self._pass([alone], rows, n, (part,)) for part in ("slope", "mean"))
+        mean = means.values["mean"]
+        factor = 1.0 if chunk.multiplier is None else chunk.multiplier
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where a mean is 0
+            quotient = slopes.values["slope"] / mean
+            bound = (slopes.error_bound + np.abs(quotient) * means.error_bound) / (np.abs(mean) - means.error_bound)
+            bound = np.where(bound >= 0, bound, np.inf) * np.abs(factor)
+            values = quotient * factor
+        known = np.isfinite(values) & ~np.isnan(bound)
+        for method in slopes.methods | means.methods:
+            passed.note(method, float(np.max(bound, where=known, initial=0.0)), max(slopes.nodes, means.nodes))
+        return np.asarray(values)
+
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> Passed | None:
         """How much larger is the average of the mean response on one side of a contrast than on the other?
 
@@ -150,7 +225,7 @@ class Predictor:
         return rows >= MANY_ROWS and rows * len(self.draws.beta) >= MANY_VALUES
 
     def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
-        tabled = self._many(rows)
+        tabled = self._many(rows) and "second" not in parts
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
         for whole in chunks:
@@ -158,7 +233,7 @@ class Predictor:
             if not len(chunk.cells.index):
                 continue
             if chunk.multiplier is not None:
-                multiplied = max(multiplied, float(np.nanmax(chunk.multiplier, initial=0.0)))
+                multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
             for part in parts:
                 self._add(chunk, part, passed, tabled)
         passed.error_bound *= multiplied
@@ -177,7 +252,7 @@ class Predictor:
             passed.values[part][left] += out
 
     def _add_exactly(self, draws: Draws, chunk: Chunk, part: str, passed: Passed, out: np.ndarray) -> None:
-        engine = exact.slopes if part == "slope" else exact.values
+        engine = {"slope": exact.slopes, "second": exact.second_derivatives}.get(part, exact.values)
         for block, values in engine(draws, self.link, chunk, part, passed):
             if chunk.multiplier is not None:
                 values = values * chunk.multiplier[block]

@@ -1,0 +1,199 @@
+"""A user's arguments, checked and put together into a question: the first thing that does not fit is said."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.counterfactuals import at_settings, derived_settings
+from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.estimands.question import Question
+from bayesmargins.families import FAMILIES
+from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
+from bayesmargins.groups import Policy, resolve_groups
+from bayesmargins.limits import options
+from bayesmargins.posterior import Posterior
+from bayesmargins.responses import RESPONSES
+from bayesmargins.schema import public_name
+from bayesmargins.targets import Parameter, Target
+from bayesmargins.values import is_word
+
+__all__ = ["ask", "checked_seed"]
+
+TARGETS = ("mean", "link", "count")
+
+
+def ask(
+    post: Posterior,
+    newdata: Any,
+    *,
+    average: bool,
+    at: Mapping[str, Any] | None,
+    by: str | Sequence[str] | Mapping[str, Any] | None,
+    groups: Any,
+    group_weights: str,
+    target: Any,
+    wts: Any,
+    random_seed: int | None,
+) -> Question:
+    """Is this question well posed, and what does it ask in full?
+
+    Parameters
+    ----------
+    post : Posterior
+    average : bool
+        Whether all rows are averaged.
+    newdata, at, by, groups, group_weights, target, wts, random_seed
+        As the user gave them; `predictions` documents them.
+
+    Returns
+    -------
+    Question
+
+    Raises
+    ------
+    PosteriorError, EstimandError, GroupsError, DataError
+        The first thing that does not fit, with what is allowed.
+    """
+    if not isinstance(post, Posterior):
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
+    target = _checked_target(target, post)
+    frame, what = frame_of(post.design, newdata)
+    by, labels = by_columns(by, frame, what)
+    counts = target == "count" or (isinstance(target, Target) and target.of_response)
+    settings = at_settings(at, post.design, post.design.response.trials_variables if counts else ())
+    policy = resolve_groups(groups, post.design, group_weights)
+    _check_named(policy, by, settings)
+    _warn_of_groups_without_their_b(policy, by, post)
+    _warn_of_zero(policy, post, target)
+    random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
+    return Question(
+        post=post,
+        frame=_with_at_columns(frame, settings),
+        what=what,
+        at=settings,
+        derived=derived_settings(at, post.design, _with_at_columns(frame, settings)),
+        averaging=averaging(
+            frame,
+            post.design,
+            average=average,
+            by=by,
+            labels=labels,
+            wts=aligned_weights(wts, newdata),
+            at=settings,
+            what=what,
+        ),
+        by=tuple(by),
+        labels=labels,
+        weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
+        policy=policy,
+        target=target,
+        seed=random_seed if policy.factors("sample") else None,
+    )
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed as a Python integer.
+
+    Raises
+    ------
+    EstimandError
+        It is no whole number from 0.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise EstimandError(f"random_seed={shown(seed)}; it must be a whole number from 0, or None.")
+    return int(seed)
+
+
+def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> None:
+    others = {public_name(n) for n in (*by, *at)}
+    twice = [f for f in policy.named if public_name(f) in others]
+    if twice:
+        raise EstimandError(
+            f"groups names levels of {twice[0]!r}, and by or at names it too: the dimension would be there twice. "
+            f"groups='own' with by={twice[0]!r} averages each group's own rows; named groups alone average all rows."
+        )
+
+
+def _warn_of_groups_without_their_b(policy: Policy, by: Sequence[str], post: Posterior) -> None:
+    for name, factor in post.design.factors.items():
+        if policy.by_factor[name] in ("new", "zero") and set(factor.columns) <= set(by):
+            warn(
+                f"by={list(by)} averages the rows of each {name}, and groups={policy.by_factor[name]!r} uses the b of "
+                f"none of them: the results differ by covariates only. groups='own' gives each {name} its own b."
+            )
+
+
+_TOLD: set[str] = set()  # what is said once a process
+
+
+def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
+    at_zero = policy.factors("zero")
+    if not at_zero or target == "link" or post.link.name == "identity" or not options.warn_zero or "zero" in _TOLD:
+        return
+    _TOLD.add("zero")
+    warn(
+        f"groups='zero' sets b = 0 for {' and '.join(at_zero)}: a group at the centre of the distribution, which under "
+        f"the {post.link.name} link is not the average over groups. groups='new' integrates over new groups, "
+        "'existing' averages over the fitted ones. (Said once; bayesmargins.options.warn_zero = False turns it off.)"
+    )
+
+
+def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """`at` may stand in for a column that newdata lacks."""
+    return frame.assign(**{n: v[0] for n, v in at.items() if n not in frame.columns})
+
+
+def _checked_target(target: Any, post: Posterior) -> str | Target:
+    if is_word(target, post.family.parameters):
+        target = Parameter(target)
+    if isinstance(target, Target):
+        return _served(target, post)
+    if not is_word(target, TARGETS):
+        raise EstimandError(
+            f"target={shown(target)}; allowed are {', '.join((*TARGETS, *post.family.parameters))}, bm.exceeds(c), "
+            f"bm.quantile(q), bm.sd().{_target_hint(target, post)}"
+        )
+    if target == "count" and post.design.response.trials is None:
+        raise EstimandError(
+            f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "
+            "which for counts is the expected count."
+        )
+    return str(target)
+
+
+def _served(target: Target, post: Posterior) -> Target:
+    if not target.serves(post.family):
+        raise EstimandError(
+            f"target={target}: responses of family={post.family.name!r} have no {target.scale} here; it serves "
+            f"{', '.join(RESPONSES)}. Use target='mean'."
+        )
+    post.need_parameters(f"target={target}")
+    return target
+
+
+def _target_hint(target: Any, post: Posterior) -> str:
+    name = getattr(target, "__name__", str(target)).lower()
+    others = {p for f in FAMILIES.values() for p in f.parameters}
+    if name in others:
+        own = post.family.parameters
+        has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
+        return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
+    call = {
+        "std": "sd()",
+        "sd": "sd()",
+        "exceeds": "exceeds(2)",
+        "quantile": "quantile(0.9)",
+        "median": "quantile(0.5)",
+    }
+    if name in call:
+        return f" That is a value, not a word: target=bm.{call[name]}."
+    word = {"response": "mean", "prob": "mean", "probability": "mean", "linear": "link"}.get(name)
+    return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)
