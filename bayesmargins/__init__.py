@@ -21,13 +21,15 @@ from bayesmargins.estimands import (
     avg_predictions,
     avg_slopes,
     comparisons,
+    marginal_coefficients,
     posterior_predictive,
     predictions,
     slopes,
+    variance_partition,
 )
 from bayesmargins.limits import options
 from bayesmargins.model import GLMM
-from bayesmargins.plots import plot_forest, plot_predictions
+from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posterior
 from bayesmargins.posterior import Posterior, load
 from bayesmargins.tables import describe, summary
 from bayesmargins.version import __version__
@@ -56,11 +58,14 @@ __all__ = [
     "list_datasets",
     "load",
     "load_dataset",
+    "marginal_coefficients",
     "options",
     "plot_forest",
     "plot_predictions",
+    "plot_prior_posterior",
     "posterior_predictive",
     "predictions",
     "slopes",
     "summary",
+    "variance_partition",
 ]

@@ -3,11 +3,13 @@
 Downward: `passes` on `tabled` (many rows) and `exact` (arrays of draws x rows, the exact engine). `tabled` asks
 `sources` which table serves some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast
 at once), `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of
-`integrands` and `tiles`. `chunks` is what all of them read.
+`integrands` and `tiles`. `chunks` is what all of them read. `normal` gives rows as normal variables, for
+what is no average of a prediction.
 """
 
 from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
 
-__all__ = ["Chunk", "Passed", "Predictor", "Progress", "check_size"]
+__all__ = ["Chunk", "Passed", "Predictor", "Progress", "check_size", "normal_blocks"]
