@@ -206,8 +206,10 @@ def plot_prior_posterior(
     ax.set_yticks(range(len(labels)), labels)
     ax.set(xlabel=scale, xlim=(low, high), ylim=(len(labels) - 0.5, -0.5))
     outside = float(np.mean(np.concatenate([(v < low) | (v > high) for v in draws["prior"]])))
-    note = f"{100 * outside:.0f} % of the prior lies outside" if outside >= 0.005 else None
-    ax.legend(title=note, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, alignment="left")
+    if outside >= 0.01:
+        note = f"{100 * outside:.0f} % of the prior lies outside"
+        ax.text(1.0, 1.02, note, transform=ax.transAxes, ha="right", va="bottom", color="0.45")
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.1)
     return ax
 
 

@@ -10,7 +10,7 @@ import scipy
 import xarray as xr
 
 from bayesmargins.design import Rows
-from bayesmargins.errors import EstimandError
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.estimands.moments import Moments, response_moments
 from bayesmargins.estimands.question import ask
 from bayesmargins.estimands.sentence import Scope, quantity
@@ -18,9 +18,15 @@ from bayesmargins.estimands.whole import distinct_rows
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import plain
+from bayesmargins.values import is_word
 
 __all__ = ["variance_partition"]
 
+_MEASURES = ("share", "median_ratio")
+_OTHER_WORDS = {
+    **dict.fromkeys(("icc", "vpc", "r2", "rsquared", "shares"), "'share'"),
+    **dict.fromkeys(("mor", "mrr", "median odds ratio", "median_odds_ratio", "median"), "'median_ratio'"),
+}
 # exp() of a difference between two groups, by link.
 _RATIOS = {"logit": "median odds ratio", "log": "median rate ratio"}
 _LATENT = {"logit": "pi^2 / 3", "probit": "1", "cloglog": "pi^2 / 6"}
@@ -42,7 +48,7 @@ class _Entry:
 
 
 @taught
-def variance_partition(post: Posterior, newdata: Any = None, *, wts: Any = None) -> xr.Dataset:
+def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "share", wts: Any = None) -> xr.Dataset:
     """Which share of the variance lies between groups, and which do the fixed effects explain?
 
     Parameters
@@ -52,6 +58,8 @@ def variance_partition(post: Posterior, newdata: Any = None, *, wts: Any = None)
     newdata : DataFrame, optional
         Rows over which variances are averaged; the fitted rows by default. One row gives the shares at its
         covariates.
+    measure : {"share", "median_ratio"}
+        Shares of variance (VPC and R2), or the median odds ratio (logit) or median rate ratio (log) between groups.
     wts : str or array, optional
         Weights of rows; all the same by default.
 
@@ -59,17 +67,17 @@ def variance_partition(post: Posterior, newdata: Any = None, *, wts: Any = None)
     -------
     Dataset
         ``estimate`` with dims chain, draw, ``quantity``, and along it the coordinates ``measure``, ``factor`` and
-        ``scale``. Measures: ``VPC`` (variance partition coefficient, or intraclass correlation) of each grouping
+        ``scale``. Shares: ``VPC`` (variance partition coefficient, or intraclass correlation) of each grouping
         factor, and of all groups together where there are several; ``marginal R2`` and ``conditional R2``; each on
-        the link and on the response scale; ``median odds ratio`` (logit) or ``median rate ratio`` (log) of each
-        factor. What a family or link does not have is left out, and attribute ``left_out`` says why.
+        the link and on the response scale. A scale that the model does not have is left out, and attribute
+        ``left_out`` says why. Median ratios: one a grouping factor.
 
     Raises
     ------
     DataError
         Columns, levels or values that the design cannot take; missing values.
     EstimandError
-        A model without groups.
+        A model without groups; median ratios under a link where exp() of a difference is no ratio.
     PosteriorError
         The posterior came without draws of a parameter of the family that a variance needs.
 
@@ -91,15 +99,16 @@ def variance_partition(post: Posterior, newdata: Any = None, *, wts: Any = None)
     with the median variance.
 
     The median odds ratio (Larsen, Petersen, Budtz-Jorgensen & Endahl 2000) is exp(sqrt(2 V_u) 0.6745): the median,
-    over pairs of random groups with like covariates, of the higher odds over the lower.
+    over pairs of random groups with like covariates, of the higher odds over the lower. Under log it is the median
+    ratio of two groups' means.
 
     Examples
     --------
     >>> ds = variance_partition(post)
     >>> ds["quantity"].values[:3].tolist()
     ['VPC of ID, link scale', 'marginal R2, link scale', 'conditional R2, link scale']
-    >>> ds.sel(quantity=ds.measure == "median odds ratio")["factor"].values.tolist()
-    ['ID']
+    >>> variance_partition(post, measure="median_ratio")["quantity"].values.tolist()
+    ['median odds ratio of ID']
     """
     question = ask(
         post,
@@ -118,29 +127,45 @@ def variance_partition(post: Posterior, newdata: Any = None, *, wts: Any = None)
             f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "
             "effects are terms such as (1 | id)."
         )
-    post.need_parameters("variance_partition")
+    _check_measure(measure, post)
     rows, weights = distinct_rows(question)
-    moments = response_moments(post, rows, weights)
     groups = _between_on_link_scale(post, rows, weights)
-    entries = [*_link_scale(post, rows, weights, groups, moments), *_response_scale(post, moments)]
-    entries += [*_median_ratios(post, groups)]
-    left_out = _left_out(post)
+    moments = None
+    if measure == "share":
+        post.need_parameters("variance_partition")
+        moments = response_moments(post, rows, weights)
+        entries = [*_link_scale(post, rows, weights, groups, moments), *_response_scale(post, moments)]
+        attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
+    else:
+        entries = _median_ratios(post, groups)
+        attrs = {"scale": _RATIOS[post.link.name], "comparison": "or" if post.link.bounded else "ratio"}
 
     def sentence(scope: Scope) -> str:
-        return _sentence(post, scope, left_out)
+        return _sentence(post, scope, entries)
 
     return question.result_along(
         "partition",
         np.stack([e.values for e in entries], axis=1),
         _coords(entries),
-        [moments.passed],
+        [moments.passed] if moments else [],
         sentence,
-        scale="share of variance; median ratios: ratio" if post.link.name in _RATIOS else "share of variance",
         target="variance",
-        left_out=left_out or None,
         error_bound=None,
-        error_estimate=moments.error_of_shares,
+        error_estimate=moments.error_of_shares if moments else 0.0,
+        **attrs,
     )
+
+
+def _check_measure(measure: Any, post: Posterior) -> None:
+    if not is_word(measure, _MEASURES):
+        word = _OTHER_WORDS.get(str(measure).lower())
+        hint = f" Here it is {word}." if word else close_matches(measure, _MEASURES)
+        raise EstimandError(f"measure={shown(measure)}; allowed are {listed(_MEASURES)}.{hint}")
+    if measure == "median_ratio" and post.link.name not in _RATIOS:
+        raise EstimandError(
+            f"measure='median_ratio' under the {post.link.name} link: exp() of a difference between two groups is no "
+            f"ratio there. It is one under {listed(_RATIOS)}. measure='share' has the shares of variance."
+        )
 
 
 def _coords(entries: list[_Entry]) -> dict[str, Any]:
@@ -188,12 +213,10 @@ def _shares(
 
 
 def _median_ratios(post: Posterior, groups: dict[str, np.ndarray]) -> list[_Entry]:
-    measure = _RATIOS.get(post.link.name)
-    if measure is None:
-        return []
     quartile = float(scipy.special.ndtri(0.75))
     with np.errstate(over="ignore"):
-        return [_Entry(measure, f, "", np.exp(quartile * np.sqrt(2.0 * s2))) for f, s2 in groups.items()]
+        ratios = {f: np.exp(quartile * np.sqrt(2.0 * s2)) for f, s2 in groups.items()}
+    return [_Entry(_RATIOS[post.link.name], f, "", values) for f, values in ratios.items()]
 
 
 def _has_link_scale(post: Posterior) -> bool:
@@ -213,28 +236,27 @@ def _residual(post: Posterior, moments: Moments) -> np.ndarray:
 
 
 def _left_out(post: Posterior) -> str:
-    said = []
+    if _has_link_scale(post):
+        return ""
     if post.link.name == "identity":
-        said.append("the link scale, which under the identity is the response scale")
-    elif not _has_link_scale(post):
-        said.append(f"the link scale, on which a {post.family.name} response has no variance")
-    if post.link.name not in _RATIOS:
-        said.append(f"median odds and rate ratios, which need a logit or log link, not {post.link.name}")
-    return "; ".join(said)
+        return "the link scale, which under the identity is the response scale"
+    return f"the link scale, on which a {post.family.name} response has no variance of its own"
 
 
-def _sentence(post: Posterior, scope: Scope, left_out: str) -> str:
+def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:
     noun = quantity(post.family.noun, post.design.response.text, "mean", post.link.name)
+    weighted = f", weighted by {scope.weights}" if scope.weights else ""
+    rows = f"averaged over {scope.rows}{weighted}"
+    groups = "; ".join([f"over new groups of {' and '.join(post.design.factors)}", *scope.groups[1:]])
+    if entries[0].measure != "VPC":
+        return f"Median over pairs of groups of the {entries[0].measure[7:]} between them, variances {rows}; {groups}."
     if post.link.bounded:
         residual = f" with the latent residual variance {_LATENT[post.link.name]}"
     else:
-        added = " + 1 / shape" if "shape" in post.family.parameters else ""
-        residual = f" with the residual variance log(1 + 1 / mean count{added})"
+        residual = f" with the residual variance log(1 + 1 / mean count{' + 1 / shape' * bool(post.draws.aux)})"
     link = f"link scale{residual}, and " if _has_link_scale(post) else ""
-    weighted = f", weighted by {scope.weights}" if scope.weights else ""
-    groups = [f"over new groups of {' and '.join(post.design.factors)}", *scope.groups[1:]]
-    without = f"; left out: {left_out}" if left_out else ""
+    without = f"; left out: {_left_out(post)}" if _left_out(post) else ""
     return (
         f"Shares of variance between groups (VPC) and explained (R2), {link}response scale by the {noun}: variances "
-        f"averaged over {scope.rows}{weighted}, then divided; {'; '.join(groups)}{without}."
+        f"{rows}, then divided; {groups}{without}."
     )

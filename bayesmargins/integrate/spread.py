@@ -26,6 +26,7 @@ _REACH = 12.0  # what lies beyond has probability 4e-33
 _WIDER = 1.4  # times the step that leaves 1e-14: the rule that is kept has half of it, and this one tells its error
 _LOWEST = -5  # s below 2^-5: the Gaussian alone limits the step
 _GAUSS = 32
+_TOGETHER = 2**16  # values whose sums stay in the processor's cache
 
 
 def between(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, rest: npt.ArrayLike = 0.0) -> Integral:
@@ -130,10 +131,14 @@ def _beside(link: Link, eta: Array, s2: Array, rest: Array) -> Integral:
     octave = np.clip(np.ceil(np.log2(np.maximum(s.max(axis=1), 2.0**_LOWEST))), _LOWEST, None)
     value, error, nodes = np.zeros(eta.shape), 0.0, 0
     for k in np.unique(octave):
-        which = np.flatnonzero(octave == k)
-        value[which], estimate, count = _trapezoid(link, eta[which], s[which], rest[which], 2.0**k)
-        error, nodes = max(error, estimate), max(nodes, count)
+        for which in _some(np.flatnonzero(octave == k), eta.shape[1]):
+            value[which], estimate, count = _trapezoid(link, eta[which], s[which], rest[which], 2.0**k)
+            error, nodes = max(error, estimate), max(nodes, count)
     return Integral(value, error, "trapezoid", nodes)
+
+
+def _some(which: npt.NDArray[np.int64], rows: int) -> list[npt.NDArray[np.int64]]:
+    return np.array_split(which, -(-len(which) * rows // _TOGETHER))
 
 
 def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tuple[Array, float, int]:
