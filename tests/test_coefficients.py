@@ -167,12 +167,12 @@ def test_probit_with_a_random_slope_is_least_squares_of_probits() -> None:
     np.testing.assert_allclose(coefficients(post).reshape(expected.shape), expected, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("link", LINKS)
-@pytest.mark.parametrize("eta", [-30.0, -0.5, 3.0])
-@pytest.mark.parametrize("s", [0.3, 2.0, 6.0])
+CASES = [("logit", eta, s) for eta in (-30.0, -0.5, 3.0) for s in (0.3, 2.0, 6.0)]
+CASES += [("cloglog", eta, s) for eta, s in ((-30.0, 0.3), (-30.0, 6.0), (-0.5, 0.3), (-0.5, 2.0), (1.5, 0.7))]
+
+
+@pytest.mark.parametrize(("link", "eta", "s"), CASES)
 def test_linked_mean_errs_by_no_more_than_it_says(link: str, eta: float, s: float) -> None:
-    if link == "cloglog" and eta + s > 3:
-        pytest.skip("the complement is below 1e-12, where its relative accuracy ends")
     with mp.workdps(30):
         h = {
             "logit": lambda x: (1 / (1 + mp.exp(-x)), 1 / (1 + mp.exp(x))),

@@ -23,10 +23,11 @@ __all__ = ["between"]
 Array = npt.NDArray[np.float64]
 
 _REACH = 12.0  # what lies beyond has probability 4e-33
-_WIDER = 1.4  # times the step that leaves 1e-14: the rule that is kept has half of it, and this one tells its error
+_WIDER = 1.2  # times the step that leaves 1e-14: the rule that is kept has half of it, and this one tells its error
 _LOWEST = -5  # s below 2^-5: the Gaussian alone limits the step
 _GAUSS = 32
 _TOGETHER = 2**16  # values whose sums stay in the processor's cache
+_MANY = 2**18  # values x nodes from which on a table costs less than it saves
 
 
 def between(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, rest: npt.ArrayLike = 0.0) -> Integral:
@@ -143,9 +144,9 @@ def _some(which: npt.NDArray[np.int64], rows: int) -> list[npt.NDArray[np.int64]
 
 def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tuple[Array, float, int]:
     """The variance of E[h given z] around its value at z = 0, which keeps the digits of small variances."""
-    smoothed, bound = _smoothed(link, rest)
     step = _WIDER * min(rule_for(link, top, part).step for part in ("mean", "d1")) / 2.0
     half = int(np.ceil(_REACH / step))
+    smoothed, bound = _smoothed(link, rest, many=eta.size * half > _MANY)
     centre = smoothed(eta)
     sums = np.zeros((2, 2, *eta.shape))  # by rule (fine, coarse) and power
     for k in range(-half, half + 1):
@@ -159,10 +160,10 @@ def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tup
     return fine, _largest(fine - coarse) + 4.0 * bound, 2 * half + 1
 
 
-def _smoothed(link: Link, rest: Array) -> tuple[Callable[[Array], Array], float]:
-    """E[h(x + r U)] as a function of x: looked up where a table holds it, and how wrong that can be."""
+def _smoothed(link: Link, rest: Array, many: bool) -> tuple[Callable[[Array], Array], float]:
+    """E[h(x + r U)] as a function of x, and how wrong it can be: looked up where a table holds it, and pays."""
     r = np.sqrt(rest)
-    if not (covers(r).all() and np.any(r > 0.0)):
+    if not (many and covers(r).all() and np.any(r > 0.0)):
         return lambda x: expectation(link, x, rest).value, 1e-13
     if r.shape[1] == 1:
         curve = curves(link, r[:, 0])
