@@ -55,7 +55,7 @@ def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
     --------
     >>> from bayesmargins.links import get_link
     >>> linked_mean(get_link("logit"), [[-20.0, 2.0]], 4.0).value.round(4)
-    array([[-18.    ,   1.2433]])
+    array([[-18.    ,   1.2379]])
     """
     eta, s2 = checked(link, eta, s2, "mean")
     if link.name in _CLOSED:
