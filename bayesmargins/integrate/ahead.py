@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 
-__all__ = ["fetch_ahead"]
+__all__ = ["await_fetch", "fetch_ahead"]
 
 _lock = threading.Lock()
 _fetching: list[threading.Thread] = []
@@ -51,11 +51,29 @@ def _fetch() -> None:
         cpu_target.target_context.refresh()  # what numba itself does before it compiles, or loads, its first function
 
 
-def _wait() -> None:
+def await_fetch() -> None:
+    """Let the thread finish before anything is compiled: numba's registries are not made to be filled by two threads.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+
+    Notes
+    -----
+    Filled by two at once, a compilation may find them by halves: ``Unknown attribute 'shape' of type array(float64)``.
+
+    Examples
+    --------
+    >>> await_fetch()
+    """
     for thread in _fetching:
         if thread.is_alive() and thread is not threading.current_thread():
             thread.join()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_wait)
+    os.register_at_fork(before=await_fetch)

@@ -15,7 +15,11 @@ from typing import Any
 from numba import njit
 from numba.core.caching import IndexDataCacheFile
 
+from bayesmargins.integrate.ahead import await_fetch
+
 __all__ = ["INNER", "OPTIONS", "kernel"]
+
+await_fetch()
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
