@@ -24,13 +24,15 @@ from bayesmargins.estimands import (
     avg_slopes,
     comparisons,
     heterogeneity,
+    marginal_coefficients,
     posterior_predictive,
     predictions,
     slopes,
+    variance_partition,
 )
 from bayesmargins.limits import options
 from bayesmargins.model import GLMM
-from bayesmargins.plots import plot_forest, plot_predictions
+from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posterior
 from bayesmargins.posterior import Posterior, load
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
@@ -67,9 +69,11 @@ __all__ = [
     "list_datasets",
     "load",
     "load_dataset",
+    "marginal_coefficients",
     "options",
     "plot_forest",
     "plot_predictions",
+    "plot_prior_posterior",
     "posterior_predictive",
     "predictions",
     "quantile",
@@ -77,4 +81,5 @@ __all__ = [
     "slopes",
     "summary",
     "table",
+    "variance_partition",
 ]

@@ -11,6 +11,7 @@ import pytest
 import reference
 from scipy import stats
 from test_margins import simulated, values
+from test_results import QUESTIONS
 
 import bayesmargins as bm
 
@@ -84,6 +85,66 @@ def test_results_of_a_prior_say_so_everywhere(prior: bm.Posterior, tmp_path: Pat
     loaded = bm.load(tmp_path / "prior.nc")
     assert loaded.kind == "prior"
     np.testing.assert_array_equal(values(bm.avg_predictions(loaded)), values(bm.avg_predictions(prior)))
+
+
+@pytest.fixture(scope="module")
+def bacteria() -> bm.Posterior:
+    post = reference.posterior("b_bacteria")
+    return bm.GLMM(post.formula, post.design.data, family="bernoulli").prior(draws=300, random_seed=1)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_every_question_is_answered_for_a_prior(question: str, bacteria: bm.Posterior) -> None:
+    ds = QUESTIONS[question](bacteria)
+    assert bm.describe(ds).endswith("under the prior, before any data.")
+    assert ds.attrs["draws"] == "prior"
+    assert np.isfinite(ds["estimate"]).all()
+    assert len(bm.summary(ds)) == ds["estimate"][0, 0].size
+
+
+# "observations" are 0 and 1: no density.
+@pytest.mark.parametrize("question", [q for q in QUESTIONS if q != "observations"])
+def test_picture_of_prior_and_posterior_shows_the_numbers_of_both_tables(question: str, bacteria: bm.Posterior) -> None:
+    prior, posterior = (QUESTIONS[question](p) for p in (bacteria, reference.posterior("b_bacteria")))
+    ax = bm.plot_prior_posterior(prior, posterior, ci_prob=0.8)
+    lines = {c.get_label(): c.lines[0].get_xdata().astype(float) for c in ax.containers}
+    spans = {c.get_label(): np.array(c.lines[2][0].get_segments())[:, :, 0] for c in ax.containers}
+    for name, ds in (("prior", prior), ("posterior", posterior)):
+        table = bm.summary(ds, ci_prob=0.8)
+        np.testing.assert_allclose(lines[name], table["median"])
+        np.testing.assert_allclose(spans[name], table[["eti80_lb", "eti80_ub"]])
+    low, high = ax.get_xlim()
+    flat = posterior["estimate"].to_numpy()
+    assert ((flat > low) & (flat < high)).mean() > 0.99
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["posterior", "prior"]
+
+
+def test_picture_says_how_much_of_the_prior_lies_outside(bacteria: bm.Posterior) -> None:
+    prior, posterior = (
+        bm.avg_comparisons(p, "trt", comparison="or") for p in (bacteria, reference.posterior("b_bacteria"))
+    )
+    ax = bm.plot_prior_posterior(prior, posterior)
+    low, high = ax.get_xlim()
+    draws = prior["estimate"].to_numpy()
+    share = 100 * ((draws < low) | (draws > high)).mean()
+    assert [t.get_text() for t in ax.texts] == [f"{share:.0f} % of the prior lies outside"]
+    assert 5 < share < 50
+    assert ax.get_lines()[-1].get_xdata()[0] == 1.0  # no effect, of a ratio
+
+
+def test_picture_of_prior_and_posterior_refuses_what_does_not_belong_together(bacteria: bm.Posterior) -> None:
+    post = reference.posterior("b_bacteria")
+    prior, posterior = (bm.avg_comparisons(p, "trt") for p in (bacteria, post))
+    with pytest.raises(bm.ResultError, match="prior's place holds a result of posterior draws"):
+        bm.plot_prior_posterior(posterior, posterior)
+    with pytest.raises(bm.ResultError, match="posterior's place holds a result of prior draws"):
+        bm.plot_prior_posterior(prior, prior)
+    with pytest.raises(bm.ResultError, match="different questions"):
+        bm.plot_prior_posterior(prior, bm.avg_comparisons(post, "trt", groups="zero"))
+    with pytest.raises(bm.ResultError, match="has the entries"):
+        bm.plot_prior_posterior(prior, bm.avg_comparisons(post, {"trt": "pairwise"}))
+    with pytest.raises(bm.ResultError, match="on the scales"):
+        bm.plot_prior_posterior(prior, bm.avg_comparisons(post, "trt", comparison="or"))
 
 
 @pytest.mark.parametrize("kind", ["prior", "posterior"])

@@ -27,6 +27,10 @@ QUESTIONS: dict[str, Callable[[bm.Posterior], xr.Dataset]] = {
     "rows": lambda p: bm.predictions(p, p.design.data.head(4), groups="zero"),
     "contrasts of rows": lambda p: bm.comparisons(p, "trt", newdata=p.design.data.head(3)),
     "slopes of rows": lambda p: bm.slopes(p, "week", newdata=p.design.data.head(3), at={"trt": TRT[:2]}),
+    "marginal coefficients": lambda p: bm.marginal_coefficients(p),
+    "marginal odds ratios": lambda p: bm.marginal_coefficients(p, exponentiate=True),
+    "shares of variance": lambda p: bm.variance_partition(p),
+    "median odds ratio": lambda p: bm.variance_partition(p, measure="median_ratio"),
     "observations": lambda p: bm.posterior_predictive(p, p.design.data.head(3), random_seed=1),
 }
 

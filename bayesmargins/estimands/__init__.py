@@ -1,11 +1,13 @@
-"""The questions: predictions, comparisons, slopes, and the same averaged over rows.
+"""The questions: predictions, comparisons, slopes, the same averaged over rows, coefficients and shares of variance.
 
 Downward: one file a question, on `question` (what all of them share: rows, policy, target, provenance) and `sentence`
 (the estimand in words).
 """
 
 from bayesmargins.estimands.attenuating import attenuation
+from bayesmargins.estimands.coefficients import marginal_coefficients
 from bayesmargins.estimands.comparing import avg_comparisons, comparisons
+from bayesmargins.estimands.partition import variance_partition
 from bayesmargins.estimands.predicting import avg_predictions, predictions
 from bayesmargins.estimands.simulating import posterior_predictive
 from bayesmargins.estimands.sloping import avg_slopes, slopes
@@ -18,7 +20,9 @@ __all__ = [
     "avg_slopes",
     "comparisons",
     "heterogeneity",
+    "marginal_coefficients",
     "posterior_predictive",
     "predictions",
     "slopes",
+    "variance_partition",
 ]

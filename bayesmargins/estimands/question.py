@@ -168,6 +168,25 @@ class Question:
         attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
         return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
 
+    def result_along(
+        self,
+        kind: str,
+        values: np.ndarray,
+        coords: dict[str, Any],
+        passed: Sequence[Passed],
+        sentence: Callable[[Scope], str],
+        **attrs: Any,
+    ) -> xr.Dataset:
+        """The Dataset of values (draw, entry) that vary along a dimension of their own: the first of `coords`."""
+        more = {"kind": kind, "estimand": sentence(self._scope()), **attrs}
+        return make_result(
+            values,
+            [next(iter(coords))],
+            coords,
+            self._attrs("predictions", passed, [], [], None, None) | more,
+            self.post.sample_coords,
+        )
+
     def _attrs(
         self,
         kind: str,

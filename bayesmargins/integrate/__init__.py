@@ -1,11 +1,14 @@
 """Averages over groups, with a bound on their error: new groups are integrated out, existing groups are summed.
 
-Downward: `mixture` (existing groups) on `engine` (new groups) on `rules` (nodes and bounds); `mixture_kernels` on
+Downward: `link_scale` (the population mean as a linear predictor) and `between_groups` (how the mean varies between groups) on
+`mixture` (existing groups) on `engine` (new groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
 `threads`.
 """
 
+from bayesmargins.integrate.between_groups import between
 from bayesmargins.integrate.engine import Integral, expectation
+from bayesmargins.integrate.link_scale import linked_mean
 from bayesmargins.integrate.mixture import mixture_expectation
 from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_step
 from bayesmargins.integrate.threads import in_threads
@@ -14,8 +17,10 @@ __all__ = [
     "Integral",
     "Rule",
     "apply_rule",
+    "between",
     "expectation",
     "in_threads",
+    "linked_mean",
     "mixture_expectation",
     "rule_for",
     "rule_with_step",

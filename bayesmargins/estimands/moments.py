@@ -1,0 +1,113 @@
+"""Moments of the response over new groups and rows: its mean, its variance, and what of it each factor makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bayesmargins.design import Rows
+from bayesmargins.integrate import between, expectation
+from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Passed, normal_blocks
+
+__all__ = ["Moments", "response_moments"]
+
+
+@dataclass
+class Moments:
+    """Per draw, averaged over rows; response scale.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (draw,)
+        E[y] over rows and new groups.
+    fixed : ndarray, shape (draw,)
+        Variance over rows of E[y], each integrated over new groups.
+    groups : dict of ndarray, shape (draw,)
+        By factor, the mean over rows of Var(E[y given b of the factor]).
+    between : ndarray, shape (draw,)
+        Of all factors together.
+    variance : ndarray, shape (draw,)
+        Mean over rows of Var(y) at the row's covariates.
+    passed : Passed
+        Methods, nodes, and the largest error of a variance of a row.
+    """
+
+    mean: np.ndarray
+    fixed: np.ndarray
+    groups: dict[str, np.ndarray]
+    between: np.ndarray
+    variance: np.ndarray
+    passed: Passed = field(default_factory=lambda: Passed({}))
+
+    @property
+    def error_of_shares(self) -> float:
+        """How wrong may a share be, in the draw with the median variance? Its two sides may both be."""
+        finite = self.variance[np.isfinite(self.variance) & (self.variance > 0.0)]
+        return 2.0 * self.passed.error_bound / float(np.median(finite)) if finite.size else 0.0
+
+
+def response_moments(post: Posterior, rows: Rows, weights: np.ndarray) -> Moments:
+    """Which mean and variance has the response over these rows and new groups, and where does the variance come from?
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws, family and link.
+    rows : Rows
+        Design rows without missing values.
+    weights : ndarray, shape (row,)
+        Sum 1.
+
+    Returns
+    -------
+    Moments
+
+    Raises
+    ------
+    IntegrationError
+        A factor beside others with s above 4096.
+    """
+    zero = np.zeros(len(post.draws.beta))
+    out = Moments(zero.copy(), zero.copy(), {f: zero.copy() for f in post.design.factors}, zero.copy(), zero.copy())
+    origin = None
+    with np.errstate(over="ignore", invalid="ignore"):
+        for block, eta, s2 in normal_blocks(post.draws, rows):
+            mean = _add(out, post, eta, s2, weights[block])
+            # the variance over rows about a value among them: subtracting squares would cost the digits of a small one
+            origin = mean[:, :1] if origin is None else origin
+            out.mean += (mean - origin) @ weights[block]
+            out.fixed += (mean - origin) ** 2 @ weights[block]
+        assert origin is not None
+        out.fixed = np.maximum(out.fixed - out.mean**2, 0.0)
+        out.mean += origin[:, 0]
+    return out
+
+
+def _add(out: Moments, post: Posterior, eta: np.ndarray, s2: dict[str, np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Add a block of rows to the variances; gives E[y], (draw, row)."""
+    total = sum(s2.values(), np.zeros((len(eta), 1)))
+    mean = out.passed.record(expectation(post.link, eta, total))
+    together = out.passed.record(between(post.link, eta, total))
+    out.between += together @ weights
+    for factor, own in s2.items():
+        alone = len(s2) == 1
+        rest = sum((of for other, of in s2.items() if other != factor), np.zeros((len(eta), 1)))
+        of = together if alone else out.passed.record(between(post.link, eta, own, rest))
+        out.groups[factor] += of @ weights
+    out.variance += _variance(post, eta, total, mean, together) @ weights
+    return mean
+
+
+def _variance(post: Posterior, eta: np.ndarray, s2: np.ndarray, mean: np.ndarray, together: np.ndarray) -> np.ndarray:
+    """Var(y) at the row's covariates, by the law of total variance: between groups, and E of Var(y given b)."""
+    if post.link.bounded:  # of 0 and 1 it is known from the mean, and 1 - mean keeps its digits
+        return mean * expectation(post.link, eta, s2, "complement").value
+    aux = {name: values[:, None] for name, values in post.draws.aux.items()}
+    within = {
+        "gaussian": lambda: aux["sigma"] ** 2,
+        "poisson": lambda: mean,
+        "negbinomial": lambda: mean + (together + mean**2) / aux["shape"],
+    }[post.family.name]()
+    return np.asarray(together + within)

@@ -1,0 +1,262 @@
+"""Variance partition: which share of the variance is between groups, and which do the fixed effects explain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy
+import xarray as xr
+
+from bayesmargins.design import Rows
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.estimands.moments import Moments, response_moments
+from bayesmargins.estimands.question import ask
+from bayesmargins.estimands.sentence import Scope, quantity
+from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.habits import taught
+from bayesmargins.posterior import Posterior
+from bayesmargins.schema import plain
+from bayesmargins.values import is_word
+
+__all__ = ["variance_partition"]
+
+_MEASURES = ("share", "median_ratio")
+_OTHER_WORDS = {
+    **dict.fromkeys(("icc", "vpc", "r2", "rsquared", "shares"), "'share'"),
+    **dict.fromkeys(("mor", "mrr", "median odds ratio", "median_odds_ratio", "median"), "'median_ratio'"),
+}
+# exp() of a difference between two groups, by link.
+_RATIOS = {"logit": "median odds ratio", "log": "median rate ratio"}
+_LATENT = {"logit": "pi^2 / 3", "probit": "1", "cloglog": "pi^2 / 6"}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One number of the result."""
+
+    measure: str
+    factor: str
+    scale: str
+    values: np.ndarray
+
+    @property
+    def label(self) -> str:
+        of = f" of {self.factor}" if self.factor else ""
+        return f"{self.measure}{of}{f', {self.scale} scale' if self.scale else ''}"
+
+
+@taught
+def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "share", wts: Any = None) -> xr.Dataset:
+    """Which share of the variance lies between groups, and which do the fixed effects explain?
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws with their design.
+    newdata : DataFrame, optional
+        Rows over which variances are averaged; the fitted rows by default. One row gives the shares at its
+        covariates.
+    measure : {"share", "median_ratio"}
+        Shares of variance (VPC and R2), or the median odds ratio (logit) or median rate ratio (log) between groups.
+    wts : str or array, optional
+        Weights of rows; all the same by default.
+
+    Returns
+    -------
+    Dataset
+        ``estimate`` with dims chain, draw, ``quantity``, and along it the coordinates ``measure``, ``factor`` and
+        ``scale``. Shares: ``VPC`` (variance partition coefficient, or intraclass correlation) of each grouping
+        factor, and of all groups together where there are several; ``marginal R2`` and ``conditional R2``; each on
+        the link and on the response scale. A scale that the model does not have is left out, and attribute
+        ``left_out`` says why. Median ratios: one a grouping factor.
+
+    Raises
+    ------
+    DataError
+        Columns, levels or values that the design cannot take; missing values.
+    EstimandError
+        A model without groups; median ratios under a link where exp() of a difference is no ratio.
+    PosteriorError
+        The posterior came without draws of a parameter of the family that a variance needs.
+
+    Notes
+    -----
+    Every variance is averaged over rows within each draw, then divided; shares are never averaged.
+
+    Link scale (Nakagawa & Schielzeth 2013; Johnson 2014): V_f = Var over rows of X beta, V_u = mean of z' Sigma z for
+    a factor, V_e the residual: the variance of the latent variable of a single trial, pi^2 / 3 (logit), 1 (probit),
+    pi^2 / 6 (cloglog); for counts log(1 + 1 / m), or log(1 + 1 / m + 1 / shape), with m the average expected count
+    over rows and new groups (Nakagawa, Johnson & Schielzeth 2017, the log-normal form). VPC = V_u / (all V_u + V_e),
+    marginal R2 = V_f / (V_f + all V_u + V_e), conditional R2 = (V_f + all V_u) / (the same). Offsets are known and
+    count as no variance. Variances over rows divide by their number n, where R's ``var`` divides by n - 1.
+
+    Response scale (Goldstein, Browne & Rasbash 2002): VPC = Var(E[y given b_u]) / Var(y) at fixed covariates, the
+    correlation of two responses that share the group of the factor and nothing else; "all groups" share every group.
+    For binomial y is a single trial. R2 adds Var over rows of E[y], offsets included. No simulation, no
+    linearisation: closed forms, or quadrature. Attribute ``error_estimate`` is the error of these shares, in the draw
+    with the median variance.
+
+    The median odds ratio (Larsen, Petersen, Budtz-Jorgensen & Endahl 2000) is exp(sqrt(2 V_u) 0.6745): the median,
+    over pairs of random groups with like covariates, of the higher odds over the lower. Under log it is the median
+    ratio of two groups' means.
+
+    Examples
+    --------
+    >>> ds = variance_partition(post)
+    >>> ds["quantity"].values[:3].tolist()
+    ['VPC of ID, link scale', 'marginal R2, link scale', 'conditional R2, link scale']
+    >>> variance_partition(post, measure="median_ratio")["quantity"].values.tolist()
+    ['median odds ratio of ID']
+    """
+    question = ask(
+        post,
+        newdata,
+        average=True,
+        at=None,
+        by=None,
+        groups="new",
+        group_weights="equal",
+        target="mean",
+        wts=wts,
+        random_seed=None,
+    )
+    if not post.design.factors:
+        raise EstimandError(
+            f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "
+            "effects are terms such as (1 | id)."
+        )
+    _check_measure(measure, post)
+    rows, weights = distinct_rows(question)
+    groups = _between_on_link_scale(post, rows, weights)
+    moments = None
+    if measure == "share":
+        post.need_parameters("variance_partition")
+        moments = response_moments(post, rows, weights)
+        entries = [*_link_scale(post, rows, weights, groups, moments), *_response_scale(post, moments)]
+        attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
+    else:
+        entries = _median_ratios(post, groups)
+        attrs = {"scale": _RATIOS[post.link.name], "comparison": "or" if post.link.bounded else "ratio"}
+
+    def sentence(scope: Scope) -> str:
+        return _sentence(post, scope, entries)
+
+    return question.result_along(
+        "partition",
+        np.stack([e.values for e in entries], axis=1),
+        _coords(entries),
+        [moments.passed] if moments else [],
+        sentence,
+        target="variance",
+        error_bound=None,
+        error_estimate=moments.error_of_shares if moments else 0.0,
+        **attrs,
+    )
+
+
+def _check_measure(measure: Any, post: Posterior) -> None:
+    if not is_word(measure, _MEASURES):
+        word = _OTHER_WORDS.get(str(measure).lower())
+        hint = f" Here it is {word}." if word else close_matches(measure, _MEASURES)
+        raise EstimandError(f"measure={shown(measure)}; allowed are {listed(_MEASURES)}.{hint}")
+    if measure == "median_ratio" and post.link.name not in _RATIOS:
+        raise EstimandError(
+            f"measure='median_ratio' under the {post.link.name} link: exp() of a difference between two groups is no "
+            f"ratio there. It is one under {listed(_RATIOS)}. measure='share' has the shares of variance."
+        )
+
+
+def _coords(entries: list[_Entry]) -> dict[str, Any]:
+    return {
+        "quantity": plain([e.label for e in entries]),
+        "measure": ("quantity", plain([e.measure for e in entries])),
+        "factor": ("quantity", plain([e.factor for e in entries])),
+        "scale": ("quantity", plain([e.scale for e in entries])),
+    }
+
+
+def _between_on_link_scale(post: Posterior, rows: Rows, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean over rows of z' Sigma z, (draw,) by factor: Sigma times the mean of zz', whatever the number of rows."""
+    second = {f: (rows.Z[f] * weights[:, None]).T @ rows.Z[f] for f in post.design.factors}
+    return {f: np.einsum("dpq,pq->d", post.draws.Sigma[f], zz) for f, zz in second.items()}
+
+
+def _link_scale(
+    post: Posterior, rows: Rows, weights: np.ndarray, groups: dict[str, np.ndarray], moments: Moments
+) -> list[_Entry]:
+    if not _has_link_scale(post):
+        return []
+    centred = rows.X - weights @ rows.X
+    covariance = (centred * weights[:, None]).T @ centred
+    fixed = np.einsum("dp,pq,dq->d", post.draws.beta, covariance, post.draws.beta)
+    between = np.sum(list(groups.values()), axis=0)
+    return _shares("link", fixed, groups, between, between + _residual(post, moments))
+
+
+def _response_scale(post: Posterior, moments: Moments) -> list[_Entry]:
+    return _shares("response", moments.fixed, moments.groups, moments.between, moments.variance)
+
+
+def _shares(
+    scale: str, fixed: np.ndarray, groups: dict[str, np.ndarray], between: np.ndarray, variance: np.ndarray
+) -> list[_Entry]:
+    """`variance` is that at fixed covariates: between groups, and the rest."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        entries = [_Entry("VPC", f, scale, of / variance) for f, of in groups.items()]
+        if len(groups) > 1:
+            entries.append(_Entry("VPC", "all groups", scale, between / variance))
+        entries.append(_Entry("marginal R2", "", scale, fixed / (fixed + variance)))
+        entries.append(_Entry("conditional R2", "", scale, (fixed + between) / (fixed + variance)))
+    return entries
+
+
+def _median_ratios(post: Posterior, groups: dict[str, np.ndarray]) -> list[_Entry]:
+    quartile = float(scipy.special.ndtri(0.75))
+    with np.errstate(over="ignore"):
+        ratios = {f: np.exp(quartile * np.sqrt(2.0 * s2)) for f, s2 in groups.items()}
+    return [_Entry(_RATIOS[post.link.name], f, "", values) for f, values in ratios.items()]
+
+
+def _has_link_scale(post: Posterior) -> bool:
+    """Under the identity it is the response scale; a gaussian response has no variance on a log scale."""
+    return post.link.name != "identity" and post.family.name != "gaussian"
+
+
+def _residual(post: Posterior, moments: Moments) -> np.ndarray:
+    """Variance on the link scale that is left when the groups are known."""
+    if post.link.bounded:
+        return np.full(len(post.draws.beta), post.link.latent_sd**2)
+    with np.errstate(over="ignore", divide="ignore"):
+        odd = 1.0 / moments.mean
+        if "shape" in post.family.parameters:
+            odd = odd + 1.0 / post.draws.aux["shape"]
+        return np.log1p(odd)
+
+
+def _left_out(post: Posterior) -> str:
+    if _has_link_scale(post):
+        return ""
+    if post.link.name == "identity":
+        return "the link scale, which under the identity is the response scale"
+    return f"the link scale, on which a {post.family.name} response has no variance of its own"
+
+
+def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:
+    noun = quantity(post.family.noun, post.design.response.text, "mean", post.link.name)
+    weighted = f", weighted by {scope.weights}" if scope.weights else ""
+    rows = f"averaged over {scope.rows}{weighted}"
+    groups = "; ".join([f"over new groups of {' and '.join(post.design.factors)}", *scope.groups[1:]])
+    if entries[0].measure != "VPC":
+        return f"Median over pairs of groups of the {entries[0].measure[7:]} between them, variances {rows}; {groups}."
+    if post.link.bounded:
+        residual = f" with the latent residual variance {_LATENT[post.link.name]}"
+    else:
+        residual = f" with the residual variance log(1 + 1 / mean count{' + 1 / shape' * bool(post.draws.aux)})"
+    link = f"link scale{residual}, and " if _has_link_scale(post) else ""
+    without = f"; left out: {_left_out(post)}" if _left_out(post) else ""
+    return (
+        f"Shares of variance between groups (VPC) and explained (R2), {link}response scale by the {noun}: variances "
+        f"{rows}, then divided; {groups}{without}."
+    )

@@ -1,0 +1,177 @@
+"""How much the mean response varies from group to group: Var(E[h(eta + s Z + r U) given Z]), Z and U standard normal.
+
+Closed forms for identity and log, a finite integral for probit; logit and cloglog from averages of the engine where all
+groups are looked at together, and by the trapezoid rule in z where one factor is looked at beside others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from bayesmargins.errors import IntegrationError
+from bayesmargins.integrate.engine import Integral, checked, expectation
+from bayesmargins.integrate.rules import EPS, WIDE, rule_for
+from bayesmargins.integrate.tables import covers, curves, surface
+from bayesmargins.links import Link
+
+__all__ = ["between"]
+
+Array = npt.NDArray[np.float64]
+
+_REACH = 12.0  # what lies beyond has probability 4e-33
+_WIDER = 1.2  # times the step that leaves 1e-14: the rule that is kept has half of it, and this one tells its error
+_LOWEST = -5  # s below 2^-5: the Gaussian alone limits the step
+_GAUSS = 32
+_TOGETHER = 2**16  # values whose sums stay in the processor's cache
+_MANY = 2**18  # values x nodes from which on a table costs less than it saves
+
+
+def between(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, rest: npt.ArrayLike = 0.0) -> Integral:
+    """Which variance has the mean response over the groups of a factor, those of other factors averaged over?
+
+    Parameters
+    ----------
+    link : Link
+        The inverse link h.
+    eta : (draw, row) float, link scale
+        Linear predictor at b = 0.
+    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
+        Variance of z'b over the groups of the factor.
+    rest : like s2
+        Variance of z'b over the groups of all other factors.
+
+    Returns
+    -------
+    Integral
+        Var over Z of E[h(eta + s Z + r U) given Z], response scale squared. `error_bound` is a bound where `rest` is
+        0 and for closed forms, else the difference to a rule with twice the step, which is the larger error.
+
+    Raises
+    ------
+    IntegrationError
+        Shapes that do not fit, a negative variance, s above 4096 beside another factor.
+
+    Notes
+    -----
+    It is the covariance of two responses at this eta that share the group of the factor and nothing else. Log:
+    exp(2 eta + rest + s2) (exp(s2) - 1). Probit: with a = eta / sqrt(1 + s2 + rest) and the correlation
+    rho = s2 / (1 + s2 + rest) it is the integral of exp(-a^2 / (1 + sin t)) / (2 pi) over t from 0 to arcsin(rho)
+    (Plackett 1954), which subtracts nothing. Logit: h^2 = h - h', cloglog: (1 - h(x))^2 = 1 - h(x + log 2).
+
+    Examples
+    --------
+    >>> from bayesmargins.links import get_link
+    >>> between(get_link("probit"), [[0.0]], 1.0).value.round(6)  # P(both) - P(one)^2 = arcsin(1/2) / (2 pi)
+    array([[0.083333]])
+    """
+    eta, s2 = checked(link, eta, s2, "mean")
+    _, rest = checked(link, eta, rest, "mean")
+    if link.name in _CLOSED:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _CLOSED[link.name](eta, s2, rest)
+    if not np.any(rest > 0.0):
+        return _together(link, eta, s2)
+    return _beside(link, eta, s2, rest)
+
+
+def _identity(eta: Array, s2: Array, rest: Array) -> Integral:
+    return Integral(s2 + 0.0 * eta, 0.0, "closed form", 0)
+
+
+def _log(eta: Array, s2: Array, rest: Array) -> Integral:
+    return Integral(np.exp(2.0 * eta + rest + s2) * np.expm1(s2), 0.0, "closed form", 0)
+
+
+def _probit(eta: Array, s2: Array, rest: Array) -> Integral:
+    variance = 1.0 + s2 + rest
+    a2, top = eta * eta / variance, np.arcsin(s2 / variance)
+    fine, coarse = (_plackett(a2, top, n) for n in (2 * _GAUSS, _GAUSS))
+    return Integral(fine, _largest(fine - coarse) + 4.0 * EPS, "Gauss-Legendre", 2 * _GAUSS)
+
+
+def _plackett(a2: Array, top: Array, nodes: int) -> Array:
+    x, weights = scipy.special.roots_legendre(nodes)
+    total = np.zeros(np.broadcast_shapes(a2.shape, top.shape))
+    for at, weight in zip(0.5 * (x + 1.0), 0.5 * weights, strict=True):
+        total += weight * np.exp(-a2 / (1.0 + np.sin(top * at)))
+    return total * top / (2.0 * np.pi)
+
+
+_CLOSED: dict[str, Callable[[Array, Array, Array], Integral]] = {"identity": _identity, "log": _log, "probit": _probit}
+
+
+def _together(link: Link, eta: Array, s2: Array) -> Integral:
+    """From averages of the engine alone."""
+    mean, complement = (expectation(link, eta, s2, part) for part in ("mean", "complement"))
+    others: list[Integral]
+    if link.name == "logit":
+        others = [expectation(link, eta, s2, "d1")]
+        value = mean.value * complement.value - others[0].value
+    else:
+        others = [expectation(link, eta + np.log(2.0), s2, part) for part in ("mean", "complement")]
+        rare = 2.0 * mean.value - others[0].value - mean.value**2
+        value = np.where(mean.value < 0.5, rare, others[1].value - complement.value**2)
+    value = np.where(s2 == 0.0, 0.0, np.maximum(value, 0.0))
+    bound = 2.0 * (mean.error_bound + complement.error_bound) + sum(o.error_bound for o in others)
+    return Integral(value, bound + 4.0 * EPS, mean.method, mean.nodes)
+
+
+def _beside(link: Link, eta: Array, s2: Array, rest: Array) -> Integral:
+    """Draws with like s together: they share a step."""
+    s = np.sqrt(s2)
+    if np.any(s > WIDE):
+        raise IntegrationError(
+            f"A grouping factor beside others has s = {np.nanmax(s):.3g} in some draws (the standard deviation of its "
+            f"part of the linear predictor); its share of the variance is computed up to {WIDE:g}. Look at these "
+            "draws, or at a prior that makes them."
+        )
+    octave = np.clip(np.ceil(np.log2(np.maximum(s.max(axis=1), 2.0**_LOWEST))), _LOWEST, None)
+    value, error, nodes = np.zeros(eta.shape), 0.0, 0
+    for k in np.unique(octave):
+        for which in _some(np.flatnonzero(octave == k), eta.shape[1]):
+            value[which], estimate, count = _trapezoid(link, eta[which], s[which], rest[which], 2.0**k)
+            error, nodes = max(error, estimate), max(nodes, count)
+    return Integral(value, error, "trapezoid", nodes)
+
+
+def _some(which: npt.NDArray[np.int64], rows: int) -> list[npt.NDArray[np.int64]]:
+    return np.array_split(which, -(-len(which) * rows // _TOGETHER))
+
+
+def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tuple[Array, float, int]:
+    """The variance of E[h given z] around its value at z = 0, which keeps the digits of small variances."""
+    step = _WIDER * min(rule_for(link, top, part).step for part in ("mean", "d1")) / 2.0
+    half = int(np.ceil(_REACH / step))
+    smoothed, bound = _smoothed(link, rest, many=eta.size * half > _MANY)
+    centre = smoothed(eta)
+    sums = np.zeros((2, 2, *eta.shape))  # by rule (fine, coarse) and power
+    for k in range(-half, half + 1):
+        z = k * step
+        moved = smoothed(eta + s * z) - centre
+        weight = step / np.sqrt(2.0 * np.pi) * np.exp(-0.5 * z * z)
+        for rule in (0, 1) if k % 2 == 0 else (0,):
+            sums[rule, 0] += (1 + rule) * weight * moved
+            sums[rule, 1] += (1 + rule) * weight * moved * moved
+    fine, coarse = (np.maximum(of[1] - of[0] ** 2, 0.0) for of in sums)
+    return fine, _largest(fine - coarse) + 4.0 * bound, 2 * half + 1
+
+
+def _smoothed(link: Link, rest: Array, many: bool) -> tuple[Callable[[Array], Array], float]:
+    """E[h(x + r U)] as a function of x, and how wrong it can be: looked up where a table holds it, and pays."""
+    r = np.sqrt(rest)
+    if not (many and covers(r).all() and np.any(r > 0.0)):
+        return lambda x: expectation(link, x, rest).value, 1e-13
+    if r.shape[1] == 1:
+        curve = curves(link, r[:, 0])
+        return curve, curve.error_bound
+    both = surface(link, float(r.min()), float(r.max()))
+    return lambda x: both(x, r), both.error_bound
+
+
+def _largest(values: Array) -> float:
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.max()) if finite.size else 0.0

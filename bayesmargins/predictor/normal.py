@@ -1,0 +1,48 @@
+"""Rows as the normal variables that they are over new groups: eta + z'b, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bayesmargins.design import Rows
+from bayesmargins.posterior import Draws
+from bayesmargins.predictor.exact import blocks, constant_row
+
+__all__ = ["normal_blocks"]
+
+
+def normal_blocks(draws: Draws, rows: Rows) -> Iterator[tuple[slice, np.ndarray, dict[str, np.ndarray]]]:
+    """Which mean and variance has each row's linear predictor over new groups, in every draw?
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    rows : Rows
+        Design rows without missing values, with z of every factor.
+
+    Yields
+    ------
+    block : slice
+        Rows done at a time, so that an array of draws x rows of them fits in the processor's cache.
+    eta : ndarray, shape (draw, row of the block)
+        Fixed part and offset, link scale.
+    s2 : dict of ndarray, shape (draw, row of the block) or (draw, 1)
+        z' Sigma z by factor; one column where z is the same in all rows.
+
+    Raises
+    ------
+    Nothing.
+    """
+    Z = {f: constant_row(rows.Z[f]) for f in draws.Sigma}
+    for block in blocks(len(rows.X), len(draws.beta)):
+        eta = draws.beta @ rows.X[block].T + rows.offset[block]
+        yield block, eta, {f: _quadratic(draws.Sigma[f], z if len(z) == 1 else z[block]) for f, z in Z.items()}
+
+
+def _quadratic(Sigma: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """z' Sigma z, never below 0 by rounding."""
+    outer = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
+    return np.asarray(np.maximum(Sigma.reshape(len(Sigma), -1) @ outer.T, 0.0))
