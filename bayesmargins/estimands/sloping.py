@@ -268,7 +268,10 @@ def _check_second(second: Any, question: Question) -> None:
         raise EstimandError(
             f"second={shown(second)}; it is the name of one variable, out of {listed(question.post.design.columns)}."
         )
-    named_variables(second, question.post.design)
+    try:
+        named_variables(second, question.post.design)
+    except EstimandError as error:
+        raise EstimandError(str(error).replace("variables names", "second names", 1)) from None
 
 
 def _numeric(variables: Any, question: Question) -> list[str]:
