@@ -1,6 +1,6 @@
 """On identical draws, the numbers of brms + marginaleffects and of exact integration: one test a case and id.
 
-The README beside the data says which software made each number and how it is defined. Not asked here, because no
+The README beside the data says which software made each number and how it is defined.
 """
 
 from __future__ import annotations

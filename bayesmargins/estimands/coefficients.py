@@ -9,7 +9,8 @@ import scipy
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, listed, shown
-from bayesmargins.estimands.question import Question, ask
+from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
 from bayesmargins.habits import taught

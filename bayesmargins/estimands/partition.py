@@ -11,8 +11,8 @@ import xarray as xr
 
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.moments import Moments, response_moments
-from bayesmargins.estimands.question import ask
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
 from bayesmargins.habits import taught

@@ -1,6 +1,7 @@
 """Averages over groups, with a bound on their error: new groups are integrated out, existing groups are summed.
 
-Downward: `link_scale` (the population mean as a linear predictor) and `between_groups` (how the mean varies between groups) on
+Downward: `link_scale` (the population mean as a linear predictor), `between_groups` (how the mean varies between
+groups) and `spread` (how an effect does) on
 `mixture` (existing groups) on `engine` (new groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
 `threads`.
