@@ -107,5 +107,5 @@ def value_label(value: Any, other: Any = None) -> str:
         return f"{value:.6g}"
     other = float(other) if isinstance(other, int | float) else np.nan
     least = len(f"{abs(value):.0f}")  # digits before the point are all shown
-    digits = [max(d, least) for d in (4, 6, 8, 12)]
+    digits = [min(max(d, least), 17) for d in (4, 6, 8, 12)]
     return next((f"{value:.{d}g}" for d in digits if f"{value:.{d}g}" != f"{other:.{d}g}"), f"{value:.17g}")

@@ -79,7 +79,7 @@ def arviz_diagnostics(draws: np.ndarray, point: str) -> dict[str, np.ndarray]:
 def test_diagnostics_of_many_entries_are_those_of_arviz_one_by_one(kind: str, point: str) -> None:
     rng = np.random.default_rng(7)
     for chains in (1, 2, 4):
-        for n in (1, 3, 4, 5, 7, 8, 51, 250):
+        for n in (1, 3, 4, 5, 8, 10, 13, 16, 51, 250):
             draws = DRAWS[kind](rng, (3, chains, n))
             expected = arviz_diagnostics(draws.transpose(1, 2, 0), point)
             found = diagnostics(draws, point)
@@ -190,20 +190,24 @@ def test_shares_of_a_normal_are_those_of_its_distribution_function() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "decision", "share_within"),
+    ("mean", "half", "decision", "share_within"),
     [
-        (0.0, "equivalent", 1.0),  # 95 %: -0.196 to 0.196
-        (0.31, "different", 0.0),  # 0.114 to 0.506
-        (0.29, "undecided", None),  # 0.094 to 0.486
-        (-0.31, "different", 0.0),
+        (0.0, 0.2, "equivalent", 1.0),  # 95 %: -0.196 to 0.196
+        (0.008, 0.2, "undecided", None),  # -0.188 to 0.204
+        (-0.008, 0.2, "undecided", None),
+        (0.31, 0.1, "different", 0.0),  # 0.114 to 0.506
+        (0.29, 0.1, "undecided", None),  # 0.094 to 0.486
+        (-0.29, 0.1, "undecided", None),
+        (-0.31, 0.1, "different", 0.0),
     ],
 )
-def test_decision_is_that_of_kruschkes_rule(mean: float, decision: str, share_within: float | None) -> None:
-    rope = (-0.2, 0.2) if decision == "equivalent" else (-0.1, 0.1)
-    table = bm.summary(result(normal_draws(mean, 0.1)[:, None]), rope=rope)
+def test_decision_is_that_of_kruschkes_rule(
+    mean: float, half: float, decision: str, share_within: float | None
+) -> None:
+    table = bm.summary(result(normal_draws(mean, 0.1)[:, None]), rope=(-half, half))
     assert table["decision"].tolist() == [decision]
-    if share_within is not None:
-        assert table["p_rope_hdi95"].item() == share_within
+    within = table["p_rope_hdi95"].item()
+    assert within == share_within if share_within is not None else 0 < within < 1
 
 
 def test_interval_of_the_rule_is_the_largest_asked_for_or_else_of_95_percent() -> None:
@@ -324,6 +328,8 @@ def test_table_refuses_what_it_cannot_show(post: bm.Posterior) -> None:
     ]:
         with pytest.raises(bm.ResultError, match=said):
             ask()
+    with pytest.raises(bm.EstimandError, match=r"to_latex does not take index=False.* It takes buf\."):
+        summary.to_latex(index=False)
 
 
 def test_printed_summary_shows_all_columns_and_the_sentence(post: bm.Posterior) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bayesmargins.errors import ResultError, shown
+from bayesmargins.habits import taught
 from bayesmargins.tables import cells, writing
 
 __all__ = ["Summary", "Table"]
@@ -40,6 +41,7 @@ class _Written(pd.DataFrame):
     def _repr_html_(self) -> str:
         return f"{self._as_shown().to_html(**_rows(len(self)))}\n<p>{html.escape(cells.note(self))}</p>"
 
+    @taught
     def to_markdown(self, buf: Any = None) -> str | None:
         """Write the table for Markdown: a pipe table, with the estimand beneath.
 
@@ -67,6 +69,7 @@ class _Written(pd.DataFrame):
         """
         return _put(writing.markdown(*self._parts()), buf)
 
+    @taught
     def to_latex(self, buf: Any = None) -> str | None:
         r"""Write the table for LaTeX: a table environment with rules of booktabs, the estimand its caption.
 
@@ -92,6 +95,7 @@ class _Written(pd.DataFrame):
         """
         return _put(writing.latex(*self._parts()), buf)
 
+    @taught
     def to_html(self, buf: Any = None) -> str | None:
         """Write the table for a web page, with the estimand as its caption.
 
