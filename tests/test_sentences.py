@@ -33,7 +33,7 @@ MODELS = {
     "one factor": ("y ~ x * e + f + (1 | g)", "bernoulli", "probit", "probability of y"),
     "no groups": ("k ~ x * e + f", "poisson", "log", "expected count of k"),
 }
-COMBINATIONS = 260  # of each kind of question
+COMBINATIONS = 156  # of each kind of question
 WORDS = ("new", "existing", "own", "zero", "sample")
 
 
@@ -128,12 +128,12 @@ def _policy(of: random.Random, factors: list[str]) -> Any:
     return {f: of.choice([*WORDS, levels[f]]) for f in factors}
 
 
-def _case(kind: str, of: random.Random) -> Case | None:
+def _case(kind: str, how: dict[str, Any], of: random.Random) -> Case | None:
     """A combination; None where the question itself makes no sense and is refused."""
     model = of.choice(list(MODELS))
     factors = {"one factor": ["g"], "no groups": []}.get(model, ["g", "h"])
     target = of.choice(["mean", "mean", "link", "count"])
-    how, groups = of.choice(HOW[kind]), _policy(of, factors)
+    groups = _policy(of, factors)
     averaged = of.random() < 0.6
     by = tuple(of.choice([(), (), ("f",), ("f", "h")]))
     policies = groups.values() if isinstance(groups, dict) else [groups] * len(factors)
@@ -165,8 +165,13 @@ def _case(kind: str, of: random.Random) -> Case | None:
 
 def cases(kind: str) -> list[Case]:
     of = random.Random(f"sentences of {kind}")
-    found = (_case(kind, of) for _ in range(10**6))
-    return [case for case, _ in zip(filter(None, found), range(COMBINATIONS), strict=False)]
+    found = []
+    for k in range(COMBINATIONS):
+        case = None
+        while case is None:
+            case = _case(kind, HOW[kind][k % len(HOW[kind])], of)
+        found.append(case)
+    return found
 
 
 # the grammar ----------------------------------------------------------------------------------------------------------
