@@ -141,8 +141,9 @@ def _slope(question: Question, variables: Any, slope: str) -> xr.Dataset:
     names = _numeric(variables, question)
     if isinstance(question.target, Target):
         raise EstimandError(
-            f"target={question.target} has no slope here: slopes are analytic, and of 'mean', 'link' and 'count' only. "
-            f"avg_comparisons(post, {{{names[0]!r}: 0.1}}, target={question.target.written}) has its change over a step."
+            f"target={question.target} has no slope here: slopes are analytic, and of mean, link and count only. "
+            f"avg_comparisons(post, {{{names[0]!r}: 0.1}}, target={question.target.written}) "
+            "has its change over a step."
         )
     question.check_size(len(names))
     evaluation = Evaluation(question, passes=len(names))
