@@ -370,6 +370,20 @@ def test_existing_tails_are_the_mean_over_named_groups(formula: str, family: str
     )
 
 
+def test_existing_groups_of_one_factor_and_new_ones_of_another_are_mixed() -> None:
+    data = simulated()
+    post = random_posterior("k ~ x + (1 | g) + (1 | h)", data, "poisson")
+    levels = list(post.design.factors["g"].levels)
+    rows = data.head(5)
+    mixed, each = ({"g": "existing", "h": "new"}, {"g": levels, "h": "new"})
+    tails = bm.predictions(post, rows, groups=each, target=bm.exceeds(2))["estimate"].mean("g")
+    found = bm.predictions(post, rows, groups=mixed, target=bm.exceeds(2))
+    np.testing.assert_allclose(values(found), tails.to_numpy(), rtol=1e-11)
+    mean, sd = (bm.predictions(post, rows, groups=each, target=t)["estimate"] for t in ("mean", bm.sd()))
+    total = np.sqrt((sd**2).mean("g") + mean.var("g")).to_numpy()
+    np.testing.assert_allclose(values(bm.predictions(post, rows, groups=mixed, target=bm.sd())), total, rtol=1e-10)
+
+
 def _count(post: bm.Posterior) -> str:
     return "count" if post.family.name == "binomial" else "mean"
 

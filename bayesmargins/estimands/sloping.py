@@ -245,8 +245,8 @@ def _refuse_unserved(question: Question, name: str) -> None:
         )
     if isinstance(question.target, Target):
         raise EstimandError(
-            f"target={question.target} has no slope here: slopes are analytic, and of 'mean', 'link' and 'count' only. "
-            f"avg_comparisons(post, {{{name!r}: 0.1}}, target={question.target.written}) takes a step."
+            f"target={question.target} has no slope here: slopes are analytic, and of mean, link and count only. "
+            f"avg_comparisons(post, {{{name!r}: 0.1}}, target={question.target.written}) has its change over a step."
         )
 
 
