@@ -130,9 +130,10 @@ def _beside(link: Link, eta: Array, s2: Array, rest: Array) -> Integral:
             "draws, or at a prior that makes them."
         )
     octave = np.clip(np.ceil(np.log2(np.maximum(s.max(axis=1), 2.0**_LOWEST))), _LOWEST, None)
+    tabled = np.asarray(covers(np.sqrt(rest)).all(axis=1))
     value, error, nodes = np.zeros(eta.shape), 0.0, 0
-    for k in np.unique(octave):
-        for which in _some(np.flatnonzero(octave == k), eta.shape[1]):
+    for k, by_table in sorted(set(zip(octave.tolist(), tabled.tolist(), strict=True))):
+        for which in _some(np.flatnonzero((octave == k) & (tabled == by_table)), eta.shape[1]):
             value[which], estimate, count = _trapezoid(link, eta[which], s[which], rest[which], 2.0**k)
             error, nodes = max(error, estimate), max(nodes, count)
     return Integral(value, error, "trapezoid", nodes)
@@ -144,7 +145,7 @@ def _some(which: npt.NDArray[np.int64], rows: int) -> list[npt.NDArray[np.int64]
 
 def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tuple[Array, float, int]:
     """The variance of E[h given z] around its value at z = 0, which keeps the digits of small variances."""
-    step = _WIDER * min(rule_for(link, top, part).step for part in ("mean", "d1")) / 2.0
+    step = _WIDER * max(min(rule_for(link, top, part).step for part in ("mean", "d1")), _smooth_step(s, rest)) / 2.0
     half = int(np.ceil(_REACH / step))
     smoothed, bound = _smoothed(link, rest, many=eta.size * half > _MANY)
     centre = smoothed(eta)
@@ -158,6 +159,17 @@ def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tup
             sums[rule, 1] += (1 + rule) * weight * moved * moved
     fine, coarse = (np.maximum(of[1] - of[0] ** 2, 0.0) for of in sums)
     return fine, _largest(fine - coarse) + 4.0 * bound, 2 * half + 1
+
+
+def _smooth_step(s: Array, rest: Array) -> float:
+    """The step that leaves 1e-14 because the other factors smooth the integrand.
+
+    m(x) = E[h(x + r U)] is entire with abs(m(x + iy)) <= m(x) exp(y^2 / (2 r^2)), so that m^2 phi grows by
+    exp(a^2 (1 + 2 s^2 / r^2) / 2) at a distance a from the real line.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = float(np.max(np.where(s > 0.0, s * s / rest, 0.0)))
+    return 2.0 * np.pi / np.sqrt(64.0 * (1.0 + 2.0 * ratio))
 
 
 def _smoothed(link: Link, rest: Array, many: bool) -> tuple[Callable[[Array], Array], float]:

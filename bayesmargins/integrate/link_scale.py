@@ -15,6 +15,8 @@ __all__ = ["linked_mean"]
 
 Array = npt.NDArray[np.float64]
 
+_UNKNOWN = 1e-6  # a value with a larger error is NaN
+
 # E[h(eta + s Z)] is h of these: no detour through the response scale, where it could overflow or round to 0 or 1.
 _CLOSED: dict[str, Callable[[Array, Array], Array]] = {
     "identity": lambda eta, s2: eta + 0.0 * s2,
@@ -49,7 +51,8 @@ def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
     -----
     Identity, log and probit: eta, eta + s2 / 2, eta / sqrt(1 + s2). Logit: log E[h] - log E[1 - h], each integrated in
     its own right, so that neither rare nor nearly certain events lose digits. Cloglog: log(-log(1 - E[h])), from
-    whichever of E[h] and E[1 - h] is the smaller.
+    whichever of E[h] and E[1 - h] is the smaller; NaN where E[1 - h] is below about 1e-18, which the engine knows in
+    absolute terms only.
 
     Examples
     --------
@@ -87,7 +90,9 @@ def _cloglog(link: Link, s: Array, mean: Integral, complement: Integral, farthes
         share, absolute, nodes = _rules(link, s, "complement", complement)
         # a rounded argument x of exp(-exp(x)) costs exp(x) times its error, and terms with exp(x) > l + 40 add nothing
         rounding = EPS * (16.0 + nodes) + 3.0 * EPS * farthest * (minus + 40.0)
-        bound = max(bound, float(np.max((share + absolute / c + rounding) / minus)))
+        error = (share + absolute / c + rounding) / minus
+        value[certain] = np.where(error > _UNKNOWN, np.nan, value[certain])
+        bound = max(bound, float(np.max(error, initial=0.0, where=error <= _UNKNOWN)))
     return value, bound + 4.0 * EPS * _largest(value)
 
 
