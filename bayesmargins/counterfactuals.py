@@ -288,9 +288,12 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
     if in_data and derived:
         return freeze_column(design.data[name].dropna(), name)
     there = "is a column of the data that the formula does not read" if in_data else "is no variable"
+    again = (
+        f" If a column that it reads is computed from {name!r}, say how: at={{'column': function}}." if in_data else ""
+    )
     raise EstimandError(
         f"{what} names {shown(name)}, which {there}: nothing would change with it. {design.formula!r} reads "
-        f"{listed(design.columns)}.{close_matches(name, design.columns)}"
+        f"{listed(design.columns)}.{close_matches(name, design.columns)}{again}"
     )
 
 

@@ -332,7 +332,10 @@ def test_table_refuses_what_it_cannot_show(post: bm.Posterior) -> None:
         summary.to_latex(index=False)
 
 
-def test_printed_summary_shows_all_columns_and_the_sentence(post: bm.Posterior) -> None:
+def test_printed_summary_shows_all_columns_and_the_sentence(
+    post: bm.Posterior, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
     ds = bm.avg_comparisons(post, "trt")
     summary = bm.summary(ds, null=0, rope=(-0.1, 0.1), ci_prob=[0.5, 0.9])
     first = str(summary).splitlines()[0]
@@ -522,3 +525,30 @@ def test_contrast_over_a_standard_deviation_has_a_readable_label(post: bm.Poster
     ds = bm.avg_comparisons(post, {"week": "sd"})
     low, high = (week.mean() + k * week.std() / 2 for k in (-1, 1))
     assert ds["contrast"].to_numpy().tolist() == [f"{high:.4g} - {low:.4g}"]
+
+
+def test_a_null_is_held_against_the_entries_that_can_have_it(post: bm.Posterior) -> None:
+    odds = bm.attenuation(post, {"trt": ("placebo", "drug")}, comparison="or")
+    by_one = bm.summary(odds, null=1)["pd"].droplevel(["term", "contrast"])
+    assert by_one.isna().to_dict() == {k: " - " in k for k in odds["groups"].values.tolist()}
+    by_zero = bm.summary(odds, null=0)["p_gt_0"].droplevel(["term", "contrast"])
+    assert np.isnan(by_zero["new / zero"])
+    assert by_zero[["new - zero", "existing - zero"]].between(0, 1).all()
+    spread = bm.heterogeneity(post, {"trt": ("placebo", "drug")})
+    missing = bm.summary(spread, null=0)["pd"].droplevel(["term", "contrast"]).isna()
+    assert missing[missing].index.tolist() == ["sd", "share > 0"]
+    assert bm.table(spread, null=0)["P(> 0)"].iloc[1] == ""
+    with pytest.raises(bm.ResultError, match="no entry of this result can be held against it; they are shares"):
+        bm.summary(bm.variance_partition(post), null=0)
+
+
+def test_the_right_hand_side_of_a_hypothesis_is_subtracted_and_said(post: bm.Posterior) -> None:
+    arms = bm.avg_predictions(post, by="trt")
+    ratio = bm.hypotheses(arms, "b3 / b2 = 1")
+    assert bm.describe(ratio).startswith("b3 / b2 = 1 (the left side minus the right)")
+    with pytest.raises(bm.ResultError, match=r"null=1: no entry .* their null is 0"):
+        bm.summary(ratio, null=1)
+    plain = bm.hypotheses(arms, {"ratio": "b3 / b2"})
+    against_one = bm.summary(plain, null=1)["p_gt_1"].item()
+    assert bm.summary(ratio, null=0)["p_gt_0"].item() == against_one
+    assert "nulls" not in bm.hypotheses(ratio, lambda e: 2 * e, along="contrast").attrs

@@ -258,3 +258,10 @@ def test_weights_post_stratify_every_average(bacteria: bm.Posterior, how: str) -
     )
     expected = bm.avg_slopes(bacteria, "week", newdata=repeated, **{k: v for k, v in more.items() if k != "at"})
     np.testing.assert_allclose(values(sloped), values(expected), atol=1e-13)
+
+
+def test_variables_that_change_together_say_both_sides_whole(bacteria: bm.Posterior) -> None:
+    got = bm.avg_comparisons(bacteria, {"trt": ("placebo", "drug"), "week": (0, 6)}, cross=True)
+    assert got["contrast"].values.tolist() == ["(drug, 6) - (placebo, 0)"]
+    step = bm.avg_comparisons(bacteria, {"trt": ("placebo", "drug"), "week": 2}, cross=True, comparison="ratio")
+    assert step["contrast"].values.tolist() == ["(drug, week +2) / (placebo, week)"]

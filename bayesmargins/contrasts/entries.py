@@ -102,6 +102,8 @@ class Made:
         As it was asked.
     comparison : str, optional
         ``"difference"``, ``"ratio"`` and the like, where it is one of them.
+    subtracted : tuple of str
+        Labels of contrasts whose right-hand side was subtracted: their null is 0.
     """
 
     values: np.ndarray
@@ -110,6 +112,7 @@ class Made:
     scale: str
     spec: str
     comparison: str | None = None
+    subtracted: tuple[str, ...] = ()
 
 
 def entries_of(ds: Any, along: str | None) -> Entries:

@@ -62,11 +62,13 @@ def expressed(entries: Entries, texts: Sequence[str]) -> Made:
     used = sorted(set().union(*(e.used for e in read)))
     by_position = any(e.positions for e in read) and not entries.names
     meant = ", ".join(f"b{k + 1} is {entries.labels[k]}" for k in used[:6]) if by_position else ""
-    said = f"{'; '.join(labels)}{f' ({meant})' if meant else ''}, within each draw, from"
+    subtracted = tuple(label for label, e in zip(labels, read, strict=True) if len(e.trees) > 1)
+    minus = " (the left side minus the right)" if subtracted else ""
+    said = f"{'; '.join(labels)}{minus}{f' ({meant})' if meant else ''}, within each draw, from"
     comparisons = {e.comparison for e in read}
     comparison = comparisons.pop() if len(comparisons) == 1 else None
     spec = texts[0] if len(texts) == 1 else json.dumps(texts)
-    return Made(values, tuple(labels), said, comparison or "expression", spec, comparison)
+    return Made(values, tuple(labels), said, comparison or "expression", spec, comparison, subtracted)
 
 
 def _without_backticks(match: re.Match[str]) -> str:

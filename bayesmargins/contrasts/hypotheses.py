@@ -187,6 +187,7 @@ def _labelled(entries: Entries, spec: Mapping[str, Any]) -> Made:
         f"{said} ({entries.listing}), within each draw, from",
         "function",
         json.dumps({label: made.spec for label, made in parts.items()}),
+        subtracted=tuple(label for label, made in parts.items() if made.subtracted),
     )
 
 
@@ -216,6 +217,9 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
         "hypothesis": made.spec,
         "along": entries.along,
     }
+    attrs.pop("nulls", None)
+    if made.subtracted:
+        attrs["nulls"] = json.dumps({"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)})
     values = np.moveaxis(made.values, 0, -1)
     return make_result(values.reshape(-1, *values.shape[2:]), [*others, "contrast"], coords, attrs, sample)
 

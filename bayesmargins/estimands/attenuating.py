@@ -199,6 +199,7 @@ def _attrs(found: Mapping[str, xr.Dataset], post: Posterior) -> dict[str, Any]:
         "integration_method": ", ".join(sorted(methods - {""})),
         "integration_nodes": max(a["integration_nodes"] for a in attrs),
         "error_bound": max(a["error_bound"] for a in attrs),
+        "nulls": json.dumps({"along": DIM, "of": {**{f"{a} - {b}": 0 for a, b in _DIFFERENCES}, "new / zero": 1}}),
         "no_mean": _no_mean(post, found["new"].attrs["target"]),
     }
 

@@ -111,7 +111,8 @@ def comparisons(
         How the two sides are compared, after each has been integrated over groups (and averaged over rows); a function
         is given the draws of both, ``(high, low)``, arrays of the same shape, and gives one.
     cross : bool
-        Change all variables together instead of one at a time.
+        Change all variables together instead of one at a time: ``(drug, 6) - (placebo, 0)``. How one variable's effect
+        changes with another is a difference of differences: `hypotheses` of comparisons ``at=`` its values.
 
     Returns
     -------
@@ -340,7 +341,9 @@ def contrast_labels(compared: Sequence[Contrast], how: Comparison, comparison: s
 
 def _label(contrast: Contrast, how: Comparison, comparison: str) -> str:
     if contrast.together:
-        return ", ".join(_label(c, how, comparison) for c in contrast.together)
+        high = ", ".join(c.high_label if c.low_label else f"{c.term} {c.high_label}" for c in contrast.together)
+        low = ", ".join(c.low_label or c.term for c in contrast.together)
+        return how.label.format(high=f"({high})", low=f"({low})")
     if contrast.low_label:
         return how.label.format(high=contrast.high_label, low=contrast.low_label)
     step = f"{contrast.term} {contrast.high_label}"

@@ -171,8 +171,8 @@ def avg_slopes(
 
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
     _check_slope(slope, second)
+    _refuse_unserved(question, variables)
     names = _numeric(variables, question)
-    _refuse_unserved(question, names[0])
     if second is None:
         return _first(question, names, slope)
     _check_second(second, question)
@@ -237,13 +237,14 @@ def _between_levels(question: Question, names: list[str], second: str) -> xr.Dat
     )
 
 
-def _refuse_unserved(question: Question, name: str) -> None:
+def _refuse_unserved(question: Question, variables: Any) -> None:
     if question.derived:
         raise EstimandError(
             f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
     if isinstance(question.target, Target):
+        name = variables if isinstance(variables, str) else "x"
         raise EstimandError(
             f"target={question.target} has no slope here: slopes are analytic, and of mean, link and count only. "
             f"avg_comparisons(post, {{{name!r}: 0.1}}, target={question.target.written}) has its change over a step."

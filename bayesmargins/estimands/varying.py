@@ -369,6 +369,7 @@ def _result(
         "over": asked.over,
         "groups": json.dumps({**json.loads(like.attrs["groups"]), asked.over: "new"}),
         "null": asked.null,
+        "nulls": json.dumps({"along": DIM, "of": {s: None for s in asked.statistics if s == "sd" or "share" in s}}),
         "integration_method": ", ".join(
             sorted({*asked.methods, *filter(None, like.attrs["integration_method"].split(", "))})
         ),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import ResultError, close_matches, shown, warn
@@ -13,7 +15,17 @@ from bayesmargins.schema import ESTIMATE
 from bayesmargins.tables.describing import is_original
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
-__all__ = ["INTERVALS", "POINTS", "Asked", "check_arguments", "check_null", "interval_name", "interval_of", "read"]
+__all__ = [
+    "INTERVALS",
+    "POINTS",
+    "Asked",
+    "check_arguments",
+    "check_null",
+    "held_against",
+    "interval_name",
+    "interval_of",
+    "read",
+]
 
 POINTS = ("median", "mean", "mode")
 INTERVALS = ("eti", "hdi")
@@ -154,6 +166,41 @@ def rope_of(rope: Any) -> tuple[float, float] | None:
         hint = f" Around 0 that is rope=({-width:g}, {width:g})." if is_number(width) and width > 0 else ""
         raise ResultError(f"rope={shown(rope)}; it must be two numbers, the lower first, such as (-0.1, 0.1).{hint}")
     return pair[0], pair[1]
+
+
+def held_against(ds: xr.Dataset, dims: Sequence[str], null: float) -> np.ndarray:
+    """Which entries can be held against this null? A share cannot, nor a difference against 1.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Its attribute ``nulls`` says which null an entry has, if it is not for the user to say.
+    dims : sequence of str
+        What varies over entries.
+    null : float
+        As asked.
+
+    Returns
+    -------
+    ndarray of bool, shape (entry,)
+
+    Raises
+    ------
+    ResultError
+        None can.
+    """
+    shape = [ds.sizes[d] for d in dims]
+    known = json.loads(str(ds.attrs.get("nulls", "{}")))
+    of, along = known.get("of", {}), known.get("along")
+    if along not in dims:
+        return np.ones(int(np.prod(shape)), dtype=bool)
+    held = np.array([of[label] == null if label in of else True for label in ds[along].to_numpy().astype(str)])
+    if not held.any():
+        own = sorted({f"{v:g}" for v in of.values() if v is not None})
+        said = f"their null is {' or '.join(own)}" if own else "they are shares, spreads and the like"
+        raise ResultError(f"null={null:g}: no entry of this result can be held against it; {said}.")
+    place = list(dims).index(along)
+    return np.broadcast_to(held.reshape([-1 if k == place else 1 for k in range(len(dims))]), shape).ravel()
 
 
 def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:

@@ -47,7 +47,8 @@ def summary(
     ci_kind : {"eti", "hdi"}, optional
         Equal-tailed or highest-density; ArviZ's setting (eti) by default.
     null : float, optional
-        Adds ``p_gt_<null>``, the posterior probability of a larger value, and ``pd``, that of the more probable side.
+        Adds ``p_gt_<null>``, the posterior probability of a larger value, and ``pd``, that of the more probable side;
+        NaN in entries that have another null (a ratio beside differences) or none (shares, spreads).
     rope : (float, float), optional
         Region of practical equivalence. Adds ``p_rope``, the posterior probability of a value between the two (limits
         included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``:
@@ -90,6 +91,10 @@ def summary(
     asked = arguments.read(check_result(ds), point, ci_prob, ci_kind, null, rope)
     draws, dims = draws_of(ds)
     frame = Summary(_columns(draws, asked), index=index_of(ds, dims))
+    if asked.null is not None:
+        held = arguments.held_against(ds, dims, asked.null)
+        for name in (f"p_gt_{asked.null:g}", "pd"):
+            frame[name] = np.where(held, frame[name], np.nan)
     frame.columns.name = scale_of(ds)
     frame.attrs["estimand"] = describe(ds)
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
