@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,19 +151,30 @@ def by_columns(by: Any, frame: pd.DataFrame, what: str) -> tuple[list[str], Rela
 def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
     values = [plain_value(v) for v in pd.unique(series.dropna())]
     if callable(labels):
-        labels = {v: labels(v) for v in sorted(values, key=_sortable)}
+        labels = _called(name, labels, sorted(values, key=_sortable))
     if not isinstance(labels, Mapping):
         raise EstimandError(
             f"by={{{name!r}: {shown(labels)}}}; it must be a dict of value to label, or a function of a value."
         )
     labels = {plain_value(value): label for value, label in labels.items()}
-    absent = [v for v in values if v not in labels]
+    absent = sorted((v for v in values if v not in labels), key=_sortable)
     if absent:
         raise EstimandError(
             f"by={{{name!r}: ...}} gives no label to {listed(absent)}; every value of the column needs one, or its "
-            "rows would be in no average. Drop these rows from newdata, or name them."
+            "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that shall "
+            "not count from newdata."
         )
     return {value: str(plain_value(label)) for value, label in labels.items()}
+
+
+def _called(name: str, function: Callable[[Any], Any], values: list[Any]) -> dict[Any, Any]:
+    try:
+        return {value: function(value) for value in values}
+    except Exception as error:
+        raise EstimandError(
+            f"by={{{name!r}: <function>}} is given one value of the column at a time, such as {shown(values[0])}, and "
+            f"raised {type(error).__name__}: {error}."
+        ) from error
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

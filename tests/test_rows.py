@@ -168,6 +168,10 @@ def test_by_takes_new_labels_that_join_values(bacteria: bm.Posterior) -> None:
     assert early["week"].values.tolist()[:2] == ["early", "late"]
     with pytest.raises(bm.EstimandError, match=r"gives no label to .drug\+"):
         bm.avg_predictions(bacteria, by={"trt": {"placebo": "none", "drug": "any"}})
+    with pytest.raises(bm.EstimandError, match=r"gives no label to 0, 2, 4, 6, 11; .* A dict goes from value to label"):
+        bm.avg_predictions(bacteria, by={"week": {"early": [0, 2, 4], "late": [6, 11]}})
+    with pytest.raises(bm.EstimandError, match=r"one value of the column at a time, such as 0, and raised TypeError"):
+        bm.avg_predictions(bacteria, by={"week": lambda rows: rows["week"] < 4})
 
 
 @pytest.mark.parametrize(

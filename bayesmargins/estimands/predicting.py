@@ -39,9 +39,13 @@ def predictions(
     newdata : DataFrame, optional
         Rows to predict for; the fitted rows by default. Group columns are needed for ``groups="own"`` only.
     at : dict, optional
-        Variables set on every row, each to one value or several: the result gains a dimension a variable.
-    by : str or list of str, optional
-        Average the rows within each value of these columns.
+        Variables set on every row, each to one value or several: the result gains a dimension a variable. Words stand
+        for values: ``"all"`` levels of a factor; of numbers in the data of the fit ``"sd"`` and ``"2sd"`` (around the
+        mean), ``"iqr"``, ``"minmax"``, ``"quartiles"``, ``"mean"``, ``"median"``. A function of the rows gives a column
+        that is computed again on every copy: ``{"x_within": lambda rows: rows["x"] - rows["x_mean"]}``.
+    by : str, list of str, or dict, optional
+        Average the rows within each value of these columns. A dict gives values new labels, which may join them:
+        ``{"trt": {"placebo": "none", "drug": "any", "drug+": "any"}}``, or a function of one value.
     groups : str or dict
         What is done with the group effects b: ``"new"`` (integrated out over N(0, Sigma)), ``"existing"`` (averaged
         over the fitted groups), ``"own"`` (each row's group), ``"zero"`` (b = 0), ``"sample"`` (one new group drawn per
