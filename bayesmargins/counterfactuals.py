@@ -81,16 +81,39 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         # In float64, whatever the column's own precision: a small step would be lost in float32.
         changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
     frame = frame.assign(**changed) if changed else frame
-    for s in settings:
-        if s.compute is not None:
-            frame = frame.assign(**{s.variable: _computed(s, frame)})
-    return frame
+    computed = [s for s in settings if s.compute is not None]
+    return _with_computed(frame, computed) if computed else frame
+
+
+def _with_computed(frame: pd.DataFrame, computed: Sequence[Setting]) -> pd.DataFrame:
+    """Columns computed from the others, until each agrees with what the others have become."""
+    made = frame
+    for _ in range(len(computed) + 1):
+        # each sees its own column as it was: a function of itself is applied once
+        found = {s.variable: _computed(s, made.assign(**_original(frame, s.variable))) for s in computed}
+        again = made.assign(**found)
+        if all(s.variable in made and _same(made[s.variable], again[s.variable]) for s in computed):
+            return again
+        made = again
+    raise EstimandError(
+        f"at= computes {listed([s.variable for s in computed])} from each other in a circle. Compute each from columns "
+        "that do not depend on it."
+    )
+
+
+def _original(frame: pd.DataFrame, name: str) -> dict[str, Any]:
+    return {name: frame[name]} if name in frame else {}
+
+
+def _same(one: pd.Series, other: pd.Series) -> bool:
+    return one.reset_index(drop=True).equals(other.reset_index(drop=True)) or _close(one, other)
 
 
 def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
     assert setting.compute is not None
     try:
-        values = setting.compute(frame.copy())
+        # rows are numbered afresh: their numbers would be those of a part of the rows
+        values = setting.compute(frame.reset_index(drop=True))
     except Exception as error:
         raise DataError(
             f"at={{{setting.variable!r}: <function>}} is given the rows as a DataFrame and raised "
@@ -196,7 +219,9 @@ def _entries(column: Column, given: Any, design: Design) -> list[Any]:
     return [plain_value(given)]
 
 
-def derived_settings(at: Mapping[str, Any] | None, design: Design, frame: pd.DataFrame) -> Settings:
+def derived_settings(
+    at: Mapping[str, Any] | None, design: Design, frame: pd.DataFrame, trials: Collection[str] = ()
+) -> Settings:
     """Which columns are computed again from the others, on every counterfactual copy of the rows?
 
     Parameters
@@ -207,6 +232,8 @@ def derived_settings(at: Mapping[str, Any] | None, design: Design, frame: pd.Dat
         Knows the variables of the model.
     frame : DataFrame
         Rows of the question.
+    trials : collection of str
+        Columns of the trials, where the target counts.
 
     Returns
     -------
@@ -223,22 +250,33 @@ def derived_settings(at: Mapping[str, Any] | None, design: Design, frame: pd.Dat
     functions = {n: f for n, f in at.items() if callable(f)} if isinstance(at, Mapping) else {}
     settings = []
     for name, function in functions.items():
-        column_of(name, design, "at")
+        if name not in trials:
+            column_of(name, design, "at")
         settings.append(Setting(name, compute=function))
         _check_row_by_row(settings[-1], frame)
     return tuple(settings)
 
 
 def _check_row_by_row(setting: Setting, frame: pd.DataFrame) -> None:
-    some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))[::-1]
+    some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))
     whole = pd.Series(np.broadcast_to(_computed(setting, frame), len(frame))).iloc[some].reset_index(drop=True)
-    part = pd.Series(np.broadcast_to(_computed(setting, frame.iloc[some]), len(some)))
-    if not whole.equals(part) and not _close(whole, part):
+    single = pd.Series([_beside_another(setting, frame.iloc[[k]]) for k in some])
+    if not _same(whole, single):
         raise EstimandError(
-            f"at={{{setting.variable!r}: <function>}} gives other values for the same rows when fewer rows are there: "
+            f"at={{{setting.variable!r}: <function>}} gives other values for the same rows beside other rows: "
             "it looks at other rows. Give what it needs a column of its own first, such as "
             "data['x_mean'] = data.groupby('id')['x'].transform('mean')."
         )
+
+
+def _beside_another(setting: Setting, row: pd.DataFrame) -> Any:
+    """The value of a row when the only other row has other numbers."""
+    numbers = row.select_dtypes("number")
+    other = row.assign(**{n: numbers[n].astype(float) + 1.0 for n in numbers})
+    try:
+        return np.broadcast_to(_computed(setting, pd.concat([row, other])), 2)[0]
+    except DataError:  # such numbers may be beyond what the function takes
+        return np.broadcast_to(_computed(setting, row), 1)[0]
 
 
 def _close(one: pd.Series, other: pd.Series) -> bool:

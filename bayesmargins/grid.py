@@ -161,8 +161,8 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
     if absent:
         raise EstimandError(
             f"by={{{name!r}: ...}} gives no label to {listed(absent)}; every value of the column needs one, or its "
-            "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that shall "
-            "not count from newdata."
+            "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that "
+            "shall not count from newdata."
         )
     return {value: str(plain_value(label)) for value, label in labels.items()}
 

@@ -15,6 +15,7 @@ from bayesmargins.errors import EstimandError, PosteriorError, close_matches, li
 from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.spreads import SPREADS
 from bayesmargins.values import is_word, plain_value, value_list
 
 __all__ = ["datagrid"]
@@ -95,6 +96,8 @@ def _values(name: Any, given: Any, design: Design, frame: pd.DataFrame) -> list[
         return _of_function(name, given, frame[name])
     if name in design.columns:
         return at_values(column_of(name, design, "columns"), given, design, "columns")
+    if is_word(given, SPREADS) and pd.api.types.is_numeric_dtype(frame[name].dtype):
+        return list(SPREADS[given](frame[name].dropna().to_numpy(dtype=np.float64)))
     entries = value_list(given)
     entries = [plain_value(given)] if entries is None else entries
     if entries == ["all"] and "all" not in set(frame[name].astype(str)):

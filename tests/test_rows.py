@@ -211,7 +211,7 @@ def test_own_functions_compare_the_two_averages(bacteria: bm.Posterior) -> None:
     bm.summary(own)
     unit = bm.comparisons(bacteria, "week", comparison=lambda high, low: 100 * (high - low))
     np.testing.assert_allclose(values(unit), 100 * values(bm.comparisons(bacteria, "week")), rtol=1e-12)
-    with pytest.raises(bm.EstimandError, match=r"gave the shape .* one number for each pair"):
+    with pytest.raises(bm.EstimandError, match=r"gave float64 of the shape .* one number for each pair"):
         bm.avg_comparisons(bacteria, "trt", comparison=lambda high, low: (high - low).mean())
     with pytest.raises(bm.EstimandError, match="raised TypeError"):
         bm.avg_comparisons(bacteria, "trt", comparison=lambda high: high)
@@ -269,3 +269,69 @@ def test_variables_that_change_together_say_both_sides_whole(bacteria: bm.Poster
     assert got["contrast"].values.tolist() == ["(drug, 6) - (placebo, 0)"]
     step = bm.avg_comparisons(bacteria, {"trt": ("placebo", "drug"), "week": 2}, cross=True, comparison="ratio")
     assert step["contrast"].values.tolist() == ["(drug, week +2) / (placebo, week)"]
+
+
+def test_derived_columns_may_need_each_other_in_any_order_and_themselves_once() -> None:
+    data = simulated().assign(x_c=lambda d: d["x"] ** 2)
+    post = random_posterior("y ~ x + x_c + w + (1 | g)", data, "bernoulli")
+    first = {"x_c": lambda rows: (rows["x"] - 1) ** 2, "x": lambda rows: 2 * rows["x"]}
+    by_hand = data.assign(x=2 * data["x"], x_c=(2 * data["x"] - 1) ** 2)
+    for at in (first, dict(reversed(first.items()))):
+        np.testing.assert_allclose(
+            values(bm.predictions(post, at=at)), values(bm.predictions(post, by_hand)), rtol=1e-12
+        )
+    with pytest.raises(bm.EstimandError, match="from each other in a circle"):
+        bm.avg_predictions(post, at={"x": lambda rows: rows["x_c"] + 1, "x_c": lambda rows: rows["x"]})
+
+
+def test_derived_columns_are_no_labels_weights_or_averages_of_few_rows() -> None:
+    data, post = _centred()
+    derive = {"x_within": lambda rows: rows["x"] - rows["x_mean"]}
+    assert "x_within" not in bm.predictions(post, data.head(3), at=derive).coords
+    with pytest.raises(bm.EstimandError, match="by and at both name 'x_within'"):
+        bm.avg_predictions(post, at=derive, by="x_within")
+    with pytest.raises(bm.EstimandError, match="weights are those of the rows as they are"):
+        bm.avg_predictions(post, data.assign(x_within=1.0), at=derive, wts="x_within")
+    for n in (1, 2, 5):
+        with pytest.raises(bm.EstimandError, match="it looks at other rows"):
+            bm.avg_comparisons(post, "x", newdata=data.head(n), at={"x_within": lambda r: r["x"] - r["x"].mean()})
+    outside = pd.Series(np.linspace(0, 1, len(data)))
+    with pytest.raises(bm.EstimandError, match="it looks at other rows"):
+        bm.predictions(post, data.assign(x=1.0), at={"x_within": lambda rows: outside.loc[rows.index]})
+    with pytest.raises(bm.EstimandError, match="neither the formula nor what at= computes changes with it"):
+        bm.avg_comparisons(post, "e", at=derive)
+
+
+def test_trials_may_be_computed_where_the_target_counts() -> None:
+    post = random_posterior("k | trials(n) ~ x + (1 | g)", simulated(), "binomial")
+    doubled = bm.avg_predictions(post, at={"n": lambda rows: 2 * rows["n"]}, target="count")
+    np.testing.assert_allclose(values(doubled), 2 * values(bm.avg_predictions(post, target="count")), rtol=1e-12)
+    grid = bm.datagrid(post, {"n": "mean", "e": "iqr"})
+    assert grid["n"].tolist() == [post.design.data["n"].mean()] * 2
+    assert grid["e"].tolist() == post.design.data["e"].quantile([0.25, 0.75]).tolist()
+
+
+def test_own_functions_are_never_taken_for_the_word_that_they_are_called_by(bacteria: bm.Posterior) -> None:
+    def ratio(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+        return high - low
+
+    ratio.__qualname__ = "ratio"
+    own = bm.avg_comparisons(bacteria, "trt", comparison=ratio)
+    assert own.attrs["scale"] == "own ratio(high, low) of probability"
+    bm.summary(own, null=0)
+    spread = bm.heterogeneity(bacteria, {"trt": ("placebo", "drug")}, comparison=ratio)
+    assert spread["statistic"].values.tolist()[-1] == "share > 0"
+    ratio.__name__ = "my {thing}"
+    assert bm.avg_comparisons(bacteria, "trt", comparison=ratio)["contrast"].values[0] == "my {thing}(drug, placebo)"
+    with pytest.raises(bm.EstimandError, match="gave complex128"):
+        bm.avg_comparisons(bacteria, "trt", comparison=lambda high, low: (high - low) * 1j)
+
+
+def test_targets_of_the_distribution_are_attenuated_and_not_taken_for_means_by_heterogeneity() -> None:
+    post = random_posterior("x ~ f + (1 | g)", simulated(), "gaussian")
+    side_by_side = bm.attenuation(post, "f", target=bm.exceeds(0.0))
+    assert "error_bound" not in side_by_side.attrs
+    new = bm.avg_comparisons(post, "f", target=bm.exceeds(0.0))
+    np.testing.assert_array_equal(side_by_side["estimate"].sel(groups="new"), new["estimate"])
+    with pytest.raises(bm.EstimandError, match="is there for 'mean', 'link' and 'count'"):
+        bm.heterogeneity(post, "f", target=bm.exceeds(0.0))

@@ -137,6 +137,8 @@ class _Table:
     def exact(self, name: str) -> np.ndarray:
         """Draws of a column, (chain, draw)."""
         self.used.add(name)
+        if not pd.api.types.is_numeric_dtype(self.frame[name].dtype):
+            raise PosteriorError(f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are numbers.")
         return self.frame[name].to_numpy(dtype=np.float64).reshape(self.shape)
 
     def column(self, prefix: str, names: Sequence[str]) -> np.ndarray:
@@ -175,6 +177,8 @@ def _covariance(table: _Table, factor: Factor, design: Design) -> np.ndarray:
     names = terms_of(factor, design)
     prefix = f"sd_{factor.name}__"
     sd = np.stack([table.column(prefix, of) for of in names], axis=-1)
+    if (sd < 0).any():
+        raise PosteriorError(f"{prefix}* holds {int((sd < 0).sum())} negative values; standard deviations are not.")
     Sigma = sd[..., :, None] * sd[..., None, :] * np.eye(len(names))
     for block in factor.blocks:
         for i in block:
@@ -198,6 +202,12 @@ def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None
             f"The draws have no effects of the groups {listed(absent)} of {factor.name!r}; they have "
             f"{listed(_distinct(level for level, _ in found))}. Groups are found by their names: give the column that "
             "the fit had."
+        )
+    surplus = [n for n in _distinct(level for level, _ in found) if n not in levels]
+    if surplus:
+        raise PosteriorError(
+            f"The draws have effects of the groups {listed(surplus)} of {factor.name!r}, which the data lack: averages "
+            "over existing groups would leave them out. Give all rows of the fit."
         )
     return np.stack([_of_term(table, found, levels, of, factor.name) for of in terms], axis=-1)
 

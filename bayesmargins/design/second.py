@@ -203,7 +203,7 @@ def _refined(estimate: _Estimate, rows: np.ndarray, n: int, unit: np.ndarray, sa
     bad = np.flatnonzero(((gap > _USABLE * np.abs(best) + _FLOOR * unit) & np.isfinite(best)).any(axis=1))
     if len(bad):
         raise DataError(
-            f"The formula has no second derivative with respect to {said} {len(bad)} rows, the first being row "
-            f"{int(bad[0])}: no two steps agree there. Use slopes with at= at values that matter instead."
+            f"The second derivative of the formula could not be computed with respect to {said} {len(bad)} rows, "
+            f"the first being row {int(bad[0])}: no two steps agree there. Use slopes with at= at values that matter instead."
         )
     return best

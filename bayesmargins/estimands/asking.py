@@ -74,12 +74,17 @@ def ask(
     _warn_of_groups_without_their_b(policy, by, post)
     _warn_of_zero(policy, post, target)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
+    trials = post.design.response.trials_variables if counts else ()
+    derived = derived_settings(at, post.design, _with_at_columns(frame, settings), trials)
+    set_there = settings | dict.fromkeys(s.variable for s in derived)
+    if isinstance(wts, str) and any(s.variable == wts for s in derived):
+        raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
         what=what,
         at=settings,
-        derived=derived_settings(at, post.design, _with_at_columns(frame, settings)),
+        derived=derived,
         averaging=averaging(
             frame,
             post.design,
@@ -87,7 +92,7 @@ def ask(
             by=by,
             labels=labels,
             wts=aligned_weights(wts, newdata),
-            at=settings,
+            at=set_there,
             what=what,
         ),
         by=tuple(by),

@@ -198,10 +198,16 @@ def _attrs(found: Mapping[str, xr.Dataset], post: Posterior) -> dict[str, Any]:
         "group_weights": found["existing"].attrs["group_weights"] if "existing" in found else None,
         "integration_method": ", ".join(sorted(methods - {""})),
         "integration_nodes": max(a["integration_nodes"] for a in attrs),
-        "error_bound": max(a["error_bound"] for a in attrs),
+        **_errors(attrs),
         "nulls": json.dumps({"along": DIM, "of": {**{f"{a} - {b}": 0 for a, b in _DIFFERENCES}, "new / zero": 1}}),
         "no_mean": _no_mean(post, found["new"].attrs["target"]),
     }
+
+
+def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """The largest; an estimate where one of them is."""
+    name = "error_estimate" if any("error_estimate" in a for a in attrs) else "error_bound"
+    return {name: max(a.get("error_estimate", a.get("error_bound", 0.0)) for a in attrs)}
 
 
 def _no_mean(post: Posterior, target: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.evaluation import Evaluation
@@ -30,6 +31,8 @@ __all__ = [
 ]
 
 Side = Mapping[str, np.ndarray]
+
+_SOME = 200  # rows on which it is seen whether anything changes
 
 
 @dataclass(frozen=True)
@@ -263,7 +266,22 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
+    for contrast in compared:
+        _refuse_idle(question, contrast)
     return compared
+
+
+def _refuse_idle(question: Question, contrast: Contrast) -> None:
+    """A column that the formula does not read changes something only through those that are computed from it."""
+    moved = {s.variable for s in (*contrast.low, *contrast.high)}
+    if moved & set(question.post.design.columns):
+        return
+    frame = question.frame.assign(**{n: v[0] for n, v in question.at.items()}).head(_SOME)
+    low, high = (apply_settings(frame, (*question.derived, *side)) for side in (contrast.low, contrast.high))
+    if all(low[s.variable].equals(high[s.variable]) for s in question.derived):
+        raise EstimandError(
+            f"variables names {contrast.term!r}: neither the formula nor what at= computes changes with it."
+        )
 
 
 def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
@@ -308,24 +326,25 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
 def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison, str]:
     """A user's function, held to one number for each pair of numbers."""
     name = getattr(function, "__name__", type(function).__name__)
-    name = "f" if name == "<lambda>" else name
+    name = "f" if name == "<lambda>" else f"own {name}" if name in COMPARISONS else name
 
     def compare(high: Side, low: Side) -> np.ndarray:
         try:
-            values = np.asarray(function(high["mean"].copy(), low["mean"].copy()), dtype=np.float64)
+            found = np.asarray(function(high["mean"].copy(), low["mean"].copy()))
         except Exception as error:
             raise EstimandError(
                 f"comparison={name} is called with two arrays (draw, row or cell), high and low, and raised "
                 f"{type(error).__name__}: {error}."
             ) from error
-        if values.shape != high["mean"].shape:
+        if found.shape != high["mean"].shape or found.dtype.kind not in "fiub":
             raise EstimandError(
-                f"comparison={name} gave the shape {values.shape} for two arrays of shape {high['mean'].shape}; one "
-                "number for each pair is needed. Draws are summarised last of all: bm.summary."
+                f"comparison={name} gave {found.dtype} of the shape {found.shape} for two arrays of shape "
+                f"{high['mean'].shape}; one number for each pair is needed. Draws are summarised last: bm.summary."
             )
-        return values
+        return found.astype(np.float64)
 
-    return Comparison(f"{name}({{high}}, {{low}})", compare), name
+    written = name.replace("{", "{{").replace("}", "}}")
+    return Comparison(f"{written}({{high}}, {{low}})", compare), name
 
 
 def contrast_labels(compared: Sequence[Contrast], how: Comparison, comparison: str) -> list[str]:

@@ -13,6 +13,7 @@ from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.comparing import COMPARISONS, Comparison, contrast_labels, contrasts_asked, how_compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import _numeric
+from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
 __all__ = ["Effect", "Effects", "effects_of"]
@@ -101,6 +102,11 @@ def effects_of(question: Question, variables: Any, estimand: Any, comparison: An
     if not is_word(estimand, _ESTIMANDS):
         raise EstimandError(
             f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}.{close_matches(estimand, _ESTIMANDS)}"
+        )
+    if isinstance(question.target, Target):
+        raise EstimandError(
+            f"target={question.target}: how an effect differs between groups is there for 'mean', 'link' and 'count'. "
+            f"Averaged over groups: avg_comparisons(post, ..., target={question.target.written})."
         )
     if estimand == "slopes":
         return _slopes(question, variables, comparison, cross, slope)
