@@ -315,7 +315,6 @@ def test_own_functions_are_never_taken_for_the_word_that_they_are_called_by(bact
     def ratio(high: np.ndarray, low: np.ndarray) -> np.ndarray:
         return high - low
 
-    ratio.__qualname__ = "ratio"
     own = bm.avg_comparisons(bacteria, "trt", comparison=ratio)
     assert own.attrs["scale"] == "own ratio(high, low) of probability"
     bm.summary(own, null=0)

@@ -204,6 +204,7 @@ def _refined(estimate: _Estimate, rows: np.ndarray, n: int, unit: np.ndarray, sa
     if len(bad):
         raise DataError(
             f"The second derivative of the formula could not be computed with respect to {said} {len(bad)} rows, "
-            f"the first being row {int(bad[0])}: no two steps agree there. Use slopes with at= at values that matter instead."
+            f"the first being row {int(bad[0])}: no two steps agree there. Use slopes with at= at values "
+            "that matter instead."
         )
     return best
