@@ -174,11 +174,13 @@ def pass_of_slopes(
                 eta_tile(changes, draw, first, d_eta[:m])
                 if terms.W.shape[0] > 0:
                     s2_tile(terms, draw, first, s2[:m])
-                if changes.W.shape[0] > 0:
-                    s2_tile(changes, draw, first, d_s2[:m])
                 far[line] += derivatives(integrand, line, eta[:m], s2, d1[:m], d2[:m])
                 for i in range(m):
-                    d1[i] = d1[i] * d_eta[i] + 0.5 * (d2[i] * d_s2[i])
+                    d1[i] *= d_eta[i]
+                if changes.W.shape[0] > 0:
+                    s2_tile(changes, draw, first, d_s2[:m])
+                    for i in range(m):
+                        d1[i] += 0.5 * (d2[i] * d_s2[i])
                 add_tile(d1[:m], weights, first, out[draw])
 
 
