@@ -537,9 +537,9 @@ def test_a_null_is_held_against_the_entries_that_can_have_it(post: bm.Posterior)
     spread = bm.heterogeneity(post, {"trt": ("placebo", "drug")})
     missing = bm.summary(spread, null=0)["pd"].droplevel(["term", "contrast"]).isna()
     assert missing[missing].index.tolist() == ["sd", "share > 0"]
-    assert bm.table(spread, null=0)["P(> 0)"].iloc[1] == ""
+    assert bm.table(spread, null=0)["P(> 0)"].iloc[1] == "NaN"
     with pytest.raises(bm.ResultError, match="no entry of this result can be held against it; they are shares"):
-        bm.summary(bm.variance_partition(post), null=0)
+        bm.summary(spread.sel(statistic=["sd"]), null=0)
 
 
 def test_the_right_hand_side_of_a_hypothesis_is_subtracted_and_said(post: bm.Posterior) -> None:

@@ -152,7 +152,6 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         target="variance",
         error_bound=None,
         error_estimate=moments.error_of_shares if moments else 0.0,
-        nulls={"along": "quantity", "of": dict.fromkeys(_coords(entries)["quantity"])},
         **attrs,
     )
 

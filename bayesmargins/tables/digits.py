@@ -79,7 +79,7 @@ def fixed(value: float, places: int) -> str:
     ('0.00', '1234', '2.5e-09', 'NaN')
     """
     if math.isnan(value):
-        return ""
+        return "NaN"
     if places <= _MOST_DECIMALS or value == 0 or math.isinf(value):
         return f"{value:z.{min(places, _MOST_DIGITS)}f}"
     return f"{value:.{max(places + math.floor(math.log10(abs(value))), 0)}e}"
@@ -98,7 +98,7 @@ def share(value: float, n: float) -> str:
     ('0.976', '>0.999', '<0.01')
     """
     if math.isnan(value):
-        return ""
+        return "NaN"
     places = min(max(int(math.log10(max(n, 1))), 1), 3)
     text = f"{value:.{places}f}"
     step = 10**-places
