@@ -87,6 +87,8 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 def _with_computed(frame: pd.DataFrame, computed: Sequence[Setting]) -> pd.DataFrame:
     """Columns computed from the others, until each agrees with what the others have become."""
+    if len(computed) == 1:
+        return frame.assign(**{computed[0].variable: _computed(computed[0], frame)})
     made = frame
     for _ in range(len(computed) + 1):
         # each sees its own column as it was: a function of itself is applied once

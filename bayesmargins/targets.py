@@ -5,6 +5,7 @@ A target is a number of the distribution of y: of y given b where b is known, el
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ __all__ = ["TARGETS", "Exceeds", "Parameter", "Quantile", "Sd", "Target", "excee
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(ABC):
     """A number of the distribution of y.
 
     Attributes
@@ -39,14 +40,14 @@ class Target:
     probability = False
     of_response = True
 
+    @abstractmethod
     def noun(self, response: str, averaged: bool) -> str:
         """What it is called in a sentence."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def scale(self) -> str:
         """What it is called above a table."""
-        raise NotImplementedError
 
     @property
     def written(self) -> str:

@@ -265,7 +265,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Print the table, line by line as it is measured."""
     size = arguments()
-    bm.options.progress = False
+    bm.options(progress=False, warn_zero=False)
     print(f"{size.draws:,} draws, {os.cpu_count()} cores, Python {sys.version.split()[0]}, NumPy {np.__version__}\n")
     print("| work | measured | limit | ratio (range) | of processor time | |\n|" + " --- |" * 6, flush=True)
     over = 0

@@ -158,7 +158,12 @@ def entries_of(ds: Any, along: str | None) -> Entries:
 
 
 def renamed(entries: Entries, origin: str, names: Sequence[str]) -> Entries:
-    """Entries with another origin, whose labels are names that expressions may use as they are."""
+    """Entries with another origin, whose labels are names that expressions may use as they are.
+
+    Raises
+    ------
+    Nothing.
+    """
     return replace(entries, origin=origin, names={n: k for k, n in enumerate(names)})
 
 

@@ -32,13 +32,13 @@ def ask(
     newdata: Any,
     *,
     average: bool,
-    at: Mapping[str, Any] | None,
-    by: str | Sequence[str] | Mapping[str, Any] | None,
-    groups: Any,
-    group_weights: str,
-    target: Any,
-    wts: Any,
-    random_seed: int | None,
+    at: Mapping[str, Any] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
+    groups: Any = "new",
+    group_weights: str = "equal",
+    target: Any = "mean",
+    wts: Any = None,
+    random_seed: int | None = None,
 ) -> Question:
     """Is this question well posed, and what does it ask in full?
 

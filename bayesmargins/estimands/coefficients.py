@@ -82,18 +82,7 @@ def marginal_coefficients(
     >>> bool((abs(ds["estimate"]) < abs(post.beta)).all())  # averaging over groups pulls towards 0
     True
     """
-    question = ask(
-        post,
-        newdata,
-        average=True,
-        at=None,
-        by=None,
-        groups="new",
-        group_weights="equal",
-        target="mean",
-        wts=wts,
-        random_seed=None,
-    )
+    question = ask(post, newdata, average=True, wts=wts)
     _check(question, exponentiate)
     passed = Passed({})
     values = _coefficients(question, passed)

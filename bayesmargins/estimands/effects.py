@@ -12,7 +12,7 @@ from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.comparing import COMPARISONS, Comparison, contrast_labels, contrasts_asked, how_compared
 from bayesmargins.estimands.question import Question
-from bayesmargins.estimands.sloping import _numeric
+from bayesmargins.estimands.sloping import numeric_variables
 from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
@@ -119,7 +119,7 @@ def _slopes(question: Question, variables: Any, comparison: Any, cross: Any, slo
             raise EstimandError(f"{name}={shown(value)} belongs to estimand='comparisons'; estimand is 'slopes'.")
     if not is_word(slope, ("dydx",)):
         raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
-    names = _numeric(variables, question)
+    names = numeric_variables(variables, question)
     effects = tuple(Effect(((),), n) for n in names)
     return Effects("slopes", effects, [f"dY/d{n}" for n in names], names, None)
 

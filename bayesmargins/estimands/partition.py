@@ -110,18 +110,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     >>> variance_partition(post, measure="median_ratio")["quantity"].values.tolist()
     ['median odds ratio of ID']
     """
-    question = ask(
-        post,
-        newdata,
-        average=True,
-        at=None,
-        by=None,
-        groups="new",
-        group_weights="equal",
-        target="mean",
-        wts=wts,
-        random_seed=None,
-    )
+    question = ask(post, newdata, average=True, wts=wts)
     if not post.design.factors:
         raise EstimandError(
             f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "

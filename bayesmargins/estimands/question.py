@@ -178,7 +178,7 @@ class Question:
         **attrs: Any,
     ) -> xr.Dataset:
         """The Dataset of values (draw, entry) that vary along a dimension of their own: the first of `coords`."""
-        more = {"kind": kind, "estimand": sentence(self._scope()), **attrs}
+        more = {"kind": kind, "estimand": sentence(self.scope()), **attrs}
         return make_result(
             values,
             [next(iter(coords))],
@@ -207,7 +207,7 @@ class Question:
         said = list(dict.fromkeys(term)) if kind == "slopes" else named
         info = post.info
         return {
-            "estimand": compose(kind, noun, self._scope(), said, comparison or "difference", slope),
+            "estimand": compose(kind, noun, self.scope(), said, comparison or "difference", slope),
             "kind": kind,
             "scale": scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
             "formula": post.formula,
@@ -247,7 +247,8 @@ class Question:
             return "linear"
         return "link" if self.target == "link" else "curved"
 
-    def _scope(self) -> Scope:
+    def scope(self) -> Scope:
+        """What its sentence says beside the quantity itself."""
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
         of_prior = ["under the prior, before any data"] if self.post.kind == "prior" else []

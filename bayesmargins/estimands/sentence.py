@@ -13,7 +13,7 @@ from bayesmargins.design import Design
 from bayesmargins.groups import Policy
 from bayesmargins.targets import Target
 
-__all__ = ["Scope", "Slope", "compose", "group_phrases", "quantity", "scale_name"]
+__all__ = ["NO_GROUPS", "POPULATION", "Scope", "Slope", "compose", "group_phrases", "quantity", "scale_name"]
 
 
 @dataclass(frozen=True)
@@ -305,9 +305,11 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
     if new:
         over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
         phrases.append(f"{over} new groups of {' and '.join(new)}{_what_it_is(policy, scale)}")
-    return phrases or ["the model has no groups"]
+    return phrases or [NO_GROUPS]
 
 
+NO_GROUPS = "the model has no groups"
+POPULATION = ", which makes it a population average"
 _JOINT = ("new", "existing")
 
 
@@ -320,7 +322,7 @@ def _what_it_is(policy: Policy, scale: str) -> str:
     if scale == "marginal":
         return ", which is no average of the groups' own"
     every = all(p == "new" for p in policy.by_factor.values())
-    return ", which makes it a population average" if every else ""
+    return POPULATION if every else ""
 
 
 def _of_factor(

@@ -61,18 +61,7 @@ def posterior_predictive(
     [0.0, 1.0]
     """
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    question = ask(
-        post,
-        newdata,
-        average=False,
-        at=None,
-        by=None,
-        groups=groups,
-        group_weights="equal",
-        target="mean",
-        wts=None,
-        random_seed=seed,
-    )
+    question = ask(post, newdata, average=False, groups=groups, random_seed=seed)
     averaging = [f for f, p in question.policy.by_factor.items() if p in ("new", "existing")]
     if averaging:
         raise GroupsError(

@@ -19,7 +19,7 @@ from bayesmargins.sides import contrasts, named_variables
 from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
-__all__ = ["SLOPES", "avg_slopes", "slopes"]
+__all__ = ["SLOPES", "avg_slopes", "numeric_variables", "slopes"]
 
 SLOPES: dict[str, str] = {
     "dydx": "the derivative",
@@ -172,7 +172,7 @@ def avg_slopes(
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
     _check_slope(slope, second)
     _refuse_unserved(question, variables)
-    names = _numeric(variables, question)
+    names = numeric_variables(variables, question)
     if second is None:
         return _first(question, names, slope)
     _check_second(second, question)
@@ -189,7 +189,7 @@ def _first(question: Question, names: list[str], slope: str) -> xr.Dataset:
 
 def _again(question: Question, names: list[str], second: str) -> xr.Dataset:
     """The derivative of the slope: the second derivative, or that of an interaction."""
-    _numeric(second, question)
+    numeric_variables(second, question)
     asked = [Derivative(name, second=second) for name in names]
     labels = [f"d2Y/d{n}2" if n == second else f"d2Y/d{n} d{second}" for n in names]
     terms = [n if n == second else f"{n}, {second}" for n in names]
@@ -275,7 +275,14 @@ def _check_second(second: Any, question: Question) -> None:
         raise EstimandError(str(error).replace("variables names", "second names", 1)) from None
 
 
-def _numeric(variables: Any, question: Question) -> list[str]:
+def numeric_variables(variables: Any, question: Question) -> list[str]:
+    """Which variables have a slope?
+
+    Raises
+    ------
+    EstimandError
+        A specification beside a name, a variable that does not enter the model, a factor, or the trials of a count.
+    """
     if isinstance(variables, Mapping):
         raise EstimandError(
             f"variables={shown(variables)}; a slope takes names of variables only, without a specification."

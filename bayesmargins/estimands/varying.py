@@ -16,6 +16,7 @@ from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of
 from bayesmargins.estimands.evaluation import Derivative
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.sentence import NO_GROUPS, POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -36,7 +37,6 @@ from bayesmargins.values import is_number, is_word, plain_value, value_list
 __all__ = ["heterogeneity"]
 
 DIM = "statistic"
-_NO_GROUPS = "the model has no groups"
 _ABSURD = 2e12  # evaluations of a response: hours
 _BLOCK_BYTES = 2**28
 _WIDE = 64.0  # of s: beyond, an effect is a step
@@ -393,9 +393,9 @@ def _error_estimates(errors: Sequence[np.ndarray], statistics: Sequence[str]) ->
 
 def _sentence(said: str, of_others: Question, asked: _Asked) -> str:
     """The sentence of the averages, with what is done with the other factors, turned into that of the distribution."""
-    phrases = of_others._scope().groups
+    phrases = of_others.scope().groups
     head = said.removesuffix(f"; {'; '.join(phrases)}.")
-    others = [p.removesuffix(", which makes it a population average") for p in phrases if p != _NO_GROUPS]
+    others = [p.removesuffix(POPULATION) for p in phrases if p != NO_GROUPS]
     said = "".join(f"; {phrase}" for phrase in others)
     quantiles = "".join(f", {_quantile_name(p)}" for p in asked.probs)
     return (

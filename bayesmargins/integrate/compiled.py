@@ -19,7 +19,8 @@ __all__ = ["INNER", "OPTIONS", "kernel"]
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-# for what is called from compiled code only
+# For what is called from compiled code only. Either a small body is put into its callers before they are compiled,
+# which is quickest to compile, or a loop is compiled by itself, which vectorises best, and then put into them.
 PASTED: dict[str, Any] = {**OPTIONS, "inline": "always"}
 INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 

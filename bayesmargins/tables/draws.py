@@ -63,7 +63,12 @@ def to_frame(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
-    """What varies, with the coordinates that say it in the user's own words."""
+    """What varies, with the coordinates that say it in the user's own words.
+
+    Raises
+    ------
+    Nothing.
+    """
     if not dims:
         return pd.Index([ESTIMATE])
     sizes = [ds.sizes[d] for d in dims]
