@@ -116,9 +116,7 @@ def data(name: str) -> pd.DataFrame:
 def posterior(name: str) -> bm.Posterior:
     """The 200 stored draws, 4 chains of 50, read as brms wrote them."""
     case = CASES[name]
-    return bm.from_brms(
-        HERE / name / "draws.parquet", case.formula, data(name), family=case.family, link=case.link
-    )
+    return bm.from_brms(HERE / name / "draws.parquet", case.formula, data(name), family=case.family, link=case.link)
 
 
 def by_hand(name: str) -> bm.Posterior:

@@ -133,7 +133,10 @@ def _renamed(old: str, new: str) -> Any:
         (lambda d: d.assign(zi=0.1), r"parameters 'zi', which .* family='bernoulli' does not have"),
         (lambda d: d.assign(sd_herd__Intercept=0.1), r"parameters 'sd_herd__Intercept'"),
         (lambda d: d.iloc[:-3], r"Chains have different numbers of draws, \{1: 50"),
-        (lambda d: d.assign(b_week=np.where(d.index == 3, np.nan, 0.1)), r"column 'b_week' of the draws holds 1 values that are NaN"),
+        (
+            lambda d: d.assign(b_week=np.where(d.index == 3, np.nan, 0.1)),
+            r"column 'b_week' of the draws holds 1 values that are NaN",
+        ),
         (lambda d: d.assign(b_week="a"), r"column 'b_week' of the draws holds"),
         (lambda d: d.assign(sd_ID__Intercept=-0.1), r"200 negative values; standard deviations are not"),
         (lambda d: d.assign(**{"r_ID[Q1,Intercept]": 0.1}), r"effects of the groups 'Q1' of 'ID', which the data lack"),

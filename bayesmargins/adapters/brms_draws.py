@@ -117,7 +117,8 @@ def _of_cmdstan(path: Path, chain: int) -> pd.DataFrame:
     if not len(frame):
         raise PosteriorError(f"{str(path)!r} holds no draws after the warm-up.")
     names = {c: re.sub(r"((?:\.\d+)+)$", lambda m: f"[{m[1][1:].replace('.', ',')}]", c) for c in frame.columns}
-    return frame.rename(columns=names).assign(**{".chain": chain, ".iteration": np.arange(len(frame))})
+    of = pd.DataFrame({".chain": chain, ".iteration": np.arange(len(frame))}, index=frame.index)
+    return pd.concat([frame.rename(columns=names), of], axis=1)
 
 
 def _settings(path: Path) -> dict[str, str]:

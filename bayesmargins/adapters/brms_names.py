@@ -231,7 +231,7 @@ def _folded(text: str) -> str:
 # The locale C by code point; others by letters first, with punctuation before digits or not at all.
 _COLLATIONS: tuple[Callable[[str], object], ...] = (
     lambda text: text,
-    lambda text: [(c.isalnum(), c) for c in _folded(text)],
+    lambda text: tuple((c.isalnum(), c) for c in _folded(text)),
     lambda text: "".join(c for c in _folded(text) if c.isalnum()),
 )
 

@@ -67,9 +67,11 @@ def named_as_in_r(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
     """
     _refuse_unsure_levels(design)
     named = _fixed(frame, design)
-    for number, (factor, matrix, correlated) in enumerate(_blocks(design), 1):
+    blocks = list(_blocks(design))
+    for number, (factor, matrix, correlated) in enumerate(blocks, 1):
         named |= _block(frame, number, factor, matrix, correlated, design)
-    used = re.compile(r"(b|sd_\d+|r_\d+(_\d+)?|[cC]or_\d+|L_\d+|z_\d+)\[.*\]|Intercept|b_Intercept")
+    numbers = "|".join(str(k) for k in range(1, len(blocks) + 1)) or "0"
+    used = re.compile(rf"b\[\d+\]|(sd|r|cor|Cor|L|z)_({numbers})(_\d+)?\[.*\]|Intercept|b_Intercept")
     rest = frame[[c for c in frame.columns if not used.fullmatch(str(c))]]
     return pd.concat([pd.DataFrame(named, index=frame.index), rest], axis=1)
 
