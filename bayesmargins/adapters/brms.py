@@ -15,7 +15,7 @@ from bayesmargins.adapters.brms_formula import Spelling, family_and_link, transl
 from bayesmargins.adapters.brms_names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
 from bayesmargins.adapters.brms_stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.design import Design, Factor, build_design
+from bayesmargins.design import Design, Factor, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
@@ -34,11 +34,12 @@ _BESIDE = re.compile(
 def from_brms(
     draws: Any,
     formula: str,
-    data: Any,
+    data: Any = None,
     *,
     family: str,
     link: str | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """Which posterior is this fit of brms?
 
@@ -85,7 +86,7 @@ def from_brms(
     """
     family, link = family_and_link(family, link)
     spelling = _plain(formula, family, namespace)
-    design = build_design(spelling.formula, data, namespace=namespace)
+    design = design_from(spelling.formula, data, levels, namespace)
     frame = read_draws(draws)
     table = _Table(named_as_in_r(frame, design) if are_of_stan(frame) else frame)
     table.hint = contrasts_seen(map(str, frame.columns), design)
@@ -101,7 +102,16 @@ def from_brms(
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     made = from_draws(
-        spelling.formula, data, family=family, link=link, beta=beta, b=b, Sigma=Sigma, aux=aux, namespace=namespace
+        spelling.formula,
+        data,
+        family=family,
+        link=link,
+        beta=beta,
+        b=b,
+        Sigma=Sigma,
+        aux=aux,
+        namespace=namespace,
+        levels=levels,
     )
     return replace(made, info={**made.info, "source": "brms"})
 
@@ -143,9 +153,10 @@ class _Table:
         if found is None:
             near = close_matches(f"{prefix}{names[0]}", self._beginning(prefix))
             raise PosteriorError(
-                f"The draws have no column {listed([prefix + n for n in names], 4)}.{near}{self.hint} Columns that begin "
-                f"with {prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, the levels "
-                "of factors (text, or categories in R's order) and their reference levels are those of the fit."
+                f"The draws have no column {listed([prefix + n for n in names], 4)}.{near}{self.hint} Columns that "
+                f"begin with {prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, "
+                "the levels of factors (text, or categories in R's order) and their reference levels are those of the "
+                "fit."
             )
         return self.exact(found)
 
@@ -189,7 +200,7 @@ def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None
     """b of a factor, (chain, draw, level, term); None where the draws have none of it."""
     pattern = re.compile(rf"r_{re.escape(factor.name)}\[(.*),([^,\]]*)\]")
     found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
-    if not found:
+    if not found or not factor.levels:
         return None
     levels, terms = groups_in((level for level, _ in found), factor), terms_of(factor, design)
     absent = [n for n in levels if not any((n, t) in found for t in terms[0])]

@@ -68,8 +68,8 @@ def _of_files(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
         return pd.concat([_of_cmdstan(path, k) for k, path in enumerate(files, 1)], ignore_index=True)
     if len(files) > 1:
         raise PosteriorError(
-            f"{listed(str(p) for p, of in zip(files, stan, strict=True) if not of)}: a list of files is one of CSV files "
-            "that CmdStan wrote, one a chain; as_draws_df(fit) is one file with the column .chain."
+            f"{listed(str(p) for p, of in zip(files, stan, strict=True) if not of)}: a list of files is one of CSV "
+            "files that CmdStan wrote, one a chain; as_draws_df(fit) is one file with the column .chain."
         )
     return _checked(_of_file(files[0]))
 
@@ -79,13 +79,13 @@ def _of_file(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     if path.name.endswith((".csv", ".csv.gz")):
         return pd.read_csv(path, low_memory=False)
-    raise PosteriorError(f"{path.name!r} is no {_FILES}: in R, write.csv(as_draws_df(fit), ...).")
+    raise PosteriorError(f"{path.name!r} is none of {_FILES}: in R, write.csv(as_draws_df(fit), ...).")
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """R's ways to spoil names on the way."""
     names = [str(c) for c in frame.columns]
-    if len(names) == 1 and ";" in names[0]:
+    if names and names[0].count(";") > 1:
         raise PosteriorError(
             "The file of draws has semicolons between columns, as write.csv2 writes; write it with write.csv."
         )
@@ -179,8 +179,8 @@ def in_order(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[int, int]]:
     chains = _numbers(frame, _CHAIN)
     if chains is None:
         warn(
-            f"The draws have no column .chain: their {len(frame):,} rows are read as one chain, and r-hat cannot compare "
-            "chains. as_draws_df(fit) has it."
+            f"The draws have no column .chain: their {len(frame):,} rows are read as one chain, and r-hat cannot "
+            "compare chains. as_draws_df(fit) has it."
         )
     of = np.zeros(len(frame)) if chains is None else chains
     within = _numbers(frame, _ITERATION)
