@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import Design, build_design, template_design
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
@@ -134,6 +134,8 @@ class Posterior:
         groups = {self.kind: self.parameters}
         if self.sample_stats is not None:
             groups["sample_stats"] = self.sample_stats
+        if self.design.frame is None:
+            return make_idata(groups)
         groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
         groups["constant_data"] = _constant_data(self)
         return make_idata(groups)
@@ -226,8 +228,11 @@ class Posterior:
         variables |= {f"Sigma_{f}": v for f, v in self.Sigma.items()}
         attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
         root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
-        groups = {"/": root, "draws": xr.Dataset(variables), "data": frame_to_dataset(self.design.data)}
-        groups["check"] = _check_rows(self.design)
+        groups = {"/": root, "draws": xr.Dataset(variables)}
+        if self.design.levels is not None:
+            root.attrs["levels"] = json.dumps({name: list(values) for name, values in self.design.levels.items()})
+        else:
+            groups |= {"data": frame_to_dataset(self.design.data), "check": _check_rows(self.design)}
         if self.sample_stats is not None:
             groups["sample_stats"] = writable(self.sample_stats)
         write_tree(groups, path)
@@ -235,9 +240,10 @@ class Posterior:
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
+        rows = "levels, no rows" if self.design.frame is None else f"{len(self.design.data)} rows"
         return (
             f"{self.kind.capitalize()} of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
-            f"{len(self.design.data)} rows, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
+            f"{rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 
 
@@ -266,8 +272,7 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         The formula calls a function that is neither on the list nor in `namespace`.
     """
     tree = read_tree(path)
-    frame = to_frame(tree["data"].to_dataset())
-    design = build_design(tree.attrs["formula"], frame, namespace=namespace, stored=True)
+    design = _stored_design(tree, namespace)
     family = get_family(tree.attrs["family"])
     _refuse_another_design(group_of(tree, "check"), design)
     draws = _in_design_order(tree["draws"].to_dataset(), design)
@@ -284,6 +289,13 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     )
 
 
+def _stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
+    formula = tree.attrs["formula"]
+    if "levels" in tree.attrs:
+        return template_design(formula, json.loads(tree.attrs["levels"]), namespace=namespace, stored=True)
+    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
+
+
 def _check_rows(design: Design) -> xr.Dataset:
     """Some rows of X, z and the offset: what the design that is rebuilt from a file is held against."""
     data = design.data
@@ -294,8 +306,10 @@ def _check_rows(design: Design) -> xr.Dataset:
 
 
 def _refuse_another_design(stored: xr.Dataset | None, design: Design) -> None:
+    if stored is None:
+        return
     found = _check_rows(design)
-    for name, values in {} if stored is None else stored.data_vars.items():
+    for name, values in stored.data_vars.items():
         now = found[str(name)]
         if now.shape != values.shape or not np.allclose(now, values, rtol=1e-8, atol=1e-12):
             raise PosteriorError(

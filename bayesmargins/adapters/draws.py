@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import Design, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.posterior import Posterior, canonical
@@ -19,7 +19,7 @@ __all__ = ["from_draws"]
 
 def from_draws(
     formula: str,
-    data: Any,
+    data: Any = None,
     *,
     family: str,
     link: str | None = None,
@@ -28,6 +28,7 @@ def from_draws(
     Sigma: Mapping[str, Any] | None = None,
     aux: Mapping[str, Any] | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """Which posterior do these draws make, together with the formula and data that they were fitted to?
 
@@ -36,7 +37,7 @@ def from_draws(
     formula : str
         lme4-style, as for `GLMM`.
     data : DataFrame
-        The fitted rows.
+        The fitted rows; see `levels` where they are not at hand.
     family, link : str
         As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
@@ -52,6 +53,11 @@ def from_draws(
         ``sigma`` (gaussian) or ``shape`` (negbinomial).
     namespace : dict, optional
         Own functions that the formula calls.
+    levels : dict of list, optional
+        In place of `data`: the levels of each factor in order, the reference first. Columns that it does not name are
+        numbers. Rows must then be given with every question (``newdata=``), and what needs those of the fit is
+        refused: ``newdata=None``, ``"sd"`` and the like in ``at=``, the log-likelihood, ``poly`` or ``scale`` in the
+        formula. Group effects `b` need the levels of their factor.
 
     Returns
     -------
@@ -73,10 +79,18 @@ def from_draws(
     ...                   Sigma={"g": np.ones((1, 5, 1, 1))})
     >>> post.design.coef
     ('Intercept', 'x')
+
+    Without the rows of the fit, beta and Sigma are enough for new groups:
+
+    >>> post = from_draws("y ~ f + (1 | g)", levels={"f": ["a", "b"]}, family="bernoulli",
+    ...                   beta=np.zeros((1, 5, 2)), Sigma={"g": np.ones((1, 5, 1, 1))})
+    >>> avg_predictions(post, {"f": ["a", "b"]}).estimate.values.round(9).tolist()
+    [[0.5, 0.5, 0.5, 0.5, 0.5]]
     """
     kind = get_family(family)
-    design = build_design(formula, data, namespace=namespace)
-    check_response(kind, design.response.y, design.response.n, design.response.text)
+    design = design_from(formula, data, levels, namespace)
+    if design.frame is not None:
+        check_response(kind, design.response.y, design.response.n, design.response.text)
     for name, given in (("Sigma", Sigma), ("b", b), ("aux", aux)):
         if given is not None and not isinstance(given, Mapping):
             raise PosteriorError(f"{name} is {type(given).__name__}; it must be a dict, {name}={{'name': array}}.")
@@ -177,4 +191,9 @@ def _check_factors(
                 "variance and Cholesky factor was given."
             )
         if name in b:
+            if not factor.levels:
+                raise PosteriorError(
+                    f"b[{name!r}] is given and the groups of {name!r} are not: name them in order, levels={{{name!r}: "
+                    "[...]}, or leave b out. Groups of 'a:b' need data=."
+                )
             _check_shape(f"b[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

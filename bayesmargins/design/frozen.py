@@ -99,8 +99,10 @@ class Design:
         Grouping factors by name.
     offsets : tuple of Matrix
         One a call of ``offset()``.
-    data : pandas.DataFrame
-        The fitted rows, all columns of the user's frame.
+    frame : pandas.DataFrame or None
+        The fitted rows, all columns of the user's frame; None for a design that knows levels only.
+    levels : dict or None
+        What stood in for the rows: levels of each factor by column.
     """
 
     formula: str
@@ -109,7 +111,18 @@ class Design:
     fixed: Matrix
     factors: dict[str, Factor]
     offsets: tuple[Matrix, ...]
-    data: pd.DataFrame = field(repr=False)
+    frame: pd.DataFrame | None = field(repr=False)
+    levels: dict[str, tuple[Any, ...]] | None = None
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The fitted rows; DataError where there are none."""
+        if self.frame is None:
+            raise DataError(
+                "This asks for the fitted rows, and the posterior has none: it was made with levels= in place of "
+                "data=. Give rows as newdata=, and numbers in at= and variables= rather than 'sd', 'iqr' or nothing."
+            )
+        return self.frame
 
     @property
     def coef(self) -> tuple[str, ...]:
@@ -231,6 +244,7 @@ def build_design(
     missing: str = "error",
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
+    dependent_ok: bool = False,
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -246,6 +260,8 @@ def build_design(
         Own functions that the formula calls.
     stored : bool
         The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
+    dependent_ok : bool
+        Columns that are sums of others are not warned about.
 
     Returns
     -------
@@ -279,9 +295,10 @@ def build_design(
         fixed=freeze(parts.fixed, coded, context),
         factors=freeze_factors(parts.blocks, coded, frame, context),
         offsets=tuple(freeze_one(o, coded, context) for o in parts.offsets),
-        data=frame,
+        frame=frame,
     )
-    _warn_if_dependent(design, design.rows(frame, (), what="data").X)
+    if not dependent_ok:
+        _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
 
 
