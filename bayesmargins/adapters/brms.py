@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.brms_names import coefficients_of, level_names, parts_of, terms_of
+from bayesmargins.adapters.brms_draws import in_order, read_draws
+from bayesmargins.adapters.brms_formula import Spelling, family_and_link, translated
+from bayesmargins.adapters.brms_names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
+from bayesmargins.adapters.brms_stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.design import Design, Factor, build_design, to_pandas
+from bayesmargins.design import Design, Factor, build_design
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
@@ -23,7 +24,10 @@ from bayesmargins.posterior import Posterior
 __all__ = ["from_brms"]
 
 # What a table of draws holds beside parameters.
-_BESIDE = re.compile(r"\.(chain|iteration|draw)|lprior|Intercept(_.*)?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*")
+_BESIDE = re.compile(
+    r"\.?(chain|iteration|iter|draw)|lprior|Intercept(_.*)?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*|rownames|"
+    r"(hs|R2D2|sdb|zb)(_.*|\[.*)?"  # parameters of the priors of b
+)
 
 
 @taught
@@ -74,72 +78,64 @@ def from_brms(
     --------
     >>> import pandas as pd
     >>> data = pd.DataFrame({"y": [0, 1, 0, 1], "f": ["a", "b", "a", "b"], "g": ["u", "u", "v", "v"]})
-    >>> made = {"b_Intercept": [0.1, 0.2], "b_fb": [1.0, 1.1], "sd_g__Intercept": [0.5, 0.6]}
+    >>> made = {".chain": [1, 1], "b_Intercept": [0.1, 0.2], "b_fb": [1.0, 1.1], "sd_g__Intercept": [0.5, 0.6]}
     >>> post = from_brms(pd.DataFrame(made), "y ~ f + (1 | g)", data, family="bernoulli")
     >>> post.design.coef, sorted(post.b)
     (('Intercept', 'f[b]'), [])
     """
-    table = _Table(_read(draws))
-    design = build_design(_plain(formula), data, namespace=namespace)
-    beta = np.stack([table.column("b_", names) for names in coefficients_of(design.fixed, design)], axis=-1)
+    family, link = family_and_link(family, link)
+    spelling = _plain(formula, family, namespace)
+    design = build_design(spelling.formula, data, namespace=namespace)
+    frame = read_draws(draws)
+    table = _Table(named_as_in_r(frame, design) if are_of_stan(frame) else frame)
+    table.hint = contrasts_seen(map(str, frame.columns), design)
+    columns = [table.column("b_", names) for names in coefficients_of(design.fixed, design)]
+    beta = np.stack(columns, axis=-1) if columns else np.zeros((*table.shape, 0))
     Sigma = {name: _covariance(table, factor, design) for name, factor in design.factors.items()}
     b = {name: effects for name, f in design.factors.items() if (effects := _effects(table, f, design)) is not None}
     if b and len(b) < len(design.factors):
         absent = [n for n in design.factors if n not in b]
         warn(f"The draws have no r_* columns of {listed(absent)}: 'own' and 'existing' need them for every factor.")
-    aux = {name: table.exact(name) for name in get_family(family).parameters if name in table.frame}
+    parameters = [name for name in get_family(family).parameters if name in table.frame]
+    aux = {name: table.exact(name) for name in parameters if name not in spelling.set_aside}
+    table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     made = from_draws(
-        _plain(formula), data, family=family, link=link, beta=beta, b=b, Sigma=Sigma, aux=aux, namespace=namespace
+        spelling.formula, data, family=family, link=link, beta=beta, b=b, Sigma=Sigma, aux=aux, namespace=namespace
     )
     return replace(made, info={**made.info, "source": "brms"})
 
 
-def _plain(formula: Any) -> Any:
-    """brms's formula is this package's; ``bf(...)`` around it is not needed."""
+def _plain(formula: Any, family: str, namespace: Mapping[str, Any] | None) -> Spelling:
+    """brms's formula in this package's spelling."""
     if isinstance(formula, Mapping):
         raise PosteriorError(
             f"formula is a dict with the parts {listed(formula)}; formulas of sigma, shape and the like are not there "
             "yet. Give the formula of the mean, where it is the only one."
         )
-    bare = re.fullmatch(r"\s*(?:bf|brmsformula)\((.*)\)\s*", formula, re.DOTALL) if isinstance(formula, str) else None
-    return bare[1] if bare else formula
-
-
-def _read(draws: Any) -> pd.DataFrame:
-    if not isinstance(draws, str | os.PathLike):
-        return to_pandas(draws, "draws")
-    path = Path(draws)
-    if not path.exists():
-        raise PosteriorError(f"There is no file {str(draws)!r}; draws is a frame, or a .csv, .csv.gz or .parquet file.")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.name.endswith((".csv", ".csv.gz")):
-        return pd.read_csv(path)
-    raise PosteriorError(f"{path.name!r} is no .csv, .csv.gz or .parquet file: in R, write.csv(as_draws_df(fit), ...).")
+    return translated(formula, family, namespace) if isinstance(formula, str) else Spelling(formula)
 
 
 class _Table:
     """Draws by the names of their columns, chains side by side."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        chains = frame[".chain"].to_numpy() if ".chain" in frame else np.ones(len(frame))
-        sizes = pd.Series(chains).value_counts().sort_index()
-        if sizes.nunique() > 1:
-            raise PosteriorError(
-                f"Chains have different numbers of draws, {sizes.to_dict()}; give as many of each, in their order."
-            )
-        within = frame[".iteration"].to_numpy() if ".iteration" in frame else np.arange(len(frame))
-        self.frame = frame.iloc[np.lexsort((within, chains))]
-        self.shape = (len(sizes), int(sizes.iloc[0]))
+        self.frame, self.shape = in_order(frame)
         self.used: set[str] = set()
+        self.hint = ""
 
     def exact(self, name: str) -> np.ndarray:
         """Draws of a column, (chain, draw)."""
         self.used.add(name)
         if not pd.api.types.is_numeric_dtype(self.frame[name].dtype):
             raise PosteriorError(f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are numbers.")
-        return self.frame[name].to_numpy(dtype=np.float64).reshape(self.shape)
+        values = self.frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        if not np.isfinite(values).all():
+            raise PosteriorError(
+                f"The column {name!r} of the draws holds {int((~np.isfinite(values)).sum())} values that are NaN or "
+                "infinite; a draw has a finite value of every parameter. Look at how the draws were written."
+            )
+        return values.reshape(self.shape)
 
     def column(self, prefix: str, names: Sequence[str]) -> np.ndarray:
         """The column that one of these names stands for, whatever the order of an interaction's factors."""
@@ -147,8 +143,8 @@ class _Table:
         if found is None:
             near = close_matches(f"{prefix}{names[0]}", self._beginning(prefix))
             raise PosteriorError(
-                f"The draws have no column {listed([prefix + n for n in names])}.{near} Columns that begin with "
-                f"{prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, the levels "
+                f"The draws have no column {listed([prefix + n for n in names], 4)}.{near}{self.hint} Columns that begin "
+                f"with {prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, the levels "
                 "of factors (text, or categories in R's order) and their reference levels are those of the fit."
             )
         return self.exact(found)
@@ -195,7 +191,7 @@ def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None
     found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
     if not found:
         return None
-    levels, terms = level_names(factor), terms_of(factor, design)
+    levels, terms = groups_in((level for level, _ in found), factor), terms_of(factor, design)
     absent = [n for n in levels if not any((n, t) in found for t in terms[0])]
     if absent:
         raise PosteriorError(
