@@ -324,7 +324,7 @@ def _in_design_order(draws: xr.Dataset, design: Design) -> xr.Dataset:
 
 def _flat(values: xr.DataArray) -> np.ndarray:
     array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
-    return array.reshape((-1, *array.shape[2:]))
+    return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
 
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
