@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import DataError, EstimandError, GroupsError, PosteriorError, close_matches, shown, warn
+from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sloping import avg_slopes
@@ -110,9 +111,10 @@ def attenuation(
             f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
             "from_draws(...) returned."
         )
-    if not post.design.factors:
+    of = answering(post, target)
+    if not of.design.factors:
         raise EstimandError(
-            f"{post.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "
+            f"{of.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "
             f"avg_{estimand if is_word(estimand, _ESTIMANDS) else 'comparisons'}."
         )
     _check(estimand, variables, comparison, cross, slope)
@@ -127,7 +129,7 @@ def attenuation(
         return avg_comparisons(post, variables, comparison=comparison, cross=cross, **how)  # type: ignore[arg-type]
 
     found = _averages(average, group_weights)
-    return _result(found, _side_by_side(found), post)
+    return _result(found, _side_by_side(found), of)
 
 
 def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: Any) -> None:
