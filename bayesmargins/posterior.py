@@ -386,7 +386,7 @@ def _read(stored: xr.Dataset, design: Design) -> dict[str, Any]:
 
 def _flat(values: xr.DataArray) -> np.ndarray:
     array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
-    return array.reshape((-1, *array.shape[2:]))
+    return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
 
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
