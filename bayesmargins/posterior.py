@@ -18,7 +18,7 @@ from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
 from bayesmargins.storage import frame_to_dataset, read_tree, to_frame, writable, write_tree
 
@@ -89,8 +89,18 @@ class Posterior:
 
     @property
     def kind(self) -> str:
-        """``"posterior"``, or ``"prior"`` for draws that have seen no data."""
+        """``"posterior"``, ``"prior"`` (draws that have seen no data), or `ASYMPTOTIC`: around estimates, no prior."""
         return str(self.info.get("draws", "posterior"))
+
+    @property
+    def caveat(self) -> str:
+        """What every sentence about these draws has to say of them; empty of a posterior."""
+        return CAVEATS.get(self.kind, self.kind)
+
+    @property
+    def arviz_group(self) -> str:
+        """Where ArviZ looks for such draws: it has no group but ``posterior`` for what is neither."""
+        return "prior" if self.kind == "prior" else "posterior"
 
     @property
     def sample_coords(self) -> dict[str, np.ndarray]:
@@ -127,11 +137,12 @@ class Posterior:
     def idata(self) -> Any:
         """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
 
-        Groups ``posterior`` (``prior`` for draws of the prior), ``sample_stats`` (where a sampler made the draws),
+        Groups ``posterior`` (``prior`` for draws of the prior; what kind of draws they are stands in the group's
+        attribute ``draws``), ``sample_stats`` (where a sampler made the draws),
         ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
         once they were asked for.
         """
-        groups = {self.kind: self.parameters}
+        groups = {self.arviz_group: self.parameters.assign_attrs(draws=self.kind)}
         if self.sample_stats is not None:
             groups["sample_stats"] = self.sample_stats
         groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
@@ -235,8 +246,9 @@ class Posterior:
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
+        kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
         return (
-            f"{self.kind.capitalize()} of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
+            f"{kind[0].upper()}{kind[1:]} of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
             f"{len(self.design.data)} rows, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 

@@ -2,5 +2,6 @@
 
 from bayesmargins.adapters.brms import from_brms
 from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.statsmodels import from_statsmodels
 
-__all__ = ["from_brms", "from_draws"]
+__all__ = ["from_brms", "from_draws", "from_statsmodels"]
