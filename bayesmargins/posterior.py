@@ -18,7 +18,7 @@ from bayesmargins.families import Family, get_family, parameter_family, paramete
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
 from bayesmargins.parameters import shown
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
 from bayesmargins.storage import (
     check_rows,
@@ -102,13 +102,23 @@ class Posterior:
 
     @property
     def kind(self) -> str:
-        """``"posterior"``, or ``"prior"`` for draws that have seen no data."""
+        """``"posterior"``, ``"prior"`` (draws that have seen no data), or `ASYMPTOTIC`: around estimates, no prior."""
         return str(self.info.get("draws", "posterior"))
 
     @property
     def is_part(self) -> bool:
         """Whether its mean is a parameter of another posterior."""
         return self.family.support == "parameter"
+
+    @property
+    def caveat(self) -> str:
+        """What every sentence about these draws has to say of them; empty of a posterior."""
+        return CAVEATS.get(self.kind, self.kind)
+
+    @property
+    def arviz_group(self) -> str:
+        """Where ArviZ looks for such draws: it has no group but ``posterior`` for what is neither."""
+        return "prior" if self.kind == "prior" else "posterior"
 
     @property
     def sample_coords(self) -> dict[str, np.ndarray]:
@@ -145,11 +155,12 @@ class Posterior:
     def idata(self) -> Any:
         """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
 
-        Groups ``posterior`` (``prior`` for draws of the prior), ``sample_stats`` (where a sampler made the draws),
+        Groups ``posterior`` (``prior`` for draws of the prior; what kind of draws they are stands in the group's
+        attribute ``draws``), ``sample_stats`` (where a sampler made the draws),
         ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
         once they were asked for.
         """
-        groups = {self.kind: self.parameters}
+        groups = {self.arviz_group: self.parameters.assign_attrs(draws=self.kind)}
         if self.sample_stats is not None:
             groups["sample_stats"] = self.sample_stats
         if self.design.frame is None:
@@ -266,9 +277,10 @@ class Posterior:
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
         rows = "levels, no rows" if self.design.frame is None else f"{len(self.design.data)} rows"
         parts = "".join(f"; {part.formula}, link {part.link.name}" for part in self.parts.values())
+        kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
         return (
-            f"{self.kind.capitalize()} of {self.formula}\n  family {self.family.name}, link {self.link.name}{parts}; "
-            f"{rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
+            f"{kind[0].upper()}{kind[1:]} of {self.formula}\n"
+            f"  family {self.family.name}, link {self.link.name}{parts}; {rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 
 

@@ -214,7 +214,7 @@ def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _no_mean(post: Posterior, target: str) -> str:
     said = (
-        "The ratio new / zero has no mean over posterior draws where its denominator can come near 0: report its "
+        "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
     if post.link.name == "log" and target != "link":
@@ -241,9 +241,9 @@ def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
     if "existing" in found and found["existing"].attrs["group_weights"] == "rows":
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
-    of_prior = "; under the prior, before any data" if post.kind == "prior" else ""
+    caveat = f"; {post.caveat}" if post.caveat else ""
     return (
         f"{head}; side by side for the group effects of {' and '.join(post.design.factors)}: {policies}; their "
         "differences; and the ratio new / zero, to be reported by its median (it has no mean where its denominator "
-        f"crosses 0){of_prior}."
+        f"crosses 0){caveat}."
     )
