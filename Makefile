@@ -57,7 +57,7 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench_margins.py $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) demo dist build docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps turn older than pyproject.toml after its dependencies change, and pip then brings the rest.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made
