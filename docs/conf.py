@@ -15,6 +15,7 @@ from typing import Any
 import latex2mathml.converter
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util.typing import ExtensionMetadata
 
 import bayesmargins as bm
@@ -47,7 +48,11 @@ BELOW = {
         "docs/what_is_averaged",
         "docs/order_of_operations",
         "docs/explanation/integration",
+        "docs/explanation/closed_forms",
+        "docs/explanation/trapezoid",
+        "docs/explanation/mixtures",
         "docs/explanation/tables",
+        "docs/explanation/sobol",
         "docs/explanation/speed",
     ],
     "docs/api": ["docs/formulas", "docs/priors", "docs/errors", "docs/limitations"],
@@ -100,6 +105,7 @@ copyright = "The bayesmargins contributors, BSD 3-Clause"
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 OUTPUT = re.compile(r"(^```python\n.*?^```\n)\n```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"(^```python\n(?:(?!^```).)*?^```\n)\n!\[[^\]]*\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
+FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"((?:https?:)?//[^\"]*)")
 RUNNABLE = """---
 file_format: mystnb
 kernelspec: {name: python3, display_name: Python 3}
@@ -151,12 +157,16 @@ def _directive(name: str) -> str:
     return f".. autoclass:: {kind.__module__}.{kind.__name__}\n   :members:\n"
 
 
-def first_page(app: Sphinx, exception: Exception | None) -> None:
-    """index.html at the top of the site, which leads to the first page."""
-    if exception is None and app.builder.format == "html":
-        to = f"{root_doc}.html"
-        html = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={to}"><a href="{to}">bayesmargins</a>\n'
-        (Path(app.outdir) / "index.html").write_text(html, encoding="utf-8")
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Writes index.html at the top of the site, which leads to the first page, and looks for what browsers would fetch."""
+    if exception is not None or app.builder.format != "html":
+        return
+    site, to = Path(app.outdir), f"{root_doc}.html"
+    link = f'<meta http-equiv="refresh" content="0; url={to}"><a href="{to}">bayesmargins</a>'
+    (site / "index.html").write_text(f'<!doctype html><meta charset="utf-8">{link}\n', encoding="utf-8")
+    for page in site.rglob("*.html"):
+        if fetched := FETCHED.findall(page.read_text(encoding="utf-8")):
+            raise ExtensionError(f"{page.relative_to(site)} would fetch from the network: {', '.join(fetched)}")
 
 
 def inline_math(translator: Any, node: nodes.Element) -> None:
@@ -177,5 +187,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("builder-inited", write_reference)
     app.connect("source-read", read)
-    app.connect("build-finished", first_page)
+    app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
