@@ -8,6 +8,7 @@ page that is built asks for anything from the network.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,10 @@ TITLES = {
 }
 
 nb_execution_mode = "off"  # of the notebooks, whose outputs are stored; `make notebooks` runs them
+os.environ.pop("MPLBACKEND", None)  # kernels show pictures, whatever the Makefile sets for scripts
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_merge_streams = True
 nb_render_markdown_format = "myst"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
@@ -158,12 +161,15 @@ def _directive(name: str) -> str:
 
 
 def finish(app: Sphinx, exception: Exception | None) -> None:
-    """Writes index.html at the top of the site, which leads to the first page, and looks for what browsers would fetch."""
+    """Writes index.html, which leads to the first page, and refuses a site that browsers would need a network for."""
     if exception is not None or app.builder.format != "html":
         return
     site, to = Path(app.outdir), f"{root_doc}.html"
     link = f'<meta http-equiv="refresh" content="0; url={to}"><a href="{to}">bayesmargins</a>'
     (site / "index.html").write_text(f'<!doctype html><meta charset="utf-8">{link}\n', encoding="utf-8")
+    for name in EXECUTED:
+        if "<img" not in (site / f"{name}.html").read_text(encoding="utf-8"):
+            raise ExtensionError(f"{name} shows no picture: its blocks of code were not run.")
     for page in site.rglob("*.html"):
         if fetched := FETCHED.findall(page.read_text(encoding="utf-8")):
             raise ExtensionError(f"{page.relative_to(site)} would fetch from the network: {', '.join(fetched)}")
