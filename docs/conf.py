@@ -33,7 +33,7 @@ root_doc = "docs/index"
 include_patterns = ["docs/**", "notebooks/*", "CHANGELOG.md", "CONTRIBUTING.md"]
 exclude_patterns = ["docs/_build", "docs/pictures", "notebooks/*.py", "**/.*", "**/__pycache__", ".*", "build", "tests"]
 
-# The menu: which pages stand below which.
+# The menu: which pages stand below which. A page of docs/ that is not named here stands below the recipes.
 BELOW = {
     "docs/index": [
         "docs/get_started",
@@ -56,9 +56,14 @@ BELOW = {
         "docs/explanation/sobol",
         "docs/explanation/speed",
     ],
+    "docs/recipes": [],
     "docs/api": ["docs/formulas", "docs/priors", "docs/errors", "docs/limitations"],
     "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }
+_NAMED = {page for pages in BELOW.values() for page in pages} | set(BELOW)
+BELOW["docs/recipes"] += [
+    page for page in (f"docs/{p.stem}" for p in sorted((ROOT / "docs").glob("*.md"))) if page not in _NAMED
+]
 # Their blocks of code run when the site is built, and what they print and draw is shown in place of the stored copy.
 EXECUTED = [f"docs/explanation/{name}" for name in ("closed_forms", "trapezoid", "tables", "mixtures", "sobol")]
 TITLES = {
@@ -102,7 +107,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"docs/index": [], "docs/recipes": [], "docs/get_started": [], "CHANGELOG": [], "CONTRIBUTING": []}
+html_sidebars = {"docs/index": [], "docs/get_started": [], "CHANGELOG": [], "CONTRIBUTING": []}
 copyright = "The bayesmargins contributors, BSD 3-Clause"
 
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
