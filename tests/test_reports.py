@@ -263,9 +263,9 @@ def test_cells_have_the_digits_that_the_width_supports(row: tuple[float, ...], s
     assert f"{point} [{lower}, {upper}]" == shown
 
 
-def test_rows_share_their_decimals_where_they_are_alike() -> None:
-    assert decimals(np.array([[0.4, 0.6], [0.52, 0.58]])).tolist() == [3, 3]
-    assert decimals(np.array([[0.4, 0.6], [400.0, 600.0]])).tolist() == [2, 0]
+def test_decimals_of_a_row_do_not_depend_on_its_neighbours() -> None:
+    rows = np.array([[0.4, 0.6], [0.52, 0.58], [400.0, 600.0], [0.0004, 0.02]])
+    assert decimals(rows).tolist() == [decimals(row[None]).item() for row in rows] == [2, 3, 0, 4]
 
 
 def test_shares_claim_no_more_than_the_draws_tell() -> None:

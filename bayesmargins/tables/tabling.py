@@ -37,8 +37,9 @@ def table(
     point, ci_prob, ci_kind, null, rope
         As for `summary`.
     digits : int, optional
-        Decimals of point estimates and limits. By default two significant digits of the interval's width, and up to two
-        decimals more where a limit that is not 0 would read as 0.
+        Decimals of all point estimates and limits. By default each row has its own: two significant digits of the width
+        of its (narrowest) interval, and up to two decimals more where a limit that is not 0 would read as 0. They do not
+        depend on the other rows, so that a row reads the same in every table.
     diagnostics : bool
         Adds ``ESS``, the smaller of the two effective sample sizes, and ``r-hat``.
 
