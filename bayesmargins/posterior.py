@@ -280,7 +280,8 @@ class Posterior:
         kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
         return (
             f"{kind[0].upper()}{kind[1:]} of {self.formula}\n"
-            f"  family {self.family.name}, link {self.link.name}{parts}; {rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
+            f"  family {self.family.name}, link {self.link.name}{parts}; "
+            f"{rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 
 

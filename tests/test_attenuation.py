@@ -196,7 +196,7 @@ def test_result_says_what_it_is_and_comes_back_the_same(tmp_path: Path) -> None:
     assert "Under a log link" not in ds.attrs["no_mean"]
     assert ds.margins.plot() is not None
     table = bm.summary(again)
-    assert table.index.names == ["term", "contrast", "week", "groups"]
+    assert table.index.names == ["term", "contrast", "week", "scale", "groups"]
     assert len(table) == 2 * 5 * len(LABELS)
 
 

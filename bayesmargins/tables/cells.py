@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.errors import ResultError, listed
-from bayesmargins.tables.arguments import POINTS
+from bayesmargins.tables.arguments import KINDS, POINTS
 from bayesmargins.tables.digits import decimals, fixed, share
 
 __all__ = ["cells", "labels", "note", "rounded"]
 
 _INTERVAL = re.compile(r"(eti|hdi)([\d.e+-]+)_lb")
 _WITHIN = "p_rope_hdi"
-_KINDS = {"eti": "equal-tailed", "hdi": "highest-density"}
 
 
 def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = False) -> pd.DataFrame:
@@ -196,7 +195,7 @@ def _legend(summary: pd.DataFrame) -> str:
     for name in _intervals(summary):
         prob, kind = name.split()
         kinds.setdefault(kind.lower(), []).append(prob)
-    said = [_joined(probs, _KINDS[kind]) for kind, probs in kinds.items()]
+    said = [_joined(probs, KINDS[kind]) for kind, probs in kinds.items()]
     of = summary.attrs.get("draws_of", "posterior")
     whose = of in ("posterior", "prior")
     legend = " and ".join([*([f"{of} {point}" if whose else point] if point else []), *said])
