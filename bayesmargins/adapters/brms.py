@@ -45,17 +45,22 @@ def from_brms(
 
     Parameters
     ----------
-    draws : DataFrame or path
+    draws : DataFrame, path, list of paths, Dataset, InferenceData or DataTree
         What ``as_draws_df(fit)`` gives: a frame, or a .csv, .csv.gz or .parquet file of it. Columns ``b_*``, ``sd_*``,
-        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one).
+        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one, and a
+        warning says so). Or what Stan wrote, with the names of brms's program (``b[1]``, ``sd_1[1]``, ``r_1_1[7]``):
+        the list of CmdStan's CSV files, one a chain, or ArviZ's object or netCDF file.
     formula : str
-        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x | g)"``.
+        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x |p| gr(g))"``, ``"bf(...)"``.
     data : DataFrame
         The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
     family, link : str
-        As for `GLMM`.
+        As for `GLMM`, or as R writes it: ``'binomial("probit")'``.
     namespace : dict, optional
         Own functions that the formula calls.
+    levels : dict of list, optional
+        In place of `data`, as for `from_draws`: the levels of each factor in order. Group effects are read of the
+        factors whose groups it names.
 
     Returns
     -------
@@ -65,15 +70,18 @@ def from_brms(
     Raises
     ------
     FormulaError, DataError, ModelError
-        As for `GLMM`.
+        As for `GLMM`; a term of brms's that has no counterpart (``mo()``, ``s()``, ``gr(g, by = h)``, ...).
     PosteriorError
         A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
-        formula and family do not have, chains of different lengths, values that are not finite.
+        formula and family do not have, chains of different lengths, draws that occur twice, values that are not
+        finite. Of Stan's numbers also an order that depends on the language of R, or rows that are not the fit's.
 
     Notes
     -----
     R's names are put together from terms and levels (``trt`` and ``drug+`` give ``trtdrugP``), the order of factors in
     an interaction does not matter, and group effects are found by the names of their levels, not by their order.
+    Stan's numbers follow the columns of R's model matrix, grouping factors by the alphabet, and R's levels (brms 2.18
+    to 2.23). ``rate(n)`` of poisson is read as ``offset(log(n))``, ``se(s)`` of gaussian without sigma (means only).
 
     Examples
     --------

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.adapters.reading import read_posterior
 from bayesmargins.design import to_pandas
 from bayesmargins.errors import PosteriorError, listed, shown, warn
 from bayesmargins.schema import SAMPLE_DIMS
-from bayesmargins.stacks import group_of
+from bayesmargins.stacks import groups_of
 
 __all__ = ["in_order", "read_draws"]
 
@@ -42,20 +43,20 @@ def read_draws(draws: Any) -> pd.DataFrame:
     Raises
     ------
     PosteriorError
-        No such file, a kind of file that is not read, or a file that R or a spreadsheet has changed.
+        No such file, a kind of file that is not read, a file that R or a spreadsheet has changed, or draws without the
+        dims chain and draw.
     """
     if isinstance(draws, str | os.PathLike):
-        return _of_files([draws])
+        return _of_dataset(read_posterior(draws)[0]) if _is_of_arviz(Path(draws)) else _of_files([draws])
     if isinstance(draws, list | tuple) and draws and all(isinstance(d, str | os.PathLike) for d in draws):
         return _of_files(draws)
-    posterior = draws if isinstance(draws, xr.Dataset) else _posterior_group(draws)
-    return _of_dataset(posterior) if posterior is not None else _checked(to_pandas(draws, "draws"))
+    if isinstance(draws, xr.Dataset | xr.DataTree) or groups_of(draws) is not None:
+        return _of_dataset(read_posterior(draws)[0])
+    return _checked(to_pandas(draws, "draws"))
 
 
-def _posterior_group(draws: Any) -> xr.Dataset | None:
-    if isinstance(draws, pd.DataFrame):
-        return None
-    return group_of(draws, "posterior") if isinstance(draws, xr.DataTree) or hasattr(draws, "posterior") else None
+def _is_of_arviz(path: Path) -> bool:
+    return path.suffix in (".nc", ".zarr") or path.is_dir()
 
 
 def _of_files(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
@@ -136,11 +137,6 @@ def _settings(path: Path) -> dict[str, str]:
 
 def _of_dataset(posterior: xr.Dataset) -> pd.DataFrame:
     """Entries of arrays by their position, from 1 as Stan counts."""
-    absent = [d for d in SAMPLE_DIMS if d not in posterior.dims]
-    if absent:
-        raise PosteriorError(
-            f"The Dataset of draws has the dims {tuple(posterior.dims)}; {listed(absent)} must be there."
-        )
     sizes = {d: posterior.sizes[d] for d in SAMPLE_DIMS}
     columns: dict[str, np.ndarray] = {}
     for name, values in posterior.data_vars.items():
