@@ -7,7 +7,6 @@ are does not matter to where they belong, and a compiled fit takes a minute.
 from __future__ import annotations
 
 import logging
-import warnings
 from functools import cache
 from typing import Any
 
@@ -23,7 +22,10 @@ from bayesmargins.stacks import group_of, make_idata
 bmb = pytest.importorskip("bambi")
 
 # Bambi, PyMC and formulae warn of their own dependencies and of short chains.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.filterwarnings("error::bayesmargins.BayesmarginsWarning")]
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.filterwarnings("error::bayesmargins.BayesmarginsWarning"),
+]
 
 
 @cache

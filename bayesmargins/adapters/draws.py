@@ -101,8 +101,6 @@ def from_draws(
     design = design_from(formula, data, levels, namespace)
     if design.frame is not None:
         check_response(kind, design.response.y, design.response.n, design.response.text)
-    elif parts:
-        raise PosteriorError("parts= needs the fitted rows: give data= in place of levels=.")
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.parameters), required=False)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)

@@ -107,7 +107,7 @@ def build_part(
     FormulaError
         The formula cannot be read, or something other than the parameter is on its left.
     DataError
-        As for `build_design`.
+        As for `build_design`; the design of the mean has no rows.
 
     Examples
     --------
@@ -116,6 +116,8 @@ def build_part(
     >>> build_part("sigma", "~ x", mean).formula
     'sigma ~ x'
     """
+    if of.frame is None:
+        raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
     parts = parse(text)
     if parts.response != name or parts.trials is not None:
