@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import reference
 import xarray as xr
 from scipy.integrate import quad
 from scipy.special import expit
@@ -472,6 +473,23 @@ def test_files_and_objects_of_either_generation_are_the_same_draws(houses: pd.Da
     post.save(tmp_path / "post.nc")
     with pytest.raises(bm.PosteriorError, match=r"saved Posterior: bm.load"):
         read_posterior(tmp_path / "post.nc")
+
+
+@pytest.mark.parametrize("case", reference.CASES.values(), ids=lambda case: case.name)
+def test_posteriors_of_this_package_come_back_by_the_names_that_arviz_shows(case: reference.Case) -> None:
+    post = reference.posterior(case.name)
+    names: dict[Any, Any] = {"beta": "beta", **{p: p for p in post.family.parameters}}
+    for name, terms in case.factors.items():
+        names |= {f"b({name})": f"b_{name}", f"sd({name})": f"sd_{name}"}
+        names |= {f"cor({name})": f"cor_{name}"} if len(terms) > 1 else {}
+    data = reference.data(case.name)
+    again = bm.from_pymc(post.idata, case.formula, data, family=case.family, link=case.link, names=names)
+    np.testing.assert_array_equal(again.draws.beta, post.draws.beta)
+    for name in case.factors:
+        np.testing.assert_array_equal(again.draws.b[name], post.draws.b[name])
+        np.testing.assert_allclose(again.draws.Sigma[name], post.draws.Sigma[name], rtol=1e-14, atol=1e-16)
+    for name, values in post.draws.aux.items():
+        np.testing.assert_array_equal(again.draws.aux[name], values)
 
 
 def test_thinned_draws_keep_their_numbers(houses: pd.DataFrame) -> None:
