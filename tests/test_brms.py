@@ -157,11 +157,6 @@ def test_levels_of_another_order_change_the_reference_and_are_refused(bacteria: 
         bm.from_brms(**bacteria | {"data": text})
 
 
-def test_parts_of_distributional_formulas_are_refused(bacteria: dict[str, Any]) -> None:
-    with pytest.raises(bm.PosteriorError, match="formulas of sigma, shape and the like are not there yet"):
-        bm.from_brms(**bacteria | {"formula": {"mu": "y ~ x", "sigma": "~ x"}})
-
-
 def test_frames_of_other_libraries_hold_the_same_draws(bacteria: dict[str, Any]) -> None:
     expected = bm.from_brms(**bacteria).draws
     for frame in (pl.from_pandas(bacteria["draws"]), pa.Table.from_pandas(bacteria["draws"])):
@@ -216,3 +211,84 @@ def test_a_file_with_semicolons_is_refused(bacteria: dict[str, Any], tmp_path: P
     (tmp_path / "draws.txt").write_text("a")
     with pytest.raises(bm.PosteriorError, match=r"'draws.txt' is none of a .csv, .csv.gz or .parquet file"):
         bm.from_brms(**bacteria | {"draws": tmp_path / "draws.txt"})
+
+
+# Names that fits of bf(...) have: b_sigma_x, sd_g__sigma_x, r_g__sigma[level,x], cor_g__sigma_a__sigma_b, and across.
+_OF_MEAN = ["b_Intercept", "b_age", "sd_c__Intercept", *(f"r_c[{k},Intercept]" for k in (1, 2, 3, 4))]
+_OF_SIGMA = [
+    *("b_sigma_Intercept", "b_sigma_armdrugAP", "b_sigma_armdrugMB"),
+    *("sd_c__sigma_Intercept", "sd_c__sigma_age", "cor_c__sigma_Intercept__sigma_age"),
+    *(f"r_c__sigma[{k},{t}]" for k in (1, 2, 3, 4) for t in ("Intercept", "age")),
+]
+_BOTH = {"mu": "y ~ age + (1 | c)", "sigma": "~ arm + (1 + age | c)"}
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        _BOTH,
+        {**_BOTH, "sigma": "sigma ~ arm + (1 + age | c)"},
+        "bf(y ~ age + (1 | c), sigma ~ arm + (1 + age | c), center = TRUE)",
+    ],
+)
+def test_formulas_of_sigma_are_read(formula: Any) -> None:
+    draws = _made([*_OF_MEAN, *_OF_SIGMA, "Intercept_sigma"])
+    post = bm.from_brms(draws, formula, ROWS, family="gaussian")
+    part = post.parts["sigma"]
+    assert part.design.coef == ("Intercept", "arm[drug A+]", "arm[drug-B]")
+    np.testing.assert_array_equal(part.draws.beta, draws[_OF_SIGMA[:3]])
+    np.testing.assert_array_equal(part.draws.b["c"][:, 2, 1], draws["r_c__sigma[3,age]"])
+    Sigma = part.draws.Sigma["c"]
+    sd, cor = draws[["sd_c__sigma_Intercept", "sd_c__sigma_age"]].to_numpy(), draws[_OF_SIGMA[5]].to_numpy()
+    np.testing.assert_allclose(Sigma[:, 0, 1], sd[:, 0] * sd[:, 1] * cor, rtol=1e-14)
+    np.testing.assert_allclose(Sigma[:, 1, 1], sd[:, 1] ** 2, rtol=1e-14)
+    np.testing.assert_array_equal(post.draws.b["c"][:, 2, 0], draws["r_c[3,Intercept]"])
+    assert part.link.name == "log"
+    assert part.info == {"source": "brms"}
+    row = ROWS.head(1)
+    found = bm.predictions(post, row, target="sigma", groups="own")["estimate"].to_numpy().ravel()
+    by_hand = draws["b_sigma_Intercept"] + draws["r_c__sigma[1,Intercept]"] + 20 * draws["r_c__sigma[1,age]"]
+    np.testing.assert_allclose(found, np.exp(by_hand), rtol=1e-12)
+
+
+def test_shape_of_counts_and_a_link_that_is_named() -> None:
+    columns = ["b_Intercept", "b_shape_Intercept", "b_shape_age"]
+    family = 'brmsfamily("negbinomial", link_shape = "identity")'
+    post = bm.from_brms(_made(columns), {"mu": "y ~ 1", "shape": "~ age"}, ROWS, family=family)
+    assert post.parts["shape"].link.name == "identity"
+    np.testing.assert_array_equal(post.parts["shape"].draws.beta, _made(columns)[columns[1:]])
+
+
+@pytest.mark.parametrize("column", [["cor_c__Intercept__sigma_Intercept", "cor_c__Intercept__sigma_age"], []])
+def test_correlations_across_parameters_are_known_of(column: list[str]) -> None:
+    marked = {"mu": "y ~ age + (1 |p| c)", "sigma": "~ arm + (1 + age |p| c)"}
+    formula = _BOTH if column else marked  # the draws say it, or the formula does
+    post = bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA, *column]), formula, ROWS, family="gaussian")
+    assert post.parts["sigma"].info["correlated"] == ["c"]
+    bm.avg_predictions(post, target="sigma")
+    with pytest.raises(bm.GroupsError, match="correlated with those of another linear predictor"):
+        bm.avg_predictions(post, target=bm.sd(), groups="sample")
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "error", "said"),
+    [
+        ({"sigma": "~ arm"}, "gaussian", bm.FormulaError, "the formula of the mean goes under 'mu'"),
+        ({**_BOTH, "zi": "~ 1"}, "gaussian", bm.FormulaError, "a formula of 'zi'; the parameters .* are 'sigma'"),
+        (_BOTH, "poisson", bm.FormulaError, "a formula of 'sigma'; the parameters .* are none"),
+        ("bf(y ~ 1, sigma ~ 1, sigma ~ age)", "gaussian", bm.FormulaError, "'sigma' has two formulas"),
+        ({**_BOTH, "sigma": "age"}, "gaussian", bm.FormulaError, "The formula of 'sigma' is 'age'; write it as text"),
+        ({**_BOTH, "sigma": "shape ~ age"}, "gaussian", bm.FormulaError, "left of its '~' stands 'sigma'"),
+        ({**_BOTH, "sigma": "~ age + (1 + age | c)"}, "gaussian", bm.PosteriorError, "no column 'b_sigma_age'"),
+        ({"mu": _BOTH["mu"], "sigma": "~ arm"}, "gaussian", bm.PosteriorError, "parameters .*sd_c__sigma_Intercept"),
+        (_BOTH["mu"], "gaussian", bm.PosteriorError, "parameters 'b_sigma_Intercept'"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(formula: Any, family: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA]), formula, ROWS, family=family)
+
+
+def test_parts_by_stan_s_numbers_are_refused() -> None:
+    with pytest.raises(bm.PosteriorError, match="numbers of Stan's program, and those of the effects on 'sigma'"):
+        bm.from_brms(_made(["b[1]", "b_sigma[1]"]), {"mu": "y ~ age", "sigma": "~ age"}, ROWS, family="gaussian")

@@ -13,9 +13,10 @@ import pandas as pd
 from bayesmargins.adapters.brms_draws import in_order, read_draws
 from bayesmargins.adapters.brms_formula import Spelling, family_and_link, translated
 from bayesmargins.adapters.brms_names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
+from bayesmargins.adapters.brms_parts import across, correlated_across, link_of, separated
 from bayesmargins.adapters.brms_stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.design import Design, Factor, design_from
+from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
@@ -33,7 +34,7 @@ _BESIDE = re.compile(
 @taught
 def from_brms(
     draws: Any,
-    formula: str,
+    formula: str | Mapping[str, str],
     data: Any = None,
     *,
     family: str,
@@ -51,7 +52,8 @@ def from_brms(
         warning says so). Or what Stan wrote, with the names of brms's program (``b[1]``, ``sd_1[1]``, ``r_1_1[7]``):
         the list of CmdStan's CSV files, one a chain, or ArviZ's object or netCDF file.
     formula : str
-        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x |p| gr(g))"``, ``"bf(...)"``.
+        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x |p| gr(g))"``. With formulas of the
+        family's own parameters ``"bf(y ~ x, sigma ~ z)"``, or a dict, ``{"mu": "y ~ x", "sigma": "~ z"}``.
     data : DataFrame
         The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
     family, link : str
@@ -92,19 +94,15 @@ def from_brms(
     >>> post.design.coef, sorted(post.b)
     (('Intercept', 'f[b]'), [])
     """
-    family, link = family_and_link(family, link)
-    spelling = _plain(formula, family, namespace)
+    text, (family, link) = family, family_and_link(family, link)
+    mean, formulas = separated(formula, get_family(family).parameters)
+    spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
     design = design_from(spelling.formula, data, levels, namespace)
     frame = read_draws(draws)
-    table = _Table(named_as_in_r(frame, design) if are_of_stan(frame) else frame)
+    table = _Table(_named(frame, design, formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
-    columns = [table.column("b_", names) for names in coefficients_of(design.fixed, design)]
-    beta = np.stack(columns, axis=-1) if columns else np.zeros((*table.shape, 0))
-    Sigma = {name: _covariance(table, factor, design) for name, factor in design.factors.items()}
-    b = {name: effects for name, f in design.factors.items() if (effects := _effects(table, f, design)) is not None}
-    if b and len(b) < len(design.factors):
-        absent = [n for n in design.factors if n not in b]
-        warn(f"The draws have no r_* columns of {listed(absent)}: 'own' and 'existing' need them for every factor.")
+    parts = {name: _part(table, name, text, {"mu": str(mean), **formulas}, design, namespace) for name in formulas}
+    read = _linear_predictor(table, design)
     parameters = [name for name in get_family(family).parameters if name in table.frame]
     aux = {name: table.exact(name) for name in parameters if name not in spelling.set_aside}
     table.used |= set(spelling.set_aside)
@@ -114,24 +112,61 @@ def from_brms(
         data,
         family=family,
         link=link,
-        beta=beta,
-        b=b,
-        Sigma=Sigma,
+        **read,
         aux=aux,
+        parts=parts,
         namespace=namespace,
         levels=levels,
     )
-    return replace(made, info={**made.info, "source": "brms"})
+    info = {"source": "brms"}
+    of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
+    return replace(made, info=made.info | info, parts=of_brms)
 
 
-def _plain(formula: Any, family: str, namespace: Mapping[str, Any] | None) -> Spelling:
-    """brms's formula in this package's spelling."""
-    if isinstance(formula, Mapping):
+def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> pd.DataFrame:
+    """The draws under R's names."""
+    if not are_of_stan(frame):
+        return frame
+    if formulas:
         raise PosteriorError(
-            f"formula is a dict with the parts {listed(formula)}; formulas of sigma, shape and the like are not there "
-            "yet. Give the formula of the mean, where it is the only one."
+            f"The draws have the numbers of Stan's program, and those of the effects on {listed(formulas)} are not "
+            "read. In R, as_draws_df(fit) has them by name."
         )
-    return translated(formula, family, namespace) if isinstance(formula, str) else Spelling(formula)
+    return named_as_in_r(frame, design)
+
+
+def _part(
+    table: _Table,
+    name: str,
+    family: str,
+    formulas: Mapping[str, str],
+    of: Design,
+    namespace: Mapping[str, Callable[..., Any]] | None,
+) -> dict[str, Any]:
+    """A parameter that has a formula, as `from_draws` takes it."""
+    formula = translated(formulas[name], family, namespace).formula
+    design = build_part(name, formula, of, namespace=namespace)
+    columns = [str(c) for c in table.frame.columns]
+    together = correlated_across(name, formulas, design.factors, columns)
+    table.used |= {c for c in columns if any(across(c, f, name) for f in together)}
+    read = _linear_predictor(table, design, name)
+    return {"formula": formula, "link": link_of(name, family), **read, "correlated": together}
+
+
+def _linear_predictor(table: _Table, design: Design, name: str = "") -> dict[str, Any]:
+    """beta, b and Sigma of the mean, or of the parameter that is named."""
+    prefix = f"{name}_" if name else ""
+    columns = [table.column(f"b_{prefix}", names) for names in coefficients_of(design.fixed, design)]
+    factors = design.factors
+    b = {n: effects for n, f in factors.items() if (effects := _effects(table, f, design, name)) is not None}
+    if b and len(b) < len(factors):
+        absent = [n for n in factors if n not in b]
+        warn(f"The draws have no r_* columns of {listed(absent)}: 'own' and 'existing' need them for every factor.")
+    return {
+        "beta": np.stack(columns, axis=-1) if columns else np.zeros((*table.shape, 0)),
+        "b": b,
+        "Sigma": {n: _covariance(table, factor, design, prefix) for n, factor in factors.items()},
+    }
 
 
 class _Table:
@@ -176,7 +211,7 @@ class _Table:
     def _beginning(self, prefix: str) -> list[str]:
         return [str(c) for c in self.frame.columns if str(c).startswith(prefix)]
 
-    def refuse_the_rest(self, formula: str, family: str) -> None:
+    def refuse_the_rest(self, formula: Any, family: str) -> None:
         """Parameters of other terms or families would be left out of every prediction."""
         others = [c for c in map(str, self.frame.columns) if c not in self.used and not _BESIDE.fullmatch(c)]
         if others:
@@ -187,26 +222,27 @@ class _Table:
             )
 
 
-def _covariance(table: _Table, factor: Factor, design: Design) -> np.ndarray:
+def _covariance(table: _Table, factor: Factor, design: Design, of: str = "") -> np.ndarray:
     """Sigma of a factor from its standard deviations and correlations; 0 where brms has no correlation."""
     names = terms_of(factor, design)
-    prefix = f"sd_{factor.name}__"
-    sd = np.stack([table.column(prefix, of) for of in names], axis=-1)
+    prefix = f"sd_{factor.name}__{of}"
+    sd = np.stack([table.column(prefix, spelt) for spelt in names], axis=-1)
     if (sd < 0).any():
         raise PosteriorError(f"{prefix}* holds {int((sd < 0).sum())} negative values; standard deviations are not.")
     Sigma = sd[..., :, None] * sd[..., None, :] * np.eye(len(names))
     for block in factor.blocks:
         for i in block:
             for j in (k for k in block if k > i):
-                pairs = [f"{x}__{y}" for a in names[i] for b in names[j] for x, y in ((a, b), (b, a))]
+                pairs = [f"{of}{x}__{of}{y}" for a in names[i] for b in names[j] for x, y in ((a, b), (b, a))]
                 correlation = table.column(f"cor_{factor.name}__", pairs)
                 Sigma[..., i, j] = Sigma[..., j, i] = correlation * sd[..., i] * sd[..., j]
     return Sigma
 
 
-def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None:
+def _effects(table: _Table, factor: Factor, design: Design, of: str = "") -> np.ndarray | None:
     """b of a factor, (chain, draw, level, term); None where the draws have none of it."""
-    pattern = re.compile(rf"r_{re.escape(factor.name)}\[(.*),([^,\]]*)\]")
+    name = f"{factor.name}__{of}" if of else factor.name
+    pattern = re.compile(rf"r_{re.escape(name)}\[(.*),([^,\]]*)\]")
     found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
     if not found or not factor.levels:
         return None
@@ -224,7 +260,7 @@ def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None
             f"The draws have effects of the groups {listed(surplus)} of {factor.name!r}, which the data lack: averages "
             "over existing groups would leave them out. Give all rows of the fit."
         )
-    return np.stack([_of_term(table, found, levels, of, factor.name) for of in terms], axis=-1)
+    return np.stack([_of_term(table, found, levels, spelt, name) for spelt in terms], axis=-1)
 
 
 def _of_term(

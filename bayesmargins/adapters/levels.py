@@ -32,7 +32,7 @@ def level_order(
     factor : Factor
         The design's levels.
     order : sequence or None
-        Labels in the variable's order, where the user gave them.
+        Labels in the variable's order where its own are not the levels, if the user gave them.
     checked : bool
         A wrong order would be found out.
 
@@ -48,14 +48,8 @@ def level_order(
     """
     wanted = [str(level) for level in factor.levels]
     labels = labels_of(values, dim)
-    if order is not None:
-        said = [str(label) for label in order]
-        if labels is not None and labels != said:
-            raise PosteriorError(
-                f"levels gives {factor.name!r} in the order {listed(said)}, and the values of {role.text!r} are "
-                f"labelled {listed(labels)} along {dim!r}."
-            )
-        labels = said
+    if order is not None and (labels is None or sorted(labels) != sorted(wanted)):
+        labels = [str(label) for label in order]
     if labels is None and sorted(wanted) == sorted(str(k) for k in range(len(wanted))):
         labels = [str(k) for k in range(values.sizes[dim])]  # groups that are numbers from 0 index the variable
     if labels is not None:
@@ -92,7 +86,8 @@ def _ask(dim: str, role: Role, factor: Factor) -> None:
     column = factor.columns[0]
     ways = (
         f"levels={{{factor.name!r}: pd.factorize(data[{column!r}])[1]}} where they were numbered in the order of the "
-        f"rows, levels={{{factor.name!r}: np.unique(data[{column!r}])}} where they were sorted first"
+        f"rows, levels={{{factor.name!r}: np.unique(data[{column!r}])}} where they were sorted first (of a "
+        f"categorical, data[{column!r}].cat.categories)"
         if len(factor.columns) == 1
         else f"levels={{{factor.name!r}: [...]}} with labels such as {factor.levels[0]!r} in their order"
     )

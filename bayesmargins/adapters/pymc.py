@@ -58,8 +58,9 @@ def from_pymc(
     names : dict
         Which variable plays which role; the roles and what they may be taken from stand under Notes.
     levels : dict, optional
-        The order of groups in variables without labels, a factor: ``{"g": pd.factorize(data["g"])[1]}``. Needed where
-        sorted levels and the order of the rows differ, for both are usual.
+        The order of groups in variables whose labels are not the levels, a factor:
+        ``{"g": pd.factorize(data["g"])[1]}``. Needed without labels where sorted levels and the order of the rows
+        differ, for both are usual.
     group : {"posterior", "prior"}
         Which draws of `idata`.
     namespace : dict, optional
@@ -199,19 +200,18 @@ def _check(post: Posterior, own: xr.DataArray, role: Role) -> None:
         raise PosteriorError(
             f"{role.text!r} is taken from values with {with_shape(own)}; one for each of the {n} rows is needed."
         )
-    theirs = own.to_numpy().reshape(-1, n)
-    some = np.unique(np.linspace(0, len(theirs) - 1, _CHECK_DRAWS).astype(int))
-    ours = np.concatenate([post.linear_predictor(slice(k, k + 1)) for k in some])
+    every = max(1, own.sizes["chain"] * own.sizes["draw"] // _CHECK_DRAWS)
+    theirs = own.to_numpy().reshape(-1, n)[::every]
+    ours = post.linear_predictor(slice(None, None, every))
     if role.text == "mean":
         ours = post.link.inverse(ours)
-    theirs = theirs[some]
     off = np.abs(ours - theirs)
     if off.max() > _CHECK_RTOL * np.abs(theirs).max():
         draw, row = np.unravel_index(off.argmax(), off.shape)
         what = "mean" if role.text == "mean" else "linear predictor"
         raise PosteriorError(
-            f"The {what} of row {row} in draw {some[draw]} is {ours[draw, row]:.6g} by formula and names, and "
-            f"{theirs[draw, row]:.6g} by {role.text!r}, the model itself. Look at the order of levels, at centred columns "
-            "and offsets (the formula has to have them too), at the link, and at group effects that contain their mean "
-            "('Intercept + 1|g')."
+            f"The {what} of row {row} in draw {draw * every} is {ours[draw, row]:.6g} by formula and names, and "
+            f"{theirs[draw, row]:.6g} by {role.text!r}, the model itself. Look at the order of levels (levels=), at "
+            "centred columns and offsets (the formula has to have them too), at the link, and at group effects that "
+            "contain their mean ('Intercept + 1|g')."
         )

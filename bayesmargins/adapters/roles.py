@@ -141,7 +141,7 @@ def _of_groups(text: str, design: Design) -> Role | None:
         return None
     named = split_top(terms[0], ",") if terms else list(factor.terms)
     parts = [_expand(t, factor.terms) for t in named]
-    added = [c for p in plus for c in ((OWN,) if p == OWN else _expand(p, design.coef))]
+    added = [c for p in plus for c in ((OWN,) if p == OWN else () if p == "1" else _expand(p, design.coef))]
     if not all(parts) or len(added) < len(plus):
         return None
     spelt_out = bool(terms) and all(len(p) == 1 for p in parts)
@@ -198,8 +198,8 @@ def _unknown(key: Any, design: Design, family: Family) -> PosteriorError:
     of = f" {_example(design, family)}."
     return PosteriorError(
         f"names has the role {key!r}, which {design.formula!r} does not have.{near} Roles of this model are "
-        f"{listed(roles, 40)}; group effects that contain a coefficient are written as a sum, 'Intercept + 1|g', and "
-        f"('x', 'z') or 'beta' stand for several coefficients. For example:{of}"
+        f"{listed(roles, 40)}; group effects that contain a coefficient are written as a sum, 'Intercept + 1|g', "
+        f"several terms as a list, 'b(1, x|g)', several coefficients as ('x', 'z') or 'beta'. For example:{of}"
     )
 
 

@@ -93,7 +93,7 @@ def _pick(values: xr.DataArray, dim: Any, item: Any, name: str) -> xr.DataArray:
     """By label; by position where the labels are no numbers."""
     if item in (":", "...") or item is Ellipsis or item == slice(None):
         return values
-    labels = values[dim].to_numpy().astype(str).tolist()
+    labels = _texts(values, dim)
     if str(item) in labels:
         return values.isel({dim: labels.index(str(item))})
     whole = isinstance(item, int | np.integer) or re.fullmatch(r"-?\d+", str(item))
@@ -146,8 +146,13 @@ def labels_of(values: xr.DataArray, dim: str) -> list[str] | None:
     """
     if dim not in values.coords:
         return None
-    labels = values[dim].to_numpy().astype(str).tolist()
+    labels = _texts(values, dim)
     return None if labels == [str(k) for k in range(len(labels))] else labels
+
+
+def _texts(values: xr.DataArray, dim: str) -> list[str]:
+    """As pandas prints them: zarr gives text in a type that NumPy does not cast, and times print in several ways."""
+    return [str(v) for v in values[dim].to_index()]
 
 
 def positions(labels: Sequence[str], wanted: Sequence[Any]) -> list[int] | None:

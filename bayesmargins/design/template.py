@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.design.building import build_design
 from bayesmargins.design.calls import FUNCTIONS
 from bayesmargins.design.formula import Parts, parse
-from bayesmargins.design.frozen import Design, build_design
+from bayesmargins.design.frozen import Design
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, required_columns
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import DataError, EstimandError, GroupsError, PosteriorError, close_matches, shown, warn
+from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sloping import avg_slopes
@@ -68,7 +69,8 @@ def attenuation(
         ``estimate`` with dims chain, draw, contrast (not for predictions), one a variable of `at`, that of `by`, and
         ``groups``: the effect under ``zero`` (b = 0), ``own`` (each row's own b), ``existing`` (averaged over the
         fitted groups) and ``new`` (integrated over new groups), each policy for all grouping factors; the differences
-        ``new - zero``, ``existing - zero``, ``new - existing``; and the ratio ``new / zero``, within each draw.
+        ``new - zero``, ``existing - zero``, ``new - existing``; and the ratio ``new / zero``, within each draw. The
+        attribute ``scales`` says which of them are on a scale of their own; tables say it in each row.
 
     Raises
     ------
@@ -110,9 +112,10 @@ def attenuation(
             f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
             "from_draws(...) returned."
         )
-    if not post.design.factors:
+    of = answering(post, target)
+    if not of.design.factors:
         raise EstimandError(
-            f"{post.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "
+            f"{of.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "
             f"avg_{estimand if is_word(estimand, _ESTIMANDS) else 'comparisons'}."
         )
     _check(estimand, variables, comparison, cross, slope)
@@ -127,7 +130,7 @@ def attenuation(
         return avg_comparisons(post, variables, comparison=comparison, cross=cross, **how)  # type: ignore[arg-type]
 
     found = _averages(average, group_weights)
-    return _result(found, _side_by_side(found), post)
+    return _result(found, _side_by_side(found), of)
 
 
 def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: Any) -> None:
@@ -200,8 +203,20 @@ def _attrs(found: Mapping[str, xr.Dataset], post: Posterior) -> dict[str, Any]:
         "integration_nodes": max(a["integration_nodes"] for a in attrs),
         **_errors(attrs),
         "nulls": json.dumps({"along": DIM, "of": {**{f"{a} - {b}": 0 for a, b in _DIFFERENCES}, "new / zero": 1}}),
+        "scales": json.dumps({"along": DIM, "of": _scales(found["new"].attrs)}),
         "no_mean": _no_mean(post, found["new"].attrs["target"]),
     }
+
+
+def _scales(of_average: Mapping[str, Any]) -> dict[str, str]:
+    """What is not on the scale of the averages. A difference of two differences or slopes is."""
+    scale = of_average["scale"]
+    between = scale
+    if of_average["kind"] == "predictions":
+        between = f"difference in {scale}"
+    elif of_average.get("comparison") in ("ratio", "or"):
+        between = f"difference of {scale}"
+    return {**{f"{a} - {b}": between for a, b in _DIFFERENCES}, "new / zero": f"ratio of {scale}"}
 
 
 def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -212,7 +227,7 @@ def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _no_mean(post: Posterior, target: str) -> str:
     said = (
-        "The ratio new / zero has no mean over posterior draws where its denominator can come near 0: report its "
+        "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
     if post.link.name == "log" and target != "link":
@@ -239,9 +254,9 @@ def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
     if "existing" in found and found["existing"].attrs["group_weights"] == "rows":
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
-    of_prior = "; under the prior, before any data" if post.kind == "prior" else ""
+    caveat = f"; {post.caveat}" if post.caveat else ""
     return (
         f"{head}; side by side for the group effects of {' and '.join(post.design.factors)}: {policies}; their "
         "differences; and the ratio new / zero, to be reported by its median (it has no mean where its denominator "
-        f"crosses 0){of_prior}."
+        f"crosses 0){caveat}."
     )

@@ -17,18 +17,21 @@ from bayesmargins.values import is_number, is_word, plain_value, value_list
 
 __all__ = [
     "INTERVALS",
+    "KINDS",
     "POINTS",
     "Asked",
     "check_arguments",
     "check_null",
     "held_against",
+    "in_words",
     "interval_name",
     "interval_of",
     "read",
 ]
 
 POINTS = ("median", "mean", "mode")
-INTERVALS = ("eti", "hdi")
+KINDS = {"eti": "equal-tailed", "hdi": "highest-density"}
+INTERVALS = tuple(KINDS)
 _EXPONENTIAL = ("mean", "count", "sd()")  # targets that grow as exp(s2 / 2) under a log link
 _MIXED = ("attenuation", "heterogeneity")  # kinds of result with ratios beside differences
 _KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, where none was asked for
@@ -137,6 +140,23 @@ def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
     return float(prob), kind
 
 
+def in_words(point: str, prob: Any, kind: Any) -> str:
+    """Point estimate and interval as a picture says them.
+
+    Raises
+    ------
+    ResultError
+        A probability outside (0, 1), or an unknown kind.
+
+    Examples
+    --------
+    >>> in_words("median", None, None)
+    'median and 89% equal-tailed interval'
+    """
+    prob, kind = interval_of(prob, kind)
+    return f"{point} and {100 * prob:g}% {KINDS[kind]} interval"
+
+
 def check_null(null: Any) -> None:
     """Refuse what an effect cannot be held against.
 
@@ -229,7 +249,8 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
         warn(str(ds.attrs["no_mean"]))
     policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
-    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in _EXPONENTIAL:
+    growing = (*_EXPONENTIAL, *json.loads(str(ds.attrs.get("parts", "{}"))))
+    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in growing:
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
             "not exist: the more draws, the larger it can get. The median does; point='median' is the default."
