@@ -52,6 +52,29 @@ def test_named_groups_bring_their_own_effects() -> None:
 @pytest.mark.parametrize(
     "question",
     [
+        lambda p: bm.attenuation(p, "trt", newdata=GRID),
+        lambda p: bm.variance_partition(p, newdata=GRID),
+        lambda p: bm.avg_predictions(p, GRID, target=bm.sd()),
+    ],
+)
+def test_whole_questions_take_rows_instead_of_those_of_the_fit(question: Any) -> None:
+    full, named = question(reference.posterior("b_bacteria")), question(_without_rows(_groups()))
+    np.testing.assert_allclose(named["estimate"], full["estimate"], rtol=1e-12)
+
+
+def test_attenuation_without_group_effects_compares_zero_and_new() -> None:
+    with pytest.warns(bm.BayesmarginsWarning, match="left out of this attenuation"):
+        found = bm.attenuation(_without_rows(LEVELS), "trt", newdata=GRID)
+    full = bm.attenuation(reference.posterior("b_bacteria"), "trt", newdata=GRID)
+    kept = found["groups"].to_numpy().tolist()
+    assert "own" not in kept
+    assert "existing" not in kept
+    np.testing.assert_allclose(found["estimate"], full["estimate"].sel(groups=kept), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
         lambda p: bm.avg_predictions(p),
         lambda p: bm.avg_predictions(p, GRID, at={"week": "sd"}),
         lambda p: bm.avg_comparisons(p, "week", newdata=GRID),
@@ -61,7 +84,7 @@ def test_named_groups_bring_their_own_effects() -> None:
         lambda p: bm.attenuation(p, "trt"),
         lambda p: bm.marginal_coefficients(p),
         lambda p: bm.variance_partition(p),
-        lambda p: bm.posterior_predictive(p, groups="new"),
+        lambda p: bm.posterior_predictive(p, groups="zero"),
         lambda p: p.log_likelihood(),
         lambda p: p.linear_predictor(),
     ],
