@@ -19,7 +19,7 @@ HAS_VENV := import ensurepip, venv
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks docs bench clean check-venv
+.PHONY: help demo test lint pytest notebooks docs bench clean check-venv
 
 help:
 	@echo "make demo        fit a mixed model to real data and report its effects; writes demo/"
@@ -35,8 +35,10 @@ help:
 demo: $(VENV)/.installed
 	@$(BIN)/python -m bayesmargins.demo
 
+test: lint pytest
+
 # Tests of one file stay in one process, where they share their fits.
-test: lint
+pytest: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
