@@ -13,6 +13,8 @@ import pandas as pd
 import bayesmargins as bm
 
 LIMITS = ["eti89_lb", "eti89_ub"]
+# What averages over all rows is called True in Bambi 0.17, "all" in 0.21.
+ALL = "all" if hasattr(bambi.Model, "response_term") else True
 
 
 def fitted() -> tuple[bambi.Model, object]:
@@ -25,8 +27,7 @@ def of_bambi(result: object) -> pd.DataFrame:
     """Estimate and limits, whichever names this version gives them."""
     frame = getattr(result, "summary", result)
     limits = [c for c in frame if c.startswith(("lower", "upper"))]
-    value = "value" if "value" in frame else "estimate"
-    return frame[[value, *limits]].set_axis(["estimate", "low", "high"], axis=1).reset_index(drop=True)
+    return frame[["estimate", *limits]].set_axis(["estimate", "low", "high"], axis=1).reset_index(drop=True)
 
 
 def here(result: object) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def main() -> None:
     levels = sorted(post.design.columns["trt"].levels)
     options = {"prob": 0.89, "use_hdi": False}
     interpret = bambi.interpret
-    average = interpret.comparisons(model, idata, contrast={"week": [0, 6]}, average_by=True, **options)
+    average = interpret.comparisons(model, idata, contrast={"week": [0, 6]}, average_by=ALL, **options)
     by_arm = interpret.predictions(model, idata, average_by="trt", **options)
     weeks = {"week": (0, 6)}
     theirs = pd.concat([of_bambi(average), of_bambi(by_arm)], ignore_index=True)

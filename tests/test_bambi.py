@@ -284,7 +284,7 @@ def _renamed(old: str, new: str) -> Any:
     [
         (
             _renamed("1|g_sigma", "1|h_sigma"),
-            r"no variable '1\|g_sigma' in its group 'prior'\. Did you mean '1\|h_sigma'",
+            r"no variable '1\|g_sigma' in its group 'prior'\. Did you mean .*'1\|h_sigma'",
         ),
         (lambda d: d.drop_vars("f"), r"no variable 'f' .* It has "),
         (lambda d: d.drop_vars("sigma"), r"no variable 'sigma'"),
@@ -328,6 +328,8 @@ def _skewed() -> dict[str, Any]:
     return {"priors": {"1|g": bmb.Prior("StudentT", nu=3, mu=0, sigma=hyper)}, "noncentered": False}
 
 
+NOTHING = xr.Dataset({"Intercept": (("chain", "draw"), np.zeros((1, 3)))})
+
 REFUSED = [
     ("z ~ x", "gamma", {}, bm.ModelError, "family='gamma' is not known"),
     ("y ~ x", "t", {}, bm.ModelError, "family='t' is not known"),
@@ -346,7 +348,7 @@ def test_models_that_have_no_word_here_are_refused(
     formula: str, family: str, options: Any, error: type[Exception], said: str
 ) -> None:
     model = bmb.Model(formula, rows(), family=family, **(options() if callable(options) else options))
-    idata = make_idata({"prior": xr.Dataset({"Intercept": (("chain", "draw"), np.zeros((1, 3)))})})
+    idata = make_idata({"prior": NOTHING})
     if error is bm.PosteriorError or callable(options):
         model.build()
         idata = _prior(model)
@@ -358,7 +360,7 @@ def test_a_level_without_rows_is_refused() -> None:
     data = rows().assign(o=lambda d: d["o"].cat.add_categories("giant"))
     model = bmb.Model("y ~ o", data)
     with pytest.raises(bm.DataError, match="'o' of the Bambi model has the levels 'giant', without rows"):
-        bm.from_bambi(model, make_idata({"prior": xr.Dataset(coords={"chain": [0], "draw": [0, 1]})}))
+        bm.from_bambi(model, make_idata({"prior": NOTHING}))
 
 
 def test_a_column_that_differs_is_named() -> None:
@@ -401,15 +403,15 @@ def test_a_fit_by_nutpie_and_the_interval_that_bambi_averages() -> None:
     np.testing.assert_allclose(_own(post), theirs.to_numpy(), rtol=1e-10, atol=1e-10)
     assert post.sample_stats is not None
     assert {"max_rhat", "min_ess", "divergences"} <= set(post.info)
+    everything = "all" if hasattr(bmb.Model, "response_term") else True  # Bambi 0.21 and 0.17
     result = bmb.interpret.comparisons(
-        model, idata, contrast={"x": [0.0, 2.0]}, average_by=True, prob=0.89, use_hdi=False
+        model, idata, contrast={"x": [0.0, 2.0]}, average_by=everything, prob=0.89, use_hdi=False
     )
     averaged = getattr(result, "summary", result)
     low, high = (averaged[c].item() for c in sorted(c for c in averaged if c.startswith(("lower", "upper"))))
     ours = bm.avg_comparisons(post, {"x": (0.0, 2.0)}, groups="own")
     right = bm.summary(ours, point="mean", ci_prob=0.89, ci_kind="eti")
-    value = averaged["value" if "value" in averaged else "estimate"].item()
-    assert right["mean"].item() == pytest.approx(value, abs=1e-9)
+    assert right["mean"].item() == pytest.approx(averaged["estimate"].item(), abs=1e-9)
     # Bambi averages the limits of the rows' own intervals (bambi issue 1004).
     each = bm.comparisons(post, {"x": (0.0, 2.0)}, groups="own")["estimate"]
     limits = each.quantile([0.055, 0.945], ["chain", "draw"]).mean([d for d in each.dims if d not in ("chain", "draw")])

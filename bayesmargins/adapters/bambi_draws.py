@@ -172,7 +172,8 @@ class Drawn:
             Names the variables.
         """
         beside = {*map(_name, self.there.parameters.values()), *self.there.model.family.likelihood.params}
-        others = [str(n) for n in self.variables if str(n) not in self.used | beside and not str(n).endswith("_offset")]
+        ends = ("_offset", "__")  # of the non-centred parametrisation, and what samplers keep of transformed values
+        others = [n for n in map(str, self.variables) if n not in self.used | beside and not n.endswith(ends)]
         if others:
             raise PosteriorError(
                 f"idata holds the variables {listed(others)}, which the model {str(self.there.model.formula.main)!r} "
