@@ -40,11 +40,11 @@ def main() -> None:
     """Print the table."""
     model, idata = fitted()
     post = bm.from_bambi(model, idata)
-    levels = sorted(post.design.columns["trt"].levels)
     options = {"prob": 0.89, "use_hdi": False}
     interpret = bambi.interpret
     average = interpret.comparisons(model, idata, contrast={"week": [0, 6]}, average_by=ALL, **options)
     by_arm = interpret.predictions(model, idata, average_by="trt", **options)
+    levels = [str(level) for level in getattr(by_arm, "summary", by_arm)["trt"]]  # in Bambi's order
     weeks = {"week": (0, 6)}
     theirs = pd.concat([of_bambi(average), of_bambi(by_arm)], ignore_index=True)
     ours = pd.concat(
@@ -63,7 +63,6 @@ def main() -> None:
     table["width_ratio"] = (table["high"] - table["low"]) / (table["high_own"] - table["low_own"])
     print(f"Bambi {bambi.__version__}; divergences {post.info['divergences']}, max r-hat {post.info['max_rhat']:.3f}")
     print(table.round(3).to_string())
-    print(getattr(by_arm, "summary", by_arm).to_string())
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ class Drawn:
         kind = next(iter(groups))
         if not set(SAMPLE_DIMS) <= set(groups[kind].dims):
             raise PosteriorError(
-                f"The group {kind!r} of idata has the dims {listed(groups[kind].dims)}; chain and draw."
+                f"The group {kind!r} of idata has the dims {listed(groups[kind].dims)}; 'chain' and 'draw' must be "
+                "among them."
             )
         _check_observed(group_of(idata, "observed_data"), there)
         stats = group_of(idata, "sample_stats") if kind == "posterior" else None
