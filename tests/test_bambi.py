@@ -200,6 +200,195 @@ def test_averages_over_new_groups_are_quadrature_of_bambis_parameters(family: st
 
 
 @cache
+def _distributional() -> tuple[Any, Any]:
+    formula = bmb.Formula("y ~ x + f + (1|g)", "sigma ~ z + (1|g) + (0 + x|a)")
+    model = _model(formula)
+    return model, _prior(model)
+
+
+def test_a_formula_of_sigma_is_a_part_of_the_posterior() -> None:
+    model, prior = _distributional()
+    drawn = _of(prior, "prior")
+    post = bm.from_bambi(model, prior)
+    assert list(post.parts) == ["sigma"]
+    np.testing.assert_allclose(_own(post), drawn["mu"].to_numpy(), rtol=1e-10, atol=1e-10)
+    sigma = post.parts["sigma"]
+    np.testing.assert_allclose(
+        np.exp(sigma.linear_predictor()), drawn["sigma"].to_numpy()[0], rtol=1e-10, err_msg=sigma.formula
+    )
+    np.testing.assert_array_equal(sigma.Sigma["a"][..., 0, 0], drawn["sigma_x|a_sigma"] ** 2)
+    fit = make_idata({"posterior": drawn.drop_vars(["mu", "sigma"]).assign_attrs(modeling_interface="bambi")})
+    predicted = _of(model.predict(fit, data=NEWDATA, kind="response_params", inplace=False))
+    again = bm.from_bambi(model, fit)
+    np.testing.assert_allclose(_own(again, NEWDATA), predicted["mu"].to_numpy(), rtol=1e-10, atol=1e-10)
+    ours = bm.predictions(again, NEWDATA, groups="own", target="sigma")["estimate"]
+    np.testing.assert_allclose(ours, predicted["sigma"].to_numpy(), rtol=1e-10)
+
+
+@pytest.fixture
+def small() -> dict[str, Any]:
+    return dict(zip(("model", "prior"), _small(), strict=True))
+
+
+@cache
+def _small() -> tuple[Any, xr.Dataset]:
+    model = _model("y ~ x + f + (x|g)")
+    return model, _of(_prior(model), "prior")
+
+
+def _read(model: Any, variables: xr.Dataset, group: str = "prior", **others: xr.Dataset) -> bm.Posterior:
+    return bm.from_bambi(model, make_idata({group: variables, **others}))
+
+
+def test_draws_of_the_pymc_model_itself_have_a_centred_intercept(small: dict[str, Any]) -> None:
+    model, prior = small["model"], small["prior"]
+    expected = _read(model, prior)
+    assert not np.allclose(expected.beta.sel(coef="Intercept"), prior["Intercept"])
+    bare = prior.assign_attrs(modeling_interface="none")
+    np.testing.assert_array_equal(_read(model, bare, "posterior").beta, expected.beta)
+    np.testing.assert_array_equal(_read(model, prior.drop_vars("mu")).beta, expected.beta)
+    real = bare.assign(Intercept=expected.beta.sel(coef="Intercept").drop_vars("coef"))
+    np.testing.assert_allclose(_read(model, real, "posterior").beta, expected.beta, rtol=1e-14)
+    with pytest.raises(bm.PosteriorError, match="does not say whether its intercept is that of centred predictors"):
+        _read(model, bare.drop_vars("mu"), "posterior")
+
+
+def test_without_group_effects_new_and_zero_work(small: dict[str, Any]) -> None:
+    bare = small["prior"].drop_vars(["1|g", "x|g", "mu"])
+    post = _read(small["model"], bare)
+    full = _read(small["model"], small["prior"])
+    for groups in ("new", "zero"):
+        np.testing.assert_array_equal(*(bm.avg_predictions(p, groups=groups)["estimate"] for p in (post, full)))
+    with pytest.raises(bm.PosteriorError, match="no draws of b for 'g'"):
+        bm.avg_predictions(post, groups="own")
+    with pytest.raises(bm.PosteriorError, match=r"no group effects of 'x\|g', but those of '1\|g'"):
+        _read(small["model"], small["prior"].drop_vars(["x|g", "mu"]))
+
+
+def test_numbers_of_draws_stay_and_aliases_are_followed(small: dict[str, Any]) -> None:
+    thinned = small["prior"].isel(draw=slice(0, None, 2))
+    assert _read(small["model"], thinned).beta["draw"].to_numpy().tolist() == [0, 2]
+    model = bmb.Model("y ~ x + (1|g)", rows())
+    model.set_alias({"x": "slope", "1|g": "intercepts", "sigma": "noise"})
+    model.build()
+    named = _prior(model)
+    np.testing.assert_allclose(_own(bm.from_bambi(model, named)), _of(named, "prior")["mu"], rtol=1e-10)
+
+
+def _renamed(old: str, new: str) -> Any:
+    return lambda d: d.rename({old: new})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            _renamed("1|g_sigma", "1|h_sigma"),
+            r"no variable '1\|g_sigma' in its group 'prior'\. Did you mean .*'1\|h_sigma'",
+        ),
+        (lambda d: d.drop_vars("f"), r"no variable 'f' .* It has "),
+        (lambda d: d.drop_vars("sigma"), r"no variable 'sigma'"),
+        (
+            lambda d: d.assign(w=d["x"]),
+            r"holds the variables 'w', which the model 'y ~ x \+ f \+ \(x\|g\)' does not have",
+        ),
+        (
+            lambda d: d.assign_coords(f_dim=["low", "mid"]),
+            r"'f' of idata has 'low', 'mid' along 'f_dim'; the model has",
+        ),
+        (lambda d: d.assign(x=d["f"]), r"'x' of idata has the dims 'chain', 'draw', 'f_dim'"),
+        (lambda d: d.isel(g__factor_dim=slice(1, None)).drop_vars("mu"), r"of idata has 's10', .*; the model has 's1'"),
+        (lambda d: d.isel(chain=0, drop=True), "'chain' and 'draw' must be among them"),
+    ],
+)
+def test_idata_of_another_model_is_refused_in_words(small: dict[str, Any], change: Any, said: str) -> None:
+    with pytest.raises(bm.PosteriorError, match=said):
+        _read(small["model"], change(small["prior"]))
+
+
+def test_idata_of_other_data_is_refused(small: dict[str, Any]) -> None:
+    y = rows()["y"].to_numpy()
+    for values in (y[::-1], y[:5]):
+        observed = xr.Dataset({"y": ("__obs__", values)})
+        with pytest.raises(bm.PosteriorError, match="fitted to other values of 'y'"):
+            _read(small["model"], small["prior"], observed_data=observed)
+    with pytest.raises(bm.PosteriorError, match="fitted to the response 'w', and the model's is 'y'"):
+        _read(small["model"], small["prior"], observed_data=xr.Dataset({"w": ("__obs__", y)}))
+
+
+def test_what_is_no_model_or_no_idata_is_refused(small: dict[str, Any]) -> None:
+    with pytest.raises(bm.PosteriorError, match=r"a bambi.Model is needed: from_bambi\(model, idata\)"):
+        bm.from_bambi(make_idata({"prior": small["prior"]}), small["model"])
+    with pytest.raises(bm.PosteriorError, match="without the groups 'posterior' and 'prior'"):
+        bm.from_bambi(small["model"], make_idata({"observed_data": xr.Dataset()}))
+
+
+def _skewed() -> dict[str, Any]:
+    hyper = bmb.Prior("HalfNormal", sigma=1)
+    return {"priors": {"1|g": bmb.Prior("StudentT", nu=3, mu=0, sigma=hyper)}, "noncentered": False}
+
+
+NOTHING = xr.Dataset({"Intercept": (("chain", "draw"), np.zeros((1, 3)))})
+
+REFUSED = [
+    ("z ~ x", "gamma", {}, bm.ModelError, "family='gamma' is not known"),
+    ("y ~ x", "t", {}, bm.ModelError, "family='t' is not known"),
+    ("ok ~ x", "bernoulli", {"link": "identity"}, bm.ModelError, "does not take link='identity'"),
+    ("y ~ hsgp(x, m=5, c=2)", "gaussian", {}, bm.FormulaError, "a Gaussian process, whose weights"),
+    ("truncated(z, lb=0.1) ~ x", "gaussian", {}, bm.FormulaError, "is truncated; a response here"),
+    ("y ~ binary(f)", "gaussian", {}, bm.FormulaError, "leaves its success level to the order"),
+    ("y ~ 0 + S(f)", "gaussian", {}, bm.PosteriorError, r"column 'S\(f\)\[mean\]' of the fixed effects cannot be made"),
+    ("y ~ (x:f|g)", "gaussian", {}, bm.PosteriorError, "codes an interaction without its main effects"),
+    ("y ~ x + (1|g)", "gaussian", _skewed, bm.ModelError, r"have the prior StudentT.*needs Normal\(mu=0"),
+]
+
+
+@pytest.mark.parametrize(("formula", "family", "options", "error", "said"), REFUSED, ids=[c[0] + c[1] for c in REFUSED])
+def test_models_that_have_no_word_here_are_refused(
+    formula: str, family: str, options: Any, error: type[Exception], said: str
+) -> None:
+    model = bmb.Model(formula, rows(), family=family, **(options() if callable(options) else options))
+    idata = make_idata({"prior": NOTHING})
+    if error is bm.PosteriorError or callable(options):
+        model.build()
+        idata = _prior(model)
+    with pytest.raises(error, match=said):
+        bm.from_bambi(model, idata)
+
+
+def test_a_level_without_rows_is_refused() -> None:
+    data = rows().assign(o=lambda d: d["o"].cat.add_categories("giant"))
+    model = bmb.Model("y ~ o", data)
+    with pytest.raises(bm.DataError, match="'o' of the Bambi model has the levels 'giant', without rows"):
+        bm.from_bambi(model, make_idata({"prior": NOTHING}))
+
+
+def test_a_column_that_differs_is_named() -> None:
+    """The same name for another function than Bambi called: no wrong column passes."""
+    model = _model("y ~ twice(x)")
+    with pytest.raises(
+        bm.PosteriorError, match=r"column 'twice\(x\)' of the fixed effects cannot be made here: .*differs"
+    ):
+        bm.from_bambi(model, _prior(model), namespace={"twice": lambda v: 3 * v})
+
+
+def test_rows_that_bambi_dropped_are_left_out() -> None:
+    data = rows().assign(x=lambda d: d["x"].where(d.index != 7))
+    model = bmb.Model("y ~ x + f", data, dropna=True)
+    model.build()
+    prior = _prior(model)
+    post = bm.from_bambi(model, prior)
+    assert len(post.design.data) == 79
+    np.testing.assert_allclose(_own(post), _of(prior, "prior")["mu"].to_numpy(), rtol=1e-10)
+
+
+def test_a_saved_posterior_is_the_same(small: dict[str, Any], tmp_path: Any) -> None:
+    post = _read(small["model"], small["prior"])
+    post.save(tmp_path / "post.nc")
+    np.testing.assert_array_equal(_own(bm.load(tmp_path / "post.nc")), _own(post))
+
+
+@cache
 def _nutpie() -> tuple[Any, Any]:
     model = bmb.Model('ok["yes"] ~ x * f + (1|g)', rows(), family="bernoulli")
     idata = model.fit(inference_method="nutpie", draws=150, tune=200, chains=2, random_seed=1, progressbar=False)
@@ -214,3 +403,17 @@ def test_a_fit_by_nutpie_and_the_interval_that_bambi_averages() -> None:
     np.testing.assert_allclose(_own(post), theirs.to_numpy(), rtol=1e-10, atol=1e-10)
     assert post.sample_stats is not None
     assert {"max_rhat", "min_ess", "divergences"} <= set(post.info)
+    everything = "all" if hasattr(bmb.Model, "response_term") else True  # Bambi 0.21 and 0.17
+    result = bmb.interpret.comparisons(
+        model, idata, contrast={"x": [0.0, 2.0]}, average_by=everything, prob=0.89, use_hdi=False
+    )
+    averaged = getattr(result, "summary", result)
+    low, high = (averaged[c].item() for c in sorted(c for c in averaged if c.startswith(("lower", "upper"))))
+    ours = bm.avg_comparisons(post, {"x": (0.0, 2.0)}, groups="own")
+    right = bm.summary(ours, point="mean", ci_prob=0.89, ci_kind="eti")
+    assert right["mean"].item() == pytest.approx(averaged["estimate"].item(), abs=1e-9)
+    # Bambi averages the limits of the rows' own intervals (bambi issue 1004).
+    each = bm.comparisons(post, {"x": (0.0, 2.0)}, groups="own")["estimate"]
+    limits = each.quantile([0.055, 0.945], ["chain", "draw"]).mean([d for d in each.dims if d not in ("chain", "draw")])
+    np.testing.assert_allclose([low, high], limits, atol=1e-6)
+    assert (high - low) > 1.2 * (right["eti89_ub"] - right["eti89_lb"]).item()

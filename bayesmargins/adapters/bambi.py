@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bayesmargins.adapters.bambi_check import Places, check_response, places_of
 from bayesmargins.adapters.bambi_draws import Drawn
-from bayesmargins.adapters.bambi_model import BambiModel
+from bayesmargins.adapters.bambi_model import BambiModel, group_terms
 from bayesmargins.adapters.bambi_names import Spelling
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.habits import taught
 from bayesmargins.model.sampling import convergence
@@ -22,7 +22,7 @@ from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["from_bambi"]
 
-# Draws and rows that tell a centred intercept from a real one.
+# Draws that tell a centred intercept from a real one.
 _COMPARED = 5
 
 
@@ -44,15 +44,15 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     Posterior
         Its formula is Bambi's in the spelling of this package, its data are the rows of the fit, factors with Bambi's
         order of levels. A response of text has become 0 and 1: ``info["success"]`` says what 1 is. Without group
-        effects where idata has none: then ``"new"`` and ``"zero"`` can be asked for.
+        effects where idata has none: then ``"new"`` and ``"zero"`` can be asked for. Formulas of ``sigma`` and
+        ``alpha`` (here ``shape``) are in ``post.parts``.
 
     Raises
     ------
     FormulaError
         A term that this package has no word for: a Gaussian process, a censored or weighted response.
     ModelError
-        A family, a link or a prior of group effects (other than Normal around 0) that this package does not have;
-        formulas of sigma, alpha and the like.
+        A family, a link or a prior of group effects (other than Normal around 0) that this package does not have.
     DataError
         A level of a factor without rows.
     PosteriorError
@@ -76,35 +76,62 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     >>> post = from_bambi(model, model.fit())  # doctest: +SKIP
     """
     there = BambiModel.of(model)
-    family, link = there.family, there.link
-    spelling = Spelling(there.model.data.columns)
-    formula = _formula(there, spelling)
-    functions = {**spelling.namespace, **(namespace or {})}
+    family, spelling = there.family, Spelling(there.model.data.columns)
     drawn = Drawn.of(idata, there)
-    design = build_design(formula, there.data, namespace=functions)
+    texts = _texts(there, spelling)
+    functions = {**spelling.namespace, **(namespace or {})}
+    design = build_design(texts["mean"], there.data, namespace=functions)
     check_response(design, there.y)
-    places = places_of(design, there.design, {n: _plain(spelling.factor(t)) for n, t in there.group_terms.items()})
-    beta = drawn.fixed(places, len(design.coef))
-    b, Sigma = _of_groups(drawn, places, design)
-    aux = {ours: drawn.constant(component) for ours, component in there.constants.items()}
+    predictors = {"mean": _Predictor.read(there.component, design, drawn, spelling)}
+    for name, component in there.parts.items():
+        part = build_part(name, texts[name], design, namespace=functions)
+        predictors[name] = _Predictor.read(component, part, drawn, spelling)
+    aux = {name: drawn.constant(component) for name, component in there.constants.items()}
     drawn.refuse_the_rest()
-    rest: dict[str, Any] = {"family": family, "link": link, "b": b, "Sigma": Sigma, "aux": aux, "namespace": functions}
-    made = from_draws(formula, there.data, beta=beta, **rest)
-    return _finished(_with_real_intercept(made, drawn, places, beta), drawn)
+
+    def made(turned: bool) -> Posterior:
+        given = {n: p.draws(turned) for n, p in predictors.items()}
+        parts = {n: {"formula": texts[n], "link": there.link_of(there.parts[n]), **given[n]} for n in there.parts}
+        rest: dict[str, Any] = {"aux": aux, "parts": parts, "namespace": functions}
+        return from_draws(texts["mean"], there.data, family=family, link=there.link, **given["mean"], **rest)
+
+    centred = any(p.uncentred is not p.beta for p in predictors.values())
+    return _finished(_with_real_intercepts(made, drawn) if centred else made(False), drawn)
 
 
-def _formula(there: BambiModel, spelling: Spelling) -> str:
-    response = there.design.response.term.term.components[0]
-    return f"{spelling.response(response)} ~ {spelling.right(there.design)}"
+def _texts(there: BambiModel, spelling: Spelling) -> dict[str, str]:
+    """The formula of the mean, and of each parameter that has one."""
+    response = spelling.response(there.design.response.term.term.components[0])
+    texts = {"mean": f"{response} ~ {spelling.right(there.design)}"}
+    return texts | {name: f"~ {spelling.right(component.design)}" for name, component in there.parts.items()}
 
 
-def _plain(factor: str) -> str:
-    return factor.replace("`", "")
+@dataclass(frozen=True)
+class _Predictor:
+    """Draws of one linear predictor, with the intercept as it was drawn and turned back from centred predictors."""
+
+    beta: np.ndarray
+    uncentred: np.ndarray
+    b: dict[str, np.ndarray]
+    Sigma: dict[str, np.ndarray]
+
+    @classmethod
+    def read(cls, component: Any, design: Design, drawn: Drawn, spelling: Spelling) -> _Predictor:
+        factors = {n: spelling.factor(t).replace("`", "") for n, t in group_terms(component).items()}
+        places = places_of(design, component.design, factors)
+        beta = drawn.fixed(component, places, len(design.coef))
+        X = design.rows(design.data, (), what="data").X
+        return cls(beta, drawn.uncentred(component, places, beta, X), *_of_groups(component, drawn, places, design))
+
+    def draws(self, turned: bool) -> dict[str, Any]:
+        return {"beta": self.uncentred if turned else self.beta, "b": self.b, "Sigma": self.Sigma}
 
 
-def _of_groups(drawn: Drawn, places: Places, design: Design) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _of_groups(
+    component: Any, drawn: Drawn, places: Places, design: Design
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """b and Sigma of every factor, put together from Bambi's independent terms."""
-    effects = {name: drawn.effects(name, places) for name in places.terms}
+    effects = {name: drawn.effects(component, name, places) for name in places.terms}
     absent = [name for name, values in effects.items() if values is None]
     if absent and len(absent) < len(effects):
         raise PosteriorError(
@@ -114,7 +141,7 @@ def _of_groups(drawn: Drawn, places: Places, design: Design) -> tuple[dict[str, 
     b, Sigma = {}, {}
     for factor, of in design.factors.items():
         terms = {n: at for n, at in places.terms.items() if places.factors[n] == factor}
-        sd = [(at, drawn.spread(n, len(at))) for n, at in terms.items()]
+        sd = [(at, drawn.spread(component, n, len(at))) for n, at in terms.items()]
         Sigma[factor] = np.zeros((*sd[0][1].shape[:2], len(of.terms), len(of.terms)))
         for at, values in sd:
             Sigma[factor][..., at, at] = values**2
@@ -125,52 +152,55 @@ def _of_groups(drawn: Drawn, places: Places, design: Design) -> tuple[dict[str, 
     return b, Sigma
 
 
-def _with_real_intercept(post: Posterior, drawn: Drawn, places: Places, beta: np.ndarray) -> Posterior:
-    """The intercept of the predictors as they are, whichever of the two idata holds."""
-    X = post.design.rows(post.design.data, (), what="data").X
-    shift = drawn.centring(places, beta, X)
-    if shift is None or drawn.turned_back():
-        return post
-    real = post.beta.copy()
-    real[..., places.fixed["Intercept"][0]] -= shift
-    turned = replace(post, beta=real)
-    mean = drawn.parent()
-    if mean is None and drawn.kind == "prior":  # as prior_predictive gives it
-        return turned
-    if mean is not None:
-        agreeing = [p for p in (turned, post) if _agrees(p, mean)]
-        if agreeing:
-            return agreeing[0]
-    raise PosteriorError(
-        "idata does not say whether its intercept is that of centred predictors (Bambi marks what its fit turned back "
-        "with the attribute modeling_interface='bambi', which the group 'posterior' lacks). Give what model.fit() "
-        f"gave, or draws that hold {drawn.there.parent!r} of the fitted rows as well."
-    )
+def _with_real_intercepts(made: Callable[[bool], Posterior], drawn: Drawn) -> Posterior:
+    """The intercepts of the predictors as they are, whichever idata holds."""
+    if drawn.turned_back():
+        return made(False)
+    there = drawn.there
+    rows = {n: drawn.of_rows(c) for n, c in {"mean": there.component, **there.parts}.items()}
+    if all(v is None for v in rows.values()) and drawn.kind == "prior":  # as prior_predictive gives it
+        return made(True)
+    agreeing = (post for post in map(made, (True, False)) if _agrees(post, rows))
+    found = next(agreeing, None)
+    if found is None:
+        raise PosteriorError(
+            "idata does not say whether its intercept is that of centred predictors (Bambi marks what its fit turned "
+            "back with the attribute modeling_interface='bambi', which the group 'posterior' lacks). Give what "
+            f"model.fit() gave, or draws that hold {there.parent!r} of the fitted rows as well."
+        )
+    return found
 
 
-def _agrees(post: Posterior, mean: np.ndarray) -> bool:
-    drawn = mean.reshape(-1, mean.shape[-1])[:_COMPARED]
-    if post.design.factors and not post.b:
+def _agrees(post: Posterior, rows: Mapping[str, np.ndarray | None]) -> bool:
+    """Are the values that idata holds for the fitted rows, at least those of the mean, those of these draws?"""
+    if rows["mean"] is None or any(p.design.factors and not p.b for p in (post, *post.parts.values())):
         return False
-    here = post.link.inverse(post.linear_predictor(slice(0, _COMPARED)))
-    return bool(np.allclose(here, drawn, rtol=1e-6, atol=1e-9))
+    held = {name: values for name, values in rows.items() if values is not None}
+    for name, values in held.items():
+        part = post if name == "mean" else post.parts[name]
+        here = part.link.inverse(part.linear_predictor(slice(0, _COMPARED)))
+        if not np.allclose(here, values.reshape(-1, values.shape[-1])[:_COMPARED], rtol=1e-6, atol=1e-9):
+            return False
+    return True
 
 
 def _finished(post: Posterior, drawn: Drawn) -> Posterior:
     """With the chains and draws of idata, what the sampler said, and how the chains mixed."""
     coords = {d: drawn.variables[d].to_numpy() for d in SAMPLE_DIMS}
+    success = drawn.there.success
+    info: dict[str, Any] = {"source": "Bambi"} | ({} if success is None else {"success": str(success)})
+    if drawn.kind == "prior":
+        info["draws"] = "prior"
+    parts = {name: replace(_labelled(part, coords), info=dict(info)) for name, part in post.parts.items()}
+    made = replace(_labelled(post, coords), parts=parts, sample_stats=drawn.stats, info=info)
+    if drawn.kind == "posterior":
+        made.info.update(convergence(made.parameters, drawn.stats))
+    return made
 
+
+def _labelled(post: Posterior, coords: Mapping[str, np.ndarray]) -> Posterior:
     def of(values: Mapping[str, Any]) -> dict[str, Any]:
         return {name: v.assign_coords(coords) for name, v in values.items()}
 
-    success = drawn.there.success
-    info: dict[str, Any] = {"source": "Bambi"} | ({} if success is None else {"success": str(success)})
-    made = replace(
-        post, beta=post.beta.assign_coords(coords), b=of(post.b), Sigma=of(post.Sigma), aux=of(post.aux),
-        sample_stats=drawn.stats, info=info,
-    )  # fmt: skip
-    if drawn.kind == "prior":
-        made.info["draws"] = "prior"
-    else:
-        made.info.update(convergence(made.parameters, drawn.stats))
-    return made
+    beta = post.beta.assign_coords(coords)
+    return replace(post, beta=beta, b=of(post.b), Sigma=of(post.Sigma), aux=of(post.aux))

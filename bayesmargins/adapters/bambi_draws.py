@@ -59,13 +59,14 @@ class Drawn:
         kind = next(iter(groups))
         if not set(SAMPLE_DIMS) <= set(groups[kind].dims):
             raise PosteriorError(
-                f"The group {kind!r} of idata has the dims {listed(groups[kind].dims)}; chain and draw."
+                f"The group {kind!r} of idata has the dims {listed(groups[kind].dims)}; 'chain' and 'draw' must be "
+                "among them."
             )
         _check_observed(group_of(idata, "observed_data"), there)
         stats = group_of(idata, "sample_stats") if kind == "posterior" else None
         return cls(there, kind, groups[kind], stats)
 
-    def fixed(self, places: Places, size: int) -> np.ndarray:
+    def fixed(self, component: Any, places: Places, size: int) -> np.ndarray:
         """Coefficients on the columns of the design here: (chain, draw, coef), the intercept as it was drawn.
 
         Raises
@@ -75,19 +76,25 @@ class Drawn:
         """
         beta = np.zeros((*self._sample, size))
         for name, at in places.fixed.items():
-            term = self.there.component.terms[name]
+            term = component.terms[name]
             beta[..., at] = self._of_term(term, list(term.coords.values()))
         return beta
 
-    def centring(self, places: Places, beta: np.ndarray, X: np.ndarray) -> np.ndarray | None:
-        """What turns the intercept of centred predictors back: (chain, draw); None where Bambi does not centre."""
-        terms = self.there.component
-        if not (terms.intercept_term and terms.common_terms and self.there.model.center_predictors):
-            return None
-        slopes = [j for name, at in places.fixed.items() if name != "Intercept" for j in at]
-        return np.asarray(beta[..., slopes] @ X[:, slopes].mean(axis=0))
+    def uncentred(self, component: Any, places: Places, beta: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Coefficients whose intercept is turned back from centred to real predictors, where Bambi centres them.
 
-    def effects(self, name: str, places: Places) -> np.ndarray | None:
+        Raises
+        ------
+        Nothing.
+        """
+        if not (component.intercept_term and component.common_terms and self.there.model.center_predictors):
+            return beta
+        slopes = [j for name, at in places.fixed.items() if name != "Intercept" for j in at]
+        real = beta.copy()
+        real[..., places.fixed["Intercept"][0]] -= beta[..., slopes] @ X[:, slopes].mean(axis=0)
+        return real
+
+    def effects(self, component: Any, name: str, places: Places) -> np.ndarray | None:
         """Group effects of a group-specific term, (chain, draw, level, column); None where idata has none of it.
 
         Raises
@@ -95,14 +102,14 @@ class Drawn:
         PosteriorError
             Other groups or columns than those of the model's term.
         """
-        term = self.there.component.terms[name]
+        term = component.terms[name]
         if _name(term) not in self.variables:
             return None
         values = self._of_term(term, list(term.coords.values()))
         values = values if len(term.coords) > 1 else values[..., None]
         return values[:, :, places.levels[name], :]
 
-    def spread(self, name: str, columns: int) -> np.ndarray:
+    def spread(self, component: Any, name: str, columns: int) -> np.ndarray:
         """Standard deviations of a group-specific term's effects, (chain, draw, column).
 
         Raises
@@ -112,7 +119,7 @@ class Drawn:
         PosteriorError
             idata lacks the variable.
         """
-        term = self.there.component.terms[name]
+        term = component.terms[name]
         prior = term.prior
         if prior.name != "Normal" or not _is_zero(prior.args.get("mu", 0.0)) or "sigma" not in prior.args:
             raise ModelError(
@@ -137,14 +144,24 @@ class Drawn:
             return np.full(self._sample, float(component.prior))
         return self._values(_name(component))
 
-    def parent(self) -> np.ndarray | None:
-        """Draws of the mean of every fitted row, (chain, draw, row), where idata happens to hold them."""
-        name = self.there.component.alias or self.there.parent
+    def of_rows(self, component: Any) -> np.ndarray | None:
+        """Draws of a parameter at every fitted row, (chain, draw, row), where idata happens to hold them.
+
+        Raises
+        ------
+        Nothing.
+        """
+        name = _name(component)
         values = self._values(name) if name in self.variables else None
         return values if values is not None and values.shape[2:] == (len(self.there.data),) else None
 
     def turned_back(self) -> bool:
-        """Did Bambi itself put the intercept back from centred to real predictors? It does so in ``fit`` alone."""
+        """Did Bambi itself turn the intercept back from centred to real predictors? It does so in ``fit`` alone.
+
+        Raises
+        ------
+        Nothing.
+        """
         return self.kind == "posterior" and self.variables.attrs.get("modeling_interface") == "bambi"
 
     def refuse_the_rest(self) -> None:
@@ -155,8 +172,9 @@ class Drawn:
         PosteriorError
             Names the variables.
         """
-        beside = {self.there.component.alias or self.there.parent, *self.there.model.family.likelihood.params}
-        others = [str(n) for n in self.variables if str(n) not in self.used | beside and not str(n).endswith("_offset")]
+        beside = {*map(_name, self.there.parameters.values()), *self.there.model.family.likelihood.params}
+        ends = ("_offset", "__")  # of the non-centred parametrisation, and what samplers keep of transformed values
+        others = [n for n in map(str, self.variables) if n not in self.used | beside and not n.endswith(ends)]
         if others:
             raise PosteriorError(
                 f"idata holds the variables {listed(others)}, which the model {str(self.there.model.formula.main)!r} "

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.adapters.bambi_names import categoric_variables
-from bayesmargins.errors import DataError, ModelError, PosteriorError, listed, shown
+from bayesmargins.errors import DataError, PosteriorError, listed, shown
 from bayesmargins.families import get_family, resolve_link
 
-__all__ = ["BambiModel"]
+__all__ = ["BambiModel", "common_terms", "group_terms"]
 
 _FAMILIES = {"negativebinomial": "negbinomial"}
 # Bambi's names of what this package calls sigma and shape.
@@ -35,27 +35,18 @@ class BambiModel:
 
     @classmethod
     def of(cls, model: Any) -> BambiModel:
-        """The model, if it is one whose margins can be asked for here.
+        """The model, if it is one of Bambi's.
 
         Raises
         ------
         PosteriorError
             It is no model of Bambi.
-        ModelError
-            Parameters with formulas of their own.
         """
         if not type(model).__module__.startswith("bambi."):
             raise PosteriorError(
                 f"model is {type(model).__name__}, {shown(model)}; a bambi.Model is needed: from_bambi(model, idata)."
             )
-        made = cls(model)
-        extra = [n for n, c in made.parameters.items() if n != made.parent and hasattr(c, "design")]
-        if extra:
-            raise ModelError(
-                f"The Bambi model has formulas for {listed(extra)} beside that of {made.parent!r}. Formulas of sigma, "
-                "alpha and the like are not there yet: fit the formula of the mean alone."
-            )
-        return made
+        return cls(model)
 
     @property
     def parent(self) -> str:
@@ -64,7 +55,7 @@ class BambiModel:
 
     @cached_property
     def parameters(self) -> Mapping[str, Any]:
-        """Components of the model by parameter; Bambi 0.18 renamed the attribute."""
+        """Components of the model by parameter, whichever name the version has for the attribute."""
         newer = hasattr(type(self.model), "parameters")
         return dict(self.model.parameters if newer else self.model.components)
 
@@ -106,22 +97,30 @@ class BambiModel:
     @property
     def link(self) -> str:
         """Name of the mean's link."""
-        return str(self.model.family.link[self.parent].name)
+        return self.link_of(self.component)
+
+    def link_of(self, component: Any) -> str:
+        """Name of the link of a linear predictor.
+
+        Raises
+        ------
+        Nothing.
+        """
+        return str(self.model.family.link[component.name].name)
 
     @property
     def constants(self) -> dict[str, Any]:
-        """Components of the family's parameters beside the mean, by their names here."""
+        """Components of the family's parameters that are the same for all rows, by their names here."""
+        return {ours: c for ours, c in self._beside.items() if not hasattr(c, "design")}
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Components of the family's parameters that have a formula of their own, by their names here."""
+        return {ours: c for ours, c in self._beside.items() if hasattr(c, "design")}
+
+    @property
+    def _beside(self) -> dict[str, Any]:
         return {p: self.parameters[_PARAMETERS[p]] for p in get_family(self.family).parameters}
-
-    @property
-    def group_terms(self) -> dict[str, Any]:
-        """formulae's group-specific terms by name."""
-        return {} if self.design.group is None else dict(self.design.group.terms)
-
-    @property
-    def common_terms(self) -> dict[str, Any]:
-        """formulae's common terms by name, offsets too."""
-        return {} if self.design.common is None else dict(self.design.common.terms)
 
     @property
     def success(self) -> Any:
@@ -160,4 +159,25 @@ class BambiModel:
 
     @property
     def _terms(self) -> list[Any]:
-        return [*self.common_terms.values(), *(t.expr for t in self.group_terms.values())]
+        every = (self.component, *self.parts.values())
+        return [t for c in every for t in (*common_terms(c), *(t.expr for t in group_terms(c).values()))]
+
+
+def common_terms(component: Any) -> list[Any]:
+    """formulae's common terms of a linear predictor, offsets too.
+
+    Raises
+    ------
+    Nothing.
+    """
+    return [] if component.design.common is None else list(component.design.common.terms.values())
+
+
+def group_terms(component: Any) -> dict[str, Any]:
+    """formulae's group-specific terms of a linear predictor by name.
+
+    Raises
+    ------
+    Nothing.
+    """
+    return {} if component.design.group is None else dict(component.design.group.terms)
