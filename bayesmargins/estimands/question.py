@@ -17,7 +17,7 @@ import xarray as xr
 from bayesmargins.counterfactuals import Setting, Settings
 from bayesmargins.design import Design
 from bayesmargins.errors import DataError
-from bayesmargins.estimands.sentence import Scope, Slope, compose, group_phrases, quantity, scale_name
+from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
 from bayesmargins.links import LINKS, Link
@@ -270,6 +270,8 @@ class Question:
         rows = f"the {count} of {self.what}"
         of_prior = ["under the prior, before any data"] if self.post.kind == "prior" else []
         phrases = group_phrases(self.policy, self.design, self.frame, self.post.kind, self._averages_survive)
+        if self.post.is_part and phrases == [NO_GROUPS]:
+            phrases = [f"{self.post.family.name} has no groups"]
         phrases += [self._of_part(name) for name in self.parts] + of_prior
         derived = tuple(s.variable for s in self.derived)
         return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases, self.labels, derived)
