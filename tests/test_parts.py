@@ -220,8 +220,9 @@ def test_new_groups_with_a_shape_of_each_row_equal_quadrature_and_closed_form() 
     first, second = np.exp(eta + s2 / 2), np.exp(2 * eta + 2 * s2)
     variance = first + second * (1 + 1 / shape) - first**2
     np.testing.assert_allclose(values(bm.predictions(post, target=bm.sd())), np.sqrt(variance), rtol=1e-11)
-    q = values(bm.predictions(post, target=bm.quantile(0.8)))
-    above = [values(bm.predictions(post, target=bm.exceeds(c))) for c in (q.min() - 1, q.max())]
+    few = DATA.head(5)
+    q = values(bm.predictions(post, few, target=bm.quantile(0.8)))
+    above = [values(bm.predictions(post, few, target=bm.exceeds(c))) for c in (q.min() - 1, q.max())]
     assert (above[0] >= 0.2).all()
     assert (above[1] <= 0.2).all()
 
@@ -298,6 +299,7 @@ def test_shares_of_variance_average_the_variance_of_each_row() -> None:
     within, between = np.exp(2 * LOG0).mean(axis=1), S2.mean(axis=1)
     assert found["quantity"].values[0] == "VPC of g, response scale"
     np.testing.assert_allclose(values(found)[:, 0], between / (between + within), rtol=1e-11)
+    assert found.attrs["left_out"].startswith("the link scale, which under the identity is the response scale")
     left = bm.variance_partition(counts(FIXED))
     assert set(left["scale"].values) == {"response"}
     assert "'shape' differs by row" in left.attrs["left_out"]
@@ -318,7 +320,7 @@ def test_an_intercept_alone_is_one_number_a_draw(link: str, target: Any, groups:
         )
         return
     asked = {"target": target, "groups": groups, "random_seed": 5}
-    one, other = (values(bm.predictions(p, **asked)) for p in (part, number))
+    one, other = (values(bm.predictions(p, DATA.head(6), **asked)) for p in (part, number))
     np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
@@ -361,6 +363,9 @@ def test_names_fingerprint_and_words() -> None:
     assert bm.describe(alone) == (
         "Average parameter sigma of y, over the 40 rows of the data; integrated over new groups of h, which makes it a "
         "population average."
+    )
+    assert bm.describe(bm.avg_predictions(gaussian(FIXED), target="sigma")).endswith(
+        "of the data; sigma has no groups."
     )
     both = bm.describe(bm.avg_predictions(post, target=bm.sd(), groups="own"))
     assert both.endswith("sigma of each row by its own linear predictor (sigma ~ z + (1 + z | h), log link).")

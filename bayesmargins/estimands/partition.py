@@ -245,10 +245,10 @@ def _residual(post: Posterior, moments: Moments) -> np.ndarray:
 def _left_out(post: Posterior) -> str:
     if _has_link_scale(post):
         return ""
-    if post.parts:
-        return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"
     if post.link.name == "identity":
         return "the link scale, which under the identity is the response scale"
+    if post.family.name != "gaussian":
+        return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"
     return f"the link scale, on which a {post.family.name} response has no variance of its own"
 
 

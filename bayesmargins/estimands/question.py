@@ -17,7 +17,7 @@ import xarray as xr
 from bayesmargins.counterfactuals import Setting, Settings
 from bayesmargins.design import Design
 from bayesmargins.errors import DataError
-from bayesmargins.estimands.sentence import Scope, Slope, compose, group_phrases, quantity, scale_name
+from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
 from bayesmargins.links import LINKS, Link
@@ -269,6 +269,8 @@ class Question:
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
         phrases = group_phrases(self.policy, self.design, self.frame, self.post.kind, self._averages_survive)
+        if self.post.is_part and phrases == [NO_GROUPS]:
+            phrases = [f"{self.post.family.name} has no groups"]
         phrases += [self._of_part(name) for name in self.parts]
         phrases += [self.post.caveat] if self.post.caveat else []
         derived = tuple(s.variable for s in self.derived)
