@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesmargins.errors import ModelError, close_matches
+from bayesmargins.errors import ModelError, PosteriorError, close_matches
 from bayesmargins.links import LINKS, Link
 
-__all__ = ["FAMILIES", "Family", "check_response", "get_family", "resolve_link"]
+__all__ = ["FAMILIES", "Family", "check_response", "get_family", "parameter_family", "parameter_values", "resolve_link"]
 
 Aux = Mapping[str, np.ndarray]
 Density = Callable[[np.ndarray, np.ndarray, Aux, np.ndarray | None], np.ndarray]
@@ -27,8 +27,8 @@ class Family:
         As in ``family=``.
     links : tuple of str
         Links it takes, the default first.
-    support : {"real", "binary", "trials", "count"}
-        What the response may be.
+    support : {"real", "binary", "trials", "count", "parameter"}
+        What the response may be; ``"parameter"`` where it is no response, but a parameter of one.
     noun : str
         What E[y] is called in a sentence.
     parameters : tuple of str
@@ -147,6 +147,76 @@ def get_family(name: str) -> Family:
     if word in _BINARY_LINKS:
         hint = f" It is a link: family='bernoulli' (or 'binomial'), link={word!r}."
     raise ModelError(f"family={name!r} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
+
+
+def parameter_family(name: str) -> Family:
+    """What takes the place of a family where a parameter beside the mean is what is predicted?
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+
+    Returns
+    -------
+    Family
+        Its "mean" is the parameter. Nothing is observed of it: a density and draws are refused.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> parameter_family("sigma").links
+    ('log', 'identity')
+    """
+
+    def refused(*_: object) -> np.ndarray:
+        raise PosteriorError(
+            f"{name!r} is a parameter, and no response that is observed: ask the posterior as a whole."
+        )
+
+    return Family(name, ("log", "identity"), "parameter", f"parameter {name}", (), refused, refused)
+
+
+def parameter_values(name: str, link: Link, eta: np.ndarray) -> np.ndarray:
+    """Which values has a parameter beside the mean at these values of its linear predictor?
+
+    Parameters
+    ----------
+    name : str
+        The parameter, for the message.
+    link : Link
+        Its link.
+    eta : ndarray
+        Its linear predictor; NaN where a row is not complete.
+
+    Returns
+    -------
+    ndarray
+        Scale of the parameter.
+
+    Raises
+    ------
+    PosteriorError
+        An identity link leads to values that are not above 0.
+
+    Examples
+    --------
+    >>> parameter_values("sigma", LINKS["log"], np.array([0.0]))
+    array([1.])
+    """
+    with np.errstate(over="ignore"):
+        values = link.inverse(eta)
+    bad = values <= 0.0
+    if link.name == "identity" and bad.any():
+        raise PosteriorError(
+            f"The linear predictor of {name!r}, which has the identity link, is not above 0 in {int(bad.sum())} of "
+            f"{bad.size} pairs of a draw and a row, down to {values[bad].min():.4g}: y has no distribution there. Ask "
+            "about rows nearer to those of the fit; a log link keeps it above 0."
+        )
+    return values
 
 
 def resolve_link(family: Family, link: str | None) -> Link:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,15 @@ class Policy:
     def factors(self, word: str) -> tuple[str, ...]:
         """Factors under this policy."""
         return tuple(f for f, p in self.by_factor.items() if p == word)
+
+    def of(self, factors: Collection[str]) -> Policy:
+        """The same for some of the factors.
+
+        Raises
+        ------
+        Nothing.
+        """
+        return replace(self, by_factor={f: p for f, p in self.by_factor.items() if f in factors})
 
     @property
     def named(self) -> dict[str, tuple[Any, ...]]:
@@ -269,7 +278,7 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
     Parameters
     ----------
     policy : Policy
-        With no named levels left (`fix_named` turns them into a gather).
+        Of the posterior's factors, and perhaps of others.
     post : Posterior
         Gives b and Sigma.
     frame : DataFrame
@@ -293,6 +302,7 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
         The posterior came without draws of b.
     """
     design = post.design
+    policy = policy.of(design.factors)
     gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
     gathers += [_sampled(post, design.factors[f], frame, int(seed or 0)) for f in policy.factors("sample")]
     gathers += [_fixed(post, design.factors[f], levels[0], len(frame)) for f, levels in policy.named.items()]
@@ -316,6 +326,7 @@ def _draws_of_b(post: Posterior, factor: str) -> np.ndarray:
 
 
 def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gather:
+    b = _draws_of_b(post, factor.name)
     require_columns(frame, factor.columns, what, f"groups='own' for {factor.name!r}")
     codes = factor.codes_of(frame)
     labels = factor.labels(frame)
@@ -326,7 +337,7 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
             f"groups='own' for {factor.name!r}: {what} names groups that the fit has not seen: {listed(unseen)}.{hint} "
             "Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), 'existing' or 'zero'."
         )
-    return Gather(factor.name, _draws_of_b(post, factor.name), codes)
+    return Gather(factor.name, b, codes)
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
@@ -348,17 +359,18 @@ def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int) ->
         codes, labels = np.zeros(len(frame), dtype=np.intp), pd.Index(["(new)"], dtype=object)
     Sigma = post.draws.Sigma[factor.name]
     root = _square_root(Sigma)
+    key = f"{post.family.name} of {factor.name}" if post.is_part else factor.name
     n, q = Sigma.shape[:2]
     b = np.empty((n, len(labels), q))
     for j, label in enumerate(labels):
-        b[:, j] = np.einsum("spq,sq->sp", root, _keyed_normal(seed, factor.name, label, (n, q)))
+        b[:, j] = np.einsum("spq,sq->sp", root, _keyed_normal(seed, key, label, (n, q)))
     return Gather(factor.name, b, codes.astype(np.intp))
 
 
-def _keyed_normal(seed: int, factor: str, label: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Standard normal numbers that depend on (seed, factor, label, draw) and on nothing else."""
+def _keyed_normal(seed: int, key: str, label: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Standard normal numbers that depend on (seed, parameter, factor, label, draw) and on nothing else."""
     label = int(label) if isinstance(label, float) and label.is_integer() else label
-    digest = hashlib.blake2b(f"{seed}|{factor}|{label}".encode(), digest_size=16).digest()
+    digest = hashlib.blake2b(f"{seed}|{key}|{label}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).standard_normal(shape)
 
 
@@ -372,6 +384,12 @@ def _mixture(post: Posterior, policy: Policy) -> Mixture:
     names = policy.factors("existing")
     for name in names:
         _draws_of_b(post, name)
+    if post.design.frame is None and (len(names) > 1 or policy.group_weights == "rows"):
+        raise GroupsError(
+            f"groups='existing' of {listed(names)} with group_weights={policy.group_weights!r} asks which groups occur "
+            "together, or how often, and the posterior has no rows: it was made with levels= in place of data=. Equal "
+            "weights over the groups of one factor can be asked for."
+        )
     seen = np.column_stack([post.design.factors[f].codes for f in names])
     codes, counts = np.unique(seen, axis=0, return_counts=True)
     weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))

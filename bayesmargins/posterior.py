@@ -7,22 +7,31 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import Design, build_design, build_part, template_design
 from bayesmargins.errors import PosteriorError, listed
-from bayesmargins.families import Family, get_family, resolve_link
+from bayesmargins.families import Family, get_family, parameter_family, parameter_values, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
+from bayesmargins.parameters import shown
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
-from bayesmargins.storage import frame_to_dataset, read_tree, to_frame, writable, write_tree
+from bayesmargins.storage import (
+    check_rows,
+    frame_to_dataset,
+    in_design_order,
+    read_tree,
+    refuse_another_design,
+    to_frame,
+    writable,
+    write_tree,
+)
 
-__all__ = ["Draws", "Posterior", "canonical", "load"]
+__all__ = ["Draws", "Posterior", "canonical", "load", "make_part"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,9 @@ class Posterior:
         Their covariance.
     aux : dict of DataArray, dims (chain, draw)
         ``sigma`` (gaussian) or ``shape`` (negbinomial).
+    parts : dict of Posterior
+        Those of these parameters that have a linear predictor of their own, each as a posterior whose mean is the
+        parameter (`make_part`).
     sample_stats : Dataset or None
         What the sampler said about its draws.
     info : dict
@@ -78,6 +90,7 @@ class Posterior:
     aux: dict[str, xr.DataArray]
     sample_stats: xr.Dataset | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Posterior] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         fetch_ahead()
@@ -89,8 +102,23 @@ class Posterior:
 
     @property
     def kind(self) -> str:
-        """``"posterior"``, or ``"prior"`` for draws that have seen no data."""
+        """``"posterior"``, ``"prior"`` (draws that have seen no data), or `ASYMPTOTIC`: around estimates, no prior."""
         return str(self.info.get("draws", "posterior"))
+
+    @property
+    def is_part(self) -> bool:
+        """Whether its mean is a parameter of another posterior."""
+        return self.family.support == "parameter"
+
+    @property
+    def caveat(self) -> str:
+        """What every sentence about these draws has to say of them; empty of a posterior."""
+        return CAVEATS.get(self.kind, self.kind)
+
+    @property
+    def arviz_group(self) -> str:
+        """Where ArviZ looks for such draws: it has no group but ``posterior`` for what is neither."""
+        return "prior" if self.kind == "prior" else "posterior"
 
     @property
     def sample_coords(self) -> dict[str, np.ndarray]:
@@ -110,31 +138,35 @@ class Posterior:
     @cached_property
     def fingerprint(self) -> str:
         """Which draws these are: 16 digits that change with any value of beta or Sigma."""
-        values = [self.draws.beta, *(self.draws.Sigma[f] for f in sorted(self.draws.Sigma))]
+        every = (self, *(self.parts[name] for name in sorted(self.parts)))
+        values = [v for p in every for v in (p.draws.beta, *(p.draws.Sigma[f] for f in sorted(p.draws.Sigma)))]
         return fingerprint(np.concatenate([v.ravel() for v in values]))
 
     @cached_property
     def parameters(self) -> xr.Dataset:
-        """Draws under the names that ArviZ shows: ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``."""
-        variables: dict[str, xr.DataArray] = {"beta": self.beta}
-        for factor, Sigma in self.Sigma.items():
-            variables |= _sd_and_cor(factor, Sigma)
-        variables |= self.aux
-        variables |= {f"b_{factor}": v for factor, v in self.b.items()}
-        return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})
+        """Draws under the names that ArviZ shows: ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``.
+
+        A parameter with a linear predictor has the same names after its own: ``sigma_beta``, ``sigma_sd_id``; its
+        dimensions too (``sigma_coef``), but those of the groups, which are the same.
+        """
+        return shown(self)
 
     @cached_property
     def idata(self) -> Any:
         """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
 
-        Groups ``posterior`` (``prior`` for draws of the prior), ``sample_stats`` (where a sampler made the draws),
+        Groups ``posterior`` (``prior`` for draws of the prior; what kind of draws they are stands in the group's
+        attribute ``draws``), ``sample_stats`` (where a sampler made the draws),
         ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
         once they were asked for.
         """
-        groups = {self.kind: self.parameters}
+        groups = {self.arviz_group: self.parameters.assign_attrs(draws=self.kind)}
         if self.sample_stats is not None:
             groups["sample_stats"] = self.sample_stats
-        groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
+        if self.design.frame is None:
+            return make_idata(groups)
+        if not self.is_part:
+            groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
         groups["constant_data"] = _constant_data(self)
         return make_idata(groups)
 
@@ -185,6 +217,7 @@ class Posterior:
         """
         eta = self.linear_predictor()
         aux = {k: v[:, None] for k, v in self.draws.aux.items()}
+        aux |= {k: parameter_values(k, part.link, part.linear_predictor()) for k, part in self.parts.items()}
         response = self.design.response
         self.need_parameters("log_likelihood")
         value = self.family.log_density(response.y, self.link.inverse(eta), aux, response.n)
@@ -203,7 +236,7 @@ class Posterior:
         PosteriorError
             Names the parameters.
         """
-        absent = [p for p in self.family.parameters if p not in self.aux]
+        absent = [p for p in self.family.parameters if p not in self.aux and p not in self.parts]
         if absent:
             raise PosteriorError(
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."
@@ -220,14 +253,21 @@ class Posterior:
         Raises
         ------
         PosteriorError
-            The folder does not exist.
+            The folder does not exist, or this is a part of a posterior, which is saved as a whole.
         """
-        variables = {"beta": self.beta, **{f"b_{f}": v for f, v in self.b.items()}, **self.aux}
-        variables |= {f"Sigma_{f}": v for f, v in self.Sigma.items()}
+        if self.is_part:
+            raise PosteriorError(f"This is the part {self.family.name!r} of a posterior: save that, as a whole.")
         attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
         root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
-        groups = {"/": root, "draws": xr.Dataset(variables), "data": frame_to_dataset(self.design.data)}
-        groups["check"] = _check_rows(self.design)
+        groups = {"/": root, "draws": _stored(self)}
+        if self.design.levels is not None:
+            root.attrs["levels"] = json.dumps({name: list(values) for name, values in self.design.levels.items()})
+        else:
+            groups |= {"data": frame_to_dataset(self.design.data), "check": check_rows(self.design)}
+        for name, part in self.parts.items():
+            about = {"formula": part.formula, "link": part.link.name, "info": json.dumps(part.info)}
+            groups[f"parts/{name}"] = _stored(part).assign_attrs(about)
+            groups[f"parts/{name}/check"] = check_rows(part.design)
         if self.sample_stats is not None:
             groups["sample_stats"] = writable(self.sample_stats)
         write_tree(groups, path)
@@ -235,9 +275,13 @@ class Posterior:
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
+        rows = "levels, no rows" if self.design.frame is None else f"{len(self.design.data)} rows"
+        parts = "".join(f"; {part.formula}, link {part.link.name}" for part in self.parts.values())
+        kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
         return (
-            f"{self.kind.capitalize()} of {self.formula}\n  family {self.family.name}, link {self.link.name}; "
-            f"{len(self.design.data)} rows, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
+            f"{kind[0].upper()}{kind[1:]} of {self.formula}\n"
+            f"  family {self.family.name}, link {self.link.name}{parts}; "
+            f"{rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 
 
@@ -266,65 +310,96 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         The formula calls a function that is neither on the list nor in `namespace`.
     """
     tree = read_tree(path)
-    frame = to_frame(tree["data"].to_dataset())
-    design = build_design(tree.attrs["formula"], frame, namespace=namespace, stored=True)
+    design = _stored_design(tree, namespace)
     family = get_family(tree.attrs["family"])
-    _refuse_another_design(group_of(tree, "check"), design)
-    draws = _in_design_order(tree["draws"].to_dataset(), design)
+    refuse_another_design(group_of(tree, "check"), design)
+    draws = tree["draws"].to_dataset()
+    stored = tree["parts"].children if "parts" in tree else {}
     return Posterior(
         design=design,
         family=family,
         link=resolve_link(family, tree.attrs["link"]),
-        beta=draws["beta"],
-        b={f: draws[f"b_{f}"] for f in design.factors if f"b_{f}" in draws},
-        Sigma={f: draws[f"Sigma_{f}"] for f in design.factors},
+        **_read(draws, design),
         aux={p: draws[p] for p in family.parameters if p in draws},
         sample_stats=group_of(tree, "sample_stats"),
         info=json.loads(tree.attrs["info"]),
+        parts={n: _load_part(node, n, design, namespace) for n, node in stored.items()},
     )
 
 
-def _check_rows(design: Design) -> xr.Dataset:
-    """Some rows of X, z and the offset: what the design that is rebuilt from a file is held against."""
-    data = design.data
-    some = np.unique(np.linspace(0, len(data) - 1, 50).astype(int))
-    rows = design.rows(data.iloc[some], what="data")
-    sides = {"X": rows.X, **{f"Z_{k}": z for k, z in enumerate(rows.Z.values())}, "offset": rows.offset[:, None]}
-    return xr.Dataset({name: (("check_row", f"{name}_column"), values) for name, values in sides.items()})
+def _stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
+    formula = tree.attrs["formula"]
+    if "levels" in tree.attrs:
+        return template_design(formula, json.loads(tree.attrs["levels"]), namespace=namespace, stored=True)
+    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
 
 
-def _refuse_another_design(stored: xr.Dataset | None, design: Design) -> None:
-    found = _check_rows(design)
-    for name, values in {} if stored is None else stored.data_vars.items():
-        now = found[str(name)]
-        if now.shape != values.shape or not np.allclose(now, values, rtol=1e-8, atol=1e-12):
-            raise PosteriorError(
-                f"The design that this file's formula and data give is not the one of the fit ({name} differs): a "
-                "function in namespace= is another one than at the fit, or a library has changed its transforms. Pass "
-                "the same functions."
-            )
+def _load_part(node: Any, name: str, of: Design, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:
+    design = build_part(name, node.attrs["formula"], of, namespace=namespace, stored=True)
+    refuse_another_design(node["check"].to_dataset(), design)
+    draws = _read(node.to_dataset(), design)
+    return make_part(name, design, node.attrs["link"], draws, json.loads(node.attrs["info"]))
 
 
-def _in_design_order(draws: xr.Dataset, design: Design) -> xr.Dataset:
-    """Levels and coefficients by label: a type that a file does not hold comes back as text, and sorts otherwise."""
-    wanted = {"coef": plain(design.coef)}
-    wanted |= {factor_dim(f): plain(factor.levels) for f, factor in design.factors.items()}
-    for dim, labels in wanted.items():
-        if dim not in draws.dims:
-            continue
-        stored = draws[dim].to_numpy().astype(str).tolist()
-        if sorted(stored) != sorted(labels.astype(str).tolist()):
-            raise PosteriorError(
-                f"The file's labels of {dim!r} ({listed(stored)}) are not those that its formula and data give "
-                f"({listed(labels)}): it was changed, or its columns have a type that a file does not hold."
-            )
-        draws = draws.isel({dim: [stored.index(label) for label in labels.astype(str)]}).assign_coords({dim: labels})
-    return draws
+def make_part(
+    name: str, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
+) -> Posterior:
+    """What does a posterior hold for a parameter that has a linear predictor of its own?
+
+    Parameters
+    ----------
+    name : str
+        The parameter: ``"sigma"``.
+    design : Design
+        From `build_part`.
+    link : str, optional
+        ``"log"`` (the default) or ``"identity"``.
+    draws : mapping
+        ``beta``, ``b`` and ``Sigma``, as from `canonical`.
+    info : mapping
+        Where the draws come from; ``correlated`` lists the factors whose effects here are correlated with those of
+        the mean or of another parameter: their new groups cannot be drawn one parameter at a time.
+
+    Returns
+    -------
+    Posterior
+        Whose mean is the parameter: all that is asked about a mean can be asked about it.
+
+    Raises
+    ------
+    ModelError
+        Another link.
+    """
+    family = parameter_family(name)
+    return Posterior(
+        design=design,
+        family=family,
+        link=resolve_link(family, link),
+        beta=draws["beta"],
+        b=draws["b"],
+        Sigma=draws["Sigma"],
+        aux={},
+        info=dict(info),
+    )
+
+
+def _stored(post: Posterior) -> xr.Dataset:
+    variables = {"beta": post.beta, **{f"b_{f}": v for f, v in post.b.items()}, **post.aux}
+    return xr.Dataset(variables | {f"Sigma_{f}": v for f, v in post.Sigma.items()})
+
+
+def _read(stored: xr.Dataset, design: Design) -> dict[str, Any]:
+    draws = in_design_order(stored, design)
+    return {
+        "beta": draws["beta"],
+        "b": {f: draws[f"b_{f}"] for f in design.factors if f"b_{f}" in draws},
+        "Sigma": {f: draws[f"Sigma_{f}"] for f in design.factors},
+    }
 
 
 def _flat(values: xr.DataArray) -> np.ndarray:
     array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
-    return array.reshape((-1, *array.shape[2:]))
+    return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
 
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
@@ -336,23 +411,6 @@ def _constant_data(post: Posterior) -> xr.Dataset:
     names = [n for n in data.columns if n != post.design.response.text]
     renamed = {n: f"data_{n}" if n == "obs" else public_name(n) for n in names}
     return xr.Dataset({renamed[n]: (("obs",), plain(data[n])) for n in names}, _obs(post))
-
-
-def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
-    term = Sigma.dims[2]
-    names = Sigma[term].to_numpy()
-    values = Sigma.to_numpy()
-    sd = np.sqrt(np.diagonal(values, axis1=2, axis2=3))
-    base = {d: Sigma[d] for d in SAMPLE_DIMS}
-    out = {f"sd_{factor}": xr.DataArray(sd, dims=(*SAMPLE_DIMS, term), coords={**base, term: names})}
-    pairs = [(i, j) for i, j in combinations(range(len(names)), 2) if np.any(values[:, :, i, j])]
-    if pairs:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cor = np.stack([values[:, :, i, j] / (sd[:, :, i] * sd[:, :, j]) for i, j in pairs], axis=-1)
-        dim = f"{factor}_pair"
-        labels = [f"{names[i]}, {names[j]}" for i, j in pairs]
-        out[f"cor_{factor}"] = xr.DataArray(cor, dims=(*SAMPLE_DIMS, dim), coords={**base, dim: labels})
-    return out
 
 
 def canonical(

@@ -67,10 +67,12 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     if not is_word(grid, GRIDS):
         raise EstimandError(f"grid={shown(grid)}; allowed are {', '.join(GRIDS)}.{close_matches(grid, GRIDS)}")
     frame, _ = frame_of(post.design, newdata)
-    named = {name: _values(name, given, post.design, frame) for name, given in _columns(columns).items()}
+    designs = [post.design, *(part.design for part in post.parts.values())]
+    design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))
+    named = {name: _values(name, given, design, frame) for name, given in _columns(columns).items()}
     if grid == "counterfactual":
         return _copies(frame, named)
-    rest = {n: _held(frame[n], post.design.columns[n], grid) for n in sorted(post.design.variables()) if n not in named}
+    rest = {n: _held(frame[n], design.columns[n], grid) for n in sorted(read) if n not in named}
     rows = _observed(frame, named, columns) if grid == "observed" else list(product(*named.values()))
     made = pd.DataFrame([(*row, *held) for row in rows for held in product(*rest.values())], columns=[*named, *rest])
     return made.astype({n: frame[n].dtype for n in made if isinstance(frame[n].dtype, pd.CategoricalDtype)})

@@ -13,10 +13,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import PosteriorError, shown
-from bayesmargins.schema import plain
+from bayesmargins.design import Design
+from bayesmargins.errors import PosteriorError, listed, shown
+from bayesmargins.schema import factor_dim, plain
 
-__all__ = ["frame_to_dataset", "read_tree", "to_frame", "writable", "write_tree"]
+__all__ = [
+    "check_rows",
+    "frame_to_dataset",
+    "in_design_order",
+    "read_tree",
+    "refuse_another_design",
+    "to_frame",
+    "writable",
+    "write_tree",
+]
 
 FORMAT = 1
 
@@ -207,3 +217,61 @@ def writable(stats: xr.Dataset) -> xr.Dataset:
     return stats.map(lambda v: v.astype(str) if v.dtype == object else v, keep_attrs=True).assign_attrs(
         {k: v for k, v in stats.attrs.items() if isinstance(v, str | int | float)}
     )
+
+
+def check_rows(design: Design) -> xr.Dataset:
+    """Some rows of X, z and the offset: what the design that is rebuilt from a file is held against.
+
+    Raises
+    ------
+    Nothing.
+    """
+    data = design.data
+    some = np.unique(np.linspace(0, len(data) - 1, 50).astype(int))
+    rows = design.rows(data.iloc[some], what="data")
+    sides = {"X": rows.X, **{f"Z_{k}": z for k, z in enumerate(rows.Z.values())}, "offset": rows.offset[:, None]}
+    return xr.Dataset({name: (("check_row", f"{name}_column"), values) for name, values in sides.items()})
+
+
+def refuse_another_design(stored: xr.Dataset | None, design: Design) -> None:
+    """Is the design that a file's formula and data give that of the fit?
+
+    Raises
+    ------
+    PosteriorError
+        Some of its rows are others.
+    """
+    if stored is None:
+        return
+    found = check_rows(design)
+    for name, values in stored.data_vars.items():
+        now = found[str(name)]
+        if now.shape != values.shape or not np.allclose(now, values, rtol=1e-8, atol=1e-12):
+            raise PosteriorError(
+                f"The design that this file's formula and data give is not the one of the fit ({name} differs): a "
+                "function in namespace= is another one than at the fit, or a library has changed its transforms. Pass "
+                "the same functions."
+            )
+
+
+def in_design_order(draws: xr.Dataset, design: Design) -> xr.Dataset:
+    """Levels and coefficients by label: a type that a file does not hold comes back as text, and sorts otherwise.
+
+    Raises
+    ------
+    PosteriorError
+        The labels are others.
+    """
+    wanted = {"coef": plain(design.coef)}
+    wanted |= {factor_dim(f): plain(factor.levels) for f, factor in design.factors.items()}
+    for dim, labels in wanted.items():
+        if dim not in draws.dims:
+            continue
+        stored = draws[dim].to_numpy().astype(str).tolist()
+        if sorted(stored) != sorted(labels.astype(str).tolist()):
+            raise PosteriorError(
+                f"The file's labels of {dim!r} ({listed(stored)}) are not those that its formula and data give "
+                f"({listed(labels)}): it was changed, or its columns have a type that a file does not hold."
+            )
+        draws = draws.isel({dim: [stored.index(label) for label in labels.astype(str)]}).assign_coords({dim: labels})
+    return draws

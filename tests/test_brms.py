@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import reference
 
 import bayesmargins as bm
 
 
-@pytest.mark.parametrize("case", reference.CASES.values(), ids=lambda case: case.name)
-def test_draws_of_every_reference_case_are_read_as_by_hand(case: reference.Case) -> None:
-    by_hand = reference.posterior(case.name)
-    draws = reference.HERE / case.name / "draws.parquet"
-    read = bm.from_brms(draws, case.formula, reference.data(case.name), family=case.family, link=case.link)
+# Two factors and a family parameter; a correlated slope: every kind of name that the cases have.
+@pytest.mark.parametrize("name", ["d_sleep", "f_grouse"])
+def test_draws_of_reference_cases_are_read_as_by_hand(name: str) -> None:
+    by_hand, read = reference.by_hand(name), reference.posterior(name)
     np.testing.assert_array_equal(read.draws.beta, by_hand.draws.beta)
-    for name, b in by_hand.draws.b.items():
-        np.testing.assert_array_equal(read.draws.b[name], b)
-        np.testing.assert_allclose(read.draws.Sigma[name], by_hand.draws.Sigma[name], rtol=1e-14)
+    for factor, b in by_hand.draws.b.items():
+        np.testing.assert_array_equal(read.draws.b[factor], b)
+        np.testing.assert_allclose(read.draws.Sigma[factor], by_hand.draws.Sigma[factor], rtol=1e-14)
     assert {k: v.tolist() for k, v in read.draws.aux.items()} == {k: v.tolist() for k, v in by_hand.draws.aux.items()}
     assert read.sample_coords["chain"].size == 4
     assert read.info["source"] == "brms"
@@ -48,12 +50,13 @@ def test_rows_out_of_order_and_a_single_chain(bacteria: dict[str, Any]) -> None:
     expected = bm.from_brms(**bacteria)
     np.testing.assert_array_equal(bm.from_brms(**bacteria | {"draws": shuffled}).draws.beta, expected.draws.beta)
     bare = bacteria["draws"].drop(columns=[".chain", ".iteration", ".draw"])
-    assert bm.from_brms(**bacteria | {"draws": bare}).sample_coords["chain"].size == 1
+    with pytest.warns(bm.BayesmarginsWarning, match=r"no column .chain: their 200 rows are read as one chain"):
+        assert bm.from_brms(**bacteria | {"draws": bare}).sample_coords["chain"].size == 1
 
 
 def _made(columns: list[str], seed: int = 5, n: int = 6) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    return pd.DataFrame({c: rng.uniform(0.1, 0.9, n) for c in columns})
+    return pd.DataFrame({".chain": 1} | {c: rng.uniform(0.1, 0.9, n) for c in columns})
 
 
 ROWS = pd.DataFrame(
@@ -133,7 +136,10 @@ def _renamed(old: str, new: str) -> Any:
         (lambda d: d.assign(zi=0.1), r"parameters 'zi', which .* family='bernoulli' does not have"),
         (lambda d: d.assign(sd_herd__Intercept=0.1), r"parameters 'sd_herd__Intercept'"),
         (lambda d: d.iloc[:-3], r"Chains have different numbers of draws, \{1: 50"),
-        (lambda d: d.assign(b_week=np.where(d.index == 3, np.nan, 0.1)), r"beta holds 1 values that are NaN"),
+        (
+            lambda d: d.assign(b_week=np.where(d.index == 3, np.nan, 0.1)),
+            r"column 'b_week' of the draws holds 1 values that are NaN",
+        ),
         (lambda d: d.assign(b_week="a"), r"column 'b_week' of the draws holds"),
         (lambda d: d.assign(sd_ID__Intercept=-0.1), r"200 negative values; standard deviations are not"),
         (lambda d: d.assign(**{"r_ID[Q1,Intercept]": 0.1}), r"effects of the groups 'Q1' of 'ID', which the data lack"),
@@ -151,6 +157,138 @@ def test_levels_of_another_order_change_the_reference_and_are_refused(bacteria: 
         bm.from_brms(**bacteria | {"data": text})
 
 
-def test_parts_of_distributional_formulas_are_refused(bacteria: dict[str, Any]) -> None:
-    with pytest.raises(bm.PosteriorError, match="formulas of sigma, shape and the like are not there yet"):
-        bm.from_brms(**bacteria | {"formula": {"mu": "y ~ x", "sigma": "~ x"}})
+def test_frames_of_other_libraries_hold_the_same_draws(bacteria: dict[str, Any]) -> None:
+    expected = bm.from_brms(**bacteria).draws
+    for frame in (pl.from_pandas(bacteria["draws"]), pa.Table.from_pandas(bacteria["draws"])):
+        found = bm.from_brms(**bacteria | {"draws": frame}).draws
+        np.testing.assert_array_equal(found.beta, expected.beta)
+        np.testing.assert_array_equal(found.b["ID"], expected.b["ID"])
+
+
+def test_thinned_draws_and_other_columns_beside_them(bacteria: dict[str, Any]) -> None:
+    draws = bacteria["draws"]
+    thinned = draws[draws.groupby(".chain").cumcount() % 5 == 0]
+    beside = {"lprior": 0.1, "lp__": -9.0, "prior_b_week": 0.3, "z_1[1,1]": 0.2, "L_1[2,1]": 0.4, "Unnamed: 0": 1}
+    beside |= {"Intercept": 0.2, "hs_global": 0.1, "treedepth__": 3}
+    post = bm.from_brms(**bacteria | {"draws": thinned.assign(**beside)})
+    assert dict(post.beta.sizes) == {"chain": 4, "draw": 10, "coef": 4}
+    np.testing.assert_array_equal(post.draws.beta[:, 3], thinned["b_week"])
+
+
+def test_the_column_names_of_older_brms(bacteria: dict[str, Any]) -> None:
+    older = bacteria["draws"].rename(columns={".chain": "chain", ".iteration": "iter"}).drop(columns=".draw")
+    found = bm.from_brms(**bacteria | {"draws": older.sample(frac=1.0, random_state=2)})
+    np.testing.assert_array_equal(found.draws.beta, bm.from_brms(**bacteria).draws.beta)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: pd.concat([d, d]), r"200 rows of the draws repeat a chain and iteration"),
+        (
+            lambda d: d.assign(**{".chain": "first"}),
+            r"'.chain' of the draws holds 200 values that are no whole numbers",
+        ),
+        (lambda d: d.assign(**{".iteration": np.nan}), r"'.iteration' of the draws holds 200 values"),
+        (
+            lambda d: d.rename(columns=lambda c: re.sub(r"[\[\],]", ".", c)),
+            r"R has changed the names.*check.names = FALSE",
+        ),
+        (lambda d: d.assign(b_week=["1,5"] * 200), r"column 'b_week' of the draws holds"),
+        (lambda d: d.assign(b_week=np.inf), r"'b_week' of the draws holds 200 values that are NaN or infinite"),
+        (lambda d: d[d[".chain"] != 2].drop(columns="b_Intercept"), r"no column 'b_Intercept'"),
+    ],
+)
+def test_tables_that_were_spoilt_on_the_way_are_refused(bacteria: dict[str, Any], change: Any, said: str) -> None:
+    with pytest.raises(bm.PosteriorError, match=said):
+        bm.from_brms(**bacteria | {"draws": change(bacteria["draws"])})
+
+
+def test_a_file_with_semicolons_is_refused(bacteria: dict[str, Any], tmp_path: Path) -> None:
+    bacteria["draws"].to_csv(tmp_path / "draws.csv", sep=";", decimal=",", index=False)
+    with pytest.raises(bm.PosteriorError, match=r"write.csv2 writes; write it with write.csv"):
+        bm.from_brms(**bacteria | {"draws": tmp_path / "draws.csv"})
+    (tmp_path / "draws.txt").write_text("a")
+    with pytest.raises(bm.PosteriorError, match=r"'draws.txt' is none of a .csv, .csv.gz or .parquet file"):
+        bm.from_brms(**bacteria | {"draws": tmp_path / "draws.txt"})
+
+
+# Names that fits of bf(...) have: b_sigma_x, sd_g__sigma_x, r_g__sigma[level,x], cor_g__sigma_a__sigma_b, and across.
+_OF_MEAN = ["b_Intercept", "b_age", "sd_c__Intercept", *(f"r_c[{k},Intercept]" for k in (1, 2, 3, 4))]
+_OF_SIGMA = [
+    *("b_sigma_Intercept", "b_sigma_armdrugAP", "b_sigma_armdrugMB"),
+    *("sd_c__sigma_Intercept", "sd_c__sigma_age", "cor_c__sigma_Intercept__sigma_age"),
+    *(f"r_c__sigma[{k},{t}]" for k in (1, 2, 3, 4) for t in ("Intercept", "age")),
+]
+_BOTH = {"mu": "y ~ age + (1 | c)", "sigma": "~ arm + (1 + age | c)"}
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        _BOTH,
+        {**_BOTH, "sigma": "sigma ~ arm + (1 + age | c)"},
+        "bf(y ~ age + (1 | c), sigma ~ arm + (1 + age | c), center = TRUE)",
+    ],
+)
+def test_formulas_of_sigma_are_read(formula: Any) -> None:
+    draws = _made([*_OF_MEAN, *_OF_SIGMA, "Intercept_sigma"])
+    post = bm.from_brms(draws, formula, ROWS, family="gaussian")
+    part = post.parts["sigma"]
+    assert part.design.coef == ("Intercept", "arm[drug A+]", "arm[drug-B]")
+    np.testing.assert_array_equal(part.draws.beta, draws[_OF_SIGMA[:3]])
+    np.testing.assert_array_equal(part.draws.b["c"][:, 2, 1], draws["r_c__sigma[3,age]"])
+    Sigma = part.draws.Sigma["c"]
+    sd, cor = draws[["sd_c__sigma_Intercept", "sd_c__sigma_age"]].to_numpy(), draws[_OF_SIGMA[5]].to_numpy()
+    np.testing.assert_allclose(Sigma[:, 0, 1], sd[:, 0] * sd[:, 1] * cor, rtol=1e-14)
+    np.testing.assert_allclose(Sigma[:, 1, 1], sd[:, 1] ** 2, rtol=1e-14)
+    np.testing.assert_array_equal(post.draws.b["c"][:, 2, 0], draws["r_c[3,Intercept]"])
+    assert part.link.name == "log"
+    assert part.info == {"source": "brms"}
+    row = ROWS.head(1)
+    found = bm.predictions(post, row, target="sigma", groups="own")["estimate"].to_numpy().ravel()
+    by_hand = draws["b_sigma_Intercept"] + draws["r_c__sigma[1,Intercept]"] + 20 * draws["r_c__sigma[1,age]"]
+    np.testing.assert_allclose(found, np.exp(by_hand), rtol=1e-12)
+
+
+def test_shape_of_counts_and_a_link_that_is_named() -> None:
+    columns = ["b_Intercept", "b_shape_Intercept", "b_shape_age"]
+    family = 'brmsfamily("negbinomial", link_shape = "identity")'
+    post = bm.from_brms(_made(columns), {"mu": "y ~ 1", "shape": "~ age"}, ROWS, family=family)
+    assert post.parts["shape"].link.name == "identity"
+    np.testing.assert_array_equal(post.parts["shape"].draws.beta, _made(columns)[columns[1:]])
+
+
+@pytest.mark.parametrize("column", [["cor_c__Intercept__sigma_Intercept", "cor_c__Intercept__sigma_age"], []])
+def test_correlations_across_parameters_are_known_of(column: list[str]) -> None:
+    marked = {"mu": "y ~ age + (1 |p| c)", "sigma": "~ arm + (1 + age |p| c)"}
+    formula = _BOTH if column else marked  # the draws say it, or the formula does
+    post = bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA, *column]), formula, ROWS, family="gaussian")
+    assert post.parts["sigma"].info["correlated"] == ["c"]
+    bm.avg_predictions(post, target="sigma")
+    with pytest.raises(bm.GroupsError, match="correlated with those of another linear predictor"):
+        bm.avg_predictions(post, target=bm.sd(), groups="sample")
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "error", "said"),
+    [
+        ({"sigma": "~ arm"}, "gaussian", bm.FormulaError, "the formula of the mean goes under 'mu'"),
+        ({**_BOTH, "zi": "~ 1"}, "gaussian", bm.FormulaError, "a formula of 'zi'; the parameters .* are 'sigma'"),
+        (_BOTH, "poisson", bm.FormulaError, "a formula of 'sigma'; the parameters .* are none"),
+        ("bf(y ~ 1, sigma ~ 1, sigma ~ age)", "gaussian", bm.FormulaError, "'sigma' has two formulas"),
+        ({**_BOTH, "sigma": "age"}, "gaussian", bm.FormulaError, "The formula of 'sigma' is 'age'; write it as text"),
+        ({**_BOTH, "sigma": "shape ~ age"}, "gaussian", bm.FormulaError, "left of its '~' stands 'sigma'"),
+        ({**_BOTH, "sigma": "~ age + (1 + age | c)"}, "gaussian", bm.PosteriorError, "no column 'b_sigma_age'"),
+        ({"mu": _BOTH["mu"], "sigma": "~ arm"}, "gaussian", bm.PosteriorError, "parameters .*sd_c__sigma_Intercept"),
+        (_BOTH["mu"], "gaussian", bm.PosteriorError, "parameters 'b_sigma_Intercept'"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(formula: Any, family: str, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA]), formula, ROWS, family=family)
+
+
+def test_parts_by_stan_s_numbers_are_refused() -> None:
+    with pytest.raises(bm.PosteriorError, match="numbers of Stan's program, and those of the effects on 'sigma'"):
+        bm.from_brms(_made(["b[1]", "b_sigma[1]"]), {"mu": "y ~ age", "sigma": "~ age"}, ROWS, family="gaussian")

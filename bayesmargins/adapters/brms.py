@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.brms_names import coefficients_of, level_names, parts_of, terms_of
+from bayesmargins.adapters.brms_draws import in_order, read_draws
+from bayesmargins.adapters.brms_formula import Spelling, family_and_link, translated
+from bayesmargins.adapters.brms_names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
+from bayesmargins.adapters.brms_parts import across, correlated_across, link_of, separated
+from bayesmargins.adapters.brms_stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.design import Design, Factor, build_design, to_pandas
+from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
@@ -23,34 +25,44 @@ from bayesmargins.posterior import Posterior
 __all__ = ["from_brms"]
 
 # What a table of draws holds beside parameters.
-_BESIDE = re.compile(r"\.(chain|iteration|draw)|lprior|Intercept(_.*)?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*")
+_BESIDE = re.compile(
+    r"\.?(chain|iteration|iter|draw)|lprior|Intercept(_.*)?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*|rownames|"
+    r"(hs|R2D2|sdb|zb)(_.*|\[.*)?"  # parameters of the priors of b
+)
 
 
 @taught
 def from_brms(
     draws: Any,
-    formula: str,
-    data: Any,
+    formula: str | Mapping[str, str],
+    data: Any = None,
     *,
     family: str,
     link: str | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """Which posterior is this fit of brms?
 
     Parameters
     ----------
-    draws : DataFrame or path
+    draws : DataFrame, path, list of paths, Dataset, InferenceData or DataTree
         What ``as_draws_df(fit)`` gives: a frame, or a .csv, .csv.gz or .parquet file of it. Columns ``b_*``, ``sd_*``,
-        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one).
+        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one, and a
+        warning says so). Or what Stan wrote, with the names of brms's program (``b[1]``, ``sd_1[1]``, ``r_1_1[7]``):
+        the list of CmdStan's CSV files, one a chain, or ArviZ's object or netCDF file.
     formula : str
-        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x | g)"``.
+        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x |p| gr(g))"``. With formulas of the
+        family's own parameters ``"bf(y ~ x, sigma ~ z)"``, or a dict, ``{"mu": "y ~ x", "sigma": "~ z"}``.
     data : DataFrame
         The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
     family, link : str
-        As for `GLMM`.
+        As for `GLMM`, or as R writes it: ``'binomial("probit")'``.
     namespace : dict, optional
         Own functions that the formula calls.
+    levels : dict of list, optional
+        In place of `data`, as for `from_draws`: the levels of each factor in order. Group effects are read of the
+        factors whose groups it names.
 
     Returns
     -------
@@ -60,86 +72,123 @@ def from_brms(
     Raises
     ------
     FormulaError, DataError, ModelError
-        As for `GLMM`.
+        As for `GLMM`; a term of brms's that has no counterpart (``mo()``, ``s()``, ``gr(g, by = h)``, ...).
     PosteriorError
         A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
-        formula and family do not have, chains of different lengths, values that are not finite.
+        formula and family do not have, chains of different lengths, draws that occur twice, values that are not
+        finite. Of Stan's numbers also an order that depends on the language of R, or rows that are not the fit's.
 
     Notes
     -----
     R's names are put together from terms and levels (``trt`` and ``drug+`` give ``trtdrugP``), the order of factors in
     an interaction does not matter, and group effects are found by the names of their levels, not by their order.
+    Stan's numbers follow the columns of R's model matrix, grouping factors by the alphabet, and R's levels (brms 2.18
+    to 2.23). ``rate(n)`` of poisson is read as ``offset(log(n))``, ``se(s)`` of gaussian without sigma (means only).
 
     Examples
     --------
     >>> import pandas as pd
     >>> data = pd.DataFrame({"y": [0, 1, 0, 1], "f": ["a", "b", "a", "b"], "g": ["u", "u", "v", "v"]})
-    >>> made = {"b_Intercept": [0.1, 0.2], "b_fb": [1.0, 1.1], "sd_g__Intercept": [0.5, 0.6]}
+    >>> made = {".chain": [1, 1], "b_Intercept": [0.1, 0.2], "b_fb": [1.0, 1.1], "sd_g__Intercept": [0.5, 0.6]}
     >>> post = from_brms(pd.DataFrame(made), "y ~ f + (1 | g)", data, family="bernoulli")
     >>> post.design.coef, sorted(post.b)
     (('Intercept', 'f[b]'), [])
     """
-    table = _Table(_read(draws))
-    design = build_design(_plain(formula), data, namespace=namespace)
-    beta = np.stack([table.column("b_", names) for names in coefficients_of(design.fixed, design)], axis=-1)
-    Sigma = {name: _covariance(table, factor, design) for name, factor in design.factors.items()}
-    b = {name: effects for name, f in design.factors.items() if (effects := _effects(table, f, design)) is not None}
-    if b and len(b) < len(design.factors):
-        absent = [n for n in design.factors if n not in b]
-        warn(f"The draws have no r_* columns of {listed(absent)}: 'own' and 'existing' need them for every factor.")
-    aux = {name: table.exact(name) for name in get_family(family).parameters if name in table.frame}
+    text, (family, link) = family, family_and_link(family, link)
+    mean, formulas = separated(formula, get_family(family).parameters)
+    spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
+    design = design_from(spelling.formula, data, levels, namespace)
+    frame = read_draws(draws)
+    table = _Table(_named(frame, design, formulas))
+    table.hint = contrasts_seen(map(str, frame.columns), design)
+    parts = {name: _part(table, name, text, {"mu": str(mean), **formulas}, design, namespace) for name in formulas}
+    read = _linear_predictor(table, design)
+    parameters = [name for name in get_family(family).parameters if name in table.frame]
+    aux = {name: table.exact(name) for name in parameters if name not in spelling.set_aside}
+    table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     made = from_draws(
-        _plain(formula), data, family=family, link=link, beta=beta, b=b, Sigma=Sigma, aux=aux, namespace=namespace
+        spelling.formula,
+        data,
+        family=family,
+        link=link,
+        **read,
+        aux=aux,
+        parts=parts,
+        namespace=namespace,
+        levels=levels,
     )
-    return replace(made, info={**made.info, "source": "brms"})
+    info = {"source": "brms"}
+    of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
+    return replace(made, info=made.info | info, parts=of_brms)
 
 
-def _plain(formula: Any) -> Any:
-    """brms's formula is this package's; ``bf(...)`` around it is not needed."""
-    if isinstance(formula, Mapping):
+def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> pd.DataFrame:
+    """The draws under R's names."""
+    if not are_of_stan(frame):
+        return frame
+    if formulas:
         raise PosteriorError(
-            f"formula is a dict with the parts {listed(formula)}; formulas of sigma, shape and the like are not there "
-            "yet. Give the formula of the mean, where it is the only one."
+            f"The draws have the numbers of Stan's program, and those of the effects on {listed(formulas)} are not "
+            "read. In R, as_draws_df(fit) has them by name."
         )
-    bare = re.fullmatch(r"\s*(?:bf|brmsformula)\((.*)\)\s*", formula, re.DOTALL) if isinstance(formula, str) else None
-    return bare[1] if bare else formula
+    return named_as_in_r(frame, design)
 
 
-def _read(draws: Any) -> pd.DataFrame:
-    if not isinstance(draws, str | os.PathLike):
-        return to_pandas(draws, "draws")
-    path = Path(draws)
-    if not path.exists():
-        raise PosteriorError(f"There is no file {str(draws)!r}; draws is a frame, or a .csv, .csv.gz or .parquet file.")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    if path.name.endswith((".csv", ".csv.gz")):
-        return pd.read_csv(path)
-    raise PosteriorError(f"{path.name!r} is no .csv, .csv.gz or .parquet file: in R, write.csv(as_draws_df(fit), ...).")
+def _part(
+    table: _Table,
+    name: str,
+    family: str,
+    formulas: Mapping[str, str],
+    of: Design,
+    namespace: Mapping[str, Callable[..., Any]] | None,
+) -> dict[str, Any]:
+    """A parameter that has a formula, as `from_draws` takes it."""
+    formula = translated(formulas[name], family, namespace).formula
+    design = build_part(name, formula, of, namespace=namespace)
+    columns = [str(c) for c in table.frame.columns]
+    together = correlated_across(name, formulas, design.factors, columns)
+    table.used |= {c for c in columns if any(across(c, f, name) for f in together)}
+    read = _linear_predictor(table, design, name)
+    return {"formula": formula, "link": link_of(name, family), **read, "correlated": together}
+
+
+def _linear_predictor(table: _Table, design: Design, name: str = "") -> dict[str, Any]:
+    """beta, b and Sigma of the mean, or of the parameter that is named."""
+    prefix = f"{name}_" if name else ""
+    columns = [table.column(f"b_{prefix}", names) for names in coefficients_of(design.fixed, design)]
+    factors = design.factors
+    b = {n: effects for n, f in factors.items() if (effects := _effects(table, f, design, name)) is not None}
+    if b and len(b) < len(factors):
+        absent = [n for n in factors if n not in b]
+        warn(f"The draws have no r_* columns of {listed(absent)}: 'own' and 'existing' need them for every factor.")
+    return {
+        "beta": np.stack(columns, axis=-1) if columns else np.zeros((*table.shape, 0)),
+        "b": b,
+        "Sigma": {n: _covariance(table, factor, design, prefix) for n, factor in factors.items()},
+    }
 
 
 class _Table:
     """Draws by the names of their columns, chains side by side."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        chains = frame[".chain"].to_numpy() if ".chain" in frame else np.ones(len(frame))
-        sizes = pd.Series(chains).value_counts().sort_index()
-        if sizes.nunique() > 1:
-            raise PosteriorError(
-                f"Chains have different numbers of draws, {sizes.to_dict()}; give as many of each, in their order."
-            )
-        within = frame[".iteration"].to_numpy() if ".iteration" in frame else np.arange(len(frame))
-        self.frame = frame.iloc[np.lexsort((within, chains))]
-        self.shape = (len(sizes), int(sizes.iloc[0]))
+        self.frame, self.shape = in_order(frame)
         self.used: set[str] = set()
+        self.hint = ""
 
     def exact(self, name: str) -> np.ndarray:
         """Draws of a column, (chain, draw)."""
         self.used.add(name)
         if not pd.api.types.is_numeric_dtype(self.frame[name].dtype):
             raise PosteriorError(f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are numbers.")
-        return self.frame[name].to_numpy(dtype=np.float64).reshape(self.shape)
+        values = self.frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        if not np.isfinite(values).all():
+            raise PosteriorError(
+                f"The column {name!r} of the draws holds {int((~np.isfinite(values)).sum())} values that are NaN or "
+                "infinite; a draw has a finite value of every parameter. Look at how the draws were written."
+            )
+        return values.reshape(self.shape)
 
     def column(self, prefix: str, names: Sequence[str]) -> np.ndarray:
         """The column that one of these names stands for, whatever the order of an interaction's factors."""
@@ -147,9 +196,10 @@ class _Table:
         if found is None:
             near = close_matches(f"{prefix}{names[0]}", self._beginning(prefix))
             raise PosteriorError(
-                f"The draws have no column {listed([prefix + n for n in names])}.{near} Columns that begin with "
-                f"{prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, the levels "
-                "of factors (text, or categories in R's order) and their reference levels are those of the fit."
+                f"The draws have no column {listed([prefix + n for n in names], 4)}.{near}{self.hint} Columns that "
+                f"begin with {prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, "
+                "the levels of factors (text, or categories in R's order) and their reference levels are those of the "
+                "fit."
             )
         return self.exact(found)
 
@@ -161,7 +211,7 @@ class _Table:
     def _beginning(self, prefix: str) -> list[str]:
         return [str(c) for c in self.frame.columns if str(c).startswith(prefix)]
 
-    def refuse_the_rest(self, formula: str, family: str) -> None:
+    def refuse_the_rest(self, formula: Any, family: str) -> None:
         """Parameters of other terms or families would be left out of every prediction."""
         others = [c for c in map(str, self.frame.columns) if c not in self.used and not _BESIDE.fullmatch(c)]
         if others:
@@ -172,30 +222,31 @@ class _Table:
             )
 
 
-def _covariance(table: _Table, factor: Factor, design: Design) -> np.ndarray:
+def _covariance(table: _Table, factor: Factor, design: Design, of: str = "") -> np.ndarray:
     """Sigma of a factor from its standard deviations and correlations; 0 where brms has no correlation."""
     names = terms_of(factor, design)
-    prefix = f"sd_{factor.name}__"
-    sd = np.stack([table.column(prefix, of) for of in names], axis=-1)
+    prefix = f"sd_{factor.name}__{of}"
+    sd = np.stack([table.column(prefix, spelt) for spelt in names], axis=-1)
     if (sd < 0).any():
         raise PosteriorError(f"{prefix}* holds {int((sd < 0).sum())} negative values; standard deviations are not.")
     Sigma = sd[..., :, None] * sd[..., None, :] * np.eye(len(names))
     for block in factor.blocks:
         for i in block:
             for j in (k for k in block if k > i):
-                pairs = [f"{x}__{y}" for a in names[i] for b in names[j] for x, y in ((a, b), (b, a))]
+                pairs = [f"{of}{x}__{of}{y}" for a in names[i] for b in names[j] for x, y in ((a, b), (b, a))]
                 correlation = table.column(f"cor_{factor.name}__", pairs)
                 Sigma[..., i, j] = Sigma[..., j, i] = correlation * sd[..., i] * sd[..., j]
     return Sigma
 
 
-def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None:
+def _effects(table: _Table, factor: Factor, design: Design, of: str = "") -> np.ndarray | None:
     """b of a factor, (chain, draw, level, term); None where the draws have none of it."""
-    pattern = re.compile(rf"r_{re.escape(factor.name)}\[(.*),([^,\]]*)\]")
+    name = f"{factor.name}__{of}" if of else factor.name
+    pattern = re.compile(rf"r_{re.escape(name)}\[(.*),([^,\]]*)\]")
     found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
-    if not found:
+    if not found or not factor.levels:
         return None
-    levels, terms = level_names(factor), terms_of(factor, design)
+    levels, terms = groups_in((level for level, _ in found), factor), terms_of(factor, design)
     absent = [n for n in levels if not any((n, t) in found for t in terms[0])]
     if absent:
         raise PosteriorError(
@@ -209,7 +260,7 @@ def _effects(table: _Table, factor: Factor, design: Design) -> np.ndarray | None
             f"The draws have effects of the groups {listed(surplus)} of {factor.name!r}, which the data lack: averages "
             "over existing groups would leave them out. Give all rows of the fit."
         )
-    return np.stack([_of_term(table, found, levels, of, factor.name) for of in terms], axis=-1)
+    return np.stack([_of_term(table, found, levels, spelt, name) for spelt in terms], axis=-1)
 
 
 def _of_term(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.design.matrix import Matrix
+from bayesmargins.errors import PosteriorError, listed
 
-__all__ = ["coefficients_of", "level_names", "spelt", "terms_of"]
+__all__ = ["coefficients_of", "contrasts_seen", "groups_in", "level_names", "parts_of", "r_order", "spelt", "terms_of"]
 
 # brms drops brackets, blanks, commas and quotes from R's names of coefficients, and writes signs as letters
 # (its function `rename`, brms 2.18).
 _DROPPED = re.compile(r"[ ()\[\],\"'?`]")
 _LETTERS = (("+", "P"), ("-", "M"), ("*", "MU"), ("/", "D"), ("^", "E"), ("=", "EQ"))
 _Name = frozenset[str]
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 def spelt(name: str) -> str:
@@ -56,7 +61,7 @@ def parts_of(name: str) -> _Name:
     >>> parts_of("lbase:trtprogabide") == parts_of("trtprogabide:lbase")
     True
     """
-    return frozenset(name.split(":"))
+    return frozenset(name.replace("`", "").split(":"))
 
 
 def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
@@ -78,7 +83,13 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
     ------
     Nothing.
     """
-    return [_names(str(name), design) for name in matrix.spec.column_names]
+    return [
+        _names(
+            str(column), [str(f.expr) for f in part.term.factors if f.eval_method.value != "literal"], matrix, design
+        )
+        for part in matrix.spec.structure
+        for column in part.columns
+    ]
 
 
 def terms_of(factor: Factor, design: Design) -> list[list[str]]:
@@ -91,39 +102,140 @@ def terms_of(factor: Factor, design: Design) -> list[list[str]]:
     return [names for matrix in factor.matrices for names in coefficients_of(matrix, design)]
 
 
-def _names(name: str, design: Design) -> list[str]:
-    pieces = [_piece(piece, design) for piece in _factors(name)]
-    joined = [":".join(spelt(one) for one in choice) for choice in _choices(pieces)]
-    return list(dict.fromkeys(joined))
+def _names(column: str, factors: Sequence[str], matrix: Matrix, design: Design) -> list[str]:
+    pieces = _pieces(column, factors, matrix, design)
+    if pieces is None:
+        return [spelt(column)]
+    joined = [":".join(spelt(one) for one in choice) for choice in product(*pieces)]
+    return list(dict.fromkeys([*joined, *(name.replace("$", "USD") for name in joined)]))  # brms 2.23 spells "$" too
 
 
-def _factors(name: str) -> list[str]:
-    """``a[T.x:y]:b`` has two factors: colons inside brackets belong to a level."""
-    pieces, depth, start = [], 0, 0
-    for i, c in enumerate(name):
-        depth += (c in "([") - (c in ")]")
-        if c == ":" and depth == 0:
-            pieces.append(name[start:i])
-            start = i + 1
-    return [*pieces, name[start:]]
+def _pieces(column: str, factors: Sequence[str], matrix: Matrix, design: Design) -> list[list[str]] | None:
+    """``a[T.x:y]:b`` has two factors: a level may hold any sign, so those that there are are tried."""
+    if not factors:
+        return None
+    for text, names in _columns_of(factors[0], matrix, design):
+        rest = column.removeprefix(text)
+        if not column.startswith(text) or rest[:1] not in ("", ":"):
+            continue
+        if len(factors) == 1 and not rest:
+            return [names]
+        others = _pieces(rest[1:], factors[1:], matrix, design) if rest else None
+        if others is not None:
+            return [names, *others]
+    return None
 
 
-def _piece(piece: str, design: Design) -> list[str]:
-    """``trt[T.drug+]`` is R's ``trtdrug+``; ``age ** 2`` its ``I(age^2)``; ``poly(x, 2)[1]`` its ``poly(x, 2)1``."""
-    level = re.fullmatch(r"(.*)\[(?:T\.)?([^\[\]]*)\]", piece)
-    if level:
-        name, value = level[1], re.sub(r"^(-?\d+)\.0$", r"\1", level[2])
-        return [name + value, f"factor({name.removeprefix('C(').removesuffix(')')}){value}"]
-    if piece in design.columns and design.columns[piece].kind == "logical":
-        return [f"{piece}TRUE", piece]
-    powered = re.sub(r"\s*\*\*\s*", "^", piece)
-    return [piece, f"I({powered})", powered] if powered != piece or not piece.isidentifier() else [piece]
+def _columns_of(factor: str, matrix: Matrix, design: Design) -> Iterator[tuple[str, list[str]]]:
+    """The columns of one factor of a term: formulaic's name, and what R may call it."""
+    kind, state = matrix.spec.encoder_state[factor]
+    stems = _stems(factor, design)
+    if kind.value != "categorical":
+        yield from ((factor + m, [stem + m.strip("[]") for stem in stems]) for m in _suffixes(factor, matrix))
+        yield factor, stems
+        return
+    for number, level in enumerate(state["categories"], 1):
+        text = str(level)
+        label = re.sub(r"^(-?\d+)\.0$", r"\1", text)
+        yield f"{factor}[T.{text}]", [stem + label for stem in stems]
+        yield f"{factor}[S.{text}]", [f"{stem}{number}" for stem in stems]
+        yield f"{factor}[{text}]", [stem + label for stem in stems]
+    yield from ((f"{factor}[{degree}]", [stem + degree for stem in stems]) for degree in _degrees(number))
 
 
-def _choices(pieces: Sequence[Sequence[str]]) -> Iterable[tuple[str, ...]]:
-    from itertools import product
+def _suffixes(factor: str, matrix: Matrix) -> list[str]:
+    """``poly(x, 2)`` has the columns ``[1]`` and ``[2]``."""
+    found = re.findall(rf"{re.escape(factor)}(\[[^\[\]]*\])", "\n".join(map(str, matrix.spec.column_names)))
+    return list(dict.fromkeys(found))
 
-    return product(*pieces)
+
+def _degrees(levels: int) -> list[str]:
+    """What the contrasts of an ordered factor are called, in R as in formulaic."""
+    return [".L", ".Q", ".C", *(f"^{k}" for k in range(4, levels))]
+
+
+def _stems(factor: str, design: Design) -> list[str]:
+    """``age ** 2`` is R's ``I(age^2)``; ``C(n)`` its ``factor(n)``, or a column that was a factor."""
+    if factor in design.columns:
+        return [f"{factor}TRUE", factor] if design.columns[factor].kind == "logical" else [factor]
+    coded = re.fullmatch(r"C\(\s*([\w.]+|`[^`]+`)\s*(,.*)?\)", factor)
+    if coded:
+        return [coded[1], f"factor({coded[1]})", f"as.factor({coded[1]})", factor]
+    powered = re.sub(r"\s*\*\*\s*", "^", factor)
+    return list(dict.fromkeys([powered, f"I({powered})", factor]))
+
+
+def contrasts_seen(columns: Iterable[str], design: Design) -> str:
+    """Which factors did R code otherwise than against a reference level? A hint, for a name that was not found.
+
+    Parameters
+    ----------
+    columns : iterable of str
+        Names of the draws.
+    design : Design
+        Knows the factors and their levels.
+
+    Returns
+    -------
+    str
+        Empty where nothing points to other contrasts.
+
+    Raises
+    ------
+    Nothing.
+    """
+    have = set(columns)
+    hint = ""
+    for name, column in design.columns.items():
+        numbered = {f"b_{name}{k}" for k in range(1, len(column.levels))}
+        if f"b_{name}.L" in have:
+            hint += f" R had {name!r} as an ordered factor, with polynomial contrasts: write C({name}, contr.poly)."
+        elif numbered and numbered <= have and not {f"b_{spelt(f'{name}{v}')}" for v in column.levels[1:]} <= have:
+            hint += (
+                f" R numbered the columns of {name!r}, as contr.sum and contr.helmert do: where it was contr.sum, "
+                f"write C({name}, contr.sum); others are not read."
+            )
+    return hint
+
+
+def r_order(labels: Sequence[str]) -> list[int] | None:
+    """In which order does R sort text? By the alphabet of a locale, so it is known where all of them agree.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Different texts.
+
+    Returns
+    -------
+    list of int or None
+        Positions in order; None where upper and lower case, accents or punctuation decide.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> r_order(["P2", "P1"]), r_order(["b", "A", "a"])
+    ([1, 0], None)
+    """
+    keyed = [[key(label) for label in labels] for key in _COLLATIONS]
+    orders = {tuple(sorted(range(len(labels)), key=keys.__getitem__)) for keys in keyed}
+    tied = any(len(set(keys)) < len(keys) for keys in keyed)
+    return None if tied or len(orders) > 1 else list(orders.pop())
+
+
+def _folded(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+# The locale C by code point; others by letters first, with punctuation before digits or not at all.
+_COLLATIONS: tuple[Callable[[str], Any], ...] = (
+    lambda text: text,
+    lambda text: tuple((c.isalnum(), c) for c in _folded(text)),
+    lambda text: "".join(c for c in _folded(text) if c.isalnum()),
+)
 
 
 def level_names(factor: Factor) -> list[str]:
@@ -144,3 +256,39 @@ def level_names(factor: Factor) -> list[str]:
     Nothing.
     """
     return [re.sub(r"[ \t\r\n]", ".", "_".join(parts)) for parts in factor.parts]
+
+
+def groups_in(names: Iterable[str], factor: Factor) -> list[str]:
+    """Under which of these names are the groups of a factor?
+
+    Parameters
+    ----------
+    names : iterable of str
+        Those of the draws.
+    factor : Factor
+        Its levels.
+
+    Returns
+    -------
+    list of str
+        In the order of the levels; a group that is not there under the name it should have.
+
+    Raises
+    ------
+    PosteriorError
+        Two groups have one name.
+
+    Notes
+    -----
+    R writes 100000 as ``1e+05``, so a number is also looked for by its value.
+    """
+    wanted = level_names(factor)
+    twice = [name for name in dict.fromkeys(wanted) if wanted.count(name) > 1]
+    if twice:
+        raise PosteriorError(
+            f"Groups of {factor.name!r} have one name in brms, {listed(twice)}, where blanks are dots and ':' is '_': "
+            "whose effects are whose cannot be seen. Rename them before the fit."
+        )
+    have = list(dict.fromkeys(names))
+    by_value = {float(n): n for n in have if _NUMBER.fullmatch(n)}
+    return [by_value.get(float(w), w) if w not in have and _NUMBER.fullmatch(w) else w for w in wanted]

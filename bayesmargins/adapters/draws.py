@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed
 from bayesmargins.families import check_response, get_family, resolve_link
-from bayesmargins.posterior import Posterior, canonical
+from bayesmargins.posterior import Posterior, canonical, make_part
 from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["from_draws"]
 
+_PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
+
 
 def from_draws(
     formula: str,
-    data: Any,
+    data: Any = None,
     *,
     family: str,
     link: str | None = None,
@@ -27,7 +30,9 @@ def from_draws(
     b: Mapping[str, Any] | None = None,
     Sigma: Mapping[str, Any] | None = None,
     aux: Mapping[str, Any] | None = None,
+    parts: Mapping[str, Mapping[str, Any]] | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """Which posterior do these draws make, together with the formula and data that they were fitted to?
 
@@ -36,7 +41,7 @@ def from_draws(
     formula : str
         lme4-style, as for `GLMM`.
     data : DataFrame
-        The fitted rows.
+        The fitted rows; see `levels` where they are not at hand.
     family, link : str
         As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
@@ -50,8 +55,19 @@ def from_draws(
         Covariance of the group effects a factor.
     aux : dict of array, (chain, draw) float
         ``sigma`` (gaussian) or ``shape`` (negbinomial).
+    parts : dict of dict, optional
+        Where such a parameter has a linear predictor of its own, in place of its entry in `aux`:
+        ``{"sigma": {"formula": "~ x + (1 | g)", "link": "log", "beta": ..., "b": {"g": ...}, "Sigma": {"g": ...}}}``.
+        The keys mean what the arguments of the same names do; ``link`` is ``"log"`` (the default) or ``"identity"``.
+        ``"correlated": ["g"]`` lists factors whose effects here are correlated with those on the mean or on another
+        parameter (brms's ``(1 | p | g)``): the correlations are not kept, and what needs them is refused.
     namespace : dict, optional
         Own functions that the formula calls.
+    levels : dict of list, optional
+        In place of `data`: the levels of each factor in order, the reference first. Columns that it does not name are
+        numbers. Rows must then be given with every question (``newdata=``), and what needs those of the fit is
+        refused: ``newdata=None``, ``"sd"`` and the like in ``at=``, the log-likelihood, ``poly`` or ``scale`` in the
+        formula. Group effects `b` need the levels of their factor.
 
     Returns
     -------
@@ -73,31 +89,84 @@ def from_draws(
     ...                   Sigma={"g": np.ones((1, 5, 1, 1))})
     >>> post.design.coef
     ('Intercept', 'x')
+
+    Without the rows of the fit, beta and Sigma are enough for new groups:
+
+    >>> post = from_draws("y ~ f + (1 | g)", levels={"f": ["a", "b"]}, family="bernoulli",
+    ...                   beta=np.zeros((1, 5, 2)), Sigma={"g": np.ones((1, 5, 1, 1))})
+    >>> avg_predictions(post, {"f": ["a", "b"]}).estimate.values.round(9).tolist()
+    [[0.5, 0.5, 0.5, 0.5, 0.5]]
     """
     kind = get_family(family)
-    design = build_design(formula, data, namespace=namespace)
-    check_response(kind, design.response.y, design.response.n, design.response.text)
-    for name, given in (("Sigma", Sigma), ("b", b), ("aux", aux)):
-        if given is not None and not isinstance(given, Mapping):
-            raise PosteriorError(f"{name} is {type(given).__name__}; it must be a dict, {name}={{'name': array}}.")
-    _check_names("Sigma", Sigma or {}, list(design.factors), required=True)
-    _check_names("b", b or {}, list(design.factors), required=False)
+    design = design_from(formula, data, levels, namespace)
+    if design.frame is not None:
+        check_response(kind, design.response.y, design.response.n, design.response.text)
+    _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.parameters), required=False)
-    fixed = _array(beta, "beta", design.coef)
+    fixed, effects, covariances = _predictor(design, beta, b, Sigma)
     sample = fixed.shape[:2]
-    _check_shape("beta", fixed, sample, (len(design.coef),), design.coef)
-    of = design.factors
-    effects = {f: _array(v, f"b[{f!r}]", of[f].levels, of[f].terms) for f, v in (b or {}).items()}
-    covariances = {f: _array(v, f"Sigma[{f!r}]", of[f].terms, of[f].terms) for f, v in (Sigma or {}).items()}
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
-    _check_factors(design, effects, covariances, sample)
     for name, values in parameters.items():
         _check_shape(f"aux[{name!r}]", values, sample, (), ())
         if (values <= 0).any():
             raise PosteriorError(f"aux[{name!r}] holds {int((values <= 0).sum())} values that are not above 0.")
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
-    return Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
+    post = Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
+    return replace(post, parts=_parts(parts, post, namespace))
+
+
+def _parts(parts: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> dict[str, Posterior]:
+    """Posteriors of the parameters that have a linear predictor of their own."""
+    _check_dict("parts", parts, "{'formula': '~ x', 'beta': array}")
+    _check_names("parts", parts or {}, list(post.family.parameters), required=False)
+    return {name: _part(name, given, post, namespace) for name, given in (parts or {}).items()}
+
+
+def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:
+    what = f"parts[{name!r}]"
+    if name in post.aux:
+        raise PosteriorError(f"{what} and aux[{name!r}] are both there: {name} is one number a draw or has a formula.")
+    _check_dict(what, given, "array")
+    unknown, absent = [k for k in given if k not in _PART], [k for k in ("formula", "beta") if k not in given]
+    if unknown or absent:
+        said = f"has {listed(unknown)}" if unknown else f"lacks {listed(absent)}"
+        hints = "".join(close_matches(k, _PART) for k in unknown)
+        raise PosteriorError(f"{what} {said}; it takes {listed(_PART)}, of which formula and beta are needed.{hints}")
+    design = build_part(name, given["formula"], post.design, namespace=namespace)
+    named = given.get("correlated", ())
+    together = [named] if isinstance(named, str) else list(named)
+    _check_names(f"{what}['correlated']", dict.fromkeys(together), list(design.factors), required=False)
+    arrays = _predictor(design, given["beta"], given.get("b"), given.get("Sigma"), what)
+    sample = tuple(len(c) for c in post.sample_coords.values())
+    _check_shape(f"{what}['beta']", arrays[0], sample, (len(design.coef),), design.coef)
+    info = {**post.info, **({"correlated": together} if together else {})}
+    return make_part(name, design, given.get("link"), canonical(design, *arrays, {}, post.sample_coords), info)
+
+
+def _predictor(
+    design: Design, beta: Any, b: Any, Sigma: Any, of: str = ""
+) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Draws of a linear predictor as they were given: beta, b and Sigma, checked against its design."""
+    names = {n: f"{of}[{n!r}]" if of else n for n in ("beta", "b", "Sigma")}
+    for name, given in (("Sigma", Sigma), ("b", b)):
+        _check_dict(names[name], given)
+        _check_names(names[name], given or {}, list(design.factors), required=name == "Sigma")
+    fixed = _array(beta, names["beta"], design.coef)
+    sample = fixed.shape[:2]
+    _check_shape(names["beta"], fixed, sample, (len(design.coef),), design.coef)
+    factors = design.factors
+    effects, covariances = (
+        {
+            f: _array(
+                v, f"{names[name]}[{f!r}]", factors[f].levels if name == "b" else factors[f].terms, factors[f].terms
+            )
+            for f, v in (given or {}).items()
+        }
+        for name, given in (("b", b), ("Sigma", Sigma))
+    )
+    _check_factors(design, effects, covariances, sample, names)
+    return fixed, effects, covariances
 
 
 def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
@@ -129,6 +198,11 @@ def _by_label(values: xr.DataArray, dim: Any, wanted: tuple[Any, ...], name: str
     return values.isel({dim: [have.index(n) for n in need]})
 
 
+def _check_dict(name: str, given: Any, entry: str = "array") -> None:
+    if given is not None and not isinstance(given, Mapping):
+        raise PosteriorError(f"{name} is {type(given).__name__}; it must be a dict, {name}={{'name': {entry}}}.")
+
+
 def _check_names(what: str, given: Mapping[str, Any], allowed: list[str], *, required: bool) -> None:
     unknown = [n for n in given if n not in allowed]
     absent = [n for n in allowed if n not in given] if required else []
@@ -142,7 +216,7 @@ def _check_shape(
     name: str, array: np.ndarray, sample: tuple[int, ...], rest: tuple[int, ...], labels: tuple[Any, ...]
 ) -> None:
     if array.ndim != 2 + len(rest):
-        sds = name.startswith("Sigma") and array.shape == sample
+        sds = "Sigma" in name and array.shape == sample
         hint = (
             " These look like standard deviations; Sigma holds covariances: sd[..., None, None]**2."
             if sds
@@ -160,21 +234,28 @@ def _check_shape(
 
 
 def _check_factors(
-    design: Design, b: Mapping[str, np.ndarray], Sigma: Mapping[str, np.ndarray], sample: tuple[int, ...]
+    design: Design,
+    b: Mapping[str, np.ndarray],
+    Sigma: Mapping[str, np.ndarray],
+    sample: tuple[int, ...],
+    names: Mapping[str, str],
 ) -> None:
     for name, factor in design.factors.items():
-        q = len(factor.terms)
-        _check_shape(f"Sigma[{name!r}]", Sigma[name], sample, (q, q), factor.terms)
+        q, what = len(factor.terms), f"{names['Sigma']}[{name!r}]"
+        _check_shape(what, Sigma[name], sample, (q, q), factor.terms)
         if not np.allclose(Sigma[name], np.swapaxes(Sigma[name], -1, -2), rtol=1e-8, atol=1e-12):
-            raise PosteriorError(
-                f"Sigma[{name!r}] is not symmetric; give the covariance matrix, not a Cholesky factor."
-            )
+            raise PosteriorError(f"{what} is not symmetric; give the covariance matrix, not a Cholesky factor.")
         smallest = np.linalg.eigvalsh(Sigma[name])[..., 0]
         if (smallest < -1e-8 * np.abs(Sigma[name]).max(axis=(-2, -1))).any():
             raise PosteriorError(
-                f"Sigma[{name!r}] is no covariance in {int((smallest < 0).sum())} draws: its smallest eigenvalue is "
+                f"{what} is no covariance in {int((smallest < 0).sum())} draws: its smallest eigenvalue is "
                 f"{smallest.min():.4g}, and a covariance has none below 0. Check the correlations, and which of sd, "
                 "variance and Cholesky factor was given."
             )
         if name in b:
-            _check_shape(f"b[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)
+            if not factor.levels:
+                raise PosteriorError(
+                    f"b[{name!r}] is given and the groups of {name!r} are not: name them in order, levels={{{name!r}: "
+                    "[...]}, or leave b out. Groups of 'a:b' need data=."
+                )
+            _check_shape(f"{names['b']}[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

@@ -1,17 +1,19 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
-Downward: `second` on `derivative` (of its rows) on `frozen` (the design) on `grouping` (factors) on `matrix` (columns
-with frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls` (which functions it may
-call).
+Downward: `template` (a design without rows) and `second` on `derivative` (of its rows) on `frozen` (the design), which
+`building` makes, on `grouping` (factors) on `matrix` (columns with frozen state) on `frames` (any library's frame),
+`formula` (the lme4 syntax) and `calls` (which functions it may call).
 """
 
+from bayesmargins.design.building import build_design, build_part
 from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
-from bayesmargins.design.frozen import Design, Response, Rows, build_design
+from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.second import second_derivative_rows
+from bayesmargins.design.template import design_from, template_design
 
 __all__ = [
     "Block",
@@ -22,7 +24,9 @@ __all__ = [
     "Response",
     "Rows",
     "build_design",
+    "build_part",
     "derivative_rows",
+    "design_from",
     "expression",
     "freeze_column",
     "missing_rows",
@@ -30,5 +34,6 @@ __all__ = [
     "require_columns",
     "required_columns",
     "second_derivative_rows",
+    "template_design",
     "to_pandas",
 ]

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from bayesmargins.errors import FormulaError
 
-__all__ = ["Block", "Parts", "expression", "parse"]
+__all__ = ["Block", "Parts", "expression", "parse", "signed_terms", "split", "whole_call"]
 
 _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
 _NAME = re.compile(r"[^\W\d][\w.]*")
@@ -93,7 +93,7 @@ def expression(text: str) -> str:
     ('0 + log(e)', '0 + I(log(e) - 1)')
     """
     name = re.match(r"[\w.]*", text)
-    plain_call = name is not None and _whole_call(text, name[0]) is not None and name[0]
+    plain_call = name is not None and whole_call(text, name[0]) is not None and name[0]
     return f"0 + {text}" if plain_call or re.fullmatch(r"[^\W\d][\w.]*|`[^`]+`", text) else f"0 + I({text})"
 
 
@@ -123,7 +123,7 @@ def parse(formula: str) -> Parts:
     """
     if not isinstance(formula, str):
         raise FormulaError(f"The formula is {type(formula).__name__}, not text. Write it like 'y ~ x + (1 | g)'.")
-    sides = _split(_powers(formula), "~")
+    sides = split(_powers(formula), "~")
     if len(sides) != 2 or not sides[0].strip():
         raise FormulaError(
             f"The formula {formula!r} has {len(sides) - 1} '~' and the response {sides[0].strip()!r}; it needs one "
@@ -135,10 +135,10 @@ def parse(formula: str) -> Parts:
     fixed: list[str] = []
     blocks: list[Block] = []
     offsets: list[str] = []
-    for sign, term in _terms(sides[1]):
-        inner = _whole_call(term, "")
-        offset = _whole_call(term, "offset")
-        if inner is not None and len(_split(inner, "|")) > 1:
+    for sign, term in signed_terms(sides[1]):
+        inner = whole_call(term, "")
+        offset = whole_call(term, "offset")
+        if inner is not None and len(split(inner, "|")) > 1:
             blocks += _blocks(inner, sign, formula)
         elif offset is not None and offset.strip():
             _refuse_subtracted(sign, term, formula)
@@ -156,7 +156,7 @@ def _join(terms: list[str]) -> str:
 
 
 def _left_side(text: str, formula: str) -> tuple[str, str | None]:
-    pieces = _split(text, "|")
+    pieces = split(text, "|")
     if len(pieces) == 1:
         if re.match(r"(cbind|p|prop|proportion)\s*\(", text):
             raise FormulaError(
@@ -164,7 +164,7 @@ def _left_side(text: str, formula: str) -> tuple[str, str | None]:
                 "'successes | trials(n) ~ ...'."
             )
         return text, None
-    trials = _whole_call(pieces[1].strip(), "trials")
+    trials = whole_call(pieces[1].strip(), "trials")
     if len(pieces) != 2 or trials is None or not trials.strip():
         raise FormulaError(
             f"Left of '~' in {formula!r} stands {text!r}; allowed are 'y', an expression such as 'log(y)', and "
@@ -176,13 +176,13 @@ def _left_side(text: str, formula: str) -> tuple[str, str | None]:
 def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
     _refuse_subtracted(sign, f"({inner})", formula)
     correlated = "||" not in inner
-    pieces = _split(inner.replace("||", "|"), "|")
+    pieces = split(inner.replace("||", "|"), "|")
     if len(pieces) != 2 or not all(p.strip() for p in pieces):
         raise FormulaError(
             f"The block ({inner}) in {formula!r} is not of the form (terms | factor); allowed are (1 | g), "
             "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b)."
         )
-    for _, term in _terms(pieces[0]):
+    for _, term in signed_terms(pieces[0]):
         _refuse_idle(term, formula)
     for factor in _nested(pieces[1], inner, formula):
         yield Block(pieces[0].strip(), factor, correlated)
@@ -191,8 +191,8 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
 def _nested(text: str, inner: str, formula: str) -> Iterator[str]:
     """``a/b`` is ``a`` and ``a:b``: a child is a group only together with its parent."""
     names: list[str] = []
-    for level in _split(text, "/"):
-        columns = [c.strip() for c in _split(level, ":")]
+    for level in split(text, "/"):
+        columns = [c.strip() for c in split(level, ":")]
         for column in columns:
             if not (_NAME.fullmatch(column) or re.fullmatch(r"`[^`]+`", column)):
                 raise FormulaError(
@@ -248,8 +248,19 @@ def _refuse_twice(blocks: list[Block], formula: str) -> None:
             )
 
 
-def _whole_call(term: str, name: str) -> str | None:
-    """The inside of ``name( )`` where it spans the whole term; else None."""
+def whole_call(term: str, name: str) -> str | None:
+    """The inside of ``name( )`` where it spans the whole term; else None.
+
+    Raises
+    ------
+    FormulaError
+        Brackets or quotes are left open inside.
+
+    Examples
+    --------
+    >>> whole_call("trials(n)", "trials"), whole_call("(a) + (b)", "")
+    ('n', None)
+    """
     if not (term.startswith(f"{name}(") and term.endswith(")")):
         return None
     inside = term[len(name) + 1 : -1]
@@ -260,8 +271,19 @@ def _whole_call(term: str, name: str) -> str | None:
     return inside if depth == 0 else None
 
 
-def _terms(text: str) -> Iterator[tuple[str, str]]:
-    """Signed additive terms at the top level."""
+def signed_terms(text: str) -> Iterator[tuple[str, str]]:
+    """Signed additive terms at the top level.
+
+    Raises
+    ------
+    FormulaError
+        Brackets or quotes are left open.
+
+    Examples
+    --------
+    >>> list(signed_terms("x + (1 | g) - 1"))
+    [('+', 'x'), ('+', '(1 | g)'), ('-', '1')]
+    """
     sign, start = "+", 0
     for i, depth in _scan(text):
         exponent = text[:i].rstrip()[-1:] in ("*", "^", "/", ":")
@@ -278,7 +300,19 @@ def _powers(text: str) -> str:
     return "".join("**" if c == "^" and i in outside else c for i, c in enumerate(text))
 
 
-def _split(text: str, separator: str) -> list[str]:
+def split(text: str, separator: str) -> list[str]:
+    """Pieces between separators that stand outside brackets and quotes.
+
+    Raises
+    ------
+    FormulaError
+        Brackets or quotes are left open.
+
+    Examples
+    --------
+    >>> split("y | trials(n | m)", "|")
+    ['y ', ' trials(n | m)']
+    """
     cuts = [i for i, depth in _scan(text) if depth == 0 and text[i] == separator]
     edges = [-1, *cuts, len(text)]
     return [text[a + 1 : b] for a, b in pairwise(edges)]

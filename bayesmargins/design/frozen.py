@@ -7,29 +7,20 @@ Z is never a dense matrix over groups: each factor keeps the rows of z (what var
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS
-from bayesmargins.design.formula import Parts, expression, parse
-from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
-from bayesmargins.design.grouping import Factor, freeze_factors
-from bayesmargins.design.matrix import (
-    Matrix,
-    check_trusted,
-    finite_values,
-    freeze,
-    freeze_one,
-    guarded,
-    required_columns,
-)
-from bayesmargins.errors import DataError, FormulaError, listed, warn
+from bayesmargins.design.formula import expression
+from bayesmargins.design.frames import Column, missing_rows, require_columns
+from bayesmargins.design.grouping import Factor
+from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
+from bayesmargins.errors import DataError, listed
 
-__all__ = ["Design", "Response", "Rows", "build_design"]
+__all__ = ["Design", "Response", "Rows", "left_side"]
 
 # Names that a model's own variables and dimensions have.
 _OTHER_VARIABLES = ("beta", "slopes", "sigma", "shape", "Intercept_centred", "chain", "draw", "coef", "obs")
@@ -99,8 +90,10 @@ class Design:
         Grouping factors by name.
     offsets : tuple of Matrix
         One a call of ``offset()``.
-    data : pandas.DataFrame
-        The fitted rows, all columns of the user's frame.
+    frame : pandas.DataFrame or None
+        The fitted rows, all columns of the user's frame; None for a design that knows levels only.
+    levels : dict or None
+        What stood in for the rows: levels of each factor by column.
     """
 
     formula: str
@@ -109,7 +102,18 @@ class Design:
     fixed: Matrix
     factors: dict[str, Factor]
     offsets: tuple[Matrix, ...]
-    data: pd.DataFrame = field(repr=False)
+    frame: pd.DataFrame | None = field(repr=False)
+    levels: dict[str, tuple[Any, ...]] | None = None
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The fitted rows; DataError where there are none."""
+        if self.frame is None:
+            raise DataError(
+                "This asks for the fitted rows, and the posterior has none: it was made with levels= in place of "
+                "data=. Give rows as newdata=, and numbers in at= and variables= rather than 'sd', 'iqr' or nothing."
+            )
+        return self.frame
 
     @property
     def coef(self) -> tuple[str, ...]:
@@ -135,6 +139,33 @@ class Design:
         factors = self.factors if z_of is None else z_of
         parts = [self.fixed.variables, *(o.variables for o in self.offsets)]
         return frozenset().union(*parts, *(self.factors[f].variables for f in factors))
+
+    def beside(self, others: Iterable[Design]) -> Design:
+        """Which columns and grouping factors do this linear predictor and others of the same rows read together?
+
+        Parameters
+        ----------
+        others : iterable of Design
+            From `build_part`.
+
+        Returns
+        -------
+        Design
+            This one with the columns, factors and formulas of all, for looking them up; rows are made by each alone.
+
+        Raises
+        ------
+        Nothing.
+        """
+        every = (self, *others)
+        if len(every) == 1:
+            return self
+        return replace(
+            self,
+            formula="; ".join(d.formula for d in every),
+            columns={n: c for d in (*every, self) for n, c in d.columns.items()},
+            factors={n: f for d in (*every, self) for n, f in d.factors.items()},
+        )
 
     def is_straight(self, variable: str, z_of: Collection[str] | None = None) -> bool:
         """Are X, z and the offset straight lines in this variable? So they are where no transform reads it.
@@ -221,100 +252,17 @@ class Design:
         """
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
-        return _left(self.response.trials, frame, what, self.response.context)
+        return left_side(self.response.trials, frame, what, self.response.context)
 
 
-def build_design(
-    formula: str,
-    data: Any,
-    *,
-    missing: str = "error",
-    namespace: Mapping[str, Callable[..., Any]] | None = None,
-    stored: bool = False,
-) -> Design:
-    """What design do this formula and these data freeze to?
-
-    Parameters
-    ----------
-    formula : str
-        lme4-style: ``"y ~ trt * week + (1 + week | id) + offset(log(exposure))"``.
-    data : DataFrame
-        pandas, polars or pyarrow.
-    missing : {"error", "drop"}
-        What is done with rows where a column of the formula is missing.
-    namespace : dict, optional
-        Own functions that the formula calls.
-    stored : bool
-        The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
-
-    Returns
-    -------
-    Design
-        Levels, states of transforms, names of columns and codes of groups.
+def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:
+    """A left-hand expression as numbers; text and categories are not guessed into 0 and 1.
 
     Raises
     ------
-    FormulaError
-        The formula cannot be read.
     DataError
-        Columns, types or values do not fit; rows are missing and `missing` is "error".
+        A missing column, a response that is no number, or an expression with several columns.
     """
-    parts = parse(formula)
-    if stored:
-        for text in (*parts.left, *parts.right):
-            check_trusted(text, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
-    frame = to_pandas(data)
-    covariates = set().union(*(required_columns(t, context) for t in parts.right))
-    read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
-    require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
-    _refuse_response_on_the_right(parts, covariates, formula)
-    frame = _complete(frame, read, missing)
-    columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
-    coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
-    design = Design(
-        formula=formula,
-        response=_response(parts, frame, context),
-        columns=columns,
-        fixed=freeze(parts.fixed, coded, context),
-        factors=freeze_factors(parts.blocks, coded, frame, context),
-        offsets=tuple(freeze_one(o, coded, context) for o in parts.offsets),
-        data=frame,
-    )
-    _warn_if_dependent(design, design.rows(frame, (), what="data").X)
-    return design
-
-
-def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:
-    name = parts.response.strip("`")
-    places = {"the right-hand side": covariates, "a grouping factor": parts.group_columns}
-    where = next((place for place, names in places.items() if name in names), None)
-    if where:
-        raise FormulaError(f"The response {name!r} is also in {where} of {formula!r}: it would explain itself.")
-
-
-def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame:
-    mask, counts = missing_rows(frame, sorted(read))
-    if not mask.any():
-        return frame
-    if missing != "drop":
-        raise DataError(
-            f"{int(mask.sum())} of {len(frame)} rows have missing values, by column: {counts}. Fill them, drop them, "
-            "or pass missing='drop' to have them dropped and counted."
-        )
-    if mask.all():
-        raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
-    warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")
-    return frame[~mask].reset_index(drop=True)
-
-
-def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
-    n = None if parts.trials is None else _left(parts.trials, frame, "data", context)
-    return Response(parts.response, parts.trials, _left(parts.response, frame, "data", context), n, context)
-
-
-def _left(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:
-    """A left-hand expression as numbers; text and categories are not guessed into 0 and 1."""
     matrix = expression(text)
     require_columns(frame, sorted(required_columns(matrix, context)), what, f"The left-hand side {text!r}")
     if text.isdigit():
@@ -344,19 +292,3 @@ def _as_number(column: pd.Series, name: str) -> str:
     except (TypeError, ValueError):
         return f"Say what counts as 1: data['{name}01'] = (data['{name}'] == ...).astype(int)."
     return f"Its values are numbers: convert it with data[{name!r}].astype(float)."
-
-
-def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
-    rank = np.linalg.matrix_rank(X) if X.size else X.shape[1]
-    if rank < X.shape[1]:
-        warn(
-            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
-            f"data cannot tell them apart. {_way_out(design)}"
-        )
-
-
-def _way_out(design: Design) -> str:
-    spline = next((m[0] for c in design.coef if (m := re.match(r"(cs|cr|cc)\(.*\)", c))), None)
-    if spline is None or "Intercept" not in design.coef:
-        return "Leave one out."
-    return f"The columns of {spline} add up to the intercept: write {spline[:-1]}, constraints='center')."

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.counterfactuals import at_settings, derived_settings
-from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.design import Design
+from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.estimands.parts import check_parts
 from bayesmargins.estimands.question import Question
 from bayesmargins.families import FAMILIES
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
@@ -22,7 +24,7 @@ from bayesmargins.schema import public_name
 from bayesmargins.targets import Parameter, Target
 from bayesmargins.values import is_word
 
-__all__ = ["ask", "checked_seed"]
+__all__ = ["answering", "ask", "checked_seed"]
 
 TARGETS = ("mean", "link", "count")
 
@@ -39,6 +41,7 @@ def ask(
     target: Any = "mean",
     wts: Any = None,
     random_seed: int | None = None,
+    observed: str = "",
 ) -> Question:
     """Is this question well posed, and what does it ask in full?
 
@@ -49,6 +52,8 @@ def ask(
         Whether all rows are averaged.
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As the user gave them; `predictions` documents them.
+    observed : str
+        The name of what needs the distribution of y beside the target; empty where nothing does.
 
     Returns
     -------
@@ -64,18 +69,22 @@ def ask(
             f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
             "from_draws(...) returned."
         )
-    target = _checked_target(target, post)
+    whole, post = post, answering(post, target)
+    target = "mean" if whole is not post else _checked_target(target, post)
+    of_response = isinstance(target, Target) and target.of_response
+    parts = tuple(post.parts) if of_response or observed else ()
+    design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
     by, labels = by_columns(by, frame, what)
-    counts = target == "count" or (isinstance(target, Target) and target.of_response)
-    settings = at_settings(at, post.design, post.design.response.trials_variables if counts else ())
-    policy = resolve_groups(groups, post.design, group_weights)
+    trials = post.design.response.trials_variables if of_response or target == "count" else ()
+    settings = at_settings(at, design, trials)
+    policy = _resolved(groups, design, whole, group_weights)
+    check_parts(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
-    _warn_of_groups_without_their_b(policy, by, post)
+    _warn_of_groups_without_their_b(policy, by, design)
     _warn_of_zero(policy, post, target)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    trials = post.design.response.trials_variables if counts else ()
-    derived = derived_settings(at, post.design, _with_at_columns(frame, settings), trials)
+    derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
     set_there = settings | dict.fromkeys(s.variable for s in derived)
     if isinstance(wts, str) and any(s.variable == wts for s in derived):
         raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
@@ -87,7 +96,7 @@ def ask(
         derived=derived,
         averaging=averaging(
             frame,
-            post.design,
+            design,
             average=average,
             by=by,
             labels=labels,
@@ -101,7 +110,43 @@ def ask(
         policy=policy,
         target=target,
         seed=random_seed if policy.factors("sample") else None,
+        whole=whole,
+        parts=parts,
     )
+
+
+def answering(post: Posterior, target: Any) -> Posterior:
+    """Whose mean is the target: the posterior itself, or its part where the target names one?
+
+    Parameters
+    ----------
+    post : Posterior
+    target : object
+        As the user gave it.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    Nothing.
+    """
+    name = target.name if isinstance(target, Parameter) else target
+    return post.parts[name] if is_word(name, post.parts) else post
+
+
+def _resolved(groups: Any, design: Design, whole: Posterior, group_weights: str) -> Policy:
+    """A factor of the model that this target does not depend on is no unknown one."""
+    if isinstance(groups, Mapping):
+        every = whole.design.beside(part.design for part in whole.parts.values()).factors
+        idle = [f for f in groups if f in every and f not in design.factors]
+        if idle:
+            raise GroupsError(
+                f"groups={shown(groups)} names {listed(idle)}, whose effects are in other parts of the model: this "
+                f"target depends on {design.formula!r} alone. Leave it out of groups here."
+            )
+    return resolve_groups(groups, design, group_weights)
 
 
 def checked_seed(seed: Any) -> int:
@@ -127,8 +172,8 @@ def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> No
         )
 
 
-def _warn_of_groups_without_their_b(policy: Policy, by: Sequence[str], post: Posterior) -> None:
-    for name, factor in post.design.factors.items():
+def _warn_of_groups_without_their_b(policy: Policy, by: Sequence[str], design: Design) -> None:
+    for name, factor in design.factors.items():
         if policy.by_factor[name] in ("new", "zero") and set(factor.columns) <= set(by):
             warn(
                 f"by={list(by)} averages the rows of each {name}, and groups={policy.by_factor[name]!r} uses the b of "

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import DataError, EstimandError, GroupsError, PosteriorError, close_matches, shown, warn
+from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sloping import avg_slopes
@@ -111,9 +112,10 @@ def attenuation(
             f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
             "from_draws(...) returned."
         )
-    if not post.design.factors:
+    of = answering(post, target)
+    if not of.design.factors:
         raise EstimandError(
-            f"{post.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "
+            f"{of.formula!r} has no grouping factor, so an effect is the same whatever is done with groups: use "
             f"avg_{estimand if is_word(estimand, _ESTIMANDS) else 'comparisons'}."
         )
     _check(estimand, variables, comparison, cross, slope)
@@ -128,7 +130,7 @@ def attenuation(
         return avg_comparisons(post, variables, comparison=comparison, cross=cross, **how)  # type: ignore[arg-type]
 
     found = _averages(average, group_weights)
-    return _result(found, _side_by_side(found), post)
+    return _result(found, _side_by_side(found), of)
 
 
 def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: Any) -> None:
@@ -225,7 +227,7 @@ def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _no_mean(post: Posterior, target: str) -> str:
     said = (
-        "The ratio new / zero has no mean over posterior draws where its denominator can come near 0: report its "
+        "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
     if post.link.name == "log" and target != "link":
@@ -252,9 +254,9 @@ def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
     if "existing" in found and found["existing"].attrs["group_weights"] == "rows":
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
-    of_prior = "; under the prior, before any data" if post.kind == "prior" else ""
+    caveat = f"; {post.caveat}" if post.caveat else ""
     return (
         f"{head}; side by side for the group effects of {' and '.join(post.design.factors)}: {policies}; their "
         "differences; and the ratio new / zero, to be reported by its median (it has no mean where its denominator "
-        f"crosses 0){of_prior}."
+        f"crosses 0){caveat}."
     )

@@ -120,7 +120,7 @@ def _coefficients(question: Question, passed: Passed) -> np.ndarray:
     So rounding is that of the difference, and gamma is beta to the last digit where there is none.
     """
     post = question.post
-    rows, weights = distinct_rows(question)
+    rows, weights, _ = distinct_rows(question)
     projector = _projector(question, rows.X, weights)
     reach = float(np.abs(projector).sum(axis=1).max())
     gamma = post.draws.beta.copy()

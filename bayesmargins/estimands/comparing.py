@@ -260,8 +260,8 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     """
     if not isinstance(cross, bool | np.bool_):
         raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
-    named = named_variables(variables, question.post.design, derived=bool(question.derived))
-    compared = contrasts(named, question.post.design, bool(cross))
+    named = named_variables(variables, question.design, derived=bool(question.derived))
+    compared = contrasts(named, question.design, bool(cross))
     fixed = {*question.at, *(s.variable for s in question.derived)}
     clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
     if clash:
@@ -274,7 +274,7 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
 def _refuse_idle(question: Question, contrast: Contrast) -> None:
     """A column that the formula does not read changes something only through those that are computed from it."""
     moved = {s.variable for s in (*contrast.low, *contrast.high)}
-    if moved & set(question.post.design.columns):
+    if moved & set(question.design.columns):
         return
     frame = question.frame.assign(**{n: v[0] for n, v in question.at.items()}).head(_SOME)
     low, high = (apply_settings(frame, (*question.derived, *side)) for side in (contrast.low, contrast.high))

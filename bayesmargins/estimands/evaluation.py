@@ -12,10 +12,11 @@ import pandas as pd
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.errors import DataError, GroupsError, warn
+from bayesmargins.estimands.parts import part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
-from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress, Second
+from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress, Second, part_values
 from bayesmargins.responses import RESPONSES
 from bayesmargins.targets import Target
 
@@ -129,6 +130,29 @@ class Evaluation:
             Missing values in what is averaged; what the design refuses.
         """
         return self._pass(scenario, settings, parts)
+
+    def parameters(self, scenario: Scenario) -> dict[str, np.ndarray]:
+        """Which values have the parameters with a linear predictor of their own in a scenario's rows?
+
+        Parameters
+        ----------
+        scenario : Scenario
+            Values of `at`, named groups.
+
+        Returns
+        -------
+        dict of ndarray, shape (draw, row)
+            NaN in rows with missing values.
+
+        Raises
+        ------
+        DataError, GroupsError, PosteriorError
+            As for `values`; a parameter that is not above 0.
+        """
+        question = self.question
+        frame = apply_settings(question.frame, scenario.settings)
+        parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
+        return {part.name: part_values(part, slice(None)) for part in parts}
 
     def differences(self, scenario: Scenario, low: Settings, high: Settings) -> np.ndarray | None:
         """How much larger is the average on the high side of a contrast? Where both sides cost no more than one.
@@ -258,10 +282,11 @@ class Evaluation:
         self._refuse_missing_derived(frame)
         rows, d_rows, second = self._design_rows(scenario, frame, settings, of, start)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
+        parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
         multiplier = question.multiplier(frame)
         if of is not None:
             multiplier = _multiplier(of, frame, multiplier)
-        return Chunk(rows, plan, cells, multiplier, d_rows, question.distribution_trials(frame), second)
+        return Chunk(rows, plan, cells, multiplier, d_rows, question.distribution_trials(frame), second, parts)
 
     def _design_rows(
         self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, of: Derivative | None, start: int
@@ -285,7 +310,8 @@ class Evaluation:
     def _read(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:
         """Columns of the frame whose values an answer depends on."""
         question, design = self.question, self.question.post.design
-        names = set(design.variables(scenario.policy.active)) | set(self._group_columns(scenario))
+        names = set(design.variables(scenario.policy.of(design.factors).active)) | set(self._group_columns(scenario))
+        names |= part_variables(question.post, question.parts, scenario.policy)
         if of is not None and of.of_x:
             names.add(of.variable)
         if question.needs_trials:
@@ -309,7 +335,7 @@ class Evaluation:
             )
 
     def _group_columns(self, scenario: Scenario) -> Iterator[str]:
-        design, columns = self.question.post.design, self.question.frame.columns
+        design, columns = self.question.design, self.question.frame.columns
         for factor in (*scenario.policy.factors("own"), *scenario.policy.factors("sample")):
             if all(c in columns for c in design.factors[factor].columns):
                 yield from design.factors[factor].columns

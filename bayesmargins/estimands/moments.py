@@ -9,7 +9,7 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.integrate import between, expectation
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, normal_blocks
+from bayesmargins.predictor import PartRows, Passed, normal_blocks, part_values
 
 __all__ = ["Moments", "response_moments"]
 
@@ -48,7 +48,7 @@ class Moments:
         return 2.0 * self.passed.error_bound / float(np.median(finite)) if finite.size else 0.0
 
 
-def response_moments(post: Posterior, rows: Rows, weights: np.ndarray) -> Moments:
+def response_moments(post: Posterior, rows: Rows, weights: np.ndarray, parts: tuple[PartRows, ...] = ()) -> Moments:
     """Which mean and variance has the response over these rows and new groups, and where does the variance come from?
 
     Parameters
@@ -59,6 +59,8 @@ def response_moments(post: Posterior, rows: Rows, weights: np.ndarray) -> Moment
         Design rows without missing values.
     weights : ndarray, shape (row,)
         Sum 1.
+    parts : tuple of PartRows
+        The same rows of the parameters that have a linear predictor of their own, without group effects.
 
     Returns
     -------
@@ -74,7 +76,9 @@ def response_moments(post: Posterior, rows: Rows, weights: np.ndarray) -> Moment
     origin = None
     with np.errstate(over="ignore", invalid="ignore"):
         for block, eta, s2 in normal_blocks(post.draws, rows):
-            mean = _add(out, post, eta, s2, weights[block])
+            aux = {name: values[:, None] for name, values in post.draws.aux.items()}
+            aux |= {part.name: part_values(part, block) for part in parts}
+            mean = _add(out, post, eta, s2, aux, weights[block])
             # the variance over rows about a value among them: subtracting squares would cost the digits of a small one
             origin = mean[:, :1] if origin is None else origin
             out.mean += (mean - origin) @ weights[block]
@@ -85,7 +89,14 @@ def response_moments(post: Posterior, rows: Rows, weights: np.ndarray) -> Moment
     return out
 
 
-def _add(out: Moments, post: Posterior, eta: np.ndarray, s2: dict[str, np.ndarray], weights: np.ndarray) -> np.ndarray:
+def _add(
+    out: Moments,
+    post: Posterior,
+    eta: np.ndarray,
+    s2: dict[str, np.ndarray],
+    aux: dict[str, np.ndarray],
+    weights: np.ndarray,
+) -> np.ndarray:
     """Add a block of rows to the variances; gives E[y], (draw, row)."""
     total = sum(s2.values(), np.zeros((len(eta), 1)))
     mean = out.passed.record(expectation(post.link, eta, total))
@@ -96,15 +107,21 @@ def _add(out: Moments, post: Posterior, eta: np.ndarray, s2: dict[str, np.ndarra
         rest = sum((of for other, of in s2.items() if other != factor), np.zeros((len(eta), 1)))
         of = together if alone else out.passed.record(between(post.link, eta, own, rest))
         out.groups[factor] += of @ weights
-    out.variance += _variance(post, eta, total, mean, together) @ weights
+    out.variance += _variance(post, eta, total, aux, mean, together) @ weights
     return mean
 
 
-def _variance(post: Posterior, eta: np.ndarray, s2: np.ndarray, mean: np.ndarray, together: np.ndarray) -> np.ndarray:
+def _variance(
+    post: Posterior,
+    eta: np.ndarray,
+    s2: np.ndarray,
+    aux: dict[str, np.ndarray],
+    mean: np.ndarray,
+    together: np.ndarray,
+) -> np.ndarray:
     """Var(y) at the row's covariates, by the law of total variance: between groups, and E of Var(y given b)."""
     if post.link.bounded:  # of 0 and 1 it is known from the mean, and 1 - mean keeps its digits
         return mean * expectation(post.link, eta, s2, "complement").value
-    aux = {name: values[:, None] for name, values in post.draws.aux.items()}
     within = {
         "gaussian": lambda: aux["sigma"] ** 2,
         "poisson": lambda: mean,

@@ -110,19 +110,22 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     >>> variance_partition(post, measure="median_ratio")["quantity"].values.tolist()
     ['median odds ratio of ID']
     """
-    question = ask(post, newdata, average=True, wts=wts)
+    share = is_word(measure, ("share",))
+    if share and isinstance(post, Posterior):
+        _check_parts(post)
+    question = ask(post, newdata, average=True, wts=wts, observed="variance_partition" if share else "")
     if not post.design.factors:
         raise EstimandError(
             f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "
             "effects are terms such as (1 | id)."
         )
     _check_measure(measure, post)
-    rows, weights = distinct_rows(question)
+    rows, weights, parts = distinct_rows(question)
     groups = _between_on_link_scale(post, rows, weights)
     moments = None
-    if measure == "share":
+    if share:
         post.need_parameters("variance_partition")
-        moments = response_moments(post, rows, weights)
+        moments = response_moments(post, rows, weights, parts)
         entries = [*_link_scale(post, rows, weights, groups, moments), *_response_scale(post, moments)]
         attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
     else:
@@ -155,6 +158,21 @@ def _check_measure(measure: Any, post: Posterior) -> None:
             f"measure='median_ratio' under the {post.link.name} link: exp() of a difference between two groups is no "
             f"ratio there. It is one under {listed(_RATIOS)}. measure='share' has the shares of variance."
         )
+
+
+def _check_parts(post: Posterior) -> None:
+    """Var(y) over new groups, where the groups differ in the parameter too, is an average over both."""
+    if post.is_part:
+        raise EstimandError(
+            f"The shares of variance are of y, and this is its part {post.family.name!r}: ask the posterior as a whole."
+        )
+    for name, part in post.parts.items():
+        if part.design.factors:
+            raise EstimandError(
+                f"Shares of variance average Var(y) over new groups, and {name!r} has group effects of its own "
+                f"({part.formula!r}): that average is not there. predictions(post, target=bm.sd(), groups='own') has "
+                f"the scatter within each group, and heterogeneity(post, ..., target={name!r}) how {name} differs."
+            )
 
 
 def _coords(entries: list[_Entry]) -> dict[str, Any]:
@@ -210,7 +228,7 @@ def _median_ratios(post: Posterior, groups: dict[str, np.ndarray]) -> list[_Entr
 
 def _has_link_scale(post: Posterior) -> bool:
     """Under the identity it is the response scale; a gaussian response has no variance on a log scale."""
-    return post.link.name != "identity" and post.family.name != "gaussian"
+    return post.link.name != "identity" and post.family.name != "gaussian" and not post.parts
 
 
 def _residual(post: Posterior, moments: Moments) -> np.ndarray:
@@ -227,6 +245,8 @@ def _residual(post: Posterior, moments: Moments) -> np.ndarray:
 def _left_out(post: Posterior) -> str:
     if _has_link_scale(post):
         return ""
+    if post.parts:
+        return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"
     if post.link.name == "identity":
         return "the link scale, which under the identity is the response scale"
     return f"the link scale, on which a {post.family.name} response has no variance of its own"

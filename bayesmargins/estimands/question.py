@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -14,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings
+from bayesmargins.design import Design
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.grid import Averaging, Relabelled
@@ -64,6 +66,10 @@ class Question:
     target : {"mean", "link", "count"} or Target
     seed : int or None
         Of ``"sample"``.
+    whole : Posterior
+        What the user asked: `post` itself, or that of which `post` is a part.
+    parts : tuple of str
+        Parameters with a linear predictor of their own that the numbers depend on beside the mean.
     """
 
     post: Posterior
@@ -78,6 +84,13 @@ class Question:
     policy: Policy
     target: str | Target
     seed: int | None
+    whole: Posterior
+    parts: tuple[str, ...] = ()
+
+    @cached_property
+    def design(self) -> Design:
+        """Columns and grouping factors of every linear predictor that the numbers depend on."""
+        return self.post.design.beside(self.post.parts[name].design for name in self.parts)
 
     @property
     def link(self) -> Link:
@@ -196,8 +209,9 @@ class Question:
         comparison: str | None,
         slope: Slope | None,
     ) -> dict[str, Any]:
-        post = self.post
+        post, whole = self.post, self.whole
         response = post.design.response.text
+        response = f"{post.family.name} of {response}" if post.is_part and self.target == "link" else response
         noun = (
             quantity(post.family.noun, response, self.target, post.link.name, self.averaged)
             if kind != "observations"
@@ -205,15 +219,18 @@ class Question:
         )
         named = [x if t in x else f"{t}: {x}" for t, x in zip(term, labels, strict=True)]
         said = list(dict.fromkeys(term)) if kind == "slopes" else named
-        info = post.info
+        info = whole.info
         return {
             "estimand": compose(kind, noun, self.scope(), said, comparison or "difference", slope),
             "kind": kind,
             "scale": scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
-            "formula": post.formula,
-            "family": post.family.name,
+            "formula": whole.formula,
+            "family": whole.family.name,
             "link": post.link.name,
-            "target": str(self.target),
+            "target": str(self.target) if whole is post else post.family.name,
+            "parts": json.dumps({n: f"{p.formula}, link {p.link.name}" for n, p in whole.parts.items()})
+            if whole.parts
+            else None,
             "comparison": comparison,
             "slope": None if slope is None else slope.word,
             "second": slope.second or None if slope is not None else None,
@@ -231,8 +248,8 @@ class Question:
             **_errors(passed),
             "random_seed": self.seed,
             "source": info.get("source", "draws"),
-            "draws": post.kind,
-            "posterior": post.fingerprint,
+            "draws": whole.kind,
+            "posterior": whole.fingerprint,
             "divergences": info.get("divergences"),
             "max_rhat": info.get("max_rhat"),
             "bayesmargins_version": __version__,
@@ -251,11 +268,15 @@ class Question:
         """What its sentence says beside the quantity itself."""
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
-        of_prior = ["under the prior, before any data"] if self.post.kind == "prior" else []
-        phrases = group_phrases(self.policy, self.post.design, self.frame, self.post.kind, self._averages_survive)
-        phrases += of_prior
+        phrases = group_phrases(self.policy, self.design, self.frame, self.post.kind, self._averages_survive)
+        phrases += [self._of_part(name) for name in self.parts]
+        phrases += [self.post.caveat] if self.post.caveat else []
         derived = tuple(s.variable for s in self.derived)
         return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases, self.labels, derived)
+
+    def _of_part(self, name: str) -> str:
+        part = self.post.parts[name]
+        return f"{name} of each row by its own linear predictor ({part.formula}, {part.link.name} link)"
 
 
 def _texts(levels: Sequence[Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,14 +62,7 @@ def posterior_predictive(
     [0.0, 1.0]
     """
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    question = ask(post, newdata, average=False, groups=groups, random_seed=seed)
-    averaging = [f for f, p in question.policy.by_factor.items() if p in ("new", "existing")]
-    if averaging:
-        raise GroupsError(
-            f"groups={groups!r} averages over {', '.join(averaging)}, and an observation comes from one group. Use "
-            "'own' (the row's group), 'sample' (a new group) or 'zero'; predictions(..., groups='new') is the average."
-        )
-    post.need_parameters("posterior_predictive")
+    question = _asked(post, newdata, groups, seed)
     question.check_size()
     evaluation = Evaluation(question, passes=1)
 
@@ -77,16 +71,31 @@ def posterior_predictive(
         trials = None
         if post.design.response.trials is not None:
             trials = question.trials(apply_settings(question.frame, scenario.settings))
-        return _simulated(post, mean, trials, [seed, 1, len(evaluation.passed)])[:, None]
+        aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(scenario)
+        return _simulated(post, mean, aux, trials, [seed, 1, len(evaluation.passed)])[:, None]
 
     ds = question.result("observations", evaluation.run(observations)[:, 0], evaluation.passed)
     ds.attrs["random_seed"] = seed
     if newdata is None and not question.policy.named:
-        add_group(post.idata, f"{post.kind}_predictive", _for_arviz(question, ds))
+        add_group(post.idata, f"{post.arviz_group}_predictive", _for_arviz(question, ds))
     return ds
 
 
-def _simulated(post: Posterior, mu: np.ndarray, trials: np.ndarray | None, seed: list[int]) -> np.ndarray:
+def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
+    question = ask(post, newdata, average=False, groups=groups, random_seed=seed, observed="posterior_predictive")
+    averaging = [f for f, p in question.policy.by_factor.items() if p in ("new", "existing")]
+    if averaging:
+        raise GroupsError(
+            f"groups={groups!r} averages over {', '.join(averaging)}, and an observation comes from one group. Use "
+            "'own' (the row's group), 'sample' (a new group) or 'zero'; predictions(..., groups='new') is the average."
+        )
+    post.need_parameters("posterior_predictive")
+    return question
+
+
+def _simulated(
+    post: Posterior, mu: np.ndarray, aux: Mapping[str, np.ndarray], trials: np.ndarray | None, seed: list[int]
+) -> np.ndarray:
     """Draws of the family, (draw, row); NaN where a row has missing values.
 
     Each row has a stream of its own, so that its noise does not depend on which rows come after it.
@@ -95,8 +104,9 @@ def _simulated(post: Posterior, mu: np.ndarray, trials: np.ndarray | None, seed:
     out = np.full(mu.shape, np.nan)
     for row in np.flatnonzero(known.any(axis=0)):
         rng = np.random.default_rng([*seed, int(row)])
+        own = {k: np.where(known[:, row], v[:, row if v.shape[1] > 1 else 0], 1.0) for k, v in aux.items()}
         drawn = post.family.simulate(
-            rng, np.where(known[:, row], mu[:, row], 0.5), post.draws.aux, None if trials is None else trials[row]
+            rng, np.where(known[:, row], mu[:, row], 0.5), own, None if trials is None else trials[row]
         )
         out[:, row] = np.where(known[:, row], drawn, np.nan)
     return out

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
-from bayesmargins.estimands.asking import ask, checked_seed
+from bayesmargins.estimands.asking import answering, ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of
 from bayesmargins.estimands.evaluation import Derivative
 from bayesmargins.estimands.question import Question, Scenario
@@ -135,14 +135,15 @@ def heterogeneity(
             "from_draws(...) returned."
         )
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    over = _factor(over, post)
+    of = answering(post, target)
+    over = _factor(over, of)
     question = ask(
         post,
         newdata,
         average=True,
         at=at,
         by=by,
-        groups=_all_groups(groups, over, post),
+        groups=_all_groups(groups, over, of),
         group_weights=group_weights,
         target=target,
         wts=wts,

@@ -6,13 +6,15 @@ import numpy as np
 
 from bayesmargins.design import Rows, missing_rows, require_columns
 from bayesmargins.errors import DataError
+from bayesmargins.estimands.parts import part_rows, part_variables
 from bayesmargins.estimands.question import Question
 from bayesmargins.grid import repeated_rows
+from bayesmargins.predictor import PartRows
 
 __all__ = ["distinct_rows"]
 
 
-def distinct_rows(question: Question) -> tuple[Rows, np.ndarray]:
+def distinct_rows(question: Question) -> tuple[Rows, np.ndarray, tuple[PartRows, ...]]:
     """Which different rows does the question have, and what does each count for?
 
     Parameters
@@ -26,6 +28,8 @@ def distinct_rows(question: Question) -> tuple[Rows, np.ndarray]:
         Of the design, z of every factor.
     weights : ndarray, shape (row,)
         Weights of equal rows added up; sum 1.
+    parts : tuple of PartRows
+        The same rows of parameters with a linear predictor of their own, where the question depends on them.
 
     Raises
     ------
@@ -33,7 +37,8 @@ def distinct_rows(question: Question) -> tuple[Rows, np.ndarray]:
         Missing columns or values, or values that the design cannot take.
     """
     design, frame, what = question.post.design, question.frame, question.what
-    names = sorted(design.variables())
+    of_parts = question.post, question.parts, question.policy
+    names = sorted(design.variables() | part_variables(*of_parts))
     require_columns(frame, names, what)
     missing, counts = missing_rows(frame, names)
     if missing.any():
@@ -43,7 +48,8 @@ def distinct_rows(question: Question) -> tuple[Rows, np.ndarray]:
         )
     first, _, cells = repeated_rows(frame, names, question.averaging.cells)
     try:
-        return design.rows(frame if first is None else frame.iloc[first], what=what), cells.share
+        some = frame if first is None else frame.iloc[first]
+        return design.rows(some, what=what), cells.share, part_rows(*of_parts, some, None, what)
     except DataError:
         design.rows(frame, what=what)  # the message shall count and number the user's own rows
         raise

@@ -7,8 +7,8 @@ at once), `layout` for their order and `terms`, `lookups` for the tables, and ru
 `normal` gives rows as normal variables, for what is no average of a prediction. `chunks` is what all of them read.
 """
 
-from bayesmargins.predictor.chunks import Chunk, Passed, Second
-from bayesmargins.predictor.distribution import DistributionPredictor
+from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
+from bayesmargins.predictor.distribution import DistributionPredictor, part_values
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
@@ -16,10 +16,12 @@ from bayesmargins.predictor.progress import Progress
 __all__ = [
     "Chunk",
     "DistributionPredictor",
+    "PartRows",
     "Passed",
     "Predictor",
     "Progress",
     "Second",
     "check_size",
     "normal_blocks",
+    "part_values",
 ]

@@ -10,9 +10,10 @@ from bayesmargins.design import Rows
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import Integral
+from bayesmargins.links import Link
 from bayesmargins.posterior import Draws
 
-__all__ = ["Chunk", "Passed", "Second", "subset"]
+__all__ = ["Chunk", "PartRows", "Passed", "Second", "subset"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,30 @@ class Second:
 
     d_rows: Rows
     dd_rows: Rows
+
+
+@dataclass(frozen=True)
+class PartRows:
+    """Rows of a parameter of the family that has a linear predictor of its own.
+
+    Attributes
+    ----------
+    name : str
+        The parameter.
+    draws : Draws
+        Of its linear predictor.
+    link : Link
+    rows : Rows
+        Its design rows.
+    plan : GroupPlan
+        What is done with its b: looked up or 0, never integrated.
+    """
+
+    name: str
+    draws: Draws
+    link: Link
+    rows: Rows
+    plan: GroupPlan
 
 
 @dataclass(frozen=True)
@@ -51,6 +76,8 @@ class Chunk:
         Trials, where the target is a number of the distribution of y.
     second : Second or None
         For derivatives of slopes.
+    parts : tuple of PartRows
+        Parameters with a linear predictor of their own, where the numbers depend on them.
     """
 
     rows: Rows
@@ -60,6 +87,13 @@ class Chunk:
     d_rows: Rows | None = None
     trials: np.ndarray | None = None
     second: Second | None = None
+    parts: tuple[PartRows, ...] = ()
+
+    @property
+    def complete(self) -> np.ndarray:
+        """Which rows have all that their numbers depend on."""
+        sides = [(self.rows, self.plan), *((part.rows, part.plan) for part in self.parts)]
+        return np.logical_and.reduce([rows.complete & ~plan.missing for rows, plan in sides])
 
     @property
     def weights(self) -> np.ndarray:
@@ -82,10 +116,9 @@ class Chunk:
         ------
         Nothing.
         """
-        gathers = tuple(replace(g, codes=g.codes[which]) for g in self.plan.gathers)
         return Chunk(
             rows=_taken(self.rows, which),
-            plan=replace(self.plan, gathers=gathers, missing=self.plan.missing[which]),
+            plan=_planned(self.plan, which),
             cells=replace(self.cells, index=self.cells.index[which], share=self.cells.share[which]),
             multiplier=None if self.multiplier is None else self.multiplier[which],
             d_rows=None if self.d_rows is None else _taken(self.d_rows, which),
@@ -93,6 +126,9 @@ class Chunk:
             second=None
             if self.second is None
             else Second(_taken(self.second.d_rows, which), _taken(self.second.dd_rows, which)),
+            parts=tuple(
+                replace(part, rows=_taken(part.rows, which), plan=_planned(part.plan, which)) for part in self.parts
+            ),
         )
 
 
@@ -133,7 +169,7 @@ class Passed:
 
 
 def subset(draws: Draws, chunk: Chunk, which: np.ndarray) -> tuple[Draws, Chunk]:
-    """Some of the draws, and the chunk with the group effects of these draws.
+    """Some of the draws, and the chunk with the group effects of these draws: for means, which need no parts.
 
     Raises
     ------
@@ -146,7 +182,12 @@ def subset(draws: Draws, chunk: Chunk, which: np.ndarray) -> tuple[Draws, Chunk]
         aux={k: v[which] for k, v in draws.aux.items()},
     )
     gathers = tuple(replace(g, b=g.b[which]) for g in chunk.plan.gathers)
-    return some, replace(chunk, plan=replace(chunk.plan, gathers=gathers))
+    return some, replace(chunk, plan=replace(chunk.plan, gathers=gathers), parts=())
+
+
+def _planned(plan: GroupPlan, which: np.ndarray) -> GroupPlan:
+    gathers = tuple(replace(g, codes=g.codes[which]) for g in plan.gathers)
+    return replace(plan, gathers=gathers, missing=plan.missing[which])
 
 
 def _taken(rows: Rows, which: np.ndarray) -> Rows:

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.families import parameter_values
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 from bayesmargins.marginal import Found, Marginal, marginal
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
 from bayesmargins.predictor.passes import complete
 from bayesmargins.responses import Response
 from bayesmargins.targets import Target
 
-__all__ = ["DistributionPredictor"]
+__all__ = ["DistributionPredictor", "part_values"]
 
 # A block holds eta of every fitted group: 32 MiB. Values of a task stay in the processor's cache.
 BLOCK_VALUES = 2**22
@@ -128,6 +129,7 @@ class DistributionPredictor:
                 else np.stack([(eta + b).ravel() for _, b in exact.shifts(self.draws, rows.Z, mixture, block)])
             )
             aux = {k: np.repeat(v, eta.shape[1]) for k, v in self.draws.aux.items()}
+            aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
             trials = np.ones(eta.shape[1]) if chunk.trials is None else chunk.trials[block]
             yield block, marginal(self.response, self.link, etas, weights, s, aux, np.tile(trials, n_draws))
 
@@ -161,6 +163,29 @@ class DistributionPredictor:
                 f"known to {worst:.1g} only; 1e-6 is the least. A value of c nearer to the bulk of y is easier, and "
                 "groups='zero' or 'own' needs no integral."
             )
+
+
+def part_values(part: PartRows, block: slice) -> np.ndarray:
+    """Which values has a parameter with a linear predictor of its own in these rows?
+
+    Parameters
+    ----------
+    part : PartRows
+        The parameter.
+    block : slice
+        Some of its rows.
+
+    Returns
+    -------
+    ndarray, shape (draw, row of the block)
+        Scale of the parameter.
+
+    Raises
+    ------
+    PosteriorError
+        Values that it cannot have.
+    """
+    return parameter_values(part.name, part.link, exact.linear(part.draws, part.rows, part.plan, block))
 
 
 def _part(y: Marginal, which: slice) -> Marginal:

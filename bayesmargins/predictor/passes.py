@@ -267,7 +267,7 @@ def complete(chunk: Chunk, passed: Passed) -> Chunk:
     ------
     Nothing.
     """
-    missing = ~chunk.rows.complete | chunk.plan.missing
+    missing = ~chunk.complete
     if not missing.any():
         return chunk
     for values in passed.values.values():

@@ -249,7 +249,8 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
         warn(str(ds.attrs["no_mean"]))
     policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
-    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in _EXPONENTIAL:
+    growing = (*_EXPONENTIAL, *json.loads(str(ds.attrs.get("parts", "{}"))))
+    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in growing:
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
             "not exist: the more draws, the larger it can get. The median does; point='median' is the default."

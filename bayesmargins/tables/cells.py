@@ -189,14 +189,17 @@ def _screen_format(name: str) -> Callable[[float], str] | None:
 
 
 def _legend(summary: pd.DataFrame) -> str:
-    """``posterior median and 89% equal-tailed interval``."""
+    """``posterior median and 89% equal-tailed interval``; of draws that are neither, what they are."""
     point = next((p for p in POINTS if p in summary.columns), None)
     kinds: dict[str, list[str]] = {}
     for name in _intervals(summary):
         prob, kind = name.split()
         kinds.setdefault(kind.lower(), []).append(prob)
     said = [_joined(probs, KINDS[kind]) for kind, probs in kinds.items()]
-    return " and ".join([*([f"posterior {point}"] if point else []), *said])
+    of = summary.attrs.get("draws_of", "posterior")
+    whose = of in ("posterior", "prior")
+    legend = " and ".join([*([f"{of} {point}" if whose else point] if point else []), *said])
+    return legend if whose else f"{legend} of draws ({of})"
 
 
 def _joined(probs: Sequence[str], kind: str) -> str:

@@ -45,7 +45,9 @@ def describe(ds: xr.Dataset) -> str:
     if sentence is None and "bayesmargins_version" in ds.attrs:
         # xarray keeps of two results' attributes what they share.
         shared = ", ".join(f"{k} {ds.attrs[k]}" for k in ("kind", "scale", "formula", "groups", "by") if k in ds.attrs)
-        return f"Derived by arithmetic from results that differ in what they ask; what they share: {shared}."
+        draws = ds.attrs.get("draws", "posterior")
+        of = "" if draws == "posterior" else f" Their draws: {draws}."
+        return f"Derived by arithmetic from results that differ in what they ask; what they share: {shared}.{of}"
     if sentence is None:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
     if is_original(ds):

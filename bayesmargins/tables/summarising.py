@@ -101,6 +101,7 @@ def summary(
     frame.columns.name = scale_of(ds)
     frame.attrs["estimand"] = describe(ds)
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
+    frame.attrs["draws_of"] = str(ds.attrs.get("draws", "posterior"))
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
     return frame

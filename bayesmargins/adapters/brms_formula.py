@@ -1,0 +1,251 @@
+"""brms's way to write a model, formula and family, in the words of this package; what has no counterpart is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bayesmargins.design.formula import signed_terms, split, whole_call
+from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
+
+__all__ = ["Spelling", "family_and_link", "translated"]
+
+_TERMS = {
+    "mo": "a monotonic effect",
+    "s": "a smooth",
+    "t2": "a smooth",
+    "te": "a smooth",
+    "ti": "a smooth",
+    "gp": "a Gaussian process",
+    "me": "a covariate with measurement error",
+    "mi": "a modelled missing value",
+    "cs": "a category-specific effect",
+    "mm": "a multi-membership term",
+    "mmc": "a multi-membership covariate",
+    **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), "a correlation of residuals"),
+}
+_CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
+_FACTOR = re.compile(r"(?<![\w.])(?:as\.)?factor\(\s*([\w.]+)\s*\)")
+_FAMILY = re.compile(
+    r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?"
+)
+
+# Arguments of bf() that change how brms samples, and not what its parameters mean.
+_HARMLESS = ("center", "cmc", "decomp", "sparse", "family")
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A brms formula in this package's spelling.
+
+    Attributes
+    ----------
+    formula : str
+        For `from_draws`.
+    set_aside : tuple of str
+        Parameters of the draws that say nothing about new rows, such as ``sigma`` beside known errors.
+    """
+
+    formula: str
+    set_aside: tuple[str, ...] = ()
+
+
+def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = None) -> Spelling:
+    """How is this formula of brms written here?
+
+    Parameters
+    ----------
+    formula : str
+        As in brms: ``bf(...)`` around it, ``gr(g)``, ``(1 |p| g)``, ``0 + Intercept`` and ``y | weights(w)`` included.
+    family : str
+        Name of the family here.
+    namespace : mapping, optional
+        Own functions; a name of brms's among them is the user's.
+
+    Returns
+    -------
+    Spelling
+
+    Raises
+    ------
+    FormulaError
+        A term that has no counterpart: named, with what it is.
+
+    Examples
+    --------
+    >>> translated("bf(y | trials(n) ~ 0 + Intercept + x + (1 |p| gr(g)))", "binomial").formula
+    'y | trials(n) ~ 1 + x + (1 | g)'
+    """
+    text = _single(formula)
+    sides = split(text, "~")
+    if len(sides) != 2:
+        return Spelling(text)  # `parse` says what is wrong with it
+    _refuse_terms(sides[1], formula, namespace or {})
+    left, more, set_aside = _left(sides[0].strip(), family, formula)
+    right = _FACTOR.sub(r"C(\1)", " ".join(_right(sides[1], formula)).removeprefix("+ "))
+    spelt = f"{left} ~ {right}{more}"
+    same = re.sub(r"\s", "", spelt) == re.sub(r"\s", "", text)
+    return Spelling(text.strip() if same else spelt, set_aside)
+
+
+def _single(formula: str) -> str:
+    """What stands inside ``bf(...)``; arguments that only steer the sampler are let go."""
+    bare = re.fullmatch(r"\s*(?:brms::)?(?:bf|brmsformula)\((.*)\)\s*", formula, re.DOTALL)
+    if not bare:
+        return formula
+    first, *others = split(bare[1], ",")
+    odd = [o.strip() for o in others if not re.match(rf"\s*({'|'.join(_HARMLESS)})\s*=", o)]
+    if odd:
+        raise FormulaError(
+            f"{formula!r} has the further parts {listed(odd)}; from_brms takes the formula of the mean, where it is "
+            "the only one, as text: formulas of other parameters and non-linear formulas are no part of it."
+        )
+    return first
+
+
+def _refuse_terms(right: str, formula: str, own: Mapping[str, Any]) -> None:
+    found = [name for name in dict.fromkeys(_CALL.findall(right)) if name not in own]
+    if found:
+        name = found[0]
+        raise FormulaError(
+            f"{name}() in {formula!r} is {_TERMS[name]} of brms, whose columns are not in the design here: predictions "
+            "would leave it out, so it is refused. What can be read are numbers, factors, functions of a row such as "
+            "log(x), poly(x, 2) and group effects (1 + x | g)."
+        )
+
+
+def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ...]]:
+    """The left side, what it adds to the right one, and the parameters that lose their meaning."""
+    response, *after = split(text, "|")
+    if re.match(r"\s*(mvbind|cbind)\s*\(", response):
+        raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
+    if len(after) > 1:
+        raise FormulaError(f"Left of '~' in {formula!r} stands more than one '|'.")
+    kept, more = "", ""
+    set_aside: tuple[str, ...] = ()
+    for _, call in signed_terms(after[0]) if after else ():
+        name, _, inside = call.partition("(")
+        argument = split(inside.strip().removesuffix(")"), ",")[0].strip()
+        name = name.strip()
+        if name == "trials":
+            kept = f" | trials({argument})"
+        elif name == "rate" and family == "poisson":
+            more = f" + offset(log({argument}))"
+        elif name == "se" and family == "gaussian":
+            set_aside = ("sigma",)
+        elif name == "weights":
+            warn(
+                f"The weights {argument} have shaped these draws and are not used further: averages weigh rows by "
+                f"wts={argument!r}, and log_likelihood counts every row once."
+            )
+        else:
+            raise _refused(name, call, formula)
+    return f"{response.strip()}{kept}", more, set_aside
+
+
+def _refused(name: str, call: str, formula: str) -> FormulaError:
+    why = {
+        "rate": "under this family brms multiplies the shape by it too; offset(log(n)) in the fit is read",
+        "se": "known errors are read for family='gaussian'",
+        "cens": "what is predicted is not what was observed",
+        "trunc": "the mean of a truncated response is not the inverse link of eta",
+        "mi": "the missing responses are parameters",
+    }.get(name, "it has no counterpart")
+    return FormulaError(
+        f"{call} left of '~' in {formula!r} is refused: {why}. Read are trials(n), weights(w), rate(n) of poisson and "
+        "se(s) of gaussian."
+    )
+
+
+def _right(text: str, formula: str) -> Iterator[str]:
+    terms = list(signed_terms(text))
+    names = [term for _, term in terms]
+    own_intercept = "Intercept" in names
+    if own_intercept and not any(t in (("+", "0"), ("-", "1")) for t in terms):
+        raise FormulaError(f"'Intercept' in {formula!r} goes with 0 + Intercept; without the 0 there would be two.")
+    if own_intercept:
+        yield "+ 1"
+        terms = [t for t in terms if t not in (("+", "0"), ("-", "1"), ("+", "Intercept"))]
+    seen: list[str] = []
+    for sign, term in terms:
+        inner = whole_call(term, "")
+        if inner is None or len(split(inner, "|")) == 1:
+            yield f"{sign} {term}"
+            continue
+        block, correlated_by = _block(inner, formula)
+        if correlated_by and correlated_by in seen:
+            raise FormulaError(
+                f"Two blocks of {formula!r} are correlated by {correlated_by!r}. Write them as one, (1 + x | g), "
+                "which is the same model."
+            )
+        seen += [correlated_by]
+        yield f"{sign} ({block})"
+
+
+def _block(inner: str, formula: str) -> tuple[str, str]:
+    """``1 |p| gr(g)`` is ``1 | g`` with the mark ``p``, which says nothing where it stands once."""
+    pieces = [p.strip() for p in split(inner, "|")]
+    empty = len(pieces) == 3 and not pieces[1]
+    mark = pieces[1] if len(pieces) == 3 else ""
+    group, independent = _group(pieces[-1], formula)
+    if len(pieces) > 3:
+        raise FormulaError(f"({inner}) in {formula!r} is no block; allowed are (1 | g), (1 |p| g) and (x || g).")
+    return f"{pieces[0]} {'||' if empty or independent else '|'} {group}", mark
+
+
+def _group(text: str, formula: str) -> tuple[str, bool]:
+    """The grouping factor inside ``gr()``, and whether its effects are independent."""
+    inside = whole_call(text, "gr")
+    if inside is None:
+        return text, False
+    group, *arguments = [a.strip() for a in split(inside, ",")]
+    said = {name.strip(): value.strip() for name, _, value in (a.partition("=") for a in arguments)}
+    odd = [
+        f"{name}={value}"
+        for name, value in said.items()
+        if name not in ("cor", "id") and (name, value.strip("\"'")) != ("dist", "gaussian")
+    ]
+    if odd:
+        raise FormulaError(
+            f"{text} in {formula!r} has {listed(odd)}: group effects here are Gaussian, independent between groups, "
+            "with one covariance a factor, so it is refused."
+        )
+    return group, said.get("cor") in ("FALSE", "F")
+
+
+def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
+    """Which family and link does R's text name?
+
+    Parameters
+    ----------
+    family : str
+        ``"bernoulli"``, ``"Bernoulli"``, ``'binomial("logit")'``, ``'brmsfamily("negbinomial", link = "log")'``.
+    link : str, optional
+        Where `family` does not say it.
+
+    Returns
+    -------
+    family, link
+        As for `GLMM`; a family that is not known stays as it is.
+
+    Raises
+    ------
+    ModelError
+        Two different links.
+
+    Examples
+    --------
+    >>> family_and_link('Binomial(link = "probit")', None)
+    ('binomial', 'probit')
+    """
+    match = _FAMILY.fullmatch(family.strip()) if isinstance(family, str) else None
+    if not match:
+        return family, link
+    name = (match["quoted"] or match["bare"]).lower()
+    first = split(match["rest"], ",")[0].strip()
+    said = re.fullmatch(r"(?:link\s*=\s*)?['\"]?(\w+)['\"]?", first)
+    if said and link is not None and said[1] != link:
+        raise ModelError(f"family={shown(family)} names the link {said[1]!r}, and link={link!r}; give one of them.")
+    return name, said[1] if said else link

@@ -1,0 +1,153 @@
+"""Distributional formulas of brms: which parameter has which formula, and what correlates their group effects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bayesmargins.design.formula import split
+from bayesmargins.errors import FormulaError, listed, shown
+
+__all__ = ["across", "correlated_across", "link_of", "separated"]
+
+_BF = re.compile(r"\s*((?:brms::)?(?:bf|brmsformula))\((.*)\)\s*", re.DOTALL)
+_MARK = re.compile(r"\|\s*(\w+)\s*\|\s*(?:gr\(\s*)?([\w.:]+)")
+
+
+def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, str]]:
+    """Which formula has the mean, and which have other parameters?
+
+    Parameters
+    ----------
+    formula : str or dict
+        ``"bf(y ~ x, sigma ~ z)"``, or ``{"mu": "y ~ x", "sigma": "~ z"}``.
+    parameters : iterable of str
+        Those of the family beside the mean.
+
+    Returns
+    -------
+    mean : object
+        As it was given; with ``bf()`` around it where it was so.
+    parts : dict of str
+        By parameter, with the parameter on the left: ``"sigma ~ z"``.
+
+    Raises
+    ------
+    FormulaError
+        A dict without ``"mu"``, a parameter that the family does not have, one with two formulas.
+
+    Examples
+    --------
+    >>> separated("bf(y ~ x + (1 | g), sigma ~ z)", ["sigma"])
+    ('bf(y ~ x + (1 | g))', {'sigma': 'sigma ~ z'})
+    >>> separated({"mu": "y ~ x", "sigma": "~ z"}, ["sigma"])
+    ('y ~ x', {'sigma': 'sigma ~ z'})
+    """
+    if isinstance(formula, Mapping):
+        if "mu" not in formula:
+            raise FormulaError(
+                f"formula is a dict with the keys {listed(formula)}; the formula of the mean goes under 'mu', such as "
+                "{'mu': 'y ~ x', 'sigma': '~ z'}."
+            )
+        given = [(name, text) for name, text in formula.items() if name != "mu"]
+        return formula["mu"], _checked(given, parameters)
+    inside = _BF.fullmatch(formula) if isinstance(formula, str) else None
+    if not inside:
+        return formula, {}
+    first, *others = split(inside[2], ",")
+    formulas = [(m[1], o) for o in others if (m := re.match(r"\s*(\w+)\s*~", o))]
+    rest = ",".join([first, *(o for o in others if not re.match(r"\s*\w+\s*~", o))])
+    return f"{inside[1]}({rest})", _checked(formulas, parameters)
+
+
+def _checked(given: list[tuple[str, Any]], parameters: Iterable[str]) -> dict[str, str]:
+    allowed, names = list(parameters), [name for name, _ in given]
+    unknown = [n for n in names if n not in allowed]
+    if unknown:
+        raise FormulaError(
+            f"There is a formula of {listed(unknown)}; the parameters of this family beside the mean are "
+            f"{listed(allowed) or 'none'}, and formulas of others are not read."
+        )
+    twice = [n for n in names if names.count(n) > 1]
+    if twice:
+        raise FormulaError(f"{twice[0]!r} has two formulas; give one.")
+    return {name: _with_left(name, text) for name, text in given}
+
+
+def _with_left(name: str, text: Any) -> str:
+    if not isinstance(text, str) or "~" not in text:
+        raise FormulaError(f"The formula of {name!r} is {shown(text)}; write it as text, '~ x' or '{name} ~ x'.")
+    left, right = text.split("~", 1)
+    if left.strip() not in ("", name):
+        raise FormulaError(f"The formula of {name!r} is {text!r}; left of its '~' stands {name!r}, or nothing.")
+    return f"{name} ~ {right.strip()}"
+
+
+def link_of(name: str, family: Any) -> str | None:
+    """Which link of a parameter does R's text of the family name?
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> link_of("sigma", 'brmsfamily("gaussian", link_sigma = "identity")'), link_of("sigma", "gaussian")
+    ('identity', None)
+    """
+    said = re.search(rf"link_{name}\s*=\s*['\"]?(\w+)", family) if isinstance(family, str) else None
+    return said[1] if said else None
+
+
+def correlated_across(
+    name: str, formulas: Mapping[str, str], factors: Iterable[str], columns: Iterable[str]
+) -> list[str]:
+    """Of which factors are the effects on this parameter correlated with those on another?
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    formulas : mapping of str
+        All formulas by parameter, the mean's under ``"mu"``.
+    factors : iterable of str
+        Grouping factors of the parameter.
+    columns : iterable of str
+        The draws': ``cor_g__Intercept__sigma_Intercept`` is such a correlation.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> correlated_across("sigma", {"mu": "y ~ (1 |p| g)", "sigma": "sigma ~ (1 |p| g)"}, ["g"], [])
+    ['g']
+    """
+    marks = {parameter: set(_MARK.findall(text)) for parameter, text in formulas.items()}
+    marked = {factor for other in marks if other != name for _, factor in marks[name] & marks[other]}
+    seen = {f for f in factors for c in columns if across(str(c), f, name)}
+    return [f for f in factors if f in marked | seen]
+
+
+def across(column: str, factor: str, name: str) -> bool:
+    """Is this the correlation of an effect on the parameter with one on another?
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> across("cor_g__Intercept__sigma_x", "g", "sigma"), across("cor_g__sigma_Intercept__sigma_x", "g", "sigma")
+    (True, False)
+    """
+    if not column.startswith(f"cor_{factor}__"):
+        return False
+    of_part = [side.startswith(f"{name}_") for side in column.removeprefix(f"cor_{factor}__").split("__")]
+    return any(of_part) and not all(of_part)

@@ -1,0 +1,195 @@
+"""From formula and data to a frozen design: of the mean, and of a parameter that has a linear predictor of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.formula import Parts, parse
+from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
+from bayesmargins.design.frozen import Design, Response, left_side
+from bayesmargins.design.grouping import freeze_factors
+from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
+from bayesmargins.errors import DataError, FormulaError, listed, warn
+
+__all__ = ["build_design", "build_part"]
+
+
+def build_design(
+    formula: str,
+    data: Any,
+    *,
+    missing: str = "error",
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+    stored: bool = False,
+    dependent_ok: bool = False,
+) -> Design:
+    """What design do this formula and these data freeze to?
+
+    Parameters
+    ----------
+    formula : str
+        lme4-style: ``"y ~ trt * week + (1 + week | id) + offset(log(exposure))"``.
+    data : DataFrame
+        pandas, polars or pyarrow.
+    missing : {"error", "drop"}
+        What is done with rows where a column of the formula is missing.
+    namespace : dict, optional
+        Own functions that the formula calls.
+    stored : bool
+        The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
+    dependent_ok : bool
+        Columns that are sums of others are not warned about.
+
+    Returns
+    -------
+    Design
+        Levels, states of transforms, names of columns and codes of groups.
+
+    Raises
+    ------
+    FormulaError
+        The formula cannot be read.
+    DataError
+        Columns, types or values do not fit; rows are missing and `missing` is "error".
+    """
+    parts = parse(formula)
+    if stored:
+        for text in (*parts.left, *parts.right):
+            check_trusted(text, namespace or {})
+    context = {**FUNCTIONS, **(namespace or {})}
+    frame = to_pandas(data)
+    covariates = set().union(*(required_columns(t, context) for t in parts.right))
+    read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
+    require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
+    _refuse_response_on_the_right(parts, covariates, formula)
+    frame = _complete(frame, read, missing)
+    design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context))
+    if not dependent_ok:
+        _warn_if_dependent(design, design.rows(frame, (), what="data").X)
+    return design
+
+
+def build_part(
+    name: str,
+    formula: str,
+    of: Design,
+    *,
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+    stored: bool = False,
+) -> Design:
+    """What design does the linear predictor of a parameter beside the mean freeze to?
+
+    Parameters
+    ----------
+    name : str
+        The parameter: ``"sigma"``.
+    formula : str
+        ``"~ x + (1 | g)"``, or with the parameter on its left.
+    of : Design
+        That of the mean: the same rows.
+    namespace, stored
+        As for `build_design`.
+
+    Returns
+    -------
+    Design
+        Without a response of its own: its ``response`` has the words of the mean's and no values.
+
+    Raises
+    ------
+    FormulaError
+        The formula cannot be read, or something other than the parameter is on its left.
+    DataError
+        As for `build_design`; the design of the mean has no rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> mean = build_design("y ~ 1", pd.DataFrame({"y": [0.1, 0.2, 0.4], "x": [0.0, 1, 3]}))
+    >>> build_part("sigma", "~ x", mean).formula
+    'sigma ~ x'
+    """
+    if of.frame is None:
+        raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
+    text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
+    parts = parse(text)
+    if parts.response != name or parts.trials is not None:
+        raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
+    for piece in parts.right if stored else ():
+        check_trusted(piece, namespace or {})
+    context = {**FUNCTIONS, **(namespace or {})}
+    covariates = set().union(*(required_columns(t, context) for t in parts.right))
+    read = covariates.union(parts.group_columns)
+    require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
+    _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
+    frame = _complete(of.data, read, "error")
+    response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
+    design = _frozen(text, parts, covariates, frame, response)
+    _warn_if_dependent(design, design.rows(frame, (), what="data").X)
+    return design
+
+
+def _frozen(formula: str, parts: Parts, covariates: set[str], frame: pd.DataFrame, response: Response) -> Design:
+    context = response.context
+    columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
+    coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
+    return Design(
+        formula=formula,
+        response=response,
+        columns=columns,
+        fixed=freeze(parts.fixed, coded, context),
+        factors=freeze_factors(parts.blocks, coded, frame, context),
+        offsets=tuple(freeze_one(o, coded, context) for o in parts.offsets),
+        frame=frame,
+    )
+
+
+def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:
+    name = parts.response.strip("`")
+    places = {"the right-hand side": covariates, "a grouping factor": parts.group_columns}
+    where = next((place for place, names in places.items() if name in names), None)
+    if where:
+        raise FormulaError(f"The response {name!r} is also in {where} of {formula!r}: it would explain itself.")
+
+
+def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame:
+    mask, counts = missing_rows(frame, sorted(read))
+    if not mask.any():
+        return frame
+    if missing != "drop":
+        raise DataError(
+            f"{int(mask.sum())} of {len(frame)} rows have missing values, by column: {counts}. Fill them, drop them, "
+            "or pass missing='drop' to have them dropped and counted."
+        )
+    if mask.all():
+        raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
+    warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")
+    return frame[~mask].reset_index(drop=True)
+
+
+def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
+    n = None if parts.trials is None else left_side(parts.trials, frame, "data", context)
+    return Response(parts.response, parts.trials, left_side(parts.response, frame, "data", context), n, context)
+
+
+def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
+    rank = np.linalg.matrix_rank(X) if X.size else X.shape[1]
+    if rank < X.shape[1]:
+        warn(
+            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
+            f"data cannot tell them apart. {_way_out(design)}"
+        )
+
+
+def _way_out(design: Design) -> str:
+    spline = next((m[0] for c in design.coef if (m := re.match(r"(cs|cr|cc)\(.*\)", c))), None)
+    if spline is None or "Intercept" not in design.coef:
+        return "Leave one out."
+    return f"The columns of {spline} add up to the intercept: write {spline[:-1]}, constraints='center')."

@@ -1,0 +1,65 @@
+"""Draws of a model's parameters under the names that ArviZ shows."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim
+
+__all__ = ["shown"]
+
+
+def shown(post: Any) -> xr.Dataset:
+    """Under which names are these draws shown?
+
+    Parameters
+    ----------
+    post : Posterior
+        Its draws; those of parameters that have a linear predictor of their own come after the parameter's name.
+
+    Returns
+    -------
+    Dataset
+        ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``; of a part ``sigma_beta``, ``sigma_sd_id``
+        with the dimensions ``sigma_coef``, ``sigma_id_term``. Dimensions of groups are shared.
+
+    Raises
+    ------
+    Nothing.
+    """
+    variables: dict[str, xr.DataArray] = {"beta": post.beta}
+    for factor, Sigma in post.Sigma.items():
+        variables |= _sd_and_cor(factor, Sigma)
+    variables |= post.aux
+    variables |= {f"b_{factor}": v for factor, v in post.b.items()}
+    for name, part in post.parts.items():
+        variables |= _of_part(name, part)
+    return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})
+
+
+def _of_part(name: str, part: Any) -> dict[str, xr.DataArray]:
+    own = shown(part)
+    together = {*SAMPLE_DIMS, *map(factor_dim, part.b)}
+    apart = [*own.data_vars, *(d for d in own.dims if d not in together)]
+    return {str(k): v for k, v in own.rename({k: f"{name}_{k}" for k in apart}).data_vars.items()}
+
+
+def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
+    term = Sigma.dims[2]
+    names = Sigma[term].to_numpy()
+    values = Sigma.to_numpy()
+    sd = np.sqrt(np.diagonal(values, axis1=2, axis2=3))
+    base = {d: Sigma[d] for d in SAMPLE_DIMS}
+    out = {f"sd_{factor}": xr.DataArray(sd, dims=(*SAMPLE_DIMS, term), coords={**base, term: names})}
+    pairs = [(i, j) for i, j in combinations(range(len(names)), 2) if np.any(values[:, :, i, j])]
+    if pairs:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cor = np.stack([values[:, :, i, j] / (sd[:, :, i] * sd[:, :, j]) for i, j in pairs], axis=-1)
+        dim = f"{factor}_pair"
+        labels = [f"{names[i]}, {names[j]}" for i, j in pairs]
+        out[f"cor_{factor}"] = xr.DataArray(cor, dims=(*SAMPLE_DIMS, dim), coords={**base, dim: labels})
+    return out
