@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import sys
@@ -393,6 +394,9 @@ def test_results_stand_side_by_side_under_their_names(post: bm.Posterior) -> Non
     assert table.attrs["note"].startswith("Difference in probability, posterior median and 95% equal-tailed interval.")
     full = bm.table(results, null=0).columns.tolist()
     assert full == ["b = 0: median [89% ETI]", "b = 0: P(> 0)", "new: median [89% ETI]", "new: P(> 0)"]
+    prior = bm.avg_comparisons(dataclasses.replace(post, info={**post.info, "draws": "prior"}), "trt")
+    beside = bm.table({"prior": prior, "posterior": results["new"]}).attrs["note"]
+    assert "median and 89% equal-tailed interval of draws (prior and posterior). prior: Difference" in beside
     twice = results["new"] * 2
     both = bm.table({"turned": twice.isel(contrast=[1, 0]), "as it was": twice})
     assert both["as it was"].tolist() == both["turned"].tolist() == bm.table(twice).iloc[::-1, 0].tolist()

@@ -127,7 +127,8 @@ def _side_by_side(summaries: Mapping[str, pd.DataFrame], digits: int | None, dia
         columns |= {name if len(text.columns) == 1 else f"{name}: {c}": text[c] for c in text}
     said = " ".join(f"{name}: {numbers.attrs['estimand']}" for name, numbers in summaries.items())
     plain = pd.DataFrame(first)
-    plain.attrs = {**first.attrs, "estimand": said}
+    of = " and ".join(dict.fromkeys(numbers.attrs["draws_of"] for numbers in summaries.values()))
+    plain.attrs = {**first.attrs, "estimand": said, "draws_of": of}
     return _made(pd.DataFrame(columns, index=first.index), plain, cells.note(plain))
 
 
