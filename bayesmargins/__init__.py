@@ -31,9 +31,10 @@ from bayesmargins.estimands import (
     variance_partition,
 )
 from bayesmargins.limits import options
+from bayesmargins.loading import load
 from bayesmargins.model import GLMM
 from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posterior
-from bayesmargins.posterior import Posterior, load
+from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
 from bayesmargins.targets import exceeds, quantile, sd

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,44 +12,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design, build_part, template_design
+from bayesmargins.design import Design
+from bayesmargins.draws import Draws, flat
 from bayesmargins.errors import PosteriorError, listed
-from bayesmargins.families import Family, get_family, parameter_family, parameter_values, resolve_link
+from bayesmargins.families import Family, parameter_family, parameter_values, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
 from bayesmargins.parameters import shown
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
-from bayesmargins.stacks import add_group, group_of, make_idata
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_name
+from bayesmargins.stacks import add_group, make_idata
 from bayesmargins.storage import (
     check_rows,
     frame_to_dataset,
-    in_design_order,
-    read_tree,
-    refuse_another_design,
-    to_frame,
     writable,
     write_tree,
 )
 
-__all__ = ["Draws", "Posterior", "canonical", "load", "make_part"]
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The same draws as plain arrays, chains one after the other: what the numerics read.
-
-    Attributes
-    ----------
-    beta : ndarray, shape (sample, coef)
-    b : dict of ndarray, shape (sample, level, term)
-    Sigma : dict of ndarray, shape (sample, term, term)
-    aux : dict of ndarray, shape (sample,)
-    """
-
-    beta: np.ndarray
-    b: dict[str, np.ndarray]
-    Sigma: dict[str, np.ndarray]
-    aux: dict[str, np.ndarray]
+__all__ = ["Posterior", "make_part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +108,10 @@ class Posterior:
     def draws(self) -> Draws:
         """The draws as plain arrays."""
         return Draws(
-            beta=_flat(self.beta),
-            b={f: _flat(v) for f, v in self.b.items()},
-            Sigma={f: _flat(v) for f, v in self.Sigma.items()},
-            aux={k: _flat(v) for k, v in self.aux.items()},
+            beta=flat(self.beta),
+            b={f: flat(v) for f, v in self.b.items()},
+            Sigma={f: flat(v) for f, v in self.Sigma.items()},
+            aux={k: flat(v) for k, v in self.aux.items()},
         )
 
     @cached_property
@@ -285,62 +264,6 @@ class Posterior:
         )
 
 
-def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., Any]] | None = None) -> Posterior:
-    """Which posterior was saved here?
-
-    Parameters
-    ----------
-    path : str or Path
-        What `Posterior.save` wrote.
-    namespace : dict, optional
-        Own functions that the formula calls: functions are not stored. Of the rest only those of a list are evaluated
-        (formulaic's transforms, and functions of NumPy such as ``np.sin`` that act on each row alone).
-
-    Returns
-    -------
-    Posterior
-        The same draws; the design is rebuilt from the formula and the data.
-
-    Raises
-    ------
-    PosteriorError
-        No such file, one that `Posterior.save` did not write, or a design that comes out differently (a function of
-        `namespace` is not the one of the fit).
-    FormulaError
-        The formula calls a function that is neither on the list nor in `namespace`.
-    """
-    tree = read_tree(path)
-    design = _stored_design(tree, namespace)
-    family = get_family(tree.attrs["family"])
-    refuse_another_design(group_of(tree, "check"), design)
-    draws = tree["draws"].to_dataset()
-    stored = tree["parts"].children if "parts" in tree else {}
-    return Posterior(
-        design=design,
-        family=family,
-        link=resolve_link(family, tree.attrs["link"]),
-        **_read(draws, design),
-        aux={p: draws[p] for p in family.parameters if p in draws},
-        sample_stats=group_of(tree, "sample_stats"),
-        info=json.loads(tree.attrs["info"]),
-        parts={n: _load_part(node, n, design, namespace) for n, node in stored.items()},
-    )
-
-
-def _stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
-    formula = tree.attrs["formula"]
-    if "levels" in tree.attrs:
-        return template_design(formula, json.loads(tree.attrs["levels"]), namespace=namespace, stored=True)
-    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
-
-
-def _load_part(node: Any, name: str, of: Design, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:
-    design = build_part(name, node.attrs["formula"], of, namespace=namespace, stored=True)
-    refuse_another_design(node["check"].to_dataset(), design)
-    draws = _read(node.to_dataset(), design)
-    return make_part(name, design, node.attrs["link"], draws, json.loads(node.attrs["info"]))
-
-
 def make_part(
     name: str, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
 ) -> Posterior:
@@ -388,20 +311,6 @@ def _stored(post: Posterior) -> xr.Dataset:
     return xr.Dataset(variables | {f"Sigma_{f}": v for f, v in post.Sigma.items()})
 
 
-def _read(stored: xr.Dataset, design: Design) -> dict[str, Any]:
-    draws = in_design_order(stored, design)
-    return {
-        "beta": draws["beta"],
-        "b": {f: draws[f"b_{f}"] for f in design.factors if f"b_{f}" in draws},
-        "Sigma": {f: draws[f"Sigma_{f}"] for f in design.factors},
-    }
-
-
-def _flat(values: xr.DataArray) -> np.ndarray:
-    array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
-    return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
-
-
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
     return {"obs": np.arange(len(post.design.data))}
 
@@ -411,49 +320,3 @@ def _constant_data(post: Posterior) -> xr.Dataset:
     names = [n for n in data.columns if n != post.design.response.text]
     renamed = {n: f"data_{n}" if n == "obs" else public_name(n) for n in names}
     return xr.Dataset({renamed[n]: (("obs",), plain(data[n])) for n in names}, _obs(post))
-
-
-def canonical(
-    design: Design,
-    beta: np.ndarray,
-    b: Mapping[str, np.ndarray],
-    Sigma: Mapping[str, np.ndarray],
-    aux: Mapping[str, np.ndarray],
-    sample_coords: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
-    """Arrays with their dimensions named: the draws that a `Posterior` of this design holds.
-
-    Parameters
-    ----------
-    design : Design
-        Names the coefficients, levels and terms.
-    beta : ndarray, shape (chain, draw, coef)
-    b : mapping of ndarray, shape (chain, draw, level, term)
-    Sigma : mapping of ndarray, shape (chain, draw, term, term)
-    aux : mapping of ndarray, shape (chain, draw)
-    sample_coords : mapping
-        Coordinates ``chain`` and ``draw``.
-
-    Returns
-    -------
-    dict
-        ``beta``, ``b``, ``Sigma``, ``aux`` as `Posterior` takes them.
-
-    Raises
-    ------
-    Nothing.
-    """
-    base = dict(sample_coords)
-
-    def named(values: np.ndarray, **coords: Any) -> xr.DataArray:
-        return xr.DataArray(values, dims=(*SAMPLE_DIMS, *coords), coords={**base, **coords})
-
-    terms = {f: plain(factor.terms) for f, factor in design.factors.items()}
-    return {
-        "beta": named(beta, coef=plain(design.coef)),
-        "b": {
-            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
-        },
-        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
-        "aux": {k: named(v) for k, v in aux.items()},
-    }

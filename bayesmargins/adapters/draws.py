@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design, build_part, design_from
+from bayesmargins.draws import canonical
 from bayesmargins.errors import PosteriorError, close_matches, listed
 from bayesmargins.families import check_response, get_family, resolve_link
-from bayesmargins.posterior import Posterior, canonical, make_part
+from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["from_draws"]

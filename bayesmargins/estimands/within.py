@@ -13,10 +13,10 @@ import numpy as np
 
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.design import Rows, require_columns
+from bayesmargins.draws import Draws
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.groups import Gather
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor import Chunk, Predictor
 
 __all__ = ["GroupsOf", "Within"]

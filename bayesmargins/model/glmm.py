@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design, build_design
+from bayesmargins.draws import canonical
 from bayesmargins.errors import ModelError, warn
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of, subset
 from bayesmargins.model.sampling import convergence, draw_prior, report_convergence, run_sampler
-from bayesmargins.posterior import Posterior, canonical
+from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["GLMM"]

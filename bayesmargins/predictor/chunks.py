@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bayesmargins.design import Rows
+from bayesmargins.draws import Draws
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import Integral
 from bayesmargins.links import Link
-from bayesmargins.posterior import Draws
 
 __all__ = ["Chunk", "PartRows", "Passed", "Second", "subset"]
 

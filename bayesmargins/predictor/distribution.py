@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
 from bayesmargins.families import parameter_values
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 from bayesmargins.marginal import Found, Marginal, marginal
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
 from bayesmargins.predictor.passes import complete

@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 
 from bayesmargins.design import Rows
+from bayesmargins.draws import Draws
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import Integral, expectation, mixture_expectation
 from bayesmargins.links import Link
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk, Passed
 
 __all__ = [

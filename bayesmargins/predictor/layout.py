@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from bayesmargins.draws import Draws
 from bayesmargins.links import Link
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.sources import Source
 

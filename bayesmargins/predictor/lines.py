@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesmargins.design import Rows
+from bayesmargins.draws import Draws
 from bayesmargins.groups import Mixture
 from bayesmargins.links import Link
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.exact import blocks, linear
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bayesmargins.draws import Draws
 from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
 from bayesmargins.links import PARTS, Link
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.layout import Laid
 from bayesmargins.predictor.sources import Source, key_of

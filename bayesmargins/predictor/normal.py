@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesmargins.design import Rows
-from bayesmargins.posterior import Draws
+from bayesmargins.draws import Draws
 from bayesmargins.predictor.exact import blocks, constant_row
 
 __all__ = ["normal_blocks"]

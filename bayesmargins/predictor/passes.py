@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
 from bayesmargins.links import Link
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
 from bayesmargins.predictor.steps import step_between

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayesmargins.posterior import Draws
+from bayesmargins.draws import Draws
 from bayesmargins.predictor.chunks import Chunk
 
 __all__ = ["step_between"]

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bayesmargins.draws import Draws
 from bayesmargins.integrate import in_threads
 from bayesmargins.links import Link
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.layout import Laid, lay_out
 from bayesmargins.predictor.lookups import Found, Lookups

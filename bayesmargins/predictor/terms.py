@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesmargins.design import Rows
+from bayesmargins.draws import Draws
 from bayesmargins.groups import GroupPlan, Mixture
-from bayesmargins.posterior import Draws
 from bayesmargins.predictor.tiles import Terms
 
 __all__ = [
