@@ -19,14 +19,16 @@ HAS_VENV := import ensurepip, venv
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean check-venv
+.PHONY: help demo test lint notebooks docs bench clean check-venv
 
 help:
-	@echo "make demo    fit a mixed model to real data and report its effects; writes demo/"
-	@echo "make test    check style, types and import direction, then run the tests"
-	@echo "make lint    the checks of 'make test' without the tests"
-	@echo "make bench   measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
-	@echo "make clean   delete $(VENV), caches and what the demo wrote"
+	@echo "make demo        fit a mixed model to real data and report its effects; writes demo/"
+	@echo "make test        check style, types and import direction, then run the tests"
+	@echo "make lint        the checks of 'make test' without the tests"
+	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
+	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html"
+	@echo "make bench        measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
+	@echo "make clean        delete $(VENV), caches and what the demo wrote"
 	@echo
 	@echo "Each sets up $(VENV) first where needed. PYTHON=... names the interpreter, VENV=... another folder."
 
@@ -43,11 +45,19 @@ lint: $(VENV)/.installed-test
 	@$(BIN)/mypy
 	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 
+notebooks: $(VENV)/.installed-notebooks
+	@$(BIN)/python notebooks/run.py $(if $(KEEP),--keep) $(NOTEBOOKS)
+
+# Pages and notebooks are one tree of sources, so that links between them are those that a code host follows.
+docs: $(VENV)/.installed-docs
+	@$(BIN)/python -m sphinx -W --keep-going -q -c docs -d docs/_build/doctrees . docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench_margins.py $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) demo dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps turn older than pyproject.toml after its dependencies change, and pip then brings the rest.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made
@@ -58,6 +68,11 @@ $(VENV)/.installed: pyproject.toml $(VENV)/.made
 $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 	@echo "installing the test tools into $(VENV)"
 	@$(PIP) install -qq -e '.[test]'
+	@touch $@
+
+$(VENV)/.installed-notebooks $(VENV)/.installed-docs: $(VENV)/.installed-%: pyproject.toml $(VENV)/.installed
+	@echo "installing what the $* need into $(VENV)"
+	@$(PIP) install -qq -e '.[$*]'
 	@touch $@
 
 # A working environment that someone else made (check-venv has looked at it) is used as it is.

@@ -1,7 +1,7 @@
 """Effects from Bayesian mixed models: predictions, comparisons and slopes with the groups integrated out."""
 
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
-from bayesmargins.adapters import from_brms, from_draws
+from bayesmargins.adapters import from_bambi, from_brms, from_draws, from_pymc, from_statsmodels
 from bayesmargins.contrasts import hypotheses
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
@@ -62,8 +62,11 @@ __all__ = [
     "datagrid",
     "describe",
     "exceeds",
+    "from_bambi",
     "from_brms",
     "from_draws",
+    "from_pymc",
+    "from_statsmodels",
     "heterogeneity",
     "hypotheses",
     "list_datasets",

@@ -216,7 +216,7 @@ def _entries(column: Column, given: Any, design: Design) -> list[Any]:
     levels = column.levels if column.kind == "factor" else (False, True)
     if is_word(given, ("all",)) and column.kind != "number" and given not in levels:
         return list(levels)
-    if is_word(given, SPREADS) and column.kind == "number" and column.name in design.data:
+    if is_word(given, SPREADS) and column.kind == "number" and column.name in design.data.columns:
         return list(spread_values(column, given, design))
     return [plain_value(given)]
 
@@ -324,7 +324,7 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
         )
     if name == design.response.text:
         raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
-    in_data = is_word(name, list(design.data))
+    in_data = is_word(name, [] if design.frame is None else list(design.frame))
     if in_data and derived:
         return freeze_column(design.data[name].dropna(), name)
     there = "is a column of the data that the formula does not read" if in_data else "is no variable"

@@ -326,6 +326,7 @@ def _draws_of_b(post: Posterior, factor: str) -> np.ndarray:
 
 
 def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gather:
+    b = _draws_of_b(post, factor.name)
     require_columns(frame, factor.columns, what, f"groups='own' for {factor.name!r}")
     codes = factor.codes_of(frame)
     labels = factor.labels(frame)
@@ -336,7 +337,7 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
             f"groups='own' for {factor.name!r}: {what} names groups that the fit has not seen: {listed(unseen)}.{hint} "
             "Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), 'existing' or 'zero'."
         )
-    return Gather(factor.name, _draws_of_b(post, factor.name), codes)
+    return Gather(factor.name, b, codes)
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
@@ -383,6 +384,12 @@ def _mixture(post: Posterior, policy: Policy) -> Mixture:
     names = policy.factors("existing")
     for name in names:
         _draws_of_b(post, name)
+    if post.design.frame is None and (len(names) > 1 or policy.group_weights == "rows"):
+        raise GroupsError(
+            f"groups='existing' of {listed(names)} with group_weights={policy.group_weights!r} asks which groups occur "
+            "together, or how often, and the posterior has no rows: it was made with levels= in place of data=. Equal "
+            "weights over the groups of one factor can be asked for."
+        )
     seen = np.column_stack([post.design.factors[f].codes for f in names])
     codes, counts = np.unique(seen, axis=0, return_counts=True)
     weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))

@@ -1,16 +1,18 @@
-"""Draws of a model's parameters under the names that ArviZ shows."""
+"""Draws of a model's parameters with their dimensions named, and under the names that ArviZ shows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim
+from bayesmargins.design import Design
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
 
-__all__ = ["shown"]
+__all__ = ["canonical", "shown"]
 
 
 def shown(post: Any) -> xr.Dataset:
@@ -63,3 +65,49 @@ def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
         labels = [f"{names[i]}, {names[j]}" for i, j in pairs]
         out[f"cor_{factor}"] = xr.DataArray(cor, dims=(*SAMPLE_DIMS, dim), coords={**base, dim: labels})
     return out
+
+
+def canonical(
+    design: Design,
+    beta: np.ndarray,
+    b: Mapping[str, np.ndarray],
+    Sigma: Mapping[str, np.ndarray],
+    aux: Mapping[str, np.ndarray],
+    sample_coords: Mapping[str, np.ndarray],
+) -> dict[str, Any]:
+    """Arrays with their dimensions named: the draws that a `Posterior` of this design holds.
+
+    Parameters
+    ----------
+    design : Design
+        Names the coefficients, levels and terms.
+    beta : ndarray, shape (chain, draw, coef)
+    b : mapping of ndarray, shape (chain, draw, level, term)
+    Sigma : mapping of ndarray, shape (chain, draw, term, term)
+    aux : mapping of ndarray, shape (chain, draw)
+    sample_coords : mapping
+        Coordinates ``chain`` and ``draw``.
+
+    Returns
+    -------
+    dict
+        ``beta``, ``b``, ``Sigma``, ``aux`` as `Posterior` takes them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    base = dict(sample_coords)
+
+    def named(values: np.ndarray, **coords: Any) -> xr.DataArray:
+        return xr.DataArray(values, dims=(*SAMPLE_DIMS, *coords), coords={**base, **coords})
+
+    terms = {f: plain(factor.terms) for f, factor in design.factors.items()}
+    return {
+        "beta": named(beta, coef=plain(design.coef)),
+        "b": {
+            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
+        },
+        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
+        "aux": {k: named(v) for k, v in aux.items()},
+    }

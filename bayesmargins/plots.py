@@ -11,7 +11,16 @@ import xarray as xr
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
-from bayesmargins.tables import check_null, draws_of, interval, point_estimate, scale_of
+from bayesmargins.tables import (
+    check_null,
+    draws_of,
+    in_words,
+    interval,
+    labels_along,
+    on_one_scale,
+    point_estimate,
+    scale_of,
+)
 from bayesmargins.values import is_word
 
 if TYPE_CHECKING:
@@ -21,6 +30,9 @@ __all__ = ["has_curves", "plot_forest", "plot_predictions", "plot_prior_posterio
 
 # Okabe & Ito (2008): told apart with any colour vision, and in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+
+
+_CAPTION = "bayesmargins-caption"
 
 
 @taught
@@ -52,7 +64,8 @@ def plot_predictions(
     Returns
     -------
     matplotlib Axes
-        Curves with interval bands over a number, points with intervals over a factor.
+        Curves with interval bands over a number, points with intervals over a factor. A line beneath says which point
+        estimate and interval they are, and what is not drawn because it is on another scale.
 
     Raises
     ------
@@ -64,7 +77,8 @@ def plot_predictions(
     >>> plot_predictions(avg_predictions(post, at={"week": [0, 6], "trt": ["placebo", "drug"]})).get_xlabel()
     'week'
     """
-    table = _table(check_result(ds), point, ci_prob, ci_kind)
+    ds, others = on_one_scale(check_result(ds))
+    table = _table(ds, point, ci_prob, ci_kind)
     x, colour = _axes_of(ds, table, x, colour)
     ax = _new_axes(ax, (6.4, 4.2))
     numeric = _is_number(table[x])
@@ -81,6 +95,7 @@ def plot_predictions(
     ax.set(xlabel=x, ylabel=scale_of(ds))
     if colour is not None:
         ax.legend(title=colour, frameon=False)
+    _caption(ax, in_words(point, ci_prob, ci_kind), others)
     return ax
 
 
@@ -109,6 +124,8 @@ def plot_forest(
     Returns
     -------
     matplotlib Axes
+        A line beneath says which point estimate and interval are drawn, and which entries are not, because they are on
+        another scale (the ratio of an attenuation).
 
     Raises
     ------
@@ -121,7 +138,7 @@ def plot_forest(
     'difference in probability'
     """
     check_null(null)
-    results = ds if isinstance(ds, dict) else {"": ds}
+    results, others = _on_one_scale(ds if isinstance(ds, dict) else {"": ds})
     scale = _common_scale(results)
     tables = {name: _table(d, point, ci_prob, ci_kind) for name, d in results.items()}
     labels = {name: _row_labels(results[name], t) for name, t in tables.items()}
@@ -141,6 +158,7 @@ def plot_forest(
     ax.set(xlabel=scale, ylim=(len(order) - 0.5, -0.5))
     if len(tables) > 1:
         ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    _caption(ax, in_words(point, ci_prob, ci_kind), others)
     return ax
 
 
@@ -186,7 +204,7 @@ def plot_prior_posterior(
     'difference in probability'
     """
     check_null(null)
-    results = {"posterior": posterior, "prior": prior}
+    results, others = _on_one_scale({"posterior": posterior, "prior": prior})
     scale = _common_scale(results)
     _check_kinds(results)
     tables = {name: _table(d, point, ci_prob, ci_kind) for name, d in results.items()}
@@ -210,6 +228,7 @@ def plot_prior_posterior(
         note = f"{100 * outside:.0f} % of the prior lies outside"
         ax.text(1.0, 1.02, note, transform=ax.transAxes, ha="right", va="bottom", color="0.45")
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.1)
+    _caption(ax, in_words(point, ci_prob, ci_kind), others)
     return ax
 
 
@@ -283,6 +302,35 @@ def _new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def _on_one_scale(results: dict[str, xr.Dataset]) -> tuple[dict[str, xr.Dataset], list[str]]:
+    found = {name: on_one_scale(check_result(ds)) for name, ds in results.items()}
+    return {name: ds for name, (ds, _) in found.items()}, list(
+        dict.fromkeys(o for _, out in found.values() for o in out)
+    )
+
+
+def _caption(ax: Axes, said: str, others: list[str]) -> None:
+    """Beneath the label of the axis, wherever that goes and whatever it says later."""
+    lines = [said, *([f"not drawn, on another scale: {', '.join(others)}"] if others else [])]
+    before = next((t for t in ax.texts if t.get_gid() == _CAPTION), None)
+    if before is not None:  # of an earlier picture on these axes
+        drawn = before.get_text().split("\n")
+        before.set_text("\n".join([*drawn, *(line for line in lines if line not in drawn)]))
+        return
+    ax.annotate(
+        "\n".join(lines),
+        xy=(1.0, 0.0),
+        xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
+        xytext=(0, -3),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        color="0.4",
+        fontsize="small",
+        gid=_CAPTION,
+    )
 
 
 def _table(ds: xr.Dataset, point: str, prob: float | None, kind: str | None) -> pd.DataFrame:
@@ -372,7 +420,7 @@ def _null(results: dict[str, xr.Dataset]) -> float | None:
 
 def _row_labels(ds: xr.Dataset, table: pd.DataFrame) -> list[str]:
     """``drug - placebo, week 6``: contrasts speak for themselves, other entries say what they are of."""
-    names = _variables(ds)
+    names = [n for v in _variables(ds) for n in (labels_along(ds, v) if v == "row" else [v])]
     if not names:
         return [ESTIMATE]
     if "contrast" in names and "term" in table and table["term"].nunique() > 1:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design, build_part
+from bayesmargins.design import Design, build_design, build_part, template_design
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, parameter_family, parameter_values, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
-from bayesmargins.parameters import shown
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, fingerprint, plain, public_name
+from bayesmargins.parameters import canonical, shown
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_name
 from bayesmargins.stacks import add_group, group_of, make_idata
 from bayesmargins.storage import (
     check_rows,
@@ -102,13 +102,23 @@ class Posterior:
 
     @property
     def kind(self) -> str:
-        """``"posterior"``, or ``"prior"`` for draws that have seen no data."""
+        """``"posterior"``, ``"prior"`` (draws that have seen no data), or `ASYMPTOTIC`: around estimates, no prior."""
         return str(self.info.get("draws", "posterior"))
 
     @property
     def is_part(self) -> bool:
         """Whether its mean is a parameter of another posterior."""
         return self.family.support == "parameter"
+
+    @property
+    def caveat(self) -> str:
+        """What every sentence about these draws has to say of them; empty of a posterior."""
+        return CAVEATS.get(self.kind, self.kind)
+
+    @property
+    def arviz_group(self) -> str:
+        """Where ArviZ looks for such draws: it has no group but ``posterior`` for what is neither."""
+        return "prior" if self.kind == "prior" else "posterior"
 
     @property
     def sample_coords(self) -> dict[str, np.ndarray]:
@@ -145,13 +155,16 @@ class Posterior:
     def idata(self) -> Any:
         """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
 
-        Groups ``posterior`` (``prior`` for draws of the prior), ``sample_stats`` (where a sampler made the draws),
+        Groups ``posterior`` (``prior`` for draws of the prior; what kind of draws they are stands in the group's
+        attribute ``draws``), ``sample_stats`` (where a sampler made the draws),
         ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
         once they were asked for.
         """
-        groups = {self.kind: self.parameters}
+        groups = {self.arviz_group: self.parameters.assign_attrs(draws=self.kind)}
         if self.sample_stats is not None:
             groups["sample_stats"] = self.sample_stats
+        if self.design.frame is None:
+            return make_idata(groups)
         if not self.is_part:
             groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
         groups["constant_data"] = _constant_data(self)
@@ -246,8 +259,11 @@ class Posterior:
             raise PosteriorError(f"This is the part {self.family.name!r} of a posterior: save that, as a whole.")
         attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
         root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
-        groups = {"/": root, "draws": _stored(self), "data": frame_to_dataset(self.design.data)}
-        groups["check"] = check_rows(self.design)
+        groups = {"/": root, "draws": _stored(self)}
+        if self.design.levels is not None:
+            root.attrs["levels"] = json.dumps({name: list(values) for name, values in self.design.levels.items()})
+        else:
+            groups |= {"data": frame_to_dataset(self.design.data), "check": check_rows(self.design)}
         for name, part in self.parts.items():
             about = {"formula": part.formula, "link": part.link.name, "info": json.dumps(part.info)}
             groups[f"parts/{name}"] = _stored(part).assign_attrs(about)
@@ -259,10 +275,13 @@ class Posterior:
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
         groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
+        rows = "levels, no rows" if self.design.frame is None else f"{len(self.design.data)} rows"
         parts = "".join(f"; {part.formula}, link {part.link.name}" for part in self.parts.values())
+        kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
         return (
-            f"{self.kind.capitalize()} of {self.formula}\n  family {self.family.name}, link {self.link.name}{parts}; "
-            f"{len(self.design.data)} rows, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
+            f"{kind[0].upper()}{kind[1:]} of {self.formula}\n"
+            f"  family {self.family.name}, link {self.link.name}{parts}; "
+            f"{rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
         )
 
 
@@ -291,8 +310,7 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         The formula calls a function that is neither on the list nor in `namespace`.
     """
     tree = read_tree(path)
-    frame = to_frame(tree["data"].to_dataset())
-    design = build_design(tree.attrs["formula"], frame, namespace=namespace, stored=True)
+    design = _stored_design(tree, namespace)
     family = get_family(tree.attrs["family"])
     refuse_another_design(group_of(tree, "check"), design)
     draws = tree["draws"].to_dataset()
@@ -307,6 +325,13 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         info=json.loads(tree.attrs["info"]),
         parts={n: _load_part(node, n, design, namespace) for n, node in stored.items()},
     )
+
+
+def _stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
+    formula = tree.attrs["formula"]
+    if "levels" in tree.attrs:
+        return template_design(formula, json.loads(tree.attrs["levels"]), namespace=namespace, stored=True)
+    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
 
 
 def _load_part(node: Any, name: str, of: Design, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:
@@ -374,7 +399,7 @@ def _read(stored: xr.Dataset, design: Design) -> dict[str, Any]:
 
 def _flat(values: xr.DataArray) -> np.ndarray:
     array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
-    return array.reshape((-1, *array.shape[2:]))
+    return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
 
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
@@ -386,49 +411,3 @@ def _constant_data(post: Posterior) -> xr.Dataset:
     names = [n for n in data.columns if n != post.design.response.text]
     renamed = {n: f"data_{n}" if n == "obs" else public_name(n) for n in names}
     return xr.Dataset({renamed[n]: (("obs",), plain(data[n])) for n in names}, _obs(post))
-
-
-def canonical(
-    design: Design,
-    beta: np.ndarray,
-    b: Mapping[str, np.ndarray],
-    Sigma: Mapping[str, np.ndarray],
-    aux: Mapping[str, np.ndarray],
-    sample_coords: Mapping[str, np.ndarray],
-) -> dict[str, Any]:
-    """Arrays with their dimensions named: the draws that a `Posterior` of this design holds.
-
-    Parameters
-    ----------
-    design : Design
-        Names the coefficients, levels and terms.
-    beta : ndarray, shape (chain, draw, coef)
-    b : mapping of ndarray, shape (chain, draw, level, term)
-    Sigma : mapping of ndarray, shape (chain, draw, term, term)
-    aux : mapping of ndarray, shape (chain, draw)
-    sample_coords : mapping
-        Coordinates ``chain`` and ``draw``.
-
-    Returns
-    -------
-    dict
-        ``beta``, ``b``, ``Sigma``, ``aux`` as `Posterior` takes them.
-
-    Raises
-    ------
-    Nothing.
-    """
-    base = dict(sample_coords)
-
-    def named(values: np.ndarray, **coords: Any) -> xr.DataArray:
-        return xr.DataArray(values, dims=(*SAMPLE_DIMS, *coords), coords={**base, **coords})
-
-    terms = {f: plain(factor.terms) for f, factor in design.factors.items()}
-    return {
-        "beta": named(beta, coef=plain(design.coef)),
-        "b": {
-            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
-        },
-        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
-        "aux": {k: named(v) for k, v in aux.items()},
-    }

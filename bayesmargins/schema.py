@@ -14,6 +14,8 @@ import xarray as xr
 from bayesmargins.errors import ResultError
 
 __all__ = [
+    "ASYMPTOTIC",
+    "CAVEATS",
     "ESTIMATE",
     "RESERVED",
     "SAMPLE_DIMS",
@@ -27,6 +29,16 @@ __all__ = [
 
 ESTIMATE = "estimate"
 SAMPLE_DIMS = ("chain", "draw")
+
+ASYMPTOTIC = "asymptotic normal, not a posterior"
+"""The attribute ``draws`` of results whose draws stand for the sampling distribution of estimates."""
+
+CAVEATS = {
+    "posterior": "",
+    "prior": "under the prior, before any data",
+    ASYMPTOTIC: "over draws of the estimates' asymptotic normal distribution, not of a posterior",
+}
+"""By kind of draws, what every sentence about them says beside the estimand."""
 
 # A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
 _OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate")

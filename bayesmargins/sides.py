@@ -130,8 +130,7 @@ def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
         return _factor_contrasts(column, "reference" if spec is None else spec)
     if column.kind == "logical":
         return [_logical_contrast(column, spec)]
-    values = design.data[column.name]
-    if spec is None and values.isin([0, 1]).all():
+    if spec is None and design.data[column.name].isin([0, 1]).all():
         return [_between(column, 0, 1)]
     return [_number_contrast(column, 1 if spec is None else spec, design)]
 

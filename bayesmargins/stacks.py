@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-__all__ = ["add_group", "group_of", "make_idata"]
+__all__ = ["add_group", "group_of", "groups_of", "make_idata"]
 
 
 def make_idata(groups: Mapping[str, xr.Dataset]) -> Any:
@@ -56,6 +56,30 @@ def group_of(idata: Any, name: str) -> xr.Dataset | None:
     if isinstance(idata, xr.DataTree):
         return idata[name].to_dataset() if name in idata.children else None
     return getattr(idata, name, None)
+
+
+def groups_of(idata: Any) -> list[str] | None:
+    """Which groups does an InferenceData or DataTree have?
+
+    Parameters
+    ----------
+    idata : object
+        Perhaps one of the two.
+
+    Returns
+    -------
+    list of str or None
+        None for anything else.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if isinstance(idata, xr.DataTree):
+        return [str(name) for name in idata.children]
+    if type(idata).__name__ != "InferenceData":  # asked without importing ArviZ
+        return None
+    return [str(name) for name in idata.groups()]
 
 
 def add_group(idata: Any, name: str, data: xr.Dataset) -> None:

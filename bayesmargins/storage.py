@@ -241,8 +241,10 @@ def refuse_another_design(stored: xr.Dataset | None, design: Design) -> None:
     PosteriorError
         Some of its rows are others.
     """
+    if stored is None:
+        return
     found = check_rows(design)
-    for name, values in {} if stored is None else stored.data_vars.items():
+    for name, values in stored.data_vars.items():
         now = found[str(name)]
         if now.shape != values.shape or not np.allclose(now, values, rtol=1e-8, atol=1e-12):
             raise PosteriorError(

@@ -15,10 +15,10 @@ import numba
 import numpy as np
 
 from bayesmargins.integrate import in_threads
-from bayesmargins.integrate.table_mixtures import mixture_curves
-from bayesmargins.integrate.table_passes import evaluate_curves, evaluate_surface
-from bayesmargins.integrate.table_rows import row_table
-from bayesmargins.integrate.tables import curves, surface
+from bayesmargins.integrate.tabulated.curves import curves, surface
+from bayesmargins.integrate.tabulated.mixtures import mixture_curves
+from bayesmargins.integrate.tabulated.passes import evaluate_curves, evaluate_surface
+from bayesmargins.integrate.tabulated.rows import row_table
 from bayesmargins.limits import options
 from bayesmargins.links import get_link
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import reference
 
@@ -152,6 +155,62 @@ def test_levels_of_another_order_change_the_reference_and_are_refused(bacteria: 
     text = bacteria["data"].assign(trt=bacteria["data"]["trt"].astype(str))  # alphabetical: drug comes first
     with pytest.raises(bm.PosteriorError, match=r"no column .*trtplacebo.*reference levels are those of the fit"):
         bm.from_brms(**bacteria | {"data": text})
+
+
+def test_frames_of_other_libraries_hold_the_same_draws(bacteria: dict[str, Any]) -> None:
+    expected = bm.from_brms(**bacteria).draws
+    for frame in (pl.from_pandas(bacteria["draws"]), pa.Table.from_pandas(bacteria["draws"])):
+        found = bm.from_brms(**bacteria | {"draws": frame}).draws
+        np.testing.assert_array_equal(found.beta, expected.beta)
+        np.testing.assert_array_equal(found.b["ID"], expected.b["ID"])
+
+
+def test_thinned_draws_and_other_columns_beside_them(bacteria: dict[str, Any]) -> None:
+    draws = bacteria["draws"]
+    thinned = draws[draws.groupby(".chain").cumcount() % 5 == 0]
+    beside = {"lprior": 0.1, "lp__": -9.0, "prior_b_week": 0.3, "z_1[1,1]": 0.2, "L_1[2,1]": 0.4, "Unnamed: 0": 1}
+    beside |= {"Intercept": 0.2, "hs_global": 0.1, "treedepth__": 3}
+    post = bm.from_brms(**bacteria | {"draws": thinned.assign(**beside)})
+    assert dict(post.beta.sizes) == {"chain": 4, "draw": 10, "coef": 4}
+    np.testing.assert_array_equal(post.draws.beta[:, 3], thinned["b_week"])
+
+
+def test_the_column_names_of_older_brms(bacteria: dict[str, Any]) -> None:
+    older = bacteria["draws"].rename(columns={".chain": "chain", ".iteration": "iter"}).drop(columns=".draw")
+    found = bm.from_brms(**bacteria | {"draws": older.sample(frac=1.0, random_state=2)})
+    np.testing.assert_array_equal(found.draws.beta, bm.from_brms(**bacteria).draws.beta)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d: pd.concat([d, d]), r"200 rows of the draws repeat a chain and iteration"),
+        (
+            lambda d: d.assign(**{".chain": "first"}),
+            r"'.chain' of the draws holds 200 values that are no whole numbers",
+        ),
+        (lambda d: d.assign(**{".iteration": np.nan}), r"'.iteration' of the draws holds 200 values"),
+        (
+            lambda d: d.rename(columns=lambda c: re.sub(r"[\[\],]", ".", c)),
+            r"R has changed the names.*check.names = FALSE",
+        ),
+        (lambda d: d.assign(b_week=["1,5"] * 200), r"column 'b_week' of the draws holds"),
+        (lambda d: d.assign(b_week=np.inf), r"'b_week' of the draws holds 200 values that are NaN or infinite"),
+        (lambda d: d[d[".chain"] != 2].drop(columns="b_Intercept"), r"no column 'b_Intercept'"),
+    ],
+)
+def test_tables_that_were_spoilt_on_the_way_are_refused(bacteria: dict[str, Any], change: Any, said: str) -> None:
+    with pytest.raises(bm.PosteriorError, match=said):
+        bm.from_brms(**bacteria | {"draws": change(bacteria["draws"])})
+
+
+def test_a_file_with_semicolons_is_refused(bacteria: dict[str, Any], tmp_path: Path) -> None:
+    bacteria["draws"].to_csv(tmp_path / "draws.csv", sep=";", decimal=",", index=False)
+    with pytest.raises(bm.PosteriorError, match=r"write.csv2 writes; write it with write.csv"):
+        bm.from_brms(**bacteria | {"draws": tmp_path / "draws.csv"})
+    (tmp_path / "draws.txt").write_text("a")
+    with pytest.raises(bm.PosteriorError, match=r"'draws.txt' is none of a .csv, .csv.gz or .parquet file"):
+        bm.from_brms(**bacteria | {"draws": tmp_path / "draws.txt"})
 
 
 # Names that fits of bf(...) have: b_sigma_x, sd_g__sigma_x, r_g__sigma[level,x], cor_g__sigma_a__sigma_b, and across.

@@ -131,11 +131,16 @@ def _dataset(table: pd.DataFrame) -> xr.Dataset:
     return xr.Dataset(data)
 
 
-def test_datasets_and_trees_of_arviz_hold_the_named_draws() -> None:
+def test_datasets_trees_and_files_of_arviz_hold_the_named_draws(tmp_path: Path) -> None:
     table = _numbered("f_grouse").drop(columns=["accept_stat__", "divergent__"])
     dataset = _dataset(table[[c for c in table if not c.startswith("z_")]])
     _assert_same(_read("f_grouse", dataset), "f_grouse")
-    _assert_same(_read("f_grouse", xr.DataTree.from_dict({"posterior": dataset})), "f_grouse")
+    tree = xr.DataTree.from_dict({"posterior": dataset})
+    _assert_same(_read("f_grouse", tree), "f_grouse")
+    tree.to_netcdf(tmp_path / "grouse.nc", engine="h5netcdf")
+    _assert_same(_read("f_grouse", tmp_path / "grouse.nc"), "f_grouse")
+    with pytest.raises(bm.PosteriorError, match=r"dims|chain"):
+        _read("f_grouse", dataset.isel(chain=0))
 
 
 @pytest.mark.skipif(not hasattr(az, "from_cmdstan"), reason="ArviZ 1.x reads CmdStan through cmdstanpy only")
@@ -205,7 +210,7 @@ MIXED = ["B", "a", "B", "a"]
     [
         (
             "y ~ x + (1 | a) + (1 | B)",
-            {"g": list("uvuv"), "B": list("uuvv")},
+            {"a": list("uvuv"), "B": list("uuvv")},
             "numbers the grouping factors 'a', 'B' by",
         ),
         (

@@ -2,7 +2,7 @@
 
 How a page is read. A block that begins ```python is run, in order, in one namespace a page. One that begins
 ```python raises must be refused by the package. A block ```text right below is what it prints (or the error and its
-message).
+message), and a picture below that, ../pictures/convergence_*.png, is what it draws.
 
 What is compared. Sampling takes a minute a model, and its draws differ in the last digits between machines and
 versions. So here `GLMM.fit` is a stand-in that checks its arguments and returns stored draws, everything after it runs
@@ -11,7 +11,7 @@ column names, labels, sentences and layout must be those of the page. Pages with
 depend on sampling, and those are compared digit by digit.
 
 `python tests/test_docs.py` (from the root of the repository) runs the real fits and writes the outputs, the list of
-names in docs/api.md included, into the pages.
+names in docs/api.md and the drawn pictures included, into the pages.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "notebooks" / "README.md"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BLOCK = re.compile(r"^```python( raises)?\n(.*?)^```\n(\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/convergence_\w+\.png)\)")
 NUMBER = re.compile(r"-?\b\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 NAMES = [name for name in bm.__all__ if name != "__version__"]
 BACTERIA = "yb ~ trt + week + (1 | ID)"
@@ -99,6 +100,12 @@ def _run(page: Path, visit: Callable[[re.Match[str], str], None]) -> None:
         visit(match, _printed(match[2], namespace, bool(match[1])))
 
 
+def _drawn(page: Path, block: re.Match[str]) -> Path | None:
+    """The stored copy of the picture that a block draws."""
+    found = DRAWN.match(block.string, block.end())
+    return page.parent / found[1] if found else None
+
+
 def _outline(text: str, *, numbers: bool) -> str:
     """Text with runs of blanks (and, unless wanted, numbers and runs of numbers) made equal."""
     text = text if numbers else re.sub(r"(# ?)+", "# ", NUMBER.sub("#", text))
@@ -116,11 +123,16 @@ def _user_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")  # of made-up draws, in az.loo
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path) -> None:
+    import matplotlib.pyplot as plt
+
     numbers = "random_seed=" not in page.read_text(encoding="utf-8")
 
     def compare(match: re.Match[str], printed: str) -> None:
         if match[3]:
             assert _outline(printed, numbers=numbers) == _outline(match[4], numbers=numbers), match[2]
+        if _drawn(page, match):
+            assert plt.get_fignums(), match[2]
+            plt.close("all")
 
     _run(page, compare)
 
@@ -162,7 +174,16 @@ def _api_row(name: str) -> str:
 def _write_outputs(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     found: list[tuple[re.Match[str], str]] = []
-    _run(page, lambda match, printed: found.append((match, printed)))
+
+    def note(match: re.Match[str], printed: str) -> None:
+        found.append((match, printed))
+        if picture := _drawn(page, match):
+            import matplotlib.pyplot as plt
+
+            plt.savefig(picture, dpi=100, metadata={"Software": None})
+            plt.close("all")
+
+    _run(page, note)
     for match, printed in reversed(found):
         if match[3]:
             start, end = match.span(4)
@@ -188,6 +209,7 @@ def _refresh() -> None:
 
     mpl.use("agg")
     warnings.simplefilter("error", bm.BayesmarginsWarning)
+    bm.options.warn_zero = False
     pages = [Path(p).resolve() for p in sys.argv[1:]] or PAGES
     _write_api(ROOT / "docs" / "api.md")
     with tempfile.TemporaryDirectory() as folder:

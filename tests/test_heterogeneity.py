@@ -409,7 +409,7 @@ def test_result_says_what_it_is_and_comes_back_the_same(tmp_path: Path) -> None:
     assert "population average" not in said
     assert "no groups" not in said
     table = bm.summary(again, null=0)
-    assert table.index.names == ["term", "contrast", "statistic"]
+    assert table.index.names == ["term", "contrast", "scale", "statistic"]
     assert ds.margins.plot() is not None
     two = bm.heterogeneity(reference.posterior("f_grouse"), "cH10", over="BROOD")
     assert "; integrated over new groups of LOCATION; over groups" in bm.describe(two)

@@ -467,3 +467,9 @@ def test_parts_that_do_not_fit_are_refused(parts: Any, error: type[Exception], s
 def test_a_parameter_is_a_number_or_has_a_formula() -> None:
     with pytest.raises(bm.PosteriorError, match=r"parts\['sigma'\] and aux\['sigma'\] are both there"):
         gaussian(FIXED, aux={"sigma": np.ones((CHAINS, DRAWS))})
+
+
+def test_without_rows_a_part_is_refused() -> None:
+    given = {"beta": np.zeros((1, 5, 1)), "parts": {"sigma": {"formula": "~ 1", "beta": np.zeros((1, 5, 1))}}}
+    with pytest.raises(bm.DataError, match="formula of 'sigma' needs the fitted rows: give data= in place of levels="):
+        bm.from_draws("y ~ 1", levels={}, family="gaussian", **given)

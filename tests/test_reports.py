@@ -10,6 +10,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -263,9 +264,9 @@ def test_cells_have_the_digits_that_the_width_supports(row: tuple[float, ...], s
     assert f"{point} [{lower}, {upper}]" == shown
 
 
-def test_rows_share_their_decimals_where_they_are_alike() -> None:
-    assert decimals(np.array([[0.4, 0.6], [0.52, 0.58]])).tolist() == [3, 3]
-    assert decimals(np.array([[0.4, 0.6], [400.0, 600.0]])).tolist() == [2, 0]
+def test_decimals_of_a_row_do_not_depend_on_its_neighbours() -> None:
+    rows = np.array([[0.4, 0.6], [0.52, 0.58], [400.0, 600.0], [0.0004, 0.02]])
+    assert decimals(rows).tolist() == [decimals(row[None]).item() for row in rows] == [2, 3, 0, 4]
 
 
 def test_shares_claim_no_more_than_the_draws_tell() -> None:
@@ -288,6 +289,73 @@ def test_cells_are_the_numbers_of_the_summary(post: bm.Posterior) -> None:
         places = {len(p.partition(".")[2]) for p in parts}
         assert len(places) == 1
         np.testing.assert_allclose([float(p) for p in parts], row, atol=0.5 * 10.0 ** -places.pop())
+
+
+# ---- rows and scales
+
+
+def test_rows_of_a_grid_are_called_by_the_columns_that_vary(post: bm.Posterior) -> None:
+    def index(newdata: pd.DataFrame | None) -> pd.Index:
+        return bm.summary(bm.predictions(post, newdata)).index
+
+    one = bm.datagrid(post, {"trt": "all"})
+    assert (index(one).name, index(one).tolist()) == ("trt", ["placebo", "drug", "drug+"])
+    two = bm.datagrid(post, {"trt": ["placebo", "drug"], "week": [0, 6]})
+    assert (list(index(two).names), index(two).tolist()[1]) == (["trt", "week"], ("placebo", 6))
+    twice = pd.concat([one, one], ignore_index=True)
+    assert (list(index(twice).names), index(twice).tolist()[3]) == (["row", "trt"], (3, "placebo"))
+    assert index(None).name == index(post.design.data.head(3)).name == index(one.head(1)).name == "row"
+    assert index(two.assign(a=range(4), b=range(4), c=range(4))).name == "row"
+    forest = bm.plot_forest(bm.predictions(post, two))
+    assert [t.get_text() for t in forest.get_yticklabels()][1] == "trt placebo, week 6"
+    table = bm.table({g: bm.predictions(post, one, groups=g) for g in ("zero", "new")})
+    assert table.index.tolist() == ["placebo", "drug", "drug+"]
+
+
+def test_every_entry_stands_under_its_own_scale(post: bm.Posterior) -> None:
+    def scales(ds: xr.Dataset) -> dict[str, str]:
+        frame = bm.summary(ds).index.to_frame()
+        assert bm.summary(ds).columns.name == "several scales"
+        return dict(zip(frame[ds["estimate"].dims[-1]], frame["scale"], strict=True))
+
+    drug = {"trt": ("placebo", "drug")}
+    averages = dict.fromkeys(("zero", "own", "existing", "new"))
+    between = dict.fromkeys(("new - zero", "existing - zero", "new - existing"))
+    for ds, scale, of_difference in [
+        (bm.attenuation(post, estimand="predictions"), "probability", "difference in probability"),
+        (bm.attenuation(post, drug), "difference in probability", "difference in probability"),
+        (bm.attenuation(post, drug, comparison="or"), "odds ratio", "difference of odds ratio"),
+        (bm.attenuation(post, "week", estimand="slopes"), "slope of probability", "slope of probability"),
+    ]:
+        said = {**dict.fromkeys(averages, scale), **dict.fromkeys(between, of_difference)}
+        assert scales(ds) == {**said, "new / zero": f"ratio of {scale}"}
+    varies = scales(bm.heterogeneity(post, drug, quantiles=[0.5]))
+    assert set(list(varies.values())[:3]) == {"difference in probability"}
+    assert varies["share > 0"] == "share of groups"
+
+
+def test_a_selection_on_one_scale_is_headed_by_it(post: bm.Posterior) -> None:
+    ds = bm.attenuation(post, {"trt": ("placebo", "drug")})
+    averages = bm.summary(ds.sel(groups=["zero", "new"]))
+    assert averages.columns.name == "derived from difference in probability"
+    assert "scale" not in averages.index.names
+    for one in ("new / zero", ["new / zero"]):
+        assert bm.summary(ds.sel(groups=one)).columns.name == "derived from ratio of difference in probability"
+    assert bm.hypotheses(ds, along="groups").attrs["scale"] == "difference of several scales"
+    assert bm.table(ds).to_markdown().splitlines()[-1].startswith("Several scales, posterior median")
+
+
+def test_a_picture_has_one_scale_and_says_its_interval(post: bm.Posterior) -> None:
+    ds = bm.attenuation(post, {"trt": ("placebo", "drug")})
+    forest = bm.plot_forest(ds, ci_prob=0.5, ci_kind="hdi")
+    assert forest.get_xlabel() == "difference in probability"
+    assert [t.get_text().split(" groups ")[1] for t in forest.get_yticklabels()] == ds["groups"].values.tolist()[:-1]
+    said = "median and 50% highest-density interval\nnot drawn, on another scale: new / zero"
+    assert [t.get_text() for t in forest.texts] == [said]
+    bm.plot_forest(ds, ci_prob=0.9, ax=forest)
+    assert [t.get_text() for t in forest.texts] == [f"{said}\nmedian and 90% equal-tailed interval"]
+    curves = bm.plot_predictions(bm.avg_predictions(post, by="trt"), point="mean")
+    assert [t.get_text() for t in curves.texts] == ["mean and 89% equal-tailed interval"]
 
 
 # ---- tables
@@ -315,6 +383,63 @@ def test_table_takes_a_summary_whole_or_in_part(post: bm.Posterior) -> None:
         assert text in (whole.to_markdown(), whole.to_latex(), whole.to_html())
 
 
+def test_results_stand_side_by_side_under_their_names(post: bm.Posterior) -> None:
+    results = {"b = 0": bm.avg_comparisons(post, "trt", groups="zero"), "new": bm.avg_comparisons(post, "trt")}
+    table = bm.table(results, ci_prob=0.95)
+    assert (table.columns.tolist(), table.columns.name) == (list(results), "difference in probability")
+    for name, ds in results.items():
+        assert table[name].tolist() == bm.table(ds, ci_prob=0.95).iloc[:, 0].tolist()
+        assert f"{name}: {bm.describe(ds)}" in table.attrs["note"]
+    assert table.attrs["note"].startswith("Difference in probability, posterior median and 95% equal-tailed interval.")
+    full = bm.table(results, null=0).columns.tolist()
+    assert full == ["b = 0: median [89% ETI]", "b = 0: P(> 0)", "new: median [89% ETI]", "new: P(> 0)"]
+    twice = results["new"] * 2
+    both = bm.table({"turned": twice.isel(contrast=[1, 0]), "as it was": twice})
+    assert both["as it was"].tolist() == both["turned"].tolist() == bm.table(twice).iloc[::-1, 0].tolist()
+
+
+@pytest.mark.parametrize(
+    ("said", "other"),
+    [
+        ("on the scale 'difference in probability', 'b' on 'odds ratio'", {"comparison": "or"}),
+        ("'a' has the rows .*'b' .*Select those that both have", {"variables": "week"}),
+    ],
+)
+def test_results_of_other_scales_or_rows_do_not_stand_side_by_side(
+    post: bm.Posterior, said: str, other: dict[str, str]
+) -> None:
+    results = {"a": bm.avg_comparisons(post, "trt"), "b": bm.avg_comparisons(post, **{"variables": "trt"} | other)}
+    with pytest.raises(bm.ResultError, match=said):
+        bm.table(results)
+    for names in ({}, {1: results["a"]}, {" ": results["a"]}):
+        with pytest.raises(bm.ResultError, match="each needs a name"):
+            bm.table(names)  # type: ignore[arg-type]
+
+
+def test_a_caption_is_written_out_and_the_estimand_moves_beneath(post: bm.Posterior) -> None:
+    table = bm.table(bm.avg_predictions(post, by="trt"))
+    note = table.attrs["note"]
+    latex = table.to_latex(caption="5% & a_b {x}", label="tab:x-1")
+    assert "\\caption{5\\% \\& a\\_b \\{x\\}}\n\\label{tab:x-1}\n" in latex
+    assert latex.index("\\end{tabular}") < latex.index("Probability, posterior median") < latex.index("\\end{table}")
+    assert "\\label{tab:y}" in table.to_latex(label="tab:y")
+    assert "minipage" not in table.to_latex(label="tab:y")
+    page = ElementTree.fromstring(table.to_html(caption="a < b"))
+    assert (page.findtext("caption"), page.findtext("tfoot/tr/td")) == ("a < b", note)
+    assert [cell.attrib for cell in page.iter("td") if cell.text == note] == [{"colspan": "2"}]
+    markdown = table.to_markdown(caption="a | b").splitlines()
+    assert markdown[0] == "a \\| b"
+    assert markdown[2:] == table.to_markdown().splitlines()
+    for said, ask in [
+        ("caption=3; it must be text", lambda: table.to_html(caption=3)),
+        ("caption=' '", lambda: table.to_markdown(caption=" ")),
+        ("label='a b'; a label of LaTeX", lambda: table.to_latex(label="a b")),
+        ("label='a%'", lambda: table.to_latex(label="a%")),
+    ]:
+        with pytest.raises(bm.ResultError, match=said):
+            ask()
+
+
 def test_table_refuses_what_it_cannot_show(post: bm.Posterior) -> None:
     summary = bm.summary(bm.avg_comparisons(post, "trt"))
     for said, ask in [
@@ -328,7 +453,7 @@ def test_table_refuses_what_it_cannot_show(post: bm.Posterior) -> None:
     ]:
         with pytest.raises(bm.ResultError, match=said):
             ask()
-    with pytest.raises(bm.EstimandError, match=r"to_latex does not take index=False.* It takes buf\."):
+    with pytest.raises(bm.EstimandError, match=r"to_latex does not take index=False.* It takes buf, caption, label\."):
         summary.to_latex(index=False)
 
 
@@ -529,13 +654,13 @@ def test_contrast_over_a_standard_deviation_has_a_readable_label(post: bm.Poster
 
 def test_a_null_is_held_against_the_entries_that_can_have_it(post: bm.Posterior) -> None:
     odds = bm.attenuation(post, {"trt": ("placebo", "drug")}, comparison="or")
-    by_one = bm.summary(odds, null=1)["pd"].droplevel(["term", "contrast"])
+    by_one = bm.summary(odds, null=1)["pd"].droplevel(["term", "contrast", "scale"])
     assert by_one.isna().to_dict() == {k: " - " in k for k in odds["groups"].values.tolist()}
-    by_zero = bm.summary(odds, null=0)["p_gt_0"].droplevel(["term", "contrast"])
+    by_zero = bm.summary(odds, null=0)["p_gt_0"].droplevel(["term", "contrast", "scale"])
     assert np.isnan(by_zero["new / zero"])
     assert by_zero[["new - zero", "existing - zero"]].between(0, 1).all()
     spread = bm.heterogeneity(post, {"trt": ("placebo", "drug")})
-    missing = bm.summary(spread, null=0)["pd"].droplevel(["term", "contrast"]).isna()
+    missing = bm.summary(spread, null=0)["pd"].droplevel(["term", "contrast", "scale"]).isna()
     assert missing[missing].index.tolist() == ["sd", "share > 0"]
     assert bm.table(spread, null=0)["P(> 0)"].iloc[1] == "NaN"
     with pytest.raises(bm.ResultError, match="no entry of this result can be held against it; they are shares"):

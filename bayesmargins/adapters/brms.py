@@ -16,7 +16,7 @@ from bayesmargins.adapters.brms_names import coefficients_of, contrasts_seen, gr
 from bayesmargins.adapters.brms_parts import across, correlated_across, link_of, separated
 from bayesmargins.adapters.brms_stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.design import Design, Factor, build_design, build_part
+from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
@@ -35,28 +35,34 @@ _BESIDE = re.compile(
 def from_brms(
     draws: Any,
     formula: str | Mapping[str, str],
-    data: Any,
+    data: Any = None,
     *,
     family: str,
     link: str | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """Which posterior is this fit of brms?
 
     Parameters
     ----------
-    draws : DataFrame or path
+    draws : DataFrame, path, list of paths, Dataset, InferenceData or DataTree
         What ``as_draws_df(fit)`` gives: a frame, or a .csv, .csv.gz or .parquet file of it. Columns ``b_*``, ``sd_*``,
-        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one).
+        ``cor_*``, ``r_*``, ``sigma``, ``shape``; ``.chain`` says which rows are a chain (without it they are one, and a
+        warning says so). Or what Stan wrote, with the names of brms's program (``b[1]``, ``sd_1[1]``, ``r_1_1[7]``):
+        the list of CmdStan's CSV files, one a chain, or ArviZ's object or netCDF file.
     formula : str
-        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x | g)"``. With formulas of the family's
-        own parameters ``"bf(y ~ x, sigma ~ z)"``, or a dict, ``{"mu": "y ~ x", "sigma": "~ z"}``.
+        That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x |p| gr(g))"``. With formulas of the
+        family's own parameters ``"bf(y ~ x, sigma ~ z)"``, or a dict, ``{"mu": "y ~ x", "sigma": "~ z"}``.
     data : DataFrame
         The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
     family, link : str
-        As for `GLMM`.
+        As for `GLMM`, or as R writes it: ``'binomial("probit")'``.
     namespace : dict, optional
         Own functions that the formula calls.
+    levels : dict of list, optional
+        In place of `data`, as for `from_draws`: the levels of each factor in order. Group effects are read of the
+        factors whose groups it names.
 
     Returns
     -------
@@ -66,15 +72,18 @@ def from_brms(
     Raises
     ------
     FormulaError, DataError, ModelError
-        As for `GLMM`.
+        As for `GLMM`; a term of brms's that has no counterpart (``mo()``, ``s()``, ``gr(g, by = h)``, ...).
     PosteriorError
         A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
-        formula and family do not have, chains of different lengths, values that are not finite.
+        formula and family do not have, chains of different lengths, draws that occur twice, values that are not
+        finite. Of Stan's numbers also an order that depends on the language of R, or rows that are not the fit's.
 
     Notes
     -----
     R's names are put together from terms and levels (``trt`` and ``drug+`` give ``trtdrugP``), the order of factors in
     an interaction does not matter, and group effects are found by the names of their levels, not by their order.
+    Stan's numbers follow the columns of R's model matrix, grouping factors by the alphabet, and R's levels (brms 2.18
+    to 2.23). ``rate(n)`` of poisson is read as ``offset(log(n))``, ``se(s)`` of gaussian without sigma (means only).
 
     Examples
     --------
@@ -88,7 +97,7 @@ def from_brms(
     text, (family, link) = family, family_and_link(family, link)
     mean, formulas = separated(formula, get_family(family).parameters)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
-    design = build_design(spelling.formula, data, namespace=namespace)
+    design = design_from(spelling.formula, data, levels, namespace)
     frame = read_draws(draws)
     table = _Table(_named(frame, design, formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
@@ -99,7 +108,15 @@ def from_brms(
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     made = from_draws(
-        spelling.formula, data, family=family, link=link, **read, aux=aux, parts=parts, namespace=namespace
+        spelling.formula,
+        data,
+        family=family,
+        link=link,
+        **read,
+        aux=aux,
+        parts=parts,
+        namespace=namespace,
+        levels=levels,
     )
     info = {"source": "brms"}
     of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
@@ -179,9 +196,10 @@ class _Table:
         if found is None:
             near = close_matches(f"{prefix}{names[0]}", self._beginning(prefix))
             raise PosteriorError(
-                f"The draws have no column {listed([prefix + n for n in names], 4)}.{near}{self.hint} Columns that begin "
-                f"with {prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, the levels "
-                "of factors (text, or categories in R's order) and their reference levels are those of the fit."
+                f"The draws have no column {listed([prefix + n for n in names], 4)}.{near}{self.hint} Columns that "
+                f"begin with {prefix!r} are {listed(self._beginning(prefix), 30) or 'none'}. Check that the formula, "
+                "the levels of factors (text, or categories in R's order) and their reference levels are those of the "
+                "fit."
             )
         return self.exact(found)
 
@@ -226,7 +244,7 @@ def _effects(table: _Table, factor: Factor, design: Design, of: str = "") -> np.
     name = f"{factor.name}__{of}" if of else factor.name
     pattern = re.compile(rf"r_{re.escape(name)}\[(.*),([^,\]]*)\]")
     found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
-    if not found:
+    if not found or not factor.levels:
         return None
     levels, terms = groups_in((level for level, _ in found), factor), terms_of(factor, design)
     absent = [n for n in levels if not any((n, t) in found for t in terms[0])]

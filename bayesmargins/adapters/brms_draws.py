@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.adapters.reading import read_posterior
 from bayesmargins.design import to_pandas
 from bayesmargins.errors import PosteriorError, listed, shown, warn
 from bayesmargins.schema import SAMPLE_DIMS
-from bayesmargins.stacks import group_of
+from bayesmargins.stacks import groups_of
 
 __all__ = ["in_order", "read_draws"]
 
@@ -42,20 +43,20 @@ def read_draws(draws: Any) -> pd.DataFrame:
     Raises
     ------
     PosteriorError
-        No such file, a kind of file that is not read, or a file that R or a spreadsheet has changed.
+        No such file, a kind of file that is not read, a file that R or a spreadsheet has changed, or draws without the
+        dims chain and draw.
     """
     if isinstance(draws, str | os.PathLike):
-        return _of_files([draws])
+        return _of_dataset(read_posterior(draws)[0]) if _is_of_arviz(Path(draws)) else _of_files([draws])
     if isinstance(draws, list | tuple) and draws and all(isinstance(d, str | os.PathLike) for d in draws):
         return _of_files(draws)
-    posterior = draws if isinstance(draws, xr.Dataset) else _posterior_group(draws)
-    return _of_dataset(posterior) if posterior is not None else _checked(to_pandas(draws, "draws"))
+    if isinstance(draws, xr.Dataset | xr.DataTree) or groups_of(draws) is not None:
+        return _of_dataset(read_posterior(draws)[0])
+    return _checked(to_pandas(draws, "draws"))
 
 
-def _posterior_group(draws: Any) -> xr.Dataset | None:
-    if isinstance(draws, pd.DataFrame):
-        return None
-    return group_of(draws, "posterior") if isinstance(draws, xr.DataTree) or hasattr(draws, "posterior") else None
+def _is_of_arviz(path: Path) -> bool:
+    return path.suffix in (".nc", ".zarr") or path.is_dir()
 
 
 def _of_files(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
@@ -68,8 +69,8 @@ def _of_files(paths: Sequence[str | os.PathLike[str]]) -> pd.DataFrame:
         return pd.concat([_of_cmdstan(path, k) for k, path in enumerate(files, 1)], ignore_index=True)
     if len(files) > 1:
         raise PosteriorError(
-            f"{listed(str(p) for p, of in zip(files, stan, strict=True) if not of)}: a list of files is one of CSV files "
-            "that CmdStan wrote, one a chain; as_draws_df(fit) is one file with the column .chain."
+            f"{listed(str(p) for p, of in zip(files, stan, strict=True) if not of)}: a list of files is one of CSV "
+            "files that CmdStan wrote, one a chain; as_draws_df(fit) is one file with the column .chain."
         )
     return _checked(_of_file(files[0]))
 
@@ -79,13 +80,13 @@ def _of_file(path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
     if path.name.endswith((".csv", ".csv.gz")):
         return pd.read_csv(path, low_memory=False)
-    raise PosteriorError(f"{path.name!r} is no {_FILES}: in R, write.csv(as_draws_df(fit), ...).")
+    raise PosteriorError(f"{path.name!r} is none of {_FILES}: in R, write.csv(as_draws_df(fit), ...).")
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """R's ways to spoil names on the way."""
     names = [str(c) for c in frame.columns]
-    if len(names) == 1 and ";" in names[0]:
+    if names and names[0].count(";") > 1:
         raise PosteriorError(
             "The file of draws has semicolons between columns, as write.csv2 writes; write it with write.csv."
         )
@@ -136,11 +137,6 @@ def _settings(path: Path) -> dict[str, str]:
 
 def _of_dataset(posterior: xr.Dataset) -> pd.DataFrame:
     """Entries of arrays by their position, from 1 as Stan counts."""
-    absent = [d for d in SAMPLE_DIMS if d not in posterior.dims]
-    if absent:
-        raise PosteriorError(
-            f"The Dataset of draws has the dims {tuple(posterior.dims)}; {listed(absent)} must be there."
-        )
     sizes = {d: posterior.sizes[d] for d in SAMPLE_DIMS}
     columns: dict[str, np.ndarray] = {}
     for name, values in posterior.data_vars.items():
@@ -179,8 +175,8 @@ def in_order(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[int, int]]:
     chains = _numbers(frame, _CHAIN)
     if chains is None:
         warn(
-            f"The draws have no column .chain: their {len(frame):,} rows are read as one chain, and r-hat cannot compare "
-            "chains. as_draws_df(fit) has it."
+            f"The draws have no column .chain: their {len(frame):,} rows are read as one chain, and r-hat cannot "
+            "compare chains. as_draws_df(fit) has it."
         )
     of = np.zeros(len(frame)) if chains is None else chains
     within = _numbers(frame, _ITERATION)

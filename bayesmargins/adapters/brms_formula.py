@@ -99,8 +99,8 @@ def _single(formula: str) -> str:
     odd = [o.strip() for o in others if not re.match(rf"\s*({'|'.join(_HARMLESS)})\s*=", o)]
     if odd:
         raise FormulaError(
-            f"{formula!r} has the further parts {listed(odd)}; from_brms takes the formula of the mean, where it is the "
-            "only one, as text: formulas of other parameters and non-linear formulas are no part of it."
+            f"{formula!r} has the further parts {listed(odd)}; from_brms takes the formula of the mean, where it is "
+            "the only one, as text: formulas of other parameters and non-linear formulas are no part of it."
         )
     return first
 
@@ -123,7 +123,8 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
     if len(after) > 1:
         raise FormulaError(f"Left of '~' in {formula!r} stands more than one '|'.")
-    kept, more, set_aside = "", "", ()
+    kept, more = "", ""
+    set_aside: tuple[str, ...] = ()
     for _, call in signed_terms(after[0]) if after else ():
         name, _, inside = call.partition("(")
         argument = split(inside.strip().removesuffix(")"), ",")[0].strip()

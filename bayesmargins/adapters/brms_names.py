@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
+from typing import Any
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.design.matrix import Matrix
@@ -191,8 +192,8 @@ def contrasts_seen(columns: Iterable[str], design: Design) -> str:
             hint += f" R had {name!r} as an ordered factor, with polynomial contrasts: write C({name}, contr.poly)."
         elif numbered and numbered <= have and not {f"b_{spelt(f'{name}{v}')}" for v in column.levels[1:]} <= have:
             hint += (
-                f" R numbered the columns of {name!r}, as contr.sum and contr.helmert do: where it was contr.sum, write "
-                f"C({name}, contr.sum); others are not read."
+                f" R numbered the columns of {name!r}, as contr.sum and contr.helmert do: where it was contr.sum, "
+                f"write C({name}, contr.sum); others are not read."
             )
     return hint
 
@@ -219,8 +220,9 @@ def r_order(labels: Sequence[str]) -> list[int] | None:
     >>> r_order(["P2", "P1"]), r_order(["b", "A", "a"])
     ([1, 0], None)
     """
-    orders = {tuple(sorted(range(len(labels)), key=lambda i, key=key: key(labels[i]))) for key in _COLLATIONS}
-    tied = any(len({key(label) for label in labels}) < len(labels) for key in _COLLATIONS)
+    keyed = [[key(label) for label in labels] for key in _COLLATIONS]
+    orders = {tuple(sorted(range(len(labels)), key=keys.__getitem__)) for keys in keyed}
+    tied = any(len(set(keys)) < len(keys) for keys in keyed)
     return None if tied or len(orders) > 1 else list(orders.pop())
 
 
@@ -229,7 +231,7 @@ def _folded(text: str) -> str:
 
 
 # The locale C by code point; others by letters first, with punctuation before digits or not at all.
-_COLLATIONS: tuple[Callable[[str], object], ...] = (
+_COLLATIONS: tuple[Callable[[str], Any], ...] = (
     lambda text: text,
     lambda text: tuple((c.isalnum(), c) for c in _folded(text)),
     lambda text: "".join(c for c in _folded(text) if c.isalnum()),

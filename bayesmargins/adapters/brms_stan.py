@@ -123,8 +123,8 @@ def _blocks(design: Design) -> Iterator[tuple[Factor, Matrix, bool]]:
     order = r_order(names)
     if order is None:
         raise PosteriorError(
-            f"brms numbers the grouping factors {listed(names)} by the alphabet, and where upper and lower case or signs "
-            f"decide, that depends on the language R was set to. {_WAY_OUT}"
+            f"brms numbers the grouping factors {listed(names)} by the alphabet, and where upper and lower case or "
+            f"signs decide, that depends on the language R was set to. {_WAY_OUT}"
         )
     for factor in (design.factors[names[i]] for i in order):
         first = 0
@@ -142,8 +142,8 @@ def _block(
     sd = _vector(frame, f"sd_{number}")
     if sd.shape[1] != len(terms):
         raise PosteriorError(
-            f"The draws have {sd.shape[1]} standard deviations sd_{number}, and block {number}, of {factor.name!r}, has "
-            f"the terms {listed(terms)}. Check the formula. {_WAY_OUT}"
+            f"The draws have {sd.shape[1]} standard deviations sd_{number}, and block {number}, of {factor.name!r}, "
+            f"has the terms {listed(terms)}. Check the formula. {_WAY_OUT}"
         )
     named = {f"sd_{factor.name}__{t}": sd[:, k] for k, t in enumerate(terms)}
     if correlated:
@@ -161,8 +161,8 @@ def _effects(r: np.ndarray, name: str, factor: Factor, term: str, design: Design
     labels = level_names(factor)
     if r.shape[1] != len(labels):
         raise PosteriorError(
-            f"The draws have {r.shape[1]} values {name}, and the data have {len(labels)} groups of {factor.name!r}. Give "
-            f"the rows of the fit. {_WAY_OUT}"
+            f"The draws have {r.shape[1]} values {name}, and the data have {len(labels)} groups of {factor.name!r}. "
+            f"Give the rows of the fit. {_WAY_OUT}"
         )
     order = _order_of_levels(factor, design)
     return {f"r_{factor.name}[{labels[i]},{term}]": r[:, k] for k, i in enumerate(order)}
@@ -178,8 +178,8 @@ def _order_of_levels(factor: Factor, design: Design) -> Sequence[int]:
     if order is None:
         ways = f"Make {factor.name!r} a pandas categorical in R's order of levels. " if one else ""
         raise PosteriorError(
-            f"Stan numbers the groups of {factor.name!r} by the alphabet, and where upper and lower case, accents or signs "
-            f"decide, that depends on the language R was set to. {ways}{_WAY_OUT}"
+            f"Stan numbers the groups of {factor.name!r} by the alphabet, and where upper and lower case, accents or "
+            f"signs decide, that depends on the language R was set to. {ways}{_WAY_OUT}"
         )
     return order
 
@@ -190,8 +190,8 @@ def _refuse_unsure_levels(design: Design) -> None:
         ordered = isinstance(design.data[name].dtype, pd.CategoricalDtype)
         if column.kind == "factor" and not ordered and r_order([str(v) for v in column.levels]) is None:
             raise PosteriorError(
-                f"The levels {listed(column.levels)} of {name!r} are in no order that R is sure to have given them: make "
-                f"it a pandas categorical in R's order. {_WAY_OUT}"
+                f"The levels {listed(column.levels)} of {name!r} are in no order that R is sure to have given them: "
+                f"make it a pandas categorical in R's order. {_WAY_OUT}"
             )
 
 
@@ -203,8 +203,8 @@ def _refuse_unsure_order(matrix: Matrix, design: Design) -> None:
         first += [f for f in factors if f not in first]
         if len(part.columns) > 1 and factors != sorted(factors, key=first.index):
             raise PosteriorError(
-                f"Stan numbers the columns of {':'.join(factors)} as R orders them, with {first[0]!r} before others; write "
-                f"the interaction in the order of its main effects. {_WAY_OUT}"
+                f"Stan numbers the columns of {':'.join(factors)} as R orders them, with {first[0]!r} before others; "
+                f"write the interaction in the order of its main effects. {_WAY_OUT}"
             )
 
 
@@ -223,8 +223,8 @@ def _correlations(frame: pd.DataFrame, number: int, n: int) -> np.ndarray:
         return Cor
     if f"L_{number}[2,1]" not in frame:
         raise PosteriorError(
-            f"The draws have no correlations Cor_{number}, cor_{number} or L_{number} of the {n} terms of block {number}. "
-            f"Where they are independent, write (x || g). {_WAY_OUT}"
+            f"The draws have no correlations Cor_{number}, cor_{number} or L_{number} of the {n} terms of block "
+            f"{number}. Where they are independent, write (x || g). {_WAY_OUT}"
         )
     L = np.zeros_like(Cor)
     for j in range(n):
@@ -235,7 +235,7 @@ def _correlations(frame: pd.DataFrame, number: int, n: int) -> np.ndarray:
 
 def _vector(frame: pd.DataFrame, name: str) -> np.ndarray:
     """``name[1]``, ``name[2]`` and so on side by side: (row, entry)."""
-    columns = []
+    columns: list[str] = []
     while f"{name}[{len(columns) + 1}]" in frame:
         columns.append(f"{name}[{len(columns) + 1}]")
     return frame[columns].to_numpy(dtype=np.float64).reshape(len(frame), len(columns))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design, build_part
+from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.posterior import Posterior, canonical, make_part
@@ -22,7 +22,7 @@ _PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
 
 def from_draws(
     formula: str,
-    data: Any,
+    data: Any = None,
     *,
     family: str,
     link: str | None = None,
@@ -32,6 +32,7 @@ def from_draws(
     aux: Mapping[str, Any] | None = None,
     parts: Mapping[str, Mapping[str, Any]] | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """Which posterior do these draws make, together with the formula and data that they were fitted to?
 
@@ -40,7 +41,7 @@ def from_draws(
     formula : str
         lme4-style, as for `GLMM`.
     data : DataFrame
-        The fitted rows.
+        The fitted rows; see `levels` where they are not at hand.
     family, link : str
         As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
@@ -62,6 +63,11 @@ def from_draws(
         parameter (brms's ``(1 | p | g)``): the correlations are not kept, and what needs them is refused.
     namespace : dict, optional
         Own functions that the formula calls.
+    levels : dict of list, optional
+        In place of `data`: the levels of each factor in order, the reference first. Columns that it does not name are
+        numbers. Rows must then be given with every question (``newdata=``), and what needs those of the fit is
+        refused: ``newdata=None``, ``"sd"`` and the like in ``at=``, the log-likelihood, ``poly`` or ``scale`` in the
+        formula. Group effects `b` need the levels of their factor.
 
     Returns
     -------
@@ -83,10 +89,18 @@ def from_draws(
     ...                   Sigma={"g": np.ones((1, 5, 1, 1))})
     >>> post.design.coef
     ('Intercept', 'x')
+
+    Without the rows of the fit, beta and Sigma are enough for new groups:
+
+    >>> post = from_draws("y ~ f + (1 | g)", levels={"f": ["a", "b"]}, family="bernoulli",
+    ...                   beta=np.zeros((1, 5, 2)), Sigma={"g": np.ones((1, 5, 1, 1))})
+    >>> avg_predictions(post, {"f": ["a", "b"]}).estimate.values.round(9).tolist()
+    [[0.5, 0.5, 0.5, 0.5, 0.5]]
     """
     kind = get_family(family)
-    design = build_design(formula, data, namespace=namespace)
-    check_response(kind, design.response.y, design.response.n, design.response.text)
+    design = design_from(formula, data, levels, namespace)
+    if design.frame is not None:
+        check_response(kind, design.response.y, design.response.n, design.response.text)
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.parameters), required=False)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)
@@ -239,4 +253,9 @@ def _check_factors(
                 "variance and Cholesky factor was given."
             )
         if name in b:
+            if not factor.levels:
+                raise PosteriorError(
+                    f"b[{name!r}] is given and the groups of {name!r} are not: name them in order, levels={{{name!r}: "
+                    "[...]}, or leave b out. Groups of 'a:b' need data=."
+                )
             _check_shape(f"{names['b']}[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

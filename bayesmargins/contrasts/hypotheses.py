@@ -217,7 +217,8 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
         "hypothesis": made.spec,
         "along": entries.along,
     }
-    attrs.pop("nulls", None)
+    for name in ("nulls", "scales"):
+        attrs.pop(name, None)
     if made.subtracted:
         attrs["nulls"] = json.dumps({"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)})
     values = np.moveaxis(made.values, 0, -1)

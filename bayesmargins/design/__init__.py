@@ -1,8 +1,8 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
-Downward: `second` on `derivative` (of its rows) on `frozen` (the design), which `building` makes, on `grouping`
-(factors) on `matrix` (columns with frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax) and
-`calls` (which functions it may call).
+Downward: `template` (a design without rows) and `second` on `derivative` (of its rows) on `frozen` (the design), which
+`building` makes, on `grouping` (factors) on `matrix` (columns with frozen state) on `frames` (any library's frame),
+`formula` (the lme4 syntax) and `calls` (which functions it may call).
 """
 
 from bayesmargins.design.building import build_design, build_part
@@ -13,6 +13,7 @@ from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.second import second_derivative_rows
+from bayesmargins.design.template import design_from, template_design
 
 __all__ = [
     "Block",
@@ -25,6 +26,7 @@ __all__ = [
     "build_design",
     "build_part",
     "derivative_rows",
+    "design_from",
     "expression",
     "freeze_column",
     "missing_rows",
@@ -32,5 +34,6 @@ __all__ = [
     "require_columns",
     "required_columns",
     "second_derivative_rows",
+    "template_design",
     "to_pandas",
 ]

@@ -28,6 +28,7 @@ def build_design(
     missing: str = "error",
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
+    dependent_ok: bool = False,
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -43,6 +44,8 @@ def build_design(
         Own functions that the formula calls.
     stored : bool
         The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
+    dependent_ok : bool
+        Columns that are sums of others are not warned about.
 
     Returns
     -------
@@ -67,7 +70,10 @@ def build_design(
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
     frame = _complete(frame, read, missing)
-    return _frozen(formula, parts, covariates, frame, _response(parts, frame, context))
+    design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context))
+    if not dependent_ok:
+        _warn_if_dependent(design, design.rows(frame, (), what="data").X)
+    return design
 
 
 def build_part(
@@ -101,7 +107,7 @@ def build_part(
     FormulaError
         The formula cannot be read, or something other than the parameter is on its left.
     DataError
-        As for `build_design`.
+        As for `build_design`; the design of the mean has no rows.
 
     Examples
     --------
@@ -110,6 +116,8 @@ def build_part(
     >>> build_part("sigma", "~ x", mean).formula
     'sigma ~ x'
     """
+    if of.frame is None:
+        raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
     parts = parse(text)
     if parts.response != name or parts.trials is not None:
@@ -123,24 +131,24 @@ def build_part(
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "error")
     response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
-    return _frozen(text, parts, covariates, frame, response)
+    design = _frozen(text, parts, covariates, frame, response)
+    _warn_if_dependent(design, design.rows(frame, (), what="data").X)
+    return design
 
 
 def _frozen(formula: str, parts: Parts, covariates: set[str], frame: pd.DataFrame, response: Response) -> Design:
     context = response.context
     columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
     coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
-    design = Design(
+    return Design(
         formula=formula,
         response=response,
         columns=columns,
         fixed=freeze(parts.fixed, coded, context),
         factors=freeze_factors(parts.blocks, coded, frame, context),
         offsets=tuple(freeze_one(o, coded, context) for o in parts.offsets),
-        data=frame,
+        frame=frame,
     )
-    _warn_if_dependent(design, design.rows(frame, (), what="data").X)
-    return design
 
 
 def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:

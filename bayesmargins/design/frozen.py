@@ -90,8 +90,10 @@ class Design:
         Grouping factors by name.
     offsets : tuple of Matrix
         One a call of ``offset()``.
-    data : pandas.DataFrame
-        The fitted rows, all columns of the user's frame.
+    frame : pandas.DataFrame or None
+        The fitted rows, all columns of the user's frame; None for a design that knows levels only.
+    levels : dict or None
+        What stood in for the rows: levels of each factor by column.
     """
 
     formula: str
@@ -100,7 +102,18 @@ class Design:
     fixed: Matrix
     factors: dict[str, Factor]
     offsets: tuple[Matrix, ...]
-    data: pd.DataFrame = field(repr=False)
+    frame: pd.DataFrame | None = field(repr=False)
+    levels: dict[str, tuple[Any, ...]] | None = None
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The fitted rows; DataError where there are none."""
+        if self.frame is None:
+            raise DataError(
+                "This asks for the fitted rows, and the posterior has none: it was made with levels= in place of "
+                "data=. Give rows as newdata=, and numbers in at= and variables= rather than 'sd', 'iqr' or nothing."
+            )
+        return self.frame
 
     @property
     def coef(self) -> tuple[str, ...]:

@@ -69,7 +69,8 @@ def attenuation(
         ``estimate`` with dims chain, draw, contrast (not for predictions), one a variable of `at`, that of `by`, and
         ``groups``: the effect under ``zero`` (b = 0), ``own`` (each row's own b), ``existing`` (averaged over the
         fitted groups) and ``new`` (integrated over new groups), each policy for all grouping factors; the differences
-        ``new - zero``, ``existing - zero``, ``new - existing``; and the ratio ``new / zero``, within each draw.
+        ``new - zero``, ``existing - zero``, ``new - existing``; and the ratio ``new / zero``, within each draw. The
+        attribute ``scales`` says which of them are on a scale of their own; tables say it in each row.
 
     Raises
     ------
@@ -202,8 +203,20 @@ def _attrs(found: Mapping[str, xr.Dataset], post: Posterior) -> dict[str, Any]:
         "integration_nodes": max(a["integration_nodes"] for a in attrs),
         **_errors(attrs),
         "nulls": json.dumps({"along": DIM, "of": {**{f"{a} - {b}": 0 for a, b in _DIFFERENCES}, "new / zero": 1}}),
+        "scales": json.dumps({"along": DIM, "of": _scales(found["new"].attrs)}),
         "no_mean": _no_mean(post, found["new"].attrs["target"]),
     }
+
+
+def _scales(of_average: Mapping[str, Any]) -> dict[str, str]:
+    """What is not on the scale of the averages. A difference of two differences or slopes is."""
+    scale = of_average["scale"]
+    between = scale
+    if of_average["kind"] == "predictions":
+        between = f"difference in {scale}"
+    elif of_average.get("comparison") in ("ratio", "or"):
+        between = f"difference of {scale}"
+    return {**{f"{a} - {b}": between for a, b in _DIFFERENCES}, "new / zero": f"ratio of {scale}"}
 
 
 def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -214,7 +227,7 @@ def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def _no_mean(post: Posterior, target: str) -> str:
     said = (
-        "The ratio new / zero has no mean over posterior draws where its denominator can come near 0: report its "
+        "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
     if post.link.name == "log" and target != "link":
@@ -241,9 +254,9 @@ def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
     if "existing" in found and found["existing"].attrs["group_weights"] == "rows":
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
-    of_prior = "; under the prior, before any data" if post.kind == "prior" else ""
+    caveat = f"; {post.caveat}" if post.caveat else ""
     return (
         f"{head}; side by side for the group effects of {' and '.join(post.design.factors)}: {policies}; their "
         "differences; and the ratio new / zero, to be reported by its median (it has no mean where its denominator "
-        f"crosses 0){of_prior}."
+        f"crosses 0){caveat}."
     )

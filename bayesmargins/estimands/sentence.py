@@ -280,7 +280,7 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
         Knows the groups.
     frame : DataFrame
         Rows of the question.
-    kind : {"posterior", "prior"}
+    kind : {"posterior", "prior"} or another text
         What the draws are of.
     scale : {"curved", "linear", "link", "marginal", "constant"}
         Response scale under a nonlinear link, identity link, or the linear predictor under a nonlinear link; a number
@@ -334,7 +334,8 @@ def _of_factor(
     if policy == "own":
         return f"each row with the b of its own {factor}"
     if policy == "sample":
-        return f"with {_sampled(factor, design, frame)}, drawn for each {kind} draw"
+        of = f"{kind} " if kind in ("posterior", "prior") else ""
+        return f"with {_sampled(factor, design, frame)}, drawn for each {of}draw"
     caution = {
         "curved": ", which is not an average over groups (groups='new' is)",
         "marginal": ", which leaves out how groups differ (groups='new' has it)",

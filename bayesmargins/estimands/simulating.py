@@ -77,7 +77,7 @@ def posterior_predictive(
     ds = question.result("observations", evaluation.run(observations)[:, 0], evaluation.passed)
     ds.attrs["random_seed"] = seed
     if newdata is None and not question.policy.named:
-        add_group(post.idata, f"{post.kind}_predictive", _for_arviz(question, ds))
+        add_group(post.idata, f"{post.arviz_group}_predictive", _for_arviz(question, ds))
     return ds
 
 

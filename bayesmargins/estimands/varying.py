@@ -98,8 +98,9 @@ def heterogeneity(
     Dataset
         ``estimate`` with dims chain, draw, contrast, one a variable of `at`, one a factor with named groups, that of
         `by`, and ``statistic``: ``mean``, ``sd``, ``q05``, ..., ``share > 0``. Each statistic is over groups, within
-        a draw; `summary` then gives its posterior. ``attrs["error_estimate"]`` is the largest root mean square error
-        over draws, ``attrs["error_estimates"]`` the same for each statistic.
+        a draw; `summary` then gives its posterior, and says in each row on which scale it is (attribute ``scales``).
+        ``attrs["error_estimate"]`` is the largest root mean square error over draws, ``attrs["error_estimates"]`` the
+        same for each statistic.
 
     Raises
     ------
@@ -371,6 +372,7 @@ def _result(
         "groups": json.dumps({**json.loads(like.attrs["groups"]), asked.over: "new"}),
         "null": asked.null,
         "nulls": json.dumps({"along": DIM, "of": {s: None for s in asked.statistics if s == "sd" or "share" in s}}),
+        "scales": json.dumps({"along": DIM, "of": {s: "share of groups" for s in asked.statistics if "share" in s}}),
         "integration_method": ", ".join(
             sorted({*asked.methods, *filter(None, like.attrs["integration_method"].split(", "))})
         ),

@@ -4,7 +4,7 @@ Downward: `link_scale` (the population mean as a linear predictor), `between_gro
 groups) and `spread` (how an effect does) on
 `mixture` (existing groups) on `engine` (new groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
-`threads`.
+`threads`. `tabulated` holds the same averages in tables, for many rows.
 """
 
 from bayesmargins.integrate.between_groups import between

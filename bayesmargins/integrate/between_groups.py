@@ -15,7 +15,7 @@ import scipy
 from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate.engine import Integral, checked, expectation
 from bayesmargins.integrate.rules import EPS, WIDE, rule_for
-from bayesmargins.integrate.tables import covers, curves, surface
+from bayesmargins.integrate.tabulated.curves import covers, curves, surface
 from bayesmargins.links import Link
 
 __all__ = ["between"]

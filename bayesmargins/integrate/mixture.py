@@ -15,7 +15,7 @@ from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import PARTS, Link
 
-__all__ = ["mixture_expectation"]
+__all__ = ["checked_groups", "mixture_expectation"]
 
 Array = npt.NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def mixture_expectation(
     'plug-in'
     """
     eta, s2 = checked(link, eta, s2, part)
-    shifts, weights = _checked_groups(eta, shifts, weights)
+    shifts, weights = checked_groups(eta, shifts, weights)
     if link.name in ("identity", "log"):
         return expectation(link, eta + _one_shift(link, shifts, weights), s2, part)
     if part in ("d3", "d4"):
@@ -97,8 +97,28 @@ def mixture_expectation(
     return Integral(value, 0.0, "plug-in", 0)
 
 
-def _checked_groups(eta: Array, shifts: npt.ArrayLike, weights: npt.ArrayLike) -> tuple[Array, Array]:
-    """Shifts as a C-contiguous (draw, group) array with their weights, groups of weight 0 left out."""
+def checked_groups(eta: Array, shifts: npt.ArrayLike, weights: npt.ArrayLike) -> tuple[Array, Array]:
+    """Check shifts and weights of groups; groups of weight 0 are left out.
+
+    Parameters
+    ----------
+    eta : ndarray, shape (draw, row)
+        Says how many draws there are.
+    shifts : (draw, group) array
+        What each group adds to eta.
+    weights : (group,) array
+        Shares; they sum to 1.
+
+    Returns
+    -------
+    shifts, weights : ndarray
+        C-contiguous, of the groups that count.
+
+    Raises
+    ------
+    IntegrationError
+        Shapes that do not fit, a negative weight, or a sum that is not 1.
+    """
     shifts, weights = np.asarray(shifts, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if weights.ndim != 1:
         raise IntegrationError(f"weights has shape {weights.shape}: it must be (group,).")

@@ -3,7 +3,7 @@
 For f analytic in the strip abs(Im z) < a, the trapezoid rule over the whole line is wrong by at most
 ``2 M / (exp(2 pi a / step) - 1)``, M bounding the integral of abs(f) along every line of the strip (Trefethen &
 Weideman 2014, SIAM Review 56(3), theorem 5.1). Here f = h(eta + s z) phi(z), and M <= exp(a^2 / 2) K(s a) E[F], with K
-and F the link's growth (`links.Strip`). The step follows from s by choosing the best a; docs/explanation/integration.md
+and F the link's growth (`links.Strip`). The step follows from s by choosing the best a; docs/explanation/trapezoid.md
 has the derivation.
 """
 

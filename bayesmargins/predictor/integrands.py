@@ -15,8 +15,7 @@ from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, OPTIONS
 from bayesmargins.integrate.kernels import one_node
-from bayesmargins.integrate.line_kernels import LineArrays, line_tile, line_tile_all
-from bayesmargins.integrate.table_kernels import (
+from bayesmargins.integrate.tabulated.kernels import (
     CurveArrays,
     SurfaceArrays,
     curve_far,
@@ -26,7 +25,8 @@ from bayesmargins.integrate.table_kernels import (
     surface_tile,
     surface_tile_all,
 )
-from bayesmargins.integrate.table_wide_kernels import WideCells, wide_tile
+from bayesmargins.integrate.tabulated.line_kernels import LineArrays, line_tile, line_tile_all
+from bayesmargins.integrate.tabulated.wide_kernels import WideCells, wide_tile
 
 __all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "value_far", "values"]
 

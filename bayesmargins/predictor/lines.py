@@ -163,8 +163,8 @@ def plan_lines(draws: Draws, link: Link, chunk: Chunk, direction: Direction, s: 
     ------
     Nothing.
     """
-    from bayesmargins.integrate.line_mixtures import NODES, panels_of
-    from bayesmargins.integrate.table_rows import cell_width
+    from bayesmargins.integrate.tabulated.lines import NODES, panels_of
+    from bayesmargins.integrate.tabulated.rows import cell_width
 
     mixture = chunk.plan.mixture
     assert mixture is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.integrate import rule_for
-from bayesmargins.integrate.tables import REACH
+from bayesmargins.integrate.tabulated.curves import REACH
 from bayesmargins.links import PARTS, Link
 from bayesmargins.posterior import Draws
 from bayesmargins.predictor.chunks import Chunk
@@ -17,9 +17,9 @@ from bayesmargins.predictor.layout import Laid
 from bayesmargins.predictor.sources import Source, key_of
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.line_mixtures import Lines
-    from bayesmargins.integrate.table_wide import Wide
-    from bayesmargins.integrate.tables import Curves, Surface
+    from bayesmargins.integrate.tabulated.curves import Curves, Surface
+    from bayesmargins.integrate.tabulated.lines import Lines
+    from bayesmargins.integrate.tabulated.wide import Wide
     from bayesmargins.predictor.integrands import CurveCells, Steps
     from bayesmargins.predictor.lines import LinePlan
 
@@ -117,7 +117,7 @@ class Lookups:
         self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid, order: int
     ) -> tuple[CurveCells | Steps, tuple[float, float, float]]:
         """Curves (or their differences) with wide cells, if rows come in order; and their bounds."""
-        from bayesmargins.integrate.table_wide import no_wide_cells, wide_cells
+        from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
         from bayesmargins.predictor.integrands import CurveCells, Steps
 
         assert source.s is not None
@@ -136,7 +136,7 @@ class Lookups:
         return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
 
     def _made_lines(self, plan: LinePlan, s: np.ndarray, chunk: Chunk, part: str, lines: np.ndarray) -> Lines:
-        from bayesmargins.integrate.line_mixtures import line_mixture
+        from bayesmargins.integrate.tabulated.lines import line_mixture
 
         mixture, t = chunk.plan.mixture, plan.direction.t
         assert mixture is not None
@@ -147,7 +147,7 @@ class Lookups:
 
     def _surface(self, low: float, high: float, part: str) -> Surface:
         """For a range of s in whole halves, so that the next chunk finds it."""
-        from bayesmargins.integrate.tables import surface
+        from bayesmargins.integrate.tabulated.curves import surface
 
         low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
         return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
@@ -156,8 +156,8 @@ class Lookups:
         self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float
     ) -> tuple[tuple[Any, ...], Curves]:
         """Curves, and what they are known by."""
-        from bayesmargins.integrate.table_mixtures import mixture_curves
-        from bayesmargins.integrate.tables import curves
+        from bayesmargins.integrate.tabulated.curves import curves
+        from bayesmargins.integrate.tabulated.mixtures import mixture_curves
         from bayesmargins.predictor.terms import group_shifts
 
         assert source.s is not None

@@ -182,7 +182,7 @@ class Sources:
             return np.ones(len(self.draws.beta), dtype=bool)
         if source.plan is not None:
             return source.plan.pays
-        from bayesmargins.integrate.tables import covers
+        from bayesmargins.integrate.tabulated.curves import covers
 
         assert source.s is not None
         return np.asarray(covers(source.s))

@@ -1,8 +1,8 @@
 """Results as tables: point estimates, intervals, probabilities and diagnostics, summarised over draws last of all."""
 
-from bayesmargins.tables.arguments import check_null
-from bayesmargins.tables.describing import describe, scale_of
-from bayesmargins.tables.draws import draws_of, to_frame
+from bayesmargins.tables.arguments import check_null, in_words
+from bayesmargins.tables.describing import describe, on_one_scale, scale_of
+from bayesmargins.tables.draws import draws_of, labels_along, to_frame
 from bayesmargins.tables.estimates import interval, point_estimate
 from bayesmargins.tables.summarising import summary
 from bayesmargins.tables.tabling import table
@@ -11,7 +11,10 @@ __all__ = [
     "check_null",
     "describe",
     "draws_of",
+    "in_words",
     "interval",
+    "labels_along",
+    "on_one_scale",
     "point_estimate",
     "scale_of",
     "summary",

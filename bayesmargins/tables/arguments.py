@@ -17,18 +17,21 @@ from bayesmargins.values import is_number, is_word, plain_value, value_list
 
 __all__ = [
     "INTERVALS",
+    "KINDS",
     "POINTS",
     "Asked",
     "check_arguments",
     "check_null",
     "held_against",
+    "in_words",
     "interval_name",
     "interval_of",
     "read",
 ]
 
 POINTS = ("median", "mean", "mode")
-INTERVALS = ("eti", "hdi")
+KINDS = {"eti": "equal-tailed", "hdi": "highest-density"}
+INTERVALS = tuple(KINDS)
 _EXPONENTIAL = ("mean", "count", "sd()")  # targets that grow as exp(s2 / 2) under a log link
 _MIXED = ("attenuation", "heterogeneity")  # kinds of result with ratios beside differences
 _KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, where none was asked for
@@ -135,6 +138,23 @@ def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
         hint = f" {prob:g} % is ci_prob={prob / 100:g}." if percent else ""
         raise ResultError(f"ci_prob={shown(prob)}; it must lie between 0 and 1, such as 0.95.{hint}")
     return float(prob), kind
+
+
+def in_words(point: str, prob: Any, kind: Any) -> str:
+    """Point estimate and interval as a picture says them.
+
+    Raises
+    ------
+    ResultError
+        A probability outside (0, 1), or an unknown kind.
+
+    Examples
+    --------
+    >>> in_words("median", None, None)
+    'median and 89% equal-tailed interval'
+    """
+    prob, kind = interval_of(prob, kind)
+    return f"{point} and {100 * prob:g}% {KINDS[kind]} interval"
 
 
 def check_null(null: Any) -> None:

@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.errors import ResultError, listed
-from bayesmargins.tables.arguments import POINTS
+from bayesmargins.tables.arguments import KINDS, POINTS
 from bayesmargins.tables.digits import decimals, fixed, share
 
 __all__ = ["cells", "labels", "note", "rounded"]
 
 _INTERVAL = re.compile(r"(eti|hdi)([\d.e+-]+)_lb")
 _WITHIN = "p_rope_hdi"
-_KINDS = {"eti": "equal-tailed", "hdi": "highest-density"}
 
 
 def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = False) -> pd.DataFrame:
@@ -190,14 +189,17 @@ def _screen_format(name: str) -> Callable[[float], str] | None:
 
 
 def _legend(summary: pd.DataFrame) -> str:
-    """``posterior median and 89% equal-tailed interval``."""
+    """``posterior median and 89% equal-tailed interval``; of draws that are neither, what they are."""
     point = next((p for p in POINTS if p in summary.columns), None)
     kinds: dict[str, list[str]] = {}
     for name in _intervals(summary):
         prob, kind = name.split()
         kinds.setdefault(kind.lower(), []).append(prob)
-    said = [_joined(probs, _KINDS[kind]) for kind, probs in kinds.items()]
-    return " and ".join([*([f"posterior {point}"] if point else []), *said])
+    said = [_joined(probs, KINDS[kind]) for kind, probs in kinds.items()]
+    of = summary.attrs.get("draws_of", "posterior")
+    whose = of in ("posterior", "prior")
+    legend = " and ".join([*([f"{of} {point}" if whose else point] if point else []), *said])
+    return legend if whose else f"{legend} of draws ({of})"
 
 
 def _joined(probs: Sequence[str], kind: str) -> str:

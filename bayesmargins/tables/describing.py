@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import xarray as xr
 
 from bayesmargins.habits import taught
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, fingerprint
 
-__all__ = ["describe", "is_original", "scale_of"]
+__all__ = ["SEVERAL", "describe", "is_original", "on_one_scale", "scale_of", "scales_along"]
+
+SEVERAL = "several scales"
 
 
 @taught
@@ -40,7 +45,9 @@ def describe(ds: xr.Dataset) -> str:
     if sentence is None and "bayesmargins_version" in ds.attrs:
         # xarray keeps of two results' attributes what they share.
         shared = ", ".join(f"{k} {ds.attrs[k]}" for k in ("kind", "scale", "formula", "groups", "by") if k in ds.attrs)
-        return f"Derived by arithmetic from results that differ in what they ask; what they share: {shared}."
+        draws = ds.attrs.get("draws", "posterior")
+        of = "" if draws == "posterior" else f" Their draws: {draws}."
+        return f"Derived by arithmetic from results that differ in what they ask; what they share: {shared}.{of}"
     if sentence is None:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
     if is_original(ds):
@@ -59,7 +66,8 @@ def scale_of(ds: xr.Dataset) -> str:
     Returns
     -------
     str
-        ``"difference in probability"``; ``"derived from probability"`` after arithmetic or selection.
+        ``"difference in probability"``; ``"derived from probability"`` after arithmetic or selection; ``"several
+        scales"`` where entries differ (a ratio beside differences), and `scales_along` has each entry's own.
 
     Raises
     ------
@@ -70,8 +78,84 @@ def scale_of(ds: xr.Dataset) -> str:
     >>> scale_of(avg_predictions(post)), scale_of(avg_predictions(post) * 100)
     ('probability', 'derived from probability')
     """
+    if "scale" not in ds.attrs:
+        return ESTIMATE
+    _, scales = _scales(ds)
+    said = scales[0] if len(set(scales)) == 1 else SEVERAL
+    return said if is_original(ds) else f"derived from {said}"
+
+
+def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
+    """Along which dimension do the scales of entries differ, and what are they?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result; its attribute ``scales`` names the entries that are not on the scale of the others.
+
+    Returns
+    -------
+    (str, ndarray of str) or None
+        The dimension and the scale at each of its labels; None where all entries are on one scale.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> dim, scales = scales_along(attenuation(post, "week"))
+    >>> dim, scales[-1].item()
+    ('groups', 'ratio of difference in probability')
+    """
+    along, scales = _scales(ds)
+    if len(set(scales)) < 2:
+        return None
+    derived = "" if is_original(ds) else "derived from "
+    return along, np.array([f"{derived}{scale}" for scale in scales])
+
+
+def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Which entries can stand on one axis, and which are left out because they are on another scale?
+
+    Parameters
+    ----------
+    ds : Dataset
+        A result.
+
+    Returns
+    -------
+    (Dataset, list of str)
+        The entries on the scale of the first one, and the labels of the others.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> on_one_scale(attenuation(post, "week"))[1]
+    ['new / zero']
+    """
+    mixed = scales_along(ds)
+    if mixed is None:
+        return ds, []
+    dim, scales = mixed
+    alike = scales == scales[0]
+    kept = ds.isel({dim: alike})
+    if is_original(ds):
+        kept.attrs["fingerprint"] = fingerprint(kept[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy())
+    return kept, ds[dim].to_numpy()[~alike].tolist()
+
+
+def _scales(ds: xr.Dataset) -> tuple[str, list[str]]:
+    """The dimension of mixed scales, and the scale of each of its labels (of the one that was selected)."""
     scale = str(ds.attrs.get("scale", ESTIMATE))
-    return scale if "scale" not in ds.attrs or is_original(ds) else f"derived from {scale}"
+    known = json.loads(str(ds.attrs.get("scales", "{}")))
+    along, of = str(known.get("along", "")), known.get("of", {})
+    if along not in ds.coords:
+        return along, [scale]
+    return along, [str(of.get(label, scale)) for label in np.atleast_1d(ds[along].to_numpy()).astype(str)]
 
 
 def is_original(ds: xr.Dataset) -> bool:

@@ -30,8 +30,8 @@ def decimals(limits: np.ndarray, digits: int | None = None) -> np.ndarray:
     Returns
     -------
     ndarray of int, shape (row,)
-        The same for all rows where these differ by one at most; up to two more where a limit that is not 0 would read
-        as 0.
+        Each row's own, whatever stands beside it, so that a row reads the same in every table; up to two more where a
+        limit that is not 0 would read as 0.
 
     Raises
     ------
@@ -41,16 +41,15 @@ def decimals(limits: np.ndarray, digits: int | None = None) -> np.ndarray:
     --------
     >>> decimals(np.array([[0.062, 0.204]])), decimals(np.array([[0.0004, 0.02]]))
     (array([2]), array([4]))
+    >>> decimals(np.array([[0.062, 0.204], [0.31, 0.35]]))
+    array([2, 3])
     """
     if digits is not None:
         return np.full(len(limits), digits)
     width = (limits[:, 1::2] - limits[:, ::2]).min(axis=1)
     base = np.array([_of_width(row, w) for row, w in zip(limits, width, strict=True)], dtype=int)
-    alike = np.ptp(base) <= 1
-    base = np.full_like(base, base.max()) if alike else base
-    needed = np.array([_of_smallest(row) for row in limits])
-    places = np.where((needed > base) & (needed <= base + _MORE), needed, base)
-    return np.full_like(places, places.max()) if alike else places
+    needed = np.array([_of_smallest(row) for row in limits], dtype=int)
+    return np.where((needed > base) & (needed <= base + _MORE), needed, base)
 
 
 def _of_width(row: np.ndarray, width: float) -> int:

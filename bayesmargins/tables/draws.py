@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+from bayesmargins.tables.describing import scales_along
 
-__all__ = ["draws_of", "index_of", "to_frame"]
+__all__ = ["draws_of", "index_of", "labels_along", "to_frame"]
+
+_FEW = 4  # columns of a grid that still read as labels
 
 
 def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
@@ -63,7 +68,7 @@ def to_frame(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
-    """What varies, with the coordinates that say it in the user's own words.
+    """What varies, in the user's own words; where scales differ, each entry's scale too.
 
     Raises
     ------
@@ -74,8 +79,11 @@ def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
     sizes = [ds.sizes[d] for d in dims]
     positions = np.unravel_index(np.arange(int(np.prod(sizes))), sizes)
     columns: dict[str, np.ndarray] = {}
+    mixed_dim, scales = scales_along(ds) or ("", np.array([]))
     for dim, position in zip(dims, positions, strict=True):
-        columns |= {name: values[position] for name, values in _labels(ds, dim).items()}
+        if dim == mixed_dim:
+            columns["scale" if "scale" not in dims else "its scale"] = scales[position]
+        columns |= {name: values[position] for name, values in labels_along(ds, dim).items()}
     return (
         pd.MultiIndex.from_arrays(list(columns.values()), names=list(columns))
         if len(columns) > 1
@@ -83,9 +91,27 @@ def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
     )
 
 
-def _labels(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
+def labels_along(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
+    """What tells the entries along a dimension apart, by name.
+
+    Raises
+    ------
+    Nothing.
+    """
     along = {str(n): c.to_numpy() for n, c in ds.coords.items() if c.dims == (dim,) and n != dim}
     if dim == "by":
         return along
+    if dim == "row":
+        return _of_rows(ds, along)
     own = {dim: ds[dim].to_numpy()}
     return {"term": along["term"], **own} if dim == "contrast" and "term" in along else own
+
+
+def _of_rows(ds: xr.Dataset, along: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows of a grid by the few columns that vary in it; observed rows, and those of many columns, by their number."""
+    number = {"row": ds["row"].to_numpy() if "row" in ds.coords else np.arange(ds.sizes["row"])}
+    response = str(ds.attrs.get("formula", "")).partition("~")[0]
+    varying = {name: values for name, values in along.items() if len(pd.unique(values)) > 1}
+    if not 0 < len(varying) <= _FEW or set(re.findall(r"\w+", response)) & set(along):
+        return number
+    return number | varying if pd.DataFrame(varying).duplicated().any() else varying

@@ -42,13 +42,15 @@ class _Written(pd.DataFrame):
         return f"{self._as_shown().to_html(**_rows(len(self)))}\n<p>{html.escape(cells.note(self))}</p>"
 
     @taught
-    def to_markdown(self, buf: Any = None) -> str | None:
+    def to_markdown(self, buf: Any = None, caption: str | None = None) -> str | None:
         """Write the table for Markdown: a pipe table, with the estimand beneath.
 
         Parameters
         ----------
         buf : path or file, optional
             Where to; returned as text by default.
+        caption : str, optional
+            Sentence above the table. Plain text: what Markdown would take for markup is written out.
 
         Returns
         -------
@@ -57,7 +59,7 @@ class _Written(pd.DataFrame):
         Raises
         ------
         ResultError
-            `buf` is neither a path nor a file; no point estimate with an interval is left.
+            `buf` is neither a path nor a file; the caption is no text; no point estimate with an interval is left.
 
         Examples
         --------
@@ -67,16 +69,21 @@ class _Written(pd.DataFrame):
         | placebo | 0.87 [0.79, 0.93] |
         ...
         """
-        return _put(writing.markdown(*self._parts()), buf)
+        return _put(writing.markdown(*self._parts(), caption=_caption(caption)), buf)
 
     @taught
-    def to_latex(self, buf: Any = None) -> str | None:
+    def to_latex(self, buf: Any = None, caption: str | None = None, label: str | None = None) -> str | None:
         r"""Write the table for LaTeX: a table environment with rules of booktabs, the estimand its caption.
 
         Parameters
         ----------
         buf : path or file, optional
             Where to; returned as text by default.
+        caption : str, optional
+            In place of the scale and estimand, which then stand beneath the table. Plain text: what LaTeX would take
+            for commands is written out.
+        label : str, optional
+            For ``\ref``, such as ``"tab:effect"``.
 
         Returns
         -------
@@ -85,7 +92,8 @@ class _Written(pd.DataFrame):
         Raises
         ------
         ResultError
-            `buf` is neither a path nor a file; no point estimate with an interval is left.
+            `buf` is neither a path nor a file; the caption is no text, or the label none that LaTeX takes; no point
+            estimate with an interval is left.
 
         Examples
         --------
@@ -93,16 +101,19 @@ class _Written(pd.DataFrame):
         \begin{table}
         ...
         """
-        return _put(writing.latex(*self._parts()), buf)
+        return _put(writing.latex(*self._parts(), caption=_caption(caption), label=label), buf)
 
     @taught
-    def to_html(self, buf: Any = None) -> str | None:
+    def to_html(self, buf: Any = None, caption: str | None = None) -> str | None:
         """Write the table for a web page, with the estimand as its caption.
 
         Parameters
         ----------
         buf : path or file, optional
             Where to; returned as text by default.
+        caption : str, optional
+            In place of the scale and estimand, which then stand in the foot of the table. Plain text: what HTML would
+            take for tags is written out.
 
         Returns
         -------
@@ -111,7 +122,7 @@ class _Written(pd.DataFrame):
         Raises
         ------
         ResultError
-            `buf` is neither a path nor a file; no point estimate with an interval is left.
+            `buf` is neither a path nor a file; the caption is no text; no point estimate with an interval is left.
 
         Examples
         --------
@@ -119,7 +130,7 @@ class _Written(pd.DataFrame):
         <table>
         ...
         """
-        return _put(writing.html_table(*self._parts()), buf)
+        return _put(writing.html_table(*self._parts(), caption=_caption(caption)), buf)
 
     def to_great_tables(self) -> Any:
         """Give the table to the package great_tables, to be styled there.
@@ -176,6 +187,12 @@ def _rows(n: int) -> dict[str, Any]:
     most = pd.get_option("display.max_rows")
     cut = bool(most) and n > most
     return {"max_rows": pd.get_option("display.min_rows") if cut else None, "show_dimensions": cut}
+
+
+def _caption(caption: Any) -> str | None:
+    if caption is not None and not (isinstance(caption, str) and caption.strip()):
+        raise ResultError(f"caption={shown(caption)}; it must be text, or None for the scale and the estimand.")
+    return caption
 
 
 def _put(text: str, buf: Any) -> str | None:

@@ -58,11 +58,14 @@ def summary(
     Returns
     -------
     DataFrame
-        A row for each thing that varies (the index); columns the point estimate, ``sd``, the intervals
-        (``eti89_lb``, ``eti89_ub``), what was asked for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of
-        the point estimate; none of a mode). Draws that are not finite are left out and counted in ``n_not_finite``.
-        The columns' name is the scale; ``attrs["estimand"]`` the sentence of `describe`. Printed whole it shows all
-        columns and the sentence; ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
+        A row for each thing that varies (the index): rows of a grid by up to four columns that vary in it, with the
+        row's number where these do not tell rows apart; rows of more columns, and rows with the observed response, by
+        their number. Where entries are on different scales (a ratio beside differences) the index has a level
+        ``scale``. Columns are the point estimate, ``sd``, the intervals (``eti89_lb``, ``eti89_ub``), what was asked
+        for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of the point estimate; none of a mode). Draws that
+        are not finite are left out and counted in ``n_not_finite``. The columns' name is the scale, or "several
+        scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed whole it shows all columns and the sentence;
+        ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def summary(
     frame.columns.name = scale_of(ds)
     frame.attrs["estimand"] = describe(ds)
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
+    frame.attrs["draws_of"] = str(ds.attrs.get("draws", "posterior"))
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
     return frame

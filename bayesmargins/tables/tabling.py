@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError, shown
+from bayesmargins.errors import ResultError, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.tables import cells
 from bayesmargins.tables.digits import check_digits
@@ -19,7 +20,7 @@ __all__ = ["table"]
 
 @taught
 def table(
-    ds: xr.Dataset | pd.DataFrame,
+    ds: xr.Dataset | pd.DataFrame | Mapping[str, xr.Dataset],
     point: str = "median",
     ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
@@ -32,13 +33,15 @@ def table(
 
     Parameters
     ----------
-    ds : Dataset or DataFrame
-        A result; or what `summary` returned, whole or rows of it, which has been asked the next five already.
+    ds : Dataset, DataFrame, or dict of str to Dataset
+        A result; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
+        several results with the same rows, on the same scale, which are put side by side under their names.
     point, ci_prob, ci_kind, null, rope
         As for `summary`.
     digits : int, optional
-        Decimals of point estimates and limits. By default two significant digits of the interval's width, and up to two
-        decimals more where a limit that is not 0 would read as 0.
+        Decimals of all point estimates and limits. By default each row has its own: two significant digits of the width
+        of its (narrowest) interval, and up to two decimals more where a limit that is not 0 would read as 0. Other rows
+        do not matter, so that a row reads the same in every table.
     diagnostics : bool
         Adds ``ESS``, the smaller of the two effective sample sizes, and ``r-hat``.
 
@@ -46,14 +49,16 @@ def table(
     -------
     DataFrame
         Text, a row for each thing that varies (the index): one column ``median [89% ETI]``, or several where several
-        intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. The columns' name is the
-        scale. ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with its scale and estimand and need no
-        other package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text.
+        intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. Of several results one
+        column each, under its name, or several such as ``new: P(> 0)``. The columns' name is the scale.
+        ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with its scale and estimand and need no other
+        package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text.
 
     Raises
     ------
     ResultError
-        No result or summary of this package, or an argument that is not allowed.
+        No result or summary of this package, or an argument that is not allowed; results side by side that have other
+        rows or another scale.
 
     Warns
     -----
@@ -77,6 +82,12 @@ def table(
     Probability, posterior median and 89% equal-tailed interval. Average probability of yb, over ...
     """
     digits = check_digits(digits)
+    if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
+        return _side_by_side(
+            {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in _named(ds).items()},
+            digits,
+            diagnostics,
+        )
     if isinstance(ds, pd.DataFrame):
         asked = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "null": null, "rope": rope}
         _refuse_asking_twice({k: v for k, v in asked.items() if v is not None and not (k == "point" and v == "median")})
@@ -88,10 +99,54 @@ def table(
             f"The DataFrame with the columns {shown(list(numbers.columns))} does not say its scale. Give the result "
             "itself, or what bayesmargins.summary returned, or rows of that."
         )
-    made = Table(cells.cells(numbers, digits, diagnostics))
+    return _made(cells.cells(numbers, digits, diagnostics), numbers, cells.note(numbers))
+
+
+def _made(text: pd.DataFrame, numbers: pd.DataFrame, note: str) -> Table:
+    made = Table(text)
     made.columns.name = numbers.columns.name
-    made.attrs = {**numbers.attrs, "note": cells.note(numbers)}
+    made.attrs = {**numbers.attrs, "note": note}
     return made
+
+
+def _named(results: Mapping[Any, Any]) -> Mapping[str, xr.Dataset]:
+    if not results or not all(isinstance(name, str) and name.strip() for name in results):
+        raise ResultError(
+            f"Results side by side are called {listed(results) or 'nothing'}; each needs a name, such as "
+            "{'b = 0': ds0, 'new groups': ds1}."
+        )
+    return results
+
+
+def _side_by_side(summaries: Mapping[str, pd.DataFrame], digits: int | None, diagnostics: bool) -> Table:
+    name0, first = next(iter(summaries.items()))
+    columns: dict[str, pd.Series] = {}
+    for name, numbers in summaries.items():
+        _check_alike(name0, first, name, numbers)
+        text = cells.cells(numbers.reindex(first.index), digits, diagnostics)
+        columns |= {name if len(text.columns) == 1 else f"{name}: {c}": text[c] for c in text}
+    said = " ".join(f"{name}: {numbers.attrs['estimand']}" for name, numbers in summaries.items())
+    plain = pd.DataFrame(first)
+    plain.attrs = {**first.attrs, "estimand": said}
+    return _made(pd.DataFrame(columns, index=first.index), plain, cells.note(plain))
+
+
+def _check_alike(name0: str, first: pd.DataFrame, name: str, numbers: pd.DataFrame) -> None:
+    if numbers.columns.name != first.columns.name:
+        raise ResultError(
+            f"{name0!r} is on the scale {shown(first.columns.name)}, {name!r} on {shown(numbers.columns.name)}; "
+            "side by side stand results on one scale. Make a table of each."
+        )
+    if (
+        numbers.index.names != first.index.names
+        or set(numbers.index) != set(first.index)
+        or numbers.index.has_duplicates
+    ):
+        raise ResultError(
+            f"{name0!r} has the rows {listed(first.index, 6)} of {listed(first.index.names)}, {name!r} "
+            f"{listed(numbers.index, 6)} of {listed(numbers.index.names)}; side by side stand results with the same "
+            "rows. Select those that both have, or make a table of each."
+        )
 
 
 def _refuse_asking_twice(asked: dict[str, object]) -> None:

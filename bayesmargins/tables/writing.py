@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Sequence
+from typing import Any
+
+from bayesmargins.errors import ResultError, shown
 
 __all__ = ["html_table", "latex", "markdown"]
 
 Rows = Sequence[Sequence[str]]
 
 
-def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
+def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str | None = None) -> str:
     r"""How does a table read as a pipe table?
 
     Parameters
@@ -24,6 +27,8 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str
         Columns of labels, which are aligned to the left.
     note : str
         Sentence beneath.
+    caption : str, optional
+        Sentence above.
 
     Returns
     -------
@@ -51,16 +56,23 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str
         + " |"
         for line in lines
     ]
-    return "\n".join([padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", _markdown(note)])
+    above = [] if caption is None else [_markdown(caption), ""]
+    return "\n".join([*above, padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", _markdown(note)])
 
 
-def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
+def latex(
+    header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str | None = None, label: str | None = None
+) -> str:
     r"""How does a table read in LaTeX, with the package booktabs?
 
     Parameters
     ----------
     header, rows, n_labels, note
-        As for `markdown`; the note is the caption.
+        As for `markdown`; without another caption the note is the caption.
+    caption : str, optional
+        In place of the note, which then stands beneath the table.
+    label : str, optional
+        For ``\ref``; letters, digits and ``: - _ . +`` and ``/`` only.
 
     Returns
     -------
@@ -68,7 +80,8 @@ def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
 
     Raises
     ------
-    Nothing.
+    ResultError
+        A label of other characters, which LaTeX would read as commands.
 
     Examples
     --------
@@ -92,7 +105,8 @@ def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_latex(note)}}}",
+            rf"\caption{{{_latex(note if caption is None else caption)}}}",
+            *([] if label is None else [rf"\label{{{_label(label)}}}"]),
             rf"\begin{{tabular}}{{{'l' * n_labels}{'r' * (len(header) - n_labels)}}}",
             r"\toprule",
             " & ".join(map(_latex, header)) + r" \\",
@@ -100,18 +114,21 @@ def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
             *(rf"{line} \\" for line in body),
             r"\bottomrule",
             r"\end{tabular}",
+            *([] if caption is None else _beneath(note)),
             r"\end{table}",
         ]
     )
 
 
-def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> str:
+def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str | None = None) -> str:
     """How does a table read on a web page?
 
     Parameters
     ----------
     header, rows, n_labels, note
-        As for `markdown`; the note is the caption.
+        As for `markdown`; without another caption the note is the caption.
+    caption : str, optional
+        In place of the note, which then stands in the foot of the table.
 
     Returns
     -------
@@ -143,8 +160,29 @@ def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str) -> s
         ]
         return f"<tr>{''.join(cells)}</tr>"
 
-    head = ["<table>", f"<caption>{html.escape(note)}</caption>", "<thead>", line(header, "th"), "</thead>", "<tbody>"]
-    return "\n".join([*head, *(line(row, "td") for row in rows), "</tbody>", "</table>"])
+    above = html.escape(note if caption is None else caption)
+    head = ["<table>", f"<caption>{above}</caption>", "<thead>", line(header, "th"), "</thead>", "<tbody>"]
+    beneath = f'<tfoot>\n<tr><td colspan="{len(header)}">{html.escape(note)}</td></tr>\n</tfoot>'
+    foot = [] if caption is None else [beneath]
+    return "\n".join([*head, *(line(row, "td") for row in rows), "</tbody>", *foot, "</table>"])
+
+
+def _beneath(note: str) -> list[str]:
+    return [
+        r"\par\smallskip",
+        r"\begin{minipage}{0.95\linewidth}",
+        rf"\footnotesize {_latex(note)}",
+        r"\end{minipage}",
+    ]
+
+
+def _label(label: Any) -> str:
+    if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z0-9:._+/-]+", label):
+        raise ResultError(
+            f"label={shown(label)}; a label of LaTeX is text of letters, digits and : - _ . + / only, such as "
+            "'tab:effect'."
+        )
+    return label
 
 
 def _zip(line: Sequence[str], widths: Sequence[int]) -> list[tuple[str, int]]:

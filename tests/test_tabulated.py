@@ -12,7 +12,7 @@ from numba import njit
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate import expectation, mixture_expectation
-from bayesmargins.integrate.table_bounds import (
+from bayesmargins.integrate.tabulated.bounds import (
     STEEPEST,
     chebyshev_points,
     derivative_bound,
@@ -21,11 +21,11 @@ from bayesmargins.integrate.table_bounds import (
     monomials_from_points,
     taylor_bounds,
 )
-from bayesmargins.integrate.table_mixtures import mixture_curves
-from bayesmargins.integrate.table_rows import row_table
-from bayesmargins.integrate.table_wide import no_wide_cells, wide_cells
-from bayesmargins.integrate.table_wide_kernels import WIDEST_TILE, wide_tile
-from bayesmargins.integrate.tables import covers, curves, surface
+from bayesmargins.integrate.tabulated.curves import covers, curves, surface
+from bayesmargins.integrate.tabulated.mixtures import mixture_curves
+from bayesmargins.integrate.tabulated.rows import row_table
+from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
+from bayesmargins.integrate.tabulated.wide_kernels import WIDEST_TILE, wide_tile
 from bayesmargins.limits import options
 from bayesmargins.links import get_link
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import INNER, kernel
-from bayesmargins.integrate.table_kernels import CurveArrays, curve_tile
+from bayesmargins.integrate.tabulated.kernels import CurveArrays, curve_tile
 
 __all__ = ["POINTS", "WIDEST_TILE", "WideCells", "fill_wide_cells", "wide_tile"]
 

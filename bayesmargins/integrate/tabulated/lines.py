@@ -1,7 +1,7 @@
 """Averages over existing groups with random slopes, as functions of eta and t: the price of a value knows no groups.
 
 M(eta, t) = sum over groups of w E[h(eta + a + c t + s Z)] is smooth in t. 12 Chebyshev points serve a panel of t; at
-each the average is a curve in eta, made from groups on a grid as in `table_mixtures`. Panels lie at multiples of their
+each the average is a curve in eta, made from groups on a grid as in `mixtures`. Panels lie at multiples of their
 width, and cells at multiples of theirs: what a value is does not depend on the other rows.
 """
 
@@ -16,25 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.integrate.mixture import _checked_groups
-from bayesmargins.integrate.table_bounds import chebyshev_points, derivative_bound, monomials_from_points
-from bayesmargins.integrate.table_mixtures import (
-    _FARTHEST,
-    _GRID,
-    _PHASES,
-    _bounds,
-    _lagrange,
-    _plain_values,
-    _spread_values,
+from bayesmargins.integrate.mixture import checked_groups
+from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, monomials_from_points
+from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, checked_part, checked_s, covers
+from bayesmargins.integrate.tabulated.group_grid import (
+    FARTHEST,
+    GRID,
+    PHASES,
+    group_bounds,
+    lagrange_weights,
+    plain_values,
+    spread_values,
 )
-from bayesmargins.integrate.table_rows import cell_width
-from bayesmargins.integrate.table_rules import make_rules
-from bayesmargins.integrate.tables import INSIDE, REACH, checked_part, checked_s, covers
+from bayesmargins.integrate.tabulated.rows import cell_width
+from bayesmargins.integrate.tabulated.rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.line_kernels import LineArrays
+    from bayesmargins.integrate.tabulated.line_kernels import LineArrays
 
 __all__ = ["NODES", "Lines", "Panels", "line_mixture", "panels_of"]
 
@@ -125,7 +125,7 @@ class Lines:
         IntegrationError
             eta has not one line per draw, or t does not broadcast to it.
         """
-        from bayesmargins.integrate.line_kernels import evaluate_lines
+        from bayesmargins.integrate.tabulated.line_kernels import evaluate_lines
 
         eta, t = np.ascontiguousarray(eta, dtype=np.float64), np.asarray(t, dtype=np.float64)
         if eta.ndim != 2 or len(eta) != len(self.covers):
@@ -184,7 +184,7 @@ def panels_of(link: Link, s: Array, base: Array, slope: Array, weights: Array, t
     ends = np.stack([first, first + count]) / per_t
     with np.errstate(invalid="ignore", over="ignore"):
         farthest = np.abs(base + slope * ends[:, :, None]).max(axis=(0, 2))
-    usable &= (farthest * root <= _FARTHEST) & (count <= _MOST)
+    usable &= (farthest * root <= FARTHEST) & (count <= _MOST)
     return Panels(per_t, first, np.where(usable, count, 0.0).astype(np.int64), farthest, usable)
 
 
@@ -254,12 +254,12 @@ def line_mixture(
     >>> made([[-2.0, 2.0]], [[0.0, 2.0]]).round(6)
     array([[0.138693, 0.880797]])
     """
-    from bayesmargins.integrate.line_kernels import LineArrays
+    from bayesmargins.integrate.tabulated.line_kernels import LineArrays
 
     checked_part(link, part)
     s = checked_s(s)
-    base, shares = _checked_groups(s, base, weights)
-    slope, shares = _checked_groups(s, slope, weights)
+    base, shares = checked_groups(s, base, weights)
+    slope, shares = checked_groups(s, slope, weights)
     panels = panels_of(link, s, base, slope, shares, t)
     root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
     low, high = _cells(link, eta, root[panels.covers])
@@ -285,18 +285,18 @@ def _cells(link: Link, eta: Range, root: Array) -> tuple[int, int]:
 
 def _fill(link: Link, part: str, arrays: LineArrays, panels: Panels, root: Array) -> tuple[float, float, float]:
     """Polynomials of all panels into the arrays; the bounds of values and derivatives."""
-    from bayesmargins.integrate.line_kernels import mix_lines
+    from bayesmargins.integrate.tabulated.line_kernels import mix_lines
 
     width, s, covered = cell_width(link), arrays.s, panels.covers
-    step, first = width / _PHASES, -arrays.origin
-    farthest = float(np.max((panels.farthest * root)[covered])) + _GRID * step
+    step, first = width / PHASES, -arrays.origin
+    farthest = float(np.max((panels.farthest * root)[covered])) + GRID * step
     edge = max(-first, first + arrays.coef.shape[1]) * width
     reach = 8.0 * math.ceil((edge + farthest + 3.0 * step) / 8.0)
     spread = link.name != "probit" and bool(s[covered].any())
     if spread:
-        values, noise = _spread_values(link, part, np.where(covered, s, 0.0), reach)
+        values, noise = spread_values(link, part, np.where(covered, s, 0.0), reach)
     else:
-        values, noise = _plain_values(link, part, reach), 0.0
+        values, noise = plain_values(link, part, reach), 0.0
     crowd = np.zeros(len(arrays.coef), dtype=np.int64)
     in_threads(
         mix_lines,
@@ -307,13 +307,13 @@ def _fill(link: Link, part: str, arrays: LineArrays, panels: Panels, root: Array
         root / step,
         np.repeat(np.arange(len(s)), panels.count),
         chebyshev_points(NODES),
-        _lagrange(),
+        lagrange_weights(),
         monomials_from_points(),
         *_conversions(),
         crowd,
     )
     least = float(np.floor(s[covered].min() * _STEPS) / _STEPS) if spread else 0.0
-    curve = _bounds(link, least, step, noise, int(crowd.max()))
+    curve = group_bounds(link, least, step, noise, int(crowd.max()))
     return _line_bounds(link, least, curve, 2.0 * float(panels.per_t[covered].max()))
 
 

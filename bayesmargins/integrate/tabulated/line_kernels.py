@@ -15,8 +15,8 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import INNER, kernel
-from bayesmargins.integrate.table_kernels import Rules, exact_value
-from bayesmargins.integrate.table_mixture_kernels import _grid_weights
+from bayesmargins.integrate.tabulated.kernels import Rules, exact_value
+from bayesmargins.integrate.tabulated.mixture_kernels import grid_weights
 
 __all__ = ["LineArrays", "evaluate_lines", "line_tile", "line_tile_all", "mix_lines"]
 
@@ -168,7 +168,7 @@ def mix_lines(
             t = (left + (0.5 + 0.5 * nodes[k])) / per_t
             for g in range(shifts.size):
                 shifts[g] = base[g] + slope[g] * t
-            fullest = _grid_weights(shifts, arrays.weights, scale[draw], first, lagrange, grid)
+            fullest = grid_weights(shifts, arrays.weights, scale[draw], first, lagrange, grid)
             if fullest > crowd[panel]:
                 crowd[panel] = fullest
             _convolve(grid, origin + first, source, total[k])

@@ -10,7 +10,7 @@ from numba import njit
 
 from bayesmargins.integrate.compiled import INNER, kernel
 
-__all__ = ["mix_groups", "shifted_values"]
+__all__ = ["grid_weights", "mix_groups", "shifted_values"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ def _convolve(grid: Array, place: int, source: Array, total: Array) -> None:
 
 
 @njit(**INNER)
-def _grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagrange: Array, grid: Array) -> int:
+def grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagrange: Array, grid: Array) -> int:
     """Replace the groups by weights of grid points; how many groups the fullest bin has.
 
     Bin k holds the shifts between grid points k and k + 1, by their moments about its middle: one matrix then serves
@@ -129,7 +129,7 @@ def mix_groups(
         first = np.int64(math.floor(shifts[draw].min() * scale[draw])) - points // 2
         last = np.int64(math.floor(shifts[draw].max() * scale[draw])) + points // 2 + 1
         grid = np.empty(last - first + 1)
-        crowd[draw] = _grid_weights(shifts[draw], weights, scale[draw], first, lagrange, grid)
+        crowd[draw] = grid_weights(shifts[draw], weights, scale[draw], first, lagrange, grid)
         source = values[i if values.shape[0] > 1 else 0]
         total = np.zeros(cells * 8)
         _convolve(grid, origin + first, source.reshape(phases, source.shape[1] * 8), total)

@@ -1,7 +1,7 @@
 """E[h(eta + s Z)] from tables, at about the price of h itself: a curve in eta per draw, or a surface in eta and s.
 
 A table costs milliseconds once; `expectation` stays the exact engine that it is made from. Links need a strip (logit,
-cloglog, and any further link with a numerical rule); averages over existing groups are in `table_mixtures`.
+cloglog, and any further link with a numerical rule); averages over existing groups are in `mixtures`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate.rules import EPS, strip_of
-from bayesmargins.integrate.table_bounds import (
+from bayesmargins.integrate.tabulated.bounds import (
     CURVE_POINTS,
     chebyshev_points,
     heat_polynomials,
     interpolation_bounds,
     monomials_from_points,
 )
-from bayesmargins.integrate.table_rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
-from bayesmargins.integrate.table_rules import make_rules
+from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
+from bayesmargins.integrate.tabulated.rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.table_kernels import CurveArrays, SurfaceArrays
+    from bayesmargins.integrate.tabulated.kernels import CurveArrays, SurfaceArrays
 
 __all__ = [
     "REACH",
@@ -63,7 +63,7 @@ class Curves:
     part : {"mean", "complement"}
         Averages h or 1 - h.
     arrays : CurveArrays
-        For the compiled look-ups of `table_kernels`.
+        For the compiled look-ups of `kernels`.
     covers : (draw,) bool
         Whether a draw has cells; the others are computed exactly and slowly.
     error_bound, error_bound_d1, error_bound_d2 : float
@@ -98,7 +98,7 @@ class Curves:
         IntegrationError
             eta has not one line per draw.
         """
-        from bayesmargins.integrate.table_passes import evaluate_curves
+        from bayesmargins.integrate.tabulated.passes import evaluate_curves
 
         eta = np.ascontiguousarray(eta, dtype=np.float64)
         if eta.ndim != 2 or len(eta) != len(self.covers):
@@ -119,7 +119,7 @@ class Surface:
     part : {"mean", "complement"}
         Averages h or 1 - h.
     arrays : SurfaceArrays
-        For the compiled look-ups of `table_kernels`.
+        For the compiled look-ups of `kernels`.
     error_bound, error_bound_d1, error_bound_d2 : float
         No value, first or second derivative in eta is further than this from the truth (absolute).
     """
@@ -153,7 +153,7 @@ class Surface:
         IntegrationError
             eta is not two-dimensional, or s does not broadcast to it.
         """
-        from bayesmargins.integrate.table_passes import evaluate_surface
+        from bayesmargins.integrate.tabulated.passes import evaluate_surface
 
         eta = np.ascontiguousarray(eta, dtype=np.float64)
         s = np.asarray(s, dtype=np.float64)
@@ -261,7 +261,7 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
     IntegrationError
         The link has no numerical rule.
     """
-    from bayesmargins.integrate.table_kernels import CurveArrays
+    from bayesmargins.integrate.tabulated.kernels import CurveArrays
 
     rules = make_rules(link, part, s)
     covered = covers(s)
@@ -335,7 +335,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     s_low, s_high = (float(value) for value in checked_s([s_low, s_high]))
     if not 0.0 <= s_low <= s_high < np.inf:
         raise IntegrationError(f"s_low={s_low!r} and s_high={s_high!r}: a range within 0 and infinity is needed.")
-    from bayesmargins.integrate.table_kernels import SurfaceArrays
+    from bayesmargins.integrate.tabulated.kernels import SurfaceArrays
 
     beyond = round(S_MAX / ROW_WIDTH)
     first, last = min(int(s_low / ROW_WIDTH), beyond - 1), min(int(s_high / ROW_WIDTH) + 1, beyond)

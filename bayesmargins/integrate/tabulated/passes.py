@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.integrate.compiled import kernel
-from bayesmargins.integrate.table_kernels import (
+from bayesmargins.integrate.tabulated.kernels import (
     CurveArrays,
     SurfaceArrays,
     curve_far,
@@ -53,7 +53,7 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
     Examples
     --------
     >>> import numpy as np
-    >>> from bayesmargins.integrate.tables import curves
+    >>> from bayesmargins.integrate.tabulated.curves import curves
     >>> from bayesmargins.links import get_link
     >>> out = np.empty((1, 1))
     >>> evaluate_curves(0, 1, curves(get_link("logit"), [1.0]).arrays, 0, np.zeros((1, 1)), out)
@@ -102,7 +102,7 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
     Examples
     --------
     >>> import numpy as np
-    >>> from bayesmargins.integrate.tables import surface
+    >>> from bayesmargins.integrate.tabulated.curves import surface
     >>> from bayesmargins.links import get_link
     >>> out = np.empty((1, 1))
     >>> evaluate_surface(0, 1, surface(get_link("logit"), 0.9, 1.1).arrays, 0, np.zeros((1, 1)), np.ones((1, 1)), out)

@@ -13,7 +13,7 @@ from bayesmargins.integrate.rules import PER_OCTAVE, WIDE, bucket_of, rule_for
 from bayesmargins.links import PARTS, Link
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.table_kernels import Rules
+    from bayesmargins.integrate.tabulated.kernels import Rules
 
 __all__ = ["make_rules"]
 
@@ -28,7 +28,7 @@ def make_rules(link: Link, part: str, s: Array) -> Rules:
     IntegrationError
         The link has neither a numerical rule nor a compiled closed form.
     """
-    from bayesmargins.integrate.table_kernels import Rules
+    from bayesmargins.integrate.tabulated.kernels import Rules
 
     if link.name == "probit":
         none = np.zeros(0)

@@ -8,23 +8,24 @@ then a short discrete convolution with values of E[h(eta + s Z)].
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.integrate.mixture import _checked_groups
-from bayesmargins.integrate.rules import EPS
-from bayesmargins.integrate.table_bounds import (
-    CURVE_POINTS,
-    chebyshev_points,
-    derivative_bound,
-    interpolation_bounds,
-    monomials_from_points,
+from bayesmargins.integrate.mixture import checked_groups
+from bayesmargins.integrate.tabulated.bounds import CURVE_POINTS, monomials_from_points
+from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, Curves, checked_part, checked_s, covers
+from bayesmargins.integrate.tabulated.group_grid import (
+    FARTHEST,
+    GRID,
+    PHASES,
+    group_bounds,
+    lagrange_weights,
+    plain_values,
+    spread_values,
 )
-from bayesmargins.integrate.table_rows import ROW_WIDTH, cell_width
-from bayesmargins.integrate.table_rules import make_rules
-from bayesmargins.integrate.tables import INSIDE, REACH, Curves, checked_part, checked_s, covers, row_curves
+from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width
+from bayesmargins.integrate.tabulated.rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.links import Link
 
@@ -33,9 +34,6 @@ __all__ = ["mixture_curves"]
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_GRID = 10  # points of the Lagrange interpolation
-_PHASES = 4  # grid steps per cell
-_FARTHEST = 64.0  # shifts beyond this are summed exactly
 _CHUNK = 64  # draws whose values are in memory at a time, where s differs
 
 
@@ -87,15 +85,15 @@ def mixture_curves(
     >>> made([[-2.0, 2.0]]).round(6)
     array([[0.138693, 0.861307]])
     """
-    from bayesmargins.integrate.table_kernels import CurveArrays
+    from bayesmargins.integrate.tabulated.kernels import CurveArrays
 
     checked_part(link, part)
     s = checked_s(s)
-    shifts, weights = _checked_groups(s, shifts, weights)
+    shifts, weights = checked_groups(s, shifts, weights)
     rules = make_rules(link, part, s)
     root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
     farthest = np.maximum(shifts.max(axis=1), -shifts.min(axis=1)) * root
-    covered = (s < np.inf if link.name == "probit" else covers(s)) & (farthest <= _FARTHEST)
+    covered = (s < np.inf if link.name == "probit" else covers(s)) & (farthest <= FARTHEST)
     coef = np.empty((len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS))
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
@@ -115,12 +113,12 @@ def _fill(
     coef: Array,
 ) -> tuple[float, float, float]:
     """Polynomials of all covered draws into coef; their bounds."""
-    from bayesmargins.integrate.table_mixture_kernels import mix_groups
+    from bayesmargins.integrate.tabulated.mixture_kernels import mix_groups
 
-    step = cell_width(link) / _PHASES
+    step = cell_width(link) / PHASES
     farthest = float(np.max(np.maximum(shifts.max(axis=1), -shifts.min(axis=1))[covered] * scale[covered]))
     own = 0.5 * coef.shape[1] * cell_width(link)
-    reach = own + 8.0 * math.ceil((farthest + _GRID * step) / 8.0)
+    reach = own + 8.0 * math.ceil((farthest + GRID * step) / 8.0)
     crowd = np.zeros(len(s), dtype=np.int64)
     noise, origin = 0.0, round((reach - own) / step)
     same = covered if link.name == "probit" else covered & (s == 0.0)
@@ -129,9 +127,9 @@ def _fill(
     batches += [apart[i : i + _CHUNK] for i in range(0, len(apart), _CHUNK)]
     for i, which in enumerate(batches):
         if i == 0 and same.any():
-            values = _plain_values(link, part, reach)
+            values = plain_values(link, part, reach)
         else:
-            values, bound = _spread_values(link, part, s[which], reach)
+            values, bound = spread_values(link, part, s[which], reach)
             noise = max(noise, bound)
         in_threads(
             mix_groups,
@@ -142,54 +140,10 @@ def _fill(
             weights,
             scale / step,
             which,
-            _lagrange(),
+            lagrange_weights(),
             monomials_from_points(),
             coef,
             crowd,
         )
     smallest = 0.0 if same.any() else float(np.floor(s[covered].min() / ROW_WIDTH) * ROW_WIDTH)
-    return _bounds(link, smallest, step, noise, int(crowd.max()))
-
-
-def _points(link: Link, reach: float) -> Array:
-    """(phase, cell, 8): eta at the points of every cell, moved by each phase."""
-    width = cell_width(link)
-    left = -reach + width * np.arange(round(2.0 * reach / width))
-    inside = 0.5 * width * (chebyshev_points(CURVE_POINTS) + 1.0)
-    return width * np.arange(_PHASES)[:, None, None] / _PHASES + left[:, None] + inside
-
-
-def _plain_values(link: Link, part: str, reach: float) -> Array:
-    return np.ascontiguousarray(link.part(part)(_points(link, reach)))[None]
-
-
-def _spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array, float]:
-    """Values of E[f(eta + s Z)] for some draws, and their bound."""
-    from bayesmargins.integrate.table_mixture_kernels import shifted_values
-
-    made = row_curves(link, s, part, reach)
-    place = np.arange(_PHASES)[:, None] / _PHASES + 0.5 * (chebyshev_points(CURVE_POINTS) + 1.0)
-    ahead = np.floor(place).astype(np.int64)
-    powers = (2.0 * (place - ahead) - 1.0)[:, :, None] ** np.arange(CURVE_POINTS)
-    coef = made.arrays.coef
-    values = np.empty((len(s), _PHASES, coef.shape[1], CURVE_POINTS))
-    in_threads(shifted_values, len(s), coef, ahead, np.ascontiguousarray(powers), values)
-    return values, made.error_bound
-
-
-@lru_cache(maxsize=1)
-def _lagrange() -> Array:
-    """(point, power): interpolation weights of the grid points -4.5, ..., 4.5, by powers of the place between them."""
-    nodes = np.arange(_GRID) - 0.5 * (_GRID - 1)
-    rows = [np.poly(np.delete(nodes, i))[::-1] / np.prod(nodes[i] - np.delete(nodes, i)) for i in range(_GRID)]
-    return np.ascontiguousarray(rows)
-
-
-def _bounds(link: Link, s: float, step: float, noise: float, crowd: int) -> tuple[float, float, float]:
-    """Interpolation between grid points and in cells, errors of the values, and rounding of the sums."""
-    nodes = np.arange(_GRID) - 0.5 * (_GRID - 1)
-    t = np.linspace(-0.5, 0.5, 101)[:, None]
-    lebesgue = float(np.abs(t ** np.arange(_GRID) @ _lagrange().T).sum(axis=1).max()) * 1.01
-    error = derivative_bound(link, _GRID, s) * step**_GRID * float(np.prod(np.abs(nodes))) / math.factorial(_GRID)
-    rounding = EPS * lebesgue * (64.0 + crowd)
-    return interpolation_bounds(link, s, cell_width(link), error + lebesgue * noise + rounding)
+    return group_bounds(link, smallest, step, noise, int(crowd.max()))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.integrate.rules import EPS, apply_rule, rule_for
-from bayesmargins.integrate.table_bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
+from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
 from bayesmargins.links import Link
 
 __all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "row_of", "row_table"]

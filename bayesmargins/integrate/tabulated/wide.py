@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.integrate.rules import EPS
-from bayesmargins.integrate.table_bounds import chebyshev_points, derivative_bound
-from bayesmargins.integrate.tables import Curves
+from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound
+from bayesmargins.integrate.tabulated.curves import Curves
 from bayesmargins.integrate.threads import in_threads
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.integrate.table_wide_kernels import WideCells
+    from bayesmargins.integrate.tabulated.wide_kernels import WideCells
 
 __all__ = ["Wide", "no_wide_cells", "wide_cells"]
 
@@ -32,7 +32,7 @@ class Wide:
     Attributes
     ----------
     arrays : WideCells
-        For the compiled look-ups of `table_wide_kernels`.
+        For the compiled look-ups of `wide_kernels`.
     error_bound : float
         No value of the polynomials is further than this from the truth (absolute).
     """
@@ -48,7 +48,7 @@ def no_wide_cells(lines: int) -> Wide:
     ------
     Nothing.
     """
-    from bayesmargins.integrate.table_wide_kernels import POINTS, WideCells
+    from bayesmargins.integrate.tabulated.wide_kernels import POINTS, WideCells
 
     return Wide(WideCells(np.empty((lines, 0, POINTS)), 0.0), 0.0)
 
@@ -87,13 +87,13 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0, step: npt
 
     Examples
     --------
-    >>> from bayesmargins.integrate.tables import curves
+    >>> from bayesmargins.integrate.tabulated.curves import curves
     >>> from bayesmargins.links import get_link
     >>> made = wide_cells(curves(get_link("logit"), [1.0]), 1.0, 10.0)
     >>> 1.5 < made.arrays.half < 2.5, made.error_bound < 1e-11
     (True, True)
     """
-    from bayesmargins.integrate.table_wide_kernels import POINTS, WideCells, fill_wide_cells
+    from bayesmargins.integrate.tabulated.wide_kernels import POINTS, WideCells, fill_wide_cells
 
     points, to_chebyshev, to_monomials, lebesgue = _matrices(POINTS)
     half = _widest(curves, s, POINTS)
@@ -126,7 +126,7 @@ def _widest(curves: Curves, s: float, points: int) -> float:
 @lru_cache(maxsize=4)
 def _matrices(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[float, float]]:
     """Points, values to Chebyshev coefficients, these to monomials, and two Lebesgue constants."""
-    from bayesmargins.integrate.table_wide_kernels import WIDEST_TILE
+    from bayesmargins.integrate.tabulated.wide_kernels import WIDEST_TILE
 
     points = chebyshev_points(count)
     to_chebyshev = np.cos(np.outer(np.arccos(points), np.arange(count))) * (2.0 / count)

@@ -1,0 +1,227 @@
+"""The variables of Bambi's idata by the terms of its model: coefficients, group effects, their spread, the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.adapters.bambi_check import Places
+from bayesmargins.adapters.bambi_model import BambiModel
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed
+from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.stacks import group_of
+
+__all__ = ["Drawn"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Draws of a Bambi model by the names of its terms.
+
+    Attributes
+    ----------
+    there : BambiModel
+        Whose draws they are.
+    kind : {"posterior", "prior"}
+        The group that they come from.
+    variables : Dataset
+        The group.
+    stats : Dataset or None
+        What the sampler said.
+    used : set of str
+        Names that were asked for.
+    """
+
+    there: BambiModel
+    kind: str
+    variables: xr.Dataset
+    stats: xr.Dataset | None
+    used: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, idata: Any, there: BambiModel) -> Drawn:
+        """The draws in idata, if they can be those of this model and these data.
+
+        Raises
+        ------
+        PosteriorError
+            No group of draws, or another response than the model's.
+        """
+        groups = {k: g for k in ("posterior", "prior") if (g := group_of(idata, k)) is not None}
+        if not groups:
+            raise PosteriorError(
+                f"idata is {type(idata).__name__} without the groups 'posterior' and 'prior'; what model.fit() gave is "
+                "needed. Variational fits give an approximation: approximation.sample(1000)."
+            )
+        kind = next(iter(groups))
+        if not set(SAMPLE_DIMS) <= set(groups[kind].dims):
+            raise PosteriorError(
+                f"The group {kind!r} of idata has the dims {listed(groups[kind].dims)}; chain and draw."
+            )
+        _check_observed(group_of(idata, "observed_data"), there)
+        stats = group_of(idata, "sample_stats") if kind == "posterior" else None
+        return cls(there, kind, groups[kind], stats)
+
+    def fixed(self, places: Places, size: int) -> np.ndarray:
+        """Coefficients on the columns of the design here: (chain, draw, coef), the intercept as it was drawn.
+
+        Raises
+        ------
+        PosteriorError
+            A variable that idata lacks, or with other labels than the model's term.
+        """
+        beta = np.zeros((*self._sample, size))
+        for name, at in places.fixed.items():
+            term = self.there.component.terms[name]
+            beta[..., at] = self._of_term(term, list(term.coords.values()))
+        return beta
+
+    def centring(self, places: Places, beta: np.ndarray, X: np.ndarray) -> np.ndarray | None:
+        """What turns the intercept of centred predictors back: (chain, draw); None where Bambi does not centre."""
+        terms = self.there.component
+        if not (terms.intercept_term and terms.common_terms and self.there.model.center_predictors):
+            return None
+        slopes = [j for name, at in places.fixed.items() if name != "Intercept" for j in at]
+        return np.asarray(beta[..., slopes] @ X[:, slopes].mean(axis=0))
+
+    def effects(self, name: str, places: Places) -> np.ndarray | None:
+        """Group effects of a group-specific term, (chain, draw, level, column); None where idata has none of it.
+
+        Raises
+        ------
+        PosteriorError
+            Other groups or columns than those of the model's term.
+        """
+        term = self.there.component.terms[name]
+        if _name(term) not in self.variables:
+            return None
+        values = self._of_term(term, list(term.coords.values()))
+        values = values if len(term.coords) > 1 else values[..., None]
+        return values[:, :, places.levels[name], :]
+
+    def spread(self, name: str, columns: int) -> np.ndarray:
+        """Standard deviations of a group-specific term's effects, (chain, draw, column).
+
+        Raises
+        ------
+        ModelError
+            The effects have another prior than Normal(0, sigma).
+        PosteriorError
+            idata lacks the variable.
+        """
+        term = self.there.component.terms[name]
+        prior = term.prior
+        if prior.name != "Normal" or not _is_zero(prior.args.get("mu", 0.0)) or "sigma" not in prior.args:
+            raise ModelError(
+                f"The effects {name!r} of the Bambi model have the prior {prior}; integrating them out needs "
+                "Normal(mu=0, sigma=...)."
+            )
+        sigma = prior.args["sigma"]
+        if not hasattr(sigma, "args"):
+            return np.broadcast_to(np.asarray(sigma, dtype=np.float64), (*self._sample, columns))
+        values = self._values(f"{_name(term)}_{term.hyperprior_alias.get('sigma', 'sigma')}")
+        return np.broadcast_to(values if values.ndim == 3 else values[..., None], (*self._sample, columns))
+
+    def constant(self, component: Any) -> np.ndarray:
+        """A parameter of the family that is the same for all rows: (chain, draw).
+
+        Raises
+        ------
+        PosteriorError
+            idata lacks it.
+        """
+        if isinstance(component.prior, int | float):
+            return np.full(self._sample, float(component.prior))
+        return self._values(_name(component))
+
+    def parent(self) -> np.ndarray | None:
+        """Draws of the mean of every fitted row, (chain, draw, row), where idata happens to hold them."""
+        name = self.there.component.alias or self.there.parent
+        values = self._values(name) if name in self.variables else None
+        return values if values is not None and values.shape[2:] == (len(self.there.data),) else None
+
+    def turned_back(self) -> bool:
+        """Did Bambi itself put the intercept back from centred to real predictors? It does so in ``fit`` alone."""
+        return self.kind == "posterior" and self.variables.attrs.get("modeling_interface") == "bambi"
+
+    def refuse_the_rest(self) -> None:
+        """Draws of terms that the model does not have are those of another model.
+
+        Raises
+        ------
+        PosteriorError
+            Names the variables.
+        """
+        beside = {self.there.component.alias or self.there.parent, *self.there.model.family.likelihood.params}
+        others = [str(n) for n in self.variables if str(n) not in self.used | beside and not str(n).endswith("_offset")]
+        if others:
+            raise PosteriorError(
+                f"idata holds the variables {listed(others)}, which the model {str(self.there.model.formula.main)!r} "
+                f"does not have; it has {listed(sorted(self.used))}. Give the model that was fitted."
+            )
+
+    @property
+    def _sample(self) -> tuple[int, ...]:
+        return tuple(self.variables.sizes[d] for d in SAMPLE_DIMS)
+
+    def _variable(self, name: str) -> xr.DataArray:
+        if name not in self.variables:
+            raise PosteriorError(
+                f"idata has no variable {name!r} in its group {self.kind!r}.{close_matches(name, self.variables)} It "
+                f"has {listed(self.variables, 30)}. Give the idata of this model's own fit, with all its parameters."
+            )
+        self.used.add(name)
+        return self.variables[name].transpose(*SAMPLE_DIMS, ...)
+
+    def _values(self, name: str) -> np.ndarray:
+        return np.asarray(self._variable(name).to_numpy(), dtype=np.float64)
+
+    def _of_term(self, term: Any, labels: list[Any]) -> np.ndarray:
+        """Values with one axis for each set of labels, in their order; a term of one column has an axis of its own."""
+        variable = self._variable(_name(term))
+        if variable.ndim - 2 != len(labels):
+            raise PosteriorError(
+                f"The variable {_name(term)!r} of idata has the dims {listed(variable.dims)}; the model's term has "
+                f"{len(labels)} besides chain and draw. Give the model that was fitted."
+            )
+        dims = sorted(variable.dims[2:], key=lambda d: str(d).endswith("__expr_dim"))  # the groups first
+        variable = variable.transpose(*SAMPLE_DIMS, *dims)
+        for dim, wanted in zip(dims, labels, strict=True):
+            have, need = [str(v) for v in variable[dim].to_numpy()], [str(v) for v in wanted]
+            if have != need:
+                raise PosteriorError(
+                    f"{_name(term)!r} of idata has {listed(have)} along {dim!r}; the model has {listed(need)}. Give "
+                    "the model and the idata of one fit."
+                )
+        values = np.asarray(variable.to_numpy(), dtype=np.float64)
+        return values if labels else values[..., None]
+
+
+def _name(part: Any) -> str:
+    """Bambi's variable of a term or parameter: its alias, where one was set."""
+    return str(part.alias or part.name)
+
+
+def _is_zero(value: Any) -> bool:
+    return not hasattr(value, "args") and bool((np.asarray(value, dtype=np.float64) == 0.0).all())
+
+
+def _check_observed(observed: xr.Dataset | None, there: BambiModel) -> None:
+    name = _name(there.response)
+    if observed is None or not len(observed.data_vars):
+        return
+    if name not in observed:
+        raise PosteriorError(
+            f"idata was fitted to the response {listed(observed.data_vars)}, and the model's is {name!r}. Give the "
+            "model and the idata of one fit."
+        )
+    y = there.y if there.y.ndim == 1 else there.y[:, 0]
+    values = np.asarray(observed[name].to_numpy(), dtype=np.float64)
+    if values.shape != y.shape or not np.allclose(values, y, rtol=1e-10, atol=0.0):
+        raise PosteriorError(
+            f"idata was fitted to other values of {name!r} ({values.size} of them) than the model holds ({y.size}). "
+            "Give the model and the idata of one fit."
+        )

@@ -1,0 +1,163 @@
+"""What a Bambi model holds, whatever its version calls it, and the rows that it was fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.adapters.bambi_names import categoric_variables
+from bayesmargins.errors import DataError, ModelError, PosteriorError, listed, shown
+from bayesmargins.families import get_family, resolve_link
+
+__all__ = ["BambiModel"]
+
+_FAMILIES = {"negativebinomial": "negbinomial"}
+# Bambi's names of what this package calls sigma and shape.
+_PARAMETERS = {"sigma": "sigma", "shape": "alpha"}
+
+
+@dataclass(frozen=True)
+class BambiModel:
+    """A model of Bambi 0.17 or newer, read in one way.
+
+    Attributes
+    ----------
+    model : bambi.Model
+        The model itself.
+    """
+
+    model: Any
+
+    @classmethod
+    def of(cls, model: Any) -> BambiModel:
+        """The model, if it is one whose margins can be asked for here.
+
+        Raises
+        ------
+        PosteriorError
+            It is no model of Bambi.
+        ModelError
+            Parameters with formulas of their own.
+        """
+        if not type(model).__module__.startswith("bambi."):
+            raise PosteriorError(
+                f"model is {type(model).__name__}, {shown(model)}; a bambi.Model is needed: from_bambi(model, idata)."
+            )
+        made = cls(model)
+        extra = [n for n, c in made.parameters.items() if n != made.parent and hasattr(c, "design")]
+        if extra:
+            raise ModelError(
+                f"The Bambi model has formulas for {listed(extra)} beside that of {made.parent!r}. Formulas of sigma, "
+                "alpha and the like are not there yet: fit the formula of the mean alone."
+            )
+        return made
+
+    @property
+    def parent(self) -> str:
+        """Bambi's name of the mean: ``"mu"``, ``"p"``."""
+        return str(self.model.family.likelihood.parent)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Any]:
+        """Components of the model by parameter; Bambi 0.18 renamed the attribute."""
+        newer = hasattr(type(self.model), "parameters")
+        return dict(self.model.parameters if newer else self.model.components)
+
+    @property
+    def component(self) -> Any:
+        """The mean's component."""
+        return self.parameters[self.parent]
+
+    @property
+    def design(self) -> Any:
+        """The mean's formulae DesignMatrices."""
+        return self.component.design
+
+    @property
+    def response(self) -> Any:
+        """Bambi's response term."""
+        newer = hasattr(type(self.model), "response_term")
+        return self.model.response_term if newer else self.model.response_component.term
+
+    @property
+    def y(self) -> np.ndarray:
+        """The numbers that were modelled; successes and trials for a binomial response."""
+        return np.asarray(np.squeeze(self.response.data))
+
+    @property
+    def family(self) -> str:
+        """The family by its name here.
+
+        Raises
+        ------
+        ModelError
+            There is none, or it does not take the link.
+        """
+        name = str(self.model.family.name)
+        family = get_family(_FAMILIES.get(name, name))
+        resolve_link(family, self.link)
+        return family.name
+
+    @property
+    def link(self) -> str:
+        """Name of the mean's link."""
+        return str(self.model.family.link[self.parent].name)
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Components of the family's parameters beside the mean, by their names here."""
+        return {p: self.parameters[_PARAMETERS[p]] for p in get_family(self.family).parameters}
+
+    @property
+    def group_terms(self) -> dict[str, Any]:
+        """formulae's group-specific terms by name."""
+        return {} if self.design.group is None else dict(self.design.group.terms)
+
+    @property
+    def common_terms(self) -> dict[str, Any]:
+        """formulae's common terms by name, offsets too."""
+        return {} if self.design.common is None else dict(self.design.common.terms)
+
+    @property
+    def success(self) -> Any:
+        """The level of a response of text or categories that counts as 1; None for numbers."""
+        component = self.design.response.term.term.components[0]
+        if hasattr(component, "call"):
+            return component.name if component.call.callee in ("B", "binary") else None
+        return self.response.success if component.kind == "categoric" else None
+
+    @cached_property
+    def data(self) -> pd.DataFrame:
+        """The rows of the fit: factors with the levels that Bambi gave them, a response of two levels as 0 and 1.
+
+        Raises
+        ------
+        DataError
+            A level without rows.
+        FormulaError
+            A column is coded with two orders of levels.
+        """
+        data = self.model.data
+        used = [c for c in self.design.data.columns if c in data]
+        frame = data[~data[used].isna().any(axis=1)].reset_index(drop=True)
+        for name, levels in categoric_variables(self._terms).items():
+            absent = [v for v in levels if not (frame[name] == v).any()]
+            if absent:
+                raise DataError(
+                    f"The factor {name!r} of the Bambi model has the levels {listed(absent)}, without rows: "
+                    "their coefficients are draws of the prior. Fit without them: "
+                    f"data[{name!r}].cat.remove_unused_categories()."
+                )
+            frame[name] = pd.Categorical(frame[name], categories=levels)
+        if self.success is not None:
+            frame[next(iter(self.design.response.term.term.var_names))] = self.y.astype(np.int64)
+        return frame
+
+    @property
+    def _terms(self) -> list[Any]:
+        return [*self.common_terms.values(), *(t.expr for t in self.group_terms.values())]

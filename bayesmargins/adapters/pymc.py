@@ -1,0 +1,217 @@
+"""A posterior of a model written by hand, in PyMC or what ArviZ reads: the user's variables, by their roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.effects import Groups
+from bayesmargins.adapters.reading import read_posterior
+from bayesmargins.adapters.roles import Role, read_roles
+from bayesmargins.adapters.variables import along_parts, rest_of, take, with_shape
+from bayesmargins.design import Design, build_design
+from bayesmargins.errors import PosteriorError, close_matches, listed, shown
+from bayesmargins.families import get_family
+from bayesmargins.habits import taught
+from bayesmargins.model.sampling import convergence
+from bayesmargins.posterior import Posterior
+from bayesmargins.schema import SAMPLE_DIMS
+
+__all__ = ["from_pymc"]
+
+# Draws of JAX are in single precision; a wrong variable or order is off by far more.
+_CHECK_RTOL = 1e-4
+_CHECK_DRAWS = 20
+
+
+@taught
+def from_pymc(
+    idata: Any,
+    formula: str,
+    data: Any,
+    *,
+    family: str,
+    link: str | None = None,
+    names: Mapping[Any, Any],
+    levels: Mapping[str, Sequence[Any]] | None = None,
+    group: str = "posterior",
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+) -> Posterior:
+    """Which posterior is this fit of a model written by hand?
+
+    Parameters
+    ----------
+    idata : InferenceData, DataTree, Dataset, path, dict or numpyro.infer.MCMC
+        Draws of PyMC, nutpie, NumPyro, BlackJAX or other software: ArviZ's objects of either generation, a Dataset with
+        the dims chain and draw, a netCDF file or zarr folder that ArviZ wrote, a dict of arrays (chain, draw, ...).
+    formula : str
+        The same model as an lme4-style formula: ``"y ~ x + (1 + x | g)"``.
+    data : DataFrame
+        The fitted rows.
+    family, link : str
+        As for `GLMM`.
+    names : dict
+        Which variable plays which role; the roles and what they may be taken from stand under Notes.
+    levels : dict, optional
+        The order of groups in variables whose labels are not the levels, a factor:
+        ``{"g": pd.factorize(data["g"])[1]}``. Needed without labels where sorted levels and the order of the rows
+        differ, for both are usual.
+    group : {"posterior", "prior"}
+        Which draws of `idata`.
+    namespace : dict, optional
+        Own functions that the formula calls.
+
+    Returns
+    -------
+    Posterior
+        With the sampler's statistics, and divergences, r-hat and effective sample size in ``info``.
+
+    Raises
+    ------
+    FormulaError, DataError, ModelError
+        As for `GLMM`.
+    PosteriorError
+        A role that the model does not have, is left out or is given twice; a variable that the draws do not have; a
+        shape, labels or levels that do not fit; values that are NaN; predictions that are not those of ``"eta"`` or
+        ``"mean"``.
+
+    Notes
+    -----
+    Roles, in the words of the formula:
+
+    ==========================================  =======================================================================
+    ``"Intercept"``, ``"x"``, ``"trt[drug]"``    a coefficient, link scale
+    ``"trt"``, ``("x", "z")``                    the coefficients of a factor's levels; these two, in this order
+    ``"beta"``                                   all coefficients that no other role names
+    ``"1|g"``, ``"x|g"``, ``"b(g)"``             group effects b of one term; of all terms, (level, term)
+    ``"Intercept + 1|g"``, ``"beta + b(g)"``     values that contain the coefficient: b is what is left without it
+    ``"Intercept + u + 1|g"``                    the same with a predictor of groups
+    ``"z(g)"``, ``"z(1|g)"``                     standardised effects z: b = L z, with L the Cholesky factor
+    ``"sd(g)"``, ``"sd(1|g)"``                   standard deviations of all terms, of one
+    ``"cor(g)"``                                 correlations: a matrix, or the values above its diagonal
+    ``"chol(g)"``                                Cholesky factor of the covariance, a matrix or packed as PyMC keeps it
+    ``"Sigma(g)"``                               the covariance
+    ``"sigma"``, ``"shape"``                     the family's parameter; PyMC's NegativeBinomial calls the latter alpha
+    ``"eta"``, ``"mean"``                        the model's own predictor or mean of the rows, to check the rest by
+    ==========================================  =======================================================================
+
+    ``sd``, ``cor``, ``chol``, ``Sigma``, ``b`` and ``z`` take terms too: ``"chol(1, x|g)"`` is that of these two, in
+    this order. ``None`` says that there are no draws of group effects or of the family's parameter.
+
+    What a role is taken from: a variable (``"beta"``), a part of one by label or position (``"beta[x]"``,
+    ``"ab[:, 0]"``, ``("beta", "x")``, ``("ab", {"param": "x"})``), a function of the Dataset of draws
+    (``lambda draws: np.exp(draws["log_sd"])``), a DataArray, a number.
+
+    Labels decide wherever a dimension has them. Coefficients and terms without labels are in the order of the design,
+    ``GLMM(formula, data, family).design.coef``, or in that of the role where it lists them.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> data = pd.DataFrame({"y": [0, 1, 0, 1], "x": [0.0, 1, 2, 3], "g": ["a", "a", "b", "b"]})
+    >>> draws = {"mu": np.zeros((2, 5)), "slope": np.ones((2, 5)), "alpha": np.ones((2, 5, 2)), "tau": np.ones((2, 5))}
+    >>> post = from_pymc(draws, "y ~ x + (1 | g)", data, family="bernoulli",
+    ...                  names={"Intercept": "mu", "x": "slope", "Intercept + 1|g": "alpha", "sd(g)": "tau"})
+    >>> post.b["g"].sizes["g"], float(post.b["g"].max())
+    (2, 1.0)
+    """
+    draws, stats = read_posterior(idata, group)
+    kind = get_family(family)
+    design = build_design(formula, data, namespace=namespace)
+    roles = read_roles(names, design, kind)
+    orders = _orders(levels, design)
+    checks = {role: source for role, source in roles.items() if role.kind == "check"}
+    beta = _values(roles, draws, "coef")
+    groups = {
+        name: Groups(factor, design, roles, draws, orders.get(name), bool(checks))
+        for name, factor in design.factors.items()
+    }
+    b = {name: effects for name, of in groups.items() if (effects := of.b) is not None}
+    made = from_draws(
+        formula,
+        data,
+        family=family,
+        link=link,
+        beta=np.stack([beta[c] for c in design.coef], axis=-1),
+        b=b,
+        Sigma={name: of.Sigma for name, of in groups.items()},
+        aux=_values(roles, draws, "parameter"),
+        namespace=namespace,
+    )
+    post = _as_drawn(made, draws, stats, group)
+    for role, source in checks.items():
+        _check(post, take(draws, role, source), role)
+    return post
+
+
+def _values(roles: Mapping[Role, Any], draws: xr.Dataset, kind: str) -> dict[str, np.ndarray]:
+    """Draws of coefficients or of the family's parameters by name, (chain, draw) each."""
+    out: dict[str, np.ndarray] = {}
+    for role, source in roles.items():
+        if role.kind == kind and not (kind == "parameter" and source is None):
+            out |= along_parts(take(draws, role, source), role)
+    return out
+
+
+def _orders(levels: Mapping[str, Sequence[Any]] | None, design: Design) -> dict[str, list[Any]]:
+    if levels is not None and not isinstance(levels, Mapping):
+        raise PosteriorError(f"levels is {shown(levels)}; it must be a dict, {{'g': labels in the variable's order}}.")
+    unknown = [name for name in levels or {} if name not in design.factors]
+    if unknown:
+        raise PosteriorError(
+            f"levels names {listed(unknown)}; the grouping factors are {listed(design.factors) or 'none'}."
+            f"{close_matches(unknown[0], design.factors)}"
+        )
+    return {name: list(order) for name, order in (levels or {}).items()}
+
+
+def _as_drawn(post: Posterior, draws: xr.Dataset, stats: xr.Dataset | None, group: str) -> Posterior:
+    """With the chains and draws numbered as they came, and with what is known of the sampler."""
+    coords = {d: draws[d].to_numpy() for d in SAMPLE_DIMS}
+    library = " ".join(
+        str(draws.attrs[k]) for k in ("inference_library", "inference_library_version") if k in draws.attrs
+    )
+    info: dict[str, Any] = {"source": f"a model written by hand{f', {library}' if library else ''}"}
+    if group == "prior":
+        info["draws"] = "prior"
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):  # of what is the same in every draw
+            info |= convergence(post.parameters, stats)
+    return replace(
+        post,
+        beta=post.beta.assign_coords(coords),
+        b={f: v.assign_coords(coords) for f, v in post.b.items()},
+        Sigma={f: v.assign_coords(coords) for f, v in post.Sigma.items()},
+        aux={k: v.assign_coords(coords) for k, v in post.aux.items()},
+        sample_stats=stats,
+        info=info,
+    )
+
+
+def _check(post: Posterior, own: xr.DataArray, role: Role) -> None:
+    """Are the predictions of the rows those that the model itself made?"""
+    n = len(post.design.data)
+    if [own.sizes[d] for d in rest_of(own)] != [n]:
+        raise PosteriorError(
+            f"{role.text!r} is taken from values with {with_shape(own)}; one for each of the {n} rows is needed."
+        )
+    every = max(1, own.sizes["chain"] * own.sizes["draw"] // _CHECK_DRAWS)
+    theirs = own.to_numpy().reshape(-1, n)[::every]
+    ours = post.linear_predictor(slice(None, None, every))
+    if role.text == "mean":
+        ours = post.link.inverse(ours)
+    off = np.abs(ours - theirs)
+    if off.max() > _CHECK_RTOL * np.abs(theirs).max():
+        draw, row = np.unravel_index(off.argmax(), off.shape)
+        what = "mean" if role.text == "mean" else "linear predictor"
+        raise PosteriorError(
+            f"The {what} of row {row} in draw {draw * every} is {ours[draw, row]:.6g} by formula and names, and "
+            f"{theirs[draw, row]:.6g} by {role.text!r}, the model itself. Look at the order of levels (levels=), at "
+            "centred columns and offsets (the formula has to have them too), at the link, and at group effects that "
+            "contain their mean ('Intercept + 1|g')."
+        )

@@ -1,0 +1,155 @@
+"""Where draws come from: ArviZ's objects of either generation, Datasets, files, dicts of arrays, samplers' objects."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.errors import PosteriorError, close_matches, listed, shown
+from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.stacks import group_of, groups_of
+
+__all__ = ["read_posterior"]
+
+_ACCEPTED = (
+    "an InferenceData or DataTree of ArviZ, an xarray Dataset with the dims chain and draw, the path of a netCDF file "
+    "or zarr folder that ArviZ wrote, a dict of arrays (chain, draw, ...), or NumPyro's MCMC"
+)
+
+
+def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Which draws are in this object or file, whatever made it?
+
+    Parameters
+    ----------
+    source : InferenceData, DataTree, Dataset, path, dict or numpyro.infer.MCMC
+        InferenceData (ArviZ 0.23) and DataTree (ArviZ 1) as PyMC, nutpie, Bambi or ``az.from_*`` give them, or the
+        DataTree of the group alone; a Dataset; a netCDF file (.nc) or a zarr folder of either generation; a dict of
+        arrays (chain, draw, ...), by name or nested by group as ``az.from_dict`` takes it.
+    group : {"posterior", "prior"}
+        Which draws, where there are several groups.
+
+    Returns
+    -------
+    draws, sample_stats : Dataset, Dataset or None
+        Draws with the dims chain and draw, in memory; what the sampler said about them, where it is there.
+
+    Raises
+    ------
+    PosteriorError
+        No such file or group, an object of another kind, or draws without the dims chain and draw.
+
+    Examples
+    --------
+    >>> draws, stats = read_posterior({"beta": np.zeros((4, 100, 3))})
+    >>> draws["beta"].dims, stats
+    (('chain', 'draw', 'beta_dim_0'), None)
+    """
+    stats_name = "sample_stats" if group == "posterior" else f"sample_stats_{group}"
+    if isinstance(source, str | os.PathLike):
+        with _open(Path(source)) as tree:
+            draws, stats = _from_tree(tree, group, stats_name)
+            draws, stats = draws.load(), None if stats is None else stats.load()
+    elif isinstance(source, xr.Dataset):
+        draws, stats = source, None
+    elif isinstance(source, xr.DataTree) or groups_of(source) is not None:
+        draws, stats = _from_tree(source, group, stats_name)
+    elif isinstance(source, Mapping):
+        draws, stats = _from_dict(source, group, stats_name)
+    elif hasattr(source, "get_samples") and hasattr(source, "get_extra_fields"):
+        draws, stats = _from_tree(_from_numpyro(source), group, stats_name)
+    else:
+        raise PosteriorError(f"Draws came as {type(source).__name__}; they are read from {_ACCEPTED}.")
+    return _checked(draws), stats
+
+
+def _open(path: Path) -> xr.DataTree:
+    """xarray alone reads the files of both generations of ArviZ."""
+    if not path.exists():
+        raise PosteriorError(f"There is no file {str(path)!r}; give {_ACCEPTED}.")
+    engine = "zarr" if path.is_dir() or ".zarr" in path.suffixes else "h5netcdf"
+    try:
+        tree = xr.open_datatree(path, engine=engine)
+    except Exception as error:
+        advice = " Reading zarr needs: pip install 'bayesmargins[sources]'." if engine == "zarr" else ""
+        raise PosteriorError(
+            f"{str(path)!r} cannot be read as {'zarr' if engine == 'zarr' else 'netCDF'} ({error}). ArviZ writes such "
+            f"files: idata.to_netcdf('draws.nc').{advice}"
+        ) from error
+    if "bayesmargins_format" in tree.attrs:
+        tree.close()
+        raise PosteriorError(f"{str(path)!r} is a saved Posterior: bm.load({str(path)!r}) reads it, names and all.")
+    return tree
+
+
+def _from_tree(idata: Any, group: str, stats: str) -> tuple[xr.Dataset, xr.Dataset | None]:
+    found = group_of(idata, group)
+    if found is not None:
+        return found, group_of(idata, stats)
+    alone = isinstance(idata, xr.DataTree) and set(SAMPLE_DIMS) <= set(idata.dims) and not idata.children
+    if alone:
+        return idata.to_dataset(), None
+    there = groups_of(idata) or []
+    other = next((g for g in ("posterior", "prior") if g in there), None)
+    advice = f" Pass group={other!r} for the draws there." if other else ""
+    raise PosteriorError(f"There is no group {group!r} among {listed(there) or 'none'}.{advice}")
+
+
+def _from_dict(arrays: Mapping[Any, Any], group: str, stats: str) -> tuple[xr.Dataset, xr.Dataset | None]:
+    nested = [name for name, values in arrays.items() if isinstance(values, Mapping)]
+    if not nested:
+        return _dataset(arrays), None
+    if group not in nested:
+        raise PosteriorError(f"There is no group {group!r} among {listed(arrays)}.{close_matches(group, arrays)}")
+    return _dataset(arrays[group]), _dataset(arrays[stats]) if stats in nested else None
+
+
+def _dataset(arrays: Mapping[Any, Any]) -> xr.Dataset:
+    """Dimensions are called as ArviZ calls them."""
+    if isinstance(arrays, xr.Dataset):
+        return arrays
+    variables = {}
+    for name, values in arrays.items():
+        if isinstance(values, xr.DataArray):
+            variables[str(name)] = values
+            continue
+        array = np.asarray(values)
+        if array.ndim < 2 or not np.issubdtype(array.dtype, np.number):
+            raise PosteriorError(
+                f"{name!r} is an array of {array.dtype} with the shape {array.shape}; draws are numbers with the shape "
+                "(chain, draw, ...). A single chain still has that dimension: values[None]."
+            )
+        variables[str(name)] = xr.DataArray(
+            array, dims=(*SAMPLE_DIMS, *(f"{name}_dim_{k}" for k in range(array.ndim - 2)))
+        )
+    sizes = {name: v.shape[:2] for name, v in variables.items()}
+    if len(set(sizes.values())) > 1:
+        raise PosteriorError(f"Arrays differ in (chain, draw): {shown(sizes, 200)}; all must have the same.")
+    return xr.Dataset(variables)
+
+
+def _from_numpyro(mcmc: Any) -> Any:
+    import arviz as az
+
+    return az.from_numpyro(mcmc, log_likelihood=False)
+
+
+def _checked(draws: xr.Dataset) -> xr.Dataset:
+    if "sample" in draws.dims:
+        raise PosteriorError(
+            "The draws have the dim 'sample', chains and draws in one: give them with chain and draw, as "
+            "az.extract(..., combined=False) or .unstack('sample') do."
+        )
+    absent = [d for d in SAMPLE_DIMS if d not in draws.dims]
+    if absent:
+        raise PosteriorError(
+            f"The draws have the dims {listed(draws.dims)}, and {listed(absent)} must be among them. A single chain "
+            "still has that dimension: draws.expand_dims('chain')."
+        )
+    coords = {d: np.arange(draws.sizes[d]) for d in SAMPLE_DIMS if d not in draws.coords}
+    return draws.assign_coords(coords)

@@ -1,0 +1,163 @@
+"""A design without rows: the formula and the levels of its factors, where the fitted data are not at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesmargins.design.building import build_design
+from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.formula import Parts, parse
+from bayesmargins.design.frozen import Design
+from bayesmargins.design.grouping import Factor
+from bayesmargins.design.matrix import Matrix, required_columns
+from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
+from bayesmargins.values import plain_value
+
+__all__ = ["design_from", "template_design"]
+
+
+def design_from(
+    formula: str,
+    data: Any,
+    levels: Mapping[str, Any] | None,
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+) -> Design:
+    """Which design do the fitted rows give, or, where there are none, the levels alone?
+
+    Parameters
+    ----------
+    formula : str
+        lme4-style.
+    data : DataFrame or None
+        The fitted rows.
+    levels : mapping or None
+        In their place; one of the two is None.
+    namespace : dict, optional
+        Own functions that the formula calls.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    DataError, FormulaError
+        As `build_design` and `template_design`; both or neither of data and levels.
+    """
+    if (data is None) == (levels is None):
+        given = "both data and levels" if levels is not None else "neither data nor levels"
+        raise DataError(
+            f"There are {given}; give one: data=, the fitted rows, or, without them, levels={{'trt': ['a', 'b']}}, the "
+            "levels of every factor in order, all other columns being numbers."
+        )
+    if levels is None:
+        return build_design(formula, data, namespace=namespace)
+    return template_design(formula, levels, namespace=namespace)
+
+
+def template_design(
+    formula: str,
+    levels: Mapping[str, Any],
+    *,
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+    stored: bool = False,
+) -> Design:
+    """What design does a formula have, known the levels of its factors and no rows?
+
+    Parameters
+    ----------
+    formula : str
+        lme4-style, without terms that remember the data (``poly``, ``scale``, ``bs``).
+    levels : mapping
+        Levels of each factor in order, the reference first; ``[False, True]`` for a truth value. Grouping factors may
+        be among them, as group effects need. Columns that are not named are numbers.
+    namespace : dict, optional
+        Own functions that the formula calls.
+    stored : bool
+        The formula comes from a file.
+
+    Returns
+    -------
+    Design
+        Its `data` raises.
+
+    Raises
+    ------
+    DataError
+        Levels of a column that the formula does not read, or that are no levels.
+    FormulaError
+        A term that needs the rows of the fit.
+
+    Examples
+    --------
+    >>> design = template_design("y ~ trt + week + (1 | id)", {"trt": ["placebo", "drug"]})
+    >>> design.coef, design.factors["id"].levels
+    (('Intercept', 'trt[drug]', 'week'), ())
+    """
+    if not isinstance(levels, Mapping):
+        raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
+    parts = parse(formula)
+    context = {**FUNCTIONS, **(namespace or {})}
+    read = parts.group_columns.union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
+    given = {name: _levels_of(name, values, read) for name, values in levels.items()}
+    design = build_design(formula, _rows(read, given, parts), namespace=namespace, stored=stored, dependent_ok=True)
+    for matrix in (design.fixed, *design.offsets, *(m for f in design.factors.values() for m in f.matrices)):
+        _refuse_what_needs_rows(matrix, design, given)
+    none = np.empty(0)
+    response = replace(design.response, y=none, n=None if design.response.trials is None else none)
+    factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
+    return replace(design, response=response, factors=factors, frame=None, levels=given)
+
+
+def _levels_of(name: str, values: Any, read: frozenset[str]) -> tuple[Any, ...]:
+    if name not in read:
+        raise DataError(
+            f"levels names {name!r}, which the formula does not read; it reads {listed(sorted(read))}."
+            f"{close_matches(name, read)}"
+        )
+    if not pd.api.types.is_list_like(values) or isinstance(values, Mapping | set | frozenset):
+        raise DataError(
+            f"levels[{name!r}] is {shown(values)}; give a list of its levels in order, the reference first."
+        )
+    found = tuple(plain_value(v) for v in values)
+    if not found or len({str(v) for v in found}) < len(found):
+        raise DataError(f"levels[{name!r}] is {shown(values)}: it names no level, or one twice. Give each once.")
+    return found
+
+
+def _rows(read: frozenset[str], given: Mapping[str, Sequence[Any]], parts: Parts) -> pd.DataFrame:
+    """Some rows with every level, on which the formula is evaluated once; nobody sees them again."""
+    n = max((len(v) for v in given.values()), default=1) + 6
+    columns: dict[str, Any] = {}
+    for name in sorted(read):
+        if name not in given:
+            columns[name] = ["group"] * n if name in parts.group_columns else np.linspace(1.0, 2.0, n)
+        elif set(given[name]) == {False, True} and all(isinstance(v, bool) for v in given[name]):
+            columns[name] = np.resize([False, True], n)
+        else:
+            columns[name] = pd.Categorical(np.resize(np.asarray(given[name], dtype=object), n), list(given[name]))
+    return pd.DataFrame(columns)
+
+
+def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:
+    remembered = list(matrix.spec.transform_state)
+    state = matrix.spec.encoder_state
+    coded = [e for e, (kind, _) in state.items() if kind.value == "categorical" and e not in design.columns]
+    coded = [e for e in coded if not required_columns(f"0 + {e}", matrix.context) & set(given)]
+    if remembered or coded:
+        which = listed(remembered or coded)
+        way = "data=, the fitted rows" if remembered else "its levels, levels={'x': [1, 2, 3]}"
+        raise FormulaError(
+            f"{which} in {design.formula!r} takes its numbers from the rows of the fit, and there are none. Give {way}."
+        )
+
+
+def _factor(factor: Factor, given: Mapping[str, Sequence[Any]]) -> Factor:
+    """Groups by name where they were named; each is a combination of its own."""
+    known = tuple(given.get(factor.name, ()))
+    return replace(factor, levels=known, parts=tuple((str(v),) for v in known), codes=np.arange(len(known)))

@@ -1,0 +1,142 @@
+"""The grid that groups are moved to: values of the integrand there, interpolation weights, and what both may err by."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bayesmargins.integrate.rules import EPS
+from bayesmargins.integrate.tabulated.bounds import (
+    CURVE_POINTS,
+    chebyshev_points,
+    derivative_bound,
+    interpolation_bounds,
+)
+from bayesmargins.integrate.tabulated.curves import row_curves
+from bayesmargins.integrate.tabulated.rows import cell_width
+from bayesmargins.integrate.threads import in_threads
+from bayesmargins.links import Link
+
+__all__ = ["FARTHEST", "GRID", "PHASES", "group_bounds", "lagrange_weights", "plain_values", "spread_values"]
+
+Array = npt.NDArray[np.float64]
+
+GRID = 10  # points of the Lagrange interpolation
+PHASES = 4  # grid steps per cell
+FARTHEST = 64.0  # shifts beyond this are summed exactly
+
+
+def _points(link: Link, reach: float) -> Array:
+    """(phase, cell, 8): eta at the points of every cell, moved by each phase."""
+    width = cell_width(link)
+    left = -reach + width * np.arange(round(2.0 * reach / width))
+    inside = 0.5 * width * (chebyshev_points(CURVE_POINTS) + 1.0)
+    return width * np.arange(PHASES)[:, None, None] / PHASES + left[:, None] + inside
+
+
+def plain_values(link: Link, part: str, reach: float) -> Array:
+    """h itself on the grid, for draws where nothing is integrated besides.
+
+    Parameters
+    ----------
+    link : Link
+        Has h.
+    part : {"mean", "complement", ...}
+        Of h, as `PARTS` names them.
+    reach : float
+        The grid goes from -reach to reach.
+
+    Returns
+    -------
+    ndarray, shape (1, phase, cell, point)
+
+    Raises
+    ------
+    Nothing.
+    """
+    return np.ascontiguousarray(link.part(part)(_points(link, reach)))[None]
+
+
+def spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array, float]:
+    """E[f(eta + s Z)] on the grid, with its bound.
+
+    Parameters
+    ----------
+    link, part, reach
+        As for `plain_values`.
+    s : ndarray, shape (draw,)
+        Standard deviations of what is integrated besides.
+
+    Returns
+    -------
+    values : ndarray, shape (draw, phase, cell, point)
+    bound : float
+        On their error.
+
+    Raises
+    ------
+    Nothing.
+    """
+    from bayesmargins.integrate.tabulated.mixture_kernels import shifted_values
+
+    made = row_curves(link, s, part, reach)
+    place = np.arange(PHASES)[:, None] / PHASES + 0.5 * (chebyshev_points(CURVE_POINTS) + 1.0)
+    ahead = np.floor(place).astype(np.int64)
+    powers = (2.0 * (place - ahead) - 1.0)[:, :, None] ** np.arange(CURVE_POINTS)
+    coef = made.arrays.coef
+    values = np.empty((len(s), PHASES, coef.shape[1], CURVE_POINTS))
+    in_threads(shifted_values, len(s), coef, ahead, np.ascontiguousarray(powers), values)
+    return values, made.error_bound
+
+
+@lru_cache(maxsize=1)
+def lagrange_weights() -> Array:
+    """Interpolation weights of the grid points -4.5, ..., 4.5, by powers of the place between them.
+
+    Returns
+    -------
+    ndarray, shape (point, power)
+
+    Raises
+    ------
+    Nothing.
+    """
+    nodes = np.arange(GRID) - 0.5 * (GRID - 1)
+    rows = [np.poly(np.delete(nodes, i))[::-1] / np.prod(nodes[i] - np.delete(nodes, i)) for i in range(GRID)]
+    return np.ascontiguousarray(rows)
+
+
+def group_bounds(link: Link, s: float, step: float, noise: float, crowd: int) -> tuple[float, float, float]:
+    """What may the averages err by: interpolation between grid points and in cells, the values, rounding of the sums.
+
+    Parameters
+    ----------
+    link : Link
+        Has h.
+    s : float
+        The smallest standard deviation.
+    step : float
+        Between grid points.
+    noise : float
+        Bound on the values' errors.
+    crowd : int
+        Groups of the fullest bin.
+
+    Returns
+    -------
+    tuple of float
+        Of the value and of its first two derivatives, as `interpolation_bounds` gives them.
+
+    Raises
+    ------
+    Nothing.
+    """
+    nodes = np.arange(GRID) - 0.5 * (GRID - 1)
+    t = np.linspace(-0.5, 0.5, 101)[:, None]
+    lebesgue = float(np.abs(t ** np.arange(GRID) @ lagrange_weights().T).sum(axis=1).max()) * 1.01
+    error = derivative_bound(link, GRID, s) * step**GRID * float(np.prod(np.abs(nodes))) / math.factorial(GRID)
+    rounding = EPS * lebesgue * (64.0 + crowd)
+    return interpolation_bounds(link, s, cell_width(link), error + lebesgue * noise + rounding)

@@ -1,0 +1,202 @@
+"""The documentation site, for `make docs`: the pages of docs/ and the notebooks, as they lie in the repository.
+
+The pages are plain Markdown that a code host shows. What the site needs besides is added here, when a page is read: its
+place in the menu, the pages of single functions, and the running of the blocks of code of the pages on numerics. No
+page that is built asks for anything from the network.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import latex2mathml.converter
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.typing import ExtensionMetadata
+
+import bayesmargins as bm
+
+ROOT = Path(__file__).resolve().parents[1]
+
+project = "bayesmargins"
+author = "The bayesmargins contributors"
+version = release = bm.__version__
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc"]
+nitpicky = True
+
+root_doc = "docs/index"
+include_patterns = ["docs/**", "notebooks/*", "CHANGELOG.md", "CONTRIBUTING.md"]
+exclude_patterns = ["docs/_build", "docs/pictures", "notebooks/*.py", "**/.*", "**/__pycache__", ".*", "build", "tests"]
+
+# The menu: which pages stand below which. A page of docs/ that is not named here stands below the recipes.
+BELOW = {
+    "docs/index": [
+        "docs/get_started",
+        "notebooks/README",
+        "docs/recipes",
+        "docs/explanation/README",
+        "docs/coming_from",
+        "docs/api",
+        "CHANGELOG",
+        "CONTRIBUTING",
+    ],
+    "docs/explanation/README": [
+        "docs/what_is_averaged",
+        "docs/order_of_operations",
+        "docs/explanation/integration",
+        "docs/explanation/closed_forms",
+        "docs/explanation/trapezoid",
+        "docs/explanation/mixtures",
+        "docs/explanation/tables",
+        "docs/explanation/sobol",
+        "docs/explanation/speed",
+    ],
+    "docs/recipes": [],
+    "docs/api": ["docs/formulas", "docs/priors", "docs/errors", "docs/limitations"],
+    "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
+}
+_NAMED = {page for pages in BELOW.values() for page in pages} | set(BELOW)
+BELOW["docs/recipes"] += [
+    page for page in (f"docs/{p.stem}" for p in sorted((ROOT / "docs").glob("*.md"))) if page not in _NAMED
+]
+# Their blocks of code run when the site is built, and what they print and draw is shown in place of the stored copy.
+EXECUTED = [f"docs/explanation/{name}" for name in ("closed_forms", "trapezoid", "tables", "mixtures", "sobol")]
+TITLES = {
+    "docs/get_started": "Get started",
+    "notebooks/README": "Notebooks",
+    "docs/recipes": "Recipes",
+    "docs/explanation/README": "Explanation",
+    "docs/coming_from": "Coming from",
+    "docs/api": "Reference",
+    "CHANGELOG": "Changelog",
+    "CONTRIBUTING": "Contributing",
+}
+
+nb_execution_mode = "off"  # of the notebooks, whose outputs are stored; `make notebooks` runs them
+os.environ.pop("MPLBACKEND", None)  # kernels show pictures, whatever the Makefile sets for scripts
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+nb_render_markdown_format = "myst"
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+# Highlighting of a block of code in no language known is left out without a word.
+highlight_language = "none"
+
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+numpydoc_use_plots = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "bayesmargins"
+html_copy_source = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 8,
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"docs/index": [], "docs/get_started": [], "CHANGELOG": [], "CONTRIBUTING": []}
+copyright = "The bayesmargins contributors, BSD 3-Clause"
+
+ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+OUTPUT = re.compile(r"(^```python\n.*?^```\n)\n```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"(^```python\n(?:(?!^```).)*?^```\n)\n!\[[^\]]*\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
+FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"((?:https?:)?//[^\"]*)")
+RUNNABLE = """---
+file_format: mystnb
+kernelspec: {name: python3, display_name: Python 3}
+mystnb: {execution_mode: force}
+---
+"""
+
+
+def read(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Adds to a page what the site needs and a code host would show as raw text."""
+    text = source[0]
+    if docname in EXECUTED:
+        text = PICTURE.sub(r"\1", OUTPUT.sub(r"\1", text)).replace("```python\n", "```{code-cell} ipython3\n")
+        text = RUNNABLE + text
+    below = BELOW.get(docname, [])
+    if docname == "docs/api":
+        below = [f"docs/reference/{name}" for name in ROW.findall(text)] + below
+        text = ROW.sub(r"| [`\1`](reference/\1.rst) |", text)
+    if below:
+        lines = "\n".join(f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}" for page in below)
+        text += f"\n```{{toctree}}\n:hidden:\n\n{lines}\n```\n"
+    source[0] = text
+
+
+def write_reference(app: Sphinx) -> None:
+    """One page for each name of docs/api.md, which decides what there is and in which order; git ignores the pages."""
+    folder = ROOT / "docs" / "reference"
+    folder.mkdir(exist_ok=True)
+    names = ROW.findall((ROOT / "docs" / "api.md").read_text(encoding="utf-8"))
+    for name in names:
+        text = f"{name}\n{'=' * len(name)}\n\n.. currentmodule:: bayesmargins\n\n{_directive(name)}"
+        page = folder / f"{name}.rst"
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            page.write_text(text, encoding="utf-8")
+    for page in folder.glob("*.rst"):
+        if page.stem not in names:
+            page.unlink()
+
+
+def _directive(name: str) -> str:
+    thing = getattr(bm, name)
+    if inspect.isclass(thing) and issubclass(thing, BaseException):
+        return f".. autoexception:: {name}\n   :show-inheritance:\n"
+    if inspect.isclass(thing):
+        return f".. autoclass:: {name}\n   :members:\n"
+    if callable(thing) and not isinstance(thing, bm.options.__class__):
+        return f".. autofunction:: {name}\n"
+    kind = type(thing)
+    return f".. autoclass:: {kind.__module__}.{kind.__name__}\n   :members:\n"
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Writes index.html, which leads to the first page, and refuses a site that browsers would need a network for."""
+    if exception is not None or app.builder.format != "html":
+        return
+    site, to = Path(app.outdir), f"{root_doc}.html"
+    link = f'<meta http-equiv="refresh" content="0; url={to}"><a href="{to}">bayesmargins</a>'
+    (site / "index.html").write_text(f'<!doctype html><meta charset="utf-8">{link}\n', encoding="utf-8")
+    for name in EXECUTED:
+        if "<img" not in (site / f"{name}.html").read_text(encoding="utf-8"):
+            raise ExtensionError(f"{name} shows no picture: its blocks of code were not run.")
+    for page in site.rglob("*.html"):
+        if fetched := FETCHED.findall(page.read_text(encoding="utf-8")):
+            raise ExtensionError(f"{page.relative_to(site)} would fetch from the network: {', '.join(fetched)}")
+
+
+def inline_math(translator: Any, node: nodes.Element) -> None:
+    """MathML, which browsers show by themselves: MathJax would be fetched from the network."""
+    translator.body.append(latex2mathml.converter.convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def displayed_math(translator: Any, node: nodes.Element) -> None:
+    """The same, in a line of its own."""
+    mathml = latex2mathml.converter.convert(node.astext().strip(), display="block")
+    translator.body.append(translator.starttag(node, "div", CLASS="math") + mathml + "</div>\n")
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """What Sphinx calls first."""
+    app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
+    app.connect("builder-inited", write_reference)
+    app.connect("source-read", read)
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

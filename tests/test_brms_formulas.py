@@ -1,0 +1,197 @@
+"""brms's formulas, families and names of columns and groups: read with their meaning, or refused in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesmargins as bm
+from bayesmargins.adapters.brms_formula import family_and_link, translated
+
+LEVELS = ["(0,10]", "(10,20]", "drug A+", "a-b/c", "Öl & 5$", "p.q", "it's", "u:v"]
+# From R's paste0("f", level) and brms's list of replacements, by hand.
+SPELT = ["010", "1020", "drugAP", "aMbDc", "Öl&5$", "p.q", "its", "u:v"]
+
+
+def _draws(columns: list[str], n: int = 3) -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    return pd.DataFrame({".chain": 1} | {c: rng.uniform(0.1, 0.9, n) for c in columns})
+
+
+def _rows(**columns: Any) -> pd.DataFrame:
+    n = 24
+    rng = np.random.default_rng(3)
+    base = {"y": np.resize([0, 1], n), "x": rng.normal(size=n), "n": np.full(n, 4), "g": np.resize(["u", "v", "w"], n)}
+    return pd.DataFrame(base | {k: v if isinstance(v, pd.Categorical) else np.resize(v, n) for k, v in columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("written", "family", "read"),
+    [
+        ("y ~ x + (1 |p| gr(g))", "bernoulli", "y ~ x + (1 | g)"),
+        ("y ~ x + (1 + x | gr(g, cor = FALSE))", "bernoulli", "y ~ x + (1 + x || g)"),
+        ("y ~ x + (x || g)", "bernoulli", "y ~ x + (x || g)"),
+        ("y ~ 0 + Intercept + x + (1 | a:b) + (1 | a/b)", "bernoulli", "y ~ 1 + x + (1 | a:b) + (1 | a/b)"),
+        ("y | trials(n) ~ as.factor(k)", "binomial", "y | trials(n) ~ C(k)"),
+        ("y | rate(n) ~ x", "poisson", "y ~ x + offset(log(n))"),
+        ("y ~ x + offset(log(n))", "poisson", "y ~ x + offset(log(n))"),
+        ("y | se(s, sigma = TRUE) ~ 1 + (1 | study)", "gaussian", "y ~ 1 + (1 | study)"),
+        ("brms::bf(y ~ x, center = FALSE)", "gaussian", "y ~ x"),
+    ],
+)
+def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: str) -> None:
+    assert translated(written, family).formula == read
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "said"),
+    [
+        ("y ~ mo(x)", "bernoulli", r"mo\(\) in .* is a monotonic effect of brms"),
+        ("y ~ x + s(x, k = 5)", "bernoulli", r"s\(\) in .* is a smooth"),
+        ("y ~ gp(x)", "bernoulli", "Gaussian process"),
+        ("y ~ me(x, s):g", "bernoulli", "covariate with measurement error"),
+        ("y ~ cs(x)", "bernoulli", "category-specific"),
+        ("y ~ x + ar(p = 1)", "gaussian", "correlation of residuals"),
+        ("y ~ x + (1 | mm(g, h))", "bernoulli", "multi-membership"),
+        ("y ~ x + (1 | gr(g, by = h))", "bernoulli", r"has 'by=h': group effects here are Gaussian"),
+        ("y ~ x + (1 | gr(g, dist = 'student'))", "bernoulli", "has \"dist='student'\""),
+        ("y ~ (1 |p| g) + (0 + x |p| g)", "bernoulli", "Two blocks .* are correlated by 'p'. Write them as one"),
+        ("y | cens(c) ~ x", "gaussian", r"cens\(c\) left of '~' .* is refused: what is predicted"),
+        ("y | trunc(lb = 0) ~ x", "gaussian", "mean of a truncated response"),
+        ("y | rate(n) ~ x", "negbinomial", "multiplies the shape"),
+        ("mvbind(y, z) ~ x", "gaussian", "several responses"),
+        ("bf(y ~ x, nl = TRUE)", "gaussian", "further parts 'nl = TRUE'"),
+        ("bf(y ~ x, sigma ~ x)", "gaussian", "further parts 'sigma ~ x'"),
+        ("y ~ Intercept + x", "gaussian", r"goes with 0 \+ Intercept"),
+        ("y ~ 0 + Intercept + x + (1 | a | b | g)", "gaussian", "is no block"),
+    ],
+)
+def test_terms_without_a_counterpart_are_refused_by_what_they_are(formula: str, family: str, said: str) -> None:
+    with pytest.raises(bm.FormulaError, match=said):
+        translated(formula, family)
+
+
+@pytest.mark.parametrize(
+    ("family", "read"),
+    [
+        ("Bernoulli", ("bernoulli", None)),
+        ("bernoulli()", ("bernoulli", None)),
+        ('binomial("probit")', ("binomial", "probit")),
+        ("brms::bernoulli(link = cloglog)", ("bernoulli", "cloglog")),
+        ('brmsfamily("negbinomial", "log")', ("negbinomial", "log")),
+        ('negbinomial(link = "log", link_shape = "log")', ("negbinomial", "log")),
+    ],
+)
+def test_families_are_read_as_r_writes_them(family: str, read: tuple[str, str | None]) -> None:
+    assert family_and_link(family, None) == read
+    with pytest.raises(bm.ModelError, match="give one of them"):
+        family_and_link('binomial("probit")', "logit")
+
+
+def test_a_family_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(bm.ModelError, match="family='student' is not known; allowed are gaussian"):
+        bm.from_brms(_draws(["b_Intercept"]), "y ~ 1", _rows(), family="student()")
+
+
+def test_rates_are_offsets_and_known_errors_leave_sigma_unread() -> None:
+    draws = _draws(["b_Intercept", "b_x"])
+    rate = bm.from_brms(draws, "y | rate(n) ~ x", _rows(), family="poisson()")
+    offset = bm.from_brms(draws, "y ~ x + offset(log(n))", _rows(), family="poisson")
+    np.testing.assert_array_equal(*(bm.avg_predictions(p)["estimate"] for p in (rate, offset)))
+    eta = draws["b_Intercept"].to_numpy()[:, None] + draws["b_x"].to_numpy()[:, None] * _rows()["x"].to_numpy()
+    np.testing.assert_allclose(bm.avg_predictions(rate)["estimate"][0], 4 * np.exp(eta).mean(axis=1), rtol=1e-12)
+    known = bm.from_brms(draws.assign(sigma=0.0), "y | se(x) ~ x", _rows(), family="gaussian")
+    assert known.aux == {}
+    with pytest.raises(bm.PosteriorError, match="needs draws of 'sigma'"):
+        bm.predictions(known, target=bm.sd())
+
+
+def test_weights_of_the_fit_are_said_to_be_used_no_further() -> None:
+    with pytest.warns(bm.BayesmarginsWarning, match="weights n have shaped these draws.*wts='n'"):
+        post = bm.from_brms(_draws(["b_Intercept", "b_x"]), "y | weights(n) ~ x", _rows(), family="bernoulli")
+    assert post.formula == "y ~ x"
+
+
+MAIN = [f"b_f{s}" for s in SPELT]
+WITH_X = [f"b_f{s}:x" if k % 2 else f"b_x:f{s}" for k, s in enumerate(SPELT)]  # in either order
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns"),
+    [
+        ("y ~ f", ["b_Intercept", *MAIN[1:]]),
+        ("y ~ f * x", ["b_Intercept", *MAIN[1:], "b_x", *WITH_X[1:]]),
+        ("y ~ x + f:x", ["b_Intercept", "b_x", *WITH_X[1:]]),
+        ("y ~ 0 + f", MAIN),
+    ],
+)
+def test_levels_with_signs_are_found_under_the_names_of_brms(formula: str, columns: list[str]) -> None:
+    rows = _rows(f=pd.Categorical(np.resize(LEVELS, 24), LEVELS))
+    draws = _draws(columns)
+    post = bm.from_brms(draws[[".chain", *reversed(columns)]], formula, rows, family="bernoulli")
+    np.testing.assert_array_equal(post.draws.beta, draws[columns])
+
+
+def test_dollars_are_found_as_new_and_old_brms_spell_them() -> None:
+    rows = _rows(f=pd.Categorical(np.resize(["a", "5$"], 24), ["a", "5$"]))
+    for name in ("b_f5$", "b_f5USD"):
+        assert bm.from_brms(_draws(["b_Intercept", name]), "y ~ f", rows, family="bernoulli").beta.sizes["coef"] == 2
+
+
+def test_columns_whose_names_need_backticks() -> None:
+    rows = _rows(x=1.0).assign(**{"my x": np.linspace(0, 1, 24)})
+    for name in ("b_myx", "b_`myx`"):
+        assert (
+            bm.from_brms(_draws(["b_Intercept", name]), "y ~ `my x`", rows, family="bernoulli").beta.sizes["coef"] == 2
+        )
+
+
+def test_polynomial_and_scaled_columns_are_those_of_r() -> None:
+    # R 4: poly(1:5, 2), scale(1:5), in every digit that R prints.
+    rows = pd.DataFrame({"y": [0, 1, 0, 1, 1], "x": [1.0, 2, 3, 4, 5]})
+    post = bm.from_brms(_draws(["b_Intercept", "b_polyx21", "b_polyx22"]), "y ~ poly(x, 2)", rows, family="bernoulli")
+    X = post.design.rows(rows).X
+    np.testing.assert_allclose(X[:, 1], [-0.6324555, -0.3162278, 0.0, 0.3162278, 0.6324555], atol=1e-7)
+    np.testing.assert_allclose(X[:, 2], [0.5345225, -0.2672612, -0.5345225, -0.2672612, 0.5345225], atol=1e-7)
+    scaled = bm.from_brms(_draws(["b_Intercept", "b_scalex"]), "y ~ scale(x)", rows, family="bernoulli")
+    np.testing.assert_allclose(
+        scaled.design.rows(rows).X[:, 1], [-1.2649111, -0.6324555, 0, 0.6324555, 1.2649111], atol=1e-7
+    )
+
+
+def test_other_contrasts_are_named_and_read_where_the_formula_says_them() -> None:
+    rows = _rows(f=pd.Categorical(np.resize(["low", "mid", "high"], 24), ["low", "mid", "high"], ordered=True))
+    ordered, summed = _draws(["b_Intercept", "b_f.L", "b_f.Q"]), _draws(["b_Intercept", "b_f1", "b_f2"])
+    with pytest.raises(bm.PosteriorError, match=r"'f' as an ordered factor.*write C\(f, contr.poly\)"):
+        bm.from_brms(ordered, "y ~ f", rows, family="bernoulli")
+    with pytest.raises(bm.PosteriorError, match=r"R numbered the columns of 'f'.*write C\(f, contr.sum\); others"):
+        bm.from_brms(summed, "y ~ f", rows, family="bernoulli")
+    poly = bm.from_brms(ordered, "y ~ C(f, contr.poly)", rows, family="bernoulli").design.rows(rows).X[:3, 1:]
+    root = np.sqrt([2, 6])
+    np.testing.assert_allclose(poly, np.array([[-1, 1], [0, -2], [1, 1]]) / root, atol=1e-12)  # R: contr.poly(3)
+    sums = bm.from_brms(summed, "y ~ C(f, contr.sum)", rows, family="bernoulli")
+    assert sums.design.rows(rows).X[:3, 1:].tolist() == [[1, 0], [0, 1], [-1, -1]]  # R: contr.sum(3)
+    np.testing.assert_array_equal(sums.draws.beta[:, 2], summed["b_f2"])
+
+
+def test_groups_with_any_signs_are_found_by_name() -> None:
+    labels = ["Smith, J.", "a[1]", "Zoë\tK", "10"]
+    named = ["Smith,.J.", "a[1]", "Zoë.K", "10"]
+    rows = _rows(g=labels)
+    draws = _draws(["b_Intercept", "sd_g__Intercept", *(f"r_g[{n},Intercept]" for n in named)])
+    post = bm.from_brms(draws, "y ~ 1 + (1 | g)", rows, family="bernoulli")
+    for level, b in zip(post.design.factors["g"].levels, post.draws.b["g"][..., 0].T, strict=True):
+        np.testing.assert_array_equal(b, draws[f"r_g[{named[labels.index(level)]},Intercept]"])
+
+
+def test_numbers_as_r_writes_them_and_groups_that_brms_names_alike() -> None:
+    rows = _rows(g=[100000, 2, 30])
+    names = ["r_g[1e+05,Intercept]", "r_g[2,Intercept]", "r_g[30,Intercept]"]
+    draws = _draws(["b_Intercept", "sd_g__Intercept", *names])
+    post = bm.from_brms(draws, "y ~ 1 + (1 | g)", rows, family="bernoulli")
+    np.testing.assert_array_equal(post.draws.b["g"][:, 2, 0], draws[names[0]])
+    with pytest.raises(bm.PosteriorError, match=r"have one name in brms, 'a\.b'"):
+        bm.from_brms(draws, "y ~ 1 + (1 | g)", _rows(g=["a b", "a.b", "c"]), family="bernoulli")
