@@ -268,11 +268,11 @@ class Question:
         """What its sentence says beside the quantity itself."""
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
-        phrases = group_phrases(self.policy, self.design, self.frame, self.post.kind, self._averages_survive)
+        phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
         if self.post.is_part and phrases == [NO_GROUPS]:
             phrases = [f"{self.post.family.name} has no groups"]
         phrases += [self._of_part(name) for name in self.parts]
-        phrases += [self.post.caveat] if self.post.caveat else []
+        phrases += [self.whole.caveat] if self.whole.caveat else []
         derived = tuple(s.variable for s in self.derived)
         return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases, self.labels, derived)
 
