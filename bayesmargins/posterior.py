@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, build_design, build_part, template_design
+from bayesmargins.design import Design, build_part
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.families import Family, get_family, parameter_family, parameter_values, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
@@ -22,11 +22,11 @@ from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, factor_dim, fi
 from bayesmargins.stacks import add_group, group_of, make_idata
 from bayesmargins.storage import (
     check_rows,
-    frame_to_dataset,
+    design_groups,
     in_design_order,
     read_tree,
     refuse_another_design,
-    to_frame,
+    stored_design,
     writable,
     write_tree,
 )
@@ -259,11 +259,7 @@ class Posterior:
             raise PosteriorError(f"This is the part {self.family.name!r} of a posterior: save that, as a whole.")
         attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
         root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
-        groups = {"/": root, "draws": _stored(self)}
-        if self.design.levels is not None:
-            root.attrs["levels"] = json.dumps({name: list(values) for name, values in self.design.levels.items()})
-        else:
-            groups |= {"data": frame_to_dataset(self.design.data), "check": check_rows(self.design)}
+        groups = {"/": root, "draws": _stored(self), **design_groups(self.design)}
         for name, part in self.parts.items():
             about = {"formula": part.formula, "link": part.link.name, "info": json.dumps(part.info)}
             groups[f"parts/{name}"] = _stored(part).assign_attrs(about)
@@ -310,7 +306,7 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         The formula calls a function that is neither on the list nor in `namespace`.
     """
     tree = read_tree(path)
-    design = _stored_design(tree, namespace)
+    design = stored_design(tree, namespace)
     family = get_family(tree.attrs["family"])
     refuse_another_design(group_of(tree, "check"), design)
     draws = tree["draws"].to_dataset()
@@ -325,13 +321,6 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         info=json.loads(tree.attrs["info"]),
         parts={n: _load_part(node, n, design, namespace) for n, node in stored.items()},
     )
-
-
-def _stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
-    formula = tree.attrs["formula"]
-    if "levels" in tree.attrs:
-        return template_design(formula, json.loads(tree.attrs["levels"]), namespace=namespace, stored=True)
-    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
 
 
 def _load_part(node: Any, name: str, of: Design, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, build_design, template_design
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.schema import factor_dim, plain
 
 __all__ = [
     "check_rows",
+    "design_groups",
     "frame_to_dataset",
     "in_design_order",
     "read_tree",
     "refuse_another_design",
+    "stored_design",
     "to_frame",
     "writable",
     "write_tree",
@@ -231,6 +233,34 @@ def check_rows(design: Design) -> xr.Dataset:
     rows = design.rows(data.iloc[some], what="data")
     sides = {"X": rows.X, **{f"Z_{k}": z for k, z in enumerate(rows.Z.values())}, "offset": rows.offset[:, None]}
     return xr.Dataset({name: (("check_row", f"{name}_column"), values) for name, values in sides.items()})
+
+
+def design_groups(design: Design) -> dict[str, xr.Dataset]:
+    """What of a design goes into a file: its rows, and some of X to check them by, or the levels that stand for rows.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if design.levels is not None:
+        levels = json.dumps({name: list(values) for name, values in design.levels.items()})
+        return {"levels": xr.Dataset(attrs={"levels": levels})}
+    return {"data": frame_to_dataset(design.data), "check": check_rows(design)}
+
+
+def stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
+    """Which design does a file hold?
+
+    Raises
+    ------
+    FormulaError
+        The formula calls a function that is neither on the list nor in `namespace`.
+    """
+    formula = tree.attrs["formula"]
+    if "levels" in tree.children:
+        levels = json.loads(tree["levels"].attrs["levels"])
+        return template_design(formula, levels, namespace=namespace, stored=True)
+    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
 
 
 def refuse_another_design(stored: xr.Dataset | None, design: Design) -> None:
