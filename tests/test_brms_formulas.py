@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import bayesmargins as bm
-from bayesmargins.adapters.brms_formula import family_and_link, translated
+from bayesmargins.adapters.brms.formula import family_and_link, translated
 
 LEVELS = ["(0,10]", "(10,20]", "drug A+", "a-b/c", "Öl & 5$", "p.q", "it's", "u:v"]
 # From R's paste0("f", level) and brms's list of replacements, by hand.

@@ -1,9 +1,9 @@
-"""Posteriors from elsewhere: plain arrays of draws, and draws as other software names them."""
+"""Posteriors from elsewhere: arrays of draws (`draws`), and what other software makes, a folder each (`reading`: files)."""
 
-from bayesmargins.adapters.bambi import from_bambi
-from bayesmargins.adapters.brms import from_brms
+from bayesmargins.adapters.bambi.adapter import from_bambi
+from bayesmargins.adapters.brms.adapter import from_brms
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.adapters.pymc import from_pymc
-from bayesmargins.adapters.statsmodels import from_statsmodels
+from bayesmargins.adapters.pymc.adapter import from_pymc
+from bayesmargins.adapters.statsmodels.adapter import from_statsmodels
 
 __all__ = ["from_bambi", "from_brms", "from_draws", "from_pymc", "from_statsmodels"]

@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.draws import from_draws
-from bayesmargins.adapters.effects import Groups
+from bayesmargins.adapters.pymc.effects import Groups
+from bayesmargins.adapters.pymc.roles import Role, read_roles
+from bayesmargins.adapters.pymc.variables import along_parts, rest_of, take, with_shape
 from bayesmargins.adapters.reading import read_posterior
-from bayesmargins.adapters.roles import Role, read_roles
-from bayesmargins.adapters.variables import along_parts, rest_of, take, with_shape
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.families import get_family

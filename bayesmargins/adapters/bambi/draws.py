@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.adapters.bambi_check import Places
-from bayesmargins.adapters.bambi_model import BambiModel
+from bayesmargins.adapters.bambi.check import Places
+from bayesmargins.adapters.bambi.model import BambiModel
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.bambi_names import categoric_variables
+from bayesmargins.adapters.bambi.names import categoric_variables
 from bayesmargins.errors import DataError, PosteriorError, listed, shown
 from bayesmargins.families import get_family, resolve_link
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.asymptotic import Estimates, joint_draws
 from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
 from bayesmargins.design import Design, build_design, to_pandas
 from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, shown, warn
 from bayesmargins.habits import taught

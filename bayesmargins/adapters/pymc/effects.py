@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.adapters.levels import level_order
-from bayesmargins.adapters.matrices import Spread, correlation, whole
-from bayesmargins.adapters.roles import OWN, Role, is_of
-from bayesmargins.adapters.variables import along_parts, labels_of, own_order, positions, rest_of, take, with_shape
+from bayesmargins.adapters.pymc.levels import level_order
+from bayesmargins.adapters.pymc.matrices import Spread, correlation, whole
+from bayesmargins.adapters.pymc.roles import OWN, Role, is_of
+from bayesmargins.adapters.pymc.variables import along_parts, labels_of, own_order, positions, rest_of, take, with_shape
 from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, listed
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.adapters.roles import Role, split_top, stem_of
+from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.brms_draws import in_order, read_draws
-from bayesmargins.adapters.brms_formula import Spelling, family_and_link, translated
-from bayesmargins.adapters.brms_names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
-from bayesmargins.adapters.brms_parts import across, correlated_across, link_of, separated
-from bayesmargins.adapters.brms_stan import are_of_stan, named_as_in_r
+from bayesmargins.adapters.brms.draws import in_order, read_draws
+from bayesmargins.adapters.brms.formula import Spelling, family_and_link, translated
+from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
+from bayesmargins.adapters.brms.parts import across, correlated_across, link_of, separated
+from bayesmargins.adapters.brms.stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn

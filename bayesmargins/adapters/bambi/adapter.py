@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.adapters.bambi_check import Places, check_response, places_of
-from bayesmargins.adapters.bambi_draws import Drawn
-from bayesmargins.adapters.bambi_model import BambiModel, group_terms
-from bayesmargins.adapters.bambi_names import Spelling
+from bayesmargins.adapters.bambi.check import Places, check_response, places_of
+from bayesmargins.adapters.bambi.draws import Drawn
+from bayesmargins.adapters.bambi.model import BambiModel, group_terms
+from bayesmargins.adapters.bambi.names import Spelling
 from bayesmargins.adapters.draws import from_draws
 from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import PosteriorError, listed

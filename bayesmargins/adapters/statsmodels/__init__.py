@@ -1,0 +1,1 @@
+"""Fits of statsmodels' MixedLM: `adapter` (from_statsmodels) on `asymptotic` (draws with exact moments)."""
