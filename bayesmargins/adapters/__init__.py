@@ -1,4 +1,4 @@
-"""Posteriors from elsewhere: arrays of draws (`draws`), and what other software makes, a folder each (`reading`: files)."""
+"""Posteriors from elsewhere: arrays (`draws`), files (`reading`), and a folder for each software that makes them."""
 
 from bayesmargins.adapters.bambi.adapter import from_bambi
 from bayesmargins.adapters.brms.adapter import from_brms
