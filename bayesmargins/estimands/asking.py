@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.counterfactuals import at_settings, derived_settings
+from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.estimands.parts import check_parts
@@ -64,11 +64,7 @@ def ask(
     PosteriorError, EstimandError, GroupsError, DataError
         The first thing that does not fit, with what is allowed.
     """
-    if not isinstance(post, Posterior):
-        raise PosteriorError(
-            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
-            "from_draws(...) returned."
-        )
+    _check_posterior(post)
     whole, post = post, answering(post, target)
     target = "mean" if whole is not post else _checked_target(target, post)
     of_response = isinstance(target, Target) and target.of_response
@@ -85,25 +81,15 @@ def ask(
     _warn_of_zero(policy, post, target)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
-    set_there = settings | dict.fromkeys(s.variable for s in derived)
-    if isinstance(wts, str) and any(s.variable == wts for s in derived):
-        raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
+    changed = settings | dict.fromkeys(s.variable for s in derived)
+    weights = _weights(wts, newdata, derived)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
         what=what,
         at=settings,
         derived=derived,
-        averaging=averaging(
-            frame,
-            design,
-            average=average,
-            by=by,
-            labels=labels,
-            wts=aligned_weights(wts, newdata),
-            at=set_there,
-            what=what,
-        ),
+        averaging=averaging(frame, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
         by=tuple(by),
         labels=labels,
         weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
@@ -113,6 +99,20 @@ def ask(
         whole=whole,
         parts=parts,
     )
+
+
+def _check_posterior(post: Any) -> None:
+    if not isinstance(post, Posterior):
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
+
+
+def _weights(wts: Any, newdata: Any, derived: Settings) -> Any:
+    if isinstance(wts, str) and any(s.variable == wts for s in derived):
+        raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
+    return aligned_weights(wts, newdata)
 
 
 def answering(post: Posterior, target: Any) -> Posterior:

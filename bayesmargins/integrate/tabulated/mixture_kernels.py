@@ -42,6 +42,10 @@ def grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagran
 
     Bin k holds the shifts between grid points k and k + 1, by their moments about its middle: one matrix then serves
     all groups of a bin. Polynomials up to degree 9 have the same sum over the grid as over the groups.
+
+    Raises
+    ------
+    Nothing.
     """
     points = 2 * _PAIRS
     moments = np.zeros((grid.size, points))
