@@ -28,6 +28,8 @@ _OPERATORS: dict[type[ast.AST], Callable[..., np.ndarray]] = {
     ast.UAdd: operator.pos,
 }
 
+_DEEPEST = 500  # levels of nesting; where Python gives up is moved by other packages
+
 _GRAMMAR = (
     "Allowed are b1, b2, ... (the entries in order), labels in backticks, numbers, + - * / ** ( ), one = (the "
     "right-hand side is subtracted) and exp, log, sqrt, abs."
@@ -110,12 +112,9 @@ class _Expression:
 
     def value(self) -> np.ndarray:
         """The value in every draw."""
-        try:
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                left, *right = (self._evaluated(tree) for tree in self.trees)
-                value = np.asarray(left - right[0] if right else left)
-        except RecursionError:
-            raise self._error("is nested too deeply", "Give a function: spec=lambda e: ...") from None
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            left, *right = (self._evaluated(tree) for tree in self.trees)
+            value = np.asarray(left - right[0] if right else left)
         if not self.used:
             raise self._error("names no entry", f"Entries are {self.entries.listing}.")
         return value
@@ -145,10 +144,13 @@ class _Expression:
 
     def _parsed(self, code: str) -> ast.expr:
         try:
-            return ast.parse(code.strip(), mode="eval").body
+            tree = ast.parse(code.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             reason = getattr(error, "msg", None) or "too long or deeply nested"
             raise self._error(f"cannot be read ({reason})", _GRAMMAR) from error
+        if _is_deeper(tree, _DEEPEST):
+            raise self._error("is nested too deeply", "Give a function: spec=lambda e: ...")
+        return tree
 
     def _evaluated(self, node: ast.expr) -> np.ndarray:
         match node:
@@ -200,3 +202,10 @@ class _Expression:
 
     def _error(self, what: str, advice: str) -> EstimandError:
         return EstimandError(f"spec={shown(self.text)} {what}. {advice}")
+
+
+def _is_deeper(tree: ast.AST, levels: int) -> bool:
+    nodes = [tree]
+    for _ in range(levels):
+        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+    return bool(nodes)

@@ -31,7 +31,7 @@ def fetch_ahead() -> None:
     --------
     >>> fetch_ahead()
     """
-    if "numba" in sys.modules:
+    if "numba.np.arrayobj" in sys.modules:  # numba alone says little: other packages import it and compile nothing
         return
     import numba  # noqa: F401
 
