@@ -4,6 +4,9 @@ An error or a failed assertion in any cell ends it with status 1, after all note
 build/notebooks/, and the stored files stay as they are. `make notebooks KEEP=1` writes the outputs into the stored
 files: without times, names of kernels and versions, or random identifiers, and not at all if one shows a path of this
 machine. Names as arguments choose notebooks: `python notebooks/run.py 00_first_look`.
+
+Two run at a time, for most of a fit is compiled on one core. Each runs in an empty folder: it may read no file of this
+one, and what it leaves behind is its fault alone.
 """
 
 from __future__ import annotations
@@ -12,7 +15,9 @@ import argparse
 import os
 import re
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +42,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="write the outputs into the stored files")
     parser.add_argument("--folder", type=Path, default=HERE, help="where the notebooks lie")
     parser.add_argument("--copies", type=Path, default=COPIES, help="where executed copies go")
+    parser.add_argument("--jobs", type=int, default=2, help="how many run at a time")
     options = parser.parse_args(arguments)
     paths = _chosen(options.folder, options.names)
     options.copies.mkdir(parents=True, exist_ok=True)
-    failed = [path.name for path in paths if not _run(path, options.copies, keep=options.keep)]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        ran = pool.map(lambda path: _run(path, options.copies, keep=options.keep), paths)
+    failed = [path.name for path, well in zip(paths, ran, strict=True) if not well]
     if failed:
         print(f"{len(failed)} of {len(paths)} failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
@@ -56,12 +64,12 @@ def _chosen(folder: Path, names: list[str]) -> list[Path]:
 
 def _run(path: Path, copies: Path, *, keep: bool) -> bool:
     notebook = nbformat.read(path, as_version=4)
-    before = _files(path.parent)
     start = time.perf_counter()
-    problem = _execute(notebook, path.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        problem = _execute(notebook, Path(folder))
+        left = sorted({entry.name for entry in Path(folder).iterdir()} - {"__pycache__"})
     seconds = time.perf_counter() - start
     nbformat.write(notebook, copies / path.name)
-    left = sorted(_files(path.parent) - before)
     if not problem and left:
         problem = f"it leaves files behind: {', '.join(left)}"
     if not problem and keep:
@@ -73,7 +81,7 @@ def _run(path: Path, copies: Path, *, keep: bool) -> bool:
 
 
 def _execute(notebook: nbformat.NotebookNode, folder: Path) -> str:
-    """Fills in the outputs, in the folder where Jupyter would run it; what went wrong, or an empty text."""
+    """Fills in the outputs; what went wrong, or an empty text."""
     # No kernel that the user registered: the one of this interpreter.
     kernels = KernelSpecManager(kernel_dirs=[])
     client = NotebookClient(
@@ -94,10 +102,6 @@ def _execute(notebook: nbformat.NotebookNode, folder: Path) -> str:
     except Exception as error:  # the kernel died, or a cell took too long
         return f"{type(error).__name__}: {error}"
     return ""
-
-
-def _files(folder: Path) -> set[str]:
-    return {entry.name for entry in folder.iterdir()} - {"__pycache__", ".ipynb_checkpoints"}
 
 
 def _store(notebook: nbformat.NotebookNode, path: Path) -> str:
