@@ -103,9 +103,19 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
     Raises
     ------
     DataError
-        newdata is no table, or has no rows.
+        newdata is no table, has no rows, or is the name of a column.
     """
-    return (design.data, "the data") if newdata is None else (to_pandas(newdata, "newdata"), "newdata")
+    if newdata is None:
+        return design.data, "the data"
+    names = [newdata] if isinstance(newdata, str) else newdata
+    known = design.columns if design.frame is None else design.frame
+    if isinstance(names, list | tuple) and names and all(isinstance(n, str) and n in known for n in names):
+        raise DataError(
+            f"newdata={shown(newdata)} names {'a column' if len(names) == 1 else 'columns'}; newdata is a table, the "
+            f"rows that the question is about. Averages within each value: avg_predictions(post, by={newdata!r}). All "
+            f"rows set to a value: at={{{names[0]!r}: [...]}}."
+        )
+    return to_pandas(newdata, "newdata"), "newdata"
 
 
 def by_columns(by: Any, frame: pd.DataFrame, what: str) -> tuple[list[str], Relabelled]:

@@ -253,7 +253,7 @@ class Posterior:
 
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
-        groups = ", ".join(f"{len(f.levels)} {name}" for name, f in self.design.factors.items()) or "no groups"
+        groups = ", ".join(_counted(name, len(f.levels)) for name, f in self.design.factors.items()) or "no groups"
         rows = "levels, no rows" if self.design.frame is None else f"{len(self.design.data)} rows"
         parts = "".join(f"; {part.formula}, link {part.link.name}" for part in self.parts.values())
         kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
@@ -304,6 +304,10 @@ def make_part(
         aux={},
         info=dict(info),
     )
+
+
+def _counted(factor: str, levels: int) -> str:
+    return f"{levels} {factor}" if levels else f"groups of {factor} not named"  # as without rows and without b
 
 
 def _stored(post: Posterior) -> xr.Dataset:

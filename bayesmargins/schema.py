@@ -36,7 +36,10 @@ ASYMPTOTIC = "asymptotic normal, not a posterior"
 CAVEATS = {
     "posterior": "",
     "prior": "under the prior, before any data",
-    ASYMPTOTIC: "over draws of the estimates' asymptotic normal distribution, not of a posterior",
+    ASYMPTOTIC: (
+        "over draws of the estimates' asymptotic normal distribution, not of a posterior, with the variances held at "
+        "their estimates"
+    ),
 }
 """By kind of draws, what every sentence about them says beside the estimand."""
 

@@ -36,6 +36,10 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.GroupsError, "names no level", lambda: bm.avg_predictions(POST, groups={"ID": []})),
     (bm.GroupsError, "allowed are 'equal' and 'rows'", lambda: bm.avg_predictions(POST, group_weights="size")),
     (bm.EstimandError, "Did you mean 'mean'", lambda: bm.avg_predictions(POST, target="means")),
+    (bm.EstimandError, r"bm.sd\(\). Did you mean 'sigma'\?$", lambda: bm.avg_predictions(
+        reference.posterior("d_sleep"), target="Sigma")),
+    (bm.EstimandError, "'shape' is no parameter of family='gaussian'", lambda: bm.avg_predictions(
+        reference.posterior("d_sleep"), target="Shape")),
     (bm.EstimandError, "has none", lambda: bm.avg_predictions(POST, target="count")),
     (bm.EstimandError, "Did you mean 'ratio'", lambda: bm.avg_comparisons(POST, "trt", comparison="ration")),
     (bm.EstimandError, "odds, which only a probability has", lambda: bm.avg_comparisons(
@@ -66,6 +70,10 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.DataError, "needs the column 'trt', which newdata", lambda: bm.predictions(POST, pd.DataFrame({"week": [1]}))),
     (bm.DataError, "newdata has no rows", lambda: bm.predictions(POST, ROW.iloc[:0])),
     (bm.DataError, "newdata is int", lambda: bm.predictions(POST, 3)),
+    (bm.DataError, "newdata is str.*Read the file first", lambda: bm.predictions(POST, "rows.csv")),
+    (bm.DataError, r"newdata='trt' names a column;.*by='trt'\).*at=\{'trt': \[\.\.\.\]\}", lambda: bm.avg_predictions(
+        POST, "trt")),
+    (bm.DataError, r"names columns;.*by=\['trt', 'week'\]", lambda: bm.avg_predictions(POST, ["trt", "week"])),
     (bm.PosteriorError, "is dict; a Posterior is needed", lambda: bm.avg_predictions({})),
     (bm.ResultError, "got DataFrame", lambda: bm.summary(ROW)),
     (bm.ResultError, "Keep both dims", lambda: bm.summary(bm.avg_predictions(POST).mean("draw"))),

@@ -264,6 +264,30 @@ def test_posterior_file_and_arviz_say_what_the_draws_are(post: bm.Posterior, tmp
         bm.plot_prior_posterior(bm.avg_predictions(post), bm.avg_predictions(post))
 
 
+def test_tables_show_no_diagnostics_of_a_sampler_that_there_was_not(post: bm.Posterior) -> None:
+    ds = bm.avg_slopes(post, "age")
+    assert bm.summary(ds, point="mean", null=0).columns.tolist() == [
+        "mean",
+        "sd",
+        "eti89_lb",
+        "eti89_ub",
+        "p_gt_0",
+        "pd",
+    ]
+    assert bm.summary(ds - 1).columns.tolist() == ["median", "sd", "eti89_lb", "eti89_ub"]
+    assert bm.table(ds, diagnostics=True).columns.tolist() == ["median [89% ETI]"]
+    sampled = bm.table(ds.assign_attrs(draws="posterior"), diagnostics=True)
+    assert sampled.columns.tolist() == ["median [89% ETI]", "ESS", "r-hat"]
+
+
+def test_shares_of_variance_say_that_variances_are_held(post: bm.Posterior) -> None:
+    ds = bm.variance_partition(post)
+    vpc = bm.summary(ds).iloc[0]
+    assert vpc["sd"] < 1e-15
+    assert vpc["eti89_lb"] == vpc["eti89_ub"]
+    assert "not of a posterior, with the variances held at their estimates;" in bm.describe(ds)
+
+
 def test_prior_and_posterior_are_named_in_their_tables() -> None:
     ds = xr.Dataset({"estimate": (("chain", "draw"), np.arange(20.0).reshape(2, 10))}, attrs={"draws": "prior"})
     assert "prior median" in str(bm.table(ds))

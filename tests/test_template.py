@@ -112,6 +112,7 @@ def test_new_observations_need_rows_only() -> None:
 def test_a_posterior_without_rows_is_saved_and_shown(tmp_path: Path) -> None:
     post = _without_rows(_groups())
     assert "levels, no rows, 50 ID; 4 chains x 50 draws" in repr(post)
+    assert "levels, no rows, groups of ID not named; 4 chains x 50 draws" in repr(_without_rows(LEVELS))
     post.save(tmp_path / "bare.nc")
     again = bm.load(tmp_path / "bare.nc")
     np.testing.assert_array_equal(*(bm.predictions(p, GRID, groups="own")["estimate"] for p in (again, post)))

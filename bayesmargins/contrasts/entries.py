@@ -16,7 +16,7 @@ import xarray as xr
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
-from bayesmargins.values import is_word, plain_value
+from bayesmargins.values import is_word, plain_value, value_list
 
 __all__ = [
     "Entries",
@@ -305,13 +305,24 @@ def _dimension(ds: xr.Dataset, dims: Sequence[str], along: Any) -> str:
             sizes = ", ".join(f"{d!r} ({ds.sizes[d]})" for d in varying)
             raise EstimandError(
                 f"The result varies along {sizes}; say along which entries are compared, such as along={varying[0]!r}. "
-                "The others stay."
+                f"The others stay. {_across(varying)}"
             )
         return varying[0]
     if is_word(along, dims):
         return str(along)
-    raise EstimandError(
-        f"along={shown(along)}; the result varies along {listed(dims) or 'nothing'}.{close_matches(along, dims)}"
+    hint = close_matches(along, dims)
+    if value_list(along) is not None:
+        hint = f" Give one name, as text, such as along={dims[-1]!r}." if dims else ""
+        hint += f" {_across(dims)}" if len(dims) > 1 else ""
+    raise EstimandError(f"along={shown(along)}; the result varies along {listed(dims) or 'nothing'}.{hint}")
+
+
+def _across(dims: Sequence[str]) -> str:
+    """What to write where entries of several dimensions are held against each other."""
+    first, second = dims[:2]
+    return (
+        f"Contrasts of contrasts: hypotheses(hypotheses(ds, along={first!r}), along={second!r}). b1, b2, ... over all "
+        f"entries, in the order of the table: hypotheses(ds.stack(entry={[*dims]}), 'b2 - b1')."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from bayesmargins.contrasts.entries import Entries, Made, bracketed
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.predictor import check_size
+from bayesmargins.schema import ESTIMATE
 
 __all__ = ["expressed"]
 
@@ -198,7 +200,24 @@ class _Expression:
         if name in self.entries.labels:
             where = f"b{self.entries.labels.index(name) + 1}"
             raise self._error(f"names {name} without backticks", f"Write `{name}`, or its position, {where}.")
-        raise self._error(f"names {name}", f"Entries are {self.entries.listing}.")
+        raise self._error(f"names {name}", f"Entries are {self.entries.listing}.{self._elsewhere(position)}")
+
+    def _elsewhere(self, position: re.Match[str] | None) -> str:
+        """Where the other entries of a result of several dimensions are: b4 of a table with two by two."""
+        along, others = self.entries.along, self.entries.others
+        n = math.prod(self.entries.source.sizes[d] for d in (along, *others))
+        if not (position and others and int(position[1]) <= n):
+            return ""
+        source = self.entries.source
+        dims = [d for d in source[ESTIMATE].dims if d in (along, *others)]
+        columns = json.loads(str(source.attrs.get("by", "[]")))
+        one = len(columns) > 1 and set(dims) <= set(columns)  # such columns share the dimension `by`
+        how = (
+            f"hypotheses(ds, {self.text!r}, along='by')"
+            if one
+            else f"hypotheses(ds.stack(entry={dims}), {self.text!r})"
+        )
+        return f" They are those along {along!r} alone; over all {n} entries, in the order of the table: {how}."
 
     def _error(self, what: str, advice: str) -> EstimandError:
         return EstimandError(f"spec={shown(self.text)} {what}. {advice}")

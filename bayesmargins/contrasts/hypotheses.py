@@ -55,7 +55,8 @@ def hypotheses(
         contrasts: label to text, weights or function.
     along : str, optional
         Dimension of the entries; where one alone has more than one entry, that one. Of averages by several columns also
-        one of the columns: compared within each of the others.
+        one of the columns: compared within each of the others. Entries of several dimensions as one list: give
+        ``ds.stack(entry=["trt", "week"])`` in place of `ds`.
     comparison : {"difference", "ratio", "lift", "lnratio"}
         Of the two sides of a named contrast.
     independent : bool

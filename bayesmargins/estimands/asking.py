@@ -232,8 +232,10 @@ def _served(target: Target, post: Posterior) -> Target:
 def _target_hint(target: Any, post: Posterior) -> str:
     name = getattr(target, "__name__", str(target)).lower()
     others = {p for f in FAMILIES.values() for p in f.parameters}
+    own = post.family.parameters
+    if name in others and name in own:
+        return close_matches(target, own)
     if name in others:
-        own = post.family.parameters
         has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
         return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
     call = {

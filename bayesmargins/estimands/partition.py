@@ -102,6 +102,9 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     over pairs of random groups with like covariates, of the higher odds over the lower. Under log it is the median
     ratio of two groups' means.
 
+    Draws of `from_statsmodels` hold the variances at their estimates, and the sentence of `describe` says so: a VPC
+    has no spread there, and an interval from it to itself says nothing of how well it is known.
+
     Examples
     --------
     >>> ds = variance_partition(post)

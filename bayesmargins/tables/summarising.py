@@ -11,7 +11,7 @@ import xarray as xr
 from bayesmargins.errors import warn
 from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
-from bayesmargins.schema import check_result
+from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
@@ -62,8 +62,9 @@ def summary(
         row's number where these do not tell rows apart; rows of more columns, and rows with the observed response, by
         their number. Where entries are on different scales (a ratio beside differences) the index has a level
         ``scale``. Columns are the point estimate, ``sd``, the intervals (``eti89_lb``, ``eti89_ub``), what was asked
-        for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of the point estimate; none of a mode). Draws that
-        are not finite are left out and counted in ``n_not_finite``. The columns' name is the scale, or "several
+        for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of the point estimate; none of a mode; none
+        of the four for the draws of `from_statsmodels`, which no sampler made). Draws that are not finite are left out
+        and counted in ``n_not_finite``. The columns' name is the scale, or "several
         scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed whole it shows all columns and the sentence;
         ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
 
@@ -93,7 +94,8 @@ def summary(
     """
     asked = arguments.read(check_result(ds), point, ci_prob, ci_kind, null, rope)
     draws, dims = draws_of(ds)
-    frame = Summary(_columns(draws, asked), index=index_of(ds, dims))
+    of = str(ds.attrs.get("draws", "posterior"))
+    frame = Summary(_columns(draws, asked, of != ASYMPTOTIC), index=index_of(ds, dims))
     if asked.null is not None:
         held = arguments.held_against(ds, dims, asked.null)
         for name in (f"p_gt_{asked.null:g}", "pd"):
@@ -101,13 +103,13 @@ def summary(
     frame.columns.name = scale_of(ds)
     frame.attrs["estimand"] = describe(ds)
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
-    frame.attrs["draws_of"] = str(ds.attrs.get("draws", "posterior"))
+    frame.attrs["draws_of"] = of
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
     return frame
 
 
-def _columns(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
+def _columns(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.ndarray]:
     """Columns of the table, from (chain, draw, entry): blocks of entries on threads."""
     n_draws, n_entries = draws.shape[0] * draws.shape[1], draws.shape[2]
     size = max(1, _BLOCK // n_draws)
@@ -115,7 +117,8 @@ def _columns(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
 
     def run(first: int, last: int) -> None:
         for k in range(first, last):
-            blocks[k] = _block(np.ascontiguousarray(draws[..., k * size : (k + 1) * size].transpose(2, 0, 1)), asked)
+            block = np.ascontiguousarray(draws[..., k * size : (k + 1) * size].transpose(2, 0, 1))
+            blocks[k] = _block(block, asked, sampled)
 
     run(0, 1)  # imports are done on one thread
     in_threads(lambda first, last: run(first + 1, last + 1), len(blocks) - 1)
@@ -127,8 +130,8 @@ def _columns(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
     return table
 
 
-def _block(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
-    """Columns of some entries, from (entry, chain, draw)."""
+def _block(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.ndarray]:
+    """Columns of some entries, from (entry, chain, draw); of draws that no sampler made nothing is diagnosed."""
     values = draws.reshape(len(draws), -1)
     table = {asked.point: estimates.points(values, asked.point), "sd": estimates.spread(values)}
     for prob in asked.probs:
@@ -137,7 +140,8 @@ def _block(draws: np.ndarray, asked: Asked) -> dict[str, np.ndarray]:
     table |= estimates.probabilities(values, asked.null, asked.rope)
     if asked.rope is not None:
         table |= estimates.equivalence(values, asked.rope, asked.rope_prob)
-    return table | diagnostics(draws, asked.point) | {"n_not_finite": (~np.isfinite(values)).sum(axis=1)}
+    table |= diagnostics(draws, asked.point) if sampled else {}
+    return table | {"n_not_finite": (~np.isfinite(values)).sum(axis=1)}
 
 
 def _warn_not_finite(count: int, total: int) -> None:

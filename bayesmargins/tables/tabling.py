@@ -43,7 +43,7 @@ def table(
         of its (narrowest) interval, and up to two decimals more where a limit that is not 0 would read as 0. Other rows
         do not matter, so that a row reads the same in every table.
     diagnostics : bool
-        Adds ``ESS``, the smaller of the two effective sample sizes, and ``r-hat``.
+        Adds ``ESS``, the smaller of the two effective sample sizes, and ``r-hat``, where a sampler made the draws.
 
     Returns
     -------
