@@ -374,7 +374,7 @@ def test_missing_values_are_dropped_as_the_fit_did(bacteria: dict[str, Any]) -> 
     ids=["variance", "precision", "five", "right"],
 )
 def test_a_spread_that_is_not_that_of_the_effects_is_noticed(name: str, wrong: Any) -> None:
-    """sd given as variance, precision or five times what it is, wherever that is three times another number; never a right one."""
+    """sd given as variance, precision or five times what it is, where that is another by three; never a right one."""
     post = reference.posterior(name)
     sd = {f: np.sqrt(np.diagonal(S.to_numpy(), axis1=2, axis2=3)) for f, S in post.Sigma.items()}
     scale = {f: wrong(v) / v for f, v in sd.items()}
