@@ -290,8 +290,8 @@ def test_a_standard_deviation_that_is_another_number_is_questioned(wrong: Any) -
 @pytest.mark.parametrize("tau", [0.3, 2.0])
 def test_effects_with_their_mean_in_them_are_questioned(tau: float) -> None:
     data, draws = _many_groups(tau)
+    names = {"Intercept": "mu", "1|g": "alpha", "sd(g)": "tau"}
     with pytest.warns(bm.BayesmarginsWarning, match=r"the role 'Intercept \+ 1\|g'"):
-        names = {"Intercept": "mu", "1|g": "alpha", "sd(g)": "tau"}
         bm.from_pymc(draws, "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
     right = {"Intercept": "mu", "Intercept + 1|g": "alpha", "sd(g)": "tau"}
     bm.from_pymc(draws, "y ~ 1 + (1 | g)", data, family="bernoulli", names=right)
