@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesmargins.errors import ModelError, PosteriorError, close_matches
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, warn
 from bayesmargins.links import LINKS, Link
 
 __all__ = ["FAMILIES", "Family", "check_response", "get_family", "parameter_family", "parameter_values", "resolve_link"]
@@ -272,6 +272,11 @@ def check_response(family: Family, y: np.ndarray, n: np.ndarray | None, text: st
     ------
     ModelError
         Values outside the support, trials missing or out of place, or a response that never varies.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        A gaussian response that is 0 or 1 in every row.
     """
     allowed = _inside(family, y, n)
     if (n is None) == (family.support == "trials"):
@@ -286,6 +291,8 @@ def check_response(family: Family, y: np.ndarray, n: np.ndarray | None, text: st
             f"The response {text!r} has {int(bad.sum())} values that family={family.name!r} cannot have, such as "
             f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {_SUPPORTS[family.support]}."
         )
+    if family.support == "real" and np.isin(y, (0.0, 1.0)).all():
+        warn(f"The response {text!r} is 0 or 1 and family={family.name!r}: did you mean family='bernoulli'?")
 
 
 _SUPPORTS = {

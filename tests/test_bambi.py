@@ -25,6 +25,7 @@ bmb = pytest.importorskip("bambi")
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),
     pytest.mark.filterwarnings("error::bayesmargins.BayesmarginsWarning"),
+    pytest.mark.filterwarnings("ignore:Imported draws:bayesmargins.BayesmarginsWarning"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import reference
+from arviz_stats.base import array_stats
 
 import bayesmargins as bm
 
@@ -69,6 +71,9 @@ ROWS = pd.DataFrame(
         "c": np.resize([1, 2, 3, 4], 8),
     }
 )
+
+
+MEASURED = ROWS.assign(y=ROWS["y"] + 0.5)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +174,7 @@ def test_thinned_draws_and_other_columns_beside_them(bacteria: dict[str, Any]) -
     draws = bacteria["draws"]
     thinned = draws[draws.groupby(".chain").cumcount() % 5 == 0]
     beside = {"lprior": 0.1, "lp__": -9.0, "prior_b_week": 0.3, "z_1[1,1]": 0.2, "L_1[2,1]": 0.4, "Unnamed: 0": 1}
-    beside |= {"Intercept": 0.2, "hs_global": 0.1, "treedepth__": 3}
+    beside |= {"hs_global": 0.1, "treedepth__": 3}
     post = bm.from_brms(**bacteria | {"draws": thinned.assign(**beside)})
     assert dict(post.beta.sizes) == {"chain": 4, "draw": 10, "coef": 4}
     np.testing.assert_array_equal(post.draws.beta[:, 3], thinned["b_week"])
@@ -232,8 +237,10 @@ _BOTH = {"mu": "y ~ age + (1 | c)", "sigma": "~ arm + (1 + age | c)"}
     ],
 )
 def test_formulas_of_sigma_are_read(formula: Any) -> None:
-    draws = _made([*_OF_MEAN, *_OF_SIGMA, "Intercept_sigma"])
-    post = bm.from_brms(draws, formula, ROWS, family="gaussian")
+    draws = _made([*_OF_MEAN, *_OF_SIGMA])
+    means = [(ROWS["arm"] == arm).mean() for arm in ("drug A+", "drug-B")]
+    draws["Intercept_sigma"] = draws["b_sigma_Intercept"] + draws[_OF_SIGMA[1:3]] @ means
+    post = bm.from_brms(draws, formula, MEASURED, family="gaussian")
     part = post.parts["sigma"]
     assert part.design.coef == ("Intercept", "arm[drug A+]", "arm[drug-B]")
     np.testing.assert_array_equal(part.draws.beta, draws[_OF_SIGMA[:3]])
@@ -245,7 +252,7 @@ def test_formulas_of_sigma_are_read(formula: Any) -> None:
     np.testing.assert_array_equal(post.draws.b["c"][:, 2, 0], draws["r_c[3,Intercept]"])
     assert part.link.name == "log"
     assert part.info == {"source": "brms"}
-    row = ROWS.head(1)
+    row = MEASURED.head(1)
     found = bm.predictions(post, row, target="sigma", groups="own")["estimate"].to_numpy().ravel()
     by_hand = draws["b_sigma_Intercept"] + draws["r_c__sigma[1,Intercept]"] + 20 * draws["r_c__sigma[1,age]"]
     np.testing.assert_allclose(found, np.exp(by_hand), rtol=1e-12)
@@ -263,7 +270,7 @@ def test_shape_of_counts_and_a_link_that_is_named() -> None:
 def test_correlations_across_parameters_are_known_of(column: list[str]) -> None:
     marked = {"mu": "y ~ age + (1 |p| c)", "sigma": "~ arm + (1 + age |p| c)"}
     formula = _BOTH if column else marked  # the draws say it, or the formula does
-    post = bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA, *column]), formula, ROWS, family="gaussian")
+    post = bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA, *column]), formula, MEASURED, family="gaussian")
     assert post.parts["sigma"].info["correlated"] == ["c"]
     bm.avg_predictions(post, target="sigma")
     with pytest.raises(bm.GroupsError, match="correlated with those of another linear predictor"):
@@ -281,7 +288,9 @@ def test_correlations_across_parameters_are_known_of(column: list[str]) -> None:
         ({**_BOTH, "sigma": "shape ~ age"}, "gaussian", bm.FormulaError, "left of its '~' stands 'sigma'"),
         ({**_BOTH, "sigma": "~ age + (1 + age | c)"}, "gaussian", bm.PosteriorError, "no column 'b_sigma_age'"),
         ({"mu": _BOTH["mu"], "sigma": "~ arm"}, "gaussian", bm.PosteriorError, "parameters .*sd_c__sigma_Intercept"),
-        (_BOTH["mu"], "gaussian", bm.PosteriorError, "parameters 'b_sigma_Intercept'"),
+        (_BOTH["mu"], "gaussian", bm.PosteriorError, "no column 'sigma', which every fit of brms with family='gauss"),
+        (_BOTH["mu"], "poisson", bm.PosteriorError, "parameters 'b_sigma_Intercept'"),
+        (_BOTH["mu"], "negbinomial", bm.PosteriorError, "no column 'shape', which every fit of brms with family='negb"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(formula: Any, family: str, error: type[Exception], said: str) -> None:
@@ -292,3 +301,102 @@ def test_parts_that_do_not_fit_are_refused(formula: Any, family: str, error: typ
 def test_parts_by_stan_s_numbers_are_refused() -> None:
     with pytest.raises(bm.PosteriorError, match="numbers of Stan's program, and those of the effects on 'sigma'"):
         bm.from_brms(_made(["b[1]", "b_sigma[1]"]), {"mu": "y ~ age", "sigma": "~ age"}, ROWS, family="gaussian")
+
+
+# What a posterior from elsewhere is asked
+
+
+def test_chains_that_did_not_mix_are_said_not_to_have(bacteria: dict[str, Any]) -> None:
+    """The rule of a fit; r-hat and the effective sample sizes against ArviZ."""
+    drift = bacteria["draws"].assign(b_week=lambda d: d["b_week"] + 0.1 * d[".chain"], divergent__=0)
+    drift.loc[drift.index[3], "divergent__"] = 1
+    with pytest.warns(bm.BayesmarginsWarning) as caught:
+        post = bm.from_brms(**bacteria | {"draws": drift})
+    (said,) = [str(w.message) for w in caught]
+    assert said.startswith("Imported draws (brms): 1 draws diverged")
+    assert re.search(r"r-hat is \d\.\d{3} for beta\[week\] .*effective sample size falls to \d+ for beta\[week\]", said)
+    assert post.info["divergences"] == 1
+    assert bm.avg_predictions(post).attrs["max_rhat"] == post.info["max_rhat"]
+    week = drift["b_week"].to_numpy().reshape(4, 50)
+    axes = {"chain_axis": 0, "draw_axis": 1}
+    ess = [
+        array_stats.ess(week, **axes, **kind) for kind in ({"method": "bulk"}, {"method": "tail", "prob": (0.05, 0.95)})
+    ]
+    np.testing.assert_allclose(post.info["max_rhat"], array_stats.rhat(week, **axes), rtol=1e-12)
+    np.testing.assert_allclose(post.info["min_ess"], min(ess), rtol=1e-12)
+
+
+def test_draws_that_mixed_or_are_too_few_to_tell_are_taken_in_silence() -> None:
+    rng = np.random.default_rng(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        good = bm.from_draws("y ~ 1", ROWS, family="bernoulli", beta=rng.normal(size=(4, 500, 1)))
+        few = bm.from_draws("y ~ 1", ROWS, family="bernoulli", beta=rng.normal(size=(4, 7, 1)))
+        one = bm.from_draws("y ~ 1", ROWS, family="bernoulli", beta=rng.normal(size=(1, 500, 1)))
+        constant = bm.from_draws("y ~ 1", ROWS, family="bernoulli", beta=np.zeros((4, 500, 1)))
+    assert good.info["max_rhat"] < 1.01
+    assert good.info["min_ess"] > 400
+    assert all(post.info == {"source": "draws"} for post in (few, one, constant))
+
+
+def test_a_gaussian_fit_has_sigma_and_another_response_than_0_and_1(bacteria: dict[str, Any]) -> None:
+    with pytest.raises(bm.PosteriorError, match=r"no column 'sigma', which every fit of brms .* not the family of the"):
+        bm.from_brms(**bacteria | {"family": "gaussian"})
+    with pytest.warns(bm.BayesmarginsWarning, match="did you mean family='bernoulli'"):
+        bm.from_draws("y ~ 1", ROWS, family="gaussian", beta=np.zeros((1, 5, 1)))
+
+
+def test_the_centred_intercept_tells_rows_that_are_not_those_of_the_fit(bacteria: dict[str, Any]) -> None:
+    draws, data = bacteria["draws"], bacteria["data"]
+    columns = {"b_trtdrug": data["trt"] == "drug", "b_trtdrugP": data["trt"] == "drug+", "b_week": data["week"]}
+    centred = draws["b_Intercept"] + sum(draws[b] * x.mean() for b, x in columns.items())
+    held = bacteria | {"draws": draws.assign(Intercept=centred)}
+    np.testing.assert_array_equal(bm.from_brms(**held).draws.beta, bm.from_brms(**bacteria).draws.beta)
+    rounded = bacteria | {"draws": draws.assign(Intercept=[float(f"{v:.6g}") for v in centred])}
+    bm.from_brms(**rounded)
+    for other in (data.iloc[:-1], data.assign(week=data["week"] + 0.01)):
+        with pytest.raises(bm.PosteriorError, match="b_Intercept of the draws is not Intercept minus the means of the"):
+            bm.from_brms(**held | {"data": other})
+
+
+def test_missing_values_are_dropped_as_the_fit_did(bacteria: dict[str, Any]) -> None:
+    holes = bacteria["data"].assign(week=bacteria["data"]["week"].where(bacteria["data"].index != 3))
+    with pytest.raises(
+        bm.DataError, match=r"1 of 220 rows have missing values.* drop these rows first, as the fit did"
+    ):
+        bm.from_brms(**bacteria | {"data": holes})
+
+
+@pytest.mark.parametrize("name", list(reference.CASES))
+@pytest.mark.parametrize(
+    "wrong",
+    [lambda sd: sd**2, lambda sd: sd**-2, lambda sd: 5 * sd, lambda sd: sd],
+    ids=["variance", "precision", "five", "right"],
+)
+def test_a_spread_that_is_not_that_of_the_effects_is_noticed(name: str, wrong: Any) -> None:
+    """sd given as variance, precision or five times what it is, where that is another by three; never a right one."""
+    post = reference.posterior(name)
+    sd = {f: np.sqrt(np.diagonal(S.to_numpy(), axis1=2, axis2=3)) for f, S in post.Sigma.items()}
+    scale = {f: wrong(v) / v for f, v in sd.items()}
+    Sigma = {f: S * scale[f][..., :, None] * scale[f][..., None, :] for f, S in post.Sigma.items()}
+    far = [f for f in sd if np.abs(np.log(np.median(scale[f], axis=(0, 1)))).max() > np.log(3.0)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bm.from_draws(
+            post.formula, post.design.data, family=post.family.name, link=post.link.name, beta=post.beta, b=post.b,
+            Sigma=Sigma, aux=post.aux,
+        )  # fmt: skip
+    said = [str(w.message) for w in caught if "do not have the spread" in str(w.message)]
+    assert {f for f in far if not any(f"|{f} do not" in text for text in said)} == set()
+    assert bool(far) or wrong(2.0) in (2.0, 4.0, 0.25)
+    if wrong(2.0) == 2.0:
+        assert said == []
+
+
+def test_effects_that_contain_their_mean_are_noticed() -> None:
+    post = reference.posterior("b_bacteria")
+    alpha = post.b["ID"] + post.beta.sel(coef="Intercept", drop=True)
+    with pytest.warns(bm.BayesmarginsWarning, match=r"1\|ID have a mean .*have the role 'Intercept \+ 1\|ID'"):
+        bm.from_draws(
+            post.formula, post.design.data, family="bernoulli", beta=post.beta, b={"ID": alpha}, Sigma=post.Sigma
+        )

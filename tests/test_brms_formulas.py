@@ -103,7 +103,8 @@ def test_rates_are_offsets_and_known_errors_leave_sigma_unread() -> None:
     np.testing.assert_array_equal(*(bm.avg_predictions(p)["estimate"] for p in (rate, offset)))
     eta = draws["b_Intercept"].to_numpy()[:, None] + draws["b_x"].to_numpy()[:, None] * _rows()["x"].to_numpy()
     np.testing.assert_allclose(bm.avg_predictions(rate)["estimate"][0], 4 * np.exp(eta).mean(axis=1), rtol=1e-12)
-    known = bm.from_brms(draws.assign(sigma=0.0), "y | se(x) ~ x", _rows(), family="gaussian")
+    measured = _rows().assign(y=_rows()["y"] + 0.5)
+    known = bm.from_brms(draws.assign(sigma=0.0), "y | se(x) ~ x", measured, family="gaussian")
     assert known.aux == {}
     with pytest.raises(bm.PosteriorError, match="needs draws of 'sigma'"):
         bm.predictions(known, target=bm.sd())

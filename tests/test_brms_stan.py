@@ -167,7 +167,7 @@ def test_numbers_follow_the_alphabet_of_factors_and_the_order_of_the_formula() -
     named = ["Intercept", "fb", "fc", "hm", "hn", "fb:hm", "fc:hm", "fb:hn", "fc:hn"]
     made = {".chain": [1, 1], "b_Intercept": rng.normal(size=2), "sigma": [1.0, 1.1]}
     made |= {f"b[{k}]": rng.normal(size=2) for k in range(1, 9)}
-    made |= {f"sd_{k}[1]": rng.uniform(size=2) for k in (1, 2, 3)}
+    made |= {f"sd_{k}[1]": rng.uniform(0.5, 1.5, size=2) for k in (1, 2, 3)}
     made |= {f"r_{k}_1[{j}]": rng.normal(size=2) for k in (1, 2, 3) for j in (1, 2, 3)}
     post = bm.from_brms(pd.DataFrame(made), formula, frame, family="gaussian")
     coef = [c.replace("[", "").replace("]", "") for c in post.design.coef]

@@ -120,6 +120,7 @@ def test_identity_gives_beta_itself() -> None:
     np.testing.assert_array_equal(coefficients(post), post.beta.to_numpy())
 
 
+@pytest.mark.filterwarnings("ignore:The group effects")  # Sigma is shrunk and b is not
 def test_without_groups_and_without_variance_it_is_beta_itself() -> None:
     for link in ("logit", "probit", "cloglog"):
         alone = random_posterior("y ~ x + f", simulated(), "bernoulli", link)

@@ -209,6 +209,7 @@ def _refresh() -> None:
 
     mpl.use("agg")
     warnings.simplefilter("error", bm.BayesmarginsWarning)
+    warnings.filterwarnings("ignore", "Imported draws")  # stored and made-up draws are few
     bm.options.warn_zero = False
     pages = [Path(p).resolve() for p in sys.argv[1:]] or PAGES
     _write_api(ROOT / "docs" / "api.md")

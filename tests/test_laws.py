@@ -205,6 +205,7 @@ CURVATURE: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize(("y", "family", "link"), FAMILIES)
+@pytest.mark.filterwarnings("ignore:The group effects")  # Sigma is shrunk and b is not
 def test_small_variances_move_predictions_by_half_the_curvature(y: str, family: str, link: str) -> None:
     """E h(eta + sZ) - h(eta) = s2 h''(eta) / 2 + O(s4): continuous at Sigma = 0, and linear in Sigma there.
 

@@ -251,6 +251,83 @@ def test_without_labels_an_order_in_doubt_has_to_be_said(houses: pd.DataFrame) -
     np.testing.assert_array_equal(post.draws.b["county"], expected.draws.b["county"])
 
 
+def test_what_the_own_predictor_cannot_show_is_not_asked_of_it(houses: pd.DataFrame) -> None:
+    """The linear predictor is that of every link: only the mean sees a wrong one, and only it speaks of one."""
+    draws, _ = _made(houses)
+    mean = {**PLAIN, "mean": lambda d: expit(d["eta"])}
+    bm.from_pymc(draws, INTERCEPTS, houses, family="bernoulli", link="probit", names={**PLAIN, "eta": "eta"})
+    bm.from_pymc(draws, INTERCEPTS, houses, family="bernoulli", names=mean)
+    for link in ("probit", "cloglog"):
+        with pytest.raises(bm.PosteriorError, match=r"The mean of row .* at family and link, and at group effects"):
+            bm.from_pymc(draws, INTERCEPTS, houses, family="bernoulli", link=link, names=mean)
+    with pytest.raises(bm.PosteriorError, match="The linear predictor of row") as refused:
+        bm.from_pymc(
+            draws.assign(eta=draws["eta"] + 1), INTERCEPTS, houses, family="bernoulli", names={**PLAIN, "eta": "eta"}
+        )
+    assert "link" not in str(refused.value)
+
+
+def _many_groups(tau: float = 2.0, groups: int = 40) -> tuple[pd.DataFrame, xr.Dataset]:
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"y": np.resize([0, 1, 1], 2 * groups), "g": np.repeat(np.arange(groups), 2)})
+    sd = rng.uniform(0.9, 1.1, (2, 200)) * tau
+    b, mu = rng.normal(size=(2, 200, groups)) * sd[..., None], rng.normal(3.0, 0.3, (2, 200))
+    sample = ("chain", "draw")
+    alpha = ((*sample, "group"), mu[..., None] + b)
+    return data, xr.Dataset({"mu": (sample, mu), "tau": (sample, sd), "b": ((*sample, "group"), b), "alpha": alpha})
+
+
+@pytest.mark.parametrize("wrong", [lambda d: d["tau"] ** 2, lambda d: d["tau"] ** -2, 5.0, 0.5, 1])
+def test_a_standard_deviation_that_is_another_number_is_questioned(wrong: Any) -> None:
+    data, draws = _many_groups()
+    names = {"Intercept": "mu", "1|g": "b", "sd(g)": wrong}
+    with pytest.warns(
+        bm.BayesmarginsWarning, match=r"1\|g do not have the spread that sd\(1\|g\) says: over 40 groups"
+    ):
+        bm.from_pymc(draws, "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
+
+
+@pytest.mark.parametrize("tau", [0.3, 2.0])
+def test_effects_with_their_mean_in_them_are_questioned(tau: float) -> None:
+    data, draws = _many_groups(tau)
+    names = {"Intercept": "mu", "1|g": "alpha", "sd(g)": "tau"}
+    with pytest.warns(bm.BayesmarginsWarning, match=r"the role 'Intercept \+ 1\|g'"):
+        bm.from_pymc(draws, "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
+    right = {"Intercept": "mu", "Intercept + 1|g": "alpha", "sd(g)": "tau"}
+    bm.from_pymc(draws, "y ~ 1 + (1 | g)", data, family="bernoulli", names=right)
+
+
+def test_right_effects_of_any_number_of_groups_are_left_alone() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for groups in (2, 3, 5, 300):
+            data, draws = _many_groups(groups=groups)
+            names = {"Intercept": "mu", "1|g": "b", "sd(g)": "tau"}
+            bm.from_pymc(draws.isel(chain=[0]), "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
+
+
+def test_chains_that_disagree_and_divergences_are_said_once(houses: pd.DataFrame) -> None:
+    data, draws = _many_groups()
+    apart = draws.assign(mu=draws["mu"] + draws["chain"])
+    diverging = xr.Dataset({"diverging": (("chain", "draw"), np.arange(400).reshape(2, 200) == 7)})
+    given = {"posterior": apart, "sample_stats": diverging}
+    names = {"Intercept": "mu", "1|g": "b", "sd(g)": "tau"}
+    with pytest.warns(bm.BayesmarginsWarning) as caught:
+        post = bm.from_pymc(given, "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
+    (said,) = [str(w.message) for w in caught]
+    assert said.startswith("Imported draws (a model written by hand): 1 draws diverged")
+    assert "for beta[Intercept] (it should be below 1.01)" in said
+    assert {post.info[k] for k in ("divergences", "worst")} == {1, "beta[Intercept]"}
+
+
+def test_rows_with_missing_values_are_the_users_to_drop(houses: pd.DataFrame) -> None:
+    draws, _ = _made(houses)
+    holes = houses.assign(floor=houses["floor"].where(houses.index != 2))
+    with pytest.raises(bm.DataError, match="drop these rows first, as the fit did") as refused:
+        bm.from_pymc(draws, INTERCEPTS, holes, family="bernoulli", names=PLAIN)
+    assert "missing=" not in str(refused.value)
+
+
 def test_an_order_given_is_for_variables_without_labels(houses: pd.DataFrame) -> None:
     draws, counties = _made(houses)
     expected = bm.from_pymc(draws, INTERCEPTS, houses, family="bernoulli", names=PLAIN)

@@ -21,8 +21,8 @@ import xarray as xr
 from scipy import stats
 
 import bayesmargins as bm
+from bayesmargins.diagnostics import diagnostics
 from bayesmargins.tables import estimates, summarising, writing
-from bayesmargins.tables.diagnostics import diagnostics
 from bayesmargins.tables.digits import decimals, fixed, share
 
 AXES = {"chain_axis": 0, "draw_axis": 1}

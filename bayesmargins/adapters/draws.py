@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical
 from bayesmargins.errors import PosteriorError, close_matches, listed
@@ -16,7 +17,7 @@ from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
 
-__all__ = ["from_draws"]
+__all__ = ["from_draws", "posterior_of"]
 
 _PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
 
@@ -82,6 +83,12 @@ def from_draws(
         A name that the design does not have or that is missing, a shape that does not fit, a value that is not finite,
         or a Sigma that is not symmetric with non-negative variances.
 
+    Warns
+    -----
+    BayesmarginsWarning
+        Chains that did not mix (r-hat above 1.01, an effective sample size below 100 a chain); group effects whose mean
+        is far from 0 or whose spread is not that of Sigma; a gaussian response that is 0 or 1.
+
     Examples
     --------
     >>> import numpy as np, pandas as pd
@@ -97,6 +104,32 @@ def from_draws(
     ...                   beta=np.zeros((1, 5, 2)), Sigma={"g": np.ones((1, 5, 1, 1))})
     >>> avg_predictions(post, {"f": ["a", "b"]}).estimate.values.round(9).tolist()
     [[0.5, 0.5, 0.5, 0.5, 0.5]]
+    """
+    given = {"beta": beta, "b": b, "Sigma": Sigma, "aux": aux, "parts": parts}
+    made = posterior_of(formula, data, family=family, link=link, namespace=namespace, levels=levels, **given)
+    return checked(made, "from_draws")
+
+
+def posterior_of(
+    formula: str,
+    data: Any = None,
+    *,
+    family: str,
+    link: str | None = None,
+    beta: Any,
+    b: Mapping[str, Any] | None = None,
+    Sigma: Mapping[str, Any] | None = None,
+    aux: Mapping[str, Any] | None = None,
+    parts: Mapping[str, Mapping[str, Any]] | None = None,
+    namespace: Mapping[str, Callable[..., Any]] | None = None,
+    levels: Mapping[str, Any] | None = None,
+) -> Posterior:
+    """As `from_draws`, for adapters that have more to say of the draws before they are `checked`.
+
+    Raises
+    ------
+    BayesmarginsError
+        As `from_draws`.
     """
     kind = get_family(family)
     design = design_from(formula, data, levels, namespace)

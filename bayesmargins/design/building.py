@@ -38,8 +38,9 @@ def build_design(
         lme4-style: ``"y ~ trt * week + (1 + week | id) + offset(log(exposure))"``.
     data : DataFrame
         pandas, polars or pyarrow.
-    missing : {"error", "drop"}
-        What is done with rows where a column of the formula is missing.
+    missing : {"error", "drop", "refuse"}
+        What is done with rows where a column of the formula is missing; ``"refuse"`` is ``"error"`` where the user has
+        no choice, for the rows are those of a fit.
     namespace : dict, optional
         Own functions that the formula calls.
     stored : bool
@@ -57,7 +58,7 @@ def build_design(
     FormulaError
         The formula cannot be read.
     DataError
-        Columns, types or values do not fit; rows are missing and `missing` is "error".
+        Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
     parts = parse(formula)
     if stored:
@@ -129,7 +130,7 @@ def build_part(
     read = covariates.union(parts.group_columns)
     require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
-    frame = _complete(of.data, read, "error")
+    frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
     design = _frozen(text, parts, covariates, frame, response)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
@@ -164,10 +165,12 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
     if not mask.any():
         return frame
     if missing != "drop":
-        raise DataError(
-            f"{int(mask.sum())} of {len(frame)} rows have missing values, by column: {counts}. Fill them, drop them, "
-            "or pass missing='drop' to have them dropped and counted."
+        way = (
+            "Fill them, drop them, or pass missing='drop' to have them dropped and counted."
+            if missing == "error"
+            else "The data are the rows that were fitted: drop these rows first, as the fit did."
         )
+        raise DataError(f"{int(mask.sum())} of {len(frame)} rows have missing values, by column: {counts}. {way}")
     if mask.all():
         raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
     warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")

@@ -56,7 +56,7 @@ def design_from(
             "levels of every factor in order, all other columns being numbers."
         )
     if levels is None:
-        return build_design(formula, data, namespace=namespace)
+        return build_design(formula, data, missing="refuse", namespace=namespace)
     return template_design(formula, levels, namespace=namespace)
 
 

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, build_design
 from bayesmargins.draws import canonical
-from bayesmargins.errors import ModelError, warn
+from bayesmargins.errors import ModelError
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of, subset
-from bayesmargins.model.sampling import convergence, draw_prior, report_convergence, run_sampler
+from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -90,8 +91,6 @@ class GLMM:
         response = self.design.response
         check_response(self.family, response.y, response.n, response.text)
         _check_factors(self.design)
-        if self.family.name == "gaussian" and np.isin(response.y, (0.0, 1.0)).all():
-            warn(f"The response {response.text!r} is 0 or 1 and family='gaussian': did you mean family='bernoulli'?")
         rows = self.design.rows(self.design.data, (), what="data")
         slopes = [j for j, c in enumerate(self.design.coef) if c != "Intercept"]
         self._scales = scales_of(self.design, self.family, self.link, rows.X[:, slopes], rows.offset)

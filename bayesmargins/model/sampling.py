@@ -1,4 +1,4 @@
-"""Running a sampler, and saying in plain words when its draws are not to be trusted yet."""
+"""Running a sampler: what NUTS draws from a model, and what its priors draw."""
 
 from __future__ import annotations
 
@@ -10,15 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import FitError, close_matches, warn
+from bayesmargins.errors import FitError, close_matches
 from bayesmargins.stacks import group_of
 
-__all__ = ["SAMPLERS", "convergence", "draw_prior", "report_convergence", "run_sampler"]
-
-MAX_RHAT = 1.01
-MIN_ESS_PER_CHAIN = 100
-# Of thousands of group effects the diagnostics take minutes and say what their standard deviation says.
-MAX_CHECKED = 2000
+__all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
 
 def run_sampler(
@@ -180,95 +175,3 @@ SAMPLERS: dict[str, Callable[[Any, int | None, bool, Mapping[str, Any]], Any]] =
     "pymc": _pymc,
     "numpyro": _numpyro,
 }
-
-
-def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, float | int | str]:
-    """Did the chains mix?
-
-    Parameters
-    ----------
-    parameters : Dataset
-        Draws under the names shown to the user.
-    stats : Dataset or None
-        The sampler's own.
-
-    Returns
-    -------
-    dict
-        ``divergences``, ``max_rhat``, ``min_ess`` (the smaller of bulk and tail), ``worst`` (the parameter with the
-        largest r-hat); what cannot be computed is left out.
-
-    Raises
-    ------
-    Nothing.
-    """
-    out: dict[str, float | int | str] = {}
-    if stats is not None and "diverging" in stats:
-        out["divergences"] = int(stats["diverging"].sum())
-    if parameters.sizes["chain"] < 2 or parameters.sizes["draw"] < 8:
-        return out
-    names, draws = _stacked(parameters)
-    from arviz_stats.base import array_stats
-
-    rhat = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
-    bulk = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="bulk")
-    tail = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
-    if np.isfinite(rhat).any():
-        out["max_rhat"] = float(np.nanmax(rhat))
-        out["worst"] = names[int(np.nanargmax(rhat))]
-        out["min_ess"] = float(min(np.nanmin(bulk), np.nanmin(tail)))
-    return out
-
-
-def _stacked(parameters: xr.Dataset) -> tuple[list[str], np.ndarray]:
-    names: list[str] = []
-    columns = []
-    for name, variable in parameters.data_vars.items():
-        if variable.size > MAX_CHECKED * variable.sizes["chain"] * variable.sizes["draw"]:
-            continue
-        dims = [d for d in variable.dims if d not in ("chain", "draw")]
-        labels = np.array([", ".join(map(str, c)) for c in np.ndindex(*(variable.sizes[d] for d in dims))])
-        if dims:
-            grids = np.meshgrid(*(variable[d].to_numpy().astype(str) for d in dims), indexing="ij")
-            labels = np.array([", ".join(c) for c in zip(*(g.ravel() for g in grids), strict=True)])
-        names += [f"{name}[{label}]" if dims else str(name) for label in labels]
-        columns.append(variable.to_numpy().reshape(*variable.shape[:2], -1))
-    return names, np.concatenate(columns, axis=2)
-
-
-def report_convergence(diagnostics: Mapping[str, Any], chains: int) -> None:
-    """What should the user know about these draws before reading a number from them? Said once, as one warning.
-
-    Parameters
-    ----------
-    diagnostics : mapping
-        From `convergence`.
-    chains : int
-        Chains that ran.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
-    """
-    said = []
-    if diagnostics.get("divergences"):
-        said.append(
-            f"{diagnostics['divergences']} draws diverged: parts of the posterior may not have been reached. Try "
-            "fit(target_accept=0.95), or tighter priors for the sd of group effects."
-        )
-    if diagnostics.get("max_rhat", 1.0) > MAX_RHAT:
-        said.append(
-            f"r-hat is {diagnostics['max_rhat']:.3f} for {diagnostics['worst']} (it should be below {MAX_RHAT}): the "
-            "chains disagree. Take more draws and tune longer."
-        )
-    if diagnostics.get("min_ess", np.inf) < MIN_ESS_PER_CHAIN * chains:
-        said.append(
-            f"The effective sample size falls to {diagnostics['min_ess']:.0f} (at least "
-            f"{MIN_ESS_PER_CHAIN * chains} is wanted): limits of intervals are noisy. Take more draws."
-        )
-    if said:
-        warn(" ".join(said))

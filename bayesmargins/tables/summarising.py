@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.diagnostics import diagnostics
 from bayesmargins.errors import warn
 from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
@@ -15,7 +16,6 @@ from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
-from bayesmargins.tables.diagnostics import diagnostics
 from bayesmargins.tables.draws import draws_of, index_of
 from bayesmargins.tables.frames import Summary
 

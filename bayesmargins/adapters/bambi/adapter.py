@@ -12,11 +12,11 @@ from bayesmargins.adapters.bambi.check import Places, check_response, places_of
 from bayesmargins.adapters.bambi.draws import Drawn
 from bayesmargins.adapters.bambi.model import BambiModel, group_terms
 from bayesmargins.adapters.bambi.names import Spelling
-from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.checking import checked
+from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.habits import taught
-from bayesmargins.model.sampling import convergence
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -59,6 +59,11 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
         Draws of another model or of other data (with what was looked for and the nearest names), or a column of the
         design that differs from Bambi's own.
 
+    Warns
+    -----
+    BayesmarginsWarning
+        As for `from_draws`; draws that diverged.
+
     Notes
     -----
     Every column of the design, every group, the offset and the response are held against those that Bambi holds, to
@@ -80,7 +85,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     drawn = Drawn.of(idata, there)
     texts = _texts(there, spelling)
     functions = {**spelling.namespace, **(namespace or {})}
-    design = build_design(texts["mean"], there.data, namespace=functions)
+    design = build_design(texts["mean"], there.data, missing="refuse", namespace=functions)
     check_response(design, there.y)
     predictors = {"mean": _Predictor.read(there.component, design, drawn, spelling)}
     for name, component in there.parts.items():
@@ -93,7 +98,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
         given = {n: p.draws(turned) for n, p in predictors.items()}
         parts = {n: {"formula": texts[n], "link": there.link_of(there.parts[n]), **given[n]} for n in there.parts}
         rest: dict[str, Any] = {"aux": aux, "parts": parts, "namespace": functions}
-        return from_draws(texts["mean"], there.data, family=family, link=there.link, **given["mean"], **rest)
+        return posterior_of(texts["mean"], there.data, family=family, link=there.link, **given["mean"], **rest)
 
     centred = any(p.uncentred is not p.beta for p in predictors.values())
     return _finished(_with_real_intercepts(made, drawn) if centred else made(False), drawn)
@@ -193,9 +198,7 @@ def _finished(post: Posterior, drawn: Drawn) -> Posterior:
         info["draws"] = "prior"
     parts = {name: replace(_labelled(part, coords), info=dict(info)) for name, part in post.parts.items()}
     made = replace(_labelled(post, coords), parts=parts, sample_stats=drawn.stats, info=info)
-    if drawn.kind == "posterior":
-        made.info.update(convergence(made.parameters, drawn.stats))
-    return made
+    return checked(made, "Bambi")
 
 
 def _labelled(post: Posterior, coords: Mapping[str, np.ndarray]) -> Posterior:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.brms.draws import in_order, read_draws
+from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
 from bayesmargins.adapters.brms.formula import Spelling, family_and_link, translated
 from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
 from bayesmargins.adapters.brms.parts import across, correlated_across, link_of, separated
-from bayesmargins.adapters.brms.stan import are_of_stan, named_as_in_r
-from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
+from bayesmargins.adapters.checking import checked
+from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
@@ -76,7 +77,13 @@ def from_brms(
     PosteriorError
         A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
         formula and family do not have, chains of different lengths, draws that occur twice, values that are not
-        finite. Of Stan's numbers also an order that depends on the language of R, or rows that are not the fit's.
+        finite; a family whose parameter the draws do not have. Of Stan's numbers also an order that depends on the
+        language of R. Rows that are not the fit's, where the draws have ``Intercept``, that of centred columns.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        As for `from_draws`; draws that diverged, where the files say so; chains that cannot be told apart.
 
     Notes
     -----
@@ -103,11 +110,10 @@ def from_brms(
     table.hint = contrasts_seen(map(str, frame.columns), design)
     parts = {name: _part(table, name, text, {"mu": str(mean), **formulas}, design, namespace) for name in formulas}
     read = _linear_predictor(table, design)
-    parameters = [name for name in get_family(family).parameters if name in table.frame]
-    aux = {name: table.exact(name) for name in parameters if name not in spelling.set_aside}
+    aux = _parameters(table, family, {*spelling.set_aside, *formulas})
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
-    made = from_draws(
+    made = posterior_of(
         spelling.formula,
         data,
         family=family,
@@ -120,7 +126,20 @@ def from_brms(
     )
     info = {"source": "brms"}
     of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
-    return replace(made, info=made.info | info, parts=of_brms)
+    stats = divergences(table.frame, table.shape)
+    return checked(replace(made, info=made.info | info, parts=of_brms, sample_stats=stats), "brms")
+
+
+def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np.ndarray]:
+    """The family's own, which every fit of it has, unless they have a formula or are known."""
+    names = [name for name in get_family(family).parameters if name not in elsewhere]
+    absent = [name for name in names if name not in table.frame]
+    if absent:
+        raise PosteriorError(
+            f"The draws have no column {listed(absent)}, which every fit of brms with family={family!r} has: this is "
+            "not the family of the fit, or the column was dropped. Give the family of the fit, and all its columns."
+        )
+    return {name: table.exact(name) for name in names}
 
 
 def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> pd.DataFrame:
@@ -157,6 +176,9 @@ def _linear_predictor(table: _Table, design: Design, name: str = "") -> dict[str
     """beta, b and Sigma of the mean, or of the parameter that is named."""
     prefix = f"{name}_" if name else ""
     columns = [table.column(f"b_{prefix}", names) for names in coefficients_of(design.fixed, design)]
+    centred = f"Intercept_{name}" if name else "Intercept"
+    if "Intercept" in design.coef and centred in table.frame and design.frame is not None:
+        check_intercept(table.exact(centred), dict(zip(design.coef, columns, strict=True)), design, name)
     factors = design.factors
     b = {n: effects for n, f in factors.items() if (effects := _effects(table, f, design, name)) is not None}
     if b and len(b) < len(factors):

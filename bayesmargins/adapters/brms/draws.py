@@ -19,9 +19,12 @@ from bayesmargins.errors import PosteriorError, listed, shown, warn
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import groups_of
 
-__all__ = ["in_order", "read_draws"]
+__all__ = ["divergences", "in_order", "read_draws"]
 
 _FILES = "a .csv, .csv.gz or .parquet file of as_draws_df(fit), or the CSV files that CmdStan wrote"
+
+# As CmdStan's files call it.
+_DIVERGENT = "divergent__"
 
 # brms's older posterior_samples(add_chain = TRUE) has the second names.
 _CHAIN, _ITERATION = (".chain", "chain"), (".iteration", "iter", ".draw")
@@ -47,11 +50,11 @@ def read_draws(draws: Any) -> pd.DataFrame:
         dims chain and draw.
     """
     if isinstance(draws, str | os.PathLike):
-        return _of_dataset(read_posterior(draws)[0]) if _is_of_arviz(Path(draws)) else _of_files([draws])
+        return _of_dataset(*read_posterior(draws)) if _is_of_arviz(Path(draws)) else _of_files([draws])
     if isinstance(draws, list | tuple) and draws and all(isinstance(d, str | os.PathLike) for d in draws):
         return _of_files(draws)
     if isinstance(draws, xr.Dataset | xr.DataTree) or groups_of(draws) is not None:
-        return _of_dataset(read_posterior(draws)[0])
+        return _of_dataset(*read_posterior(draws))
     return _checked(to_pandas(draws, "draws"))
 
 
@@ -135,7 +138,7 @@ def _settings(path: Path) -> dict[str, str]:
     return said
 
 
-def _of_dataset(posterior: xr.Dataset) -> pd.DataFrame:
+def _of_dataset(posterior: xr.Dataset, stats: xr.Dataset | None) -> pd.DataFrame:
     """Entries of arrays by their position, from 1 as Stan counts."""
     sizes = {d: posterior.sizes[d] for d in SAMPLE_DIMS}
     columns: dict[str, np.ndarray] = {}
@@ -148,9 +151,25 @@ def _of_dataset(posterior: xr.Dataset) -> pd.DataFrame:
             columns[f"{name}[{','.join(str(i + 1) for i in index)}]" if index else str(name)] = flat[
                 (slice(None), *index)
             ]
+    if stats is not None and "diverging" in stats:
+        columns[_DIVERGENT] = stats["diverging"].transpose(*SAMPLE_DIMS).to_numpy().ravel()
     columns[".chain"] = np.repeat(np.arange(sizes["chain"]), sizes["draw"])
     columns[".iteration"] = np.tile(np.arange(sizes["draw"]), sizes["chain"])
     return pd.DataFrame(columns)
+
+
+def divergences(frame: pd.DataFrame, shape: tuple[int, int]) -> xr.Dataset | None:
+    """Which draws diverged? None where the table does not say it, as that of `as_draws_df()` does not.
+
+    Raises
+    ------
+    Nothing.
+    """
+    if _DIVERGENT not in frame:
+        return None
+    values = frame[_DIVERGENT].to_numpy(dtype=np.float64) > 0.0
+    coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, shape, strict=True)}
+    return xr.Dataset({"diverging": (SAMPLE_DIMS, values.reshape(shape))}, coords)
 
 
 def in_order(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[int, int]]:

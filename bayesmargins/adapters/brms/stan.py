@@ -8,7 +8,7 @@ name), of groups (R's levels). Where an order depends on the language R was set 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -19,7 +19,7 @@ from bayesmargins.design import Design, Factor
 from bayesmargins.design.matrix import Matrix
 from bayesmargins.errors import PosteriorError, listed
 
-__all__ = ["are_of_stan", "named_as_in_r"]
+__all__ = ["are_of_stan", "check_intercept", "named_as_in_r"]
 
 _NUMBERED = re.compile(r"(b|sd_\d+|r_\d+_\d+)\[\d+(,\d+)?\]")
 _WAY_OUT = "In R, as_draws_df(fit) has them by name."
@@ -97,18 +97,51 @@ def _intercept(frame: pd.DataFrame, b: np.ndarray, names: Sequence[str], design:
     stored = frame["b_Intercept"].to_numpy(dtype=np.float64) if "b_Intercept" in frame else None
     if "Intercept" not in frame:
         return _the(stored)
-    X = design.rows(design.data, (), what="data").X
-    means = np.delete(X.mean(axis=0), names.index("b_Intercept"))
     centred = frame["Intercept"].to_numpy(dtype=np.float64)
-    found: np.ndarray = centred - b @ means
-    size = np.abs(centred) + np.abs(b) @ np.abs(means)
-    if stored is not None and (np.abs(found - stored) > _WRITTEN * size).any():
-        raise PosteriorError(
-            "b_Intercept of the draws is not Intercept minus the means of the columns times b: the columns of formula "
-            f"and data ({listed(names, 30)}) are not those of the fit, or not in its order. Give the fitted rows and "
-            f"R's order of levels. {_WAY_OUT}"
+    at = names.index("b_Intercept")
+    if stored is not None:
+        values = list(b.T)
+        check_intercept(
+            centred, dict(zip(design.coef, [*values[:at], stored, *values[at:]], strict=True)), design, hint=_WAY_OUT
         )
-    return found if stored is None else stored
+        return stored
+    return centred - b @ np.delete(design.rows(design.data, (), what="data").X.mean(axis=0), at)
+
+
+def check_intercept(
+    centred: np.ndarray, coefficients: Mapping[str, np.ndarray], design: Design, of: str = "", hint: str = ""
+) -> None:
+    """Are the columns of these rows those that brms centred?
+
+    Parameters
+    ----------
+    centred : ndarray
+        Draws of ``Intercept``, at the means of the columns.
+    coefficients : mapping of ndarray
+        Draws by the names of the design's columns.
+    design : Design
+        With its rows.
+    of : str
+        The parameter whose formula it is, unless the mean.
+    hint : str
+        What else to do.
+
+    Raises
+    ------
+    PosteriorError
+        ``b_Intercept`` is not ``Intercept`` minus the means of the columns times their coefficients.
+    """
+    means = dict(zip(design.coef, design.rows(design.data, (), what="data").X.mean(axis=0), strict=True))
+    terms = {c: means[c] * draws for c, draws in coefficients.items() if c != "Intercept"}
+    none = np.zeros_like(centred)
+    off = np.abs(centred - sum(terms.values(), none) - coefficients["Intercept"])
+    if (off > _WRITTEN * (np.abs(centred) + sum(map(np.abs, terms.values()), none))).any():
+        name = f"{of}_Intercept" if of else "Intercept"
+        raise PosteriorError(
+            f"b_{name} of the draws is not {f'Intercept_{of}' if of else 'Intercept'} minus the means of the columns "
+            f"times b: the columns of formula and data ({listed(design.coef, 30)}) are not those of the fit, or not in "
+            f"its order. Give the fitted rows, all of them, and R's order of levels. {hint}".rstrip()
+        )
 
 
 def _the(values: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.checking import checked
+from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.adapters.pymc.effects import Groups
 from bayesmargins.adapters.pymc.roles import Role, read_roles
 from bayesmargins.adapters.pymc.variables import along_parts, rest_of, take, with_shape
@@ -18,7 +19,6 @@ from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
-from bayesmargins.model.sampling import convergence
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -80,6 +80,12 @@ def from_pymc(
         shape, labels or levels that do not fit; values that are NaN; predictions that are not those of ``"eta"`` or
         ``"mean"``.
 
+    Warns
+    -----
+    BayesmarginsWarning
+        Draws that diverged, chains that did not mix, by the rule of `GLMM.fit`; group effects whose mean is far from 0
+        (they contain a coefficient), or whose spread is not what ``sd`` says.
+
     Notes
     -----
     Roles, in the words of the formula:
@@ -110,6 +116,9 @@ def from_pymc(
     Labels decide wherever a dimension has them. Coefficients and terms without labels are in the order of the design,
     ``GLMM(formula, data, family).design.coef``, or in that of the role where it lists them.
 
+    ``"mean"`` checks more than ``"eta"``: the linear predictor is the same under every family and link. Neither depends
+    on ``sd``, ``cor``, ``chol`` or ``Sigma``, on which ``groups="new"`` rests; these are held against the spread of b.
+
     Examples
     --------
     >>> import numpy as np, pandas as pd
@@ -122,7 +131,7 @@ def from_pymc(
     """
     draws, stats = read_posterior(idata, group)
     kind = get_family(family)
-    design = build_design(formula, data, namespace=namespace)
+    design = build_design(formula, data, missing="refuse", namespace=namespace)
     roles = read_roles(names, design, kind)
     orders = _orders(levels, design)
     checks = {role: source for role, source in roles.items() if role.kind == "check"}
@@ -132,7 +141,7 @@ def from_pymc(
         for name, factor in design.factors.items()
     }
     b = {name: effects for name, of in groups.items() if (effects := of.b) is not None}
-    made = from_draws(
+    made = posterior_of(
         formula,
         data,
         family=family,
@@ -146,7 +155,7 @@ def from_pymc(
     post = _as_drawn(made, draws, stats, group)
     for role, source in checks.items():
         _check(post, take(draws, role, source), role)
-    return post
+    return checked(post, post.info["source"])
 
 
 def _values(roles: Mapping[Role, Any], draws: xr.Dataset, kind: str) -> dict[str, np.ndarray]:
@@ -179,9 +188,6 @@ def _as_drawn(post: Posterior, draws: xr.Dataset, stats: xr.Dataset | None, grou
     info: dict[str, Any] = {"source": f"a model written by hand{f', {library}' if library else ''}"}
     if group == "prior":
         info["draws"] = "prior"
-    else:
-        with np.errstate(divide="ignore", invalid="ignore"):  # of what is the same in every draw
-            info |= convergence(post.parameters, stats)
     return replace(
         post,
         beta=post.beta.assign_coords(coords),
@@ -208,10 +214,10 @@ def _check(post: Posterior, own: xr.DataArray, role: Role) -> None:
     off = np.abs(ours - theirs)
     if off.max() > _CHECK_RTOL * np.abs(theirs).max():
         draw, row = np.unravel_index(off.argmax(), off.shape)
-        what = "mean" if role.text == "mean" else "linear predictor"
+        what, link = ("mean", "at family and link, ") if role.text == "mean" else ("linear predictor", "")
         raise PosteriorError(
             f"The {what} of row {row} in draw {draw * every} is {ours[draw, row]:.6g} by formula and names, and "
             f"{theirs[draw, row]:.6g} by {role.text!r}, the model itself. Look at the order of levels (levels=), at "
-            "centred columns and offsets (the formula has to have them too), at the link, and at group effects that "
+            f"centred columns and offsets (the formula has to have them too), {link}and at group effects that "
             "contain their mean ('Intercept + 1|g')."
         )

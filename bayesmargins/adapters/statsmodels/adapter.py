@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.draws import from_draws
+from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
 from bayesmargins.design import Design, build_design, to_pandas
 from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, shown, warn
@@ -113,7 +113,7 @@ def from_statsmodels(
     name = next(iter(design.factors))
     parted = (chains, draws)
     held = np.broadcast_to(estimates.Sigma, (*parted, *estimates.Sigma.shape))
-    made = from_draws(
+    made = posterior_of(
         text,
         frame,
         family="gaussian",
@@ -255,7 +255,7 @@ def _design(
     text: str, frame: pd.DataFrame, namespace: Mapping[str, Callable[..., Any]] | None, *, given: bool
 ) -> Design:
     try:
-        return build_design(text, frame, namespace=namespace)
+        return build_design(text, frame, missing="refuse", namespace=namespace)
     except FormulaError as error:
         if given:
             raise

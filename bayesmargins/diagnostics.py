@@ -21,7 +21,7 @@ _SAME = float(np.finfo(np.float64).resolution)  # draws that differ by less are 
 _ONE_SD = np.array([0.1586553, 0.8413447])  # probabilities one standard deviation around the centre
 
 
-def diagnostics(draws: np.ndarray, point: str) -> dict[str, np.ndarray]:
+def diagnostics(draws: np.ndarray, point: str, tail: float | None = None) -> dict[str, np.ndarray]:
     """Effective sample sizes, r-hat and the Monte Carlo error of the point estimate, for every entry.
 
     Parameters
@@ -30,6 +30,9 @@ def diagnostics(draws: np.ndarray, point: str) -> dict[str, np.ndarray]:
         Any numbers. An entry with a missing one has no diagnostics.
     point : {"median", "mean", "mode"}
         Of which the Monte Carlo error is told; that of a mode is not known.
+    tail : float, optional
+        ``ess_tail`` is that of the quantiles at this probability and its complement; ArviZ's ``stats.ci_prob`` unless
+        given, so that both tables show the same.
 
     Returns
     -------
@@ -46,13 +49,14 @@ def diagnostics(draws: np.ndarray, point: str) -> dict[str, np.ndarray]:
     >>> diagnostics(np.arange(24.0).reshape(1, 2, 12) % 5, "mean")["r_hat"].round(3)
     array([0.928])
     """
-    from arviz_base import rcParams
-
     known = ~np.isnan(draws).any(axis=(1, 2))
     names = ["ess_bulk", "ess_tail", "r_hat", *(() if point == "mode" else ("mcse",))]
     out = {name: np.full(len(draws), np.nan) for name in names}
     if draws.shape[2] >= _LEAST_DRAWS and known.any():
-        tail = float(rcParams["stats.ci_prob"])  # ArviZ's own choice, so that both tables show the same ess_tail
+        if tail is None:
+            from arviz_base import rcParams
+
+            tail = float(rcParams["stats.ci_prob"])
         with np.errstate(all="ignore"):  # 0 / 0 of entries that do not vary, and infinite draws, are NaN
             found = _of_known(draws[known], point, tail)
         for name in names:

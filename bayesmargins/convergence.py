@@ -1,0 +1,140 @@
+"""Whether the chains mixed: r-hat, effective sample sizes and divergences, and in plain words what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.diagnostics import diagnostics
+from bayesmargins.errors import warn
+
+__all__ = ["convergence", "report_convergence"]
+
+MAX_RHAT = 1.01
+MIN_ESS_PER_CHAIN = 100
+MIN_DRAWS = 8
+# Quantiles whose effective sample size counts beside that of the bulk.
+_TAIL = 0.95
+# Of thousands of group effects the diagnostics take long and say what their standard deviation says.
+MAX_CHECKED = 2000
+# Draws that are looked at together, to bound the memory.
+_AT_ONCE = 500_000
+
+
+def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, float | int | str]:
+    """Did the chains mix?
+
+    Parameters
+    ----------
+    parameters : Dataset
+        Draws under the names shown to the user.
+    stats : Dataset or None
+        The sampler's own.
+
+    Returns
+    -------
+    dict
+        ``divergences``, ``max_rhat``, ``worst`` (the parameter with the largest r-hat), ``min_ess`` (the smaller of
+        bulk and tail), ``least`` (the parameter that has it); what cannot be computed is left out.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> apart = np.arange(4.0)[:, None] + np.arange(200) % 7
+    >>> convergence(xr.Dataset({"sigma": (("chain", "draw"), apart)}), None)["worst"]
+    'sigma'
+    """
+    out: dict[str, float | int | str] = {}
+    if stats is not None and "diverging" in stats:
+        out["divergences"] = int(stats["diverging"].sum())
+    if parameters.sizes["chain"] < 2 or parameters.sizes["draw"] < MIN_DRAWS:
+        return out
+    names: list[str] = []
+    rhats, sizes = [np.empty(0)], [np.empty(0)]
+    for labels, draws in _blocks(parameters):
+        found = diagnostics(draws, "mode", _TAIL)
+        names += labels
+        rhats.append(found["r_hat"])
+        sizes.append(np.fmin(found["ess_bulk"], found["ess_tail"]))
+    rhat, ess = np.concatenate(rhats), np.concatenate(sizes)
+    if np.isfinite(rhat).any():
+        out |= {"max_rhat": float(np.nanmax(rhat)), "worst": names[int(np.nanargmax(rhat))]}
+        out |= {"min_ess": float(np.nanmin(ess)), "least": names[int(np.nanargmin(ess))]}
+    return out
+
+
+def _blocks(parameters: xr.Dataset) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Names and draws, (entry, chain, draw), of some entries after others."""
+    for name, variable in parameters.data_vars.items():
+        per_entry = variable.sizes["chain"] * variable.sizes["draw"]
+        if variable.size > MAX_CHECKED * per_entry:
+            continue
+        ordered = variable.transpose("chain", "draw", ...)
+        draws = np.moveaxis(ordered.to_numpy().reshape(*ordered.shape[:2], -1), -1, 0)
+        labels = _labels(str(name), variable)
+        step = max(1, _AT_ONCE // per_entry)
+        for first in range(0, len(labels), step):
+            yield labels[first : first + step], draws[first : first + step]
+
+
+def _labels(name: str, variable: xr.DataArray) -> list[str]:
+    dims = [d for d in variable.dims if d not in ("chain", "draw")]
+    if not dims:
+        return [name]
+    grids = np.meshgrid(*(variable[d].to_numpy().astype(str) for d in dims), indexing="ij")
+    return [f"{name}[{', '.join(c)}]" for c in zip(*(g.ravel() for g in grids), strict=True)]
+
+
+def report_convergence(diagnostics: Mapping[str, Any], chains: int, source: str = "") -> None:
+    """What should the user know about these draws before reading a number from them? Said once, as one warning.
+
+    Parameters
+    ----------
+    diagnostics : mapping
+        From `convergence`.
+    chains : int
+        Chains that ran.
+    source : str, optional
+        Where they ran, if elsewhere.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    Nothing.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Draws diverged, r-hat exceeds 1.01, or the effective sample size is below 100 a chain.
+    """
+    said = []
+    if diagnostics.get("divergences"):
+        way = "a larger target_accept (adapt_delta)" if source else "fit(target_accept=0.95)"
+        said.append(
+            f"{diagnostics['divergences']} draws diverged: parts of the posterior may not have been reached. Try "
+            f"{way}, or tighter priors for the sd of group effects."
+        )
+    if diagnostics.get("max_rhat", 1.0) > MAX_RHAT:
+        said.append(
+            f"r-hat is {diagnostics['max_rhat']:.3f} for {diagnostics['worst']} (it should be below {MAX_RHAT}): the "
+            "chains disagree. Take more draws and tune longer."
+        )
+    if diagnostics.get("min_ess", np.inf) < MIN_ESS_PER_CHAIN * chains:
+        said.append(
+            f"The effective sample size falls to {diagnostics['min_ess']:.0f} for {diagnostics['least']} (at least "
+            f"{MIN_ESS_PER_CHAIN * chains} is wanted): limits of intervals are noisy. Take more draws."
+        )
+    if said and source:
+        said = [f"Imported draws ({source}):", *said, "That is done where they were made: sample again and read anew."]
+    if said:
+        warn(" ".join(said))
