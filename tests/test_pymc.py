@@ -282,6 +282,41 @@ def test_groups_numbered_from_zero_index_the_variable(houses: pd.DataFrame) -> N
     np.testing.assert_array_equal(post.draws.b["county"][:, :, 0], b.reshape(-1, 6))
 
 
+@pytest.mark.parametrize("ids", [[3, 1, 0, 2, 5, 4], ["3", "1", "0", "2", "5", "4"]])
+def test_groups_that_are_numbers_from_zero_may_still_have_been_factorized(houses: pd.DataFrame, ids: list[Any]) -> None:
+    labelled, _ = _made(houses)  # in the order of the rows
+    code = pd.factorize(houses["county"])[0]
+    eta, b = (labelled[name].to_numpy() for name in ("eta", "b"))
+    data, draws = houses.assign(county=np.array(ids)[code]), labelled.drop_vars("county")
+
+    def read(of: Any, **how: Any) -> np.ndarray:
+        return bm.from_pymc(of, INTERCEPTS, data, family="bernoulli", **{"names": PLAIN, **how}).linear_predictor()
+
+    with pytest.raises(bm.PosteriorError, match=r"in doubt.*range\(6\)\} where they index .*pd.factorize\(data\['cou"):
+        read(draws)
+    factorized = read(draws, levels={"county": pd.factorize(data["county"])[1]})
+    np.testing.assert_allclose(factorized, eta.reshape(-1, len(data)), rtol=1e-12)
+    with pytest.raises(bm.PosteriorError, match="by 'eta', the model itself"):
+        read(draws, names={**PLAIN, "eta": "eta"})
+    by_number = draws.assign(b=(("chain", "draw", "county"), b[..., np.argsort(np.array(ids, dtype=float))]))
+    for how in ({"levels": {"county": range(6)}}, {"names": {**PLAIN, "eta": "eta"}}):
+        np.testing.assert_allclose(read(by_number, **how), eta.reshape(-1, len(data)), rtol=1e-12)
+    text = by_number.assign_coords(county=[str(k) for k in range(6)])  # labels that someone gave
+    np.testing.assert_allclose(read(text), eta.reshape(-1, len(data)), rtol=1e-12)
+
+
+def test_groups_that_are_numbers_from_zero_in_the_order_of_the_rows_are_beyond_doubt(houses: pd.DataFrame) -> None:
+    labelled, _ = _made(houses)
+    data = houses.assign(county=pd.factorize(houses["county"])[0])
+    post = bm.from_pymc(labelled.drop_vars("county"), INTERCEPTS, data, family="bernoulli", names=PLAIN)
+    np.testing.assert_allclose(post.linear_predictor(), labelled["eta"].to_numpy().reshape(-1, len(data)), rtol=1e-12)
+    in_text = pd.DataFrame({"y": np.resize([0, 1], 24), "g": [str(k) for k in range(12) for _ in (0, 1)]})
+    draws = {"a": np.zeros((1, 4)), "b": np.zeros((1, 4, 12)), "sd": np.ones((1, 4))}
+    names = {"Intercept": "a", "1|g": "b", "sd(g)": "sd"}
+    with pytest.raises(bm.PosteriorError, match="which is whose is in doubt"):  # sorted, "10" comes before "2"
+        bm.from_pymc(draws, "y ~ 1 + (1 | g)", in_text, family="bernoulli", names=names)
+
+
 def test_a_root_in_another_order_of_terms_goes_with_its_own_offsets(houses: pd.DataFrame) -> None:
     rng = np.random.default_rng(4)
     code, counties = pd.factorize(houses["county"])

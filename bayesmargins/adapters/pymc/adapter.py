@@ -60,7 +60,8 @@ def from_pymc(
     levels : dict, optional
         The order of groups in variables whose labels are not the levels, a factor:
         ``{"g": pd.factorize(data["g"])[1]}``. Needed without labels where sorted levels and the order of the rows
-        differ, for both are usual.
+        differ, for both are usual: also of groups that are numbers from 0, where ``{"g": range(6)}`` says that these
+        numbers index the variable, ``b[data["g"]]``. ``"eta"`` or ``"mean"`` among `names` settles it too.
     group : {"posterior", "prior"}
         Which draws of `idata`.
     namespace : dict, optional
