@@ -317,6 +317,32 @@ def test_groups_that_are_numbers_from_zero_in_the_order_of_the_rows_are_beyond_d
         bm.from_pymc(draws, "y ~ 1 + (1 | g)", in_text, family="bernoulli", names=names)
 
 
+@pytest.mark.parametrize("family", ["poisson", "bernoulli", "gaussian"])
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_each_row_is_checked_on_its_own_scale(family: str, precision: Any) -> None:
+    """One group of huge counts, or one far from 0, does not hide that two small ones are swapped."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"y": np.resize([0, 1, 1], 40), "g": np.repeat(["a", "d", "c", "b"], 10), "year": 2000.0})
+    data["year"] += np.arange(40)
+    large = {"poisson": 13.0, "bernoulli": 20.0, "gaussian": 4e5}[family]
+    b = (np.array([large, 0.3, 0.0, -0.2]) + rng.normal(scale=0.01, size=(2, 30, 4))).astype(precision)  # a, d, c, b
+    slope = rng.normal(scale=0.01, size=(2, 30)).astype(precision)
+    eta = b[..., np.repeat(np.arange(4), 10)] + slope[..., None] * data["year"].to_numpy(precision)
+    eta -= slope[..., None] * precision(2000)
+    mean = {"poisson": np.exp, "bernoulli": lambda x: 1 - 1 / (1 + np.exp(x)), "gaussian": np.copy}[family](eta)
+    assert eta.dtype == mean.dtype == precision
+    draws = {"a": slope * precision(-2000), "s": slope, "b": b, "sd": np.ones((2, 30)), "eta": eta, "mean": mean}
+    names = {"Intercept": "a", "year": "s", "1|g": "b", "sd(g)": "sd"} | (
+        {"sigma": 1.0} if family == "gaussian" else {}
+    )
+    for check in ("eta", "mean"):
+        how = {"family": family, "names": {**names, check: check}}
+        post = bm.from_pymc(draws, "y ~ year + (1 | g)", data, levels={"g": ["a", "d", "c", "b"]}, **how)
+        np.testing.assert_allclose(post.b["g"].sel(g="d")[..., 0], b[..., 1])
+        with pytest.raises(bm.PosteriorError, match=f"by '{check}', the model itself"):
+            bm.from_pymc(draws, "y ~ year + (1 | g)", data, levels={"g": ["a", "b", "c", "d"]}, **how)
+
+
 def test_a_root_in_another_order_of_terms_goes_with_its_own_offsets(houses: pd.DataFrame) -> None:
     rng = np.random.default_rng(4)
     code, counties = pd.factorize(houses["county"])
