@@ -210,6 +210,31 @@ def test_levels_with_signs_are_found_under_the_names_of_brms(formula: str, colum
     np.testing.assert_array_equal(post.draws.beta, draws[columns])
 
 
+@pytest.mark.parametrize(
+    ("formula", "column", "true"),
+    [  # R names these columns "I(x > 0)TRUE"; of brms's replacements, "=" is one and ">", "<" and "!" are none
+        ("y ~ I(x > 0)", "b_Ix>0TRUE", lambda d: d["x"] > 0),
+        ("y ~ I(x<=0)", "b_Ix<EQ0TRUE", lambda d: d["x"] <= 0),
+        ("y ~ I(g == 'u')", "b_IgEQEQuTRUE", lambda d: d["g"] == "u"),
+        ("y ~ I(g != 'u'):n", "b_Ig!EQuTRUE:n", lambda d: (d["g"] != "u") * d["n"]),
+        ("y ~ I((x > 0) * 1)", "b_Ix>0MU1", lambda d: d["x"] > 0),
+    ],
+)
+def test_truth_values_are_found_under_the_names_of_r(formula: str, column: str, true: Any) -> None:
+    draws, rows = _draws(["b_Intercept", column, "b_n"][: 2 + (":n" in column)]), _rows(n=np.arange(24))
+    post = bm.from_brms(draws, formula.replace("y ~", "y ~ n +" if ":n" in column else "y ~"), rows, family="bernoulli")
+    at = [k for k, c in enumerate(post.design.coef) if "I(" in c]
+    np.testing.assert_array_equal(post.draws.beta[:, at[0]], draws[column])
+    np.testing.assert_array_equal(post.design.rows(rows).X[:, at[0]], true(rows).astype(float))
+
+
+def test_without_rows_it_is_the_formula_of_a_parameter_that_needs_them() -> None:
+    draws = _draws(["b_Intercept", "b_sigma_Intercept", "b_sigma_fv"])
+    for levels in ({}, {"f": ["u", "v"]}, {"nothing": [1]}):
+        with pytest.raises(bm.DataError, match="The formula of 'sigma' needs the fitted rows: give data="):
+            bm.from_brms(draws, "bf(y ~ 1, sigma ~ f)", levels=levels, family="gaussian")
+
+
 def test_dollars_are_found_as_new_and_old_brms_spell_them() -> None:
     rows = _rows(f=pd.Categorical(np.resize(["a", "5$"], 24), ["a", "5$"]))
     for name in ("b_f5$", "b_f5USD"):

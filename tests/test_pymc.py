@@ -427,6 +427,8 @@ def _without_ones(draws: xr.Dataset) -> xr.Dataset:
         (None, {**PLAIN, "sd(1|county)": "tau"}, r"2 times what '1\|county' is: 'sd\(county\)', 'sd\(1\|county\)'"),
         (None, {"beta": "beta"}, r"leaves out '1\|county' \(group effects.*'sd\(1\|county\)' \(standard deviation"),
         (None, {**PLAIN, "beta": "bta"}, r"from 'bta', which is no variable.*Did you mean 'beta'.*b \(county: 6\)"),
+        (None, {**PLAIN, "beta": lambda d: d["zz"]}, r"'beta' from a function .* KeyError: .*'zz'.*b \(county: 6\)"),
+        (None, {**PLAIN, "beta": lambda d: d.zz}, r"'beta' from a function of the draws, .* AttributeError"),
         (None, {**PLAIN, "beta": "b"}, r"'beta' is taken from values with \(county: 6\); 2 along 'county' are needed"),
         (None, {**PLAIN, "1|county": "eta"}, r"'1\|county' is taken from 34 values along 'row'; 'county' has 6 levels"),
         (None, {**PLAIN, "sd(county)": "b"}, r"'sd\(county\)' is taken from .* \(county: 6\); 1 along 'county'"),

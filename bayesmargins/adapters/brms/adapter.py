@@ -18,7 +18,7 @@ from bayesmargins.adapters.brms.parts import across, correlated_across, link_of,
 from bayesmargins.adapters.brms.stan import are_of_stan, named_as_in_r
 from bayesmargins.adapters.draws import from_draws
 from bayesmargins.design import Design, Factor, build_part, design_from
-from bayesmargins.errors import PosteriorError, close_matches, listed, warn
+from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -100,6 +100,7 @@ def from_brms(
     of_mean = formula["mu"] if isinstance(formula, Mapping) and "mu" in formula else formula
     text, family, link = agreed(family, link, said_by(of_mean).family)
     mean, formulas = separated(formula, get_family(family).parameters)
+    _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
     design = design_from(spelling.formula, data, levels, namespace)
     frame = read_draws(draws)
@@ -125,6 +126,12 @@ def from_brms(
     info = {"source": "brms"}
     of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
     return replace(made, info=made.info | info, parts=of_brms)
+
+
+def _refuse_without_rows(formulas: Mapping[str, str], data: Any, levels: Any) -> None:
+    """Said before the levels are looked at, some of which may be of columns that only such a formula reads."""
+    if formulas and data is None and levels is not None:
+        raise DataError(f"The formula of {listed(formulas)} needs the fitted rows: give data= in place of levels=.")
 
 
 def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> pd.DataFrame:
