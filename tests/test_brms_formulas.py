@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 import bayesmargins as bm
 from bayesmargins.adapters.brms.formula import family_and_link, translated
+from bayesmargins.adapters.brms.parts import separated
 
 LEVELS = ["(0,10]", "(10,20]", "drug A+", "a-b/c", "Öl & 5$", "p.q", "it's", "u:v"]
 # From R's paste0("f", level) and brms's list of replacements, by hand.
@@ -39,7 +41,6 @@ def _rows(**columns: Any) -> pd.DataFrame:
         ("y | rate(n) ~ x", "poisson", "y ~ x + offset(log(n))"),
         ("y ~ x + offset(log(n))", "poisson", "y ~ x + offset(log(n))"),
         ("y | se(s, sigma = TRUE) ~ 1 + (1 | study)", "gaussian", "y ~ 1 + (1 | study)"),
-        ("brms::bf(y ~ x, center = FALSE)", "gaussian", "y ~ x"),
     ],
 )
 def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: str) -> None:
@@ -63,8 +64,6 @@ def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: s
         ("y | trunc(lb = 0) ~ x", "gaussian", "mean of a truncated response"),
         ("y | rate(n) ~ x", "negbinomial", "multiplies the shape"),
         ("mvbind(y, z) ~ x", "gaussian", "several responses"),
-        ("bf(y ~ x, nl = TRUE)", "gaussian", "further parts 'nl = TRUE'"),
-        ("bf(y ~ x, sigma ~ x)", "gaussian", "further parts 'sigma ~ x'"),
         ("y ~ Intercept + x", "gaussian", r"goes with 0 \+ Intercept"),
         ("y ~ 0 + Intercept + x + (1 | a | b | g)", "gaussian", "is no block"),
     ],
@@ -83,12 +82,88 @@ def test_terms_without_a_counterpart_are_refused_by_what_they_are(formula: str, 
         ("brms::bernoulli(link = cloglog)", ("bernoulli", "cloglog")),
         ('brmsfamily("negbinomial", "log")', ("negbinomial", "log")),
         ('negbinomial(link = "log", link_shape = "log")', ("negbinomial", "log")),
+        ('brmsfamily("gaussian", link_sigma = "identity", link = "log")', ("gaussian", "log")),
     ],
 )
 def test_families_are_read_as_r_writes_them(family: str, read: tuple[str, str | None]) -> None:
     assert family_and_link(family, None) == read
     with pytest.raises(bm.ModelError, match="give one of them"):
         family_and_link('binomial("probit")', "logit")
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "bf(y ~ x, sigma ~ z + (1 | g))",
+        "brms::bf(formula = y ~ x, lf(sigma ~ z + (1 | g), cmc = FALSE), center = FALSE, nl = FALSE)",
+        "bf(y ~ x, sigma = ~ z + (1 | g), unused = ~ w)",
+        "bf(y ~ x, flist = list(sigma ~ z + (1 | g)))",
+        "bf(bf(y ~ x), sigma ~ z + (1 | g))",
+        "bf(y ~ x) + lf(sigma ~ z + (1 | g)) + set_rescor(FALSE)",
+        {"mu": "bf(y ~ x)", "sigma": "~ z + (1 | g)"},
+    ],
+)
+def test_formulas_of_parameters_are_read_wherever_brms_takes_them(formula: Any) -> None:
+    assert separated(formula, ["sigma"]) == ("y ~ x", {"sigma": "sigma ~ z + (1 | g)"})
+
+
+@pytest.mark.parametrize(
+    ("formula", "said"),
+    [
+        ("bf(y ~ x, nl = TRUE)", "further part 'nl = TRUE', and non-linear formulas"),
+        ("bf(y ~ a * x, nlf(a ~ b), b ~ 1)", r"further part 'nlf\(a ~ b\)', and non-linear"),
+        ("bf(y ~ a) + nlf(a ~ b)", "non-linear formulas have no counterpart"),
+        ("bf(y ~ x, sigma = 1)", r"'sigma = 1' .* fixes the parameter 'sigma'.* aux=\{'sigma': ...\}"),
+        ("bf(y ~ x, shape = 'mu')", "fixes the parameter 'shape'"),
+        ("bf(y ~ x) + bf(z ~ x)", "several responses"),
+        ("bf(y ~ x) - lf(sigma ~ z) + acformula(~ ar(1))", r"further part 'lf\(sigma ~ z\)'"),
+        ("bf(y ~ x) + acformula(~ ar(1))", r"further part 'acformula"),
+        ("bf(y ~ x, family = gaussian()) + bernoulli()", "names two families"),
+    ],
+)
+def test_parts_of_bf_without_a_counterpart_are_refused_by_what_they_are(formula: str, said: str) -> None:
+    with pytest.raises(bm.FormulaError, match=said):
+        separated(formula, ["sigma", "shape"])
+
+
+IDENTITY = 'brmsfamily("gaussian", link = "identity", link_sigma = "identity")'
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "links"),
+    [
+        ("bf(y ~ x, sigma ~ x)", "gaussian", ("identity", "log")),
+        (f"bf(y ~ x, sigma ~ x, family = {IDENTITY})", "gaussian", ("identity", "identity")),
+        (
+            "bf(y ~ x, sigma ~ x, family = brmsfamily('gaussian',\n link_sigma = 'identity'))",
+            "gaussian",
+            (None, "identity"),
+        ),
+        (f"bf(y ~ x, sigma ~ x) + {IDENTITY}", IDENTITY, ("identity", "identity")),
+        ({"mu": f"bf(y ~ x, family = {IDENTITY})", "sigma": "~ x"}, "gaussian", ("identity", "identity")),
+        ("bf(y ~ x, sigma ~ x, family = gaussian)", "Gaussian()", ("identity", "log")),
+    ],
+)
+def test_links_are_those_of_the_family_inside_the_formula(formula: Any, family: str, links: tuple[str, str]) -> None:
+    draws = _draws(["b_Intercept", "b_x", "b_sigma_Intercept", "b_sigma_x"])
+    post = bm.from_brms(draws, formula, _rows(), family=family)
+    assert (post.link.name, post.parts["sigma"].link.name) == (links[0] or "identity", links[1])
+
+
+def test_the_family_of_the_formula_and_the_argument_have_to_agree() -> None:
+    draws, rows = _draws(["b_Intercept", "b_x"]), _rows()
+    probit = bm.from_brms(draws, "bf(y ~ x, family = bernoulli('probit'))", rows, family="bernoulli")
+    eta = draws["b_Intercept"].to_numpy()[:, None] + draws["b_x"].to_numpy()[:, None] * rows["x"].to_numpy()
+    np.testing.assert_allclose(bm.predictions(probit)["estimate"][0], norm.cdf(eta), rtol=1e-12)
+    for formula, family, link in (
+        ("bf(y ~ x, family = binomial())", "poisson", None),
+        ("bf(y ~ x) + bernoulli('probit')", "bernoulli", "logit"),
+        ("bf(y ~ x, family = bernoulli)", "bernoulli", "probit"),  # brms fits the formula's family, with its default
+        ("bf(y ~ x, family = 'student')", "bernoulli", None),
+        ("bf(y ~ x, family = gaussian())", IDENTITY, None),
+    ):
+        with pytest.raises(bm.ModelError, match=r"The formula names family=.*give that of the fit"):
+            bm.from_brms(draws, formula, rows, family=family, link=link)
 
 
 def test_a_family_that_is_not_there_is_refused_by_name() -> None:
@@ -134,6 +209,31 @@ def test_levels_with_signs_are_found_under_the_names_of_brms(formula: str, colum
     draws = _draws(columns)
     post = bm.from_brms(draws[[".chain", *reversed(columns)]], formula, rows, family="bernoulli")
     np.testing.assert_array_equal(post.draws.beta, draws[columns])
+
+
+@pytest.mark.parametrize(
+    ("formula", "column", "true"),
+    [  # R names these columns "I(x > 0)TRUE"; of brms's replacements, "=" is one and ">", "<" and "!" are none
+        ("y ~ I(x > 0)", "b_Ix>0TRUE", lambda d: d["x"] > 0),
+        ("y ~ I(x<=0)", "b_Ix<EQ0TRUE", lambda d: d["x"] <= 0),
+        ("y ~ I(g == 'u')", "b_IgEQEQuTRUE", lambda d: d["g"] == "u"),
+        ("y ~ I(g != 'u'):n", "b_Ig!EQuTRUE:n", lambda d: (d["g"] != "u") * d["n"]),
+        ("y ~ I((x > 0) * 1)", "b_Ix>0MU1", lambda d: d["x"] > 0),
+    ],
+)
+def test_truth_values_are_found_under_the_names_of_r(formula: str, column: str, true: Any) -> None:
+    draws, rows = _draws(["b_Intercept", column, "b_n"][: 2 + (":n" in column)]), _rows(n=np.arange(24))
+    post = bm.from_brms(draws, formula.replace("y ~", "y ~ n +" if ":n" in column else "y ~"), rows, family="bernoulli")
+    at = [k for k, c in enumerate(post.design.coef) if "I(" in c]
+    np.testing.assert_array_equal(post.draws.beta[:, at[0]], draws[column])
+    np.testing.assert_array_equal(post.design.rows(rows).X[:, at[0]], true(rows).astype(float))
+
+
+def test_without_rows_it_is_the_formula_of_a_parameter_that_needs_them() -> None:
+    draws = _draws(["b_Intercept", "b_sigma_Intercept", "b_sigma_fv"])
+    for levels in ({}, {"f": ["u", "v"]}, {"nothing": [1]}):
+        with pytest.raises(bm.DataError, match="The formula of 'sigma' needs the fitted rows: give data="):
+            bm.from_brms(draws, "bf(y ~ 1, sigma ~ f)", levels=levels, family="gaussian")
 
 
 def test_dollars_are_found_as_new_and_old_brms_spell_them() -> None:

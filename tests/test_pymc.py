@@ -359,6 +359,67 @@ def test_groups_numbered_from_zero_index_the_variable(houses: pd.DataFrame) -> N
     np.testing.assert_array_equal(post.draws.b["county"][:, :, 0], b.reshape(-1, 6))
 
 
+@pytest.mark.parametrize("ids", [[3, 1, 0, 2, 5, 4], ["3", "1", "0", "2", "5", "4"]])
+def test_groups_that_are_numbers_from_zero_may_still_have_been_factorized(houses: pd.DataFrame, ids: list[Any]) -> None:
+    labelled, _ = _made(houses)  # in the order of the rows
+    code = pd.factorize(houses["county"])[0]
+    eta, b = (labelled[name].to_numpy() for name in ("eta", "b"))
+    data, draws = houses.assign(county=np.array(ids)[code]), labelled.drop_vars("county")
+
+    def read(of: Any, **how: Any) -> np.ndarray:
+        return bm.from_pymc(of, INTERCEPTS, data, family="bernoulli", **{"names": PLAIN, **how}).linear_predictor()
+
+    with pytest.raises(bm.PosteriorError, match=r"in doubt.*range\(6\)\} where they index .*pd.factorize\(data\['cou"):
+        read(draws)
+    factorized = read(draws, levels={"county": pd.factorize(data["county"])[1]})
+    np.testing.assert_allclose(factorized, eta.reshape(-1, len(data)), rtol=1e-12)
+    with pytest.raises(bm.PosteriorError, match="by 'eta', the model itself"):
+        read(draws, names={**PLAIN, "eta": "eta"})
+    by_number = draws.assign(b=(("chain", "draw", "county"), b[..., np.argsort(np.array(ids, dtype=float))]))
+    for how in ({"levels": {"county": range(6)}}, {"names": {**PLAIN, "eta": "eta"}}):
+        np.testing.assert_allclose(read(by_number, **how), eta.reshape(-1, len(data)), rtol=1e-12)
+    text = by_number.assign_coords(county=[str(k) for k in range(6)])  # labels that someone gave
+    np.testing.assert_allclose(read(text), eta.reshape(-1, len(data)), rtol=1e-12)
+
+
+def test_groups_that_are_numbers_from_zero_in_the_order_of_the_rows_are_beyond_doubt(houses: pd.DataFrame) -> None:
+    labelled, _ = _made(houses)
+    data = houses.assign(county=pd.factorize(houses["county"])[0])
+    post = bm.from_pymc(labelled.drop_vars("county"), INTERCEPTS, data, family="bernoulli", names=PLAIN)
+    np.testing.assert_allclose(post.linear_predictor(), labelled["eta"].to_numpy().reshape(-1, len(data)), rtol=1e-12)
+    in_text = pd.DataFrame({"y": np.resize([0, 1], 24), "g": [str(k) for k in range(12) for _ in (0, 1)]})
+    draws = {"a": np.zeros((1, 4)), "b": np.zeros((1, 4, 12)), "sd": np.ones((1, 4))}
+    names = {"Intercept": "a", "1|g": "b", "sd(g)": "sd"}
+    with pytest.raises(bm.PosteriorError, match="which is whose is in doubt"):  # sorted, "10" comes before "2"
+        bm.from_pymc(draws, "y ~ 1 + (1 | g)", in_text, family="bernoulli", names=names)
+
+
+@pytest.mark.parametrize("family", ["poisson", "bernoulli", "gaussian"])
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_each_row_is_checked_on_its_own_scale(family: str, precision: Any) -> None:
+    """One group of huge counts, or one far from 0, does not hide that two small ones are swapped."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"y": np.resize([0, 1, 1], 40), "g": np.repeat(["a", "d", "c", "b"], 10), "year": 2000.0})
+    data["year"] += np.arange(40)
+    large = {"poisson": 13.0, "bernoulli": 20.0, "gaussian": 4e5}[family]
+    b = (np.array([large, 0.3, 0.0, -0.2]) + rng.normal(scale=0.01, size=(2, 30, 4))).astype(precision)  # a, d, c, b
+    slope = rng.normal(scale=0.01, size=(2, 30)).astype(precision)
+    eta = b[..., np.repeat(np.arange(4), 10)] + slope[..., None] * data["year"].to_numpy(precision)
+    eta -= slope[..., None] * precision(2000)
+    mean = {"poisson": np.exp, "bernoulli": lambda x: 1 - 1 / (1 + np.exp(x)), "gaussian": np.copy}[family](eta)
+    assert eta.dtype == mean.dtype == precision
+    draws = {"a": slope * precision(-2000), "s": slope, "b": b, "sd": np.ones((2, 30)), "eta": eta, "mean": mean}
+    names = {"Intercept": "a", "year": "s", "1|g": "b", "sd(g)": "sd"} | (
+        {"sigma": 1.0} if family == "gaussian" else {}
+    )
+    for check in ("eta", "mean"):
+        how = {"family": family, "names": {**names, check: check}}
+        post = bm.from_pymc(draws, "y ~ year + (1 | g)", data, levels={"g": ["a", "d", "c", "b"]}, **how)
+        np.testing.assert_allclose(post.b["g"].sel(g="d")[..., 0], b[..., 1])
+        with pytest.raises(bm.PosteriorError, match=f"by '{check}', the model itself"):
+            bm.from_pymc(draws, "y ~ year + (1 | g)", data, levels={"g": ["a", "b", "c", "d"]}, **how)
+
+
 def test_a_root_in_another_order_of_terms_goes_with_its_own_offsets(houses: pd.DataFrame) -> None:
     rng = np.random.default_rng(4)
     code, counties = pd.factorize(houses["county"])
@@ -443,6 +504,8 @@ def _without_ones(draws: xr.Dataset) -> xr.Dataset:
         (None, {**PLAIN, "sd(1|county)": "tau"}, r"2 times what '1\|county' is: 'sd\(county\)', 'sd\(1\|county\)'"),
         (None, {"beta": "beta"}, r"leaves out '1\|county' \(group effects.*'sd\(1\|county\)' \(standard deviation"),
         (None, {**PLAIN, "beta": "bta"}, r"from 'bta', which is no variable.*Did you mean 'beta'.*b \(county: 6\)"),
+        (None, {**PLAIN, "beta": lambda d: d["zz"]}, r"'beta' from a function .* KeyError: .*'zz'.*b \(county: 6\)"),
+        (None, {**PLAIN, "beta": lambda d: d.zz}, r"'beta' from a function of the draws, .* AttributeError"),
         (None, {**PLAIN, "beta": "b"}, r"'beta' is taken from values with \(county: 6\); 2 along 'county' are needed"),
         (None, {**PLAIN, "1|county": "eta"}, r"'1\|county' is taken from 34 values along 'row'; 'county' has 6 levels"),
         (None, {**PLAIN, "sd(county)": "b"}, r"'sd\(county\)' is taken from .* \(county: 6\); 1 along 'county'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -374,6 +375,15 @@ def test_data_that_changed_since_the_fit_are_refused(fit: Any, data: pd.DataFram
     moved = data.assign(age=data["age"].where(data.index != 5, 99))
     with pytest.raises(bm.PosteriorError, match="'age' of ours, 'age' of statsmodels'"):
         bm.from_statsmodels(fit, data=moved)
+
+
+def test_a_fit_without_its_data_is_refused(fit: Any, data: pd.DataFrame) -> None:
+    bare = copy.deepcopy(fit)
+    assert len(bare.fittedvalues) == len(data)  # statsmodels empties its cache, which has to be there
+    bare.remove_data()
+    for how in ({}, {"data": data, "formula": OURS}):
+        with pytest.raises(bm.PosteriorError, match=r"no longer has its data, as after remove_data\(\)"):
+            bm.from_statsmodels(bare, **how)
 
 
 def test_other_objects_are_refused_with_what_to_do(few: pd.DataFrame, fit: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import xarray as xr
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical
-from bayesmargins.errors import PosteriorError, close_matches, listed
+from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
@@ -161,7 +161,10 @@ def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callab
     what = f"parts[{name!r}]"
     if name in post.aux:
         raise PosteriorError(f"{what} and aux[{name!r}] are both there: {name} is one number a draw or has a formula.")
-    _check_dict(what, given, "array")
+    if not isinstance(given, Mapping):
+        raise PosteriorError(
+            f"{what} is {type(given).__name__}; it must be a dict, {what}={{'formula': '~ x', 'beta': array}}."
+        )
     unknown, absent = [k for k in given if k not in _PART], [k for k in ("formula", "beta") if k not in given]
     if unknown or absent:
         said = f"has {listed(unknown)}" if unknown else f"lacks {listed(absent)}"
@@ -169,6 +172,10 @@ def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callab
         raise PosteriorError(f"{what} {said}; it takes {listed(_PART)}, of which formula and beta are needed.{hints}")
     design = build_part(name, given["formula"], post.design, namespace=namespace)
     named = given.get("correlated", ())
+    if not isinstance(named, str | Iterable):
+        raise PosteriorError(
+            f"{what}['correlated'] is {shown(named)}; it must be a list of grouping factors, or be left out."
+        )
     together = [named] if isinstance(named, str) else list(named)
     _check_names(f"{what}['correlated']", dict.fromkeys(together), list(design.factors), required=False)
     arrays = _predictor(design, given["beta"], given.get("b"), given.get("Sigma"), what)
@@ -214,7 +221,12 @@ def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
         values = values.to_numpy()
     if isinstance(values, xr.Dataset | Mapping):
         raise PosteriorError(f"{name} is {type(values).__name__}; an array is needed: one variable of it.")
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise PosteriorError(
+            f"{name} is {shown(values)}, which is no array of numbers ({error}); an array (chain, draw, ...) is needed."
+        ) from error
     if not np.isfinite(array).all():
         raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
     return array

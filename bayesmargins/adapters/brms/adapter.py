@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.adapters.brms.bf import said_by
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
-from bayesmargins.adapters.brms.formula import Spelling, family_and_link, translated
+from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
 from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
 from bayesmargins.adapters.brms.parts import across, correlated_across, link_of, separated
 from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
-from bayesmargins.errors import PosteriorError, close_matches, listed, warn
+from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
 from bayesmargins.families import get_family
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -54,11 +55,13 @@ def from_brms(
         the list of CmdStan's CSV files, one a chain, or ArviZ's object or netCDF file.
     formula : str
         That of the fit, in brms's own spelling: ``"y | trials(n) ~ x + (1 + x |p| gr(g))"``. With formulas of the
-        family's own parameters ``"bf(y ~ x, sigma ~ z)"``, or a dict, ``{"mu": "y ~ x", "sigma": "~ z"}``.
+        family's own parameters ``"bf(y ~ x, sigma ~ z)"``, ``"bf(y ~ x) + lf(sigma ~ z)"``, or a dict,
+        ``{"mu": "y ~ x", "sigma": "~ z"}``.
     data : DataFrame
         The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
     family, link : str
-        As for `GLMM`, or as R writes it: ``'binomial("probit")'``.
+        As for `GLMM`, or as R writes it: ``'binomial("probit")'``. What ``bf(..., family = ...)`` says has to agree,
+        and its links are taken.
     namespace : dict, optional
         Own functions that the formula calls.
     levels : dict of list, optional
@@ -101,8 +104,10 @@ def from_brms(
     >>> post.design.coef, sorted(post.b)
     (('Intercept', 'f[b]'), [])
     """
-    text, (family, link) = family, family_and_link(family, link)
+    of_mean = formula["mu"] if isinstance(formula, Mapping) and "mu" in formula else formula
+    text, family, link = agreed(family, link, said_by(of_mean).family)
     mean, formulas = separated(formula, get_family(family).parameters)
+    _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
     design = design_from(spelling.formula, data, levels, namespace)
     frame = read_draws(draws)
@@ -140,6 +145,12 @@ def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np
             "not the family of the fit, or the column was dropped. Give the family of the fit, and all its columns."
         )
     return {name: table.exact(name) for name in names}
+
+
+def _refuse_without_rows(formulas: Mapping[str, str], data: Any, levels: Any) -> None:
+    """Said before the levels are looked at, some of which may be of columns that only such a formula reads."""
+    if formulas and data is None and levels is not None:
+        raise DataError(f"The formula of {listed(formulas)} needs the fitted rows: give data= in place of levels=.")
 
 
 def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> pd.DataFrame:

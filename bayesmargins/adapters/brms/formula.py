@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bayesmargins.adapters.brms.parts import link_of
 from bayesmargins.design.formula import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
+from bayesmargins.families import get_family, parameter_family
 
-__all__ = ["Spelling", "family_and_link", "translated"]
+__all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
 _TERMS = {
     "mo": "a monotonic effect",
@@ -29,11 +31,9 @@ _TERMS = {
 _CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
 _FACTOR = re.compile(r"(?<![\w.])(?:as\.)?factor\(\s*([\w.]+)\s*\)")
 _FAMILY = re.compile(
-    r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?"
+    r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?",
+    re.DOTALL,
 )
-
-# Arguments of bf() that change how brms samples, and not what its parameters mean.
-_HARMLESS = ("center", "cmc", "decomp", "sparse", "family")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = 
     Parameters
     ----------
     formula : str
-        As in brms: ``bf(...)`` around it, ``gr(g)``, ``(1 |p| g)``, ``0 + Intercept`` and ``y | weights(w)`` included.
+        As in brms: ``gr(g)``, ``(1 |p| g)``, ``0 + Intercept`` and ``y | weights(w)`` included.
     family : str
         Name of the family here.
     namespace : mapping, optional
@@ -75,34 +75,18 @@ def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = 
 
     Examples
     --------
-    >>> translated("bf(y | trials(n) ~ 0 + Intercept + x + (1 |p| gr(g)))", "binomial").formula
+    >>> translated("y | trials(n) ~ 0 + Intercept + x + (1 |p| gr(g))", "binomial").formula
     'y | trials(n) ~ 1 + x + (1 | g)'
     """
-    text = _single(formula)
-    sides = split(text, "~")
+    sides = split(formula, "~")
     if len(sides) != 2:
-        return Spelling(text)  # `parse` says what is wrong with it
+        return Spelling(formula)  # `parse` says what is wrong with it
     _refuse_terms(sides[1], formula, namespace or {})
     left, more, set_aside = _left(sides[0].strip(), family, formula)
     right = _FACTOR.sub(r"C(\1)", " ".join(_right(sides[1], formula)).removeprefix("+ "))
     spelt = f"{left} ~ {right}{more}"
-    same = re.sub(r"\s", "", spelt) == re.sub(r"\s", "", text)
-    return Spelling(text.strip() if same else spelt, set_aside)
-
-
-def _single(formula: str) -> str:
-    """What stands inside ``bf(...)``; arguments that only steer the sampler are let go."""
-    bare = re.fullmatch(r"\s*(?:brms::)?(?:bf|brmsformula)\((.*)\)\s*", formula, re.DOTALL)
-    if not bare:
-        return formula
-    first, *others = split(bare[1], ",")
-    odd = [o.strip() for o in others if not re.match(rf"\s*({'|'.join(_HARMLESS)})\s*=", o)]
-    if odd:
-        raise FormulaError(
-            f"{formula!r} has the further parts {listed(odd)}; from_brms takes the formula of the mean, where it is "
-            "the only one, as text: formulas of other parameters and non-linear formulas are no part of it."
-        )
-    return first
+    same = re.sub(r"\s", "", spelt) == re.sub(r"\s", "", formula)
+    return Spelling(formula.strip() if same else spelt, set_aside)
 
 
 def _refuse_terms(right: str, formula: str, own: Mapping[str, Any]) -> None:
@@ -244,8 +228,57 @@ def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
     if not match:
         return family, link
     name = (match["quoted"] or match["bare"]).lower()
-    first = split(match["rest"], ",")[0].strip()
-    said = re.fullmatch(r"(?:link\s*=\s*)?['\"]?(\w+)['\"]?", first)
+    first, *more = (a.strip() for a in split(match["rest"], ","))
+    links = (re.fullmatch(r"link\s*=\s*['\"]?(\w+)['\"]?", a) for a in (first, *more))
+    said = next((m for m in links if m), None) or re.fullmatch(r"['\"]?(\w+)['\"]?", first)
     if said and link is not None and said[1] != link:
         raise ModelError(f"family={shown(family)} names the link {said[1]!r}, and link={link!r}; give one of them.")
     return name, said[1] if said else link
+
+
+def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, Any, str | None]:
+    """Which family has the fit, by the argument and by the formula?
+
+    Parameters
+    ----------
+    family, link : str
+        The arguments.
+    of_formula : str, optional
+        What stands inside ``bf()``; brms fits that one. A link that it does not name is the family's default.
+
+    Returns
+    -------
+    text : str
+        The one of the two texts that says more.
+    family, link
+        As for `GLMM`.
+
+    Raises
+    ------
+    ModelError
+        The two contradict each other.
+
+    Examples
+    --------
+    >>> agreed("bernoulli", None, 'bernoulli("probit")')
+    ('bernoulli("probit")', 'bernoulli', 'probit')
+    """
+    name, own = family_and_link(family, link)
+    if of_formula is None:
+        return family, name, own
+    fitted, its = family_and_link(of_formula, None)
+    if name != fitted:
+        raise ModelError(f"The formula names family={of_formula}, and family is {shown(family)}; give that of the fit.")
+    kind = get_family(fitted)
+    its = its or kind.links[0]
+    pairs = {"link": (own, its)}
+    for parameter in kind.parameters:
+        default = parameter_family(parameter).links[0]
+        pairs[f"link_{parameter}"] = link_of(parameter, family), link_of(parameter, of_formula) or default
+    for argument, (ours, theirs) in pairs.items():
+        if ours not in (None, theirs):
+            raise ModelError(
+                f"The formula names family={of_formula}, whose {argument} is {theirs!r}, and the arguments say "
+                f"{argument}={ours!r}; give that of the fit."
+            )
+    return of_formula, fitted, its

@@ -19,6 +19,7 @@ __all__ = ["coefficients_of", "contrasts_seen", "groups_in", "level_names", "par
 _DROPPED = re.compile(r"[ ()\[\],\"'?`]")
 _LETTERS = (("+", "P"), ("-", "M"), ("*", "MU"), ("/", "D"), ("^", "E"), ("=", "EQ"))
 _Name = frozenset[str]
+_COMPARED = re.compile(r"[<>]|[=!]=")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
@@ -155,14 +156,15 @@ def _degrees(levels: int) -> list[str]:
 
 
 def _stems(factor: str, design: Design) -> list[str]:
-    """``age ** 2`` is R's ``I(age^2)``; ``C(n)`` its ``factor(n)``, or a column that was a factor."""
+    """``age ** 2`` is R's ``I(age^2)``, ``I(z > 2)`` its ``I(z > 2)TRUE``, ``C(n)`` its ``factor(n)`` or a factor."""
     if factor in design.columns:
         return [f"{factor}TRUE", factor] if design.columns[factor].kind == "logical" else [factor]
     coded = re.fullmatch(r"C\(\s*([\w.]+|`[^`]+`)\s*(,.*)?\)", factor)
     if coded:
         return [coded[1], f"factor({coded[1]})", f"as.factor({coded[1]})", factor]
     powered = re.sub(r"\s*\*\*\s*", "^", factor)
-    return list(dict.fromkeys([powered, f"I({powered})", factor]))
+    stems = list(dict.fromkeys([powered, f"I({powered})", factor]))
+    return [*(f"{stem}TRUE" for stem in stems), *stems] if _COMPARED.search(factor) else stems
 
 
 def contrasts_seen(columns: Iterable[str], design: Design) -> str:

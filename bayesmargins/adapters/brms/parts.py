@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bayesmargins.design.formula import split
+from bayesmargins.adapters.brms.bf import said_by
 from bayesmargins.errors import FormulaError, listed, shown
 
 __all__ = ["across", "correlated_across", "link_of", "separated"]
 
-_BF = re.compile(r"\s*((?:brms::)?(?:bf|brmsformula))\((.*)\)\s*", re.DOTALL)
 _MARK = re.compile(r"\|\s*(\w+)\s*\|\s*(?:gr\(\s*)?([\w.:]+)")
 
 
@@ -28,19 +27,20 @@ def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, s
     Returns
     -------
     mean : object
-        As it was given; with ``bf()`` around it where it was so.
+        As it was given, without the ``bf()`` around it.
     parts : dict of str
         By parameter, with the parameter on the left: ``"sigma ~ z"``.
 
     Raises
     ------
     FormulaError
-        A dict without ``"mu"``, a parameter that the family does not have, one with two formulas.
+        A dict without ``"mu"``, a part of ``bf()`` that is not read, a parameter that the family does not have, one
+        with two formulas.
 
     Examples
     --------
     >>> separated("bf(y ~ x + (1 | g), sigma ~ z)", ["sigma"])
-    ('bf(y ~ x + (1 | g))', {'sigma': 'sigma ~ z'})
+    ('y ~ x + (1 | g)', {'sigma': 'sigma ~ z'})
     >>> separated({"mu": "y ~ x", "sigma": "~ z"}, ["sigma"])
     ('y ~ x', {'sigma': 'sigma ~ z'})
     """
@@ -50,15 +50,11 @@ def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, s
                 f"formula is a dict with the keys {listed(formula)}; the formula of the mean goes under 'mu', such as "
                 "{'mu': 'y ~ x', 'sigma': '~ z'}."
             )
+        said = said_by(formula["mu"])
         given = [(name, text) for name, text in formula.items() if name != "mu"]
-        return formula["mu"], _checked(given, parameters)
-    inside = _BF.fullmatch(formula) if isinstance(formula, str) else None
-    if not inside:
-        return formula, {}
-    first, *others = split(inside[2], ",")
-    formulas = [(m[1], o) for o in others if (m := re.match(r"\s*(\w+)\s*~", o))]
-    rest = ",".join([first, *(o for o in others if not re.match(r"\s*\w+\s*~", o))])
-    return f"{inside[1]}({rest})", _checked(formulas, parameters)
+        return said.mean, _checked([*said.formulas, *given], parameters)
+    said = said_by(formula)
+    return said.mean, _checked(list(said.formulas), parameters)
 
 
 def _checked(given: list[tuple[str, Any]], parameters: Iterable[str]) -> dict[str, str]:

@@ -24,8 +24,9 @@ from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["from_pymc"]
 
-# Draws of JAX are in single precision; a wrong variable or order is off by far more.
-_CHECK_RTOL = 1e-4
+# Draws of JAX are in single precision, and sums are off by that of their terms; a wrong order by far more. Means that
+# are probabilities are often computed as 1 - (1 - p), which rounds them to single precision of 1.
+_CHECK_RTOL, _CHECK_ATOL = 1e-5, 1e-6
 _CHECK_DRAWS = 20
 
 
@@ -60,7 +61,8 @@ def from_pymc(
     levels : dict, optional
         The order of groups in variables whose labels are not the levels, a factor:
         ``{"g": pd.factorize(data["g"])[1]}``. Needed without labels where sorted levels and the order of the rows
-        differ, for both are usual.
+        differ, for both are usual: also of groups that are numbers from 0, where ``{"g": range(6)}`` says that these
+        numbers index the variable, ``b[data["g"]]``. ``"eta"`` or ``"mean"`` among `names` settles it too.
     group : {"posterior", "prior"}
         Which draws of `idata`.
     namespace : dict, optional
@@ -209,10 +211,14 @@ def _check(post: Posterior, own: xr.DataArray, role: Role) -> None:
     every = max(1, own.sizes["chain"] * own.sizes["draw"] // _CHECK_DRAWS)
     theirs = own.to_numpy().reshape(-1, n)[::every]
     ours = post.linear_predictor(slice(None, None, every))
+    allowed = _CHECK_RTOL * _terms(post, slice(None, None, every))
     if role.text == "mean":
+        allowed = np.abs(post.link.derivative(ours)) * allowed + (
+            _CHECK_ATOL if post.link.bounded else _CHECK_RTOL * np.abs(theirs)
+        )
         ours = post.link.inverse(ours)
-    off = np.abs(ours - theirs)
-    if off.max() > _CHECK_RTOL * np.abs(theirs).max():
+    off = np.abs(ours - theirs) - np.where(np.isfinite(allowed), allowed, 0.0)
+    if off.max() > 0:
         draw, row = np.unravel_index(off.argmax(), off.shape)
         what, link = ("mean", "at family and link, ") if role.text == "mean" else ("linear predictor", "")
         raise PosteriorError(
@@ -221,3 +227,13 @@ def _check(post: Posterior, own: xr.DataArray, role: Role) -> None:
             f"centred columns and offsets (the formula has to have them too), {link}and at group effects that "
             "contain their mean ('Intercept + 1|g')."
         )
+
+
+def _terms(post: Posterior, block: slice) -> np.ndarray:
+    """How large are the terms that sum up to eta, (sample, row)? Each value has to be right on its own scale."""
+    rows = post.design.rows(post.design.data, what="data")
+    size: np.ndarray = np.abs(post.draws.beta[block]) @ np.abs(rows.X).T + np.abs(rows.offset)
+    for name, factor in post.design.factors.items():
+        b = np.abs(post.draws.b[name][block])[:, factor.codes, :]
+        size += np.einsum("srq,rq->sr", b, np.abs(rows.Z[name]))
+    return size

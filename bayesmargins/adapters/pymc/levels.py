@@ -1,4 +1,4 @@
-"""Which value of a user's variable belongs to which group: by label, by number, or by an order that is beyond doubt."""
+"""Which value of a user's variable belongs to which group: by label, or by an order that is beyond doubt."""
 
 from __future__ import annotations
 
@@ -45,13 +45,16 @@ def level_order(
     ------
     PosteriorError
         Labels that are not the levels, another number of them, or an order that is in doubt.
+
+    Notes
+    -----
+    Without labels, groups were numbered as sorted, as they first occur (``pd.factorize``) or, where they are 0, 1, 2,
+    ... themselves, by these numbers. Nothing in the draws tells which, so they are asked for wherever they differ.
     """
     wanted = [str(level) for level in factor.levels]
-    labels = labels_of(values, dim)
+    labels = _labels(values, dim)
     if order is not None and (labels is None or sorted(labels) != sorted(wanted)):
         labels = [str(label) for label in order]
-    if labels is None and sorted(wanted) == sorted(str(k) for k in range(len(wanted))):
-        labels = [str(k) for k in range(values.sizes[dim])]  # groups that are numbers from 0 index the variable
     if labels is not None:
         return _by_label(labels, wanted, values.sizes[dim], role, factor)
     if values.sizes[dim] != len(wanted):
@@ -59,9 +62,29 @@ def level_order(
             f"{role.text!r} is taken from {values.sizes[dim]} values along {dim!r}; {factor.name!r} has {len(wanted)} "
             f"levels in the data: {listed(wanted)}. Give the rows that the model was fitted to."
         )
-    if not checked and not _in_order_of_rows(factor):
-        _ask(dim, role, factor)
-    return list(range(len(wanted)))
+    usual = _usual_orders(factor, wanted)
+    if not checked and any(other != usual[0] for other in usual):
+        _ask(dim, role, factor, len(usual) > 2)
+    return usual[-1]
+
+
+def _labels(values: xr.DataArray, dim: str) -> list[str] | None:
+    """Text that counts 0, 1, 2, ... was put there by someone; whole numbers that do are ArviZ's for want of labels."""
+    index = values[dim].to_index() if dim in values.coords else None
+    if index is not None and all(isinstance(label, str) for label in index):
+        return [str(label) for label in index]
+    return labels_of(values, dim)
+
+
+def _usual_orders(factor: Factor, wanted: list[str]) -> list[list[int]]:
+    """Where each level stands by the levels' own order, by the order of the rows and, of 0, 1, 2, ..., by number."""
+    n = len(wanted)
+    first = {int(code): k for k, code in enumerate(pd.unique(pd.Series(factor.codes)))}
+    orders = [list(range(n)), [first.get(k, -1) for k in range(n)]]
+    numbers = [str(k) for k in range(n)]
+    if sorted(wanted) == sorted(numbers):
+        return [*orders, [numbers.index(level) for level in wanted]]
+    return [orders[1], orders[0]]
 
 
 def _by_label(labels: list[str], wanted: list[str], size: int, role: Role, factor: Factor) -> list[int]:
@@ -76,14 +99,13 @@ def _by_label(labels: list[str], wanted: list[str], size: int, role: Role, facto
     return [labels.index(w) for w in wanted]
 
 
-def _in_order_of_rows(factor: Factor) -> bool:
-    """Numbered as sorted or as they first occur, the groups have the same numbers."""
-    first = pd.unique(pd.Series(factor.codes))
-    return bool((first == range(len(first))).all())
-
-
-def _ask(dim: str, role: Role, factor: Factor) -> None:
-    column = factor.columns[0]
+def _ask(dim: str, role: Role, factor: Factor, numbered: bool) -> None:
+    column, n = factor.columns[0], len(factor.levels)
+    by_number = (
+        f"levels={{{factor.name!r}: range({n})}} where they index the variable as they are, b[data[{column!r}]]; "
+        if numbered
+        else ""
+    )
     ways = (
         f"levels={{{factor.name!r}: pd.factorize(data[{column!r}])[1]}} where they were numbered in the order of the "
         f"rows, levels={{{factor.name!r}: np.unique(data[{column!r}])}} where they were sorted first (of a "
@@ -94,6 +116,7 @@ def _ask(dim: str, role: Role, factor: Factor) -> None:
     raise PosteriorError(
         f"{role.text!r} is taken from values without labels along {dim!r}, and which is whose is in doubt: sorted, the "
         f"levels of {factor.name!r} are {listed(factor.levels, 4)}, and in the rows of the data they come in another "
-        f"order. Say it: {ways}. Or name the model's own predictor, 'eta' or 'mean', to have the sorted order checked "
-        "against it."
+        f"order{', or their numbers are one' if numbered else ''}. Say it: {by_number}{ways}. Or name the model's own "
+        f"predictor, 'eta' or 'mean', to have the {'order by number' if numbered else 'sorted order'} checked against "
+        "it."
     )

@@ -42,7 +42,7 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
         No such variable or part, values that are not numbers, or NaN.
     """
     if callable(source):
-        source = source(draws)
+        source = _called(draws, role, source)
     if isinstance(source, int | float | np.number) and not isinstance(source, bool):
         shape = tuple(draws.sizes[d] for d in SAMPLE_DIMS)
         return xr.DataArray(np.full(shape, float(source)), dims=SAMPLE_DIMS)
@@ -59,6 +59,23 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
     return values.astype(np.float64)
 
 
+def _called(draws: xr.Dataset, role: Role, source: Any) -> Any:
+    """What the user's function makes of the draws."""
+    try:
+        return source(draws)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        said = error.args[0] if error.args else "nothing more"
+        raise PosteriorError(
+            f"names takes {role.text!r} from a function of the draws, which ended in {type(error).__name__}: {said}. "
+            f"{_variables(draws)}"
+        ) from error
+
+
+def _variables(draws: xr.Dataset) -> str:
+    have = ", ".join(f"{n} {with_shape(v)}" for n, v in list(draws.data_vars.items())[:30])
+    return f"The draws have {have}."
+
+
 def _of_text(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
     if isinstance(source, str) and source not in draws and (match := _PART.fullmatch(source)):
         source = (match[1], *split_top(match[2], ","))
@@ -69,10 +86,9 @@ def _of_text(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
             "('beta', 0) for a part of one, a function of the draws, a DataArray, a number."
         )
     if name not in draws.data_vars:
-        have = ", ".join(f"{n} {with_shape(v)}" for n, v in list(draws.data_vars.items())[:30])
         raise PosteriorError(
             f"names takes {role.text!r} from {name!r}, which is no variable of the draws."
-            f"{close_matches(name, draws.data_vars)} They have {have}."
+            f"{close_matches(name, draws.data_vars)} {_variables(draws)}"
         )
     values = draws[name].transpose(*SAMPLE_DIMS, ...)
     if len(index) == 1 and isinstance(index[0], dict):

@@ -143,6 +143,11 @@ def _checked(results: Any) -> Any:
             f"results is {type(fit).__name__}; a fit of statsmodels' MixedLM is needed, {_CLASS}. {_way_out(fit)}"
         )
     model = fit.model
+    if any(getattr(model, name, None) is None for name in ("endog", "exog", "groups")):
+        raise PosteriorError(
+            "The fit no longer has its data, as after remove_data() or save(remove_data=True); its columns and groups "
+            "are read from them. Fit the model again, or read the fit before its data are removed."
+        )
     if getattr(model, "k_vc", 0):
         raise PosteriorError(
             f"The fit has the variance components {listed(model.exog_vc.names)} (vc_formula); only random effects of "
