@@ -420,6 +420,24 @@ def test_results_of_other_scales_or_rows_do_not_stand_side_by_side(
             bm.table(names)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("rows", [[217, 218, 219], [2, 1, 0]])
+@pytest.mark.parametrize(
+    "question", [bm.predictions, lambda p, newdata: bm.comparisons(p, {"trt": ("placebo", "drug")}, newdata=newdata)]
+)
+def test_other_rows_of_the_same_number_do_not_stand_side_by_side(
+    post: bm.Posterior, question: Any, rows: list[int]
+) -> None:
+    data = post.design.data
+    results = {"first": question(post, data.head(3)), "other": question(post, data.iloc[rows])}
+    said = r"rows of 'first' and 'other' differ in '\w+': at .*row \d these are .* and .*same newdata"
+    for show in (bm.table, bm.plot_forest):
+        with pytest.raises(bm.ResultError, match=said):
+            show(results)
+        show({"first": results["first"], "again": question(post, data.head(3).assign(more=1.0))})
+    singles = {str(k): question(post, data.iloc[[k]]).isel(contrast=0, missing_dims="ignore") for k in (0, 3)}
+    assert [t.get_text() for t in bm.plot_forest(singles).get_yticklabels()] == ["0", "3"]
+
+
 def test_a_caption_is_written_out_and_the_estimand_moves_beneath(post: bm.Posterior) -> None:
     table = bm.table(bm.avg_predictions(post, by="trt"))
     note = table.attrs["note"]

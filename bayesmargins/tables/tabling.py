@@ -12,6 +12,7 @@ from bayesmargins.errors import ResultError, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.tables import cells
 from bayesmargins.tables.digits import check_digits
+from bayesmargins.tables.draws import check_same_rows
 from bayesmargins.tables.frames import Table
 from bayesmargins.tables.summarising import summary
 
@@ -35,7 +36,8 @@ def table(
     ----------
     ds : Dataset, DataFrame, or dict of str to Dataset
         A result; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
-        several results with the same rows, on the same scale, which are put side by side under their names.
+        several results of the same rows (the same values in all columns that both have), on the same scale, which are
+        put side by side under their names.
     point, ci_prob, ci_kind, null, rope
         As for `summary`.
     digits : int, optional
@@ -83,11 +85,9 @@ def table(
     """
     digits = check_digits(digits)
     if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
-        return _side_by_side(
-            {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in _named(ds).items()},
-            digits,
-            diagnostics,
-        )
+        results = _named(ds)
+        summaries = {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in results.items()}
+        return _side_by_side(results, summaries, digits, diagnostics)
     if isinstance(ds, pd.DataFrame):
         asked = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "null": null, "rope": rope}
         _refuse_asking_twice({k: v for k, v in asked.items() if v is not None and not (k == "point" and v == "median")})
@@ -118,11 +118,14 @@ def _named(results: Mapping[Any, Any]) -> Mapping[str, xr.Dataset]:
     return results
 
 
-def _side_by_side(summaries: Mapping[str, pd.DataFrame], digits: int | None, diagnostics: bool) -> Table:
+def _side_by_side(
+    results: Mapping[str, xr.Dataset], summaries: Mapping[str, pd.DataFrame], digits: int | None, diagnostics: bool
+) -> Table:
     name0, first = next(iter(summaries.items()))
     columns: dict[str, pd.Series] = {}
     for name, numbers in summaries.items():
         _check_alike(name0, first, name, numbers)
+        check_same_rows(name0, results[name0], name, results[name])
         text = cells.cells(numbers.reindex(first.index), digits, diagnostics)
         columns |= {name if len(text.columns) == 1 else f"{name}: {c}": text[c] for c in text}
     said = " ".join(f"{name}: {numbers.attrs['estimand']}" for name, numbers in summaries.items())
