@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -433,11 +434,26 @@ def test_correlated_effects_cannot_be_drawn_one_by_one() -> None:
     bm.avg_predictions(post, target=bm.exceeds(1), groups="own")
 
 
-def test_an_identity_link_below_zero_is_refused_where_y_is_needed() -> None:
+def test_an_identity_link_below_zero_is_refused_where_y_is_needed_and_said_elsewhere() -> None:
     post = gaussian({**FIXED, "link": "identity"})
     with pytest.raises(bm.PosteriorError, match=r"linear predictor of 'sigma'.* is not above 0 in \d+ of"):
         bm.avg_predictions(post, target=bm.exceeds(1), groups="own")
-    np.testing.assert_allclose(values(bm.predictions(post, target="sigma")), LOG0, rtol=1e-12, atol=1e-15)
+    below = int((LOG0 <= 0).sum())
+    said = f"'sigma' has the identity link and is not above 0 in {below:,} of {LOG0.size:,} pairs of a draw and a row"
+    with pytest.warns(bm.BayesmarginsWarning, match=said):
+        found = bm.predictions(post, target="sigma")
+    np.testing.assert_allclose(values(found), LOG0, rtol=1e-12, atol=1e-15)
+    for question in (bm.avg_predictions, lambda p, **k: bm.avg_comparisons(p, "z", **k)):
+        with pytest.warns(bm.BayesmarginsWarning, match="'sigma' has the identity link and is not above 0 in"):
+            question(post, target="sigma")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bm.avg_predictions(gaussian(FIXED), target="sigma")
+        bm.avg_predictions(
+            gaussian({**FIXED, "link": "identity", "beta": np.abs(FIXED["beta"])}),
+            pd.DataFrame({"z": [1.0]}),
+            target="sigma",
+        )
 
 
 @pytest.mark.parametrize(
