@@ -18,6 +18,7 @@ from bayesmargins.tables.describing import describe, scale_of
 from bayesmargins.tables.diagnostics import diagnostics
 from bayesmargins.tables.draws import draws_of, index_of
 from bayesmargins.tables.frames import Summary
+from bayesmargins.tables.unchanged import marks
 
 __all__ = ["summary"]
 
@@ -104,6 +105,7 @@ def summary(
     frame.attrs["draws_of"] = str(ds.attrs.get("draws", "posterior"))
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
+    frame.attrs |= marks(frame)
     return frame
 
 

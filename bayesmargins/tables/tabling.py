@@ -15,6 +15,7 @@ from bayesmargins.tables.digits import check_digits
 from bayesmargins.tables.draws import check_same_rows
 from bayesmargins.tables.frames import Table
 from bayesmargins.tables.summarising import summary
+from bayesmargins.tables.unchanged import MARKS, scale_said
 
 __all__ = ["table"]
 
@@ -54,7 +55,8 @@ def table(
         intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. Of several results one
         column each, under its name, or several such as ``new: P(> 0)``. The columns' name is the scale.
         ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with its scale and estimand and need no other
-        package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text.
+        package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text. Where
+        numbers of a summary were changed after it was made, scale and estimand say that they are derived.
 
     Raises
     ------
@@ -104,8 +106,8 @@ def table(
 
 def _made(text: pd.DataFrame, numbers: pd.DataFrame, note: str) -> Table:
     made = Table(text)
-    made.columns.name = numbers.columns.name
-    made.attrs = {**numbers.attrs, "note": note}
+    made.columns.name = scale_said(numbers)
+    made.attrs = {name: value for name, value in numbers.attrs.items() if name != MARKS} | {"note": note}
     return made
 
 
@@ -130,6 +132,8 @@ def _side_by_side(
         columns |= {name if len(text.columns) == 1 else f"{name}: {c}": text[c] for c in text}
     said = " ".join(f"{name}: {numbers.attrs['estimand']}" for name, numbers in summaries.items())
     plain = pd.DataFrame(first)
+    if len(summaries) > 1 and str(first.columns.name).startswith("derived from"):
+        plain.columns.name = f"{first.columns.name} (each column in its own way)"
     of = " and ".join(dict.fromkeys(numbers.attrs["draws_of"] for numbers in summaries.values()))
     plain.attrs = {**first.attrs, "estimand": said, "draws_of": of}
     return _made(pd.DataFrame(columns, index=first.index), plain, cells.note(plain))
