@@ -77,10 +77,9 @@ def test_attenuation_without_group_effects_compares_zero_and_new() -> None:
     [
         lambda p: bm.avg_predictions(p),
         lambda p: bm.avg_predictions(p, GRID, at={"week": "sd"}),
-        lambda p: bm.avg_comparisons(p, "week", newdata=GRID),
         lambda p: bm.avg_comparisons(p, {"week": "iqr"}, newdata=GRID),
         lambda p: bm.avg_slopes(p, "week"),
-        lambda p: bm.datagrid(p),
+        lambda p: bm.datagrid(p, {"week": [0]}, grid="counterfactual"),
         lambda p: bm.attenuation(p, "trt"),
         lambda p: bm.marginal_coefficients(p),
         lambda p: bm.variance_partition(p),
@@ -197,3 +196,36 @@ def test_expressions_are_asked_of_the_users_rows_alone(
         np.testing.assert_allclose(found, function(np.array(inside)), rtol=1e-15)
         with pytest.raises(bm.DataError, match="no finite value in 1 rows of newdata, the first being row 1"):
             bm.predictions(p, {"x": [inside[0], outside]})
+
+
+@pytest.mark.parametrize("question", [bm.avg_comparisons, bm.heterogeneity])
+def test_a_number_without_a_specification_says_which_one_does(question: Any) -> None:
+    post = _without_rows(LEVELS)
+    with pytest.raises(bm.DataError, match=r"variables=\{'week': 1\} adds 1, \{'week': \(0, 1\)\} compares 1 with 0"):
+        question(post, "week", newdata=GRID)
+    for spec in (1, (0, 1)):
+        found, full = (question(p, {"week": spec}, newdata=GRID) for p in (post, reference.posterior("b_bacteria")))
+        np.testing.assert_allclose(found["estimate"], full["estimate"], rtol=1e-12)
+
+
+def test_a_grid_of_named_values_needs_no_rows() -> None:
+    full, bare = reference.posterior("b_bacteria"), _without_rows(LEVELS)
+    for columns in ({"week": [0, 2.5], "trt": "all"}, {"trt": "drug", "week": 1, "ID": ["X01", "Z26"]}):
+        assert bm.datagrid(bare, columns).to_dict("list") == bm.datagrid(full, columns).to_dict("list")
+    assert bm.datagrid(bare, {"week": 3}, grid="balanced")["trt"].tolist() == LEVELS["trt"]
+    rows = bm.datagrid(bare, newdata=GRID)
+    assert rows["week"].tolist() == [GRID["week"].mean()]
+    for columns, grid, said in [
+        (
+            {"week": 1},
+            "mean_or_mode",
+            "leaves out 'trt': name the values of every variable of the model, 'trt', 'week'",
+        ),
+        (None, "mean_or_mode", "leaves out 'trt', 'week': .* or give rows as newdata="),
+        ({"trt": "drug"}, "balanced", "leaves out 'week'"),
+        ({"trt": "drug", "week": np.median}, "mean_or_mode", "asks for values of 'week' in the rows"),
+        ({"trt": "drug", "week": 1, "ID": "all"}, "mean_or_mode", "asks for values of 'ID' in the rows"),
+        ({"trt": "drug", "week": 1}, "observed", "asks for values of 'trt', 'week' in the rows"),
+    ]:
+        with pytest.raises(bm.DataError, match=said):
+            bm.datagrid(bare, columns, grid=grid)
