@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column, Design
-from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown
+from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -55,7 +55,8 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     EstimandError
         An unknown grid, a column that is not there, or a value that the fit has not seen.
     DataError
-        newdata is no table.
+        newdata is no table; without fitted rows, and without newdata, a variable of the model that `columns` does not
+        name.
 
     Examples
     --------
@@ -66,9 +67,11 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
         raise PosteriorError(f"The first argument is {type(post).__name__}; datagrid needs a Posterior.")
     if not is_word(grid, GRIDS):
         raise EstimandError(f"grid={shown(grid)}; allowed are {', '.join(GRIDS)}.{close_matches(grid, GRIDS)}")
-    frame, _ = frame_of(post.design, newdata)
     designs = [post.design, *(part.design for part in post.parts.values())]
     design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))
+    if newdata is None and design.frame is None and grid != "counterfactual":
+        return _without_rows(_columns(columns), design, read, grid)
+    frame, _ = frame_of(post.design, newdata)
     named = {name: _values(name, given, design, frame) for name, given in _columns(columns).items()}
     if grid == "counterfactual":
         return _copies(frame, named)
@@ -76,6 +79,28 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     rows = _observed(frame, named, columns) if grid == "observed" else list(product(*named.values()))
     made = pd.DataFrame([(*row, *held) for row in rows for held in product(*rest.values())], columns=[*named, *rest])
     return made.astype({n: frame[n].dtype for n in made if isinstance(frame[n].dtype, pd.CategoricalDtype)})
+
+
+def _without_rows(columns: dict[str, Any], design: Design, read: Iterable[str], grid: str) -> pd.DataFrame:
+    """Every combination of values that were all named, or are levels."""
+    others = frozenset().union(*(f.columns for f in design.factors.values()), design.response.trials_variables)
+    known = pd.DataFrame(columns=[*design.columns, *others], dtype=object)
+    levels = [n for n in sorted(read) if grid == "balanced" and design.columns[n].kind != "number" and n not in columns]
+    absent = [n for n in sorted(read) if n not in columns and n not in levels]
+    asking = [
+        n for n, given in columns.items() if callable(given) or (n in others and is_word(given, ("all", *SPREADS)))
+    ]
+    if absent or asking or grid == "observed":
+        what = (
+            f"leaves out {listed(absent)}" if absent else f"asks for values of {listed(asking or columns)} in the rows"
+        )
+        raise DataError(
+            f"The posterior has no fitted rows: it was made with levels= in place of data=. columns={shown(columns)} "
+            f"{what}: name the values of every variable of the model, {listed(sorted(read))}, or give rows as newdata=."
+        )
+    named = {name: _values(name, given, design, known) for name, given in columns.items()}
+    named |= {n: list(design.columns[n].levels or (False, True)) for n in levels}
+    return pd.DataFrame(list(product(*named.values())), columns=list(named))
 
 
 def _columns(columns: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bayesmargins.counterfactuals import Setting, Settings, check_value, column_of, hint_of
 from bayesmargins.design import Column, Design
-from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
 from bayesmargins.spreads import PAIRS, spread_values, value_label
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
@@ -101,6 +101,8 @@ def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False)
     ------
     EstimandError
         A specification that this kind of variable does not take.
+    DataError
+        None for a number where there are no fitted rows.
     """
     single = [_contrasts_of(_column(v, design), spec, design) for v, spec in variables.items()]
     if not cross:
@@ -130,9 +132,21 @@ def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
         return _factor_contrasts(column, "reference" if spec is None else spec)
     if column.kind == "logical":
         return [_logical_contrast(column, spec)]
-    if spec is None and design.data[column.name].isin([0, 1]).all():
+    if spec is None and _is_indicator(column, design):
         return [_between(column, 0, 1)]
     return [_number_contrast(column, 1 if spec is None else spec, design)]
+
+
+def _is_indicator(column: Column, design: Design) -> bool:
+    """Other rows cannot tell: whether 0 and 1 are all that there is, those of the fit say."""
+    if design.frame is None:
+        name = column.name
+        raise DataError(
+            f"Whether {name!r} is 0 or 1 throughout is read off the fitted rows, and the posterior has none: it was "
+            f"made with levels= in place of data=. Say what changes: variables={{{name!r}: 1}} adds 1, "
+            f"{{{name!r}: (0, 1)}} compares 1 with 0."
+        )
+    return bool(design.data[column.name].isin([0, 1]).all())
 
 
 def _logical_contrast(column: Column, spec: Any) -> Contrast:

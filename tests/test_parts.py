@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -433,11 +434,26 @@ def test_correlated_effects_cannot_be_drawn_one_by_one() -> None:
     bm.avg_predictions(post, target=bm.exceeds(1), groups="own")
 
 
-def test_an_identity_link_below_zero_is_refused_where_y_is_needed() -> None:
+def test_an_identity_link_below_zero_is_refused_where_y_is_needed_and_said_elsewhere() -> None:
     post = gaussian({**FIXED, "link": "identity"})
     with pytest.raises(bm.PosteriorError, match=r"linear predictor of 'sigma'.* is not above 0 in \d+ of"):
         bm.avg_predictions(post, target=bm.exceeds(1), groups="own")
-    np.testing.assert_allclose(values(bm.predictions(post, target="sigma")), LOG0, rtol=1e-12, atol=1e-15)
+    below = int((LOG0 <= 0).sum())
+    said = f"'sigma' has the identity link and is not above 0 in {below:,} of {LOG0.size:,} pairs of a draw and a row"
+    with pytest.warns(bm.BayesmarginsWarning, match=said):
+        found = bm.predictions(post, target="sigma")
+    np.testing.assert_allclose(values(found), LOG0, rtol=1e-12, atol=1e-15)
+    for question in (bm.avg_predictions, lambda p, **k: bm.avg_comparisons(p, "z", **k)):
+        with pytest.warns(bm.BayesmarginsWarning, match="'sigma' has the identity link and is not above 0 in"):
+            question(post, target="sigma")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bm.avg_predictions(gaussian(FIXED), target="sigma")
+        bm.avg_predictions(
+            gaussian({**FIXED, "link": "identity", "beta": np.abs(FIXED["beta"])}),
+            pd.DataFrame({"z": [1.0]}),
+            target="sigma",
+        )
 
 
 @pytest.mark.parametrize(
@@ -482,3 +498,42 @@ def test_without_rows_a_part_is_refused() -> None:
     given = {"beta": np.zeros((1, 5, 1)), "parts": {"sigma": {"formula": "~ 1", "beta": np.zeros((1, 5, 1))}}}
     with pytest.raises(bm.DataError, match="formula of 'sigma' needs the fitted rows: give data= in place of levels="):
         bm.from_draws("y ~ 1", levels={}, family="gaussian", **given)
+
+
+def test_slopes_of_a_parameter_are_labelled_by_it() -> None:
+    post = gaussian(GROUPED)
+    labels = {
+        "dsigma/dz": lambda: bm.avg_slopes(post, "z", target="sigma"),
+        "esigma/dz": lambda: bm.avg_slopes(post, "z", target="sigma", slope="eydx"),
+        "d2sigma/dz2": lambda: bm.avg_slopes(post, "z", target="sigma", second="z"),
+        "dY/dx": lambda: bm.avg_slopes(post, "x"),
+    }
+    assert [found()["contrast"].item() for found in labels.values()] == list(labels)
+    varies = bm.heterogeneity(post, "z", estimand="slopes", target="sigma", points=64, random_seed=1)
+    assert varies["contrast"].item() == "dsigma/dz"
+
+
+def test_what_has_no_groups_is_named_and_new_is_no_advice_where_it_is_refused() -> None:
+    post = gaussian(GROUPED)
+    assert "groups of h" not in bm.describe(bm.avg_predictions(post))
+    said = bm.describe(bm.avg_predictions(post, target=bm.sd(), groups="zero"))
+    assert "at b = 0 for g, a group at the centre of the distribution, which leaves out how groups differ (" in said
+    assert (
+        "at b = 0 for h, a group at the centre of the distribution, which leaves out how groups differ; sigma" in said
+    )
+    with pytest.raises(bm.GroupsError, match="averages over 'h'"):
+        bm.avg_predictions(post, target=bm.sd(), groups={"g": "zero", "h": "new"})
+    flat = bm.from_draws("y ~ x", DATA, family="gaussian", beta=draws(2), parts={"sigma": GROUPED})
+    for groups in ("new", "existing", "own"):
+        assert bm.describe(bm.avg_predictions(flat, groups=groups)).endswith("; the mean has no groups.")
+    without = bm.from_draws("y ~ x", DATA, family="gaussian", beta=draws(2), parts={"sigma": FIXED})
+    assert bm.describe(bm.avg_predictions(without)).endswith("; the model has no groups.")
+
+
+def test_heterogeneity_of_a_parameter_says_what_it_is_and_what_it_is_not() -> None:
+    post = gaussian(GROUPED)
+    said = bm.describe(bm.heterogeneity(post, "z", target="sigma", points=64, random_seed=1))
+    assert said.startswith("Distribution over new groups of h")
+    assert "copies of the 40 rows of the data; over groups, in each draw" in said
+    with pytest.raises(bm.EstimandError, match=r"target=exceeds\(0\): how an effect differs between groups"):
+        bm.heterogeneity(post, "x", target=bm.exceeds(0))

@@ -420,6 +420,55 @@ def test_results_of_other_scales_or_rows_do_not_stand_side_by_side(
             bm.table(names)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("rows", [[217, 218, 219], [2, 1, 0]])
+@pytest.mark.parametrize(
+    "question", [bm.predictions, lambda p, newdata: bm.comparisons(p, {"trt": ("placebo", "drug")}, newdata=newdata)]
+)
+def test_other_rows_of_the_same_number_do_not_stand_side_by_side(
+    post: bm.Posterior, question: Any, rows: list[int]
+) -> None:
+    data = post.design.data
+    results = {"first": question(post, data.head(3)), "other": question(post, data.iloc[rows])}
+    said = r"rows of 'first' and 'other' differ in '\w+': at .*row \d these are .* and .*same newdata"
+    for show in (bm.table, bm.plot_forest):
+        with pytest.raises(bm.ResultError, match=said):
+            show(results)
+        show({"first": results["first"], "again": question(post, data.head(3).assign(more=1.0))})
+    singles = {str(k): question(post, data.iloc[[k]]).isel(contrast=0, missing_dims="ignore") for k in (0, 3)}
+    assert [t.get_text() for t in bm.plot_forest(singles).get_yticklabels()] == ["0", "3"]
+
+
+def test_numbers_that_were_changed_in_a_summary_are_said_to_be_derived(post: bm.Posterior) -> None:
+    summary = bm.summary(bm.avg_predictions(post, by="trt"), ci_prob=[0.5, 0.95], null=0.5, rope=(0, 1))
+    kept = (summary, summary.iloc[[2, 0]], summary.sort_values("median"), summary.drop(columns="sd"), summary.copy())
+    for frame in (*kept, summary.assign(more=1.0), pd.concat([summary, summary])):
+        assert bm.table(frame).columns.name == "probability"
+        assert bm.table(frame).attrs["note"].startswith("Probability, posterior median")
+    one = summary.copy()
+    one.loc["drug", "eti95_ub"] += 0.01
+    in_place = bm.summary(bm.avg_predictions(post, by="trt"))
+    in_place["median"] *= 100
+    for frame in (summary.select_dtypes("number") * 100, 1 - summary.select_dtypes("number"), one, in_place):
+        table = bm.table(frame)
+        assert table.columns.name == "derived from probability"
+        note = table.attrs["note"]
+        assert note.startswith("Derived from probability, posterior median")
+        assert "Derived (numbers of the summary were changed) from: Average probability" in note
+        assert "caption{Derived from probability" in table.to_latex()
+    assert "Derived from probability" in in_place.to_markdown()
+    assert repr(in_place).startswith("derived from probability")
+
+
+def test_derived_results_side_by_side_are_not_said_to_be_on_one_scale(post: bm.Posterior) -> None:
+    ds = bm.avg_predictions(post, by="trt")
+    results = {"percent": (ds * 100).assign_attrs(ds.attrs), "log": np.log(ds).assign_attrs(ds.attrs)}
+    table = bm.table(results)
+    assert table.columns.name == "derived from probability (each column in its own way)"
+    assert table.attrs["note"].startswith("Derived from probability (each column in its own way), posterior median")
+    assert bm.plot_forest(results).get_xlabel() == "derived from probability (each in its own way)"
+    assert bm.table({"log": results["log"]}).columns.name == "derived from probability"
+
+
 def test_a_caption_is_written_out_and_the_estimand_moves_beneath(post: bm.Posterior) -> None:
     table = bm.table(bm.avg_predictions(post, by="trt"))
     note = table.attrs["note"]

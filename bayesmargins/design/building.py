@@ -28,7 +28,7 @@ def build_design(
     missing: str = "error",
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
-    dependent_ok: bool = False,
+    invented: bool = False,
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -45,8 +45,9 @@ def build_design(
         Own functions that the formula calls.
     stored : bool
         The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
-    dependent_ok : bool
-        Columns that are sums of others are not warned about.
+    invented : bool
+        The rows stand for levels and are no data: columns that are sums of others are not warned about, and values
+        that are not finite are none of the data's.
 
     Returns
     -------
@@ -71,8 +72,8 @@ def build_design(
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
     frame = _complete(frame, read, missing)
-    design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context))
-    if not dependent_ok:
+    design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context), invented)
+    if not invented:
         _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
 
@@ -137,7 +138,14 @@ def build_part(
     return design
 
 
-def _frozen(formula: str, parts: Parts, covariates: set[str], frame: pd.DataFrame, response: Response) -> Design:
+def _frozen(
+    formula: str,
+    parts: Parts,
+    covariates: set[str],
+    frame: pd.DataFrame,
+    response: Response,
+    invented: bool = False,
+) -> Design:
     context = response.context
     columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
     coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
@@ -145,9 +153,9 @@ def _frozen(formula: str, parts: Parts, covariates: set[str], frame: pd.DataFram
         formula=formula,
         response=response,
         columns=columns,
-        fixed=freeze(parts.fixed, coded, context),
-        factors=freeze_factors(parts.blocks, coded, frame, context),
-        offsets=tuple(freeze_one(o, coded, context) for o in parts.offsets),
+        fixed=freeze(parts.fixed, coded, context, invented=invented),
+        factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
+        offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
     )
 

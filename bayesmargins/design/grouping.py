@@ -69,9 +69,14 @@ class Factor:
 
 
 def freeze_factors(
-    blocks: tuple[Block, ...], coded: pd.DataFrame, frame: pd.DataFrame, context: Mapping[str, Any]
+    blocks: tuple[Block, ...],
+    coded: pd.DataFrame,
+    frame: pd.DataFrame,
+    context: Mapping[str, Any],
+    *,
+    invented: bool = False,
 ) -> dict[str, Factor]:
-    """Grouping factors by name, their blocks joined.
+    """Grouping factors by name, their blocks joined; `invented` as for `freeze`.
 
     Raises
     ------
@@ -89,12 +94,13 @@ def freeze_factors(
                 f"The grouping factors {name!r} and {min(taken & set(names))!r} cannot stand in one model: the second "
                 "is what the dimensions of the first are called. Rename its column."
             )
-    return {n: _factor([b for b in blocks if b.factor == n], coded, frame, context) for n in names}
+    frozen = {b: freeze(b.terms, coded, context, invented=invented) for b in blocks}
+    return {n: _factor([b for b in blocks if b.factor == n], frozen, frame) for n in names}
 
 
-def _factor(blocks: list[Block], coded: pd.DataFrame, frame: pd.DataFrame, context: Mapping[str, Any]) -> Factor:
+def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataFrame) -> Factor:
     name, columns = blocks[0].factor, blocks[0].columns
-    matrices = tuple(freeze(b.terms, coded, context) for b in blocks)
+    matrices = tuple(frozen[b] for b in blocks)
     terms = tuple(t for m in matrices for t in m.labels)
     if not terms or len(set(terms)) < len(terms):
         raise FormulaError(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Matrix",
+    "check_row_by_row",
     "check_trusted",
     "finite_values",
     "freeze",
@@ -173,15 +174,15 @@ def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**TRANSFORMS, **context}
 
 
-def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix:
-    """The one column that an expression gives, such as an offset.
+def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:
+    """The one column that an expression gives, such as an offset; `invented` as for `freeze`.
 
     Raises
     ------
     FormulaError
         It gives no column, or several.
     """
-    matrix = freeze(expression(text), frame, context)
+    matrix = freeze(expression(text), frame, context, invented=invented)
     if len(matrix.labels) != 1:
         raise FormulaError(f"offset({text}) gives the {len(matrix.labels)} columns {matrix.labels}; it must give one.")
     return matrix
@@ -238,8 +239,10 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
         raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
 
 
-def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix:
+def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:
     """Evaluate a formula once and keep the state of its transforms and codings.
+
+    Values are not looked at where the rows are `invented`: a logarithm may have none there and be right of any data.
 
     Raises
     ------
@@ -250,22 +253,35 @@ def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any]) -> Matrix
 
     spec = guarded(text, lambda: Formula(text).get_model_matrix(frame, context=context, na_action="ignore").model_spec)
     matrix = Matrix(text, spec, tuple(term_label(n) for n in spec.column_names), context)
-    _check_row_by_row(matrix, frame, finite_values(matrix, frame, "data"))
+    if not invented:
+        check_row_by_row(matrix, frame, finite_values(matrix, frame, "data"))
     return matrix
 
 
-def _check_row_by_row(matrix: Matrix, frame: pd.DataFrame, values: np.ndarray) -> None:
-    """A term such as x - np.mean(x) would take the mean of newdata: what is not frozen shows on a part of the rows."""
+def check_row_by_row(matrix: Matrix, frame: pd.DataFrame, values: np.ndarray) -> None:
+    """A term such as x - np.mean(x) would take the mean of newdata: what is not frozen shows on a part of the rows.
+
+    Raises
+    ------
+    FormulaError
+        Some of the rows have other values by themselves than among all of them.
+    """
     some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))[::-1]
     again = matrix.evaluate(frame.iloc[some])
-    scale = np.abs(values).max(axis=0, initial=1e-300)
-    if again.shape == values[some].shape and (np.abs(again - values[some]) <= 1e-8 * scale).all():
+    scale = np.abs(np.where(np.isfinite(values), values, 0.0)).max(axis=0, initial=1e-300)
+    if again.shape == values[some].shape and _close(again, values[some], 1e-8 * scale).all():
         return
     raise FormulaError(
         f"{matrix.text!r} gives other values for the same rows when fewer rows are evaluated: it is not frozen at the "
         "fit, and newdata would be coded differently. Use center(x), scale(x), poly(x, 2), bs(x, df=4), which remember "
         "the fit, or compute the column beforehand."
     )
+
+
+def _close(a: np.ndarray, b: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Values that are not finite are close to themselves alone."""
+    with np.errstate(invalid="ignore"):
+        return (np.abs(a - b) <= tolerance) | (a == b) | (np.isnan(a) & np.isnan(b))
 
 
 def _uncoloured(error: Exception) -> str:

@@ -14,11 +14,17 @@ from bayesmargins.design.calls import FUNCTIONS
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frozen import Design
 from bayesmargins.design.grouping import Factor
-from bayesmargins.design.matrix import Matrix, required_columns
+from bayesmargins.design.matrix import Matrix, check_row_by_row, required_columns
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
 from bayesmargins.values import plain_value
 
 __all__ = ["design_from", "template_design"]
+
+
+# of any size and either sign, in no order
+_WIDE = np.random.default_rng(0).permutation(
+    np.concatenate([-np.geomspace(0.01, 2e3, 13), np.geomspace(0.01, 3e3, 18)])
+)
 
 
 def design_from(
@@ -74,8 +80,9 @@ def template_design(
     formula : str
         lme4-style, without terms that remember the data (``poly``, ``scale``, ``bs``).
     levels : mapping
-        Levels of each factor in order, the reference first; ``[False, True]`` for a truth value. Grouping factors may
-        be among them, as group effects need. Columns that are not named are numbers.
+        Levels of each factor in order, the reference first: text, numbers or dates; ``[False, True]`` for a truth
+        value, whose reference is False. Grouping factors may be among them, as group effects need. Columns that are not
+        named are numbers.
     namespace : dict, optional
         Own functions that the formula calls.
     stored : bool
@@ -89,7 +96,7 @@ def template_design(
     Raises
     ------
     DataError
-        Levels of a column that the formula does not read, or that are no levels.
+        Levels of a column that the formula does not read, or that are no levels; ``[True, False]``.
     FormulaError
         A term that needs the rows of the fit.
 
@@ -103,11 +110,17 @@ def template_design(
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
     parts = parse(formula)
     context = {**FUNCTIONS, **(namespace or {})}
-    read = parts.group_columns.union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
+    covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
+    read = covariates | parts.group_columns
     given = {name: _levels_of(name, values, read) for name, values in levels.items()}
-    design = build_design(formula, _rows(read, given, parts), namespace=namespace, stored=stored, dependent_ok=True)
+    for name in covariates & set(given):
+        _refuse_true_first(name, given[name])
+    rows = _rows(read, given, parts)
+    design = build_design(formula, rows, namespace=namespace, stored=stored, invented=True)
+    wide = _with_wide_numbers(rows, design)
     for matrix in (design.fixed, *design.offsets, *(m for f in design.factors.values() for m in f.matrices)):
         _refuse_what_needs_rows(matrix, design, given)
+        check_row_by_row(matrix, wide, matrix.evaluate(wide))
     none = np.empty(0)
     response = replace(design.response, y=none, n=None if design.response.trials is None else none)
     factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
@@ -125,9 +138,25 @@ def _levels_of(name: str, values: Any, read: frozenset[str]) -> tuple[Any, ...]:
             f"levels[{name!r}] is {shown(values)}; give a list of its levels in order, the reference first."
         )
     found = tuple(plain_value(v) for v in values)
-    if not found or len({str(v) for v in found}) < len(found):
+    odd = [v for v in found if pd.api.types.is_list_like(v) or pd.isna(v)]
+    if odd:
+        raise DataError(
+            f"levels[{name!r}] is {shown(values)}, with {shown(odd[0])} among them; a level is one text, number, truth "
+            "value or date, and none is missing: give a flat list such as ['placebo', 'drug']."
+        )
+    if not found or len({str(v) for v in found}) < len(found) or len(set(found)) < len(found):
         raise DataError(f"levels[{name!r}] is {shown(values)}: it names no level, or one twice. Give each once.")
     return found
+
+
+def _refuse_true_first(name: str, levels: tuple[Any, ...]) -> None:
+    """A truth value has no levels to order: its column of the design is 1 where it is true."""
+    if all(isinstance(v, bool) for v in levels) and levels == (True, False):
+        raise DataError(
+            f"levels[{name!r}] is [True, False], True being the reference; the coefficient of a truth value is that of "
+            "True against False. Give [False, True] where that is what beta holds, or else text, ['True', 'False'], in "
+            "levels and in newdata."
+        )
 
 
 def _rows(read: frozenset[str], given: Mapping[str, Sequence[Any]], parts: Parts) -> pd.DataFrame:
@@ -142,6 +171,14 @@ def _rows(read: frozenset[str], given: Mapping[str, Sequence[Any]], parts: Parts
         else:
             columns[name] = pd.Categorical(np.resize(np.asarray(given[name], dtype=object), n), list(given[name]))
     return pd.DataFrame(columns)
+
+
+def _with_wide_numbers(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """The same with numbers of any size and sign: wherever an expression has values, some of these are there."""
+    rows = rows.iloc[np.resize(np.arange(len(rows)), max(len(rows), len(_WIDE)))].reset_index(drop=True)
+    wide = pd.Series(np.resize(_WIDE, len(rows)))
+    columns = {n: c.replay(wide if c.kind == "number" else rows[n]) for n, c in design.columns.items()}
+    return pd.DataFrame(columns, index=rows.index)
 
 
 def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:

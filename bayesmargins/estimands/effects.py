@@ -16,7 +16,7 @@ from bayesmargins.estimands.sloping import numeric_variables
 from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
-__all__ = ["Effect", "Effects", "effects_of"]
+__all__ = ["Effect", "Effects", "effects_of", "refuse_distribution"]
 
 _ESTIMANDS = ("comparisons", "slopes")
 
@@ -103,14 +103,26 @@ def effects_of(question: Question, variables: Any, estimand: Any, comparison: An
         raise EstimandError(
             f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}.{close_matches(estimand, _ESTIMANDS)}"
         )
-    if isinstance(question.target, Target):
-        raise EstimandError(
-            f"target={question.target}: how an effect differs between groups is there for 'mean', 'link' and 'count'. "
-            f"Averaged over groups: avg_comparisons(post, ..., target={question.target.written})."
-        )
+    refuse_distribution(question.target)
     if estimand == "slopes":
         return _slopes(question, variables, comparison, cross, slope)
     return _comparisons(question, variables, comparison, cross, slope)
+
+
+def refuse_distribution(target: Any) -> None:
+    """A number of the distribution of y has no effect within a group here.
+
+    Raises
+    ------
+    EstimandError
+        It is such a target.
+    """
+    if isinstance(target, Target):
+        raise EstimandError(
+            f"target={target}: how an effect differs between groups is there for 'mean', 'link' and 'count', and for a "
+            "parameter with a linear predictor of its own. Averaged over groups: avg_comparisons(post, ..., "
+            f"target={target.written})."
+        )
 
 
 def _slopes(question: Question, variables: Any, comparison: Any, cross: Any, slope: Any) -> Effects:
@@ -121,7 +133,7 @@ def _slopes(question: Question, variables: Any, comparison: Any, cross: Any, slo
         raise EstimandError(f"slope={shown(slope)}; allowed is 'dydx', the derivative.")
     names = numeric_variables(variables, question)
     effects = tuple(Effect(((),), n) for n in names)
-    return Effects("slopes", effects, [f"dY/d{n}" for n in names], names, None)
+    return Effects("slopes", effects, [f"d{question.symbol}/d{n}" for n in names], names, None)
 
 
 def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any, slope: Any) -> Effects:

@@ -12,7 +12,7 @@ import pandas as pd
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.errors import DataError, GroupsError, warn
-from bayesmargins.estimands.parts import part_rows, part_variables
+from bayesmargins.estimands.parts import OfParameter, part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
@@ -86,6 +86,7 @@ class Evaluation:
         self.progress = Progress(rows * draws * passes * question.scenarios)
         self._predictor = _predictor(question, self.progress.tick)
         self._said: set[str] = set()
+        self._parameter = OfParameter(question.post)
         self._designed: dict[Any, _Designed] = {}
         self._sets: dict[tuple[str, ...], tuple[np.ndarray | None, np.ndarray | None, Cells]] = {}
 
@@ -104,9 +105,16 @@ class Evaluation:
         Raises
         ------
         Nothing.
+
+        Warns
+        -----
+        BayesmarginsWarning
+            The target is a parameter, and it has values that it cannot have.
         """
         with self.progress:
-            return self.question.over_scenarios(value)
+            values = self.question.over_scenarios(value)
+        self._parameter.warn_if_impossible()
+        return values
 
     def values(self, scenario: Scenario, settings: Settings = (), parts: Sequence[str] = ("mean",)) -> Passed:
         """What is the mean response of a scenario's rows, with more variables set?
@@ -283,6 +291,7 @@ class Evaluation:
         rows, d_rows, second = self._design_rows(scenario, frame, settings, of, start)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
         parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
+        self._parameter.count(rows, plan)
         multiplier = question.multiplier(frame)
         if of is not None:
             multiplier = _multiplier(of, frame, multiplier)

@@ -2,15 +2,84 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from bayesmargins.design import require_columns
-from bayesmargins.errors import GroupsError, listed
-from bayesmargins.groups import Policy, plan_groups
+from bayesmargins.design import Rows, require_columns
+from bayesmargins.errors import GroupsError, listed, warn
+from bayesmargins.groups import GroupPlan, Policy, plan_groups
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import PartRows
+from bayesmargins.predictor import PartRows, linear_blocks
 
-__all__ = ["check_parts", "part_rows", "part_variables"]
+__all__ = ["OfParameter", "check_parts", "part_rows", "part_variables"]
+
+
+class OfParameter:
+    """How often does a parameter that is the target have values that it cannot have, as under an identity link?
+
+    Parameters
+    ----------
+    post : Posterior
+        Answers the question: the part, where the target is a parameter; nothing is counted for any other.
+
+    Raises
+    ------
+    Nothing.
+    """
+
+    def __init__(self, post: Posterior) -> None:
+        self.post = post
+        self._counts = post.is_part and post.link.name == "identity"
+        self._pairs, self._impossible, self._least = 0, 0, 0.0
+
+    def count(self, rows: Rows, plan: GroupPlan) -> None:
+        """Look at the parameter in these rows, at b = 0 of every factor that is averaged over.
+
+        Parameters
+        ----------
+        rows : Rows
+            Design rows.
+        plan : GroupPlan
+            What is done with b of them.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        Nothing.
+        """
+        if self._counts:
+            for values in linear_blocks(self.post.draws, rows, plan):
+                bad = values <= 0.0
+                self._pairs += int(np.isfinite(values).sum())
+                self._impossible += int(bad.sum())
+                self._least = min(self._least, float(values[bad].min(initial=0.0)))
+
+    def warn_if_impossible(self) -> None:
+        """Say what was counted.
+
+        Returns
+        -------
+        None
+
+        Raises
+        ------
+        Nothing.
+
+        Warns
+        -----
+        BayesmarginsWarning
+            Where there was any.
+        """
+        if self._impossible:
+            warn(
+                f"{self.post.family.name!r} has the identity link and is not above 0 in {self._impossible:,} of "
+                f"{self._pairs:,} pairs of a draw and a row, down to {self._least:.4g}: y has no distribution there, "
+                "and these numbers count as they are. Ask about rows nearer to those of the fit; a log link keeps it "
+                "above 0."
+            )
 
 
 def check_parts(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:

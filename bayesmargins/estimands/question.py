@@ -98,6 +98,11 @@ class Question:
         return LINKS["identity"] if self.target == "link" else self.post.link
 
     @property
+    def symbol(self) -> str:
+        """What changes, in the label of a slope: ``Y``, or the parameter that is the target."""
+        return self.post.family.name if self.post.is_part else "Y"
+
+    @property
     def averaged(self) -> bool:
         """Whether rows are averaged."""
         return not self.averaging.cells.unit
@@ -268,13 +273,20 @@ class Question:
         """What its sentence says beside the quantity itself."""
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
-        phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
-        if self.post.is_part and phrases == [NO_GROUPS]:
-            phrases = [f"{self.post.family.name} has no groups"]
+        of_parts = {f for name in self.parts for f in self.post.parts[name].design.factors}
+        phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive, of_parts)
+        phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts]
         phrases += [self.whole.caveat] if self.whole.caveat else []
         derived = tuple(s.variable for s in self.derived)
         return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases, self.labels, derived)
+
+    @property
+    def no_groups(self) -> str:
+        """What has none, where the numbers depend on no group effects: the model, or a part of it."""
+        if self.post.is_part:
+            return f"{self.post.family.name} has no groups"
+        return "the mean has no groups" if any(p.design.factors for p in self.whole.parts.values()) else NO_GROUPS
 
     def _of_part(self, name: str) -> str:
         part = self.post.parts[name]

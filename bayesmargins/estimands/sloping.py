@@ -76,7 +76,8 @@ def slopes(
     Dataset
         ``estimate`` with dims chain, draw, contrast, then as for `predictions`; coordinate ``term``. Contrasts read
         ``dY/dweek``; ``eY/eweek``, ``eY/dweek``, ``dY/eweek``; ``d2Y/dweek2``, ``d2Y/dweek dage``; or
-        ``dY/dweek: drug - placebo``. An elasticity is not finite where the response is 0, and 0 where the variable is.
+        ``dY/dweek: drug - placebo``; of a parameter ``dsigma/dweek``. An elasticity is not finite where the response
+        is 0, and 0 where the variable is.
 
     Raises
     ------
@@ -183,7 +184,7 @@ def _slope(question: Question, variables: Any, slope: str, second: str | None) -
 
 def _first(question: Question, names: list[str], slope: str) -> xr.Dataset:
     asked = [Derivative(name, slope) for name in names]
-    labels = [f"{slope[0]}Y/{slope[2]}{name}" for name in names]
+    labels = [f"{slope[0]}{question.symbol}/{slope[2]}{name}" for name in names]
     return _result(question, asked, labels, names, Slope(slope), passes=1 + asked[0].of_y)
 
 
@@ -191,7 +192,8 @@ def _again(question: Question, names: list[str], second: str) -> xr.Dataset:
     """The derivative of the slope: the second derivative, or that of an interaction."""
     numeric_variables(second, question)
     asked = [Derivative(name, second=second) for name in names]
-    labels = [f"d2Y/d{n}2" if n == second else f"d2Y/d{n} d{second}" for n in names]
+    y = question.symbol
+    labels = [f"d2{y}/d{n}2" if n == second else f"d2{y}/d{n} d{second}" for n in names]
     terms = [n if n == second else f"{n}, {second}" for n in names]
     return _result(question, asked, labels, terms, Slope("second", tuple(names), second))
 
@@ -231,7 +233,7 @@ def _between_levels(question: Question, names: list[str], second: str) -> xr.Dat
         "slopes",
         values,
         evaluation.passed,
-        contrast=[f"dY/d{name}: {pair}" for name in names for pair in pairs],
+        contrast=[f"d{question.symbol}/d{name}: {pair}" for name in names for pair in pairs],
         term=[f"{name}, {second}" for name in names for _ in pairs],
         slope=Slope("difference", tuple(names), second, tuple(pairs)),
     )

@@ -13,10 +13,10 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
 from bayesmargins.estimands.asking import answering, ask, checked_seed
-from bayesmargins.estimands.effects import Effect, Effects, effects_of
+from bayesmargins.estimands.effects import Effect, Effects, effects_of, refuse_distribution
 from bayesmargins.estimands.evaluation import Derivative
 from bayesmargins.estimands.question import Question, Scenario
-from bayesmargins.estimands.sentence import NO_GROUPS, POPULATION
+from bayesmargins.estimands.sentence import POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -136,6 +136,8 @@ def heterogeneity(
         )
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     of = answering(post, target)
+    if of is post:
+        refuse_distribution(target)
     over = _factor(over, of)
     question = ask(
         post,
@@ -398,7 +400,7 @@ def _sentence(said: str, of_others: Question, asked: _Asked) -> str:
     """The sentence of the averages, with what is done with the other factors, turned into that of the distribution."""
     phrases = of_others.scope().groups
     head = said.removesuffix(f"; {'; '.join(phrases)}.")
-    others = [p.removesuffix(POPULATION) for p in phrases if p != NO_GROUPS]
+    others = [p.removesuffix(POPULATION) for p in phrases if p != of_others.no_groups]
     said = "".join(f"; {phrase}" for phrase in others)
     quantiles = "".join(f", {_quantile_name(p)}" for p in asked.probs)
     return (

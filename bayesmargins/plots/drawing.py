@@ -191,7 +191,8 @@ def common_scale(results: dict[str, xr.Dataset]) -> str:
     scales = list(dict.fromkeys(scale_of(check_result(d)) for d in results.values()))
     if len(scales) > 1:
         raise ResultError(f"The results are on the scales {listed(scales)}; one axis shows one scale. Plot them apart.")
-    return scales[0]
+    derived = len(results) > 1 and scales[0].startswith("derived from")
+    return f"{scales[0]} (each in its own way)" if derived else scales[0]
 
 
 def null_of(results: dict[str, xr.Dataset]) -> float | None:

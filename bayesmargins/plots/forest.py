@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from bayesmargins.plots.drawing import (
     points_and_limits,
     row_labels,
 )
-from bayesmargins.tables import check_null, in_words
+from bayesmargins.tables import check_null, check_same_rows, in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def plot_forest(
     Raises
     ------
     ResultError
-        No result of this package, none at all, or results on different scales.
+        No result of this package, none at all, results on different scales, or rows that read the same and are others.
 
     Examples
     --------
@@ -74,6 +75,9 @@ def plot_forest(
     if len(results) > 1 and all(len(t) == 1 for t in tables.values()):
         # One entry each: the results themselves are the rows.
         tables, labels = {"": pd.concat(tables.values())}, {"": list(results)}
+    elif len(results) > 1:
+        for (name0, first), (name, other) in combinations(results.items(), 2):
+            check_same_rows(name0, first, name, other)
     order = list(dict.fromkeys(label for of_result in labels.values() for label in of_result))
     ax = new_axes(ax, (7.2, 1.1 + 0.36 * len(order) * max(1.0, 0.6 * len(tables))))
     for k, (name, table) in enumerate(tables.items()):

@@ -9,6 +9,7 @@ at once), `layout` for their order and `terms`, `lookups` for the tables, and ru
 
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
 from bayesmargins.predictor.distribution import DistributionPredictor, part_values
+from bayesmargins.predictor.exact import linear_blocks
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
@@ -22,6 +23,7 @@ __all__ = [
     "Progress",
     "Second",
     "check_size",
+    "linear_blocks",
     "normal_blocks",
     "part_values",
 ]

@@ -273,6 +273,17 @@ def linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarra
     return eta
 
 
+def linear_blocks(draws: Draws, rows: Rows, plan: GroupPlan) -> Iterator[np.ndarray]:
+    """eta of all rows, as many at a time as are done together: (draw, row of the block).
+
+    Raises
+    ------
+    Nothing.
+    """
+    for block in blocks(len(rows.X), len(draws.beta)):
+        yield linear(draws, rows, plan, block)
+
+
 def variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
     """s2 = sum over integrated factors of z' Sigma z: (draw, row of the block), or (draw, 1) where z does not vary.
 

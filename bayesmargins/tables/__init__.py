@@ -2,13 +2,14 @@
 
 from bayesmargins.tables.arguments import check_null, in_words
 from bayesmargins.tables.describing import describe, on_one_scale, scale_of
-from bayesmargins.tables.draws import draws_of, labels_along, to_frame
+from bayesmargins.tables.draws import check_same_rows, draws_of, labels_along, to_frame
 from bayesmargins.tables.estimates import interval, point_estimate
 from bayesmargins.tables.summarising import summary
 from bayesmargins.tables.tabling import table
 
 __all__ = [
     "check_null",
+    "check_same_rows",
     "describe",
     "draws_of",
     "in_words",

@@ -13,6 +13,7 @@ import pandas as pd
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.tables.arguments import KINDS, POINTS
 from bayesmargins.tables.digits import decimals, fixed, share
+from bayesmargins.tables.unchanged import said_of, scale_said
 
 __all__ = ["cells", "labels", "note", "rounded"]
 
@@ -86,6 +87,7 @@ def rounded(summary: pd.DataFrame) -> pd.DataFrame:
         shown_as = _screen_format(str(name))
         if shown_as is not None:
             out[name] = [shown_as(v) for v in summary[name]]
+    out.columns.name = scale_said(summary) if summary.columns.name is not None else None
     return out
 
 
@@ -107,7 +109,7 @@ def note(frame: pd.DataFrame) -> str:
     """
     if "note" in frame.attrs:
         return str(frame.attrs["note"])
-    scale, said = str(frame.columns.name or "estimate"), _legend(frame)
+    scale, said = scale_said(frame), _legend(frame)
     parts = [f"{scale[:1].upper()}{scale[1:]}{f', {said}' if said else ''}."]
     rope = frame.attrs.get("rope")
     if rope is not None and "p_rope" in frame:
@@ -115,7 +117,7 @@ def note(frame: pd.DataFrame) -> str:
         rule = f"; decided by the {within}% HDI (Kruschke 2018)" if within and "decision" in frame else ""
         parts.append(f"ROPE: {rope[0]:g} to {rope[1]:g}{rule}.")
     unknown = "The estimand is not known: the table was put together from several."
-    return " ".join([*parts, str(frame.attrs.get("estimand", unknown))])
+    return " ".join([*parts, said_of(frame, unknown)])
 
 
 def labels(index: pd.Index) -> list[list[str]]:

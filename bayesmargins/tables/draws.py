@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError
+from bayesmargins.errors import ResultError, shown
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables.describing import scales_along
+from bayesmargins.values import plain_value
 
-__all__ = ["draws_of", "index_of", "labels_along", "to_frame"]
+__all__ = ["check_same_rows", "draws_of", "index_of", "labels_along", "to_frame"]
 
 _FEW = 4  # columns of a grid that still read as labels
 
@@ -115,3 +116,46 @@ def _of_rows(ds: xr.Dataset, along: dict[str, np.ndarray]) -> dict[str, np.ndarr
     if not 0 < len(varying) <= _FEW or set(re.findall(r"\w+", response)) & set(along):
         return number
     return number | varying if pd.DataFrame(varying).duplicated().any() else varying
+
+
+def check_same_rows(name0: str, first: xr.Dataset, name: str, other: xr.Dataset) -> None:
+    """Refuse rows that read the same and are others: a row's number says nothing of what is in it.
+
+    Raises
+    ------
+    ResultError
+        Entries with the same label have other values in a column that both results have.
+    """
+    frames = [_columns_of_rows(ds) for ds in (first, other)]
+    if any(f.empty for f in frames):
+        return
+    both = frames[0].index.intersection(frames[1].index)
+    one, two = (f.loc[both] for f in frames)
+    for column in (c for c in one if c in two):
+        differ = np.flatnonzero(~_equal(one[column], two[column]))
+        if len(differ):
+            k = int(differ[0])
+            label = both[k] if isinstance(both[k], tuple) else (both[k],)
+            where = ", ".join(f"{n} {v}" for n, v in zip(both.names, label, strict=True))
+            values = " and ".join(shown(plain_value(of[column].iloc[k])) for of in (one, two))
+            raise ResultError(
+                f"The rows of {name0!r} and {name!r} differ in {column!r}: at {where} these are {values}. Results side "
+                "by side are of the same rows in the same order: ask both of the same newdata, or show each alone."
+            )
+
+
+def _columns_of_rows(ds: xr.Dataset) -> pd.DataFrame:
+    """What the rows of a result hold, by the labels of its entries."""
+    dims = [str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS]
+    if "row" not in dims:
+        return pd.DataFrame()
+    sizes = [ds.sizes[d] for d in dims]
+    position = np.unravel_index(np.arange(int(np.prod(sizes))), sizes)[dims.index("row")]
+    along = {str(n): c.to_numpy()[position] for n, c in ds.coords.items() if c.dims == ("row",) and n != "row"}
+    frame = pd.DataFrame(along, index=index_of(ds, dims))
+    return frame[~frame.index.duplicated()]
+
+
+def _equal(a: pd.Series, b: pd.Series) -> np.ndarray:
+    same = a.to_numpy() == b.to_numpy() if a.dtype.kind == b.dtype.kind else a.astype(str) == b.astype(str)
+    return np.asarray(same) | (a.isna() & b.isna()).to_numpy()

@@ -18,6 +18,7 @@ from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
 from bayesmargins.tables.draws import draws_of, index_of
 from bayesmargins.tables.frames import Summary
+from bayesmargins.tables.unchanged import marks
 
 __all__ = ["summary"]
 
@@ -106,6 +107,7 @@ def summary(
     frame.attrs["draws_of"] = of
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
+    frame.attrs |= marks(frame)
     return frame
 
 

@@ -12,8 +12,10 @@ from bayesmargins.errors import ResultError, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.tables import cells
 from bayesmargins.tables.digits import check_digits
+from bayesmargins.tables.draws import check_same_rows
 from bayesmargins.tables.frames import Table
 from bayesmargins.tables.summarising import summary
+from bayesmargins.tables.unchanged import MARKS, scale_said
 
 __all__ = ["table"]
 
@@ -35,7 +37,8 @@ def table(
     ----------
     ds : Dataset, DataFrame, or dict of str to Dataset
         A result; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
-        several results with the same rows, on the same scale, which are put side by side under their names.
+        several results of the same rows (the same values in all columns that both have), on the same scale, which are
+        put side by side under their names.
     point, ci_prob, ci_kind, null, rope
         As for `summary`.
     digits : int, optional
@@ -52,7 +55,8 @@ def table(
         intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. Of several results one
         column each, under its name, or several such as ``new: P(> 0)``. The columns' name is the scale.
         ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with its scale and estimand and need no other
-        package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text.
+        package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text. Where
+        numbers of a summary were changed after it was made, scale and estimand say that they are derived.
 
     Raises
     ------
@@ -83,11 +87,9 @@ def table(
     """
     digits = check_digits(digits)
     if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
-        return _side_by_side(
-            {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in _named(ds).items()},
-            digits,
-            diagnostics,
-        )
+        results = _named(ds)
+        summaries = {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in results.items()}
+        return _side_by_side(results, summaries, digits, diagnostics)
     if isinstance(ds, pd.DataFrame):
         asked = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "null": null, "rope": rope}
         _refuse_asking_twice({k: v for k, v in asked.items() if v is not None and not (k == "point" and v == "median")})
@@ -104,8 +106,8 @@ def table(
 
 def _made(text: pd.DataFrame, numbers: pd.DataFrame, note: str) -> Table:
     made = Table(text)
-    made.columns.name = numbers.columns.name
-    made.attrs = {**numbers.attrs, "note": note}
+    made.columns.name = scale_said(numbers)
+    made.attrs = {name: value for name, value in numbers.attrs.items() if name != MARKS} | {"note": note}
     return made
 
 
@@ -118,15 +120,20 @@ def _named(results: Mapping[Any, Any]) -> Mapping[str, xr.Dataset]:
     return results
 
 
-def _side_by_side(summaries: Mapping[str, pd.DataFrame], digits: int | None, diagnostics: bool) -> Table:
+def _side_by_side(
+    results: Mapping[str, xr.Dataset], summaries: Mapping[str, pd.DataFrame], digits: int | None, diagnostics: bool
+) -> Table:
     name0, first = next(iter(summaries.items()))
     columns: dict[str, pd.Series] = {}
     for name, numbers in summaries.items():
         _check_alike(name0, first, name, numbers)
+        check_same_rows(name0, results[name0], name, results[name])
         text = cells.cells(numbers.reindex(first.index), digits, diagnostics)
         columns |= {name if len(text.columns) == 1 else f"{name}: {c}": text[c] for c in text}
     said = " ".join(f"{name}: {numbers.attrs['estimand']}" for name, numbers in summaries.items())
     plain = pd.DataFrame(first)
+    if len(summaries) > 1 and str(first.columns.name).startswith("derived from"):
+        plain.columns.name = f"{first.columns.name} (each column in its own way)"
     of = " and ".join(dict.fromkeys(numbers.attrs["draws_of"] for numbers in summaries.values()))
     plain.attrs = {**first.attrs, "estimand": said, "draws_of": of}
     return _made(pd.DataFrame(columns, index=first.index), plain, cells.note(plain))
