@@ -146,8 +146,7 @@ IDENTITY = 'brmsfamily("gaussian", link = "identity", link_sigma = "identity")'
 )
 def test_links_are_those_of_the_family_inside_the_formula(formula: Any, family: str, links: tuple[str, str]) -> None:
     draws = _draws(["b_Intercept", "b_x", "b_sigma_Intercept", "b_sigma_x"])
-    rows = _rows()
-    post = bm.from_brms(draws, formula, rows.assign(y=rows["y"] + 0.5), family=family)
+    post = bm.from_brms(draws, formula, _rows(y=np.linspace(0, 3, 24)), family=family)
     assert (post.link.name, post.parts["sigma"].link.name) == (links[0] or "identity", links[1])
 
 
