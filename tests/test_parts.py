@@ -446,14 +446,11 @@ def test_an_identity_link_below_zero_is_refused_where_y_is_needed_and_said_elsew
     for question in (bm.avg_predictions, lambda p, **k: bm.avg_comparisons(p, "z", **k)):
         with pytest.warns(bm.BayesmarginsWarning, match="'sigma' has the identity link and is not above 0 in"):
             question(post, target="sigma")
+    of_log, above = gaussian(FIXED), gaussian({**FIXED, "link": "identity", "beta": np.abs(FIXED["beta"])})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        bm.avg_predictions(gaussian(FIXED), target="sigma")
-        bm.avg_predictions(
-            gaussian({**FIXED, "link": "identity", "beta": np.abs(FIXED["beta"])}),
-            pd.DataFrame({"z": [1.0]}),
-            target="sigma",
-        )
+        bm.avg_predictions(of_log, target="sigma")
+        bm.avg_predictions(above, pd.DataFrame({"z": [1.0]}), target="sigma")
 
 
 @pytest.mark.parametrize(

@@ -394,8 +394,6 @@ def test_groups_that_are_numbers_from_zero_in_the_order_of_the_rows_are_beyond_d
         bm.from_pymc(draws, "y ~ 1 + (1 | g)", in_text, family="bernoulli", names=names)
 
 
-# A group that lies 13 sd away is asked about, and is the point here.
-@pytest.mark.filterwarnings("ignore:The group effects 1.g do not have the spread:bayesmargins.BayesmarginsWarning")
 @pytest.mark.filterwarnings("ignore:The response 'y' is 0 or 1:bayesmargins.BayesmarginsWarning")
 @pytest.mark.parametrize("family", ["poisson", "bernoulli", "gaussian"])
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
