@@ -2,7 +2,7 @@
 
 Downward: `template` (a design without rows) and `second` on `derivative` (of its rows) on `frozen` (the design), which
 `building` makes, on `grouping` (factors) on `matrix` (columns with frozen state) on `frames` (any library's frame),
-`formula` (the lme4 syntax) and `calls` (which functions it may call).
+`formula` (the lme4 syntax) and `calls` (which functions it may call). `orthonormal` (directions of columns) knows none.
 """
 
 from bayesmargins.design.building import build_design, build_part
@@ -12,10 +12,12 @@ from bayesmargins.design.frames import Column, freeze_column, missing_rows, requ
 from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import required_columns
+from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.template import design_from, template_design
 
 __all__ = [
+    "Basis",
     "Block",
     "Column",
     "Design",
@@ -30,6 +32,7 @@ __all__ = [
     "expression",
     "freeze_column",
     "missing_rows",
+    "orthonormal_basis",
     "parse",
     "require_columns",
     "required_columns",

@@ -16,6 +16,7 @@ from bayesmargins.design.frames import freeze_column, missing_rows, require_colu
 from bayesmargins.design.frozen import Design, Response, left_side
 from bayesmargins.design.grouping import freeze_factors
 from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
+from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 
 __all__ = ["build_design", "build_part"]
@@ -191,7 +192,7 @@ def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> 
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
-    rank = np.linalg.matrix_rank(X) if X.size else X.shape[1]
+    rank = orthonormal_basis(X).rank
     if rank < X.shape[1]:
         warn(
             f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
