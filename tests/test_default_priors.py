@@ -267,6 +267,6 @@ def test_print_shows_what_is_implied_for_each_coefficient() -> None:
         draws = prior.beta.sel(coef=name).to_numpy()[0]
         assert stats.kstest(draws, stats.norm(mu, sigma).cdf).pvalue > 1e-4
     for term in ("Intercept", "year"):
-        line = next(line for line in text.splitlines() if f"the sd of {term} " in line)
+        line = next(line for line in text.splitlines() if f"sd of {term}:" in line)
         size = np.sqrt((prior.Sigma["g"].sel(g_term=term, g_term2=term)).mean())
         assert float(line.split()[-1]) == pytest.approx(float(size), rel=0.05)

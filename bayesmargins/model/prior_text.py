@@ -39,14 +39,15 @@ def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart) ->
 
 
 def _implied(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Iterator[str]:
-    """The intercept at x = 0 is left out where a prior of the user's moves it."""
-    centre = priors.get("Intercept", Prior("Normal", {"mu": 0.0, "sigma": 0.0}))
-    known = isinstance(centre, Prior) and not fixed.own
-    mean = (centre.parameters["mu"], centre.parameters["sigma"]) if known else (0.0, 0.0)
-    means, cov = fixed.implied(mean, priors["beta"].parameters["sigma"])
-    for j, mu, sigma in zip(fixed.rest, means, np.sqrt(np.diagonal(cov)), strict=True):
-        if known or not np.any(fixed.basis.origin) or not fixed.basis.origin[fixed.rest.index(j)]:
-            yield f"{design.coef[j]} ~ {Prior('Normal', {'mu': mu, 'sigma': sigma})}"
+    """Coefficients that carry the constant are left out where a prior of the user's moves them."""
+    centre, mean = priors.get("Intercept"), None
+    if isinstance(centre, Prior) and not fixed.own:
+        mean = (centre.parameters["mu"], centre.parameters["sigma"])
+    means, cov = fixed.implied(mean or (0.0, 0.0), priors["beta"].parameters["sigma"])
+    carries = np.zeros(len(means)) if fixed.basis.origin is None else fixed.basis.origin
+    for k, j in enumerate(fixed.rest):
+        if mean or carries[k] == 0.0:
+            yield f"{design.coef[j]} ~ {Prior('Normal', {'mu': means[k], 'sigma': np.sqrt(cov[k, k])})}"
 
 
 def _group_lines(priors: Mapping[str, Any], part: GroupPart) -> Iterator[str]:
@@ -59,7 +60,7 @@ def _group_lines(priors: Mapping[str, Any], part: GroupPart) -> Iterator[str]:
         return
     yield f"sd_{name} ~ {_text(sd)} along {_directions(len(part.scales))}, which implies"
     for term, size in zip(part.factor.terms, sd.parameters["sigma"] * part.sizes, strict=True):
-        yield f"  root mean square of the sd of {term} {size:.3g}"
+        yield f"  sd of {term}: root mean square {size:.3g}"
     if cor is not None:
         yield f"cor_{name} ~ {_lkj(cor)}, of these directions"
     for block in part.blocks:
