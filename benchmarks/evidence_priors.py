@@ -71,6 +71,10 @@ def _trends(post: bm.Posterior) -> Draws:
     return found | {"sd of units": _sd_at(post, 0.0), "sigma": post.aux["sigma"].to_numpy()}
 
 
+def _levels(post: bm.Posterior) -> Draws:
+    return {name: draws for name, draws in _trends(post).items() if not name.startswith("trend")}
+
+
 def _own_trend(post: bm.Posterior) -> Draws:
     found = {k.removesuffix(", c"): v for k, v in _trends(post).items() if not k.endswith(", t")}
     Sigma = post.Sigma["unit"].to_numpy()
@@ -128,14 +132,14 @@ EXAMPLES = [
         "body temperature, no intercept",
         lambda rng: _panel(rng, _two_arms(36.7, 0.2)),
         ("y ~ 0 + trt + (1 | unit)", "y ~ trt + (1 | unit)"),
-        _trends,
+        _levels,
         _reml("y ~ trt"),
     ),
     Example(
         "air pressure, no intercept",
         lambda rng: _panel(rng, _two_arms(1015.0, 5.0)),
         ("y ~ 0 + trt + (1 | unit)", "y ~ C(trt, contr.sum) + (1 | unit)"),
-        _trends,
+        _levels,
         _reml("y ~ trt"),
     ),
 ]
@@ -170,10 +174,10 @@ def main() -> None:
     lines = [
         "# Evidence: default priors do not depend on where zero lies",
         "",
-        f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}, seeds {SEEDS}. Each model is "
-        "fitted in two codings (4 chains of 2,000 draws). *MCSE* is the distance of the two means in Monte Carlo standard "
-        "errors; it has to stay below 4. *sd* is the distance of the first from REML (statsmodels) in posterior standard "
-        "deviations; it has to stay below 0.3 for coefficients and below 1 for standard deviations.",
+        f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}, seeds {SEEDS}. Each model "
+        "is fitted in two codings (4 chains of 2,000 draws). *MCSE* is the distance of the two means in Monte Carlo "
+        "standard errors; it has to stay below 4. *sd* is the distance of the first from REML (statsmodels) in "
+        "posterior standard deviations; it has to stay below 0.3 for coefficients, below 1 for standard deviations.",
     ]
     for example in EXAMPLES:
         for seed in SEEDS:
