@@ -39,6 +39,16 @@ class Basis:
 
 def orthonormal_basis(X: np.ndarray) -> Basis:
     """Columns (row, column) as a constant, where they span it, and orthonormal directions of what is left."""
+    # Units are powers of two, so that no digit is lost and no square overflows.
+    largest = np.abs(X).max(axis=0, initial=0.0)
+    units = np.exp2(np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
+    basis = _basis(X / units)
+    origin = None if basis.origin is None else basis.origin / units
+    return Basis(origin, basis.M, basis.back / units[:, None], basis.rank)
+
+
+def _basis(X: np.ndarray) -> Basis:
+    """The same for columns whose largest value is near 1."""
     means = X.mean(axis=0)
     centred = X - means
     # Once more: where a column lies far from zero, the rounding of its mean shifts all its rows.
