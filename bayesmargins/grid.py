@@ -12,7 +12,7 @@ import pandas as pd
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
 from bayesmargins.errors import DataError, EstimandError, listed, shown
 from bayesmargins.schema import plain, public_name
-from bayesmargins.values import plain_value, value_list
+from bayesmargins.values import by_row_labels, plain_value, value_list
 
 __all__ = [
     "Averaging",
@@ -274,13 +274,15 @@ def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: s
         raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
 
 
-def aligned_weights(wts: Any, newdata: Any) -> Any:
-    """Weights in the order of the rows: a Series with an index of its own is matched to newdata by that index.
+def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
+    """Weights in the order of the rows: a Series is matched by its index, anything else by position.
 
     Parameters
     ----------
     wts, newdata : any
         As the user gave them.
+    design : Design
+        Knows the labels of the fitted rows.
 
     Returns
     -------
@@ -289,15 +291,22 @@ def aligned_weights(wts: Any, newdata: Any) -> Any:
     Raises
     ------
     EstimandError
-        The two indexes have different labels.
+        The two indexes have different labels, or labels that repeat.
     """
-    if not (isinstance(wts, pd.Series) and isinstance(newdata, pd.DataFrame)) or wts.index.equals(newdata.index):
+    if not isinstance(wts, pd.Series):
         return wts
-    if not (wts.index.is_unique and newdata.index.is_unique and set(wts.index) == set(newdata.index)):
+    labels = design.row_labels if newdata is None else getattr(newdata, "index", None)
+    what = "the fit" if newdata is None else "newdata"
+    if newdata is None and labels is None:
         raise EstimandError(
-            "wts is a Series whose index is not that of newdata; pass an array, or the name of a column."
+            "wts is a Series, whose index says which row each weight is of, and this posterior does not know the index "
+            "of its rows: files do not keep it. wts.to_numpy() is paired by position; wts='w' names a column."
         )
-    return wts.reindex(newdata.index)
+    labels = labels if isinstance(labels, pd.Index) else pd.RangeIndex(len(to_pandas(newdata, "newdata")))
+    matched, refusal = by_row_labels(wts, labels, "wts", what)
+    if refusal:
+        raise EstimandError(refusal)
+    return matched
 
 
 def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:

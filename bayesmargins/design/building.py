@@ -71,8 +71,12 @@ def build_design(
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
-    frame = _complete(frame, read, missing)
+    kept = _complete(frame, read, missing)
+    labels = data.index if isinstance(data, pd.DataFrame) else frame.index
+    labels = None if stored or invented else labels.take(kept.index)
+    frame = kept.reset_index(drop=True)
     design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context), invented)
+    design = replace(design, row_labels=labels)
     if not invented:
         _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
@@ -133,7 +137,7 @@ def build_part(
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
-    design = _frozen(text, parts, covariates, frame, response)
+    design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
 
@@ -182,7 +186,7 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
     if mask.all():
         raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
     warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")
-    return frame[~mask].reset_index(drop=True)
+    return frame[~mask]
 
 
 def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:

@@ -82,7 +82,7 @@ def ask(
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    weights = _weights(wts, newdata, derived)
+    weights = _weights(wts, newdata, post.design, derived)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
@@ -109,10 +109,10 @@ def _check_posterior(post: Any) -> None:
         )
 
 
-def _weights(wts: Any, newdata: Any, derived: Settings) -> Any:
+def _weights(wts: Any, newdata: Any, design: Design, derived: Settings) -> Any:
     if isinstance(wts, str) and any(s.variable == wts for s in derived):
         raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
-    return aligned_weights(wts, newdata)
+    return aligned_weights(wts, newdata, design)
 
 
 def answering(post: Posterior, target: Any) -> Posterior:
