@@ -20,11 +20,14 @@ __all__ = [
     "RESERVED",
     "SAMPLE_DIMS",
     "check_result",
+    "count",
     "factor_dim",
     "fingerprint",
+    "is_sealed",
     "make_result",
     "plain",
     "public_name",
+    "seal",
 ]
 
 ESTIMATE = "estimate"
@@ -42,6 +45,8 @@ CAVEATS = {
     ),
 }
 """By kind of draws, what every sentence about them says beside the estimand."""
+
+_SAID = ("estimand", "kind", "of", "scale", "scales", "target", "groups", "comparison", "slope", "draws")
 
 # A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
 _OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate")
@@ -137,18 +142,20 @@ def plain(values: Any) -> np.ndarray:
     return np.array(["" if pd.isna(v) else str(v) for v in series], dtype=str)
 
 
-def fingerprint(values: np.ndarray) -> str:
+def fingerprint(values: np.ndarray, said: str = "") -> str:
     """Are these still the numbers that the provenance describes?
 
     Parameters
     ----------
     values : ndarray
         The estimates.
+    said : str
+        What is said of them.
 
     Returns
     -------
     str
-        16 hexadecimal digits that change with any value, or with the shape.
+        16 hexadecimal digits that change with any value, with the shape, or with what is said.
 
     Raises
     ------
@@ -162,7 +169,26 @@ def fingerprint(values: np.ndarray) -> str:
     array = np.ascontiguousarray(values, dtype=np.float64)
     digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=8)
     digest.update(array.data)
+    digest.update(said.encode())
     return digest.hexdigest()
+
+
+def count(values: np.ndarray) -> int:
+    """How many numbers are there? Gaps, as those of a cube that lacks combinations, do not count."""
+    return int(np.count_nonzero(~np.isnan(values)))
+
+
+def seal(values: np.ndarray, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes by which it is seen later whether values, or what is said of them, were changed or put together."""
+    said = json.dumps([str(attrs.get(name, "")) for name in _SAID])
+    return {"values": count(values), "fingerprint": fingerprint(values, said)}
+
+
+def is_sealed(values: np.ndarray, attrs: Mapping[str, Any]) -> bool:
+    """Whether values and words are those that were sealed."""
+    if "values" in attrs:
+        return seal(values, attrs)["fingerprint"] == attrs.get("fingerprint")
+    return fingerprint(values) == attrs.get("fingerprint")  # results saved by earlier versions
 
 
 def make_result(
@@ -204,7 +230,7 @@ def make_result(
     n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     text = {k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in attrs.items() if v is not None}
-    text["fingerprint"] = fingerprint(cube)
+    text |= seal(cube, text)
     variable = xr.Variable((*SAMPLE_DIMS, *dims), cube)
     return xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
 
