@@ -139,15 +139,15 @@ def canonical(
     """
     base = dict(sample_coords)
 
-    def named(values: np.ndarray, **coords: Any) -> xr.DataArray:
+    def named(values: np.ndarray, coords: Mapping[str, Any]) -> xr.DataArray:
         return xr.DataArray(values, dims=(*SAMPLE_DIMS, *coords), coords={**base, **coords})
 
     terms = {f: plain(factor.terms) for f, factor in design.factors.items()}
     return {
-        "beta": named(beta, coef=plain(design.coef)),
+        "beta": named(beta, {"coef": plain(design.coef)}),
         "b": {
-            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
+            f: named(v, {factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
         },
-        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
-        "aux": {k: named(v) for k, v in aux.items()},
+        "Sigma": {f: named(v, {f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
+        "aux": {k: named(v, {}) for k, v in aux.items()},
     }

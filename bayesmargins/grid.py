@@ -11,8 +11,8 @@ import pandas as pd
 
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
 from bayesmargins.errors import DataError, EstimandError, listed, shown
-from bayesmargins.schema import plain, public_name
-from bayesmargins.values import by_row_labels, plain_value, value_list
+from bayesmargins.schema import plain, public_name, public_names
+from bayesmargins.values import by_row_labels, plain_value, value_list, with_columns
 
 __all__ = [
     "Averaging",
@@ -253,7 +253,8 @@ def averaging(
 
 
 def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {public_name(n): ("row", _coordinate(frame[n])) for n in frame.columns if n not in at}
+    names = public_names(n for n in frame.columns if n not in at)
+    columns = {public: ("row", _coordinate(frame[n])) for n, public in names.items()}
     return {"row": np.arange(len(frame)), **columns}
 
 
@@ -340,7 +341,7 @@ def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
     """In the order in which the labels were given."""
     new = {n: [of[plain_value(v)] for v in frame[n]] for n, of in labels.items()}
     order = {n: list(dict.fromkeys(of.values())) for n, of in labels.items()}
-    return frame.assign(**{n: pd.Categorical(values, order[n]) for n, values in new.items()})
+    return with_columns(frame, {n: pd.Categorical(values, order[n]) for n, values in new.items()})
 
 
 def _by_cells(
@@ -355,7 +356,7 @@ def _by_cells(
     if len(by) == 1:
         name = public_name(by[0])
         return index.reshape(-1), (name,), {name: columns[by[0]]}
-    coords = {public_name(b): ("by", values) for b, values in columns.items()}
+    coords = {public: ("by", columns[b]) for b, public in public_names(by).items()}
     return index.reshape(-1), ("by",), {"by": np.arange(len(combos)), **coords}
 
 
@@ -401,9 +402,10 @@ def repeated_rows(
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]
     if n < 2 or (names and len(sample.drop_duplicates()) > len(sample) / 2):
         return None, None, cells
-    keys = frame[names] if cells.unit or cells.n == 1 else frame[names].assign(**{"(cell)": cells.index})
-    if keys.shape[1]:
-        position = keys.groupby(list(keys.columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+    keys: list[Any] = [frame[name] for name in names]
+    keys += [] if cells.unit or cells.n == 1 else [cells.index]
+    if keys:
+        position = frame.groupby(keys, sort=False, dropna=False, observed=True).ngroup().to_numpy()
     else:
         position = np.zeros(n, dtype=np.intp)
     _, first = np.unique(position, return_index=True)

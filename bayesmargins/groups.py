@@ -211,7 +211,10 @@ def _names(factor: Factor) -> dict[Any, Any]:
 
 
 def _is_name(value: Any, factor: Factor) -> bool:
-    return isinstance(value, str | int | float) and value in _names(factor)
+    """True is no name of a group 1, though they are equal."""
+    known = _names(factor)
+    alike = isinstance(value, str | int | float) and value in known
+    return alike and isinstance(value, bool) == isinstance(known[value], bool | np.bool_)
 
 
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
@@ -230,7 +233,7 @@ def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, 
 
 def _levels(named: list[Any], factor: Factor) -> tuple[Any, ...]:
     known = _names(factor)
-    unseen = [name for name in named if not isinstance(name, str | int | float) or name not in known]
+    unseen = [name for name in named if not _is_name(name, factor)]
     if unseen:
         raise GroupsError(
             f"groups names the levels {listed(unseen)} of {factor.name!r} that the fit has not seen."

@@ -27,6 +27,7 @@ __all__ = [
     "make_result",
     "plain",
     "public_name",
+    "public_names",
     "seal",
 ]
 
@@ -54,18 +55,21 @@ _ARVIZ = ("variable", "label", "summary", "ci_bound", "column", "metric", "model
 RESERVED = frozenset((*_OURS, *_ARVIZ))
 
 
-def public_name(name: str) -> str:
+def public_name(name: str, also: Iterable[str] = ()) -> str:
     """What is a user's column called inside a result?
 
     Parameters
     ----------
     name : str
         Column of the data.
+    also : iterable of str
+        Names that are taken besides.
 
     Returns
     -------
     str
-        The name itself, or ``data_<name>`` where this package or ArviZ uses the name.
+        The name itself, or ``data_<name>`` where this package or ArviZ uses the name; a column ``data_draw`` is
+        ``data_data_draw``, so that no two columns become one.
 
     Raises
     ------
@@ -76,8 +80,22 @@ def public_name(name: str) -> str:
     >>> public_name("week"), public_name("draw")
     ('week', 'data_draw')
     """
-    name = name.replace("/", "_")  # netCDF reads a path
-    return f"data_{name}" if name in RESERVED else name
+    name = stem = name.replace("/", "_")  # netCDF reads a path
+    while stem.startswith("data_"):
+        stem = stem.removeprefix("data_")
+    return f"data_{name}" if stem in RESERVED or stem in also else name
+
+
+def public_names(names: Iterable[str], also: Iterable[str] = ()) -> dict[str, str]:
+    """`public_name` of each; ResultError where two would be called the same."""
+    found: dict[str, str] = {}
+    for name in names:
+        public = public_name(name, also)
+        if public in found.values():
+            other = next(n for n, p in found.items() if p == public)
+            raise ResultError(f"The columns {other!r} and {name!r} would both be called {public!r} here: rename one.")
+        found[name] = public
+    return found
 
 
 def factor_dim(name: str) -> str:
@@ -102,7 +120,7 @@ def factor_dim(name: str) -> str:
     >>> factor_dim("id"), factor_dim("obs")
     ('id', 'data_obs')
     """
-    return f"data_{name}" if name in ("coef", "obs", "beta", "sigma", "shape", "slopes") else public_name(name)
+    return public_name(name, ("coef", "obs", "beta", "sigma", "shape", "slopes"))
 
 
 def plain(values: Any) -> np.ndarray:

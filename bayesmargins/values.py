@@ -15,7 +15,7 @@ import pandas as pd
 
 from bayesmargins.errors import listed
 
-__all__ = ["by_row_labels", "is_number", "is_word", "plain_value", "value_list"]
+__all__ = ["by_row_labels", "is_number", "is_word", "plain_value", "value_list", "with_columns"]
 
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
 
@@ -181,3 +181,21 @@ def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[An
         lacks += [f"no row of {of} is called {listed(idle.tolist())}"] if len(idle) else []
         return values, f"{said}{', and '.join(lacks)}.{way}"
     return values.reindex(labels), ""
+
+
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The frame with columns set, whatever they are called: ``assign`` knows no column "self".
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> with_columns(pd.DataFrame({"x": [1]}), {"self": 2}).to_dict("records")
+    [{'x': 1, 'self': 2}]
+    """
+    made = frame.copy(deep=False)
+    for name, values in columns.items():
+        made[name] = values
+    return made

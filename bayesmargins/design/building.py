@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from bayesmargins.design.frozen import Design, Response, left_side
 from bayesmargins.design.grouping import freeze_factors
 from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
 from bayesmargins.errors import DataError, FormulaError, listed, warn
+from bayesmargins.values import with_columns
 
 __all__ = ["build_design", "build_part"]
 
@@ -152,16 +154,35 @@ def _frozen(
 ) -> Design:
     context = response.context
     columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
-    coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
+    coded = with_columns(frame, {n: c.replay(frame[n]) for n, c in columns.items()})
+    _refuse_taken(parts, covariates, frame, formula)
+    fixed = freeze(parts.fixed, coded, context, invented=invented)
+    twice = [label for label, times in Counter(fixed.labels).items() if times > 1]
+    if twice:
+        raise FormulaError(
+            f"Two columns of the design of {formula!r} are called {twice[0]!r}, and coefficients go by their names: a "
+            "column of the data has the name of another term. Rename it."
+        )
     return Design(
         formula=formula,
         response=response,
         columns=columns,
-        fixed=freeze(parts.fixed, coded, context, invented=invented),
+        fixed=fixed,
         factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
         offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
     )
+
+
+def _refuse_taken(parts: Parts, covariates: set[str], frame: pd.DataFrame, formula: str) -> None:
+    """Columns that are called as the constant is: each would be taken for it."""
+    if any("`1`" in text for text in parts.right):
+        raise FormulaError(f"{formula!r} names a column '1', which reads as the constant. Rename the column.")
+    if "Intercept" in covariates and not (frame["Intercept"] == 1).all():
+        raise FormulaError(
+            f"{formula!r} reads a column 'Intercept' that is not 1 throughout, and the constant is called so: priors "
+            "and draws of the one would be taken for those of the other. Rename the column."
+        )
 
 
 def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -105,7 +106,8 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
     if not terms or len(set(terms)) < len(terms):
         raise FormulaError(
             f"The blocks of {name!r} give the terms {terms}: each must occur once, and there must be one. Write "
-            "(0 + x | g) for a second block, so that its intercept does not occur twice."
+            "(0 + x | g) for a second block, so that its intercept does not occur twice; rename a column that is "
+            "called as another term."
         )
     positions: list[tuple[int, ...]] = []
     for block, matrix in zip(blocks, matrices, strict=True):
@@ -113,9 +115,36 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         span = tuple(range(first, first + len(matrix.labels)))
         positions += [span] if block.correlated else [(i,) for i in span]
     blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
+    for column in columns:
+        _refuse_alike(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
     return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
+
+
+def _refuse_alike(name: str, frame: pd.DataFrame) -> None:
+    """Labels of different types that are equal (1 and True) or read the same (1 and "1") name no two groups."""
+    column = frame[name]
+    held = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if not pd.api.types.infer_dtype(held, skipna=True).startswith("mixed"):
+        return
+    labels = [v for v in held.tolist() if not pd.isna(v)]
+    first: dict[Any, Any] = {}
+    for label in {(_kind(v), v): v for v in labels}.values():
+        other = next((first[k] for k in (label, str(label)) if k in first and _kind(first[k]) != _kind(label)), None)
+        if other is not None:
+            raise DataError(
+                f"The grouping column {name!r} holds {other!r} and {label!r}, which are of different types and equal, "
+                "or read the same: whether they are one group cannot be told. Make all labels text, or all numbers."
+            )
+        first |= {label: label, str(label): label}
+
+
+def _kind(value: Any) -> str:
+    """Numbers are of one type whatever holds them, True and False of another."""
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    return "number" if isinstance(value, numbers.Number) else "str" if isinstance(value, str) else type(value).__name__
 
 
 def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple[tuple[str, ...], ...]]:

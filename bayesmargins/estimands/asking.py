@@ -22,7 +22,7 @@ from bayesmargins.posterior import Posterior
 from bayesmargins.responses import RESPONSES
 from bayesmargins.schema import public_name
 from bayesmargins.targets import Parameter, Target
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, with_columns
 
 __all__ = ["answering", "ask", "checked_seed"]
 
@@ -198,7 +198,7 @@ def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`at` may stand in for a column that newdata lacks."""
-    return frame.assign(**{n: v[0] for n, v in at.items() if n not in frame.columns})
+    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:

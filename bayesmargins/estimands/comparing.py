@@ -19,7 +19,7 @@ from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed
 from bayesmargins.sides import Contrast, contrasts, named_variables
 from bayesmargins.targets import Target
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, with_columns
 
 __all__ = [
     "avg_comparisons",
@@ -250,7 +250,7 @@ def _refuse_idle(question: Question, contrast: Contrast) -> None:
     moved = {s.variable for s in (*contrast.low, *contrast.high)}
     if moved & set(question.design.columns):
         return
-    frame = question.frame.assign(**{n: v[0] for n, v in question.at.items()}).head(_SOME)
+    frame = with_columns(question.frame, {n: v[0] for n, v in question.at.items()}).head(_SOME)
     low, high = (apply_settings(frame, (*question.derived, *side)) for side in (contrast.low, contrast.high))
     if all(low[s.variable].equals(high[s.variable]) for s in question.derived):
         raise EstimandError(

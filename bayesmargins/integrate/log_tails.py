@@ -1,9 +1,9 @@
 """log E[f(eta + s Z)] for tails that are too small for a sum on fixed nodes, or for a float.
 
-f is h or 1 - h, and its logarithm psi is concave. So V(z) = z^2 / 2 - psi(eta + s z) is convex with V'' >= 1: it has one
-minimum, and the nodes are centred there. Beyond a distance at which V has risen by 40 the integrand keeps less than
-e^-39 of the integral (by convexity, whatever its shape). The step follows from the strip in which f is analytic, as in
-`rules`; docs/explanation/trapezoid.md has the derivation.
+f is h or 1 - h, and its logarithm psi is concave. So V(z) = z^2 / 2 - psi(eta + s z) is convex with V'' >= 1: it has
+one minimum, and the nodes are centred there. Beyond a distance at which V has risen by 40 the integrand keeps less
+than e^-39 of the integral (by convexity, whatever its shape). The step follows from the strip in which f is analytic,
+as in `rules`; docs/explanation/trapezoid.md has the derivation.
 """
 
 from __future__ import annotations

@@ -118,7 +118,6 @@ class Rule:
         rounding *= _CANCELS.get(self.part, 1.0)
         return scale * self.relative_bound + self.absolute_bound + rounding
 
-
     def relative_error(self, least: float) -> float:
         """How wrong relative to itself can a value from `least` on be; infinite where nobody knows."""
         if self.part not in ("mean", "complement") or self.relative_bound >= 0.5:
