@@ -47,7 +47,8 @@ def from_draws(
     family, link : str
         As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
-        Arrays are paired by the position of their draws, DataArrays by their labels along chain and draw. Fixed effects in the order of the design's columns: ``GLMM(formula, data, family).design.coef`` shows it.
+        Fixed effects in the order of the design's columns: ``GLMM(formula, data, family).design.coef`` shows it.
+        Arrays are paired by the position of their draws, DataArrays by their labels along chain and draw.
     b : dict of array, (chain, draw, level, term) float, link scale
         Group effects a factor, levels in the order of the design (``design.factors["id"].levels``: numbers by size,
         text by alphabet, so "10" before "2", a categorical in its own order) and terms in that of

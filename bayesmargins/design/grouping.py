@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
 from bayesmargins.errors import DataError, FormulaError
 
-__all__ = ["Factor", "freeze_factors"]
+__all__ = ["Factor", "combinations", "freeze_factors"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Factor:
         """Columns that z reads (not those that name the group)."""
         return frozenset().union(*(m.variables for m in self.matrices))
 
+    @cached_property
+    def positions(self) -> dict[Any, int]:
+        """Where each level stands."""
+        return {level: k for k, level in enumerate(self.levels)}
+
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Which group does each row name? Missing where a column is missing."""
         if len(self.columns) == 1:
@@ -67,6 +73,15 @@ class Factor:
     def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Position of each row's group among the fitted ones; -1 where it is none of them."""
         return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(self.labels(frame), dtype=object))
+
+
+def combinations(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows of codes occur (combination, factor), in order, and how often? By one number a row: sorts are fast."""
+    sizes = codes.max(axis=0, initial=-1) + 1
+    if np.prod(sizes.astype(np.float64)) > 2.0**62:
+        return np.unique(codes, axis=0, return_counts=True)
+    keys, counts = np.unique(np.ravel_multi_index(tuple(codes.T), tuple(sizes)), return_counts=True)
+    return np.column_stack(np.unravel_index(keys, tuple(sizes))), counts
 
 
 def freeze_factors(
