@@ -12,7 +12,7 @@ import pandas as pd
 from bayesmargins.design import Column, Design, freeze_column, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
 from bayesmargins.spreads import SPREADS, spread_values
-from bayesmargins.values import is_number, is_word, plain_value, value_list
+from bayesmargins.values import is_number, is_word, plain_value, value_list, with_columns
 
 __all__ = [
     "Setting",
@@ -80,7 +80,7 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
             require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
         # In float64, whatever the column's own precision: a small step would be lost in float32.
         changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
-    frame = frame.assign(**changed) if changed else frame
+    frame = with_columns(frame, changed) if changed else frame
     computed = [s for s in settings if s.compute is not None]
     return _with_computed(frame, computed) if computed else frame
 
@@ -88,12 +88,12 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 def _with_computed(frame: pd.DataFrame, computed: Sequence[Setting]) -> pd.DataFrame:
     """Columns computed from the others, until each agrees with what the others have become."""
     if len(computed) == 1:
-        return frame.assign(**{computed[0].variable: _computed(computed[0], frame)})
+        return with_columns(frame, {computed[0].variable: _computed(computed[0], frame)})
     made = frame
     for _ in range(len(computed) + 1):
         # each sees its own column as it was: a function of itself is applied once
-        found = {s.variable: _computed(s, made.assign(**_original(frame, s.variable))) for s in computed}
-        again = made.assign(**found)
+        found = {s.variable: _computed(s, with_columns(made, _original(frame, s.variable))) for s in computed}
+        again = with_columns(made, found)
         if all(s.variable in made and _same(made[s.variable], again[s.variable]) for s in computed):
             return again
         made = again
@@ -274,7 +274,7 @@ def _check_row_by_row(setting: Setting, frame: pd.DataFrame) -> None:
 def _beside_another(setting: Setting, row: pd.DataFrame) -> Any:
     """The value of a row when the only other row has other numbers."""
     numbers = row.select_dtypes("number")
-    other = row.assign(**{n: numbers[n].astype(float) + 1.0 for n in numbers})
+    other = with_columns(row, {n: numbers[n].astype(float) + 1.0 for n in numbers})
     try:
         return np.broadcast_to(_computed(setting, pd.concat([row, other])), 2)[0]
     except DataError:  # such numbers may be beyond what the function takes

@@ -11,8 +11,8 @@ import pandas as pd
 
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
 from bayesmargins.errors import DataError, EstimandError, listed, shown
-from bayesmargins.schema import plain, public_name
-from bayesmargins.values import plain_value, value_list
+from bayesmargins.schema import plain, public_name, public_names
+from bayesmargins.values import by_row_labels, plain_value, value_list, with_columns
 
 __all__ = [
     "Averaging",
@@ -253,7 +253,8 @@ def averaging(
 
 
 def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {public_name(n): ("row", _coordinate(frame[n])) for n in frame.columns if n not in at}
+    names = public_names(n for n in frame.columns if n not in at)
+    columns = {public: ("row", _coordinate(frame[n])) for n, public in names.items()}
     return {"row": np.arange(len(frame)), **columns}
 
 
@@ -274,13 +275,15 @@ def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: s
         raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
 
 
-def aligned_weights(wts: Any, newdata: Any) -> Any:
-    """Weights in the order of the rows: a Series with an index of its own is matched to newdata by that index.
+def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
+    """Weights in the order of the rows: a Series is matched by its index, anything else by position.
 
     Parameters
     ----------
     wts, newdata : any
         As the user gave them.
+    design : Design
+        Knows the labels of the fitted rows.
 
     Returns
     -------
@@ -289,15 +292,22 @@ def aligned_weights(wts: Any, newdata: Any) -> Any:
     Raises
     ------
     EstimandError
-        The two indexes have different labels.
+        The two indexes have different labels, or labels that repeat.
     """
-    if not (isinstance(wts, pd.Series) and isinstance(newdata, pd.DataFrame)) or wts.index.equals(newdata.index):
+    if not isinstance(wts, pd.Series):
         return wts
-    if not (wts.index.is_unique and newdata.index.is_unique and set(wts.index) == set(newdata.index)):
+    labels = design.row_labels if newdata is None else getattr(newdata, "index", None)
+    what = "the fit" if newdata is None else "newdata"
+    if newdata is None and labels is None:
         raise EstimandError(
-            "wts is a Series whose index is not that of newdata; pass an array, or the name of a column."
+            "wts is a Series, whose index says which row each weight is of, and this posterior does not know the index "
+            "of its rows: files do not keep it. wts.to_numpy() is paired by position; wts='w' names a column."
         )
-    return wts.reindex(newdata.index)
+    labels = labels if isinstance(labels, pd.Index) else pd.RangeIndex(len(to_pandas(newdata, "newdata")))
+    matched, refusal = by_row_labels(wts, labels, "wts", what)
+    if refusal:
+        raise EstimandError(refusal)
+    return matched
 
 
 def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
@@ -331,7 +341,7 @@ def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
     """In the order in which the labels were given."""
     new = {n: [of[plain_value(v)] for v in frame[n]] for n, of in labels.items()}
     order = {n: list(dict.fromkeys(of.values())) for n, of in labels.items()}
-    return frame.assign(**{n: pd.Categorical(values, order[n]) for n, values in new.items()})
+    return with_columns(frame, {n: pd.Categorical(values, order[n]) for n, values in new.items()})
 
 
 def _by_cells(
@@ -346,7 +356,7 @@ def _by_cells(
     if len(by) == 1:
         name = public_name(by[0])
         return index.reshape(-1), (name,), {name: columns[by[0]]}
-    coords = {public_name(b): ("by", values) for b, values in columns.items()}
+    coords = {public: ("by", columns[b]) for b, public in public_names(by).items()}
     return index.reshape(-1), ("by",), {"by": np.arange(len(combos)), **coords}
 
 
@@ -392,9 +402,10 @@ def repeated_rows(
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]
     if n < 2 or (names and len(sample.drop_duplicates()) > len(sample) / 2):
         return None, None, cells
-    keys = frame[names] if cells.unit or cells.n == 1 else frame[names].assign(**{"(cell)": cells.index})
-    if keys.shape[1]:
-        position = keys.groupby(list(keys.columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+    keys: list[Any] = [frame[name] for name in names]
+    keys += [] if cells.unit or cells.n == 1 else [cells.index]
+    if keys:
+        position = frame.groupby(keys, sort=False, dropna=False, observed=True).ngroup().to_numpy()
     else:
         position = np.zeros(n, dtype=np.intp)
     _, first = np.unique(position, return_index=True)

@@ -19,7 +19,7 @@ from bayesmargins.families import Family, parameter_family, parameter_values, re
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
 from bayesmargins.parameters import shown
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_name
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_names
 from bayesmargins.stacks import add_group, make_idata
 from bayesmargins.storage import (
     check_rows,
@@ -321,6 +321,5 @@ def _obs(post: Posterior) -> dict[str, np.ndarray]:
 
 def _constant_data(post: Posterior) -> xr.Dataset:
     data = post.design.data
-    names = [n for n in data.columns if n != post.design.response.text]
-    renamed = {n: f"data_{n}" if n == "obs" else public_name(n) for n in names}
-    return xr.Dataset({renamed[n]: (("obs",), plain(data[n])) for n in names}, _obs(post))
+    names = public_names((n for n in data.columns if n != post.design.response.text), ("obs",))
+    return xr.Dataset({public: (("obs",), plain(data[n])) for n, public in names.items()}, _obs(post))

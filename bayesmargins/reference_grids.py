@@ -16,7 +16,7 @@ from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.spreads import SPREADS
-from bayesmargins.values import is_word, plain_value, value_list
+from bayesmargins.values import is_word, plain_value, value_list, with_columns
 
 __all__ = ["datagrid"]
 
@@ -182,6 +182,6 @@ def _observed(frame: pd.DataFrame, named: dict[str, list[Any]], columns: Any) ->
 
 
 def _copies(frame: pd.DataFrame, named: dict[str, list[Any]]) -> pd.DataFrame:
-    copies = [frame.assign(**dict(zip(named, row, strict=True))) for row in product(*named.values())]
+    copies = [with_columns(frame, dict(zip(named, row, strict=True))) for row in product(*named.values())]
     made = pd.concat(copies, ignore_index=True).assign(rowid=np.tile(np.arange(len(frame)), len(copies)))
     return made.astype({n: frame[n].dtype for n in named if isinstance(frame[n].dtype, pd.CategoricalDtype)})

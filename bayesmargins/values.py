@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["is_number", "is_word", "plain_value", "value_list"]
+from bayesmargins.errors import listed
+
+__all__ = ["by_row_labels", "is_number", "is_word", "plain_value", "value_list", "with_columns"]
 
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
 
@@ -137,3 +139,63 @@ def is_word(value: Any, allowed: Collection[str]) -> bool:
     (True, False)
     """
     return isinstance(value, str) and value in allowed
+
+
+def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[Any, str]:
+    """A pandas object in the order of these row labels, and what stands against it; arrays and lists are as they are.
+
+    Parameters
+    ----------
+    values : object
+        A Series or DataFrame is matched by its index; anything else is paired by position.
+    labels : Index
+        Of the rows.
+    what, of : str
+        What a message calls the values and the rows.
+
+    Returns
+    -------
+    object, str
+        The values, and the message of a refusal, empty where all labels match.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> by_row_labels(pd.Series([1, 2], ["b", "a"]), pd.Index(["a", "b"]), "wts", "newdata")[0].tolist()
+    [2, 1]
+    """
+    if not isinstance(values, pd.Series | pd.DataFrame) or values.index.equals(labels):
+        return values, ""
+    said = f"{what} is a {type(values).__name__} with an index, and is paired with the rows of {of} by it; "
+    way = f" {what}.to_numpy() is paired by position."
+    for index, whose in ((values.index, what), (labels, of)):
+        if not index.is_unique:
+            twice = index[index.duplicated()].unique().tolist()
+            return values, f"{said}the index of {whose} has {listed(twice)} more than once.{way}"
+    absent, idle = labels.difference(values.index, sort=False), values.index.difference(labels, sort=False)
+    if len(absent) or len(idle):
+        lacks = [f"it lacks {listed(absent.tolist())}"] if len(absent) else []
+        lacks += [f"no row of {of} is called {listed(idle.tolist())}"] if len(idle) else []
+        return values, f"{said}{', and '.join(lacks)}.{way}"
+    return values.reindex(labels), ""
+
+
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The frame with columns set, whatever they are called: ``assign`` knows no column "self".
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> with_columns(pd.DataFrame({"x": [1]}), {"self": 2}).to_dict("records")
+    [{'x': 1, 'self': 2}]
+    """
+    made = frame.copy(deep=False)
+    for name, values in columns.items():
+        made[name] = values
+    return made

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.draws import numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of, groups_of
@@ -118,7 +119,7 @@ def _dataset(arrays: Mapping[Any, Any]) -> xr.Dataset:
         if isinstance(values, xr.DataArray):
             variables[str(name)] = values
             continue
-        array = np.asarray(values)
+        array = numbers(values, repr(name)) if np.ma.isMaskedArray(values) else np.asarray(values)
         if array.ndim < 2 or not np.issubdtype(array.dtype, np.number):
             raise PosteriorError(
                 f"{name!r} is an array of {array.dtype} with the shape {array.shape}; draws are numbers with the shape "

@@ -10,7 +10,7 @@ from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, Rows
-from bayesmargins.design.grouping import Factor
+from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.second import second_derivative_rows
@@ -27,6 +27,7 @@ __all__ = [
     "Rows",
     "build_design",
     "build_part",
+    "combinations",
     "derivative_rows",
     "design_from",
     "expression",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from bayesmargins.design.grouping import freeze_factors
 from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.errors import DataError, FormulaError, listed, warn
+from bayesmargins.values import with_columns
 
 __all__ = ["build_design", "build_part"]
 
@@ -72,8 +74,12 @@ def build_design(
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
-    frame = _complete(frame, read, missing)
+    kept = _complete(frame, read, missing)
+    labels = data.index if isinstance(data, pd.DataFrame) else frame.index
+    labels = None if stored or invented else labels.take(kept.index)
+    frame = kept.reset_index(drop=True)
     design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context), invented)
+    design = replace(design, row_labels=labels)
     if not invented:
         _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
@@ -134,7 +140,7 @@ def build_part(
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
-    design = _frozen(text, parts, covariates, frame, response)
+    design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
 
@@ -149,16 +155,35 @@ def _frozen(
 ) -> Design:
     context = response.context
     columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
-    coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
+    coded = with_columns(frame, {n: c.replay(frame[n]) for n, c in columns.items()})
+    _refuse_taken(parts, covariates, frame, formula)
+    fixed = freeze(parts.fixed, coded, context, invented=invented)
+    twice = [label for label, times in Counter(fixed.labels).items() if times > 1]
+    if twice:
+        raise FormulaError(
+            f"Two columns of the design of {formula!r} are called {twice[0]!r}, and coefficients go by their names: a "
+            "column of the data has the name of another term. Rename it."
+        )
     return Design(
         formula=formula,
         response=response,
         columns=columns,
-        fixed=freeze(parts.fixed, coded, context, invented=invented),
+        fixed=fixed,
         factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
         offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
     )
+
+
+def _refuse_taken(parts: Parts, covariates: set[str], frame: pd.DataFrame, formula: str) -> None:
+    """Columns that are called as the constant is: each would be taken for it."""
+    if any("`1`" in text for text in parts.right):
+        raise FormulaError(f"{formula!r} names a column '1', which reads as the constant. Rename the column.")
+    if "Intercept" in covariates and not (frame["Intercept"] == 1).all():
+        raise FormulaError(
+            f"{formula!r} reads a column 'Intercept' that is not 1 throughout, and the constant is called so: priors "
+            "and draws of the one would be taken for those of the other. Rename the column."
+        )
 
 
 def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:
@@ -183,7 +208,7 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
     if mask.all():
         raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
     warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")
-    return frame[~mask].reset_index(drop=True)
+    return frame[~mask]
 
 
 def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:

@@ -94,6 +94,8 @@ class Design:
         The fitted rows, all columns of the user's frame; None for a design that knows levels only.
     levels : dict or None
         What stood in for the rows: levels of each factor by column.
+    row_labels : pandas.Index or None
+        Index of the fitted rows in the user's frame; None where nobody knows it.
     """
 
     formula: str
@@ -104,6 +106,7 @@ class Design:
     offsets: tuple[Matrix, ...]
     frame: pd.DataFrame | None = field(repr=False)
     levels: dict[str, tuple[Any, ...]] | None = None
+    row_labels: pd.Index | None = field(default=None, repr=False, compare=False)
 
     @property
     def data(self) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.errors import DataError, listed
-from bayesmargins.values import plain_value
+from bayesmargins.values import plain_value, with_columns
 
 __all__ = ["to_pandas"]
 
@@ -67,7 +67,7 @@ def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
             f"{what} has column names that repeat or are not text: {listed(twice)}. Rename them."
             f"{flat if isinstance(frame.columns, pd.MultiIndex) else ''}"
         )
-    return frame.assign(**_made_plain(frame)).reset_index(drop=True)
+    return with_columns(frame, _made_plain(frame)).reset_index(drop=True)
 
 
 def _made_plain(frame: pd.DataFrame) -> dict[str, pd.Series]:

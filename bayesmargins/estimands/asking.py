@@ -22,7 +22,7 @@ from bayesmargins.posterior import Posterior
 from bayesmargins.responses import RESPONSES
 from bayesmargins.schema import public_name
 from bayesmargins.targets import Parameter, Target
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, with_columns
 
 __all__ = ["answering", "ask", "checked_seed"]
 
@@ -82,7 +82,7 @@ def ask(
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    weights = _weights(wts, newdata, derived)
+    weights = _weights(wts, newdata, post.design, derived)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
@@ -109,10 +109,10 @@ def _check_posterior(post: Any) -> None:
         )
 
 
-def _weights(wts: Any, newdata: Any, derived: Settings) -> Any:
+def _weights(wts: Any, newdata: Any, design: Design, derived: Settings) -> Any:
     if isinstance(wts, str) and any(s.variable == wts for s in derived):
         raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
-    return aligned_weights(wts, newdata)
+    return aligned_weights(wts, newdata, design)
 
 
 def answering(post: Posterior, target: Any) -> Posterior:
@@ -198,7 +198,7 @@ def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`at` may stand in for a column that newdata lacks."""
-    return frame.assign(**{n: v[0] for n, v in at.items() if n not in frame.columns})
+    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:

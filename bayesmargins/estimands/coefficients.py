@@ -44,7 +44,7 @@ def marginal_coefficients(
     exponentiate : bool
         exp() of the coefficients: population-averaged odds ratios (logit), ratios of means (log) or hazard ratios
         (cloglog).
-    wts : str or array, optional
+    wts : str, Series or array, optional
         Weights of rows in the least squares; all the same by default.
 
     Returns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,17 @@ import xarray as xr
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Passed
 from bayesmargins.sides import Contrast, contrasts, named_variables
 from bayesmargins.targets import Target
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, with_columns
 
 __all__ = [
-    "COMPARISONS",
-    "Comparison",
     "avg_comparisons",
     "comparisons",
     "contrast_labels",
@@ -30,42 +29,7 @@ __all__ = [
     "how_compared",
 ]
 
-Side = Mapping[str, np.ndarray]
-
 _SOME = 200  # rows on which it is seen whether anything changes
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How the high side is held against the low side.
-
-    Attributes
-    ----------
-    label : str
-        Template of the contrast's label, with {high} and {low}.
-    compare : callable
-        ``(high, low) -> value``; a side is a mapping of ``mean`` and, where odds are needed, ``complement``.
-    odds : bool
-        Whether 1 - mean is needed too: it is integrated in its own right, so that odds of rare events lose no digits.
-    """
-
-    label: str
-    compare: Callable[[Side, Side], np.ndarray]
-    odds: bool = False
-
-
-def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:
-    return np.log(high["mean"] / high["complement"]) - np.log(low["mean"] / low["complement"])
-
-
-COMPARISONS: dict[str, Comparison] = {
-    "difference": Comparison("{high} - {low}", lambda h, low: h["mean"] - low["mean"]),
-    "ratio": Comparison("{high} / {low}", lambda h, low: h["mean"] / low["mean"]),
-    "lift": Comparison("({high} - {low}) / {low}", lambda h, low: (h["mean"] - low["mean"]) / low["mean"]),
-    "lnratio": Comparison("ln({high} / {low})", lambda h, low: np.log(h["mean"] / low["mean"])),
-    "lnor": Comparison("ln(odds({high}) / odds({low}))", _log_odds_ratio, odds=True),
-    "or": Comparison("odds({high}) / odds({low})", lambda h, low: np.exp(_log_odds_ratio(h, low)), odds=True),
-}
 
 
 _OTHER_WORDS = {
@@ -208,34 +172,44 @@ def avg_comparisons(
 
 def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -> xr.Dataset:
     how, comparison = how_compared(comparison, question)
-    compared = contrasts_asked(question, variables, cross)
-    question.check_size(len(compared))
-    sides = dict.fromkeys(s for c in compared for s in (c.low, c.high))
-    parts = ("mean", "complement") if how.odds else ("mean",)
-    evaluation = Evaluation(question, passes=len(sides) * len(parts))
+    asked = contrasts_asked(question, variables, cross)
+    question.check_size(len(asked))
+    sides = dict.fromkeys(s for c in asked for s in (c.low, c.high))
+    evaluation = Evaluation(question, passes=len(sides) * len(how.parts))
+    wrong = [0.0]
 
     def all_contrasts(scenario: Scenario) -> np.ndarray:
-        found: dict[Any, Side] = {}
+        found: dict[Any, Passed] = {}
 
-        def of(side: Any) -> Side:  # "drug - placebo" and "drug+ - placebo" need placebo once
+        def of(side: Any) -> Passed:  # "drug - placebo" and "drug+ - placebo" need placebo once
             if side not in found:
-                found[side] = evaluation.values(scenario, side, parts).values
+                found[side] = evaluation.values(scenario, side, how.parts, tails=how.divides)
             return found[side]
 
         def value(contrast: Contrast) -> np.ndarray:
-            if how is COMPARISONS["difference"] and len(compared) < len(sides):
+            if how is COMPARISONS["difference"] and len(asked) < len(sides):
                 difference = evaluation.differences(scenario, contrast.low, contrast.high)
                 if difference is not None:
+                    wrong.append(evaluation.passed[-1].wrong)
                     return difference
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                return how.compare(of(contrast.high), of(contrast.low))
+            high, low = of(contrast.high), of(contrast.low)
+            values = compared(how, high, low)
+            wrong.append(how.bound(values, high, low))
+            return values
 
-        return np.stack([value(contrast) for contrast in compared], axis=1)
+        return np.stack([value(contrast) for contrast in asked], axis=1)
 
     values = evaluation.run(all_contrasts)
-    labels = contrast_labels(compared, how, comparison)
-    terms = [c.term for c in compared]
-    return question.result("comparisons", values, evaluation.passed, contrast=labels, term=terms, comparison=comparison)
+    labels = contrast_labels(asked, how, comparison)
+    return question.result(
+        "comparisons",
+        values,
+        evaluation.passed,
+        contrast=labels,
+        term=[c.term for c in asked],
+        comparison=comparison,
+        wrong=max(wrong),
+    )
 
 
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
@@ -276,7 +250,7 @@ def _refuse_idle(question: Question, contrast: Contrast) -> None:
     moved = {s.variable for s in (*contrast.low, *contrast.high)}
     if moved & set(question.design.columns):
         return
-    frame = question.frame.assign(**{n: v[0] for n, v in question.at.items()}).head(_SOME)
+    frame = with_columns(question.frame, {n: v[0] for n, v in question.at.items()}).head(_SOME)
     low, high = (apply_settings(frame, (*question.derived, *side)) for side in (contrast.low, contrast.high))
     if all(low[s.variable].equals(high[s.variable]) for s in question.derived):
         raise EstimandError(
@@ -328,7 +302,7 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison,
     name = getattr(function, "__name__", type(function).__name__)
     name = "f" if name == "<lambda>" else f"own {name}" if name in COMPARISONS else name
 
-    def compare(high: Side, low: Side) -> np.ndarray:
+    def compare(high: Mapping[str, np.ndarray], low: Mapping[str, np.ndarray]) -> np.ndarray:
         try:
             found = np.asarray(function(high["mean"].copy(), low["mean"].copy()))
         except Exception as error:

@@ -60,7 +60,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         covariates.
     measure : {"share", "median_ratio"}
         Shares of variance (VPC and R2), or the median odds ratio (logit) or median rate ratio (log) between groups.
-    wts : str or array, optional
+    wts : str, Series or array, optional
         Weights of rows; all the same by default.
 
     Returns

@@ -172,8 +172,12 @@ class Question:
         term: Sequence[str] = (),
         comparison: str | None = None,
         slope: Slope | None = None,
+        wrong: float | None = None,
     ) -> xr.Dataset:
-        """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance."""
+        """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance.
+
+        `wrong` is how wrong they can be, where that is not what the passes can be wrong by.
+        """
         dims: list[str] = ["contrast"] if contrast else []
         coords: dict[str, Any] = {}
         if contrast:
@@ -184,6 +188,7 @@ class Question:
         dims += self.averaging.dims
         along = {k: v for k, v in self.averaging.coords.items() if k not in coords}
         attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
+        attrs |= {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
         return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
 
     def result_along(

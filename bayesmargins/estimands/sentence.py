@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, combinations
 from bayesmargins.groups import Policy
 from bayesmargins.targets import Target
 
@@ -305,7 +305,7 @@ def group_phrases(
     ]
     existing = policy.factors("existing")
     if existing:
-        combos = len(np.unique(np.column_stack([design.factors[f].codes for f in existing]), axis=0))
+        combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
         over = "of the distribution of y over" if scale == "marginal" else "averaged over"
         phrases.append(f"{over} the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bayesmargins.errors import ModelError, close_matches, listed
 from bayesmargins.schema import plain
+from bayesmargins.values import by_row_labels
 
 __all__ = ["formula_of_arrays"]
 
@@ -46,6 +47,8 @@ def formula_of_arrays(
     trials, offset : (row,) array, optional
         Trials of a binomial response; what is added to the linear predictor.
 
+    Arrays are paired by position, Series and DataFrames with each other by their index.
+
     Returns
     -------
     formula : str
@@ -65,6 +68,7 @@ def formula_of_arrays(
     >>> formula
     'y ~ 1 + x1 + (1 + x1 | id)'
     """
+    y, X, groups, Z, trials, offset, labels = _matched(y, X, groups, Z, trials, offset)
     response = _vector(y, "y", None)
     n = len(response)
     fixed, intercept = _fixed(X, names, n)
@@ -86,7 +90,30 @@ def formula_of_arrays(
     if offset is not None:
         _add(columns, {"offset": _vector(offset, "offset", n)}, "offset")
         right.append("offset(offset)")
-    return f"{left} ~ {' + '.join(right)}", pd.DataFrame(columns)
+    return f"{left} ~ {' + '.join(right)}", pd.DataFrame(columns, index=labels)
+
+
+def _matched(y: Any, X: Any, groups: Any, Z: Any, trials: Any, offset: Any) -> tuple[Any, ...]:
+    """What pandas labels in the order of the first that it labels, and these labels; the rest is paired by position."""
+    first: list[tuple[str, pd.Index]] = []
+
+    def ordered(values: Any, what: str) -> Any:
+        if not isinstance(values, pd.Series | pd.DataFrame):
+            return values
+        if not first:
+            first.append((what, values.index))
+        matched, refusal = by_row_labels(values, first[0][1], what, first[0][0])
+        if refusal:
+            raise ModelError(refusal)
+        return matched
+
+    def each(given: Any, what: str) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {k: ordered(v, f"{what}[{k!r}]") for k, v in given.items()}
+
+    found = ordered(y, "y"), ordered(X, "X"), each(groups, "groups"), each(Z, "Z")
+    return *found, ordered(trials, "trials"), ordered(offset, "offset"), first[0][1] if first else None
 
 
 def _factors(groups: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -124,7 +124,8 @@ class GLMM:
         """Which model do these matrices describe?
 
         The arrays become columns of a data frame and a formula over them, ``model.design.formula``: newdata, variables
-        and priors go by these names, and every function takes such a posterior like any other.
+        and priors go by these names, and every function takes such a posterior like any other. Arrays are paired by
+        position, Series and DataFrames with each other by their index.
 
         Parameters
         ----------

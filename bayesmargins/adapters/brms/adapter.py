@@ -213,8 +213,10 @@ class _Table:
     def exact(self, name: str) -> np.ndarray:
         """Draws of a column, (chain, draw)."""
         self.used.add(name)
-        if not pd.api.types.is_numeric_dtype(self.frame[name].dtype):
-            raise PosteriorError(f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are numbers.")
+        if not pd.api.types.is_any_real_numeric_dtype(self.frame[name].dtype):
+            raise PosteriorError(
+                f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are real numbers."
+            )
         values = self.frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(values).all():
             raise PosteriorError(

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
+from bayesmargins.draws import in_the_order_of, numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -52,11 +53,11 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
             f"{role.text!r} is taken from values with {with_shape(values)}; the dims chain ({draws.sizes['chain']}) "
             f"and draw ({draws.sizes['draw']}) must be among theirs."
         )
+    values = in_the_order_of(values, draws, f"What {role.text!r} is taken from", "the other draws")
     values = values.transpose(*SAMPLE_DIMS, ...)
-    if not np.issubdtype(values.dtype, np.number):
-        raise PosteriorError(f"{role.text!r} is taken from values of type {values.dtype}; draws are numbers.")
+    values = values.copy(data=numbers(values.to_numpy(), f"What {role.text!r} is taken from"))
     _refuse_missing(values, role, source)
-    return values.astype(np.float64)
+    return values
 
 
 def _called(draws: xr.Dataset, role: Role, source: Any) -> Any:

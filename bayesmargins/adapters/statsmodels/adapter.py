@@ -20,6 +20,7 @@ from bayesmargins.habits import taught
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC
+from bayesmargins.values import with_columns
 
 __all__ = ["from_statsmodels"]
 
@@ -241,7 +242,7 @@ def _group_column(model: Any, frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
             f"Which column names the groups cannot be told: {listed(preferred) or 'none'} holds their labels. Pass "
             "formula=, which names it, such as 'y ~ x + (1 | g)'."
         )
-    return free, frame.assign(**{free: labels.infer_objects()})
+    return free, with_columns(frame, {free: labels.infer_objects()})
 
 
 def _terms(model: Any) -> str:
