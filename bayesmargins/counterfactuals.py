@@ -205,7 +205,9 @@ def at_values(column: Column, given: Any, design: Design, what: str) -> list[Any
     if not entries or len(set(entries)) < len(entries):
         said = f"{what}={{{column.name!r}: {shown(entries)}}}"
         raise EstimandError(f"{said} names no value, or one twice; name each value once.")
-    return [bool(v) for v in entries] if column.kind == "logical" else entries
+    if column.kind == "logical":
+        return [bool(v) for v in entries]
+    return [column.levels[column.levels.index(v)] for v in entries] if column.kind == "factor" else entries
 
 
 def _entries(column: Column, given: Any, design: Design) -> list[Any]:
@@ -349,7 +351,7 @@ def check_value(column: Column, value: Any, what: str) -> None:
         if not isinstance(value, str | int | float) or value not in column.levels:
             raise EstimandError(
                 f"{what} sets {column.name!r} to {shown(value)}; the fit knows {listed(column.levels)}."
-                f"{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
+                f"{column.reason}{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
             )
     elif column.kind == "logical":
         if not isinstance(value, int | float) or value not in (0, 1):

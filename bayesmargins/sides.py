@@ -207,7 +207,8 @@ def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
         return [_between(column, *pair)]
     raise EstimandError(
         f"variables={{{column.name!r}: {shown(spec)}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
-        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
+        f"(low, high) out of {listed(column.levels)}.{column.reason}"
+        f"{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.coding import codings
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, left_side
@@ -147,7 +148,11 @@ def _frozen(
     invented: bool = False,
 ) -> Design:
     context = response.context
-    columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
+    made = codings(parts.right, context)
+    columns = {
+        n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
+        for n in sorted(covariates)
+    }
     coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
     return Design(
         formula=formula,

@@ -163,7 +163,7 @@ class Design:
         return replace(
             self,
             formula="; ".join(d.formula for d in every),
-            columns={n: c for d in (*every, self) for n, c in d.columns.items()},
+            columns=_together(c for d in (*every, self) for c in d.columns.values()),
             factors={n: f for d in (*every, self) for n, f in d.factors.items()},
         )
 
@@ -253,6 +253,15 @@ class Design:
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
         return left_side(self.response.trials, frame, what, self.response.context)
+
+
+def _together(columns: Iterable[Column]) -> dict[str, Column]:
+    """By name; what one formula makes a factor is one for all of them."""
+    found: dict[str, Column] = {}
+    for column in columns:
+        if not (column.name in found and found[column.name].coded):
+            found[column.name] = column
+    return found
 
 
 def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:

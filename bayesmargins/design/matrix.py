@@ -30,6 +30,7 @@ __all__ = [
     "freeze",
     "freeze_one",
     "guarded",
+    "python_parts",
     "required_columns",
     "term_label",
 ]

@@ -298,8 +298,9 @@ def numeric_variables(variables: Any, question: Question) -> list[str]:
             )
         if design.columns[name].kind != "number":
             levels = design.columns[name].levels or (False, True)
+            reason = design.columns[name].reason or f" {name!r} is no number."
             raise EstimandError(
-                f"{name!r} is no number (its values are {', '.join(map(str, levels))}), so it has no slope. Use "
+                f"{reason.strip()[:-1]} (its values are {', '.join(map(str, levels))}), so it has no slope. Use "
                 f"avg_comparisons(post, {name!r}) for the difference between its levels."
             )
     return names
