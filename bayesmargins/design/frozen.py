@@ -185,9 +185,15 @@ class Design:
         ------
         Nothing.
         """
+        return not any(variable in m.bending for m in self._matrices(z_of))
+
+    def is_bounded(self, variable: str) -> bool:
+        """Does a spline of this variable have no values beyond those of the fit?"""
+        return any(variable in m.bounded for m in self._matrices())
+
+    def _matrices(self, z_of: Collection[str] | None = None) -> Iterable[Matrix]:
         factors = self.factors if z_of is None else z_of
-        matrices = (self.fixed, *self.offsets, *(m for f in factors for m in self.factors[f].matrices))
-        return not any(variable in m.bending for m in matrices)
+        return (self.fixed, *self.offsets, *(m for f in factors for m in self.factors[f].matrices))
 
     def rows(self, frame: pd.DataFrame, z_of: Collection[str] | None = None, what: str = "newdata") -> Rows:
         """What do X, z and the offset look like for these rows, coded as at the fit?

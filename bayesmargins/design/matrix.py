@@ -35,6 +35,9 @@ __all__ = [
     "term_label",
 ]
 
+# What formulaic's splines do beyond the values of the fit, if nothing is said.
+_BEYOND = {"bs": "raise", "cs": "extend", "cr": "extend", "cc": "extend"}
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -60,6 +63,15 @@ class Matrix:
         return frozenset(read)
 
     @cached_property
+    def bounded(self) -> frozenset[str]:
+        """Columns of the data that a spline reads which has no values beyond those of the fit."""
+        read: set[str] = set()
+        for factor, tree in python_parts(self.text):
+            for call in () if tree is None else _bounded_calls(tree):
+                read |= names_read(call.args[0]) | set(re.findall(r"`([^`]+)`", factor))
+        return frozenset(read)
+
+    @cached_property
     def products(self) -> tuple[tuple[str, ...], ...] | None:
         """Numeric columns of the data whose product each column of the design is; None where any is something else."""
         state = self.spec.encoder_state
@@ -80,6 +92,16 @@ class Matrix:
             return _products(self.products, frame)
         values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
         return np.asarray(values, dtype=np.float64)
+
+
+def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls of splines that end at the lowest and the highest value; with bounds of their own they end elsewhere."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _BEYOND and call.args:
+            said = {k.arg: getattr(k.value, "value", None) for k in call.keywords}
+            beyond = said.get("extrapolation", _BEYOND[call.func.id])
+            if beyond == "raise" and not {"lower_bound", "upper_bound"} & set(said):
+                yield call
 
 
 def _products(products: tuple[tuple[str, ...], ...], frame: pd.DataFrame) -> np.ndarray:
@@ -234,7 +256,7 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "
-                "values within them (comparisons: a pair, or a smaller step such as 'sd'), or fit with "
+                "values within them (comparisons: a pair (low, high) inside, 'iqr', 'minmax'), or fit with "
                 "bs(x, df=4, extrapolation='extend')."
             ) from error
         raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error

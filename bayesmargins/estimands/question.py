@@ -108,6 +108,11 @@ class Question:
         return not self.averaging.cells.unit
 
     @property
+    def fixed(self) -> frozenset[str]:
+        """Columns that `at` sets or computes."""
+        return frozenset({*self.at, *(s.variable for s in self.derived)})
+
+    @property
     def scenarios(self) -> int:
         """How many combinations of `at` values and named groups there are."""
         return math.prod(len(v) for v in (*self.at.values(), *self.policy.named.values()))
