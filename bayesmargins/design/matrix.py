@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, names_read, tree_of
+from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, context_of, names_read, tree_of
+from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
 from bayesmargins.errors import DataError, FormulaError, listed
 
@@ -134,7 +135,12 @@ def term_label(name: str) -> str:
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
     ('trt[drug]:week', 'C(week)[2]')
     """
+    name = _EVERY_LEVEL.sub(r"\1", name)
     return re.sub(r"\[(-?\d+)\.0\]", r"[\1]", name.replace("[T.", "["))
+
+
+# formulaic's way to ask for a column a level; a level in brackets says the same.
+_EVERY_LEVEL = re.compile(r"C\(([\w.]+|`[^`]+`), spans_intercept=False\)")
 
 
 def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
@@ -155,7 +161,7 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
             columns.add(factor)
             continue
         check_grammar(tree, text, known)
-        columns |= (names_read(tree) - set(known)) | set(re.findall(r"`([^`]+)`", factor))
+        columns |= (names_read(tree) - _values_among(context)) | set(re.findall(r"`([^`]+)`", factor))
     return columns
 
 
@@ -167,7 +173,7 @@ def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
     FormulaError
         It holds or calls anything else.
     """
-    known = _known({**FUNCTIONS, **namespace})
+    known = _known(context_of((), namespace))
     for _, tree in python_parts(text):
         if tree is not None:
             check_grammar(tree, text, known)
@@ -189,6 +195,15 @@ def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
     for factor, kind in kinds.items():
         if kind != "literal":
             yield factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor))
+
+
+# What formulaic knows that is handed to a function, rather than called.
+_HANDED = {"np", "contr", "Treatment", "Poly", "Sum", "Helmert", "Diff"}
+
+
+def _values_among(context: Mapping[str, Any]) -> set[str]:
+    """Names that are no columns where they are read; a function's name is one only where it is called."""
+    return _HANDED | {name for name, value in context.items() if FUNCTIONS.get(name) is not value}
 
 
 def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -259,7 +274,9 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
                 "values within them (comparisons: a pair (low, high) inside, 'iqr', 'minmax'), or fit with "
                 "bs(x, df=4, extrapolation='extend')."
             ) from error
-        raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
+        raise FormulaError(
+            f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}{advice_on(text)}"
+        ) from error
 
 
 def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design.building import build_design
-from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.calls import context_of
 from bayesmargins.design.coding import codings
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frozen import Design
@@ -109,8 +109,8 @@ def template_design(
     """
     if not isinstance(levels, Mapping):
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
-    parts = parse(formula)
-    context = {**FUNCTIONS, **(namespace or {})}
+    parts = parse(formula, namespace or ())
+    context = context_of(levels, namespace)
     _refuse_two_readings(parts, levels, context)
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
     read = covariates | parts.group_columns
