@@ -143,7 +143,9 @@ def _in_rs_coding(
     formula = with_rs_coding(spelling.formula, design)
     if formula == spelling.formula:
         return spelling, design
-    return replace(spelling, formula=formula), design_from(formula, data, levels, namespace)
+    design = design_from(formula, data, levels, namespace)
+    with_rs_coding(formula, design)  # the other terms of the model still have R's coding, or it is refused
+    return replace(spelling, formula=formula), design
 
 
 def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np.ndarray]:
@@ -187,8 +189,9 @@ def _part(
     """A parameter that has a formula, as `from_draws` takes it."""
     formula = translated(formulas[name], family, namespace).formula
     design = build_part(name, formula, of, namespace=namespace)
-    formula = with_rs_coding(formula, design)
-    design = build_part(name, formula, of, namespace=namespace)
+    in_r = with_rs_coding(formula, design)
+    if in_r != formula:
+        formula, design = in_r, build_part(name, in_r, of, namespace=namespace)
     columns = [str(c) for c in table.frame.columns]
     together = correlated_across(name, formulas, design.factors, columns)
     table.used |= {c for c in columns if any(across(c, f, name) for f in together)}

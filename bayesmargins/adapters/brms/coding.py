@@ -72,10 +72,11 @@ def _respelt(matrix: Matrix, design: Design) -> str | None:
     """None where formulaic has every level that R has."""
     parts = [p for p in matrix.spec.structure if p.columns != ["Intercept"]]
     terms = [tuple(str(f.expr) for f in p.term.factors if f.eval_method.value != "literal") for p in parts]
-    factors = {v for term in terms for v in term if _is_factor(v, matrix, design)}
+    plain = [tuple(map(_without_every, term)) for term in terms]
+    factors = {_without_every(v) for term in terms for v in term if _is_factor(v, matrix, design)}
     written, changed = [], False
-    for part, term, code in zip(parts, terms, r_codes(terms, factors, "Intercept" in matrix.labels), strict=True):
-        every = [v for v, c in code.items() if c == 2]
+    for part, term, code in zip(parts, terms, r_codes(plain, factors, "Intercept" in matrix.labels), strict=True):
+        every = [v for v in term if code.get(_without_every(v)) == 2]
         if all(_has_every_level(v, part.columns, matrix) for v in every):
             written.append(":".join(term))
             continue
@@ -85,7 +86,7 @@ def _respelt(matrix: Matrix, design: Design) -> str | None:
                 "because margins of it are missing; that is not read. from_draws takes these columns as numbers."
             )
         changed = True
-        written.append(":".join(_with_every_level(v) if v in code else v for v in term))
+        written.append(":".join(_with_every_level(v) if _without_every(v) in code else v for v in term))
     return " + ".join(["1" if "Intercept" in matrix.labels else "0", *written]) if changed else None
 
 
@@ -98,6 +99,10 @@ def _is_factor(text: str, matrix: Matrix, design: Design) -> bool:
 def _has_every_level(text: str, columns: Sequence[str], matrix: Matrix) -> bool:
     levels = matrix.spec.encoder_state[text][1].get("categories", ())
     return all(any(f"{text}[{level}]" in column for level in levels) for column in columns)
+
+
+def _without_every(text: str) -> str:
+    return text.removesuffix(_EVERY).removeprefix("C(") if text.endswith(_EVERY) else text
 
 
 def _with_every_level(text: str) -> str:
