@@ -95,6 +95,16 @@ def test_levels_are_those_of_the_data_in_the_order_of_size_or_of_the_formula(
     assert bm.avg_comparisons(post, "arm")["contrast"].values[0] == first
 
 
+@pytest.mark.filterwarnings("ignore:The group effects:bayesmargins.BayesmarginsWarning")
+def test_an_order_that_the_formula_states_is_that_of_questions_and_of_no_other_term() -> None:
+    data = rows()
+    post = random_posterior("y ~ C(text, levels=['l10', 'l02', 'l03']) + (text | g)", data, "bernoulli")
+    assert bm.avg_comparisons(post, "text")["contrast"].values.tolist() == ["l02 - l10", "l03 - l10"]
+    assert bm.avg_predictions(post, at={"text": "all"})["text"].values.tolist() == ["l10", "l02", "l03"]
+    assert post.design.factors["g"].terms == ("Intercept", "text[l03]", "text[l10]")
+    np.testing.assert_array_equal(post.design.rows(data).Z["g"][:, 1], data.text == "l03")
+
+
 def test_a_number_that_is_read_both_ways_is_a_factor_to_questions_and_a_number_to_the_other_term() -> None:
     data = rows()
     design = build_design("y ~ C(arm) + (arm | g)", data)

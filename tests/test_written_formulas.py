@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.interpolate import BSpline
+from test_margins import random_posterior
 
 import bayesmargins as bm
 from bayesmargins.design import build_design
@@ -338,6 +340,28 @@ def test_functions_of_the_users_own_are_not_taken_for_those_of_r() -> None:
     own = {"factor": lambda x: 3 * x, "round": lambda x: x**2}
     design = build_design("y ~ factor(x) + round(x)", rows(), namespace=own)
     np.testing.assert_allclose(design.rows(rows()).X[:, 1:], np.column_stack([3 * rows().x, rows().x ** 2]), rtol=1e-12)
+
+
+STORED = [
+    "y ~ poly(x, 2, raw = TRUE) + sin(2 * pi * year / 12)",
+    "y ~ scale(x, scale = FALSE) + factor(arm, levels = c(3, 1, 2))",
+    "y ~ relevel(f, ref = 'b') + I(year %% 4) + ifelse(z > 1, z, 0)",
+    "y ~ 0 + Intercept + as.integer(e) + I(arm %in% c(1, 3)) + log(Sepal.Length)",
+    "y ~ bs(x, knots = c(-0.5, 0.5)) + pmax(z, 1) + offset(log(e))",
+    "y ~ C(t, spans_intercept=False):C(f, spans_intercept=False) + (x | g + h) + diag(x | a)",
+]
+
+
+@pytest.mark.filterwarnings("ignore:The (.* fixed columns|group effects|number):bayesmargins.BayesmarginsWarning")
+@pytest.mark.parametrize("formula", STORED)
+def test_a_file_gives_back_what_r_wrote(formula: str, tmp_path: Path) -> None:
+    post = random_posterior(formula, rows(), "bernoulli")
+    post.save(tmp_path / "post.nc")
+    again = bm.load(tmp_path / "post.nc")
+    assert (again.formula, again.design.coef) == (formula, post.design.coef)
+    groups = "own" if post.design.factors else "new"
+    one, other = (bm.predictions(p, groups=groups)["estimate"].to_numpy() for p in (post, again))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_offsets_are_added_wherever_they_stand() -> None:

@@ -43,9 +43,13 @@ def as_here(text: str, own: Collection[str] = ()) -> str:
     'C(m) + as_numeric(x) + bs(z, df = 4) + I(k % 2)'
     """
     for pattern, here in _OPERATORS:
-        outside = {i for i, _ in scan(text)}
-        text = pattern.sub(lambda m, here=here, outside=outside: m.expand(here) if m.start() in outside else m[0], text)
+        text = _replaced(text, pattern, here)
     return _calls(text, own)
+
+
+def _replaced(text: str, pattern: re.Pattern[str], here: str) -> str:
+    outside = {i for i, _ in scan(text)}
+    return pattern.sub(lambda m: m.expand(here) if m.start() in outside else m[0], text)
 
 
 def _calls(text: str, own: Collection[str]) -> str:

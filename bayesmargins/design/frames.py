@@ -27,11 +27,14 @@ class Column:
     kind : {"number", "logical", "factor"}
         How the formula reads it.
     levels : tuple
-        Levels of a factor in order, those without rows left out; empty otherwise.
+        Levels of a factor in order, as the formula states them or as the data have them, those without rows left out;
+        empty otherwise.
     lower, upper : float
         Range of a number at the fit.
     coded : str
         The call that makes a number a factor, such as ``"C(arm)"``; empty for any other column.
+    coding : tuple
+        Levels of text and categories in the order of the data, by which terms that state no order are coded.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Column:
     lower: float = np.nan
     upper: float = np.nan
     coded: str = ""
+    coding: tuple[Any, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -81,11 +85,11 @@ class Column:
         return pd.Series(values, index=series.index, name=self.name)
 
     def _replay_factor(self, series: pd.Series) -> pd.Series:
-        codes = self._refuse_unseen(series.astype(object), series)
-        return pd.Series(pd.Categorical.from_codes(codes, categories=list(self.levels)), index=series.index)
+        values = series.astype(object)
+        self._refuse_unseen(values, series)
+        return pd.Series(pd.Categorical(values, categories=list(self.coding)), index=series.index)
 
-    def _refuse_unseen(self, values: pd.Series | np.ndarray, series: pd.Series) -> np.ndarray:
-        """Position of every value among the levels; -1 where it is missing."""
+    def _refuse_unseen(self, values: pd.Series | np.ndarray, series: pd.Series) -> None:
         codes = pd.Index(self.levels).get_indexer(pd.Index(values))
         unseen = pd.unique(series[(codes < 0) & series.notna().to_numpy()])
         if len(unseen):
@@ -94,7 +98,6 @@ class Column:
                 f"{listed(self.levels)}.{close_matches(unseen[0], self.levels)}{self._type_hint(unseen)} A level "
                 f"without data has no coefficient, so no prediction can be made for it.{self.reason}"
             )
-        return codes
 
     def _type_hint(self, unseen: Iterable[Any]) -> str:
         if {str(u) for u in unseen} & {str(level) for level in self.levels}:
@@ -172,8 +175,8 @@ def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[A
     Returns
     -------
     Column
-        Kind, levels (of a categorical in its order; of text in alphabetical order; of numbers that the formula makes a
-        factor as it states them, or by size) and range.
+        Kind, levels (as the formula states them; else of a categorical in its order, of text in alphabetical order, of
+        numbers that the formula makes a factor by size) and range.
 
     Raises
     ------
@@ -185,17 +188,18 @@ def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[A
         present = set(series.unique())
         levels = tuple(plain_value(c) for c in dtype.categories if c in present)
         _check_levels(levels, name)
-        return Column(name, "factor", levels)
+        return Column(name, "factor", _in_order(levels, stated), coding=levels)
     if pd.api.types.is_bool_dtype(dtype):
         return Column(name, "logical", (), 0.0, 1.0)
     if _holds_numbers(series):
         values = series.to_numpy(dtype=np.float64)
         _check_finite(values, name)
-        levels = _number_levels(series, stated) if coded else ()
+        sizes = tuple(sorted(plain_value(v) for v in pd.unique(series))) if coded else ()
         kind = "factor" if coded else "number"
-        return Column(name, kind, levels, float(values.min()), float(values.max()), coded)
+        return Column(name, kind, _in_order(sizes, stated), float(values.min()), float(values.max()), coded)
     if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
-        return Column(name, "factor", _text_levels(series, name))
+        levels = _text_levels(series, name)
+        return Column(name, "factor", _in_order(levels, stated), coding=levels)
     raise DataError(
         f"Column {name!r} has the type {dtype}; a formula reads numbers, truth values and categories. "
         f"{_numbers_from(series)} For categories: .astype(str)."
@@ -228,10 +232,9 @@ def _check_finite(values: np.ndarray, name: str) -> None:
         )
 
 
-def _number_levels(series: pd.Series, stated: tuple[Any, ...]) -> tuple[Any, ...]:
-    """By size, or in the order that the formula states; those without rows are left out."""
-    present = sorted(plain_value(v) for v in pd.unique(series))
-    return tuple(sorted(present, key=stated.index)) if set(present) <= set(stated) else tuple(present)
+def _in_order(levels: tuple[Any, ...], stated: tuple[Any, ...]) -> tuple[Any, ...]:
+    """In the order that the formula states, if it does."""
+    return tuple(sorted(levels, key=stated.index)) if set(levels) <= set(stated) else levels
 
 
 def _numbers_from(series: pd.Series) -> str:
