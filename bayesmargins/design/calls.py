@@ -183,10 +183,9 @@ def check_grammar(tree: ast.AST, text: str, known: Mapping[str, Any]) -> None:
     unknown = sorted(names_called(tree) - set(known))
     if unknown:
         name = unknown[0]
-        hint = _advice(name, tree) or close_matches(name, [*known])
+        own = f"{close_matches(name, [*known])} Pass your own: namespace={{{name!r}: {name}}}."
         raise FormulaError(
-            f"{text!r} calls {name!r}, which is no function that formulas know.{hint} Pass your own: "
-            f"namespace={{{name!r}: {name}}}."
+            f"{text!r} calls {name!r}, which is no function that formulas know.{_advice(name, tree) or own}"
         )
 
 

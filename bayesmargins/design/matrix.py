@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +180,8 @@ def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
             check_listed(tree, text, namespace)
 
 
-def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
+@lru_cache(maxsize=256)
+def python_parts(text: str) -> tuple[tuple[str, ast.Expression | None], ...]:
     """Factors of a formula: a column by its name with None, anything that is evaluated with its syntax tree.
 
     Raises
@@ -192,9 +193,11 @@ def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
 
     formula = guarded(text, lambda: Formula(text))
     kinds = {str(f.expr): f.eval_method.value for term in formula for f in term.factors}
-    for factor, kind in kinds.items():
-        if kind != "literal":
-            yield factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor))
+    return tuple(
+        (factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor)))
+        for factor, kind in kinds.items()
+        if kind != "literal"
+    )
 
 
 # What formulaic knows that is handed to a function, rather than called.

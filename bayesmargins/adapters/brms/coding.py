@@ -56,12 +56,12 @@ def with_rs_coding(formula: str, design: Design) -> str:
     if all(new is None for new in texts.values()):
         return formula
     left = parts.response if parts.trials is None else f"{parts.response} | trials({parts.trials})"
-    blocks = [
+    spelt = [
         f"({texts[b.terms] or b.terms} {'|' if b.correlated else '||'} {':'.join(map(_quoted, b.columns))})"
         for b in parts.blocks
     ]
     offsets = [f"offset({o})" for o in parts.offsets]
-    return f"{left} ~ {' + '.join([texts[parts.fixed] or parts.fixed, *blocks, *offsets])}"
+    return f"{left} ~ {' + '.join([texts[parts.fixed] or parts.fixed, *spelt, *offsets])}"
 
 
 def _quoted(name: str) -> str:
