@@ -15,6 +15,7 @@ from bayesmargins.spreads import SPREADS, spread_values
 from bayesmargins.values import is_number, is_word, plain_value, value_list, with_columns
 
 __all__ = [
+    "Room",
     "Setting",
     "Settings",
     "apply_settings",
@@ -25,6 +26,26 @@ __all__ = [
     "derived_settings",
     "hint_of",
 ]
+
+
+@dataclass(frozen=True)
+class Room:
+    """The values within which a step stays: it is the one nearest to the row's own value that fits between them."""
+
+    lower: float
+    upper: float
+    step: float
+
+    def leaving(self, x: np.ndarray) -> np.ndarray:
+        """Which values would leave by the step? What lies beyond already is for the design to refuse."""
+        inside = (x >= self.lower) & (x <= self.upper)
+        return inside & ((x + self.step < self.lower) | (x + self.step > self.upper))
+
+    def moved(self, x: np.ndarray, by: float) -> np.ndarray:
+        """Values moved by the step, or by 0: where it begins."""
+        begin = np.clip(x, self.lower - min(self.step, 0.0), self.upper - max(self.step, 0.0))
+        # clipped again: upper - step + step may be a rounding error above upper
+        return np.where(self.leaving(x), np.clip(begin + by, self.lower, self.upper), x + by)
 
 
 @dataclass(frozen=True)
@@ -39,6 +60,8 @@ class Setting:
         The value.
     step : float, optional
         Added to what is there.
+    room : Room, optional
+        The step stays inside it.
     compute : callable, optional
         ``compute(frame)`` gives the column, from the rows with everything else set.
     """
@@ -46,6 +69,7 @@ class Setting:
     variable: str
     value: Any = None
     step: float | None = None
+    room: Room | None = None
     compute: Callable[[pd.DataFrame], Any] | None = None
 
 
@@ -79,10 +103,14 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         if s.step is not None:
             require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
         # In float64, whatever the column's own precision: a small step would be lost in float32.
-        changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
+        changed[s.variable] = s.value if s.step is None else _stepped(s.step, s.room, _as_float(frame[s.variable]))
     frame = with_columns(frame, changed) if changed else frame
     computed = [s for s in settings if s.compute is not None]
     return _with_computed(frame, computed) if computed else frame
+
+
+def _stepped(step: float, room: Room | None, x: np.ndarray) -> np.ndarray:
+    return x + step if room is None else room.moved(x, step)
 
 
 def _with_computed(frame: pd.DataFrame, computed: Sequence[Setting]) -> pd.DataFrame:
@@ -205,7 +233,9 @@ def at_values(column: Column, given: Any, design: Design, what: str) -> list[Any
     if not entries or len(set(entries)) < len(entries):
         said = f"{what}={{{column.name!r}: {shown(entries)}}}"
         raise EstimandError(f"{said} names no value, or one twice; name each value once.")
-    return [bool(v) for v in entries] if column.kind == "logical" else entries
+    if column.kind == "logical":
+        return [bool(v) for v in entries]
+    return [column.levels[column.levels.index(v)] for v in entries] if column.kind == "factor" else entries
 
 
 def _entries(column: Column, given: Any, design: Design) -> list[Any]:
@@ -349,7 +379,7 @@ def check_value(column: Column, value: Any, what: str) -> None:
         if not isinstance(value, str | int | float) or value not in column.levels:
             raise EstimandError(
                 f"{what} sets {column.name!r} to {shown(value)}; the fit knows {listed(column.levels)}."
-                f"{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
+                f"{column.reason}{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
             )
     elif column.kind == "logical":
         if not isinstance(value, int | float) or value not in (0, 1):

@@ -363,9 +363,10 @@ def _by_cells(
 def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:
     if column is not None and column.kind == "factor":
         # A column that the policy does not read may have levels that the fit has not seen: they come last.
-        unseen = sorted(set(map(str, series.unique())) - set(map(str, column.levels)))
-        order = [*map(str, column.levels), *unseen]
-        return pd.Index(order).get_indexer(pd.Index(series.astype(str)))
+        levels = [*map(float, column.levels)] if column.coded else column.levels
+        values = series.astype(float) if column.coded and pd.api.types.is_numeric_dtype(series.dtype) else series
+        unseen = sorted(set(map(str, values.unique())) - set(map(str, levels)))
+        return pd.Index([*map(str, levels), *unseen]).get_indexer(pd.Index(values.astype(str)))
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]

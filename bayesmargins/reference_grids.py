@@ -120,7 +120,7 @@ def _values(name: Any, given: Any, design: Design, frame: pd.DataFrame) -> list[
             f"have {listed(frame.columns, 30)}."
         )
     if callable(given):
-        return _of_function(name, given, frame[name])
+        given = _of_function(name, given, frame[name])
     if name in design.columns:
         return at_values(column_of(name, design, "columns"), given, design, "columns")
     if is_word(given, SPREADS) and pd.api.types.is_numeric_dtype(frame[name].dtype):

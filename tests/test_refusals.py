@@ -141,7 +141,7 @@ STRANGE: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.EstimandError, "it is True .* or False", lambda: bm.avg_comparisons(POST, ["trt", "week"], cross="yes")),
     (bm.EstimandError, "name of a column, or a list", lambda: bm.avg_predictions(POST, by={"trt"})),
     (bm.EstimandError, "name of a column, or a list", lambda: bm.avg_predictions(POST, by=pd.NA)),
-    (bm.EstimandError, "variables is empty", lambda: bm.avg_comparisons(POST, None)),
+    (bm.EstimandError, "variables is empty", lambda: bm.heterogeneity(POST, None)),
     (bm.EstimandError, "a name, a list of names, or a dict", lambda: bm.avg_comparisons(POST, 3)),
     (bm.EstimandError, SET, lambda: bm.avg_comparisons(POST, {"trt"} | {"week"})),
     (bm.EstimandError, "names a variable twice", lambda: bm.avg_comparisons(POST, ["trt", "trt"])),

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.calls import context_of, names_called
+from bayesmargins.design.coding import codings
+from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, left_side
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
+from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, python_parts, required_columns
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.errors import DataError, FormulaError, listed, warn
-from bayesmargins.values import with_columns
 
 __all__ = ["build_design", "build_part"]
 
@@ -64,12 +65,14 @@ def build_design(
     DataError
         Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
-    parts = parse(formula)
+    frame = to_pandas(data)
+    context = context_of(frame.columns, namespace)
+    parts = parse(
+        formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace or ()
+    )
     if stored:
         for text in (*parts.left, *parts.right):
             check_trusted(text, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
-    frame = to_pandas(data)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
@@ -128,12 +131,12 @@ def build_part(
     if of.frame is None:
         raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
-    parts = parse(text)
+    parts = parse(with_quoted_names(text, of.data.columns), namespace or ())
     if parts.response != name or parts.trials is not None:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
         check_trusted(piece, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
+    context = context_of(of.data.columns, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)
     require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
@@ -154,9 +157,15 @@ def _frozen(
     invented: bool = False,
 ) -> Design:
     context = response.context
-    columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
-    coded = with_columns(frame, {n: c.replay(frame[n]) for n, c in columns.items()})
+    _refuse_two_meanings(parts, covariates, formula)
     _refuse_taken(parts, covariates, frame, formula)
+    made = codings(parts.right, context)
+    columns = {
+        n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
+        for n in sorted(covariates)
+    }
+    # nothing but what the formula reads: a column called like a function would be called
+    coded = pd.DataFrame({n: c.replay(frame[n]) for n, c in columns.items()}, index=frame.index)
     fixed = freeze(parts.fixed, coded, context, invented=invented)
     twice = [label for label, times in Counter(fixed.labels).items() if times > 1]
     if twice:
@@ -183,6 +192,16 @@ def _refuse_taken(parts: Parts, covariates: set[str], frame: pd.DataFrame, formu
         raise FormulaError(
             f"{formula!r} reads a column 'Intercept' that is not 1 throughout, and the constant is called so: priors "
             "and draws of the one would be taken for those of the other. Rename the column."
+        )
+
+
+def _refuse_two_meanings(parts: Parts, covariates: set[str], formula: str) -> None:
+    trees = (tree for text in parts.right for _, tree in python_parts(text) if tree is not None)
+    both = sorted(covariates & set().union(*map(names_called, trees)))
+    if both:
+        raise FormulaError(
+            f"{formula!r} reads the column {both[0]!r} and calls the function {both[0]!r}: rename the column, or "
+            "compute one of the two beforehand."
         )
 
 

@@ -7,13 +7,14 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, names_read, tree_of
+from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, context_of, names_read, tree_of
+from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
 from bayesmargins.errors import DataError, FormulaError, listed
 
@@ -30,9 +31,13 @@ __all__ = [
     "freeze",
     "freeze_one",
     "guarded",
+    "python_parts",
     "required_columns",
     "term_label",
 ]
+
+# What formulaic's splines do beyond the values of the fit, if nothing is said.
+_BEYOND = {"bs": "raise", "cs": "extend", "cr": "extend", "cc": "extend"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,15 @@ class Matrix:
         return frozenset(read)
 
     @cached_property
+    def bounded(self) -> frozenset[str]:
+        """Columns of the data that a spline reads which has no values beyond those of the fit."""
+        read: set[str] = set()
+        for factor, tree in python_parts(self.text):
+            for call in () if tree is None else _bounded_calls(tree):
+                read |= names_read(call.args[0]) | set(re.findall(r"`([^`]+)`", factor))
+        return frozenset(read)
+
+    @cached_property
     def products(self) -> tuple[tuple[str, ...], ...] | None:
         """Numeric columns of the data whose product each column of the design is; None where any is something else."""
         state = self.spec.encoder_state
@@ -79,6 +93,16 @@ class Matrix:
             return _products(self.products, frame)
         values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
         return np.asarray(values, dtype=np.float64)
+
+
+def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls of splines that end at the lowest and the highest value; with bounds of their own they end elsewhere."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _BEYOND and call.args:
+            said = {k.arg: getattr(k.value, "value", None) for k in call.keywords}
+            beyond = said.get("extrapolation", _BEYOND[call.func.id])
+            if beyond == "raise" and not {"lower_bound", "upper_bound"} & set(said):
+                yield call
 
 
 def _products(products: tuple[tuple[str, ...], ...], frame: pd.DataFrame) -> np.ndarray:
@@ -111,7 +135,12 @@ def term_label(name: str) -> str:
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
     ('trt[drug]:week', 'C(week)[2]')
     """
+    name = _EVERY_LEVEL.sub(r"\1", name)
     return re.sub(r"\[(-?\d+)\.0\]", r"[\1]", name.replace("[T.", "["))
+
+
+# formulaic's way to ask for a column a level; a level in brackets says the same.
+_EVERY_LEVEL = re.compile(r"C\(([\w.]+|`[^`]+`), spans_intercept=False\)")
 
 
 def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
@@ -132,7 +161,7 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
             columns.add(factor)
             continue
         check_grammar(tree, text, known)
-        columns |= (names_read(tree) - set(known)) | set(re.findall(r"`([^`]+)`", factor))
+        columns |= (names_read(tree) - _values_among(context)) | set(re.findall(r"`([^`]+)`", factor))
     return columns
 
 
@@ -144,14 +173,15 @@ def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
     FormulaError
         It holds or calls anything else.
     """
-    known = _known({**FUNCTIONS, **namespace})
+    known = _known(context_of((), namespace))
     for _, tree in python_parts(text):
         if tree is not None:
             check_grammar(tree, text, known)
             check_listed(tree, text, namespace)
 
 
-def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
+@lru_cache(maxsize=256)
+def python_parts(text: str) -> tuple[tuple[str, ast.Expression | None], ...]:
     """Factors of a formula: a column by its name with None, anything that is evaluated with its syntax tree.
 
     Raises
@@ -163,9 +193,20 @@ def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
 
     formula = guarded(text, lambda: Formula(text))
     kinds = {str(f.expr): f.eval_method.value for term in formula for f in term.factors}
-    for factor, kind in kinds.items():
-        if kind != "literal":
-            yield factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor))
+    return tuple(
+        (factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor)))
+        for factor, kind in kinds.items()
+        if kind != "literal"
+    )
+
+
+# What formulaic knows that is handed to a function, rather than called.
+_HANDED = {"np", "contr", "Treatment", "Poly", "Sum", "Helmert", "Diff"}
+
+
+def _values_among(context: Mapping[str, Any]) -> set[str]:
+    """Names that are no columns where they are read; a function's name is one only where it is called."""
+    return _HANDED | {name for name, value in context.items() if FUNCTIONS.get(name) is not value}
 
 
 def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -233,10 +274,12 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "
-                "values within them (comparisons: a pair, or a smaller step such as 'sd'), or fit with "
+                "values within them (comparisons: a pair (low, high) inside, 'iqr', 'minmax'), or fit with "
                 "bs(x, df=4, extrapolation='extend')."
             ) from error
-        raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
+        raise FormulaError(
+            f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}{advice_on(text)}"
+        ) from error
 
 
 def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:

@@ -17,12 +17,13 @@ from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed
-from bayesmargins.sides import Contrast, contrasts, named_variables
+from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.targets import Target
 from bayesmargins.values import is_word, with_columns
 
 __all__ = [
     "avg_comparisons",
+    "compare",
     "comparisons",
     "contrast_labels",
     "contrasts_asked",
@@ -48,7 +49,7 @@ _OTHER_WORDS = {
 @taught
 def comparisons(
     post: Posterior,
-    variables: str | Sequence[str] | Mapping[str, Any],
+    variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
@@ -67,11 +68,14 @@ def comparisons(
     ----------
     post : Posterior
         Draws with their design.
-    variables : str, list of str, or dict
-        What changes. A factor: every level against the first (or ``{"trt": "pairwise"}``, ``"sequential"``, each with
-        "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``). True/False and 0/1: 1 against 0.
-        Another number: its value + 1 against its value (or a step, a pair ``(low, high)``; ``"sd"`` and ``"2sd"``
-        around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
+    variables : str, list of str, or dict, optional
+        What changes; by default every column that the formula names, one at a time, without those that only name
+        groups and those that `at` fixes. A factor: every level against the first (or ``{"trt": "pairwise"}``,
+        ``"sequential"``, each with "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``).
+        True/False and 0/1: 1 against 0. Another number: its value + 1 against its value (or a step, a pair
+        ``(low, high)``; ``"sd"`` and ``"2sd"`` around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
+        Where a spline has no values beyond those of the fit, ``bs(x, df=4)``, rows near the edge take the last step
+        within them, and the label says so.
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As for `predictions`.
     comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or"} or callable
@@ -84,13 +88,19 @@ def comparisons(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; coordinate ``term`` along ``contrast``.
+        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; the coordinate ``term`` along
+        ``contrast`` says which variable changes.
 
     Raises
     ------
     DataError, GroupsError, EstimandError
-        As for `predictions`; also an unknown comparison, odds of what is no probability, or a variable that does not
-        enter the model.
+        As for `predictions`; also an unknown comparison, odds of what is no probability, a variable that does not
+        enter the model, or no variables with ``cross=True``.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Rows whose step would leave the range of a spline.
 
     Notes
     -----
@@ -114,13 +124,13 @@ def comparisons(
         wts=wts,
         random_seed=random_seed,
     )
-    return _compare(question, variables, comparison, cross)
+    return compare(question, variables, comparison, cross)
 
 
 @taught
 def avg_comparisons(
     post: Posterior,
-    variables: str | Sequence[str] | Mapping[str, Any],
+    variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
@@ -167,11 +177,13 @@ def avg_comparisons(
         wts=wts,
         random_seed=random_seed,
     )
-    return _compare(question, variables, comparison, cross)
+    return compare(question, variables, comparison, cross)
 
 
-def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -> xr.Dataset:
+def compare(question: Question, variables: Any, comparison: Any = "difference", cross: Any = False) -> xr.Dataset:
+    """The two sides of every contrast, integrated (and averaged), then compared."""
     how, comparison = how_compared(comparison, question)
+    variables = _every(question, cross) if variables is None else variables
     asked = contrasts_asked(question, variables, cross)
     question.check_size(len(asked))
     sides = dict.fromkeys(s for c in asked for s in (c.low, c.high))
@@ -212,6 +224,12 @@ def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -
     )
 
 
+def _every(question: Question, cross: Any) -> dict[str, None]:
+    if cross:
+        raise EstimandError("cross=True changes several variables together: name them, variables=['trt', 'week'].")
+    return every_variable(question.design, question.fixed)
+
+
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
     """Which two sides are compared?
 
@@ -235,9 +253,8 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     if not isinstance(cross, bool | np.bool_):
         raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
     named = named_variables(variables, question.design, derived=bool(question.derived))
-    compared = contrasts(named, question.design, bool(cross))
-    fixed = {*question.at, *(s.variable for s in question.derived)}
-    clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
+    compared = contrasts(named, question.design, bool(cross), question.frame)
+    clash = [c.term for c in compared if any(s.variable in question.fixed for s in (*c.low, *c.high))]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     for contrast in compared:
