@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called
 from bayesmargins.design import Column, Design, freeze_column, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
 from bayesmargins.spreads import SPREADS, spread_values
@@ -113,14 +114,9 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
 
 def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
     assert setting.compute is not None
-    try:
-        # rows are numbered afresh: their numbers would be those of a part of the rows
-        values = setting.compute(frame.reset_index(drop=True))
-    except Exception as error:
-        raise DataError(
-            f"at={{{setting.variable!r}: <function>}} is given the rows as a DataFrame and raised "
-            f"{type(error).__name__}: {error}. It has the columns {listed(frame.columns, 30)}."
-        ) from error
+    what = f"at={{{setting.variable!r}: <function>}}, with the columns {listed(frame.columns, 30)},"
+    # rows are numbered afresh: their numbers would be those of a part of the rows
+    values = called(what, setting.compute, frame.reset_index(drop=True), refused=DataError)
     if np.ndim(values) not in (0, 1) or (np.ndim(values) == 1 and len(values) != len(frame)):
         raise DataError(
             f"at={{{setting.variable!r}: <function>}} gave the shape {np.shape(values)} for {len(frame)} rows; one "
@@ -322,7 +318,7 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
             f"{what} names {name!r}, the trials: a probability does not depend on them. at={{{name!r}: [100]}} goes "
             "with target='count', the expected number of successes."
         )
-    if name == design.response.text:
+    if is_word(name, (design.response.text,)):
         raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
     in_data = is_word(name, [] if design.frame is None else list(design.frame))
     if in_data and derived:

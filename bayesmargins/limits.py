@@ -6,13 +6,16 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from bayesmargins.errors import EstimandError, close_matches
+from bayesmargins.checks import switch, whole_number
+from bayesmargins.errors import EstimandError, close_matches, shown, written
 
 __all__ = ["Options", "options"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_ENOUGH = 10**18  # bytes: more than any machine has
 
 
 class Options:
@@ -126,27 +129,28 @@ class _Restored:
 
 
 def _bytes(memory: Any) -> int:
-    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+    if isinstance(memory, int) and not isinstance(memory, bool) and 0 < memory < _ENOUGH:
         return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", str(memory).lower())
-    if match is None or isinstance(memory, bool) or float(match[1]) == 0:
-        raise EstimandError(f"memory={memory!r}; it must be a size such as '4GiB' or '500MB', or a number of bytes.")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", written(memory).lower())
+    size = 0.0 if match is None or isinstance(memory, bool) else float(match[1]) * _UNITS[match[2] or ""]
+    if not 1 <= size < _ENOUGH:
+        raise EstimandError(
+            f"memory={shown(memory)}; it must be a size such as '4GiB' or '500MB', or a number of bytes, "
+            "below an exabyte."
+        )
+    return int(size)
 
 
 def _threads(value: Any) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise EstimandError(f"threads={value!r}; it must be a whole number from 1, or None for all.")
+    if value is not None:
+        whole_number("threads", value, 1, rest=", or None for all")
 
 
-def _switch(name: str) -> Callable[[Any], None]:
-    def check(value: Any) -> None:
-        if not isinstance(value, bool):
-            raise EstimandError(f"{name}={value!r}; it must be True or False.")
-
-    return check
-
-
-_CHECKS = {"memory": _bytes, "threads": _threads, "progress": _switch("progress"), "warn_zero": _switch("warn_zero")}
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "memory": _bytes,
+    "threads": _threads,
+    "progress": partial(switch, "progress"),
+    "warn_zero": partial(switch, "warn_zero"),
+}
 
 options = Options()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called, one_of
 from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column, Design
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
@@ -65,8 +66,7 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     """
     if not isinstance(post, Posterior):
         raise PosteriorError(f"The first argument is {type(post).__name__}; datagrid needs a Posterior.")
-    if not is_word(grid, GRIDS):
-        raise EstimandError(f"grid={shown(grid)}; allowed are {', '.join(GRIDS)}.{close_matches(grid, GRIDS)}")
+    one_of("grid", grid, GRIDS)
     designs = [post.design, *(part.design for part in post.parts.values())]
     design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))
     if newdata is None and design.frame is None and grid != "counterfactual":
@@ -133,13 +133,7 @@ def _values(name: Any, given: Any, design: Design, frame: pd.DataFrame) -> list[
 
 
 def _of_function(name: str, function: Callable[[pd.Series], Any], series: pd.Series) -> list[Any]:
-    try:
-        found = function(series)
-    except Exception as error:
-        raise EstimandError(
-            f"columns={{{name!r}: <function>}} is given the column as a Series and raised "
-            f"{type(error).__name__}: {error}."
-        ) from error
+    found = called(f"columns={{{name!r}: <function>}}, a function of the column,", function, series)
     values = value_list(found)
     values = [plain_value(found)] if values is None else values
     if not values or not all(isinstance(v, str | int | float) for v in values):

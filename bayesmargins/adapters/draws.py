@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.checking import checked
+from bayesmargins.checks import numbers
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
@@ -222,8 +223,8 @@ def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
     if isinstance(values, xr.Dataset | Mapping):
         raise PosteriorError(f"{name} is {type(values).__name__}; an array is needed: one variable of it.")
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        array = numbers(values)
+    except ValueError as error:
         raise PosteriorError(
             f"{name} is {shown(values)}, which is no array of numbers ({error}); an array (chain, draw, ...) is needed."
         ) from error

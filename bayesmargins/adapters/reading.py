@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import one_of
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of, groups_of
@@ -50,6 +51,7 @@ def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, x
     >>> draws["beta"].dims, stats
     (('chain', 'draw', 'beta_dim_0'), None)
     """
+    one_of("group", group, ("posterior", "prior"), PosteriorError)
     stats_name = "sample_stats" if group == "posterior" else f"sample_stats_{group}"
     if isinstance(source, str | os.PathLike):
         with _open(Path(source)) as tree:

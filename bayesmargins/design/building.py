@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import functions
 from bayesmargins.design.calls import FUNCTIONS
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
@@ -64,8 +65,8 @@ def build_design(
     parts = parse(formula)
     if stored:
         for text in (*parts.left, *parts.right):
-            check_trusted(text, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
+            check_trusted(text, functions(namespace))
+    context = {**FUNCTIONS, **functions(namespace)}
     frame = to_pandas(data)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
@@ -125,8 +126,8 @@ def build_part(
     if parts.response != name or parts.trials is not None:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
-        check_trusted(piece, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
+        check_trusted(piece, functions(namespace))
+    context = {**FUNCTIONS, **functions(namespace)}
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)
     require_columns(of.data, sorted(read), "data", f"The formula {text!r}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import functions
 from bayesmargins.design.building import build_design
 from bayesmargins.design.calls import FUNCTIONS
 from bayesmargins.design.formula import Parts, parse
@@ -109,7 +110,7 @@ def template_design(
     if not isinstance(levels, Mapping):
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
     parts = parse(formula)
-    context = {**FUNCTIONS, **(namespace or {})}
+    context = {**FUNCTIONS, **functions(namespace)}
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
     read = covariates | parts.group_columns
     given = {name: _levels_of(name, values, read) for name, values in levels.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import entries
 from bayesmargins.errors import ModelError, close_matches, listed
 from bayesmargins.schema import plain
 
@@ -72,12 +73,13 @@ def formula_of_arrays(
     _add(columns, {str(k): v for k, v in fixed.items()}, "X")
     codes = {f: _vector(v, f"groups[{f!r}]", n) for f, v in _factors(groups).items()}
     _add(columns, codes, "groups")
-    unknown = [f for f in Z or {} if f not in codes]
+    Z = entries("Z", Z, "'id': array", ModelError)
+    unknown = [f for f in Z if f not in codes]
     if unknown:
         raise ModelError(f"Z names {listed(unknown)}; groups has {listed(codes) or 'none'}. A Z needs its groups.")
     left, right = _quoted(_name_of(y)), [_side(intercept, fixed)]
     for factor in codes:
-        terms, own = _block(factor, (Z or {}).get(factor, [_ONE]), codes[factor], fixed, n)
+        terms, own = _block(factor, Z.get(factor, [_ONE]), codes[factor], fixed, n)
         _add(columns, own, f"Z[{factor!r}]")
         right.append(f"({terms} | {_quoted(factor)})")
     if trials is not None:
@@ -90,10 +92,7 @@ def formula_of_arrays(
 
 
 def _factors(groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if groups is None:
-        return {}
-    if not isinstance(groups, Mapping):
-        raise ModelError(f"groups is {type(groups).__name__}; it must be a dict, such as groups={{'id': codes}}.")
+    groups = entries("groups", groups, "'id': codes", ModelError)
     joined = [f for f in groups if not isinstance(f, str) or set(f) & set(":/|`")]
     if joined:
         raise ModelError(

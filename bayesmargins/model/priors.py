@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.checks import entries
 from bayesmargins.design import Design, Factor
-from bayesmargins.errors import ModelError, close_matches, listed
+from bayesmargins.errors import ModelError, close_matches, listed, shown
 from bayesmargins.families import Family
 from bayesmargins.links import Link
 
@@ -208,15 +209,16 @@ def resolve_priors(
         *(["sd"] if factors else []),
         *(["cor"] if any(p.startswith("cor_") for p in defaults) else []),
     ]
-    for name, prior in (given or {}).items():
+    given = entries("priors", given, "'beta': pm.Normal.dist(0, 2.5)", ModelError)
+    for name, prior in given.items():
         if name not in allowed:
             raise ModelError(
-                f"priors has {name!r}, which is no parameter of {design.formula!r}; allowed are {listed(allowed, 40)}."
-                f"{close_matches(name, allowed)}"
+                f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
+                f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
         _check_prior(name, prior)
         targets = [p for p in defaults if p.startswith(f"{name}_")] if name in ("sd", "cor") else [name]
-        priors.update({t: prior for t in targets if t not in (given or {}) or t == name})
+        priors.update({t: prior for t in targets if t not in given or t == name})
     return priors
 
 
@@ -239,6 +241,6 @@ def _check_prior(name: str, prior: Any) -> None:
         return
     wanted = "the number eta of LKJ, such as 2.0" if name.startswith("cor") else "a PyMC distribution"
     raise ModelError(
-        f"The prior of {name!r} is {prior!r}; it must be {wanted}, made outside a model: "
+        f"The prior of {name!r} is {shown(prior)}; it must be {wanted}, made outside a model: "
         "priors={'beta': pm.Normal.dist(0, 2.5)}."
     )

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
+from bayesmargins.checks import called
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -61,14 +62,8 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
 
 def _called(draws: xr.Dataset, role: Role, source: Any) -> Any:
     """What the user's function makes of the draws."""
-    try:
-        return source(draws)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        said = error.args[0] if error.args else "nothing more"
-        raise PosteriorError(
-            f"names takes {role.text!r} from a function of the draws, which ended in {type(error).__name__}: {said}. "
-            f"{_variables(draws)}"
-        ) from error
+    what = f"The function that names takes {role.text!r} from ({_variables(draws)})"
+    return called(what, source, draws, refused=PosteriorError)
 
 
 def _variables(draws: xr.Dataset) -> str:
