@@ -52,7 +52,7 @@ def functions(namespace: Any) -> dict[str, Any]:
     bad = [name for name in given if not (isinstance(name, str) and name.isidentifier())]
     if bad:
         raise FormulaError(
-            f"namespace calls a function {shown(bad[0])}; a formula calls it by its name, which is text such as 'logit'."
+            f"namespace calls a function {shown(bad[0])}; a formula calls it by a name, such as 'logit'."
         )
     return given
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesmargins.checks import called
 from bayesmargins.design import Column, Design, freeze_column, require_columns
-from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
+from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, written
 from bayesmargins.spreads import SPREADS, spread_values
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
@@ -367,6 +367,6 @@ def hint_of(value: Any, levels: Sequence[Any] = ()) -> str:
         return " A set has no order: give a list."
     if pd.api.types.is_list_like(value):
         return " Several values are a flat list, such as [0, 6]."
-    if str(value) in map(str, levels):
+    if written(value) in map(str, levels):
         return " The same label is there as another type (text against numbers)."
     return ""

@@ -363,6 +363,57 @@ NEAR: dict[str, tuple[Any, ...]] = {
     "spec_of_frame": (),
 }  # fmt: skip
 
+def _column(name: str) -> Callable[[Any], Any]:
+    return lambda value: FRAME.astype(object).assign(**{name: pd.Series([value, value], dtype=object)})
+
+
+# Where a wrong value stands inside of what would be right.
+INSIDE: dict[str, tuple[Callable[[Any], Any], ...]] = {
+    "newdata": (lambda v: {"trt": v, "week": 1.0, "ID": "X01"}, lambda v: {"trt": "drug", "week": v}, _column("week"),
+                _column("trt"), _column("ID"), lambda v: [{"trt": "drug", "week": v}, {"trt": v, "week": 1.0}]),
+    "at": (lambda v: {"week": v}, lambda v: {"week": [0, v]}, lambda v: {"trt": v}, lambda v: {"trt": ["drug", v]},
+           lambda v: {"week": lambda rows: v}),
+    "by": (lambda v: ["trt", v], lambda v: {"trt": v}, lambda v: {"trt": lambda value: v}, lambda v: {"week": {0: v}}),
+    "groups": (lambda v: {"ID": v}, lambda v: {"ID": ["X01", v]}),
+    "target": (bm.exceeds,),
+    "wts": (lambda v: [v] * 220, lambda v: [v, v]),
+    "variables": (lambda v: ["trt", v], lambda v: {"week": v}, lambda v: {"week": (0, v)}, lambda v: {"trt": v},
+                  lambda v: {"trt": ("drug", v)}),
+    "comparison": (lambda v: lambda high, low: v,),
+    "second": (lambda v: {"week": v}, lambda v: {"trt": v}, lambda v: {"trt": ("drug", v)}),
+    "quantiles": (lambda v: [0.5, v],),
+    "spec": (lambda v: {"a": v}, lambda v: ["b1 - b2", v], lambda v: [1, v, 0], lambda v: lambda entries: v,
+             lambda v: lambda entries: entries.isel(trt=0) * v, lambda v: {"a": [1, -1, v]}),
+    "ds": (lambda v: {"a": v}, lambda v: {"a": result("averages"), "b": v}),
+    "ci_prob": (lambda v: [0.5, v],),
+    "rope": (lambda v: (0, v), lambda v: (v, 1)),
+    "columns": (lambda v: {"week": v}, lambda v: {"trt": ["drug", v]}, lambda v: {"ID": v}, lambda v: {"week": lambda s: v}),
+    "formula": (lambda v: {"mu": v}, lambda v: {"mu": FORMULA, "sigma": v}),
+    "data": (lambda v: data().assign(week=pd.Series([v] * 220, dtype=object)), lambda v: data().assign(ID=[v] * 220),
+             lambda v: {**data().to_dict("list"), "trt": v}),
+    "priors": (lambda v: {"beta": v}, lambda v: {"sd_ID": v}, lambda v: {"cor": v}, lambda v: {"week": v}),
+    "namespace": (lambda v: {"own": v}, lambda v: {"own": lambda column: v}, lambda v: {"own": lambda column: column * v}),
+    "beta": (lambda v: np.full((1, 8, 4), v, dtype=object), lambda v: [[[v] * 4] * 8]),
+    "b": (lambda v: {"ID": v},),
+    "Sigma": (lambda v: {"ID": v}, lambda v: {"ID": np.full((1, 8, 1, 1), v, dtype=object)}),
+    "aux": (lambda v: {"sigma": v},),
+    "parts": (lambda v: {"sigma": v}, lambda v: {"sigma": {"formula": v, "beta": np.ones((1, 8, 1))}},
+              lambda v: {"sigma": {"formula": "~ 1", "beta": v}}, lambda v: {"sigma": {"formula": "~ 1", "beta": np.ones((1, 8, 1)),
+              "link": v}}, lambda v: {"sigma": {"formula": "~ 1", "beta": np.ones((1, 8, 1)), "correlated": v}}),
+    "levels": (lambda v: {"ID": v}, lambda v: {"trt": ["placebo", v]}, lambda v: {"trt": ["a", "b", "c"], "week": v}),
+    "names": (lambda v: {"beta": v, "sd(ID)": "sd"}, lambda v: {"beta": ("beta", v)}, lambda v: {"beta": lambda d: v},
+              lambda v: {"beta": "beta", "sd(ID)": v}, lambda v: ["x", v]),
+    "idata": (lambda v: {"beta": v}, lambda v: {"beta": np.full((1, 8, 4), v, dtype=object)}),
+    "draws": (lambda v: brms().assign(b_week=[v] * 8), lambda v: [v], lambda v: brms().assign(**{".chain": [v] * 8})),
+    "groups of arrays": (lambda v: {"id": v}, lambda v: {"id": [v] * 6}),
+    "Z": (lambda v: {"id": v}, lambda v: {"id": [v] * 6}),
+    "y": (lambda v: [v] * 6, lambda v: [0, 1, 0, 1, 0, v]),
+    "X": (lambda v: [[1, v]] * 6,),
+    "offset": (lambda v: [v] * 6,),
+    "trials": (lambda v: [v] * 6,),
+    "block": (lambda v: slice(v), lambda v: [v]),
+}  # fmt: skip
+
 # Words and switches: what else may give a result where the argument is named here.
 WORDS: dict[str, tuple[Any, ...]] = {
     "group_weights": ("equal", "rows"),
@@ -410,22 +461,64 @@ def draws() -> dict[str, Any]:
     }
 
 
+# Models that differ in what may go wrong: groups, parts, trials, rows. All have the factor trt and the number week.
+MODELS: dict[str, Callable[[], bm.Posterior]] = {
+    "bernoulli": lambda: bm.from_draws(FORMULA, data(), family="bernoulli", **draws()),
+    "no groups": lambda: bm.from_draws("yb ~ trt + week", data(), family="bernoulli", beta=draws()["beta"]),
+    "no b": lambda: bm.from_draws(FORMULA, data(), family="poisson", beta=draws()["beta"], Sigma=draws()["Sigma"]),
+    "trials": lambda: bm.from_draws(
+        "yb | trials(n) ~ trt + week + (1 | ID)", data().assign(n=np.arange(220) % 3 + 1), family="binomial", **draws()
+    ),
+    "crossed": lambda: bm.from_draws(
+        FORMULA.replace("(1 | ID)", "(1 | ID) + (1 | hilo)"),
+        data(),
+        family="bernoulli",
+        beta=draws()["beta"],
+        Sigma={"ID": np.ones((1, 8, 1, 1)), "hilo": np.ones((1, 8, 1, 1))},
+        b={**draws()["b"], "hilo": np.ones((1, 8, 2, 1))},
+    ),
+    "part": lambda: bm.from_draws(
+        FORMULA, data().assign(yb=np.arange(220.0)), family="gaussian", **draws(),
+        parts={"sigma": {"formula": "~ week", "beta": np.zeros((1, 8, 2))}},
+    ),
+    "levels": lambda: bm.from_draws(
+        FORMULA, levels={"trt": ["placebo", "drug", "drug+"]}, family="bernoulli", beta=draws()["beta"],
+        Sigma=draws()["Sigma"],
+    ),
+}  # fmt: skip
+
+
 @cache
-def post() -> bm.Posterior:
+def post(name: str = "bernoulli") -> bm.Posterior:
     """A posterior."""
-    return bm.from_draws(FORMULA, data(), family="bernoulli", **draws())
+    return MODELS[name]()
+
+
+RESULTS: dict[str, Callable[[], xr.Dataset]] = {
+    "averages": lambda: bm.avg_predictions(post(), by="trt"),
+    "rows": lambda: bm.predictions(post(), FRAME),
+    "one": lambda: bm.avg_predictions(post()),
+    "cube": lambda: bm.avg_predictions(post(), by=["trt", "hilo"], at={"week": [0, 6]}),
+    "contrasts": lambda: bm.avg_comparisons(post(), ["trt", "week"], comparison="ratio"),
+    "slopes": lambda: bm.avg_slopes(post(), "week", at={"trt": "all"}),
+    "hypotheses": lambda: bm.hypotheses(bm.avg_predictions(post(), by="trt")),
+    "attenuation": lambda: bm.attenuation(post(), "trt"),
+    "shares": lambda: bm.variance_partition(post()),
+    "derived": lambda: bm.avg_predictions(post(), by="trt") * 2,
+    "not finite": lambda: bm.avg_predictions(post(), by="trt") / 0 * np.nan,
+    "no draws": lambda: bm.avg_predictions(post(), by="trt").isel(draw=[]),
+    "no entries": lambda: bm.avg_predictions(post(), by="trt").isel(trt=[]),
+    "no labels": lambda: bm.avg_predictions(post(), by="trt").drop_vars("trt"),
+    "integers": lambda: (bm.avg_predictions(post(), by="trt") * 100).astype(int),
+    "text": lambda: bm.avg_predictions(post(), by="trt").astype(str),
+    "stacked": lambda: bm.avg_predictions(post(), by="trt", at={"week": [0, 6]}).stack(entry=["trt", "week"]),
+}
 
 
 @cache
-def result() -> xr.Dataset:
-    """A result with three entries."""
-    return bm.avg_predictions(post(), by="trt")
-
-
-@cache
-def contrasts() -> xr.Dataset:
-    """A result with contrasts."""
-    return bm.avg_comparisons(post(), "trt")
+def result(name: str = "averages") -> xr.Dataset:
+    """A result."""
+    return RESULTS[name]()
 
 
 @cache
@@ -451,12 +544,16 @@ def mixed() -> Any:
     return smf.mixedlm("Reaction ~ Days", sleep, groups="Subject").fit()
 
 
+class Kind(str):
+    """Names a posterior or a result, which is made when the call is tried."""
+
+
 @dataclass(frozen=True)
 class Call:
     """A call that works, and the arguments that are to be replaced."""
 
     function: Callable[..., Any]
-    good: Callable[[], dict[str, Any]]
+    good: Callable[[np.random.Generator], dict[str, Any]]
     doubtful: tuple[str, ...]
     weight: float = 1.0
     words: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: WORDS)
@@ -466,12 +563,12 @@ ROWS = ("newdata", "at", "by", "groups", "group_weights", "target", "wts", "rand
 TABLES = ("ds", "point", "ci_prob", "ci_kind", "null", "rope")
 
 
-def _of_post(**more: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: {"post": post(), **more}
+def _of_post(**more: Any) -> Callable[[np.random.Generator], dict[str, Any]]:
+    return lambda rng: {"post": Kind(str(rng.choice(["bernoulli", *MODELS]))), **more}
 
 
-def _of_result(**more: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: {"ds": result(), **more}
+def _of_result(**more: Any) -> Callable[[np.random.Generator], dict[str, Any]]:
+    return lambda rng: {"ds": Kind(str(rng.choice(["averages", *RESULTS]))), **more}
 
 
 def _option(**changed: Any) -> str:
@@ -483,6 +580,18 @@ def _saved(path: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         if not isinstance(path, int):  # an open file of this process
             post().save(path)
+
+
+def _linear_predictor(post: bm.Posterior, block: Any) -> Any:
+    return post.linear_predictor(block)
+
+
+def _log_likelihood(post: bm.Posterior) -> Any:
+    return post.log_likelihood()
+
+
+def _written(ds: Any, **given: Any) -> Any:
+    return bm.table(ds).to_markdown(**given)
 
 
 def _loaded(path: Any, **more: Any) -> Any:
@@ -525,12 +634,12 @@ CALLS: dict[str, Call] = {
         bm.posterior_predictive, _of_post(newdata=FRAME), ("post", "newdata", "groups", "random_seed")
     ),
     "datagrid": Call(bm.datagrid, _of_post(columns={"week": [1.0]}), ("post", "columns", "grid", "newdata")),
-    "exceeds": Call(bm.exceeds, lambda: {"c": 1.0}, ("c",), 0.3),
-    "quantile": Call(bm.quantile, lambda: {"q": 0.5}, ("q",), 0.3),
+    "exceeds": Call(bm.exceeds, lambda _: {"c": 1.0}, ("c",), 0.3),
+    "quantile": Call(bm.quantile, lambda _: {"q": 0.5}, ("q",), 0.3),
     "hypotheses": Call(bm.hypotheses, _of_result(spec="pairwise"), ("ds", "spec", "along", "comparison"), 3),
     "hypotheses of a dict": Call(
         bm.hypotheses,
-        lambda: {"ds": {"a": result(), "b": result()}, "spec": "pairwise"},
+        lambda _: {"ds": {"a": result(), "b": result()}, "spec": "pairwise"},
         ("ds", "spec", "along", "comparison", "independent"),
     ),
     "summary": Call(bm.summary, _of_result(), TABLES, 2),
@@ -542,7 +651,7 @@ CALLS: dict[str, Call] = {
     "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
-        lambda: {"prior": result(), "posterior": result()},
+        lambda _: {"prior": result(), "posterior": result()},
         ("prior", "posterior", "point", "ci_prob", "ci_kind", "null", "ax"),
         0.5,
     ),
@@ -552,20 +661,20 @@ CALLS: dict[str, Call] = {
     "ds.margins.plot": Call(_accessor("plot"), _of_result(), ("point", "ci_prob", "ci_kind", "ax", "nope"), 0.5),
     "GLMM": Call(
         bm.GLMM,
-        lambda: {"formula": FORMULA, "data": data(), "family": "bernoulli"},
+        lambda _: {"formula": FORMULA, "data": data(), "family": "bernoulli"},
         ("formula", "data", "family", "link", "priors", "missing", "namespace"),
         3,
     ),
     "GLMM with a function": Call(
         bm.GLMM,
-        lambda: {
+        lambda _: {
             "formula": "yb ~ own(week) + (1 | ID)", "data": data(), "family": "bernoulli", "namespace": {"own": np.sqrt},
         },
         ("namespace", "data", "missing"),
     ),
     "GLMM.from_arrays": Call(
         bm.GLMM.from_arrays,
-        lambda: {
+        lambda _: {
             "y": [0, 1, 0, 1, 1, 0],
             "X": np.column_stack([np.ones(6), np.arange(6.0)]),
             "groups": {"id": [1, 1, 2, 2, 3, 3]},
@@ -576,19 +685,20 @@ CALLS: dict[str, Call] = {
     ),
     "from_draws": Call(
         bm.from_draws,
-        lambda: {"formula": FORMULA, "data": data(), "family": "bernoulli", **draws()},
+        lambda _: {"formula": FORMULA, "data": data(), "family": "bernoulli", **draws()},
         ("formula", "data", "family", "link", "beta", "b", "Sigma", "aux", "parts", "namespace", "levels"),
         3,
     ),
     "from_brms": Call(
         bm.from_brms,
-        lambda: {"draws": brms(), "formula": FORMULA, "data": data(), "family": "bernoulli"},
+        lambda _: {"draws": brms(), "formula": FORMULA, "data": data(), "family": "bernoulli"},
         ("draws", "formula", "data", "family", "link", "namespace", "levels"),
         2,
+        {k: v for k, v in WORDS.items() if k not in ("family", "link")},  # R's own spelling is read too
     ),
     "from_pymc": Call(
         bm.from_pymc,
-        lambda: {
+        lambda _: {
             "idata": {"beta": draws()["beta"], "sd": np.ones((1, 8)), "b": draws()["b"]["ID"][..., 0]},
             "formula": FORMULA,
             "data": data(),
@@ -601,14 +711,17 @@ CALLS: dict[str, Call] = {
     ),
     "from_statsmodels": Call(
         bm.from_statsmodels,
-        lambda: {"results": mixed(), "draws": 100, "random_seed": 1},
+        lambda _: {"results": mixed(), "draws": 100, "random_seed": 1},
         ("results", "formula", "data", "draws", "chains", "random_seed", "namespace"),
     ),
-    "from_bambi": Call(bm.from_bambi, lambda: {"model": None, "idata": None}, ("model", "idata", "namespace"), 0.5),
-    "load_dataset": Call(bm.load_dataset, lambda: {"name": "bacteria"}, ("name",), 0.5),
-    "load": Call(_loaded, lambda: {"path": "none.nc"}, ("path", "namespace"), 0.5),
-    "Posterior.save": Call(_saved, lambda: {"path": "fit.nc"}, ("path",), 0.5),
-    "options": Call(_option, dict, ("memory", "threads", "progress", "warn_zero", "nope"), 1),
+    "from_bambi": Call(bm.from_bambi, lambda _: {"model": None, "idata": None}, ("model", "idata", "namespace"), 0.5),
+    "Posterior.linear_predictor": Call(_linear_predictor, _of_post(block=slice(0, 2)), ("block",), 0.5),
+    "Posterior.log_likelihood": Call(_log_likelihood, _of_post(), (), 0.5),
+    "Table.to_markdown": Call(_written, _of_result(), ("buf", "caption"), 0.3),
+    "load_dataset": Call(bm.load_dataset, lambda _: {"name": "bacteria"}, ("name",), 0.5),
+    "load": Call(_loaded, lambda _: {"path": "none.nc"}, ("path", "namespace"), 0.5),
+    "Posterior.save": Call(_saved, lambda _: {"path": "fit.nc"}, ("path",), 0.5),
+    "options": Call(_option, lambda _: {}, ("memory", "threads", "progress", "warn_zero", "nope"), 1),
 }  # fmt: skip
 
 
@@ -620,12 +733,12 @@ def _fit(**given: Any) -> Any:
 SLOW: dict[str, Call] = {
     "GLMM.fit": Call(
         _fit,
-        lambda: {"sampler": "none", "draws": 5, "tune": 5, "chains": 1},
+        lambda _: {"sampler": "none", "draws": 5, "tune": 5, "chains": 1},
         ("draws", "tune", "chains", "random_seed", "sampler", "progressbar"),
     ),
     "GLMM.prior": Call(lambda **given: model().prior(**given), lambda: {"draws": 5}, ("draws", "random_seed"), 0.3),
     "print(GLMM)": Call(
-        lambda **given: str(bm.GLMM(FORMULA, data(), "bernoulli", **given)), dict, ("priors", "link"), 0.5
+        lambda **given: str(bm.GLMM(FORMULA, data(), "bernoulli", **given)), lambda _: {}, ("priors", "link"), 0.5
     ),
 }
 
@@ -646,15 +759,38 @@ class Outcome:
 
 
 def _value(rng: np.random.Generator, argument: str) -> tuple[str, Any]:
-    near = NEAR.get(argument, ())
-    if near and rng.random() < 0.4:
+    near, inside = NEAR.get(argument, ()), INSIDE.get(argument, ())
+    kind = rng.random()
+    if near and kind < 0.3:
         k = int(rng.integers(len(near)))
         return f"near {k}", near[k]
     key = list(VALUES)[int(rng.integers(len(VALUES)))]
-    return key, VALUES[key]()
+    if not (inside and kind < 0.65):
+        return key, VALUES[key]()
+    k = int(rng.integers(len(inside)))
+    try:
+        return f"{key} inside {k}", inside[k](VALUES[key]())
+    except Exception:  # pandas or NumPy take no such value in; where the package itself refuses it, that is tried above
+        return key, VALUES[key]()
 
 
-def calls(n: int, seed: int, among: Mapping[str, Call]) -> Iterator[tuple[str, Call, dict[str, Any], str]]:
+@dataclass(frozen=True)
+class Attempt:
+    """A call with wrong arguments."""
+
+    name: str
+    call: Call
+    good: dict[str, Any]
+    wrong: dict[str, Any]
+    said: str
+
+    def made(self) -> Any:
+        """The call itself."""
+        kinds = {k: (post if k == "post" else result)(str(v)) for k, v in self.good.items() if isinstance(v, Kind)}
+        return self.call.function(**self.good | kinds | self.wrong)
+
+
+def attempts(n: int, seed: int, among: Mapping[str, Call]) -> Iterator[Attempt]:
     """Calls with one or, of four, one with two wrong arguments."""
     rng = np.random.default_rng(seed)
     names = list(among)
@@ -663,10 +799,12 @@ def calls(n: int, seed: int, among: Mapping[str, Call]) -> Iterator[tuple[str, C
         name = names[int(rng.choice(len(names), p=weights / weights.sum()))]
         call = among[name]
         count = min(len(call.doubtful), 1 + int(rng.random() < 0.25))
-        wrong = [str(a) for a in rng.choice(call.doubtful, count, replace=False)]
+        wrong = [str(a) for a in rng.choice(call.doubtful, count, replace=False)] if count else []
         picked = {a: _value(rng, a) for a in wrong}
-        said = ", ".join(f"{a}=<{key}>" for a, (key, _) in picked.items())
-        yield name, call, {a: v for a, (_, v) in picked.items()}, said
+        good = call.good(rng)
+        kinds = [f"{v}; " for v in good.values() if isinstance(v, Kind)]
+        said = "".join(kinds) + ", ".join(f"{a}=<{key}>" for a, (key, _) in picked.items())
+        yield Attempt(name, call, good, {a: v for a, (_, v) in picked.items()}, f"{name}({said})")
 
 
 @contextlib.contextmanager
@@ -688,25 +826,20 @@ def _limit(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def tried(name: str, call: Call, wrong: dict[str, Any], said: str) -> Outcome:
+def tried(attempt: Attempt) -> Outcome:
     """What comes of one call."""
-    given = call.good() | wrong
+    name, said = attempt.name, attempt.said
     try:
         with warnings.catch_warnings(), _limit(SECONDS):
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", bm.BayesmarginsWarning)
-            call.function(**given)
+            attempt.made()
     except bm.BayesmarginsError as error:
-        return _judged(name, said, str(error), wrong)
+        text = str(error)
+        return Outcome(name, said, "refused" if 20 < len(text) < 6000 else "no readable message", text)
     except Exception as error:
         return Outcome(name, said, type(error).__name__, "".join(traceback.format_exception(error)))
-    return Outcome(name, said, *_answered(call, wrong))
-
-
-def _judged(name: str, said: str, text: str, wrong: dict[str, Any]) -> Outcome:
-    if len(text) > 6000:
-        return Outcome(name, said, "endless message", text[:300])
-    return Outcome(name, said, "refused", text)
+    return Outcome(name, said, *_answered(attempt.call, attempt.wrong))
 
 
 def _answered(call: Call, wrong: dict[str, Any]) -> tuple[str, str]:
@@ -730,16 +863,14 @@ def main() -> None:
     matplotlib.use("Agg")
     among = {k: v for k, v in {**CALLS, **SLOW}.items() if given.only in k}
     found = []
-    for call in calls(given.n, given.seed, among):
-        found.append(tried(*call))
-        if "plot" in call[0]:
+    for attempt in attempts(given.n, given.seed, among):
+        found.append(tried(attempt))
+        if "plot" in attempt.name:
             import matplotlib.pyplot as plt
 
             plt.close("all")
-        if found[-1].bare:
-            print(f"{found[-1].name}({found[-1].said}): {found[-1].fate}\n{found[-1].detail}", flush=True)
-        elif given.refusals and found[-1].fate == "refused":
-            print(f"{found[-1].name}({found[-1].said}): {found[-1].detail}", flush=True)
+        if found[-1].bare or (given.refusals and found[-1].fate == "refused"):
+            print(f"{found[-1].said}: {found[-1].fate}\n{found[-1].detail}", flush=True)
     fates = collections.Counter(o.fate for o in found)
     bare = sum(o.bare for o in found)
     print(f"{bare} of {len(found)} are neither a result nor refused in words: {dict(fates)}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import DataError, listed
+from bayesmargins.errors import DataError, listed, shown, written
 from bayesmargins.values import plain_value
 
 __all__ = ["to_pandas"]
@@ -108,12 +108,13 @@ def _from_dicts(data: Any, what: str) -> pd.DataFrame:
         data = [data]
     try:
         return pd.DataFrame(data)
-    except (TypeError, ValueError) as error:
-        lengths = {n: len(v) for n, v in data.items() if hasattr(v, "__len__") and not isinstance(v, str)}
+    except Exception as error:  # any object may stand for a column
+        columns = data if isinstance(data, Mapping) else {}
+        lengths = {n: len(v) for n, v in columns.items() if isinstance(v, list | tuple | np.ndarray | pd.Series)}
         raise DataError(
-            f"{what} is a dict that makes no table ({error}); the columns have the lengths {lengths}. Give every "
-            "column one value a row, or a single value for all rows."
-        ) from None
+            f"{what} is a dict that makes no table ({written(error)}); the columns have the lengths {shown(lengths)}. "
+            "Give every column one value a row, or a single value for all rows."
+        ) from error
 
 
 def _plain(series: pd.Series) -> pd.Series:
@@ -166,12 +167,24 @@ def _is_label(series: pd.Series) -> bool:
     return isinstance(first, tuple) or not pd.api.types.is_list_like(first)
 
 
+def _factorized(series: pd.Series) -> tuple[np.ndarray, Any]:
+    """Codes and labels; those without an order of their own in that of appearance."""
+    try:
+        return pd.factorize(series, sort=True)
+    except TypeError:
+        return pd.factorize(series)
+
+
 def _categorical(series: pd.Series) -> pd.Series:
     try:
-        codes, values = pd.factorize(series, sort=True)
-    except TypeError:
-        codes, values = pd.factorize(series)  # labels without an order of their own: that of appearance
-    texts = [str(v) for v in values]
+        codes, values = _factorized(series)
+        texts = [str(v) for v in values]
+    except Exception as error:  # objects of any type, which need not have a text or equal themselves
+        raise DataError(
+            f"Column {series.name!r} holds objects of the type {type(series.iloc[0]).__name__}, such as "
+            f"{shown(series.iloc[0])}, which are no labels ({type(error).__name__}: {written(error)}). A cell holds a "
+            "number, a text, a truth value or a time."
+        ) from error
     if len(set(texts)) < len(texts):
         return series
     return pd.Series(pd.Categorical.from_codes(codes, texts), index=series.index, name=series.name)
