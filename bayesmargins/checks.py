@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesmargins.errors import BayesmarginsError, EstimandError, FormulaError, close_matches, shown, written
 
-__all__ = ["called", "entries", "functions", "numbers", "one_of", "switch", "whole_number"]
+__all__ = ["array_of", "called", "entries", "functions", "numbers", "one_of", "switch", "whole_number"]
 
 Refusal = type[BayesmarginsError]
 
@@ -55,6 +55,14 @@ def functions(namespace: Any) -> dict[str, Any]:
             f"namespace calls a function {shown(bad[0])}; a formula calls it by a name, such as 'logit'."
         )
     return given
+
+
+def array_of(what: str, values: Any, refused: Refusal) -> np.ndarray:
+    """Any object as an array, of whatever type."""
+    try:
+        return np.asarray(values)
+    except Exception as error:  # NumPy asks the object, which may raise anything
+        raise refused(f"{what} is {shown(values)}, which makes no array: {written(error)}") from error
 
 
 def numbers(values: Any) -> np.ndarray:

@@ -117,6 +117,8 @@ def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
     what = f"at={{{setting.variable!r}: <function>}}, with the columns {listed(frame.columns, 30)},"
     # rows are numbered afresh: their numbers would be those of a part of the rows
     values = called(what, setting.compute, frame.reset_index(drop=True), refused=DataError)
+    if np.ndim(values) == 0 and not isinstance(plain_value(values), str | int | float | None):
+        raise DataError(f"{what} gave {shown(values)}; one value a row is needed, in an array, a Series or a list.")
     if np.ndim(values) not in (0, 1) or (np.ndim(values) == 1 and len(values) != len(frame)):
         raise DataError(
             f"at={{{setting.variable!r}: <function>}} gave the shape {np.shape(values)} for {len(frame)} rows; one "

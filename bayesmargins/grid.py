@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesmargins.checks import called, numbers
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
-from bayesmargins.errors import DataError, EstimandError, listed, shown
+from bayesmargins.errors import DataError, EstimandError, listed, shown, written
 from bayesmargins.schema import plain, public_name
 from bayesmargins.values import plain_value, value_list
 
@@ -175,7 +175,11 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
             "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that "
             "shall not count from newdata."
         )
-    return {value: str(plain_value(label)) for value, label in labels.items()}
+    texts = {value: written(plain_value(label)) for value, label in labels.items()}
+    unwritten = [value for value in texts if not (texts[value] or isinstance(labels[value], str))]
+    if unwritten:
+        raise EstimandError(f"by={{{name!r}: ...}} calls {listed(unwritten)} what has no text. Give labels as text.")
+    return texts
 
 
 def _called(name: str, function: Callable[[Any], Any], values: list[Any]) -> dict[Any, Any]:

@@ -341,7 +341,7 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
-    if {str(u) for u in unseen} & {str(level) for level in factor.levels}:
+    if {written(u) for u in unseen} & {str(level) for level in factor.levels}:
         return " The same labels are there as another type (text against numbers): convert them."
     return close_matches(unseen[0], factor.levels)
 

@@ -78,7 +78,14 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     rest = {n: _held(frame[n], design.columns[n], grid) for n in sorted(read) if n not in named}
     rows = _observed(frame, named, columns) if grid == "observed" else list(product(*named.values()))
     made = pd.DataFrame([(*row, *held) for row in rows for held in product(*rest.values())], columns=[*named, *rest])
-    return made.astype({n: frame[n].dtype for n in made if isinstance(frame[n].dtype, pd.CategoricalDtype)})
+    return _with_categories(made, frame)
+
+
+def _with_categories(made: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as they were, with labels that are new, such as that of a group to come, behind them."""
+    dtypes = {n: frame[n].dtype for n in made if n in frame and isinstance(frame[n].dtype, pd.CategoricalDtype)}
+    new = {n: [v for v in made[n].unique() if not pd.isna(v) and v not in d.categories] for n, d in dtypes.items()}
+    return made.astype({n: pd.CategoricalDtype([*d.categories, *new[n]], d.ordered) for n, d in dtypes.items()})
 
 
 def _without_rows(columns: dict[str, Any], design: Design, read: Iterable[str], grid: str) -> pd.DataFrame:
@@ -127,8 +134,14 @@ def _values(name: Any, given: Any, design: Design, frame: pd.DataFrame) -> list[
         return list(SPREADS[given](frame[name].dropna().to_numpy(dtype=np.float64)))
     entries = value_list(given)
     entries = [plain_value(given)] if entries is None else entries
-    if entries == ["all"] and "all" not in set(frame[name].astype(str)):
+    if len(entries) == 1 and is_word(entries[0], ("all",)) and "all" not in set(frame[name].astype(str)):
         return [plain_value(v) for v in _levels(frame[name])]
+    odd = [v for v in entries if not isinstance(v, str | int | float)]
+    if odd or not entries:
+        raise EstimandError(
+            f"columns={{{name!r}: {shown(given)}}}; give one value or a flat list of values, each a number, a text "
+            "or a truth value."
+        )
     return entries
 
 
@@ -178,4 +191,4 @@ def _observed(frame: pd.DataFrame, named: dict[str, list[Any]], columns: Any) ->
 def _copies(frame: pd.DataFrame, named: dict[str, list[Any]]) -> pd.DataFrame:
     copies = [frame.assign(**dict(zip(named, row, strict=True))) for row in product(*named.values())]
     made = pd.concat(copies, ignore_index=True).assign(rowid=np.tile(np.arange(len(frame)), len(copies)))
-    return made.astype({n: frame[n].dtype for n in named if isinstance(frame[n].dtype, pd.CategoricalDtype)})
+    return _with_categories(made, frame)

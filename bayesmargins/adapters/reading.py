@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import one_of
+from bayesmargins.checks import array_of, one_of
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of, groups_of
@@ -72,7 +72,7 @@ def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, x
 
 def _open(path: Path) -> xr.DataTree:
     """xarray alone reads the files of both generations of ArviZ."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise PosteriorError(f"There is no file {str(path)!r}; give {_ACCEPTED}.")
     engine = "zarr" if path.is_dir() or ".zarr" in path.suffixes else "h5netcdf"
     try:
@@ -120,7 +120,7 @@ def _dataset(arrays: Mapping[Any, Any]) -> xr.Dataset:
         if isinstance(values, xr.DataArray):
             variables[str(name)] = values
             continue
-        array = np.asarray(values)
+        array = array_of(shown(name), values, PosteriorError)
         if array.ndim < 2 or not np.issubdtype(array.dtype, np.number):
             raise PosteriorError(
                 f"{name!r} is an array of {array.dtype} with the shape {array.shape}; draws are numbers with the shape "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.errors import DataError, listed, shown, written
-from bayesmargins.values import plain_value
+from bayesmargins.values import plain_value, value_list
 
 __all__ = ["to_pandas"]
 
@@ -106,6 +106,8 @@ def _from_dicts(data: Any, what: str) -> pd.DataFrame:
     """A dict of columns, of single values (one row) or of both; or a row a dict."""
     if isinstance(data, Mapping) and data and not any(pd.api.types.is_list_like(v) for v in data.values()):
         data = [data]
+    if isinstance(data, Mapping):
+        data = {name: value_list(v) if isinstance(v, Iterator) else v for name, v in data.items()}
     try:
         return pd.DataFrame(data)
     except Exception as error:  # any object may stand for a column
@@ -150,16 +152,24 @@ def _from_objects(series: pd.Series) -> pd.Series:
     if kind == "boolean":
         return series.astype("boolean")
     if kind == "decimal":
-        return series.map(float, na_action="ignore").astype(np.float64)
+        return _floats(series)
     if kind not in ("interval", "mixed"):
         return series
     kinds = {type(v) for v in series[series.notna()]}
     first = next(iter(kinds), str)
     if kinds == {Fraction}:
-        return series.map(float, na_action="ignore").astype(np.float64)
+        return _floats(series)
     if len(kinds) != 1 or issubclass(first, str | int | float | complex) or not _is_label(series):
         return series
     return _categorical(series)
+
+
+def _floats(series: pd.Series) -> pd.Series:
+    """Decimals and fractions as numbers; those that are none, or too large, have no place in a column."""
+    try:
+        return series.map(float, na_action="ignore").astype(np.float64)
+    except (ArithmeticError, ValueError) as error:
+        raise DataError(f"Column {series.name!r} holds {listed(series.iloc[:3])}: {written(error)}.") from error
 
 
 def _is_label(series: pd.Series) -> bool:

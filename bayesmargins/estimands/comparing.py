@@ -330,7 +330,7 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison,
 
     def compare(high: Side, low: Side) -> np.ndarray:
         what = f"comparison={name}, a function of high and low, each (draw, row or cell),"
-        found = np.asarray(called(what, function, high["mean"].copy(), low["mean"].copy()))
+        found = called(what, lambda *sides: np.asarray(function(*sides)), high["mean"].copy(), low["mean"].copy())
         if found.shape != high["mean"].shape or found.dtype.kind not in "fiub":
             raise EstimandError(
                 f"comparison={name} gave {found.dtype} of the shape {found.shape} for two arrays of shape "

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import entries
-from bayesmargins.errors import ModelError, close_matches, listed, shown, written
+from bayesmargins.checks import array_of, entries
+from bayesmargins.errors import ModelError, close_matches, listed, shown
 from bayesmargins.schema import plain
 from bayesmargins.values import value_list
 
@@ -104,23 +104,16 @@ def _factors(groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _vector(values: Any, what: str, n: int | None) -> np.ndarray:
-    array = plain(values) if isinstance(values, pd.Series) else _array(values, what)
+    array = plain(values) if isinstance(values, pd.Series) else array_of(what, values, ModelError)
     if array.ndim != 1 or (n is not None and len(array) != n):
         needed = "one value a row" if n is None else f"({n},), one value a row of y"
         raise ModelError(f"{what} has the shape {array.shape}; {needed} is needed.")
     return array
 
 
-def _array(values: Any, what: str) -> np.ndarray:
-    try:
-        return np.asarray(values)
-    except Exception as error:  # NumPy asks the object, whatever it is
-        raise ModelError(f"{what} is {shown(values)}, which makes no array: {written(error)}") from error
-
-
 def _table(values: Any, what: str, n: int, names: Sequence[str] | None, stem: str) -> dict[str, np.ndarray]:
     """Columns by name."""
-    array = _array(values, what)
+    array = array_of(what, values, ModelError)
     array = array[:, None] if array.ndim == 1 and len(array) == n else array
     if array.ndim != 2 or len(array) != n or array.dtype.kind not in "fiub":
         raise ModelError(f"{what} has the shape {array.shape} of {array.dtype}; ({n}, columns) of numbers is needed.")
@@ -173,7 +166,7 @@ def _block(
 
 def _refuse_indicators(factor: str, Z: Any, codes: np.ndarray, n: int) -> None:
     """One column a group is lme4's finished Z; here each row holds its z, and the codes say whose it is."""
-    array = _array(Z, f"Z[{factor!r}]")
+    array = array_of(f"Z[{factor!r}]", Z, ModelError)
     groups = pd.factorize(codes)[0]
     if array.shape != (n, groups.max() + 1) or array.shape[1] < 3:
         return
