@@ -91,5 +91,8 @@ def called(what: str, function: Callable[..., Any], *given: Any, refused: Refusa
 
 
 def _described(value: Any) -> str:
-    shape = getattr(value, "shape", None)
+    """What a function got: arrays and tables by their sizes, anything else as it is."""
+    sizes, shape = getattr(value, "sizes", None), getattr(value, "shape", None)
+    if isinstance(sizes, Mapping):
+        return f"{type(value).__name__} ({', '.join(f'{dim}: {n}' for dim, n in sizes.items())})"
     return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else shown(value)

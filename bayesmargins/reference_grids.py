@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesmargins.checks import called, one_of
 from bayesmargins.counterfactuals import at_values, column_of
-from bayesmargins.design import Column, Design
+from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
@@ -71,7 +71,8 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))
     if newdata is None and design.frame is None and grid != "counterfactual":
         return _without_rows(_columns(columns), design, read, grid)
-    frame, _ = frame_of(post.design, newdata)
+    frame, what = frame_of(post.design, newdata)
+    require_columns(frame, [n for n in sorted(read) if n not in _columns(columns)], what, "datagrid")
     named = {name: _values(name, given, design, frame) for name, given in _columns(columns).items()}
     if grid == "counterfactual":
         return _copies(frame, named)

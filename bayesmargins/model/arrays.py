@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.checks import array_of, entries
+from bayesmargins.design import to_pandas
 from bayesmargins.errors import ModelError, close_matches, listed, shown
 from bayesmargins.schema import plain
 from bayesmargins.values import value_list
@@ -89,7 +90,7 @@ def formula_of_arrays(
     if offset is not None:
         _add(columns, {"offset": _vector(offset, "offset", n)}, "offset")
         right.append("offset(offset)")
-    return f"{left} ~ {' + '.join(right)}", pd.DataFrame(columns)
+    return f"{left} ~ {' + '.join(right)}", to_pandas(columns, "What the arrays hold")
 
 
 def _factors(groups: Mapping[str, Any] | None) -> Mapping[str, Any]:

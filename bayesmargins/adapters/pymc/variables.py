@@ -62,13 +62,12 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
 
 def _called(draws: xr.Dataset, role: Role, source: Any) -> Any:
     """What the user's function makes of the draws."""
-    what = f"The function that names takes {role.text!r} from ({_variables(draws)})"
+    what = f"names takes {role.text!r} from a function of the draws ({_listing(draws)}), which"
     return called(what, source, draws, refused=PosteriorError)
 
 
-def _variables(draws: xr.Dataset) -> str:
-    have = ", ".join(f"{n} {with_shape(v)}" for n, v in list(draws.data_vars.items())[:30])
-    return f"The draws have {have}."
+def _listing(draws: xr.Dataset) -> str:
+    return ", ".join(f"{n} {with_shape(v)}" for n, v in list(draws.data_vars.items())[:30])
 
 
 def _of_text(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
@@ -83,7 +82,7 @@ def _of_text(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
     if name not in draws.data_vars:
         raise PosteriorError(
             f"names takes {role.text!r} from {name!r}, which is no variable of the draws."
-            f"{close_matches(name, draws.data_vars)} {_variables(draws)}"
+            f"{close_matches(name, draws.data_vars)} The draws have {_listing(draws)}."
         )
     values = draws[name].transpose(*SAMPLE_DIMS, ...)
     if len(index) == 1 and isinstance(index[0], dict):
