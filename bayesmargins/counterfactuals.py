@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called
 from bayesmargins.design import Column, Design, freeze_column, require_columns
-from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
+from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, written
 from bayesmargins.spreads import SPREADS, spread_values
 from bayesmargins.values import is_number, is_word, plain_value, value_list, with_columns
 
@@ -141,14 +142,11 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
 
 def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
     assert setting.compute is not None
-    try:
-        # rows are numbered afresh: their numbers would be those of a part of the rows
-        values = setting.compute(frame.reset_index(drop=True))
-    except Exception as error:
-        raise DataError(
-            f"at={{{setting.variable!r}: <function>}} is given the rows as a DataFrame and raised "
-            f"{type(error).__name__}: {error}. It has the columns {listed(frame.columns, 30)}."
-        ) from error
+    what = f"at={{{setting.variable!r}: <function>}}, with the columns {listed(frame.columns, 30)},"
+    # rows are numbered afresh: their numbers would be those of a part of the rows
+    values = called(what, setting.compute, frame.reset_index(drop=True), refused=DataError)
+    if np.ndim(values) == 0 and not isinstance(plain_value(values), str | int | float | None):
+        raise DataError(f"{what} gave {shown(values)}; one value a row is needed, in an array, a Series or a list.")
     if np.ndim(values) not in (0, 1) or (np.ndim(values) == 1 and len(values) != len(frame)):
         raise DataError(
             f"at={{{setting.variable!r}: <function>}} gave the shape {np.shape(values)} for {len(frame)} rows; one "
@@ -352,7 +350,7 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
             f"{what} names {name!r}, the trials: a probability does not depend on them. at={{{name!r}: [100]}} goes "
             "with target='count', the expected number of successes."
         )
-    if name == design.response.text:
+    if is_word(name, (design.response.text,)):
         raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
     in_data = is_word(name, [] if design.frame is None else list(design.frame))
     if in_data and derived:
@@ -401,6 +399,6 @@ def hint_of(value: Any, levels: Sequence[Any] = ()) -> str:
         return " A set has no order: give a list."
     if pd.api.types.is_list_like(value):
         return " Several values are a flat list, such as [0, 6]."
-    if str(value) in map(str, levels):
+    if written(value) in map(str, levels):
         return " The same label is there as another type (text against numbers)."
     return ""

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import array_of
 from bayesmargins.design import Design
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
 
-__all__ = ["Draws", "canonical", "flat", "in_the_order_of", "numbers"]
+__all__ = ["Draws", "canonical", "flat", "in_the_order_of", "real_numbers"]
 
 _REAL = (int, float, np.integer, np.floating, Decimal, Fraction)
 
@@ -38,7 +39,7 @@ class Draws:
     aux: dict[str, np.ndarray]
 
 
-def numbers(values: Any, what: str) -> np.ndarray:
+def real_numbers(values: Any, what: str) -> np.ndarray:
     """Draws as float64; complex numbers, masked ones, dates, text and truth values are none."""
     parts = values if isinstance(values, list | tuple) else (values,)
     hidden = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if np.ma.isMaskedArray(part))
@@ -47,10 +48,7 @@ def numbers(values: Any, what: str) -> np.ndarray:
             f"{what} has {hidden} masked values, which nobody can read a number from. Leave these draws out of all "
             "arrays, or give the values: array.data."
         )
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise PosteriorError(f"{what} is {shown(values)}, which is no array of numbers ({error}).") from error
+    array = array_of(what, values, PosteriorError)
     if array.dtype.kind in "iuf":
         return array.astype(np.float64)
     odd = [v for v in array.ravel().tolist() if not isinstance(v, _REAL) or isinstance(v, bool)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesmargins.errors import ModelError, PosteriorError, close_matches, warn
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn, written
 from bayesmargins.links import LINKS, Link
+from bayesmargins.values import is_word
 
 __all__ = ["FAMILIES", "Family", "check_response", "get_family", "parameter_family", "parameter_values", "resolve_link"]
 
@@ -139,14 +140,14 @@ def get_family(name: str) -> Family:
     >>> get_family("poisson").noun
     'expected count'
     """
-    if name in FAMILIES:
+    if is_word(name, FAMILIES):
         return FAMILIES[name]
-    word = str(name).lower().replace(" ", "_").removesuffix("()")
+    word = written(name).lower().replace(" ", "_").removesuffix("()")
     known = word if word in FAMILIES else _OTHER_NAMES.get(word)
     hint = f" Here it is called {known!r}." if known else close_matches(name, FAMILIES)
     if word in _BINARY_LINKS:
         hint = f" It is a link: family='bernoulli' (or 'binomial'), link={word!r}."
-    raise ModelError(f"family={name!r} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
+    raise ModelError(f"family={shown(name)} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
 
 
 def parameter_family(name: str) -> Family:
@@ -244,9 +245,9 @@ def resolve_link(family: Family, link: str | None) -> Link:
     'logit'
     """
     name = family.links[0] if link is None else link
-    if name not in family.links:
+    if not is_word(name, family.links):
         raise ModelError(
-            f"family={family.name!r} does not take link={link!r}; allowed are {', '.join(family.links)}."
+            f"family={family.name!r} does not take link={shown(link)}; allowed are {', '.join(family.links)}."
             f"{close_matches(link, family.links)}"
         )
     return LINKS[name]

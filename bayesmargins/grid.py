@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called, numbers
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
-from bayesmargins.errors import DataError, EstimandError, listed, shown
+from bayesmargins.errors import DataError, EstimandError, listed, shown, written
 from bayesmargins.schema import plain, public_name, public_names
 from bayesmargins.values import by_row_labels, plain_value, value_list, with_columns
 
@@ -112,8 +113,8 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) and n in known for n in names):
         raise DataError(
             f"newdata={shown(newdata)} names {'a column' if len(names) == 1 else 'columns'}; newdata is a table, the "
-            f"rows that the question is about. Averages within each value: avg_predictions(post, by={newdata!r}). All "
-            f"rows set to a value: at={{{names[0]!r}: [...]}}."
+            f"rows that the question is about. Averages within each value: avg_predictions(post, by={shown(newdata)}). "
+            f"All rows set to a value: at={{{names[0]!r}: [...]}}."
         )
     return to_pandas(newdata, "newdata"), "newdata"
 
@@ -174,17 +175,16 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
             "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that "
             "shall not count from newdata."
         )
-    return {value: str(plain_value(label)) for value, label in labels.items()}
+    texts = {value: written(plain_value(label)) for value, label in labels.items()}
+    unwritten = [value for value in texts if not (texts[value] or isinstance(labels[value], str))]
+    if unwritten:
+        raise EstimandError(f"by={{{name!r}: ...}} calls {listed(unwritten)} what has no text. Give labels as text.")
+    return texts
 
 
 def _called(name: str, function: Callable[[Any], Any], values: list[Any]) -> dict[Any, Any]:
-    try:
-        return {value: function(value) for value in values}
-    except Exception as error:
-        raise EstimandError(
-            f"by={{{name!r}: <function>}} is given one value of the column at a time, such as {shown(values[0])}, and "
-            f"raised {type(error).__name__}: {error}."
-        ) from error
+    what = f"by={{{name!r}: <function>}}, a function of one value of the column,"
+    return {value: called(what, function, value) for value in values}
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
@@ -318,8 +318,8 @@ def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
         wts = frame[wts]
     listed_weights = value_list(wts)
     try:
-        weights = np.asarray(wts if listed_weights is None else listed_weights, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        weights = numbers(wts if listed_weights is None else listed_weights)
+    except ValueError:
         raise EstimandError(
             f"wts={shown(wts)} holds no numbers; give the name of a numeric column, or one number a row."
         ) from None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Design, Factor, combinations, require_columns
-from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown
+from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word, plain_value, value_list
 
@@ -160,11 +160,11 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     unknown = [f for f in groups if f not in design.factors]
     absent = [f for f in design.factors if f not in groups]
     if unknown and not design.factors:
-        raise GroupsError(f"groups={groups!r}, and {design.formula!r} has no grouping factor. Leave groups out.")
+        raise GroupsError(f"groups={shown(groups)}, and {design.formula!r} has no grouping factor. Leave groups out.")
     if unknown or absent:
         said = f"names {listed(unknown)}, which is no grouping factor" if unknown else f"leaves out {listed(absent)}"
         raise GroupsError(
-            f"groups={groups!r} {said}; a dict names every grouping factor of {design.formula!r} once: "
+            f"groups={shown(groups)} {said}; a dict names every grouping factor of {design.formula!r} once: "
             f"{listed(design.factors)}.{''.join(close_matches(f, design.factors) for f in unknown)}"
         )
     policy = Policy({f: _of_factor(groups[f], design.factors[f], design) for f in design.factors}, group_weights)
@@ -185,7 +185,7 @@ def _checked(groups: Any, design: Design) -> dict[str, Any]:
 def _word(groups: Any, design: Design) -> str:
     if is_word(groups, POLICIES):
         return str(groups)
-    known = _OTHER_WORDS.get(str(groups).lower())
+    known = _OTHER_WORDS.get(written(groups).lower())
     hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES) or _named(groups, design)
     words = "; ".join(f"{w!r}: {meaning}" for w, meaning in POLICIES.items())
     raise GroupsError(
@@ -344,7 +344,7 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
-    if {str(u) for u in unseen} & {str(level) for level in factor.levels}:
+    if {written(u) for u in unseen} & {str(level) for level in factor.levels}:
         return " The same labels are there as another type (text against numbers): convert them."
     return close_matches(unseen[0], factor.levels)
 

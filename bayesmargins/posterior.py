@@ -14,11 +14,11 @@ import xarray as xr
 
 from bayesmargins.design import Design
 from bayesmargins.draws import Draws, flat
-from bayesmargins.errors import PosteriorError, listed
+from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.families import Family, parameter_family, parameter_values, resolve_link
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.links import Link
-from bayesmargins.parameters import shown
+from bayesmargins.parameters import shown as named_for_arviz
 from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_names
 from bayesmargins.stacks import add_group, make_idata
 from bayesmargins.storage import (
@@ -128,7 +128,7 @@ class Posterior:
         A parameter with a linear predictor has the same names after its own: ``sigma_beta``, ``sigma_sd_id``; its
         dimensions too (``sigma_coef``), but those of the groups, which are the same.
         """
-        return shown(self)
+        return named_for_arviz(self)
 
     @cached_property
     def idata(self) -> Any:
@@ -170,9 +170,13 @@ class Posterior:
         Raises
         ------
         PosteriorError
-            The posterior came without draws of b.
+            The posterior came without draws of b; `block` is no slice of whole numbers.
         """
         take = slice(None) if block is None else block
+        if not isinstance(take, slice) or not all(
+            v is None or isinstance(v, int) for v in (take.start, take.stop, take.step)
+        ):
+            raise PosteriorError(f"block={shown(block)}; it must be a slice of draws, such as slice(0, 100), or None.")
         rows = self.design.rows(self.design.data, what="data")
         eta = self.draws.beta[take] @ rows.X.T + rows.offset
         for name, factor in self.design.factors.items():

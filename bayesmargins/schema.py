@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError
+from bayesmargins.errors import ResultError, written
 
 __all__ = [
     "ASYMPTOTIC",
@@ -157,7 +157,7 @@ def plain(values: Any) -> np.ndarray:
         return series.to_numpy(dtype=np.int64)
     if pd.api.types.is_numeric_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.array(["" if pd.isna(v) else str(v) for v in series], dtype=str)
+    return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
 
 
 def fingerprint(values: np.ndarray, said: str = "") -> str:

@@ -8,15 +8,21 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import listed
+from bayesmargins.errors import EstimandError, listed, shown, written
 
-__all__ = ["by_row_labels", "is_number", "is_word", "plain_value", "value_list", "with_columns"]
+__all__ = ["by_row_labels", "is_infinite", "is_number", "is_word", "plain_value", "value_list", "with_columns"]
 
+_MOST = 1_000_000  # values that are taken from what does not say how many it has
+
+__all__ = ["is_infinite", "is_number", "is_word", "plain_value", "value_list"]
+
+_MOST = 1_000_000  # values that are taken from what does not say how many it has
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
 
 
@@ -52,8 +58,16 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
     if isinstance(value, Decimal | Fraction):
-        return float(value)
+        return _as_float(value)
     return str(value) if isinstance(value, _LABELS) else value
+
+
+def _as_float(value: Decimal | Fraction) -> Any:
+    """A fraction beyond the range of numbers, and a Decimal that signals, stay what they are: no number."""
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return value
 
 
 def value_list(given: Any) -> list[Any] | None:
@@ -72,7 +86,8 @@ def value_list(given: Any) -> list[Any] | None:
 
     Raises
     ------
-    Nothing.
+    EstimandError
+        A generator that raises, or that does not end.
 
     Examples
     --------
@@ -82,8 +97,24 @@ def value_list(given: Any) -> list[Any] | None:
     flat = isinstance(given, Iterable) and not isinstance(given, str | bytes | set | frozenset | Mapping | pd.DataFrame)
     if not flat or getattr(given, "ndim", 1) != 1:
         return None
-    values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in given]
+    values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in _taken(given)]
     return None if any(pd.api.types.is_list_like(v) for v in values) else values
+
+
+def _taken(given: Iterable[Any]) -> Iterable[Any]:
+    """What an iterable gives, all of it."""
+    if isinstance(given, Collection):
+        return given
+    try:
+        values = list(islice(given, _MOST + 1))
+    except Exception as error:
+        raise EstimandError(
+            f"{shown(given)} stands where values are expected, and raised {type(error).__name__}: "
+            f"{written(error)} Give a list."
+        ) from error
+    if len(values) > _MOST:
+        raise EstimandError(f"{shown(given)} gives more than {_MOST:,} values, perhaps without end. Give a list.")
+    return values
 
 
 def is_number(value: Any) -> bool:
@@ -113,6 +144,11 @@ def is_number(value: Any) -> bool:
         return bool(np.isfinite(float(value)))
     except OverflowError:
         return False
+
+
+def is_infinite(value: Any) -> bool:
+    """Whether this is infinity, of either sign."""
+    return isinstance(value, float) and np.isinf(value)
 
 
 def is_word(value: Any, allowed: Collection[str]) -> bool:

@@ -138,7 +138,7 @@ STRANGE: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.EstimandError, "allowed are mean", lambda: bm.avg_predictions(POST, target=ROW)),
     (bm.EstimandError, "Here it is called 'mean'", lambda: bm.avg_predictions(POST, target="response")),
     (bm.EstimandError, "allowed are 'dydx'", lambda: bm.avg_slopes(POST, "week", slope=np.ones(2))),
-    (bm.EstimandError, "it is True .* or False", lambda: bm.avg_comparisons(POST, ["trt", "week"], cross="yes")),
+    (bm.EstimandError, "it must be True .* or False", lambda: bm.avg_comparisons(POST, ["trt", "week"], cross="yes")),
     (bm.EstimandError, "name of a column, or a list", lambda: bm.avg_predictions(POST, by={"trt"})),
     (bm.EstimandError, "name of a column, or a list", lambda: bm.avg_predictions(POST, by=pd.NA)),
     (bm.EstimandError, "variables is empty", lambda: bm.heterogeneity(POST, None)),

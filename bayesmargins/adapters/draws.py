@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
-from bayesmargins.draws import canonical, in_the_order_of, numbers
+from bayesmargins.draws import canonical, in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
@@ -239,7 +239,7 @@ def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
         values = values.to_numpy()
     if isinstance(values, xr.Dataset | Mapping):
         raise PosteriorError(f"{name} is {type(values).__name__}; an array is needed: one variable of it.")
-    array = numbers(values, name)
+    array = real_numbers(values, name)
     if not np.isfinite(array).all():
         raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
     return array

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
 from bayesmargins.design.coding import codings
 from bayesmargins.design.dialect import with_quoted_names
@@ -66,13 +67,12 @@ def build_design(
         Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
     frame = to_pandas(data)
+    namespace = functions(namespace)
     context = context_of(frame.columns, namespace)
-    parts = parse(
-        formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace or ()
-    )
+    parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
     if stored:
         for text in (*parts.left, *parts.right):
-            check_trusted(text, namespace or {})
+            check_trusted(text, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
@@ -131,11 +131,12 @@ def build_part(
     if of.frame is None:
         raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
-    parts = parse(with_quoted_names(text, of.data.columns), namespace or ())
+    namespace = functions(namespace)
+    parts = parse(with_quoted_names(text, of.data.columns), namespace)
     if parts.response != name or parts.trials is not None:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
-        check_trusted(piece, namespace or {})
+        check_trusted(piece, namespace)
     context = context_of(of.data.columns, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)

@@ -148,14 +148,23 @@ def _check_cells(series: pd.Series, what: str, why: str) -> None:
         )
     if not (series.dtype == object or isinstance(series.dtype, pd.ArrowDtype)):
         return
-    known = series.dropna()
-    first = known.iloc[0] if len(known) else None
-    if pd.api.types.is_list_like(first) and not isinstance(first, tuple):
+    odd = [v for v in series if not _is_cell(v)]
+    if odd:
+        each = "in each row" if len(odd) == len(series) else f"in {len(odd)} of {len(series)} rows"
         raise DataError(
-            f"{why} reads the column {series.name!r}, and {what} holds a {type(first).__name__} in each row there, "
-            f"such as {shown(first)}; a cell holds one number, text or truth value. Give each of its parts a column, "
+            f"{why} reads the column {series.name!r}, and {what} holds a {type(odd[0]).__name__} {each} there, "
+            f"such as {shown(odd[0])}; a cell holds one number, text or truth value. Give each of its parts a column, "
             "or .explode() it into rows."
         )
+
+
+def _is_cell(value: Any) -> bool:
+    """One value that can be told from another."""
+    try:
+        hash(value)
+    except Exception:  # whatever the object says
+        return False
+    return isinstance(value, tuple) or not pd.api.types.is_list_like(value)
 
 
 def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[Any, ...] = ()) -> Column:

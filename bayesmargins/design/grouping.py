@@ -179,7 +179,7 @@ def _text(series: pd.Series) -> pd.Series:
     """Labels as text; each whole number reads the same whatever stands beside it has made of its type."""
     text = series.astype(str)
     if pd.api.types.is_float_dtype(series.dtype):
-        whole = (series % 1 == 0).fillna(False).to_numpy(dtype=bool)
+        whole = ((series % 1 == 0) & (series.abs() < 2.0**63)).fillna(False).to_numpy(dtype=bool)
         text = text.mask(whole, series.where(whole).astype("Int64").astype(str))
     return text
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import numbers
 from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, context_of, names_read, tree_of
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
-from bayesmargins.errors import DataError, FormulaError, listed
+from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, written
 
 if TYPE_CHECKING:
     import formulaic
@@ -91,8 +92,10 @@ class Matrix:
             return np.zeros((len(frame), 0))
         if self.products is not None:  # the z of most models, and numbers as they are: no need to ask formulaic
             return _products(self.products, frame)
-        values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
-        return np.asarray(values, dtype=np.float64)
+        values: np.ndarray = guarded(
+            self.text, lambda: numbers(self.spec.get_model_matrix(frame, context=self.context))
+        )
+        return values
 
 
 def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
@@ -259,7 +262,7 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     FormulaError
         formulaic cannot parse or evaluate the text.
     """
-    from formulaic.errors import DataMismatchWarning, FormulaicError
+    from formulaic.errors import DataMismatchWarning
 
     try:
         # NumPy's own warning about log(-1) would say less than the error that `finite_values` raises.
@@ -268,9 +271,9 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
             return call()
     except DataMismatchWarning as error:
         raise DataError(f"In {text!r}: {error} Only levels seen at the fit can be predicted for.") from error
-    except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
-        if isinstance(error, DataError | FormulaError):
-            raise
+    except BayesmarginsError:
+        raise
+    except Exception as error:  # the functions of a formula are Python of the user's, and may raise anything
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "
@@ -329,4 +332,4 @@ def _close(a: np.ndarray, b: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
 
 def _uncoloured(error: Exception) -> str:
     """formulaic points at the place of a syntax error with terminal colours, which read badly in a notebook."""
-    return " ".join(re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", str(error)).split())
+    return " ".join(re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", written(error)).split())

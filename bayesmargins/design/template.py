@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import functions
 from bayesmargins.design.building import build_design
 from bayesmargins.design.calls import context_of
 from bayesmargins.design.coding import codings
@@ -109,7 +110,7 @@ def template_design(
     """
     if not isinstance(levels, Mapping):
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
-    parts = parse(formula, namespace or ())
+    parts = parse(formula, functions(namespace))
     context = context_of(levels, namespace)
     _refuse_two_readings(parts, levels, context)
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))

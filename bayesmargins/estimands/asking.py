@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
-from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
 from bayesmargins.estimands.parts import check_parts
 from bayesmargins.estimands.question import Question
 from bayesmargins.families import FAMILIES
@@ -157,9 +157,7 @@ def checked_seed(seed: Any) -> int:
     EstimandError
         It is no whole number from 0.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise EstimandError(f"random_seed={shown(seed)}; it must be a whole number from 0, or None.")
-    return int(seed)
+    return whole_number("random_seed", seed, 0, rest=", or None")
 
 
 def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> None:
@@ -230,7 +228,7 @@ def _served(target: Target, post: Posterior) -> Target:
 
 
 def _target_hint(target: Any, post: Posterior) -> str:
-    name = getattr(target, "__name__", str(target)).lower()
+    name = str(getattr(target, "__name__", written(target))).lower()
     others = {p for f in FAMILIES.values() for p in f.parameters}
     own = post.family.parameters
     if name in others and name in own:

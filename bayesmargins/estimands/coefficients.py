@@ -8,7 +8,8 @@ import numpy as np
 import scipy
 import xarray as xr
 
-from bayesmargins.errors import EstimandError, listed, shown
+from bayesmargins.checks import switch
+from bayesmargins.errors import EstimandError, listed
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
@@ -103,8 +104,7 @@ def marginal_coefficients(
 
 def _check(question: Question, exponentiate: Any) -> None:
     post = question.post
-    if not isinstance(exponentiate, bool | np.bool_):
-        raise EstimandError(f"exponentiate={shown(exponentiate)}; it is True (ratios) or False (coefficients).")
+    switch("exponentiate", exponentiate, meaning="True (ratios) or False (coefficients)")
     if exponentiate and post.link.name not in _EXPONENTIATED:
         raise EstimandError(
             f"exponentiate=True under the {post.link.name} link: exp() of a coefficient is a ratio of nothing there. "

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
-from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.evaluation import Evaluation
@@ -250,10 +251,9 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
         A variable that does not enter the model or that `at` fixes, a specification that does not fit, cross that is
         no truth value.
     """
-    if not isinstance(cross, bool | np.bool_):
-        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
+    cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     named = named_variables(variables, question.design, derived=bool(question.derived))
-    compared = contrasts(named, question.design, bool(cross), question.frame)
+    compared = contrasts(named, question.design, cross, question.frame)
     clash = [c.term for c in compared if any(s.variable in question.fixed for s in (*c.low, *c.high))]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
@@ -298,7 +298,7 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     if callable(comparison):
         return _own(comparison)
     if not is_word(comparison, COMPARISONS):
-        word = _OTHER_WORDS.get(str(comparison).lower().replace("_", "").replace(" ", ""))
+        word = _OTHER_WORDS.get(written(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
         raise EstimandError(
             f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
@@ -320,13 +320,8 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison,
     name = "f" if name == "<lambda>" else f"own {name}" if name in COMPARISONS else name
 
     def compare(high: Mapping[str, np.ndarray], low: Mapping[str, np.ndarray]) -> np.ndarray:
-        try:
-            found = np.asarray(function(high["mean"].copy(), low["mean"].copy()))
-        except Exception as error:
-            raise EstimandError(
-                f"comparison={name} is called with two arrays (draw, row or cell), high and low, and raised "
-                f"{type(error).__name__}: {error}."
-            ) from error
+        what = f"comparison={name}, a function of high and low, each (draw, row or cell),"
+        found = called(what, lambda *sides: np.asarray(function(*sides)), high["mean"].copy(), low["mean"].copy())
         if found.shape != high["mean"].shape or found.dtype.kind not in "fiub":
             raise EstimandError(
                 f"comparison={name} gave {found.dtype} of the shape {found.shape} for two arrays of shape "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.comparing import COMPARISONS, compare, contrast_labels
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
@@ -304,7 +304,9 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
 
 def _check_slope(slope: str, second: str | None) -> None:
     if not is_word(slope, SLOPES):
-        word = _OTHER_WORDS.get(str(slope).lower().replace("-", "").replace("_", "").replace("/", "").replace(" ", ""))
+        word = _OTHER_WORDS.get(
+            written(slope).lower().replace("-", "").replace("_", "").replace("/", "").replace(" ", "")
+        )
         hint = f" Here it is called {word!r}." if word else close_matches(slope, SLOPES)
         meanings = "; ".join(f"{w!r}: {meaning}" for w, meaning in SLOPES.items())
         raise EstimandError(f"slope={shown(slope)}; allowed are {meanings}.{hint}")

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import one_of
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, build_design
 from bayesmargins.draws import canonical
-from bayesmargins.errors import ModelError
+from bayesmargins.errors import DataError, ModelError
 from bayesmargins.families import check_response, get_family, resolve_link
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
@@ -90,6 +91,7 @@ class GLMM:
     ) -> None:
         self.family = get_family(family)
         self.link = resolve_link(self.family, link)
+        one_of("missing", missing, ("error", "drop"), DataError)
         self.design = build_design(formula, data, missing=missing, namespace=namespace)
         response = self.design.response
         check_response(self.family, response.y, response.n, response.text)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.checks import entries
 from bayesmargins.design import Design
-from bayesmargins.errors import ModelError, close_matches, listed
+from bayesmargins.errors import ModelError, close_matches, listed, shown
 from bayesmargins.families import Family
 from bayesmargins.links import Link
 from bayesmargins.model.coordinates import FixedPart, GroupPart
@@ -176,12 +177,12 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
         A name that is no parameter of this model, or something that is no PyMC distribution.
     """
     allowed = names_of_priors(design, family)
-    given = {} if given is None else given
+    given = entries("priors", given, "'beta': pm.Normal.dist(0, 2.5)", ModelError)
     for name, prior in given.items():
         if name not in allowed:
             raise ModelError(
-                f"priors has {name!r}, which is no parameter of {design.formula!r}; allowed are {listed(allowed, 40)}."
-                f"{close_matches(name, allowed)}"
+                f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
+                f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
         _check_prior(name, prior)
     everywhere = {
@@ -223,6 +224,6 @@ def _check_prior(name: str, prior: Any) -> None:
         return
     wanted = "the number eta of LKJ, such as 2.0" if name.startswith("cor") else "a PyMC distribution"
     raise ModelError(
-        f"The prior of {name!r} is {prior!r}; it must be {wanted}, made outside a model: "
+        f"The prior of {name!r} is {shown(prior)}; it must be {wanted}, made outside a model: "
         "priors={'beta': pm.Normal.dist(0, 2.5)}."
     )

@@ -106,6 +106,8 @@ def _axes_of(ds: xr.Dataset, table: pd.DataFrame, x: str | None, colour: str | N
             "or by=, average or select the others, or name x and colour. plot_forest takes any result."
         )
     free = [v for v in varies if v not in (x, colour) and v != "row"]
+    if x is None and not free:
+        raise ResultError(f"colour={shown(colour)} is all that the result varies over: name it as x, x={colour!r}.")
     if x is None:
         x = max(free, key=lambda d: (_is_number(ds, table[d]), table[d].nunique()))
         free.remove(x)

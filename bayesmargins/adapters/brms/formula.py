@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesmargins.adapters.brms.parts import link_of
+from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
@@ -81,7 +82,7 @@ def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = 
     sides = split(formula, "~")
     if len(sides) != 2:
         return Spelling(formula)  # `parse` says what is wrong with it
-    _refuse_terms(sides[1], formula, namespace or {})
+    _refuse_terms(sides[1], formula, functions(namespace))
     left, more, set_aside = _left(sides[0].strip(), family, formula)
     right = " ".join(_right(as_here(sides[1], namespace or ()), formula)).removeprefix("+ ")
     spelt = f"{left} ~ {right}{more}"
