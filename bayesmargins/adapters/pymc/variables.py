@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
 from bayesmargins.checks import called
-from bayesmargins.draws import in_the_order_of
+from bayesmargins.draws import in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 
