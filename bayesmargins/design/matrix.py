@@ -91,8 +91,10 @@ class Matrix:
             return np.zeros((len(frame), 0))
         if self.products is not None:  # the z of most models, and numbers as they are: no need to ask formulaic
             return _products(self.products, frame)
-        values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
-        return np.asarray(values, dtype=np.float64)
+        values: np.ndarray = guarded(
+            self.text, lambda: np.asarray(self.spec.get_model_matrix(frame, context=self.context), dtype=np.float64)
+        )
+        return values
 
 
 def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
