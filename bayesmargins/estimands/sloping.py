@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.comparing import refuse_transformed
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
@@ -173,6 +174,8 @@ def avg_slopes(
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
     _check_slope(slope, second)
     _refuse_unserved(question, variables)
+    if slope[0] == "e":
+        refuse_transformed(question, f"slope={slope!r}")
     names = numeric_variables(variables, question)
     if second is None:
         return _first(question, names, slope)
