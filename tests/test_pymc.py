@@ -315,7 +315,7 @@ def test_chains_that_disagree_and_divergences_are_said_once(houses: pd.DataFrame
     with pytest.warns(bm.BayesmarginsWarning) as caught:
         post = bm.from_pymc(given, "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
     (said,) = [str(w.message) for w in caught]
-    assert said.startswith("Imported draws (a model written by hand): 1 draws diverged")
+    assert said.startswith("Imported draws (a model written by hand): One of 400 draws diverged: parts of")
     assert "for beta[Intercept] (it should be below 1.01)" in said
     assert {post.info[k] for k in ("divergences", "worst")} == {1, "beta[Intercept]"}
 
