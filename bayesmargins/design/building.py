@@ -15,7 +15,8 @@ from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, left_side
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
+from bayesmargins.design.matrix import freeze, freeze_one, required_columns
+from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 
 __all__ = ["build_design", "build_part"]
@@ -61,12 +62,13 @@ def build_design(
     DataError
         Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
-    parts = parse(formula)
     if stored:
-        for text in (*parts.left, *parts.right):
-            check_trusted(text, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
+        check_length(formula)
+    parts = parse(formula)
     frame = to_pandas(data)
+    for text in (*parts.left, *parts.right) if stored else ():
+        check_stored(text, frame, namespace or {})
+    context = {**FUNCTIONS, **(namespace or {})}
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
@@ -120,12 +122,14 @@ def build_part(
     """
     if of.frame is None:
         raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
+    if stored:
+        check_length(formula)
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
     parts = parse(text)
     if parts.response != name or parts.trials is not None:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
-        check_trusted(piece, namespace or {})
+        check_stored(piece, of.data, namespace or {})
     context = {**FUNCTIONS, **(namespace or {})}
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)

@@ -286,8 +286,7 @@ def signed_terms(text: str) -> Iterator[tuple[str, str]]:
     """
     sign, start = "+", 0
     for i, depth in _scan(text):
-        exponent = text[:i].rstrip()[-1:] in ("*", "^", "/", ":")
-        if depth == 0 and text[i] in "+-" and not exponent:
+        if depth == 0 and text[i] in "+-" and text[:i].rstrip()[-1:] not in ("*", "^", "/", ":"):
             if text[start:i].strip():
                 yield sign, text[start:i].strip()
             sign, start = text[i], i + 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, names_read, tree_of
+from bayesmargins.design.calls import check_grammar, names_read, tree_of
 from bayesmargins.design.formula import expression
 from bayesmargins.errors import DataError, FormulaError, listed
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Matrix",
     "check_row_by_row",
-    "check_trusted",
     "finite_values",
     "freeze",
     "freeze_one",
     "guarded",
+    "known_functions",
     "required_columns",
     "term_label",
 ]
@@ -53,9 +53,9 @@ class Matrix:
     def bending(self) -> frozenset[str]:
         """Columns of the data that a Python expression reads: in all others the design is a straight line."""
         read: set[str] = set()
-        for factor, tree in python_parts(self.text):
+        for _, tree in python_parts(self.text):
             if tree is not None:
-                read |= names_read(tree) | set(re.findall(r"`([^`]+)`", factor))
+                read |= names_read(tree)
         return frozenset(read)
 
     @cached_property
@@ -125,7 +125,7 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
     FormulaError
         formulaic cannot parse it, or it holds or calls what a formula cannot.
     """
-    known = _known(context)
+    known = known_functions(context)
     columns: set[str] = set()
     for factor, tree in python_parts(text):
         if tree is None:
@@ -134,21 +134,6 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
         check_grammar(tree, text, known)
         columns |= (names_read(tree) - set(known)) | set(re.findall(r"`([^`]+)`", factor))
     return columns
-
-
-def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
-    """May this formula be evaluated though a file holds it? Only with functions on the list or in `namespace`.
-
-    Raises
-    ------
-    FormulaError
-        It holds or calls anything else.
-    """
-    known = _known({**FUNCTIONS, **namespace})
-    for _, tree in python_parts(text):
-        if tree is not None:
-            check_grammar(tree, text, known)
-            check_listed(tree, text, namespace)
 
 
 def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
@@ -168,7 +153,13 @@ def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
             yield factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor))
 
 
-def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
+def known_functions(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Functions by the names that a formula calls them by: formulaic's transforms, and those of the context.
+
+    Raises
+    ------
+    Nothing.
+    """
     from formulaic.transforms import TRANSFORMS
 
     return {**TRANSFORMS, **context}

@@ -15,6 +15,7 @@ from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frozen import Design
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, check_row_by_row, required_columns
+from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
 from bayesmargins.values import plain_value
 
@@ -108,7 +109,11 @@ def template_design(
     """
     if not isinstance(levels, Mapping):
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
+    if stored:
+        check_length(formula)
     parts = parse(formula)
+    for text in (*parts.left, *parts.right) if stored else ():
+        check_stored(text, None, namespace or {})
     context = {**FUNCTIONS, **(namespace or {})}
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
     read = covariates | parts.group_columns
