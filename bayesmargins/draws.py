@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
 
 __all__ = ["Draws", "canonical", "flat"]
 
@@ -92,8 +92,9 @@ def canonical(
     return {
         "beta": named(beta, coef=plain(design.coef)),
         "b": {
-            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
+            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]})
+            for f, v in b.items()
         },
-        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
+        "Sigma": {f: named(v, **{f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
         "aux": {k: named(v) for k, v in aux.items()},
     }

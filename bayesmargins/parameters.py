@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
 
 __all__ = ["shown"]
 
@@ -33,9 +33,9 @@ def shown(post: Any) -> xr.Dataset:
     """
     variables: dict[str, xr.DataArray] = {"beta": post.beta}
     for factor, Sigma in post.Sigma.items():
-        variables |= _sd_and_cor(factor, Sigma)
+        variables |= _sd_and_cor(stem(factor), Sigma)
     variables |= post.aux
-    variables |= {f"b_{factor}": v for factor, v in post.b.items()}
+    variables |= {f"b_{stem(factor)}": v for factor, v in post.b.items()}
     for name, part in post.parts.items():
         variables |= _of_part(name, part)
     return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})

@@ -25,6 +25,7 @@ __all__ = [
     "make_result",
     "plain",
     "public_name",
+    "stem",
 ]
 
 ESTIMATE = "estimate"
@@ -71,8 +72,32 @@ def public_name(name: str) -> str:
     >>> public_name("week"), public_name("draw")
     ('week', 'data_draw')
     """
-    name = name.replace("/", "_")  # netCDF reads a path
+    name = stem(name)
     return f"data_{name}" if name in RESERVED else name
+
+
+def stem(name: str) -> str:
+    """What is a column or a grouping factor called within names of variables? Without slashes: netCDF reads a path.
+
+    Parameters
+    ----------
+    name : str
+        Column of the data, or grouping factor.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> stem("Plot/Block")
+    'Plot_Block'
+    """
+    return name.replace("/", "_")
 
 
 def factor_dim(name: str) -> str:

@@ -12,7 +12,7 @@ from bayesmargins.design import Design, Factor
 from bayesmargins.families import Family
 from bayesmargins.links import Link
 from bayesmargins.model.priors import Prior, Scales, subset
-from bayesmargins.schema import factor_dim, plain
+from bayesmargins.schema import factor_dim, plain, stem
 
 __all__ = ["build_pymc"]
 
@@ -56,8 +56,8 @@ def _coords(design: Design) -> dict[str, Any]:
     coords: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(len(design.data))}
     for name, factor in design.factors.items():
         coords[factor_dim(name)] = plain(factor.levels)
-        coords[f"{name}_term"] = plain(factor.terms)
-        coords[f"{name}_pair"] = [f"{factor.terms[i]}, {factor.terms[j]}" for i, j in _pairs(factor)]
+        coords[f"{stem(name)}_term"] = plain(factor.terms)
+        coords[f"{stem(name)}_pair"] = [f"{factor.terms[i]}, {factor.terms[j]}" for i, j in _pairs(factor)]
     return coords
 
 
@@ -108,7 +108,7 @@ def _slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
     if not names or not own:
         return _register("slopes", priors["beta"], (len(names),)) if names else pt.zeros(0)
     shared = [j for j, n in enumerate(names) if n not in own]
-    pieces = {n: _register(f"slope_{n}", priors[n], ()) for n in own}
+    pieces = {n: _register(f"slope_{stem(n)}", priors[n], ()) for n in own}
     if shared:
         rest = _register("slopes", subset(priors["beta"], shared), (len(shared),))
         pieces |= {names[j]: rest[k] for k, j in enumerate(shared)}
@@ -120,12 +120,12 @@ def _group_part(factor: Factor, Z: np.ndarray, priors: Mapping[str, Any]) -> Any
     import pymc as pm
     import pytensor.tensor as pt
 
-    name, q = factor.name, len(factor.terms)
-    dims = (factor_dim(name), f"{name}_term")
+    name, q = stem(factor.name), len(factor.terms)
+    dims = (factor_dim(factor.name), f"{name}_term")
     z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
-    sd = _register(f"sd_{name}", priors[f"sd_{name}"], (q,), (f"{name}_term",))
+    sd = _register(f"sd_{name}", priors[f"sd_{factor.name}"], (q,), (f"{name}_term",))
     if _pairs(factor):
-        roots = [_correlation_root(name, k, len(block), priors) for k, block in enumerate(factor.blocks)]
+        roots = [_correlation_root(factor.name, k, len(block), priors) for k, block in enumerate(factor.blocks)]
         cor = [r for root in roots for r in _correlations(root)]
         pm.Deterministic(f"cor_{name}", pt.stack(cor), dims=f"{name}_pair")
         columns = [c for root, block in zip(roots, factor.blocks, strict=True) for c in _rotated(z, root, block)]
@@ -149,7 +149,7 @@ def _correlation_root(name: str, k: int, n: int, priors: Mapping[str, Any]) -> l
     eta = _lkj_eta(priors[f"cor_{name}"])
     pairs = [(i, j) for j in range(n) for i in range(j + 1, n)]
     shape = np.array([(n - 2 - j) / 2 for _, j in pairs]) + eta
-    label = f"partial_{name}" if k == 0 else f"partial_{name}_{k + 1}"
+    label = f"partial_{stem(name)}" if k == 0 else f"partial_{stem(name)}_{k + 1}"
     partial = 2.0 * pm.Beta(label, shape, shape, shape=len(pairs)) - 1.0
     rows: list[list[Any]] = []
     for i in range(n):
