@@ -157,11 +157,16 @@ class Python:
             return _Constant(value)
         if self.columns is not None and name in self.columns:
             return self.columns[name]
-        if name in CONSTANTS and name not in self.namespace:
+        if self._is_constant(name) and (self.columns is not None or len(name) > 1):
             return _Constant(CONSTANTS[name])
-        if name in self.namespace or (self.columns is None and name not in self.functions and name[:1] != "_"):
+        unknown = self.columns is None and (name in FUNCTIONS or name not in self.functions) and name[:1] != "_"
+        if name in self.namespace or unknown:
             return NUMBER
         self._refuse(f"reads {name!r}, which is no column of the file's data", "It was changed after it was saved.")
+
+    def _is_constant(self, name: str) -> bool:
+        """Whether a name is R's TRUE and the like; T and F may be columns where these are not known."""
+        return name in CONSTANTS and name not in self.namespace and name not in (self.columns or ())
 
     def _items(self, node: Any) -> _Kind:
         nodes: list[Any] = [*node.keys, *node.values] if isinstance(node, ast.Dict) else node.elts
@@ -237,8 +242,6 @@ class Python:
         return self._method(node, path)
 
     def _call_by_name(self, node: ast.Call, name: str) -> _Kind:
-        if name in (self.columns or ()):
-            self._refuse(f"calls {name!r}, which is a column", "It was changed after it was saved.")
         if name in self.namespace:
             return self._user_call(node, (name,))
         if name in _OPTIONS:
@@ -350,14 +353,15 @@ class Python:
             self._refuse_quotes(node)
         return CODED if name in ("C", "hashed") else str(found) if name in ("I", "lag") else NUMBER
 
-    def _option(self, name: str, option: str, node: ast.AST) -> None:
+    def _option(self, name: str, option: str, node: Any) -> None:
         if option not in _OPTIONS[name]:
             self._refuse(f"calls {name} with {option}=", f"Allowed are {listed(_OPTIONS[name])}.")
         if option == "contrasts":
             self._contrast(node)
             return
-        found = self._read(node)
-        value = found.value if isinstance(found, _Constant) else None
+        constant = isinstance(node, ast.Name) and self._is_constant(node.id)
+        found = _Constant(CONSTANTS[node.id]) if constant else self._read(node)
+        value: Any = found.value if isinstance(found, _Constant) else None
         if not isinstance(found, _Constant) or (_is_number(value) and abs(value) > _LARGEST.get(option, _DIGITS)):
             self._refuse(
                 f"calls {name} with another {option}= than a constant up to {_LARGEST.get(option, _DIGITS):g}",
