@@ -13,7 +13,7 @@ from bayesmargins.design.tables_in import to_pandas
 from bayesmargins.errors import DataError, close_matches, listed, shown, written
 from bayesmargins.values import plain_value
 
-__all__ = ["Column", "freeze_column", "missing_rows", "require_columns", "to_pandas"]
+__all__ = ["Column", "freeze_column", "held_type", "missing_rows", "require_columns", "to_pandas"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Column:
             return self._replay_factor(series)
         if not _holds_numbers(series):
             raise DataError(
-                f"Column {self.name!r} held numbers at the fit and holds {series.dtype} here, starting with "
+                f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, starting with "
                 f"{listed(series.iloc[:3])}. {_numbers_from(series)}"
             )
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -70,7 +70,7 @@ class Column:
         return pd.Series(values, index=series.index, name=self.name)
 
     def _replay_factor(self, series: pd.Series) -> pd.Series:
-        codes = pd.Index(self.levels).get_indexer(pd.Index(series.astype(object)))
+        codes = pd.Index(self.levels).get_indexer(pd.Index(series.astype(object), dtype=object))
         unseen = pd.unique(series[(codes < 0) & series.notna().to_numpy()])
         if len(unseen):
             raise DataError(
@@ -202,6 +202,11 @@ def _holds_numbers(series: pd.Series) -> bool:
     """Numbers and truth values; complex numbers have an imaginary part that nothing here would use."""
     number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)
     return bool(number) and not pd.api.types.is_complex_dtype(series.dtype)
+
+
+def held_type(series: pd.Series) -> str:
+    """What a column holds, in one word: text is ``str``, whichever type a version of pandas gives it."""
+    return "str" if pd.api.types.infer_dtype(series, skipna=True) == "string" else str(series.dtype)
 
 
 def _check_finite(values: np.ndarray, name: str) -> None:
