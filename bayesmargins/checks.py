@@ -77,7 +77,10 @@ def numbers(values: Any) -> np.ndarray:
         It is none: that one error, whatever the object raises when it is asked for its numbers.
     """
     try:
-        return np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise ValueError("complex numbers have a part that nothing here would use")
+        return np.asarray(array, dtype=np.float64)
     except Exception as error:
         raise ValueError(written(error)) from error
 
