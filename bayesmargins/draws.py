@@ -121,7 +121,7 @@ def check_draws(design: Design, draws: Draws, of: str = "") -> None:
         They could not.
     """
     before, n = f"{of} " if of else "", len(draws.beta)
-    expected = {f"{before}beta": (draws.beta, (n, len(design.coef)))}
+    expected: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {f"{before}beta": (draws.beta, (n, len(design.coef)))}
     for name, factor in design.factors.items():
         q = len(factor.terms)
         expected[f"{before}Sigma of {name!r}"] = (draws.Sigma[name], (n, q, q))

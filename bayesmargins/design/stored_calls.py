@@ -24,7 +24,7 @@ __all__ = ["CODED", "NUMBER", "TEXT", "Python"]
 
 NUMBER, TEXT, CODED, CONTRAST = "number", "text", "coded", "contrast"
 
-_DIGITS, _LETTERS, _ITEMS, _STEPS = 2.0**64, 1000, 1000, 8
+_DIGITS, _LETTERS, _ITEMS, _STEPS = 2.0**64, 1000, 5000, 8
 
 _OF_NUMPY = {*FUNCTIONS, "array", "exp", "exp2", "isin", "isnan", "log", "log10", "log2"}
 _OF_FORMULAIC = {"exp", "exp10", "exp2", "log", "log10", "log2"}
@@ -152,7 +152,7 @@ class Python:
         self._refuse(f"reads {name!r}, which is no column of the file's data", "It was changed after it was saved.")
 
     def _items(self, node: Any) -> _Kind:
-        nodes = [*node.keys, *node.values] if isinstance(node, ast.Dict) else node.elts
+        nodes: list[Any] = [*node.keys, *node.values] if isinstance(node, ast.Dict) else node.elts
         found = [self._read(n) for n in nodes]
         if len(found) > _ITEMS or not all(isinstance(f, _Constant) for f in found):
             self._refuse("holds a list of something else than constants, or a long one", "List constants alone.")
@@ -343,14 +343,15 @@ class Python:
             self._contrast(node)
             return
         found = self._read(node)
-        value = found.value if isinstance(found, _Constant) else None
-        if not isinstance(found, _Constant) or (_is_number(value) and abs(value) > _LARGEST.get(option, _DIGITS)):
+        value: Any = found.value if isinstance(found, _Constant) else math.inf
+        size = abs(value) if _is_number(value) else len(value) if isinstance(value, list) else 0
+        if size > _LARGEST.get(option, _DIGITS):
             self._refuse(
                 f"calls {name} with another {option}= than a constant up to {_LARGEST.get(option, _DIGITS):g}",
                 "Write the number itself.",
             )
-        if option in ("degree", "df", "levels", "knots") and value is not None:
-            self.sizes.append(len(value) if isinstance(value, list) else int(value))
+        if option in ("degree", "df", "levels", "knots"):
+            self.sizes.append(int(size))
 
     def _contrast(self, node: ast.AST) -> _Kind:
         """A coding of levels: one of formulaic's, with constants, or the constants themselves."""

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -19,10 +20,8 @@ from typing import Any
 
 from bayesmargins.errors import PosteriorError, shown
 
-try:
+if sys.platform != "win32":  # which locks every open file by itself
     import fcntl
-except ImportError:  # Windows, which locks every open file by itself
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["FORMAT", "file_name", "read_bytes", "seal_of", "write_bytes"]
 
@@ -140,7 +139,7 @@ def _replace(target: Path, pieces: list[memoryview]) -> None:
             for piece in pieces:
                 _write(file, piece)
             os.fsync(file.fileno())
-            if fcntl is None:  # an open file cannot be renamed there; here it is locked until it has its name
+            if sys.platform == "win32":  # an open file cannot be renamed there; here it is locked until it has its name
                 file.close()
             os.replace(temporary, target)
         except BaseException:
@@ -166,7 +165,7 @@ def _temporary(target: Path) -> tuple[Path, FileIO]:
 
 def _locked(file: FileIO) -> bool:
     try:
-        if fcntl is not None:
+        if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -180,7 +179,7 @@ def _remove_left_behind(target: Path) -> None:
     with suppress(OSError):
         for path in _parts(target):
             with suppress(OSError), FileIO(path, "r+") as file:
-                if fcntl is not None:
+                if sys.platform != "win32":
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 else:
                     file.close()

@@ -61,10 +61,11 @@ def to_frame(saved: Saved, group: str) -> pd.DataFrame:
     ValueError
         It is not as `frame_to_dataset` made it.
     """
-    columns = {}
-    for j, said in enumerate(saved.json(f"{group}/about")):
-        columns[said["name"]] = _read(said, lambda part, j=j: saved.numbers(f"{group}/column_{j}{part}"))
-    return pd.DataFrame(columns)
+
+    def column(j: int, said: dict[str, Any]) -> pd.Series:
+        return _read(said, lambda part: saved.numbers(f"{group}/column_{j}{part}"))
+
+    return pd.DataFrame({said["name"]: column(j, said) for j, said in enumerate(saved.json(f"{group}/about"))})
 
 
 def _kept(column: pd.Series) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
