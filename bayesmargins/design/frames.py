@@ -156,6 +156,13 @@ def _check_cells(series: pd.Series, what: str, why: str) -> None:
             f"such as {shown(odd[0])}; a cell holds one number, text or truth value. Give each of its parts a column, "
             "or .explode() it into rows."
         )
+    try:
+        "".join(v for v in known if isinstance(v, str)).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{why} reads the column {series.name!r}, and {what} holds text there with half of a character (a lone "
+            "surrogate), as wrongly decoded files have. Read the file again with its own encoding."
+        ) from None
 
 
 def _is_cell(value: Any) -> bool:

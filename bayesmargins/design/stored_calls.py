@@ -24,7 +24,7 @@ __all__ = ["CODED", "NUMBER", "TEXT", "Python"]
 
 NUMBER, TEXT, CODED, CONTRAST = "number", "text", "coded", "contrast"
 
-_DIGITS, _LETTERS, _ITEMS, _STEPS = 2.0**64, 1000, 1000, 8
+_DIGITS, _LETTERS, _ITEMS, _STEPS = 2.0**64, 1000, 5000, 8
 
 _OF_NUMPY = {
     *(n for n, f in FUNCTIONS.items() if getattr(np, n, None) is f),
@@ -361,14 +361,15 @@ class Python:
             return
         constant = isinstance(node, ast.Name) and self._is_constant(node.id)
         found = _Constant(CONSTANTS[node.id]) if constant else self._read(node)
-        value: Any = found.value if isinstance(found, _Constant) else None
-        if not isinstance(found, _Constant) or (_is_number(value) and abs(value) > _LARGEST.get(option, _DIGITS)):
+        value: Any = found.value if isinstance(found, _Constant) else math.inf
+        size = abs(value) if _is_number(value) else len(value) if isinstance(value, list) else 0
+        if size > _LARGEST.get(option, _DIGITS):
             self._refuse(
                 f"calls {name} with another {option}= than a constant up to {_LARGEST.get(option, _DIGITS):g}",
                 "Write the number itself.",
             )
-        if option in ("degree", "df", "levels", "knots") and value is not None:
-            self.sizes.append(len(value) if isinstance(value, list) else int(value))
+        if option in ("degree", "df", "levels", "knots"):
+            self.sizes.append(int(size))
 
     def _contrast(self, node: ast.AST) -> _Kind:
         """A coding of levels: one of formulaic's, with constants, or the constants themselves."""

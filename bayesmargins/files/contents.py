@@ -105,8 +105,8 @@ def refuse_another_design(stored: Mapping[str, np.ndarray], design: Design) -> N
             )
 
 
-def positions(stored: Sequence[Any], wanted: Iterable[Any], what: str) -> list[int]:
-    """Where the labels of a design stand in the file, in the design's order.
+def positions(stored: Sequence[Any], wanted: Iterable[Any], what: str) -> slice | list[int]:
+    """Where the labels of a design stand in the file, in the design's order; all of them where that is the file's.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def positions(stored: Sequence[Any], wanted: Iterable[Any], what: str) -> list[i
     """
     then, now = [str(s) for s in stored], [str(w) for w in wanted]
     if then == now:
-        return list(range(len(now)))
+        return slice(None)
     if len(set(then)) < len(then) or sorted(then) != sorted(now):
         raise PosteriorError(
             f"The file's labels of {what!r} ({listed(then)}) are not those that its formula and data give "

@@ -6,11 +6,13 @@ that line.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -18,22 +20,21 @@ from typing import Any
 
 from bayesmargins.errors import PosteriorError, shown
 
-try:
+if sys.platform != "win32":  # which locks every open file by itself
     import fcntl
-except ImportError:  # Windows, which locks every open file by itself
-    fcntl = None  # type: ignore[assignment]
 
-__all__ = ["FORMAT", "file_name", "read_bytes", "write_bytes"]
+__all__ = ["FORMAT", "file_name", "read_bytes", "seal_of", "write_bytes"]
 
 FORMAT = 2
-_SEAL = re.compile(rb"\nbayesmargins 2 blake2b ([0-9a-f]{64})\n")
-_LENGTH = len("\nbayesmargins 2 blake2b \n") + 64
+_SEAL = re.compile(rb"\nbayesmargins 2 sha256 [0-9a-f]{64}\n")
+_LENGTH = len("\nbayesmargins 2 sha256 \n") + 64
 _OURS = (b"bayesmargins_draws", b"bayesmargins_data", b"bayesmargins_check")  # names in a file of this format
 _PART = ".bayesmargins-part"
 
 
-def _digest(content: memoryview) -> str:
-    return hashlib.blake2b(content, digest_size=32).hexdigest()
+def seal_of(content: memoryview) -> bytes:
+    """The line that stands at the end of a file with this content."""
+    return f"\nbayesmargins {FORMAT} sha256 {hashlib.sha256(content).hexdigest()}\n".encode()
 
 
 def file_name(path: Any) -> Path:
@@ -67,11 +68,10 @@ def read_bytes(path: Any) -> tuple[bytes, bool]:
         content = Path(name).read_bytes()
     except OSError as error:
         raise PosteriorError(f"{name!r} cannot be read: {error.strerror or error}.") from error
-    seal = _SEAL.fullmatch(content[-_LENGTH:])
-    if seal is None:
+    if not _SEAL.fullmatch(content[-_LENGTH:]):
         _refuse_broken_seal(name, content)
         return content, False
-    if _digest(memoryview(content)[:-_LENGTH]).encode() != seal[1]:
+    if seal_of(memoryview(content)[:-_LENGTH]) != content[-_LENGTH:]:
         raise PosteriorError(
             f"{name!r} is damaged: its bytes are not those that were written, by their checksum. Take a copy of the "
             "file, or fit again."
@@ -97,11 +97,10 @@ def write_bytes(content: memoryview, path: Any) -> None:
         The folder does not exist or may not be written to, the disk is full, or the path is that of a folder or device.
     """
     name = file_name(path)
-    seal = f"\nbayesmargins {FORMAT} blake2b {_digest(content)}\n".encode()
     try:
         target = _target(name)
         _remove_left_behind(target)
-        _replace(target, [content, memoryview(seal)])
+        _replace(target, [content, memoryview(seal_of(content))])
     except OSError as error:
         raise PosteriorError(
             f"Cannot write {str(name)!r} ({len(content) / 1e6:.1f} MB): {error.strerror or error}. Choose a folder "
@@ -118,6 +117,8 @@ def _target(name: Path) -> Path:
         raise PosteriorError(
             f"Cannot write {str(name)!r}: the folder {str(target.parent)!r} does not exist. Make it first."
         )
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, "its link leads in a circle")
     if target.exists() and not target.is_file():
         raise PosteriorError(f"Cannot write {str(name)!r}: it is a device or a pipe. Name a file.")
     return target
@@ -138,7 +139,7 @@ def _replace(target: Path, pieces: list[memoryview]) -> None:
             for piece in pieces:
                 _write(file, piece)
             os.fsync(file.fileno())
-            if fcntl is None:  # an open file cannot be renamed there; here it is locked until it has its name
+            if sys.platform == "win32":  # an open file cannot be renamed there; here it is locked until it has its name
                 file.close()
             os.replace(temporary, target)
         except BaseException:
@@ -164,7 +165,7 @@ def _temporary(target: Path) -> tuple[Path, FileIO]:
 
 def _locked(file: FileIO) -> bool:
     try:
-        if fcntl is not None:
+        if sys.platform != "win32":
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -178,7 +179,7 @@ def _remove_left_behind(target: Path) -> None:
     with suppress(OSError):
         for path in _parts(target):
             with suppress(OSError), FileIO(path, "r+") as file:
-                if fcntl is not None:
+                if sys.platform != "win32":
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 else:
                     file.close()

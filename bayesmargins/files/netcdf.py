@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Saved", "as_json", "named", "to_netcdf"]
 
 _HEAP = b"GCOL\x01\x00\x00\x00"  # a global heap, the one part of HDF5's own bookkeeping without a checksum
+_UNFIT = re.compile("[\0\ud800-\udfff]")
 _FILTERS = {1, 2, 3}  # deflate, shuffle, fletcher32: others are programs that HDF5 would look for on the disk
 _OBJECTS, _DEPTH, _MOST = 20_000, 4, 20
 
@@ -79,7 +80,7 @@ def _name(name: str) -> str:
 
 
 def _plain(values: xr.DataArray) -> xr.DataArray:
-    if values.dtype.kind not in "UO":
+    if values.dtype.kind not in "UO" or not _UNFIT.search("".join(map(str, values.to_numpy().ravel().tolist()))):
         return values
     return values.copy(
         data=np.array([_text(str(v)) for v in values.to_numpy().ravel()], dtype=str).reshape(values.shape)
@@ -88,7 +89,7 @@ def _plain(values: xr.DataArray) -> xr.DataArray:
 
 def _text(text: str) -> str:
     """NUL ends a text in netCDF, and half of a pair of surrogates is no character."""
-    return re.sub("[\0\ud800-\udfff]", "\ufffd", text)
+    return _UNFIT.sub("\ufffd", text)
 
 
 class Saved:

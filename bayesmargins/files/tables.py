@@ -23,8 +23,7 @@ _NULLABLE = re.compile(r"(U?Int|Float)(8|16|32|64)|boolean")
 _TIME = re.compile(r"(datetime64|timedelta64)\[(s|ms|us|ns)\]")
 _ZONED = re.compile(r"datetime64\[(s|ms|us|ns), ((?!dateutil)[\w+-]+(?:/[\w+-]+)*|UTC[+-]\d\d:\d\d)\]")
 _PERIOD = re.compile(r"period\[[\w-]+\]")
-_ARROW = re.compile(r"(bool|u?int(8|16|32|64)|double|float|halffloat|string|large_string)\[pyarrow\]")
-_TEXT = re.compile(r"str|string")
+_ARROW = re.compile(r"bool|u?int(8|16|32|64)|double|float|halffloat|string|large_string")
 
 
 def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
@@ -62,10 +61,11 @@ def to_frame(saved: Saved, group: str) -> pd.DataFrame:
     ValueError
         It is not as `frame_to_dataset` made it.
     """
-    columns = {}
-    for j, said in enumerate(saved.json(f"{group}/about")):
-        columns[said["name"]] = _read(said, lambda part, j=j: saved.numbers(f"{group}/column_{j}{part}"))
-    return pd.DataFrame(columns)
+
+    def column(j: int, said: dict[str, Any]) -> pd.Series:
+        return _read(said, lambda part: saved.numbers(f"{group}/column_{j}{part}"))
+
+    return pd.DataFrame({said["name"]: column(j, said) for j, said in enumerate(saved.json(f"{group}/about"))})
 
 
 def _kept(column: pd.Series) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -107,14 +107,14 @@ def _packed(column: pd.Series) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         return {"type": kind}, {"": column.dt.tz_convert(None).to_numpy().view(np.int64)}
     if _PERIOD.fullmatch(kind):
         return {"type": kind}, {"": pd.PeriodIndex(column).asi8}
-    if column.dtype == object or _TEXT.fullmatch(kind) or _ARROW.fullmatch(kind):
-        said = {"type": kind} | ({} if column.dtype != "string" else _string_type(column.dtype))
-        return said, {"": as_json([_tagged(v) for v in column.tolist()]).to_numpy()}
+    listed = {"": as_json([_tagged(v) for v in column.tolist()]).to_numpy()}
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return {"type": "arrow", "of": str(column.dtype.pyarrow_dtype)}, listed
+    if kind == "string":
+        return {"type": kind, "of": column.dtype.storage}, listed
+    if kind in ("object", "str"):
+        return {"type": kind}, listed
     raise ValueError(f"holds {kind}")
-
-
-def _string_type(dtype: Any) -> dict[str, str]:
-    return {"storage": dtype.storage} if str(dtype) == "string" else {}
 
 
 def _storable(values: np.ndarray) -> np.ndarray:
@@ -142,15 +142,19 @@ def _read(said: dict[str, Any], values: Callable[[str], np.ndarray]) -> pd.Serie
         return pd.Series(found.view(f"datetime64[{zoned[1]}]")).dt.tz_localize("UTC").dt.tz_convert(zoned[2])
     if _PERIOD.fullmatch(kind):
         return pd.Series(pd.PeriodIndex.from_ordinals(found, freq=kind[7:-1]))
-    if kind == "object" or _TEXT.fullmatch(kind) or _ARROW.fullmatch(kind):
-        return pd.Series(_untagged(found), dtype=_text_type(kind, said))
+    return pd.Series([_value(v) for v in json.loads(found.tobytes())], dtype=_listed_type(kind, str(said.get("of"))))
+
+
+def _listed_type(kind: str, of: str) -> Any:
+    if kind in ("object", "str"):
+        return kind if kind == "object" else pd.Series([""]).dtype  # that of text, which is object in older pandas
+    if kind == "string" and of in ("python", "pyarrow"):
+        return pd.StringDtype(of)
+    if kind == "arrow" and _ARROW.fullmatch(of):
+        import pyarrow as pa
+
+        return pd.ArrowDtype(pa.type_for_alias(of))
     raise ValueError(f"its data are of a type that files do not hold: {kind!r}")
-
-
-def _text_type(kind: str, said: dict[str, Any]) -> Any:
-    if "storage" in said:
-        return pd.StringDtype(storage="pyarrow" if said["storage"] == "pyarrow" else "python")
-    return kind
 
 
 def _tagged(value: Any) -> Any:
@@ -164,10 +168,6 @@ def _tagged(value: Any) -> Any:
     if name is None:
         raise ValueError(f"holds {kind.__name__} among its values")
     return {name: _TAGS[name][1](value)}
-
-
-def _untagged(content: np.ndarray) -> list[Any]:
-    return [_value(v) for v in json.loads(content.tobytes())]
 
 
 def _value(given: Any) -> Any:
