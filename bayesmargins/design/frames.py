@@ -157,7 +157,7 @@ def _check_cells(series: pd.Series, what: str, why: str) -> None:
             "or .explode() it into rows."
         )
     try:
-        "".join(v for v in known if isinstance(v, str)).encode()
+        "".join(v for v in series if isinstance(v, str)).encode()
     except UnicodeEncodeError:
         raise DataError(
             f"{why} reads the column {series.name!r}, and {what} holds text there with half of a character (a lone "
