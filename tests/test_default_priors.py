@@ -230,6 +230,38 @@ def test_a_prior_of_the_users_own_is_of_the_column_as_written() -> None:
     assert stats.kstest(centred, stats.norm(stated["mu"], stated["sigma"]).cdf).pvalue > 1e-3
 
 
+def test_default_of_the_rest_does_not_know_where_the_users_column_is_zero() -> None:
+    """A prior for the interaction alone: the prior of the linear predictor is the same in calendar years."""
+    import pymc as pm
+
+    found = []
+    for name in ("year", "yc"):
+        model = _model(f"y ~ {name} * trt + (1 | g)", **{f"{name}:trt[t]": pm.Normal.dist(0, 0.5)})
+        prior = model.prior(draws=200, random_seed=1)
+        found.append(bm.predictions(prior, DATA.iloc[::16], groups="zero", target="link")["estimate"].to_numpy())
+    np.testing.assert_allclose(*found, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("given", "about"), [("beta", "Coefficients"), ("cor", "Group effects of 'g'"), ("sd_g", "Group effects of 'g'")]
+)
+def test_priors_about_effects_far_from_the_data_are_warned_of(given: str, about: str) -> None:
+    import pymc as pm
+
+    own = {"beta": pm.Normal.dist(0, 1), "cor": 4.0, "sd_g": pm.Exponential.dist(1)}[given]
+    with pytest.warns(bm.BayesmarginsWarning, match=f"{about}.*nearly combinations of others.*Centre the covariate"):
+        _model("y ~ year * trt + (1 + year | g)", **{given: own})
+    _model("y ~ yc * trt + (1 + yc | g)", **{given: own})
+
+
+def test_a_prior_of_a_standard_deviation_allows_no_negative_values() -> None:
+    import pymc as pm
+
+    for name in ("sd", "sd_g", "sigma"):
+        with pytest.raises(bm.ModelError, match=r"is StudentT, which allows negative values.*HalfStudentT"):
+            _model("y ~ yc + (1 | g)", **{name: pm.StudentT.dist(nu=3, sigma=1)})
+
+
 @pytest.mark.parametrize("given", ["sd", "sd_g", "cor", "cor_g"])
 def test_a_prior_of_the_users_own_for_group_effects_restores_the_users_coordinates(given: str) -> None:
     import pymc as pm

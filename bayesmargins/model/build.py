@@ -94,10 +94,11 @@ def _fixed_part(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) -> 
     eta, rest = pt.zeros(len(design.data)), pt.zeros(len(fixed.rest))
     own = _own_slopes(names, priors)
     if names:
-        eta = eta + (fixed.centred * own).sum(axis=1)
+        eta = eta + (fixed.R * own).sum(axis=1)
     if basis.M.shape[1]:
         gamma = _register("directions", priors["beta"], (basis.M.shape[1],))
-        eta, rest = eta + (basis.M * gamma).sum(axis=1), (basis.back * gamma).sum(axis=1)
+        eta = eta + (basis.M * gamma).sum(axis=1)
+        rest = (basis.back * (gamma - (fixed.C * own).sum(axis=1) if names else gamma)).sum(axis=1)
     if basis.origin is not None:
         centre = _register("Intercept_centred", priors["Intercept"], ())
         eta, rest = eta + centre, rest + basis.origin * (centre - (fixed.means * own).sum())

@@ -10,29 +10,37 @@ import numpy as np
 
 from bayesmargins.design import Basis, Design, Factor, orthonormal_basis
 
-__all__ = ["FixedPart", "GroupBlock", "GroupPart", "fixed_part", "group_part"]
+__all__ = ["FixedPart", "GroupBlock", "GroupPart", "far_from_zero", "fixed_part", "group_part"]
+
+FAR = 10.0  # root of the variance inflation, which is what a mean of 10 standard deviations makes of an intercept
 
 
 @dataclass(frozen=True)
 class FixedPart:
-    """X beta = constant + (X_own - means) beta_own + M gamma.
+    """X beta = constant + R beta_own + M gamma.
+
+    R is what the rest leaves of the user's columns. So constant and gamma are those of the linear predictor itself, and
+    the default of the rest does not know where the user's columns are zero.
 
     Attributes
     ----------
     own, rest : tuple of int
         Columns whose coefficients have a prior of the user's, and those whose directions have the default.
+    R : ndarray, shape (row, own)
+        The user's columns less means and M C.
     means : ndarray, shape (own,)
-        What the user's columns are centred by: their means where there is a constant, 0 where there is none.
-    centred : ndarray, shape (row, own)
-        The user's columns, centred.
+        Of the user's columns where there is a constant, 0 where there is none.
+    C : ndarray, shape (direction, own)
+        How much of each direction the user's columns hold.
     basis : Basis
         Of the rest.
     """
 
     own: tuple[int, ...]
     rest: tuple[int, ...]
+    R: np.ndarray
     means: np.ndarray
-    centred: np.ndarray
+    C: np.ndarray
     basis: Basis
 
     @property
@@ -53,6 +61,12 @@ class FixedPart:
         return mean[0] * origin, cov + mean[1] ** 2 * np.outer(origin, origin)
 
 
+def far_from_zero(columns: np.ndarray) -> np.ndarray:
+    """Which columns (row, column) nearly lie in the span of the others, as where a covariate's zero is far away?"""
+    spread = np.sqrt((orthonormal_basis(columns).whole ** 2).sum(axis=1))
+    return np.flatnonzero(spread * np.sqrt((columns**2).mean(axis=0)) > FAR)
+
+
 def fixed_part(X: np.ndarray, own: Collection[int]) -> FixedPart:
     """Columns (row, coef), those in `own` left as they are."""
     mine = tuple(sorted(own))
@@ -60,7 +74,8 @@ def fixed_part(X: np.ndarray, own: Collection[int]) -> FixedPart:
     basis = orthonormal_basis(X[:, rest])
     columns = X[:, mine]
     means = columns.mean(axis=0) if basis.origin is not None else np.zeros(len(mine))
-    return FixedPart(mine, rest, means, columns - means, basis)
+    C = basis.M.T @ (columns - means) / max(len(X), 1)
+    return FixedPart(mine, rest, columns - means - basis.M @ C, means, C, basis)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.prior_text import prior_lines
-from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of
+from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of, warn_of_zero
 from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -104,6 +104,7 @@ class GLMM:
             name: group_part(self.design, factor, f"sd_{name}" in given or f"cor_{name}" in given)
             for name, factor in self.design.factors.items()
         }
+        warn_of_zero(given, self.design, self._fixed, self._groups)
         scales = scales_of(self.design, self.family, self.link, rows.offset)
         self.priors = default_priors(self.design, self.family, scales, self._fixed, self._groups) | given
 

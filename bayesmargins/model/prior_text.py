@@ -34,7 +34,7 @@ def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart) ->
         yield f"beta ~ {_text(priors['beta'])}, of {', '.join(shared)}"
     yield from (f"{name} ~ {_text(priors[name])}" for name in own if name in priors)
     if k := fixed.basis.M.shape[1]:
-        yield f"beta ~ {_text(priors['beta'])} along {_directions(k)}, which implies"
+        yield f"beta ~ {_text(priors['beta'])} along {_directions(k)}, which implies{', at 0 of yours,' if own else ''}"
         yield from (f"  {line}" for line in _implied(design, priors, fixed))
 
 

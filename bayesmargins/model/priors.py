@@ -10,12 +10,22 @@ import numpy as np
 
 from bayesmargins.checks import entries
 from bayesmargins.design import Design
-from bayesmargins.errors import ModelError, close_matches, listed, shown
+from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
 from bayesmargins.families import Family
 from bayesmargins.links import Link
-from bayesmargins.model.coordinates import FixedPart, GroupPart
+from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero
 
-__all__ = ["LKJ_ETA", "Prior", "Scales", "check_constant", "default_priors", "given_priors", "own_columns", "scales_of"]
+__all__ = [
+    "LKJ_ETA",
+    "Prior",
+    "Scales",
+    "check_constant",
+    "default_priors",
+    "given_priors",
+    "own_columns",
+    "scales_of",
+    "warn_of_zero",
+]
 
 LKJ_ETA = 2.0
 WIDTH = 2.5
@@ -201,6 +211,34 @@ def own_columns(given: Mapping[str, Any], design: Design) -> list[int]:
     return slopes if "beta" in given else [j for j in slopes if design.coef[j] in given]
 
 
+def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
+    """Priors of single columns are about effects far from the data where a covariate's zero is far away.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Columns under priors of the user's own are nearly the same column.
+    """
+    coef = [design.coef[j] for j in fixed.own]
+    if len(coef) > 1:
+        _warn_of_columns("Coefficients", [coef[j] for j in far_from_zero(fixed.R)])
+    for name, part in groups.items():
+        if f"sd_{name}" in given or f"cor_{name}" in given:
+            for block in part.blocks:
+                far = far_from_zero(part.W[:, block.terms])
+                _warn_of_columns(f"Group effects of {name!r}", [part.factor.terms[block.terms[j]] for j in far])
+
+
+def _warn_of_columns(what: str, names: list[str]) -> None:
+    if names:
+        warn(
+            f"{what} have priors of your own, and the columns of {listed(names)} are nearly combinations of others: a "
+            "covariate's zero lies far from the data, and a prior of such a column is about its effect there. Centre "
+            "the covariate, as in I(year - 2010) or center(year), or leave these to the defaults, which do not depend "
+            "on where zero lies."
+        )
+
+
 def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -> None:
     """A prior of the mean of the linear predictor needs a model that has one.
 
@@ -218,6 +256,8 @@ def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -
 
 
 def _check_prior(name: str, prior: Any) -> None:
+    if name.split("_")[0] in _POSITIVE and getattr(getattr(prior, "owner", None), "op", None) is not None:
+        _refuse_negative(name, prior)
     if name.startswith("cor") and isinstance(prior, int | float) and prior > 0:
         return
     if isinstance(prior, Prior) or hasattr(prior, "owner"):
@@ -227,3 +267,19 @@ def _check_prior(name: str, prior: Any) -> None:
         f"The prior of {name!r} is {shown(prior)}; it must be {wanted}, made outside a model: "
         "priors={'beta': pm.Normal.dist(0, 2.5)}."
     )
+
+
+_POSITIVE = ("sd", "sigma", "shape")
+_HALVES = {"Normal": "HalfNormal", "StudentT": "HalfStudentT", "Cauchy": "HalfCauchy"}
+_REAL = {*_HALVES, "Laplace", "SkewNormal", "Logistic", "Gumbel", "AsymmetricLaplace", "Flat"}
+
+
+def _refuse_negative(name: str, prior: Any) -> None:
+    """Half of a symmetric distribution is another prior, and has a name of its own."""
+    kind = getattr(prior.owner.op, "_print_name", ("",))[0]
+    if kind in _REAL:
+        half = _HALVES.get(kind, "HalfNormal")
+        raise ModelError(
+            f"The prior of {name!r} is {kind}, which allows negative values; {name} is above 0. Write "
+            f"pm.{half}.dist(...)."
+        )
