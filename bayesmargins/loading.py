@@ -10,7 +10,7 @@ from typing import Any
 import xarray as xr
 
 from bayesmargins.design import Design, build_design, build_part, template_design
-from bayesmargins.families import get_family, resolve_link
+from bayesmargins.family import get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.stacks import group_of
 from bayesmargins.storage import in_design_order, read_tree, refuse_another_design, to_frame
@@ -53,7 +53,7 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
         family=family,
         link=resolve_link(family, tree.attrs["link"]),
         **_read(draws, design),
-        aux={p: draws[p] for p in family.parameters if p in draws},
+        aux={p: draws[p] for p in family.aux if p in draws},
         sample_stats=group_of(tree, "sample_stats"),
         info=json.loads(tree.attrs["info"]),
         parts={n: _load_part(node, n, design, namespace) for n, node in stored.items()},

@@ -11,8 +11,7 @@ from scipy import stats
 from test_margins import simulated
 
 import bayesmargins as bm
-from bayesmargins.families import get_family
-from bayesmargins.links import LINKS
+from bayesmargins.family import LINKS, get_family
 
 FAMILIES = [
     ("y ~ x + f + (1 | g)", "bernoulli", "logit"),

@@ -14,8 +14,8 @@ from test_laws import in_basis, rewritten
 from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
+from bayesmargins.family import get_link
 from bayesmargins.integrate import between, expectation
-from bayesmargins.links import get_link
 
 H = {
     "logit": expit,

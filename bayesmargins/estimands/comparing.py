@@ -14,10 +14,10 @@ from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, named_variables
-from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
 __all__ = [

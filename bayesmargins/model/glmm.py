@@ -13,7 +13,7 @@ from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, build_design
 from bayesmargins.draws import canonical
 from bayesmargins.errors import ModelError
-from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of, subset
@@ -89,7 +89,7 @@ class GLMM:
         self.link = resolve_link(self.family, link)
         self.design = build_design(formula, data, missing=missing, namespace=namespace)
         response = self.design.response
-        check_response(self.family, response.y, response.n, response.text)
+        check_outcome(self.family, Outcome(response.y, response.n), response.text)
         _check_factors(self.design)
         rows = self.design.rows(self.design.data, (), what="data")
         slopes = [j for j, c in enumerate(self.design.coef) if c != "Intercept"]
@@ -252,7 +252,7 @@ class GLMM:
         >>> bm.avg_predictions(prior, by="trt")["estimate"].shape
         (1, 200, 3)
         """
-        names = ["beta", *self.family.parameters]
+        names = ["beta", *self.family.aux]
         for name, factor in self.design.factors.items():
             names += [f"b_{name}", f"sd_{name}"]
             names += [f"cor_{name}"] if any(len(block) > 1 for block in factor.blocks) else []
@@ -274,7 +274,7 @@ class GLMM:
                 f: _covariance(array(f"sd_{f}"), array(f"cor_{f}") if f"cor_{f}" in trace else None, factor.blocks)
                 for f, factor in factors.items()
             },
-            aux={p: array(p) for p in self.family.parameters},
+            aux={p: array(p) for p in self.family.aux},
             sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
         )
         return Posterior(

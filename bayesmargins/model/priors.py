@@ -10,8 +10,7 @@ import numpy as np
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.errors import ModelError, close_matches, listed
-from bayesmargins.families import Family
-from bayesmargins.links import Link
+from bayesmargins.family import Family, Link, Outcome
 
 __all__ = ["Prior", "Scales", "default_priors", "resolve_priors", "scales_of", "subset"]
 
@@ -94,19 +93,19 @@ def scales_of(design: Design, family: Family, link: Link, X: np.ndarray, offset:
     response = design.response
     sd = X.std(axis=0)
     return Scales(
-        location=_location(family, link, response.y, response.n) - _typical(link, offset),
+        location=_location(link, response.y, response.n) - _typical(link, offset),
         unit=_unit(link, response.y),
         x_means=X.mean(axis=0),
         x_sds=np.where(sd > 0, sd, 1.0),
     )
 
 
-def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
+def _location(link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
     """Half an observation is added to either side, so that a response without any event keeps a finite prior."""
-    if family.support in ("binary", "trials"):
+    if link.bounded:
         total = float(len(y) if n is None else n.sum())
         mean = (y.sum() + 0.5) / (total + 1.0)
-    elif link.name == "log":
+    elif link.exponential:
         mean = max((y.sum() + 0.5) / (len(y) + 1.0), 1e-6)
     else:
         mean = y.mean()
@@ -115,13 +114,13 @@ def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -
 
 def _typical(link: Link, offset: np.ndarray) -> float:
     """Under a log link exp(offset) is an exposure, and a rate is counts over the sum of exposures."""
-    return float(np.log(np.mean(np.exp(offset))) if link.name == "log" else np.mean(offset))
+    return float(np.log(np.mean(np.exp(offset))) if link.exponential else np.mean(offset))
 
 
 def _unit(link: Link, y: np.ndarray) -> float:
-    if link.name == "identity":
+    if link.linear:
         return float(y.std()) or 1.0
-    return 1.0 if link.name == "log" else float(link.latent_sd / (np.pi / np.sqrt(3)))
+    return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
 
 
 def default_priors(design: Design, family: Family, scales: Scales) -> dict[str, Prior | float]:
@@ -162,11 +161,16 @@ def default_priors(design: Design, family: Family, scales: Scales) -> dict[str, 
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": 2.5 * scales.unit / _z_sds(design, factor)})
         if any(len(block) > 1 for block in factor.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
-    if "sigma" in family.parameters:
-        priors["sigma"] = Prior("Exponential", {"scale": float(design.response.y.std()) or 1.0})
-    if "shape" in family.parameters:
-        priors["shape"] = Prior("InverseGamma", {"alpha": 0.4, "beta": 0.3})
+    priors.update(_of_family(family, Outcome(design.response.y, design.response.n)))
     return priors
+
+
+def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
+    """Its own parameters', beside the mean."""
+    silent = [p.name for p in family.parameters[1:] if p.prior is None]
+    if silent:
+        raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
+    return {p.name: Prior(*p.prior(outcome)) for p in family.parameters[1:] if p.prior is not None}
 
 
 def _z_sds(design: Design, factor: Factor) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 from bayesmargins.adapters.brms.parts import link_of
 from bayesmargins.design.formula import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
-from bayesmargins.families import get_family, parameter_family
+from bayesmargins.family import get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
@@ -107,7 +107,7 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
     if len(after) > 1:
         raise FormulaError(f"Left of '~' in {formula!r} stands more than one '|'.")
-    kept, more = "", ""
+    kept, more, kind = "", "", get_family(family)
     set_aside: tuple[str, ...] = ()
     for _, call in signed_terms(after[0]) if after else ():
         name, _, inside = call.partition("(")
@@ -115,10 +115,10 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         name = name.strip()
         if name == "trials":
             kept = f" | trials({argument})"
-        elif name == "rate" and family == "poisson":
+        elif name == "rate" and kind.rate:
             more = f" + offset(log({argument}))"
-        elif name == "se" and family == "gaussian":
-            set_aside = ("sigma",)
+        elif name == "se" and kind.known_error:
+            set_aside = (kind.known_error,)
         elif name == "weights":
             warn(
                 f"The weights {argument} have shaped these draws and are not used further: averages weigh rows by "
@@ -272,8 +272,8 @@ def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, 
     kind = get_family(fitted)
     its = its or kind.links[0]
     pairs = {"link": (own, its)}
-    for parameter in kind.parameters:
-        default = parameter_family(parameter).links[0]
+    for parameter in kind.aux:
+        default = kind.parameter(parameter).links[0]
         pairs[f"link_{parameter}"] = link_of(parameter, family), link_of(parameter, of_formula) or default
     for argument, (ours, theirs) in pairs.items():
         if ours not in (None, theirs):
