@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bayesmargins.family.family import Family
+from bayesmargins.family.family import Coefficients, Family
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome, Values
 from bayesmargins.integrate import expectation

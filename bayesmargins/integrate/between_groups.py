@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.engine import Integral, checked, expectation
 from bayesmargins.integrate.rules import EPS, WIDE, rule_for
 from bayesmargins.integrate.tabulated.curves import covers, curves, surface

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy
 
 from bayesmargins.errors import IntegrationError, ModelError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
 from bayesmargins.integrate.threads import in_threads
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.engine import Integral, checked, expectation
 from bayesmargins.integrate.rules import EPS, WIDE, bucket_of, rule_table
 

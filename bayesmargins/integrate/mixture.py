@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import PARTS, Link
+from bayesmargins.family.link import PARTS, Link
 from bayesmargins.integrate.engine import Integral, checked, expectation, largest_of
 from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.threads import in_threads

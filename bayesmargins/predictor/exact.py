@@ -14,7 +14,7 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import Integral, expectation, mixture_expectation
 from bayesmargins.predictor.chunks import Chunk, Passed

@@ -12,7 +12,7 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.groups import Mixture
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.exact import blocks, linear

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
 from bayesmargins.predictor.chunks import Chunk

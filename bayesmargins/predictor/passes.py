@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
 from bayesmargins.predictor import exact

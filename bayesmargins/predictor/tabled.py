@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate import in_threads
 from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.layout import Laid, lay_out

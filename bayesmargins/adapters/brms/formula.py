@@ -30,6 +30,7 @@ _TERMS = {
 }
 _CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
 _FACTOR = re.compile(r"(?<![\w.])(?:as\.)?factor\(\s*([\w.]+)\s*\)")
+_OF_EFFECTS = ("dist", "gaussian")  # how brms says that group effects are normal
 _FAMILY = re.compile(
     r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?",
     re.DOTALL,
@@ -189,7 +190,7 @@ def _group(text: str, formula: str) -> tuple[str, bool]:
     odd = [
         f"{name}={value}"
         for name, value in said.items()
-        if name not in ("cor", "id") and (name, value.strip("\"'")) != ("dist", "gaussian")
+        if name not in ("cor", "id") and (name, value.strip("\"'")) != _OF_EFFECTS
     ]
     if odd:
         raise FormulaError(

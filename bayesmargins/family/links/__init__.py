@@ -6,7 +6,7 @@ from bayesmargins.errors import ModelError, close_matches, listed
 from bayesmargins.family.collecting import collected
 from bayesmargins.family.link import Link
 
-__all__ = ["LINKS", "get_link"]
+__all__ = ["LINKS", "get_link", "grows"]
 
 LINKS: dict[str, Link] = collected(__name__, __path__, Link)
 """Every link, by name."""
@@ -18,3 +18,8 @@ def get_link(name: str) -> Link:
     if found is None:
         raise ModelError(f"link={name!r} is not known: allowed are {listed(LINKS)}.{close_matches(name, LINKS)}")
     return found
+
+
+def grows(name: object) -> bool:
+    """Whether averages over normal group effects grow as exp(s2 / 2) under the link that a result names."""
+    return isinstance(name, str) and name in LINKS and LINKS[name].exponential

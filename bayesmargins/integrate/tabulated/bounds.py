@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 
 __all__ = [
     "CURVE_POINTS",

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, strip_of
 from bayesmargins.integrate.tabulated.bounds import (
     CURVE_POINTS,

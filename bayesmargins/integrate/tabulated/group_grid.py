@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.tabulated.bounds import (
     CURVE_POINTS,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.mixture import checked_groups
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, monomials_from_points
 from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, checked_part, checked_s, covers

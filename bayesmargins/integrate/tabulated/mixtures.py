@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.mixture import checked_groups
 from bayesmargins.integrate.tabulated.bounds import CURVE_POINTS, monomials_from_points
 from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, Curves, checked_part, checked_s, covers

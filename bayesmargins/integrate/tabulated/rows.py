@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, apply_rule, rule_for
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Link
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import PER_OCTAVE, WIDE, bucket_of, rule_for
 
 if TYPE_CHECKING:  # numba takes a second to import
