@@ -13,7 +13,7 @@ from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.priors import Prior, Scales, subset
 from bayesmargins.schema import factor_dim, plain
 
-__all__ = ["build_pymc"]
+__all__ = ["build_pymc", "tensor_means"]
 
 
 def build_pymc(design: Design, family: Family, link: Link, priors: Mapping[str, Any], scales: Scales) -> Any:
@@ -183,10 +183,10 @@ def _likelihood(design: Design, family: Family, link: Link, eta: Any, priors: Ma
     add = family.need("pymc", "GLMM(...).pymc")
     response = design.response
     aux = {name: _register(name, priors[name], ()) for name in family.aux}
-    add(pm, response.name, Values(**_means(link, eta), **aux), Outcome(response.y, response.n))
+    add(pm, response.name, Values(**tensor_means(link, eta), **aux), Outcome(response.y, response.n))
 
 
-def _means(link: Link, eta: Any) -> dict[str, Any]:
+def tensor_means(link: Link, eta: Any) -> dict[str, Any]:
     """mu and, where it is a probability, 1 - mu and the log odds, none of them rounded to 0 or 1 on the way.
 
     The log odds are those of log h and log(1 - h): 1 - h(eta) itself would be 0 in floating point far out.
