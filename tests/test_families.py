@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -71,9 +70,9 @@ def simulated(family: Family, link: Link, case: Case, s: float, eta: float) -> n
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)
-def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Family, Link, Case]]:
+def pair(request: pytest.FixtureRequest) -> tuple[Family, Link, Case]:
     family, link = request.param
-    yield FAMILIES[family], LINKS[link], CASES[family]
+    return FAMILIES[family], LINKS[link], CASES[family]
 
 
 def test_density_is_a_distribution(pair: tuple[Family, Link, Case]) -> None:
@@ -277,7 +276,7 @@ def test_what_a_family_does_not_say_is_refused(added: tuple[Family, Link, Case])
     )
     FAMILIES[family.name] = priors
     with pytest.raises(bm.ModelError, match=f"pymc needs the likelihood of a PyMC model, and family={family.name!r}"):
-        bm.GLMM(lhs, post.design.data, family=family.name).pymc
+        _ = bm.GLMM(lhs, post.design.data, family=family.name).pymc
     silent = replace(family, variance=None, log_density=None, simulate=None)
     FAMILIES[family.name] = silent
     post = replace(post, family=silent)

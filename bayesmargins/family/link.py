@@ -138,16 +138,29 @@ class Between(NamedTuple):
 class Average(Protocol):
     """An average over groups, as `integrate` gives it."""
 
-    value: Array
-    error_bound: float
+    @property
+    def value(self) -> Array:
+        """The average, (draw, row)."""
+
+    @property
+    def error_bound(self) -> float:
+        """How wrong it can be."""
 
 
 class Averages(Protocol):
     """Averages of h and 1 - h over normal group effects, and what is known of their errors."""
 
-    mean: Any
-    complement: Any
-    farthest: float  # from 0 that eta + s z gets
+    @property
+    def mean(self) -> Average:
+        """E[h]."""
+
+    @property
+    def complement(self) -> Average:
+        """E[1 - h]."""
+
+    @property
+    def farthest(self) -> float:
+        """How far from 0 eta + s z gets."""
 
     def relative(self, part: str) -> float:
         """Error of an average in units of itself."""
@@ -239,7 +252,7 @@ class Link:
     closed_between: Callable[[Array, Array, Array], Between] | None = None
     strip: Strip | None = field(default=None, repr=False)
     linked: Callable[[Averages], tuple[Array, float]] | None = None
-    between: Callable[[Callable[..., Average], Average, Average], tuple[Array, float]] | None = None
+    between: Callable[[Callable[..., Any], Average, Average], tuple[Array, float]] | None = None
     steepest: tuple[float, ...] = field(default=(), repr=False)
     steeper: Callable[[int], float] | None = None
     cells: Cells = field(default=CELLS, repr=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -109,7 +109,7 @@ def _linked(of: Averages) -> tuple[Array, float]:
     return value, bound + 4.0 * _EPS * (float(finite.max()) if finite.size else 0.0)
 
 
-def _between(average: Callable[..., Average], mean: Average, complement: Average) -> tuple[Array, float]:
+def _between(average: Callable[..., Any], mean: Average, complement: Average) -> tuple[Array, float]:
     """By (1 - h(x))^2 = 1 - h(x + log 2), from the smaller of E[h] and E[1 - h]."""
     twice, none = (average(part, np.log(2.0)) for part in ("mean", "complement"))
     rare = 2.0 * mean.value - twice.value - mean.value**2
@@ -117,9 +117,9 @@ def _between(average: Callable[..., Average], mean: Average, complement: Average
     return value, twice.error_bound + none.error_bound
 
 
-def _logs(pt: object, eta: object) -> tuple[object, object]:
-    u = pt.exp(eta)  # type: ignore[attr-defined]
-    return pt.log(-pt.expm1(-u)), -u  # type: ignore[attr-defined]
+def _logs(pt: Any, eta: Any) -> tuple[Any, Any]:
+    u = pt.exp(eta)
+    return pt.log(-pt.expm1(-u)), -u
 
 
 class Cloglog(NamedTuple):
@@ -189,13 +189,8 @@ class Cloglog(NamedTuple):
                 total[i] += w * ((a + u * (b + c * u)) * (power[i] + power[i] * mantissa[i]))
 
 
-class CloglogHigher(NamedTuple):
+class CloglogHigher(Cloglog):
     """The third and fourth derivative: compiled where they are asked for."""
-
-    part: int
-
-    node = Cloglog.node
-    start = Cloglog.start
 
     def terms(
         self, m: int, w: float, g: Array, t: Array, mantissa: Array, power: Array, bits: Integers, total: Array

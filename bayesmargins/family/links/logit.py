@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,7 @@ def _linked(of: Averages) -> tuple[Array, float]:
     return value, of.relative("mean") + of.relative("complement") + 4.0 * _EPS * largest
 
 
-def _between(average: Callable[..., Average], mean: Average, complement: Average) -> tuple[Array, float]:
+def _between(average: Callable[..., Any], mean: Average, complement: Average) -> tuple[Array, float]:
     """By h^2 = h - h'."""
     slope = average("d1")
     return mean.value * complement.value - slope.value, slope.error_bound
@@ -157,13 +157,8 @@ class Logit(NamedTuple):
                 some[i] += w * (u * p * p * ((u - 1.0) * p))
 
 
-class LogitHigher(NamedTuple):
+class LogitHigher(Logit):
     """The third and fourth derivative: compiled where they are asked for."""
-
-    part: int
-
-    node = Logit.node
-    start = Logit.start
 
     def pair(self, m: int, w: float, up: Array, down: Array, t: Array, alpha: Array, total: Array) -> None:
         """With t = exp(-|eta|), t e^{-+sz} are the odds against at the two nodes; `finish` puts the sign back."""

@@ -138,16 +138,16 @@ def _rule_sum(part: int, eta: float, s: float, rules: Rules) -> float:
     return total
 
 
-def _average(part: int, eta: float, s: float, rules: Rules) -> float:
+def _average(link: Any, part: int, eta: float, s: float, rules: Rules) -> float:
     """E[f(eta + s Z)], in closed form or node by node."""
     raise TypeError("Compiled code calls this: there the overload below takes its place.")
 
 
 @overload(_average, strict=False, jit_options=_JIT)
-def _average_of(part: int, eta: float, s: float, rules: Any) -> Any:
-    if hasattr(rules["link"].instance_class, "average"):
-        return lambda part, eta, s, rules: closed(rules.link, part, eta, s * s)
-    return lambda part, eta, s, rules: _rule_sum(part, eta, s, rules)
+def _average_of(link: Any, part: int, eta: float, s: float, rules: Any) -> Any:
+    if hasattr(link.instance_class, "average"):
+        return lambda link, part, eta, s, rules: closed(link, part, eta, s * s)
+    return lambda link, part, eta, s, rules: _rule_sum(part, eta, s, rules)
 
 
 @njit(**INNER)
@@ -162,7 +162,7 @@ def exact_value(order: int, eta: float, s: float, rules: Rules) -> float:
         return np.nan
     part = rules.link.part if order == 0 else order + 1
     sign = -1.0 if order > 0 and rules.link.part == 1 else 1.0
-    return sign * _average(part, eta, s, rules)
+    return sign * _average(rules.link, part, eta, s, rules)
 
 
 @njit(**INNER)
