@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +14,7 @@ import scipy
 from scipy import integrate, stats
 
 import bayesmargins as bm
-from bayesmargins.family import FAMILIES, LINKS, Family, Link, Outcome, Parameter, Support, Values
+from bayesmargins.family import FAMILIES, LINKS, Family, Link, Outcome, Parameter, Support, Values, parameter_family
 from bayesmargins.family.mixture import Mixture, mixture
 
 SIMULATED = 1_000_000
@@ -47,6 +49,13 @@ def test_every_family_has_a_case() -> None:
     assert set(CASES) == set(FAMILIES)
     for family in FAMILIES.values():
         assert tuple(CASES[family.name].aux) == family.aux
+
+
+def test_copies_are_the_one_object_of_their_name() -> None:
+    for thing in (*FAMILIES.values(), *LINKS.values()):
+        assert pickle.loads(pickle.dumps(thing)) is thing
+        assert copy.deepcopy(thing) is thing
+    assert pickle.loads(pickle.dumps(parameter_family("sigma"))).noun == "parameter sigma"
 
 
 def values(family: Family, link: Link, eta: Any, case: Case) -> Values:

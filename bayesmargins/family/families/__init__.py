@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
+
 from bayesmargins.errors import ModelError, close_matches
 from bayesmargins.family.collecting import collected
-from bayesmargins.family.family import Family
+from bayesmargins.family.family import Family, parameter_family
 from bayesmargins.family.links import LINKS
 
 __all__ = ["FAMILIES", "get_family", "known_as"]
@@ -28,3 +30,7 @@ def get_family(name: str) -> Family:
 def known_as(package: str, name: str) -> Family:
     """Which family does another package call this? ModelError where it is none of these."""
     return next((f for f in FAMILIES.values() if f.named(package) == name), None) or get_family(name)
+
+
+# A posterior that goes to another process, or is copied, keeps the one object that each name stands for.
+copyreg.pickle(Family, lambda family: (get_family if family.support else parameter_family, (family.name,)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+
 from bayesmargins.errors import ModelError, close_matches, listed
 from bayesmargins.family.collecting import collected
 from bayesmargins.family.link import Link
@@ -23,3 +25,7 @@ def get_link(name: str) -> Link:
 def grows(name: object) -> bool:
     """Whether averages over normal group effects grow as exp(s2 / 2) under the link that a result names."""
     return isinstance(name, str) and name in LINKS and LINKS[name].exponential
+
+
+# A posterior that goes to another process, or is copied, keeps the one object that each name stands for.
+copyreg.pickle(Link, lambda link: (get_link, (link.name,)))
