@@ -19,7 +19,7 @@ HAS_VENV := import ensurepip, venv
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest notebooks docs bench clean check-venv
+.PHONY: help demo test lint pytest notebooks docs bench evidence clean check-venv
 
 help:
 	@echo "make demo        fit a mixed model to real data and report its effects; writes demo/"
@@ -28,6 +28,7 @@ help:
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
 	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html"
 	@echo "make bench        measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
+	@echo "make evidence     laws that need many fits; writes its tables into docs/evidence (a quarter of an hour)"
 	@echo "make clean        delete $(VENV), caches and what the demo wrote"
 	@echo
 	@echo "Each sets up $(VENV) first where needed. PYTHON=... names the interpreter, VENV=... another folder."
@@ -57,6 +58,9 @@ docs: $(VENV)/.installed-docs
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench_margins.py $(BENCH_ARGS)
+
+evidence: $(VENV)/.installed-test
+	@for script in benchmarks/evidence_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called
 from bayesmargins.design import Column, Design, freeze_column, require_columns
-from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
+from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, written
 from bayesmargins.spreads import SPREADS, spread_values
-from bayesmargins.values import is_number, is_word, plain_value, value_list
+from bayesmargins.values import is_number, is_word, plain_value, value_list, with_columns
 
 __all__ = [
+    "Room",
     "Setting",
     "Settings",
     "apply_settings",
@@ -25,6 +27,26 @@ __all__ = [
     "derived_settings",
     "hint_of",
 ]
+
+
+@dataclass(frozen=True)
+class Room:
+    """The values within which a step stays: it is the one nearest to the row's own value that fits between them."""
+
+    lower: float
+    upper: float
+    step: float
+
+    def leaving(self, x: np.ndarray) -> np.ndarray:
+        """Which values would leave by the step? What lies beyond already is for the design to refuse."""
+        inside = (x >= self.lower) & (x <= self.upper)
+        return inside & ((x + self.step < self.lower) | (x + self.step > self.upper))
+
+    def moved(self, x: np.ndarray, by: float) -> np.ndarray:
+        """Values moved by the step, or by 0: where it begins."""
+        begin = np.clip(x, self.lower - min(self.step, 0.0), self.upper - max(self.step, 0.0))
+        # clipped again: upper - step + step may be a rounding error above upper
+        return np.where(self.leaving(x), np.clip(begin + by, self.lower, self.upper), x + by)
 
 
 @dataclass(frozen=True)
@@ -39,6 +61,8 @@ class Setting:
         The value.
     step : float, optional
         Added to what is there.
+    room : Room, optional
+        The step stays inside it.
     compute : callable, optional
         ``compute(frame)`` gives the column, from the rows with everything else set.
     """
@@ -46,6 +70,7 @@ class Setting:
     variable: str
     value: Any = None
     step: float | None = None
+    room: Room | None = None
     compute: Callable[[pd.DataFrame], Any] | None = None
 
 
@@ -79,21 +104,25 @@ def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         if s.step is not None:
             require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
         # In float64, whatever the column's own precision: a small step would be lost in float32.
-        changed[s.variable] = s.value if s.step is None else _as_float(frame[s.variable]) + s.step
-    frame = frame.assign(**changed) if changed else frame
+        changed[s.variable] = s.value if s.step is None else _stepped(s.step, s.room, _as_float(frame[s.variable]))
+    frame = with_columns(frame, changed) if changed else frame
     computed = [s for s in settings if s.compute is not None]
     return _with_computed(frame, computed) if computed else frame
+
+
+def _stepped(step: float, room: Room | None, x: np.ndarray) -> np.ndarray:
+    return x + step if room is None else room.moved(x, step)
 
 
 def _with_computed(frame: pd.DataFrame, computed: Sequence[Setting]) -> pd.DataFrame:
     """Columns computed from the others, until each agrees with what the others have become."""
     if len(computed) == 1:
-        return frame.assign(**{computed[0].variable: _computed(computed[0], frame)})
+        return with_columns(frame, {computed[0].variable: _computed(computed[0], frame)})
     made = frame
     for _ in range(len(computed) + 1):
         # each sees its own column as it was: a function of itself is applied once
-        found = {s.variable: _computed(s, made.assign(**_original(frame, s.variable))) for s in computed}
-        again = made.assign(**found)
+        found = {s.variable: _computed(s, with_columns(made, _original(frame, s.variable))) for s in computed}
+        again = with_columns(made, found)
         if all(s.variable in made and _same(made[s.variable], again[s.variable]) for s in computed):
             return again
         made = again
@@ -113,14 +142,11 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
 
 def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
     assert setting.compute is not None
-    try:
-        # rows are numbered afresh: their numbers would be those of a part of the rows
-        values = setting.compute(frame.reset_index(drop=True))
-    except Exception as error:
-        raise DataError(
-            f"at={{{setting.variable!r}: <function>}} is given the rows as a DataFrame and raised "
-            f"{type(error).__name__}: {error}. It has the columns {listed(frame.columns, 30)}."
-        ) from error
+    what = f"at={{{setting.variable!r}: <function>}}, with the columns {listed(frame.columns, 30)},"
+    # rows are numbered afresh: their numbers would be those of a part of the rows
+    values = called(what, setting.compute, frame.reset_index(drop=True), refused=DataError)
+    if np.ndim(values) == 0 and not isinstance(plain_value(values), str | int | float | None):
+        raise DataError(f"{what} gave {shown(values)}; one value a row is needed, in an array, a Series or a list.")
     if np.ndim(values) not in (0, 1) or (np.ndim(values) == 1 and len(values) != len(frame)):
         raise DataError(
             f"at={{{setting.variable!r}: <function>}} gave the shape {np.shape(values)} for {len(frame)} rows; one "
@@ -205,7 +231,9 @@ def at_values(column: Column, given: Any, design: Design, what: str) -> list[Any
     if not entries or len(set(entries)) < len(entries):
         said = f"{what}={{{column.name!r}: {shown(entries)}}}"
         raise EstimandError(f"{said} names no value, or one twice; name each value once.")
-    return [bool(v) for v in entries] if column.kind == "logical" else entries
+    if column.kind == "logical":
+        return [bool(v) for v in entries]
+    return [column.levels[column.levels.index(v)] for v in entries] if column.kind == "factor" else entries
 
 
 def _entries(column: Column, given: Any, design: Design) -> list[Any]:
@@ -274,7 +302,7 @@ def _check_row_by_row(setting: Setting, frame: pd.DataFrame) -> None:
 def _beside_another(setting: Setting, row: pd.DataFrame) -> Any:
     """The value of a row when the only other row has other numbers."""
     numbers = row.select_dtypes("number")
-    other = row.assign(**{n: numbers[n].astype(float) + 1.0 for n in numbers})
+    other = with_columns(row, {n: numbers[n].astype(float) + 1.0 for n in numbers})
     try:
         return np.broadcast_to(_computed(setting, pd.concat([row, other])), 2)[0]
     except DataError:  # such numbers may be beyond what the function takes
@@ -322,7 +350,7 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
             f"{what} names {name!r}, the trials: a probability does not depend on them. at={{{name!r}: [100]}} goes "
             "with target='count', the expected number of successes."
         )
-    if name == design.response.text:
+    if is_word(name, (design.response.text,)):
         raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
     in_data = is_word(name, [] if design.frame is None else list(design.frame))
     if in_data and derived:
@@ -349,7 +377,7 @@ def check_value(column: Column, value: Any, what: str) -> None:
         if not isinstance(value, str | int | float) or value not in column.levels:
             raise EstimandError(
                 f"{what} sets {column.name!r} to {shown(value)}; the fit knows {listed(column.levels)}."
-                f"{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
+                f"{column.reason}{close_matches(value, column.levels)}{hint_of(value, column.levels)}"
             )
     elif column.kind == "logical":
         if not isinstance(value, int | float) or value not in (0, 1):
@@ -371,6 +399,6 @@ def hint_of(value: Any, levels: Sequence[Any] = ()) -> str:
         return " A set has no order: give a list."
     if pd.api.types.is_list_like(value):
         return " Several values are a flat list, such as [0, 6]."
-    if str(value) in map(str, levels):
+    if written(value) in map(str, levels):
         return " The same label is there as another type (text against numbers)."
     return ""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import array_of
 from bayesmargins.design import Design
+from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
 
-__all__ = ["Draws", "canonical", "flat"]
+__all__ = ["Draws", "canonical", "flat", "in_the_order_of", "real_numbers"]
+
+_REAL = (int, float, np.integer, np.floating, Decimal, Fraction)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,52 @@ class Draws:
     b: dict[str, np.ndarray]
     Sigma: dict[str, np.ndarray]
     aux: dict[str, np.ndarray]
+
+
+def real_numbers(values: Any, what: str) -> np.ndarray:
+    """Draws as float64; complex numbers, masked ones, dates, text and truth values are none."""
+    parts = values if isinstance(values, list | tuple) else (values,)
+    hidden = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if np.ma.isMaskedArray(part))
+    if hidden:
+        raise PosteriorError(
+            f"{what} has {hidden} masked values, which nobody can read a number from. Leave these draws out of all "
+            "arrays, or give the values: array.data."
+        )
+    array = array_of(what, values, PosteriorError)
+    if array.dtype.kind in "iuf":
+        return array.astype(np.float64)
+    odd = [v for v in array.ravel().tolist() if not isinstance(v, _REAL) or isinstance(v, bool)]
+    if array.dtype.kind != "O" or odd:
+        of = f"such as {shown(odd[0])}" if odd else f"none of {array.dtype}"
+        raise PosteriorError(
+            f"{what} is an array of {array.dtype} with values that are no real numbers, {of}; an array (chain, draw, "
+            "...) of real numbers is needed."
+        )
+    return _as_float(array, what)
+
+
+def _as_float(array: np.ndarray, what: str) -> np.ndarray:
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        raise PosteriorError(f"{what} holds integers that are larger than any float.") from None
+
+
+def in_the_order_of(values: xr.DataArray, like: xr.DataArray | xr.Dataset, what: str, of: str) -> xr.DataArray:
+    """Draws of one array beside those of another: by the labels of chain and draw where both have them."""
+    for dim in SAMPLE_DIMS:
+        if dim not in values.indexes or dim not in like.indexes:
+            continue
+        have, need = values.indexes[dim], like.indexes[dim]
+        if have.equals(need):
+            continue
+        if not (have.is_unique and need.is_unique and len(have) == len(need) and need.isin(have).all()):
+            raise PosteriorError(
+                f"{what} is labelled {listed(have.tolist())} along {dim!r}, and {of} {listed(need.tolist())}: which "
+                f"belong together cannot be told. Give the same draws of both; .drop_vars({dim!r}) pairs by position."
+            )
+        values = values.isel({dim: have.get_indexer(need)})
+    return values
 
 
 def flat(values: xr.DataArray) -> np.ndarray:
@@ -85,15 +137,15 @@ def canonical(
     """
     base = dict(sample_coords)
 
-    def named(values: np.ndarray, **coords: Any) -> xr.DataArray:
+    def named(values: np.ndarray, coords: Mapping[str, Any]) -> xr.DataArray:
         return xr.DataArray(values, dims=(*SAMPLE_DIMS, *coords), coords={**base, **coords})
 
     terms = {f: plain(factor.terms) for f, factor in design.factors.items()}
     return {
-        "beta": named(beta, coef=plain(design.coef)),
+        "beta": named(beta, {"coef": plain(design.coef)}),
         "b": {
-            f: named(v, **{factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
+            f: named(v, {factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
         },
-        "Sigma": {f: named(v, **{f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
-        "aux": {k: named(v) for k, v in aux.items()},
+        "Sigma": {f: named(v, {f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
+        "aux": {k: named(v, {}) for k, v in aux.items()},
     }

@@ -27,11 +27,20 @@ __all__ = [
     "listed",
     "shown",
     "warn",
+    "written",
 ]
+
+_LONGEST = 4000  # characters of a message: names, labels and formulas that are quoted may be of any length
 
 
 class BayesmarginsError(ValueError):
     """Anything this package refuses to do. Catch this to catch them all."""
+
+    def __init__(self, message: str = "") -> None:
+        more = len(message) - _LONGEST
+        half = _LONGEST // 2
+        short = f"{message[:half]} ({more:,} characters are left out here) {message[-half:]}"
+        super().__init__(short if more > 0 else message)
 
 
 class FormulaError(BayesmarginsError):
@@ -100,11 +109,12 @@ def close_matches(name: object, allowed: Iterable[object]) -> str:
     >>> close_matches("id", ["ID", "i"])
     " Did you mean 'ID'?"
     """
-    if str(name).lstrip("-").isdigit():
-        return ""  # which number is near which says nothing
-    texts = [str(a) for a in allowed]
-    same = [t for t in texts if t.casefold() == str(name).casefold() and t != str(name)]
-    near = same or difflib.get_close_matches(str(name), texts, n=3, cutoff=0.6)
+    text = written(name)
+    if text.lstrip("-").isdigit() or len(text) > 200:
+        return ""  # which number is near which says nothing; of a long text it takes for ever to tell
+    texts = [written(a) for a in allowed]
+    same = [t for t in texts if t.casefold() == text.casefold() and t != text]
+    near = same or difflib.get_close_matches(text, texts, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
@@ -114,7 +124,7 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
     Parameters
     ----------
     values : iterable
-        Names, levels or values; shown by their ``repr``.
+        Names, levels or values, as `shown`.
     limit : int
         How many are shown before the rest is counted.
 
@@ -132,9 +142,9 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
     >>> listed(["a", "b"])
     "'a', 'b'"
     """
-    shown = [repr(getattr(v, "item", lambda v=v: v)()) for v in values]
-    more = len(shown) - limit
-    return ", ".join(shown[:limit]) + (f" and {more} more" if more > 0 else "")
+    every = list(values)
+    more = len(every) - limit
+    return ", ".join(map(shown, every[:limit])) + (f" and {more} more" if more > 0 else "")
 
 
 def shown(value: object, limit: int = 80) -> str:
@@ -150,7 +160,7 @@ def shown(value: object, limit: int = 80) -> str:
     Returns
     -------
     str
-        Its ``repr`` on one line.
+        Its ``repr`` on one line, a NumPy scalar as the number that it is; what has no ``repr`` by its type.
 
     Raises
     ------
@@ -161,8 +171,20 @@ def shown(value: object, limit: int = 80) -> str:
     >>> shown("new"), shown([0] * 99, limit=9)
     ("'new'", '[0, 0, 0,...')
     """
-    text = " ".join(repr(value).split())
+    try:
+        plain = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
+        text = " ".join(repr(plain).split())
+    except Exception as error:  # whatever a user's object does when it is asked: the message is about something else
+        text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def written(value: object) -> str:
+    """The text of any object, to look a word up by; that of an object without one is empty."""
+    try:
+        return str(value)
+    except Exception:  # as for `shown`
+        return ""
 
 
 def warn(message: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called, numbers
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
-from bayesmargins.errors import DataError, EstimandError, listed, shown
-from bayesmargins.schema import plain, public_name
-from bayesmargins.values import plain_value, value_list
+from bayesmargins.errors import DataError, EstimandError, listed, shown, written
+from bayesmargins.schema import plain, public_name, public_names
+from bayesmargins.values import by_row_labels, plain_value, value_list, with_columns
 
 __all__ = [
     "Averaging",
@@ -112,8 +113,8 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) and n in known for n in names):
         raise DataError(
             f"newdata={shown(newdata)} names {'a column' if len(names) == 1 else 'columns'}; newdata is a table, the "
-            f"rows that the question is about. Averages within each value: avg_predictions(post, by={newdata!r}). All "
-            f"rows set to a value: at={{{names[0]!r}: [...]}}."
+            f"rows that the question is about. Averages within each value: avg_predictions(post, by={shown(newdata)}). "
+            f"All rows set to a value: at={{{names[0]!r}: [...]}}."
         )
     return to_pandas(newdata, "newdata"), "newdata"
 
@@ -174,17 +175,16 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
             "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that "
             "shall not count from newdata."
         )
-    return {value: str(plain_value(label)) for value, label in labels.items()}
+    texts = {value: written(plain_value(label)) for value, label in labels.items()}
+    unwritten = [value for value in texts if not (texts[value] or isinstance(labels[value], str))]
+    if unwritten:
+        raise EstimandError(f"by={{{name!r}: ...}} calls {listed(unwritten)} what has no text. Give labels as text.")
+    return texts
 
 
 def _called(name: str, function: Callable[[Any], Any], values: list[Any]) -> dict[Any, Any]:
-    try:
-        return {value: function(value) for value in values}
-    except Exception as error:
-        raise EstimandError(
-            f"by={{{name!r}: <function>}} is given one value of the column at a time, such as {shown(values[0])}, and "
-            f"raised {type(error).__name__}: {error}."
-        ) from error
+    what = f"by={{{name!r}: <function>}}, a function of one value of the column,"
+    return {value: called(what, function, value) for value in values}
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:
@@ -253,7 +253,8 @@ def averaging(
 
 
 def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {public_name(n): ("row", _coordinate(frame[n])) for n in frame.columns if n not in at}
+    names = public_names(n for n in frame.columns if n not in at)
+    columns = {public: ("row", _coordinate(frame[n])) for n, public in names.items()}
     return {"row": np.arange(len(frame)), **columns}
 
 
@@ -274,13 +275,15 @@ def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: s
         raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
 
 
-def aligned_weights(wts: Any, newdata: Any) -> Any:
-    """Weights in the order of the rows: a Series with an index of its own is matched to newdata by that index.
+def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
+    """Weights in the order of the rows: a Series is matched by its index, anything else by position.
 
     Parameters
     ----------
     wts, newdata : any
         As the user gave them.
+    design : Design
+        Knows the labels of the fitted rows.
 
     Returns
     -------
@@ -289,15 +292,22 @@ def aligned_weights(wts: Any, newdata: Any) -> Any:
     Raises
     ------
     EstimandError
-        The two indexes have different labels.
+        The two indexes have different labels, or labels that repeat.
     """
-    if not (isinstance(wts, pd.Series) and isinstance(newdata, pd.DataFrame)) or wts.index.equals(newdata.index):
+    if not isinstance(wts, pd.Series):
         return wts
-    if not (wts.index.is_unique and newdata.index.is_unique and set(wts.index) == set(newdata.index)):
+    labels = design.row_labels if newdata is None else getattr(newdata, "index", None)
+    what = "the fit" if newdata is None else "newdata"
+    if newdata is None and labels is None:
         raise EstimandError(
-            "wts is a Series whose index is not that of newdata; pass an array, or the name of a column."
+            "wts is a Series, whose index says which row each weight is of, and this posterior does not know the index "
+            "of its rows: files do not keep it. wts.to_numpy() is paired by position; wts='w' names a column."
         )
-    return wts.reindex(newdata.index)
+    labels = labels if isinstance(labels, pd.Index) else pd.RangeIndex(len(to_pandas(newdata, "newdata")))
+    matched, refusal = by_row_labels(wts, labels, "wts", what)
+    if refusal:
+        raise EstimandError(refusal)
+    return matched
 
 
 def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
@@ -308,8 +318,8 @@ def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
         wts = frame[wts]
     listed_weights = value_list(wts)
     try:
-        weights = np.asarray(wts if listed_weights is None else listed_weights, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        weights = numbers(wts if listed_weights is None else listed_weights)
+    except ValueError:
         raise EstimandError(
             f"wts={shown(wts)} holds no numbers; give the name of a numeric column, or one number a row."
         ) from None
@@ -331,7 +341,7 @@ def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
     """In the order in which the labels were given."""
     new = {n: [of[plain_value(v)] for v in frame[n]] for n, of in labels.items()}
     order = {n: list(dict.fromkeys(of.values())) for n, of in labels.items()}
-    return frame.assign(**{n: pd.Categorical(values, order[n]) for n, values in new.items()})
+    return with_columns(frame, {n: pd.Categorical(values, order[n]) for n, values in new.items()})
 
 
 def _by_cells(
@@ -346,16 +356,17 @@ def _by_cells(
     if len(by) == 1:
         name = public_name(by[0])
         return index.reshape(-1), (name,), {name: columns[by[0]]}
-    coords = {public_name(b): ("by", values) for b, values in columns.items()}
+    coords = {public: ("by", columns[b]) for b, public in public_names(by).items()}
     return index.reshape(-1), ("by",), {"by": np.arange(len(combos)), **coords}
 
 
 def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:
     if column is not None and column.kind == "factor":
         # A column that the policy does not read may have levels that the fit has not seen: they come last.
-        unseen = sorted(set(map(str, series.unique())) - set(map(str, column.levels)))
-        order = [*map(str, column.levels), *unseen]
-        return pd.Index(order).get_indexer(pd.Index(series.astype(str)))
+        levels = [*map(float, column.levels)] if column.coded else column.levels
+        values = series.astype(float) if column.coded and pd.api.types.is_numeric_dtype(series.dtype) else series
+        unseen = sorted(set(map(str, values.unique())) - set(map(str, levels)))
+        return pd.Index([*map(str, levels), *unseen]).get_indexer(pd.Index(values.astype(str)))
     if isinstance(series.dtype, pd.CategoricalDtype):
         return series.cat.codes.to_numpy()
     return pd.factorize(series, sort=True)[0]
@@ -392,9 +403,10 @@ def repeated_rows(
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]
     if n < 2 or (names and len(sample.drop_duplicates()) > len(sample) / 2):
         return None, None, cells
-    keys = frame[names] if cells.unit or cells.n == 1 else frame[names].assign(**{"(cell)": cells.index})
-    if keys.shape[1]:
-        position = keys.groupby(list(keys.columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
+    keys: list[Any] = [frame[name] for name in names]
+    keys += [] if cells.unit or cells.n == 1 else [cells.index]
+    if keys:
+        position = frame.groupby(keys, sort=False, dropna=False, observed=True).ngroup().to_numpy()
     else:
         position = np.zeros(n, dtype=np.intp)
     _, first = np.unique(position, return_index=True)

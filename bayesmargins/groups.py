@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design, Factor, require_columns
-from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown
+from bayesmargins.design import Design, Factor, combinations, require_columns
+from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word, plain_value, value_list
 
@@ -160,11 +160,11 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     unknown = [f for f in groups if f not in design.factors]
     absent = [f for f in design.factors if f not in groups]
     if unknown and not design.factors:
-        raise GroupsError(f"groups={groups!r}, and {design.formula!r} has no grouping factor. Leave groups out.")
+        raise GroupsError(f"groups={shown(groups)}, and {design.formula!r} has no grouping factor. Leave groups out.")
     if unknown or absent:
         said = f"names {listed(unknown)}, which is no grouping factor" if unknown else f"leaves out {listed(absent)}"
         raise GroupsError(
-            f"groups={groups!r} {said}; a dict names every grouping factor of {design.formula!r} once: "
+            f"groups={shown(groups)} {said}; a dict names every grouping factor of {design.formula!r} once: "
             f"{listed(design.factors)}.{''.join(close_matches(f, design.factors) for f in unknown)}"
         )
     policy = Policy({f: _of_factor(groups[f], design.factors[f], design) for f in design.factors}, group_weights)
@@ -185,7 +185,7 @@ def _checked(groups: Any, design: Design) -> dict[str, Any]:
 def _word(groups: Any, design: Design) -> str:
     if is_word(groups, POLICIES):
         return str(groups)
-    known = _OTHER_WORDS.get(str(groups).lower())
+    known = _OTHER_WORDS.get(written(groups).lower())
     hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES) or _named(groups, design)
     words = "; ".join(f"{w!r}: {meaning}" for w, meaning in POLICIES.items())
     raise GroupsError(
@@ -200,7 +200,8 @@ def _named(groups: Any, design: Design) -> str:
         return f" {groups!r} is a grouping factor: say what is done with it, groups={{{groups!r}: 'own'}}."
     for name, factor in design.factors.items():
         levels = value_list(groups) or [plain_value(groups)]
-        if all(_is_name(level, factor) for level in levels):
+        known = _names(factor)
+        if all(_is_name(level, known) for level in levels):
             return f" Named groups say their factor: groups={{{name!r}: {shown(levels)}}}."
     return ""
 
@@ -210,12 +211,14 @@ def _names(factor: Factor) -> dict[Any, Any]:
     return {level if isinstance(level, str | int | float) else str(level): level for level in factor.levels}
 
 
-def _is_name(value: Any, factor: Factor) -> bool:
-    return isinstance(value, str | int | float) and value in _names(factor)
+def _is_name(value: Any, known: Mapping[Any, Any]) -> bool:
+    """True is no name of a group 1, though they are equal."""
+    alike = isinstance(value, str | int | float) and value in known
+    return alike and isinstance(value, bool) == isinstance(known[value], bool | np.bool_)
 
 
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
-    if not is_word(policy, POLICIES) and _is_name(plain_value(policy), factor):
+    if not is_word(policy, POLICIES) and _is_name(plain_value(policy), _names(factor)):
         raise GroupsError(
             f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
             f"[{policy!r}]."
@@ -230,7 +233,7 @@ def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, 
 
 def _levels(named: list[Any], factor: Factor) -> tuple[Any, ...]:
     known = _names(factor)
-    unseen = [name for name in named if not isinstance(name, str | int | float) or name not in known]
+    unseen = [name for name in named if not _is_name(name, known)]
     if unseen:
         raise GroupsError(
             f"groups names the levels {listed(unseen)} of {factor.name!r} that the fit has not seen."
@@ -266,9 +269,9 @@ def _child_may(above: Any, below: Any, parent: Factor, child: Factor) -> bool:
     if isinstance(above, tuple):
         if not isinstance(below, tuple) or len(above) > 1:
             return False
-        own = parent.parts[parent.levels.index(above[0])]
+        own = parent.parts[parent.positions[above[0]]]
         at = [child.columns.index(column) for column in parent.columns]
-        return all(tuple(child.parts[child.levels.index(c)][k] for k in at) == own for c in below)
+        return all(tuple(child.parts[child.positions[c]][k] for k in at) == own for c in below)
     return bool(above == below and above in ("own", "existing"))
 
 
@@ -341,13 +344,13 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
-    if {str(u) for u in unseen} & {str(level) for level in factor.levels}:
+    if {written(u) for u in unseen} & {str(level) for level in factor.levels}:
         return " The same labels are there as another type (text against numbers): convert them."
     return close_matches(unseen[0], factor.levels)
 
 
 def _fixed(post: Posterior, factor: Factor, level: Any, n: int) -> Gather:
-    code = factor.levels.index(level)
+    code = factor.positions[level]
     return Gather(factor.name, _draws_of_b(post, factor.name), np.full(n, code, dtype=np.intp))
 
 
@@ -391,6 +394,6 @@ def _mixture(post: Posterior, policy: Policy) -> Mixture:
             "weights over the groups of one factor can be asked for."
         )
     seen = np.column_stack([post.design.factors[f].codes for f in names])
-    codes, counts = np.unique(seen, axis=0, return_counts=True)
+    codes, counts = combinations(seen)
     weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))
     return Mixture(names, codes, weights)

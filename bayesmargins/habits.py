@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.errors import EstimandError, close_matches, shown, written
 
 __all__ = ["lesson", "taught"]
 
@@ -107,7 +107,7 @@ _AVERAGE = "Neither 'own' nor 'zero' is a population average: groups='new', the 
 
 def _random_effects(value: Any) -> str:
     """`re_formula`, `re.form`: NULL keeps every group effect, NA (or ~0) drops them all."""
-    text = str(value).replace(" ", "").lower()
+    text = written(value).replace(" ", "").lower()
     if value is None or text in ("null", "true"):
         return f"Each row with its own group's b is groups='own' here. {_AVERAGE}"
     if text in ("na", "nan", "<na>", "~0", "~1", "0", "false"):
@@ -127,7 +127,7 @@ def _new_levels(value: Any) -> str:
 
 def _integrated(value: Any) -> str:
     words = {"fixedonly": "'zero'", "includere": "'own'", "integrateoutre": "'new', the default"}
-    word = words.get(str(value).lower())
+    word = words.get(written(value).lower())
     if word:
         return f"Here it is groups={word}."
     return "Group effects are integrated out by groups='new', the default; 'own' keeps each row's, 'zero' sets b = 0."

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+import weakref
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from bayesmargins.errors import EstimandError, close_matches
+from bayesmargins.checks import switch, whole_number
+from bayesmargins.errors import EstimandError, close_matches, shown, written
 
 __all__ = ["Options", "options"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+_ENOUGH = 10**18  # bytes: more than any machine has
+
+
+# What the innermost `with` block of this thread has set; None outside of any.
+_INSIDE: ContextVar[Mapping[str, Any] | None] = ContextVar("bayesmargins.options", default=None)
+
+
+class _Option:
+    """Reads one option, as this thread sees it."""
+
+    def __init__(self, default: Any) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, options: Options | None, owner: type) -> Any:
+        return self if options is None else options._values()[self.name]
 
 
 class Options:
@@ -34,6 +57,11 @@ class Options:
     EstimandError
         An unknown option, or a value that it cannot have.
 
+    Notes
+    -----
+    An option that is set holds for the whole process. What a ``with`` block sets, or what is set inside of one, holds
+    for the thread (of asyncio the task) that is in the block: no other thread sees it.
+
     Examples
     --------
     >>> import bayesmargins as bm
@@ -44,28 +72,21 @@ class Options:
     1
     """
 
-    __slots__ = ("memory", "progress", "threads", "warn_zero")
-    memory: str | int
-    progress: bool
-    threads: int | None
-    warn_zero: bool
+    __slots__ = ("_lock", "_set", "_undecided")
+    memory = _Option("4GiB")
+    threads = _Option(None)
+    progress = _Option(True)
+    warn_zero = _Option(True)
 
     def __init__(self) -> None:
-        super().__setattr__("memory", "4GiB")
-        super().__setattr__("threads", None)
-        super().__setattr__("progress", True)
-        super().__setattr__("warn_zero", True)
+        object.__setattr__(self, "_lock", threading.Lock())
+        object.__setattr__(self, "_set", {name: vars(Options)[name].default for name in _CHECKS})
+        object.__setattr__(self, "_undecided", [])
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self.__slots__:
-            raise EstimandError(
-                f"There is no option {name!r}; there are {', '.join(self.__slots__)}."
-                f"{close_matches(name, self.__slots__)}"
-            )
-        _CHECKS[name](value)
-        super().__setattr__(name, value)
+        self(**{name: value})
 
-    def __call__(self, **changed: Any) -> _Restored:
+    def __call__(self, **changed: Any) -> _Block:
         """Change options: for good, or in a ``with`` block until its end.
 
         Parameters
@@ -82,15 +103,33 @@ class Options:
         EstimandError
             As for setting them one by one; then none is changed.
         """
-        before = {name: getattr(self, name) for name in self.__slots__}
-        restored = _Restored(self, before)
-        try:
-            for name, value in changed.items():
-                setattr(self, name, value)
-        except BaseException:
-            restored.__exit__()
-            raise
-        return restored
+        for name, value in changed.items():
+            if name not in _CHECKS:
+                raise EstimandError(
+                    f"There is no option {name!r}; there are {', '.join(_CHECKS)}.{close_matches(name, _CHECKS)}"
+                )
+            _CHECKS[name](value)
+        inside = _INSIDE.get()
+        block = _Block(self, changed, inside)
+        if inside is not None:
+            _INSIDE.set({**inside, **changed})
+        else:
+            with self._lock:
+                self._undecided.append((weakref.ref(block), changed))
+        return block
+
+    def _values(self) -> Mapping[str, Any]:
+        """Options by name, as this thread sees them."""
+        with self._lock:
+            while self._undecided and self._undecided[0][0]() is None:  # dropped, and never entered: for good
+                self._set.update(self._undecided.pop(0)[1])
+            undecided = {name: value for _, changed in self._undecided for name, value in changed.items()}
+            return {**self._set, **undecided, **(_INSIDE.get() or {})}
+
+    def _withdraw(self, block: _Block) -> None:
+        """A change that turns out to be that of a block is none of the process."""
+        with self._lock:
+            self._undecided[:] = [(ref, changed) for ref, changed in self._undecided if ref() is not block]
 
     @property
     def bytes(self) -> int:
@@ -106,47 +145,49 @@ class Options:
         return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
     def __repr__(self) -> str:
-        names = ("memory", "threads", "progress", "warn_zero")
-        return f"Options({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+        return f"Options({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
 
 
-@dataclass(frozen=True)
-class _Restored:
-    """Puts options back at the end of a block."""
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Options of this thread between its beginning and its end."""
 
     options: Options
-    before: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    around: Mapping[str, Any] | None  # what the block around it, if any, had set
 
     def __enter__(self) -> Options:
+        self.options._withdraw(self)
+        _INSIDE.set({**(self.around or {}), **self.changed})
         return self.options
 
     def __exit__(self, *error: object) -> None:
-        for name, value in self.before.items():
-            setattr(self.options, name, value)
+        _INSIDE.set(self.around)
 
 
 def _bytes(memory: Any) -> int:
-    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+    if isinstance(memory, int) and not isinstance(memory, bool) and 0 < memory < _ENOUGH:
         return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", str(memory).lower())
-    if match is None or isinstance(memory, bool) or float(match[1]) == 0:
-        raise EstimandError(f"memory={memory!r}; it must be a size such as '4GiB' or '500MB', or a number of bytes.")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmg]i?)?b?\s*", written(memory).lower())
+    size = 0.0 if match is None or isinstance(memory, bool) else float(match[1]) * _UNITS[match[2] or ""]
+    if not 1 <= size < _ENOUGH:
+        raise EstimandError(
+            f"memory={shown(memory)}; it must be a size such as '4GiB' or '500MB', or a number of bytes, "
+            "below an exabyte."
+        )
+    return int(size)
 
 
 def _threads(value: Any) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise EstimandError(f"threads={value!r}; it must be a whole number from 1, or None for all.")
+    if value is not None:
+        whole_number("threads", value, 1, rest=", or None for all")
 
 
-def _switch(name: str) -> Callable[[Any], None]:
-    def check(value: Any) -> None:
-        if not isinstance(value, bool):
-            raise EstimandError(f"{name}={value!r}; it must be True or False.")
-
-    return check
-
-
-_CHECKS = {"memory": _bytes, "threads": _threads, "progress": _switch("progress"), "warn_zero": _switch("warn_zero")}
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "memory": _bytes,
+    "threads": _threads,
+    "progress": partial(switch, "progress"),
+    "warn_zero": partial(switch, "warn_zero"),
+}
 
 options = Options()

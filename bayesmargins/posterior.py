@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayesmargins.design import Design
 from bayesmargins.draws import Draws, flat
-from bayesmargins.errors import PosteriorError, listed
+from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import (
     Family,
     Link,
@@ -25,8 +25,8 @@ from bayesmargins.family import (
     resolve_link,
 )
 from bayesmargins.integrate.ahead import fetch_ahead
-from bayesmargins.parameters import shown
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_name
+from bayesmargins.parameters import shown as named_for_arviz
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_names
 from bayesmargins.stacks import add_group, make_idata
 from bayesmargins.storage import (
     check_rows,
@@ -135,7 +135,7 @@ class Posterior:
         A parameter with a linear predictor has the same names after its own: ``sigma_beta``, ``sigma_sd_id``; its
         dimensions too (``sigma_coef``), but those of the groups, which are the same.
         """
-        return shown(self)
+        return named_for_arviz(self)
 
     @cached_property
     def idata(self) -> Any:
@@ -177,9 +177,13 @@ class Posterior:
         Raises
         ------
         PosteriorError
-            The posterior came without draws of b.
+            The posterior came without draws of b; `block` is no slice of whole numbers.
         """
         take = slice(None) if block is None else block
+        if not isinstance(take, slice) or not all(
+            v is None or isinstance(v, int) for v in (take.start, take.stop, take.step)
+        ):
+            raise PosteriorError(f"block={shown(block)}; it must be a slice of draws, such as slice(0, 100), or None.")
         rows = self.design.rows(self.design.data, what="data")
         eta = self.draws.beta[take] @ rows.X.T + rows.offset
         for name, factor in self.design.factors.items():
@@ -329,6 +333,5 @@ def _obs(post: Posterior) -> dict[str, np.ndarray]:
 
 def _constant_data(post: Posterior) -> xr.Dataset:
     data = post.design.data
-    names = [n for n in data.columns if n != post.design.response.text]
-    renamed = {n: f"data_{n}" if n == "obs" else public_name(n) for n in names}
-    return xr.Dataset({renamed[n]: (("obs",), plain(data[n])) for n in names}, _obs(post))
+    names = public_names((n for n in data.columns if n != post.design.response.text), ("obs",))
+    return xr.Dataset({public: (("obs",), plain(data[n])) for n, public in names.items()}, _obs(post))

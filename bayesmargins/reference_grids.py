@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import called, one_of
 from bayesmargins.counterfactuals import at_values, column_of
-from bayesmargins.design import Column, Design
+from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.spreads import SPREADS
-from bayesmargins.values import is_word, plain_value, value_list
+from bayesmargins.values import is_word, plain_value, value_list, with_columns
 
 __all__ = ["datagrid"]
 
@@ -65,20 +66,27 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     """
     if not isinstance(post, Posterior):
         raise PosteriorError(f"The first argument is {type(post).__name__}; datagrid needs a Posterior.")
-    if not is_word(grid, GRIDS):
-        raise EstimandError(f"grid={shown(grid)}; allowed are {', '.join(GRIDS)}.{close_matches(grid, GRIDS)}")
+    one_of("grid", grid, GRIDS)
     designs = [post.design, *(part.design for part in post.parts.values())]
     design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))
     if newdata is None and design.frame is None and grid != "counterfactual":
         return _without_rows(_columns(columns), design, read, grid)
-    frame, _ = frame_of(post.design, newdata)
+    frame, what = frame_of(post.design, newdata)
+    require_columns(frame, [n for n in sorted(read) if n not in _columns(columns)], what, "datagrid")
     named = {name: _values(name, given, design, frame) for name, given in _columns(columns).items()}
     if grid == "counterfactual":
         return _copies(frame, named)
     rest = {n: _held(frame[n], design.columns[n], grid) for n in sorted(read) if n not in named}
     rows = _observed(frame, named, columns) if grid == "observed" else list(product(*named.values()))
     made = pd.DataFrame([(*row, *held) for row in rows for held in product(*rest.values())], columns=[*named, *rest])
-    return made.astype({n: frame[n].dtype for n in made if isinstance(frame[n].dtype, pd.CategoricalDtype)})
+    return _with_categories(made, frame)
+
+
+def _with_categories(made: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as they were, with labels that are new, such as that of a group to come, behind them."""
+    dtypes = {n: frame[n].dtype for n in made if n in frame and isinstance(frame[n].dtype, pd.CategoricalDtype)}
+    new = {n: [v for v in made[n].unique() if not pd.isna(v) and v not in d.categories] for n, d in dtypes.items()}
+    return made.astype({n: pd.CategoricalDtype([*d.categories, *new[n]], d.ordered) for n, d in dtypes.items()})
 
 
 def _without_rows(columns: dict[str, Any], design: Design, read: Iterable[str], grid: str) -> pd.DataFrame:
@@ -120,26 +128,26 @@ def _values(name: Any, given: Any, design: Design, frame: pd.DataFrame) -> list[
             f"have {listed(frame.columns, 30)}."
         )
     if callable(given):
-        return _of_function(name, given, frame[name])
+        given = _of_function(name, given, frame[name])
     if name in design.columns:
         return at_values(column_of(name, design, "columns"), given, design, "columns")
     if is_word(given, SPREADS) and pd.api.types.is_numeric_dtype(frame[name].dtype):
         return list(SPREADS[given](frame[name].dropna().to_numpy(dtype=np.float64)))
     entries = value_list(given)
     entries = [plain_value(given)] if entries is None else entries
-    if entries == ["all"] and "all" not in set(frame[name].astype(str)):
+    if len(entries) == 1 and is_word(entries[0], ("all",)) and "all" not in set(frame[name].astype(str)):
         return [plain_value(v) for v in _levels(frame[name])]
+    odd = [v for v in entries if not isinstance(v, str | int | float)]
+    if odd or not entries:
+        raise EstimandError(
+            f"columns={{{name!r}: {shown(given)}}}; give one value or a flat list of values, each a number, a text "
+            "or a truth value."
+        )
     return entries
 
 
 def _of_function(name: str, function: Callable[[pd.Series], Any], series: pd.Series) -> list[Any]:
-    try:
-        found = function(series)
-    except Exception as error:
-        raise EstimandError(
-            f"columns={{{name!r}: <function>}} is given the column as a Series and raised "
-            f"{type(error).__name__}: {error}."
-        ) from error
+    found = called(f"columns={{{name!r}: <function>}}, a function of the column,", function, series)
     values = value_list(found)
     values = [plain_value(found)] if values is None else values
     if not values or not all(isinstance(v, str | int | float) for v in values):
@@ -182,6 +190,6 @@ def _observed(frame: pd.DataFrame, named: dict[str, list[Any]], columns: Any) ->
 
 
 def _copies(frame: pd.DataFrame, named: dict[str, list[Any]]) -> pd.DataFrame:
-    copies = [frame.assign(**dict(zip(named, row, strict=True))) for row in product(*named.values())]
+    copies = [with_columns(frame, dict(zip(named, row, strict=True))) for row in product(*named.values())]
     made = pd.concat(copies, ignore_index=True).assign(rowid=np.tile(np.arange(len(frame)), len(copies)))
-    return made.astype({n: frame[n].dtype for n in named if isinstance(frame[n].dtype, pd.CategoricalDtype)})
+    return _with_categories(made, frame)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError
+from bayesmargins.errors import ResultError, written
 
 __all__ = [
     "ASYMPTOTIC",
@@ -20,11 +20,15 @@ __all__ = [
     "RESERVED",
     "SAMPLE_DIMS",
     "check_result",
+    "count",
     "factor_dim",
     "fingerprint",
+    "is_sealed",
     "make_result",
     "plain",
     "public_name",
+    "public_names",
+    "seal",
 ]
 
 ESTIMATE = "estimate"
@@ -43,24 +47,29 @@ CAVEATS = {
 }
 """By kind of draws, what every sentence about them says beside the estimand."""
 
+_SAID = ("estimand", "kind", "of", "scale", "scales", "target", "groups", "comparison", "slope", "draws")
+
 # A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
 _OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate")
 _ARVIZ = ("variable", "label", "summary", "ci_bound", "column", "metric", "model", "hdi")
 RESERVED = frozenset((*_OURS, *_ARVIZ))
 
 
-def public_name(name: str) -> str:
+def public_name(name: str, also: Iterable[str] = ()) -> str:
     """What is a user's column called inside a result?
 
     Parameters
     ----------
     name : str
         Column of the data.
+    also : iterable of str
+        Names that are taken besides.
 
     Returns
     -------
     str
-        The name itself, or ``data_<name>`` where this package or ArviZ uses the name.
+        The name itself, or ``data_<name>`` where this package or ArviZ uses the name; a column ``data_draw`` is
+        ``data_data_draw``, so that no two columns become one.
 
     Raises
     ------
@@ -71,8 +80,22 @@ def public_name(name: str) -> str:
     >>> public_name("week"), public_name("draw")
     ('week', 'data_draw')
     """
-    name = name.replace("/", "_")  # netCDF reads a path
-    return f"data_{name}" if name in RESERVED else name
+    name = stem = name.replace("/", "_")  # netCDF reads a path
+    while stem.startswith("data_"):
+        stem = stem.removeprefix("data_")
+    return f"data_{name}" if stem in RESERVED or stem in also else name
+
+
+def public_names(names: Iterable[str], also: Iterable[str] = ()) -> dict[str, str]:
+    """`public_name` of each; ResultError where two would be called the same."""
+    found: dict[str, str] = {}
+    for name in names:
+        public = public_name(name, also)
+        if public in found.values():
+            other = next(n for n, p in found.items() if p == public)
+            raise ResultError(f"The columns {other!r} and {name!r} would both be called {public!r} here: rename one.")
+        found[name] = public
+    return found
 
 
 def factor_dim(name: str) -> str:
@@ -97,7 +120,7 @@ def factor_dim(name: str) -> str:
     >>> factor_dim("id"), factor_dim("obs")
     ('id', 'data_obs')
     """
-    return f"data_{name}" if name in ("coef", "obs", "beta", "sigma", "shape", "slopes") else public_name(name)
+    return public_name(name, ("coef", "obs", "beta", "sigma", "shape", "slopes"))
 
 
 def plain(values: Any) -> np.ndarray:
@@ -134,21 +157,23 @@ def plain(values: Any) -> np.ndarray:
         return series.to_numpy(dtype=np.int64)
     if pd.api.types.is_numeric_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.array(["" if pd.isna(v) else str(v) for v in series], dtype=str)
+    return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
 
 
-def fingerprint(values: np.ndarray) -> str:
+def fingerprint(values: np.ndarray, said: str = "") -> str:
     """Are these still the numbers that the provenance describes?
 
     Parameters
     ----------
     values : ndarray
         The estimates.
+    said : str
+        What is said of them.
 
     Returns
     -------
     str
-        16 hexadecimal digits that change with any value, or with the shape.
+        16 hexadecimal digits that change with any value, with the shape, or with what is said.
 
     Raises
     ------
@@ -162,7 +187,26 @@ def fingerprint(values: np.ndarray) -> str:
     array = np.ascontiguousarray(values, dtype=np.float64)
     digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=8)
     digest.update(array.data)
+    digest.update(said.encode())
     return digest.hexdigest()
+
+
+def count(values: np.ndarray) -> int:
+    """How many numbers are there? Gaps, as those of a cube that lacks combinations, do not count."""
+    return int(np.count_nonzero(~np.isnan(values)))
+
+
+def seal(values: np.ndarray, attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes by which it is seen later whether values, or what is said of them, were changed or put together."""
+    said = json.dumps([str(attrs.get(name, "")) for name in _SAID])
+    return {"values": count(values), "fingerprint": fingerprint(values, said)}
+
+
+def is_sealed(values: np.ndarray, attrs: Mapping[str, Any]) -> bool:
+    """Whether values and words are those that were sealed."""
+    if "values" in attrs:
+        return seal(values, attrs)["fingerprint"] == attrs.get("fingerprint")
+    return fingerprint(values) == attrs.get("fingerprint")  # results saved by earlier versions
 
 
 def make_result(
@@ -204,7 +248,7 @@ def make_result(
     n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     text = {k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in attrs.items() if v is not None}
-    text["fingerprint"] = fingerprint(cube)
+    text |= seal(cube, text)
     variable = xr.Variable((*SAMPLE_DIMS, *dims), cube)
     return xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
 

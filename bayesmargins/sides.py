@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations, product
 from typing import Any
 
-from bayesmargins.counterfactuals import Setting, Settings, check_value, column_of, hint_of
+import numpy as np
+import pandas as pd
+
+from bayesmargins.counterfactuals import Room, Setting, Settings, check_value, column_of, hint_of
 from bayesmargins.design import Column, Design
-from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown
+from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, warn
 from bayesmargins.spreads import PAIRS, spread_values, value_label
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
-__all__ = ["Contrast", "contrasts", "named_variables"]
+__all__ = ["Contrast", "contrasts", "every_variable", "named_variables"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,24 @@ def named_variables(variables: Any, design: Design, *, derived: bool = False) ->
     return dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(names)
 
 
-def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False) -> list[Contrast]:
+def every_variable(design: Design, fixed: Collection[str] = ()) -> dict[str, None]:
+    """All columns that the formula names, each with its default; groups are none, nor is what `at` fixes.
+
+    Raises
+    ------
+    EstimandError
+        There are none.
+    """
+    names = [n for n in design.columns if n not in fixed]
+    if not names:
+        but = f" beside {listed(sorted(fixed))}, which at fixes" if fixed else ""
+        raise EstimandError(f"{design.formula!r} names no column that could change{but}: there is nothing to compare.")
+    return dict.fromkeys(names)
+
+
+def contrasts(
+    variables: Mapping[str, Any], design: Design, cross: bool = False, frame: pd.DataFrame | None = None
+) -> list[Contrast]:
     """Which counterfactual copies are compared?
 
     Parameters
@@ -92,6 +112,8 @@ def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False)
         Levels and the fitted data.
     cross : bool
         All variables change together, every contrast of one with every contrast of the others.
+    frame : DataFrame, optional
+        Rows that step; the fitted ones by default.
 
     Returns
     -------
@@ -100,11 +122,16 @@ def contrasts(variables: Mapping[str, Any], design: Design, cross: bool = False)
     Raises
     ------
     EstimandError
-        A specification that this kind of variable does not take.
+        A specification that this kind of variable does not take; a step that is longer than the range of a spline.
     DataError
         None for a number where there are no fitted rows.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Steps that would leave the range of a spline are moved into it.
     """
-    single = [_contrasts_of(_column(v, design), spec, design) for v, spec in variables.items()]
+    single = [_contrasts_of(_column(v, design), spec, design, frame) for v, spec in variables.items()]
     if not cross:
         return [c for of_variable in single for c in of_variable]
     if len(single) < 2:
@@ -127,14 +154,14 @@ def _joined(together: Sequence[Contrast]) -> Contrast:
     )
 
 
-def _contrasts_of(column: Column, spec: Any, design: Design) -> list[Contrast]:
+def _contrasts_of(column: Column, spec: Any, design: Design, frame: pd.DataFrame | None) -> list[Contrast]:
     if column.kind == "factor":
         return _factor_contrasts(column, "reference" if spec is None else spec)
     if column.kind == "logical":
         return [_logical_contrast(column, spec)]
     if spec is None and _is_indicator(column, design):
         return [_between(column, 0, 1)]
-    return [_number_contrast(column, 1 if spec is None else spec, design)]
+    return [_number_contrast(column, 1 if spec is None else spec, design, frame)]
 
 
 def _is_indicator(column: Column, design: Design) -> bool:
@@ -207,11 +234,12 @@ def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
         return [_between(column, *pair)]
     raise EstimandError(
         f"variables={{{column.name!r}: {shown(spec)}}}; a factor takes {listed(_FACTOR_PAIRS)} or a pair of levels "
-        f"(low, high) out of {listed(column.levels)}.{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
+        f"(low, high) out of {listed(column.levels)}.{column.reason}"
+        f"{close_matches(spec, _FACTOR_PAIRS)}{_hint_pair(spec)}"
     )
 
 
-def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
+def _number_contrast(column: Column, spec: Any, design: Design, frame: pd.DataFrame | None) -> Contrast:
     if is_word(spec, PAIRS):
         low, high = spread_values(column, spec, design)
         return _between(column, low, high)
@@ -221,12 +249,38 @@ def _number_contrast(column: Column, spec: Any, design: Design) -> Contrast:
             check_value(column, value, "variables")
         return _between(column, *pair)
     if is_number(plain_value(spec)) and spec != 0:
-        step = float(spec)
-        return Contrast(column.name, (), (Setting(column.name, step=step),), "", f"{step:+g}")
+        step = Contrast(column.name, (), (Setting(column.name, step=float(spec)),), "", f"{float(spec):+g}")
+        rows = frame if frame is not None else design.frame
+        return step if rows is None or column.name not in rows else _kept_inside(step, column, design, rows)
     raise EstimandError(
         f"variables={{{column.name!r}: {shown(spec)}}}; a number takes a step such as 1 or -0.5, a pair (low, high), "
         f"or one of {listed(PAIRS)}.{close_matches(spec, PAIRS)}{_hint_pair(spec)}"
     )
+
+
+def _kept_inside(contrast: Contrast, column: Column, design: Design, rows: pd.DataFrame) -> Contrast:
+    """A spline has no values beyond the fit: near its edge the same step is taken as far up as it fits."""
+    name, step = column.name, contrast.high[0].step or 0.0
+    if not design.is_bounded(name) or not pd.api.types.is_numeric_dtype(rows[name].dtype):
+        return contrast
+    room = Room(column.lower, column.upper, step)
+    leaving = int(room.leaving(rows[name].to_numpy(dtype=np.float64, na_value=np.nan)).sum())
+    if not leaving:
+        return contrast
+    low, high = value_label(column.lower, column.upper), value_label(column.upper, column.lower)
+    if abs(step) > column.upper - column.lower:
+        raise EstimandError(
+            f"A step of {step:g} in {name!r} is longer than the range of the fit, {low} to {high}, and beyond it the "
+            f"spline of {name!r} is not defined. Give a shorter step, {{{name!r}: "
+            f"{value_label((column.upper - column.lower) / 10)}}}, a pair of values between them, 'iqr' or 'minmax'."
+        )
+    warn(
+        f"{leaving} of {len(rows)} rows would leave the range of the fit, {low} to {high}, by a step of {step:g} in "
+        f"{name!r}, and beyond it the spline of {name!r} is not defined: their step is the last one within the range. "
+        f"A pair of values, {{{name!r}: (low, high)}}, 'iqr' or 'minmax' compares the same values in all rows."
+    )
+    low_side, high_side = ((Setting(name, step=by, room=room),) for by in (0.0, step))
+    return Contrast(name, low_side, high_side, "", f"{contrast.high_label} within [{low}, {high}]")
 
 
 def _hint_pair(spec: Any) -> str:

@@ -8,13 +8,21 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["is_number", "is_word", "plain_value", "value_list"]
+from bayesmargins.errors import EstimandError, listed, shown, written
 
+__all__ = ["by_row_labels", "is_infinite", "is_number", "is_word", "plain_value", "value_list", "with_columns"]
+
+_MOST = 1_000_000  # values that are taken from what does not say how many it has
+
+__all__ = ["is_infinite", "is_number", "is_word", "plain_value", "value_list"]
+
+_MOST = 1_000_000  # values that are taken from what does not say how many it has
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
 
 
@@ -50,8 +58,16 @@ def plain_value(value: Any) -> Any:
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return value.item()
     if isinstance(value, Decimal | Fraction):
-        return float(value)
+        return _as_float(value)
     return str(value) if isinstance(value, _LABELS) else value
+
+
+def _as_float(value: Decimal | Fraction) -> Any:
+    """A fraction beyond the range of numbers, and a Decimal that signals, stay what they are: no number."""
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return value
 
 
 def value_list(given: Any) -> list[Any] | None:
@@ -70,7 +86,8 @@ def value_list(given: Any) -> list[Any] | None:
 
     Raises
     ------
-    Nothing.
+    EstimandError
+        A generator that raises, or that does not end.
 
     Examples
     --------
@@ -80,8 +97,24 @@ def value_list(given: Any) -> list[Any] | None:
     flat = isinstance(given, Iterable) and not isinstance(given, str | bytes | set | frozenset | Mapping | pd.DataFrame)
     if not flat or getattr(given, "ndim", 1) != 1:
         return None
-    values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in given]
+    values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in _taken(given)]
     return None if any(pd.api.types.is_list_like(v) for v in values) else values
+
+
+def _taken(given: Iterable[Any]) -> Iterable[Any]:
+    """What an iterable gives, all of it."""
+    if isinstance(given, Collection):
+        return given
+    try:
+        values = list(islice(given, _MOST + 1))
+    except Exception as error:
+        raise EstimandError(
+            f"{shown(given)} stands where values are expected, and raised {type(error).__name__}: "
+            f"{written(error)} Give a list."
+        ) from error
+    if len(values) > _MOST:
+        raise EstimandError(f"{shown(given)} gives more than {_MOST:,} values, perhaps without end. Give a list.")
+    return values
 
 
 def is_number(value: Any) -> bool:
@@ -113,6 +146,11 @@ def is_number(value: Any) -> bool:
         return False
 
 
+def is_infinite(value: Any) -> bool:
+    """Whether this is infinity, of either sign."""
+    return isinstance(value, float) and np.isinf(value)
+
+
 def is_word(value: Any, allowed: Collection[str]) -> bool:
     """Whether this is one of the words; anything may be asked, also what has no hash or no truth value.
 
@@ -137,3 +175,63 @@ def is_word(value: Any, allowed: Collection[str]) -> bool:
     (True, False)
     """
     return isinstance(value, str) and value in allowed
+
+
+def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[Any, str]:
+    """A pandas object in the order of these row labels, and what stands against it; arrays and lists are as they are.
+
+    Parameters
+    ----------
+    values : object
+        A Series or DataFrame is matched by its index; anything else is paired by position.
+    labels : Index
+        Of the rows.
+    what, of : str
+        What a message calls the values and the rows.
+
+    Returns
+    -------
+    object, str
+        The values, and the message of a refusal, empty where all labels match.
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> by_row_labels(pd.Series([1, 2], ["b", "a"]), pd.Index(["a", "b"]), "wts", "newdata")[0].tolist()
+    [2, 1]
+    """
+    if not isinstance(values, pd.Series | pd.DataFrame) or values.index.equals(labels):
+        return values, ""
+    said = f"{what} is a {type(values).__name__} with an index, and is paired with the rows of {of} by it; "
+    way = f" {what}.to_numpy() is paired by position."
+    for index, whose in ((values.index, what), (labels, of)):
+        if not index.is_unique:
+            twice = index[index.duplicated()].unique().tolist()
+            return values, f"{said}the index of {whose} has {listed(twice)} more than once.{way}"
+    absent, idle = labels.difference(values.index, sort=False), values.index.difference(labels, sort=False)
+    if len(absent) or len(idle):
+        lacks = [f"it lacks {listed(absent.tolist())}"] if len(absent) else []
+        lacks += [f"no row of {of} is called {listed(idle.tolist())}"] if len(idle) else []
+        return values, f"{said}{', and '.join(lacks)}.{way}"
+    return values.reindex(labels), ""
+
+
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """The frame with columns set, whatever they are called: ``assign`` knows no column "self".
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> with_columns(pd.DataFrame({"x": [1]}), {"self": 2}).to_dict("records")
+    [{'x': 1, 'self': 2}]
+    """
+    made = frame.copy(deep=False)
+    for name, values in columns.items():
+        made[name] = values
+    return made

@@ -58,6 +58,7 @@ BELOW = {
     ],
     "docs/recipes": [],
     "docs/api": ["docs/formulas", "docs/priors", "docs/errors", "docs/limitations"],
+    "docs/priors": ["docs/evidence/priors"],
     "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }
 _NAMED = {page for pages in BELOW.values() for page in pages} | set(BELOW)

@@ -136,6 +136,12 @@ def test_terms_mean_what_they_mean_in_bambi(formula: str, written: str) -> None:
     )
 
 
+def test_a_number_that_bambi_makes_a_factor_has_its_contrasts() -> None:
+    model = _model("y ~ C(num)*x + (1|g)")
+    post = bm.from_bambi(model, _prior(model))
+    assert bm.avg_comparisons(post, {"num": "pairwise"})["contrast"].values.tolist() == ["2 - 1", "3 - 1", "3 - 2"]
+
+
 FITS = {
     "gaussian": ("y ~ scale(x) * f + (1 + x|g)", {}),
     "bernoulli": ('ok["yes"] ~ x + o + (1|a/b)', {"link": "probit"}),

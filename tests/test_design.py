@@ -98,8 +98,10 @@ def test_unseen_level_is_an_error_never_the_reference_level() -> None:
     design = build_design("y ~ f + C(treated)", simulated())
     with pytest.raises(bm.DataError, match=r"levels 'bb' that the fit has not seen; it knows 'a', 'b', 'c'"):
         design.rows(simulated().assign(f="bb"))
-    with pytest.raises(bm.DataError, match="Only levels seen at the fit"):
+    with pytest.raises(bm.DataError, match=r"levels 2 that the fit has not seen; it knows 0, 1\..* by C\(treated\)"):
         design.rows(simulated().assign(treated=2))
+    with pytest.raises(bm.DataError, match="Only levels seen at the fit"):
+        build_design("y ~ C(treated * 2)", simulated()).rows(simulated().assign(treated=2))
 
 
 def test_factor_given_as_another_type_is_named() -> None:

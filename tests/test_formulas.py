@@ -110,10 +110,7 @@ REFUSED = [
     ("y ~ I(x - x.mean())", r"'x.mean'.*not of the fit: use center\(\)"),
     ("y ~ I(x - np.mean(x))", "gives other values for the same rows when fewer rows are evaluated"),
     ("y ~ x + (0 + I(x / np.max(x)) | g)", "it is not frozen at the fit"),
-    ("y ~ factor(f)", r"Write C\(f\)"),
     ("y ~ ns(x, 3)", r"Write cs\(x, df=4, constraints='center'\)"),
-    ("y ~ relevel(f, 'b')", r"contr.treatment\('b'\)"),
-    ("y ~ ifelse(x > 0, 1, 0)", r"Write I\(x > 0\)"),
     ("y ~ squared(x)", r"calls 'squared', which is no function.*Pass your own: namespace="),
     ("y ~ I([v for v in x])", "holds Python that a formula cannot: ListComp"),
     ("y ~ I((lambda v: v)(x))", "holds Python that a formula cannot: Lambda"),
@@ -122,7 +119,6 @@ REFUSED = [
     ("y ~", "Nothing stands right of '~'"),
     ("y ~ x +", "A term is missing"),
     ("y ~ x + f + offset()", r"write offset\(x\)"),
-    ("y ~ as.factor(f)", r"write C\(x\)"),
     ("y ~ C(f, Treatment('zz'))", "'zz'.*not among the provided levels"),
     ("y ~ x + y", "'y' is also in the right-hand side"),
     ("y ~ x + (1 | y)", "'y' is also in a grouping factor"),
@@ -181,7 +177,7 @@ def test_file_that_is_given_another_function_than_the_fit_is_refused(tmp_path: P
 def test_values_beyond_a_spline_are_told_its_range() -> None:
     post = random_posterior("y ~ bs(x, df=4) + (1 | g)", simulated(), "bernoulli")
     with pytest.raises(bm.DataError, match=r"values beyond those of the fit.*extrapolation='extend'"):
-        bm.avg_comparisons(post, "x")
+        bm.avg_predictions(post, at={"x": 9.0})
     wide = random_posterior("y ~ bs(x, df=4, extrapolation='extend') + (1 | g)", simulated(), "bernoulli")
     assert np.isfinite(values(bm.avg_comparisons(wide, "x"))).all()
 

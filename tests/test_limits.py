@@ -42,6 +42,8 @@ def test_memory_is_a_size_with_a_unit_or_bytes(memory: Any, size: int) -> None:
         ("memory", True, "a size such as '4GiB'"),
         ("threads", 0, "a whole number from 1"),
         ("threads", 1.5, "a whole number from 1"),
+        ("memory", "9" * 400, "below an exabyte"),
+        ("threads", 10**400, "below 2\\*\\*63, or None"),
         ("progress", "yes", "True or False"),
         ("thread", 1, "no option 'thread'.*Did you mean 'threads'"),
     ],
@@ -69,6 +71,62 @@ def test_options_that_are_called_stay_set() -> None:
     with pytest.raises(bm.EstimandError, match="no option 'mem'"):
         bm.options(threads=2, mem="1GiB")
     assert bm.options.threads is None
+
+
+def test_options_that_are_called_stay_set_in_the_whole_process() -> None:
+    program = """
+import threading, bayesmargins as bm
+seen = []
+kept = bm.options(threads=3)
+bm.options.memory = "2GiB"
+with bm.options(threads=1):
+    bm.options.memory = "1GiB"
+    thread = threading.Thread(target=lambda: seen.append((bm.options.threads, bm.options.memory)))
+    thread.start()
+    thread.join()
+    seen.append((bm.options.threads, bm.options.memory))
+print(seen, bm.options.threads, bm.options.memory)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[(3, '2GiB'), (1, '1GiB')] 3 2GiB"
+
+
+def test_options_of_a_block_are_those_of_its_thread_however_threads_come_and_go() -> None:
+    program = """
+import sys, threading, bayesmargins as bm
+sys.setswitchinterval(1e-6)
+wrong, first = [], repr(bm.options)
+
+def enter(own):
+    for k in range(200):
+        with bm.options(threads=own, memory=own):
+            before = (bm.options.threads, bm.options.memory)
+            with bm.options(threads=own + 100):
+                inner = bm.options.threads
+            bm.options.threads = own + 200
+            after = (bm.options.threads, bm.options.memory)
+            if (before, inner, after) != ((own, own), own + 100, (own + 200, own)):
+                wrong.append((before, inner, after))
+
+threads = [threading.Thread(target=enter, args=(k,)) for k in range(1, 17)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(wrong, repr(bm.options) == first)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["[]", "True"]
+
+
+def test_threads_of_a_computation_see_the_options_of_who_asked() -> None:
+    seen = []
+
+    def kernel(first: int, last: int) -> None:
+        seen.append(bm.options.memory)
+        time.sleep(0.001)
+
+    with bm.options(threads=4, memory="3GiB"):
+        in_threads(kernel, 50)
+    assert set(seen) == {"3GiB"}
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -131,6 +131,49 @@ def test_derived_values_are_described_as_derived(post: bm.Posterior) -> None:
     assert "not made by bayesmargins" in bm.describe(ds.drop_attrs())
 
 
+def put_together(zero: xr.Dataset, new: xr.Dataset) -> dict[str, xr.Dataset]:
+    return {
+        "concat": xr.concat([zero, new], "policy"),
+        "override": xr.concat([zero, new], pd.Index(["zero", "new"], name="policy"), combine_attrs="override"),
+        "along draws": xr.concat([zero, new.assign_coords(draw=new.draw + 10_000)], "draw"),
+        "along a dim that is there": xr.concat([zero, new], "trt"),
+        "nested": xr.combine_nested([zero, new], "policy", combine_attrs="override"),
+        "by coords": xr.combine_by_coords(
+            [d.expand_dims(policy=[k]) for k, d in enumerate((zero, new))], combine_attrs="override"
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["concat", "override", "along draws", "along a dim that is there", "nested", "by coords"]
+)
+def test_results_put_side_by_side_do_not_say_of_all_what_holds_for_one(post: bm.Posterior, name: str) -> None:
+    with bm.options(warn_zero=False):
+        both = put_together(bm.predictions(post, by="trt", groups="zero"), bm.predictions(post, by="trt"))[name]
+    said = bm.describe(both)
+    assert said.startswith("Derived: there are more numbers than one result has")
+    assert "was said of the first alone: Average probability" in said
+    assert bm.summary(both).columns.name == "several results"
+
+
+@pytest.mark.parametrize("name", ["estimand", "scale", "groups", "kind"])
+def test_words_of_another_result_are_noticed(post: bm.Posterior, name: str) -> None:
+    with bm.options(warn_zero=False):
+        zero, new = bm.avg_predictions(post, groups="zero"), bm.avg_predictions(post)
+    other = bm.avg_comparisons(post, "week") if name in ("scale", "kind") else zero
+    assert bm.describe(new.assign_attrs(other.attrs)).startswith("Derived")
+    assert bm.describe(new.assign_attrs({name: other.attrs[name]})).startswith("Derived")
+    assert bm.describe(zero.assign(estimate=new["estimate"])).startswith("Derived")
+    assert bm.describe(xr.merge([new, zero.rename(estimate="other")], combine_attrs="override")) == bm.describe(new)
+
+
+def test_a_cube_with_gaps_is_one_result(post: bm.Posterior) -> None:
+    rows = post.design.data.iloc[:40]
+    cube = bm.predictions(post, rows, by=["ID", "week"], groups="own").set_index(by=["ID", "week"]).unstack("by")
+    assert np.isnan(cube["estimate"]).any()
+    assert "there are more numbers" not in bm.describe(cube)
+
+
 @pytest.mark.parametrize(
     ("groups", "said"),
     [

@@ -113,7 +113,7 @@ def test_weights_of_a_series_follow_its_index() -> None:
     shuffled = data.sample(frac=1, random_state=2)
     a, b = (values(bm.avg_predictions(post, shuffled, wts=w)) for w in (data.w, "w"))
     np.testing.assert_array_equal(a, b)
-    with pytest.raises(bm.EstimandError, match="index is not that of newdata"):
+    with pytest.raises(bm.EstimandError, match="is paired with the rows of newdata by it; it lacks"):
         bm.avg_predictions(post, shuffled, wts=data.w.set_axis(range(100, 180)))
 
 

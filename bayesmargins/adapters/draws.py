@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
-from bayesmargins.draws import canonical
+from bayesmargins.draws import canonical, in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
@@ -48,6 +48,7 @@ def from_draws(
         As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
         Fixed effects in the order of the design's columns: ``GLMM(formula, data, family).design.coef`` shows it.
+        Arrays are paired by the position of their draws, DataArrays by their labels along chain and draw.
     b : dict of array, (chain, draw, level, term) float, link scale
         Group effects a factor, levels in the order of the design (``design.factors["id"].levels``: numbers by size,
         text by alphabet, so "10" before "2", a categorical in its own order) and terms in that of
@@ -105,9 +106,26 @@ def from_draws(
     >>> avg_predictions(post, {"f": ["a", "b"]}).estimate.values.round(9).tolist()
     [[0.5, 0.5, 0.5, 0.5, 0.5]]
     """
-    given = {"beta": beta, "b": b, "Sigma": Sigma, "aux": aux, "parts": parts}
+    given = _paired({"beta": beta, "b": b, "Sigma": Sigma, "aux": aux, "parts": parts})
     made = posterior_of(formula, data, family=family, link=link, namespace=namespace, levels=levels, **given)
     return checked(made, "from_draws")
+
+
+def _paired(given: dict[str, Any]) -> dict[str, Any]:
+    """The arrays with their draws in one order: that of the first array that labels them."""
+    first: list[tuple[str, xr.DataArray]] = []
+
+    def ordered(value: Any, name: str) -> Any:
+        if isinstance(value, Mapping) and not isinstance(value, xr.Dataset):
+            return {k: ordered(v, f"{name}[{k!r}]" if name else str(k)) for k, v in value.items()}
+        if not isinstance(value, xr.DataArray) or not set(SAMPLE_DIMS) <= set(value.indexes):
+            return value
+        if not first:
+            first.append((name, value))
+        of, like = first[0]
+        return in_the_order_of(value, like, name, of)
+
+    return ordered(given, "")
 
 
 def posterior_of(
@@ -221,12 +239,7 @@ def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
         values = values.to_numpy()
     if isinstance(values, xr.Dataset | Mapping):
         raise PosteriorError(f"{name} is {type(values).__name__}; an array is needed: one variable of it.")
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise PosteriorError(
-            f"{name} is {shown(values)}, which is no array of numbers ({error}); an array (chain, draw, ...) is needed."
-        ) from error
+    array = real_numbers(values, name)
     if not np.isfinite(array).all():
         raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
     return array

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import array_of, one_of
+from bayesmargins.draws import real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of, groups_of
@@ -50,6 +52,7 @@ def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, x
     >>> draws["beta"].dims, stats
     (('chain', 'draw', 'beta_dim_0'), None)
     """
+    one_of("group", group, ("posterior", "prior"), PosteriorError)
     stats_name = "sample_stats" if group == "posterior" else f"sample_stats_{group}"
     if isinstance(source, str | os.PathLike):
         with _open(Path(source)) as tree:
@@ -70,7 +73,7 @@ def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, x
 
 def _open(path: Path) -> xr.DataTree:
     """xarray alone reads the files of both generations of ArviZ."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise PosteriorError(f"There is no file {str(path)!r}; give {_ACCEPTED}.")
     engine = "zarr" if path.is_dir() or ".zarr" in path.suffixes else "h5netcdf"
     try:
@@ -118,7 +121,8 @@ def _dataset(arrays: Mapping[Any, Any]) -> xr.Dataset:
         if isinstance(values, xr.DataArray):
             variables[str(name)] = values
             continue
-        array = np.asarray(values)
+        masked = np.ma.isMaskedArray(values)
+        array = real_numbers(values, shown(name)) if masked else array_of(shown(name), values, PosteriorError)
         if array.ndim < 2 or not np.issubdtype(array.dtype, np.number):
             raise PosteriorError(
                 f"{name!r} is an array of {array.dtype} with the shape {array.shape}; draws are numbers with the shape "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import called
 from bayesmargins.contrasts.entries import Entries, Made, labels_along
 from bayesmargins.errors import EstimandError, listed
 from bayesmargins.schema import SAMPLE_DIMS
@@ -39,7 +40,7 @@ def computed(entries: Entries, function: Callable[[xr.DataArray], Any]) -> Made:
     name = "function" if name == "<lambda>" else name
     array = entries.array
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        values = _as_array(entries, array, function(array), name)
+        values = _as_array(entries, array, called(said, function, array), name)
     new = [str(d) for d in values.dims if d not in array.dims or d == entries.along]
     labels = _labels(entries, values, new[0], name) if new else [name]
     kept = [d for d in array.dims if d != entries.along]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.checks import switch
 from bayesmargins.contrasts.entries import Entries, Made, entries_of
 from bayesmargins.contrasts.expressions import expressed
 from bayesmargins.contrasts.functions import computed
@@ -105,6 +106,7 @@ def hypotheses(
     1.0
     """
     check_comparison(comparison)
+    independent = switch("independent", independent)
     if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
         entries, bases = _of_results(ds, along, independent), scales(ds)
     elif independent:
@@ -173,8 +175,8 @@ def _refuse_names(text: str, entries: Entries) -> None:
 
 def _labelled(entries: Entries, spec: Mapping[str, Any]) -> Made:
     if not spec or not all(isinstance(label, str) and label for label in spec):
-        raise EstimandError(f"spec={shown(dict(spec))}; a dict gives each contrast a label: {{'label': 'b2 - b1'}}.")
-    parts = {label: _unnamed(entries, one) for label, one in spec.items()}
+        raise EstimandError(f"spec={shown(spec)}; a dict gives each contrast a label: {{'label': 'b2 - b1'}}.")
+    parts = {label: _unnamed(entries, spec[label]) for label in spec}
     several = [label for label, made in parts.items() if len(made.labels) != 1]
     if several:
         raise EstimandError(

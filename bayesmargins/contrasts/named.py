@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesmargins.contrasts.entries import Entries, Made, bracketed, text, weighted_sum
 from bayesmargins.errors import EstimandError, close_matches, shown, warn
-from bayesmargins.estimands.comparing import COMPARISONS
+from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.predictor import check_size
 from bayesmargins.values import is_word
 

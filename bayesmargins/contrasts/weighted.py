@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.checks import numbers
 from bayesmargins.contrasts.entries import Entries, Made, bracketed, labels_along, shortened, text, weighted_sum
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.predictor import check_size
@@ -63,8 +64,8 @@ def _table(entries: Entries, spec: Any) -> tuple[np.ndarray, list[str] | None]:
 
 def _numbers(spec: Any) -> np.ndarray:
     try:
-        return np.asarray(spec, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        return numbers(spec)
+    except ValueError as error:
         raise EstimandError(
             f"spec={shown(spec)} is no table of weights: they must be numbers, the same count for every entry."
         ) from error

@@ -8,7 +8,7 @@ from importlib import resources
 import pandas as pd
 
 from bayesmargins.datasets.catalogue import CATALOGUE, Dataset
-from bayesmargins.errors import DataError, close_matches, listed
+from bayesmargins.errors import DataError, close_matches, listed, shown
 
 __all__ = ["list_datasets", "load_dataset"]
 
@@ -46,7 +46,7 @@ def load_dataset(name: str) -> pd.DataFrame:
     entry = CATALOGUE.get(name) if isinstance(name, str) else None
     if entry is None:
         raise DataError(
-            f"load_dataset was asked for {name!r}, which is not in the package.{close_matches(name, CATALOGUE)} "
+            f"load_dataset was asked for {shown(name)}, which is not in the package.{close_matches(name, CATALOGUE)} "
             f"Allowed: {listed(CATALOGUE)}; list_datasets() says what each one is."
         )
     frame = _read(entry)

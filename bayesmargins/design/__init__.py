@@ -1,8 +1,9 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
 Downward: `template` (a design without rows) and `second` on `derivative` (of its rows) on `frozen` (the design), which
-`building` makes, on `grouping` (factors) on `matrix` (columns with frozen state) on `frames` (any library's frame),
-`formula` (the lme4 syntax) and `calls` (which functions it may call).
+`building` makes, on `coding` (numbers that a formula makes factors) and `grouping` (factors) on `matrix` (columns with
+frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls` (which functions it may call).
+`orthonormal` (directions of columns) knows none.
 """
 
 from bayesmargins.design.building import build_design, build_part
@@ -10,12 +11,14 @@ from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, Rows
-from bayesmargins.design.grouping import Factor
+from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
+from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.template import design_from, template_design
 
 __all__ = [
+    "Basis",
     "Block",
     "Column",
     "Design",
@@ -25,11 +28,13 @@ __all__ = [
     "Rows",
     "build_design",
     "build_part",
+    "combinations",
     "derivative_rows",
     "design_from",
     "expression",
     "freeze_column",
     "missing_rows",
+    "orthonormal_basis",
     "parse",
     "require_columns",
     "required_columns",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,12 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.checks import functions
+from bayesmargins.design.calls import context_of, names_called
+from bayesmargins.design.coding import codings
+from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, left_side
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, required_columns
+from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 
 __all__ = ["build_design", "build_part"]
@@ -61,18 +66,23 @@ def build_design(
     DataError
         Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
-    parts = parse(formula)
+    frame = to_pandas(data)
+    namespace = functions(namespace)
+    context = context_of(frame.columns, namespace)
+    parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
     if stored:
         for text in (*parts.left, *parts.right):
-            check_trusted(text, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
-    frame = to_pandas(data)
+            check_trusted(text, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
-    frame = _complete(frame, read, missing)
+    kept = _complete(frame, read, missing)
+    labels = data.index if isinstance(data, pd.DataFrame) else frame.index
+    labels = None if stored or invented else labels.take(kept.index)
+    frame = kept.reset_index(drop=True)
     design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context), invented)
+    design = replace(design, row_labels=labels)
     if not invented:
         _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
@@ -121,19 +131,20 @@ def build_part(
     if of.frame is None:
         raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
-    parts = parse(text)
+    namespace = functions(namespace)
+    parts = parse(with_quoted_names(text, of.data.columns), namespace)
     if parts.response != name or parts.trials is not None:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
-        check_trusted(piece, namespace or {})
-    context = {**FUNCTIONS, **(namespace or {})}
+        check_trusted(piece, namespace)
+    context = context_of(of.data.columns, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)
     require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
-    design = _frozen(text, parts, covariates, frame, response)
+    design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
 
@@ -147,17 +158,52 @@ def _frozen(
     invented: bool = False,
 ) -> Design:
     context = response.context
-    columns = {n: freeze_column(frame[n], n) for n in sorted(covariates)}
-    coded = frame.assign(**{n: c.replay(frame[n]) for n, c in columns.items()})
+    _refuse_two_meanings(parts, covariates, formula)
+    _refuse_taken(parts, covariates, frame, formula)
+    made = codings(parts.right, context)
+    columns = {
+        n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
+        for n in sorted(covariates)
+    }
+    # nothing but what the formula reads: a column called like a function would be called
+    coded = pd.DataFrame({n: c.replay(frame[n]) for n, c in columns.items()}, index=frame.index)
+    fixed = freeze(parts.fixed, coded, context, invented=invented)
+    twice = [label for label, times in Counter(fixed.labels).items() if times > 1]
+    if twice:
+        raise FormulaError(
+            f"Two columns of the design of {formula!r} are called {twice[0]!r}, and coefficients go by their names: a "
+            "column of the data has the name of another term. Rename it."
+        )
     return Design(
         formula=formula,
         response=response,
         columns=columns,
-        fixed=freeze(parts.fixed, coded, context, invented=invented),
+        fixed=fixed,
         factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
         offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
     )
+
+
+def _refuse_taken(parts: Parts, covariates: set[str], frame: pd.DataFrame, formula: str) -> None:
+    """Columns that are called as the constant is: each would be taken for it."""
+    if any("`1`" in text for text in parts.right):
+        raise FormulaError(f"{formula!r} names a column '1', which reads as the constant. Rename the column.")
+    if "Intercept" in covariates and not (frame["Intercept"] == 1).all():
+        raise FormulaError(
+            f"{formula!r} reads a column 'Intercept' that is not 1 throughout, and the constant is called so: priors "
+            "and draws of the one would be taken for those of the other. Rename the column."
+        )
+
+
+def _refuse_two_meanings(parts: Parts, covariates: set[str], formula: str) -> None:
+    trees = (tree for text in parts.right for _, tree in python_parts(text) if tree is not None)
+    both = sorted(covariates & set().union(*map(names_called, trees)))
+    if both:
+        raise FormulaError(
+            f"{formula!r} reads the column {both[0]!r} and calls the function {both[0]!r}: rename the column, or "
+            "compute one of the two beforehand."
+        )
 
 
 def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: str) -> None:
@@ -182,7 +228,7 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
     if mask.all():
         raise DataError(f"Every one of the {len(frame)} rows has a missing value, by column: {counts}.")
     warn(f"{int(mask.sum())} of {len(frame)} rows with missing values were dropped, by column: {counts}.")
-    return frame[~mask].reset_index(drop=True)
+    return frame[~mask]
 
 
 def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
@@ -191,7 +237,7 @@ def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> 
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
-    rank = np.linalg.matrix_rank(X) if X.size else X.shape[1]
+    rank = orthonormal_basis(X).rank
     if rank < X.shape[1]:
         warn(
             f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "

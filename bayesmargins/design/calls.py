@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from bayesmargins.errors import FormulaError, close_matches, listed
 
-__all__ = ["FUNCTIONS", "check_grammar", "check_listed", "names_called", "names_read"]
+__all__ = ["CONSTANTS", "FUNCTIONS", "check_grammar", "check_listed", "context_of", "names_called", "names_read"]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
@@ -50,6 +50,38 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 """Called by their bare name in any formula, besides formulaic's own transforms."""
 
+
+def _as_numbers(x: Any) -> Any:
+    """R's as.numeric() of a column of numbers; of a factor it would number the levels, in whatever order."""
+    if not np.issubdtype(np.asarray(x).dtype, np.number) and not np.issubdtype(np.asarray(x).dtype, np.bool_):
+        raise ValueError("as.numeric() of a factor numbers its levels. Make the column beforehand, with the numbers.")
+    return np.asarray(x, dtype=np.float64)
+
+
+# R's names: of NumPy's functions, of a vector inside a call, of conversions (written with a dot there).
+FUNCTIONS |= {
+    "ifelse": np.where,
+    "pmin": np.minimum,
+    "pmax": np.maximum,
+    "ceiling": np.ceil,
+    "round": np.round,
+    "trunc": np.trunc,
+    "c": lambda *values: list(values),
+    "isin": np.isin,
+    "as_numeric": _as_numbers,
+    "as_integer": lambda x: np.trunc(_as_numbers(x)),
+}
+
+CONSTANTS: dict[str, Any] = {"TRUE": True, "FALSE": False, "T": True, "F": False, "pi": np.pi}
+"""R's constants, where no column is called so."""
+
+
+def context_of(columns: Collection[str], namespace: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a formula's names stand for beside columns: functions, R's constants, the user's own."""
+    constants = {name: value for name, value in CONSTANTS.items() if name not in columns}
+    return {**FUNCTIONS, **constants, **(namespace or {})}
+
+
 _OF_NUMPY = {*FUNCTIONS, "array", "e", "exp", "exp2", "isin", "isnan", "log", "log10", "log2", "pi"}
 _METHODS = {"abs", "astype", "between", "clip", "isin", "lower", "round", "strip", "upper"}
 _METHODS |= {"year", "month", "day", "dayofyear", "dayofweek", "hour"}
@@ -61,15 +93,24 @@ _NODES = (
     ast.cmpop,
 )  # fmt: skip
 
+_SMOOTH = "A penalised smooth is not among this package's terms; bs({0}, df=4) is a spline of fixed size."
+_RESIDUALS = "Correlations of residuals are not among the models; groups with (1 | g) are."
 _ELSEWHERE = {
-    "factor": "Write C({0}) for a number that is a factor.",
-    "relevel": "Write C(f, contr.treatment('b')) to make 'b' the reference.",
-    "ns": "Write cs(x, df=4, constraints='center') for a natural cubic spline, or bs(x, df=4).",
-    "s": "Write bs(x, df=4) for a spline of fixed size.",
-    "ifelse": "Write I(x > 0) or where(x > 0, 1, 0).",
+    "ns": "Write cs({0}, df=4, constraints='center') for a natural cubic spline, or bs({0}, df=4).",
+    "rcs": "Write cs({0}, df=4, constraints='center') for a natural (restricted) cubic spline.",
+    **dict.fromkeys(("s", "t2", "te", "ti", "lo", "pspline"), _SMOOTH),
+    "gp": "A Gaussian process is not among this package's terms; bs({0}, df=5) is a spline.",
     "cut": "Make the column first, with pandas.cut, and name it here.",
+    "interaction": "Write a:b for the combinations of two factors.",
     "mo": "A monotonic effect is not among this package's terms; C({0}) fits each level.",
     "mean": "A mean must be that of the fit: center({0}), scale({0}).",
+    "sd": "A standard deviation must be that of the fit: scale({0}).",
+    "me": "A covariate with measurement error is not among this package's terms.",
+    "mi": "A modelled missing value is not among this package's terms; missing='drop' leaves rows out.",
+    "mm": "Multi-membership is not among this package's terms.",
+    "strata": "Strata are (1 | g), or a factor of their own.",
+    "Error": "Strata of errors are blocks: (1 | g), (1 | a/b).",
+    **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), _RESIDUALS),
 }
 
 
@@ -142,10 +183,9 @@ def check_grammar(tree: ast.AST, text: str, known: Mapping[str, Any]) -> None:
     unknown = sorted(names_called(tree) - set(known))
     if unknown:
         name = unknown[0]
-        hint = _advice(name, tree) or close_matches(name, [*known])
+        own = f"{close_matches(name, [*known])} Pass your own: namespace={{{name!r}: {name}}}."
         raise FormulaError(
-            f"{text!r} calls {name!r}, which is no function that formulas know.{hint} Pass your own: "
-            f"namespace={{{name!r}: {name}}}."
+            f"{text!r} calls {name!r}, which is no function that formulas know.{_advice(name, tree) or own}"
         )
 
 

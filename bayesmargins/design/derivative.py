@@ -9,6 +9,7 @@ import pandas as pd
 
 from bayesmargins.design.frozen import Design, Rows
 from bayesmargins.errors import DataError
+from bayesmargins.values import with_columns
 
 __all__ = ["FIRST_WEIGHTS", "derivative_rows", "first_node", "side_by_side", "split"]
 
@@ -69,7 +70,7 @@ def derivative_rows(
         A row cannot be evaluated near its value, or has no derivative there (no two steps agree to 1e-4).
     """
     if design.is_straight(variable, z_of):
-        low, high = (design.rows(frame.assign(**{variable: value}), z_of, what) for value in (0.0, 1.0))
+        low, high = (design.rows(with_columns(frame, {variable: value}), z_of, what) for value in (0.0, 1.0))
         like = design.rows(frame, z_of, what) if like is None else like
         change = np.where(like.complete[:, None], side_by_side(high) - side_by_side(low), np.nan)
         return split(change, like)
@@ -83,7 +84,7 @@ def derivative_rows(
         first = first_node(x[rows], step, column.lower, column.upper)
         part = frame.iloc[rows]
         nodes = [
-            side_by_side(design.rows(part.assign(**{variable: x[rows] + (j - first) * step}), z_of, what))
+            side_by_side(design.rows(with_columns(part, {variable: x[rows] + (j - first) * step}), z_of, what))
             for j in range(_NODES)
         ]
         weights = FIRST_WEIGHTS[first] / 12.0
@@ -156,7 +157,8 @@ def _refuse_kinks(
         """Distance of the two one-sided slopes, and the size of the larger, (row, column)."""
         part = frame.iloc[rows]
         below, here, above = (
-            side_by_side(design.rows(part.assign(**{variable: x[rows] + k * step}), z_of, what)) for k in (-1, 0, 1)
+            side_by_side(design.rows(with_columns(part, {variable: x[rows] + k * step}), z_of, what))
+            for k in (-1, 0, 1)
         )
         left, right = (here - below) / step, (above - here) / step
         size = np.maximum(np.abs(left), np.abs(right))

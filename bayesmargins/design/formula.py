@@ -6,15 +6,15 @@ Only the splitting is done here; formulaic parses and evaluates every piece that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
+from bayesmargins.design.dialect import as_here, own_intercept, refuse_dot, with_comparison
+from bayesmargins.design.pieces import scan, signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError
 
-__all__ = ["Block", "Parts", "expression", "parse", "signed_terms", "split", "whole_call"]
+__all__ = ["Block", "Parts", "expression", "parse"]
 
-_OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
 _NAME = re.compile(r"[^\W\d][\w.]*")
 
 
@@ -97,13 +97,16 @@ def expression(text: str) -> str:
     return f"0 + {text}" if plain_call or re.fullmatch(r"[^\W\d][\w.]*|`[^`]+`", text) else f"0 + I({text})"
 
 
-def parse(formula: str) -> Parts:
+def parse(formula: str, own: Collection[str] = ()) -> Parts:
     """What does an lme4-style formula consist of?
 
     Parameters
     ----------
     formula : str
-        Such as ``"y ~ trt * week + (1 + week | id)"`` or ``"successes | trials(n) ~ x + (1 | a/b) + offset(o)"``.
+        Such as ``"y ~ trt * week + (1 + week | id)"`` or ``"successes | trials(n) ~ x + (1 | a/b) + offset(o)"``; R's
+        spelling is read too.
+    own : collection of str
+        Names of the user's own functions, which no name of R's replaces.
 
     Returns
     -------
@@ -123,7 +126,7 @@ def parse(formula: str) -> Parts:
     """
     if not isinstance(formula, str):
         raise FormulaError(f"The formula is {type(formula).__name__}, not text. Write it like 'y ~ x + (1 | g)'.")
-    sides = split(_powers(formula), "~")
+    sides = [as_here(side, own) for side in split(_powers(formula), "~")]
     if len(sides) != 2 or not sides[0].strip():
         raise FormulaError(
             f"The formula {formula!r} has {len(sides) - 1} '~' and the response {sides[0].strip()!r}; it needs one "
@@ -135,10 +138,10 @@ def parse(formula: str) -> Parts:
     fixed: list[str] = []
     blocks: list[Block] = []
     offsets: list[str] = []
-    for sign, term in signed_terms(sides[1]):
-        inner = whole_call(term, "")
+    for sign, term in _terms(sides[1], formula):
+        inner = _inside_block(term, formula)
         offset = whole_call(term, "offset")
-        if inner is not None and len(split(inner, "|")) > 1:
+        if inner is not None:
             blocks += _blocks(inner, sign, formula)
         elif offset is not None and offset.strip():
             _refuse_subtracted(sign, term, formula)
@@ -151,12 +154,34 @@ def parse(formula: str) -> Parts:
     return Parts(response, trials, _join(fixed), tuple(blocks), tuple(offsets))
 
 
+def _terms(text: str, formula: str) -> list[tuple[str, str]]:
+    return own_intercept(with_comparison(list(signed_terms(text)), formula), formula)
+
+
+def _inside_block(term: str, formula: str) -> str | None:
+    """What stands between the brackets of a block; those of glmmTMB name the covariance in front."""
+    name = (re.match(r"[\w.]*", term) or [""])[0]
+    inner = whole_call(term, name)
+    if inner is None or len(split(inner, "|")) == 1:
+        return None
+    if name not in ("", "us", "diag"):
+        raise FormulaError(
+            f"{name}() in {formula!r} is a structure of covariance that is not there: group effects are correlated "
+            "freely, (1 + x | g), or independent, (1 + x || g). us() and diag() say the same."
+        )
+    return inner.replace("|", "||", 1) if name == "diag" and "||" not in inner else inner
+
+
 def _join(terms: list[str]) -> str:
     return " ".join(terms).removeprefix("+ ") if terms else "1"
 
 
 def _left_side(text: str, formula: str) -> tuple[str, str | None]:
     pieces = split(text, "|")
+    if re.match(r"(mvbind|mvbf)\s*\(", text):
+        raise FormulaError(f"{text} in {formula!r} are several responses; a model here has one. Give each its own.")
+    if re.search(r"(?<![\w.])offset\s*\(", text):
+        raise FormulaError(f"offset() stands left of '~' in {formula!r}; it goes right of it, '~ x + offset(o)'.")
     if len(pieces) == 1:
         if re.match(r"(cbind|p|prop|proportion)\s*\(", text):
             raise FormulaError(
@@ -168,9 +193,24 @@ def _left_side(text: str, formula: str) -> tuple[str, str | None]:
     if len(pieces) != 2 or trials is None or not trials.strip():
         raise FormulaError(
             f"Left of '~' in {formula!r} stands {text!r}; allowed are 'y', an expression such as 'log(y)', and "
-            "'successes | trials(n)'."
+            f"'successes | trials(n)'.{_advice_on_the_left(pieces[1].strip())}"
         )
     return pieces[0].strip(), trials.strip()
+
+
+_LEFT = {
+    "weights": " wts= weighs rows in averages; a fit counts each row once.",
+    "rate": " Write offset(log(n)) on the right: expected counts are then those of n.",
+    "se": " Known standard errors are read by from_brms; a fit here has none.",
+    "cens": " A censored response is not among the models.",
+    "trunc": " A truncated response is not among the models.",
+    "mi": " Drop rows without a response: missing='drop'.",
+    "thres": " Ordinal models are not among the families.",
+}
+
+
+def _advice_on_the_left(text: str) -> str:
+    return _LEFT.get(text.partition("(")[0].strip(), "")
 
 
 def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
@@ -180,27 +220,45 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
     if len(pieces) != 2 or not all(p.strip() for p in pieces):
         raise FormulaError(
             f"The block ({inner}) in {formula!r} is not of the form (terms | factor); allowed are (1 | g), "
-            "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b)."
+            "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b), (1 | a + b)."
+            f"{' The mark between two bars is for from_brms.' if len(pieces) == 3 else ''}"
         )
-    for _, term in signed_terms(pieces[0]):
+    terms = _terms(pieces[0], formula)
+    for _, term in terms:
         _refuse_idle(term, formula)
-    for factor in _nested(pieces[1], inner, formula):
-        yield Block(pieces[0].strip(), factor, correlated)
+    for level in split(pieces[1], "+"):  # brms reads (1 | a + b) as (1 | a) + (1 | b)
+        for factor in _nested(level, inner, formula):
+            yield Block(_join([f"{sign} {term}" for sign, term in terms]), factor, correlated)
 
 
 def _nested(text: str, inner: str, formula: str) -> Iterator[str]:
     """``a/b`` is ``a`` and ``a:b``: a child is a group only together with its parent."""
     names: list[str] = []
     for level in split(text, "/"):
-        columns = [c.strip() for c in split(level, ":")]
+        columns = [c for part in split(level, ":") for c in _grouping_columns(part.strip())]
         for column in columns:
             if not (_NAME.fullmatch(column) or re.fullmatch(r"`[^`]+`", column)):
                 raise FormulaError(
                     f"The grouping factor {text.strip()!r} of ({inner}) in {formula!r} must be a column, 'a:b' or "
-                    "'a/b'. Make a column for anything else and name it there."
+                    f"'a/b'. {_advice_on_groups(column)}"
                 )
         names += [c.strip("`") for c in columns]
         yield ":".join(names)
+
+
+def _grouping_columns(text: str) -> list[str]:
+    """A grouping factor is one whatever R does to make it one."""
+    together = whole_call(text, "interaction")
+    coded = whole_call(text, "C")
+    return [c.strip() for c in split(together, ",")] if together else [text if coded is None else coded.strip()]
+
+
+def _advice_on_groups(text: str) -> str:
+    if re.match(r"mm\s*\(", text):
+        return "Multi-membership, mm(), is not there."
+    if re.match(r"gr\s*\(", text):
+        return "gr() is brms's: write (1 | g) for gr(g), and (x || g) for gr(g, cor = FALSE). from_brms reads it."
+    return "Make a column for anything else and name it there."
 
 
 def _refuse_subtracted(sign: str, term: str, formula: str) -> None:
@@ -218,6 +276,7 @@ def _refuse_bar(term: str, formula: str) -> None:
 
 def _refuse_idle(term: str, formula: str) -> None:
     """What reads like something else than the algebra of terms makes of it."""
+    refuse_dot(term, formula)
     power = re.fullmatch(r"([\w.]+|`[^`]+`)\s*\*\*\s*(\d+)", term)
     if power:
         raise FormulaError(
@@ -231,12 +290,6 @@ def _refuse_idle(term: str, formula: str) -> None:
         raise FormulaError(
             f"offset() in {formula!r} is empty; write offset(x), x what is added to the linear predictor."
         )
-    if re.match(r"as\.(factor|ordered|numeric|integer)\b", term):
-        raise FormulaError(f"The term {term!r} in {formula!r} is R's; write C(x) for a number that is a factor.")
-    if term == ".":
-        raise FormulaError(
-            f"The '.' in {formula!r} would take every other column, groups and identifiers too. Name the columns."
-        )
 
 
 def _refuse_twice(blocks: list[Block], formula: str) -> None:
@@ -248,88 +301,7 @@ def _refuse_twice(blocks: list[Block], formula: str) -> None:
             )
 
 
-def whole_call(term: str, name: str) -> str | None:
-    """The inside of ``name( )`` where it spans the whole term; else None.
-
-    Raises
-    ------
-    FormulaError
-        Brackets or quotes are left open inside.
-
-    Examples
-    --------
-    >>> whole_call("trials(n)", "trials"), whole_call("(a) + (b)", "")
-    ('n', None)
-    """
-    if not (term.startswith(f"{name}(") and term.endswith(")")):
-        return None
-    inside = term[len(name) + 1 : -1]
-    depth = 0
-    for _, depth in _scan(inside):
-        if depth < 0:
-            return None
-    return inside if depth == 0 else None
-
-
-def signed_terms(text: str) -> Iterator[tuple[str, str]]:
-    """Signed additive terms at the top level.
-
-    Raises
-    ------
-    FormulaError
-        Brackets or quotes are left open.
-
-    Examples
-    --------
-    >>> list(signed_terms("x + (1 | g) - 1"))
-    [('+', 'x'), ('+', '(1 | g)'), ('-', '1')]
-    """
-    sign, start = "+", 0
-    for i, depth in _scan(text):
-        exponent = text[:i].rstrip()[-1:] in ("*", "^", "/", ":")
-        if depth == 0 and text[i] in "+-" and not exponent:
-            if text[start:i].strip():
-                yield sign, text[start:i].strip()
-            sign, start = text[i], i + 1
-    yield sign, text[start:].strip()
-
-
 def _powers(text: str) -> str:
     """R's power sign as Python's: inside I( ) a ^ would be Python's exclusive or, and a wrong number for integers."""
-    outside = {i for i, _ in _scan(text)}
+    outside = {i for i, _ in scan(text)}
     return "".join("**" if c == "^" and i in outside else c for i, c in enumerate(text))
-
-
-def split(text: str, separator: str) -> list[str]:
-    """Pieces between separators that stand outside brackets and quotes.
-
-    Raises
-    ------
-    FormulaError
-        Brackets or quotes are left open.
-
-    Examples
-    --------
-    >>> split("y | trials(n | m)", "|")
-    ['y ', ' trials(n | m)']
-    """
-    cuts = [i for i, depth in _scan(text) if depth == 0 and text[i] == separator]
-    edges = [-1, *cuts, len(text)]
-    return [text[a + 1 : b] for a, b in pairwise(edges)]
-
-
-def _scan(text: str) -> Iterator[tuple[int, int]]:
-    """Positions outside quotes with their bracket depth; an opening bracket counts as outside itself."""
-    depth, quote = 0, ""
-    for i, c in enumerate(text):
-        if quote:
-            quote = "" if c == quote else quote
-            continue
-        if c in _QUOTES:
-            quote = c
-        elif c in _CLOSE:
-            depth -= 1
-        yield i, depth
-        depth += c in _OPEN
-    if quote or depth > 0:
-        raise FormulaError(f"Brackets or quotes are left open in {text.strip()!r}. Close them.")

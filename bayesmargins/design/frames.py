@@ -27,9 +27,14 @@ class Column:
     kind : {"number", "logical", "factor"}
         How the formula reads it.
     levels : tuple
-        Levels of a factor in order, those without rows left out; empty otherwise.
+        Levels of a factor in order, as the formula states them or as the data have them, those without rows left out;
+        empty otherwise.
     lower, upper : float
         Range of a number at the fit.
+    coded : str
+        The call that makes a number a factor, such as ``"C(arm)"``; empty for any other column.
+    coding : tuple
+        Levels of text and categories in the order of the data, by which terms that state no order are coded.
     """
 
     name: str
@@ -37,6 +42,13 @@ class Column:
     levels: tuple[Any, ...] = ()
     lower: float = np.nan
     upper: float = np.nan
+    coded: str = ""
+    coding: tuple[Any, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why a column of numbers is a factor, for a message; empty where the values themselves say it."""
+        return f" {self.name!r} is a factor in the formula, by {self.coded}." if self.coded else ""
 
     def replay(self, series: pd.Series) -> pd.Series:
         """How does this column of new data read with the levels of the fit?
@@ -49,14 +61,15 @@ class Column:
         Returns
         -------
         pandas.Series, shape (row,)
-            A categorical with the levels of the fit, or float64, or bool; missing values stay missing.
+            A categorical with the levels of the fit, or float64, or bool; missing values stay missing. A number that
+            the formula makes a factor stays a number, for another term may read it as one.
 
         Raises
         ------
         DataError
             A level that the fit has not seen; text where numbers are needed; infinite numbers.
         """
-        if self.kind == "factor":
+        if self.kind == "factor" and not self.coded:
             return self._replay_factor(series)
         if not _holds_numbers(series):
             raise DataError(
@@ -67,18 +80,24 @@ class Column:
         _check_finite(values, self.name)
         if self.kind == "logical" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
             raise DataError(f"Column {self.name!r} held true and false at the fit and holds other numbers here.")
+        if self.coded:
+            self._refuse_unseen(values, series)
         return pd.Series(values, index=series.index, name=self.name)
 
     def _replay_factor(self, series: pd.Series) -> pd.Series:
-        codes = pd.Index(self.levels).get_indexer(pd.Index(series.astype(object)))
+        values = series.astype(object)
+        self._refuse_unseen(values, series)
+        return pd.Series(pd.Categorical(values, categories=list(self.coding)), index=series.index)
+
+    def _refuse_unseen(self, values: pd.Series | np.ndarray, series: pd.Series) -> None:
+        codes = pd.Index(self.levels).get_indexer(pd.Index(values))
         unseen = pd.unique(series[(codes < 0) & series.notna().to_numpy()])
         if len(unseen):
             raise DataError(
                 f"Column {self.name!r} has the levels {listed(unseen)} that the fit has not seen; it knows "
                 f"{listed(self.levels)}.{close_matches(unseen[0], self.levels)}{self._type_hint(unseen)} A level "
-                "without data has no coefficient, so no prediction can be made for it."
+                f"without data has no coefficient, so no prediction can be made for it.{self.reason}"
             )
-        return pd.Series(pd.Categorical.from_codes(codes, categories=list(self.levels)), index=series.index)
 
     def _type_hint(self, unseen: Iterable[Any]) -> str:
         if {str(u) for u in unseen} & {str(level) for level in self.levels}:
@@ -129,17 +148,26 @@ def _check_cells(series: pd.Series, what: str, why: str) -> None:
         )
     if not (series.dtype == object or isinstance(series.dtype, pd.ArrowDtype)):
         return
-    known = series.dropna()
-    first = known.iloc[0] if len(known) else None
-    if pd.api.types.is_list_like(first) and not isinstance(first, tuple):
+    odd = [v for v in series if not _is_cell(v)]
+    if odd:
+        each = "in each row" if len(odd) == len(series) else f"in {len(odd)} of {len(series)} rows"
         raise DataError(
-            f"{why} reads the column {series.name!r}, and {what} holds a {type(first).__name__} in each row there, "
-            f"such as {shown(first)}; a cell holds one number, text or truth value. Give each of its parts a column, "
+            f"{why} reads the column {series.name!r}, and {what} holds a {type(odd[0]).__name__} {each} there, "
+            f"such as {shown(odd[0])}; a cell holds one number, text or truth value. Give each of its parts a column, "
             "or .explode() it into rows."
         )
 
 
-def freeze_column(series: pd.Series, name: str) -> Column:
+def _is_cell(value: Any) -> bool:
+    """One value that can be told from another."""
+    try:
+        hash(value)
+    except Exception:  # whatever the object says
+        return False
+    return isinstance(value, tuple) or not pd.api.types.is_list_like(value)
+
+
+def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[Any, ...] = ()) -> Column:
     """What kind of variable is this, and what will new data be held against?
 
     Parameters
@@ -148,11 +176,16 @@ def freeze_column(series: pd.Series, name: str) -> Column:
         The column at the fit, without missing values.
     name : str
         Its name.
+    coded : str
+        The call of the formula that makes it a factor, if one does.
+    stated : tuple
+        Levels that this call states.
 
     Returns
     -------
     Column
-        Kind, levels (of a categorical in its order; of text in alphabetical order) and range.
+        Kind, levels (as the formula states them; else of a categorical in its order, of text in alphabetical order, of
+        numbers that the formula makes a factor by size) and range.
 
     Raises
     ------
@@ -164,15 +197,18 @@ def freeze_column(series: pd.Series, name: str) -> Column:
         present = set(series.unique())
         levels = tuple(plain_value(c) for c in dtype.categories if c in present)
         _check_levels(levels, name)
-        return Column(name, "factor", levels)
+        return Column(name, "factor", _in_order(levels, stated), coding=levels)
     if pd.api.types.is_bool_dtype(dtype):
         return Column(name, "logical", (), 0.0, 1.0)
     if _holds_numbers(series):
         values = series.to_numpy(dtype=np.float64)
         _check_finite(values, name)
-        return Column(name, "number", (), float(values.min()), float(values.max()))
+        sizes = tuple(sorted(plain_value(v) for v in pd.unique(series))) if coded else ()
+        kind = "factor" if coded else "number"
+        return Column(name, kind, _in_order(sizes, stated), float(values.min()), float(values.max()), coded)
     if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
-        return Column(name, "factor", _text_levels(series, name))
+        levels = _text_levels(series, name)
+        return Column(name, "factor", _in_order(levels, stated), coding=levels)
     raise DataError(
         f"Column {name!r} has the type {dtype}; a formula reads numbers, truth values and categories. "
         f"{_numbers_from(series)} For categories: .astype(str)."
@@ -203,6 +239,11 @@ def _check_finite(values: np.ndarray, name: str) -> None:
             f"{int(np.flatnonzero(infinite)[0])}; numbers must be finite. Drop these rows, or mend them (a missing "
             "value is NaN)."
         )
+
+
+def _in_order(levels: tuple[Any, ...], stated: tuple[Any, ...]) -> tuple[Any, ...]:
+    """In the order that the formula states, if it does."""
+    return tuple(sorted(levels, key=stated.index)) if set(levels) <= set(stated) else levels
 
 
 def _numbers_from(series: pd.Series) -> str:

@@ -94,6 +94,8 @@ class Design:
         The fitted rows, all columns of the user's frame; None for a design that knows levels only.
     levels : dict or None
         What stood in for the rows: levels of each factor by column.
+    row_labels : pandas.Index or None
+        Index of the fitted rows in the user's frame; None where nobody knows it.
     """
 
     formula: str
@@ -104,6 +106,7 @@ class Design:
     offsets: tuple[Matrix, ...]
     frame: pd.DataFrame | None = field(repr=False)
     levels: dict[str, tuple[Any, ...]] | None = None
+    row_labels: pd.Index | None = field(default=None, repr=False, compare=False)
 
     @property
     def data(self) -> pd.DataFrame:
@@ -163,7 +166,7 @@ class Design:
         return replace(
             self,
             formula="; ".join(d.formula for d in every),
-            columns={n: c for d in (*every, self) for n, c in d.columns.items()},
+            columns=_together(c for d in (*every, self) for c in d.columns.values()),
             factors={n: f for d in (*every, self) for n, f in d.factors.items()},
         )
 
@@ -185,9 +188,15 @@ class Design:
         ------
         Nothing.
         """
+        return not any(variable in m.bending for m in self._matrices(z_of))
+
+    def is_bounded(self, variable: str) -> bool:
+        """Does a spline of this variable have no values beyond those of the fit?"""
+        return any(variable in m.bounded for m in self._matrices())
+
+    def _matrices(self, z_of: Collection[str] | None = None) -> Iterable[Matrix]:
         factors = self.factors if z_of is None else z_of
-        matrices = (self.fixed, *self.offsets, *(m for f in factors for m in self.factors[f].matrices))
-        return not any(variable in m.bending for m in matrices)
+        return (self.fixed, *self.offsets, *(m for f in factors for m in self.factors[f].matrices))
 
     def rows(self, frame: pd.DataFrame, z_of: Collection[str] | None = None, what: str = "newdata") -> Rows:
         """What do X, z and the offset look like for these rows, coded as at the fit?
@@ -253,6 +262,15 @@ class Design:
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
         return left_side(self.response.trials, frame, what, self.response.context)
+
+
+def _together(columns: Iterable[Column]) -> dict[str, Column]:
+    """By name; what one formula makes a factor is one for all of them."""
+    found: dict[str, Column] = {}
+    for column in columns:
+        if not (column.name in found and found[column.name].coded):
+            found[column.name] = column
+    return found
 
 
 def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:

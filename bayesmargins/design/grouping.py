@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
 from bayesmargins.errors import DataError, FormulaError
 
-__all__ = ["Factor", "freeze_factors"]
+__all__ = ["Factor", "combinations", "freeze_factors"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Factor:
         """Columns that z reads (not those that name the group)."""
         return frozenset().union(*(m.variables for m in self.matrices))
 
+    @cached_property
+    def positions(self) -> dict[Any, int]:
+        """Where each level stands."""
+        return {level: k for k, level in enumerate(self.levels)}
+
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Which group does each row name? Missing where a column is missing."""
         if len(self.columns) == 1:
@@ -66,6 +73,15 @@ class Factor:
     def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Position of each row's group among the fitted ones; -1 where it is none of them."""
         return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(self.labels(frame), dtype=object))
+
+
+def combinations(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows of codes occur (combination, factor), in order, and how often? By one number a row: sorts are fast."""
+    sizes = codes.max(axis=0, initial=-1) + 1
+    if np.prod(sizes.astype(np.float64)) > 2.0**62:
+        return np.unique(codes, axis=0, return_counts=True)
+    keys, counts = np.unique(np.ravel_multi_index(tuple(codes.T), tuple(sizes)), return_counts=True)
+    return np.column_stack(np.unravel_index(keys, tuple(sizes))), counts
 
 
 def freeze_factors(
@@ -105,7 +121,8 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
     if not terms or len(set(terms)) < len(terms):
         raise FormulaError(
             f"The blocks of {name!r} give the terms {terms}: each must occur once, and there must be one. Write "
-            "(0 + x | g) for a second block, so that its intercept does not occur twice."
+            "(0 + x | g) for a second block, so that its intercept does not occur twice; rename a column that is "
+            "called as another term."
         )
     positions: list[tuple[int, ...]] = []
     for block, matrix in zip(blocks, matrices, strict=True):
@@ -113,9 +130,36 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         span = tuple(range(first, first + len(matrix.labels)))
         positions += [span] if block.correlated else [(i,) for i in span]
     blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
+    for column in columns:
+        _refuse_alike(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
     return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
+
+
+def _refuse_alike(name: str, frame: pd.DataFrame) -> None:
+    """Labels of different types that are equal (1 and True) or read the same (1 and "1") name no two groups."""
+    column = frame[name]
+    held = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if not pd.api.types.infer_dtype(held, skipna=True).startswith("mixed"):
+        return
+    labels = [v for v in held.tolist() if not pd.isna(v)]
+    first: dict[Any, Any] = {}
+    for label in {(_kind(v), v): v for v in labels}.values():
+        other = next((first[k] for k in (label, str(label)) if k in first and _kind(first[k]) != _kind(label)), None)
+        if other is not None:
+            raise DataError(
+                f"The grouping column {name!r} holds {other!r} and {label!r}, which are of different types and equal, "
+                "or read the same: whether they are one group cannot be told. Make all labels text, or all numbers."
+            )
+        first |= {label: label, str(label): label}
+
+
+def _kind(value: Any) -> str:
+    """Numbers are of one type whatever holds them, True and False of another."""
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    return "number" if isinstance(value, numbers.Number) else "str" if isinstance(value, str) else type(value).__name__
 
 
 def _levels(factor: Factor, frame: pd.DataFrame) -> tuple[tuple[Any, ...], tuple[tuple[str, ...], ...]]:
@@ -135,7 +179,7 @@ def _text(series: pd.Series) -> pd.Series:
     """Labels as text; each whole number reads the same whatever stands beside it has made of its type."""
     text = series.astype(str)
     if pd.api.types.is_float_dtype(series.dtype):
-        whole = (series % 1 == 0).fillna(False).to_numpy(dtype=bool)
+        whole = ((series % 1 == 0) & (series.abs() < 2.0**63)).fillna(False).to_numpy(dtype=bool)
         text = text.mask(whole, series.where(whole).astype("Int64").astype(str))
     return text
 

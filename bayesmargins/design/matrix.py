@@ -7,15 +7,17 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, names_read, tree_of
+from bayesmargins.checks import numbers
+from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, context_of, names_read, tree_of
+from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
-from bayesmargins.errors import DataError, FormulaError, listed
+from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, written
 
 if TYPE_CHECKING:
     import formulaic
@@ -30,9 +32,13 @@ __all__ = [
     "freeze",
     "freeze_one",
     "guarded",
+    "python_parts",
     "required_columns",
     "term_label",
 ]
+
+# What formulaic's splines do beyond the values of the fit, if nothing is said.
+_BEYOND = {"bs": "raise", "cs": "extend", "cr": "extend", "cc": "extend"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,15 @@ class Matrix:
         return frozenset(read)
 
     @cached_property
+    def bounded(self) -> frozenset[str]:
+        """Columns of the data that a spline reads which has no values beyond those of the fit."""
+        read: set[str] = set()
+        for factor, tree in python_parts(self.text):
+            for call in () if tree is None else _bounded_calls(tree):
+                read |= names_read(call.args[0]) | set(re.findall(r"`([^`]+)`", factor))
+        return frozenset(read)
+
+    @cached_property
     def products(self) -> tuple[tuple[str, ...], ...] | None:
         """Numeric columns of the data whose product each column of the design is; None where any is something else."""
         state = self.spec.encoder_state
@@ -77,8 +92,20 @@ class Matrix:
             return np.zeros((len(frame), 0))
         if self.products is not None:  # the z of most models, and numbers as they are: no need to ask formulaic
             return _products(self.products, frame)
-        values = guarded(self.text, lambda: self.spec.get_model_matrix(frame, context=self.context))
-        return np.asarray(values, dtype=np.float64)
+        values: np.ndarray = guarded(
+            self.text, lambda: numbers(self.spec.get_model_matrix(frame, context=self.context))
+        )
+        return values
+
+
+def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls of splines that end at the lowest and the highest value; with bounds of their own they end elsewhere."""
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _BEYOND and call.args:
+            said = {k.arg: getattr(k.value, "value", None) for k in call.keywords}
+            beyond = said.get("extrapolation", _BEYOND[call.func.id])
+            if beyond == "raise" and not {"lower_bound", "upper_bound"} & set(said):
+                yield call
 
 
 def _products(products: tuple[tuple[str, ...], ...], frame: pd.DataFrame) -> np.ndarray:
@@ -111,7 +138,12 @@ def term_label(name: str) -> str:
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
     ('trt[drug]:week', 'C(week)[2]')
     """
+    name = _EVERY_LEVEL.sub(r"\1", name)
     return re.sub(r"\[(-?\d+)\.0\]", r"[\1]", name.replace("[T.", "["))
+
+
+# formulaic's way to ask for a column a level; a level in brackets says the same.
+_EVERY_LEVEL = re.compile(r"C\(([\w.]+|`[^`]+`), spans_intercept=False\)")
 
 
 def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
@@ -132,7 +164,7 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
             columns.add(factor)
             continue
         check_grammar(tree, text, known)
-        columns |= (names_read(tree) - set(known)) | set(re.findall(r"`([^`]+)`", factor))
+        columns |= (names_read(tree) - _values_among(context)) | set(re.findall(r"`([^`]+)`", factor))
     return columns
 
 
@@ -144,14 +176,15 @@ def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
     FormulaError
         It holds or calls anything else.
     """
-    known = _known({**FUNCTIONS, **namespace})
+    known = _known(context_of((), namespace))
     for _, tree in python_parts(text):
         if tree is not None:
             check_grammar(tree, text, known)
             check_listed(tree, text, namespace)
 
 
-def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
+@lru_cache(maxsize=256)
+def python_parts(text: str) -> tuple[tuple[str, ast.Expression | None], ...]:
     """Factors of a formula: a column by its name with None, anything that is evaluated with its syntax tree.
 
     Raises
@@ -163,9 +196,20 @@ def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
 
     formula = guarded(text, lambda: Formula(text))
     kinds = {str(f.expr): f.eval_method.value for term in formula for f in term.factors}
-    for factor, kind in kinds.items():
-        if kind != "literal":
-            yield factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor))
+    return tuple(
+        (factor, None if kind == "lookup" else guarded(text, partial(tree_of, factor)))
+        for factor, kind in kinds.items()
+        if kind != "literal"
+    )
+
+
+# What formulaic knows that is handed to a function, rather than called.
+_HANDED = {"np", "contr", "Treatment", "Poly", "Sum", "Helmert", "Diff"}
+
+
+def _values_among(context: Mapping[str, Any]) -> set[str]:
+    """Names that are no columns where they are read; a function's name is one only where it is called."""
+    return _HANDED | {name for name, value in context.items() if FUNCTIONS.get(name) is not value}
 
 
 def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -218,7 +262,7 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     FormulaError
         formulaic cannot parse or evaluate the text.
     """
-    from formulaic.errors import DataMismatchWarning, FormulaicError
+    from formulaic.errors import DataMismatchWarning
 
     try:
         # NumPy's own warning about log(-1) would say less than the error that `finite_values` raises.
@@ -227,16 +271,18 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
             return call()
     except DataMismatchWarning as error:
         raise DataError(f"In {text!r}: {error} Only levels seen at the fit can be predicted for.") from error
-    except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
-        if isinstance(error, DataError | FormulaError):
-            raise
+    except BayesmarginsError:
+        raise
+    except Exception as error:  # the functions of a formula are Python of the user's, and may raise anything
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "
-                "values within them (comparisons: a pair, or a smaller step such as 'sd'), or fit with "
+                "values within them (comparisons: a pair (low, high) inside, 'iqr', 'minmax'), or fit with "
                 "bs(x, df=4, extrapolation='extend')."
             ) from error
-        raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
+        raise FormulaError(
+            f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}{advice_on(text)}"
+        ) from error
 
 
 def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:
@@ -286,4 +332,4 @@ def _close(a: np.ndarray, b: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
 
 def _uncoloured(error: Exception) -> str:
     """formulaic points at the place of a syntax error with terminal colours, which read badly in a notebook."""
-    return " ".join(re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", str(error)).split())
+    return " ".join(re.sub("\x1b\\[[0-9;]*m|[⧛⧚]", "", written(error)).split())

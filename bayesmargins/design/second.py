@@ -10,6 +10,7 @@ import pandas as pd
 from bayesmargins.design.derivative import FIRST_WEIGHTS, derivative_rows, first_node, side_by_side, split
 from bayesmargins.design.frozen import Design, Rows
 from bayesmargins.errors import DataError
+from bayesmargins.values import with_columns
 
 __all__ = ["second_derivative_rows"]
 
@@ -85,7 +86,7 @@ def second_derivative_rows(
         return split(np.where(like.complete[:, None], 0.0, np.nan) * np.ones_like(side_by_side(like)), like)
     if straight:
         line, other = straight[0], second if straight[0] == first else first
-        low, high = (derivative_rows(design, frame.assign(**{line: v}), other, z_of, what) for v in (0.0, 1.0))
+        low, high = (derivative_rows(design, with_columns(frame, {line: v}), other, z_of, what) for v in (0.0, 1.0))
         change = side_by_side(high) - side_by_side(low)
         return split(np.where(like.complete[:, None], change, np.nan), like)
     differenced = _Differenced(design, frame, first, second, z_of, what)
@@ -116,7 +117,7 @@ class _Differenced:
 
     def values(self, rows: np.ndarray, moved: dict[str, np.ndarray]) -> np.ndarray:
         """All columns of some rows, with a variable moved."""
-        return side_by_side(self.design.rows(self.frame.iloc[rows].assign(**moved), self.z_of, self.what))
+        return side_by_side(self.design.rows(with_columns(self.frame.iloc[rows], moved), self.z_of, self.what))
 
     def at(self, rows: np.ndarray, scale: float) -> np.ndarray:
         """The second derivative of all columns in some rows, with steps of this part of the ranges."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import DataError, listed
-from bayesmargins.values import plain_value
+from bayesmargins.errors import DataError, listed, shown, written
+from bayesmargins.values import plain_value, value_list, with_columns
 
 __all__ = ["to_pandas"]
 
@@ -67,7 +67,7 @@ def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
             f"{what} has column names that repeat or are not text: {listed(twice)}. Rename them."
             f"{flat if isinstance(frame.columns, pd.MultiIndex) else ''}"
         )
-    return frame.assign(**_made_plain(frame)).reset_index(drop=True)
+    return with_columns(frame, _made_plain(frame)).reset_index(drop=True)
 
 
 def _made_plain(frame: pd.DataFrame) -> dict[str, pd.Series]:
@@ -106,14 +106,17 @@ def _from_dicts(data: Any, what: str) -> pd.DataFrame:
     """A dict of columns, of single values (one row) or of both; or a row a dict."""
     if isinstance(data, Mapping) and data and not any(pd.api.types.is_list_like(v) for v in data.values()):
         data = [data]
+    if isinstance(data, Mapping):
+        data = {name: value_list(v) if isinstance(v, Iterator) else v for name, v in data.items()}
     try:
         return pd.DataFrame(data)
-    except (TypeError, ValueError) as error:
-        lengths = {n: len(v) for n, v in data.items() if hasattr(v, "__len__") and not isinstance(v, str)}
+    except Exception as error:  # any object may stand for a column
+        columns = data if isinstance(data, Mapping) else {}
+        lengths = {n: len(v) for n, v in columns.items() if isinstance(v, list | tuple | np.ndarray | pd.Series)}
         raise DataError(
-            f"{what} is a dict that makes no table ({error}); the columns have the lengths {lengths}. Give every "
-            "column one value a row, or a single value for all rows."
-        ) from None
+            f"{what} is a dict that makes no table ({written(error)}); the columns have the lengths {shown(lengths)}. "
+            "Give every column one value a row, or a single value for all rows."
+        ) from error
 
 
 def _plain(series: pd.Series) -> pd.Series:
@@ -149,16 +152,24 @@ def _from_objects(series: pd.Series) -> pd.Series:
     if kind == "boolean":
         return series.astype("boolean")
     if kind == "decimal":
-        return series.map(float, na_action="ignore").astype(np.float64)
+        return _floats(series)
     if kind not in ("interval", "mixed"):
         return series
     kinds = {type(v) for v in series[series.notna()]}
     first = next(iter(kinds), str)
     if kinds == {Fraction}:
-        return series.map(float, na_action="ignore").astype(np.float64)
+        return _floats(series)
     if len(kinds) != 1 or issubclass(first, str | int | float | complex) or not _is_label(series):
         return series
     return _categorical(series)
+
+
+def _floats(series: pd.Series) -> pd.Series:
+    """Decimals and fractions as numbers; those that are none, or too large, have no place in a column."""
+    try:
+        return series.map(float, na_action="ignore").astype(np.float64)
+    except (ArithmeticError, ValueError) as error:
+        raise DataError(f"Column {series.name!r} holds {listed(series.iloc[:3])}: {written(error)}.") from error
 
 
 def _is_label(series: pd.Series) -> bool:
@@ -166,12 +177,24 @@ def _is_label(series: pd.Series) -> bool:
     return isinstance(first, tuple) or not pd.api.types.is_list_like(first)
 
 
+def _factorized(series: pd.Series) -> tuple[np.ndarray, Any]:
+    """Codes and labels; those without an order of their own in that of appearance."""
+    try:
+        return pd.factorize(series, sort=True)
+    except TypeError:
+        return pd.factorize(series)
+
+
 def _categorical(series: pd.Series) -> pd.Series:
     try:
-        codes, values = pd.factorize(series, sort=True)
-    except TypeError:
-        codes, values = pd.factorize(series)  # labels without an order of their own: that of appearance
-    texts = [str(v) for v in values]
+        codes, values = _factorized(series)
+        texts = [str(v) for v in values]
+    except Exception as error:  # objects of any type, which need not have a text or equal themselves
+        raise DataError(
+            f"Column {series.name!r} holds objects of the type {type(series.iloc[0]).__name__}, such as "
+            f"{shown(series.iloc[0])}, which are no labels ({type(error).__name__}: {written(error)}). A cell holds a "
+            "number, a text, a truth value or a time."
+        ) from error
     if len(set(texts)) < len(texts):
         return series
     return pd.Series(pd.Categorical.from_codes(codes, texts), index=series.index, name=series.name)

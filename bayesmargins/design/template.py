@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import functions
 from bayesmargins.design.building import build_design
-from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.calls import context_of
+from bayesmargins.design.coding import codings
 from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frozen import Design
 from bayesmargins.design.grouping import Factor
-from bayesmargins.design.matrix import Matrix, check_row_by_row, required_columns
+from bayesmargins.design.matrix import Matrix, check_row_by_row, python_parts, required_columns
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
 from bayesmargins.values import plain_value
 
@@ -108,8 +110,9 @@ def template_design(
     """
     if not isinstance(levels, Mapping):
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
-    parts = parse(formula)
-    context = {**FUNCTIONS, **(namespace or {})}
+    parts = parse(formula, functions(namespace))
+    context = context_of(levels, namespace)
+    _refuse_two_readings(parts, levels, context)
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
     read = covariates | parts.group_columns
     given = {name: _levels_of(name, values, read) for name, values in levels.items()}
@@ -125,6 +128,17 @@ def template_design(
     response = replace(design.response, y=none, n=None if design.response.trials is None else none)
     factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
     return replace(design, response=response, factors=factors, frame=None, levels=given)
+
+
+def _refuse_two_readings(parts: Parts, levels: Mapping[str, Any], context: Mapping[str, Any]) -> None:
+    """Beside C(arm) a bare arm is a number; with levels and no rows it would be a factor as well."""
+    for name, coding in codings(parts.right, context).items():
+        bare = any(factor == name for text in parts.right for factor, _ in python_parts(text))
+        if name in levels and bare:
+            raise FormulaError(
+                f"The formula reads {name!r} as a number and, by {coding.call}, as a factor; levels= says that it is a "
+                "factor. Give data=, the fitted rows, in place of levels=."
+            )
 
 
 def _levels_of(name: str, values: Any, read: frozenset[str]) -> tuple[Any, ...]:

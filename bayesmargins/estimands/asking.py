@@ -6,12 +6,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
-from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
 from bayesmargins.estimands.parts import check_parts
 from bayesmargins.estimands.question import Question
 from bayesmargins.family import FAMILIES
@@ -21,7 +21,7 @@ from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, with_columns
 
 __all__ = ["answering", "ask", "checked_seed"]
 
@@ -81,7 +81,7 @@ def ask(
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    weights = _weights(wts, newdata, derived)
+    weights = _weights(wts, newdata, post.design, derived)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
@@ -108,10 +108,10 @@ def _check_posterior(post: Any) -> None:
         )
 
 
-def _weights(wts: Any, newdata: Any, derived: Settings) -> Any:
+def _weights(wts: Any, newdata: Any, design: Design, derived: Settings) -> Any:
     if isinstance(wts, str) and any(s.variable == wts for s in derived):
         raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
-    return aligned_weights(wts, newdata)
+    return aligned_weights(wts, newdata, design)
 
 
 def answering(post: Posterior, target: Any) -> Posterior:
@@ -156,9 +156,7 @@ def checked_seed(seed: Any) -> int:
     EstimandError
         It is no whole number from 0.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise EstimandError(f"random_seed={shown(seed)}; it must be a whole number from 0, or None.")
-    return int(seed)
+    return whole_number("random_seed", seed, 0, rest=", or None")
 
 
 def _check_named(policy: Policy, by: Sequence[str], at: Mapping[str, Any]) -> None:
@@ -197,7 +195,7 @@ def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`at` may stand in for a column that newdata lacks."""
-    return frame.assign(**{n: v[0] for n, v in at.items() if n not in frame.columns})
+    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:
@@ -230,7 +228,7 @@ def _served(target: Target, post: Posterior) -> Target:
 
 
 def _target_hint(target: Any, post: Posterior) -> str:
-    name = getattr(target, "__name__", str(target)).lower()
+    name = str(getattr(target, "__name__", written(target))).lower()
     others = {p for f in FAMILIES.values() for p in f.aux}
     own = post.family.aux
     if name in others and name in own:

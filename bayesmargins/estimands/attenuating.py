@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import DataError, EstimandError, GroupsError, PosteriorError, close_matches, shown, warn
+from bayesmargins.errors import (
+    DataError,
+    EstimandError,
+    GroupsError,
+    PosteriorError,
+    close_matches,
+    shown,
+    warn,
+    written,
+)
 from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
@@ -138,7 +147,7 @@ def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: An
     if not is_word(estimand, _ESTIMANDS):
         raise EstimandError(
             f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}: each is averaged over rows."
-            f"{close_matches(str(estimand).removeprefix('avg_'), _ESTIMANDS)}"
+            f"{close_matches(written(estimand).removeprefix('avg_'), _ESTIMANDS)}"
         )
     if (variables is None) != (estimand == "predictions"):
         said = "needs variables, what changes" if variables is None else f"takes no variables, got {shown(variables)}"

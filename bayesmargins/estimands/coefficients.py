@@ -8,7 +8,8 @@ import numpy as np
 import scipy
 import xarray as xr
 
-from bayesmargins.errors import EstimandError, listed, shown
+from bayesmargins.checks import switch
+from bayesmargins.errors import EstimandError, listed
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
@@ -38,7 +39,7 @@ def marginal_coefficients(
     exponentiate : bool
         exp() of the coefficients: population-averaged odds ratios (logit), ratios of means (log) or hazard ratios
         (cloglog).
-    wts : str or array, optional
+    wts : str, Series or array, optional
         Weights of rows in the least squares; all the same by default.
 
     Returns
@@ -98,8 +99,7 @@ def marginal_coefficients(
 
 def _check(question: Question, exponentiate: Any) -> None:
     post = question.post
-    if not isinstance(exponentiate, bool | np.bool_):
-        raise EstimandError(f"exponentiate={shown(exponentiate)}; it is True (ratios) or False (coefficients).")
+    switch("exponentiate", exponentiate, meaning="True (ratios) or False (coefficients)")
     if exponentiate and post.link.ratio is None:
         some = [link.name for link in LINKS.values() if link.ratio is not None]
         raise EstimandError(

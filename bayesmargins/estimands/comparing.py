@@ -3,69 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
-from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.sides import Contrast, contrasts, named_variables
-from bayesmargins.values import is_word
+from bayesmargins.predictor import Passed
+from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
+from bayesmargins.values import is_word, with_columns
 
 __all__ = [
-    "COMPARISONS",
-    "Comparison",
     "avg_comparisons",
+    "compare",
     "comparisons",
     "contrast_labels",
     "contrasts_asked",
     "how_compared",
 ]
 
-Side = Mapping[str, np.ndarray]
-
 _SOME = 200  # rows on which it is seen whether anything changes
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """How the high side is held against the low side.
-
-    Attributes
-    ----------
-    label : str
-        Template of the contrast's label, with {high} and {low}.
-    compare : callable
-        ``(high, low) -> value``; a side is a mapping of ``mean`` and, where odds are needed, ``complement``.
-    odds : bool
-        Whether 1 - mean is needed too: it is integrated in its own right, so that odds of rare events lose no digits.
-    """
-
-    label: str
-    compare: Callable[[Side, Side], np.ndarray]
-    odds: bool = False
-
-
-def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:
-    return np.log(high["mean"] / high["complement"]) - np.log(low["mean"] / low["complement"])
-
-
-COMPARISONS: dict[str, Comparison] = {
-    "difference": Comparison("{high} - {low}", lambda h, low: h["mean"] - low["mean"]),
-    "ratio": Comparison("{high} / {low}", lambda h, low: h["mean"] / low["mean"]),
-    "lift": Comparison("({high} - {low}) / {low}", lambda h, low: (h["mean"] - low["mean"]) / low["mean"]),
-    "lnratio": Comparison("ln({high} / {low})", lambda h, low: np.log(h["mean"] / low["mean"])),
-    "lnor": Comparison("ln(odds({high}) / odds({low}))", _log_odds_ratio, odds=True),
-    "or": Comparison("odds({high}) / odds({low})", lambda h, low: np.exp(_log_odds_ratio(h, low)), odds=True),
-}
 
 
 _OTHER_WORDS = {
@@ -84,7 +50,7 @@ _OTHER_WORDS = {
 @taught
 def comparisons(
     post: Posterior,
-    variables: str | Sequence[str] | Mapping[str, Any],
+    variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
@@ -103,11 +69,14 @@ def comparisons(
     ----------
     post : Posterior
         Draws with their design.
-    variables : str, list of str, or dict
-        What changes. A factor: every level against the first (or ``{"trt": "pairwise"}``, ``"sequential"``, each with
-        "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``). True/False and 0/1: 1 against 0.
-        Another number: its value + 1 against its value (or a step, a pair ``(low, high)``; ``"sd"`` and ``"2sd"``
-        around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
+    variables : str, list of str, or dict, optional
+        What changes; by default every column that the formula names, one at a time, without those that only name
+        groups and those that `at` fixes. A factor: every level against the first (or ``{"trt": "pairwise"}``,
+        ``"sequential"``, each with "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``).
+        True/False and 0/1: 1 against 0. Another number: its value + 1 against its value (or a step, a pair
+        ``(low, high)``; ``"sd"`` and ``"2sd"`` around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
+        Where a spline has no values beyond those of the fit, ``bs(x, df=4)``, rows near the edge take the last step
+        within them, and the label says so.
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As for `predictions`.
     comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or"} or callable
@@ -120,13 +89,19 @@ def comparisons(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; coordinate ``term`` along ``contrast``.
+        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; the coordinate ``term`` along
+        ``contrast`` says which variable changes.
 
     Raises
     ------
     DataError, GroupsError, EstimandError
-        As for `predictions`; also an unknown comparison, odds of what is no probability, or a variable that does not
-        enter the model.
+        As for `predictions`; also an unknown comparison, odds of what is no probability, a variable that does not
+        enter the model, or no variables with ``cross=True``.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Rows whose step would leave the range of a spline.
 
     Notes
     -----
@@ -150,13 +125,13 @@ def comparisons(
         wts=wts,
         random_seed=random_seed,
     )
-    return _compare(question, variables, comparison, cross)
+    return compare(question, variables, comparison, cross)
 
 
 @taught
 def avg_comparisons(
     post: Posterior,
-    variables: str | Sequence[str] | Mapping[str, Any],
+    variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
@@ -203,39 +178,57 @@ def avg_comparisons(
         wts=wts,
         random_seed=random_seed,
     )
-    return _compare(question, variables, comparison, cross)
+    return compare(question, variables, comparison, cross)
 
 
-def _compare(question: Question, variables: Any, comparison: Any, cross: bool) -> xr.Dataset:
+def compare(question: Question, variables: Any, comparison: Any = "difference", cross: Any = False) -> xr.Dataset:
+    """The two sides of every contrast, integrated (and averaged), then compared."""
     how, comparison = how_compared(comparison, question)
-    compared = contrasts_asked(question, variables, cross)
-    question.check_size(len(compared))
-    sides = dict.fromkeys(s for c in compared for s in (c.low, c.high))
-    parts = ("mean", "complement") if how.odds else ("mean",)
-    evaluation = Evaluation(question, passes=len(sides) * len(parts))
+    variables = _every(question, cross) if variables is None else variables
+    asked = contrasts_asked(question, variables, cross)
+    question.check_size(len(asked))
+    sides = dict.fromkeys(s for c in asked for s in (c.low, c.high))
+    evaluation = Evaluation(question, passes=len(sides) * len(how.parts))
+    wrong = [0.0]
 
     def all_contrasts(scenario: Scenario) -> np.ndarray:
-        found: dict[Any, Side] = {}
+        found: dict[Any, Passed] = {}
 
-        def of(side: Any) -> Side:  # "drug - placebo" and "drug+ - placebo" need placebo once
+        def of(side: Any) -> Passed:  # "drug - placebo" and "drug+ - placebo" need placebo once
             if side not in found:
-                found[side] = evaluation.values(scenario, side, parts).values
+                found[side] = evaluation.values(scenario, side, how.parts, tails=how.divides)
             return found[side]
 
         def value(contrast: Contrast) -> np.ndarray:
-            if how is COMPARISONS["difference"] and len(compared) < len(sides):
+            if how is COMPARISONS["difference"] and len(asked) < len(sides):
                 difference = evaluation.differences(scenario, contrast.low, contrast.high)
                 if difference is not None:
+                    wrong.append(evaluation.passed[-1].wrong)
                     return difference
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                return how.compare(of(contrast.high), of(contrast.low))
+            high, low = of(contrast.high), of(contrast.low)
+            values = compared(how, high, low)
+            wrong.append(how.bound(values, high, low))
+            return values
 
-        return np.stack([value(contrast) for contrast in compared], axis=1)
+        return np.stack([value(contrast) for contrast in asked], axis=1)
 
     values = evaluation.run(all_contrasts)
-    labels = contrast_labels(compared, how, comparison)
-    terms = [c.term for c in compared]
-    return question.result("comparisons", values, evaluation.passed, contrast=labels, term=terms, comparison=comparison)
+    labels = contrast_labels(asked, how, comparison)
+    return question.result(
+        "comparisons",
+        values,
+        evaluation.passed,
+        contrast=labels,
+        term=[c.term for c in asked],
+        comparison=comparison,
+        wrong=max(wrong),
+    )
+
+
+def _every(question: Question, cross: Any) -> dict[str, None]:
+    if cross:
+        raise EstimandError("cross=True changes several variables together: name them, variables=['trt', 'week'].")
+    return every_variable(question.design, question.fixed)
 
 
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
@@ -258,12 +251,10 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
         A variable that does not enter the model or that `at` fixes, a specification that does not fit, cross that is
         no truth value.
     """
-    if not isinstance(cross, bool | np.bool_):
-        raise EstimandError(f"cross={shown(cross)}; it is True (all variables change together) or False (one by one).")
+    cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     named = named_variables(variables, question.design, derived=bool(question.derived))
-    compared = contrasts(named, question.design, bool(cross))
-    fixed = {*question.at, *(s.variable for s in question.derived)}
-    clash = [c.term for c in compared if any(s.variable in fixed for s in (*c.low, *c.high))]
+    compared = contrasts(named, question.design, cross, question.frame)
+    clash = [c.term for c in compared if any(s.variable in question.fixed for s in (*c.low, *c.high))]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     for contrast in compared:
@@ -276,7 +267,7 @@ def _refuse_idle(question: Question, contrast: Contrast) -> None:
     moved = {s.variable for s in (*contrast.low, *contrast.high)}
     if moved & set(question.design.columns):
         return
-    frame = question.frame.assign(**{n: v[0] for n, v in question.at.items()}).head(_SOME)
+    frame = with_columns(question.frame, {n: v[0] for n, v in question.at.items()}).head(_SOME)
     low, high = (apply_settings(frame, (*question.derived, *side)) for side in (contrast.low, contrast.high))
     if all(low[s.variable].equals(high[s.variable]) for s in question.derived):
         raise EstimandError(
@@ -307,7 +298,7 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     if callable(comparison):
         return _own(comparison)
     if not is_word(comparison, COMPARISONS):
-        word = _OTHER_WORDS.get(str(comparison).lower().replace("_", "").replace(" ", ""))
+        word = _OTHER_WORDS.get(written(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
         raise EstimandError(
             f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
@@ -328,14 +319,9 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison,
     name = getattr(function, "__name__", type(function).__name__)
     name = "f" if name == "<lambda>" else f"own {name}" if name in COMPARISONS else name
 
-    def compare(high: Side, low: Side) -> np.ndarray:
-        try:
-            found = np.asarray(function(high["mean"].copy(), low["mean"].copy()))
-        except Exception as error:
-            raise EstimandError(
-                f"comparison={name} is called with two arrays (draw, row or cell), high and low, and raised "
-                f"{type(error).__name__}: {error}."
-            ) from error
+    def compare(high: Mapping[str, np.ndarray], low: Mapping[str, np.ndarray]) -> np.ndarray:
+        what = f"comparison={name}, a function of high and low, each (draw, row or cell),"
+        found = called(what, lambda *sides: np.asarray(function(*sides)), high["mean"].copy(), low["mean"].copy())
         if found.shape != high["mean"].shape or found.dtype.kind not in "fiub":
             raise EstimandError(
                 f"comparison={name} gave {found.dtype} of the shape {found.shape} for two arrays of shape "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import EstimandError, close_matches, shown
-from bayesmargins.estimands.comparing import COMPARISONS, Comparison, contrast_labels, contrasts_asked, how_compared
+from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, how_compared
+from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import numeric_variables
 from bayesmargins.family.quantity import Target
+from bayesmargins.predictor import Passed
 from bayesmargins.values import is_word
 
 __all__ = ["Effect", "Effects", "effects_of", "refuse_distribution"]
@@ -44,19 +46,18 @@ class Effect:
         """What is evaluated on each side."""
         if self.variable is not None:
             return ("slope",)
-        return ("mean", "complement") if self.how.odds else ("mean",)
+        return self.how.parts
 
     @property
     def linear(self) -> bool:
         """Whether it is linear in the predictions."""
         return self.variable is not None or self.how is COMPARISONS["difference"]
 
-    def of(self, sides: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    def of(self, sides: Sequence[Passed]) -> np.ndarray:
         """The effect, from the parts of its sides."""
         if self.variable is not None:
-            return np.asarray(sides[0]["slope"])
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return np.asarray(self.how.compare(sides[1], sides[0]))
+            return np.asarray(sides[0].values["slope"])
+        return compared(self.how, sides[1], sides[0])
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,6 @@ def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any
             "on the link scale) is normal over groups and can be 0 or negative: there is no mean of such ratios. Use "
             "'difference'; the ratio of two averages is avg_comparisons."
         )
-    compared = contrasts_asked(question, variables, cross)
-    effects = tuple(Effect((c.low, c.high), None, how) for c in compared)
-    return Effects("comparisons", effects, contrast_labels(compared, how, name), [c.term for c in compared], name)
+    asked = contrasts_asked(question, variables, cross)
+    effects = tuple(Effect((c.low, c.high), None, how) for c in asked)
+    return Effects("comparisons", effects, contrast_labels(asked, how, name), [c.term for c in asked], name)

@@ -115,7 +115,9 @@ class Evaluation:
         self._parameter.warn_if_impossible()
         return values
 
-    def values(self, scenario: Scenario, settings: Settings = (), parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(
+        self, scenario: Scenario, settings: Settings = (), parts: Sequence[str] = ("mean",), tails: bool = False
+    ) -> Passed:
         """What is the mean response of a scenario's rows, with more variables set?
 
         Parameters
@@ -126,6 +128,8 @@ class Evaluation:
             Set besides.
         parts : sequence of {"mean", "complement"}
             The mean, or 1 - mean.
+        tails : bool
+            Whether values that are too small to be divided by are needed as logarithms too.
 
         Returns
         -------
@@ -136,7 +140,7 @@ class Evaluation:
         DataError
             Missing values in what is averaged; what the design refuses.
         """
-        return self._pass(scenario, settings, parts)
+        return self._pass(scenario, settings, parts, tails=tails)
 
     def parameters(self, scenario: Scenario) -> dict[str, np.ndarray]:
         """Which values have the parameters with a linear predictor of their own in a scenario's rows?
@@ -221,7 +225,12 @@ class Evaluation:
         return self._pass(scenario, settings, (part,), of).values[part]
 
     def _pass(
-        self, scenario: Scenario, settings: Settings, parts: Sequence[str], of: Derivative | None = None
+        self,
+        scenario: Scenario,
+        settings: Settings,
+        parts: Sequence[str],
+        of: Derivative | None = None,
+        tails: bool = False,
     ) -> Passed:
         settings = (*scenario.settings, *settings)
         names = sorted(self._depends(scenario, settings, of))
@@ -232,6 +241,8 @@ class Evaluation:
         chunks = self._chunks(scenario, settings, first, distinct, of)
         if of is None:
             passed = self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
+            if tails and isinstance(self._predictor, Predictor):
+                self._predictor.add_tails(passed, lambda: self._chunks(scenario, settings, first, distinct))
         else:
             assert isinstance(self._predictor, Predictor)
             engine = self._predictor.second_derivatives if of.second else self._predictor.slopes
@@ -239,6 +250,7 @@ class Evaluation:
             passed = engine(chunks, len(distinct.index), distinct.n)
         if cells.unit and position is not None:
             passed.values = {part: values[:, position] for part, values in passed.values.items()}
+            passed.logs = {part: values[:, position] for part, values in passed.logs.items()}
         self.passed.append(passed)
         return passed
 

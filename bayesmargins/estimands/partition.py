@@ -10,7 +10,7 @@ import scipy
 import xarray as xr
 
 from bayesmargins.design import Rows
-from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.moments import Moments, response_moments
 from bayesmargins.estimands.sentence import Scope, quantity
@@ -58,7 +58,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         covariates.
     measure : {"share", "median_ratio"}
         Shares of variance (VPC and R2), or the median odds ratio (logit) or median rate ratio (log) between groups.
-    wts : str or array, optional
+    wts : str, Series or array, optional
         Weights of rows; all the same by default.
 
     Returns
@@ -152,7 +152,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
 
 def _check_measure(measure: Any, post: Posterior) -> None:
     if not is_word(measure, _MEASURES):
-        word = _OTHER_WORDS.get(str(measure).lower())
+        word = _OTHER_WORDS.get(written(measure).lower())
         hint = f" Here it is {word}." if word else close_matches(measure, _MEASURES)
         raise EstimandError(f"measure={shown(measure)}; allowed are {listed(_MEASURES)}.{hint}")
     if measure == "median_ratio" and not _median(post.link):

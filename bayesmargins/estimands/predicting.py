@@ -57,8 +57,9 @@ def predictions(
         parameter of the family (``"sigma"``, ``"shape"``; where it has a linear predictor of its own, averaged over
         groups as E[y] is); P(y > c), a quantile or the standard deviation of y, whose
         error is estimated (attribute ``error_estimate``).
-    wts : str or array, optional
-        Weights of rows in averages.
+    wts : str, Series or array, optional
+        Weights of rows in averages: the name of a column; a Series, matched to the rows by its index (that of newdata,
+        or of the data of the fit), whatever its order; an array or list, one number a row in their order.
     random_seed : int, optional
         For ``"sample"``.
 

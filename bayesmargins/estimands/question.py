@@ -109,6 +109,11 @@ class Question:
         return not self.averaging.cells.unit
 
     @property
+    def fixed(self) -> frozenset[str]:
+        """Columns that `at` sets or computes."""
+        return frozenset({*self.at, *(s.variable for s in self.derived)})
+
+    @property
     def scenarios(self) -> int:
         """How many combinations of `at` values and named groups there are."""
         return math.prod(len(v) for v in (*self.at.values(), *self.policy.named.values()))
@@ -173,8 +178,12 @@ class Question:
         term: Sequence[str] = (),
         comparison: str | None = None,
         slope: Slope | None = None,
+        wrong: float | None = None,
     ) -> xr.Dataset:
-        """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance."""
+        """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance.
+
+        `wrong` is how wrong they can be, where that is not what the passes can be wrong by.
+        """
         dims: list[str] = ["contrast"] if contrast else []
         coords: dict[str, Any] = {}
         if contrast:
@@ -185,6 +194,7 @@ class Question:
         dims += self.averaging.dims
         along = {k: v for k, v in self.averaging.coords.items() if k not in coords}
         attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
+        attrs |= {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
         return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
 
     def result_along(
@@ -247,6 +257,7 @@ class Question:
             "by": json.dumps(list(self.by)) if self.by else None,
             "by_labels": json.dumps(_as_text(self.labels)) if self.labels else None,
             "at": json.dumps(self.at) if self.at else None,
+            "factors": json.dumps(self._coded) if self._coded else None,
             "derived_columns": json.dumps([s.variable for s in self.derived]) if self.derived else None,
             "weights": self.weights or None,
             "integration_method": ", ".join(sorted({m for p in passed for m in p.methods})),
@@ -260,6 +271,12 @@ class Question:
             "max_rhat": info.get("max_rhat"),
             "bayesmargins_version": __version__,
         }
+
+    @property
+    def _coded(self) -> list[str]:
+        """Dimensions and coordinates that hold numbers and are factors of the model."""
+        columns = self.design.columns
+        return [public_name(n) for n in (*self.at, *self.by) if n in columns and columns[n].coded]
 
     @property
     def _averages_survive(self) -> str:

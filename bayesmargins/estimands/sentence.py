@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, combinations
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 
@@ -64,12 +64,15 @@ class Slope:
         What they change with; empty without.
     between : tuple of str
         Pairs of its levels, where it is a factor.
+    beside : tuple of str
+        Differences between levels that stand beside the slopes of `variables`, for factors have none.
     """
 
     how: str = "dydx"
     variables: tuple[str, ...] = ()
     second: str = ""
     between: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -208,8 +211,9 @@ def compose(
     elif kind == "predictions":
         head = q[0].upper() + q[1:]
     elif kind == "slopes" and (slope is None or not slope.between):
-        head = _slope(noun, labels, slope or Slope())
+        head = _slope(noun, slope.variables if slope and slope.beside else labels, slope or Slope())
         head = f"Average {head}" if scope.averaged else f"{head[0].upper()}{head[1:]}"
+        head += f", and difference in the {q} ({_listing(slope.beside)})" if slope and slope.beside else ""
     else:
         compared = _COMPARED.get(comparison, f"{comparison}(high, low) of")
         what = f"{compared} the {q} ({_listing(labels)})"
@@ -305,7 +309,7 @@ def group_phrases(
     ]
     existing = policy.factors("existing")
     if existing:
-        combos = len(np.unique(np.column_stack([design.factors[f].codes for f in existing]), axis=0))
+        combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
         over = "of the distribution of y over" if scale == "marginal" else "averaged over"
         phrases.append(f"{over} the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}")

@@ -114,5 +114,5 @@ def _simulated(
 
 
 def _for_arviz(question: Question, ds: xr.Dataset) -> xr.Dataset:
-    values = ds[ESTIMATE].rename(row="obs").reset_coords(drop=True)
+    values = ds[ESTIMATE].reset_coords(drop=True).rename(row="obs")
     return xr.Dataset({question.post.response_name: values})

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.comparing import COMPARISONS, compare, contrast_labels
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.sides import contrasts, named_variables
+from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word
 
 __all__ = ["SLOPES", "avg_slopes", "numeric_variables", "slopes"]
@@ -41,7 +43,7 @@ _OTHER_WORDS = {
 @taught
 def slopes(
     post: Posterior,
-    variables: str | Sequence[str],
+    variables: str | Sequence[str] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
@@ -60,8 +62,9 @@ def slopes(
     ----------
     post : Posterior
         Draws with their design.
-    variables : str or list of str
-        Numeric variables of the model.
+    variables : str or list of str, optional
+        Numeric variables of the model. By default every column that the formula names, without those that only name
+        groups: a factor, which has no slope, gives the differences of its levels from the first.
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As for `predictions`.
     slope : {"dydx", "eyex", "eydx", "dyex"}
@@ -74,10 +77,10 @@ def slopes(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; coordinate ``term``. Contrasts read
-        ``dY/dweek``; ``eY/eweek``, ``eY/dweek``, ``dY/eweek``; ``d2Y/dweek2``, ``d2Y/dweek dage``; or
-        ``dY/dweek: drug - placebo``; of a parameter ``dsigma/dweek``. An elasticity is not finite where the response
-        is 0, and 0 where the variable is.
+        ``estimate`` with dims chain, draw, contrast, then as for `predictions`; the coordinate ``term`` along
+        ``contrast`` says of what. Contrasts read ``dY/dweek``; ``eY/eweek``, ``eY/dweek``, ``dY/eweek``;
+        ``d2Y/dweek2``, ``d2Y/dweek dage``; or ``dY/dweek: drug - placebo``; of a parameter ``dsigma/dweek``. An
+        elasticity is not finite where the response is 0, and 0 where the variable is.
 
     Raises
     ------
@@ -120,7 +123,7 @@ def slopes(
 @taught
 def avg_slopes(
     post: Posterior,
-    variables: str | Sequence[str],
+    variables: str | Sequence[str] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
@@ -173,6 +176,9 @@ def avg_slopes(
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
     _check_slope(slope, second)
     _refuse_unserved(question, variables)
+    if variables is None and slope == "dydx" and second is None:
+        return _of_every_variable(question)
+    variables = list(every_variable(question.post.design)) if variables is None else variables
     names = numeric_variables(variables, question)
     if second is None:
         return _first(question, names, slope)
@@ -180,6 +186,49 @@ def _slope(question: Question, variables: Any, slope: str, second: str | None) -
     if question.post.design.columns[second].kind == "number":
         return _again(question, names, second)
     return _between_levels(question, names, second)
+
+
+def _of_every_variable(question: Question) -> xr.Dataset:
+    """Numbers have slopes, factors and truth values differences between levels."""
+    columns = question.post.design.columns
+    names = every_variable(question.post.design, [n for n in question.fixed if columns[n].kind != "number"])
+    compared = {n: contrasts({n: None}, question.post.design) for n in names if columns[n].kind != "number"}
+    numbers = numeric_variables([n for n in names if n not in compared], question) if len(names) > len(compared) else []
+    if not compared:
+        return _first(question, numbers, "dydx")
+    if not numbers:
+        return compare(question, list(compared))
+    asked = [c for n in names for c in compared.get(n, [n])]
+    question.check_size(len(asked))
+    evaluation = Evaluation(question, passes=len(numbers) + sum(1 + len(c) for c in compared.values()))
+
+    def all_effects(scenario: Scenario) -> np.ndarray:
+        sides = dict.fromkeys(side for of in compared.values() for c in of for side in (c.low, c.high))
+        means = {side: evaluation.values(scenario, side).values["mean"] for side in sides}
+        return np.stack(
+            [
+                evaluation.slopes(scenario, Derivative(c)) if isinstance(c, str) else means[c.high] - means[c.low]
+                for c in asked
+            ],
+            axis=1,
+        )
+
+    return _beside_differences(question, evaluation, evaluation.run(all_effects), asked)
+
+
+def _beside_differences(
+    question: Question, evaluation: Evaluation, values: np.ndarray, asked: list[str | Contrast]
+) -> xr.Dataset:
+    between = [c for c in asked if not isinstance(c, str)]
+    said = iter(contrast_labels(between, COMPARISONS["difference"], "difference"))
+    labels = [f"d{question.symbol}/d{c}" if isinstance(c, str) else next(said) for c in asked]
+    terms = [c if isinstance(c, str) else c.term for c in asked]
+    named = [x if c.term in x else f"{c.term}: {x}" for c, x in zip(asked, labels, strict=True) if c in between]
+    how = Slope("dydx", tuple(c for c in asked if isinstance(c, str)), beside=tuple(named))
+    ds = question.result("slopes", values, evaluation.passed, contrast=labels, term=terms, slope=how)
+    scale = ds.attrs["scale"].replace("slope of", "difference in", 1)
+    of = {label: scale for c, label in zip(asked, labels, strict=True) if c in between}
+    return ds.assign_attrs(scales=json.dumps({"along": "contrast", "of": of}))
 
 
 def _first(question: Question, names: list[str], slope: str) -> xr.Dataset:
@@ -255,7 +304,9 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
 
 def _check_slope(slope: str, second: str | None) -> None:
     if not is_word(slope, SLOPES):
-        word = _OTHER_WORDS.get(str(slope).lower().replace("-", "").replace("_", "").replace("/", "").replace(" ", ""))
+        word = _OTHER_WORDS.get(
+            written(slope).lower().replace("-", "").replace("_", "").replace("/", "").replace(" ", "")
+        )
         hint = f" Here it is called {word!r}." if word else close_matches(slope, SLOPES)
         meanings = "; ".join(f"{w!r}: {meaning}" for w, meaning in SLOPES.items())
         raise EstimandError(f"slope={shown(slope)}; allowed are {meanings}.{hint}")
@@ -298,8 +349,9 @@ def numeric_variables(variables: Any, question: Question) -> list[str]:
             )
         if design.columns[name].kind != "number":
             levels = design.columns[name].levels or (False, True)
+            reason = design.columns[name].reason or f" {name!r} is no number."
             raise EstimandError(
-                f"{name!r} is no number (its values are {', '.join(map(str, levels))}), so it has no slope. Use "
+                f"{reason.strip()[:-1]} (its values are {', '.join(map(str, levels))}), so it has no slope. Use "
                 f"avg_comparisons(post, {name!r}) for the difference between its levels."
             )
     return names

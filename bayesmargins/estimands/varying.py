@@ -288,7 +288,7 @@ def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -
         for which in _blocks(draws, len(engine.points) * cells * evaluated):
             groups = GroupsOf(within, which)
             b = np.einsum("kr,sqr->skq", engine.points, A[which])
-            found = effect.of([groups.values(chunks, b, effect.parts) for chunks in sides])  # (draw, group, cell)
+            found = effect.of([groups.values(chunks, b, effect) for chunks in sides])  # (draw, group, cell)
             lines = np.ascontiguousarray(np.moveaxis(found, 1, 2)).reshape(-1, len(engine.points))
             part = engine.spread(lines, asked.probs, asked.null)
             spread.values[which] = part.values.reshape(len(which), cells, -1)

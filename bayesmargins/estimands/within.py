@@ -14,10 +14,11 @@ import numpy as np
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.design import Rows, require_columns
 from bayesmargins.draws import Draws
+from bayesmargins.estimands.effects import Effect
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.groups import Gather
-from bayesmargins.predictor import Chunk, Predictor
+from bayesmargins.predictor import Chunk, Passed, Predictor
 
 __all__ = ["GroupsOf", "Within"]
 
@@ -105,37 +106,23 @@ class GroupsOf:
         )
         self._predictor = Predictor(self.draws, within.question.link, within.progress.tick)
 
-    def values(self, chunks: Sequence[Chunk], b: np.ndarray, parts: Sequence[str]) -> dict[str, np.ndarray]:
-        """What is the average of the rows within each of these groups?
-
-        Parameters
-        ----------
-        chunks : sequence of Chunk
-            All rows, from `Within.chunks`.
-        b : ndarray, shape (draw, group, term)
-            Effects of the groups.
-        parts : sequence of {"mean", "complement"}, or ("slope",)
-            What is averaged.
-
-        Returns
-        -------
-        dict of ndarray, shape (draw, group, cell)
-            By part.
-
-        Raises
-        ------
-        IntegrationError
-            The average over another factor does not exist.
-        """
+    def values(self, chunks: Sequence[Chunk], b: np.ndarray, effect: Effect) -> Passed:
+        """Averages of the rows within groups whose b is (draw, group, term): values of shape (draw, group, cell)."""
         cells, groups = chunks[0].cells.n, b.shape[1]
         rows = sum(len(c.rows.X) for c in chunks) * groups
-        tiled = (tile for chunk in chunks for tile in self._tiles(chunk, b))
-        if tuple(parts) == ("slope",):
-            passed = self._predictor.slopes(tiled, rows, groups * cells)
+
+        def tiled() -> Iterator[Chunk]:
+            return (tile for chunk in chunks for tile in self._tiles(chunk, b))
+
+        if effect.variable is not None:
+            passed = self._predictor.slopes(tiled(), rows, groups * cells)
         else:
-            passed = self._predictor.values(tiled, rows, groups * cells, parts)
+            passed = self._predictor.values(tiled(), rows, groups * cells, effect.parts)
+            if effect.how.divides:
+                self._predictor.add_tails(passed, tiled)
         self.within.passed.append(passed)
-        return {part: values.reshape(len(values), groups, cells) for part, values in passed.values.items()}
+        shaped = ({k: v.reshape(len(v), groups, cells) for k, v in of.items()} for of in (passed.values, passed.logs))
+        return replace(passed, **dict(zip(("values", "logs"), shaped, strict=True)))
 
     def _tiles(self, chunk: Chunk, b: np.ndarray) -> Iterator[Chunk]:
         """The rows once for each group, as many groups at a time as make a good chunk."""

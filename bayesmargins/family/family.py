@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.errors import ModelError, PosteriorError, close_matches, warn
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.values import is_word
 
 __all__ = [
     "LATENT",
@@ -224,9 +225,9 @@ def parameter_values(name: str, link: Link, eta: Array) -> Array:
 def resolve_link(family: Family, link: str | None) -> Link:
     """Which link does this family get, the default when None? ModelError where it does not take this one."""
     name = family.links[0] if link is None else link
-    if name not in family.links:
+    if not is_word(name, family.links):
         raise ModelError(
-            f"family={family.name!r} does not take link={link!r}; allowed are {', '.join(family.links)}."
+            f"family={family.name!r} does not take link={shown(link)}; allowed are {', '.join(family.links)}."
             f"{close_matches(link, family.links)}"
         )
     return LINKS[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -21,10 +21,12 @@ __all__ = [
     "Between",
     "Cells",
     "Link",
+    "LogTail",
     "Ratio",
     "Strip",
     "Tensors",
     "as_float",
+    "bisected",
     "exponential",
     "normal_density",
 ]
@@ -36,6 +38,7 @@ Panel = tuple[float, int]
 PARTS = ("mean", "complement", "d1", "d2", "d3", "d4")
 """What can be averaged: h, 1 - h, and the first to fourth derivative of h."""
 
+_BISECTIONS = 60
 FLAT = 40.0  # phi(40) underflows to 0: clipping there turns inf * 0 into the limit, 0
 
 
@@ -126,6 +129,41 @@ class Tensors(NamedTuple):
     log_odds: Callable[[Any, Any], Any] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class LogTail:
+    """psi = log f, f = h or 1 - h: what the logarithm of an average needs where the average is too small for a float.
+
+    Attributes
+    ----------
+    psi, slope : callable
+        eta -> log f(eta), and its derivative.
+    mode : callable
+        ``mode(eta, s)``: the z at which z^2 / 2 - psi(eta + s z) is smallest.
+    growth : callable or None
+        ``growth(theta, s, mode)``: log of how f grows off the real line at angles theta = s Im z; None: the strip's,
+        relative to h itself.
+    """
+
+    psi: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    mode: Callable[[Array, Array], Array]
+    growth: Callable[[Array, Array, Array], Array] | None = None
+
+
+def bisected(slope: Callable[[Array], Array]) -> Callable[[Array, Array], Array]:
+    """The `mode` where 0 <= psi' <= 1, so that it lies between 0 and s."""
+
+    def mode(eta: Array, s: Array) -> Array:
+        low, high = np.zeros_like(s), s.copy()
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + high)
+            right = middle < s * slope(eta + s * middle)
+            low, high = np.where(right, middle, low), np.where(right, high, middle)
+        return 0.5 * (low + high)
+
+    return mode
+
+
 class Between(NamedTuple):
     """A variance between groups in closed form, (draw, row), with a bound on its error, its method and its nodes."""
 
@@ -205,6 +243,10 @@ class Link:
         ``closed_linked(eta, s2)``: the eta whose h is that average.
     closed_between : callable or None
         ``closed_between(eta, s2, rest)``: the variance over Z of E[h(eta + s Z + r U) given Z].
+    closed_log : callable or None
+        ``closed_log(eta, s2, part)``: log E[h(eta + s Z)] or log E[1 - h(eta + s Z)].
+    log_tails : dict of str to LogTail
+        Without a closed form, the same by part.
     strip : Strip or None
         Growth off the real line; None with a closed form.
     linked : callable or None
@@ -250,6 +292,8 @@ class Link:
     closed_form: Callable[[Array, Array, str], Array] | None = None
     closed_linked: Callable[[Array, Array], Array] | None = None
     closed_between: Callable[[Array, Array, Array], Between] | None = None
+    closed_log: Callable[[Array, Array, str], Array] | None = None
+    log_tails: Mapping[str, LogTail] = field(default_factory=dict, repr=False)
     strip: Strip | None = field(default=None, repr=False)
     linked: Callable[[Averages], tuple[Array, float]] | None = None
     between: Callable[[Callable[..., Any], Average, Average], tuple[Array, float]] | None = None

@@ -26,6 +26,7 @@ Index = npt.NDArray[np.intp]
 
 _REACH = 9.0  # a Gaussian tail of 2e-19
 _RESOLUTION = 1e-13
+_TIE = 1e-12
 _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the link's latent error
 
 
@@ -196,8 +197,9 @@ class Mixture:
         def reached(c: Array, which: Index) -> npt.NDArray[np.bool_]:
             found = self.tail(side, c, which, level)
             nodes[0] = max(nodes[0], found.nodes)
-            undecided[which] |= (np.abs(found.value - level) <= found.error) & (found.error > 0.0)
-            return found.value <= level if side == "above" else found.value >= level
+            slack = np.maximum(found.error, _TIE * level)  # a tie is reached, whatever its last digit
+            undecided[which] |= np.abs(found.value - level) <= slack
+            return found.value <= level + slack if side == "above" else found.value >= level - slack
 
         guess, step = self._guess(q)
         support = self.family.support

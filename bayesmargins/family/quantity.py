@@ -225,7 +225,7 @@ def exceeds(c: float) -> Target:
     value = plain_value(c)
     if not is_number(value):
         raise EstimandError(f"exceeds(c={shown(c)}); c must be one finite number, in units of the response.")
-    return Exceeds(value)
+    return Exceeds(float(value))
 
 
 @taught

@@ -2,14 +2,16 @@
 
 Downward: `link_scale` (the population mean as a linear predictor), `between_groups` (how the mean varies between
 groups) and `spread` (how an effect does) on
-`mixture` (existing groups) on `engine` (new groups) on `rules` (nodes and bounds); `mixture_kernels` on
+`mixture` (existing groups) and `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new
+groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
 `threads`. `tabulated` holds the same averages in tables, for many rows.
 """
 
 from bayesmargins.integrate.between_groups import between
-from bayesmargins.integrate.engine import Integral, expectation
+from bayesmargins.integrate.engine import Integral, expectation, trusted
 from bayesmargins.integrate.link_scale import linked_mean
+from bayesmargins.integrate.log_tails import log_expectation
 from bayesmargins.integrate.mixture import mixture_expectation
 from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_step
 from bayesmargins.integrate.threads import in_threads
@@ -22,7 +24,9 @@ __all__ = [
     "expectation",
     "in_threads",
     "linked_mean",
+    "log_expectation",
     "mixture_expectation",
     "rule_for",
     "rule_with_step",
+    "trusted",
 ]

@@ -35,7 +35,9 @@ def fetch_ahead() -> None:
         return
     import numba  # noqa: F401
 
-    with contextlib.suppress(ImportError, AttributeError):  # numba's own business, which it may change
+    # numba's own business, which it may change, and nothing that a caller has asked for: what is really wrong with it
+    # shows at the first function, with its own message.
+    with contextlib.suppress(Exception):
         from numba.core.registry import cpu_target
 
         cpu_target.target_context.refresh()

@@ -17,9 +17,13 @@ from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
 from bayesmargins.integrate.threads import in_threads
 
-__all__ = ["Integral", "checked", "expectation", "largest_of"]
+__all__ = ["Integral", "checked", "expectation", "largest_of", "trusted"]
 
 Array = npt.NDArray[np.float64]
+
+_SMALLEST = 1e-290  # far enough from where floats lose digits
+_RARE = 1e-20  # rules with s above 4 cut what is beyond z = +-12, 4e-33 of it
+_STEEP = 1e-8  # of a complement that is accurate in absolute terms, to 1e-22
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,15 @@ class Integral:
         "closed form", "trapezoid", "plug-in" (every s2 is 0), or "trapezoid and expansion" (some s above 4096).
     nodes : int
         The most nodes that any value used; 0 without a rule.
+    relative_bound : float
+        No value from `trusted` on is further than this times itself from the truth; infinite where nobody knows.
     """
 
     value: Array
     error_bound: float
     method: str
     nodes: int
+    relative_bound: float = np.inf
 
 
 def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "mean") -> Integral:
@@ -89,9 +96,9 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
     s = np.sqrt(s2)
     if not eta.size or not np.any(s > 0.0):
         return Integral(np.where(np.isnan(s), np.nan, link.part(part)(eta)), 0.0, "plug-in", 0)
-    value, bound, nodes = _trapezoid(link, eta, s, part)
+    value, bound, nodes, relative = _trapezoid(link, eta, s, part)
     if _all_numerical(s):
-        return Integral(value, bound, "trapezoid", nodes)
+        return Integral(value, bound, "trapezoid", nodes, relative)
     wide = s > WIDE
     if wide.any():
         _fill(value, wide, eta, s, lambda eta, s: _expansion(link, eta, s, part))
@@ -141,20 +148,29 @@ def _fill(
     value[where] = function(eta[where], np.broadcast_to(s, value.shape)[where])
 
 
-def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int]:
-    """Values, error bound and nodes where 0 < s <= WIDE; NaN elsewhere."""
+def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int, float]:
+    """Values, error bound, nodes and relative bound where 0 < s <= WIDE; NaN elsewhere."""
     from bayesmargins.integrate.kernels import CHUNK, trapezoid  # numba takes a second to import
 
     value = np.full(eta.shape, np.nan)
     numerical = s if _all_numerical(s) else s[(s > 0.0) & (s <= WIDE)]
     if not numerical.size:
-        return value, 0.0, 0
+        return value, 0.0, 0, np.inf
     lowest, highest = bucket_of(float(numerical.min())), bucket_of(float(numerical.max()))
     rules, table = rule_table(link, part, lowest, highest)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
     in_threads(trapezoid, tasks, link.tag(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
-    largest = largest_of(value)
-    return value, max(rule.error_bound(largest) for rule in rules), max(rule.nodes for rule in rules)
+    largest, least = largest_of(value), trusted(link, part)
+    bounds = (max(of) for of in zip(*((r.error_bound(largest), r.relative_error(least)) for r in rules), strict=True))
+    bound, relative = bounds
+    return value, bound, max(rule.nodes for rule in rules), relative
+
+
+def trusted(link: Link, part: str) -> float:
+    """From which value on is a mean or complement relatively accurate? Below, its logarithm is `log_expectation`'s."""
+    if link.closed_form is not None:
+        return _SMALLEST
+    return _STEEP if part == "complement" and strip_of(link).scale[part] is not None else _RARE
 
 
 def _all_numerical(s: Array) -> bool:

@@ -159,13 +159,14 @@ def _log_mean_exp(shift: Array, weights: Array) -> float:
 def _group_by_group(link: Link, eta: Array, s2: Array, shifts: Array, weights: Array, part: str) -> Integral:
     """The engine once per group; a weighted mean errs by no more than its worst term and the rounding of the sum."""
     value, lost = np.zeros(eta.shape), np.zeros(eta.shape)
-    bound, nodes, method = 0.0, 0, ""
+    bound, relative, nodes, method = 0.0, 0.0, 0, ""
     for shift, weight in zip(shifts.T, weights, strict=True):
         term = expectation(link, eta + shift[:, None], s2, part)
-        bound, nodes, method = max(bound, term.error_bound), max(nodes, term.nodes), term.method
+        bound, relative = max(bound, term.error_bound), max(relative, term.relative_bound)
+        nodes, method = max(nodes, term.nodes), term.method
         step = weight * term.value - lost
         joined = value + step
         lost = (joined - value) - step
         value = joined
     rounding = 4.0 * EPS * largest_of(value) if value.size else 0.0
-    return Integral(value, bound + rounding, method, nodes)
+    return Integral(value, bound + rounding, method, nodes, relative + 4.0 * EPS)

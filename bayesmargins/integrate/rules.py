@@ -118,6 +118,15 @@ class Rule:
         rounding *= _CANCELS.get(self.part, 1.0)
         return scale * self.relative_bound + self.absolute_bound + rounding
 
+    def relative_error(self, least: float) -> float:
+        """How wrong relative to itself can a value from `least` on be; infinite where nobody knows."""
+        if self.part not in ("mean", "complement") or self.relative_bound >= 0.5:
+            return np.inf
+        # of exp(-u) the error is u times that of u, and E[u exp(-u)] <= E[exp(-u)] log(1 / E[exp(-u)])
+        steep = 1.0 if strip_of(self.link).scale[self.part] is None else max(1.0, -math.log(least))
+        rounding = EPS * (16.0 + self.nodes + 2.0 * self.s * self.half * self.step) * steep
+        return 2.0 * self.relative_bound + self.absolute_bound / least + rounding
+
 
 def bucket_of(s: float) -> int:
     """Which power of 2^(1/4), rounded up, serves s?

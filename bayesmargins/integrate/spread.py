@@ -248,9 +248,9 @@ def engine_for_linear(dimensions: int) -> Engine:
 
     def spread(effects: Array, probs: Sequence[float], null: float) -> Spread:
         mean = effects[:, 0]
-        sd = np.sqrt(((effects[:, 1:] - effects[:, :1]) ** 2).sum(axis=1))
-        quantiles = mean[:, None] + sd[:, None] * scipy.special.ndtri(np.asarray(probs, dtype=np.float64))
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            sd = np.sqrt(((effects[:, 1:] - effects[:, :1]) ** 2).sum(axis=1))
+            quantiles = mean[:, None] + sd[:, None] * scipy.special.ndtri(np.asarray(probs, dtype=np.float64))
             above = scipy.special.ndtr((mean - null) / sd)
         share = np.where(sd > 0.0, above, np.where(np.isnan(mean), np.nan, mean > null))
         values = np.column_stack([mean, sd, quantiles, share])

@@ -18,6 +18,7 @@ STENCIL = 6  # points of the polynomial between two grid points
 _HALVINGS = 150
 _ROOTS = 60
 _NEAR = 1e-15
+_FLAT = 1e-13  # of its size: a function that varies no more is constant
 
 
 @njit(**OPTIONS)
@@ -91,11 +92,15 @@ def _pieces(g: Array, powers: Array, first: float, step: float, points: Array, m
 
 
 @njit(**OPTIONS)
-def _crossing(g: Array, powers: Array, cell: int, left: float, right: float, level: float, c: Array) -> float:
-    """Where g passes the level, between two points of a cell (in steps from the beginning of the cell)."""
+def _crossing(
+    g: Array, powers: Array, cell: int, left: float, right: float, level: float, falls: bool, c: Array
+) -> float:
+    """Where g passes the level, between two points of a cell (in steps from the beginning of the cell).
+
+    Whether it falls there is known from its values: where one of them is the level itself, the polynomial cannot tell.
+    """
     begin = _fit(g, cell, powers, c)
     low, high = begin + left, begin + right
-    falls = _value(c, low) > level
     x = 0.5 * (low + high)
     for _ in range(_ROOTS):  # Newton's steps, inside the bracket
         ahead = _value(c, x) - level
@@ -129,7 +134,8 @@ def _share_to(
             continue
         k = int(cell[i])
         start = first + k * step
-        at = start + step * _crossing(g, powers, k, (x[i] - start) / step, (x[i + 1] - start) / step, level, c)
+        ends = (x[i] - start) / step, (x[i + 1] - start) / step
+        at = start + step * _crossing(g, powers, k, ends[0], ends[1], level, not below, c)
         total += _mass(x[i], at) if below else _mass(at, x[i + 1])
     return total
 
@@ -155,6 +161,10 @@ def quantiles_of(
             lowest, highest = min(lowest, g[k]), max(highest, g[k])
         if not finite:
             out[line, :] = np.nan
+            continue
+        if highest - lowest <= _FLAT * max(abs(lowest), abs(highest)):
+            out[line, :] = 0.5 * (lowest + highest)
+            out[line, probs.size] = 1.0 if lowest - null > _FLAT * abs(null) else 0.0
             continue
         n = _pieces(g, powers, first, step, points, mass, c)
         for k in range(n):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from bayesmargins.limits import options
@@ -68,7 +69,7 @@ def in_threads(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None
             raise
 
     with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
+        others = [pool.submit(copy_context().run, work) for _ in range(threads - 1)]  # options as here
         work()
     for other in others:
         other.result()

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import ModelError, close_matches, listed
+from bayesmargins.checks import array_of, entries
+from bayesmargins.design import to_pandas
+from bayesmargins.errors import ModelError, close_matches, listed, shown
 from bayesmargins.schema import plain
+from bayesmargins.values import by_row_labels, value_list
 
 __all__ = ["formula_of_arrays"]
 
@@ -46,6 +49,8 @@ def formula_of_arrays(
     trials, offset : (row,) array, optional
         Trials of a binomial response; what is added to the linear predictor.
 
+    Arrays are paired by position, Series and DataFrames with each other by their index.
+
     Returns
     -------
     formula : str
@@ -65,6 +70,7 @@ def formula_of_arrays(
     >>> formula
     'y ~ 1 + x1 + (1 + x1 | id)'
     """
+    y, X, groups, Z, trials, offset, labels = _matched(y, X, groups, Z, trials, offset)
     response = _vector(y, "y", None)
     n = len(response)
     fixed, intercept = _fixed(X, names, n)
@@ -72,12 +78,13 @@ def formula_of_arrays(
     _add(columns, {str(k): v for k, v in fixed.items()}, "X")
     codes = {f: _vector(v, f"groups[{f!r}]", n) for f, v in _factors(groups).items()}
     _add(columns, codes, "groups")
-    unknown = [f for f in Z or {} if f not in codes]
+    Z = entries("Z", Z, "'id': array", ModelError)
+    unknown = [f for f in Z if f not in codes]
     if unknown:
         raise ModelError(f"Z names {listed(unknown)}; groups has {listed(codes) or 'none'}. A Z needs its groups.")
     left, right = _quoted(_name_of(y)), [_side(intercept, fixed)]
     for factor in codes:
-        terms, own = _block(factor, (Z or {}).get(factor, [_ONE]), codes[factor], fixed, n)
+        terms, own = _block(factor, Z.get(factor, [_ONE]), codes[factor], fixed, n)
         _add(columns, own, f"Z[{factor!r}]")
         right.append(f"({terms} | {_quoted(factor)})")
     if trials is not None:
@@ -86,14 +93,35 @@ def formula_of_arrays(
     if offset is not None:
         _add(columns, {"offset": _vector(offset, "offset", n)}, "offset")
         right.append("offset(offset)")
-    return f"{left} ~ {' + '.join(right)}", pd.DataFrame(columns)
+    frame = to_pandas(columns, "What the arrays hold")
+    return f"{left} ~ {' + '.join(right)}", frame if labels is None else frame.set_axis(labels)
+
+
+def _matched(y: Any, X: Any, groups: Any, Z: Any, trials: Any, offset: Any) -> tuple[Any, ...]:
+    """What pandas labels in the order of the first that it labels, and these labels; the rest is paired by position."""
+    first: list[tuple[str, pd.Index]] = []
+
+    def ordered(values: Any, what: str) -> Any:
+        if not isinstance(values, pd.Series | pd.DataFrame):
+            return values
+        if not first:
+            first.append((what, values.index))
+        matched, refusal = by_row_labels(values, first[0][1], what, first[0][0])
+        if refusal:
+            raise ModelError(refusal)
+        return matched
+
+    def each(given: Any, what: str) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        return {k: ordered(v, f"{what}[{k!r}]") for k, v in given.items()}
+
+    found = ordered(y, "y"), ordered(X, "X"), each(groups, "groups"), each(Z, "Z")
+    return *found, ordered(trials, "trials"), ordered(offset, "offset"), first[0][1] if first else None
 
 
 def _factors(groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if groups is None:
-        return {}
-    if not isinstance(groups, Mapping):
-        raise ModelError(f"groups is {type(groups).__name__}; it must be a dict, such as groups={{'id': codes}}.")
+    groups = entries("groups", groups, "'id': codes", ModelError)
     joined = [f for f in groups if not isinstance(f, str) or set(f) & set(":/|`")]
     if joined:
         raise ModelError(
@@ -104,7 +132,7 @@ def _factors(groups: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _vector(values: Any, what: str, n: int | None) -> np.ndarray:
-    array = plain(values) if isinstance(values, pd.Series) else np.asarray(values)
+    array = plain(values) if isinstance(values, pd.Series) else array_of(what, values, ModelError)
     if array.ndim != 1 or (n is not None and len(array) != n):
         needed = "one value a row" if n is None else f"({n},), one value a row of y"
         raise ModelError(f"{what} has the shape {array.shape}; {needed} is needed.")
@@ -113,11 +141,13 @@ def _vector(values: Any, what: str, n: int | None) -> np.ndarray:
 
 def _table(values: Any, what: str, n: int, names: Sequence[str] | None, stem: str) -> dict[str, np.ndarray]:
     """Columns by name."""
-    array = np.asarray(values)
+    array = array_of(what, values, ModelError)
     array = array[:, None] if array.ndim == 1 and len(array) == n else array
     if array.ndim != 2 or len(array) != n or array.dtype.kind not in "fiub":
         raise ModelError(f"{what} has the shape {array.shape} of {array.dtype}; ({n}, columns) of numbers is needed.")
-    found = names if names is not None else getattr(values, "columns", None)
+    found = value_list(names) if names is not None else getattr(values, "columns", None)
+    if names is not None and found is None:
+        raise ModelError(f"names={shown(names)}; it must be a list of names, one a column of X.")
     varying = [j for j in range(array.shape[1]) if not (array[:, j] == 1).all()]
     if len(varying) < array.shape[1] - 1:
         ones = array.shape[1] - len(varying)
@@ -164,7 +194,7 @@ def _block(
 
 def _refuse_indicators(factor: str, Z: Any, codes: np.ndarray, n: int) -> None:
     """One column a group is lme4's finished Z; here each row holds its z, and the codes say whose it is."""
-    array = np.asarray(Z)
+    array = array_of(f"Z[{factor!r}]", Z, ModelError)
     groups = pd.factorize(codes)[0]
     if array.shape != (n, groups.max() + 1) or array.shape[1] < 3:
         return

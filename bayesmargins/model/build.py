@@ -1,4 +1,4 @@
-"""The PyMC model of a design: centred intercept, non-centred group effects by indexing, readable names and dims."""
+"""The PyMC model of a design: orthonormal directions, non-centred group effects by indexing, readable names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ import numpy as np
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.family import Family, Link, Outcome, Values
-from bayesmargins.model.priors import Prior, Scales, subset
+from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
+from bayesmargins.model.priors import Prior
 from bayesmargins.schema import factor_dim, plain
 
 __all__ = ["build_pymc", "tensor_means"]
 
 
-def build_pymc(design: Design, family: Family, link: Link, priors: Mapping[str, Any], scales: Scales) -> Any:
+def build_pymc(
+    design: Design,
+    family: Family,
+    link: Link,
+    priors: Mapping[str, Any],
+    fixed: FixedPart,
+    groups: Mapping[str, GroupPart],
+) -> Any:
     """What is the PyMC model of this design?
 
     Parameters
@@ -26,27 +34,25 @@ def build_pymc(design: Design, family: Family, link: Link, priors: Mapping[str, 
     family, link : Family, Link
         Likelihood.
     priors : mapping
-        From `resolve_priors`.
-    scales : Scales
-        Means that the design is centred by.
+        Of every parameter.
+    fixed : FixedPart
+        Coordinates of the fixed part.
+    groups : mapping
+        Coordinates of each factor's group effects.
 
     Returns
     -------
     pymc.Model
-        Free variables ``Intercept_centred``, ``slopes``, ``z_<factor>``, ``sd_<factor>``, ...; deterministic ``beta``,
-        ``b_<factor>``, ``cor_<factor>`` under the names that the posterior keeps.
-
-    Raises
-    ------
-    Nothing.
+        Free variables ``Intercept_centred``, ``directions``, ``slopes``, ``z_<factor>``, ``sd_<factor>``, ...;
+        deterministic ``beta``, ``b_<factor>``, ``sd_<factor>``, ``cor_<factor>`` under the names that the posterior
+        keeps.
     """
     import pymc as pm
 
-    rows = design.rows(design.data, what="data")
     with pm.Model(coords=_coords(design)) as model:
-        eta = _fixed_part(design, rows.X, priors, scales) + rows.offset
-        for name, factor in design.factors.items():
-            eta = eta + _group_part(factor, rows.Z[name], priors)
+        eta = _fixed_part(design, fixed, priors) + design.rows(design.data, (), what="data").offset
+        for part in groups.values():
+            eta = eta + _group_part(part, priors)
         _likelihood(design, family, link, eta, priors)
     return model
 
@@ -75,64 +81,126 @@ def _register(name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ..
     return pm.modelcontext(None).register_rv(dist, name, dims=dims)
 
 
-def _fixed_part(design: Design, X: np.ndarray, priors: Mapping[str, Any], scales: Scales) -> Any:
-    """Centring the columns makes the intercept's prior one of the mean response, and the geometry easier.
+def _fixed_part(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) -> Any:
+    """X beta in the coordinates of the priors, which are those of the easier geometry too.
 
     Products with the columns are written as sums: PyTensor's compiled dot takes a minute to compile, a sum does not.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    intercept = "Intercept" in design.coef
-    names = [c for c in design.coef if c != "Intercept"]
-    columns = X[:, [j for j, c in enumerate(design.coef) if c != "Intercept"]]
-    slopes = _slopes(names, priors)
-    if not intercept:
-        pm.Deterministic("beta", slopes, dims="coef")
-        return (columns * slopes).sum(axis=1)
-    centred = _register("Intercept_centred", priors["Intercept"], ())
-    if not names:
-        pm.Deterministic("beta", centred[None], dims="coef")
-        return centred
-    uncentred = centred - (scales.x_means * slopes).sum()
-    pm.Deterministic("beta", pt.concatenate([uncentred[None], slopes]), dims="coef")
-    return centred + ((columns - scales.x_means) * slopes).sum(axis=1)
+    basis, names = fixed.basis, [design.coef[j] for j in fixed.own]
+    eta, rest = pt.zeros(len(design.data)), pt.zeros(len(fixed.rest))
+    own = _own_slopes(names, priors)
+    if names:
+        eta = eta + (fixed.centred * own).sum(axis=1)
+    if basis.M.shape[1]:
+        gamma = _register("directions", priors["beta"], (basis.M.shape[1],))
+        eta, rest = eta + (basis.M * gamma).sum(axis=1), (basis.back * gamma).sum(axis=1)
+    if basis.origin is not None:
+        centre = _register("Intercept_centred", priors["Intercept"], ())
+        eta, rest = eta + centre, rest + basis.origin * (centre - (fixed.means * own).sum())
+    pm.Deterministic("beta", pt.concatenate([own, rest])[np.argsort([*fixed.own, *fixed.rest])], dims="coef")
+    return eta
 
 
-def _slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
-    """One vector, unless single coefficients have priors of their own."""
+def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
+    """Coefficients under the user's priors: those with a prior of their own one by one, the others in one vector."""
     import pytensor.tensor as pt
 
-    own = [n for n in names if n in priors]
-    if not names or not own:
-        return _register("slopes", priors["beta"], (len(names),)) if names else pt.zeros(0)
-    shared = [j for j, n in enumerate(names) if n not in own]
-    pieces = {n: _register(f"slope_{n}", priors[n], ()) for n in own}
+    if not names:
+        return pt.zeros(0)
+    shared = [n for n in names if n not in priors]
+    pieces = {n: _register(f"slope_{n}", priors[n], ()) for n in names if n in priors}
     if shared:
-        rest = _register("slopes", subset(priors["beta"], shared), (len(shared),))
-        pieces |= {names[j]: rest[k] for k, j in enumerate(shared)}
+        slopes = _register("slopes", priors["beta"], (len(shared),))
+        pieces |= {n: slopes[k] for k, n in enumerate(shared)}
     return pt.stack([pieces[n] for n in names])
 
 
-def _group_part(factor: Factor, Z: np.ndarray, priors: Mapping[str, Any]) -> Any:
-    """b = (z R') * sd with z standard normal (non-centred), R R' the correlation; each row picks its group's b."""
+def _group_part(part: GroupPart, priors: Mapping[str, Any]) -> Any:
+    """b_W = (z R') * sd with z standard normal (non-centred) and R R' the correlation; each row picks its group's."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    name, q = factor.name, len(factor.terms)
+    factor, name, W = part.factor, part.factor.name, part.W
     dims = (factor_dim(name), f"{name}_term")
     z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
-    sd = _register(f"sd_{name}", priors[f"sd_{name}"], (q,), (f"{name}_term",))
-    if _pairs(factor):
-        roots = [_correlation_root(name, k, len(block), priors) for k, block in enumerate(factor.blocks)]
+    roots = [_root(name, k, block, priors) for k, block in enumerate(part.blocks)]
+    sd = _scales(part, priors)
+    if any(len(block.terms) > 1 for block in part.blocks):
+        turned = [c for root, block in zip(roots, part.blocks, strict=True) for c in _rotated(z, root, block.terms)]
+        z = pt.stack(turned, axis=1)
+    b_W = z * sd
+    pm.Deterministic(f"b_{name}", (b_W[:, None, :] * part.B).sum(axis=-1) if part.recoded else b_W, dims=dims)
+    _name_covariance(part, sd, roots)
+    if W.shape[1] == 1:
+        return b_W[factor.codes, 0] * W[:, 0] if np.any(W != 1.0) else b_W[factor.codes, 0]
+    return (b_W[factor.codes] * W).sum(axis=-1)
+
+
+def _scales(part: GroupPart, priors: Mapping[str, Any]) -> Any:
+    """Standard deviations of the coordinates: (term,); the user's own coordinates have ``sd_<factor>`` itself."""
+    name = part.factor.name
+    if not part.recoded:
+        return _register(f"sd_{name}", priors[f"sd_{name}"], (len(part.scales),), (f"{name}_term",))
+    return _register(f"sd_centred_{name}", priors[f"sd_{name}"], (part.scales.max() + 1,))[part.scales]
+
+
+def _name_covariance(part: GroupPart, sd: Any, roots: list[list[list[Any]]]) -> None:
+    """Standard deviations and correlations of the user's terms, from those of the coordinates."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    name = part.factor.name
+    if not part.recoded:
         cor = [r for root in roots for r in _correlations(root)]
+    else:
+        q, root = len(part.scales), _block_diagonal(roots)
+        R = (part.B[:, :, None] * (sd[:, None] * root)[None]).sum(axis=1)
+        Sigma = (R[:, None, :] * R[None]).sum(axis=-1)
+        sd = pm.Deterministic(f"sd_{name}", pt.sqrt(pt.stack([Sigma[i, i] for i in range(q)])), dims=f"{name}_term")
+        cor = [Sigma[i, j] / (sd[i] * sd[j]) for i, j in _pairs(part.factor)]
+    if cor:
         pm.Deterministic(f"cor_{name}", pt.stack(cor), dims=f"{name}_pair")
-        columns = [c for root, block in zip(roots, factor.blocks, strict=True) for c in _rotated(z, root, block)]
-        z = pt.stack(columns, axis=1)
-    b = pm.Deterministic(f"b_{name}", z * sd, dims=dims)
-    if q == 1:
-        return b[factor.codes, 0] * Z[:, 0] if np.any(Z != 1.0) else b[factor.codes, 0]
-    return (b[factor.codes] * Z).sum(axis=-1)
+
+
+def _block_diagonal(roots: list[list[list[Any]]]) -> Any:
+    """Lower triangles as one (term, term) matrix; blocks lie in the order of the terms."""
+    import pytensor.tensor as pt
+
+    q, first, rows = sum(map(len, roots)), 0, []
+    for root in roots:
+        rows += [pt.stack([*[pt.zeros(())] * first, *map(pt.as_tensor, row), *[pt.zeros(())] * (q - first - len(row))])
+                 for row in root]  # fmt: skip
+        first += len(root)
+    return pt.stack(rows)
+
+
+def _root(name: str, k: int, block: GroupBlock, priors: Mapping[str, Any]) -> list[list[Any]]:
+    """Rows of a lower triangle: the covariance of the block's coordinates, each divided by its standard deviation."""
+    return _gaussian_root(name, k, len(block.terms)) if block.rotates else _correlation_root(
+        name, k, len(block.terms), priors
+    )  # fmt: skip
+
+
+def _gaussian_root(name: str, k: int, q: int) -> list[list[Any]]:
+    """Lower triangle L with L L' distributed as T T' / q, T a q x q matrix of standard normals.
+
+    Bartlett (1933): normals below the diagonal, and on it the roots of chi-squared variables with q, q - 1, ..., 1
+    degrees of freedom.
+    """
+    import pymc as pm
+
+    label = f"{name}" if k == 0 else f"{name}_{k + 1}"
+    squares = pm.ChiSquared(f"squares_{label}", nu=np.arange(q, 0, -1.0), shape=q)
+    below = pm.Normal(f"below_{label}", 0.0, 1.0, shape=q * (q - 1) // 2)
+    rows = []
+    for i in range(q):
+        first = i * (i - 1) // 2
+        entries = [*(below[first + j] for j in range(i)), pm.math.sqrt(squares[i])]
+        rows.append([e / np.sqrt(q) for e in entries])
+    return rows
 
 
 def _correlation_root(name: str, k: int, n: int, priors: Mapping[str, Any]) -> list[list[Any]]:

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import one_of
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, build_design
 from bayesmargins.draws import canonical
-from bayesmargins.errors import ModelError
+from bayesmargins.errors import DataError, ModelError
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
-from bayesmargins.model.priors import Prior, default_priors, resolve_priors, scales_of, subset
+from bayesmargins.model.coordinates import fixed_part, group_part
+from bayesmargins.model.prior_text import prior_lines
+from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of
 from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
@@ -40,9 +43,10 @@ class GLMM:
         identity, logit, probit, cloglog or log; the family's usual one by default.
     priors : dict, optional
         In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
-        ``Intercept`` (of the centred design: the mean of the linear predictor), ``beta`` (all other coefficients), a
-        single coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
-        ``sigma``, ``shape``.
+        ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single
+        coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
+        ``sigma``, ``shape``. The defaults do not depend on how the columns are coded; a prior of yours is of the column
+        as you wrote it.
     missing : {"error", "drop"}
         What to do with rows where a column of the formula is missing.
     namespace : dict, optional
@@ -87,14 +91,21 @@ class GLMM:
     ) -> None:
         self.family = get_family(family)
         self.link = resolve_link(self.family, link)
+        one_of("missing", missing, ("error", "drop"), DataError)
         self.design = build_design(formula, data, missing=missing, namespace=namespace)
         response = self.design.response
         check_outcome(self.family, Outcome(response.y, response.n), response.text)
         _check_factors(self.design)
+        given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, (), what="data")
-        slopes = [j for j, c in enumerate(self.design.coef) if c != "Intercept"]
-        self._scales = scales_of(self.design, self.family, self.link, rows.X[:, slopes], rows.offset)
-        self.priors = resolve_priors(default_priors(self.design, self.family, self._scales), priors, self.design)
+        self._fixed = fixed_part(rows.X, own_columns(given, self.design))
+        check_constant(given, self._fixed, self.design)
+        self._groups = {
+            name: group_part(self.design, factor, f"sd_{name}" in given or f"cor_{name}" in given)
+            for name, factor in self.design.factors.items()
+        }
+        scales = scales_of(self.design, self.family, self.link, rows.offset)
+        self.priors = default_priors(self.design, self.family, scales, self._fixed, self._groups) | given
 
     @classmethod
     def from_arrays(
@@ -115,7 +126,8 @@ class GLMM:
         """Which model do these matrices describe?
 
         The arrays become columns of a data frame and a formula over them, ``model.design.formula``: newdata, variables
-        and priors go by these names, and every function takes such a posterior like any other.
+        and priors go by these names, and every function takes such a posterior like any other. Arrays are paired by
+        position, Series and DataFrames with each other by their index.
 
         Parameters
         ----------
@@ -169,7 +181,7 @@ class GLMM:
     @cached_property
     def pymc(self) -> Any:
         """The PyMC model, built when first asked for."""
-        return build_pymc(self.design, self.family, self.link, self.priors, self._scales)
+        return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups)
 
     def fit(
         self,
@@ -287,57 +299,11 @@ class GLMM:
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
             *([] if self.design.factors else ["no grouping factor: a generalised linear model"]),
-            f"priors (Intercept: of the centred design; beta: {', '.join(self._shared_slopes())})",
-            *(f"  {name} ~ {self._prior_text(name, prior)}" for name, prior in self.priors.items()),
+            *prior_lines(self.design, self.priors, self._fixed, self._groups),
         ]
         return "\n".join(lines)
 
     __repr__ = __str__
-
-    def _shared_slopes(self) -> list[str]:
-        """Coefficients under the common prior ``beta``."""
-        return [c for c in _slope_names(self.design) if c not in self.priors]
-
-    def _prior_text(self, name: str, prior: Any) -> str:
-        if name == "beta":
-            shared = [j for j, c in enumerate(_slope_names(self.design)) if c not in self.priors]
-            return _prior_text(name, subset(prior, shared)) if shared else "(every coefficient has its own)"
-        return _prior_text(name, prior)
-
-
-def _prior_text(name: str, prior: Any) -> str:
-    if name.startswith("cor"):
-        return f"LKJ(eta={prior:g})" if isinstance(prior, int | float) else "LKJ"
-    if isinstance(prior, Prior):
-        return str(prior)
-    kind = getattr(prior.owner.op, "_print_name", ("a PyMC distribution",))[0]
-    values = [np.asarray(p.eval()) for p in prior.owner.op.dist_params(prior.owner) if hasattr(p, "eval")]
-    names = _STORED.get(kind)
-    if names is None or len(names) != len(values) or any(v.size != 1 for v in values):
-        return kind
-    said = zip(names, values, strict=True)
-    return f"{kind}({', '.join(f'{n}={v.item():.3g}' for n, v in said if n)})"
-
-
-# Parameters in which PyMC keeps a distribution, whichever of its own it was written with; "" is a fixed location.
-_STORED = {
-    "Normal": ("mu", "sigma"),
-    "HalfNormal": ("", "sigma"),
-    "Exponential": ("scale",),
-    "Gamma": ("alpha", "scale"),
-    "InverseGamma": ("alpha", "beta"),
-    "StudentT": ("nu", "mu", "sigma"),
-    "HalfStudentT": ("nu", "sigma"),
-    "Cauchy": ("alpha", "beta"),
-    "HalfCauchy": ("", "beta"),
-    "LogNormal": ("mu", "sigma"),
-    "Laplace": ("mu", "b"),
-    "Uniform": ("lower", "upper"),
-}
-
-
-def _slope_names(design: Design) -> list[str]:
-    return [c for c in design.coef if c != "Intercept"]
 
 
 def _check_factors(design: Design) -> None:

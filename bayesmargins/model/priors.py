@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Design, Factor
-from bayesmargins.errors import ModelError, close_matches, listed
+from bayesmargins.checks import entries
+from bayesmargins.design import Design
+from bayesmargins.errors import ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.model.coordinates import FixedPart, GroupPart
 
-__all__ = ["Prior", "Scales", "default_priors", "resolve_priors", "scales_of", "subset"]
+__all__ = ["LKJ_ETA", "Prior", "Scales", "check_constant", "default_priors", "given_priors", "own_columns", "scales_of"]
 
 LKJ_ETA = 2.0
+WIDTH = 2.5
 
 
 @dataclass(frozen=True)
@@ -54,50 +57,25 @@ class Scales:
     Attributes
     ----------
     location : float
-        Link of the mean response, less the offset: where the centred intercept's prior is centred.
+        Link of the mean response, less the offset: where the mean of the linear predictor is expected.
     unit : float
         One unit on the link scale: sd(y) for the identity link; otherwise the standard deviation of the link's latent
         variable relative to the logistic's (logit 1, probit 0.55, cloglog 0.71), and 1 for log.
-    x_means, x_sds : ndarray, shape (slope,)
-        Of the fixed columns other than the intercept.
     """
 
     location: float
     unit: float
-    x_means: np.ndarray
-    x_sds: np.ndarray
+
+    def direction(self, constant: bool) -> float:
+        """Prior sd of the linear predictor along one direction; without a constant it has to reach the location too."""
+        return WIDTH * (self.unit if constant else float(np.hypot(self.unit, self.location)))
 
 
-def scales_of(design: Design, family: Family, link: Link, X: np.ndarray, offset: np.ndarray) -> Scales:
-    """What are the data's own scales?
-
-    Parameters
-    ----------
-    design : Design
-        Gives the response.
-    family, link : Family, Link
-        Of the model.
-    X : ndarray, shape (row, slope)
-        Fixed columns without the intercept.
-    offset : ndarray, shape (row,)
-        Link scale.
-
-    Returns
-    -------
-    Scales
-
-    Raises
-    ------
-    Nothing.
-    """
+def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
+    """The data's own scales; offset (row,) on the link scale."""
     response = design.response
-    sd = X.std(axis=0)
-    return Scales(
-        location=_location(link, response.y, response.n) - _typical(link, offset),
-        unit=_unit(link, response.y),
-        x_means=X.mean(axis=0),
-        x_sds=np.where(sd > 0, sd, 1.0),
-    )
+    location = _location(link, response.y, response.n) - _typical(link, offset)
+    return Scales(location, _unit(link, response.y))
 
 
 def _location(link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
@@ -123,43 +101,48 @@ def _unit(link: Link, y: np.ndarray) -> float:
     return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
 
 
-def default_priors(design: Design, family: Family, scales: Scales) -> dict[str, Prior | float]:
+def default_priors(
+    design: Design, family: Family, scales: Scales, fixed: FixedPart, groups: Mapping[str, GroupPart]
+) -> dict[str, Prior | float]:
     """Which priors does a model get where the user names none?
 
     Parameters
     ----------
     design : Design
-        Names the parameters.
+        Gives the response.
     family : Family
         Adds its own.
     scales : Scales
         Of the data.
+    fixed : FixedPart
+        Coordinates of the fixed part.
+    groups : mapping
+        Coordinates of each factor's group effects.
 
     Returns
     -------
     dict
-        ``Intercept`` (of the centred design), ``beta``, ``sd_<factor>``, ``cor_<factor>`` (the number of LKJ),
-        ``sigma`` or ``shape``.
-
-    Raises
-    ------
-    Nothing.
+        ``Intercept`` (mean of the linear predictor), ``beta`` (along each orthonormal direction of the other columns),
+        ``sd_<factor>`` and ``cor_<factor>`` (of the effects in their coordinates; LKJ by its number), ``sigma`` or
+        ``shape``.
 
     Notes
     -----
-    Normal(g(mean y), 2.5 unit) for the intercept and Normal(0, 2.5 unit / sd(x)) for coefficients follow Gelman,
-    Jakulin, Pittau & Su (2008) in spirit and rstanarm in scale; HalfNormal(2.5 unit / sd(z)) for standard deviations of
-    group effects; LKJ(2) for their correlations; Exponential(1 / sd(y)) for sigma; InverseGamma(0.4, 0.3) for the shape
-    of the negative binomial, as in brms since 2.20.
+    Normal(g(mean y), 2.5 unit) for the mean and Normal(0, 2.5 unit) along orthonormal directions: for one column that
+    is Normal(0, 2.5 unit / sd(x)), rstanarm's scale; for several it is Zellner's (1986) g-prior, the covariance of the
+    coefficients being (2.5 unit)² n (X'X)⁻¹ with centred X, which no coding of the columns changes. HalfNormal(2.5
+    unit) for standard deviations of group effects and LKJ(2) for their correlations in coordinates of that kind;
+    InverseGamma(0.4, 0.3) for the shape of the negative binomial, as in brms since 2.20.
     """
     priors: dict[str, Prior | float] = {}
-    if "Intercept" in design.coef:
-        priors["Intercept"] = Prior("Normal", {"mu": scales.location, "sigma": 2.5 * scales.unit})
-    if len(scales.x_sds):
-        priors["beta"] = Prior("Normal", {"mu": 0.0, "sigma": 2.5 * scales.unit / scales.x_sds})
-    for name, factor in design.factors.items():
-        priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": 2.5 * scales.unit / _z_sds(design, factor)})
-        if any(len(block) > 1 for block in factor.blocks):
+    if fixed.constant:
+        priors["Intercept"] = Prior("Normal", {"mu": scales.location, "sigma": scales.direction(True)})
+    if fixed.basis.M.shape[1]:
+        priors["beta"] = Prior("Normal", {"mu": 0.0, "sigma": scales.direction(fixed.constant)})
+    for name, part in groups.items():
+        sizes = 1.0 if part.recoded else part.sizes
+        priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
+        if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
     priors.update(_of_family(family, Outcome(design.response.y, design.response.n)))
     return priors
@@ -173,67 +156,69 @@ def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
     return {p.name: Prior(*p.prior(outcome)) for p in family.parameters[1:] if p.prior is not None}
 
 
-def _z_sds(design: Design, factor: Factor) -> np.ndarray:
-    z = design.rows(design.data, (factor.name,), what="data").Z[factor.name]
-    sd = z.std(axis=0)
-    return np.where((sd > 0) & ~np.isin(factor.terms, ["Intercept"]), sd, 1.0)
+def names_of_priors(design: Design, family: Family) -> list[str]:
+    """What may a prior of the user's be for? Names that stand for every factor come last."""
+    slopes = [c for c in design.coef if c != "Intercept"]
+    correlated = [f for f, factor in design.factors.items() if any(len(block) > 1 for block in factor.blocks)]
+    return [
+        "Intercept",
+        *(["beta"] if slopes else []),
+        *slopes,
+        *(f"sd_{f}" for f in design.factors),
+        *(f"cor_{f}" for f in correlated),
+        *family.aux,
+        *(["sd"] if design.factors else []),
+        *(["cor"] if correlated else []),
+    ]
 
 
-def resolve_priors(
-    defaults: Mapping[str, Prior | float], given: Mapping[str, Any] | None, design: Design
-) -> dict[str, Any]:
-    """Which prior does every parameter get, the user's taking precedence?
-
-    Parameters
-    ----------
-    defaults : mapping
-        From `default_priors`.
-    given : mapping, optional
-        The user's: a name of `defaults`, a single coefficient (``"week"``), or ``"sd"`` / ``"cor"`` for every factor.
-    design : Design
-        Knows the coefficients.
-
-    Returns
-    -------
-    dict
-        Prior, PyMC distribution or (for correlations) number, by name; single coefficients under their own name.
+def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family) -> dict[str, Any]:
+    """The user's priors by parameter, ``sd`` and ``cor`` written out for every factor that has none of its own.
 
     Raises
     ------
     ModelError
         A name that is no parameter of this model, or something that is no PyMC distribution.
     """
-    priors: dict[str, Any] = dict(defaults)
-    factors = list(design.factors)
-    slopes = [c for c in design.coef if c != "Intercept"]
-    allowed = [
-        *defaults,
-        *slopes,
-        *(["sd"] if factors else []),
-        *(["cor"] if any(p.startswith("cor_") for p in defaults) else []),
-    ]
-    for name, prior in (given or {}).items():
+    allowed = names_of_priors(design, family)
+    given = entries("priors", given, "'beta': pm.Normal.dist(0, 2.5)", ModelError)
+    for name, prior in given.items():
         if name not in allowed:
             raise ModelError(
-                f"priors has {name!r}, which is no parameter of {design.formula!r}; allowed are {listed(allowed, 40)}."
-                f"{close_matches(name, allowed)}"
+                f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
+                f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
         _check_prior(name, prior)
-        targets = [p for p in defaults if p.startswith(f"{name}_")] if name in ("sd", "cor") else [name]
-        priors.update({t: prior for t in targets if t not in (given or {}) or t == name})
-    return priors
+    everywhere = {
+        target: given[name]
+        for name in ("sd", "cor")
+        if name in given
+        for target in allowed
+        if target.startswith(f"{name}_") and target.removeprefix(f"{name}_") in design.factors
+    }
+    return everywhere | {name: prior for name, prior in given.items() if name not in ("sd", "cor")}
 
 
-def subset(prior: Any, which: list[int]) -> Any:
-    """The prior of some elements, where it differs by element.
+def own_columns(given: Mapping[str, Any], design: Design) -> list[int]:
+    """Positions of the coefficients that a prior of the user's is for."""
+    slopes = [j for j, c in enumerate(design.coef) if c != "Intercept"]
+    return slopes if "beta" in given else [j for j in slopes if design.coef[j] in given]
+
+
+def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -> None:
+    """A prior of the mean of the linear predictor needs a model that has one.
 
     Raises
     ------
-    Nothing.
+    ModelError
+        It has none.
     """
-    if not isinstance(prior, Prior):
-        return prior
-    return Prior(prior.name, {k: v[which] if np.ndim(v) else v for k, v in prior.parameters.items()})
+    if "Intercept" in given and not fixed.constant:
+        raise ModelError(
+            f"priors has 'Intercept', the mean of the linear predictor, which is no parameter of {design.formula!r} "
+            f"under these priors: the columns {listed(design.coef, 40)} that have no prior of their own do not add up "
+            "to a constant. Leave it out, or write the formula with an intercept."
+        )
 
 
 def _check_prior(name: str, prior: Any) -> None:
@@ -243,6 +228,6 @@ def _check_prior(name: str, prior: Any) -> None:
         return
     wanted = "the number eta of LKJ, such as 2.0" if name.startswith("cor") else "a PyMC distribution"
     raise ModelError(
-        f"The prior of {name!r} is {prior!r}; it must be {wanted}, made outside a model: "
+        f"The prior of {name!r} is {shown(prior)}; it must be {wanted}, made outside a model: "
         "priors={'beta': pm.Normal.dist(0, 2.5)}."
     )

@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import FitError, close_matches
+from bayesmargins.checks import switch, whole_number
+from bayesmargins.errors import FitError, close_matches, shown, written
 from bayesmargins.stacks import group_of
+from bayesmargins.values import is_word
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
@@ -53,25 +54,28 @@ def run_sampler(
     FitError
         An unknown sampler, one that is not installed, or counts that are not positive.
     """
-    if sampler not in SAMPLERS:
+    if not is_word(sampler, SAMPLERS):
         raise FitError(
-            f"sampler={sampler!r} is not known; allowed are {', '.join(SAMPLERS)}.{close_matches(sampler, SAMPLERS)}"
+            f"sampler={shown(sampler)} is not known; allowed are {', '.join(SAMPLERS)}."
+            f"{close_matches(sampler, SAMPLERS)}"
         )
     for name in options:
         if name in _OTHER_WORDS:
-            raise FitError(f"fit() does not take {name}={options[name]!r}. Here it is {_OTHER_WORDS[name]}.")
+            raise FitError(f"fit() does not take {name}={shown(options[name])}. Here it is {_OTHER_WORDS[name]}.")
     for name, value, least in (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1)):
-        _check_count(name, value, least)
+        whole_number(name, value, least, FitError)
+    switch("progressbar", progressbar, FitError)
+    checked_seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
     kwargs = {"draws": draws, "tune": tune, "chains": chains, **options}
     with warnings.catch_warnings():
         # What the sampler warns about while it tunes is not a verdict; convergence is judged once, afterwards.
         warnings.simplefilter("ignore")
         try:
-            idata = SAMPLERS[sampler](model, random_seed, progressbar, kwargs)
+            idata = SAMPLERS[sampler](model, checked_seed, progressbar, kwargs)
         except (AttributeError, TypeError, ValueError) as error:
             if not options:
                 raise
-            raise FitError(f"sampler={sampler!r} does not take {options}: {error}") from error
+            raise FitError(f"sampler={sampler!r} does not take {shown(options)}: {written(error)}") from error
     posterior, stats = group_of(idata, "posterior"), group_of(idata, "sample_stats")
     if posterior is None or stats is None:
         raise FitError(f"sampler={sampler!r} returned no posterior; it stopped after 0 of {draws} draws.")
@@ -102,7 +106,9 @@ def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | 
     FitError
         `draws` is no whole number from 1.
     """
-    _check_count("draws", draws, 1)
+    whole_number("draws", draws, 1, FitError)
+    if random_seed is not None:
+        whole_number("random_seed", random_seed, 0, FitError, ", or None")
     import pymc as pm
 
     logger = logging.getLogger("pymc")
@@ -116,11 +122,6 @@ def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | 
     prior = group_of(idata, "prior")
     assert prior is not None
     return prior
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise FitError(f"{name}={value!r}; it must be a whole number from {least}.")
 
 
 def _nutpie(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:

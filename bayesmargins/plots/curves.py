@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def plot_predictions(
     table = points_and_limits(ds, point, ci_prob, ci_kind)
     x, colour = _axes_of(ds, table, x, colour)
     ax = new_axes(ax, (6.4, 4.2))
-    numeric = _is_number(table[x])
+    numeric = _is_number(ds, table[x])
     curves = [(None, table)] if colour is None else list(table.groupby(colour, sort=False))
     order = list(dict.fromkeys(table[x]))
     for k, (label, curve) in enumerate(curves):
@@ -105,8 +106,10 @@ def _axes_of(ds: xr.Dataset, table: pd.DataFrame, x: str | None, colour: str | N
             "or by=, average or select the others, or name x and colour. plot_forest takes any result."
         )
     free = [v for v in varies if v not in (x, colour) and v != "row"]
+    if x is None and not free:
+        raise ResultError(f"colour={shown(colour)} is all that the result varies over: name it as x, x={colour!r}.")
     if x is None:
-        x = max(free, key=lambda d: (_is_number(table[d]), table[d].nunique()))
+        x = max(free, key=lambda d: (_is_number(ds, table[d]), table[d].nunique()))
         free.remove(x)
     return x, free[0] if colour is None and free else colour
 
@@ -122,7 +125,10 @@ def has_curves(ds: xr.Dataset) -> bool:
     return 1 <= len(varies) <= 2 and "row" not in varies
 
 
-def _is_number(series: pd.Series) -> bool:
+def _is_number(ds: xr.Dataset, series: pd.Series) -> bool:
+    """A number that the model's formula makes a factor has levels, and no values between them."""
+    if series.name in json.loads(ds.attrs.get("factors", "[]")):
+        return False
     return pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype)
 
 

@@ -148,6 +148,14 @@ class Passed:
         Most nodes of a rule that were used.
     error_estimate : float or None
         In place of the bound, where an error is estimated.
+    relative_bound : float
+        No average of positive values is further than this times itself from the truth; infinite where nobody knows.
+    multiplied : float
+        The largest number that values were multiplied by.
+    logs : dict of ndarray, shape (draw, cell)
+        Logarithms of values that are too small to be divided by; NaN for the others.
+    log_bound : float
+        Of the error of `logs`.
     """
 
     values: dict[str, np.ndarray]
@@ -155,17 +163,49 @@ class Passed:
     methods: set[str] = field(default_factory=set)
     nodes: int = 0
     error_estimate: float | None = None
+    relative_bound: float = 0.0
+    multiplied: float = 1.0
+    logs: dict[str, np.ndarray] = field(default_factory=dict)
+    log_bound: float = 0.0
 
     def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
         """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""
-        self.note(integral.method, integral.error_bound * factor, integral.nodes)
+        self.note(integral.method, integral.error_bound * factor, integral.nodes, integral.relative_bound)
         return integral.value
 
-    def note(self, method: str, error_bound: float, nodes: int = 0) -> None:
-        """Put an engine and the bound of its error on record."""
+    def record_log(self, integral: Integral) -> np.ndarray:
+        """The same of logarithms."""
+        self.note(integral.method, 0.0, integral.nodes)
+        self.log_bound = max(self.log_bound, integral.error_bound)
+        return integral.value
+
+    def note(self, method: str, error_bound: float, nodes: int = 0, relative_bound: float = np.inf) -> None:
+        """Put an engine and the bounds of its error on record."""
         self.error_bound = max(self.error_bound, error_bound)
+        if error_bound > 0.0:
+            self.relative_bound = max(self.relative_bound, relative_bound)
         self.methods.add(method)
         self.nodes = max(self.nodes, nodes)
+
+    @property
+    def wrong(self) -> float:
+        """How wrong can a value be? A bound, or an estimate where that is what there is."""
+        return self.error_bound if self.error_estimate is None else self.error_estimate
+
+    def log_of(self, part: str) -> np.ndarray:
+        """The logarithms of all values of a part."""
+        values, logs = np.log(self.values[part]), self.logs.get(part)
+        return values if logs is None else np.where(np.isnan(logs), values, logs)
+
+    def relative(self, part: str) -> np.ndarray:
+        """How wrong can the values of a part be, relative to themselves?"""
+        size = np.abs(self.values[part])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = np.where(size > self.wrong, self.wrong / (size - self.wrong), np.inf)
+        if self.error_estimate is None:
+            error = np.minimum(error, self.relative_bound)
+        logs = self.logs.get(part)
+        return error if logs is None else np.where(np.isnan(logs), error, self.log_bound)
 
 
 def subset(draws: Draws, chunk: Chunk, which: np.ndarray) -> tuple[Draws, Chunk]:

@@ -16,6 +16,7 @@ from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
 from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
+from bayesmargins.predictor.tails import add_tails
 
 __all__ = ["Predictor", "check_size", "complete"]
 
@@ -72,6 +73,10 @@ class Predictor:
             The average does not exist.
         """
         return self._pass(chunks, rows, cells, parts)
+
+    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+        """Put on record the logarithms of values of the same chunks that are too small to be divided by."""
+        add_tails(self.draws, self.link, chunks, passed, self.tick)
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """How does the mean response of these rows change with a variable, in every draw?
@@ -237,6 +242,7 @@ class Predictor:
             for part in parts:
                 self._add(chunk, part, passed, tabled)
         passed.error_bound *= multiplied
+        passed.multiplied = multiplied
         return passed
 
     def _add(self, chunk: Chunk, part: str, passed: Passed, tabled: bool) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import ResultError, close_matches, shown, warn
+from bayesmargins.checks import one_of
+from bayesmargins.errors import ResultError, close_matches, shown, warn, written
 from bayesmargins.family.links import grows
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.tables.describing import is_original
-from bayesmargins.values import is_number, is_word, plain_value, value_list
+from bayesmargins.values import is_infinite, is_number, is_word, plain_value, value_list
 
 __all__ = [
     "INTERVALS",
@@ -131,7 +132,7 @@ def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
     prob = float(rcParams["stats.ci_prob"]) if prob is None else prob
     kind = str(rcParams["stats.ci_kind"]) if kind is None else kind
     if not is_word(kind, INTERVALS):
-        word = {"hpd": "hdi", "hpdi": "hdi", "quantile": "eti", "equal-tailed": "eti"}.get(str(kind).lower())
+        word = {"hpd": "hdi", "hpdi": "hdi", "quantile": "eti", "equal-tailed": "eti"}.get(written(kind).lower())
         hint = f" Here it is called {word!r}." if word else close_matches(kind, INTERVALS)
         raise ResultError(f"ci_kind={shown(kind)}; allowed are {', '.join(INTERVALS)}.{hint}")
     if not is_number(prob) or not 0 < prob < 1:
@@ -181,7 +182,7 @@ def rope_of(rope: Any) -> tuple[float, float] | None:
     if rope is None:
         return None
     pair = value_list(rope)
-    numbers = pair is not None and all(isinstance(v, int | float) and not isinstance(v, bool) for v in pair)
+    numbers = pair is not None and all(is_number(v) or is_infinite(v) for v in pair)
     if pair is None or not numbers or len(pair) != 2 or not pair[0] < pair[1]:
         width = plain_value(rope)
         hint = f" Around 0 that is rope=({-width:g}, {width:g})." if is_number(width) and width > 0 else ""
@@ -237,14 +238,13 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
     BayesmarginsWarning
         The mean over draws where it may not exist.
     """
-    if not is_word(point, POINTS):
-        raise ResultError(f"point={shown(point)}; allowed are {', '.join(POINTS)}.{close_matches(point, POINTS)}")
+    one_of("point", point, POINTS, ResultError)
     check_null(null)
     ratio = ds.attrs.get("comparison") in ("ratio", "or") and is_original(ds) and not (ds[ESTIMATE] <= 0).any()
     if null is not None and null <= 0 and ratio and ds.attrs.get("kind") not in _MIXED:
         raise ResultError(
-            f"null={null!r} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. (Differences, "
-            "slopes and logarithms have null=0.)"
+            f"null={shown(null)} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. "
+            "(Differences, slopes and logarithms have null=0.)"
         )
     if point == "mean" and "no_mean" in ds.attrs:
         warn(str(ds.attrs["no_mean"]))

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.habits import taught
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, fingerprint
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, count, is_sealed, seal
 
 __all__ = ["SEVERAL", "describe", "is_original", "on_one_scale", "scale_of", "scales_along"]
 
@@ -28,7 +28,9 @@ def describe(ds: xr.Dataset) -> str:
     -------
     str
         The estimand. Where the values are no longer those that were computed (selected, subtracted, transformed in
-        xarray) the sentence says that they are derived from it.
+        xarray) the sentence says that they are derived from it; where several results were put side by side
+        (``xr.concat``), that it is the sentence of one of them. `attenuation` and `hypotheses` of several results say
+        what each of them is.
 
     Raises
     ------
@@ -52,6 +54,11 @@ def describe(ds: xr.Dataset) -> str:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
     if is_original(ds):
         return str(sentence)
+    if _is_several(ds):
+        return (
+            "Derived: there are more numbers than one result has (several were put side by side, or repeated), and "
+            f"what follows was said of the first alone: {sentence}"
+        )
     return f"Derived (selected, combined or transformed after it was computed) from: {sentence}"
 
 
@@ -80,6 +87,8 @@ def scale_of(ds: xr.Dataset) -> str:
     """
     if "scale" not in ds.attrs:
         return ESTIMATE
+    if _is_several(ds):
+        return "several results"
     _, scales = _scales(ds)
     said = scales[0] if len(set(scales)) == 1 else SEVERAL
     return said if is_original(ds) else f"derived from {said}"
@@ -109,7 +118,7 @@ def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
     ('groups', 'ratio of difference in probability')
     """
     along, scales = _scales(ds)
-    if len(set(scales)) < 2:
+    if len(set(scales)) < 2 or _is_several(ds):
         return None
     derived = "" if is_original(ds) else "derived from "
     return along, np.array([f"{derived}{scale}" for scale in scales])
@@ -144,7 +153,7 @@ def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     alike = scales == scales[0]
     kept = ds.isel({dim: alike})
     if is_original(ds):
-        kept.attrs["fingerprint"] = fingerprint(kept[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy())
+        kept.attrs |= seal(kept[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy(), kept.attrs)
     return kept, ds[dim].to_numpy()[~alike].tolist()
 
 
@@ -165,5 +174,9 @@ def is_original(ds: xr.Dataset) -> bool:
     ------
     Nothing.
     """
-    values = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy()
-    return fingerprint(values) == ds.attrs.get("fingerprint")
+    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy(), ds.attrs)
+
+
+def _is_several(ds: xr.Dataset) -> bool:
+    """Whether there are more values than were computed at once: those of another result were put beside them."""
+    return "values" in ds.attrs and count(ds[ESTIMATE].to_numpy()) > int(ds.attrs["values"])

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.tables import cells
@@ -86,6 +87,7 @@ def table(
     Probability, posterior median and 89% equal-tailed interval. Average probability of yb, over ...
     """
     digits = check_digits(digits)
+    diagnostics = switch("diagnostics", diagnostics, ResultError)
     if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
         results = _named(ds)
         summaries = {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in results.items()}

@@ -14,6 +14,7 @@ from bayesmargins.adapters.bambi.model import BambiModel, group_terms
 from bayesmargins.adapters.bambi.names import Spelling
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
+from bayesmargins.checks import functions
 from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.habits import taught
@@ -84,12 +85,12 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     family, spelling = there.family, Spelling(there.model.data.columns)
     drawn = Drawn.of(idata, there)
     texts = _texts(there, spelling)
-    functions = {**spelling.namespace, **(namespace or {})}
-    design = build_design(texts["mean"], there.data, missing="refuse", namespace=functions)
+    context = {**spelling.namespace, **functions(namespace)}
+    design = build_design(texts["mean"], there.data, missing="refuse", namespace=context)
     check_response(design, there.y)
     predictors = {"mean": _Predictor.read(there.component, design, drawn, spelling)}
     for name, component in there.parts.items():
-        part = build_part(name, texts[name], design, namespace=functions)
+        part = build_part(name, texts[name], design, namespace=context)
         predictors[name] = _Predictor.read(component, part, drawn, spelling)
     aux = {name: drawn.constant(component) for name, component in there.constants.items()}
     drawn.refuse_the_rest()
@@ -97,7 +98,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     def made(turned: bool) -> Posterior:
         given = {n: p.draws(turned) for n, p in predictors.items()}
         parts = {n: {"formula": texts[n], "link": there.link_of(there.parts[n]), **given[n]} for n in there.parts}
-        rest: dict[str, Any] = {"aux": aux, "parts": parts, "namespace": functions}
+        rest: dict[str, Any] = {"aux": aux, "parts": parts, "namespace": context}
         return posterior_of(texts["mean"], there.data, family=family, link=there.link, **given["mean"], **rest)
 
     centred = any(p.uncentred is not p.beta for p in predictors.values())

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayesmargins.adapters.bambi.check import Places
 from bayesmargins.adapters.bambi.model import BambiModel
+from bayesmargins.draws import real_numbers
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of
@@ -195,7 +196,7 @@ class Drawn:
         return self.variables[name].transpose(*SAMPLE_DIMS, ...)
 
     def _values(self, name: str) -> np.ndarray:
-        return np.asarray(self._variable(name).to_numpy(), dtype=np.float64)
+        return real_numbers(self._variable(name).to_numpy(), f"The variable {name!r} of idata")
 
     def _of_term(self, term: Any, labels: list[Any]) -> np.ndarray:
         """Values with one axis for each set of labels, in their order; a term of one column has an axis of its own."""
@@ -214,7 +215,7 @@ class Drawn:
                     f"{_name(term)!r} of idata has {listed(have)} along {dim!r}; the model has {listed(need)}. Give "
                     "the model and the idata of one fit."
                 )
-        values = np.asarray(variable.to_numpy(), dtype=np.float64)
+        values = real_numbers(variable.to_numpy(), f"The variable {_name(term)!r} of idata")
         return values if labels else values[..., None]
 
 

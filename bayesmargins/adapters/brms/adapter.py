@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.adapters.brms.bf import said_by
+from bayesmargins.adapters.brms.coding import with_rs_coding
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
 from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
 from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
@@ -109,7 +110,7 @@ def from_brms(
     mean, formulas = separated(formula, get_family(family).aux)
     _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
-    design = design_from(spelling.formula, data, levels, namespace)
+    spelling, design = _in_rs_coding(spelling, data, levels, namespace)
     frame = read_draws(draws)
     table = _Table(_named(frame, design, formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
@@ -133,6 +134,18 @@ def from_brms(
     of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
     stats = divergences(table.frame, table.shape)
     return checked(replace(made, info=made.info | info, parts=of_brms, sample_stats=stats), "brms")
+
+
+def _in_rs_coding(
+    spelling: Spelling, data: Any, levels: Any, namespace: Mapping[str, Callable[..., Any]] | None
+) -> tuple[Spelling, Design]:
+    design = design_from(spelling.formula, data, levels, namespace)
+    formula = with_rs_coding(spelling.formula, design)
+    if formula == spelling.formula:
+        return spelling, design
+    design = design_from(formula, data, levels, namespace)
+    with_rs_coding(formula, design)  # the other terms of the model still have R's coding, or it is refused
+    return replace(spelling, formula=formula), design
 
 
 def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np.ndarray]:
@@ -176,6 +189,9 @@ def _part(
     """A parameter that has a formula, as `from_draws` takes it."""
     formula = translated(formulas[name], family, namespace).formula
     design = build_part(name, formula, of, namespace=namespace)
+    in_r = with_rs_coding(formula, design)
+    if in_r != formula:
+        formula, design = in_r, build_part(name, in_r, of, namespace=namespace)
     columns = [str(c) for c in table.frame.columns]
     together = correlated_across(name, formulas, design.factors, columns)
     table.used |= {c for c in columns if any(across(c, f, name) for f in together)}
@@ -213,8 +229,10 @@ class _Table:
     def exact(self, name: str) -> np.ndarray:
         """Draws of a column, (chain, draw)."""
         self.used.add(name)
-        if not pd.api.types.is_numeric_dtype(self.frame[name].dtype):
-            raise PosteriorError(f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are numbers.")
+        if not pd.api.types.is_any_real_numeric_dtype(self.frame[name].dtype):
+            raise PosteriorError(
+                f"The column {name!r} of the draws holds {self.frame[name].dtype}; draws are real numbers."
+            )
         values = self.frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
         if not np.isfinite(values).all():
             raise PosteriorError(

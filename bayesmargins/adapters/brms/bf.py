@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bayesmargins.design.formula import signed_terms, split, whole_call
+from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError
 from bayesmargins.family import FAMILIES
 

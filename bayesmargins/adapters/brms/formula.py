@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesmargins.adapters.brms.parts import link_of
-from bayesmargins.design.formula import signed_terms, split, whole_call
+from bayesmargins.checks import functions
+from bayesmargins.design.dialect import as_here, own_intercept
+from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
 from bayesmargins.family import get_family
 
@@ -29,7 +31,6 @@ _TERMS = {
     **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), "a correlation of residuals"),
 }
 _CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
-_FACTOR = re.compile(r"(?<![\w.])(?:as\.)?factor\(\s*([\w.]+)\s*\)")
 _OF_EFFECTS = ("dist", "gaussian")  # how brms says that group effects are normal
 _FAMILY = re.compile(
     r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?",
@@ -82,9 +83,9 @@ def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = 
     sides = split(formula, "~")
     if len(sides) != 2:
         return Spelling(formula)  # `parse` says what is wrong with it
-    _refuse_terms(sides[1], formula, namespace or {})
+    _refuse_terms(sides[1], formula, functions(namespace))
     left, more, set_aside = _left(sides[0].strip(), family, formula)
-    right = _FACTOR.sub(r"C(\1)", " ".join(_right(sides[1], formula)).removeprefix("+ "))
+    right = " ".join(_right(as_here(sides[1], namespace or ()), formula)).removeprefix("+ ")
     spelt = f"{left} ~ {right}{more}"
     same = re.sub(r"\s", "", spelt) == re.sub(r"\s", "", formula)
     return Spelling(formula.strip() if same else spelt, set_aside)
@@ -145,14 +146,7 @@ def _refused(name: str, call: str, formula: str) -> FormulaError:
 
 
 def _right(text: str, formula: str) -> Iterator[str]:
-    terms = list(signed_terms(text))
-    names = [term for _, term in terms]
-    own_intercept = "Intercept" in names
-    if own_intercept and not any(t in (("+", "0"), ("-", "1")) for t in terms):
-        raise FormulaError(f"'Intercept' in {formula!r} goes with 0 + Intercept; without the 0 there would be two.")
-    if own_intercept:
-        yield "+ 1"
-        terms = [t for t in terms if t not in (("+", "0"), ("-", "1"), ("+", "Intercept"))]
+    terms = own_intercept(list(signed_terms(text)), formula)
     seen: list[str] = []
     for sign, term in terms:
         inner = whole_call(term, "")

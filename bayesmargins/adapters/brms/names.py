@@ -132,12 +132,16 @@ def _columns_of(factor: str, matrix: Matrix, design: Design) -> Iterator[tuple[s
     kind, state = matrix.spec.encoder_state[factor]
     stems = _stems(factor, design)
     if kind.value != "categorical":
-        yield from ((factor + m, [stem + m.strip("[]") for stem in stems]) for m in _suffixes(factor, matrix))
+        suffixes = _suffixes(factor, matrix)
+        first = int("[0]" in suffixes)  # R counts columns from 1
+        numbers = [str(int(m[1:-1]) + first) if m[1:-1].isdigit() else m.strip("[]") for m in suffixes]
+        yield from ((factor + m, [stem + k for stem in stems]) for m, k in zip(suffixes, numbers, strict=True))
         yield factor, stems
         return
+    logical = any(factor.startswith(f"C({n},") for n, c in design.columns.items() if c.kind == "logical")
     for number, level in enumerate(state["categories"], 1):
         text = str(level)
-        label = re.sub(r"^(-?\d+)\.0$", r"\1", text)
+        label = ("FALSE", "TRUE")[number - 1] if logical else re.sub(r"^(-?\d+)\.0$", r"\1", text)
         yield f"{factor}[T.{text}]", [stem + label for stem in stems]
         yield f"{factor}[S.{text}]", [f"{stem}{number}" for stem in stems]
         yield f"{factor}[{text}]", [stem + label for stem in stems]
@@ -161,10 +165,36 @@ def _stems(factor: str, design: Design) -> list[str]:
         return [f"{factor}TRUE", factor] if design.columns[factor].kind == "logical" else [factor]
     coded = re.fullmatch(r"C\(\s*([\w.]+|`[^`]+`)\s*(,.*)?\)", factor)
     if coded:
-        return [coded[1], f"factor({coded[1]})", f"as.factor({coded[1]})", factor]
-    powered = re.sub(r"\s*\*\*\s*", "^", factor)
-    stems = list(dict.fromkeys([powered, f"I({powered})", factor]))
-    return [*(f"{stem}TRUE" for stem in stems), *stems] if _COMPARED.search(factor) else stems
+        return [coded[1], *_calls_of(coded[1], coded[2] or ""), factor]
+    written = _as_in_r(factor)
+    stems = list(dict.fromkeys([written, f"I({written})", re.sub(r"^I\((.*)\)$", r"\1", written), factor]))
+    truth = _COMPARED.search(factor) or "isin(" in factor
+    return [*(f"{stem}TRUE" for stem in stems), *stems] if truth else stems
+
+
+def _calls_of(name: str, more: str) -> list[str]:
+    """What R may have called ``C(name, ...)``, which was ``factor()``, ``ordered()`` or ``relevel()``."""
+    levels = re.search(r"levels=\[(.*)\]", more)
+    stated = f", levels = c({levels[1]})" if levels else ""
+    found = [f"{call}({name}{stated})" for call in ("factor", "as.factor", "ordered", "as.ordered")]
+    reference = re.search(r"contr\.treatment\((.*?)\)", more)
+    inner = [name, f"factor({name})", f"as.factor({name})"] if reference else []
+    return found + [f"relevel({x}, {ref}{reference[1]})" for x in inner for ref in ("ref = ", "") if reference]
+
+
+_SPELT = (
+    (re.compile(r"\s*\*\*\s*"), "^"),
+    (re.compile(r"\s*//\s*"), "%/%"),
+    (re.compile(r"\s*%\s*(?![%/in])"), "%%"),
+    (re.compile(r"\bas_(numeric|integer)\("), r"as.\1("),
+    (re.compile(r"\bisin\(([^,]*), (.*)\)"), r"\1 %in% \2"),
+)
+
+
+def _as_in_r(text: str) -> str:
+    for pattern, there in _SPELT:
+        text = pattern.sub(there, text)
+    return text
 
 
 def contrasts_seen(columns: Iterable[str], design: Design) -> str:

@@ -221,7 +221,11 @@ def _refuse_unsure_levels(design: Design) -> None:
     """Nothing in b[1] says which level it belongs to."""
     for name, column in design.columns.items():
         ordered = isinstance(design.data[name].dtype, pd.CategoricalDtype)
-        if column.kind == "factor" and not ordered and r_order([str(v) for v in column.levels]) is None:
+        if (
+            column.kind == "factor"
+            and not (ordered or column.coded)
+            and r_order([str(v) for v in column.levels]) is None
+        ):
             raise PosteriorError(
                 f"The levels {listed(column.levels)} of {name!r} are in no order that R is sure to have given them: "
                 f"make it a pandas categorical in R's order. {_WAY_OUT}"

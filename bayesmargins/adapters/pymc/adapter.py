@@ -21,6 +21,7 @@ from bayesmargins.family import get_family
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.values import value_list
 
 __all__ = ["from_pymc"]
 
@@ -178,7 +179,13 @@ def _orders(levels: Mapping[str, Sequence[Any]] | None, design: Design) -> dict[
             f"levels names {listed(unknown)}; the grouping factors are {listed(design.factors) or 'none'}."
             f"{close_matches(unknown[0], design.factors)}"
         )
-    return {name: list(order) for name, order in (levels or {}).items()}
+    orders = {name: value_list(order) for name, order in (levels or {}).items()}
+    for name, order in orders.items():
+        if order is None or not all(isinstance(v, str | int | float) for v in order):
+            raise PosteriorError(
+                f"levels[{name!r}] is {shown((levels or {})[name])}; it must be a list of labels, in order."
+            )
+    return {name: order for name, order in orders.items() if order is not None}
 
 
 def _as_drawn(post: Posterior, draws: xr.Dataset, stats: xr.Dataset | None, group: str) -> Posterior:

@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
+from bayesmargins.checks import called
+from bayesmargins.draws import in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -52,28 +54,21 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
             f"{role.text!r} is taken from values with {with_shape(values)}; the dims chain ({draws.sizes['chain']}) "
             f"and draw ({draws.sizes['draw']}) must be among theirs."
         )
+    values = in_the_order_of(values, draws, f"What {role.text!r} is taken from", "the other draws")
     values = values.transpose(*SAMPLE_DIMS, ...)
-    if not np.issubdtype(values.dtype, np.number):
-        raise PosteriorError(f"{role.text!r} is taken from values of type {values.dtype}; draws are numbers.")
+    values = values.copy(data=real_numbers(values.to_numpy(), f"What {role.text!r} is taken from"))
     _refuse_missing(values, role, source)
-    return values.astype(np.float64)
+    return values
 
 
 def _called(draws: xr.Dataset, role: Role, source: Any) -> Any:
     """What the user's function makes of the draws."""
-    try:
-        return source(draws)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        said = error.args[0] if error.args else "nothing more"
-        raise PosteriorError(
-            f"names takes {role.text!r} from a function of the draws, which ended in {type(error).__name__}: {said}. "
-            f"{_variables(draws)}"
-        ) from error
+    what = f"names takes {role.text!r} from a function of the draws ({_listing(draws)}), which"
+    return called(what, source, draws, refused=PosteriorError)
 
 
-def _variables(draws: xr.Dataset) -> str:
-    have = ", ".join(f"{n} {with_shape(v)}" for n, v in list(draws.data_vars.items())[:30])
-    return f"The draws have {have}."
+def _listing(draws: xr.Dataset) -> str:
+    return ", ".join(f"{n} {with_shape(v)}" for n, v in list(draws.data_vars.items())[:30])
 
 
 def _of_text(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
@@ -88,7 +83,7 @@ def _of_text(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
     if name not in draws.data_vars:
         raise PosteriorError(
             f"names takes {role.text!r} from {name!r}, which is no variable of the draws."
-            f"{close_matches(name, draws.data_vars)} {_variables(draws)}"
+            f"{close_matches(name, draws.data_vars)} The draws have {_listing(draws)}."
         )
     values = draws[name].transpose(*SAMPLE_DIMS, ...)
     if len(index) == 1 and isinstance(index[0], dict):

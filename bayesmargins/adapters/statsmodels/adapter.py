@@ -14,12 +14,14 @@ import pandas as pd
 
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
+from bayesmargins.checks import whole_number
 from bayesmargins.design import Design, build_design, to_pandas
-from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, shown, warn
+from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, warn
 from bayesmargins.habits import taught
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC
+from bayesmargins.values import with_columns
 
 __all__ = ["from_statsmodels"]
 
@@ -108,7 +110,10 @@ def from_statsmodels(
     text, frame = _formula_and_data(fit.model, formula, data)
     design = _design(text, frame, namespace, given=formula is not None)
     estimates = _estimates(fit, design)
-    seed = secrets.randbits(31) if random_seed is None else _checked_seed(random_seed)
+    seed = random_seed
+    if seed is None:
+        seed = secrets.randbits(31)
+    seed = whole_number("random_seed", seed, 0, PosteriorError, ", or None")
     beta, b, matched = joint_draws(estimates, total, seed)
     name = next(iter(design.factors))
     parted = (chains, draws)
@@ -174,22 +179,13 @@ def _way_out(other: Any) -> str:
 
 
 def _checked_size(draws: Any, chains: Any, coefs: int) -> int:
-    for name, value in (("draws", draws), ("chains", chains)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise PosteriorError(f"{name}={shown(value)}; it must be a whole number from 1.")
-    total = int(draws) * int(chains)
+    total = whole_number("draws", draws, 1, PosteriorError) * whole_number("chains", chains, 1, PosteriorError)
     if total % 2 or total <= 2 * (coefs + 1):
         raise PosteriorError(
             f"draws={draws} and chains={chains} are {total} draws; an even number above {2 * (coefs + 1)} is needed, "
             f"so that they come in pairs and have the covariance of the {coefs} coefficients. 4000 is the default."
         )
     return total
-
-
-def _checked_seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise PosteriorError(f"random_seed={shown(seed)}; it must be a whole number from 0, or None.")
-    return int(seed)
 
 
 def _formula_and_data(model: Any, formula: str | None, data: Any) -> tuple[str, pd.DataFrame]:
@@ -241,7 +237,7 @@ def _group_column(model: Any, frame: pd.DataFrame) -> tuple[str, pd.DataFrame]:
             f"Which column names the groups cannot be told: {listed(preferred) or 'none'} holds their labels. Pass "
             "formula=, which names it, such as 'y ~ x + (1 | g)'."
         )
-    return free, frame.assign(**{free: labels.infer_objects()})
+    return free, with_columns(frame, {free: labels.infer_objects()})
 
 
 def _terms(model: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copyreg
 
-from bayesmargins.errors import ModelError, close_matches
+from bayesmargins.errors import ModelError, close_matches, shown, written
 from bayesmargins.family.collecting import collected
 from bayesmargins.family.family import Family, parameter_family
 from bayesmargins.family.links import LINKS
+from bayesmargins.values import is_word
 
 __all__ = ["FAMILIES", "get_family", "known_as"]
 
@@ -17,14 +18,14 @@ FAMILIES: dict[str, Family] = collected(__name__, __path__, Family)
 
 def get_family(name: str) -> Family:
     """Which family is called this? ModelError lists those there are, and says what another package's name is here."""
-    if name in FAMILIES:
+    if is_word(name, FAMILIES):
         return FAMILIES[name]
-    word = str(name).lower().replace(" ", "_").removesuffix("()")
+    word = written(name).lower().replace(" ", "_").removesuffix("()")
     known = next((f.name for f in FAMILIES.values() if word in (f.name, *f.aliases, *f.names.values())), None)
     hint = f" Here it is called {known!r}." if known else close_matches(name, FAMILIES)
     if word in LINKS and not LINKS[word].separable:
         hint = f" It is a link: family='bernoulli' (or 'binomial'), link={word!r}."
-    raise ModelError(f"family={name!r} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
+    raise ModelError(f"family={shown(name)} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
 
 
 def known_as(package: str, name: str) -> Family:

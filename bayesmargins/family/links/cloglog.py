@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
 from bayesmargins.family.link import (
     PARTS,
@@ -15,10 +16,12 @@ from bayesmargins.family.link import (
     Average,
     Averages,
     Link,
+    LogTail,
     Ratio,
     Strip,
     Tensors,
     as_float,
+    bisected,
     exponential,
 )
 
@@ -29,6 +32,7 @@ Integers = npt.NDArray[np.int64]
 _EPS = float(np.finfo(np.float64).eps)
 _EXP_SAFE = 700.0  # exp(700) is finite, and exp(-exp(700)) is exactly 0
 _GONE = 7.0  # exp(-exp(7)) is exactly 0, and powers of exp(7) are finite
+_MODE_OFF = math.sqrt(3.0)  # mean minus mode of a density whose standard deviation is 1 at most
 _UNKNOWN = 1e-6  # a value on the link scale with a larger error is NaN
 _EULER, _ZETA3 = 0.5772156649015329, 1.2020569031595943
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it leaves an integer in the low bits of the mantissa
@@ -84,6 +88,31 @@ def _growth(part: str, y: Array) -> Array:
     power = {"d1": 1, "d2": 2, "d3": 3, "d4": 4}[part]
     cos = np.cos(y)
     return np.log(_FACTOR.get(part, 1.0)) + power * np.log(power / cos) + cos - power
+
+
+def _log_rare(x: Array) -> Array:
+    """log(1 - exp(-e^x))."""
+    u = np.exp(x)
+    with np.errstate(divide="ignore"):
+        return np.where(x < -36.0, x, np.log(-np.expm1(-u)))
+
+
+def _log_rare_slope(x: Array) -> Array:
+    u = np.exp(np.minimum(x, 6.6))
+    return np.where(u < 1e-16, 1.0, u / np.expm1(np.maximum(u, 1e-300)))
+
+
+def _steep_mode(eta: Array, s: Array) -> Array:
+    """z = -s exp(eta + s z), by Lambert's W of s^2 exp(eta)."""
+    return np.asarray(-scipy.special.wrightomega(eta + 2.0 * np.log(s)) / s)
+
+
+def _steep_growth(theta: Array, s: Array, mode: Array) -> Array:
+    """Of exp(-e^x): E[abs(f)] at the angle theta is E[f] at eta + log cos(theta).
+
+    log E[f] is concave in eta, and its slope at eta is the mean of Z under f times the normal density, over s.
+    """
+    return -np.log(np.cos(theta)) * (np.abs(mode) + _MODE_OFF) / s
 
 
 def _linked(of: Averages) -> tuple[Array, float]:
@@ -229,6 +258,10 @@ cloglog = Link(
             _EULER**4 + _EULER**2 * np.pi**2 + 8 * _EULER * _ZETA3 + 3 * np.pi**4 / 20,
         ),
     ),
+    log_tails={
+        "mean": LogTail(_log_rare, _log_rare_slope, bisected(_log_rare_slope)),
+        "complement": LogTail(lambda x: -np.exp(x), lambda x: -np.exp(x), _steep_mode, _steep_growth),
+    },
     linked=_linked,
     between=_between,
     steepest=(

@@ -44,6 +44,7 @@ log = Link(
     closed_form=lambda eta, s2, part: exponential(eta + 0.5 * s2),
     closed_linked=lambda eta, s2: eta + 0.5 * s2,
     closed_between=_between,
+    closed_log=lambda eta, s2, part: eta + 0.5 * s2,
     kernels=Log,
     ratio=Ratio(
         "ratio of means (population-averaged)",

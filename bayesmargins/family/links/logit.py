@@ -10,7 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bayesmargins.family.link import PARTS, Array, Average, Averages, Cells, Link, Ratio, Strip, Tensors, as_float
+from bayesmargins.family.link import (
+    PARTS,
+    Array,
+    Average,
+    Averages,
+    Cells,
+    Link,
+    LogTail,
+    Ratio,
+    Strip,
+    Tensors,
+    as_float,
+    bisected,
+)
 
 __all__ = ["logit"]
 
@@ -56,6 +69,18 @@ def _growth(part: str, y: Array) -> Array:
     # |1 + q e^{-iy}|^2 - (1 + q)^2 cos^2(y/2) = (1 - q)^2 sin^2(y/2) >= 0: a factor 1/cos(y/2) per power of h or 1 - h;
     # h''' = pq (p^2 - 4pq + q^2) and h'''' = pq (q - p) (p^2 - 10pq + q^2), the absolute terms at most 1.5 and 3
     return np.log(_FACTOR.get(part, 1.0)) - _POWER[part] * np.log(np.cos(0.5 * y))
+
+
+def _log_expit(x: Array) -> Array:
+    return -np.logaddexp(0.0, -x)
+
+
+def _log_slope(x: Array) -> Array:
+    return np.asarray(scipy.special.expit(-x))
+
+
+def _left_mode(eta: Array, s: Array) -> Array:
+    return -bisected(_log_slope)(-eta, s)
 
 
 def _linked(of: Averages) -> tuple[Array, float]:
@@ -200,6 +225,10 @@ logit = Link(
         tolerance=dict.fromkeys(PARTS, 1e-14),
         moments=(0.0, np.pi**2 / 3, 0.0, 7 * np.pi**4 / 15),
     ),
+    log_tails={
+        "mean": LogTail(_log_expit, _log_slope, bisected(_log_slope)),
+        "complement": LogTail(lambda x: _log_expit(-x), lambda x: -_log_slope(-x), _left_mode),
+    },
     linked=_linked,
     between=_between,
     steepest=(1.0, 0.2501, 0.09623, 0.1251, 0.1277, 0.2501, 0.4084, 1.063, 2.391, 7.751, 22.26, 86.38, 302.1),

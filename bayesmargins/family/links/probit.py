@@ -59,6 +59,11 @@ def _closed_form(eta: Array, s2: Array, part: str) -> Array:
     return functions[part](eta / tau) / tau**power
 
 
+def _closed_log(eta: Array, s2: Array, part: str) -> Array:
+    x = eta / np.sqrt(1.0 + s2)
+    return np.asarray(scipy.special.log_ndtr(x if part == "mean" else -x))
+
+
 def _between(eta: Array, s2: Array, rest: Array) -> Between:
     """Plackett's integral (1954) over the correlation of two groups, by two Gauss-Legendre rules."""
     variance = 1.0 + s2 + rest
@@ -120,6 +125,7 @@ probit = Link(
     closed_form=_closed_form,
     closed_linked=lambda eta, s2: eta / np.sqrt(1.0 + s2),
     closed_between=_between,
+    closed_log=_closed_log,
     steepest=(1.0, 0.399, 0.242, 0.399, 0.5506, 1.197, 2.308, 5.985, 14.18, 41.89, 115.1, 377.1, 1163.0),
     # He_{n-1} times the density; Cramer's inequality for Hermite polynomials
     steeper=lambda n: _HERMITE * math.exp(0.5 * math.lgamma(n)),

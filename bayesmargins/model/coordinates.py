@@ -1,0 +1,150 @@
+"""The coordinates in which priors are stated: orthonormal directions of the columns, or the user's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayesmargins.design import Basis, Design, Factor, orthonormal_basis
+
+__all__ = ["FixedPart", "GroupBlock", "GroupPart", "fixed_part", "group_part"]
+
+
+@dataclass(frozen=True)
+class FixedPart:
+    """X beta = constant + (X_own - means) beta_own + M gamma.
+
+    Attributes
+    ----------
+    own, rest : tuple of int
+        Columns whose coefficients have a prior of the user's, and those whose directions have the default.
+    means : ndarray, shape (own,)
+        What the user's columns are centred by: their means where there is a constant, 0 where there is none.
+    centred : ndarray, shape (row, own)
+        The user's columns, centred.
+    basis : Basis
+        Of the rest.
+    """
+
+    own: tuple[int, ...]
+    rest: tuple[int, ...]
+    means: np.ndarray
+    centred: np.ndarray
+    basis: Basis
+
+    @property
+    def constant(self) -> bool:
+        """Is the mean of the linear predictor a parameter of its own?"""
+        return self.basis.origin is not None
+
+    def implied(self, mean: tuple[float, float], scale: float) -> tuple[np.ndarray, np.ndarray]:
+        """Means and covariance of the coefficients of the rest: (rest,), (rest, rest).
+
+        `mean` has mean and standard deviation of the constant, `scale` is that of the directions; the user's own
+        coefficients are held at 0.
+        """
+        back, origin = self.basis.back, self.basis.origin
+        cov = scale**2 * back @ back.T
+        if origin is None:
+            return np.zeros(len(back)), cov
+        return mean[0] * origin, cov + mean[1] ** 2 * np.outer(origin, origin)
+
+
+def fixed_part(X: np.ndarray, own: Collection[int]) -> FixedPart:
+    """Columns (row, coef), those in `own` left as they are."""
+    mine = tuple(sorted(own))
+    rest = tuple(j for j in range(X.shape[1]) if j not in mine)
+    basis = orthonormal_basis(X[:, rest])
+    columns = X[:, mine]
+    means = columns.mean(axis=0) if basis.origin is not None else np.zeros(len(mine))
+    return FixedPart(mine, rest, means, columns - means, basis)
+
+
+@dataclass(frozen=True)
+class GroupBlock:
+    """Terms that are correlated with each other: z = W B' in coordinates W, so that b = B b_W.
+
+    Attributes
+    ----------
+    terms : tuple of int
+        Positions among the factor's terms.
+    B : ndarray, shape (term, term)
+        Identity in the user's coordinates.
+    scales : tuple of int
+        Which of the block's standard deviations each coordinate takes.
+    rotates : bool
+        Two coordinates or more differ by a rotation only, so their covariance must not know one: a Gaussian root in
+        place of standard deviations and correlations.
+    """
+
+    terms: tuple[int, ...]
+    B: np.ndarray
+    scales: tuple[int, ...]
+    rotates: bool
+
+
+@dataclass(frozen=True)
+class GroupPart:
+    """What varies over the groups of one factor, in the coordinates of its priors.
+
+    Attributes
+    ----------
+    factor : Factor
+        Names and codes.
+    W : ndarray, shape (row, term)
+        Columns that the effects `b_W` multiply.
+    blocks : tuple of GroupBlock
+        In the order of the terms.
+    sizes : ndarray, shape (term,)
+        Standard deviation of each of the user's terms under coordinates that are independent with standard deviation 1.
+    recoded : bool
+        Are the coordinates other than the user's?
+    """
+
+    factor: Factor
+    W: np.ndarray
+    blocks: tuple[GroupBlock, ...]
+    sizes: np.ndarray
+    recoded: bool
+
+    @cached_property
+    def B(self) -> np.ndarray:
+        """b = B b_W over all blocks: (term, term)."""
+        B = np.zeros((self.W.shape[1],) * 2)
+        for block in self.blocks:
+            B[np.ix_(block.terms, block.terms)] = block.B
+        return B
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """Which standard deviation each coordinate takes: (term,) int."""
+        taken = np.zeros(self.W.shape[1], dtype=np.intp)
+        first = 0
+        for block in self.blocks:
+            taken[list(block.terms)] = first + np.array(block.scales)
+            first += max(block.scales) + 1
+        return taken
+
+
+def group_part(design: Design, factor: Factor, own: bool) -> GroupPart:
+    """The factor's terms by blocks; in the user's coordinates where a prior is theirs, or no block has two terms."""
+    Z = design.rows(design.data, (factor.name,), what="data").Z[factor.name]
+    bases = {block: orthonormal_basis(Z[:, block]) for block in factor.blocks}
+    sizes = np.concatenate([np.sqrt((basis.whole**2).sum(axis=1)) for basis in bases.values()])
+    if own or all(len(block) == 1 for block in factor.blocks):
+        as_written = [GroupBlock(b, np.eye(len(b)), tuple(range(len(b))), False) for b in factor.blocks]
+        return GroupPart(factor, Z, tuple(as_written), sizes, False)
+    W = np.zeros_like(Z)
+    for block, basis in bases.items():
+        W[:, block] = basis.M if basis.origin is None else np.column_stack([np.ones(len(Z)), basis.M])
+    return GroupPart(factor, W, tuple(_recoded(b, basis) for b, basis in bases.items()), sizes, True)
+
+
+def _recoded(terms: tuple[int, ...], basis: Basis) -> GroupBlock:
+    fixed = 0 if basis.origin is None else 1
+    rotates = len(terms) - fixed > 1
+    scales = tuple(min(k, fixed) for k in range(len(terms))) if rotates else tuple(range(len(terms)))
+    return GroupBlock(terms, basis.whole, scales, rotates)

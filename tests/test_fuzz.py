@@ -1,0 +1,38 @@
+"""Calls that nobody should make are answered with a result or refused in words; `fuzz_calls.py` makes any number."""
+
+from __future__ import annotations
+
+import fuzz_calls
+import pytest
+
+import bayesmargins as bm
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_wrong_arguments_are_refused_in_words_or_answered(seed: int) -> None:
+    outcomes = [fuzz_calls.tried(attempt) for attempt in fuzz_calls.attempts(100, seed, fuzz_calls.CALLS)]
+    assert [f"{o.said}: {o.fate}" for o in outcomes if o.bare] == []
+
+
+@pytest.mark.parametrize("name", fuzz_calls.CALLS)
+def test_calls_that_are_made_wrong_here_work_as_they_stand(name: str) -> None:
+    if name in ("from_bambi", "load"):
+        return  # need a model of Bambi's and a file
+    call = fuzz_calls.CALLS[name]
+    attempt = fuzz_calls.Attempt(name, call, call.good(_First()), {}, name)
+    assert fuzz_calls.tried(attempt).fate == "result"
+
+
+class _First:
+    """Chooses the first of everything."""
+
+    def choice(self, given: list[str]) -> str:
+        return given[0]
+
+
+def test_message_survives_what_cannot_be_shown_and_what_has_no_end() -> None:
+    with pytest.raises(bm.ModelError, match="family=<list, whose repr raises RuntimeError> is not known"):
+        bm.GLMM("y ~ x", fuzz_calls.data(), family=[fuzz_calls.Hostile()])
+    with pytest.raises(bm.DataError, match="characters are left out here") as refused:
+        bm.predictions(fuzz_calls.post(), by="week" * 100_000)
+    assert len(str(refused.value)) < 5000
