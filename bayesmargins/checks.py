@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from bayesmargins.errors import BayesmarginsError, EstimandError, FormulaError, close_matches, shown, written
+from bayesmargins.errors import BayesmarginsError, EstimandError, FormulaError, close_matches, listed, shown, written
 
 __all__ = ["array_of", "called", "entries", "functions", "numbers", "one_of", "switch", "whole_number"]
 
@@ -92,7 +93,9 @@ def called(what: str, function: Callable[..., Any], *given: Any, refused: Refusa
 
 def _described(value: Any) -> str:
     """What a function got: arrays and tables by their sizes, anything else as it is."""
+    if isinstance(value, pd.DataFrame):
+        return f"a DataFrame ({len(value)} rows, with the columns {listed(value.columns, 30)})"
     sizes, shape = getattr(value, "sizes", None), getattr(value, "shape", None)
     if isinstance(sizes, Mapping):
-        return f"{type(value).__name__} ({', '.join(f'{dim}: {n}' for dim, n in sizes.items())})"
-    return f"{type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else shown(value)
+        return f"a {type(value).__name__} ({', '.join(f'{dim}: {n}' for dim, n in sizes.items())})"
+    return f"a {type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else shown(value)

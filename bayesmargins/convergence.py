@@ -16,6 +16,8 @@ __all__ = ["convergence", "report_convergence"]
 MAX_RHAT = 1.01
 MIN_ESS_PER_CHAIN = 100
 MIN_DRAWS = 8
+# Share of draws up to which divergences are spoken of mildly.
+FEW_DIVERGENCES = 0.001
 # Quantiles whose effective sample size counts beside that of the bulk.
 _TAIL = 0.95
 # Of thousands of group effects the diagnostics take long and say what their standard deviation says.
@@ -92,15 +94,27 @@ def _labels(name: str, variable: xr.DataArray) -> list[str]:
     return [f"{name}[{', '.join(c)}]" for c in zip(*(g.ravel() for g in grids), strict=True)]
 
 
-def report_convergence(diagnostics: Mapping[str, Any], chains: int, source: str = "") -> None:
+def _diverged(divergences: int, draws: int, source: str) -> str:
+    """A few of thousands can be chance; a share of them is a place that the sampler does not get into."""
+    way = "a larger target_accept (adapt_delta)" if source else "fit(target_accept=0.95)"
+    count = f"{'One' if divergences == 1 else divergences} of {draws:,} draws diverged"
+    if divergences <= FEW_DIVERGENCES * draws:
+        return f"{count}. That few need not mean anything: {way} shows whether results stay the same."
+    return (
+        f"{count}: parts of the posterior may not have been reached. Try {way}, or tighter priors for the sd of group "
+        "effects."
+    )
+
+
+def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, source: str = "") -> None:
     """What should the user know about these draws before reading a number from them? Said once, as one warning.
 
     Parameters
     ----------
     diagnostics : mapping
         From `convergence`.
-    chains : int
-        Chains that ran.
+    chains, draws : int
+        Chains that ran, and draws of each.
     source : str, optional
         Where they ran, if elsewhere.
 
@@ -119,11 +133,7 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int, source: str 
     """
     said = []
     if diagnostics.get("divergences"):
-        way = "a larger target_accept (adapt_delta)" if source else "fit(target_accept=0.95)"
-        said.append(
-            f"{diagnostics['divergences']} draws diverged: parts of the posterior may not have been reached. Try "
-            f"{way}, or tighter priors for the sd of group effects."
-        )
+        said.append(_diverged(diagnostics["divergences"], chains * draws, source))
     if diagnostics.get("max_rhat", 1.0) > MAX_RHAT:
         said.append(
             f"r-hat is {diagnostics['max_rhat']:.3f} for {diagnostics['worst']} (it should be below {MAX_RHAT}): the "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import called
+from bayesmargins.checks import array_of, called
 from bayesmargins.design import Column, Design, freeze_column, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, written
 from bayesmargins.spreads import SPREADS, spread_values
@@ -142,15 +142,15 @@ def _same(one: pd.Series, other: pd.Series) -> bool:
 
 def _computed(setting: Setting, frame: pd.DataFrame) -> Any:
     assert setting.compute is not None
-    what = f"at={{{setting.variable!r}: <function>}}, with the columns {listed(frame.columns, 30)},"
+    what = f"at={{{setting.variable!r}: <function>}}"
     # rows are numbered afresh: their numbers would be those of a part of the rows
     values = called(what, setting.compute, frame.reset_index(drop=True), refused=DataError)
-    if np.ndim(values) == 0 and not isinstance(plain_value(values), str | int | float | None):
-        raise DataError(f"{what} gave {shown(values)}; one value a row is needed, in an array, a Series or a list.")
-    if np.ndim(values) not in (0, 1) or (np.ndim(values) == 1 and len(values) != len(frame)):
+    shape = array_of(f"What {what} gave", values, DataError).shape
+    single = shape == () and isinstance(plain_value(values), str | int | float | None)
+    if not single and shape != (len(frame),):
         raise DataError(
-            f"at={{{setting.variable!r}: <function>}} gave the shape {np.shape(values)} for {len(frame)} rows; one "
-            "value a row is needed (or one for all)."
+            f"{what} gave {shown(values)} of the shape {shape} for {len(frame)} rows; one value a row is needed (or "
+            "one for all)."
         )
     return values.to_numpy() if isinstance(values, pd.Series) else values
 

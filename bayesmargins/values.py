@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
@@ -20,7 +20,7 @@ __all__ = ["by_row_labels", "is_infinite", "is_number", "is_word", "plain_value"
 
 _MOST = 1_000_000  # values that are taken from what does not say how many it has
 
-__all__ = ["is_infinite", "is_number", "is_word", "plain_value", "value_list"]
+__all__ = ["is_infinite", "is_number", "is_word", "kept", "plain_value", "value_list"]
 
 _MOST = 1_000_000  # values that are taken from what does not say how many it has
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
@@ -99,6 +99,13 @@ def value_list(given: Any) -> list[Any] | None:
         return None
     values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in _taken(given)]
     return None if any(pd.api.types.is_list_like(v) for v in values) else values
+
+
+def kept(given: Any) -> Any:
+    """The same to be read more than once: a generator, also one in a dict, as the list of its values."""
+    if isinstance(given, Mapping) and any(isinstance(v, Iterator) for v in given.values()):
+        return {name: kept(value) for name, value in given.items()}
+    return _taken(given) if isinstance(given, Iterator) else given
 
 
 def _taken(given: Iterable[Any]) -> Iterable[Any]:

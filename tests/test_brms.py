@@ -313,7 +313,7 @@ def test_chains_that_did_not_mix_are_said_not_to_have(bacteria: dict[str, Any]) 
     with pytest.warns(bm.BayesmarginsWarning) as caught:
         post = bm.from_brms(**bacteria | {"draws": drift})
     (said,) = [str(w.message) for w in caught]
-    assert said.startswith("Imported draws (brms): 1 draws diverged")
+    assert said.startswith("Imported draws (brms): One of 200 draws diverged: parts of")
     assert re.search(r"r-hat is \d\.\d{3} for beta\[week\] .*effective sample size falls to \d+ for beta\[week\]", said)
     assert post.info["divergences"] == 1
     assert bm.avg_predictions(post).attrs["max_rhat"] == post.info["max_rhat"]

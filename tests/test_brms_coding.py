@@ -146,6 +146,7 @@ WRITTEN = {
         ["factor(arm, levels = c(3, 1, 2))1", "factor(arm, levels = c(3, 1, 2))2"],
         lambda d: [d.arm == 1, d.arm == 2],
     ),
+    "factor(flag)": (["factor(flag)TRUE"], lambda d: [d.flag]),
     "relevel(f, ref = 'b')": (['relevel(f, ref = "b")a', 'relevel(f, ref = "b")c'], lambda d: [d.f == "a", d.f == "c"]),
     "ordered(arm)": (
         ["ordered(arm).L", "ordered(arm).Q"],

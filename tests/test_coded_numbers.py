@@ -53,7 +53,7 @@ def _other(post: bm.Posterior) -> str:
     return next(n for n in ("x", "treated", "e") if n in post.design.columns)
 
 
-@pytest.mark.filterwarnings("ignore:(The group effects|by=):bayesmargins.BayesmarginsWarning")
+@pytest.mark.filterwarnings("ignore:(The group effects|by=|Ratio of what):bayesmargins.BayesmarginsWarning")
 @pytest.mark.parametrize("question", QUESTIONS)
 @pytest.mark.parametrize(("model", "family"), MODELS)
 def test_every_question_has_the_answer_of_the_same_levels_as_text(model: str, family: str, question: str) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference
+from scipy import stats
 
 import bayesmargins as bm
 
@@ -44,6 +45,7 @@ PRIORS: dict[str, Callable[[], dict[str, Any]]] = {
     "k_epil": lambda: _priors(2, 2.5, (0, 5)) | {"cor": 2.0},
 }
 FITS = list(PRIORS)
+SAID: dict[str, list[str]] = {}
 
 
 @cache
@@ -52,7 +54,13 @@ def fit(name: str) -> bm.Posterior:
     model = bm.GLMM(case.formula, reference.data(name), case.family, case.link, PRIORS[name]())
     # The counts of epil tie beta to the b of each subject: its draws are worth a third of the others'.
     draws = 3000 if name == "k_epil" else 1000
-    return model.fit(draws=draws, tune=1000, chains=4, random_seed=20261122, progressbar=False)
+    # A processor's last digit decides which draws there are, and so whether one of thousands diverges or an r-hat is
+    # just above 1.01. What a fit says of itself is held against its diagnostics; whether it is right, against brms.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        post = model.fit(draws=draws, tune=1000, chains=4, random_seed=20261122, progressbar=False)
+    SAID[name] = [str(w.message) for w in caught if issubclass(w.category, bm.BayesmarginsWarning)]
+    return post
 
 
 def _brms_names(post: bm.Posterior, case: reference.Case) -> dict[str, np.ndarray]:
@@ -81,8 +89,22 @@ def test_posterior_agrees_with_brms_within_monte_carlo_error(name: str) -> None:
     ours = np.stack([draws[v] for v in shared], axis=-1)
     ess = array_stats.ess(ours, chain_axis=0, draw_axis=1, method="mean")
     error = np.sqrt(ours.var(axis=(0, 1)) / ess + table.loc[shared, "sd"] ** 2 / table.loc[shared, "ess_bulk"])
-    apart = (ours.mean(axis=(0, 1)) - table.loc[shared, "mean"]) / error
-    assert np.abs(apart).max() < 4, apart[np.abs(apart) >= 4]
+    apart = np.abs(ours.mean(axis=(0, 1)) - table.loc[shared, "mean"]) / error
+    # Of right fits one in 10,000 fails, however many parameters are looked at.
+    most = stats.norm.isf(1e-4 / 2 / len(shared))
+    assert apart.max() < most, apart[apart >= most]
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fit_says_what_its_diagnostics_say_and_nothing_else(name: str) -> None:
+    info, chains = fit(name).info, 4
+    judged = {
+        "diverged": info["divergences"] > 0,
+        "r-hat is": info["max_rhat"] > 1.01,
+        "effective sample size": info["min_ess"] < 100 * chains,
+    }
+    assert len(SAID[name]) == any(judged.values())
+    assert {words: words in "".join(SAID[name]) for words in judged} == judged
 
 
 @dataclass(frozen=True)
@@ -206,7 +228,8 @@ def test_fit_keeps_what_arviz_needs(name: str) -> None:
     post = fit(name)
     table = az.summary(post.idata, var_names=["beta"])
     assert list(table.index) == [f"beta[{c}]" for c in post.design.coef]
-    assert post.info["divergences"] == 0
+    assert post.sample_stats is not None
+    assert post.info["divergences"] == int(post.sample_stats["diverging"].sum())
     post.log_likelihood()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # high Pareto k of single observations, as the data have them

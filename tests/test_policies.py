@@ -327,7 +327,7 @@ def test_factors_nested_in_the_data_alone_are_crossed(policy: tuple[Any, Any], g
 @cache
 def scramblings(dimensions: int) -> np.ndarray:
     """Eight independent scramblings of 2**17 Sobol points, a million in all: normal numbers (8, point, dimension)."""
-    return np.stack([norm.ppf(qmc.Sobol(dimensions, rng=k).random_base2(17)) for k in range(8)])
+    return np.stack([norm.ppf(qmc.Sobol(dimensions, seed=np.random.default_rng(k)).random_base2(17)) for k in range(8)])
 
 
 @pytest.mark.parametrize("name", [*LINKS, "grouse"])

@@ -315,7 +315,7 @@ def test_chains_that_disagree_and_divergences_are_said_once(houses: pd.DataFrame
     with pytest.warns(bm.BayesmarginsWarning) as caught:
         post = bm.from_pymc(given, "y ~ 1 + (1 | g)", data, family="bernoulli", names=names)
     (said,) = [str(w.message) for w in caught]
-    assert said.startswith("Imported draws (a model written by hand): 1 draws diverged")
+    assert said.startswith("Imported draws (a model written by hand): One of 400 draws diverged: parts of")
     assert "for beta[Intercept] (it should be below 1.01)" in said
     assert {post.info[k] for k in ("divergences", "worst")} == {1, "beta[Intercept]"}
 
@@ -619,7 +619,7 @@ def test_files_and_objects_of_either_generation_are_the_same_draws(houses: pd.Da
 @pytest.mark.parametrize("case", reference.CASES.values(), ids=lambda case: case.name)
 def test_posteriors_of_this_package_come_back_by_the_names_that_arviz_shows(case: reference.Case) -> None:
     post = reference.posterior(case.name)
-    names: dict[Any, Any] = {"beta": "beta", **{p: p for p in post.family.parameters}}
+    names: dict[Any, Any] = {"beta": "beta", **{p: p for p in post.family.aux}}
     for name, terms in case.factors.items():
         names |= {f"b({name})": f"b_{name}", f"sd({name})": f"sd_{name}"}
         names |= {f"cor({name})": f"cor_{name}"} if len(terms) > 1 else {}

@@ -142,9 +142,9 @@ def test_derived_columns_that_look_at_other_rows_or_fail_are_refused() -> None:
 
     with pytest.raises(bm.EstimandError, match="it looks at other rows"):
         bm.avg_comparisons(post, "x", at={"x_within": centred_again})
-    with pytest.raises(bm.DataError, match=r"raised KeyError.*It has the columns"):
+    with pytest.raises(bm.DataError, match=r"with the columns .* raised KeyError"):
         bm.avg_comparisons(post, "x", at={"x_within": lambda rows: rows["nowhere"]})
-    with pytest.raises(bm.DataError, match="gave the shape"):
+    with pytest.raises(bm.DataError, match=r"gave .* of the shape"):
         bm.avg_comparisons(post, "x", at={"x_within": lambda rows: np.zeros(3)})
     with pytest.raises(bm.EstimandError, match="a column of the data that the formula does not read"):
         bm.avg_comparisons(post, "x")
@@ -170,7 +170,7 @@ def test_by_takes_new_labels_that_join_values(bacteria: bm.Posterior) -> None:
         bm.avg_predictions(bacteria, by={"trt": {"placebo": "none", "drug": "any"}})
     with pytest.raises(bm.EstimandError, match=r"gives no label to 0, 2, 4, 6, 11; .* A dict goes from value to label"):
         bm.avg_predictions(bacteria, by={"week": {"early": [0, 2, 4], "late": [6, 11]}})
-    with pytest.raises(bm.EstimandError, match=r"one value of the column at a time, such as 0, and raised TypeError"):
+    with pytest.raises(bm.EstimandError, match=r"one value of the column, was called with 0 and raised TypeError"):
         bm.avg_predictions(bacteria, by={"week": lambda rows: rows["week"] < 4})
 
 

@@ -319,6 +319,11 @@ REFUSED = {
     "y | se(w) ~ x": "from_brms",
     "y | rate(n) ~ x": r"offset\(log\(n\)\)",
     "y | mi() ~ x": "missing='drop'",
+    "y ~ log(factor(arm))": "computes with a factor",
+    "y ~ I(C(arm)) + x": r"stands by itself, or in a product such as C\(x\):z",
+    "y ~ I('a')": "cannot be evaluated: could not convert string to float",
+    "y ~ year %% 4": r"Write I\(x %% 2\)",
+    "y ~ factor(f, levels = c('c', 'a'))": "outside of the nominated levels",
     "y ~ x + T": "needs the column 'T'",
 }
 

@@ -12,6 +12,7 @@ from scipy.special import gammaincinv
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.errors import warn
 from bayesmargins.posterior import Posterior
+from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["check_effects", "checked"]
 
@@ -53,7 +54,7 @@ def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Pos
     if post.kind != "posterior":
         return post
     found = convergence(post.parameters, post.sample_stats if stats is None else stats)
-    report_convergence(found, post.beta.sizes["chain"], where)
+    report_convergence(found, *(post.beta.sizes[d] for d in SAMPLE_DIMS), where)
     return replace(post, info=post.info | found)
 
 

@@ -208,8 +208,9 @@ def weighted_sum(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
     array([2.])
     """
     out = np.zeros(draws.shape[1:])
-    for k in np.flatnonzero(weights):
-        out += weights[k] * draws[k]
+    with np.errstate(over="ignore", invalid="ignore"):  # draws that are not finite are counted by summaries
+        for k in np.flatnonzero(weights):
+            out += weights[k] * draws[k]
     return out
 
 

@@ -10,8 +10,8 @@ from itertools import combinations, pairwise
 import numpy as np
 
 from bayesmargins.contrasts.entries import Entries, Made, bracketed, text, weighted_sum
-from bayesmargins.errors import EstimandError, close_matches, shown, warn
-from bayesmargins.estimands.comparison import COMPARISONS
+from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.estimands.comparison import COMPARISONS, changes_sign, warn_of_signs
 from bayesmargins.predictor import check_size
 from bayesmargins.values import is_word
 
@@ -196,9 +196,11 @@ def named(entries: Entries, spec: str, comparison: str) -> Made:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             values[c] = how.compare({"mean": upper}, {"mean": lower})
         labels.append(how.label.format(high=_name(entries, high), low=_name(entries, low)))
-        doubtful += [labels[-1]] if comparison != "difference" and _changes_sign(upper, lower, comparison) else []
+        doubtful += (
+            [labels[-1]] if comparison != "difference" and changes_sign(upper, lower, comparison, (0, 1)) else []
+        )
     if doubtful:
-        _warn_of_signs(doubtful, scale)
+        warn_of_signs(doubtful, scale)
     said = NAMED[spec].said.format(nouns=nouns, Nouns=nouns.capitalize(), against=against)
     return Made(values, tuple(labels), f"{said} between", scale, spec, comparison)
 
@@ -210,23 +212,6 @@ def _value(entries: Entries, side: Side) -> np.ndarray:
 
 def _name(entries: Entries, side: Side) -> str:
     return side.name if len(side.of) > 1 else bracketed(entries.labels[side.of[0]])
-
-
-def _changes_sign(high: np.ndarray, low: np.ndarray, comparison: str) -> bool:
-    """Whether a denominator (or the argument of a logarithm) is positive in some draws of an entry only."""
-    sides = (high, low) if comparison == "lnratio" else (low,)
-    above = [((s > 0) | np.isnan(s)).all(axis=(0, 1)) for s in sides]
-    below = [((s < 0) | np.isnan(s)).all(axis=(0, 1)) for s in sides]
-    return not (np.logical_and.reduce(above) | np.logical_and.reduce(below)).all()
-
-
-def _warn_of_signs(labels: list[str], scale: str) -> None:
-    warn(
-        f"{scale.capitalize()} of what is 0, or positive in some draws and negative in others: "
-        f"{', '.join(labels[:3])}{f' and {len(labels) - 3} more' if len(labels) > 3 else ''}. Such a number jumps from "
-        "one infinity to the other and has no useful average or interval; draws that are not finite are counted in "
-        "summary. comparison='difference' has no such trouble."
-    )
 
 
 def _polynomials(entries: Entries, comparison: str) -> Made:

@@ -67,6 +67,7 @@ def build_design(
         Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
     frame = to_pandas(data)
+    _refuse_taken(formula, frame)
     namespace = functions(namespace)
     context = context_of(frame.columns, namespace)
     parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
@@ -159,7 +160,6 @@ def _frozen(
 ) -> Design:
     context = response.context
     _refuse_two_meanings(parts, covariates, formula)
-    _refuse_taken(parts, covariates, frame, formula)
     made = codings(parts.right, context)
     columns = {
         n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
@@ -185,11 +185,14 @@ def _frozen(
     )
 
 
-def _refuse_taken(parts: Parts, covariates: set[str], frame: pd.DataFrame, formula: str) -> None:
+def _refuse_taken(formula: Any, frame: pd.DataFrame) -> None:
     """Columns that are called as the constant is: each would be taken for it."""
-    if any("`1`" in text for text in parts.right):
+    if not isinstance(formula, str):
+        return
+    if "`1`" in formula:
         raise FormulaError(f"{formula!r} names a column '1', which reads as the constant. Rename the column.")
-    if "Intercept" in covariates and not (frame["Intercept"] == 1).all():
+    named = "Intercept" in frame.columns and re.search(r"\bIntercept\b", formula)
+    if named and not (frame["Intercept"] == 1).all():
         raise FormulaError(
             f"{formula!r} reads a column 'Intercept' that is not 1 throughout, and the constant is called so: priors "
             "and draws of the one would be taken for those of the other. Rename the column."

@@ -180,6 +180,7 @@ def with_quoted_names(text: str, columns: Collection[str]) -> str:
 
 _ADVICE = (
     (r"!(?!=)", "R's !x is I(x == 0) here."),
+    (r"(?<!%)%(?!%)", "Write I(x %% 2) for a remainder."),
     (r"\$", "Name the column alone: x for data$x."),
     (r"\bis\.\w+\(", "Make the column beforehand, and name it here."),
     (r"(?=.*[<>=])[^&|]*[&|]", "Put each comparison in brackets: I((x > 0) & (z > 1))."),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design.tables_in import to_pandas
-from bayesmargins.errors import DataError, close_matches, listed, shown
+from bayesmargins.errors import DataError, close_matches, listed, shown, written
 from bayesmargins.values import plain_value
 
 __all__ = ["Column", "freeze_column", "missing_rows", "require_columns", "to_pandas"]
@@ -100,7 +100,7 @@ class Column:
             )
 
     def _type_hint(self, unseen: Iterable[Any]) -> str:
-        if {str(u) for u in unseen} & {str(level) for level in self.levels}:
+        if {written(u) for u in unseen} & {str(level) for level in self.levels}:
             return " The same labels are there as another type (text against numbers): convert the column."
         return ""
 
@@ -164,7 +164,7 @@ def _is_cell(value: Any) -> bool:
         hash(value)
     except Exception:  # whatever the object says
         return False
-    return isinstance(value, tuple) or not pd.api.types.is_list_like(value)
+    return isinstance(value, tuple) or not (pd.api.types.is_list_like(value) or isinstance(value, np.void))
 
 
 def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[Any, ...] = ()) -> Column:

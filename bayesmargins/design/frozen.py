@@ -43,6 +43,15 @@ class Response:
             frozenset() if self.trials is None else frozenset(required_columns(expression(self.trials), self.context))
         )
 
+    def in_proportion(self, frame: pd.DataFrame | None) -> bool:
+        """Is it a column of the data, or a multiple of one?"""
+        names = required_columns(expression(self.text), self.context)
+        if len(names) != 1 or frame is None:
+            return self.text.strip("`") in names
+        x = pd.to_numeric(frame[next(iter(names))], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+        at = int(np.nanargmax(np.abs(x))) if np.isfinite(x).any() else 0
+        return bool(x[at] != 0.0 and np.allclose(self.y, x * (self.y[at] / x[at]), rtol=1e-9, atol=0.0))
+
     @property
     def name(self) -> str:
         """What it is called in a PyMC model and in ArviZ's groups."""

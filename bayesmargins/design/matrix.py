@@ -285,6 +285,9 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
         ) from error
 
 
+_NOISE = 1e-12  # of a number's size
+
+
 def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:
     """Evaluate a formula once and keep the state of its transforms and codings.
 
@@ -300,8 +303,33 @@ def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invent
     spec = guarded(text, lambda: Formula(text).get_model_matrix(frame, context=context, na_action="ignore").model_spec)
     matrix = Matrix(text, spec, tuple(term_label(n) for n in spec.column_names), context)
     if not invented:
+        _refuse_noise(matrix)
         check_row_by_row(matrix, frame, finite_values(matrix, frame, "data"))
     return matrix
+
+
+def _refuse_noise(matrix: Matrix) -> None:
+    """Polynomials through fewer values than they need, and units of what does not vary, are rounding errors.
+
+    `norms2` has the squared norms of the polynomials before they are normalised: where one is that of a rounding error
+    of x, x has no more values. `scale` has the mean and standard deviation.
+    """
+    for call, state in matrix.spec.transform_state.items():
+        norms = state.get("norms2", {})
+        if len(norms) > 1:
+            noise = (_NOISE * (abs(state["alpha"][0]) + np.sqrt(norms[1] / norms[0]))) ** 2
+            if any(not norms[k] > noise * norms[k - 1] for k in range(1, len(norms))):
+                degree = next(k for k in range(1, len(norms)) if not norms[k] > noise * norms[k - 1])
+                raise FormulaError(
+                    f"{call} asks for a polynomial of degree {len(norms) - 1} through {degree} different "
+                    f"value{'s' if degree > 1 else ''}: its columns from degree {degree} on would be rounding errors. "
+                    + (f"At most degree {degree - 1} can be told from these data." if degree > 1 else "Leave it out.")
+                )
+        if state.get("scale") is not None and not state["scale"] > _NOISE * abs(state.get("center") or 0.0):
+            raise FormulaError(
+                f"{call} divides by the standard deviation of a column that does not vary in the data: what is left is "
+                "a rounding error. Leave it out."
+            )
 
 
 def check_row_by_row(matrix: Matrix, frame: pd.DataFrame, values: np.ndarray) -> None:

@@ -27,7 +27,7 @@ from bayesmargins.habits import taught
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, kept
 
 __all__ = ["attenuation"]
 
@@ -128,7 +128,8 @@ def attenuation(
             f"avg_{estimand if is_word(estimand, _ESTIMANDS) else 'comparisons'}."
         )
     _check(estimand, variables, comparison, cross, slope)
-    rows = {"newdata": newdata, "at": at, "by": by, "target": target, "wts": wts}
+    rows = {"newdata": newdata, "at": kept(at), "by": kept(by), "target": target, "wts": kept(wts)}
+    variables = kept(variables)
 
     def average(policy: str) -> xr.Dataset:
         how = {**rows, "groups": policy, "group_weights": group_weights if policy == "existing" else "equal"}

@@ -12,10 +12,10 @@ from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
+from bayesmargins.estimands.comparison import COMPARISONS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
-from bayesmargins.family.quantity import Target
+from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed
@@ -29,7 +29,10 @@ __all__ = [
     "contrast_labels",
     "contrasts_asked",
     "how_compared",
+    "refuse_transformed",
 ]
+
+_RELATIVE = {"ratio": "ratio", "lift": "relative change", "lnratio": "log ratio"}
 
 _SOME = 200  # rows on which it is seen whether anything changes
 
@@ -189,7 +192,7 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     question.check_size(len(asked))
     sides = dict.fromkeys(s for c in asked for s in (c.low, c.high))
     evaluation = Evaluation(question, passes=len(sides) * len(how.parts))
-    wrong = [0.0]
+    wrong, doubtful = [0.0], set()
 
     def all_contrasts(scenario: Scenario) -> np.ndarray:
         found: dict[Any, Passed] = {}
@@ -208,12 +211,16 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
             high, low = of(contrast.high), of(contrast.low)
             values = compared(how, high, low)
             wrong.append(how.bound(values, high, low))
+            if question.signed and comparison in _RELATIVE:
+                doubtful.update([contrast] if changes_sign(high.values["mean"], low.values["mean"], comparison) else [])
             return values
 
         return np.stack([value(contrast) for contrast in asked], axis=1)
 
     values = evaluation.run(all_contrasts)
     labels = contrast_labels(asked, how, comparison)
+    if doubtful:
+        warn_of_signs([x for x, c in zip(labels, asked, strict=True) if c in doubtful], _RELATIVE[comparison])
     return question.result(
         "comparisons",
         values,
@@ -304,6 +311,8 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
             f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
         )
     how = COMPARISONS[comparison]
+    if comparison in _RELATIVE:
+        refuse_transformed(question, f"comparison={comparison!r}")
     target = question.target
     probability = target.probability if isinstance(target, Target) else question.link.bounded and target == "mean"
     if how.odds and not probability:
@@ -312,6 +321,19 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
             f"{str(target)!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
         )
     return how, comparison
+
+
+def refuse_transformed(question: Question, asked: str) -> None:
+    """A share of log(y) is no share of y, and changes with the unit of y; one of y / 1000 is."""
+    post, target = question.post, question.target
+    of_average = target in ("mean", "link") or isinstance(target, Quantile)
+    if post.is_part or not (question.signed and of_average) or post.design.response.in_proportion(post.design.frame):
+        return
+    raise EstimandError(
+        f"{asked} divides by predictions of {post.design.response.text!r}, a transformed response: such a ratio is "
+        "none of what was measured, and changes with its unit. Use comparison='difference' (under a logarithm it is "
+        "the log of a ratio of geometric means); with family='gaussian', link='log' averages have ratios."
+    )
 
 
 def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison, str]:

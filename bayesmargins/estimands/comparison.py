@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bayesmargins.errors import warn
 from bayesmargins.predictor import Passed
 
-__all__ = ["COMPARISONS", "Comparison", "compared"]
+__all__ = ["COMPARISONS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
 
 Side = Mapping[str, np.ndarray]
 Pair = Callable[[Side, Side], np.ndarray]
@@ -70,6 +71,24 @@ def compared(how: Comparison, high: Passed, low: Passed) -> np.ndarray:
         rare = np.logical_or.reduce([~np.isnan(logs) for side in (high, low) for logs in side.logs.values()])
         sides = ({part: side.log_of(part) for part in how.parts} for side in (high, low))
         return np.where(rare, how.of_logs(*sides), value)
+
+
+def changes_sign(high: np.ndarray, low: np.ndarray, comparison: str, draws: int | tuple[int, ...] = 0) -> bool:
+    """Whether a denominator (or the argument of a logarithm) is positive in some draws of an entry only."""
+    sides = (high, low) if comparison == "lnratio" else (low,)
+    above = [((s > 0) | np.isnan(s)).all(axis=draws) for s in sides]
+    below = [((s < 0) | np.isnan(s)).all(axis=draws) for s in sides]
+    return not (np.logical_and.reduce(above) | np.logical_and.reduce(below)).all()
+
+
+def warn_of_signs(labels: Sequence[str], scale: str) -> None:
+    """Of what a denominator changes its sign in."""
+    warn(
+        f"{scale.capitalize()} of what is 0, or positive in some draws and negative in others: "
+        f"{', '.join(labels[:3])}{f' and {len(labels) - 3} more' if len(labels) > 3 else ''}. Such a number jumps from "
+        "one infinity to the other and has no useful average or interval; draws that are not finite are counted in "
+        "summary. comparison='difference' has no such trouble."
+    )
 
 
 def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:

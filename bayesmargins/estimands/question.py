@@ -104,6 +104,13 @@ class Question:
         return self.post.family.name if self.post.is_part else "Y"
 
     @property
+    def signed(self) -> bool:
+        """Whether what is predicted may be negative."""
+        if isinstance(self.target, Target) and self.target.probability:
+            return False
+        return self.link.linear
+
+    @property
     def averaged(self) -> bool:
         """Whether rows are averaged."""
         return not self.averaging.cells.unit

@@ -11,7 +11,8 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.comparing import COMPARISONS, compare, contrast_labels
+from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
+from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
@@ -176,6 +177,8 @@ def avg_slopes(
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
     _check_slope(slope, second)
     _refuse_unserved(question, variables)
+    if slope[0] == "e":
+        refuse_transformed(question, f"slope={slope!r}")
     if variables is None and slope == "dydx" and second is None:
         return _of_every_variable(question)
     variables = list(every_variable(question.post.design)) if variables is None else variables

@@ -121,8 +121,10 @@ class GroupsOf:
             if effect.how.divides:
                 self._predictor.add_tails(passed, tiled)
         self.within.passed.append(passed)
-        shaped = ({k: v.reshape(len(v), groups, cells) for k, v in of.items()} for of in (passed.values, passed.logs))
-        return replace(passed, **dict(zip(("values", "logs"), shaped, strict=True)))
+        values, logs = (
+            {k: v.reshape(len(v), groups, cells) for k, v in of.items()} for of in (passed.values, passed.logs)
+        )
+        return replace(passed, values=values, logs=logs)
 
     def _tiles(self, chunk: Chunk, b: np.ndarray) -> Iterator[Chunk]:
         """The rows once for each group, as many groups at a time as make a good chunk."""

@@ -65,7 +65,8 @@ def _trapezoid(link: Link, part: str, tail: LogTail, eta: Array, s: Array) -> tu
             return 0.5 * z * z - tail.psi(eta + s * z)
 
         lowest = rise(mode)
-        left, right = (_reach(lambda t, side=side: rise(mode + side * t) - lowest, mode) for side in (-1.0, 1.0))
+        left = _reach(lambda t: rise(mode - t) - lowest, mode)
+        right = _reach(lambda t: rise(mode + t) - lowest, mode)
         first, last = -int(np.ceil((left / step).max())), int(np.ceil((right / step).max()))
         total = np.zeros_like(eta)
         for k in range(first, last + 1):

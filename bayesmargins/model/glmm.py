@@ -232,7 +232,7 @@ class GLMM:
         trace, stats = run_sampler(self.pymc, sampler, draws, tune, chains, random_seed, progressbar, **options)
         post = self._posterior(trace, stats, {"source": f"bayesmargins, {sampler}", "sampler": sampler})
         post.info.update(convergence(post.parameters, stats))
-        report_convergence(post.info, chains)
+        report_convergence(post.info, chains, draws)
         return post
 
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:

@@ -157,15 +157,16 @@ def points_and_limits(ds: xr.Dataset, point: str, prob: float | None, kind: str 
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:
-    """Dimensions of the estimate; combinations of several columns by those columns.
+    """Dimensions of the estimate; combinations of several columns, and stacked dimensions, by those columns.
 
     Raises
     ------
     Nothing.
     """
     dims = [str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS]
-    columns = [str(n) for n, c in ds.coords.items() if c.dims == ("by",) and n != "by"]
-    return [v for d in dims for v in (columns if d == "by" and columns else [d])]
+    joint = [d for d in dims if d == "by" or isinstance(ds.indexes.get(d), pd.MultiIndex)]
+    columns = {d: [str(n) for n, c in ds.coords.items() if c.dims == (d,) and n != d] for d in joint}
+    return [v for d in dims for v in columns.get(d) or [d]]
 
 
 def dodge(k: int, n: int) -> float:

@@ -33,6 +33,7 @@ __all__ = [
 
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
+_SHIFTS = 2**24  # of fitted groups at a time: 128 MiB
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
             yield block, passed.record(expectation(link, eta, s2, part))
         elif existing.shifts is not None:
             yield block, passed.record(_over_existing(existing, link, eta, s2, part))
+        elif _row_by_row(eta, existing.mixture):
+            yield block, _over_rows(draws, rows.Z, existing.mixture, block, link, eta, s2, part, passed)
         else:
             total = np.zeros(eta.shape)
             for weight, shift in shifts(draws, rows.Z, existing.mixture, block):
@@ -351,6 +354,34 @@ def shifts(
     for codes, weight in zip(mixture.codes, mixture.weights, strict=True):
         shift = sum(draws.b[f][:, code, :] @ z[f] for f, code in zip(mixture.factors, codes, strict=True))
         yield float(weight), np.asarray(shift)
+
+
+def _row_by_row(eta: np.ndarray, mixture: Mixture) -> bool:
+    """Many groups and few rows: then one sum over groups a row costs less than one pass over rows a group."""
+    return eta.shape[1] < len(mixture.weights) and len(eta) * len(mixture.weights) <= _SHIFTS
+
+
+def _over_rows(
+    draws: Draws,
+    Z: dict[str, np.ndarray],
+    mixture: Mixture,
+    block: slice,
+    link: Link,
+    eta: np.ndarray,
+    s2: np.ndarray,
+    part: str,
+    passed: Passed,
+) -> np.ndarray:
+    """The mean over fitted groups of each row by itself, whose z is constant: (draw, row of the block)."""
+    out = np.empty(eta.shape)
+    z = {f: Z[f][block] for f in mixture.factors}
+    for row in range(eta.shape[1]):
+        of = [(draws.b[f] @ z[f][row])[:, codes] for f, codes in zip(mixture.factors, mixture.codes.T, strict=True)]
+        one = _Existing(mixture, np.asarray(sum(of)))
+        column = s2 if s2.shape[1] == 1 else s2[:, row : row + 1]
+        integral = _over_existing(one, link, eta[:, row : row + 1], column, part)
+        out[:, row] = passed.record(integral)[:, 0]
+    return out
 
 
 def constant_row(z: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ def _log_averages(
     """Logarithms of averages over rows (draw, cell), where they are rare."""
     which = np.flatnonzero(rare.any(axis=1))
     wanted = rare[which]
-    cells = wanted.any(axis=0)
+    cells = np.asarray(wanted.any(axis=0))
     out = np.full(wanted.shape, -np.inf)
     for whole in chunks:
         rows = np.flatnonzero(whole.complete & cells[whole.cells.index])

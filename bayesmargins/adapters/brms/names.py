@@ -138,7 +138,7 @@ def _columns_of(factor: str, matrix: Matrix, design: Design) -> Iterator[tuple[s
         yield from ((factor + m, [stem + k for stem in stems]) for m, k in zip(suffixes, numbers, strict=True))
         yield factor, stems
         return
-    logical = any(factor.startswith(f"C({n},") for n, c in design.columns.items() if c.kind == "logical")
+    logical = any(re.match(rf"C\({re.escape(n)}[,)]", factor) for n, c in design.columns.items() if c.kind == "logical")
     for number, level in enumerate(state["categories"], 1):
         text = str(level)
         label = ("FALSE", "TRUE")[number - 1] if logical else re.sub(r"^(-?\d+)\.0$", r"\1", text)
