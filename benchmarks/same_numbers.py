@@ -1,11 +1,12 @@
 """Every result of the reference cases and of made-up posteriors, by digest: does a change of the code move any bit?
 
-    python benchmarks/same_numbers.py before.json          # at one commit
-    python benchmarks/same_numbers.py after.json           # at another
-    python benchmarks/same_numbers.py before.json after.json
+    python benchmarks/same_numbers.py write before.json [cases]     # at one commit
+    python benchmarks/same_numbers.py write after.json [cases]      # at another
+    python benchmarks/same_numbers.py compare before.json after.json
 
-A digest covers the bytes of the values, the coordinates, and the attributes other than the version. A refusal is kept
-by its text. The third call prints each name that differs, and its exit status says whether there is any.
+`cases` is a part of the names of what shall be asked. A digest covers the bytes of the values, the coordinates, and
+the attributes other than the version. A refusal is kept by its text. The third call prints each name that differs, and
+its exit status says whether there is any.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def questions(post: bm.Posterior, rich: bool) -> Iterator[tuple[str, Callable[[]
     yield "marginal_coefficients", lambda: bm.marginal_coefficients(post)
     yield "exponentiated", lambda: bm.marginal_coefficients(post, exponentiate=True)
     yield "attenuation", lambda: bm.attenuation(post, variable)
-    yield "heterogeneity", lambda: bm.heterogeneity(post, variable, over=next(iter(post.design.factors)))
+    yield "heterogeneity", lambda: bm.heterogeneity(post, variable, over=next(iter(post.design.factors)), random_seed=1)
     yield "observations", lambda: bm.posterior_predictive(post, random_seed=3)
     yield "log_likelihood", lambda: post.log_likelihood()
     yield "repr", lambda: repr(post)
@@ -132,37 +133,38 @@ def answered(ask: Callable[[], Any]) -> str:
         return f"{type(error).__name__}: {error}"
 
 
-def everything() -> dict[str, str]:
-    """Digest by name."""
+def posteriors() -> Iterator[tuple[str, Callable[[], bm.Posterior], bool]]:
+    """Name, posterior, and whether every question is asked of it."""
     import reference
 
-    out: dict[str, str] = {}
     for case in reference.CASES:
-        post = reference.posterior(case)
-        out |= {f"{case}: {name}": answered(ask) for name, ask in questions(post, rich=True)}
-        print(case, len(out), flush=True)
+        yield case, lambda case=case: reference.posterior(case), True
     for size, rich in (((120, 10), True), ((3000, 400), False)):
-        for formula, family, link in MADE:
-            post = made_up(formula, family, link, *size)
-            label = f"{formula} {family} {link} {size}"
-            out |= {f"{label}: {name}": answered(ask) for name, ask in questions(post, rich)}
+        for model in MADE:
+            yield f"{' '.join(model)} {size}", lambda model=model, size=size: made_up(*model, *size), rich
+
+
+def write(path: str, cases: str = "") -> int:
+    """Digest by name, kept after every posterior."""
+    out: dict[str, str] = {}
+    for label, make, rich in posteriors():
+        if cases in label:
+            out |= {f"{label}: {name}": answered(ask) for name, ask in questions(make(), rich)}
+            Path(path).write_text(json.dumps(out, indent=0))
             print(label, len(out), flush=True)
-    return out
+    return 0
 
 
-def main(*paths: str) -> int:
-    """Write digests, or compare those of two files."""
-    warnings.simplefilter("ignore")
-    if len(paths) == 1:
-        Path(paths[0]).write_text(json.dumps(everything(), indent=0))
-        return 0
-    before, after = (json.loads(Path(p).read_text()) for p in paths)
-    differ = [name for name in before if before[name] != after.get(name)]
+def compare(before: str, after: str) -> int:
+    """Names that are in both and differ."""
+    one, other = (json.loads(Path(p).read_text()) for p in (before, after))
+    differ = [name for name in one if name in other and one[name] != other[name]]
     for name in differ:
-        print(f"{name}\n  {before[name]}\n  {after.get(name)}")
-    print(f"{len(differ)} of {len(before)} results differ")
+        print(f"{name}\n  {one[name]}\n  {other[name]}")
+    print(f"{len(differ)} of {sum(name in other for name in one)} results differ")
     return bool(differ)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    warnings.simplefilter("ignore")
+    sys.exit({"write": write, "compare": compare}[sys.argv[1]](*sys.argv[2:]))
