@@ -105,7 +105,7 @@ def questions(post: bm.Posterior, rich: bool) -> Iterator[tuple[str, Callable[[]
     yield "marginal_coefficients", lambda: bm.marginal_coefficients(post)
     yield "exponentiated", lambda: bm.marginal_coefficients(post, exponentiate=True)
     yield "attenuation", lambda: bm.attenuation(post, variable)
-    yield "heterogeneity", lambda: bm.heterogeneity(post, variable, over=next(iter(post.design.factors)))
+    yield "heterogeneity", lambda: bm.heterogeneity(post, variable, over=next(iter(post.design.factors)), random_seed=1)
     yield "observations", lambda: bm.posterior_predictive(post, random_seed=3)
     yield "log_likelihood", lambda: post.log_likelihood()
     yield "repr", lambda: repr(post)
