@@ -19,17 +19,18 @@ HAS_VENV := import ensurepip, venv
 VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint pytest notebooks docs bench evidence clean check-venv
+.PHONY: help demo test lint pytest floors notebooks docs bench evidence clean check-venv
 
 help:
 	@echo "make demo        fit a mixed model to real data and report its effects; writes demo/"
 	@echo "make test        check style, types and import direction, then run the tests"
 	@echo "make lint        the checks of 'make test' without the tests"
+	@echo "make floors      run the tests with the lowest versions that pyproject.toml allows; sets up .venv-floors"
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
 	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html"
 	@echo "make bench        measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
 	@echo "make evidence     laws that need many fits; writes its tables into docs/evidence (a quarter of an hour)"
-	@echo "make clean        delete $(VENV), caches and what the demo wrote"
+	@echo "make clean        delete $(VENV), .venv-floors, caches and what the demo wrote"
 	@echo
 	@echo "Each sets up $(VENV) first where needed. PYTHON=... names the interpreter, VENV=... another folder."
 
@@ -48,6 +49,11 @@ lint: $(VENV)/.installed-test
 	@$(BIN)/mypy
 	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
 
+# The lowest Python with the lowest versions of what the package asks for by itself; uv resolves them, pip cannot.
+floors:
+	@$(MAKE) --no-print-directory .venv-floors/.installed-floors VENV=.venv-floors PYTHON=$(or $(PYTHON),python3.11)
+	@.venv-floors/bin/python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
 notebooks: $(VENV)/.installed-notebooks
 	@$(BIN)/python notebooks/run.py $(if $(KEEP),--keep) $(NOTEBOOKS)
 
@@ -63,7 +69,7 @@ evidence: $(VENV)/.installed-test
 	@for script in benchmarks/evidence_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-floors demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps turn older than pyproject.toml after its dependencies change, and pip then brings the rest.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made
@@ -79,6 +85,12 @@ $(VENV)/.installed-test: pyproject.toml $(VENV)/.installed
 $(VENV)/.installed-notebooks $(VENV)/.installed-docs: $(VENV)/.installed-%: pyproject.toml $(VENV)/.installed
 	@echo "installing what the $* need into $(VENV)"
 	@$(PIP) install -qq -e '.[$*]'
+	@touch $@
+
+$(VENV)/.installed-floors: pyproject.toml $(VENV)/.made
+	@echo "installing the lowest versions into $(VENV)"
+	@$(PIP) install -qq uv
+	@$(BIN)/uv pip install -q --resolution lowest-direct --python $(BIN)/python -e '.[test]'
 	@touch $@
 
 # A working environment that someone else made (check-venv has looked at it) is used as it is.

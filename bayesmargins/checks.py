@@ -50,7 +50,9 @@ def entries(name: str, given: Any, example: str, refused: Refusal) -> dict[Any, 
 def functions(namespace: Any) -> dict[str, Any]:
     """What a formula may call beside the functions of the package, by name."""
     given = entries("namespace", namespace, "'name': function", FormulaError)
-    bad = [name for name in given if not (isinstance(name, str) and name.isidentifier())]
+    bad = [
+        name for name in given if not (isinstance(name, str) and all(part.isidentifier() for part in name.split(".")))
+    ]
     if bad:
         raise FormulaError(
             f"namespace calls a function {shown(bad[0])}; a formula calls it by a name, such as 'logit'."
@@ -75,7 +77,10 @@ def numbers(values: Any) -> np.ndarray:
         It is none: that one error, whatever the object raises when it is asked for its numbers.
     """
     try:
-        return np.asarray(values, dtype=np.float64)
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise ValueError("complex numbers have a part that nothing here would use")
+        return np.asarray(array, dtype=np.float64)
     except Exception as error:
         raise ValueError(written(error)) from error
 

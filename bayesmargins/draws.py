@@ -14,9 +14,9 @@ import xarray as xr
 from bayesmargins.checks import array_of
 from bayesmargins.design import Design
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
 
-__all__ = ["Draws", "canonical", "flat", "in_the_order_of", "real_numbers"]
+__all__ = ["Draws", "canonical", "check_covariance", "check_draws", "flat", "in_the_order_of", "real_numbers"]
 
 _REAL = (int, float, np.integer, np.floating, Decimal, Fraction)
 
@@ -144,8 +144,78 @@ def canonical(
     return {
         "beta": named(beta, {"coef": plain(design.coef)}),
         "b": {
-            f: named(v, {factor_dim(f): plain(design.factors[f].levels), f"{f}_term": terms[f]}) for f, v in b.items()
+            f: named(v, {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]})
+            for f, v in b.items()
         },
-        "Sigma": {f: named(v, {f"{f}_term": terms[f], f"{f}_term2": terms[f]}) for f, v in Sigma.items()},
+        "Sigma": {f: named(v, {f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
         "aux": {k: named(v, {}) for k, v in aux.items()},
     }
+
+
+def check_draws(design: Design, draws: Draws, of: str = "") -> None:
+    """Could these be draws of this design: of its shape, finite, Sigma a covariance, parameters above 0?
+
+    Parameters
+    ----------
+    design : Design
+    draws : Draws
+    of : str
+        The parameter whose linear predictor this is, for the message.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    PosteriorError
+        They could not.
+    """
+    before, n = f"{of} " if of else "", len(draws.beta)
+    expected: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {f"{before}beta": (draws.beta, (n, len(design.coef)))}
+    for name, factor in design.factors.items():
+        q = len(factor.terms)
+        expected[f"{before}Sigma of {name!r}"] = (draws.Sigma[name], (n, q, q))
+        if name in draws.b:
+            expected[f"{before}b of {name!r}"] = (draws.b[name], (n, len(factor.levels), q))
+    expected |= {name: (values, (n,)) for name, values in draws.aux.items()}
+    for what, (values, shape) in expected.items():
+        bad = int((~np.isfinite(values)).sum())
+        if values.shape != shape or bad:
+            said = f"{bad} values that are NaN or infinite" if bad else f"the shape {values.shape} in place of {shape}"
+            raise PosteriorError(f"The draws of {what} have {said}: they are no draws of {design.formula!r}.")
+    for name, values in draws.Sigma.items():
+        check_covariance(values, f"{before}Sigma of {name!r}")
+    for name, values in draws.aux.items():
+        if (values <= 0).any():
+            raise PosteriorError(f"The draws of {name} hold {int((values <= 0).sum())} values that are not above 0.")
+
+
+def check_covariance(Sigma: np.ndarray, what: str) -> None:
+    """Is each of these symmetric, with no eigenvalue below 0?
+
+    Parameters
+    ----------
+    Sigma : ndarray, shape (..., term, term)
+        Finite.
+    what : str
+        For the message.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    PosteriorError
+        One is not.
+    """
+    if not np.allclose(Sigma, np.swapaxes(Sigma, -1, -2), rtol=1e-8, atol=1e-12):
+        raise PosteriorError(f"{what} is not symmetric; give the covariance matrix, not a Cholesky factor.")
+    smallest = np.linalg.eigvalsh(Sigma)[..., 0] if Sigma.size else np.zeros(1)
+    if (smallest < -1e-8 * np.abs(Sigma).max(axis=(-2, -1), initial=0.0)).any():
+        raise PosteriorError(
+            f"{what} is no covariance in {int((smallest < 0).sum())} draws: its smallest eigenvalue is "
+            f"{smallest.min():.4g}, and a covariance has none below 0. Check the correlations, and which of sd, "
+            "variance and Cholesky factor was given."
+        )

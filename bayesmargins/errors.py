@@ -10,6 +10,7 @@ import difflib
 import sys
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "BayesmarginsError",
@@ -147,7 +148,7 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
     return ", ".join(map(shown, every[:limit])) + (f" and {more} more" if more > 0 else "")
 
 
-def shown(value: object, limit: int = 80) -> str:
+def shown(value: Any, limit: int = 80) -> str:
     """How does one value read in a message, however large it is?
 
     Parameters
@@ -172,8 +173,8 @@ def shown(value: object, limit: int = 80) -> str:
     ("'new'", '[0, 0, 0,...')
     """
     try:
-        plain = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
-        text = " ".join(repr(plain).split())
+        scalar = type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0
+        text = " ".join(repr(value.item() if scalar else value).split())
     except Exception as error:  # whatever a user's object does when it is asked: the message is about something else
         text = f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}..."

@@ -73,6 +73,9 @@ class Options:
     """
 
     __slots__ = ("_lock", "_set", "_undecided")
+    _lock: threading.Lock
+    _set: dict[str, Any]
+    _undecided: list[tuple[weakref.ref[_Block], dict[str, Any]]]
     memory = _Option("4GiB")
     threads = _Option(None)
     progress = _Option(True)

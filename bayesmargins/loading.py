@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import xarray as xr
-
 from bayesmargins.design import Design, build_design, build_part, template_design
+from bayesmargins.draws import canonical
+from bayesmargins.errors import PosteriorError, shown
 from bayesmargins.family import get_family, resolve_link
-from bayesmargins.posterior import Posterior, make_part
-from bayesmargins.stacks import group_of
-from bayesmargins.storage import in_design_order, read_tree, refuse_another_design, to_frame
+from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
+from bayesmargins.posterior import Posterior, check_posterior, make_part
 
 __all__ = ["load"]
 
+_Namespace = Mapping[str, Callable[..., Any]] | None
 
-def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., Any]] | None = None) -> Posterior:
+
+def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Posterior:
     """Which posterior was saved here?
 
     Parameters
     ----------
     path : str or Path
-        What `Posterior.save` wrote.
+        What `Posterior.save` wrote, with this version or an older one.
     namespace : dict, optional
         Own functions that the formula calls: functions are not stored. Of the rest only those of a list are evaluated
-        (formulaic's transforms, and functions of NumPy such as ``np.sin`` that act on each row alone).
+        (formulaic's transforms, and functions of NumPy such as ``np.sin`` that act on each row alone). Another
+        function of NumPy is given by its dotted name, ``{"np.interp": np.interp}``.
 
     Returns
     -------
@@ -37,47 +38,65 @@ def load(path: str | os.PathLike[str], *, namespace: Mapping[str, Callable[..., 
     Raises
     ------
     PosteriorError
-        No such file, one that `Posterior.save` did not write, or a design that comes out differently (a function of
-        `namespace` is not the one of the fit).
+        No such file, one that `Posterior.save` did not write or that was changed or damaged since, or a design that
+        comes out differently (a function of `namespace` is not the one of the fit).
     FormulaError
         The formula calls a function that is neither on the list nor in `namespace`.
     """
-    tree = read_tree(path)
-    design = _stored_design(tree, namespace)
-    family = get_family(tree.attrs["family"])
-    refuse_another_design(group_of(tree, "check"), design)
-    draws = tree["draws"].to_dataset()
-    stored = tree["parts"].children if "parts" in tree else {}
+    contents = read_contents(path)
+    with readable(path):
+        post = _posterior(contents, namespace)
+        check_posterior(post)
+        return post
+
+
+def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
+    mean, family = contents.mean, get_family(contents.family)
+    design = _design(contents, namespace)
+    refuse_another_design(mean.rows, design) if design.frame is not None else None
+    arrays = _arrays(mean, design, contents)
     return Posterior(
         design=design,
         family=family,
-        link=resolve_link(family, tree.attrs["link"]),
-        **_read(draws, design),
-        aux={p: draws[p] for p in family.aux if p in draws},
-        sample_stats=group_of(tree, "sample_stats"),
-        info=json.loads(tree.attrs["info"]),
-        parts={n: _load_part(node, n, design, namespace) for n, node in stored.items()},
+        link=resolve_link(family, mean.link),
+        **arrays,
+        sample_stats=contents.sample_stats,
+        info=_info(mean),
+        parts={name: _part(name, part, design, contents, namespace) for name, part in contents.parts.items()},
     )
 
 
-def _stored_design(tree: xr.DataTree, namespace: Mapping[str, Callable[..., Any]] | None) -> Design:
-    formula = tree.attrs["formula"]
-    if "levels" in tree.attrs:
-        return template_design(formula, json.loads(tree.attrs["levels"]), namespace=namespace, stored=True)
-    return build_design(formula, to_frame(tree["data"].to_dataset()), namespace=namespace, stored=True)
+def _design(contents: Contents, namespace: _Namespace) -> Design:
+    formula, levels = contents.mean.formula, contents.levels
+    if levels is not None or contents.data is None:
+        return template_design(formula, levels or {}, namespace=namespace, stored=True)
+    return build_design(formula, contents.data, namespace=namespace, stored=True)
 
 
-def _load_part(node: Any, name: str, of: Design, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:
-    design = build_part(name, node.attrs["formula"], of, namespace=namespace, stored=True)
-    refuse_another_design(node["check"].to_dataset(), design)
-    draws = _read(node.to_dataset(), design)
-    return make_part(name, design, node.attrs["link"], draws, json.loads(node.attrs["info"]))
+def _part(name: str, part: Predictor, of: Design, contents: Contents, namespace: _Namespace) -> Posterior:
+    design = build_part(name, part.formula, of, namespace=namespace, stored=True)
+    refuse_another_design(part.rows, design)
+    arrays = _arrays(part, design, contents)
+    return make_part(name, design, part.link, arrays, _info(part))
 
 
-def _read(stored: xr.Dataset, design: Design) -> dict[str, Any]:
-    draws = in_design_order(stored, design)
-    return {
-        "beta": draws["beta"],
-        "b": {f: draws[f"b_{f}"] for f in design.factors if f"b_{f}" in draws},
-        "Sigma": {f: draws[f"Sigma_{f}"] for f in design.factors},
-    }
+def _arrays(of: Predictor, design: Design, contents: Contents) -> dict[str, Any]:
+    """Draws in the order of the design, by label."""
+    if list(of.Sigma) != list(design.factors) or not set(of.b) <= set(of.Sigma):
+        raise PosteriorError(f"The file's draws are of other groups than its formula {shown(of.formula)} names.")
+    coef = positions(of.coef, design.coef, "coef")
+    b, Sigma = {}, {}
+    for name, factor in design.factors.items():
+        terms = positions(of.terms[name], factor.terms, f"{name}_term")
+        Sigma[name] = of.Sigma[name][..., terms, :][..., terms]
+        if name in of.b:
+            levels = positions(of.levels[name], factor.levels, name)
+            b[name] = of.b[name][..., levels, :][..., terms]
+    aux = contents.aux if of is contents.mean else {}
+    return canonical(design, of.beta[..., coef], b, Sigma, aux, contents.sample_coords)
+
+
+def _info(of: Predictor) -> dict[str, Any]:
+    if not isinstance(of.info, dict) or not all(isinstance(k, str) for k in of.info):
+        raise PosteriorError(f"The file says {shown(of.info)} of where its draws come from, which is no dict.")
+    return of.info

@@ -1,4 +1,4 @@
-"""Draws of a model's parameters under the names that ArviZ shows."""
+"""A posterior as ArviZ shows it: its parameters under their names, its data beside them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,50 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name, stem
 
-__all__ = ["shown"]
+__all__ = ["arviz_groups", "shown"]
+
+
+def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
+    """Which groups does ArviZ see of this posterior?
+
+    Parameters
+    ----------
+    post : Posterior
+        Or a part of one, which has no data of its own.
+
+    Returns
+    -------
+    dict of str to Dataset
+        ``posterior`` (``prior``), ``sample_stats``, ``observed_data``, ``constant_data``, as far as they are there.
+
+    Raises
+    ------
+    Nothing.
+    """
+    groups = {post.arviz_group: post.parameters.assign_attrs(draws=post.kind)}
+    if post.sample_stats is not None:
+        groups["sample_stats"] = post.sample_stats
+    if post.design.frame is None:
+        return groups
+    obs = {"obs": np.arange(len(post.design.data))}
+    if not post.is_part:
+        groups["observed_data"] = xr.Dataset({post.response_name: (("obs",), post.design.response.y)}, obs)
+    groups["constant_data"] = _constant_data(post, obs)
+    return groups
+
+
+def _constant_data(post: Any, obs: dict[str, np.ndarray]) -> xr.Dataset:
+    """The columns, under names that netCDF takes: two that would be called the same stay apart."""
+    columns: dict[str, Any] = {}
+    for column in post.design.data.columns:
+        name = f"data_{column}" if column == "obs" else public_name(column)
+        while name in columns:
+            name += "_"
+        if column != post.design.response.text:
+            columns[name] = (("obs",), plain(post.design.data[column]))
+    return xr.Dataset(columns, obs)
 
 
 def shown(post: Any) -> xr.Dataset:
@@ -33,9 +74,9 @@ def shown(post: Any) -> xr.Dataset:
     """
     variables: dict[str, xr.DataArray] = {"beta": post.beta}
     for factor, Sigma in post.Sigma.items():
-        variables |= _sd_and_cor(factor, Sigma)
+        variables |= _sd_and_cor(stem(factor), Sigma)
     variables |= post.aux
-    variables |= {f"b_{factor}": v for factor, v in post.b.items()}
+    variables |= {f"b_{stem(factor)}": v for factor, v in post.b.items()}
     for name, part in post.parts.items():
         variables |= _of_part(name, part)
     return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})

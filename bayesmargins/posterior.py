@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,29 +12,17 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design
-from bayesmargins.draws import Draws, flat
+from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.family import (
-    Family,
-    Link,
-    Outcome,
-    Values,
-    parameter_family,
-    parameter_values,
-    resolve_link,
-)
+from bayesmargins.family import Family, Link, Outcome, Values, parameter_family, parameter_values, resolve_link
+from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.integrate.ahead import fetch_ahead
+from bayesmargins.parameters import arviz_groups
 from bayesmargins.parameters import shown as named_for_arviz
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint, plain, public_names
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint
 from bayesmargins.stacks import add_group, make_idata
-from bayesmargins.storage import (
-    check_rows,
-    frame_to_dataset,
-    writable,
-    write_tree,
-)
 
-__all__ = ["Posterior", "make_part"]
+__all__ = ["Posterior", "check_posterior", "make_part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,15 +133,7 @@ class Posterior:
         ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
         once they were asked for.
         """
-        groups = {self.arviz_group: self.parameters.assign_attrs(draws=self.kind)}
-        if self.sample_stats is not None:
-            groups["sample_stats"] = self.sample_stats
-        if self.design.frame is None:
-            return make_idata(groups)
-        if not self.is_part:
-            groups["observed_data"] = xr.Dataset({self.response_name: (("obs",), self.design.response.y)}, _obs(self))
-        groups["constant_data"] = _constant_data(self)
-        return make_idata(groups)
+        return make_idata(arviz_groups(self))
 
     @property
     def response_name(self) -> str:
@@ -236,32 +215,25 @@ class Posterior:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the posterior in a netCDF file: draws, formula, data and levels. `bayesmargins.load` reads it.
 
+        ArviZ and xarray read it too (``az.from_netcdf``); what they write, `bayesmargins.load` refuses.
+
         Parameters
         ----------
         path : str or Path
-            The file; an older one is replaced once the new one is complete.
+            The file; an older one is replaced once the new one is complete, and keeps its permissions. A link is
+            followed.
 
         Raises
         ------
         PosteriorError
-            The folder does not exist, or this is a part of a posterior, which is saved as a whole.
+            The folder does not exist or may not be written to, the disk is full, the data hold a column that a file
+            does not give back as it is, draws are not finite, or this is a part of a posterior, which is saved as a
+            whole.
         """
         if self.is_part:
             raise PosteriorError(f"This is the part {self.family.name!r} of a posterior: save that, as a whole.")
-        attrs = {"formula": self.formula, "family": self.family.name, "link": self.link.name}
-        root = xr.Dataset(attrs={**attrs, "info": json.dumps(self.info)})
-        groups = {"/": root, "draws": _stored(self)}
-        if self.design.levels is not None:
-            root.attrs["levels"] = json.dumps({name: list(values) for name, values in self.design.levels.items()})
-        else:
-            groups |= {"data": frame_to_dataset(self.design.data), "check": check_rows(self.design)}
-        for name, part in self.parts.items():
-            about = {"formula": part.formula, "link": part.link.name, "info": json.dumps(part.info)}
-            groups[f"parts/{name}"] = _stored(part).assign_attrs(about)
-            groups[f"parts/{name}/check"] = check_rows(part.design)
-        if self.sample_stats is not None:
-            groups["sample_stats"] = writable(self.sample_stats)
-        write_tree(groups, path)
+        check_posterior(self)
+        write_bytes(to_netcdf(laid_out(self, arviz_groups(self))), path)
 
     def __repr__(self) -> str:
         chains, draws = (len(c) for c in self.sample_coords.values())
@@ -322,16 +294,26 @@ def _counted(factor: str, levels: int) -> str:
     return f"{levels} {factor}" if levels else f"groups of {factor} not named"  # as without rows and without b
 
 
-def _stored(post: Posterior) -> xr.Dataset:
-    variables = {"beta": post.beta, **{f"b_{f}": v for f, v in post.b.items()}, **post.aux}
-    return xr.Dataset(variables | {f"Sigma_{f}": v for f, v in post.Sigma.items()})
-
-
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
     return {"obs": np.arange(len(post.design.data))}
 
 
-def _constant_data(post: Posterior) -> xr.Dataset:
-    data = post.design.data
-    names = public_names((n for n in data.columns if n != post.design.response.text), ("obs",))
-    return xr.Dataset({public: (("obs",), plain(data[n])) for n, public in names.items()}, _obs(post))
+def check_posterior(post: Posterior) -> None:
+    """Could these draws be those of a posterior: as the design shapes them, finite, Sigma a covariance?
+
+    Parameters
+    ----------
+    post : Posterior
+        Its parts too.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    PosteriorError
+        They could not.
+    """
+    for name, predictor in {"": post, **post.parts}.items():
+        check_draws(predictor.design, predictor.draws, name)

@@ -29,6 +29,7 @@ __all__ = [
     "public_name",
     "public_names",
     "seal",
+    "stem",
 ]
 
 ESTIMATE = "estimate"
@@ -80,10 +81,10 @@ def public_name(name: str, also: Iterable[str] = ()) -> str:
     >>> public_name("week"), public_name("draw")
     ('week', 'data_draw')
     """
-    name = stem = name.replace("/", "_")  # netCDF reads a path
-    while stem.startswith("data_"):
-        stem = stem.removeprefix("data_")
-    return f"data_{name}" if stem in RESERVED or stem in also else name
+    name = bare = stem(name)
+    while bare.startswith("data_"):
+        bare = bare.removeprefix("data_")
+    return f"data_{name}" if bare in RESERVED or bare in also else name
 
 
 def public_names(names: Iterable[str], also: Iterable[str] = ()) -> dict[str, str]:
@@ -96,6 +97,30 @@ def public_names(names: Iterable[str], also: Iterable[str] = ()) -> dict[str, st
             raise ResultError(f"The columns {other!r} and {name!r} would both be called {public!r} here: rename one.")
         found[name] = public
     return found
+
+
+def stem(name: str) -> str:
+    """What is a column or a grouping factor called within names of variables? Without slashes: netCDF reads a path.
+
+    Parameters
+    ----------
+    name : str
+        Column of the data, or grouping factor.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    Nothing.
+
+    Examples
+    --------
+    >>> stem("Plot/Block")
+    'Plot_Block'
+    """
+    return name.replace("/", "_")
 
 
 def factor_dim(name: str) -> str:

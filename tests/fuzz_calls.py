@@ -39,7 +39,7 @@ SECONDS = 60  # a call that takes longer hangs: none of these needs a second
 class Hostile:
     """Every question that Python asks of it fails."""
 
-    def _fails(self, *_: object) -> Any:
+    def _fails(self, *_: object, **__: object) -> Any:
         raise RuntimeError("hostile")
 
     __repr__ = __str__ = __bool__ = __eq__ = __hash__ = __len__ = __iter__ = __float__ = _fails
@@ -797,13 +797,11 @@ def _value(rng: np.random.Generator, argument: str) -> tuple[str, Any]:
         k = int(rng.integers(len(near)))
         return f"near {k}", near[k]
     key = list(VALUES)[int(rng.integers(len(VALUES)))]
-    if not (inside and kind < 0.65):
-        return key, VALUES[key]()
-    k = int(rng.integers(len(inside)))
+    k = int(rng.integers(len(inside))) if inside and kind < 0.65 else -1
     try:
-        return f"{key} inside {k}", inside[k](VALUES[key]())
-    except Exception:  # pandas or NumPy take no such value in; where the package itself refuses it, that is tried above
-        return key, VALUES[key]()
+        return (key, VALUES[key]()) if k < 0 else (f"{key} inside {k}", inside[k](VALUES[key]()))
+    except Exception:  # pandas or NumPy take no such value in
+        return "hostile", Hostile()
 
 
 @dataclass(frozen=True)

@@ -280,7 +280,7 @@ REFUSED = [
     ),
     ("y ~ x + f + (1 | g)", {"newdata": lambda d: d.drop(columns="x")}, "x"),
     ("y ~ 0 + (1 | g)", {}, "no fixed effects"),
-    ("y ~ x + (1 | g)", {"exponentiate": "yes"}, "exponentiate='yes'; it is True"),
+    ("y ~ x + (1 | g)", {"exponentiate": "yes"}, "exponentiate='yes'; it must be True"),
 ]
 
 

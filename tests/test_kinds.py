@@ -202,7 +202,7 @@ def test_paths_that_cannot_be_written_are_refused(tmp_path: Path, monkeypatch: p
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(bm.PosteriorError, match=r"fit.nc': Permission denied. Choose a folder"):
+    with pytest.raises(bm.PosteriorError, match=r"fit.nc' \(0\.. MB\): Permission denied. Choose a folder"):
         POST.save(tmp_path / "fit.nc")
     assert list(tmp_path.iterdir()) == []
 

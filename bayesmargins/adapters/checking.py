@@ -54,7 +54,8 @@ def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Pos
     if post.kind != "posterior":
         return post
     found = convergence(post.parameters, post.sample_stats if stats is None else stats)
-    report_convergence(found, *(post.beta.sizes[d] for d in SAMPLE_DIMS), where)
+    chains, draws = (post.beta.sizes[d] for d in SAMPLE_DIMS)
+    report_convergence(found, chains, draws, where)
     return replace(post, info=post.info | found)
 
 

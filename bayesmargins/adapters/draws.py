@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
-from bayesmargins.draws import canonical, in_the_order_of, real_numbers
+from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
@@ -302,15 +302,7 @@ def _check_factors(
     for name, factor in design.factors.items():
         q, what = len(factor.terms), f"{names['Sigma']}[{name!r}]"
         _check_shape(what, Sigma[name], sample, (q, q), factor.terms)
-        if not np.allclose(Sigma[name], np.swapaxes(Sigma[name], -1, -2), rtol=1e-8, atol=1e-12):
-            raise PosteriorError(f"{what} is not symmetric; give the covariance matrix, not a Cholesky factor.")
-        smallest = np.linalg.eigvalsh(Sigma[name])[..., 0]
-        if (smallest < -1e-8 * np.abs(Sigma[name]).max(axis=(-2, -1))).any():
-            raise PosteriorError(
-                f"{what} is no covariance in {int((smallest < 0).sum())} draws: its smallest eigenvalue is "
-                f"{smallest.min():.4g}, and a covariance has none below 0. Check the correlations, and which of sd, "
-                "variance and Cholesky factor was given."
-            )
+        check_covariance(Sigma[name], what)
         if name in b:
             if not factor.levels:
                 raise PosteriorError(

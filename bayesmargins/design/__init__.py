@@ -1,9 +1,9 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
 Downward: `template` (a design without rows) and `second` on `derivative` (of its rows) on `frozen` (the design), which
-`building` makes, on `coding` (numbers that a formula makes factors) and `grouping` (factors) on `matrix` (columns with
-frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax) and `calls` (which functions it may call).
-`orthonormal` (directions of columns) knows none.
+`building` makes, on `coding` (numbers that a formula makes factors), `grouping` (factors) and `stored` (what a file's
+formula may hold) on `matrix` (columns with frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax)
+and `calls` (which functions it may call). `orthonormal` (directions of columns) knows none.
 """
 
 from bayesmargins.design.building import build_design, build_part

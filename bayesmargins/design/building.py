@@ -19,8 +19,9 @@ from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, left_side
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import check_trusted, freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.matrix import freeze, freeze_one, python_parts, required_columns
 from bayesmargins.design.orthonormal import orthonormal_basis
+from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 
 __all__ = ["build_design", "build_part"]
@@ -66,14 +67,15 @@ def build_design(
     DataError
         Columns, types or values do not fit; rows are missing and `missing` is not "drop".
     """
+    if stored:
+        check_length(formula)
     frame = to_pandas(data)
     _refuse_taken(formula, frame)
     namespace = functions(namespace)
     context = context_of(frame.columns, namespace)
     parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
-    if stored:
-        for text in (*parts.left, *parts.right):
-            check_trusted(text, namespace)
+    for text in (*parts.left, *parts.right) if stored else ():
+        check_stored(text, frame, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
@@ -131,13 +133,15 @@ def build_part(
     """
     if of.frame is None:
         raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
+    if stored:
+        check_length(formula)
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
     namespace = functions(namespace)
     parts = parse(with_quoted_names(text, of.data.columns), namespace)
     if parts.response != name or parts.trials is not None:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
-        check_trusted(piece, namespace)
+        check_stored(piece, of.data, namespace)
     context = context_of(of.data.columns, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)

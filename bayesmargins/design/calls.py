@@ -1,21 +1,29 @@
-"""What a formula may call: functions that act on each row alone, and, from a file, only those of a list.
+"""What a formula may call: functions that act on each row alone.
 
 A formula is Python where it is not algebra of terms. What a user types is run as it stands; what a file holds was
-perhaps typed by somebody else, so its functions must be on the list here or come from the user.
+perhaps typed by somebody else, and `stored` reads it more strictly.
 """
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from bayesmargins.errors import FormulaError, close_matches, listed
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "check_grammar", "check_listed", "context_of", "names_called", "names_read"]
+__all__ = [
+    "CONSTANTS",
+    "FUNCTIONS",
+    "check_grammar",
+    "context_of",
+    "dotted",
+    "names_called",
+    "names_read",
+    "tree_of",
+]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(np, name)
@@ -61,8 +69,8 @@ def _as_numbers(x: Any) -> Any:
 # R's names: of NumPy's functions, of a vector inside a call, of conversions (written with a dot there).
 FUNCTIONS |= {
     "ifelse": np.where,
-    "pmin": np.minimum,
-    "pmax": np.maximum,
+    "pmin": lambda *values: np.minimum.reduce(np.broadcast_arrays(*values)),
+    "pmax": lambda *values: np.maximum.reduce(np.broadcast_arrays(*values)),
     "ceiling": np.ceil,
     "round": np.round,
     "trunc": np.trunc,
@@ -82,7 +90,6 @@ def context_of(columns: Collection[str], namespace: Mapping[str, Any] | None = N
     return {**FUNCTIONS, **constants, **(namespace or {})}
 
 
-_OF_NUMPY = {*FUNCTIONS, "array", "e", "exp", "exp2", "isin", "isnan", "log", "log10", "log2", "pi"}
 _METHODS = {"abs", "astype", "between", "clip", "isin", "lower", "round", "strip", "upper"}
 _METHODS |= {"year", "month", "day", "dayofyear", "dayofweek", "hour"}
 _ACCESSORS = {"dt", "str"}
@@ -115,14 +122,21 @@ _ELSEWHERE = {
 
 
 def tree_of(expression: str) -> ast.Expression:
-    """The syntax tree of a Python part of a formula; a column in backticks stands as a constant.
+    """The syntax tree that formulaic evaluates of a Python part; a column in backticks is a name, whatever it holds.
 
     Raises
     ------
     SyntaxError
         It is no Python.
     """
-    return ast.parse(re.sub(r"`[^`]+`", "None", expression).strip(), mode="eval")
+    from formulaic.utils.code import sanitize_variable_names
+
+    quoted: dict[str, str] = {}
+    tree = ast.parse(sanitize_variable_names(expression, {}, quoted, template="_column_{}"), mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = quoted.get(node.id, node.id)
+    return tree
 
 
 def names_called(tree: ast.AST) -> set[str]:
@@ -168,13 +182,15 @@ def check_grammar(tree: ast.AST, text: str, known: Mapping[str, Any]) -> None:
         Another construct, a method of a column that is not on the list, or a function that nobody knows.
     """
     for node in ast.walk(tree):
-        if not isinstance(node, _NODES):
+        called = node.func if _calls_a_value(node) else node
+        if called is not node or not isinstance(node, _NODES) or _is_private(node):
             raise FormulaError(
-                f"{text!r} holds Python that a formula cannot: {type(node).__name__}. Allowed are arithmetic, "
-                "comparisons and calls. Write a function, pass namespace={'name': function}, and call it here."
+                f"{text!r} holds Python that a formula cannot: {type(called).__name__}. Allowed are arithmetic, "
+                "comparisons and calls of functions by name. Write a function, pass namespace={'name': function}, and "
+                "call it here."
             )
     for path in _attributes(tree):
-        if path[0] not in known and not _is_method(path):
+        if (path[0] not in known and not _is_method(path)) or any(step.startswith("_") for step in path):
             raise FormulaError(
                 f"{text!r} uses {'.'.join(path)!r}; of a column's methods a formula takes {listed(sorted(_METHODS))}. "
                 "A mean or rank would be that of the rows at hand, not of the fit: use center(), scale(), or compute "
@@ -189,48 +205,29 @@ def check_grammar(tree: ast.AST, text: str, known: Mapping[str, Any]) -> None:
         )
 
 
-def check_listed(tree: ast.AST, text: str, namespace: Mapping[str, Any]) -> None:
-    """Does this Python part of a stored formula call only what is on the list, or in the user's namespace?
-
-    Parameters
-    ----------
-    tree : ast.AST
-        Of one Python part that `check_grammar` has passed.
-    text : str
-        The part of the formula, for messages.
-    namespace : mapping
-        What the user vouches for.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    FormulaError
-        A function of NumPy that is not on the list.
-    """
-    for root, *rest in _attributes(tree):
-        allowed = root in namespace or root != "np" or (len(rest) == 1 and rest[0] in _OF_NUMPY)
-        if not allowed:
-            raise FormulaError(
-                f"The stored formula calls {'.'.join([root, *rest])!r} in {text!r}. Of NumPy a file may call "
-                f"{listed(sorted(_OF_NUMPY))}. If you trust the file, pass namespace={{'np': numpy}}."
-            )
+def dotted(node: ast.AST) -> tuple[str, ...]:
+    """A dotted name as (root, ..., last); the root of anything else than a name is ''."""
+    path: list[str] = []
+    while isinstance(node, ast.Attribute):
+        path.append(node.attr)
+        node = node.value
+    return (node.id if isinstance(node, ast.Name) else "", *reversed(path))
 
 
 def _attributes(tree: ast.AST) -> Iterator[tuple[str, ...]]:
-    """Dotted names, outermost only, as (root, ..., last); the root of anything else than a name is ''."""
+    """Dotted names, outermost only."""
     inner = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute) or id(node) in inner:
-            continue
-        path: list[str] = []
-        at: ast.AST = node
-        while isinstance(at, ast.Attribute):
-            path.append(at.attr)
-            at = at.value
-        yield (at.id if isinstance(at, ast.Name) else "", *reversed(path))
+    yield from (dotted(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and id(n) not in inner)
+
+
+def _calls_a_value(node: ast.AST) -> TypeGuard[ast.Call]:
+    """What is called has a name: the result of a call, or a constant, is no function of a formula."""
+    return isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute)
+
+
+def _is_private(node: ast.AST) -> bool:
+    """Arguments of formulaic's own, and ``**``, whose names nobody can read beforehand."""
+    return isinstance(node, ast.keyword) and (node.arg is None or node.arg.startswith("_"))
 
 
 def _is_method(path: tuple[str, ...]) -> bool:

@@ -237,6 +237,11 @@ def _nested(text: str, inner: str, formula: str) -> Iterator[str]:
     for level in split(text, "/"):
         columns = [c for part in split(level, ":") for c in _grouping_columns(part.strip())]
         for column in columns:
+            if ":" in column:
+                raise FormulaError(
+                    f"The grouping factor {column} in {formula!r} is a column whose name holds ':', which joins "
+                    "columns here. Rename the column; write a:b, without backticks, for each combination of a and b."
+                )
             if not (_NAME.fullmatch(column) or re.fullmatch(r"`[^`]+`", column)):
                 raise FormulaError(
                     f"The grouping factor {text.strip()!r} of ({inner}) in {formula!r} must be a column, 'a:b' or "

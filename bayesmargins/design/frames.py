@@ -13,7 +13,7 @@ from bayesmargins.design.tables_in import to_pandas
 from bayesmargins.errors import DataError, close_matches, listed, shown, written
 from bayesmargins.values import plain_value
 
-__all__ = ["Column", "freeze_column", "missing_rows", "require_columns", "to_pandas"]
+__all__ = ["Column", "freeze_column", "held_type", "missing_rows", "require_columns", "to_pandas"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Column:
             return self._replay_factor(series)
         if not _holds_numbers(series):
             raise DataError(
-                f"Column {self.name!r} held numbers at the fit and holds {series.dtype} here, starting with "
+                f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, starting with "
                 f"{listed(series.iloc[:3])}. {_numbers_from(series)}"
             )
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -90,7 +90,7 @@ class Column:
         return pd.Series(pd.Categorical(values, categories=list(self.coding)), index=series.index)
 
     def _refuse_unseen(self, values: pd.Series | np.ndarray, series: pd.Series) -> None:
-        codes = pd.Index(self.levels).get_indexer(pd.Index(values))
+        codes = pd.Index(self.levels).get_indexer(pd.Index(values, dtype=object))
         unseen = pd.unique(series[(codes < 0) & series.notna().to_numpy()])
         if len(unseen):
             raise DataError(
@@ -156,6 +156,13 @@ def _check_cells(series: pd.Series, what: str, why: str) -> None:
             f"such as {shown(odd[0])}; a cell holds one number, text or truth value. Give each of its parts a column, "
             "or .explode() it into rows."
         )
+    try:
+        "".join(v for v in series if isinstance(v, str)).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{why} reads the column {series.name!r}, and {what} holds text there with half of a character (a lone "
+            "surrogate), as wrongly decoded files have. Read the file again with its own encoding."
+        ) from None
 
 
 def _is_cell(value: Any) -> bool:
@@ -229,6 +236,11 @@ def _holds_numbers(series: pd.Series) -> bool:
     """Numbers and truth values; complex numbers have an imaginary part that nothing here would use."""
     number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)
     return bool(number) and not pd.api.types.is_complex_dtype(series.dtype)
+
+
+def held_type(series: pd.Series) -> str:
+    """What a column holds, in one word: text is ``str``, whichever type a version of pandas gives it."""
+    return "str" if pd.api.types.infer_dtype(series, skipna=True) == "string" else str(series.dtype)
 
 
 def _check_finite(values: np.ndarray, name: str) -> None:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.checks import numbers
 from bayesmargins.design.formula import expression
-from bayesmargins.design.frames import Column, missing_rows, require_columns
+from bayesmargins.design.frames import Column, held_type, missing_rows, require_columns
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
 from bayesmargins.errors import DataError, listed
@@ -299,16 +300,19 @@ def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, A
         column = frame[name]
         if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
             raise DataError(
-                f"The response {name!r} holds {column.dtype}, with the values {listed(pd.unique(column))}; a response "
-                f"is a number. {_as_number(column, name)}"
+                f"The response {name!r} holds {held_type(column)}, with the values {listed(pd.unique(column))}; a "
+                f"response is a number. {_as_number(column, name)}"
             )
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     from formulaic import Formula
 
-    values = guarded(text, lambda: Formula(matrix).get_model_matrix(frame, context=context, na_action="ignore"))
+    made = Formula(matrix)
+    values: np.ndarray = guarded(
+        text, lambda: numbers(made.get_model_matrix(frame, context=context, na_action="ignore"))
+    )
     if values.shape[1] != 1:
         raise DataError(f"The response {text!r} gives {values.shape[1]} columns; it must give one number a row.")
-    return np.asarray(values, dtype=np.float64)[:, 0]
+    return values[:, 0]
 
 
 def _as_number(column: pd.Series, name: str) -> str:

@@ -102,16 +102,23 @@ def freeze_factors(
         Two groups would share a label.
     """
     names = list(dict.fromkeys(b.factor for b in blocks))
-    for name in names:
-        taken = {f"{name}{end}" for end in ("_term", "_term2", "_pair")}
-        taken |= {f"{start}_{name}" for start in ("b", "sd", "cor", "z", "Sigma")}
-        if taken & set(names):
-            raise FormulaError(
-                f"The grouping factors {name!r} and {min(taken & set(names))!r} cannot stand in one model: the second "
-                "is what the dimensions of the first are called. Rename its column."
-            )
+    _refuse_alike(names)
     frozen = {b: freeze(b.terms, coded, context, invented=invented) for b in blocks}
     return {n: _factor([b for b in blocks if b.factor == n], frozen, frame) for n in names}
+
+
+def _refuse_alike(names: list[str]) -> None:
+    """Names of variables and dimensions are made from those of factors, a slash being an underscore there."""
+    for k, name in enumerate(names):
+        stem = name.replace("/", "_")
+        taken = {f"{stem}{end}" for end in ("_term", "_term2", "_pair")}
+        taken |= {f"{start}_{stem}" for start in ("b", "sd", "cor", "z", "Sigma")}
+        clash = next((n for j, n in enumerate(names) if n.replace("/", "_") in taken | {stem} and j != k), None)
+        if clash is not None:
+            raise FormulaError(
+                f"The grouping factors {name!r} and {clash!r} cannot stand in one model: the second is what the first, "
+                "or its dimensions, are called. Rename its column."
+            )
 
 
 def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataFrame) -> Factor:
@@ -131,13 +138,13 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         positions += [span] if block.correlated else [(i,) for i in span]
     blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
     for column in columns:
-        _refuse_alike(column, frame)
+        _refuse_equal_labels(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
     return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
 
 
-def _refuse_alike(name: str, frame: pd.DataFrame) -> None:
+def _refuse_equal_labels(name: str, frame: pd.DataFrame) -> None:
     """Labels of different types that are equal (1 and True) or read the same (1 and "1") name no two groups."""
     column = frame[name]
     held = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column

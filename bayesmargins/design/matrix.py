@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.checks import numbers
-from bayesmargins.design.calls import FUNCTIONS, check_grammar, check_listed, context_of, names_read, tree_of
+from bayesmargins.design.calls import FUNCTIONS, check_grammar, names_read, tree_of
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
 from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, written
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Matrix",
     "check_row_by_row",
-    "check_trusted",
     "finite_values",
     "freeze",
     "freeze_one",
     "guarded",
+    "known_functions",
     "python_parts",
     "required_columns",
     "term_label",
@@ -59,9 +59,9 @@ class Matrix:
     def bending(self) -> frozenset[str]:
         """Columns of the data that a Python expression reads: in all others the design is a straight line."""
         read: set[str] = set()
-        for factor, tree in python_parts(self.text):
+        for _, tree in python_parts(self.text):
             if tree is not None:
-                read |= names_read(tree) | set(re.findall(r"`([^`]+)`", factor))
+                read |= names_read(tree)
         return frozenset(read)
 
     @cached_property
@@ -157,7 +157,7 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
     FormulaError
         formulaic cannot parse it, or it holds or calls what a formula cannot.
     """
-    known = _known(context)
+    known = known_functions(context)
     columns: set[str] = set()
     for factor, tree in python_parts(text):
         if tree is None:
@@ -166,21 +166,6 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
         check_grammar(tree, text, known)
         columns |= (names_read(tree) - _values_among(context)) | set(re.findall(r"`([^`]+)`", factor))
     return columns
-
-
-def check_trusted(text: str, namespace: Mapping[str, Any]) -> None:
-    """May this formula be evaluated though a file holds it? Only with functions on the list or in `namespace`.
-
-    Raises
-    ------
-    FormulaError
-        It holds or calls anything else.
-    """
-    known = _known(context_of((), namespace))
-    for _, tree in python_parts(text):
-        if tree is not None:
-            check_grammar(tree, text, known)
-            check_listed(tree, text, namespace)
 
 
 @lru_cache(maxsize=256)
@@ -212,7 +197,13 @@ def _values_among(context: Mapping[str, Any]) -> set[str]:
     return _HANDED | {name for name, value in context.items() if FUNCTIONS.get(name) is not value}
 
 
-def _known(context: Mapping[str, Any]) -> Mapping[str, Any]:
+def known_functions(context: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Functions by the names that a formula calls them by: formulaic's transforms, and those of the context.
+
+    Raises
+    ------
+    Nothing.
+    """
     from formulaic.transforms import TRANSFORMS
 
     return {**TRANSFORMS, **context}

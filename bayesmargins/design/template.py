@@ -17,6 +17,7 @@ from bayesmargins.design.formula import Parts, parse
 from bayesmargins.design.frozen import Design
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, check_row_by_row, python_parts, required_columns
+from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
 from bayesmargins.values import plain_value
 
@@ -110,7 +111,12 @@ def template_design(
     """
     if not isinstance(levels, Mapping):
         raise DataError(f"levels is {type(levels).__name__}; give a dict, levels={{'trt': ['placebo', 'drug']}}.")
-    parts = parse(formula, functions(namespace))
+    if stored:
+        check_length(formula)
+    namespace = functions(namespace)
+    parts = parse(formula, namespace)
+    for text in (*parts.left, *parts.right) if stored else ():
+        check_stored(text, None, namespace)
     context = context_of(levels, namespace)
     _refuse_two_readings(parts, levels, context)
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))

@@ -12,7 +12,7 @@ from bayesmargins.design import Design, Factor
 from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
 from bayesmargins.model.priors import Prior
-from bayesmargins.schema import factor_dim, plain
+from bayesmargins.schema import factor_dim, plain, stem
 
 __all__ = ["build_pymc", "tensor_means"]
 
@@ -61,8 +61,8 @@ def _coords(design: Design) -> dict[str, Any]:
     coords: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(len(design.data))}
     for name, factor in design.factors.items():
         coords[factor_dim(name)] = plain(factor.levels)
-        coords[f"{name}_term"] = plain(factor.terms)
-        coords[f"{name}_pair"] = [f"{factor.terms[i]}, {factor.terms[j]}" for i, j in _pairs(factor)]
+        coords[f"{stem(name)}_term"] = plain(factor.terms)
+        coords[f"{stem(name)}_pair"] = [f"{factor.terms[i]}, {factor.terms[j]}" for i, j in _pairs(factor)]
     return coords
 
 
@@ -111,7 +111,7 @@ def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
     if not names:
         return pt.zeros(0)
     shared = [n for n in names if n not in priors]
-    pieces = {n: _register(f"slope_{n}", priors[n], ()) for n in names if n in priors}
+    pieces = {n: _register(f"slope_{stem(n)}", priors[n], ()) for n in names if n in priors}
     if shared:
         slopes = _register("slopes", priors["beta"], (len(shared),))
         pieces |= {n: slopes[k] for k, n in enumerate(shared)}
@@ -123,10 +123,10 @@ def _group_part(part: GroupPart, priors: Mapping[str, Any]) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    factor, name, W = part.factor, part.factor.name, part.W
-    dims = (factor_dim(name), f"{name}_term")
+    factor, name, W = part.factor, stem(part.factor.name), part.W
+    dims = (factor_dim(factor.name), f"{name}_term")
     z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
-    roots = [_root(name, k, block, priors) for k, block in enumerate(part.blocks)]
+    roots = [_root(factor.name, k, block, priors) for k, block in enumerate(part.blocks)]
     sd = _scales(part, priors)
     if any(len(block.terms) > 1 for block in part.blocks):
         turned = [c for root, block in zip(roots, part.blocks, strict=True) for c in _rotated(z, root, block.terms)]
@@ -141,10 +141,10 @@ def _group_part(part: GroupPart, priors: Mapping[str, Any]) -> Any:
 
 def _scales(part: GroupPart, priors: Mapping[str, Any]) -> Any:
     """Standard deviations of the coordinates: (term,); the user's own coordinates have ``sd_<factor>`` itself."""
-    name = part.factor.name
+    name, prior = stem(part.factor.name), priors[f"sd_{part.factor.name}"]
     if not part.recoded:
-        return _register(f"sd_{name}", priors[f"sd_{name}"], (len(part.scales),), (f"{name}_term",))
-    return _register(f"sd_centred_{name}", priors[f"sd_{name}"], (part.scales.max() + 1,))[part.scales]
+        return _register(f"sd_{name}", prior, (len(part.scales),), (f"{name}_term",))
+    return _register(f"sd_centred_{name}", prior, (part.scales.max() + 1,))[part.scales]
 
 
 def _name_covariance(part: GroupPart, sd: Any, roots: list[list[list[Any]]]) -> None:
@@ -152,7 +152,7 @@ def _name_covariance(part: GroupPart, sd: Any, roots: list[list[list[Any]]]) -> 
     import pymc as pm
     import pytensor.tensor as pt
 
-    name = part.factor.name
+    name = stem(part.factor.name)
     if not part.recoded:
         cor = [r for root in roots for r in _correlations(root)]
     else:
@@ -192,7 +192,7 @@ def _gaussian_root(name: str, k: int, q: int) -> list[list[Any]]:
     """
     import pymc as pm
 
-    label = f"{name}" if k == 0 else f"{name}_{k + 1}"
+    label = stem(name) if k == 0 else f"{stem(name)}_{k + 1}"
     squares = pm.ChiSquared(f"squares_{label}", nu=np.arange(q, 0, -1.0), shape=q)
     below = pm.Normal(f"below_{label}", 0.0, 1.0, shape=q * (q - 1) // 2)
     rows = []
@@ -216,7 +216,7 @@ def _correlation_root(name: str, k: int, n: int, priors: Mapping[str, Any]) -> l
     eta = _lkj_eta(priors[f"cor_{name}"])
     pairs = [(i, j) for j in range(n) for i in range(j + 1, n)]
     shape = np.array([(n - 2 - j) / 2 for _, j in pairs]) + eta
-    label = f"partial_{name}" if k == 0 else f"partial_{name}_{k + 1}"
+    label = f"partial_{stem(name)}" if k == 0 else f"partial_{stem(name)}_{k + 1}"
     partial = 2.0 * pm.Beta(label, shape, shape, shape=len(pairs)) - 1.0
     rows: list[list[Any]] = []
     for i in range(n):

@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.checks import one_of
 from bayesmargins.convergence import convergence, report_convergence
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import Design, Factor, build_design
 from bayesmargins.draws import canonical
 from bayesmargins.errors import DataError, ModelError
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
@@ -22,7 +22,7 @@ from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of
 from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.schema import SAMPLE_DIMS, stem
 
 __all__ = ["GLMM"]
 
@@ -266,8 +266,8 @@ class GLMM:
         """
         names = ["beta", *self.family.aux]
         for name, factor in self.design.factors.items():
-            names += [f"b_{name}", f"sd_{name}"]
-            names += [f"cor_{name}"] if any(len(block) > 1 for block in factor.blocks) else []
+            names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
+            names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
         trace = draw_prior(self.pymc, names, draws, random_seed)
         return self._posterior(trace, None, {"source": "bayesmargins, prior", "draws": "prior"})
 
@@ -277,15 +277,16 @@ class GLMM:
         def array(name: str) -> np.ndarray:
             return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
 
+        def covariance(name: str, factor: Factor) -> np.ndarray:
+            cor = array(f"cor_{name}") if f"cor_{name}" in trace else None
+            return _covariance(array(f"sd_{name}"), cor, factor.blocks)
+
         factors = self.design.factors
         arrays = canonical(
             self.design,
             beta=array("beta"),
-            b={f: array(f"b_{f}") for f in factors},
-            Sigma={
-                f: _covariance(array(f"sd_{f}"), array(f"cor_{f}") if f"cor_{f}" in trace else None, factor.blocks)
-                for f, factor in factors.items()
-            },
+            b={f: array(f"b_{stem(f)}") for f in factors},
+            Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
             aux={p: array(p) for p in self.family.aux},
             sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
         )

@@ -218,7 +218,8 @@ def _numbers(frame: pd.DataFrame, names: Iterable[str]) -> np.ndarray | None:
     name = next((n for n in names if n in frame), None)
     if name is None:
         return None
-    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
+    real = pd.to_numeric(frame[name], errors="coerce")
+    values = np.full(len(real), np.nan) if np.iscomplexobj(real) else real.to_numpy(dtype=np.float64)
     odd = ~(np.isfinite(values) & (values == np.rint(values)))
     if odd.any():
         first = frame[name].iloc[int(np.flatnonzero(odd)[0])]
