@@ -30,6 +30,7 @@ from bayesmargins.estimands import (
     slopes,
     variance_partition,
 )
+from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM
@@ -37,7 +38,6 @@ from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posteri
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
-from bayesmargins.targets import exceeds, quantile, sd
 from bayesmargins.version import __version__
 
 __all__ = [

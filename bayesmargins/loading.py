@@ -9,7 +9,7 @@ from typing import Any
 from bayesmargins.design import Design, build_design, build_part, template_design
 from bayesmargins.draws import canonical
 from bayesmargins.errors import PosteriorError, shown
-from bayesmargins.families import get_family, resolve_link
+from bayesmargins.family import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
 from bayesmargins.posterior import Posterior, check_posterior, make_part
 

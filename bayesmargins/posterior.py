@@ -14,10 +14,9 @@ import xarray as xr
 from bayesmargins.design import Design
 from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.families import Family, parameter_family, parameter_values, resolve_link
+from bayesmargins.family import Family, Link, Outcome, Values, parameter_family, parameter_values, resolve_link
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.integrate.ahead import fetch_ahead
-from bayesmargins.links import Link
 from bayesmargins.parameters import arviz_groups
 from bayesmargins.parameters import shown as named_for_arviz
 from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint
@@ -82,7 +81,7 @@ class Posterior:
     @property
     def is_part(self) -> bool:
         """Whether its mean is a parameter of another posterior."""
-        return self.family.support == "parameter"
+        return self.family.support is None
 
     @property
     def caveat(self) -> str:
@@ -190,7 +189,8 @@ class Posterior:
         aux |= {k: parameter_values(k, part.link, part.linear_predictor()) for k, part in self.parts.items()}
         response = self.design.response
         self.need_parameters("log_likelihood")
-        value = self.family.log_density(response.y, self.link.inverse(eta), aux, response.n)
+        p = Values(mu=self.link.inverse(eta), **aux)
+        value = self.family.need("log_density", "log_likelihood")(p, Outcome(response.y, response.n))
         shape = (*(len(c) for c in self.sample_coords.values()), -1)
         data = xr.Dataset(
             {self.response_name: ((*SAMPLE_DIMS, "obs"), value.reshape(shape))}, {**self.sample_coords, **_obs(self)}
@@ -206,7 +206,7 @@ class Posterior:
         PosteriorError
             Names the parameters.
         """
-        absent = [p for p in self.family.parameters if p not in self.aux and p not in self.parts]
+        absent = [p for p in self.family.aux if p not in self.aux and p not in self.parts]
         if absent:
             raise PosteriorError(
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 from scipy.special import expit
 
+from bayesmargins.family import LINKS, PARTS, get_link
 from bayesmargins.integrate import expectation, mixture_expectation, rule_for
-from bayesmargins.links import LINKS, PARTS, get_link
 
 
 @numba.njit(parallel=True, error_model="numpy")

@@ -23,8 +23,8 @@ from margins_cases import RANDOM_INTERCEPT, RANDOM_SLOPE, Line, against, number,
 from margins_peers import fastest_plug_in, high_precision, monte_carlo, thirty_digits
 
 import bayesmargins as bm
+from bayesmargins.family import get_link
 from bayesmargins.integrate import expectation
-from bayesmargins.links import get_link
 
 MIB = 2**20
 ALWAYS = ("new", "existing", "slopes", "by=")

@@ -14,13 +14,13 @@ from functools import partial
 import numba
 import numpy as np
 
+from bayesmargins.family import get_link
 from bayesmargins.integrate import in_threads
 from bayesmargins.integrate.tabulated.curves import curves, surface
 from bayesmargins.integrate.tabulated.mixtures import mixture_curves
 from bayesmargins.integrate.tabulated.passes import evaluate_curves, evaluate_surface
 from bayesmargins.integrate.tabulated.rows import row_table
 from bayesmargins.limits import options
-from bayesmargins.links import get_link
 
 
 @numba.njit(parallel=True, error_model="numpy")

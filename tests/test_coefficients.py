@@ -15,8 +15,8 @@ from test_laws import in_basis, rewritten
 from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
+from bayesmargins.family import get_link
 from bayesmargins.integrate import linked_mean
-from bayesmargins.links import get_link
 
 # h, 1 - h, and the link of the two averages
 LINKS: dict[str, tuple[Callable[..., np.ndarray], ...]] = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from quadrature import expected
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family import LINKS, PARTS, get_link
 from bayesmargins.integrate import apply_rule, expectation, rule_for, rule_with_step
 from bayesmargins.limits import options
-from bayesmargins.links import LINKS, PARTS, get_link
 
 NUMERICAL = ["logit", "cloglog"]
 REFERENCE = Path(__file__).parent / "data" / "quadrature.csv"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import bayesmargins
+from bayesmargins.family import FAMILIES, LINKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "bayesmargins"
@@ -71,3 +73,69 @@ def test_no_file_outgrows_a_reader(path: Path) -> None:
 def test_every_public_function_says_what_it_raises(name: str, function: Callable[..., object]) -> None:
     docstring = inspect.getdoc(function) or ""
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
+
+
+# "log" and "identity" are names of functions and of coordinates too; where they are those of links, `.name` shows it.
+NAMES = {*FAMILIES, *LINKS} - {"log", "identity"}
+
+
+def _constants(node: ast.AST) -> set[object]:
+    return {inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant)}
+
+
+def _is_name_of_one(node: ast.AST) -> bool:
+    """link.name, post.family.name, self.link.code, ..."""
+    return any(
+        isinstance(inner, ast.Attribute)
+        and inner.attr in ("name", "code", "links")
+        and ast.unparse(inner.value).split(".")[-1].strip("_") in ("link", "family", "kind", "fam")
+        for inner in ast.walk(node)
+    )
+
+
+def names_compared(source: str) -> Iterator[str]:
+    """Where a text compares the name of a family or a link, or looks something up by it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Compare):
+            asked = [node.left, *node.comparators]
+            if any(_is_name_of_one(part) or _constants(part) & NAMES for part in asked):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Subscript):
+            table = ast.unparse(node.value) in ("LINKS", "FAMILIES")
+            if table or _is_name_of_one(node.slice) or _constants(node.slice) & NAMES:
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Dict):
+            if any(_constants(key) & NAMES for key in node.keys if key is not None):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop"):
+            if any(_is_name_of_one(argument) for argument in node.args):
+                yield ast.unparse(node)
+        elif isinstance(node, ast.match_case) and (_constants(node.pattern) & NAMES):
+            yield ast.unparse(node.pattern)
+
+
+ELSEWHERE = [path for path in SOURCES if path.relative_to(PACKAGE).parts[0] != "family"]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_outside_family_asks_for_the_name_of_a_family_or_a_link(path: Path) -> None:
+    # Annotations such as Literal["logit"] would be subscripts too; the package has none.
+    assert list(names_compared(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'link.name == "other"',
+        'self.link.name in ("identity", "log")',
+        'x = {"gaussian": 1}',
+        "TABLE[post.family.name]",
+        "TABLE.get(link.name, OTHER)",
+        'name == "probit"',
+        "LINKS[text]",
+        "integrand.link.code == 0",
+        '(link.name, part) != ("cloglog", "mean")',
+    ],
+)
+def test_the_test_of_names_sees_each_way_to_ask(source: str) -> None:
+    assert list(names_compared(source))

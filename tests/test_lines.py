@@ -16,9 +16,9 @@ from test_predictor import REGROUPED, engine, frame, scaled
 
 import bayesmargins as bm
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family import get_link
 from bayesmargins.integrate import mixture_expectation
 from bayesmargins.integrate.tabulated.lines import line_mixture, panels_of
-from bayesmargins.links import get_link
 from bayesmargins.predictor import lines
 from bayesmargins.predictor.lookups import Lookups
 

@@ -6,7 +6,7 @@ import pytest
 from quadrature import response
 
 from bayesmargins.errors import ModelError
-from bayesmargins.links import LINKS, PARTS, get_link
+from bayesmargins.family import LINKS, PARTS, get_link
 
 NAMES = list(LINKS)
 BOUNDED = [name for name, link in LINKS.items() if link.bounded]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family import LINKS, PARTS
 from bayesmargins.integrate import expectation, mixture_expectation
 from bayesmargins.limits import options
-from bayesmargins.links import LINKS, PARTS
 
 CASES = [(name, part) for name, link in LINKS.items() for part in PARTS if link.bounded or part != "complement"]
 COMPILED = [case for case in CASES if case[0] in ("logit", "probit", "cloglog")]

@@ -11,8 +11,7 @@ from scipy import stats
 from test_margins import simulated
 
 import bayesmargins as bm
-from bayesmargins.families import get_family
-from bayesmargins.links import LINKS
+from bayesmargins.family import LINKS, Outcome, Values, get_family
 
 FAMILIES = [
     ("y ~ x + f + (1 | g)", "bernoulli", "logit"),
@@ -61,7 +60,8 @@ def test_likelihood_is_that_of_scipy_at_any_point(formula: str, family: str, lin
         eta = eta + (rows.Z[name] * effects[model.design.factors[name].codes]).sum(axis=1)
     aux = {k: np.asarray(v) for k, v in point.items() if k in ("sigma", "shape")}
     response = model.design.response
-    expected = get_family(family).log_density(response.y, LINKS[link].inverse(eta), aux, response.n)
+    p = Values(mu=LINKS[link].inverse(eta), **aux)
+    expected = get_family(family).log_density(p, Outcome(response.y, response.n))
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
 
 

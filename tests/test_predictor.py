@@ -24,10 +24,10 @@ from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
 from bayesmargins.estimands import evaluation
+from bayesmargins.family import get_link
 from bayesmargins.integrate.tabulated import rows as table_rows
 from bayesmargins.integrate.tabulated import wide as table_wide
 from bayesmargins.integrate.tabulated.curves import surface
-from bayesmargins.links import get_link
 from bayesmargins.predictor import layout, passes
 from bayesmargins.predictor.layout import tiles_of
 
@@ -437,7 +437,7 @@ def test_a_forked_process_does_not_wait_for_a_table_of_its_parent() -> None:
 import os, threading, time, warnings
 warnings.simplefilter("ignore")
 from bayesmargins.integrate.tabulated.rows import row_table
-from bayesmargins.links import get_link
+from bayesmargins.family import get_link
 table = row_table(get_link("logit"), "mean", 8.0)
 table._lock.acquire()  # as a thread would that builds rows
 child = os.fork()

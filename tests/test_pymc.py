@@ -619,7 +619,7 @@ def test_files_and_objects_of_either_generation_are_the_same_draws(houses: pd.Da
 @pytest.mark.parametrize("case", reference.CASES.values(), ids=lambda case: case.name)
 def test_posteriors_of_this_package_come_back_by_the_names_that_arviz_shows(case: reference.Case) -> None:
     post = reference.posterior(case.name)
-    names: dict[Any, Any] = {"beta": "beta", **{p: p for p in post.family.parameters}}
+    names: dict[Any, Any] = {"beta": "beta", **{p: p for p in post.family.aux}}
     for name, terms in case.factors.items():
         names |= {f"b({name})": f"b_{name}", f"sd({name})": f"sd_{name}"}
         names |= {f"cor({name})": f"cor_{name}"} if len(terms) > 1 else {}

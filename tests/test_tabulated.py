@@ -11,9 +11,9 @@ import scipy
 from numba import njit
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family import get_link
 from bayesmargins.integrate import expectation, mixture_expectation
 from bayesmargins.integrate.tabulated.bounds import (
-    STEEPEST,
     chebyshev_points,
     derivative_bound,
     heat_polynomials,
@@ -27,7 +27,6 @@ from bayesmargins.integrate.tabulated.rows import row_table
 from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
 from bayesmargins.integrate.tabulated.wide_kernels import WIDEST_TILE, wide_tile
 from bayesmargins.limits import options
-from bayesmargins.links import get_link
 
 NUMERICAL = ["logit", "cloglog"]
 PAIRS = [(link, part) for link in NUMERICAL for part in ("mean", "complement")]
@@ -246,7 +245,7 @@ def test_steepest_derivatives_are_what_mpmath_finds(link):
     grid = [mp.mpf(k) / 4 + x / 10 for k in range(-20, 21)]
     with mp.workdps(40):
         series = [mp.taylor(functions[link], point, 12) for point in grid]
-    for n, bound in enumerate(STEEPEST[link]):
+    for n, bound in enumerate(get_link(link).steepest):
         largest = max(abs(float(terms[n])) * math.factorial(n) for terms in series)
         assert largest <= bound
         assert largest >= 0.35 * bound

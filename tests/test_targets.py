@@ -13,11 +13,10 @@ from scipy import optimize, stats
 from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
+from bayesmargins.family import FAMILIES, LINKS
+from bayesmargins.family.mixture import Mixture, mixture
 from bayesmargins.integrate.search import crossing, smallest_integer
 from bayesmargins.integrate.smooth import smooth_expectation
-from bayesmargins.links import LINKS
-from bayesmargins.marginal import Marginal, marginal
-from bayesmargins.responses import RESPONSES
 
 MODELS = [
     ("y ~ x * f + (1 | g)", "bernoulli", "logit", 0),
@@ -35,11 +34,11 @@ CASES = {"b_bacteria": 0, "c_cbpp": 2, "d_sleep": 300, "f_grouse": 3, "k_epil": 
 GRID = [(eta, s) for eta in (-6.0, -0.4, 3.0) for s in (0.0, 0.02, 1.0, 5.0)]
 
 
-def one_group(family: str, link: str, eta: Any, s: Any, aux: float = 1.0, trials: float = 1.0) -> Marginal:
+def one_group(family: str, link: str, eta: Any, s: Any, aux: float = 1.0, trials: float = 1.0) -> Mixture:
     eta, s = np.atleast_1d(eta).astype(float), np.atleast_1d(s).astype(float)
     both = {"sigma": np.full(len(s), aux), "shape": np.full(len(s), aux)}
-    return marginal(
-        RESPONSES[family], LINKS[link], eta[None], np.ones(1), s, both, np.full(len(s), trials, dtype=np.float64)
+    return mixture(
+        FAMILIES[family], LINKS[link], eta[None], np.ones(1), s, both, np.full(len(s), trials, dtype=np.float64)
     )
 
 
@@ -168,8 +167,8 @@ def test_searches_find_what_scipy_finds() -> None:
 @pytest.mark.parametrize("q", [0.001, 0.25, 0.5, 0.9, 0.9999])
 def test_quantile_of_a_gaussian_mixture_is_the_root_of_its_cdf(q: float) -> None:
     etas, weights, sigma, s = np.array([-3.0, 0.2, 5.0]), np.array([0.5, 0.3, 0.2]), 0.7, 1.1
-    y = marginal(
-        RESPONSES["gaussian"],
+    y = mixture(
+        FAMILIES["gaussian"],
         LINKS["identity"],
         etas[:, None],
         weights,
@@ -401,7 +400,7 @@ def test_vanishing_variance_turns_new_into_zero(formula: str, family: str, link:
             formula, simulated(), family=family, link=link, beta=post.beta.to_numpy(), Sigma=Sigma, aux=aux
         )
         found = values(bm.predictions(flat, target=target))
-        if isinstance(target, type(bm.quantile(0.5))) and RESPONSES[family].discrete:
+        if isinstance(target, type(bm.quantile(0.5))) and FAMILIES[family].discrete:
             assert (found == zero).mean() > 0.99
         else:
             # of 1 - h under cloglog the engine promises 22 decimals, and the sd has the square root of it

@@ -13,7 +13,7 @@ from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
-from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -152,9 +152,9 @@ def posterior_of(
     kind = get_family(family)
     design = design_from(formula, data, levels, namespace)
     if design.frame is not None:
-        check_response(kind, design.response.y, design.response.n, design.response.text)
+        check_outcome(kind, Outcome(design.response.y, design.response.n), design.response.text)
     _check_dict("aux", aux)
-    _check_names("aux", aux or {}, list(kind.parameters), required=False)
+    _check_names("aux", aux or {}, list(kind.aux), required=False)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)
     sample = fixed.shape[:2]
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
@@ -171,7 +171,7 @@ def posterior_of(
 def _parts(parts: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> dict[str, Posterior]:
     """Posteriors of the parameters that have a linear predictor of their own."""
     _check_dict("parts", parts, "{'formula': '~ x', 'beta': array}")
-    _check_names("parts", parts or {}, list(post.family.parameters), required=False)
+    _check_names("parts", parts or {}, list(post.family.aux), required=False)
     return {name: _part(name, given, post, namespace) for name, given in (parts or {}).items()}
 
 

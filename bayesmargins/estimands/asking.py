@@ -14,14 +14,13 @@ from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
 from bayesmargins.estimands.parts import check_parts
 from bayesmargins.estimands.question import Question
-from bayesmargins.families import FAMILIES
+from bayesmargins.family import FAMILIES
+from bayesmargins.family.quantity import OwnParameter, Target
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
-from bayesmargins.responses import RESPONSES
 from bayesmargins.schema import public_name
-from bayesmargins.targets import Parameter, Target
 from bayesmargins.values import is_word, with_columns
 
 __all__ = ["answering", "ask", "checked_seed"]
@@ -132,7 +131,7 @@ def answering(post: Posterior, target: Any) -> Posterior:
     ------
     Nothing.
     """
-    name = target.name if isinstance(target, Parameter) else target
+    name = target.name if isinstance(target, OwnParameter) else target
     return post.parts[name] if is_word(name, post.parts) else post
 
 
@@ -184,7 +183,7 @@ _TOLD: set[str] = set()  # what is said once a process
 
 def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
     at_zero = policy.factors("zero")
-    if not at_zero or target == "link" or post.link.name == "identity" or not options.warn_zero or "zero" in _TOLD:
+    if not at_zero or target == "link" or post.link.linear or not options.warn_zero or "zero" in _TOLD:
         return
     _TOLD.add("zero")
     warn(
@@ -200,13 +199,13 @@ def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:
-    if is_word(target, post.family.parameters):
-        target = Parameter(target)
+    if is_word(target, post.family.aux):
+        target = OwnParameter(target, post.family.parameter(target).meaning)
     if isinstance(target, Target):
         return _served(target, post)
     if not is_word(target, TARGETS):
         raise EstimandError(
-            f"target={shown(target)}; allowed are {', '.join((*TARGETS, *post.family.parameters))}, bm.exceeds(c), "
+            f"target={shown(target)}; allowed are {', '.join((*TARGETS, *post.family.aux))}, bm.exceeds(c), "
             f"bm.quantile(q), bm.sd().{_target_hint(target, post)}"
         )
     if target == "count" and post.design.response.trials is None:
@@ -219,9 +218,10 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
 
 def _served(target: Target, post: Posterior) -> Target:
     if not target.serves(post.family):
+        served = ", ".join(f.name for f in FAMILIES.values() if target.serves(f))
         raise EstimandError(
             f"target={target}: responses of family={post.family.name!r} have no {target.scale} here; it serves "
-            f"{', '.join(RESPONSES)}. Use target='mean'."
+            f"{served}. Use target='mean'."
         )
     post.need_parameters(f"target={target}")
     return target
@@ -229,8 +229,8 @@ def _served(target: Target, post: Posterior) -> Target:
 
 def _target_hint(target: Any, post: Posterior) -> str:
     name = str(getattr(target, "__name__", written(target))).lower()
-    others = {p for f in FAMILIES.values() for p in f.parameters}
-    own = post.family.parameters
+    others = {p for f in FAMILIES.values() for p in f.aux}
+    own = post.family.aux
     if name in others and name in own:
         return close_matches(target, own)
     if name in others:

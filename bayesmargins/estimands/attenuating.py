@@ -240,7 +240,7 @@ def _no_mean(post: Posterior, target: str) -> str:
         "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
-    if post.link.name == "log" and target != "link":
+    if post.link.exponential and target != "link":
         said += (
             " Under a log link the average over new groups grows as exp(s2 / 2), and its mean over draws may not exist."
         )

@@ -14,6 +14,7 @@ from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.family import LINKS
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
@@ -21,13 +22,6 @@ from bayesmargins.predictor import Passed, normal_blocks
 from bayesmargins.schema import plain
 
 __all__ = ["marginal_coefficients"]
-
-# What exp() of a coefficient is, by link: as the provenance, as a comparison, and in a sentence.
-_EXPONENTIATED = {
-    "logit": ("odds ratio (population-averaged)", "or", "odds ratios, for the intercept odds"),
-    "log": ("ratio of means (population-averaged)", "ratio", "ratios of means, for the intercept a mean"),
-    "cloglog": ("hazard ratio (population-averaged)", "ratio", "hazard ratios, for the intercept a cumulative hazard"),
-}
 
 
 @taught
@@ -92,8 +86,9 @@ def marginal_coefficients(
         with np.errstate(over="ignore"):
             values = np.exp(values)
         passed.error_bound *= float(np.max(values, initial=0.0, where=np.isfinite(values)))
-        scale, comparison, _ = _EXPONENTIATED[post.link.name]
-        attrs = {"target": "mean", "scale": scale, "comparison": comparison}
+        ratio = post.link.ratio
+        assert ratio is not None
+        attrs = {"target": "mean", "scale": ratio.scale, "comparison": ratio.comparison}
 
     def sentence(scope: Scope) -> str:
         return _sentence(question, scope, exponentiate)
@@ -105,10 +100,11 @@ def marginal_coefficients(
 def _check(question: Question, exponentiate: Any) -> None:
     post = question.post
     switch("exponentiate", exponentiate, meaning="True (ratios) or False (coefficients)")
-    if exponentiate and post.link.name not in _EXPONENTIATED:
+    if exponentiate and post.link.ratio is None:
+        some = [link.name for link in LINKS.values() if link.ratio is not None]
         raise EstimandError(
             f"exponentiate=True under the {post.link.name} link: exp() of a coefficient is a ratio of nothing there. "
-            f"It is one under {listed(_EXPONENTIATED)}. Leave it out: avg_comparisons compares means, as ratios too."
+            f"It is one under {listed(some)}. Leave it out: avg_comparisons compares means, as ratios too."
         )
     if not post.design.coef:
         raise EstimandError(f"{post.formula!r} has no fixed effects, so there are no coefficients to describe.")
@@ -149,7 +145,7 @@ def _projector(question: Question, X: np.ndarray, weights: np.ndarray) -> np.nda
 def _sentence(question: Question, scope: Scope, exponentiate: bool) -> str:
     post = question.post
     noun = quantity(post.family.noun, post.design.response.text, "mean", post.link.name)
-    what = f", as {_EXPONENTIATED[post.link.name][2]}" if exponentiate else ""
+    what = f", as {post.link.ratio.phrase}" if exponentiate and post.link.ratio else ""
     weighted = f", weighted by {scope.weights}" if scope.weights else ""
     offset = " less the offset" if post.design.offsets else ""
     return (

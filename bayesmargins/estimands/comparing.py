@@ -15,11 +15,11 @@ from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
-from bayesmargins.targets import Quantile, Target
 from bayesmargins.values import is_word, with_columns
 
 __all__ = [

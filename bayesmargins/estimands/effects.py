@@ -14,8 +14,8 @@ from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, h
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import numeric_variables
+from bayesmargins.family.quantity import Target
 from bayesmargins.predictor import Passed
-from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
 __all__ = ["Effect", "Effects", "effects_of", "refuse_distribution"]
@@ -141,7 +141,7 @@ def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any
     if not is_word(slope, ("dydx",)):
         raise EstimandError(f"slope={shown(slope)} belongs to estimand='slopes'; estimand is 'comparisons'.")
     how, name = how_compared(comparison, question)
-    if name in ("ratio", "lift", "lnratio") and question.link.name == "identity":
+    if name in ("ratio", "lift", "lnratio") and question.link.linear:
         raise EstimandError(
             f"comparison={name!r} divides by the prediction within a group, which under the identity link (and "
             "on the link scale) is normal over groups and can be 0 or negative: there is no mean of such ratios. Use "

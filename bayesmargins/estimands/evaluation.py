@@ -14,11 +14,10 @@ from bayesmargins.design import Rows, derivative_rows, missing_rows, require_col
 from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.parts import OfParameter, part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
 from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress, Second, part_values
-from bayesmargins.responses import RESPONSES
-from bayesmargins.targets import Target
 
 __all__ = ["Derivative", "Evaluation"]
 
@@ -381,7 +380,7 @@ class Evaluation:
 def _predictor(question: Question, tick: Callable[[int], None]) -> Predictor | DistributionPredictor:
     post = question.post
     if isinstance(question.target, Target):
-        return DistributionPredictor(post.draws, post.link, RESPONSES.get(post.family.name), question.target, tick)
+        return DistributionPredictor(post.draws, post.link, post.family, question.target, tick)
     return Predictor(post.draws, question.link, tick)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayesmargins.design import Rows
+from bayesmargins.family import Outcome, Values
 from bayesmargins.integrate import between, expectation
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import PartRows, Passed, normal_blocks, part_values
@@ -119,12 +120,13 @@ def _variance(
     mean: np.ndarray,
     together: np.ndarray,
 ) -> np.ndarray:
-    """Var(y) at the row's covariates, by the law of total variance: between groups, and E of Var(y given b)."""
-    if post.link.bounded:  # of 0 and 1 it is known from the mean, and 1 - mean keeps its digits
-        return mean * expectation(post.link, eta, s2, "complement").value
-    within = {
-        "gaussian": lambda: aux["sigma"] ** 2,
-        "poisson": lambda: mean,
-        "negbinomial": lambda: mean + (together + mean**2) / aux["shape"],
-    }[post.family.name]()
-    return np.asarray(together + within)
+    """Var(y) of a single trial at the row's covariates: between groups, and E of Var(y given b), (draw, row).
+
+    With Var(y given b) = v0 + v1 mu + v2 mu^2 these are averages of mu and its square, which 1 - mean keeps exact where
+    mu is a probability.
+    """
+    v0, v1, v2 = post.family.need("variance", "variance_partition")(Values(**aux), Outcome())
+    if post.link.bounded:
+        complement = expectation(post.link, eta, s2, "complement").value
+        return np.asarray(v0 + v1 * mean * complement + (v1 + v2) * mean**2 + (1.0 + v2) * together)
+    return np.asarray(together + (v0 + v1 * mean + v2 * (together + mean**2)))

@@ -15,6 +15,7 @@ from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.moments import Moments, response_moments
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import plain
@@ -27,9 +28,6 @@ _OTHER_WORDS = {
     **dict.fromkeys(("icc", "vpc", "r2", "rsquared", "shares"), "'share'"),
     **dict.fromkeys(("mor", "mrr", "median odds ratio", "median_odds_ratio", "median"), "'median_ratio'"),
 }
-# exp() of a difference between two groups, by link.
-_RATIOS = {"logit": "median odds ratio", "log": "median rate ratio"}
-_LATENT = {"logit": "pi^2 / 3", "probit": "1", "cloglog": "pi^2 / 6"}
 
 
 @dataclass(frozen=True)
@@ -132,8 +130,9 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         entries = [*_link_scale(post, rows, weights, groups, moments), *_response_scale(post, moments)]
         attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
     else:
-        entries = _median_ratios(post, groups)
-        attrs = {"scale": _RATIOS[post.link.name], "comparison": "or" if post.link.bounded else "ratio"}
+        assert post.link.ratio is not None
+        entries = _median_ratios(post.link.ratio.median, groups)
+        attrs = {"scale": post.link.ratio.median, "comparison": post.link.ratio.comparison}
 
     def sentence(scope: Scope) -> str:
         return _sentence(post, scope, entries)
@@ -156,10 +155,11 @@ def _check_measure(measure: Any, post: Posterior) -> None:
         word = _OTHER_WORDS.get(written(measure).lower())
         hint = f" Here it is {word}." if word else close_matches(measure, _MEASURES)
         raise EstimandError(f"measure={shown(measure)}; allowed are {listed(_MEASURES)}.{hint}")
-    if measure == "median_ratio" and post.link.name not in _RATIOS:
+    if measure == "median_ratio" and not _median(post.link):
+        some = [link.name for link in LINKS.values() if _median(link)]
         raise EstimandError(
             f"measure='median_ratio' under the {post.link.name} link: exp() of a difference between two groups is no "
-            f"ratio there. It is one under {listed(_RATIOS)}. measure='share' has the shares of variance."
+            f"ratio there. It is one under {listed(some)}. measure='share' has the shares of variance."
         )
 
 
@@ -222,35 +222,36 @@ def _shares(
     return entries
 
 
-def _median_ratios(post: Posterior, groups: dict[str, np.ndarray]) -> list[_Entry]:
+def _median(link: Link) -> str:
+    """What exp() of the difference between two groups is called; empty where it is no ratio."""
+    return link.ratio.median if link.ratio is not None else ""
+
+
+def _median_ratios(name: str, groups: dict[str, np.ndarray]) -> list[_Entry]:
     quartile = float(scipy.special.ndtri(0.75))
     with np.errstate(over="ignore"):
         ratios = {f: np.exp(quartile * np.sqrt(2.0 * s2)) for f, s2 in groups.items()}
-    return [_Entry(_RATIOS[post.link.name], f, "", values) for f, values in ratios.items()]
+    return [_Entry(name, f, "", values) for f, values in ratios.items()]
 
 
 def _has_link_scale(post: Posterior) -> bool:
-    """Under the identity it is the response scale; a gaussian response has no variance on a log scale."""
-    return post.link.name != "identity" and post.family.name != "gaussian" and not post.parts
+    """Under the identity it is the response scale; not every response has a variance on another one."""
+    return not post.link.linear and post.family.residual is not None and not post.parts
 
 
 def _residual(post: Posterior, moments: Moments) -> np.ndarray:
-    """Variance on the link scale that is left when the groups are known."""
-    if post.link.bounded:
-        return np.full(len(post.draws.beta), post.link.latent_sd**2)
+    """Variance on the link scale that is left when the groups are known, (draw,)."""
+    assert post.family.residual is not None
     with np.errstate(over="ignore", divide="ignore"):
-        odd = 1.0 / moments.mean
-        if "shape" in post.family.parameters:
-            odd = odd + 1.0 / post.draws.aux["shape"]
-        return np.log1p(odd)
+        return post.family.residual.variance(post.link, moments.mean, Values(**post.draws.aux))
 
 
 def _left_out(post: Posterior) -> str:
     if _has_link_scale(post):
         return ""
-    if post.link.name == "identity":
+    if post.link.linear:
         return "the link scale, which under the identity is the response scale"
-    if post.family.name != "gaussian":
+    if post.family.residual is not None:
         return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"
     return f"the link scale, on which a {post.family.name} response has no variance of its own"
 
@@ -262,11 +263,10 @@ def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:
     groups = "; ".join([f"over new groups of {' and '.join(post.design.factors)}", *scope.groups[1:]])
     if entries[0].measure != "VPC":
         return f"Median over pairs of groups of the {entries[0].measure[7:]} between them, variances {rows}; {groups}."
-    if post.link.bounded:
-        residual = f" with the latent residual variance {_LATENT[post.link.name]}"
-    else:
-        residual = f" with the residual variance log(1 + 1 / mean count{' + 1 / shape' * bool(post.draws.aux)})"
-    link = f"link scale{residual}, and " if _has_link_scale(post) else ""
+    link = ""
+    if _has_link_scale(post):
+        assert post.family.residual is not None
+        link = f"link scale with {post.family.residual.words(post.link)}, and "
     without = f"; left out: {_left_out(post)}" if _left_out(post) else ""
     return (
         f"Shares of variance between groups (VPC) and explained (R2), {link}response scale by the {noun}: variances "

@@ -29,7 +29,7 @@ class OfParameter:
 
     def __init__(self, post: Posterior) -> None:
         self.post = post
-        self._counts = post.is_part and post.link.name == "identity"
+        self._counts = post.is_part and post.link.linear
         self._pairs, self._impossible, self._least = 0, 0, 0.0
 
     def count(self, rows: Rows, plan: GroupPlan) -> None:

@@ -10,9 +10,9 @@ import xarray as xr
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question
+from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.targets import Target
 
 __all__ = ["avg_predictions", "predictions"]
 

@@ -18,13 +18,14 @@ from bayesmargins.counterfactuals import Setting, Settings
 from bayesmargins.design import Design
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
+from bayesmargins.family import Link
+from bayesmargins.family.links.identity import identity
+from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
-from bayesmargins.links import LINKS, Link
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
-from bayesmargins.targets import Target
 from bayesmargins.values import plain_value
 from bayesmargins.version import __version__
 
@@ -95,7 +96,7 @@ class Question:
     @property
     def link(self) -> Link:
         """Link between the linear predictor and the target."""
-        return LINKS["identity"] if self.target == "link" else self.post.link
+        return identity if self.target == "link" else self.post.link
 
     @property
     def symbol(self) -> str:
@@ -107,7 +108,7 @@ class Question:
         """Whether what is predicted may be negative."""
         if isinstance(self.target, Target) and self.target.probability:
             return False
-        return self.link.name == "identity"
+        return self.link.linear
 
     @property
     def averaged(self) -> bool:
@@ -289,7 +290,7 @@ class Question:
         """How the target goes together with averages over groups; `group_phrases` has the words."""
         if isinstance(self.target, Target):
             return self.target.reading
-        if self.post.link.name == "identity":
+        if self.post.link.linear:
             return "linear"
         return "link" if self.target == "link" else "curved"
 

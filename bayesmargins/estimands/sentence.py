@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Design, combinations
+from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
-from bayesmargins.targets import Target
 
 __all__ = ["NO_GROUPS", "POPULATION", "Scope", "Slope", "compose", "group_phrases", "quantity", "scale_name"]
 

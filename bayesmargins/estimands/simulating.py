@@ -14,6 +14,7 @@ from bayesmargins.errors import GroupsError
 from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.family import Outcome, Values
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE
@@ -100,14 +101,14 @@ def _simulated(
 
     Each row has a stream of its own, so that its noise does not depend on which rows come after it.
     """
+    simulate = post.family.need("simulate", "posterior_predictive")
     known = np.isfinite(mu) if trials is None else np.isfinite(mu) & np.isfinite(trials)
     out = np.full(mu.shape, np.nan)
     for row in np.flatnonzero(known.any(axis=0)):
         rng = np.random.default_rng([*seed, int(row)])
         own = {k: np.where(known[:, row], v[:, row if v.shape[1] > 1 else 0], 1.0) for k, v in aux.items()}
-        drawn = post.family.simulate(
-            rng, np.where(known[:, row], mu[:, row], 0.5), own, None if trials is None else trials[row]
-        )
+        p = Values(mu=np.where(known[:, row], mu[:, row], 0.5), **own)
+        drawn = simulate(rng, p, Outcome(trials=None if trials is None else trials[row]))
         out[:, row] = np.where(known[:, row], drawn, np.nan)
     return out
 

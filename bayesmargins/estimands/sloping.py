@@ -16,10 +16,10 @@ from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
+from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
-from bayesmargins.targets import Target
 from bayesmargins.values import is_word
 
 __all__ = ["SLOPES", "avg_slopes", "numeric_variables", "slopes"]

@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.engine import Integral, checked, expectation
 from bayesmargins.integrate.rules import EPS, WIDE, rule_for
 from bayesmargins.integrate.tabulated.curves import covers, curves, surface
-from bayesmargins.links import Link
 
 __all__ = ["between"]
 
@@ -25,7 +24,6 @@ Array = npt.NDArray[np.float64]
 _REACH = 12.0  # what lies beyond has probability 4e-33
 _WIDER = 1.2  # times the step that leaves 1e-14: the rule that is kept has half of it, and this one tells its error
 _LOWEST = -5  # s below 2^-5: the Gaussian alone limits the step
-_GAUSS = 32
 _TOGETHER = 2**16  # values whose sums stay in the processor's cache
 _MANY = 2**18  # values x nodes from which on a table costs less than it saves
 
@@ -60,63 +58,35 @@ def between(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, rest: npt.ArrayLi
     It is the covariance of two responses at this eta that share the group of the factor and nothing else. Log:
     exp(2 eta + rest + s2) (exp(s2) - 1). Probit: with a = eta / sqrt(1 + s2 + rest) and the correlation
     rho = s2 / (1 + s2 + rest) it is the integral of exp(-a^2 / (1 + sin t)) / (2 pi) over t from 0 to arcsin(rho)
-    (Plackett 1954), which subtracts nothing. Logit: h^2 = h - h', cloglog: (1 - h(x))^2 = 1 - h(x + log 2).
+    (Plackett 1954), which subtracts nothing. Logit and cloglog: identities of their own.
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> between(get_link("probit"), [[0.0]], 1.0).value.round(6)  # P(both) - P(one)^2 = arcsin(1/2) / (2 pi)
     array([[0.083333]])
     """
     eta, s2 = checked(link, eta, s2, "mean")
     _, rest = checked(link, eta, rest, "mean")
-    if link.name in _CLOSED:
+    if link.closed_between is not None:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _CLOSED[link.name](eta, s2, rest)
-    if not np.any(rest > 0.0):
+            return Integral(*link.closed_between(eta, s2, rest))
+    if link.between is not None and not np.any(rest > 0.0):
         return _together(link, eta, s2)
     return _beside(link, eta, s2, rest)
 
 
-def _identity(eta: Array, s2: Array, rest: Array) -> Integral:
-    return Integral(s2 + 0.0 * eta, 0.0, "closed form", 0)
-
-
-def _log(eta: Array, s2: Array, rest: Array) -> Integral:
-    return Integral(np.exp(2.0 * eta + rest + s2) * np.expm1(s2), 0.0, "closed form", 0)
-
-
-def _probit(eta: Array, s2: Array, rest: Array) -> Integral:
-    variance = 1.0 + s2 + rest
-    a2, top = eta * eta / variance, np.arcsin(s2 / variance)
-    fine, coarse = (_plackett(a2, top, n) for n in (2 * _GAUSS, _GAUSS))
-    return Integral(fine, _largest(fine - coarse) + 4.0 * EPS, "Gauss-Legendre", 2 * _GAUSS)
-
-
-def _plackett(a2: Array, top: Array, nodes: int) -> Array:
-    x, weights = scipy.special.roots_legendre(nodes)
-    total = np.zeros(np.broadcast_shapes(a2.shape, top.shape))
-    for at, weight in zip(0.5 * (x + 1.0), 0.5 * weights, strict=True):
-        total += weight * np.exp(-a2 / (1.0 + np.sin(top * at)))
-    return total * top / (2.0 * np.pi)
-
-
-_CLOSED: dict[str, Callable[[Array, Array, Array], Integral]] = {"identity": _identity, "log": _log, "probit": _probit}
-
-
 def _together(link: Link, eta: Array, s2: Array) -> Integral:
     """From averages of the engine alone."""
-    mean, complement = (expectation(link, eta, s2, part) for part in ("mean", "complement"))
-    others: list[Integral]
-    if link.name == "logit":
-        others = [expectation(link, eta, s2, "d1")]
-        value = mean.value * complement.value - others[0].value
-    else:
-        others = [expectation(link, eta + np.log(2.0), s2, part) for part in ("mean", "complement")]
-        rare = 2.0 * mean.value - others[0].value - mean.value**2
-        value = np.where(mean.value < 0.5, rare, others[1].value - complement.value**2)
+    assert link.between is not None
+
+    def average(part: str, shift: float = 0.0) -> Integral:
+        return expectation(link, eta + shift if shift else eta, s2, part)
+
+    mean, complement = average("mean"), average("complement")
+    value, others = link.between(average, mean, complement)
     value = np.where(s2 == 0.0, 0.0, np.maximum(value, 0.0))
-    bound = 2.0 * (mean.error_bound + complement.error_bound) + sum(o.error_bound for o in others)
+    bound = 2.0 * (mean.error_bound + complement.error_bound) + others
     return Integral(value, bound + 4.0 * EPS, mean.method, mean.nodes)
 
 

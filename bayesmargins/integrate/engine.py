@@ -13,9 +13,9 @@ import numpy.typing as npt
 import scipy
 
 from bayesmargins.errors import IntegrationError, ModelError
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import PARTS, Link
 
 __all__ = ["Integral", "checked", "expectation", "largest_of", "trusted"]
 
@@ -83,7 +83,7 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> result = expectation(get_link("logit"), [[-2.0, 2.0]], 4.0)
     >>> result.value.round(6)
     array([[0.2248, 0.7752]])
@@ -150,13 +150,7 @@ def _fill(
 
 def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, float, int, float]:
     """Values, error bound, nodes and relative bound where 0 < s <= WIDE; NaN elsewhere."""
-    from bayesmargins.integrate.higher_kernels import CloglogHigher, LogitHigher
-    from bayesmargins.integrate.kernels import (  # numba takes a second to import, and closed forms need none
-        CHUNK,
-        CloglogPart,
-        LogitPart,
-        trapezoid,
-    )
+    from bayesmargins.integrate.kernels import CHUNK, trapezoid  # numba takes a second to import
 
     value = np.full(eta.shape, np.nan)
     numerical = s if _all_numerical(s) else s[(s > 0.0) & (s <= WIDE)]
@@ -165,10 +159,7 @@ def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, floa
     lowest, highest = bucket_of(float(numerical.min())), bucket_of(float(numerical.max()))
     rules, table = rule_table(link, part, lowest, highest)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
-    assert link.code is not None
-    kinds = (LogitHigher, CloglogHigher) if part in ("d3", "d4") else (LogitPart, CloglogPart)
-    of = kinds[link.code](link.code, PARTS.index(part))
-    in_threads(trapezoid, tasks, of, eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
+    in_threads(trapezoid, tasks, link.tag(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
     largest, least = largest_of(value), trusted(link, part)
     bounds = (max(of) for of in zip(*((r.error_bound(largest), r.relative_error(least)) for r in rules), strict=True))
     bound, relative = bounds

@@ -7,7 +7,7 @@ reordering a sum, so that a value depends on its own eta and s only, bit for bit
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,166 +15,149 @@ from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, OPTIONS, kernel
-from bayesmargins.integrate.higher_kernels import (
-    CloglogHigher,
-    LogitHigher,
-    cloglog_derivative,
-    cloglog_higher,
-    logit_derivative,
-    logit_higher,
-)
 
-__all__ = ["BLOCK", "CHUNK", "FAR", "CloglogPart", "LogitPart", "cloglog_terms", "one_node", "trapezoid"]
+__all__ = ["BLOCK", "CHUNK", "FAR", "add_group", "closed", "factor", "one_node", "plain", "trapezoid"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 BLOCK = 64
 CHUNK = 1024
-_MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding it leaves an integer in the low bits of the mantissa
-_LOG2E = 1.4426950408889634
-_LN2_HIGH = 6.93147180369123816490e-01
-_LN2_LOW = 1.90821492927058770002e-10
-_LARGEST = 700.0  # exp of this neither overflows nor, negated, loses digits
 FAR = 600.0  # beyond this abs(eta), values are computed node by node
 _HUGE, _TINY = 1e300, 1e-300  # exp(+-s z) stops here: with abs(eta) <= 600 the link is 0 or 1 to 39 digits by then
 
 
-class LogitPart(NamedTuple):
-    """The logit link (code 0) and the position of the part in `links.PARTS`."""
-
-    code: int
-    part: int
-
-
-class CloglogPart(NamedTuple):
-    """The cloglog link (code 1) and the position of the part in `links.PARTS`."""
-
-    code: int
-    part: int
+# What a link's tag type has is compiled here, for that link alone: `family.links` is plain Python.
+_JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
+_INLINE: Any = INNER
+_COMPILED = "Compiled code calls this: there the overload below puts the link's own function in its place."
 
 
-@njit(**INNER)
-def _logit_terms(part: int, m: int, w: float, up: Array, down: Array, t: Array, alpha: Array, total: Array) -> None:
-    """Add the two nodes +-z of every row, with t = exp(-|eta|) <= 1 and c = exp(s z) + exp(-s z).
+def one_node(link: Any, part: int, x: float) -> float:
+    """f(x) of one node, for any x."""
+    raise TypeError(_COMPILED)
 
-    Over the common denominator (1 + t e^{sz})(1 + t e^{-sz}) = 1 + t c + t^2 one division serves both, and every term
-    of the mean is positive: nothing cancels, however rare the event.
-    """
-    if part < 2:
-        for i in range(m):
-            tc = t[i] * (up[i] + down[i])
-            total[i] += w * ((alpha[i] + tc) / (1.0 + tc + t[i] * t[i]))
-    elif part == 2:
-        for i in range(m):
-            p = t[i] * t[i]
-            tc = t[i] * (up[i] + down[i])
-            r = 1.0 / (1.0 + tc + p)
-            total[i] += w * ((tc * (1.0 + p) + 4.0 * p) * r * r)
+
+def closed(link: Any, part: int, eta: float, s2: float) -> float:
+    """E[f(eta + s Z)] in closed form; h itself where the link has none, which is for s2 = 0 only."""
+    raise TypeError(_COMPILED)
+
+
+def plain(link: Any, eta: float, s2: float) -> float:
+    """`closed` of the mean, in a form that vectorises where the link has one."""
+    raise TypeError(_COMPILED)
+
+
+def factor(link: Any, x: float) -> float:
+    """What eta, or a group's shift, multiplies a row's t by."""
+    raise TypeError(_COMPILED)
+
+
+def add_group(link: Any, m: int, w: float, g: float, work: Array, bits: Integers) -> None:
+    """Add one group to every row: t in work[0], the sums in work[1], room in work[4:7]."""
+    raise TypeError(_COMPILED)
+
+
+def _start(link: Any, x: float) -> tuple[float, float]:
+    """What a row's nodes have in common."""
+    raise TypeError(_COMPILED)
+
+
+def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+    """Add the two nodes +-z of every row."""
+    raise TypeError(_COMPILED)
+
+
+def _finish(link: Any, x: float, total: float) -> float:
+    """The value of a row from the sum of its terms."""
+    raise TypeError(_COMPILED)
+
+
+@overload(one_node, strict=False, jit_options=_INLINE)
+def _one_node(link: Any, part: int, x: float) -> Any:
+    return link.instance_class.node
+
+
+@overload(closed, strict=False, jit_options=_INLINE)
+def _closed(link: Any, part: int, eta: float, s2: float) -> Any:
+    own = getattr(link.instance_class, "average", None)
+    return own or (lambda link, part, eta, s2: one_node(link, part, eta))
+
+
+@overload(plain, strict=False, jit_options=_INLINE)
+def _plain(link: Any, eta: float, s2: float) -> Any:
+    own = getattr(link.instance_class, "plain", None)
+    if own is None:
+        return lambda link, eta, s2: closed(link, 0, eta, s2)
+    return own
+
+
+@overload(factor, strict=False, jit_options=_INLINE)
+def _factor(link: Any, x: float) -> Any:
+    return link.instance_class.factor
+
+
+@overload(_start, strict=False, jit_options=_INLINE)
+def _start_of(link: Any, x: float) -> Any:
+    return link.instance_class.start
+
+
+@overload(_finish, strict=False, jit_options=_INLINE)
+def _finish_of(link: Any, x: float, total: float) -> Any:
+    return getattr(link.instance_class, "finish", None) or (lambda link, x, total: total)
+
+
+@overload(_add_nodes, strict=False, jit_options=_JIT)
+def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
+    pair = getattr(link.instance_class, "pair", None)
+    if pair is not None:
+        both = njit(**INNER)(pair)
+
+        def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+            both(link, m, w, work[3], work[4], work[0], work[1], work[2])
     else:
-        for i in range(m):
-            p = t[i] * t[i]
-            tc = t[i] * (up[i] + down[i])
-            r = 1.0 / (1.0 + tc + p)
-            q = tc * r
-            total[i] += w * (r * (q * (q - (1.0 + p) * r) - 8.0 * p * r * r))
+        terms = njit(**INNER)(link.instance_class.terms)
+
+        def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+            for side in range(2):
+                terms(link, m, w, work[3 + side], work[0], work[7], work[8], bits, work[2])
+
+    return add
+
+
+@overload(add_group, strict=False, jit_options=_JIT)
+def _add_group_of(link: Any, m: int, w: float, g: float, work: Array, bits: Integers) -> Any:
+    group = getattr(link.instance_class, "group", None)
+    if group is not None:
+        one = njit(**INNER)(group)
+
+        def add(link: Any, m: int, w: float, g: float, work: Array, bits: Integers) -> None:
+            one(link, m, w, g, work[0], work[1])
+    else:
+        terms = njit(**INNER)(link.instance_class.terms)
+
+        def add(link: Any, m: int, w: float, g: float, work: Array, bits: Integers) -> None:
+            for i in range(m):
+                work[4, i] = g
+            terms(link, m, w, work[4], work[0], work[5], work[6], bits, work[1])
+
+    return add
 
 
 @njit(**INNER)
-def cloglog_terms(
-    part: int,
-    m: int,
-    w: float,
-    g: Array,
-    t: Array,
-    mantissa: Array,
-    power: Array,
-    bits: Integers,
-    total: Array,
-) -> None:
-    """Add the node of every row at which the linear predictor is log(t g).
-
-    exp(-u) = 2^k (1 + p) with p = expm1 of the remainder, so 1 - exp(-u) = (1 - 2^k) - 2^k p keeps all its digits where
-    u is small (k = 0); 2^k is written into the exponent bits, which vectorises where a call of exp would not.
-
-    Raises
-    ------
-    Nothing.
-    """
-    for i in range(m):
-        u = min(t[i] * g[i], 708.0)
-        shifted = _MAGIC - u * _LOG2E
-        k = shifted - _MAGIC
-        x = -u - k * _LN2_HIGH - k * _LN2_LOW
-        p = 1.0 / 6227020800.0
-        p = p * x + 1.0 / 479001600.0
-        p = p * x + 1.0 / 39916800.0
-        p = p * x + 1.0 / 3628800.0
-        p = p * x + 1.0 / 362880.0
-        p = p * x + 1.0 / 40320.0
-        p = p * x + 1.0 / 5040.0
-        p = p * x + 1.0 / 720.0
-        p = p * x + 1.0 / 120.0
-        p = p * x + 1.0 / 24.0
-        p = p * x + 1.0 / 6.0
-        p = p * x + 0.5
-        mantissa[i] = x + x * x * p
-        power[i] = shifted
-    for i in range(m):
-        bits[i] = (bits[i] << 52) + (1023 << 52)
-    if part == 0:
-        for i in range(m):
-            total[i] += w * ((1.0 - power[i]) - power[i] * mantissa[i])
-    else:  # exp(-u) times 1, u or u - u^2
-        a = 1.0 if part == 1 else 0.0
-        b = 1.0 - a
-        c = -1.0 if part == 3 else 0.0
-        for i in range(m):
-            u = min(t[i] * g[i], 708.0)
-            total[i] += w * ((a + u * (b + c * u)) * (power[i] + power[i] * mantissa[i]))
-
-
-@njit(**INNER)
-def one_node(code: int, part: int, x: float) -> float:
-    """f(x) of one node, for any x.
-
-    Raises
-    ------
-    Nothing.
-    """
-    if code == 0:
-        q = math.exp(-abs(x))
-        small, large = q / (1.0 + q), 1.0 / (1.0 + q)
-        if part == 0:
-            return large if x >= 0.0 else small
-        if part == 1:
-            return small if x >= 0.0 else large
-        if part == 2:
-            return small * large
-        return logit_derivative(part, small * large, (small - large) if x >= 0.0 else (large - small))
-    u = math.exp(min(x, _LARGEST))
-    if part == 0:
-        return -math.expm1(-u)
-    if part == 1:
-        return math.exp(-u)
-    return cloglog_derivative(part, u)
-
-
-@njit(**INNER)
-def _slowly(code: int, part: int, eta: float, s: float, step: float, half: int, weights: Array) -> float:
+def _slowly(link: Any, eta: float, s: float, step: float, half: int, weights: Array) -> float:
     """One value, node by node: where exp(eta) or exp(s z) is out of range, infinite or not a number."""
     if math.isnan(eta):
         return np.nan
     total = 0.0
     for k in range(-half, half + 1):
-        total += weights[abs(k)] * one_node(code, part, eta + s * (k * step))
+        total += weights[abs(k)] * one_node(link, link.part, eta + s * (k * step))
     return total
 
 
 @njit(**INNER)
 def _prepare(
-    code: int,
-    part: int,
+    link: Any,
     eta: Array,
     s: Array,
     shared: bool,
@@ -194,42 +177,7 @@ def _prepare(
         if not shared:
             rise[i] = math.exp(s[rows[i]] * step)
             fall[i] = 1.0 / rise[i]
-        if code == 0:
-            t[i] = math.exp(-abs(x))
-            alpha[i] = 2.0 if (x >= 0.0) == (part == 0) else 2.0 * t[i] * t[i]
-        else:
-            t[i] = math.exp(x)
-
-
-@njit(**INNER)
-def _logit_nodes(link: LogitPart, m: int, w: float, work: Array, bits: Integers) -> None:
-    _logit_terms(link.part, m, w, work[3], work[4], work[0], work[1], work[2])
-
-
-@njit(**INNER)
-def _cloglog_nodes(link: CloglogPart, m: int, w: float, work: Array, bits: Integers) -> None:
-    for side in range(2):
-        cloglog_terms(link.part, m, w, work[3 + side], work[0], work[7], work[8], bits, work[2])
-
-
-_JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
-
-
-_NODES = {
-    LogitPart: _logit_nodes,
-    CloglogPart: _cloglog_nodes,
-    LogitHigher: logit_higher,
-    CloglogHigher: cloglog_higher,
-}
-
-
-def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
-    """Add the two nodes +-z of every row."""
-
-
-@overload(_add_nodes, strict=False, jit_options=_JIT)
-def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
-    return _NODES[link.instance_class].py_func
+        t[i], alpha[i] = _start(link, x)
 
 
 @njit(**INNER)
@@ -249,7 +197,7 @@ def _block(
 ) -> None:
     """The rows of one block, all with the same rule."""
     total, up, down, rise, fall = work[2], work[3], work[4], work[5], work[6]
-    _prepare(link.code, link.part, eta, s, shared, rows, m, step, work)
+    _prepare(link, eta, s, shared, rows, m, step, work)
     g, g_down, factor = 1.0, 1.0, math.exp(s[0] * step) if shared else 1.0
     factor_down = 1.0 / factor
     for k in range(half + 1):
@@ -268,13 +216,9 @@ def _block(
     for i in range(m):
         x = eta[rows[i]]
         if not abs(x) <= FAR:
-            out[rows[i]] = _slowly(link.code, link.part, x, s[0] if shared else s[rows[i]], step, half, weights)
-        elif link.code == 0 and link.part == 3:
-            out[rows[i]] = math.copysign(1.0, x) * -math.expm1(-2.0 * abs(x)) * total[i]
-        elif link.code == 0 and link.part == 5:
-            out[rows[i]] = math.copysign(1.0, x) * total[i]
+            out[rows[i]] = _slowly(link, x, s[0] if shared else s[rows[i]], step, half, weights)
         else:
-            out[rows[i]] = total[i]
+            out[rows[i]] = _finish(link, x, total[i])
 
 
 @njit(**INNER)
@@ -332,8 +276,8 @@ def trapezoid(
     ----------
     begin, end : int
         Which chunks of rows of which draws: see `in_threads`.
-    link : LogitPart, CloglogPart, LogitHigher or CloglogHigher
-        What is averaged. The kernel is compiled for each: the other's loops are not waited for.
+    link : tuple
+        The tag of what is averaged, from `Link.tag`. The kernel is compiled for each type.
     eta : (draw, row) float
         Linear predictors.
     s : (draw, 1) or (draw, row) float
@@ -361,7 +305,8 @@ def trapezoid(
     --------
     >>> import numpy as np
     >>> out, rule = np.zeros((1, 1)), (np.array([0.5]), np.array([0]), np.array([0]), np.array([1.0]))
-    >>> trapezoid(0, 1, LogitPart(0, 0), np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
+    >>> from bayesmargins.family import get_link
+    >>> trapezoid(0, 1, get_link("logit").tag("mean"), np.zeros((1, 1)), np.ones((1, 1)), 4, 0, 4096.0, *rule, out)
     >>> float(out[0, 0])
     0.5
     """

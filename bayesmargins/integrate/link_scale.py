@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.engine import Integral, checked, expectation
 from bayesmargins.integrate.rules import EPS, WIDE, bucket_of, rule_table
-from bayesmargins.links import Link
 
 __all__ = ["linked_mean"]
 
 Array = npt.NDArray[np.float64]
-
-_UNKNOWN = 1e-6  # a value with a larger error is NaN
-
-# E[h(eta + s Z)] is h of these: no detour through the response scale, where it could overflow or round to 0 or 1.
-_CLOSED: dict[str, Callable[[Array, Array], Array]] = {
-    "identity": lambda eta, s2: eta + 0.0 * s2,
-    "log": lambda eta, s2: eta + 0.5 * s2,
-    "probit": lambda eta, s2: eta / np.sqrt(1.0 + s2),
-}
 
 
 def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
@@ -56,67 +48,56 @@ def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> linked_mean(get_link("logit"), [[-20.0, 2.0]], 4.0).value.round(4)
     array([[-18.    ,   1.2379]])
     """
     eta, s2 = checked(link, eta, s2, "mean")
-    if link.name in _CLOSED:
-        return Integral(_CLOSED[link.name](eta, s2), 0.0, "closed form", 0)
+    if link.closed_linked is not None:  # no detour through the response scale, where it could overflow or round to 1
+        return Integral(link.closed_linked(eta, s2), 0.0, "closed form", 0)
+    if link.linked is None:
+        raise IntegrationError(f"The {link.name} link does not say how a mean is brought to its scale without loss.")
     if not np.any(s2 > 0.0):
         return Integral(eta + 0.0 * s2, 0.0, "plug-in", 0)
     mean, complement = (expectation(link, eta, s2, part) for part in ("mean", "complement"))
     with np.errstate(divide="ignore", invalid="ignore"):
-        value, bound = _LINKED[link.name](link, np.sqrt(s2), mean, complement, _farthest(eta, s2))
+        value, bound = link.linked(_Averages(link, np.sqrt(s2), mean, complement, _farthest(eta, s2)))
     value = np.where(s2 == 0.0, eta, value)
     return Integral(value, bound, mean.method, max(mean.nodes, complement.nodes))
 
 
-def _logit(link: Link, s: Array, mean: Integral, complement: Integral, farthest: float) -> tuple[Array, float]:
-    value = np.log(mean.value) - np.log(complement.value)
-    bound = sum(_relative(link, s, part, of) for part, of in (("mean", mean), ("complement", complement)))
-    return value, bound + 4.0 * EPS * _largest(value)
+@dataclass(frozen=True)
+class _Averages:
+    """E[h] and E[1 - h], and how wrong they can be in units of themselves."""
 
+    link: Link
+    s: Array
+    mean: Integral
+    complement: Integral
+    farthest: float
 
-def _cloglog(link: Link, s: Array, mean: Integral, complement: Integral, farthest: float) -> tuple[Array, float]:
-    """With c = E[1 - h] and l = -log c, an error of c moves log l by that error over c l, and one of 1 - c no more."""
-    rare = mean.value < 0.5
-    minus_log = np.where(rare, -np.log1p(-np.minimum(mean.value, 0.5)), -np.log(complement.value))
-    value = np.log(minus_log)
-    bound = 2.0 * _relative(link, s, "mean", mean)  # d log l / d log E[h] = E[h] / (c l) <= 1 / c <= 2
-    certain = ~rare & (complement.value > 0.0)
-    if certain.any():
-        c, minus = complement.value[certain], minus_log[certain]
-        share, absolute, nodes = _rules(link, s, "complement", complement)
-        # a rounded argument x of exp(-exp(x)) costs exp(x) times its error, and terms with exp(x) > l + 40 add nothing
-        rounding = EPS * (16.0 + nodes) + 3.0 * EPS * farthest * (minus + 40.0)
-        error = (share + absolute / c + rounding) / minus
-        value[certain] = np.where(error > _UNKNOWN, np.nan, value[certain])
-        bound = max(bound, float(np.max(error, initial=0.0, where=error <= _UNKNOWN)))
-    return value, bound + 4.0 * EPS * _largest(value)
+    def relative(self, part: str) -> float:
+        """Error of an average in units of that average, rounding of its sum of positive terms included."""
+        share, absolute, nodes = self.rules(part)
+        of = self._of(part).value
+        positive = of[of > 0.0]
+        smallest = float(positive.min()) if positive.size else 1.0
+        top = float(np.max(self.s[self.s <= WIDE], initial=0.0))
+        return share + EPS * (16.0 + nodes + 24.0 * top) + (absolute / smallest if absolute else 0.0)
 
+    def rules(self, part: str) -> tuple[float, float, int]:
+        """Relative bound, absolute bound and nodes over the rules that were used."""
+        s = self.s
+        numerical = s[(s > 0.0) & (s <= WIDE)]
+        wide = self._of(part).error_bound if np.any(s > WIDE) else 0.0
+        if not numerical.size:
+            return 0.0, wide, 0
+        rules, _ = rule_table(self.link, part, bucket_of(float(numerical.min())), bucket_of(float(numerical.max())))
+        share = max(rule.relative_bound for rule in rules)
+        return share / (1.0 - share), max(wide, *(r.absolute_bound for r in rules)), max(r.nodes for r in rules)
 
-_LINKED = {"logit": _logit, "cloglog": _cloglog}
-
-
-def _relative(link: Link, s: Array, part: str, of: Integral) -> float:
-    """Error of an average in units of that average, rounding of its sum of positive terms included."""
-    share, absolute, nodes = _rules(link, s, part, of)
-    positive = of.value[of.value > 0.0]
-    smallest = float(positive.min()) if positive.size else 1.0
-    top = float(np.max(s[s <= WIDE], initial=0.0))
-    return share + EPS * (16.0 + nodes + 24.0 * top) + (absolute / smallest if absolute else 0.0)
-
-
-def _rules(link: Link, s: Array, part: str, of: Integral) -> tuple[float, float, int]:
-    """Relative bound, absolute bound and nodes over the rules that were used."""
-    numerical = s[(s > 0.0) & (s <= WIDE)]
-    wide = of.error_bound if np.any(s > WIDE) else 0.0
-    if not numerical.size:
-        return 0.0, wide, 0
-    rules, _ = rule_table(link, part, bucket_of(float(numerical.min())), bucket_of(float(numerical.max())))
-    share = max(rule.relative_bound for rule in rules)
-    return share / (1.0 - share), max(wide, *(r.absolute_bound for r in rules)), max(r.nodes for r in rules)
+    def _of(self, part: str) -> Integral:
+        return self.complement if part == "complement" else self.mean
 
 
 def _farthest(eta: Array, s2: Array) -> float:

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import Link, LogTail
 from bayesmargins.integrate.engine import Integral, expectation
 from bayesmargins.integrate.rules import EPS, WIDE, strip_of
-from bayesmargins.links import Link
 
 __all__ = ["log_expectation"]
 
@@ -29,29 +27,16 @@ Function = Callable[[Array], Array]
 _TOLERANCE = 1e-15
 _RISE = 40.0  # of V, where the nodes end
 _FARTHEST = 9.0  # V has risen by 40 there, because V'' >= 1
-_BISECTIONS = 60
 _THETAS = 64
 _TOGETHER = 2**13  # values whose sums stay in the processor's cache
-_MODE_OFF = math.sqrt(3.0)  # mean minus mode of a density whose standard deviation is 1 at most
-
-
-@dataclass(frozen=True)
-class _Tail:
-    """log f: its value, its derivative, and the log of how f grows off the real line at angles theta = s Im z."""
-
-    psi: Function
-    slope: Function
-    mode: Callable[[Array, Array], Array]
-    growth: Callable[[Link, Array, Array, Array], Array]
 
 
 def log_expectation(link: Link, eta: Array, s2: Array, part: str = "mean") -> Integral:
     """log E[h(eta + s Z)] or log E[1 - h(eta + s Z)], (n,) each; the bound is of the logarithm."""
     eta, s2 = np.broadcast_arrays(np.asarray(eta, dtype=np.float64), np.asarray(s2, dtype=np.float64))
-    closed = _CLOSED.get(link.name)
-    if closed is not None:
-        return Integral(closed(eta, s2, part), 0.0, "closed form", 0)
-    tail = _TAILS.get((link.name, part))
+    if link.closed_log is not None:
+        return Integral(link.closed_log(eta, s2, part), 0.0, "closed form", 0)
+    tail = link.log_tails.get(part)
     if tail is None:
         raise IntegrationError(f"log E[f] of part={part!r} under the {link.name} link: there is none.")
     s = np.sqrt(s2)
@@ -71,7 +56,7 @@ def log_expectation(link: Link, eta: Array, s2: Array, part: str = "mean") -> In
     return Integral(value, bound, "trapezoid in logs" if len(where) else "plug-in", nodes)
 
 
-def _trapezoid(link: Link, part: str, tail: _Tail, eta: Array, s: Array) -> tuple[Array, float, int]:
+def _trapezoid(link: Link, part: str, tail: LogTail, eta: Array, s: Array) -> tuple[Array, float, int]:
     with np.errstate(over="ignore", under="ignore"):
         mode = tail.mode(eta, s)
         step = _steps(link, part, tail, s, mode)
@@ -102,7 +87,7 @@ def _reach(risen: Function, like: Array) -> Array:
     return high
 
 
-def _steps(link: Link, part: str, tail: _Tail, s: Array, mode: Array) -> Array:
+def _steps(link: Link, part: str, tail: LogTail, s: Array, mode: Array) -> Array:
     """The largest step whose error is within tolerance for some half-width a = theta / s of the strip.
 
     Along Im z = a the integrand is at most exp(a^2 / 2 + growth) times itself at a = 0.
@@ -110,7 +95,11 @@ def _steps(link: Link, part: str, tail: _Tail, s: Array, mode: Array) -> Array:
     widest = np.minimum(strip_of(link).half_width * (1.0 - 1e-9), 25.0 * s)
     theta = widest[:, None] * (np.arange(1, _THETAS + 1) / _THETAS)
     a = theta / s[:, None]
-    growth = 0.5 * a * a + tail.growth(link, theta, s[:, None], mode[:, None])
+    if tail.growth is None:
+        growth = strip_of(link).log_growth("mean", theta)  # relative to h itself
+    else:
+        growth = tail.growth(theta, s[:, None], mode[:, None])
+    growth = 0.5 * a * a + growth
     steps: Array = np.max(2.0 * np.pi * a / (math.log(2.0 / _TOLERANCE) + growth), axis=1)
     return steps
 
@@ -121,84 +110,3 @@ def _by_expansion(link: Link, eta: Array, s2: Array, part: str) -> tuple[Array, 
     with np.errstate(divide="ignore"):
         relative = found.error_bound / np.maximum(found.value[0] - found.error_bound, 0.0)
         return np.log(found.value[0]), float(np.max(relative, initial=0.0))
-
-
-def _bisected(slope: Function) -> Callable[[Array, Array], Array]:
-    """The minimum of V where 0 <= psi' <= 1, so that it lies between 0 and s."""
-
-    def mode(eta: Array, s: Array) -> Array:
-        low, high = np.zeros_like(s), s.copy()
-        for _ in range(_BISECTIONS):
-            middle = 0.5 * (low + high)
-            right = middle < s * slope(eta + s * middle)
-            low, high = np.where(right, middle, low), np.where(right, high, middle)
-        return 0.5 * (low + high)
-
-    return mode
-
-
-def _strip_growth(link: Link, theta: Array, s: Array, mode: Array) -> Array:
-    return strip_of(link).log_growth("mean", theta)  # relative to h itself
-
-
-def _steep_growth(link: Link, theta: Array, s: Array, mode: Array) -> Array:
-    """Of exp(-e^x): E[abs(f)] at the angle theta is E[f] at eta + log cos(theta).
-
-    log E[f] is concave in eta, and its slope at eta is the mean of Z under f times the normal density, over s.
-    """
-    return -np.log(np.cos(theta)) * (np.abs(mode) + _MODE_OFF) / s
-
-
-def _log_expit(x: Array) -> Array:
-    return -np.logaddexp(0.0, -x)
-
-
-def _log_rare(x: Array) -> Array:
-    """log(1 - exp(-e^x))."""
-    u = np.exp(x)
-    with np.errstate(divide="ignore"):
-        return np.where(x < -36.0, x, np.log(-np.expm1(-u)))
-
-
-def _log_rare_slope(x: Array) -> Array:
-    u = np.exp(np.minimum(x, 6.6))
-    return np.where(u < 1e-16, 1.0, u / np.expm1(np.maximum(u, 1e-300)))
-
-
-def _mirrored(function: Function, sign: float) -> Function:
-    return lambda x: sign * function(-x)
-
-
-def _expit_slope(x: Array) -> Array:
-    return np.asarray(scipy.special.expit(-x))
-
-
-def _left_mode(eta: Array, s: Array) -> Array:
-    return -_bisected(_expit_slope)(-eta, s)
-
-
-def _steep_mode(eta: Array, s: Array) -> Array:
-    """z = -s exp(eta + s z), by Lambert's W of s^2 exp(eta)."""
-    return np.asarray(-scipy.special.wrightomega(eta + 2.0 * np.log(s)) / s)
-
-
-_TAILS: dict[tuple[str, str], _Tail] = {
-    ("logit", "mean"): _Tail(_log_expit, _expit_slope, _bisected(_expit_slope), _strip_growth),
-    ("logit", "complement"): _Tail(
-        _mirrored(_log_expit, 1.0), _mirrored(_expit_slope, -1.0), _left_mode, _strip_growth
-    ),
-    ("cloglog", "mean"): _Tail(_log_rare, _log_rare_slope, _bisected(_log_rare_slope), _strip_growth),
-    ("cloglog", "complement"): _Tail(lambda x: -np.exp(x), lambda x: -np.exp(x), _steep_mode, _steep_growth),
-}
-
-
-def _probit(eta: Array, s2: Array, part: str) -> Array:
-    x = eta / np.sqrt(1.0 + s2)
-    return np.asarray(scipy.special.log_ndtr(x if part == "mean" else -x))
-
-
-def _log(eta: Array, s2: Array, part: str) -> Array:
-    return eta + 0.5 * s2
-
-
-_CLOSED: dict[str, Callable[[Array, Array, str], Array]] = {"probit": _probit, "log": _log}

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import PARTS, Link
 from bayesmargins.integrate.engine import Integral, checked, expectation, largest_of
 from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import PARTS, Link
 
 __all__ = ["checked_groups", "mixture_expectation"]
 
@@ -66,7 +66,7 @@ def mixture_expectation(
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> result = mixture_expectation(get_link("logit"), [[-2.0, 2.0]], 0.0, [[-1.0, 0.0, 1.0]], [0.25, 0.5, 0.25])
     >>> result.value.round(6)
     array([[0.138693, 0.861307]])
@@ -75,7 +75,7 @@ def mixture_expectation(
     """
     eta, s2 = checked(link, eta, s2, part)
     shifts, weights = checked_groups(eta, shifts, weights)
-    if link.name in ("identity", "log"):
+    if link.separable:
         return expectation(link, eta + _one_shift(link, shifts, weights), s2, part)
     if part in ("d3", "d4"):
         return _group_by_group(link, eta, s2, shifts, weights, part)
@@ -83,7 +83,7 @@ def mixture_expectation(
 
     value = np.empty(eta.shape)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
-    if link.name == "probit":
+    if link.normal:
         from bayesmargins.integrate.mixture_kernels import mixture_probit
 
         in_threads(mixture_probit, tasks, PARTS.index(part), eta, s2, shifts, weights, value)
@@ -92,7 +92,7 @@ def mixture_expectation(
         return _group_by_group(link, eta, s2, shifts, weights, part)
     from bayesmargins.integrate.mixture_kernels import mixture_plug_in
 
-    in_threads(mixture_plug_in, tasks, link.code, PARTS.index(part), eta, shifts, weights, value)
+    in_threads(mixture_plug_in, tasks, link.tag(part), eta, shifts, weights, value)
     value[np.broadcast_to(np.isnan(s2), value.shape)] = np.nan
     return Integral(value, 0.0, "plug-in", 0)
 
@@ -140,7 +140,7 @@ def checked_groups(eta: Array, shifts: npt.ArrayLike, weights: npt.ArrayLike) ->
 def _one_shift(link: Link, shifts: Array, weights: Array) -> Array:
     """(draw, 1): the one shift with the average of all groups, under a link that turns sums into sums or products."""
     # draw by draw, so that no second array of draws x groups exists
-    of = _weighted_mean if link.name == "identity" else _log_mean_exp
+    of = _weighted_mean if link.linear else _log_mean_exp
     with np.errstate(invalid="ignore"):  # inf - inf is NaN
         return np.array([of(shift, weights) for shift in shifts]).reshape(len(shifts), 1)
 

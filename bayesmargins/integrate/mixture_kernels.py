@@ -7,13 +7,14 @@ its own eta and on the shifts of its draw only, bit for bit, whatever the blocks
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import INNER, kernel
-from bayesmargins.integrate.kernels import BLOCK, CHUNK, FAR, cloglog_terms, one_node
+from bayesmargins.integrate.kernels import BLOCK, CHUNK, FAR, add_group, factor, one_node
 
 __all__ = ["mixture_plug_in", "mixture_probit"]
 
@@ -24,31 +25,6 @@ _BATCH = 32  # groups added up before they join the total
 _FLAT = 40.0  # phi(40) underflows to 0: stopping there turns inf * 0 into the limit, 0
 _ROOT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-
-
-@njit(**INNER)
-def _logit_group(part: int, m: int, w: float, g: float, t: Array, some: Array) -> None:
-    """Add one group to every row, with u = t g = exp(-(eta + shift)): p = 1 / (1 + u) is the mean, u p its complement.
-
-    Every term of mean, complement and d1 is positive: nothing cancels, however rare the event.
-    """
-    if part == 0:
-        for i in range(m):
-            some[i] += w / (1.0 + t[i] * g)
-    elif part == 1:
-        for i in range(m):
-            u = t[i] * g
-            some[i] += w * u / (1.0 + u)
-    elif part == 2:
-        for i in range(m):
-            u = t[i] * g
-            p = 1.0 / (1.0 + u)
-            some[i] += w * (u * p * p)
-    else:
-        for i in range(m):
-            u = t[i] * g
-            p = 1.0 / (1.0 + u)
-            some[i] += w * (u * p * p * ((u - 1.0) * p))
 
 
 @njit(**INNER)
@@ -63,14 +39,14 @@ def _join(m: int, some: Array, total: Array, lost: Array) -> None:
 
 
 @njit(**INNER)
-def _slowly(code: int, part: int, eta: float, shifts: Array, weights: Array) -> float:
+def _slowly(link: Any, eta: float, shifts: Array, weights: Array) -> float:
     """One value, group by group: where exp(eta) or exp(shift) is out of range, infinite or not a number."""
     total = lost = 0.0
     for c in range(weights.size):
         x = eta + shifts[c]
         if math.isnan(x):
             return np.nan
-        term = weights[c] * one_node(code, part, x) - lost
+        term = weights[c] * one_node(link, link.part, x) - lost
         joined = total + term
         lost = (joined - total) - term
         total = joined
@@ -78,21 +54,20 @@ def _slowly(code: int, part: int, eta: float, shifts: Array, weights: Array) -> 
 
 
 @njit(**INNER)
-def _factors(code: int, shifts: Array, g: Array) -> float:
-    """exp(-shift) (logit) or exp(shift) of every group into g; the largest abs(shift), NaN where one is NaN."""
+def _factors(link: Any, shifts: Array, g: Array) -> float:
+    """The factor of every group's shift into g; the largest abs(shift), NaN where one is NaN."""
     farthest = 0.0
     for c in range(shifts.size):
         if math.isnan(shifts[c]):
             return np.nan
         farthest = max(farthest, abs(shifts[c]))
-        g[c] = math.exp(-shifts[c] if code == 0 else shifts[c])
+        g[c] = factor(link, shifts[c])
     return farthest
 
 
 @njit(**INNER)
 def _block(
-    code: int,
-    part: int,
+    link: Any,
     eta: Array,
     shifts: Array,
     weights: Array,
@@ -104,41 +79,34 @@ def _block(
 ) -> None:
     """The rows of one block: exp once per row and once per group, and none per row and group."""
     m = eta.size
-    t, some, total, lost, same = work[0], work[1], work[2], work[3], work[4]
+    t, some, total, lost = work[0], work[1], work[2], work[3]
     near = 0
     for i in range(m):
         inside = abs(eta[i]) + farthest <= FAR  # else _slowly does this row
         near += inside
         x = eta[i] if inside else 0.0
-        t[i] = math.exp(-x if code == 0 else x)
+        t[i] = factor(link, x)
         some[i] = total[i] = lost[i] = 0.0
     if near > 0:
         for first in range(0, weights.size, _BATCH):
             for c in range(first, min(first + _BATCH, weights.size)):
-                if code == 0:
-                    _logit_group(part, m, weights[c], g[c], t, some)
-                else:
-                    for i in range(m):
-                        same[i] = g[c]
-                    cloglog_terms(part, m, weights[c], same, t, work[5], work[6], bits, some)
+                add_group(link, m, weights[c], g[c], work, bits)
             _join(m, some, total, lost)
     for i in range(m):
         inside = abs(eta[i]) + farthest <= FAR
-        out[i] = total[i] if inside else _slowly(code, part, eta[i], shifts, weights)
+        out[i] = total[i] if inside else _slowly(link, eta[i], shifts, weights)
 
 
 @kernel
-def mixture_plug_in(
-    begin: int, end: int, code: int, part: int, eta: Array, shifts: Array, weights: Array, out: Array
-) -> None:
-    """What is the weighted sum over groups of f(eta + shift), for the logit and cloglog links?
+def mixture_plug_in(begin: int, end: int, link: Any, eta: Array, shifts: Array, weights: Array, out: Array) -> None:
+    """What is the weighted sum over groups of f(eta + shift)?
 
     Parameters
     ----------
     begin, end : int
         Which chunks of rows of which draws: see `in_threads`.
-    code, part : int
-        The link's code; the position of the part in `links.PARTS`.
+    link : tuple
+        The tag of f, from `Link.tag`.
     eta : (draw, row) float
         Linear predictors.
     shifts : (draw, group) float
@@ -159,8 +127,10 @@ def mixture_plug_in(
     Examples
     --------
     >>> import numpy as np
+    >>> from bayesmargins.family import get_link
     >>> out = np.zeros((1, 1))
-    >>> mixture_plug_in(0, 1, 0, 0, np.zeros((1, 1)), np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]), out)
+    >>> logit, groups = get_link("logit").tag("mean"), np.array([[-1.0, 1.0]])
+    >>> mixture_plug_in(0, 1, logit, np.zeros((1, 1)), groups, np.array([0.5, 0.5]), out)
     >>> float(out[0, 0])
     0.5
     """
@@ -173,11 +143,11 @@ def mixture_plug_in(
         work = np.empty((7, BLOCK))
         bits = work[6].view(np.int64)
         g = np.empty(weights.size)
-        farthest = _factors(code, shifts[draw], g)
+        farthest = _factors(link, shifts[draw], g)
         for first in range(start, stop, BLOCK):
             last = min(first + BLOCK, stop)
             x, values = eta[draw, first:last], out[draw, first:last]
-            _block(code, part, x, shifts[draw], weights, g, farthest, work, bits, values)
+            _block(link, x, shifts[draw], weights, g, farthest, work, bits, values)
 
 
 @njit(**INNER)
@@ -204,7 +174,7 @@ def mixture_probit(
     begin, end : int
         Which chunks of rows of which draws: see `in_threads`.
     part : int
-        The position of the part in `links.PARTS`.
+        The position of the part in `family.PARTS`.
     eta : (draw, row) float
         Linear predictors.
     s2 : (draw, 1) or (draw, row) float

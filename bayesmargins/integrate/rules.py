@@ -18,7 +18,7 @@ import numpy.typing as npt
 import scipy
 
 from bayesmargins.errors import IntegrationError
-from bayesmargins.links import Link, Strip
+from bayesmargins.family.link import Link, Strip
 
 __all__ = [
     "EPS",
@@ -104,7 +104,7 @@ class Rule:
 
         Examples
         --------
-        >>> from bayesmargins.links import get_link
+        >>> from bayesmargins.family import get_link
         >>> rule_for(get_link("logit"), 1.0).error_bound(0.5) < 1e-13
         True
         """
@@ -183,7 +183,7 @@ def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> rule_for(get_link("logit"), 1.0).nodes < rule_for(get_link("logit"), 4.0).nodes
     True
     """
@@ -219,7 +219,7 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> coarse = rule_with_step(get_link("logit"), 1.0, 1.0)
     >>> 1e-6 < coarse.relative_bound < 1e-3
     True
@@ -259,7 +259,7 @@ def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> float(apply_rule(rule_for(get_link("logit"), 2.0), 0.0, 2.0).round(12))
     0.5
     """

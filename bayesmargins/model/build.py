@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.design import Design, Factor
-from bayesmargins.families import Family
-from bayesmargins.links import Link
+from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.schema import factor_dim, plain, stem
 
-__all__ = ["build_pymc"]
+__all__ = ["build_pymc", "tensor_means"]
 
 
 def build_pymc(
@@ -247,43 +246,26 @@ def _lkj_eta(prior: Any) -> Any:
 
 
 def _likelihood(design: Design, family: Family, link: Link, eta: Any, priors: Mapping[str, Any]) -> None:
+    """The family writes it, from its parameters as tensors."""
     import pymc as pm
 
+    add = family.need("pymc", "GLMM(...).pymc")
     response = design.response
-    name = response.name
-    if family.name == "gaussian":
-        mu = eta if link.name == "identity" else pm.math.exp(eta)
-        pm.Normal(name, mu, _register("sigma", priors["sigma"], ()), observed=response.y, dims="obs")
-    elif family.name == "poisson":
-        pm.Poisson(name, pm.math.exp(eta), observed=response.y.astype(np.int64), dims="obs")
-    elif family.name == "negbinomial":
-        shape = _register("shape", priors["shape"], ())
-        y = response.y.astype(np.int64)
-        pm.NegativeBinomial(name, mu=pm.math.exp(eta), alpha=shape, observed=y, dims="obs")
-    else:
-        logit = _logit_of_mean(link, eta)
-        y = response.y.astype(np.int64)
-        if response.n is None:
-            pm.Bernoulli(name, logit_p=logit, observed=y, dims="obs")
-        else:
-            pm.Binomial(name, n=response.n.astype(np.int64), logit_p=logit, observed=y, dims="obs")
+    aux = {name: _register(name, priors[name], ()) for name in family.aux}
+    add(pm, response.name, Values(**tensor_means(link, eta), **aux), Outcome(response.y, response.n))
 
 
-def _logit_of_mean(link: Link, eta: Any) -> Any:
-    """logit(h(eta)) without forming h(eta): 1 - h would be 0 in floating point far out, and its logarithm infinite."""
+def tensor_means(link: Link, eta: Any) -> dict[str, Any]:
+    """mu and, where it is a probability, 1 - mu and the log odds, none of them rounded to 0 or 1 on the way.
+
+    The log odds are those of log h and log(1 - h): 1 - h(eta) itself would be 0 in floating point far out.
+    """
     import pytensor.tensor as pt
 
-    if link.name == "logit":
-        return eta
-    if link.name == "cloglog":
-        u = pt.exp(eta)
-        return u + pt.log(-pt.expm1(-u))
-    return _log_ndtr(eta) - _log_ndtr(-eta)
-
-
-def _log_ndtr(x: Any) -> Any:
-    """log Phi(x), by erfcx in the lower tail. PyMC's own takes the square root of 2 in single precision."""
-    import pytensor.tensor as pt
-
-    u = x / np.sqrt(2.0)
-    return pt.switch(pt.lt(x, -1.0), pt.log(pt.erfcx(-u) / 2.0) - u * u, pt.log1p(-pt.erfc(u) / 2.0))
+    of = link.tensors
+    mu = of.inverse(pt, eta)
+    if of.logs is None:
+        return {"mu": mu}
+    log, log_complement = of.logs(pt, eta)
+    log_odds = log - log_complement if of.log_odds is None else of.log_odds(pt, eta)
+    return {"mu": mu, "complement": pt.exp(log_complement), "log_odds": log_odds}

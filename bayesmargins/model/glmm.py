@@ -14,7 +14,7 @@ from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, Factor, build_design
 from bayesmargins.draws import canonical
 from bayesmargins.errors import DataError, ModelError
-from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
@@ -94,7 +94,7 @@ class GLMM:
         one_of("missing", missing, ("error", "drop"), DataError)
         self.design = build_design(formula, data, missing=missing, namespace=namespace)
         response = self.design.response
-        check_response(self.family, response.y, response.n, response.text)
+        check_outcome(self.family, Outcome(response.y, response.n), response.text)
         _check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, (), what="data")
@@ -265,7 +265,7 @@ class GLMM:
         >>> bm.avg_predictions(prior, by="trt")["estimate"].shape
         (1, 200, 3)
         """
-        names = ["beta", *self.family.parameters]
+        names = ["beta", *self.family.aux]
         for name, factor in self.design.factors.items():
             names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
             names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
@@ -288,7 +288,7 @@ class GLMM:
             beta=array("beta"),
             b={f: array(f"b_{stem(f)}") for f in factors},
             Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
-            aux={p: array(p) for p in self.family.parameters},
+            aux={p: array(p) for p in self.family.aux},
             sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
         )
         return Posterior(

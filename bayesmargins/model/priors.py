@@ -11,8 +11,7 @@ import numpy as np
 from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
-from bayesmargins.families import Family
-from bayesmargins.links import Link
+from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero
 
 __all__ = [
@@ -85,16 +84,16 @@ class Scales:
 def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
     """The data's own scales; offset (row,) on the link scale."""
     response = design.response
-    location = _location(family, link, response.y, response.n) - _typical(link, offset)
+    location = _location(link, response.y, response.n) - _typical(link, offset)
     return Scales(location, _unit(link, response.y))
 
 
-def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
+def _location(link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
     """Half an observation is added to either side, so that a response without any event keeps a finite prior."""
-    if family.support in ("binary", "trials"):
+    if link.bounded:
         total = float(len(y) if n is None else n.sum())
         mean = (y.sum() + 0.5) / (total + 1.0)
-    elif link.name == "log":
+    elif link.exponential:
         mean = max((y.sum() + 0.5) / (len(y) + 1.0), 1e-6)
     else:
         mean = y.mean()
@@ -103,13 +102,13 @@ def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -
 
 def _typical(link: Link, offset: np.ndarray) -> float:
     """Under a log link exp(offset) is an exposure, and a rate is counts over the sum of exposures."""
-    return float(np.log(np.mean(np.exp(offset))) if link.name == "log" else np.mean(offset))
+    return float(np.log(np.mean(np.exp(offset))) if link.exponential else np.mean(offset))
 
 
 def _unit(link: Link, y: np.ndarray) -> float:
-    if link.name == "identity":
+    if link.linear:
         return float(y.std()) or 1.0
-    return 1.0 if link.name == "log" else float(link.latent_sd / (np.pi / np.sqrt(3)))
+    return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
 
 
 def default_priors(
@@ -155,11 +154,16 @@ def default_priors(
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
         if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
-    if "sigma" in family.parameters:
-        priors["sigma"] = Prior("Exponential", {"scale": float(design.response.y.std()) or 1.0})
-    if "shape" in family.parameters:
-        priors["shape"] = Prior("InverseGamma", {"alpha": 0.4, "beta": 0.3})
+    priors.update(_of_family(family, Outcome(design.response.y, design.response.n)))
     return priors
+
+
+def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
+    """Its own parameters', beside the mean."""
+    silent = [p.name for p in family.parameters[1:] if p.prior is None]
+    if silent:
+        raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
+    return {p.name: Prior(*p.prior(outcome)) for p in family.parameters[1:] if p.prior is not None}
 
 
 def names_of_priors(design: Design, family: Family) -> list[str]:
@@ -172,7 +176,7 @@ def names_of_priors(design: Design, family: Family) -> list[str]:
         *slopes,
         *(f"sd_{f}" for f in design.factors),
         *(f"cor_{f}" for f in correlated),
-        *family.parameters,
+        *family.aux,
         *(["sd"] if design.factors else []),
         *(["cor"] if correlated else []),
     ]

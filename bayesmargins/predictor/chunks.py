@@ -8,10 +8,10 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import Integral
-from bayesmargins.links import Link
 
 __all__ = ["Chunk", "PartRows", "Passed", "Second", "subset"]
 

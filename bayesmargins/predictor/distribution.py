@@ -13,15 +13,13 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
-from bayesmargins.families import parameter_values
+from bayesmargins.family import Family, Link, parameter_values
+from bayesmargins.family.mixture import Mixture, Number, mixture
+from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import Link
-from bayesmargins.marginal import Found, Marginal, marginal
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
 from bayesmargins.predictor.passes import complete
-from bayesmargins.responses import Response
-from bayesmargins.targets import Target
 
 __all__ = ["DistributionPredictor", "part_values"]
 
@@ -40,8 +38,8 @@ class DistributionPredictor:
         Posterior draws.
     link : Link
         Of the model.
-    response : Response or None
-        y given its mean; None where the target does not depend on it.
+    family : Family
+        y given its parameters.
     target : Target
         Which number of the distribution.
     tick : callable
@@ -52,10 +50,8 @@ class DistributionPredictor:
     Nothing.
     """
 
-    def __init__(
-        self, draws: Draws, link: Link, response: Response | None, target: Target, tick: Callable[[int], None]
-    ) -> None:
-        self.draws, self.link, self.response, self.target, self.tick = draws, link, response, target, tick
+    def __init__(self, draws: Draws, link: Link, family: Family, target: Target, tick: Callable[[int], None]) -> None:
+        self.draws, self.link, self.family, self.target, self.tick = draws, link, family, target, tick
 
     def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
         """What is the target of these rows, in every draw?
@@ -112,12 +108,11 @@ class DistributionPredictor:
             self.tick(values.size)
         passed.note("draws as they are", 0.0)
 
-    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Marginal]]:
+    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture]]:
         """Rows of the chunk and the distribution of y there, draws x rows as one axis."""
         rows, plan, n_draws = chunk.rows, chunk.plan, len(self.draws.beta)
-        assert self.response is not None
-        mixture = plan.mixture
-        weights = np.ones(1) if mixture is None else mixture.weights
+        groups = plan.mixture
+        weights = np.ones(1) if groups is None else groups.weights
         size = max(1, BLOCK_VALUES // (n_draws * len(weights)))
         for start in range(0, len(rows.X), size):
             block = slice(start, min(start + size, len(rows.X)))
@@ -125,15 +120,15 @@ class DistributionPredictor:
             s = np.sqrt(np.broadcast_to(exact.variance(self.draws, rows, plan, block), eta.shape)).ravel()
             etas = (
                 eta.reshape(1, -1)
-                if mixture is None
-                else np.stack([(eta + b).ravel() for _, b in exact.shifts(self.draws, rows.Z, mixture, block)])
+                if groups is None
+                else np.stack([(eta + b).ravel() for _, b in exact.shifts(self.draws, rows.Z, groups, block)])
             )
             aux = {k: np.repeat(v, eta.shape[1]) for k, v in self.draws.aux.items()}
             aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
             trials = np.ones(eta.shape[1]) if chunk.trials is None else chunk.trials[block]
-            yield block, marginal(self.response, self.link, etas, weights, s, aux, np.tile(trials, n_draws))
+            yield block, mixture(self.family, self.link, etas, weights, s, aux, np.tile(trials, n_draws))
 
-    def _found(self, y: Marginal, part: str, passed: Passed) -> np.ndarray:
+    def _found(self, y: Mixture, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
 
         def some(first: int, last: int) -> None:
@@ -143,7 +138,7 @@ class DistributionPredictor:
                 value[which] = found.value
                 notes.append(found)
 
-        notes: list[Found] = []
+        notes: list[Number] = []
         in_threads(some, -(-len(value) // TASK_VALUES))
         for found in notes:
             finite = np.isfinite(found.value) & np.isfinite(found.error)
@@ -153,7 +148,7 @@ class DistributionPredictor:
             passed.error_estimate = max(passed.error_estimate or 0.0, worst)
         return value
 
-    def _refuse_inexact(self, found: Found, finite: np.ndarray) -> None:
+    def _refuse_inexact(self, found: Number, finite: np.ndarray) -> None:
         if not self.target.probability:
             return
         worst = float(np.max(found.error[finite], initial=0.0))
@@ -188,6 +183,6 @@ def part_values(part: PartRows, block: slice) -> np.ndarray:
     return parameter_values(part.name, part.link, exact.linear(part.draws, part.rows, part.plan, block))
 
 
-def _part(y: Marginal, which: slice) -> Marginal:
+def _part(y: Mixture, which: slice) -> Mixture:
     aux = {k: v[which] for k, v in y.aux.items()}
-    return Marginal(y.response, y.link, y.etas[:, which], y.weights, y.s[which], aux, y.trials[which])
+    return Mixture(y.family, y.link, y.etas[:, which], y.weights, y.s[which], aux, y.trials[which])

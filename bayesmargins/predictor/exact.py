@@ -14,9 +14,9 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import Integral, expectation, mixture_expectation
-from bayesmargins.links import Link
 from bayesmargins.predictor.chunks import Chunk, Passed
 
 __all__ = [

@@ -14,7 +14,7 @@ from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, OPTIONS
-from bayesmargins.integrate.kernels import one_node
+from bayesmargins.integrate.kernels import closed, plain
 from bayesmargins.integrate.tabulated.kernels import (
     CurveArrays,
     SurfaceArrays,
@@ -32,9 +32,6 @@ __all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "val
 
 Array = npt.NDArray[np.float64]
 
-_ROOT_HALF = math.sqrt(0.5)
-_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-_FLAT = 40.0
 _COMPILED = "Compiled code calls this: there the overload below puts the integrand's own function in its place."
 
 
@@ -43,14 +40,11 @@ class Bare(NamedTuple):
 
     Attributes
     ----------
-    code : int
-        0 logit, 1 cloglog (both at s2 = 0), 2 probit, 3 log, 4 identity.
-    part : int
-        0 mean, 1 complement.
+    link : tuple
+        The tag of the mean or its complement, from `Link.tag`; at s2 = 0 only where the link has no closed form.
     """
 
-    code: int
-    part: int
+    link: Any
 
 
 class CurveCells(NamedTuple):
@@ -87,38 +81,22 @@ class Steps(NamedTuple):
 
 
 @njit(**INNER)
-def _bare(code: int, part: int, eta: float, s2: float) -> float:
-    """h, a derivative, or the closed form of its average."""
-    if code < 2:
-        return one_node(code, part, eta)
-    if code == 2:
-        root = 1.0 / math.sqrt(1.0 + s2)
-        x = eta * root
-        if part < 2:
-            return 0.5 * math.erfc((-x if part == 0 else x) * _ROOT_HALF)
-        density = 0.0 if abs(x) > _FLAT else _DENSITY * math.exp(-0.5 * x * x) * root
-        return density if part == 2 else -x * density * root
-    if code == 3:
-        return math.exp(eta + 0.5 * s2)
-    return eta if part == 0 else (1.0 if part == 2 else 0.0)
-
-
-@njit(**INNER)
 def _bare_tile(integrand: Bare, line: int, eta: Array, s2: Array, out: Array) -> int:
-    if integrand.code == 0 and integrand.part == 0:
+    link = integrand.link
+    if link.part == 0:
         for i in range(eta.size):
-            out[i] = 1.0 / (1.0 + math.exp(-eta[i]))
+            out[i] = plain(link, eta[i], s2[i])
         return 0
     for i in range(eta.size):
-        out[i] = _bare(integrand.code, integrand.part, eta[i], s2[i])
+        out[i] = closed(link, link.part, eta[i], s2[i])
     return 0
 
 
 @njit(**INNER)
 def _bare_both(integrand: Bare, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
     for i in range(eta.size):
-        d1[i] = _bare(integrand.code, 2, eta[i], s2[i])
-        d2[i] = _bare(integrand.code, 3, eta[i], s2[i])
+        d1[i] = closed(integrand.link, 2, eta[i], s2[i])
+        d2[i] = closed(integrand.link, 3, eta[i], s2[i])
     return 0
 
 

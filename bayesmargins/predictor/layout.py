@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.links import Link
+from bayesmargins.family.link import Link
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.sources import Source
 
@@ -170,7 +170,7 @@ def _changes_of_shifts(draws: Draws, link: Link, chunk: Chunk) -> tuple[Shift, .
     """Only under the identity do averaged groups move eta by more than a constant."""
     from bayesmargins.predictor.terms import mean_effects
 
-    if chunk.plan.mixture is None or link.name != "identity":
+    if chunk.plan.mixture is None or not link.linear:
         return ()
     assert chunk.d_rows is not None
     return mean_effects(draws, chunk.d_rows, chunk.plan.mixture)

@@ -12,8 +12,8 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.family.link import Link
 from bayesmargins.groups import Mixture
-from bayesmargins.links import Link
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.exact import blocks, linear
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.family.link import Link
 from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
-from bayesmargins.links import PARTS, Link
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.layout import Laid
 from bayesmargins.predictor.sources import Source, key_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:  # numba takes a second to import
 
 __all__ = ["Found", "Lookups"]
 
-_CODES = {"logit": 0, "cloglog": 1, "probit": 2, "log": 3, "identity": 4}
 _KEPT_BYTES = 2**28  # tables are kept for the next chunk while they are no larger
 _STRETCH = 8.0  # curves are made for so much more of eta at a time, so that the next chunk finds them
 _WIDEST = 16.0  # the largest s that a surface is made for
@@ -97,7 +96,7 @@ class Lookups:
             from bayesmargins.predictor.integrands import Bare
 
             method = "closed form" if chunk.plan.integrated else "plug-in"
-            return Found(Bare(_CODES[self.link.name], PARTS.index(part)), (0.0, 0.0, 0.0), method, 0)
+            return Found(Bare(self.link.tag(part)), (0.0, 0.0, 0.0), method, 0)
         assert source.s is not None
         largest_s = float(source.s[lines].max(initial=0.0))
         nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0

@@ -9,9 +9,9 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
+from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
-from bayesmargins.links import Link
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
 from bayesmargins.predictor.steps import step_between
@@ -198,7 +198,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        if not self._many(rows) or self.link.name in ("identity", "log"):
+        if not self._many(rows) or self.link.separable:
             return None
         passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
         multiplied = 1.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.links import Link
+from bayesmargins.family.link import Link
 from bayesmargins.predictor.chunks import Chunk
 from bayesmargins.predictor.exact import constant_row, moves
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # numba takes a second to import
 
 __all__ = ["Source", "Sources", "key_of"]
 
-_MIXED = ("logit", "probit", "cloglog")  # links whose fitted groups have tables
 _MOST_PIECES = 64  # distinct z of fitted groups that get curves of their own
 
 
@@ -92,7 +91,7 @@ class Sources:
         """Where z of fitted groups moves along a line; None where it does not, or curves of the pieces are cheaper."""
         plan, rows, d_rows = chunk.plan, chunk.rows, chunk.d_rows
         constant = all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated)
-        if plan.mixture is None or self.link.name not in _MIXED or not constant:
+        if plan.mixture is None or not self.link.bounded or not constant:
             return None
         if d_rows is not None and moves(d_rows, plan.integrated):
             return None
@@ -113,7 +112,7 @@ class Sources:
     def _pieces(self, chunk: Chunk) -> Iterator[Chunk]:
         """Rows with the same z of the groups that are averaged: there the average is a curve in eta."""
         mixture = chunk.plan.mixture
-        if mixture is None or self.link.name == "identity":
+        if mixture is None or self.link.linear:
             yield chunk
             return
         z = np.hstack([chunk.rows.Z[f] for f in mixture.factors])
@@ -158,13 +157,13 @@ class Sources:
 
         mixture, rows = chunk.plan.mixture, chunk.rows
         assert mixture is not None
-        if self.link.name == "identity":
+        if self.link.linear:
             return mean_effects(self.draws, rows, mixture), None
         constant = all(len(constant_row(rows.Z[f])) == 1 for f in mixture.factors)
         if not constant or (chunk.d_rows is not None and moves(chunk.d_rows, mixture.factors)):
             return None
         z = {f: rows.Z[f][0] for f in mixture.factors}
-        if self.link.name != "log":
+        if not self.link.exponential:
             return (), z
         key = key_of(z)
         if key not in self._shifts:

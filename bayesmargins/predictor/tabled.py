@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.family.link import Link
 from bayesmargins.integrate import in_threads
-from bayesmargins.links import Link
 from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.layout import Laid, lay_out
 from bayesmargins.predictor.lookups import Found, Lookups
@@ -70,7 +70,7 @@ class Tables:
         """
         everything = np.arange(len(self.draws.beta))
         # 1 - h of the cloglog falls too steeply for a grid of groups: its digits are those of the exact sum.
-        if self.link.name == "cloglog" and part == "complement" and chunk.plan.mixture is not None:
+        if self.link.strip is not None and part in self.link.steep and chunk.plan.mixture is not None:
             return everything
         pieces = self.sources.of(chunk)
         served = ("curves",) if step is not None else ("bare", "curves", "surface", "lines")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.integrate import log_expectation, trusted
-from bayesmargins.links import Link
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
 
@@ -34,7 +34,7 @@ def add_tails(
 
 
 def _rare(link: Link, part: str, values: np.ndarray, passed: Passed) -> np.ndarray:
-    if link.name == "identity":
+    if link.linear:
         return np.zeros(values.shape, dtype=bool)
     least = _SMALLEST if passed.error_bound == 0.0 else trusted(link, part) * passed.multiplied
     if np.isinf(passed.relative_bound):

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayesmargins.checks import one_of
 from bayesmargins.errors import ResultError, close_matches, shown, warn, written
+from bayesmargins.family.links import grows
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.tables.describing import is_original
 from bayesmargins.values import is_infinite, is_number, is_word, plain_value, value_list
@@ -250,7 +251,7 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
     policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
     growing = (*_EXPONENTIAL, *json.loads(str(ds.attrs.get("parts", "{}"))))
-    if point == "mean" and integrated and ds.attrs.get("link") == "log" and ds.attrs.get("target") in growing:
+    if point == "mean" and integrated and grows(ds.attrs.get("link")) and ds.attrs.get("target") in growing:
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
             "not exist: the more draws, the larger it can get. The median does; point='median' is the default."

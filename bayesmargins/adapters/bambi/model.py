@@ -12,13 +12,9 @@ import pandas as pd
 
 from bayesmargins.adapters.bambi.names import categoric_variables
 from bayesmargins.errors import DataError, PosteriorError, listed, shown
-from bayesmargins.families import get_family, resolve_link
+from bayesmargins.family import get_family, known_as, resolve_link
 
 __all__ = ["BambiModel", "common_terms", "group_terms"]
-
-_FAMILIES = {"negativebinomial": "negbinomial"}
-# Bambi's names of what this package calls sigma and shape.
-_PARAMETERS = {"sigma": "sigma", "shape": "alpha"}
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,7 @@ class BambiModel:
         ModelError
             There is none, or it does not take the link.
         """
-        name = str(self.model.family.name)
-        family = get_family(_FAMILIES.get(name, name))
+        family = known_as("bambi", str(self.model.family.name))
         resolve_link(family, self.link)
         return family.name
 
@@ -120,7 +115,7 @@ class BambiModel:
 
     @property
     def _beside(self) -> dict[str, Any]:
-        return {p: self.parameters[_PARAMETERS[p]] for p in get_family(self.family).parameters}
+        return {p.name: self.parameters[p.named("bambi")] for p in get_family(self.family).parameters[1:]}
 
     @property
     def success(self) -> Any:

@@ -21,7 +21,7 @@ from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
-from bayesmargins.families import get_family
+from bayesmargins.family import get_family
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 
@@ -107,7 +107,7 @@ def from_brms(
     """
     of_mean = formula["mu"] if isinstance(formula, Mapping) and "mu" in formula else formula
     text, family, link = agreed(family, link, said_by(of_mean).family)
-    mean, formulas = separated(formula, get_family(family).parameters)
+    mean, formulas = separated(formula, get_family(family).aux)
     _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
     spelling, design = _in_rs_coding(spelling, data, levels, namespace)
@@ -150,7 +150,7 @@ def _in_rs_coding(
 
 def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np.ndarray]:
     """The family's own, which every fit of it has, unless they have a formula or are known."""
-    names = [name for name in get_family(family).parameters if name not in elsewhere]
+    names = [name for name in get_family(family).aux if name not in elsewhere]
     absent = [name for name in names if name not in table.frame]
     if absent:
         raise PosteriorError(

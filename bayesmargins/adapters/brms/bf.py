@@ -9,7 +9,7 @@ from typing import Any
 
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError
-from bayesmargins.families import FAMILIES
+from bayesmargins.family import FAMILIES
 
 __all__ = ["Said", "said_by"]
 
@@ -20,7 +20,8 @@ _HARMLESS = ("center", "cmc", "decomp", "sparse", "unused")
 _SETTINGS = ("nl", "loop", "dpar", "resp", "autocor", "mecor")
 _NAMED = re.compile(r"([\w.]+)\s*=(?!=)\s*(.*)", re.DOTALL)
 _FORMULA = re.compile(r"(\w+)\s*~")
-_FAMILY = re.compile(rf"(?i:(?:brms::)?(brmsfamily|{'|'.join(FAMILIES)})\s*(\(.*\))?)", re.DOTALL)
+_NAMES = "|".join(family.named("brms") for family in FAMILIES.values())
+_FAMILY = re.compile(rf"(?i:(?:brms::)?(brmsfamily|{_NAMES})\s*(\(.*\))?)", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
-from bayesmargins.families import get_family, parameter_family
+from bayesmargins.family import get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
@@ -31,6 +31,7 @@ _TERMS = {
     **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), "a correlation of residuals"),
 }
 _CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
+_OF_EFFECTS = ("dist", "gaussian")  # how brms says that group effects are normal
 _FAMILY = re.compile(
     r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?",
     re.DOTALL,
@@ -108,7 +109,7 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
     if len(after) > 1:
         raise FormulaError(f"Left of '~' in {formula!r} stands more than one '|'.")
-    kept, more = "", ""
+    kept, more, kind = "", "", get_family(family)
     set_aside: tuple[str, ...] = ()
     for _, call in signed_terms(after[0]) if after else ():
         name, _, inside = call.partition("(")
@@ -116,10 +117,10 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         name = name.strip()
         if name == "trials":
             kept = f" | trials({argument})"
-        elif name == "rate" and family == "poisson":
+        elif name == "rate" and kind.rate:
             more = f" + offset(log({argument}))"
-        elif name == "se" and family == "gaussian":
-            set_aside = ("sigma",)
+        elif name == "se" and kind.known_error:
+            set_aside = (kind.known_error,)
         elif name == "weights":
             warn(
                 f"The weights {argument} have shaped these draws and are not used further: averages weigh rows by "
@@ -183,7 +184,7 @@ def _group(text: str, formula: str) -> tuple[str, bool]:
     odd = [
         f"{name}={value}"
         for name, value in said.items()
-        if name not in ("cor", "id") and (name, value.strip("\"'")) != ("dist", "gaussian")
+        if name not in ("cor", "id") and (name, value.strip("\"'")) != _OF_EFFECTS
     ]
     if odd:
         raise FormulaError(
@@ -266,8 +267,8 @@ def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, 
     kind = get_family(fitted)
     its = its or kind.links[0]
     pairs = {"link": (own, its)}
-    for parameter in kind.parameters:
-        default = parameter_family(parameter).links[0]
+    for parameter in kind.aux:
+        default = kind.parameter(parameter).links[0]
         pairs[f"link_{parameter}"] = link_of(parameter, family), link_of(parameter, of_formula) or default
     for argument, (ours, theirs) in pairs.items():
         if ours not in (None, theirs):

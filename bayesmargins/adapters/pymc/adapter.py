@@ -17,7 +17,7 @@ from bayesmargins.adapters.pymc.variables import along_parts, rest_of, take, wit
 from bayesmargins.adapters.reading import read_posterior
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
-from bayesmargins.families import get_family
+from bayesmargins.family import get_family
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS

@@ -10,7 +10,7 @@ from typing import Any
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
-from bayesmargins.families import Family
+from bayesmargins.family import Family
 
 __all__ = ["OWN", "Role", "is_of", "read_roles", "split_top", "stem_of"]
 
@@ -113,7 +113,7 @@ def _read(key: Any, design: Design, family: Family) -> Role:
             return Role(shown(key), "coef", parts)
         raise _unknown(key, design, family)
     text = str(key).strip()
-    if text in family.parameters:
+    if text in family.aux:
         return Role(text, "parameter", (text,))
     if text in _CHECKS:
         return Role(text, "check", (text,))
@@ -209,7 +209,7 @@ def _roles_of(design: Design, family: Family) -> list[str]:
         for name, factor in design.factors.items()
         for role in (*(f"{_short(t)}|{name}" for t in factor.terms), *(f"{kind}({name})" for kind in _MEANINGS))
     ]
-    return [*design.coef, OWN, *groups, *family.parameters, *_CHECKS]
+    return [*design.coef, OWN, *groups, *family.aux, *_CHECKS]
 
 
 def _example(design: Design, family: Family) -> str:
@@ -219,7 +219,7 @@ def _example(design: Design, family: Family) -> str:
         several = len(factor.terms) > 1
         entries[f"b({name})" if several else f"{_short(factor.terms[0])}|{name}"] = "..."
         entries[f"chol({name})" if any(len(b) > 1 for b in factor.blocks) else f"sd({name})"] = "..."
-    return f"names={ {**entries, **dict.fromkeys(family.parameters, '...')} }"
+    return f"names={ {**entries, **dict.fromkeys(family.aux, '...')} }"
 
 
 def _short(term: str) -> str:
@@ -245,7 +245,7 @@ def _refuse_absent(roles: Mapping[Role, Any], design: Design, family: Family) ->
         absent += _absent_of(factor, roles)
     absent += [
         f"{p!r} (parameter of {family.name}; None where predictions of the mean are all you need)"
-        for p in family.parameters
+        for p in family.aux
         if p not in {q for r in roles if r.kind == "parameter" for q in r.parts}
     ]
     if absent:
@@ -256,7 +256,7 @@ def _refuse_absent(roles: Mapping[Role, Any], design: Design, family: Family) ->
 
 def _taken(coef: str, given: set[str], family: Family) -> str:
     """A column that is called like a parameter."""
-    return f", as a tuple: ({coef!r},)" if coef in given or coef in (*family.parameters, *_CHECKS, OWN) else ""
+    return f", as a tuple: ({coef!r},)" if coef in given or coef in (*family.aux, *_CHECKS, OWN) else ""
 
 
 def _absent_of(factor: Factor, roles: Mapping[Role, Any]) -> list[str]:

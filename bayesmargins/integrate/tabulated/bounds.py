@@ -13,11 +13,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.links import Link
+from bayesmargins.family.link import Link
 
 __all__ = [
     "CURVE_POINTS",
-    "STEEPEST",
     "chebyshev_points",
     "derivative_bound",
     "heat_polynomials",
@@ -30,30 +29,13 @@ Array = npt.NDArray[np.float64]
 
 _ORDERS = 128
 CURVE_POINTS = 8  # Chebyshev points a cell of a curve: degree 7, and 8 coefficients are one cache line
-_HERMITE = 1.0865 / math.sqrt(2.0 * math.pi)
 LEBESGUE = 2.4  # of interpolation at 8 Chebyshev points of the first kind: 2/pi log(8) + 0.963 < 2.29
-
-# sup of abs(h^(n)) for n = 0, 1, ..., rounded up in the fourth digit; beyond the last, an inequality
-STEEPEST: dict[str, tuple[float, ...]] = {
-    "logit": (1.0, 0.2501, 0.09623, 0.1251, 0.1277, 0.2501, 0.4084, 1.063, 2.391, 7.751, 22.26, 86.38, 302.1),
-    "cloglog": (1.0, 0.3679, 0.3091, 0.4297, 1.119, 3.195, 10.16, 45.62, 222.8, 1153.0, 7025.0, 48670.0, 350200.0),
-    "probit": (1.0, 0.399, 0.242, 0.399, 0.5506, 1.197, 2.308, 5.985, 14.18, 41.89, 115.1, 377.1, 1163.0),
-}
 
 
 @lru_cache(maxsize=1024)
 def _steepest(link: Link, n: int) -> float:
-    """An upper bound of abs(h^(n)) over the real line: Cauchy's is n! sup abs(h) / a^n for any a inside the strip."""
-    known = STEEPEST.get(link.name, ())
-    if n < len(known):
-        return known[n]
-    if link.name == "probit":  # He_{n-1} times the density; Cramer's inequality for Hermite polynomials
-        return _HERMITE * math.exp(0.5 * math.lgamma(n))
-    if link.strip is None:
-        return math.inf
-    a = link.strip.half_width * np.linspace(0.02, 0.999, 400)
-    growth = np.minimum(link.strip.log_growth("mean", a), link.strip.log_growth("complement", a) + math.log(2.0))
-    return math.exp(float(np.min(math.lgamma(n + 1.0) + growth - n * np.log(a))))
+    """An upper bound of abs(h^(n)) over the real line."""
+    return link.supremum(n)
 
 
 @lru_cache(maxsize=4096)
@@ -99,7 +81,7 @@ def derivative_bound(link: Link, n: int, s: float) -> float:
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> derivative_bound(get_link("logit"), 8, 0.0)
     2.391
     >>> derivative_bound(get_link("logit"), 8, 4.0) < 0.01
@@ -171,7 +153,7 @@ def taylor_bounds(link: Link, s: float, u: float, tau: float, terms: int) -> tup
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> taylor_bounds(get_link("logit"), 1.0, 0.125, 0.0, 12)[0] < 1e-16
     True
     """
@@ -211,7 +193,7 @@ def interpolation_bounds(link: Link, s: float, width: float, noise: float) -> tu
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> interpolation_bounds(get_link("logit"), 0.0, 0.25, 0.0)[0] < 1e-13
     True
     """

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, strip_of
 from bayesmargins.integrate.tabulated.bounds import (
     CURVE_POINTS,
@@ -25,7 +26,6 @@ from bayesmargins.integrate.tabulated.bounds import (
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
 from bayesmargins.integrate.tabulated.rules import make_rules
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.tabulated.kernels import CurveArrays, SurfaceArrays
@@ -240,7 +240,7 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REAC
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> made = curves(get_link("logit"), [0.0, 2.0])
     >>> made([[2.0], [2.0]]).round(6)
     array([[0.880797],
@@ -323,7 +323,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> made = surface(get_link("logit"), 1.0, 3.0)
     >>> made([[2.0, 2.0]], [[1.0, 2.0]]).round(6)
     array([[0.844537, 0.7752  ]])
@@ -390,7 +390,7 @@ def _row_bounds(link: Link, table: RowTable, row: int) -> Bounds:
 
 def _trusted(link: Link, part: str, coef: Array, edge: Array) -> Array:
     """(line,): up to which eta are the cells relatively accurate? Only the cloglog's complement falls too steeply."""
-    if (link.name, part) != ("cloglog", "complement"):
+    if part not in link.steep:
         return edge
     small = coef[:, :, 0] < _RARE
     first = np.where(small.any(axis=1), small.argmax(axis=1), coef.shape[1])

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.tabulated.bounds import (
     CURVE_POINTS,
@@ -18,7 +19,6 @@ from bayesmargins.integrate.tabulated.bounds import (
 from bayesmargins.integrate.tabulated.curves import row_curves
 from bayesmargins.integrate.tabulated.rows import cell_width
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import Link
 
 __all__ = ["FARTHEST", "GRID", "PHASES", "group_bounds", "lagrange_weights", "plain_values", "spread_values"]
 

@@ -9,14 +9,15 @@ arrays costs more than the value: use tiles.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, PASTED
-from bayesmargins.integrate.kernels import one_node
+from bayesmargins.integrate.kernels import closed, one_node
 
 __all__ = [
     "CurveArrays",
@@ -38,9 +39,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_FLAT = 40.0  # phi(40) underflows to 0
-_ROOT_HALF = math.sqrt(0.5)
-_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+_JIT: Any = INNER  # numba's own annotation leaves some of them out
 
 
 class Rules(NamedTuple):
@@ -48,8 +47,8 @@ class Rules(NamedTuple):
 
     Attributes
     ----------
-    code, part : int
-        The link's code (2: probit, in closed form); 0 for the mean, 1 for its complement.
+    link : tuple
+        The tag of what is averaged, from `Link.tag`; one with a closed form has no rules.
     per_octave, lowest : int
         Which rule serves which s.
     steps : (rule,) float
@@ -60,8 +59,7 @@ class Rules(NamedTuple):
         The weights of all rules.
     """
 
-    code: int
-    part: int
+    link: Any
     per_octave: int
     lowest: int
     steps: Array
@@ -126,29 +124,30 @@ class SurfaceArrays(NamedTuple):
 
 
 @njit(**INNER)
-def _normal(part: int, x: float, root: float) -> float:
-    """The probit average at x = eta / tau, root = 1 / tau; erfc of the small side keeps its digits."""
-    if part < 2:
-        return 0.5 * math.erfc((-x if part == 0 else x) * _ROOT_HALF)
-    if abs(x) > _FLAT:
-        return 0.0
-    density = _DENSITY * math.exp(-0.5 * x * x) * root
-    return density if part == 2 else -x * density * root
-
-
-@njit(**INNER)
 def _rule_sum(part: int, eta: float, s: float, rules: Rules) -> float:
     """E[f(eta + s Z)] node by node; NaN where no rule serves s."""
     if s == 0.0:
-        return one_node(rules.code, part, eta)
+        return one_node(rules.link, part, eta)
     j = max(math.ceil(rules.per_octave * math.log2(s)) - rules.lowest, 0)
     if j >= rules.steps.size:
         return np.nan
     step, half, start = rules.steps[j], rules.halves[j], rules.offsets[j]
     total = 0.0
     for k in range(-half, half + 1):
-        total += rules.node_weights[start + abs(k)] * one_node(rules.code, part, eta + s * (k * step))
+        total += rules.node_weights[start + abs(k)] * one_node(rules.link, part, eta + s * (k * step))
     return total
+
+
+def _average(link: Any, part: int, eta: float, s: float, rules: Rules) -> float:
+    """E[f(eta + s Z)], in closed form or node by node."""
+    raise TypeError("Compiled code calls this: there the overload below takes its place.")
+
+
+@overload(_average, strict=False, jit_options=_JIT)
+def _average_of(link: Any, part: int, eta: float, s: float, rules: Any) -> Any:
+    if hasattr(link.instance_class, "average"):
+        return lambda link, part, eta, s, rules: closed(link, part, eta, s * s)
+    return lambda link, part, eta, s, rules: _rule_sum(part, eta, s, rules)
 
 
 @njit(**INNER)
@@ -161,12 +160,9 @@ def exact_value(order: int, eta: float, s: float, rules: Rules) -> float:
     """
     if not s >= 0.0 or math.isnan(eta):
         return np.nan
-    part = rules.part if order == 0 else order + 1
-    sign = -1.0 if order > 0 and rules.part == 1 else 1.0
-    if rules.code == 2:
-        root = 1.0 / math.sqrt(1.0 + s * s)
-        return sign * _normal(part, eta * root, root)
-    return sign * _rule_sum(part, eta, s, rules)
+    part = rules.link.part if order == 0 else order + 1
+    sign = -1.0 if order > 0 and rules.link.part == 1 else 1.0
+    return sign * _average(rules.link, part, eta, s, rules)
 
 
 @njit(**INNER)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.mixture import checked_groups
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, monomials_from_points
 from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, checked_part, checked_s, covers
@@ -31,7 +32,6 @@ from bayesmargins.integrate.tabulated.group_grid import (
 from bayesmargins.integrate.tabulated.rows import cell_width
 from bayesmargins.integrate.tabulated.rules import make_rules
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.tabulated.line_kernels import LineArrays
@@ -169,15 +169,15 @@ def panels_of(link: Link, s: Array, base: Array, slope: Array, weights: Array, t
     The error of a value is sup of abs(h^(12)) times the mean of abs(c)^12, half^12 / (2^11 12!); that of small values
     the same with the largest c, relative, since h^(12) shrinks with h.
     """
-    root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
+    root = 1.0 / np.sqrt(1.0 + s * s) if link.normal else np.ones(len(s))
     usable = np.isfinite(base).all(axis=1) & (np.abs(slope) < 2.0**500).all(axis=1)
-    usable &= s < np.inf if link.name == "probit" else covers(s)
+    usable &= s < np.inf if link.normal else covers(s)
     c = np.where(usable[:, None], np.abs(slope), 0.0) * root[:, None]
     largest = np.maximum(c.max(axis=1), 1.0 / _WIDEST)
     fourth = np.square(np.square(c / largest[:, None]))
     with np.errstate(under="ignore"):
         mean = (fourth * fourth * fourth) @ weights
-    half = np.minimum(_half_width(link, 0.0 if link.name == "probit" else s, usable, mean) / largest, _WIDEST)
+    half = np.minimum(_half_width(link, 0.0 if link.normal else s, usable, mean) / largest, _WIDEST)
     per_t = 0.5 / half
     first = np.floor(t[0] * per_t)
     count = np.floor(t[1] * per_t) - first + 1.0
@@ -248,7 +248,7 @@ def line_mixture(
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> groups = [[-1.0, 0.0, 1.0]], [[0.5, 0.0, -0.5]], [0.25, 0.5, 0.25]
     >>> made = line_mixture(get_link("logit"), [0.0], *groups, t=(0.0, 3.0))
     >>> made([[-2.0, 2.0]], [[0.0, 2.0]]).round(6)
@@ -261,14 +261,14 @@ def line_mixture(
     base, shares = checked_groups(s, base, weights)
     slope, shares = checked_groups(s, slope, weights)
     panels = panels_of(link, s, base, slope, shares, t)
-    root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
+    root = 1.0 / np.sqrt(1.0 + s * s) if link.normal else np.ones(len(s))
     low, high = _cells(link, eta, root[panels.covers])
     edge = np.where(panels.covers, INSIDE / root, 0.0) * cell_width(link)
     arrays = LineArrays(
         np.empty((int(panels.count.sum()), high - low, NODES, 8)), np.cumsum(panels.count) - panels.count, panels.count,
         panels.per_t, panels.first, root / cell_width(link), low * edge, high * edge, -float(low),
         base, slope, shares, s,
-        0.0 if link.name == "logit" or (link.name, part) == ("cloglog", "mean") else _RARE, make_rules(link, part, s),
+        _RARE if part in link.steep else 0.0, make_rules(link, part, s),
     )  # fmt: skip
     bounds = _fill(link, part, arrays, panels, root) if panels.covers.any() else (0.0, 0.0, 0.0)
     return Lines(link, part, arrays, panels.covers, *bounds)
@@ -292,7 +292,7 @@ def _fill(link: Link, part: str, arrays: LineArrays, panels: Panels, root: Array
     farthest = float(np.max((panels.farthest * root)[covered])) + GRID * step
     edge = max(-first, first + arrays.coef.shape[1]) * width
     reach = 8.0 * math.ceil((edge + farthest + 3.0 * step) / 8.0)
-    spread = link.name != "probit" and bool(s[covered].any())
+    spread = not link.normal and bool(s[covered].any())
     if spread:
         values, noise = spread_values(link, part, np.where(covered, s, 0.0), reach)
     else:
@@ -333,8 +333,6 @@ def _line_bounds(link: Link, s: float, curve: tuple[float, float, float], per: f
 
     The derivative in t: Shadrin's inequality for the interpolation, Markov's for the errors of the curves.
     """
-    steeper = (
-        _STEEPER if link.name == "probit" else derivative_bound(link, NODES + 1, s) / derivative_bound(link, NODES, s)
-    )
+    steeper = _STEEPER if link.normal else derivative_bound(link, NODES + 1, s) / derivative_bound(link, NODES, s)
     d_t = NODES**2 * _CLOSE + (NODES - 1) ** 2 * _LEBESGUE * curve[0]
     return _CLOSE + _LEBESGUE * curve[0], steeper * _CLOSE + _LEBESGUE * curve[1], per * d_t

@@ -12,6 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.mixture import checked_groups
 from bayesmargins.integrate.tabulated.bounds import CURVE_POINTS, monomials_from_points
 from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, Curves, checked_part, checked_s, covers
@@ -27,7 +28,6 @@ from bayesmargins.integrate.tabulated.group_grid import (
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width
 from bayesmargins.integrate.tabulated.rules import make_rules
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.links import Link
 
 __all__ = ["mixture_curves"]
 
@@ -80,7 +80,7 @@ def mixture_curves(
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> made = mixture_curves(get_link("logit"), [0.0], [[-1.0, 0.0, 1.0]], [0.25, 0.5, 0.25])
     >>> made([[-2.0, 2.0]]).round(6)
     array([[0.138693, 0.861307]])
@@ -91,9 +91,9 @@ def mixture_curves(
     s = checked_s(s)
     shifts, weights = checked_groups(s, shifts, weights)
     rules = make_rules(link, part, s)
-    root = 1.0 / np.sqrt(1.0 + s * s) if link.name == "probit" else np.ones(len(s))
+    root = 1.0 / np.sqrt(1.0 + s * s) if link.normal else np.ones(len(s))
     farthest = np.maximum(shifts.max(axis=1), -shifts.min(axis=1)) * root
-    covered = (s < np.inf if link.name == "probit" else covers(s)) & (farthest <= FARTHEST)
+    covered = (s < np.inf if link.normal else covers(s)) & (farthest <= FARTHEST)
     coef = np.empty((len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS))
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
@@ -121,7 +121,7 @@ def _fill(
     reach = own + 8.0 * math.ceil((farthest + GRID * step) / 8.0)
     crowd = np.zeros(len(s), dtype=np.int64)
     noise, origin = 0.0, round((reach - own) / step)
-    same = covered if link.name == "probit" else covered & (s == 0.0)
+    same = covered if link.normal else covered & (s == 0.0)
     batches = [np.flatnonzero(same)] if same.any() else []
     apart = np.flatnonzero(covered & ~same)
     batches += [apart[i : i + _CHUNK] for i in range(0, len(apart), _CHUNK)]

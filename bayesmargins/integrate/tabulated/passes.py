@@ -54,7 +54,7 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
     --------
     >>> import numpy as np
     >>> from bayesmargins.integrate.tabulated.curves import curves
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> out = np.empty((1, 1))
     >>> evaluate_curves(0, 1, curves(get_link("logit"), [1.0]).arrays, 0, np.zeros((1, 1)), out)
     >>> round(float(out[0, 0]), 12)
@@ -103,7 +103,7 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
     --------
     >>> import numpy as np
     >>> from bayesmargins.integrate.tabulated.curves import surface
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> out = np.empty((1, 1))
     >>> evaluate_surface(0, 1, surface(get_link("logit"), 0.9, 1.1).arrays, 0, np.zeros((1, 1)), np.ones((1, 1)), out)
     >>> round(float(out[0, 0]), 10)

@@ -16,9 +16,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, apply_rule, rule_for
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
-from bayesmargins.links import Link
 
 __all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "row_of", "row_table"]
 
@@ -28,26 +28,6 @@ TERMS = 12  # derivatives 0 to 11 in each cell
 S_MAX = 16.0
 ROW_WIDTH = 1.0 / 64.0  # in s
 Panel = tuple[float, int]  # half-width, and how many Chebyshev points
-
-# by link: width of a cell in eta, and the panels from which s on; the bounds below say what a choice is worth
-_WIDTHS: dict[str, tuple[float, tuple[tuple[float, Panel], ...]]] = {
-    "logit": (
-        0.25,
-        (
-            *((0.0, (2.0, 36)), (0.3125, (2.0, 32)), (0.5, (2.0, 28)), (0.75, (4.0, 40)), (1.0, (4.0, 36))),
-            *((1.25, (4.0, 32)), (1.5, (4.0, 28)), (2.5, (4.0, 24)), (4.0, (8.0, 28)), (5.0, (8.0, 24))),
-        ),
-    ),
-    "cloglog": (
-        0.125,
-        (
-            *((0.0, (1.0, 32)), (0.1875, (1.0, 28)), (0.34375, (2.0, 44)), (0.40625, (2.0, 40)), (0.5, (2.0, 32))),
-            *((0.6875, (2.0, 28)), (0.8125, (4.0, 44)), (1.0, (4.0, 40)), (1.25, (4.0, 36)), (1.5, (4.0, 32))),
-            *((2.0, (4.0, 28)), (2.5, (4.0, 24)), (4.0, (8.0, 28)), (5.0, (8.0, 24))),
-        ),
-    ),
-}
-_OTHER = _WIDTHS["cloglog"]
 
 
 def cell_width(link: Link) -> float:
@@ -69,11 +49,11 @@ def cell_width(link: Link) -> float:
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> cell_width(get_link("logit"))
     0.25
     """
-    return _WIDTHS.get(link.name, _OTHER)[0]
+    return link.cells.width
 
 
 def row_of(s: Array) -> npt.NDArray[np.int64]:
@@ -102,7 +82,7 @@ def row_of(s: Array) -> npt.NDArray[np.int64]:
 
 
 def _panel(link: Link, s: float) -> Panel:
-    return max((start, panel) for start, panel in _WIDTHS.get(link.name, _OTHER)[1] if s >= start)[1]
+    return max((start, panel) for start, panel in link.cells.panels if s >= start)[1]
 
 
 def _chebyshev_derivatives(panel: Panel, width: float, count: int) -> Array:
@@ -198,7 +178,7 @@ class RowTable:
 
         Examples
         --------
-        >>> from bayesmargins.links import get_link
+        >>> from bayesmargins.family import get_link
         >>> row_table(get_link("logit"), "mean", 40.0).rows(32, 33).shape
         (1, 320, 12)
         """
@@ -227,7 +207,7 @@ class RowTable:
     def _coefficients(self, s: Array, panel: Panel, matrix: Array) -> tuple[Array, float]:
         """(row, cell, n), and the bound on the values they were made from."""
         half, points = panel
-        mirrored = self.link.name == "logit"  # h(-eta) = 1 - h(eta): half of the cells are the mirror of the others
+        mirrored = self.link.symmetric  # h(-eta) = 1 - h(eta): half of the cells are the mirror of the others
         right = 0.0 if mirrored else self.reach
         centres = np.arange(-self.reach + 0.5 * half, right, half)
         eta = (centres[:, None] + half * chebyshev_points(points)).ravel()
@@ -274,7 +254,7 @@ class RowTable:
 
         Examples
         --------
-        >>> from bayesmargins.links import get_link
+        >>> from bayesmargins.family import get_link
         >>> table = row_table(get_link("logit"), "mean", 40.0)
         >>> _ = table.rows(32, 33)
         >>> table.bounds(32, 12)[0] < 1e-11
@@ -333,7 +313,7 @@ def row_table(link: Link, part: str, reach: float) -> RowTable:
 
     Examples
     --------
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> row_table(get_link("logit"), "mean", 40.0).cells
     320
     """

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import PER_OCTAVE, WIDE, bucket_of, rule_for
-from bayesmargins.links import PARTS, Link
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.tabulated.kernels import Rules
@@ -30,15 +30,15 @@ def make_rules(link: Link, part: str, s: Array) -> Rules:
     """
     from bayesmargins.integrate.tabulated.kernels import Rules
 
-    if link.name == "probit":
+    if link.strip is None:
+        if not link.bounded:
+            raise IntegrationError(f"The {link.name} link has a closed form: it needs no table.")
         none = np.zeros(0)
-        return Rules(2, PARTS.index(part), PER_OCTAVE, 0, none, none.astype(np.int64), none.astype(np.int64), none)
-    if link.code is None:
-        raise IntegrationError(f"The {link.name} link has a closed form: it needs no table.")
+        return Rules(link.tag(part), PER_OCTAVE, 0, none, none.astype(np.int64), none.astype(np.int64), none)
     usable = s[(s > 0.0) & (s <= WIDE)]
     lowest = bucket_of(1e-9)
     highest = bucket_of(float(usable.max())) if usable.size else lowest
-    return Rules(link.code, PARTS.index(part), PER_OCTAVE, lowest, *_rule_arrays(link, part, lowest, highest))
+    return Rules(link.tag(part), PER_OCTAVE, lowest, *_rule_arrays(link, part, lowest, highest))
 
 
 @lru_cache(maxsize=32)

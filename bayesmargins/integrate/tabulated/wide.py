@@ -88,7 +88,7 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0, step: npt
     Examples
     --------
     >>> from bayesmargins.integrate.tabulated.curves import curves
-    >>> from bayesmargins.links import get_link
+    >>> from bayesmargins.family import get_link
     >>> made = wide_cells(curves(get_link("logit"), [1.0]), 1.0, 10.0)
     >>> 1.5 < made.arrays.half < 2.5, made.error_bound < 1e-11
     (True, True)
@@ -104,7 +104,7 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0, step: npt
     most = min(math.ceil(reach / half), math.floor(served / half) - 1) if half > 0.0 else -1
     if most < 0:
         return no_wide_cells(lines)
-    steep = curves.link.name == "probit" or (curves.link.name, curves.part) == ("cloglog", "complement")
+    steep = curves.part in curves.link.steep
     least = _RARE if steep and order == 0 else -np.inf
     coef = np.empty((lines, 2 * most + 1, POINTS))
     in_threads(

@@ -1,4 +1,4 @@
-"""Targets beyond the mean: one value object a target, with its words, the families it serves and its numbers.
+"""Targets beyond the mean: one value object a target, with its words, what it needs of a family, and its numbers.
 
 A target is a number of the distribution of y: of y given b where b is known, else of y over b.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from bayesmargins.errors import EstimandError, shown
-from bayesmargins.families import Family
+from bayesmargins.family.family import Family
+from bayesmargins.family.mixture import Mixture, Number
 from bayesmargins.habits import taught
-from bayesmargins.marginal import Found, Marginal
-from bayesmargins.responses import RESPONSES
 from bayesmargins.values import is_number, plain_value
 
-__all__ = ["TARGETS", "Exceeds", "Parameter", "Quantile", "Sd", "Target", "exceeds", "quantile", "sd"]
+__all__ = ["TARGETS", "Exceeds", "OwnParameter", "Quantile", "Sd", "Target", "exceeds", "quantile", "sd"]
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,15 @@ class Target(ABC):
     probability : bool
         Whether it has odds.
     of_response : bool
-        Whether it needs y given b: a family in `RESPONSES`, its parameters and the trials.
+        Whether it needs y given b: its parameters and the trials.
+    needs : tuple of str
+        What a family has to say of y for it.
     """
 
     reading = "marginal"
     probability = False
     of_response = True
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def noun(self, response: str, averaged: bool) -> str:
@@ -56,9 +59,9 @@ class Target(ABC):
 
     def serves(self, family: Family) -> bool:
         """Whether responses of this family have it."""
-        return family.name in RESPONSES
+        return all(getattr(family, what) is not None for what in self.needs)
 
-    def found(self, y: Marginal, part: str) -> Found:
+    def found(self, y: Mixture, part: str) -> Number:
         """Its values; `part` is "mean" for itself, "complement" for 1 minus it to full relative accuracy."""
         raise NotImplementedError
 
@@ -77,6 +80,7 @@ class Exceeds(Target):
     c: float
     reading = "curved"
     probability = True
+    needs = ("above", "below", "variance")
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -87,10 +91,10 @@ class Exceeds(Target):
         """As for `Target`."""
         return f"P(y > {self.c:.12g})"
 
-    def found(self, y: Marginal, part: str) -> Found:
+    def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""
         tail = y.tail("above" if part == "mean" else "below", np.full(len(y.s), self.c))
-        return Found(tail.value, tail.error, y.method, tail.nodes)
+        return Number(tail.value, tail.error, y.method, tail.nodes)
 
     def __repr__(self) -> str:
         return f"exceeds({self.c:.12g})"
@@ -101,6 +105,11 @@ class Quantile(Target):
     """The q-quantile, from `quantile`."""
 
     q: float
+    needs = ("above", "below", "variance")
+
+    def serves(self, family: Family) -> bool:
+        """As for `Target`; of a continuous y the search begins at its quantile given b."""
+        return super().serves(family) and (family.discrete or family.quantile is not None)
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`; the quantile of an average, or of all rows together, would be another number."""
@@ -111,7 +120,7 @@ class Quantile(Target):
         """As for `Target`."""
         return f"{self.q:.12g} quantile"
 
-    def found(self, y: Marginal, part: str) -> Found:
+    def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""
         return y.quantile(self.q)
 
@@ -123,6 +132,8 @@ class Quantile(Target):
 class Sd(Target):
     """The standard deviation, from `sd`."""
 
+    needs = ("variance",)
+
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
         return f"standard deviation of {response}{' taken row by row' if averaged else ''}"
@@ -132,7 +143,7 @@ class Sd(Target):
         """As for `Target`."""
         return "standard deviation"
 
-    def found(self, y: Marginal, part: str) -> Found:
+    def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""
         return y.sd()
 
@@ -141,16 +152,17 @@ class Sd(Target):
 
 
 @dataclass(frozen=True, repr=False)
-class Parameter(Target):
-    """A parameter of the family beside the mean, by its name."""
+class OwnParameter(Target):
+    """A parameter of the family beside the mean, by its name, and what it means."""
 
     name: str
+    meaning: str = ""
     reading = "constant"
     of_response = False
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
-        return f"parameter {self.name}{_MEANING.get(self.name, '')} of {response}"
+        return f"parameter {self.name}{f' ({self.meaning})' if self.meaning else ''} of {response}"
 
     @property
     def scale(self) -> str:
@@ -164,7 +176,7 @@ class Parameter(Target):
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""
-        return self.name in family.parameters
+        return self.name in family.aux
 
     def constant(self, aux: Mapping[str, np.ndarray]) -> np.ndarray:
         """As for `Target`."""
@@ -173,11 +185,6 @@ class Parameter(Target):
     def __repr__(self) -> str:
         return self.name
 
-
-_MEANING = {
-    "sigma": " (the standard deviation within a group)",
-    "shape": " (Var(y) = mu + mu^2 / shape)",
-}
 
 TARGETS: dict[str, Callable[..., Target]] = {"exceeds": Exceeds, "quantile": Quantile, "sd": Sd}
 """What makes a target, by the name of the public function; parameters go by their own names."""

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from bayesmargins.family.family import Coefficients, Family
+from bayesmargins.family.link import Link
+from bayesmargins.family.outcome import Outcome, Values
 from bayesmargins.integrate import expectation
 from bayesmargins.integrate.search import crossing, smallest_integer
 from bayesmargins.integrate.smooth import Smooth, smooth_expectation
-from bayesmargins.links import Link
-from bayesmargins.responses import Response
 
-__all__ = ["Found", "Marginal", "marginal"]
+__all__ = ["Mixture", "Number", "mixture"]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
@@ -30,7 +31,7 @@ _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the l
 
 
 @dataclass(frozen=True)
-class Found:
+class Number:
     """A number for every pair of a draw and a row.
 
     Attributes
@@ -51,13 +52,13 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Marginal:
+class Mixture:
     """How is y distributed over b?
 
     Attributes
     ----------
-    response : Response
-        y given its mean.
+    family : Family
+        y given its parameters.
     link : Link
         Between the mean and eta.
     etas : (component, n) float, link scale
@@ -72,7 +73,7 @@ class Marginal:
         1 where the family has none.
     """
 
-    response: Response
+    family: Family
     link: Link
     etas: Array
     weights: Array
@@ -83,39 +84,23 @@ class Marginal:
     @property
     def method(self) -> str:
         """How averages over b are taken."""
-        if self.link.name == "identity" and self.response.convolved is not None:
+        if self.link.linear and self.family.convolved is not None:
             return "closed form"
         return "trapezoid, halved" if np.any(self.s > 0.0) else "plug-in"
 
     def tail(self, side: str, c: Array, which: Index | None = None, against: float | None = None) -> Smooth:
-        """How probable is y > c ("above") or y <= c ("below"), averaged over b?
+        """P(y > c) ("above") or P(y <= c) ("below"), averaged over b; c (n,) belongs to the entries of `which`.
 
-        Parameters
-        ----------
-        side : {"above", "below"}
-        c : (n,) float
-            In units of y, for the entries of `which`.
-        which : (n,) int, optional
-            Entries; all by default.
-        against : float, optional
-            The number that the probabilities are held against: no more digits than that takes.
-
-        Returns
-        -------
-        Smooth
-
-        Raises
-        ------
-        Nothing.
+        `against` is the number that they are held against: no more digits are computed than that takes.
         """
         some = np.arange(len(self.s)) if which is None else which
         aux, trials, s = {k: v[some] for k, v in self.aux.items()}, self.trials[some], self.s[some]
-        function = getattr(self.response, side)
+        function = self.family.need(side, "a tail of y")
         centre, width = self._turn(c, aux, trials)
 
         def given(x: Array, part: Index) -> Array:
-            mu, nu = self._mean_of(x)
-            return np.asarray(function(c[part], mu, nu, {k: v[part] for k, v in aux.items()}, trials[part]))
+            p = _at(self.link, x, {k: v[part] for k, v in aux.items()})
+            return np.asarray(function(c[part], p, Outcome(trials=trials[part])))
 
         value, error, nodes = np.zeros(len(some)), np.zeros(len(some)), 0
         refined = against if len(self.weights) == 1 else None
@@ -124,78 +109,58 @@ class Marginal:
             value, error, nodes = value + weight * term.value, error + weight * term.error, max(nodes, term.nodes)
         return Smooth(np.clip(value, 0.0, 1.0), error, nodes)
 
-    def sd(self) -> Found:
-        """How far does y scatter: sqrt(E_b[Var(y | b)] + Var_b(E[y | b]))?
+    def sd(self) -> Number:
+        """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
-        Returns
-        -------
-        Found
-
-        Raises
-        ------
-        Nothing.
-
-        Notes
-        -----
         With Var(y | mu) = v0 + v1 mu + v2 mu^2, M = E_b[mu] and B = Var_b(mu) the sum is
         v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers.
         """
-        mean, complement, between, error, nodes = self._moments()
-        v0, v1, v2 = self.response.variance(self.aux, self.trials)
+        v0, v1, v2 = self._variance(self.aux, self.trials)
+        scale = self.trials**2 + v2
+        mean, complement, between, error, nodes = self._moments(bool(np.any(scale != 0.0)))
         with np.errstate(over="ignore", invalid="ignore"):
             if self.link.bounded:
                 within = v0 + v1 * mean * complement + (v1 + v2) * mean**2
             else:
                 within = v0 + v1 * mean + np.where(np.asarray(v2) == 0.0, 0.0, v2 * mean**2)
-            scale = self.trials**2 + v2
             value = np.sqrt(within + scale * between)
             wrong = np.where(value > 0.0, scale * error / (2.0 * value), 0.0)
-        method = "closed form" if self.link.name in ("identity", "log") else self.method
-        return Found(value, wrong, method, nodes)
+        method = "closed form" if self.link.separable else self.method
+        return Number(value, wrong, method, nodes)
 
-    def quantile(self, q: float) -> Found:
-        """Below which value does y fall with probability q?
+    def quantile(self, q: float) -> Number:
+        """The q-quantile; whole for a discrete y, with the error 1 where P(y <= value) cannot be told from q."""
+        return self._whole_quantile(q) if self.family.discrete else self._continuous_quantile(q)
 
-        Parameters
-        ----------
-        q : float
-            Between 0 and 1.
-
-        Returns
-        -------
-        Found
-            Whole numbers for a discrete response, with the error 1 where P(y <= value) cannot be told from q.
-
-        Raises
-        ------
-        Nothing.
-        """
-        return self._whole_quantile(q) if self.response.discrete else self._continuous_quantile(q)
-
-    def _mean_of(self, x: Array) -> tuple[Array, Array]:
-        mu = self.link.inverse(x)
-        return mu, mu if self.link.complement is None else self.link.complement(x)
+    def _variance(self, aux: dict[str, Array], trials: Array) -> Coefficients:
+        """v0, v1, v2 of the variance of y given mu."""
+        found: Coefficients = self.family.need("variance", "the scatter of y")(Values(**aux), Outcome(trials=trials))
+        return found
 
     def _turn(self, c: Array, aux: dict[str, Array], trials: Array) -> tuple[Array, Array]:
         """Where, and over which distance of eta, the tails of y at c go from 0 to 1."""
         trials = np.maximum(trials, 1.0)  # without trials y is 0, whatever eta is
-        v0, v1, v2 = self.response.variance(aux, trials)
+        v0, v1, v2 = self._variance(aux, trials)
         if self.link.bounded:
             mu = np.clip(np.floor(c) + 0.7, 0.3, trials + 0.1) / (trials + 0.4)
-        elif self.link.name == "identity":
+        elif self.link.linear:
             mu = c
         else:
-            mu = np.maximum(np.floor(c), 0.0) + 0.7 if self.response.discrete else np.maximum(np.abs(c), np.sqrt(v0))
+            mu = np.maximum(np.floor(c), 0.0) + 0.7 if self.family.discrete else np.maximum(np.abs(c), np.sqrt(v0))
+            mu = np.where(mu > 0.0, mu, 1.0)
         centre = self.link.link(mu)
         width = np.sqrt(v0 + v1 * mu + v2 * mu**2) / trials / self.link.derivative(centre)
-        return centre, width if self.link.name == "identity" else np.minimum(width, _WIDEST * self.link.latent_sd)
+        return centre, width if self.link.linear else np.minimum(width, _WIDEST * self.link.latent_sd)
 
-    def _moments(self) -> tuple[Array, Array, Array, Array, int]:
-        """E_b[mu], 1 - that, Var_b(mu) and its error, over all components (Chan et al. 1983 for the variance)."""
+    def _moments(self, scattering: bool) -> tuple[Array, Array, Array, Array, int]:
+        """E_b[mu], 1 - that, Var_b(mu) and its error, over all components (Chan et al. 1983 for the variance).
+
+        Where Var_b(mu) drops out of the variance of y, as for 0 and 1 it does, it is not computed but 0.
+        """
         n = len(self.s)
         mean, complement, between, error, nodes, so_far = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), 0, 0.0
         for weight, eta in zip(self.weights, self.etas, strict=True):
-            one, its_complement, spread = self._component(eta)
+            one, its_complement, spread = self._component(eta, scattering)
             nodes, share = max(nodes, spread.nodes), weight / (so_far + weight)
             with np.errstate(invalid="ignore", over="ignore"):
                 step = one - mean
@@ -205,17 +170,17 @@ class Marginal:
             so_far += weight
         return mean, complement, between, error, nodes
 
-    def _component(self, eta: Array) -> tuple[Array, Array, Smooth]:
+    def _component(self, eta: Array, scattering: bool) -> tuple[Array, Array, Smooth]:
         """E[mu], 1 - that, and Var(mu) for eta + s Z."""
         s2, none = self.s**2, np.zeros(len(eta))
         mean = expectation(self.link, eta[None], s2[None]).value[0]
-        if self.link.name == "identity":
+        if self.link.linear:
             return mean, none, Smooth(s2, none, 0)
-        if self.link.name == "log":
+        if self.link.exponential:
             with np.errstate(over="ignore"):
                 return mean, none, Smooth(np.where(s2 == 0.0, 0.0, mean**2 * np.expm1(s2)), none, 0)
         complement = expectation(self.link, eta[None], s2[None], "complement").value[0]
-        if not np.any(self.trials != 1.0):  # then Var(mu) drops out of p (1 - p)
+        if not scattering:
             return mean, complement, Smooth(none, none, 0)
         centre = np.full(len(eta), float(self.link.link(0.5)))
         width = np.full(len(eta), self.link.latent_sd)
@@ -225,7 +190,7 @@ class Marginal:
             smooth_expectation(lambda x, which: (self.link.inverse(x) - mean[which]) ** 2, eta, self.s, centre, width),
         )
 
-    def _whole_quantile(self, q: float) -> Found:
+    def _whole_quantile(self, q: float) -> Number:
         side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
         undecided, nodes = np.zeros(len(self.s), bool), [0]
 
@@ -237,30 +202,31 @@ class Marginal:
             return found.value <= level + slack if side == "above" else found.value >= level - slack
 
         guess, step = self._guess(q)
-        top = self.trials if self.link.bounded else np.full(len(self.s), np.inf)
+        support = self.family.support
+        assert support is not None
+        top = np.broadcast_to(support.highest(Outcome(trials=self.trials)), self.s.shape)
         value = smallest_integer(reached, guess, step, np.where(np.isnan(top), 0.0, top))
-        return Found(value, undecided.astype(np.float64), self.method, nodes[0])
+        return Number(value, undecided.astype(np.float64), self.method, nodes[0])
 
     def _guess(self, q: float) -> tuple[Array, Array]:
         """About where the quantile is, and a fraction of the scatter of y."""
         z = float(scipy.special.ndtri(q))
         middle = self.weights @ self.etas
         spread = np.sqrt(self.weights @ (self.etas - middle) ** 2 + self.s**2)
-        v0, v1, v2 = self.response.variance(self.aux, self.trials)
+        v0, v1, v2 = self._variance(self.aux, self.trials)
         with np.errstate(over="ignore", invalid="ignore"):
             centre, moved = (self.link.inverse(x) for x in (middle, middle + z * spread))
             scatter = np.hypot(self.trials * (moved - centre), z * np.sqrt(v0 + v1 * centre + v2 * centre**2))
             return self.trials * centre + np.sign(z) * scatter, 0.1 * scatter
 
-    def _continuous_quantile(self, q: float) -> Found:
+    def _continuous_quantile(self, q: float) -> Number:
         """The root of P(y <= x) = q in u, x being the quantile given eta = u: of all u, one gives the mixture's."""
         side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
-        quantile = self.response.quantile
-        assert quantile is not None
+        quantile = self.family.need("quantile", "a quantile of y")
         nodes = [0]
 
         def at(u: Array, which: Index) -> Array:
-            return np.asarray(quantile(q, self.link.inverse(u), {k: v[which] for k, v in self.aux.items()}))
+            return np.asarray(quantile(q, _at(self.link, u, {k: v[which] for k, v in self.aux.items()})))
 
         def excess(u: Array, which: Index) -> Array:
             found = self.tail(side, at(u, which), which)
@@ -270,30 +236,22 @@ class Marginal:
         low, high = self.etas.min(axis=0) - _REACH * self.s, self.etas.max(axis=0) + _REACH * self.s
         everything = np.arange(len(self.s))
         if not np.any(low < high):
-            return Found(at(low, everything), np.zeros(len(self.s)), self.method)
+            return Number(at(low, everything), np.zeros(len(self.s)), self.method)
         u, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
         value = at(u, everything)
-        return Found(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
+        return Number(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
 
 
-def marginal(
-    response: Response, link: Link, etas: Array, weights: Array, s: Array, aux: dict[str, Array], trials: Array
-) -> Marginal:
-    """How is y distributed over b, with what is normal and can be added up added up?
+def mixture(
+    family: Family, link: Link, etas: Array, weights: Array, s: Array, aux: dict[str, Array], trials: Array
+) -> Mixture:
+    """How is y distributed over b, with what is normal and can be added up added up? Arguments as of `Mixture`."""
+    if link.linear and family.convolved is not None:
+        aux, s = family.convolved(Values(**aux), s), np.zeros(len(s))
+    return Mixture(family, link, etas, weights, s, aux, trials)
 
-    Parameters
-    ----------
-    response, link, etas, weights, s, aux, trials
-        As the attributes of `Marginal`.
 
-    Returns
-    -------
-    Marginal
-
-    Raises
-    ------
-    Nothing.
-    """
-    if link.name == "identity" and response.convolved is not None:
-        aux, s = response.convolved(aux, s), np.zeros(len(s))
-    return Marginal(response, link, etas, weights, s, aux, trials)
+def _at(link: Link, eta: Array, aux: dict[str, Array]) -> Values:
+    """The parameters of y at these linear predictors of its mean."""
+    mu = link.inverse(eta)
+    return Values(mu=mu, complement=mu if link.complement is None else link.complement(eta), **aux)

@@ -1,0 +1,37 @@
+"""Families and links: one object and one file each, and nobody else has to know of them.
+
+`families` on `family` (what one is) on `links` on `link`; `outcome` is what was observed. `quantity` (targets) on
+`mixture` (the distribution of y over groups) stand above the engines of `integrate`, which they ask.
+"""
+
+from bayesmargins.family.families import FAMILIES, get_family, known_as
+from bayesmargins.family.family import (
+    Family,
+    Parameter,
+    check_outcome,
+    parameter_family,
+    parameter_values,
+    resolve_link,
+)
+from bayesmargins.family.link import PARTS, Link
+from bayesmargins.family.links import LINKS, get_link
+from bayesmargins.family.outcome import Outcome, Support, Values
+
+__all__ = [
+    "FAMILIES",
+    "LINKS",
+    "PARTS",
+    "Family",
+    "Link",
+    "Outcome",
+    "Parameter",
+    "Support",
+    "Values",
+    "check_outcome",
+    "get_family",
+    "get_link",
+    "known_as",
+    "parameter_family",
+    "parameter_values",
+    "resolve_link",
+]

@@ -1,0 +1,37 @@
+"""The families, one file each: adding one is adding a file."""
+
+from __future__ import annotations
+
+import copyreg
+
+from bayesmargins.errors import ModelError, close_matches, shown, written
+from bayesmargins.family.collecting import collected
+from bayesmargins.family.family import Family, parameter_family
+from bayesmargins.family.links import LINKS
+from bayesmargins.values import is_word
+
+__all__ = ["FAMILIES", "get_family", "known_as"]
+
+FAMILIES: dict[str, Family] = collected(__name__, __path__, Family)
+"""Every family, by name."""
+
+
+def get_family(name: str) -> Family:
+    """Which family is called this? ModelError lists those there are, and says what another package's name is here."""
+    if is_word(name, FAMILIES):
+        return FAMILIES[name]
+    word = written(name).lower().replace(" ", "_").removesuffix("()")
+    known = next((f.name for f in FAMILIES.values() if word in (f.name, *f.aliases, *f.names.values())), None)
+    hint = f" Here it is called {known!r}." if known else close_matches(name, FAMILIES)
+    if word in LINKS and not LINKS[word].separable:
+        hint = f" It is a link: family='bernoulli' (or 'binomial'), link={word!r}."
+    raise ModelError(f"family={shown(name)} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
+
+
+def known_as(package: str, name: str) -> Family:
+    """Which family does another package call this? ModelError where it is none of these."""
+    return next((f for f in FAMILIES.values() if f.named(package) == name), None) or get_family(name)
+
+
+# A posterior that goes to another process, or is copied, keeps the one object that each name stands for.
+copyreg.pickle(Family, lambda family: (get_family if family.support else parameter_family, (family.name,)))

@@ -1,0 +1,68 @@
+"""Successes out of a known number of trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from bayesmargins.family.family import LATENT, Family, Parameter
+from bayesmargins.family.link import Array
+from bayesmargins.family.outcome import SUCCESSES, Outcome, Values
+
+__all__ = ["above", "below", "binomial", "log_density", "simulate"]
+
+
+# scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
+def log_density(p: Values, o: Outcome) -> Array:
+    """log p(y)."""
+    from scipy import stats
+
+    return stats.binom.logpmf(o.y, o.number(), p.mu)
+
+
+def simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
+    """Draws of y."""
+    return rng.binomial(np.asarray(o.number()).astype(np.int64), p.mu).astype(np.float64)
+
+
+def above(c: Array, p: Values, o: Outcome) -> Array:
+    """P(y > c) = I_mu(c + 1, n - c)."""
+    n = o.number()
+    c, inside = _inside(c, n)
+    value = scipy.special.betainc(np.where(inside, c + 1.0, 1.0), np.where(inside, n - c, 1.0), p.mu)
+    return np.where(inside, value, np.where(c < 0.0, 1.0, 0.0)) + 0.0 * n
+
+
+def below(c: Array, p: Values, o: Outcome) -> Array:
+    """P(y <= c) = I_(1 - mu)(n - c, c + 1)."""
+    n = o.number()
+    c, inside = _inside(c, n)
+    value = scipy.special.betainc(np.where(inside, n - c, 1.0), np.where(inside, c + 1.0, 1.0), p.complement)
+    return np.where(inside, value, np.where(c < 0.0, 0.0, 1.0)) + 0.0 * n
+
+
+def _inside(c: Array, n: Array | float) -> tuple[Array, npt.NDArray[np.bool_]]:
+    c = np.floor(c)
+    return c, (c >= 0.0) & (c < n)
+
+
+def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
+    n, y = np.asarray(o.number()).astype(np.int64), o.y.astype(np.int64)
+    pm.Binomial(name, n=n, logit_p=p.log_odds, observed=y, dims="obs")
+
+
+binomial = Family(
+    "binomial",
+    (Parameter("mu", ("logit", "probit", "cloglog"), noun="probability"),),
+    SUCCESSES,
+    log_density,
+    simulate,
+    above,
+    below,
+    variance=lambda p, o: (0.0, o.number(), -o.number()),
+    residual=LATENT,
+    pymc=_pymc,
+)

@@ -1,0 +1,81 @@
+"""Counts with more variance than their mean, by a gamma distributed rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy
+
+from bayesmargins.family.families.poisson import draw_counts
+from bayesmargins.family.family import Family, Parameter, Residual
+from bayesmargins.family.link import Array
+from bayesmargins.family.outcome import COUNTS, Outcome, Values
+
+__all__ = ["negbinomial"]
+
+
+# scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
+def _log_density(p: Values, o: Outcome) -> Array:
+    from scipy import stats
+
+    return stats.nbinom.logpmf(o.y, p.shape, p.shape / (p.shape + p.mu))
+
+
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    """P(y > c) = I_q(c + 1, shape), q = mu / (mu + shape)."""
+    c = np.floor(c)
+    return np.where(c < 0.0, 1.0, _beta(np.maximum(c, 0.0) + 1.0, p.shape, *_odds(p.mu, p.shape)))
+
+
+def _below(c: Array, p: Values, o: Outcome) -> Array:
+    c = np.floor(c)
+    one, other = _odds(p.mu, p.shape)
+    return np.where(c < 0.0, 0.0, _beta(p.shape, np.maximum(c, 0.0) + 1.0, other, one))
+
+
+def _odds(mu: Array, shape: Array) -> tuple[Array, Array]:
+    """mu / (mu + shape) and its complement, also at 0 and infinity."""
+    with np.errstate(divide="ignore"):
+        return 1.0 / (1.0 + shape / mu), 1.0 / (1.0 + mu / shape)
+
+
+def _beta(a: Array, b: Array, x: Array, y: Array) -> Array:
+    """I_x(a, b) from the smaller of x and y = 1 - x: with a or b below 1 the digits of the other do not suffice."""
+    a, b, x, y = np.broadcast_arrays(a, b, x, y)
+    small = ~(x > 0.5)
+    out = np.empty(x.shape)
+    out[small] = scipy.special.betainc(a[small], b[small], x[small])
+    out[~small] = scipy.special.betaincc(b[~small], a[~small], y[~small])
+    return out
+
+
+def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
+    pm.NegativeBinomial(name, mu=p.mu, alpha=p.shape, observed=o.y.astype(np.int64), dims="obs")
+
+
+negbinomial = Family(
+    "negbinomial",
+    (
+        Parameter("mu", ("log",), noun="expected count"),
+        Parameter(
+            "shape",
+            meaning="Var(y) = mu + mu^2 / shape",
+            prior=lambda o: ("InverseGamma", {"alpha": 0.4, "beta": 0.3}),  # as in brms since 2.20
+            names={"bambi": "alpha"},
+        ),
+    ),
+    COUNTS,
+    _log_density,
+    simulate=lambda rng, p, o: draw_counts(rng, rng.gamma(p.shape, p.mu / p.shape)),
+    above=_above,
+    below=_below,
+    variance=lambda p, o: (0.0, 1.0, 1.0 / p.shape),
+    residual=Residual(
+        lambda link, mean, p: np.log1p(1.0 / mean + 1.0 / p.shape),
+        lambda link: "the residual variance log(1 + 1 / mean count + 1 / shape)",
+    ),
+    pymc=_pymc,
+    names={"bambi": "negativebinomial"},
+    aliases=("negativebinomial", "negative_binomial", "nbinom"),
+)

@@ -1,0 +1,61 @@
+"""Counts whose variance is their mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy
+
+from bayesmargins.family.family import Family, Parameter, Residual
+from bayesmargins.family.link import Array
+from bayesmargins.family.outcome import COUNTS, Outcome, Values
+
+__all__ = ["draw_counts", "poisson"]
+
+_LARGEST_RATE = 1e16
+
+
+# scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
+def _log_density(p: Values, o: Outcome) -> Array:
+    from scipy import stats
+
+    return stats.poisson.logpmf(o.y, p.mu)
+
+
+def draw_counts(rng: np.random.Generator, mu: Array) -> Array:
+    """Beyond what the generator takes, as draws of a wide prior under a log link are, the noise is in the 8th digit."""
+    drawn = rng.poisson(np.minimum(mu, _LARGEST_RATE)).astype(np.float64)
+    return np.where(mu > _LARGEST_RATE, mu, drawn)
+
+
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    """P(y > c) = P(c + 1, mu), the regularised incomplete gamma function."""
+    c = np.floor(c)
+    return np.where(c < 0.0, 1.0, scipy.special.gammainc(np.maximum(c, 0.0) + 1.0, p.mu))
+
+
+def _below(c: Array, p: Values, o: Outcome) -> Array:
+    c = np.floor(c)
+    return np.where(c < 0.0, 0.0, scipy.special.gammaincc(np.maximum(c, 0.0) + 1.0, p.mu))
+
+
+def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
+    pm.Poisson(name, p.mu, observed=o.y.astype(np.int64), dims="obs")
+
+
+poisson = Family(
+    "poisson",
+    (Parameter("mu", ("log",), noun="expected count"),),
+    COUNTS,
+    _log_density,
+    simulate=lambda rng, p, o: draw_counts(rng, p.mu),
+    above=_above,
+    below=_below,
+    variance=lambda p, o: (0.0, 1.0, 0.0),
+    residual=Residual(
+        lambda link, mean, p: np.log1p(1.0 / mean), lambda link: "the residual variance log(1 + 1 / mean count)"
+    ),
+    pymc=_pymc,
+    rate=True,
+)

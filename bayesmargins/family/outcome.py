@@ -1,0 +1,106 @@
+"""What was observed, and which values it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["BINARY", "COUNTS", "REAL", "SUCCESSES", "Outcome", "Support", "Values"]
+
+Array = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+
+class Values(SimpleNamespace):
+    """The parameters of y in some rows, each under its own name: ``p.mu``, ``p.sigma``.
+
+    ``p.complement`` is 1 - mu to full relative accuracy where mu is a probability. In a model of PyMC all are tensors,
+    and ``p.log_odds`` is the logarithm of mu / (1 - mu).
+    """
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a left-hand side says of every row: one value a row, or None where it does not say it.
+
+    Attributes
+    ----------
+    y : (row,) float
+        The response; empty where nothing was observed yet.
+    trials : (row,) float
+        Out of how many trials, for successes.
+    weights : (row,) float
+        How much each row's log density counts for.
+    se : (row,) float
+        Known standard error of y.
+    rate : (row,) float
+        The time, or space, in which y was counted.
+    cens, y2 : (row,) float
+        -1, 0, 1, 2 for left, not, right and interval censored, and the other end of the interval.
+    lb, ub : (row,) float
+        Between which values y was observed at all.
+    """
+
+    y: Array = field(default_factory=lambda: np.empty(0))
+    trials: Array | None = None
+    weights: Array | None = None
+    se: Array | None = None
+    rate: Array | None = None
+    cens: Array | None = None
+    y2: Array | None = None
+    lb: Array | None = None
+    ub: Array | None = None
+
+    def number(self) -> Array | float:
+        """Trials; 1 where there are none."""
+        return 1.0 if self.trials is None else self.trials
+
+
+@dataclass(frozen=True)
+class Support:
+    """Which values may y have?
+
+    Attributes
+    ----------
+    allowed : str
+        In the words of a message.
+    holds : callable
+        Outcome -> which rows have such a value.
+    discrete : bool
+        Whether y is a whole number from 0.
+    counts_trials : bool
+        Whether y counts successes out of trials, and E[y] is trials times mu.
+    highest : callable
+        Outcome -> the largest value; infinite by default.
+    """
+
+    allowed: str
+    holds: Callable[[Outcome], Flags]
+    discrete: bool = False
+    counts_trials: bool = False
+    highest: Callable[[Outcome], Array | float] = lambda o: np.inf
+
+
+def _whole(y: Array) -> Flags:
+    return (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
+
+
+def _successes(o: Outcome) -> Flags:
+    n = o.number()
+    return _whole(o.y) & (o.y <= n) & (n >= 1) & (n == np.floor(n))
+
+
+REAL = Support("finite numbers", lambda o: np.isfinite(o.y))
+BINARY = Support("0 and 1 (or False and True)", lambda o: (o.y == 0) | (o.y == 1), discrete=True, highest=lambda o: 1.0)
+SUCCESSES = Support(
+    "whole numbers from 0 to the trials of the row, which are at least 1",
+    _successes,
+    discrete=True,
+    counts_trials=True,
+    highest=lambda o: o.number(),
+)
+COUNTS = Support("whole numbers from 0", lambda o: _whole(o.y), discrete=True)

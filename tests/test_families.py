@@ -1,0 +1,299 @@
+"""Laws that every family obeys under each of its links, and what happens to a family that does not say everything."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy
+from scipy import integrate, stats
+
+import bayesmargins as bm
+from bayesmargins.family import FAMILIES, LINKS, Family, Link, Outcome, Parameter, Support, Values, parameter_family
+from bayesmargins.family.mixture import Mixture, mixture
+
+SIMULATED = 1_000_000
+FAR = 6.0  # standard errors; with 300 numbers held against simulated ones this is never reached by chance
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where the laws of a family are looked at: parameters beside the mean, trials, linear predictors, values of y."""
+
+    aux: dict[str, float] = field(default_factory=dict)
+    trials: float | None = None
+    etas: tuple[float, ...] = (-1.2, 0.4)
+    c: float = 1.0
+    span: tuple[float, float] = (-np.inf, np.inf)  # of a continuous y
+    most: int = 0  # of a discrete y: beyond lies nothing that counts
+
+
+CASES = {
+    "gaussian": Case({"sigma": 1.3}),
+    "bernoulli": Case(c=0.0, most=1),
+    "binomial": Case(trials=7.0, c=3.0, most=7),
+    "poisson": Case(c=2.0, most=60),
+    "negbinomial": Case({"shape": 1.7}, c=2.0, most=400),
+}
+PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
+S = 0.7  # of the group effects
+
+
+def test_every_family_has_a_case() -> None:
+    """A family that stands in no list would pass every law below."""
+    assert set(CASES) == set(FAMILIES)
+    for family in FAMILIES.values():
+        assert tuple(CASES[family.name].aux) == family.aux
+
+
+def test_copies_are_the_one_object_of_their_name() -> None:
+    for thing in (*FAMILIES.values(), *LINKS.values()):
+        assert pickle.loads(pickle.dumps(thing)) is thing
+        assert copy.deepcopy(thing) is thing
+    assert pickle.loads(pickle.dumps(parameter_family("sigma"))).noun == "parameter sigma"
+
+
+def values(family: Family, link: Link, eta: Any, case: Case) -> Values:
+    """The parameters at some linear predictors."""
+    mu = link.inverse(eta)
+    return Values(mu=mu, complement=None if link.complement is None else link.complement(eta), **case.aux)
+
+
+def over_groups(family: Family, link: Link, case: Case, s: float, eta: float) -> Mixture:
+    """y over normal groups at one linear predictor."""
+    aux = {name: np.array([value]) for name, value in case.aux.items()}
+    trials = np.array([1.0 if case.trials is None else case.trials])
+    return mixture(family, link, np.array([[eta]]), np.ones(1), np.array([s]), aux, trials)
+
+
+def simulated(family: Family, link: Link, case: Case, s: float, eta: float) -> np.ndarray:
+    """y of one row in each of many groups."""
+    rng = np.random.default_rng([11, int(10 * s), int(10 * abs(eta))])
+    p = values(family, link, eta + s * rng.standard_normal(SIMULATED), case)
+    return np.asarray(family.simulate(rng, p, Outcome(trials=case.trials and np.array(case.trials))))
+
+
+@pytest.fixture(params=PAIRS, ids="-".join)
+def pair(request: pytest.FixtureRequest) -> tuple[Family, Link, Case]:
+    family, link = request.param
+    return FAMILIES[family], LINKS[link], CASES[family]
+
+
+def test_density_is_a_distribution(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    for eta in case.etas:
+        p = values(family, link, np.array(eta), case)
+
+        def density(y: Any, p: Values = p) -> Any:
+            return np.exp(family.log_density(p, Outcome(np.asarray(y, dtype=float), case.trials)))
+
+        if family.discrete:
+            total = density(np.arange(case.most + 1)).sum()
+        else:
+            total = integrate.quad(density, *case.span, epsabs=1e-13, limit=400)[0]
+        assert total == pytest.approx(1.0, abs=1e-10)
+
+
+def test_simulated_mean_and_variance_are_those_of_the_family(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    n = case.trials or 1.0
+    for eta in case.etas:
+        y = simulated(family, link, case, 0.0, eta)
+        mu = float(link.inverse(np.array(eta)))
+        v0, v1, v2 = family.variance(values(family, link, np.array(eta), case), Outcome(trials=np.array(n)))
+        variance = float(v0 + v1 * mu + v2 * mu**2)
+        assert abs(y.mean() - n * mu) < FAR * np.sqrt(variance / SIMULATED)
+        of_squares = np.var((y - n * mu) ** 2)
+        assert abs(np.mean((y - n * mu) ** 2) - variance) < FAR * np.sqrt(of_squares / SIMULATED)
+
+
+def test_tails_are_those_of_the_density_and_sum_to_one(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    o = Outcome(trials=case.trials)
+    for eta in case.etas:
+        p = values(family, link, np.array(eta), case)
+        above, below = (float(tail(np.array(case.c), p, o)) for tail in (family.above, family.below))
+        assert above + below == pytest.approx(1.0, abs=1e-14)
+        if family.discrete:
+            y = np.arange(np.floor(case.c) + 1, case.most + 1)
+            wanted = float(np.exp(family.log_density(p, replace(o, y=y))).sum())
+        else:
+            wanted = integrate.quad(
+                lambda y, p=p: np.exp(family.log_density(p, Outcome(np.asarray(y)))), case.c, case.span[1]
+            )[0]
+        assert above == pytest.approx(wanted, rel=1e-8)
+
+
+def test_quantile_inverts_the_lower_tail(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    o = Outcome(trials=case.trials)
+    for eta in case.etas:
+        p = values(family, link, np.array(eta), case)
+        for q in (0.03, 0.4, 0.9):
+            found = over_groups(family, link, case, 0.0, eta).quantile(q).value[0]
+            reached = float(family.below(np.array(found), p, o))
+            if family.discrete:
+                assert float(family.below(np.array(found - 1.0), p, o)) < q <= reached
+            else:
+                assert reached == pytest.approx(q, rel=1e-10)
+
+
+def test_likelihood_of_pymc_is_the_log_density(pair: tuple[Family, Link, Case]) -> None:
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    from bayesmargins.model.build import tensor_means
+
+    family, link, case = pair
+    etas = np.repeat([-3.0, *case.etas, 2.0], 20)
+    rng = np.random.default_rng(4)
+    p = values(family, link, etas, case)
+    trials = None if case.trials is None else np.full(len(etas), case.trials)
+    o = Outcome(trials=trials)
+    o = replace(o, y=np.asarray(family.simulate(rng, p, o), dtype=float))
+    with pm.Model(coords={"obs": np.arange(len(etas))}) as model:
+        family.pymc(pm, "y", Values(**tensor_means(link, pt.as_tensor(etas)), **case.aux), o)
+    found = model.logp(sum=False)[0].eval()
+    np.testing.assert_allclose(found, family.log_density(p, o), rtol=1e-9, atol=1e-11)
+
+
+def posterior(family: Family, link: Link, case: Case, s: float) -> bm.Posterior:
+    """Two draws of a model with an intercept and groups."""
+    rng = np.random.default_rng(8)
+    eta = np.resize(case.etas, 12)
+    o = Outcome(trials=None if case.trials is None else np.full(12, case.trials))
+    y = family.simulate(rng, values(family, link, eta, case), o)
+    frame = pd.DataFrame({"y": np.asarray(y, dtype=float), "g": [*"abcdef"] * 2, "x": eta, "n": case.trials or 1.0})
+    return bm.from_draws(
+        f"y{' | trials(n)' if case.trials else ''} ~ x + (1 | g)",
+        frame,
+        family=family.name,
+        link=link.name,
+        beta=np.array([[[0.1, 1.0], [-0.2, 0.8]]]),
+        b={"g": s * rng.normal(size=(1, 2, 6, 1))},
+        Sigma={"g": np.full((1, 2, 1, 1), s**2)},
+        aux={name: np.full((1, 2), value) for name, value in case.aux.items()},
+    )
+
+
+def test_no_variance_between_groups_leaves_b_at_zero(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    post = posterior(family, link, case, 0.0)
+    for target in ("mean", bm.exceeds(case.c), bm.quantile(0.7), bm.sd()):
+        new, zero = (bm.predictions(post, groups=g, target=target)["estimate"].values for g in ("new", "zero"))
+        np.testing.assert_allclose(new, zero, rtol=1e-12)
+
+
+def test_new_groups_are_those_of_a_simulation(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    for eta in case.etas:
+        y, found = simulated(family, link, case, S, eta), over_groups(family, link, case, S, eta)
+        tail = found.tail("above", np.array([case.c])).value[0]
+        assert abs(np.mean(y > case.c) - tail) < FAR * np.sqrt(tail * (1.0 - tail) / SIMULATED)
+        sd = found.sd().value[0]
+        of_squares = np.var((y - y.mean()) ** 2)
+        assert abs(np.var(y) - sd**2) < FAR * np.sqrt(of_squares / SIMULATED)
+        quantile, noise = found.quantile(0.8).value[0], FAR * np.sqrt(0.16 / SIMULATED)
+        assert np.mean(y <= quantile) > 0.8 - noise
+        assert np.mean(y < quantile) < 0.8 + noise
+
+
+def test_log_density_and_predictive_draws_come_with_every_family(pair: tuple[Family, Link, Case]) -> None:
+    family, link, case = pair
+    post = posterior(family, link, case, S)
+    assert np.isfinite(post.log_likelihood()["y"]).all()
+    drawn = bm.posterior_predictive(post, random_seed=1)["estimate"].values
+    assert family.support.holds(
+        Outcome(drawn, None if case.trials is None else np.full(drawn.shape, case.trials))
+    ).all()
+
+
+# A family that is added as the documents say: one object, and nothing else.
+BETA = Family(
+    "beta",
+    (
+        Parameter("mu", ("logit", "probit", "cloglog"), noun="expected value"),
+        Parameter("phi", meaning="Var(y) = mu (1 - mu) / (1 + phi)"),
+    ),
+    Support("numbers between 0 and 1", lambda o: (o.y > 0) & (o.y < 1)),
+    log_density=lambda p, o: stats.beta.logpdf(o.y, p.mu * p.phi, p.complement * p.phi),
+    simulate=lambda rng, p, o: rng.beta(p.mu * p.phi, (1.0 - p.mu) * p.phi),
+    above=lambda c, p, o: scipy.special.betaincc(p.mu * p.phi, p.complement * p.phi, c),
+    below=lambda c, p, o: scipy.special.betainc(p.mu * p.phi, p.complement * p.phi, c),
+    quantile=lambda q, p: scipy.special.betaincinv(p.mu * p.phi, p.complement * p.phi, q),
+    variance=lambda p, o: (0.0, 1.0 / (1.0 + p.phi), -1.0 / (1.0 + p.phi)),
+)
+GAMMA = Family(
+    "gamma",
+    (Parameter("mu", ("log",), noun="expected value"), Parameter("shape", meaning="Var(y) = mu^2 / shape")),
+    Support("numbers above 0", lambda o: o.y > 0),
+    simulate=lambda rng, p, o: rng.gamma(p.shape, p.mu / p.shape),
+    above=lambda c, p, o: scipy.special.gammaincc(p.shape, p.shape * np.maximum(c, 0.0) / p.mu),
+    below=lambda c, p, o: scipy.special.gammainc(p.shape, p.shape * np.maximum(c, 0.0) / p.mu),
+    quantile=lambda q, p: p.mu / p.shape * scipy.special.gammaincinv(p.shape, q),
+    variance=lambda p, o: (0.0, 0.0, 1.0 / p.shape),
+)
+ADDED = [(BETA, "logit", Case({"phi": 20.0}, c=0.4)), (GAMMA, "log", Case({"shape": 1.7}, c=0.8))]
+
+
+@pytest.fixture(params=ADDED, ids=["beta", "gamma"])
+def added(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Family, Link, Case]:
+    family, link, case = request.param
+    monkeypatch.setitem(FAMILIES, family.name, family)
+    return family, LINKS[link], case
+
+
+def test_an_added_family_scatters_as_it_is_simulated(added: tuple[Family, Link, Case]) -> None:
+    test_new_groups_are_those_of_a_simulation(added)
+    test_quantile_inverts_the_lower_tail(added)
+
+
+def test_an_added_family_has_its_own_shares_of_variance(added: tuple[Family, Link, Case]) -> None:
+    family, link, case = added
+    post = posterior(family, link, case, S)
+    found = bm.variance_partition(post, post.design.data.head(1))
+    assert f"a {family.name} response has no variance of its own" in found.attrs["left_out"]
+    rng = np.random.default_rng(2)
+    eta = float(post.draws.beta[0] @ [1.0, post.design.data.x[0]])
+    mu = link.inverse(eta + S * rng.standard_normal(SIMULATED))
+    y = family.simulate(rng, Values(mu=mu, **case.aux), Outcome())
+    share = found["estimate"].isel(chain=0, draw=0).sel(quantity="VPC of g, response scale")
+    assert float(share) == pytest.approx(np.var(mu) / np.var(y), rel=0.01)
+
+
+def test_a_parameter_of_an_added_family_is_explained_in_its_own_words(added: tuple[Family, Link, Case]) -> None:
+    family, link, case = added
+    post = posterior(family, link, case, S)
+    name = family.aux[0]
+    sentence = bm.describe(bm.predictions(post, target=name))
+    assert f"arameter {name} ({family.parameter(name).meaning}) of y" in sentence
+
+
+def test_what_a_family_does_not_say_is_refused(added: tuple[Family, Link, Case]) -> None:
+    family, link, case = added
+    post = posterior(family, link, case, S)
+    lhs = post.formula
+    with pytest.raises(bm.ModelError, match=f"family={family.name!r} has no default prior of '{family.aux[0]}'"):
+        bm.GLMM(lhs, post.design.data, family=family.name)
+    priors = replace(
+        family, parameters=(family.parameters[0], replace(family.parameters[1], prior=lambda o: ("HalfNormal", {})))
+    )
+    FAMILIES[family.name] = priors
+    with pytest.raises(bm.ModelError, match=f"pymc needs the likelihood of a PyMC model, and family={family.name!r}"):
+        _ = bm.GLMM(lhs, post.design.data, family=family.name).pymc
+    silent = replace(family, variance=None, log_density=None, simulate=None)
+    FAMILIES[family.name] = silent
+    post = replace(post, family=silent)
+    with pytest.raises(bm.EstimandError, match=f"responses of family={family.name!r} have no standard deviation here"):
+        bm.avg_predictions(post, target=bm.sd())
+    with pytest.raises(bm.ModelError, match="variance_partition needs the variance of y"):
+        bm.variance_partition(post)
+    with pytest.raises(bm.ModelError, match="log_likelihood needs the density of y"):
+        post.log_likelihood()
+    with pytest.raises(bm.ModelError, match="posterior_predictive needs how y is drawn"):
+        bm.posterior_predictive(post)
