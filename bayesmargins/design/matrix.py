@@ -15,7 +15,7 @@ import pandas as pd
 
 from bayesmargins.design.calls import check_grammar, names_read, tree_of
 from bayesmargins.design.formula import expression
-from bayesmargins.errors import DataError, FormulaError, listed
+from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown
 
 if TYPE_CHECKING:
     import formulaic
@@ -199,7 +199,7 @@ def finite_values(matrix: Matrix, frame: pd.DataFrame, what: str) -> np.ndarray:
 
 
 def guarded(text: str, call: Callable[[], Any]) -> Any:
-    """Run formulaic; its warnings about unseen levels and its own exceptions become errors that quote the formula.
+    """Run formulaic; its warnings about unseen levels and whatever it raises become errors that quote the formula.
 
     Raises
     ------
@@ -209,7 +209,7 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     FormulaError
         formulaic cannot parse or evaluate the text.
     """
-    from formulaic.errors import DataMismatchWarning, FormulaicError
+    from formulaic.errors import DataMismatchWarning
 
     try:
         # NumPy's own warning about log(-1) would say less than the error that `finite_values` raises.
@@ -218,16 +218,17 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
             return call()
     except DataMismatchWarning as error:
         raise DataError(f"In {text!r}: {error} Only levels seen at the fit can be predicted for.") from error
-    except (FormulaicError, SyntaxError, TypeError, ValueError) as error:
-        if isinstance(error, DataError | FormulaError):
-            raise
+    except BayesmarginsError:
+        raise
+    except Exception as error:
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "
                 "values within them (comparisons: a pair, or a smaller step such as 'sd'), or fit with "
                 "bs(x, df=4, extrapolation='extend')."
             ) from error
-        raise FormulaError(f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}") from error
+        said = _uncoloured(error) or f"{type(error).__name__}, as where brackets are nested deeply"
+        raise FormulaError(f"The part {shown(text, 200)} of the formula cannot be evaluated: {said}") from error
 
 
 def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:
