@@ -17,7 +17,7 @@ from bayesmargins.checks import numbers
 from bayesmargins.design.calls import FUNCTIONS, check_grammar, names_read, tree_of
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
-from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, written
+from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown, written
 
 if TYPE_CHECKING:
     import formulaic
@@ -243,7 +243,7 @@ def finite_values(matrix: Matrix, frame: pd.DataFrame, what: str) -> np.ndarray:
 
 
 def guarded(text: str, call: Callable[[], Any]) -> Any:
-    """Run formulaic; its warnings about unseen levels and its own exceptions become errors that quote the formula.
+    """Run formulaic; its warnings about unseen levels and whatever it raises become errors that quote the formula.
 
     Raises
     ------
@@ -271,8 +271,9 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
                 "values within them (comparisons: a pair (low, high) inside, 'iqr', 'minmax'), or fit with "
                 "bs(x, df=4, extrapolation='extend')."
             ) from error
+        said = _uncoloured(error) or f"{type(error).__name__}, as where brackets are nested deeply"
         raise FormulaError(
-            f"The part {text!r} of the formula cannot be evaluated: {_uncoloured(error)}{advice_on(text)}"
+            f"The part {shown(text, 200)} of the formula cannot be evaluated: {said}{advice_on(text)}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import Any
@@ -82,7 +82,7 @@ def check_stored(text: str, frame: pd.DataFrame | None, namespace: Mapping[str, 
     from formulaic.parser.algos.sanitize_tokens import sanitize_tokens
     from formulaic.parser.algos.tokenize import tokenize
 
-    tokens = _tried(text, lambda: list(sanitize_tokens(tokenize(text))))
+    tokens = guarded(text, lambda: list(sanitize_tokens(tokenize(text))))
     if len(tokens) > _TOKENS:
         raise FormulaError(f"The stored formula {shown(text)} has {len(tokens)} parts; {_TOKENS} may be read.")
     columns = None if frame is None else {str(n): _holds(frame[n]) for n in frame.columns}
@@ -93,27 +93,18 @@ def check_stored(text: str, frame: pd.DataFrame | None, namespace: Mapping[str, 
         else:
             _check_sign(token, text)
     _check_number_of_terms(text)
-    formula = _tried(text, lambda: Formula(text))
+    formula = guarded(text, lambda: Formula(text))
     terms = [[factors[f.expr] for f in term.factors if f.expr in factors] for term in formula]
     _check_products(text, terms, frame)
     _check_spans(text, terms)
 
 
-def _tried(text: str, call: Callable[[], Any]) -> Any:
-    try:
-        return guarded(text, call)
-    except (RecursionError, MemoryError, IndexError) as error:
-        raise FormulaError(
-            f"The stored formula {shown(text)} cannot be read ({type(error).__name__}): it is nested too deeply."
-        ) from None
-
-
 def _factor(token: Any, text: str, columns: Mapping[str, str] | None, namespace: Mapping[str, Any]) -> _Factor:
     name = token.token
     if token.kind.value == "python":
-        tree = _tried(text, lambda: tree_of(name))
+        tree = guarded(text, lambda: tree_of(name))
         part = Python(name, columns, known_functions(FUNCTIONS), namespace)
-        kind = _tried(text, lambda: part.kind(tree))
+        kind = guarded(text, lambda: part.kind(tree))
         return _Factor(name, kind, frozenset(names_read(tree)), max(part.sizes, default=1))
     if columns is not None and name not in columns:
         raise FormulaError(f"The stored formula {shown(text)} reads {name!r}, which is no column of the file's data.")
@@ -138,7 +129,7 @@ def _check_number_of_terms(text: str) -> None:
     """(a + b + c) ** 20 would be worked out term by term: their number is known beforehand."""
     from formulaic.parser import DefaultFormulaParser
 
-    root = _tried(text, lambda: DefaultFormulaParser().get_ast(text))
+    root = guarded(text, lambda: DefaultFormulaParser().get_ast(text))
     order, waiting = [], [root]
     while waiting:
         node = waiting.pop()
