@@ -605,9 +605,8 @@ def _option(**changed: Any) -> str:
 
 
 def _saved(path: Any) -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        if not isinstance(path, int):  # an open file of this process
-            post().save(path)
+    if not isinstance(path, int):  # an open file of this process
+        post().save(path)
 
 
 def _linear_predictor(post: bm.Posterior, block: Any) -> Any:
@@ -838,6 +837,13 @@ def attempts(n: int, seed: int, among: Mapping[str, Call]) -> Iterator[Attempt]:
 
 
 @contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """A folder of its own: a wrong argument may be taken for the name of a file to write."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        yield
+
+
+@contextlib.contextmanager
 def _limit(seconds: int) -> Iterator[None]:
     """Ends a call that hangs, where the system has alarms."""
 
@@ -860,7 +866,7 @@ def tried(attempt: Attempt) -> Outcome:
     """What comes of one call."""
     name, said = attempt.name, attempt.said
     try:
-        with warnings.catch_warnings(), _limit(SECONDS):
+        with warnings.catch_warnings(), _elsewhere(), _limit(SECONDS):
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", bm.BayesmarginsWarning)
             attempt.made()
