@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import dataclasses
 import datetime
 import decimal
 import itertools
@@ -523,6 +524,7 @@ def post(name: str = "bernoulli") -> bm.Posterior:
 
 RESULTS: dict[str, Callable[[], xr.Dataset]] = {
     "averages": lambda: bm.avg_predictions(post(), by="trt"),
+    "of the prior": lambda: bm.avg_predictions(dataclasses.replace(post(), info={"draws": "prior"}), by="trt"),
     "rows": lambda: bm.predictions(post(), FRAME),
     "one": lambda: bm.avg_predictions(post()),
     "cube": lambda: bm.avg_predictions(post(), by=["trt", "hilo"], at={"week": [0, 6]}),
@@ -680,7 +682,7 @@ CALLS: dict[str, Call] = {
     "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
-        lambda _: {"prior": result().assign_attrs(draws="prior"), "posterior": result()},
+        lambda _: {"prior": result("of the prior"), "posterior": result()},
         ("prior", "posterior", "point", "ci_prob", "ci_kind", "null", "ax"),
         0.5,
     ),
