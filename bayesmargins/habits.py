@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from bayesmargins.errors import EstimandError, close_matches, shown, written
+from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
 
-__all__ = ["lesson", "taught"]
+__all__ = ["Words", "lesson", "lesson_of", "taught", "taught_as", "unknown_keywords"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Words = Mapping[str, Callable[[Any], str]]  # by keyword, in lower case with "_" for ".": the advice for its value
+Lesson = Callable[[str, Any, Sequence[str]], str]
 
 # Other packages' name -> the keyword here. Written in lower case with "_" for ".", as `_key` gives them.
 _RENAMED = {
@@ -250,44 +252,50 @@ def lesson(name: str, value: Any, allowed: Sequence[str]) -> str:
 
 
 def taught(function: Callable[P, R]) -> Callable[P, R]:
-    """How does a function answer a keyword that it does not have?
+    """A question, with a fixed set of keywords, that answers one that it does not have.
 
-    With an error that says what was asked, the word that is used here, and the keywords that there are. Signature,
-    docstring and annotations stay those of the function.
-
-    Parameters
-    ----------
-    function : callable
-        With a fixed set of keywords.
-
-    Returns
-    -------
-    callable
-        The same function.
-
-    Raises
-    ------
-    Nothing
-        When decorated; the function itself raises EstimandError for an unknown keyword.
-
-    Examples
-    --------
-    >>> @taught
-    ... def ask(post, *, target="mean"):
-    ...     return target
-    >>> ask(None, target="link")
-    'link'
+    The error says what was asked, the word that is used here, and the keywords that there are. Signature, docstring and
+    annotations stay those of the function.
     """
-    allowed = [p for p in inspect.signature(function).parameters if p != "self"]
+    return _answering(function, EstimandError, lesson)
+
+
+def taught_as(error: type[BayesmarginsError], words: Words | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """As `taught`, for what makes models, fits and posteriors: with the error of its stage and words of its own."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        return _answering(function, error, lambda *asked: lesson_of(words or {}, *asked))
+
+    return decorate
+
+
+def lesson_of(words: Words, name: str, value: Any, allowed: Sequence[str]) -> str:
+    """What stands here for a keyword of other software, by these words, by a name that is allowed, or by a near one."""
+    known = words.get(_key(name))
+    if known is not None:
+        return known(value)
+    here = _RENAMED.get(_key(name))
+    return f"Here it is called {here!r}." if here in allowed else close_matches(name, allowed).strip()
+
+
+def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequence[str], teach: Lesson) -> str:
+    """The message about keywords that a function does not have."""
+    asked = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
+    said = dict.fromkeys(teach(name, value, allowed) for name, value in unknown.items())
+    hints = "".join(f" {text}" for text in said if text)
+    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed)}."
+
+
+def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: Lesson) -> Callable[P, R]:
+    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
+    made = function.__name__ == "__init__"
+    name = function.__qualname__.rpartition(".")[0] if made else function.__name__
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        unknown = [name for name in kwargs if name not in allowed]
+        unknown = {k: v for k, v in kwargs.items() if k not in allowed}
         if unknown:
-            asked = ", ".join(f"{name}={shown(kwargs[name])}" for name in unknown)
-            said = dict.fromkeys(lesson(name, kwargs[name], allowed) for name in unknown)
-            hints = "".join(f" {text}" for text in said if text)
-            raise EstimandError(f"{function.__name__} does not take {asked}.{hints} It takes {', '.join(allowed)}.")
+            raise error(unknown_keywords(name, unknown, allowed, teach))
         return function(*args, **kwargs)
 
     return checked

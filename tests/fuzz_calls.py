@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import dataclasses
 import datetime
 import decimal
 import itertools
@@ -523,6 +524,7 @@ def post(name: str = "bernoulli") -> bm.Posterior:
 
 RESULTS: dict[str, Callable[[], xr.Dataset]] = {
     "averages": lambda: bm.avg_predictions(post(), by="trt"),
+    "of the prior": lambda: bm.avg_predictions(dataclasses.replace(post(), info={"draws": "prior"}), by="trt"),
     "rows": lambda: bm.predictions(post(), FRAME),
     "one": lambda: bm.avg_predictions(post()),
     "cube": lambda: bm.avg_predictions(post(), by=["trt", "hilo"], at={"week": [0, 6]}),
@@ -605,9 +607,8 @@ def _option(**changed: Any) -> str:
 
 
 def _saved(path: Any) -> None:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        if not isinstance(path, int):  # an open file of this process
-            post().save(path)
+    if not isinstance(path, int):  # an open file of this process
+        post().save(path)
 
 
 def _linear_predictor(post: bm.Posterior, block: Any) -> Any:
@@ -681,7 +682,7 @@ CALLS: dict[str, Call] = {
     "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
-        lambda _: {"prior": result().assign_attrs(draws="prior"), "posterior": result()},
+        lambda _: {"prior": result("of the prior"), "posterior": result()},
         ("prior", "posterior", "point", "ci_prob", "ci_kind", "null", "ax"),
         0.5,
     ),
@@ -838,6 +839,13 @@ def attempts(n: int, seed: int, among: Mapping[str, Call]) -> Iterator[Attempt]:
 
 
 @contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """A folder of its own: a wrong argument may be taken for the name of a file to write."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        yield
+
+
+@contextlib.contextmanager
 def _limit(seconds: int) -> Iterator[None]:
     """Ends a call that hangs, where the system has alarms."""
 
@@ -860,7 +868,7 @@ def tried(attempt: Attempt) -> Outcome:
     """What comes of one call."""
     name, said = attempt.name, attempt.said
     try:
-        with warnings.catch_warnings(), _limit(SECONDS):
+        with warnings.catch_warnings(), _elsewhere(), _limit(SECONDS):
             warnings.simplefilter("error")
             warnings.simplefilter("ignore", bm.BayesmarginsWarning)
             attempt.made()

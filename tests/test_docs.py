@@ -49,8 +49,9 @@ BACTERIA = "yb ~ trt + week + (1 | ID)"
 
 def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
     """In place of `GLMM.fit`: the 200 reference draws for the bacteria, made-up draws for any other model."""
-    inspect.signature(_real_fit).bind(self, *args, **kwargs)
-    if kwargs.get("sampler", "nutpie") != "nutpie":
+    signature = inspect.signature(_real_fit)
+    signature.bind(self, *args, **kwargs)
+    if kwargs.get("sampler", "nutpie") != "nutpie" or set(kwargs) - {*signature.parameters, "target_accept"}:
         return _real_fit(self, *args, **kwargs)  # a page shows what is refused
     info = {"source": "bayesmargins, nutpie", "sampler": "nutpie", "divergences": 0, "max_rhat": 1.0}
     design = self.design

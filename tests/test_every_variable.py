@@ -47,9 +47,12 @@ def test_slopes_and_differences_say_on_which_scale_they_are() -> None:
     found = bm.avg_slopes(post)
     table = bm.summary(found).reset_index()
     assert table["scale"].tolist() == ["difference in probability"] * 2 + ["slope of probability"]
-    assert "with respect to x, and difference in the average probability of y (f: b - a, f: c - a)" in bm.describe(
-        found
+    assert bm.describe(found).startswith(
+        "Average slope of the probability of y with respect to x, "
+        "and difference in the average probability of y (f: b - a, f: c - a), over the "
     )
+    assert bm.describe(found * 1).startswith("Average slope")
+    assert bm.describe(found * 2).startswith("Derived")
     factors = bm.avg_slopes(random_posterior("y ~ f + (1 | g)", simulated(), "bernoulli"))
     assert factors.attrs["scale"] == "difference in probability"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import fuzz_calls
 import pytest
 
@@ -28,6 +30,15 @@ class _First:
 
     def choice(self, given: list[str]) -> str:
         return given[0]
+
+
+def test_calls_write_nothing_where_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, wrong in {"Table.to_markdown": {"buf": "{a:>{b}}"}, "Posterior.save": {"path": "{a}.nc"}}.items():
+        call = fuzz_calls.CALLS[name]
+        made = fuzz_calls.Attempt(name, call, call.good(_First()), wrong, name)
+        assert fuzz_calls.tried(made).fate == "result"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_message_survives_what_cannot_be_shown_and_what_has_no_end() -> None:

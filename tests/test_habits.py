@@ -12,6 +12,7 @@ import pytest
 import reference
 
 import bayesmargins as bm
+from bayesmargins.model.sampling import SAMPLERS, run_sampler
 
 POST = reference.posterior("b_bacteria")
 DS = bm.avg_comparisons(POST, "trt")
@@ -148,3 +149,74 @@ def test_pythons_own_errors_stay_for_what_is_no_keyword() -> None:
         bm.predictions()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="positional"):
         bm.predictions(POST, None, "new")  # type: ignore[misc]
+
+
+DATA = POST.design.data
+FORMULA = "yb ~ trt + week + (1 | ID)"
+MADE: dict[str, tuple[type[bm.BayesmarginsError], Callable[..., Any]]] = {
+    "GLMM": (bm.ModelError, lambda **kw: bm.GLMM(FORMULA, DATA, **kw)),
+    "from_arrays": (bm.ModelError, lambda **kw: bm.GLMM.from_arrays([0.0, 1.0], np.ones((2, 1)), **kw)),
+    "prior": (bm.FitError, lambda **kw: bm.GLMM(FORMULA, DATA, "bernoulli").prior(**kw)),
+    "fit": (bm.FitError, lambda **kw: run_sampler(None, "nutpie", 5, 5, 1, 1, False, **kw)),
+    "from_draws": (bm.PosteriorError, lambda **kw: bm.from_draws(FORMULA, DATA, **kw)),
+    "from_brms": (bm.PosteriorError, lambda **kw: bm.from_brms(pd.DataFrame(), FORMULA, DATA, **kw)),
+    "from_pymc": (bm.PosteriorError, lambda **kw: bm.from_pymc({}, FORMULA, DATA, **kw)),
+    "from_bambi": (bm.PosteriorError, lambda **kw: bm.from_bambi(None, None, **kw)),
+    "from_statsmodels": (bm.PosteriorError, lambda **kw: bm.from_statsmodels(None, **kw)),
+    "load": (bm.PosteriorError, lambda **kw: bm.load("fit.nc", **kw)),
+    "load_dataset": (bm.DataError, lambda **kw: bm.load_dataset(**kw)),
+}
+
+
+@pytest.mark.parametrize("name", [n for n in MADE if n != "fit"])
+def test_what_makes_models_and_posteriors_refuses_unknown_keywords_too(name: str) -> None:
+    error, call = MADE[name]
+    with pytest.raises(error, match=rf"^{name} does not take quux=1\. It takes \w+.*\.$"):
+        call(quux=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "keyword", "value", "said"),
+    [
+        ("GLMM", "familly", "bernoulli", "Did you mean 'family'"),
+        ("GLMM", "weights", "ap", "The likelihood takes no weights"),
+        ("GLMM", "prior", {}, "called 'priors'"),
+        ("GLMM", "chains", 2, r"Here it is model\.fit\(chains=2\)"),
+        ("GLMM", "offset", "n", r"offset\(log\(exposure\)\)"),
+        ("from_arrays", "group", [1, 2], "Groups stand in the formula"),
+        ("from_arrays", "names_", ["a"], "Did you mean 'names'"),
+        ("prior", "seed", 1, "random_seed"),
+        ("fit", "control", {"adapt_delta": 0.9}, r"model\.fit\(target_accept=0\.9\)"),
+        ("fit", "control", {"max_treedepth": 12}, r"model\.fit\(target_accept=0\.95\)"),
+        ("fit", "adapt_delta", 0.9, r"model\.fit\(target_accept=0\.9\)"),
+        ("fit", "progress", False, r"model\.fit\(progressbar=False\)"),
+        ("fit", "warmup", 500, r"model\.fit\(tune=500\)"),
+        ("fit", "cores", 4, "decided by the sampler"),
+        ("from_draws", "sigma", [1.0], r"Here it is aux=\{'sigma': \.\.\.\}"),
+        ("from_draws", "shape", [1.0], r"Here it is aux=\{'shape': \.\.\.\}"),
+        ("from_draws", "Sigmas", {}, "Did you mean 'Sigma'"),
+        ("from_statsmodels", "seed", 1, "called 'random_seed'"),
+        ("from_brms", "familly", "bernoulli", "Did you mean 'family'"),
+        ("load", "namespce", {}, "Did you mean 'namespace'"),
+        ("load_dataset", "nme", "bacteria", "Did you mean 'name'"),
+    ],
+)
+def test_models_fits_and_posteriors_teach_too(name: str, keyword: str, value: Any, said: str) -> None:
+    error, call = MADE[name]
+    with pytest.raises(error, match=rf"^{name} does not take {keyword}=.*{said}.* It takes "):
+        call(**{keyword: value})
+
+
+def test_a_setting_that_the_sampler_does_not_know_is_answered_with_near_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuses(*_: Any) -> Any:
+        raise AttributeError("Unknown settings attribute: chain")
+
+    monkeypatch.setitem(SAMPLERS, "nutpie", refuses)
+    with pytest.raises(bm.FitError, match=r"does not take \{'chain': 2\}: Unknown settings.*Did you mean 'chains'"):
+        MADE["fit"][1](chain=2)
+    with pytest.raises(
+        bm.FitError, match=r"does not take \{'target_accept': 2\}"
+    ):  # an option that is the sampler's own
+        MADE["fit"][1](target_accept=2)

@@ -393,6 +393,33 @@ def test_sentence_says_what_was_asked_and_nothing_else(kind: str) -> None:
     assert not missing, f"the generator has left out {missing}"
 
 
+@pytest.mark.parametrize("averaged", [True, False])
+@pytest.mark.parametrize("target", ["mean", "link"])
+@pytest.mark.parametrize("model", list(MODELS))
+def test_slopes_of_every_column_are_a_result_of_their_own(model: str, target: str, averaged: bool) -> None:
+    """Numbers have slopes and factors differences: the sentence says both, and each row of the table says its scale."""
+    how = {"variables": ["x", "e"]}
+    case = Case(model, "posterior", "slopes", averaged, "the data", target, (), "", {}, "new", "equal", how)
+    ds = (bm.avg_slopes if averaged else bm.slopes)(case.post, target=target)
+    sentence, average = bm.describe(ds), "average " if averaged else ""
+    named = [v for v in ds["term"].values if v != "f"]
+    beside = rf", and difference in the {average}{NOUN} \(f: b - a, f: c - a\)"
+    found = re.search(beside, sentence)
+    assert found, sentence
+    head, phrases = parsed(sentence.replace(found.group(), "", 1), "slopes")
+    assert (head["noun"] or "").lower() == found.group("noun").lower()
+    assert head["variables"] == ", ".join(named)
+    check_head(case, ds, head, levels=False)
+    check_groups(case, ds, phrases)
+    slope = ds.attrs["scale"]
+    assert slope.startswith("slope of ")
+    scales = np.where(ds["term"] == "f", slope.replace("slope of", "difference in"), slope)
+    at = ds if averaged else ds.isel(row=[0])
+    table = bm.summary(at).reset_index()
+    assert table["scale"].tolist() == [f"derived from {s}" if at is not ds else s for s in scales]
+    assert scale_of(ds) == "several scales"
+
+
 def test_the_check_itself_notices_a_sentence_that_says_something_else() -> None:
     """Tests that cannot fail are worth nothing: each part changed in turn is found."""
     case = Case("logit", "posterior", "slopes", True, "the data", "mean", ("f",), "column", {"e": [1, 2]},

@@ -14,6 +14,7 @@ from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -21,7 +22,13 @@ __all__ = ["from_draws", "posterior_of"]
 
 _PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
 
+_WORDS: Words = {
+    "sigma": lambda _: "Here it is aux={'sigma': ...}.",
+    "shape": lambda _: "Here it is aux={'shape': ...}.",
+}
 
+
+@taught_as(PosteriorError, _WORDS)
 def from_draws(
     formula: str,
     data: Any = None,

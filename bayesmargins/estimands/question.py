@@ -186,10 +186,12 @@ class Question:
         comparison: str | None = None,
         slope: Slope | None = None,
         wrong: float | None = None,
+        differences: Sequence[str] = (),
     ) -> xr.Dataset:
         """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance.
 
-        `wrong` is how wrong they can be, where that is not what the passes can be wrong by.
+        `wrong` is how wrong they can be, where that is not what the passes can be wrong by; `differences` are the
+        contrasts that are differences, where the others are slopes.
         """
         dims: list[str] = ["contrast"] if contrast else []
         coords: dict[str, Any] = {}
@@ -202,6 +204,7 @@ class Question:
         along = {k: v for k, v in self.averaging.coords.items() if k not in coords}
         attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
         attrs |= {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
+        attrs |= {"scales": self._scales_of(differences)} if differences else {}
         return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
 
     def result_along(
@@ -278,6 +281,10 @@ class Question:
             "max_rhat": info.get("max_rhat"),
             "bayesmargins_version": __version__,
         }
+
+    def _scales_of(self, differences: Sequence[str]) -> str:
+        scale = scale_name("comparisons", self.target, self.post.family.noun, self.post.link.name, "difference")
+        return json.dumps({"along": "contrast", "of": dict.fromkeys(differences, scale)})
 
     @property
     def _coded(self) -> list[str]:

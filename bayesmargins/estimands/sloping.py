@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -228,10 +227,9 @@ def _beside_differences(
     terms = [c if isinstance(c, str) else c.term for c in asked]
     named = [x if c.term in x else f"{c.term}: {x}" for c, x in zip(asked, labels, strict=True) if c in between]
     how = Slope("dydx", tuple(c for c in asked if isinstance(c, str)), beside=tuple(named))
-    ds = question.result("slopes", values, evaluation.passed, contrast=labels, term=terms, slope=how)
-    scale = ds.attrs["scale"].replace("slope of", "difference in", 1)
-    of = {label: scale for c, label in zip(asked, labels, strict=True) if c in between}
-    return ds.assign_attrs(scales=json.dumps({"along": "contrast", "of": of}))
+    differences = [label for c, label in zip(asked, labels, strict=True) if c in between]
+    passed = evaluation.passed
+    return question.result("slopes", values, passed, contrast=labels, term=terms, slope=how, differences=differences)
 
 
 def _first(question: Question, names: list[str], slope: str) -> xr.Dataset:

@@ -13,14 +13,16 @@ from bayesmargins.checks import one_of
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, Factor, build_design
 from bayesmargins.draws import canonical
-from bayesmargins.errors import DataError, ModelError
+from bayesmargins.errors import DataError, FitError, ModelError
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of, warn_of_zero
 from bayesmargins.model.sampling import draw_prior, run_sampler
+from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
 
@@ -78,6 +80,7 @@ class GLMM:
     ('Intercept', 'trt[drug]', 'trt[drug+]', 'week')
     """
 
+    @taught_as(ModelError, WORDS)
     def __init__(
         self,
         formula: str,
@@ -109,6 +112,7 @@ class GLMM:
         self.priors = default_priors(self.design, self.family, scales, self._fixed, self._groups) | given
 
     @classmethod
+    @taught_as(ModelError, WORDS)
     def from_arrays(
         cls,
         y: Any,
@@ -236,6 +240,7 @@ class GLMM:
         report_convergence(post.info, chains, draws)
         return post
 
+    @taught_as(FitError, WORDS)
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
         """What does the model say before any data: which effects do its priors allow?
 

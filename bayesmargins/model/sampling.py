@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import xarray as xr
 
 from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, close_matches, shown, written
+from bayesmargins.habits import lesson_of, unknown_keywords
+from bayesmargins.model.words import WORDS
 from bayesmargins.stacks import group_of
 from bayesmargins.values import is_word
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
+
+_TAKEN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "target_accept")
 
 
 def run_sampler(
@@ -59,9 +64,9 @@ def run_sampler(
             f"sampler={shown(sampler)} is not known; allowed are {', '.join(SAMPLERS)}."
             f"{close_matches(sampler, SAMPLERS)}"
         )
-    for name in options:
-        if name in _OTHER_WORDS:
-            raise FitError(f"fit() does not take {name}={shown(options[name])}. Here it is {_OTHER_WORDS[name]}.")
+    foreign = {name: value for name, value in options.items() if name in WORDS and name != "target_accept"}
+    if foreign:
+        raise FitError(unknown_keywords("fit", foreign, _TAKEN, partial(lesson_of, WORDS)))
     for name, value, least in (("draws", draws, 1), ("tune", tune, 0), ("chains", chains, 1)):
         whole_number(name, value, least, FitError)
     switch("progressbar", progressbar, FitError)
@@ -75,7 +80,8 @@ def run_sampler(
         except (AttributeError, TypeError, ValueError) as error:
             if not options:
                 raise
-            raise FitError(f"sampler={sampler!r} does not take {shown(options)}: {written(error)}") from error
+            near = "".join(dict.fromkeys(close_matches(name, _TAKEN) for name in options))
+            raise FitError(f"sampler={sampler!r} does not take {shown(options)}: {written(error)}.{near}") from error
     posterior, stats = group_of(idata, "posterior"), group_of(idata, "sample_stats")
     if posterior is None or stats is None:
         raise FitError(f"sampler={sampler!r} returned no posterior; it stopped after 0 of {draws} draws.")
@@ -157,19 +163,6 @@ def _numpyro(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[st
             **kwargs,
         )
 
-
-# What other packages call it.
-_OTHER_WORDS = {
-    "adapt_delta": "target_accept",
-    "cores": "decided by the sampler: nutpie runs as many chains at once as there are cores",
-    "iter": "draws (kept) and tune (discarded)",
-    "warmup": "tune",
-    "burnin": "tune",
-    "seed": "random_seed",
-    "sample_prior": "model.prior(draws=...), a Posterior of draws of the prior",
-    "backend": "sampler='nutpie', 'pymc' or 'numpyro'",
-    "nuts_sampler": "sampler='nutpie', 'pymc' or 'numpyro'",
-}
 
 SAMPLERS: dict[str, Callable[[Any, int | None, bool, Mapping[str, Any]], Any]] = {
     "nutpie": _nutpie,

@@ -17,7 +17,7 @@ from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.checks import functions
 from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import PosteriorError, listed
-from bayesmargins.habits import taught
+from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -27,7 +27,7 @@ __all__ = ["from_bambi"]
 _COMPARED = 5
 
 
-@taught
+@taught_as(PosteriorError)
 def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., Any]] | None = None) -> Posterior:
     """Which posterior is this fit of Bambi?
 

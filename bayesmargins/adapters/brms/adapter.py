@@ -22,7 +22,7 @@ from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
 from bayesmargins.family import get_family
-from bayesmargins.habits import taught
+from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 
 __all__ = ["from_brms"]
@@ -34,7 +34,7 @@ _BESIDE = re.compile(
 )
 
 
-@taught
+@taught_as(PosteriorError)
 def from_brms(
     draws: Any,
     formula: str | Mapping[str, str],

@@ -18,7 +18,7 @@ from bayesmargins.adapters.reading import read_posterior
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.family import get_family
-from bayesmargins.habits import taught
+from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.values import value_list
@@ -31,7 +31,7 @@ _CHECK_RTOL, _CHECK_ATOL = 1e-5, 1e-6
 _CHECK_DRAWS = 20
 
 
-@taught
+@taught_as(PosteriorError)
 def from_pymc(
     idata: Any,
     formula: str,

@@ -17,7 +17,7 @@ from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
 from bayesmargins.checks import whole_number
 from bayesmargins.design import Design, build_design, to_pandas
 from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, warn
-from bayesmargins.habits import taught
+from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC
@@ -29,7 +29,7 @@ _SAME = 1e-10  # the two designs may differ by rounding, relative to the size of
 _CLASS = "MixedLMResults"
 
 
-@taught
+@taught_as(PosteriorError)
 def from_statsmodels(
     results: Any,
     formula: str | None = None,
