@@ -278,7 +278,8 @@ def taught(function: Callable[P, R]) -> Callable[P, R]:
     >>> ask(None, target="link")
     'link'
     """
-    allowed = [p for p in inspect.signature(function).parameters if p != "self"]
+    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
+    called = function.__qualname__.removesuffix(".__init__") if function.__name__ == "__init__" else function.__name__
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -287,7 +288,7 @@ def taught(function: Callable[P, R]) -> Callable[P, R]:
             asked = ", ".join(f"{name}={shown(kwargs[name])}" for name in unknown)
             said = dict.fromkeys(lesson(name, kwargs[name], allowed) for name in unknown)
             hints = "".join(f" {text}" for text in said if text)
-            raise EstimandError(f"{function.__name__} does not take {asked}.{hints} It takes {', '.join(allowed)}.")
+            raise EstimandError(f"{called} does not take {asked}.{hints} It takes {', '.join(allowed)}.")
         return function(*args, **kwargs)
 
     return checked

@@ -11,6 +11,7 @@ from bayesmargins.draws import canonical
 from bayesmargins.errors import PosteriorError, shown
 from bayesmargins.families import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
+from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior, check_posterior, make_part
 
 __all__ = ["load"]
@@ -18,6 +19,7 @@ __all__ = ["load"]
 _Namespace = Mapping[str, Callable[..., Any]] | None
 
 
+@taught
 def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Posterior:
     """Which posterior was saved here?
 

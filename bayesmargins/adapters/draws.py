@@ -14,6 +14,7 @@ from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
 
@@ -22,6 +23,7 @@ __all__ = ["from_draws", "posterior_of"]
 _PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
 
 
+@taught
 def from_draws(
     formula: str,
     data: Any = None,

@@ -9,10 +9,12 @@ import pandas as pd
 
 from bayesmargins.datasets.catalogue import CATALOGUE, Dataset
 from bayesmargins.errors import DataError, close_matches, listed, shown
+from bayesmargins.habits import taught
 
 __all__ = ["list_datasets", "load_dataset"]
 
 
+@taught
 def load_dataset(name: str) -> pd.DataFrame:
     """Which real data can I try this on?
 

@@ -15,6 +15,7 @@ from bayesmargins.design import Design, Factor, build_design
 from bayesmargins.draws import canonical
 from bayesmargins.errors import DataError, ModelError
 from bayesmargins.families import check_response, get_family, resolve_link
+from bayesmargins.habits import taught
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
@@ -78,6 +79,7 @@ class GLMM:
     ('Intercept', 'trt[drug]', 'trt[drug+]', 'week')
     """
 
+    @taught
     def __init__(
         self,
         formula: str,
@@ -108,6 +110,7 @@ class GLMM:
         self.priors = default_priors(self.design, self.family, scales, self._fixed, self._groups) | given
 
     @classmethod
+    @taught
     def from_arrays(
         cls,
         y: Any,
@@ -235,6 +238,7 @@ class GLMM:
         report_convergence(post.info, chains, draws)
         return post
 
+    @taught
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
         """What does the model say before any data: which effects do its priors allow?
 
