@@ -31,6 +31,10 @@ TAUGHT: dict[str, Callable[..., Any]] = {
     "hypotheses": lambda **kw: bm.hypotheses(DS, **kw),
     "plot_predictions": lambda **kw: bm.plot_predictions(DS, **kw),
     "plot_forest": lambda **kw: bm.plot_forest(DS, **kw),
+    "from_draws": lambda **kw: bm.from_draws("y ~ x", {}, **kw),
+    "load": lambda **kw: bm.load("fit.nc", **kw),
+    "load_dataset": lambda **kw: bm.load_dataset("bacteria", **kw),
+    "GLMM": lambda **kw: bm.GLMM("y ~ x", {}, **kw),
 }
 
 
@@ -48,6 +52,19 @@ def test_help_stays_that_of_the_function(name: str) -> None:
     assert "\nRaises\n------\n" in (inspect.getdoc(function) or "")
     kinds = {p.kind for p in inspect.signature(function).parameters.values()}
     assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+
+
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [
+        ("save", lambda **kw: POST.save("fit.nc", **kw)),
+        ("from_arrays", lambda **kw: bm.GLMM.from_arrays([0.0, 1.0], np.ones((2, 1)), **kw)),
+        ("prior", lambda **kw: bm.GLMM("y ~ 1", {"y": [0.0, 2.5]}).prior(**kw)),
+    ],
+)
+def test_unknown_keyword_of_a_method_is_quoted_too(method: str, call: Callable[..., Any]) -> None:
+    with pytest.raises(bm.EstimandError, match=rf"^{method} does not take quux=1\. It takes \w+"):
+        call(quux=1)
 
 
 @pytest.mark.parametrize("keyword", ["re_formula", "re.form", "include_random", "random_effects"])
