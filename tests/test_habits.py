@@ -41,7 +41,7 @@ TAUGHT: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", TAUGHT)
 def test_unknown_keyword_is_quoted_with_the_keywords_that_there_are(name: str) -> None:
     allowed = ", ".join(inspect.signature(getattr(bm, name)).parameters)
-    with pytest.raises(bm.EstimandError, match=f"^{name} does not take quux=1. It takes {allowed}.$"):
+    with pytest.raises(bm.BayesmarginsError, match=f"^{name} does not take quux=1. It takes {allowed}.$"):
         TAUGHT[name](quux=1)
 
 
