@@ -456,7 +456,7 @@ def test_a_save_that_is_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_saving_needs_no_name_of_a_file_of_this_machine(tmp_path: Path) -> None:
+def test_the_same_posterior_gives_the_same_bytes(tmp_path: Path) -> None:
     POST.save(tmp_path / "a.nc")
     POST.save(tmp_path / "b.nc")
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()

@@ -154,12 +154,7 @@ def python_parts(text: str) -> Iterator[tuple[str, ast.Expression | None]]:
 
 
 def known_functions(context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Functions by the names that a formula calls them by: formulaic's transforms, and those of the context.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Functions by the names that a formula calls them by: formulaic's transforms, and those of the context."""
     from formulaic.transforms import TRANSFORMS
 
     return {**TRANSFORMS, **context}
