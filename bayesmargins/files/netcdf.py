@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -164,7 +165,8 @@ def _check_heaps(content: bytes) -> None:
 def _check_walls(file: h5py.File, size: int) -> None:
     asked = 0
     for k, found in enumerate(_objects(file, _DEPTH)):
-        asked += int(np.prod(found.shape or (1,), dtype=float)) * found.dtype.itemsize if hasattr(found, "shape") else 0
+        for shape in (found.shape, found.chunks) if hasattr(found, "shape") else ():
+            asked += math.prod(shape or ()) * found.dtype.itemsize
         if k > _OBJECTS or asked > _MOST * size + 2**20:
             raise ValueError("it holds more than its size allows")
 

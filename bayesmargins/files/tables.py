@@ -27,7 +27,7 @@ _ARROW = re.compile(r"bool|u?int(8|16|32|64)|double|float|halffloat|string|large
 
 
 def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
-    """Columns by position, so that any name can be: ``column_0`` and what belongs to it; ``about`` says what each is."""
+    """Columns by position, so that any name can be; ``about`` says what each is, and what it is called."""
     about, variables = [], {}
     for j, name in enumerate(data.columns):
         said, arrays = _kept(data[name])
