@@ -153,24 +153,7 @@ def canonical(
 
 
 def check_draws(design: Design, draws: Draws, of: str = "") -> None:
-    """Could these be draws of this design: of its shape, finite, Sigma a covariance, parameters above 0?
-
-    Parameters
-    ----------
-    design : Design
-    draws : Draws
-    of : str
-        The parameter whose linear predictor this is, for the message.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    PosteriorError
-        They could not.
-    """
+    """Refuse what cannot be draws of this design: of its shape, finite, Sigma a covariance, parameters above 0."""
     before, n = f"{of} " if of else "", len(draws.beta)
     expected: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {f"{before}beta": (draws.beta, (n, len(design.coef)))}
     for name, factor in design.factors.items():
@@ -192,24 +175,7 @@ def check_draws(design: Design, draws: Draws, of: str = "") -> None:
 
 
 def check_covariance(Sigma: np.ndarray, what: str) -> None:
-    """Is each of these symmetric, with no eigenvalue below 0?
-
-    Parameters
-    ----------
-    Sigma : ndarray, shape (..., term, term)
-        Finite.
-    what : str
-        For the message.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    PosteriorError
-        One is not.
-    """
+    """Refuse finite matrices (..., term, term) that are not symmetric, or have an eigenvalue below 0."""
     if not np.allclose(Sigma, np.swapaxes(Sigma, -1, -2), rtol=1e-8, atol=1e-12):
         raise PosteriorError(f"{what} is not symmetric; give the covariance matrix, not a Cholesky factor.")
     smallest = np.linalg.eigvalsh(Sigma)[..., 0] if Sigma.size else np.zeros(1)

@@ -14,22 +14,7 @@ __all__ = ["arviz_groups", "shown"]
 
 
 def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
-    """Which groups does ArviZ see of this posterior?
-
-    Parameters
-    ----------
-    post : Posterior
-        Or a part of one, which has no data of its own.
-
-    Returns
-    -------
-    dict of str to Dataset
-        ``posterior`` (``prior``), ``sample_stats``, ``observed_data``, ``constant_data``, as far as they are there.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """What ArviZ sees: posterior or prior, sample_stats, observed_data and constant_data, as far as they are there."""
     groups = {post.arviz_group: post.parameters.assign_attrs(draws=post.kind)}
     if post.sample_stats is not None:
         groups["sample_stats"] = post.sample_stats

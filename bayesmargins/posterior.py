@@ -301,21 +301,6 @@ def _obs(post: Posterior) -> dict[str, np.ndarray]:
 
 
 def check_posterior(post: Posterior) -> None:
-    """Could these draws be those of a posterior: as the design shapes them, finite, Sigma a covariance?
-
-    Parameters
-    ----------
-    post : Posterior
-        Its parts too.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    PosteriorError
-        They could not.
-    """
+    """Refuse what cannot be draws of the posterior's design and of those of its parts."""
     for name, predictor in {"": post, **post.parts}.items():
         check_draws(predictor.design, predictor.draws, name)

@@ -100,26 +100,7 @@ def public_names(names: Iterable[str], also: Iterable[str] = ()) -> dict[str, st
 
 
 def stem(name: str) -> str:
-    """What is a column or a grouping factor called within names of variables? Without slashes: netCDF reads a path.
-
-    Parameters
-    ----------
-    name : str
-        Column of the data, or grouping factor.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    Nothing.
-
-    Examples
-    --------
-    >>> stem("Plot/Block")
-    'Plot_Block'
-    """
+    """What a column or factor is called within names of variables: netCDF reads a slash as a path."""
     return name.replace("/", "_")
 
 

@@ -308,6 +308,13 @@ def _packed(file: h5py.File) -> None:
     file.create_dataset("bayesmargins_data/column_0", data=np.zeros(10**7), chunks=(10**6,), compression="gzip")
 
 
+def _wide(file: h5py.File) -> None:
+    del file["bayesmargins_data/column_0"]
+    file.create_dataset(
+        "bayesmargins_data/column_0", data=np.zeros(40), maxshape=(None,), chunks=(10**7,), compression=9
+    )
+
+
 def _deep(file: h5py.File) -> None:
     file.create_group("a/b/c/d/e/f")
 
@@ -322,7 +329,7 @@ def _many(file: h5py.File) -> None:
         group[f"{k}"] = file["posterior/beta"]
 
 
-@pytest.mark.parametrize("edit", [_external, _elsewhere, _virtual, _endless, _packed, _deep, _round, _many])
+@pytest.mark.parametrize("edit", [_external, _elsewhere, _virtual, _endless, _packed, _wide, _deep, _round, _many])
 def test_nothing_but_the_file_itself_is_read(edit: Callable[[h5py.File], None], saved: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.bin").write_bytes(bytes(320))
     with pytest.raises(bm.PosteriorError, match="no posterior that can be read"):
@@ -456,7 +463,7 @@ def test_a_save_that_is_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_saving_needs_no_name_of_a_file_of_this_machine(tmp_path: Path) -> None:
+def test_the_same_posterior_gives_the_same_bytes(tmp_path: Path) -> None:
     POST.save(tmp_path / "a.nc")
     POST.save(tmp_path / "b.nc")
     assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()

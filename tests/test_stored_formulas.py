@@ -37,6 +37,13 @@ I(C.__globals__)
 C(f, contr.treatment.__init__)
 C(f, contr.treatment.__init__.__globals__)
 I(contr.treatment.mro())
+C(f, contr.treatment(**{'base': 'b'}))
+C(f, contr.treatment(_base='b'))
+C(f, contr.treatment(x))
+C(f, exec('1'))
+C(f, x.pipe(print))
+I(contr.treatment)
+log(contr.treatment)
 I(`exec`('open("canary","w")'))
 I(`__import__`('os'))
 I(`eval`("1"))
@@ -235,6 +242,8 @@ def test_a_column_named_like_a_function_makes_it_no_function(name: str, canary: 
         ("I(own(x)(x))", {"own": lambda v: v}),
         ("I(own(x, _state=1))", {"own": lambda v: v}),
         ("I(own(exec('1')))", {"own": lambda v: v}),
+        ("C(f, own.__init__.__globals__('1'))", {"own": SimpleNamespace()}),
+        ("C(f, own(exec('1')))", {"own": lambda v: v}),
         ("I(k ** k ** k)", {"k": 10}),
         ("I(np.interp(x, [0, 1], [0, 1]))", {"np.interp": np.log}),
     ],
@@ -269,7 +278,8 @@ ALLOWED = [
     "cs(x, df=4, constraints='center')", "scale(x, center=1.5)", "standardize(x)", "poly(x, 3, raw=True)", "{x + 1}",
     "2:x", "(x + f)^2 - x:f", "x %in% f", "f:g:h", "x.clip(-1, 1)", "clip(x, -1, 1)", "x.between(-1, 1)", "x.round(1)",
     "hashed(f, levels=3)", "exp10(x)", "I(x * (flag == 1))", "log(x + 10) / log(2)", "I(x * np.pi / 180)", "I(-x)",
-    "I(n // 2 + 10**3)", "f*g*h*treated", "I(`a b` / 2)", "C(`a b`)", "`a b`:f", "`Plot/Block`",
+    "I(n // 2 + 10**3)", "I(x / 6.022e23)",
+    "C(f, contr.sum())", "C(f, Helmert())", "f*g*h*treated", "I(`a b` / 2)", "C(`a b`)", "`a b`:f", "`Plot/Block`",
 ]  # fmt: skip
 
 

@@ -122,13 +122,7 @@ _ELSEWHERE = {
 
 
 def tree_of(expression: str) -> ast.Expression:
-    """The syntax tree that formulaic evaluates of a Python part; a column in backticks is a name, whatever it holds.
-
-    Raises
-    ------
-    SyntaxError
-        It is no Python.
-    """
+    """The syntax tree that formulaic evaluates of a Python part; a column in backticks is a name, whatever it holds."""
     from formulaic.utils.code import sanitize_variable_names
 
     quoted: dict[str, str] = {}

@@ -198,12 +198,7 @@ def _values_among(context: Mapping[str, Any]) -> set[str]:
 
 
 def known_functions(context: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Functions by the names that a formula calls them by: formulaic's transforms, and those of the context.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Functions by the names that a formula calls them by: formulaic's transforms, and those of the context."""
     from formulaic.transforms import TRANSFORMS
 
     return {**TRANSFORMS, **context}

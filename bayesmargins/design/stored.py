@@ -44,13 +44,7 @@ class _Factor:
 
 
 def check_length(formula: Any) -> None:
-    """May this text be read as a formula at all?
-
-    Raises
-    ------
-    FormulaError
-        It is no text, or a very long one.
-    """
+    """Refuse what is no text, or a very long one, before it is read as a formula."""
     if not isinstance(formula, str) or len(formula) > _CHARACTERS:
         raise FormulaError(
             f"The stored formula is {shown(formula)}: it must be text of up to {_CHARACTERS} characters."
@@ -58,26 +52,7 @@ def check_length(formula: Any) -> None:
 
 
 def check_stored(text: str, frame: pd.DataFrame | None, namespace: Mapping[str, Any]) -> None:
-    """May this piece of a stored formula be evaluated?
-
-    Parameters
-    ----------
-    text : str
-        Terms for formulaic: the fixed part, those of a block, an offset, a left-hand side.
-    frame : DataFrame, optional
-        The file's data; None where any name may be a column of numbers.
-    namespace : mapping
-        What the user vouches for.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    FormulaError
-        Anything that is not on the lists, or sizes without end.
-    """
+    """Refuse a piece of a stored formula that may not be evaluated; without `frame` any name may be a column."""
     from formulaic import Formula
     from formulaic.parser.algos.sanitize_tokens import sanitize_tokens
     from formulaic.parser.algos.tokenize import tokenize

@@ -91,36 +91,16 @@ _Kind = str | _Constant
 
 @dataclass(frozen=True)
 class Python:
-    """A Python part of a stored formula.
-
-    Attributes
-    ----------
-    text : str
-        As formulaic will evaluate it.
-    columns : mapping of str to str, or None
-        What each column of the data holds, `NUMBER` or `TEXT`; None where any name may be a column of numbers.
-    functions : mapping
-        formulaic's transforms and this package's functions by name.
-    namespace : mapping
-        What the user vouches for.
-    sizes : list of int
-        Columns of the design that its calls ask for, filled in by `kind`.
-    """
+    """A Python part of a stored formula, as formulaic will evaluate it."""
 
     text: str
-    columns: Mapping[str, str] | None
+    columns: Mapping[str, str] | None  # what each holds, NUMBER or TEXT; None where any name may be one of numbers
     functions: Mapping[str, Any]
-    namespace: Mapping[str, Any]
-    sizes: list[int] = field(default_factory=list)
+    namespace: Mapping[str, Any]  # what the user vouches for
+    sizes: list[int] = field(default_factory=list)  # columns of the design that calls ask for, filled in by `kind`
 
     def kind(self, node: ast.AST) -> str:
-        """Is this a number, a text or a coded factor a row?
-
-        Raises
-        ------
-        FormulaError
-            It is none of them, or holds anything that is not on the list.
-        """
+        """Is this a number, a text or a coded factor a row? Refused where it holds anything that is not on a list."""
         found = self._read(node)
         if isinstance(found, str) and found != CONTRAST:
             return found
@@ -142,12 +122,9 @@ class Python:
 
     def _constant(self, node: Any) -> _Kind:
         value = node.value
-        fine = (
-            value is None
-            or (isinstance(value, str) and len(value) <= _LETTERS)
-            or (isinstance(value, bool | int | float) and abs(value) <= _DIGITS)
-        )
-        if not fine:
+        short = len(value) <= _LETTERS if isinstance(value, str) else value is None or isinstance(value, bool)
+        whole = isinstance(value, int) and abs(value) <= _DIGITS
+        if not (short or whole or (isinstance(value, float) and math.isfinite(value))):
             self._refuse(f"holds the constant {shown(value, 20)}", "Constants are numbers up to 2**64 and short texts.")
         return _Constant(value)
 
@@ -157,6 +134,8 @@ class Python:
             return _Constant(value)
         if self.columns is not None and name in self.columns:
             return self.columns[name]
+        if name in _PATSY and self._is_ours(name):
+            return CONTRAST
         if self._is_constant(name) and (self.columns is not None or len(name) > 1):
             return _Constant(CONSTANTS[name])
         unknown = self.columns is None and (name in FUNCTIONS or name not in self.functions) and name[:1] != "_"
@@ -356,11 +335,10 @@ class Python:
     def _option(self, name: str, option: str, node: Any) -> None:
         if option not in _OPTIONS[name]:
             self._refuse(f"calls {name} with {option}=", f"Allowed are {listed(_OPTIONS[name])}.")
-        if option == "contrasts":
-            self._contrast(node)
-            return
         constant = isinstance(node, ast.Name) and self._is_constant(node.id)
         found = _Constant(CONSTANTS[node.id]) if constant else self._read(node)
+        if option == "contrasts" and found not in (TEXT, CODED):
+            return
         value: Any = found.value if isinstance(found, _Constant) else math.inf
         size = abs(value) if _is_number(value) else len(value) if isinstance(value, list) else 0
         if size > _LARGEST.get(option, _DIGITS):
@@ -371,19 +349,10 @@ class Python:
         if option in ("degree", "df", "levels", "knots"):
             self.sizes.append(int(size))
 
-    def _contrast(self, node: ast.AST) -> _Kind:
-        """A coding of levels: one of formulaic's, with constants, or the constants themselves."""
-        called = node if isinstance(node, ast.Call) else None
-        made = called.func if called else node
-        path = dotted(made)
-        known = self._is_ours(path[0]) and (
-            path in {("contr", c) for c in _CONTRASTS} | {(p,) for p in _PATSY} or (path == ("np", "array") and called)
-        )
-        given = [*called.args, *(k.value for k in called.keywords)] if called else [] if known else [node]
-        found = [self._read(g) for g in given]
-        vouched = path[0] in self.namespace
-        if not (vouched or ((known or not called) and all(isinstance(f, _Constant) for f in found))):
-            self._refuse("codes a factor in another way than a file may", "Use contr.treatment, contr.sum or numbers.")
+    def _contrast(self, node: ast.Call) -> _Kind:
+        """A coding of levels, made of constants."""
+        if not all(isinstance(self._read(n), _Constant) for n in (*node.args, *(k.value for k in node.keywords))):
+            self._refuse("codes a factor by something else than constants", "Write the numbers themselves.")
         return CONTRAST
 
     def _refuse_quotes(self, node: ast.AST) -> None:

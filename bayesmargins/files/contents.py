@@ -18,64 +18,31 @@ __all__ = ["Contents", "Predictor", "check_rows", "positions", "refuse_another_d
 
 @dataclass(frozen=True)
 class Predictor:
-    """One linear predictor.
-
-    Attributes
-    ----------
-    formula, link : str
-    info : dict
-        Where the draws come from.
-    coef : list of str
-        Labels of `beta`.
-    levels, terms : dict of list of str
-        Labels of `b` and `Sigma`, a factor.
-    beta : ndarray, shape (chain, draw, coef)
-    b : dict of ndarray, shape (chain, draw, level, term)
-    Sigma : dict of ndarray, shape (chain, draw, term, term)
-    rows : dict of ndarray
-        From `check_rows`; empty without data.
-    """
+    """One linear predictor."""
 
     formula: str
     link: str
-    info: dict[str, Any]
+    info: dict[str, Any]  # where the draws come from
     coef: list[str]
-    levels: dict[str, list[str]]
+    levels: dict[str, list[str]]  # labels a factor
     terms: dict[str, list[str]]
-    beta: np.ndarray
-    b: dict[str, np.ndarray]
-    Sigma: dict[str, np.ndarray]
-    rows: dict[str, np.ndarray]
+    beta: np.ndarray  # (chain, draw, coef)
+    b: dict[str, np.ndarray]  # (chain, draw, level, term)
+    Sigma: dict[str, np.ndarray]  # (chain, draw, term, term)
+    rows: dict[str, np.ndarray]  # from `check_rows`; empty without data
 
 
 @dataclass(frozen=True)
 class Contents:
-    """A posterior as it lies in a file.
-
-    Attributes
-    ----------
-    family : str
-    mean : Predictor
-    parts : dict of Predictor
-        Of parameters.
-    aux : dict of ndarray, shape (chain, draw)
-        Parameters without a linear predictor.
-    data : DataFrame or None
-        The fitted rows.
-    levels : dict or None
-        In their place.
-    sample_coords : dict of ndarray
-        Labels of chains and draws.
-    sample_stats : Dataset or None
-    """
+    """A posterior as it lies in a file."""
 
     family: str
     mean: Predictor
-    parts: dict[str, Predictor]
-    aux: dict[str, np.ndarray]
-    data: pd.DataFrame | None
-    levels: dict[str, Any] | None
-    sample_coords: dict[str, np.ndarray]
+    parts: dict[str, Predictor]  # of parameters that have a linear predictor
+    aux: dict[str, np.ndarray]  # (chain, draw), of those that have none
+    data: pd.DataFrame | None  # the fitted rows
+    levels: dict[str, Any] | None  # in their place
+    sample_coords: dict[str, np.ndarray]  # labels of chains and draws
     sample_stats: xr.Dataset | None
 
 
@@ -88,13 +55,7 @@ def check_rows(design: Design) -> dict[str, np.ndarray]:
 
 
 def refuse_another_design(stored: Mapping[str, np.ndarray], design: Design) -> None:
-    """Is the design that a file's formula and data give that of the fit?
-
-    Raises
-    ------
-    PosteriorError
-        Some of its rows are others.
-    """
+    """Is the design that a file's formula and data give that of the fit?"""
     for name, now in check_rows(design).items():
         then = stored.get(name)
         if then is None or now.shape != then.shape or not np.allclose(now, then, rtol=1e-8, atol=1e-12):
@@ -106,13 +67,7 @@ def refuse_another_design(stored: Mapping[str, np.ndarray], design: Design) -> N
 
 
 def positions(stored: Sequence[Any], wanted: Iterable[Any], what: str) -> slice | list[int]:
-    """Where the labels of a design stand in the file, in the design's order; all of them where that is the file's.
-
-    Raises
-    ------
-    PosteriorError
-        The labels are others.
-    """
+    """Where the labels of a design stand in the file, in the design's order; all of them where that is the file's."""
     then, now = [str(s) for s in stored], [str(w) for w in wanted]
     if then == now:
         return slice(None)

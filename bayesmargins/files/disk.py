@@ -38,26 +38,14 @@ def seal_of(content: memoryview) -> bytes:
 
 
 def file_name(path: Any) -> Path:
-    """A path as it was given, where it is one.
-
-    Raises
-    ------
-    PosteriorError
-        It is none.
-    """
+    """A path as it was given, where it is one."""
     if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str) or "\0" in os.fspath(path):
         raise PosteriorError(f"The path is {shown(path)}; it must be the name of a file, as text or a Path.")
     return Path(path)
 
 
 def read_bytes(path: Any) -> tuple[bytes, bool]:
-    """What a file holds, and whether a seal says that this is what was written; False for the first format.
-
-    Raises
-    ------
-    PosteriorError
-        No such file, one that cannot be read, or one that is damaged or was changed.
-    """
+    """What a file holds, and whether a seal says that this is what was written; False for the first format."""
     name = str(file_name(path))
     if not os.path.isfile(name):
         there = os.path.lexists(name) and not os.path.islink(name)
@@ -89,13 +77,7 @@ def _refuse_broken_seal(name: str, content: bytes) -> None:
 
 
 def write_bytes(content: memoryview, path: Any) -> None:
-    """Write a sealed file so that a reader finds the old one or the new one, and a full disk leaves the old one.
-
-    Raises
-    ------
-    PosteriorError
-        The folder does not exist or may not be written to, the disk is full, or the path is that of a folder or device.
-    """
+    """Write a sealed file so that a reader finds the old one or the new one, and a full disk leaves the old one."""
     name = file_name(path)
     try:
         target = _target(name)

@@ -19,13 +19,7 @@ _PARAMETERS = ("sigma", "shape")  # that a family had then
 
 
 def contents_of_format_1(tree: xr.DataTree) -> Contents:
-    """What lies in a file of the first format?
-
-    Raises
-    ------
-    ValueError, KeyError
-        It is not as that format had it.
-    """
+    """What lies in a file of the first format?"""
     draws = tree["draws"].to_dataset()
     check = tree["check"].to_dataset() if "check" in tree.children else None
     parts = tree["parts"].children if "parts" in tree.children else {}

@@ -24,25 +24,7 @@ _DRAWS, _DATA, _CHECK = "bayesmargins_draws", "bayesmargins_data", "bayesmargins
 
 
 def laid_out(post: Any, shown: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
-    """Which groups has the file of this posterior?
-
-    Parameters
-    ----------
-    post : Posterior
-        As a whole.
-    shown : mapping of str to Dataset
-        Its groups for ArviZ.
-
-    Returns
-    -------
-    dict of str to Dataset
-        ``"/"`` is the root.
-
-    Raises
-    ------
-    PosteriorError
-        A column of the data that a file cannot keep.
-    """
+    """Groups of the file of this posterior, ``"/"`` being the root; `shown` are those for ArviZ."""
     predictors = {"": post, **{f"{name}_": part for name, part in post.parts.items()}}
     groups, names = {}, {}
     for group, ds in {**shown, _DRAWS: _covariances(predictors)}.items():
@@ -98,13 +80,7 @@ def _writable(stats: xr.Dataset) -> xr.Dataset:
 
 
 def contents_of(saved: Saved) -> Contents:
-    """What lies in a file of this format?
-
-    Raises
-    ------
-    ValueError, KeyError
-        It is not as `laid_out` laid it out.
-    """
+    """What lies in a file of this format?"""
     every = saved.json(f"{_CHECK}/about")
     mean, *rest = (_predictor(saved, about, k) for k, about in enumerate(every))
     first = every[0]

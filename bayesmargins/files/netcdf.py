@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,7 @@ _OBJECTS, _DEPTH, _MOST = 20_000, 4, 20
 
 
 def to_netcdf(groups: Mapping[str, xr.Dataset]) -> memoryview:
-    """The bytes of a netCDF file of these groups, made in memory: where a disk is full, HDF5 ends the process.
-
-    Raises
-    ------
-    PosteriorError
-        Something that netCDF does not hold.
-    """
+    """The bytes of a netCDF file of these groups, made in memory: where a disk is full, HDF5 ends the process."""
     buffer = io.BytesIO()
     try:
         xr.DataTree.from_dict(dict(groups)).to_netcdf(buffer, engine="h5netcdf")
@@ -50,7 +45,11 @@ def to_netcdf(groups: Mapping[str, xr.Dataset]) -> memoryview:
 
 def as_json(value: Any) -> xr.Variable:
     """Anything plain, kept to the letter: text of any characters, whole numbers of any size."""
-    return xr.Variable(("byte",), np.frombuffer(json.dumps(value).encode("ascii"), dtype=np.uint8))
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise PosteriorError(f"The posterior holds something that a file cannot keep: {error}.") from error
+    return xr.Variable(("byte",), np.frombuffer(text.encode("ascii"), dtype=np.uint8))
 
 
 def named(ds: xr.Dataset) -> tuple[xr.Dataset, dict[str, str]]:
@@ -93,18 +92,7 @@ def _text(text: str) -> str:
 
 
 class Saved:
-    """What a file holds, by the path in it; nothing is read before it is asked for.
-
-    Parameters
-    ----------
-    content : bytes
-        Of the whole file.
-
-    Raises
-    ------
-    ValueError
-        No netCDF file, or one that asks for more than numbers and texts of its own.
-    """
+    """What a file holds, by the path in it; ValueError where it is none, or reaches beyond its walls."""
 
     def __init__(self, content: bytes) -> None:
         import h5py
@@ -126,39 +114,21 @@ class Saved:
         return path in self._file
 
     def numbers(self, path: str) -> np.ndarray:
-        """The numbers of a variable.
-
-        Raises
-        ------
-        ValueError
-            There is no such variable, or it holds something else.
-        """
+        """The numbers of a variable."""
         found = self._file.get(path)
         if found is None or not hasattr(found, "dtype") or found.dtype.kind not in "fiub":
             raise ValueError(f"it has no numbers {path!r}")
         return np.asarray(found[()])
 
     def labels(self, path: str) -> np.ndarray:
-        """The numbers or texts of a coordinate.
-
-        Raises
-        ------
-        ValueError
-            There is no such variable.
-        """
+        """The numbers or texts of a coordinate."""
         found = self._file.get(path)
         if found is None or not hasattr(found, "dtype"):
             raise ValueError(f"it has no labels {path!r}")
         return np.asarray(found.asstr()[()]).astype(str) if found.dtype.kind in "OS" else self.numbers(path)
 
     def json(self, path: str) -> Any:
-        """What `as_json` kept.
-
-        Raises
-        ------
-        ValueError
-            As for `numbers`.
-        """
+        """What `as_json` kept."""
         return json.loads(self.numbers(path).astype(np.uint8).tobytes())
 
     def dataset(self, group: str) -> xr.Dataset:
@@ -195,7 +165,8 @@ def _check_heaps(content: bytes) -> None:
 def _check_walls(file: h5py.File, size: int) -> None:
     asked = 0
     for k, found in enumerate(_objects(file, _DEPTH)):
-        asked += int(np.prod(found.shape or (1,), dtype=float)) * found.dtype.itemsize if hasattr(found, "shape") else 0
+        for shape in (found.shape, found.chunks) if hasattr(found, "shape") else ():
+            asked += math.prod(shape or ()) * found.dtype.itemsize
         if k > _OBJECTS or asked > _MOST * size + 2**20:
             raise ValueError("it holds more than its size allows")
 

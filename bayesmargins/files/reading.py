@@ -18,13 +18,7 @@ __all__ = ["read_contents", "readable"]
 
 @contextmanager
 def readable(path: Any) -> Iterator[None]:
-    """Whatever a damaged file makes of the code that reads it is one error, with the name of the file.
-
-    Raises
-    ------
-    PosteriorError
-        In place of what is none of this package's own.
-    """
+    """Whatever a damaged file makes of the code that reads it is one error, with the name of the file."""
     try:
         yield
     except (PosteriorError, FormulaError):
@@ -38,13 +32,7 @@ def readable(path: Any) -> Iterator[None]:
 
 
 def read_contents(path: Any) -> Contents:
-    """What does this file hold?
-
-    Raises
-    ------
-    PosteriorError
-        No such file, or one that `Posterior.save` did not write, or that was changed since.
-    """
+    """What does this file hold?"""
     content, sealed = read_bytes(path)
     with readable(path):
         saved = Saved(content)

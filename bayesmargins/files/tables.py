@@ -27,23 +27,7 @@ _ARROW = re.compile(r"bool|u?int(8|16|32|64)|double|float|halffloat|string|large
 
 
 def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
-    """How is a data frame stored: columns by position, so that any name can be.
-
-    Parameters
-    ----------
-    data : DataFrame
-        Any.
-
-    Returns
-    -------
-    Dataset
-        ``column_0``, ``column_1``, ... and what belongs to each; ``about`` says what they are.
-
-    Raises
-    ------
-    PosteriorError
-        A column that would come back as another.
-    """
+    """Columns by position, so that any name can be; ``about`` says what each is, and what it is called."""
     about, variables = [], {}
     for j, name in enumerate(data.columns):
         said, arrays = _kept(data[name])
@@ -54,13 +38,7 @@ def frame_to_dataset(data: pd.DataFrame) -> xr.Dataset:
 
 
 def to_frame(saved: Saved, group: str) -> pd.DataFrame:
-    """Which data frame was stored?
-
-    Raises
-    ------
-    ValueError
-        It is not as `frame_to_dataset` made it.
-    """
+    """Which data frame was stored?"""
 
     def column(j: int, said: dict[str, Any]) -> pd.Series:
         return _read(said, lambda part: saved.numbers(f"{group}/column_{j}{part}"))
