@@ -16,6 +16,7 @@ from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import Family, Link, Outcome, Values, parameter_family, parameter_values, resolve_link
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
+from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.parameters import arviz_groups
 from bayesmargins.parameters import shown as named_for_arviz
@@ -212,6 +213,7 @@ class Posterior:
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."
             )
 
+    @taught_as(PosteriorError)
     def save(self, path: str | os.PathLike[str]) -> None:
         """Keep the posterior in a netCDF file: draws, formula, data and levels. `bayesmargins.load` reads it.
 

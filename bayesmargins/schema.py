@@ -294,7 +294,7 @@ def check_result(ds: object) -> xr.Dataset:
     Raises
     ------
     ResultError
-        When it is no Dataset, or lacks ``estimate`` with the dims ``chain`` and ``draw``.
+        When it is no Dataset, or lacks real numbers ``estimate`` with the dims ``chain`` and ``draw``.
 
     Examples
     --------
@@ -312,5 +312,10 @@ def check_result(ds: object) -> xr.Dataset:
         raise ResultError(
             f"The Dataset has the variables {list(ds.data_vars)} and dims {list(ds.dims)}; a result has a variable "
             "'estimate' with the dims 'chain' and 'draw'. Keep both dims until you call summary: it averages last."
+        )
+    if ds[ESTIMATE].dtype.kind not in "fiub":
+        raise ResultError(
+            f"The estimates are {ds[ESTIMATE].dtype}; they must be real numbers. Keep 'estimate' as the question gave "
+            "it, or as arithmetic on it."
         )
     return ds

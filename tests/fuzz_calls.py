@@ -15,6 +15,7 @@ import dataclasses
 import datetime
 import decimal
 import itertools
+import os
 import pathlib
 import signal
 import sys
@@ -905,6 +906,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     among = {k: v for k, v in {**CALLS, **SLOW}.items() if given.only in k}
     found = []
+    folder = tempfile.TemporaryDirectory()  # for texts that a call takes for a path
+    os.chdir(folder.name)
     for attempt in attempts(given.n, given.seed, among):
         found.append(tried(attempt))
         if "plot" in attempt.name:

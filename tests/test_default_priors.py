@@ -302,3 +302,12 @@ def test_print_shows_what_is_implied_for_each_coefficient() -> None:
         line = next(line for line in text.splitlines() if f"sd of {term}:" in line)
         size = np.sqrt((prior.Sigma["g"].sel(g_term=term, g_term2=term)).mean())
         assert float(line.split()[-1]) == pytest.approx(float(size), rel=0.05)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-150, 1e150, 1e200])
+@pytest.mark.parametrize("formula", ["y ~ x + (1 + x | g)", "y ~ x + (0 + x | g)", "y ~ 0 + x + (x || g)"])
+def test_default_prior_of_the_slopes_is_proper_in_any_unit(formula: str, unit: float) -> None:
+    one, other = (bm.GLMM(formula, DATA.assign(x=DATA.z * u)).priors["sd_g"] for u in (1.0, unit))
+    per_unit = np.array(other.parameters["sigma"], ndmin=1)
+    per_unit[-1] *= unit if "1 + x" not in formula else 1.0  # recoded terms have no unit
+    np.testing.assert_allclose(per_unit, np.array(one.parameters["sigma"], ndmin=1), rtol=1e-9)

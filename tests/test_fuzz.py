@@ -10,6 +10,12 @@ import pytest
 import bayesmargins as bm
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that a call takes for a path is written to no folder of anybody's."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("seed", [101, 102, 103])
 def test_wrong_arguments_are_refused_in_words_or_answered(seed: int) -> None:
     outcomes = [fuzz_calls.tried(attempt) for attempt in fuzz_calls.attempts(100, seed, fuzz_calls.CALLS)]

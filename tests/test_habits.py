@@ -31,13 +31,17 @@ TAUGHT: dict[str, Callable[..., Any]] = {
     "hypotheses": lambda **kw: bm.hypotheses(DS, **kw),
     "plot_predictions": lambda **kw: bm.plot_predictions(DS, **kw),
     "plot_forest": lambda **kw: bm.plot_forest(DS, **kw),
+    "from_draws": lambda **kw: bm.from_draws("y ~ x", {}, **kw),
+    "load": lambda **kw: bm.load("fit.nc", **kw),
+    "load_dataset": lambda **kw: bm.load_dataset("bacteria", **kw),
+    "GLMM": lambda **kw: bm.GLMM("y ~ x", {}, **kw),
 }
 
 
 @pytest.mark.parametrize("name", TAUGHT)
 def test_unknown_keyword_is_quoted_with_the_keywords_that_there_are(name: str) -> None:
     allowed = ", ".join(inspect.signature(getattr(bm, name)).parameters)
-    with pytest.raises(bm.EstimandError, match=f"^{name} does not take quux=1. It takes {allowed}.$"):
+    with pytest.raises(bm.BayesmarginsError, match=f"^{name} does not take quux=1. It takes {allowed}.$"):
         TAUGHT[name](quux=1)
 
 
@@ -48,6 +52,19 @@ def test_help_stays_that_of_the_function(name: str) -> None:
     assert "\nRaises\n------\n" in (inspect.getdoc(function) or "")
     kinds = {p.kind for p in inspect.signature(function).parameters.values()}
     assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
+
+
+@pytest.mark.parametrize(
+    ("method", "call"),
+    [
+        ("save", lambda **kw: POST.save("fit.nc", **kw)),
+        ("from_arrays", lambda **kw: bm.GLMM.from_arrays([0.0, 1.0], np.ones((2, 1)), **kw)),
+        ("prior", lambda **kw: bm.GLMM("y ~ 1", {"y": [0.0, 2.5]}).prior(**kw)),
+    ],
+)
+def test_unknown_keyword_of_a_method_is_quoted_too(method: str, call: Callable[..., Any]) -> None:
+    with pytest.raises(bm.EstimandError, match=rf"^{method} does not take quux=1\. It takes \w+"):
+        call(quux=1)
 
 
 @pytest.mark.parametrize("keyword", ["re_formula", "re.form", "include_random", "random_effects"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -374,3 +375,11 @@ def test_difference_of_two_policies_is_described_as_derived(post: bm.Posterior) 
 def test_a_ratio_is_not_held_against_zero(post: bm.Posterior) -> None:
     with pytest.raises(bm.ResultError, match="no effect is null=1"):
         bm.summary(bm.avg_comparisons(post, "trt", comparison="or"), null=0)
+
+
+@pytest.mark.parametrize("dtype", [str, object, complex, "datetime64[ns]"])
+@pytest.mark.parametrize("ask", [bm.summary, bm.describe, bm.table, bm.plot_forest, bm.hypotheses])
+def test_result_of_other_than_real_numbers_is_refused(ask: Any, dtype: Any) -> None:
+    ds = xr.Dataset({"estimate": (("chain", "draw"), np.zeros((1, 4)))}).astype(dtype)
+    with pytest.raises(bm.ResultError, match=r"The estimates are .*; they must be real numbers"):
+        ask(ds)

@@ -148,7 +148,7 @@ def group_part(design: Design, factor: Factor, own: bool) -> GroupPart:
     """The factor's terms by blocks; in the user's coordinates where a prior is theirs, or no block has two terms."""
     Z = design.rows(design.data, (factor.name,), what="data").Z[factor.name]
     bases = {block: orthonormal_basis(Z[:, block]) for block in factor.blocks}
-    sizes = np.concatenate([np.sqrt((basis.whole**2).sum(axis=1)) for basis in bases.values()])
+    sizes = np.concatenate([np.hypot.reduce(basis.whole, axis=1) for basis in bases.values()])
     if own or all(len(block) == 1 for block in factor.blocks):
         as_written = [GroupBlock(b, np.eye(len(b)), tuple(range(len(b))), False) for b in factor.blocks]
         return GroupPart(factor, Z, tuple(as_written), sizes, False)

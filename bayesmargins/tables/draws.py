@@ -24,15 +24,10 @@ def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
     Raises
     ------
     ResultError
-        The estimates are no numbers, or a selection has left none.
+        A selection has left none.
     """
     estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
     dims = [str(d) for d in estimate.dims[2:]]
-    if estimate.dtype.kind not in "fiub":
-        raise ResultError(
-            f"The estimates are {estimate.dtype}; they must be real numbers. Keep 'estimate' as the question gave it, "
-            "or as arithmetic on it."
-        )
     if estimate.size == 0:
         raise ResultError(
             f"The result has no entries left (sizes {dict(ds[ESTIMATE].sizes)}); there is nothing to report. Check "
