@@ -12,7 +12,7 @@ from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
-from bayesmargins.family import get_family
+from bayesmargins.family import Family, get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
@@ -109,7 +109,7 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
     if len(after) > 1:
         raise FormulaError(f"Left of '~' in {formula!r} stands more than one '|'.")
-    kept, more, kind = "", "", get_family(family)
+    kept, more = "", ""
     set_aside: tuple[str, ...] = ()
     for _, call in signed_terms(after[0]) if after else ():
         name, _, inside = call.partition("(")
@@ -117,10 +117,10 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
         name = name.strip()
         if name == "trials":
             kept = f" | trials({argument})"
-        elif name == "rate" and kind.rate:
+        elif name == "rate" and _fitted(family).rate:
             more = f" + offset(log({argument}))"
-        elif name == "se" and kind.known_error:
-            set_aside = (kind.known_error,)
+        elif name == "se" and _fitted(family).known_error:
+            set_aside = (_fitted(family).known_error,)
         elif name == "weights":
             warn(
                 f"The weights {argument} have shaped these draws and are not used further: averages weigh rows by "
@@ -192,6 +192,11 @@ def _group(text: str, formula: str) -> tuple[str, bool]:
             "with one covariance a factor, so it is refused."
         )
     return group, said.get("cor") in ("FALSE", "F")
+
+
+def _fitted(family: str) -> Family:
+    """The family that R's text names."""
+    return get_family(family_and_link(family, None)[0])
 
 
 def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
