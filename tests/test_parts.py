@@ -472,7 +472,11 @@ def test_an_identity_link_below_zero_is_refused_where_y_is_needed_and_said_elsew
         ({"sigma": {**FIXED, "formula": "~ w"}}, bm.DataError, "'w'"),
         ({"sigma": None}, bm.PosteriorError, r"\['sigma'\] is NoneType; .*=\{'formula': '~ x', 'beta': array\}"),
         ({"sigma": {**SHARED, "correlated": None}}, bm.PosteriorError, r"\['correlated'\] is None; it must be a list"),
-        ({"sigma": {**FIXED, "beta": "abc"}}, bm.PosteriorError, r"\['beta'\] is 'abc', which is no array of numbers"),
+        (
+            {"sigma": {**FIXED, "beta": "abc"}},
+            bm.PosteriorError,
+            r"\['beta'\] is an array .* no real numbers, such as 'abc'",
+        ),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(parts: Any, error: type[Exception], said: str) -> None:
@@ -487,7 +491,7 @@ def test_a_parameter_is_a_number_or_has_a_formula() -> None:
 
 @pytest.mark.parametrize("beta", ["abc", [["a"]], [[1.0], [1.0, 2.0]], object()])
 def test_draws_that_are_no_numbers_are_refused(beta: Any) -> None:
-    with pytest.raises(bm.PosteriorError, match=r"beta is .*, which is no array of numbers \(.*\(chain, draw, ...\)"):
+    with pytest.raises(bm.PosteriorError, match=r"beta is .*(no real numbers, such as|which makes no array)"):
         bm.from_draws("y ~ 1", levels={}, family="gaussian", beta=beta)
 
 
