@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
@@ -68,7 +69,9 @@ class Progress:
         from rich.progress import Progress as Bar
 
         console = Console(file=sys.stderr)
-        bar = Bar(console=console, transient=True, disable=not (console.is_terminal or console.is_jupyter))
+        # Without ipywidgets rich draws nothing in a notebook, and warns of it.
+        drawn = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
+        bar = Bar(console=console, transient=True, disable=not drawn)
         bar.add_task("averaging over groups", total=self.total)
         bar.start()
         return bar
