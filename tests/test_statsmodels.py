@@ -399,7 +399,7 @@ def test_other_objects_are_refused_with_what_to_do(few: pd.DataFrame, fit: Any) 
         bm.from_statsmodels(fitted("score ~ age", few, vc_formula={"school": "0 + C(school)"}))
     with pytest.raises(bm.FormulaError, match=r"Q\('a b'\).* Pass formula= as it is spelled here"):
         bm.from_statsmodels(fitted("score ~ Q('a b')", few.assign(**{"a b": few["age"]})))
-    with pytest.raises(bm.EstimandError, match="Did you mean 'draws'"):
+    with pytest.raises(bm.PosteriorError, match="Did you mean 'draws'"):
         bm.from_statsmodels(fit, n_draws=10)
 
 

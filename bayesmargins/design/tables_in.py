@@ -167,7 +167,7 @@ def _from_objects(series: pd.Series) -> pd.Series:
 def _floats(series: pd.Series) -> pd.Series:
     """Decimals and fractions as numbers; those that are none, or too large, have no place in a column."""
     try:
-        return series.map(float, na_action="ignore").astype(np.float64)
+        return series.where(series.notna(), np.nan).map(float).astype(np.float64)
     except (ArithmeticError, ValueError) as error:
         raise DataError(f"Column {series.name!r} holds {listed(series.iloc[:3])}: {written(error)}.") from error
 
