@@ -42,10 +42,6 @@ def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, f
         ``divergences``, ``max_rhat``, ``worst`` (the parameter with the largest r-hat), ``min_ess`` (the smaller of
         bulk and tail), ``least`` (the parameter that has it); what cannot be computed is left out.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> import xarray as xr
@@ -117,14 +113,6 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, 
         Chains that ran, and draws of each.
     source : str, optional
         Where they ran, if elsewhere.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
 
     Warns
     -----

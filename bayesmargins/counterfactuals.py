@@ -389,12 +389,7 @@ def check_value(column: Column, value: Any, what: str) -> None:
 
 
 def hint_of(value: Any, levels: Sequence[Any] = ()) -> str:
-    """What to do about a value of a wrong kind?
-
-    Raises
-    ------
-    Nothing.
-    """
+    """What to do about a value of a wrong kind?"""
     if isinstance(value, set | frozenset):
         return " A set has no order: give a list."
     if pd.api.types.is_list_like(value):

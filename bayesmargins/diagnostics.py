@@ -40,10 +40,6 @@ def diagnostics(draws: np.ndarray, point: str, tail: float | None = None) -> dic
         ``ess_bulk``, ``ess_tail``, ``r_hat`` and, unless for a mode, ``mcse``. NaN with fewer than 4 draws a chain;
         r-hat also with a single chain.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> diagnostics(np.arange(24.0).reshape(1, 2, 12) % 5, "mean")["r_hat"].round(3)

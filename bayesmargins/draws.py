@@ -96,10 +96,6 @@ def flat(values: xr.DataArray) -> np.ndarray:
     -------
     ndarray, shape (sample, ...)
         C-contiguous float64.
-
-    Raises
-    ------
-    Nothing.
     """
     array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
     return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
@@ -130,10 +126,6 @@ def canonical(
     -------
     dict
         ``beta``, ``b``, ``Sigma``, ``aux`` as `Posterior` takes them.
-
-    Raises
-    ------
-    Nothing.
     """
     base = dict(sample_coords)
 

@@ -99,10 +99,6 @@ def close_matches(name: object, allowed: Iterable[object]) -> str:
     str
         ``" Did you mean 'week'?"``, or an empty string when nothing is near.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> close_matches("weeek", ["week", "trt"])
@@ -134,10 +130,6 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
     str
         ``"'a', 'b' and 3 more"``.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> listed(["a", "b"])
@@ -162,10 +154,6 @@ def shown(value: Any, limit: int = 80) -> str:
     -------
     str
         Its ``repr`` on one line, a NumPy scalar as the number that it is; what has no ``repr`` by its type.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -195,14 +183,6 @@ def warn(message: str) -> None:
     ----------
     message : str
         What the reader should know.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

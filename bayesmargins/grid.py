@@ -394,10 +394,6 @@ def repeated_rows(
         Which set a row belongs to.
     cells : Cells
         Of the sets.
-
-    Raises
-    ------
-    Nothing.
     """
     n = len(frame)
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]

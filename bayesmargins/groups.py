@@ -62,12 +62,7 @@ class Policy:
         return tuple(f for f, p in self.by_factor.items() if p == word)
 
     def of(self, factors: Collection[str]) -> Policy:
-        """The same for some of the factors.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """The same for some of the factors."""
         return replace(self, by_factor={f: p for f, p in self.by_factor.items() if f in factors})
 
     @property

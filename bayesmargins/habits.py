@@ -232,10 +232,6 @@ def lesson(name: str, value: Any, allowed: Sequence[str]) -> str:
     str
         One or two sentences; near names where the keyword is nobody's.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> lesson("type", "response", ["newdata", "target"])
@@ -283,7 +279,7 @@ def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequenc
     asked = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
     said = dict.fromkeys(teach(name, value, allowed) for name, value in unknown.items())
     hints = "".join(f" {text}" for text in said if text)
-    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed)}."
+    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed) or 'none'}."
 
 
 def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: Lesson) -> Callable[P, R]:

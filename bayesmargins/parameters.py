@@ -52,10 +52,6 @@ def shown(post: Any) -> xr.Dataset:
     Dataset
         ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``; of a part ``sigma_beta``, ``sigma_sd_id``
         with the dimensions ``sigma_coef``, ``sigma_id_term``. Dimensions of groups are shared.
-
-    Raises
-    ------
-    Nothing.
     """
     variables: dict[str, xr.DataArray] = {"beta": post.beta}
     for factor, Sigma in post.Sigma.items():

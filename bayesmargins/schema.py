@@ -72,10 +72,6 @@ def public_name(name: str, also: Iterable[str] = ()) -> str:
         The name itself, or ``data_<name>`` where this package or ArviZ uses the name; a column ``data_draw`` is
         ``data_data_draw``, so that no two columns become one.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> public_name("week"), public_name("draw")
@@ -117,10 +113,6 @@ def factor_dim(name: str) -> str:
     str
         The name itself, or ``data_<name>`` where a posterior uses the name.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> factor_dim("id"), factor_dim("obs")
@@ -141,10 +133,6 @@ def plain(values: Any) -> np.ndarray:
     -------
     ndarray, shape (n,)
         str, int64, float64 or bool; a missing number is NaN, a missing text ``""``.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -180,10 +168,6 @@ def fingerprint(values: np.ndarray, said: str = "") -> str:
     -------
     str
         16 hexadecimal digits that change with any value, with the shape, or with what is said.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -241,10 +225,6 @@ def make_result(
     -------
     xarray.Dataset
         The variable ``estimate`` with dims ``chain, draw, *dims``.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -92,10 +92,6 @@ def value_label(value: Any, other: Any = None) -> str:
     -------
     str
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> value_label(0.5), value_label("drug+"), value_label(2.529421532024875)

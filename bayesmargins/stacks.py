@@ -22,10 +22,6 @@ def make_idata(groups: Mapping[str, xr.Dataset]) -> Any:
     -------
     InferenceData or DataTree
         InferenceData on ArviZ 0.23, DataTree on ArviZ 1.x.
-
-    Raises
-    ------
-    Nothing.
     """
     import arviz as az
 
@@ -48,10 +44,6 @@ def group_of(idata: Any, name: str) -> xr.Dataset | None:
     -------
     Dataset or None
         None where there is no such group.
-
-    Raises
-    ------
-    Nothing.
     """
     if isinstance(idata, xr.DataTree):
         return idata[name].to_dataset() if name in idata.children else None
@@ -70,10 +62,6 @@ def groups_of(idata: Any) -> list[str] | None:
     -------
     list of str or None
         None for anything else.
-
-    Raises
-    ------
-    Nothing.
     """
     if isinstance(idata, xr.DataTree):
         return [str(name) for name in idata.children]
@@ -93,14 +81,6 @@ def add_group(idata: Any, name: str, data: xr.Dataset) -> None:
         Group.
     data : Dataset
         What it shall hold.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     if isinstance(idata, xr.DataTree):
         idata[name] = xr.DataTree(data)

@@ -40,10 +40,6 @@ def plain_value(value: Any) -> Any:
     object
         The value itself, where it is nothing of the kind.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> plain_value(np.int64(3)), plain_value(pd.Interval(0, 1))
@@ -136,10 +132,6 @@ def is_number(value: Any) -> bool:
     -------
     bool
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> is_number(1.5), is_number(True), is_number(float("nan"))
@@ -172,10 +164,6 @@ def is_word(value: Any, allowed: Collection[str]) -> bool:
     -------
     bool
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> is_word("eti", ("eti", "hdi")), is_word(["eti"], ("eti", "hdi"))
@@ -201,10 +189,6 @@ def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[An
     object, str
         The values, and the message of a refusal, empty where all labels match.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> by_row_labels(pd.Series([1, 2], ["b", "a"]), pd.Index(["a", "b"]), "wts", "newdata")[0].tolist()
@@ -228,10 +212,6 @@ def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[An
 
 def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
     """The frame with columns set, whatever they are called: ``assign`` knows no column "self".
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -41,10 +41,6 @@ def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Pos
         With divergences, the largest r-hat and the smallest effective sample size in ``info``, as a fit has them; those
         of a prior are independent and have none.
 
-    Raises
-    ------
-    Nothing.
-
     Warns
     -----
     BayesmarginsWarning
@@ -66,14 +62,6 @@ def check_effects(post: Posterior) -> None:
     ----------
     post : Posterior
         Of which ``groups="new"`` reads the standard deviations alone.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
 
     Warns
     -----

@@ -158,12 +158,7 @@ def entries_of(ds: Any, along: str | None) -> Entries:
 
 
 def renamed(entries: Entries, origin: str, names: Sequence[str]) -> Entries:
-    """Entries with another origin, whose labels are names that expressions may use as they are.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Entries with another origin, whose labels are names that expressions may use as they are."""
     return replace(entries, origin=origin, names={n: k for k, n in enumerate(names)})
 
 
@@ -181,10 +176,6 @@ def labels_along(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
     -------
     list of str
         The coordinate's values; ``"placebo, 0"`` for combinations of columns; ``b1``, ``b2`` where nothing names them.
-
-    Raises
-    ------
-    Nothing.
     """
     columns = _columns(source, dim)
     if columns and (dim == "by" or dim not in source.coords):
@@ -197,10 +188,6 @@ def labels_along(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
 
 def weighted_sum(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sum over entries (first axis), in which an entry of weight 0 has no part, be it infinite.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -217,10 +204,6 @@ def weighted_sum(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def text(value: Any) -> str:
     """A coordinate's value as it reads in a label.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> text(2.0), text("drug+")
@@ -232,10 +215,6 @@ def text(value: Any) -> str:
 def bracketed(label: str) -> str:
     """A label in brackets where it would run into an operator beside it.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> bracketed("drug+"), bracketed("drug - placebo"), bracketed("-2")
@@ -246,10 +225,6 @@ def bracketed(label: str) -> str:
 
 def shortened(items: Iterable[str]) -> str:
     """Some of many labels, for a sentence.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -265,12 +240,7 @@ def _texts(values: np.ndarray) -> list[str]:
 
 
 def without_levels(ds: xr.Dataset) -> xr.Dataset:
-    """Levels of a MultiIndex as plain coordinates, as results have them.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Levels of a MultiIndex as plain coordinates, as results have them."""
     several = [d for d in ds.dims if d in ds.indexes and isinstance(ds.indexes[d], pd.MultiIndex)]
     return ds.reset_index(several) if several else ds
 

@@ -247,10 +247,6 @@ def orthonormal(x: np.ndarray) -> np.ndarray:
     -------
     ndarray, shape (k, k - 1)
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     Each is x times the one before, made orthogonal to all before (Arnoldi: Brubeck, Nakatsukasa & Trefethen, 2021, SIAM

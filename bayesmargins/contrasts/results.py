@@ -57,12 +57,7 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
 
 
 def scales(results: Mapping[str, xr.Dataset]) -> list[str]:
-    """The scales of these results, each once.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The scales of these results, each once."""
     return list(dict.fromkeys(scale_of(ds) for ds in results.values()))
 
 

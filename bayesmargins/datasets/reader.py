@@ -68,7 +68,8 @@ def list_datasets() -> pd.DataFrame:
 
     Raises
     ------
-    Nothing.
+    TypeError
+        An argument: it takes none.
 
     Examples
     --------

@@ -134,22 +134,12 @@ def tree_of(expression: str) -> ast.Expression:
 
 
 def names_called(tree: ast.AST) -> set[str]:
-    """Bare names of the functions that are called.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Bare names of the functions that are called."""
     return {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
 
 
 def names_read(tree: ast.AST) -> set[str]:
-    """Names that stand for values: columns, and what is handed to a transform, such as ``contr``.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Names that stand for values: columns, and what is handed to a transform, such as ``contr``."""
     called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
     return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called}
 
@@ -165,10 +155,6 @@ def check_grammar(tree: ast.AST, text: str, known: Mapping[str, Any]) -> None:
         The part of the formula, for messages.
     known : mapping
         Functions by name.
-
-    Returns
-    -------
-    None
 
     Raises
     ------

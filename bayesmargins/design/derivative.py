@@ -191,34 +191,19 @@ def _within(gap: np.ndarray, slope: np.ndarray, tolerance: float, floor: float) 
 
 
 def side_by_side(rows: Rows) -> np.ndarray:
-    """X, every z and the offset as columns of one array.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """X, every z and the offset as columns of one array."""
     return np.hstack([rows.X, *rows.Z.values(), rows.offset[:, None]])
 
 
 def split(values: np.ndarray, like: Rows) -> Rows:
-    """Columns of one array as X, every z and the offset again.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Columns of one array as X, every z and the offset again."""
     widths = [like.X.shape[1], *(z.shape[1] for z in like.Z.values())]
     X, *Z, offset = np.split(values, np.cumsum(widths), axis=1)
     return Rows(X, dict(zip(like.Z, Z, strict=True)), offset[:, 0], like.complete)
 
 
 def first_node(x: np.ndarray, step: float, lower: float, upper: float) -> np.ndarray:
-    """Which of the five nodes is x itself: the middle one, unless the outer nodes would leave [lower, upper]?
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Which of the five nodes is x itself: the middle one, unless the outer nodes would leave [lower, upper]?"""
     below = np.floor((x - lower) / step * (1 + 1e-12))
     above = np.floor((upper - x) / step * (1 + 1e-12))
     node = np.where(below < 2, below, np.where(above < 2, _NODES - 1 - above, 2))

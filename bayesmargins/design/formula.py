@@ -83,10 +83,6 @@ class Parts:
 def expression(text: str) -> str:
     """The formula of one number a row: arithmetic is arithmetic there, not the algebra of terms.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> expression("log(e)"), expression("log(e) - 1")

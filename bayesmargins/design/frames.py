@@ -117,10 +117,6 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
     what, why : str
         The frame and the reader, for the message.
 
-    Returns
-    -------
-    None
-
     Raises
     ------
     DataError
@@ -296,10 +292,6 @@ def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> tuple[np.ndarray,
         True where any of the columns is missing.
     counts : dict
         Missing values a column, those without any left out.
-
-    Raises
-    ------
-    Nothing.
     """
     mask, counts = np.zeros(len(frame), dtype=bool), {}
     for name in names:  # column by column: a frame of them would be a copy

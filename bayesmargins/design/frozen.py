@@ -144,10 +144,6 @@ class Design:
         Returns
         -------
         frozenset of str
-
-        Raises
-        ------
-        Nothing.
         """
         factors = self.factors if z_of is None else z_of
         parts = [self.fixed.variables, *(o.variables for o in self.offsets)]
@@ -165,10 +161,6 @@ class Design:
         -------
         Design
             This one with the columns, factors and formulas of all, for looking them up; rows are made by each alone.
-
-        Raises
-        ------
-        Nothing.
         """
         every = (self, *others)
         if len(every) == 1:
@@ -193,10 +185,6 @@ class Design:
         Returns
         -------
         bool
-
-        Raises
-        ------
-        Nothing.
         """
         return not any(variable in m.bending for m in self._matrices(z_of))
 

@@ -129,10 +129,6 @@ def term_label(name: str) -> str:
     -------
     str
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")

@@ -126,10 +126,6 @@ def answering(post: Posterior, target: Any) -> Posterior:
     Returns
     -------
     Posterior
-
-    Raises
-    ------
-    Nothing.
     """
     name = target.name if isinstance(target, OwnParameter) else target
     return post.parts[name] if is_word(name, post.parts) else post

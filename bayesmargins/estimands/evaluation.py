@@ -72,10 +72,6 @@ class Evaluation:
     ----------
     passed : list of Passed
         Every pass so far, for the provenance.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, question: Question, passes: int) -> None:
@@ -100,10 +96,6 @@ class Evaluation:
         Returns
         -------
         ndarray
-
-        Raises
-        ------
-        Nothing.
 
         Warns
         -----

@@ -21,10 +21,6 @@ class OfParameter:
     ----------
     post : Posterior
         Answers the question: the part, where the target is a parameter; nothing is counted for any other.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, post: Posterior) -> None:
@@ -41,14 +37,6 @@ class OfParameter:
             Design rows.
         plan : GroupPlan
             What is done with b of them.
-
-        Returns
-        -------
-        None
-
-        Raises
-        ------
-        Nothing.
         """
         if self._counts:
             for values in linear_blocks(self.post.draws, rows, plan):
@@ -59,14 +47,6 @@ class OfParameter:
 
     def warn_if_impossible(self) -> None:
         """Say what was counted.
-
-        Returns
-        -------
-        None
-
-        Raises
-        ------
-        Nothing.
 
         Warns
         -----
@@ -96,10 +76,6 @@ def check_parts(policy: Policy, post: Posterior, parts: tuple[str, ...], what: s
     what : str
         What is asked, for the message.
 
-    Returns
-    -------
-    None
-
     Raises
     ------
     GroupsError
@@ -127,12 +103,7 @@ def check_parts(policy: Policy, post: Posterior, parts: tuple[str, ...], what: s
 
 
 def part_variables(post: Posterior, parts: tuple[str, ...], policy: Policy) -> set[str]:
-    """Which columns do these parameters read?
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Which columns do these parameters read?"""
     designs = [post.parts[name].design for name in parts]
     return set().union(*(design.variables(policy.of(design.factors).active) for design in designs))
 

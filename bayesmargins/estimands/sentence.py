@@ -95,10 +95,6 @@ def quantity(family_noun: str, response: str, target: str | Target, link: str, a
     str
         ``"probability of bad"``.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> quantity("probability", "bad", "link", "logit")
@@ -124,10 +120,6 @@ def scale_name(kind: str, target: str | Target, family_noun: str, link: str, how
     Returns
     -------
     str
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -200,10 +192,6 @@ def compose(
     -------
     str
         One sentence.
-
-    Raises
-    ------
-    Nothing.
     """
     q = f"average {noun}" if scope.averaged else noun
     if kind == "observations":
@@ -297,10 +285,6 @@ def group_phrases(
     Returns
     -------
     list of str
-
-    Raises
-    ------
-    Nothing.
     """
     phrases = [
         _of_factor(f, p, design, frame, kind, scale, f not in never_new)

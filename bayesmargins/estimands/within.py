@@ -36,10 +36,6 @@ class Within(Evaluation):
         The factor.
     passes : int
         Evaluations of all rows that are to come, for the progress bar.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, question: Question, over: str, passes: int) -> None:
@@ -89,10 +85,6 @@ class GroupsOf:
         The question.
     which : ndarray of int
         Positions of the draws.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, within: Within, which: np.ndarray) -> None:

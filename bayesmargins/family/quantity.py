@@ -276,7 +276,8 @@ def sd() -> Target:
 
     Raises
     ------
-    Nothing.
+    EstimandError
+        A keyword: it takes none.
 
     Notes
     -----

@@ -36,10 +36,6 @@ def kernel(function: Callable[..., None]) -> Callable[..., None]:
     Returns
     -------
     callable
-
-    Raises
-    ------
-    Nothing.
     """
     try:
         compiled: Any = njit(cache=True, **OPTIONS)(function)

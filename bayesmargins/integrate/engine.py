@@ -178,12 +178,7 @@ def _all_numerical(s: Array) -> bool:
 
 
 def largest_of(value: Array) -> float:
-    """The largest absolute value, NaN left out; without a temporary where there is none.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The largest absolute value, NaN left out; without a temporary where there is none."""
     top, bottom = float(value.max()), float(value.min())
     if np.isnan(top):
         finite = value[np.isfinite(value)]

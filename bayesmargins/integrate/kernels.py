@@ -293,14 +293,6 @@ def trapezoid(
     out : (draw, row) float
         Receives the values; left as it is where s is 0, NaN or beyond widest.
 
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> import numpy as np

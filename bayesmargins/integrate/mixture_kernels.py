@@ -116,14 +116,6 @@ def mixture_plug_in(begin: int, end: int, link: Any, eta: Array, shifts: Array, 
     out : (draw, row) float
         Receives the values.
 
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> import numpy as np
@@ -185,14 +177,6 @@ def mixture_probit(
         Weight of each group.
     out : (draw, row) float
         Receives the values.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

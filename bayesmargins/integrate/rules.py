@@ -98,10 +98,6 @@ class Rule:
         float
             Absolute bound that holds for each value; inf where the step is too coarse to promise anything.
 
-        Raises
-        ------
-        Nothing.
-
         Examples
         --------
         >>> from bayesmargins.family import get_link
@@ -129,23 +125,13 @@ class Rule:
 
 
 def bucket_of(s: float) -> int:
-    """Which power of 2^(1/4), rounded up, serves s?
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Which power of 2^(1/4), rounded up, serves s?"""
     return max(int(np.ceil(PER_OCTAVE * np.log2(s))), _LOWEST)
 
 
 @lru_cache(maxsize=256)
 def rule_table(link: Link, part: str, lowest: int, highest: int) -> tuple[tuple[Rule, ...], tuple[Array, ...]]:
-    """The rules of a range of buckets, and the arrays that the kernel reads: steps, halves, offsets, weights.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The rules of a range of buckets, and the arrays that the kernel reads: steps, halves, offsets, weights."""
     rules = tuple(_bucket_rule(link, part, bucket) for bucket in range(lowest, highest + 1))
     halves = np.array([rule.half for rule in rules])
     offsets = np.concatenate([[0], np.cumsum(halves + 1)[:-1]])
@@ -252,10 +238,6 @@ def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
     -------
     array of float
         The sum over nodes of weight times f(eta + s z).
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -36,10 +36,6 @@ def smallest_integer(reached: Callable[[Array, Index], Mask], guess: Array, step
     (n,) float
         NaN where the guess is NaN, infinite where it is infinite.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> smallest_integer(lambda c, which: c >= 41.5, np.array([3.0]), np.ones(1), np.array([np.inf]))
@@ -91,10 +87,6 @@ def crossing(
         The better end of the last bracket.
     other : (n,) float
         Its other end.
-
-    Raises
-    ------
-    Nothing.
 
     Notes
     -----

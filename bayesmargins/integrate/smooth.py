@@ -67,10 +67,6 @@ def smooth_expectation(
     Smooth
         To 1e-12 of the value (for values above 1e-20), or as its error says after twelve halvings.
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     Where s is at most three times the width of f: the trapezoid rule in z (Trefethen & Weideman 2014, SIAM Review 56).

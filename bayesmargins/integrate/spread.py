@@ -80,10 +80,6 @@ def directions(Z: Array, weights: Array, Sigma: Array) -> Array:
     ndarray, shape (draw, term, rank)
         A, with z'b distributed as z'A times standard normals; rank is that of Z.
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     The columns of A are those of Sigma^(1/2) Q, with Q the eigenvectors of Sigma^(1/2) Z'WZ Sigma^(1/2). z'A does not
@@ -119,10 +115,6 @@ def engine_on_grid(s: float, *, bounded: bool) -> Engine:
     -------
     Engine
         Its errors are the distances from the same on every other point: overestimates, by a factor of 64 and more.
-
-    Raises
-    ------
-    Nothing.
 
     Notes
     -----
@@ -190,10 +182,6 @@ def engine_over_points(points: int, dimensions: int, seed: int) -> Engine:
     Engine
         A quarter of the points is scrambled independently of the others; its errors are standard errors of the four.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> engine_over_points(64, 2, seed=1).points.shape
@@ -235,10 +223,6 @@ def engine_for_linear(dimensions: int) -> Engine:
     -------
     Engine
         b = 0 and a step in each direction; no error.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

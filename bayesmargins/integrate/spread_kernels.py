@@ -144,12 +144,7 @@ def _share_to(
 def quantiles_of(
     begin: int, end: int, values: Array, powers: Array, first: float, step: float, probs: Array, null: float, out: Array
 ) -> None:
-    """Quantiles of g(Z) and P(g(Z) > null) for lines from begin to before end: out (line, quantile and share).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Quantiles of g(Z) and P(g(Z) > null) for lines from begin to before end: out (line, quantile and share)."""
     size = values.shape[1]
     points, mass, c = np.empty((3, 2 * size)), np.empty(2 * size), np.empty(STENCIL)
     for line in range(begin, end):

@@ -32,10 +32,6 @@ def in_threads(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None
     *arguments
         Handed to the kernel.
 
-    Returns
-    -------
-    None
-
     Raises
     ------
     Exception

@@ -115,12 +115,7 @@ def _axes_of(ds: xr.Dataset, table: pd.DataFrame, x: str | None, colour: str | N
 
 
 def has_curves(ds: xr.Dataset) -> bool:
-    """Whether `plot_predictions` can draw this result without being told the axes.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Whether `plot_predictions` can draw this result without being told the axes."""
     varies = variables_of(ds)
     return 1 <= len(varies) <= 2 and "row" not in varies
 

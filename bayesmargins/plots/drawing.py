@@ -98,14 +98,6 @@ def caption(ax: Axes, said: str, others: list[str]) -> None:
         Point estimate and interval.
     others : list of str
         What is not drawn.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     lines = [said, *([f"not drawn, on another scale: {', '.join(others)}"] if others else [])]
     before = next((t for t in ax.texts if t.get_gid() == _CAPTION), None)
@@ -157,12 +149,7 @@ def points_and_limits(ds: xr.Dataset, point: str, prob: float | None, kind: str 
 
 
 def variables_of(ds: xr.Dataset) -> list[str]:
-    """Dimensions of the estimate; combinations of several columns, and stacked dimensions, by those columns.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Dimensions of the estimate; combinations of several columns, and stacked dimensions, by those columns."""
     dims = [str(d) for d in ds[ESTIMATE].dims if d not in SAMPLE_DIMS]
     joint = [d for d in dims if d == "by" or isinstance(ds.indexes.get(d), pd.MultiIndex)]
     columns = {d: [str(n) for n, c in ds.coords.items() if c.dims == (d,) and n != d] for d in joint}
@@ -170,12 +157,7 @@ def variables_of(ds: xr.Dataset) -> list[str]:
 
 
 def dodge(k: int, n: int) -> float:
-    """How far the k-th of n points at one place stands from it.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """How far the k-th of n points at one place stands from it."""
     return 0.0 if n == 1 else (k - (n - 1) / 2) * min(0.18, 0.7 / n)
 
 
@@ -197,12 +179,7 @@ def common_scale(results: dict[str, xr.Dataset]) -> str:
 
 
 def null_of(results: dict[str, xr.Dataset]) -> float | None:
-    """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none."""
     attrs = next(iter(results.values())).attrs
     named = attrs.get("kind") == "hypotheses" and "comparison" in attrs
     if not (named or attrs.get("kind") in ("comparisons", "slopes", "coefficients")):
@@ -211,12 +188,7 @@ def null_of(results: dict[str, xr.Dataset]) -> float | None:
 
 
 def row_labels(ds: xr.Dataset, table: pd.DataFrame) -> list[str]:
-    """``drug - placebo, week 6``: contrasts speak for themselves, other entries say what they are of.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """``drug - placebo, week 6``: contrasts speak for themselves, other entries say what they are of."""
     names = [n for v in variables_of(ds) for n in (labels_along(ds, v) if v == "row" else [v])]
     if not names:
         return [ESTIMATE]

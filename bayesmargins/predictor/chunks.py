@@ -111,10 +111,6 @@ class Chunk:
         Returns
         -------
         Chunk
-
-        Raises
-        ------
-        Nothing.
         """
         return Chunk(
             rows=_taken(self.rows, which),
@@ -209,12 +205,7 @@ class Passed:
 
 
 def subset(draws: Draws, chunk: Chunk, which: np.ndarray) -> tuple[Draws, Chunk]:
-    """Some of the draws, and the chunk with the group effects of these draws: for means, which need no parts.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Some of the draws, and the chunk with the group effects of these draws: for means, which need no parts."""
     some = Draws(
         beta=draws.beta[which],
         b={f: b[which] for f, b in draws.b.items()},

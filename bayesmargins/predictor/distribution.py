@@ -44,10 +44,6 @@ class DistributionPredictor:
         Which number of the distribution.
     tick : callable
         Told how many values were done, from time to time.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, draws: Draws, link: Link, family: Family, target: Target, tick: Callable[[int], None]) -> None:
@@ -92,12 +88,7 @@ class DistributionPredictor:
         return passed
 
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Both sides of a contrast at once: never; each is for `values`."""
         return None
 
     def _add_constant(self, chunk: Chunk, passed: Passed) -> None:

@@ -249,24 +249,14 @@ def _variance_changes(
 
 
 def blocks(n_rows: int, n_draws: int) -> Iterator[slice]:
-    """Rows that are done at a time.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Rows that are done at a time."""
     size = max(1, BLOCK_VALUES // max(1, n_draws))
     for start in range(0, n_rows, size):
         yield slice(start, min(start + size, n_rows))
 
 
 def linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
-    """eta (draw, row of the block): fixed part, offset and every b that is looked up.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """eta (draw, row of the block): fixed part, offset and every b that is looked up."""
     eta = draws.beta @ rows.X[block].T + rows.offset[block]
     for gather in plan.gathers:
         codes = gather.codes[block]
@@ -277,23 +267,13 @@ def linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarra
 
 
 def linear_blocks(draws: Draws, rows: Rows, plan: GroupPlan) -> Iterator[np.ndarray]:
-    """eta of all rows, as many at a time as are done together: (draw, row of the block).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """eta of all rows, as many at a time as are done together: (draw, row of the block)."""
     for block in blocks(len(rows.X), len(draws.beta)):
         yield linear(draws, rows, plan, block)
 
 
 def variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
-    """s2 = sum over integrated factors of z' Sigma z: (draw, row of the block), or (draw, 1) where z does not vary.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """s2 = sum over integrated factors of z' Sigma z: (draw, row of the block), or (draw, 1) where z does not vary."""
     total = np.zeros((len(draws.beta), 1))
     for factor in plan.integrated:
         z = constant_row(rows.Z[factor][block])
@@ -309,12 +289,7 @@ def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, moving: Sequence[st
 
 
 def moves(d_rows: Rows, factors: Sequence[str]) -> bool:
-    """Does z of any of these factors move with the variable?
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Does z of any of these factors move with the variable?"""
     return any(np.any(np.nan_to_num(d_rows.Z[f])) for f in factors)
 
 
@@ -344,12 +319,7 @@ def _over_existing(existing: _Existing, link: Link, eta: np.ndarray, s2: np.ndar
 def shifts(
     draws: Draws, Z: dict[str, np.ndarray], mixture: Mixture, block: slice
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """Weight and shift of eta, (draw, row of the block), for each combination of fitted levels.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Weight and shift of eta, (draw, row of the block), for each combination of fitted levels."""
     z = {f: Z[f][block].T for f in mixture.factors}
     for codes, weight in zip(mixture.codes, mixture.weights, strict=True):
         shift = sum(draws.b[f][:, code, :] @ z[f] for f, code in zip(mixture.factors, codes, strict=True))
@@ -385,12 +355,7 @@ def _over_rows(
 
 
 def constant_row(z: np.ndarray) -> np.ndarray:
-    """The one z that all rows have, or else all of them.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The one z that all rows have, or else all of them."""
     return z[:1] if (z == z[:1]).all() else z
 
 

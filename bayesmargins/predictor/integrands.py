@@ -187,42 +187,22 @@ def _line_both(integrand: LineArrays, line: int, eta: Array, t: Array, d1: Array
 
 
 def values(integrand: Any, line: int, eta: Array, s2: Array, out: Array) -> int:
-    """The average over groups of a tile, and how many of its rows lie too far out: they get 0.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The average over groups of a tile, and how many of its rows lie too far out: they get 0."""
     raise TypeError(_COMPILED)
 
 
 def derivatives(integrand: Any, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    """Its first and second derivative in eta (for lines: in eta and in t), and how many rows lie too far out.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Its first and second derivative in eta (for lines: in eta and in t), and how many rows lie too far out."""
     raise TypeError(_COMPILED)
 
 
 def value_far(integrand: Any, line: int, eta: float, s2: float) -> float:
-    """The average of one row that lies too far out; 0 for the others.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The average of one row that lies too far out; 0 for the others."""
     raise TypeError(_COMPILED)
 
 
 def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[float, float]:
-    """Its derivatives; 0 for the others.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Its derivatives; 0 for the others."""
     raise TypeError(_COMPILED)
 
 

@@ -61,14 +61,6 @@ def pass_of_values(
         Receives how many rows of each draw were left out: see `far_values`.
     out : (draw, cell) float
         Is added to.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     eta, s2, value = work[0], work[1], work[2]
     for block in range(begin, end):
@@ -105,14 +97,6 @@ def far_values(
         Zeros, to work in.
     terms, integrand, draws, weights, far, out
         As for `pass_of_values`.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     eta, s2, value = work[0], work[1], work[2]
     for line in range(begin, end):
@@ -155,14 +139,6 @@ def pass_of_slopes(
         Of eta and s2, and of their derivatives.
     integrand, draws, weights, far, out
         As for `pass_of_values`.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
     for block in range(begin, end):
@@ -207,14 +183,6 @@ def far_slopes(
         Zeros, to work in.
     terms, changes, integrand, draws, weights, far, out
         As for `pass_of_slopes`.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     eta, s2, d_eta, d_s2, value = work[0], work[1], work[2], work[3], work[4]
     for line in range(begin, end):

@@ -79,10 +79,6 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     Returns
     -------
     Laid
-
-    Raises
-    ------
-    Nothing.
     """
     from bayesmargins.predictor.terms import in_order, largest, typical_eta, typical_variance, value_terms
 
@@ -129,10 +125,6 @@ def tiles_of(typical: np.ndarray) -> np.ndarray:
     -------
     ndarray of int, shape (tile + 1,)
         The last entry is the number of rows.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -48,21 +48,11 @@ class Direction:
     along: dict[str, np.ndarray]
 
     def take(self, which: np.ndarray) -> Direction:
-        """The same for some of the rows.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """The same for some of the rows."""
         return replace(self, t=self.t[which], d_t=None if self.d_t is None else self.d_t[which])
 
     def groups(self, draws: Draws, mixture: Mixture, which: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """a and c of each combination of fitted groups, in some of the draws: (draw, combination) each.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """a and c of each combination of fitted groups, in some of the draws: (draw, combination) each."""
         base, slope = (
             sum((draws.b[f][which] @ of[f])[:, c] for f, c in zip(mixture.factors, mixture.codes.T, strict=True))
             for of in (self.origin, self.along)
@@ -112,10 +102,6 @@ def direction_of(rows: Rows, d_rows: Rows | None, mixture: Mixture) -> Direction
     -------
     Direction or None
         None where there is no line, or where nothing moves.
-
-    Raises
-    ------
-    Nothing.
     """
     z = np.hstack([rows.Z[f] for f in mixture.factors])
     d_z = None if d_rows is None else np.hstack([d_rows.Z[f] for f in mixture.factors])
@@ -158,10 +144,6 @@ def plan_lines(draws: Draws, link: Link, chunk: Chunk, direction: Direction, s: 
     -------
     LinePlan or None
         None where they pay for no draw.
-
-    Raises
-    ------
-    Nothing.
     """
     from bayesmargins.integrate.tabulated.lines import NODES, panels_of
     from bayesmargins.integrate.tabulated.rows import cell_width

@@ -86,10 +86,6 @@ class Lookups:
         Returns
         -------
         Found
-
-        Raises
-        ------
-        Nothing.
         """
         order, part = int(part == "slope"), "complement" if part == "complement" else "mean"
         if source.kind == "bare":

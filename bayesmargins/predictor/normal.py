@@ -31,10 +31,6 @@ def normal_blocks(draws: Draws, rows: Rows) -> Iterator[tuple[slice, np.ndarray,
         Fixed part and offset, link scale.
     s2 : dict of ndarray, shape (draw, row of the block) or (draw, 1)
         z' Sigma z by factor; one column where z is the same in all rows.
-
-    Raises
-    ------
-    Nothing.
     """
     Z = {f: constant_row(rows.Z[f]) for f in draws.Sigma}
     for block in blocks(len(rows.X), len(draws.beta)):

@@ -38,10 +38,6 @@ class Predictor:
         Between linear predictor and the target (identity for the target "link").
     tick : callable, optional
         Told how many values were done, from time to time.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None] = lambda done: None) -> None:
@@ -267,12 +263,7 @@ class Predictor:
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:
-    """The rows that can be computed; the others are NaN in the result (averages have refused them already).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The rows that can be computed; the others are NaN in the result (averages have refused them already)."""
     missing = ~chunk.complete
     if not missing.any():
         return chunk
@@ -290,10 +281,6 @@ def check_size(n_draws: int, n_values: int, way_out: str) -> None:
         Size of the result.
     way_out : str
         What the user can do instead.
-
-    Returns
-    -------
-    None
 
     Raises
     ------

@@ -22,10 +22,6 @@ class Progress:
     ----------
     total : int
         Values to compute.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, total: int) -> None:
@@ -49,14 +45,6 @@ class Progress:
         ----------
         values : int
             Since the last call.
-
-        Returns
-        -------
-        None
-
-        Raises
-        ------
-        Nothing.
         """
         self.done += values
         if self._bar is None and options.progress and time.monotonic() - self.start > _PATIENCE:

@@ -78,10 +78,6 @@ class Sources:
         -------
         list of (Chunk, Source)
             Rows with the same z of averaged fitted groups are a piece, where they are few.
-
-        Raises
-        ------
-        Nothing.
         """
         pieces = list(self._pieces(chunk))
         lines = self._lines(chunk, len(pieces))
@@ -171,12 +167,7 @@ class Sources:
         return (Shift(np.ones((len(rows.offset), 1)), self._shifts[key]),), None
 
     def covered(self, source: Source) -> np.ndarray:
-        """Which draws does a source serve? (draw,) bool.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Which draws does a source serve? (draw,) bool."""
         if source.kind == "bare":
             return np.ones(len(self.draws.beta), dtype=bool)
         if source.plan is not None:
@@ -188,10 +179,5 @@ class Sources:
 
 
 def key_of(z: Mapping[str, np.ndarray]) -> tuple[tuple[str, bytes], ...]:
-    """What z is known by.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """What z is known by."""
     return tuple((factor, row.tobytes()) for factor, row in z.items())

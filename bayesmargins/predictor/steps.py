@@ -26,10 +26,6 @@ def step_between(draws: Draws, low: Chunk, high: Chunk) -> np.ndarray | None:
     -------
     ndarray, shape (draw,), or None
         None where it differs between rows (a variable in an interaction, say), or where more than eta differs.
-
-    Raises
-    ------
-    Nothing.
     """
     if not _same_but_for_X(low, high):
         return None

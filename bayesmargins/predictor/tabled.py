@@ -34,10 +34,6 @@ class Tables:
         Between linear predictor and the target.
     tick : callable
         Told how many values were done, from time to time.
-
-    Raises
-    ------
-    Nothing.
     """
 
     def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None]) -> None:
@@ -63,10 +59,6 @@ class Tables:
         ndarray of int
             Draws that are left for the exact engine: all of them where no table fits these rows. Differences are left
             too where the average is not looked up in curves.
-
-        Raises
-        ------
-        Nothing.
         """
         everything = np.arange(len(self.draws.beta))
         # 1 - h of the cloglog falls too steeply for a grid of groups: its digits are those of the exact sum.

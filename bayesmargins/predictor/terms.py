@@ -66,10 +66,6 @@ def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shif
     Returns
     -------
     Terms
-
-    Raises
-    ------
-    Nothing.
     """
     factors = plan.integrated if with_s2 else ()
     return _terms(draws, rows, plan, shifts, [_squares(rows.Z[f]) for f in factors], factors)
@@ -89,10 +85,6 @@ def change_terms(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts
     -------
     Terms
         Columns that do not change are left out.
-
-    Raises
-    ------
-    Nothing.
     """
     moving = [f for f in plan.integrated if np.any(np.nan_to_num(d_rows.Z[f]))]
     products = [_square_changes(rows.Z[f], d_rows.Z[f]) for f in moving]
@@ -201,10 +193,6 @@ def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[n
     Returns
     -------
     low, high : ndarray, shape (draw,)
-
-    Raises
-    ------
-    Nothing.
     """
     low, high = np.zeros(len(draws.beta)), np.zeros(len(draws.beta))
     for factor in factors:
@@ -217,12 +205,7 @@ def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[n
 
 
 def variance_at(draws: Draws, z: Mapping[str, np.ndarray]) -> np.ndarray:
-    """s2 of each draw where every row has the same z: (draw,).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """s2 of each draw where every row has the same z: (draw,)."""
     total = np.zeros(len(draws.beta))
     for factor, row in z.items():
         total += np.einsum("p,spq,q->s", row, draws.Sigma[factor], row)
@@ -230,12 +213,7 @@ def variance_at(draws: Draws, z: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def typical_variance(draws: Draws, rows: Rows, factors: Sequence[str]) -> np.ndarray:
-    """s2 of each row at the mean of Sigma over draws: (row,).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """s2 of each row at the mean of Sigma over draws: (row,)."""
     z_and_Sigma = ((rows.Z[f], draws.Sigma[f].mean(axis=0)) for f in factors)
     return np.asarray(sum(np.einsum("rp,pq,rq->r", z, Sigma, z) for z, Sigma in z_and_Sigma))
 
@@ -244,10 +222,6 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
     """What each combination of fitted groups adds to eta where every row has the same z: (line, combination).
 
     With many groups these are the largest arrays of a question: some draws at a time, and no copy where none is needed.
-
-    Raises
-    ------
-    Nothing.
     """
     start, stop = (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, 0)
     some = slice(start, stop) if stop - start == len(lines) else lines
@@ -262,23 +236,13 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
 
 
 def in_order(terms: Terms, order: np.ndarray) -> Terms:
-    """The terms of the same rows in another order.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The terms of the same rows in another order."""
     by_row = {name: np.ascontiguousarray(getattr(terms, name)[:, order]) for name in ("X", "Z", "where", "W")}
     return terms._replace(offset=terms.offset[order], **by_row)
 
 
 def typical_eta(terms: Terms) -> np.ndarray:
-    """eta of each row at the mean of the draws: (row,).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """eta of each row at the mean of the draws: (row,)."""
     eta = terms.offset + terms.base.mean() + terms.beta.mean(axis=0) @ terms.X
     b = terms.b.mean(axis=0)
     for z, where in zip(terms.Z, terms.where, strict=True):
@@ -287,12 +251,7 @@ def typical_eta(terms: Terms) -> np.ndarray:
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:
-    """The mean of the fitted groups' b: all that a linear link needs of them.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The mean of the fitted groups' b: all that a linear link needs of them."""
     shifts = []
     for factor, codes in zip(mixture.factors, mixture.codes.T, strict=True):
         share = np.bincount(codes, mixture.weights, minlength=draws.b[factor].shape[1])
@@ -301,12 +260,7 @@ def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...
 
 
 def log_mean_exp(draws: Draws, z: Mapping[str, np.ndarray], mixture: Mixture) -> np.ndarray:
-    """The one shift whose exponential is the mean of those of the groups: what a log link needs of them, (draw, 1).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The one shift whose exponential is the mean of those of the groups: what a log link needs of them, (draw, 1)."""
     from scipy.special import logsumexp
 
     everything = np.arange(len(draws.beta))
@@ -316,12 +270,7 @@ def log_mean_exp(draws: Draws, z: Mapping[str, np.ndarray], mixture: Mixture) ->
 
 
 def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
-    """No eta, and no s2, that these terms add up to in these draws is larger (absolute).
-
-    Raises
-    ------
-    Nothing.
-    """
+    """No eta, and no s2, that these terms add up to in these draws is larger (absolute)."""
 
     def reach(columns: np.ndarray, coefficients: np.ndarray) -> float:
         sizes = np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0)

@@ -74,12 +74,7 @@ class Weights(NamedTuple):
     start: int
 
     def in_order(self, order: Integers) -> Weights:
-        """Those of the same rows in another order.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Those of the same rows in another order."""
         cells = self.cells[order] if self.cells.size else self.cells
         if self.start >= 0:  # cells of their own, no longer in their order
             return Weights(self.weights[order], self.start + order, -1)
@@ -88,12 +83,7 @@ class Weights(NamedTuple):
 
 @njit(**INNER)
 def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
-    """The linear predictor of a tile.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The linear predictor of a tile."""
     m = out.size
     offset, base, columns = terms.offset[first : first + m], terms.base[draw], terms.X.shape[0]
     for i in range(m):
@@ -111,12 +101,7 @@ def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
 
 @njit(**PASTED)
 def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
-    """The variance of a tile, or its derivative.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The variance of a tile, or its derivative."""
     m = out.size
     out[:] = 0.0
     for j in range(terms.W.shape[0]):
@@ -135,12 +120,7 @@ def _product(w: Array, values: Array) -> float:
 
 @njit(**PASTED)
 def add_tile(values: Array, weights: Weights, first: int, out: Array) -> None:
-    """Put a tile into the cells of its draw.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Put a tile into the cells of its draw."""
     m = values.size
     w = weights.weights[first : first + m]
     if weights.start >= 0:

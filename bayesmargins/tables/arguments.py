@@ -107,10 +107,6 @@ def read(ds: xr.Dataset, point: Any, ci_prob: Any, ci_kind: Any, null: Any, rope
 def interval_name(prob: float, kind: str) -> str:
     """How is an interval called in ArviZ 1.x, and so in columns here?
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> interval_name(0.89, "eti"), interval_name(0.975, "hdi")

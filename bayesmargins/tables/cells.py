@@ -71,10 +71,6 @@ def rounded(summary: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Text.
-
-    Raises
-    ------
-    Nothing.
     """
     limits = [c for pair in _intervals(summary).values() for c in pair]
     out = pd.DataFrame(summary)
@@ -102,10 +98,6 @@ def note(frame: pd.DataFrame) -> str:
     Returns
     -------
     str
-
-    Raises
-    ------
-    Nothing.
     """
     if "note" in frame.attrs:
         return str(frame.attrs["note"])
@@ -121,12 +113,7 @@ def note(frame: pd.DataFrame) -> str:
 
 
 def labels(index: pd.Index) -> list[list[str]]:
-    """Labels of every row as text, one for each level of the index.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Labels of every row as text, one for each level of the index."""
     levels = [index.get_level_values(k) for k in range(index.nlevels)]
     return [[_label(v) for v in row] for row in zip(*levels, strict=True)]
 

@@ -76,10 +76,6 @@ def scale_of(ds: xr.Dataset) -> str:
         ``"difference in probability"``; ``"derived from probability"`` after arithmetic or selection; ``"several
         scales"`` where entries differ (a ratio beside differences), and `scales_along` has each entry's own.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> scale_of(avg_predictions(post)), scale_of(avg_predictions(post) * 100)
@@ -107,10 +103,6 @@ def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
     (str, ndarray of str) or None
         The dimension and the scale at each of its labels; None where all entries are on one scale.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> dim, scales = scales_along(attenuation(post, "week"))
@@ -136,10 +128,6 @@ def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     -------
     (Dataset, list of str)
         The entries on the scale of the first one, and the labels of the others.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -168,12 +156,7 @@ def _scales(ds: xr.Dataset) -> tuple[str, list[str]]:
 
 
 def is_original(ds: xr.Dataset) -> bool:
-    """Whether the values are still those that the provenance describes.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Whether the values are still those that the provenance describes."""
     return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy(), ds.attrs)
 
 

@@ -33,10 +33,6 @@ def decimals(limits: np.ndarray, digits: int | None = None) -> np.ndarray:
         Each row's own, whatever stands beside it, so that a row reads the same in every table; up to two more where a
         limit that is not 0 would read as 0.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> decimals(np.array([[0.062, 0.204]])), decimals(np.array([[0.0004, 0.02]]))
@@ -68,10 +64,6 @@ def _of_smallest(row: np.ndarray) -> int:
 def fixed(value: float, places: int) -> str:
     """A number with so many decimals, without the sign of a zero; with a power of ten where it needs very many.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> fixed(-0.001, 2), fixed(1234.5, 0), fixed(2.51e-9, 10), fixed(float("nan"), 2)
@@ -86,10 +78,6 @@ def fixed(value: float, places: int) -> str:
 
 def share(value: float, n: float) -> str:
     """A share of draws, with the decimals that so many draws can tell; never 0 or 1, which no sample shows.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

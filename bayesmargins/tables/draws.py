@@ -64,12 +64,7 @@ def to_frame(ds: xr.Dataset) -> pd.DataFrame:
 
 
 def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
-    """What varies, in the user's own words; where scales differ, each entry's scale too.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """What varies, in the user's own words; where scales differ, each entry's scale too."""
     if not dims:
         return pd.Index([ESTIMATE])
     sizes = [ds.sizes[d] for d in dims]
@@ -88,12 +83,7 @@ def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
 
 
 def labels_along(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
-    """What tells the entries along a dimension apart, by name.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """What tells the entries along a dimension apart, by name."""
     along = {str(n): c.to_numpy() for n, c in ds.coords.items() if c.dims == (dim,) and n != dim}
     if dim == "by":
         return along

@@ -32,10 +32,6 @@ def points(values: np.ndarray, point: str) -> np.ndarray:
     ndarray, shape (entry,)
         NaN where no draw is finite.
 
-    Raises
-    ------
-    Nothing.
-
     References
     ----------
     Robertson & Cryer (1974), "An iterative procedure for estimating the mode", JASA 69(348), 1012-1016.
@@ -49,12 +45,7 @@ def points(values: np.ndarray, point: str) -> np.ndarray:
 
 
 def spread(values: np.ndarray) -> np.ndarray:
-    """Standard deviation of the finite draws, (entry,); NaN with fewer than two.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Standard deviation of the finite draws, (entry,); NaN with fewer than two."""
     return _over_finite(values, lambda x: np.std(x, axis=1, ddof=1, keepdims=True), least=2)[:, 0]
 
 
@@ -74,10 +65,6 @@ def limits(values: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.n
     -------
     lower, upper : ndarray, shape (entry,)
         NaN with fewer than two finite draws.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -158,10 +145,6 @@ def probabilities(values: np.ndarray, null: float | None, rope: tuple[float, flo
     dict of str to ndarray, shape (entry,)
         What was asked for of ``p_gt_<null>``, ``pd`` and ``p_rope``; NaN where no draw is finite.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> probabilities(np.array([[-1.0, 1.0, 2.0, 3.0]]), 0, None)
@@ -195,10 +178,6 @@ def equivalence(values: np.ndarray, rope: tuple[float, float], prob: float) -> d
         ``p_rope_hdi<prob>``, the share of the draws within the interval that lies in the region; ``decision``:
         ``"equivalent"`` where the interval lies wholly in the region, ``"different"`` where wholly outside,
         ``"undecided"`` otherwise, None where there is no interval.
-
-    Raises
-    ------
-    Nothing.
 
     Notes
     -----

@@ -25,10 +25,6 @@ def marks(summary: pd.DataFrame) -> dict[str, dict[str, str]]:
     dict
         By column 8 hexadecimal digits a row, as text, so that files can hold it.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> marks(pd.DataFrame({"median": [0.0]}))
@@ -49,10 +45,6 @@ def scale_said(frame: pd.DataFrame) -> str:
     -------
     str
         ``"derived from probability"`` where numbers were changed.
-
-    Raises
-    ------
-    Nothing.
     """
     scale = str(frame.columns.name or "estimate")
     return f"derived from {scale}" if _changed(frame) and not scale.startswith("derived from") else scale
@@ -71,10 +63,6 @@ def said_of(frame: pd.DataFrame, unknown: str) -> str:
     Returns
     -------
     str
-
-    Raises
-    ------
-    Nothing.
     """
     said = str(frame.attrs.get("estimand", unknown))
     return f"Derived (numbers of the summary were changed) from: {said}" if _changed(frame) else said

@@ -34,10 +34,6 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
     -------
     str
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> print(markdown(["trt", "median"], [["a|b", "0.1"]], 1, "Probability."))
@@ -133,10 +129,6 @@ def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, capt
     Returns
     -------
     str
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -209,10 +209,6 @@ def check_response(design: Design, theirs: np.ndarray) -> None:
     theirs : ndarray, shape (row,) or (row, 2)
         Bambi's response; successes and trials for a binomial one.
 
-    Returns
-    -------
-    None
-
     Raises
     ------
     PosteriorError

@@ -82,12 +82,7 @@ class Drawn:
         return beta
 
     def uncentred(self, component: Any, places: Places, beta: np.ndarray, X: np.ndarray) -> np.ndarray:
-        """Coefficients whose intercept is turned back from centred to real predictors, where Bambi centres them.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Coefficients whose intercept is turned back from centred to real predictors, where Bambi centres them."""
         if not (component.intercept_term and component.common_terms and self.there.model.center_predictors):
             return beta
         slopes = [j for name, at in places.fixed.items() if name != "Intercept" for j in at]
@@ -146,23 +141,13 @@ class Drawn:
         return self._values(_name(component))
 
     def of_rows(self, component: Any) -> np.ndarray | None:
-        """Draws of a parameter at every fitted row, (chain, draw, row), where idata happens to hold them.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Draws of a parameter at every fitted row, (chain, draw, row), where idata happens to hold them."""
         name = _name(component)
         values = self._values(name) if name in self.variables else None
         return values if values is not None and values.shape[2:] == (len(self.there.data),) else None
 
     def turned_back(self) -> bool:
-        """Did Bambi itself turn the intercept back from centred to real predictors? It does so in ``fit`` alone.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Did Bambi itself turn the intercept back from centred to real predictors? It does so in ``fit`` alone."""
         return self.kind == "posterior" and self.variables.attrs.get("modeling_interface") == "bambi"
 
     def refuse_the_rest(self) -> None:

@@ -95,12 +95,7 @@ class BambiModel:
         return self.link_of(self.component)
 
     def link_of(self, component: Any) -> str:
-        """Name of the link of a linear predictor.
-
-        Raises
-        ------
-        Nothing.
-        """
+        """Name of the link of a linear predictor."""
         return str(self.model.family.link[component.name].name)
 
     @property
@@ -159,20 +154,10 @@ class BambiModel:
 
 
 def common_terms(component: Any) -> list[Any]:
-    """formulae's common terms of a linear predictor, offsets too.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """formulae's common terms of a linear predictor, offsets too."""
     return [] if component.design.common is None else list(component.design.common.terms.values())
 
 
 def group_terms(component: Any) -> dict[str, Any]:
-    """formulae's group-specific terms of a linear predictor by name.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """formulae's group-specific terms of a linear predictor by name."""
     return {} if component.design.group is None else dict(component.design.group.terms)

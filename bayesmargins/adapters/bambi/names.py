@@ -329,10 +329,6 @@ def _block(terms: list[str], factor: str) -> str:
 def quoted(name: str) -> str:
     """A column's name as formulas write it.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> quoted("age"), quoted("my age")

@@ -159,12 +159,7 @@ def _of_dataset(posterior: xr.Dataset, stats: xr.Dataset | None) -> pd.DataFrame
 
 
 def divergences(frame: pd.DataFrame, shape: tuple[int, int]) -> xr.Dataset | None:
-    """Which draws diverged? None where the table does not say it, as that of `as_draws_df()` does not.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Which draws diverged? None where the table does not say it, as that of `as_draws_df()` does not."""
     if _DIVERGENT not in frame:
         return None
     values = frame[_DIVERGENT].to_numpy(dtype=np.float64) > 0.0

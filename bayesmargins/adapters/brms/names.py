@@ -35,10 +35,6 @@ def spelt(name: str) -> str:
     -------
     str
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> spelt("trtdrug+"), spelt("I(age^2)"), spelt("poly(x, 2)1")
@@ -52,10 +48,6 @@ def spelt(name: str) -> str:
 
 def parts_of(name: str) -> _Name:
     """The factors of an interaction, whose order differs between programs.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -79,10 +71,6 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
     -------
     list of list of str
         Names as brms spells them, for each column.
-
-    Raises
-    ------
-    Nothing.
     """
     return [
         _names(
@@ -94,12 +82,7 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
 
 
 def terms_of(factor: Factor, design: Design) -> list[list[str]]:
-    """The same for what varies by group.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The same for what varies by group."""
     return [names for matrix in factor.matrices for names in coefficients_of(matrix, design)]
 
 
@@ -211,10 +194,6 @@ def contrasts_seen(columns: Iterable[str], design: Design) -> str:
     -------
     str
         Empty where nothing points to other contrasts.
-
-    Raises
-    ------
-    Nothing.
     """
     have = set(columns)
     hint = ""
@@ -242,10 +221,6 @@ def r_order(labels: Sequence[str]) -> list[int] | None:
     -------
     list of int or None
         Positions in order; None where upper and lower case, accents or punctuation decide.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -282,10 +257,6 @@ def level_names(factor: Factor) -> list[str]:
     -------
     list of str
         In the order of the levels.
-
-    Raises
-    ------
-    Nothing.
     """
     return [re.sub(r"[ \t\r\n]", ".", "_".join(parts)) for parts in factor.parts]
 

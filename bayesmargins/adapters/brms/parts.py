@@ -83,10 +83,6 @@ def _with_left(name: str, text: Any) -> str:
 def link_of(name: str, family: Any) -> str | None:
     """Which link of a parameter does R's text of the family name?
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> link_of("sigma", 'brmsfamily("gaussian", link_sigma = "identity")'), link_of("sigma", "gaussian")
@@ -116,10 +112,6 @@ def correlated_across(
     -------
     list of str
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> correlated_across("sigma", {"mu": "y ~ (1 |p| g)", "sigma": "sigma ~ (1 |p| g)"}, ["g"], [])
@@ -133,10 +125,6 @@ def correlated_across(
 
 def across(column: str, factor: str, name: str) -> bool:
     """Is this the correlation of an effect on the parameter with one on another?
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

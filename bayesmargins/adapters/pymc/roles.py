@@ -57,12 +57,7 @@ class Role:
 
 
 def is_of(role: Role, kinds: str, factor: str) -> bool:
-    """Does a role say something of these kinds about this factor?
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Does a role say something of these kinds about this factor?"""
     return role.factor == factor and role.kind in kinds.split()
 
 
@@ -155,22 +150,13 @@ def _expand(text: str, labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def stem_of(label: str) -> str | None:
-    """``trt`` for ``trt[drug]``, None for what is no level of anything.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """``trt`` for ``trt[drug]``, None for what is no level of anything."""
     match = re.fullmatch(r"([^\[\]]+)\[[^\[\]]*\]", label)
     return match[1] if match else None
 
 
 def split_top(text: str, sign: str) -> list[str]:
     """Pieces between signs that stand outside all brackets.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -129,32 +129,17 @@ def _refuse_missing(values: xr.DataArray, role: Role, source: Any) -> None:
 
 
 def rest_of(values: xr.DataArray) -> list[str]:
-    """Dims beside chain and draw.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Dims beside chain and draw."""
     return [str(d) for d in values.dims if d not in SAMPLE_DIMS]
 
 
 def with_shape(values: xr.DataArray) -> str:
-    """``(county: 85)``.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """``(county: 85)``."""
     return f"({', '.join(f'{d}: {values.sizes[d]}' for d in rest_of(values))})"
 
 
 def labels_of(values: xr.DataArray, dim: str) -> list[str] | None:
-    """Labels along a dim as text; None where they only count 0, 1, 2, ..., as ArviZ does for want of labels.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Labels along a dim as text; None where they only count 0, 1, 2, ..., as ArviZ does for want of labels."""
     if dim not in values.coords:
         return None
     labels = _texts(values, dim)
@@ -167,12 +152,7 @@ def _texts(values: xr.DataArray, dim: str) -> list[str]:
 
 
 def positions(labels: Sequence[str], wanted: Sequence[Any]) -> list[int] | None:
-    """Where each of the wanted labels stands; None unless they are the same set.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Where each of the wanted labels stands; None unless they are the same set."""
     spellings = [_spellings(str(w)) for w in wanted]
     if len({str(stem_of(str(w))) for w in wanted}) > 1:
         spellings = [s[:-1] if stem_of(s[0]) else s for s in spellings]

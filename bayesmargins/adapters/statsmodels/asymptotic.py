@@ -62,10 +62,6 @@ def joint_draws(fit: Estimates, draws: int, seed: int) -> tuple[np.ndarray, np.n
     matched : bool
         Whether means and covariances of all of (beta, b) are exact, and not those of beta alone.
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     Given beta, b of group g is normal with covariance C = (Sigma^-1 + Z'Z / sigma2)^-1 and mean
@@ -101,10 +97,6 @@ def symmetric_normals(rng: np.random.Generator, draws: int, first: int, columns:
     matched : bool
         Whether all columns are uncorrelated with variance 1 (divisor draws - 1), and not the first ones alone: it
         takes more than twice as many draws as columns.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -71,10 +71,6 @@ def derivative_bound(link: Link, n: int, s: float) -> float:
     float
         An upper bound over all eta.
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     F^(n) = E[h^(k)(eta + s Z) He_{n-k}(Z)] / s^{n-k} for each k, and E[He_m(Z)^2] = m!: the best k is taken.
@@ -107,10 +103,6 @@ def heat_polynomials(u: npt.ArrayLike, tau: npt.ArrayLike, degree: int) -> Array
     (..., degree + 1) float
         P_0, ..., P_degree.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> heat_polynomials(2.0, 1.0, 3)
@@ -141,10 +133,6 @@ def taylor_bounds(link: Link, s: float, u: float, tau: float, terms: int) -> tup
     -------
     tuple of three float
         Bounds for value, first and second derivative.
-
-    Raises
-    ------
-    Nothing.
 
     Notes
     -----
@@ -182,10 +170,6 @@ def interpolation_bounds(link: Link, s: float, width: float, noise: float) -> tu
     tuple of three float
         Bounds for value, first and second derivative.
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     Interpolation: sup of abs(F^(8)) / 8! times the k-th derivative of T_8(2u / width) (width / 2)^8 / 2^7 (Shadrin
@@ -218,10 +202,6 @@ def chebyshev_points(count: int) -> Array:
     (count,) float
         Increasing.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> chebyshev_points(2).round(3)
@@ -243,10 +223,6 @@ def monomials_from_points(count: int = CURVE_POINTS) -> Array:
     -------
     (count, count) float
         Coefficient by point.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

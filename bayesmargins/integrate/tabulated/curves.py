@@ -185,10 +185,6 @@ def covers(s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     array of bool
         False from 16 on, and for NaN.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> covers([0.0, 15.9, 16.0]).tolist()

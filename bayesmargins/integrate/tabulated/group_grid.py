@@ -52,10 +52,6 @@ def plain_values(link: Link, part: str, reach: float) -> Array:
     Returns
     -------
     ndarray, shape (1, phase, cell, point)
-
-    Raises
-    ------
-    Nothing.
     """
     return np.ascontiguousarray(link.part(part)(_points(link, reach)))[None]
 
@@ -75,10 +71,6 @@ def spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array,
     values : ndarray, shape (draw, phase, cell, point)
     bound : float
         On their error.
-
-    Raises
-    ------
-    Nothing.
     """
     from bayesmargins.integrate.tabulated.mixture_kernels import shifted_values
 
@@ -99,10 +91,6 @@ def lagrange_weights() -> Array:
     Returns
     -------
     ndarray, shape (point, power)
-
-    Raises
-    ------
-    Nothing.
     """
     nodes = np.arange(GRID) - 0.5 * (GRID - 1)
     rows = [np.poly(np.delete(nodes, i))[::-1] / np.prod(nodes[i] - np.delete(nodes, i)) for i in range(GRID)]
@@ -129,10 +117,6 @@ def group_bounds(link: Link, s: float, step: float, noise: float, crowd: int) ->
     -------
     tuple of float
         Of the value and of its first two derivatives, as `interpolation_bounds` gives them.
-
-    Raises
-    ------
-    Nothing.
     """
     nodes = np.arange(GRID) - 0.5 * (GRID - 1)
     t = np.linspace(-0.5, 0.5, 101)[:, None]

@@ -152,12 +152,7 @@ def _average_of(link: Any, part: int, eta: float, s: float, rules: Any) -> Any:
 
 @njit(**INNER)
 def exact_value(order: int, eta: float, s: float, rules: Rules) -> float:
-    """E[f(eta + s Z)] or its derivative in eta of order 1 or 2, without a table.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """E[f(eta + s Z)] or its derivative in eta of order 1 or 2, without a table."""
     if not s >= 0.0 or math.isnan(eta):
         return np.nan
     part = rules.link.part if order == 0 else order + 1
@@ -167,12 +162,7 @@ def exact_value(order: int, eta: float, s: float, rules: Rules) -> float:
 
 @njit(**INNER)
 def curve_far(arrays: CurveArrays, draw: int, order: int, eta: float) -> float:
-    """A value, or derivative, outside a draw's cells: the weighted sum over groups of exact values. 0 inside.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """A value, or derivative, outside a draw's cells: the weighted sum over groups of exact values. 0 inside."""
     if arrays.low[draw] <= eta < arrays.high[draw]:
         return 0.0
     total = lost = 0.0
@@ -187,12 +177,7 @@ def curve_far(arrays: CurveArrays, draw: int, order: int, eta: float) -> float:
 
 @njit(**PASTED)
 def cell_value(c: Array, x: float) -> float:
-    """The value of a draw's curve, c its (cell, 8) coefficients; x counts cells from the left end, and lies within.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The value of a draw's curve, c its (cell, 8) coefficients; x counts cells from the left end, and lies within."""
     k = int(x)
     u = 2.0 * (x - k) - 1.0
     return c[k, 0] + u * (
@@ -202,12 +187,7 @@ def cell_value(c: Array, x: float) -> float:
 
 @njit(**PASTED)
 def cell_all(c: Array, x: float) -> tuple[float, float, float]:
-    """Value, first and half the second derivative in u = 2x by one Horner pass, x as in `cell_value`.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Value, first and half the second derivative in u = 2x by one Horner pass, x as in `cell_value`."""
     k = int(x)
     u = 2.0 * (x - k) - 1.0
     value, d1, d2 = c[k, 7], 0.0, 0.0
@@ -220,12 +200,7 @@ def cell_all(c: Array, x: float) -> tuple[float, float, float]:
 
 @njit(**INNER)
 def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
-    """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
     low, high, per, c = arrays.low[draw], arrays.high[draw], arrays.per[draw], arrays.coef[draw]
     origin, outside = 0.5 * c.shape[0], 0
     for i in range(eta.size):
@@ -238,12 +213,7 @@ def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
 
 @njit(**INNER)
 def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> int:
-    """Values and two derivatives in eta of a draw's curve at a tile of eta; else as `curve_tile`.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Values and two derivatives in eta of a draw's curve at a tile of eta; else as `curve_tile`."""
     low, high, per, c = arrays.low[draw], arrays.high[draw], arrays.per[draw], arrays.coef[draw]
     origin, scale, outside = 0.5 * c.shape[0], 2.0 * arrays.per[draw], 0
     for i in range(eta.size):
@@ -263,10 +233,6 @@ def heat_value(coef: Array, first: int, square: float, width: float, x: float, y
     u is the distance from the cell's centre in eta, t that in s^2, twice the one in s^2 / 2. x counts cells from the
     left end and y rows from s = 0; first is the number of the first row, width that of a cell, square that of a row,
     squared.
-
-    Raises
-    ------
-    Nothing.
     """
     k, row = int(x), int(y)
     centre = row + 0.5
@@ -285,12 +251,7 @@ def heat_value(coef: Array, first: int, square: float, width: float, x: float, y
 
 @njit(**INNER)
 def heat_all(coef: Array, first: int, square: float, width: float, x: float, y: float) -> tuple[float, float, float]:
-    """Value, first and second derivative in eta of a cell's heat expansion, by d/du P_n = n P_{n-1}.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Value, first and second derivative in eta of a cell's heat expansion, by d/du P_n = n P_{n-1}."""
     k, row = int(x), int(y)
     centre = row + 0.5
     u, t = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
@@ -307,12 +268,7 @@ def heat_all(coef: Array, first: int, square: float, width: float, x: float, y: 
 
 @njit(**INNER)
 def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> float:
-    """A value, or derivative, outside the surface's cells, exactly. 0 inside.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """A value, or derivative, outside the surface's cells, exactly. 0 inside."""
     if (arrays.low <= eta < arrays.high) & (arrays.s_low <= s < arrays.s_high):
         return 0.0
     return exact_value(order, eta, s, arrays.rules)
@@ -320,12 +276,7 @@ def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> floa
 
 @njit(**INNER)
 def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
-    """The values of the surface at a tile of eta and s; how many lie outside its cells, which get 0: see `surface_far`.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The values of the surface at a tile of eta and s; how many lie outside its cells, which get 0: see `surface_far`."""
     coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
     square, width = 1.0 / (rows_per * rows_per), 1.0 / per
     low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
@@ -341,12 +292,7 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int
 
 @njit(**INNER)
 def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> int:
-    """Values and two derivatives in eta of the surface at a tile of eta and s; else as `surface_tile`.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Values and two derivatives in eta of the surface at a tile of eta and s; else as `surface_tile`."""
     coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
     square, width = 1.0 / (rows_per * rows_per), 1.0 / per
     low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high

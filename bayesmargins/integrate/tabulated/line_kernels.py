@@ -136,14 +136,6 @@ def mix_lines(
         large numbers would cancel.
     crowd : (panel,) int
         Receives the number of groups in the fullest bin.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     points, cells = lagrange.shape[0], arrays.coef.shape[1]
     shifts = np.empty(arrays.weights.size)
@@ -198,12 +190,7 @@ def _exact(order: int, eta: float, t: float, arrays: LineArrays, draw: int) -> t
 
 @njit(**INNER)
 def line_tile(arrays: LineArrays, draw: int, eta: Array, t: Array, out: Array) -> None:
-    """The averages over a draw's groups at a tile of eta and t.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The averages over a draw's groups at a tile of eta and t."""
     coef, per, per_t, first = arrays.coef, arrays.per[draw], arrays.per_t[draw], arrays.first[draw]
     low, high, start, count = arrays.low[draw], arrays.high[draw], arrays.start[draw], float(arrays.panels[draw])
     origin, last, powers, outside = arrays.origin, coef.shape[1] - 1, coef.shape[2], 0
@@ -230,12 +217,7 @@ def line_tile(arrays: LineArrays, draw: int, eta: Array, t: Array, out: Array) -
 
 @njit(**INNER)
 def line_tile_all(arrays: LineArrays, draw: int, eta: Array, t: Array, d_eta: Array, d_t: Array) -> None:
-    """The derivatives in eta and in t of the averages over a draw's groups at a tile of eta and t.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """The derivatives in eta and in t of the averages over a draw's groups at a tile of eta and t."""
     coef, per, per_t, first = arrays.coef, arrays.per[draw], arrays.per_t[draw], arrays.first[draw]
     low, high, start, count = arrays.low[draw], arrays.high[draw], arrays.start[draw], float(arrays.panels[draw])
     origin, last, powers, outside = arrays.origin, coef.shape[1] - 1, coef.shape[2], 0
@@ -280,14 +262,6 @@ def evaluate_lines(begin: int, end: int, arrays: LineArrays, order: int, eta: Ar
         Where.
     out : (draw, row) float
         Receives the values.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     other = np.empty(eta.shape[1])
     for draw in range(begin, end):

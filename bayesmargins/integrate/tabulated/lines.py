@@ -160,10 +160,6 @@ def panels_of(link: Link, s: Array, base: Array, slope: Array, weights: Array, t
     Panels
         A draw depends on its own s, base and slope only.
 
-    Raises
-    ------
-    Nothing.
-
     Notes
     -----
     The error of a value is sup of abs(h^(12)) times the mean of abs(c)^12, half^12 / (2^11 12!); that of small values

@@ -42,10 +42,6 @@ def grid_weights(shifts: Array, weights: Array, scale: float, first: int, lagran
 
     Bin k holds the shifts between grid points k and k + 1, by their moments about its middle: one matrix then serves
     all groups of a bin. Polynomials up to degree 9 have the same sum over the grid as over the groups.
-
-    Raises
-    ------
-    Nothing.
     """
     points = 2 * _PAIRS
     moments = np.zeros((grid.size, points))
@@ -118,14 +114,6 @@ def mix_groups(
         Receives the polynomials.
     crowd : (draw,) int
         Receives the number of groups in the fullest bin.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     phases, cells, points = values.shape[1], coef.shape[1], lagrange.shape[0]
     for i in range(begin, end):
@@ -161,14 +149,6 @@ def shifted_values(begin: int, end: int, coef: Array, ahead: Integers, powers: A
         1, u, ..., u^7 of each point within its cell.
     values : (draw, phase, cell, 8) float
         Receives the values; the last cell stays as it is, since the one after it is unknown.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     phases, cells = values.shape[1], values.shape[2]
     for draw in range(begin, end):

@@ -42,14 +42,6 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
     out : (draw, row) float
         Receives the values.
 
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> import numpy as np
@@ -90,14 +82,6 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
         Where.
     out : (draw, row) float
         Receives the values.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

@@ -43,10 +43,6 @@ def cell_width(link: Link) -> float:
     float
         A power of two.
 
-    Raises
-    ------
-    Nothing.
-
     Examples
     --------
     >>> from bayesmargins.family import get_link
@@ -68,10 +64,6 @@ def row_of(s: Array) -> npt.NDArray[np.int64]:
     -------
     array of int
         Row r serves s from r / 64 to (r + 1) / 64.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------
@@ -171,10 +163,6 @@ class RowTable:
         -------
         (row, cell, 12) float
             F^(n) / n! at the centre of each cell, n = 0, ..., 11.
-
-        Raises
-        ------
-        Nothing.
 
         Examples
         --------
@@ -306,10 +294,6 @@ def row_table(link: Link, part: str, reach: float) -> RowTable:
     -------
     RowTable
         Empty until rows are asked for.
-
-    Raises
-    ------
-    Nothing.
 
     Examples
     --------

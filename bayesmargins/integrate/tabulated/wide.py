@@ -42,12 +42,7 @@ class Wide:
 
 
 def no_wide_cells(lines: int) -> Wide:
-    """No cells at all: every row is looked up for itself.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """No cells at all: every row is looked up for itself."""
     from bayesmargins.integrate.tabulated.wide_kernels import POINTS, WideCells
 
     return Wide(WideCells(np.empty((lines, 0, POINTS)), 0.0), 0.0)
@@ -72,10 +67,6 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0, step: npt
     Returns
     -------
     Wide
-
-    Raises
-    ------
-    Nothing.
 
     Notes
     -----

@@ -53,12 +53,7 @@ def _range(eta: Array) -> tuple[float, float]:
 
 @njit(**INNER)
 def wide_tile(wide: WideCells, draw: int, eta: Array, out: Array) -> bool:
-    """Values at a tile of eta by one polynomial; False, and nothing done, where no cell holds the tile.
-
-    Raises
-    ------
-    Nothing.
-    """
+    """Values at a tile of eta by one polynomial; False, and nothing done, where no cell holds the tile."""
     low, high = _range(eta)
     half, most = wide.half, wide.coef.shape[1] // 2
     k = np.rint(0.5 * (low + high) / half) if half > 0.0 else np.inf
@@ -115,14 +110,6 @@ def fill_wide_cells(
         has large entries, which then meet small coefficients.
     coef : (draw, cell, 20) float
         Receives the polynomials.
-
-    Returns
-    -------
-    None
-
-    Raises
-    ------
-    Nothing.
     """
     work = np.empty((3, POINTS))
     eta, values, between = work[0], work[1], work[2]
