@@ -356,7 +356,7 @@ def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison,
 
 
 def contrast_labels(compared: Sequence[Contrast], how: Comparison, comparison: str) -> list[str]:
-    """How do contrasts read? ``drug - placebo``, ``week +1``; where two would read the same the variable goes in front."""
+    """How do contrasts read? ``drug - placebo``, ``week +1``; the variable in front where two read the same."""
     labels = [_label(c, how, comparison) for c in compared]
     return [f"{c.term}: {x}" if labels.count(x) > 1 else x for c, x in zip(compared, labels, strict=True)]
 

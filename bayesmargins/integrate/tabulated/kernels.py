@@ -276,7 +276,7 @@ def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> floa
 
 @njit(**INNER)
 def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
-    """The values of the surface at a tile of eta and s; how many lie outside its cells, which get 0: see `surface_far`."""
+    """The values of the surface at a tile of eta and s; how many lie outside its cells and get 0: see `surface_far`."""
     coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
     square, width = 1.0 / (rows_per * rows_per), 1.0 / per
     low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
