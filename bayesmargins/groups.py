@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -108,12 +109,15 @@ class GroupPlan:
         Factors that are averaged over their fitted levels, jointly.
     missing : ndarray of bool, shape (row,)
         Rows whose group is needed and missing.
+    named : tuple of Gather
+        Factors whose b is that of named groups, whichever the row: one code for each combination of named groups.
     """
 
     integrated: tuple[str, ...]
     gathers: tuple[Gather, ...]
     mixture: Mixture | None
     missing: np.ndarray
+    named: tuple[Gather, ...] = ()
 
 
 def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") -> Policy:
@@ -276,7 +280,7 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
     Parameters
     ----------
     policy : Policy
-        Of the posterior's factors, and perhaps of others.
+        Of the posterior's factors, and perhaps of others, whose named groups are combined with those of this one.
     post : Posterior
         Gives b and Sigma.
     frame : DataFrame
@@ -299,11 +303,10 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
     PosteriorError
         The posterior came without draws of b.
     """
-    design = post.design
+    design, named = post.design, _named_levels(policy, post)
     policy = policy.of(design.factors)
     gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
     gathers += [_sampled(post, design.factors[f], frame, int(seed or 0)) for f in policy.factors("sample")]
-    gathers += [_fixed(post, design.factors[f], levels[0], len(frame)) for f, levels in policy.named.items()]
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
@@ -312,6 +315,7 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
         gathers=tuple(gathers),
         mixture=_mixture(post, policy) if policy.factors("existing") else None,
         missing=missing,
+        named=named,
     )
 
 
@@ -344,9 +348,17 @@ def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
     return close_matches(unseen[0], factor.levels)
 
 
-def _fixed(post: Posterior, factor: Factor, level: Any, n: int) -> Gather:
-    code = factor.positions[level]
-    return Gather(factor.name, _draws_of_b(post, factor.name), np.full(n, code, dtype=np.intp))
+def _named_levels(policy: Policy, post: Posterior) -> tuple[Gather, ...]:
+    """Named groups of the posterior's factors, one code for each combination with those of all other factors."""
+    named, gathers = policy.named, []
+    counts = [len(levels) for levels in named.values()]
+    combined = np.indices(counts).reshape(len(named), math.prod(counts))
+    for of_factor, (name, levels) in zip(combined, named.items(), strict=True):
+        if name in post.design.factors:
+            positions = post.design.factors[name].positions
+            codes = np.array([positions[level] for level in levels], dtype=np.intp)
+            gathers.append(Gather(name, _draws_of_b(post, name), codes[of_factor]))
+    return tuple(gathers)
 
 
 def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int) -> Gather:

@@ -49,7 +49,6 @@ def engine(tables: bool, chunk: int | None = None, labels: int | None = None) ->
         patch.setattr(layout, "_MANY_ROWS", 1)
         if chunk is not None:
             patch.setattr(evaluation, "_CHUNK_ROWS", chunk)
-            patch.setattr(evaluation, "_KEPT_ROWS", 0)  # designs are kept where all rows are one chunk
         if labels is not None:
             patch.setattr(evaluation, "_CHUNK_LABELS", labels)
         yield

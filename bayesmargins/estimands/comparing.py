@@ -303,7 +303,7 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
         An unknown word, or odds of what is no probability.
     """
     if callable(comparison):
-        return _own(comparison)
+        return _own(comparison, question.named_groups)
     if not is_word(comparison, COMPARISONS):
         word = _OTHER_WORDS.get(written(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
@@ -336,20 +336,24 @@ def refuse_transformed(question: Question, asked: str) -> None:
     )
 
 
-def _own(function: Callable[[np.ndarray, np.ndarray], Any]) -> tuple[Comparison, str]:
-    """A user's function, held to one number for each pair of numbers."""
+def _own(function: Callable[[np.ndarray, np.ndarray], Any], groups: int) -> tuple[Comparison, str]:
+    """A user's function of the rows or cells of each named group, held to one number for each pair of numbers."""
     name = getattr(function, "__name__", type(function).__name__)
     name = "f" if name == "<lambda>" else f"own {name}" if name in COMPARISONS else name
 
-    def compare(high: Mapping[str, np.ndarray], low: Mapping[str, np.ndarray]) -> np.ndarray:
+    def of_group(high: np.ndarray, low: np.ndarray) -> np.ndarray:
         what = f"comparison={name}, a function of high and low, each (draw, row or cell),"
-        found = called(what, lambda *sides: np.asarray(function(*sides)), high["mean"].copy(), low["mean"].copy())
-        if found.shape != high["mean"].shape or found.dtype.kind not in "fiub":
+        found = called(what, lambda *sides: np.asarray(function(*sides)), high.copy(), low.copy())
+        if found.shape != high.shape or found.dtype.kind not in "fiub":
             raise EstimandError(
                 f"comparison={name} gave {found.dtype} of the shape {found.shape} for two arrays of shape "
-                f"{high['mean'].shape}; one number for each pair is needed. Draws are summarised last: bm.summary."
+                f"{high.shape}; one number for each pair is needed. Draws are summarised last: bm.summary."
             )
         return found.astype(np.float64)
+
+    def compare(high: Mapping[str, np.ndarray], low: Mapping[str, np.ndarray]) -> np.ndarray:
+        sides = (np.split(side["mean"], groups, axis=-1) for side in (high, low))
+        return np.concatenate([of_group(*pair) for pair in zip(*sides, strict=True)], axis=-1)
 
     written = name.replace("{", "{{").replace("}", "}}")
     return Comparison(f"{written}({{high}}, {{low}})", compare), name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,20 @@ from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
-from bayesmargins.predictor import Chunk, DistributionPredictor, Passed, Predictor, Progress, Second, part_values
+from bayesmargins.predictor import (
+    Chunk,
+    DistributionPredictor,
+    Passed,
+    Predictor,
+    Progress,
+    Second,
+    in_named_groups,
+    part_values,
+)
 
 __all__ = ["Derivative", "Evaluation"]
 
 _CHUNK_ROWS = 2**16
-_KEPT_ROWS, _KEPT_SIDES = 2**14, 16
 _CHUNK_LABELS = 2**23  # under "sample" every label of a chunk has a b in every draw
 
 
@@ -55,9 +62,6 @@ class Derivative:
         return self.slope[2] == "e"
 
 
-_Designed = tuple[Rows, Rows | None, Second | None]
-
-
 class Evaluation:
     """What do the draws say to this question, scenario by scenario?
 
@@ -82,7 +86,6 @@ class Evaluation:
         self._predictor = _predictor(question, self.progress.tick)
         self._said: set[str] = set()
         self._parameter = OfParameter(question.post)
-        self._designed: dict[Any, _Designed] = {}
         self._sets: dict[tuple[str, ...], tuple[np.ndarray | None, np.ndarray | None, Cells]] = {}
 
     def run(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
@@ -91,7 +94,7 @@ class Evaluation:
         Parameters
         ----------
         value : callable
-            Gives (draw, k, row or cell) of one scenario.
+            Gives (draw, k, group x row or cell) of one scenario.
 
         Returns
         -------
@@ -126,6 +129,7 @@ class Evaluation:
         Returns
         -------
         Passed
+            Values (draw, group x row or cell): those of the second named group follow those of the first.
 
         Raises
         ------
@@ -144,7 +148,7 @@ class Evaluation:
 
         Returns
         -------
-        dict of ndarray, shape (draw, row)
+        dict of ndarray, shape (draw, group x row)
             NaN in rows with missing values.
 
         Raises
@@ -152,10 +156,13 @@ class Evaluation:
         DataError, GroupsError, PosteriorError
             As for `values`; a parameter that is not above 0.
         """
-        question = self.question
-        frame = apply_settings(question.frame, scenario.settings)
-        parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
-        return {part.name: part_values(part, slice(None)) for part in parts}
+        cells = self.question.averaging.cells
+        shape = len(self.question.post.draws.beta), self.question.named_groups * cells.n
+        values = {name: np.empty(shape) for name in self.question.parts}
+        for chunk in self._chunks(scenario, scenario.settings, None, cells) if values else ():
+            for part in chunk.parts:
+                values[part.name][:, chunk.cells.index] = part_values(part, slice(None))
+        return values
 
     def differences(self, scenario: Scenario, low: Settings, high: Settings) -> np.ndarray | None:
         """How much larger is the average on the high side of a contrast? Where both sides cost no more than one.
@@ -169,7 +176,7 @@ class Evaluation:
 
         Returns
         -------
-        ndarray, shape (draw, cell), or None
+        ndarray, shape (draw, group x cell), or None
             None where the sides are for `values`: single rows, few rows, or sides that share nothing.
 
         Raises
@@ -186,7 +193,9 @@ class Evaluation:
             self._refuse_missing(scenario, side)
         first, _, distinct = self._repeated(names)
         chunks = (self._chunks(scenario, side, first, distinct) for side in sides)
-        passed = self._predictor.differences(zip(*chunks, strict=True), len(distinct.index), distinct.n)
+        groups = self.question.named_groups
+        size = len(distinct.index) * groups, distinct.n * groups
+        passed = self._predictor.differences(zip(*chunks, strict=True), *size)
         if passed is None:
             return None
         self.passed.append(passed)
@@ -206,7 +215,7 @@ class Evaluation:
 
         Returns
         -------
-        ndarray, shape (draw, row or cell)
+        ndarray, shape (draw, group x row or cell)
 
         Raises
         ------
@@ -230,17 +239,19 @@ class Evaluation:
         self._refuse_missing(scenario, settings, of)
         cells = self.question.averaging.cells
         first, position, distinct = self._repeated(names)
-        chunks = self._chunks(scenario, settings, first, distinct, of)
+        chunks, groups = self._chunks(scenario, settings, first, distinct, of), self.question.named_groups
+        size = len(distinct.index) * groups, distinct.n * groups
         if of is None:
-            passed = self._predictor.values(chunks, len(distinct.index), distinct.n, parts)
+            passed = self._predictor.values(chunks, *size, parts)
             if tails and isinstance(self._predictor, Predictor):
                 self._predictor.add_tails(passed, lambda: self._chunks(scenario, settings, first, distinct))
         else:
             assert isinstance(self._predictor, Predictor)
             engine = self._predictor.second_derivatives if of.second else self._predictor.slopes
             engine = self._predictor.relative_slopes if of.of_y else engine
-            passed = engine(chunks, len(distinct.index), distinct.n)
+            passed = engine(chunks, *size)
         if cells.unit and position is not None:
+            position = (position + distinct.n * np.arange(groups)[:, None]).ravel()
             passed.values = {part: values[:, position] for part, values in passed.values.items()}
             passed.logs = {part: values[:, position] for part, values in passed.logs.items()}
         self.passed.append(passed)
@@ -268,11 +279,14 @@ class Evaluation:
             frame = self.question.frame.iloc[block if first is None else first[block]]
             part = replace(cells, index=cells.index[block], share=cells.share[block])
             try:
-                yield self._chunk(scenario, frame, settings, part, of, start)
+                chunk = self._chunk(scenario, frame, settings, part, of)
             except (DataError, GroupsError):
                 if size < n or first is not None:  # the message shall count and number the user's own rows
-                    self._chunk(scenario, self.question.frame, settings, part, of, -1)
+                    self._chunk(scenario, self.question.frame, settings, part, of)
                 raise
+            for tile in in_named_groups(chunk):
+                self._parameter.count(tile.rows, tile.plan)
+                yield tile
 
     def _chunk_rows(self, scenario: Scenario) -> int:
         if scenario.policy.factors("sample"):
@@ -286,28 +300,24 @@ class Evaluation:
         settings: Settings,
         cells: Cells,
         of: Derivative | None,
-        start: int,
     ) -> Chunk:
         question = self.question
         frame = apply_settings(frame, settings)
         self._refuse_missing_derived(frame)
-        rows, d_rows, second = self._design_rows(scenario, frame, settings, of, start)
+        rows, d_rows, second = self._design_rows(scenario, frame, of)
         plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
         parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
-        self._parameter.count(rows, plan)
         multiplier = question.multiplier(frame)
         if of is not None:
             multiplier = _multiplier(of, frame, multiplier)
         return Chunk(rows, plan, cells, multiplier, d_rows, question.distribution_trials(frame), second, parts)
 
     def _design_rows(
-        self, scenario: Scenario, frame: pd.DataFrame, settings: Settings, of: Derivative | None, start: int
-    ) -> _Designed:
-        """Design rows of a chunk and their derivatives; few rows are kept, for named groups ask for them again."""
+        self, scenario: Scenario, frame: pd.DataFrame, of: Derivative | None
+    ) -> tuple[Rows, Rows | None, Second | None]:
+        """Design rows of a chunk and their derivatives."""
         question, active = self.question, scenario.policy.active
-        design, key = question.post.design, (settings, of, active, start)
-        if key in self._designed:
-            return self._designed[key]
+        design = question.post.design
         rows = design.rows(frame, active, question.what)
         d_rows, second, rest = None, None, (active, question.what, rows)
         if of is not None:
@@ -315,8 +325,6 @@ class Evaluation:
         if of is not None and of.second:
             changes = derivative_rows(design, frame, of.second, *rest)
             second = Second(changes, second_derivative_rows(design, frame, of.variable, of.second, *rest))
-        if question.policy.named and len(question.frame) <= _KEPT_ROWS and len(self._designed) < _KEPT_SIDES:
-            self._designed[key] = rows, d_rows, second
         return rows, d_rows, second
 
     def _read(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -34,7 +34,7 @@ __all__ = ["Question", "Scenario"]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One combination of `at` values and named groups."""
+    """One combination of `at` values, for all combinations of named groups."""
 
     settings: Settings
     policy: Policy
@@ -123,23 +123,22 @@ class Question:
     @property
     def scenarios(self) -> int:
         """How many combinations of `at` values and named groups there are."""
-        return math.prod(len(v) for v in (*self.at.values(), *self.policy.named.values()))
+        return math.prod(len(v) for v in self.at.values()) * self.named_groups
+
+    @property
+    def named_groups(self) -> int:
+        """How many combinations of named groups there are; 1 without any."""
+        return math.prod(len(v) for v in self.policy.named.values())
 
     def over_scenarios(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
-        """Values (draw, k, at..., named groups..., [row or cell]) of a function giving (draw, k, cell) a scenario."""
-        names = list(self.at)
-        named = self.policy.named
+        """Values (draw, k, at..., named groups..., [row or cell]) of a function giving (draw, k, group x cell)."""
         found = []
         for values in product(*self.at.values()):
-            settings = tuple(Setting(n, v) for n, v in zip(names, values, strict=True))
-            for levels in product(*named.values()):
-                policy = replace(
-                    self.policy, by_factor=self.policy.by_factor | {f: (v,) for f, v in zip(named, levels, strict=True)}
-                )
-                found.append(value(Scenario((*settings, *self.derived), policy)))
-        shape = (*(len(v) for v in self.at.values()), *(len(v) for v in named.values()))
+            settings = tuple(Setting(n, v) for n, v in zip(self.at, values, strict=True))
+            found.append(value(Scenario((*settings, *self.derived), self.policy)))
+        shape = [len(v) for v in (*self.at.values(), *self.policy.named.values())]
         stacked = found[0][:, :, None] if len(found) == 1 else np.stack(found, axis=2)
-        stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1])
+        stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1] // self.named_groups)
         return stacked if self.averaging.dims else stacked[..., 0]
 
     @property

@@ -73,7 +73,12 @@ def posterior_predictive(
         if post.design.response.trials is not None:
             trials = question.trials(apply_settings(question.frame, scenario.settings))
         aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(scenario)
-        return _simulated(post, mean, aux, trials, [seed, 1, len(evaluation.passed)])[:, None]
+        found = []
+        for group in range(question.named_groups):
+            rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
+            own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
+            found.append(_simulated(post, mean[:, rows], own, trials, [seed, 1, group + 1]))
+        return np.concatenate(found, axis=1)[:, None]
 
     ds = question.result("observations", evaluation.run(observations)[:, 0], evaluation.passed)
     ds.attrs["random_seed"] = seed

@@ -279,7 +279,7 @@ def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -
     """Statistics of one effect: (draw, cell, statistic)."""
     sides = [within.chunks(scenario, side, effect.variable) for side in effect.sides]
     A, s = _directions(within, sides, effect)
-    cells = within.question.averaging.cells.n
+    cells = sides[0][0].cells.n
     spread = Spread(*(np.empty((len(A), cells, len(asked.statistics))) for _ in range(2)))
     evaluated = 3 + len(sides) * len(effect.parts)
     for draws, engine in _engines(within, effect, asked, A.shape[2], s):
@@ -316,7 +316,9 @@ def _engines(
 
 def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: Effect) -> tuple[np.ndarray, np.ndarray]:
     """A (draw, term, direction), and the largest standard deviation of z'b in any row: (draw,)."""
-    chunks = [c for side in sides for c in side]
+    cells = within.question.averaging.cells.n  # rows in further named groups of other factors say nothing new
+    once = ((c, np.flatnonzero(c.cells.index < cells)) for side in sides for c in side)
+    chunks = [c.take(rows) for c, rows in once]
     Z = [c.rows.Z[within.over] for c in chunks]
     share = [c.cells.share for c in chunks]
     if effect.variable is not None:

@@ -12,17 +12,15 @@ from dataclasses import replace
 import numpy as np
 
 from bayesmargins.counterfactuals import Settings
-from bayesmargins.design import Rows, require_columns
+from bayesmargins.design import require_columns
 from bayesmargins.draws import Draws
 from bayesmargins.estimands.effects import Effect
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.groups import Gather
-from bayesmargins.predictor import Chunk, Passed, Predictor
+from bayesmargins.predictor import Chunk, Passed, Predictor, in_named_groups
 
 __all__ = ["GroupsOf", "Within"]
-
-_TILE_ROWS = 2**15
 
 
 class Within(Evaluation):
@@ -104,7 +102,7 @@ class GroupsOf:
         rows = sum(len(c.rows.X) for c in chunks) * groups
 
         def tiled() -> Iterator[Chunk]:
-            return (tile for chunk in chunks for tile in self._tiles(chunk, b))
+            return (tile for chunk in chunks for tile in in_named_groups(self._named(chunk, b)))
 
         if effect.variable is not None:
             passed = self._predictor.slopes(tiled(), rows, groups * cells)
@@ -118,40 +116,8 @@ class GroupsOf:
         )
         return replace(passed, values=values, logs=logs)
 
-    def _tiles(self, chunk: Chunk, b: np.ndarray) -> Iterator[Chunk]:
-        """The rows once for each group, as many groups at a time as make a good chunk."""
+    def _named(self, chunk: Chunk, b: np.ndarray) -> Chunk:
+        """The groups as if they were named levels of the factor, for these draws."""
         gathers = tuple(replace(g, b=g.b[self.which]) for g in chunk.plan.gathers)
-        chunk = replace(chunk, plan=replace(chunk.plan, gathers=gathers))
-        size = max(1, _TILE_ROWS // len(chunk.rows.X))
-        for start in range(0, b.shape[1], size):
-            yield _tile(chunk, self.within.over, b, slice(start, min(start + size, b.shape[1])))
-
-
-def _tile(chunk: Chunk, over: str, b: np.ndarray, some: slice) -> Chunk:
-    """The rows once for each of some groups, and the cells of these groups."""
-    groups = some.stop - some.start
-    of_group = np.repeat(np.arange(groups), len(chunk.rows.X))
-    plan, cells = chunk.plan, chunk.cells
-    gathers = tuple(replace(g, codes=np.tile(g.codes, groups)) for g in plan.gathers)
-    gathers = (*gathers, Gather(over, b[:, some], of_group))
-    return Chunk(
-        rows=_tiled(chunk.rows, groups),
-        plan=replace(plan, gathers=gathers, missing=np.tile(plan.missing, groups)),
-        cells=replace(
-            cells,
-            index=np.tile(cells.index, groups) + (some.start + of_group) * cells.n,
-            share=np.tile(cells.share, groups),
-            n=b.shape[1] * cells.n,
-        ),
-        multiplier=None if chunk.multiplier is None else np.tile(chunk.multiplier, groups),
-        d_rows=None if chunk.d_rows is None else _tiled(chunk.d_rows, groups),
-    )
-
-
-def _tiled(rows: Rows, times: int) -> Rows:
-    return Rows(
-        np.tile(rows.X, (times, 1)),
-        {f: np.tile(z, (times, 1)) for f, z in rows.Z.items()},
-        np.tile(rows.offset, times),
-        np.tile(rows.complete, times),
-    )
+        named = (Gather(self.within.over, b, np.arange(b.shape[1])),)
+        return replace(chunk, plan=replace(chunk.plan, gathers=gathers, named=named))

@@ -4,12 +4,14 @@ Downward: `passes` on `tabled` (many rows) and `exact` (arrays of draws x rows, 
 `sources` which table serves some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast
 at once), `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of
 `integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y,
-`normal` gives rows as normal variables, for what is no average of a prediction. `chunks` is what all of them read.
+`normal` gives rows as normal variables, for what is no average of a prediction. `chunks` is what all of them read,
+`named` puts their rows into groups that are named.
 """
 
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
 from bayesmargins.predictor.distribution import DistributionPredictor, part_values
 from bayesmargins.predictor.exact import linear_blocks
+from bayesmargins.predictor.named import in_named_groups
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.progress import Progress
@@ -23,6 +25,7 @@ __all__ = [
     "Progress",
     "Second",
     "check_size",
+    "in_named_groups",
     "linear_blocks",
     "normal_blocks",
     "part_values",
