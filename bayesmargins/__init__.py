@@ -30,6 +30,7 @@ from bayesmargins.estimands import (
     slopes,
     variance_partition,
 )
+from bayesmargins.family.ordered import category, score
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.limits import options
 from bayesmargins.loading import load
@@ -59,6 +60,7 @@ __all__ = [
     "avg_comparisons",
     "avg_predictions",
     "avg_slopes",
+    "category",
     "comparisons",
     "datagrid",
     "describe",
@@ -81,6 +83,7 @@ __all__ = [
     "posterior_predictive",
     "predictions",
     "quantile",
+    "score",
     "sd",
     "slopes",
     "summary",

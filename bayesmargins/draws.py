@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,17 @@ from bayesmargins.design import Design
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
 
-__all__ = ["Draws", "canonical", "check_covariance", "check_draws", "flat", "in_the_order_of", "real_numbers"]
+__all__ = [
+    "Draws",
+    "canonical",
+    "check_covariance",
+    "check_draws",
+    "flat",
+    "in_the_order_of",
+    "real_numbers",
+    "refuse_impossible",
+    "threshold_coords",
+]
 
 _REAL = (int, float, np.integer, np.floating, Decimal, Fraction)
 
@@ -30,7 +41,7 @@ class Draws:
     beta : ndarray, shape (sample, coef)
     b : dict of ndarray, shape (sample, level, term)
     Sigma : dict of ndarray, shape (sample, term, term)
-    aux : dict of ndarray, shape (sample,)
+    aux : dict of ndarray, shape (sample,) or (sample, threshold)
     """
 
     beta: np.ndarray
@@ -118,7 +129,7 @@ def canonical(
     beta : ndarray, shape (chain, draw, coef)
     b : mapping of ndarray, shape (chain, draw, level, term)
     Sigma : mapping of ndarray, shape (chain, draw, term, term)
-    aux : mapping of ndarray, shape (chain, draw)
+    aux : mapping of ndarray, shape (chain, draw) or (chain, draw, threshold)
     sample_coords : mapping
         Coordinates ``chain`` and ``draw``.
 
@@ -140,8 +151,16 @@ def canonical(
             for f, v in b.items()
         },
         "Sigma": {f: named(v, {f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
-        "aux": {k: named(v, {}) for k, v in aux.items()},
+        "aux": {k: named(v, threshold_coords(design, *v.shape[2:])) for k, v in aux.items()},
     }
+
+
+def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:
+    """The dimension of n thresholds, each called by the two categories that it lies between; none where n is 0."""
+    if n < 1:
+        return {}
+    categories = design.response.categories or tuple(range(1, n + 2))
+    return {"threshold": plain([f"{a}|{b}" for a, b in pairwise(categories)])}
 
 
 def check_draws(design: Design, draws: Draws, of: str = "") -> None:
@@ -153,7 +172,9 @@ def check_draws(design: Design, draws: Draws, of: str = "") -> None:
         expected[f"{before}Sigma of {name!r}"] = (draws.Sigma[name], (n, q, q))
         if name in draws.b:
             expected[f"{before}b of {name!r}"] = (draws.b[name], (n, len(factor.levels), q))
-    expected |= {name: (values, (n,)) for name, values in draws.aux.items()}
+    K = len(design.response.categories)
+    for name, values in draws.aux.items():
+        expected[name] = values, (n,) if values.ndim == 1 else (n, K - 1 if K else values.shape[1])
     for what, (values, shape) in expected.items():
         bad = int((~np.isfinite(values)).sum())
         if values.shape != shape or bad:
@@ -162,8 +183,18 @@ def check_draws(design: Design, draws: Draws, of: str = "") -> None:
     for name, values in draws.Sigma.items():
         check_covariance(values, f"{before}Sigma of {name!r}")
     for name, values in draws.aux.items():
-        if (values <= 0).any():
-            raise PosteriorError(f"The draws of {name} hold {int((values <= 0).sum())} values that are not above 0.")
+        refuse_impossible(values, f"The draws of {name} hold")
+
+
+def refuse_impossible(values: np.ndarray, holds: str) -> None:
+    """Numbers (sample,) of a parameter that are not above 0, and thresholds (..., threshold) that do not rise."""
+    if values.ndim == 1 and (values <= 0).any():
+        raise PosteriorError(f"{holds} {int((values <= 0).sum())} values that are not above 0.")
+    if values.ndim > 1 and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):
+        raise PosteriorError(
+            f"{holds} {falling} draws whose thresholds do not rise: each is above the one before. Order them as the "
+            "categories are."
+        )
 
 
 def check_covariance(Sigma: np.ndarray, what: str) -> None:

@@ -54,7 +54,7 @@ def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Poste
 
 def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
     mean, family = contents.mean, get_family(contents.family)
-    design = _design(contents, namespace)
+    design = _design(contents, namespace, family.ordinal)
     refuse_another_design(mean.rows, design) if design.frame is not None else None
     arrays = _arrays(mean, design, contents)
     return Posterior(
@@ -68,11 +68,11 @@ def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
     )
 
 
-def _design(contents: Contents, namespace: _Namespace) -> Design:
+def _design(contents: Contents, namespace: _Namespace, ordered: bool) -> Design:
     formula, levels = contents.mean.formula, contents.levels
     if levels is not None or contents.data is None:
-        return template_design(formula, levels or {}, namespace=namespace, stored=True)
-    return build_design(formula, contents.data, namespace=namespace, stored=True)
+        return template_design(formula, levels or {}, namespace=namespace, stored=True, ordered=ordered)
+    return build_design(formula, contents.data, namespace=namespace, stored=True, ordered=ordered)
 
 
 def _part(name: str, part: Predictor, of: Design, contents: Contents, namespace: _Namespace) -> Posterior:

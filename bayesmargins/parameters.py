@@ -22,7 +22,8 @@ def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
         return groups
     obs = {"obs": np.arange(len(post.design.data))}
     if not post.is_part:
-        groups["observed_data"] = xr.Dataset({post.response_name: (("obs",), post.design.response.y)}, obs)
+        y = post.as_observed(post.design.response.y)
+        groups["observed_data"] = xr.Dataset({post.response_name: (("obs",), y)}, obs)
     groups["constant_data"] = _constant_data(post, obs)
     return groups
 

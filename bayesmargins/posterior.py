@@ -14,7 +14,7 @@ import xarray as xr
 from bayesmargins.design import Design
 from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.family import Family, Link, Outcome, Values, parameter_family, parameter_values, resolve_link
+from bayesmargins.family import Family, Link, Outcome, parameter_family, parameter_values, resolve_link, values_at
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
@@ -45,7 +45,7 @@ class Posterior:
     Sigma : dict of DataArray, dims (chain, draw, <factor>_term, <factor>_term2)
         Their covariance.
     aux : dict of DataArray, dims (chain, draw)
-        ``sigma`` (gaussian) or ``shape`` (negbinomial).
+        The family's parameters beside the mean, such as ``sigma``; ``thresholds`` have a dimension ``threshold`` more.
     parts : dict of Posterior
         Those of these parameters that have a linear predictor of their own, each as a posterior whose mean is the
         parameter (`make_part`).
@@ -137,6 +137,21 @@ class Posterior:
         return make_idata(arviz_groups(self))
 
     @property
+    def categories(self) -> tuple[Any, ...]:
+        """Those of an ordered response, in order; 1, 2, ... where the posterior has no rows; empty of any other."""
+        if not self.family.ordinal:
+            return ()
+        known = self.design.response.categories
+        return known or tuple(range(1, self.aux["thresholds"].sizes["threshold"] + 2))
+
+    def as_observed(self, y: np.ndarray) -> np.ndarray:
+        """Values of y as the data have them: of an ordered one its categories, where these are numbers."""
+        if not (self.categories and all(isinstance(k, int | float) for k in self.categories)):
+            return y
+        of_number = np.array([np.nan, *self.categories], dtype=np.float64)
+        return of_number[np.where(np.isnan(y), 0, y).astype(np.intp)]
+
+    @property
     def response_name(self) -> str:
         """The response in ``observed_data``, ``log_likelihood`` and ``posterior_predictive``."""
         return self.design.response.name
@@ -190,7 +205,7 @@ class Posterior:
         aux |= {k: parameter_values(k, part.link, part.linear_predictor()) for k, part in self.parts.items()}
         response = self.design.response
         self.need_parameters("log_likelihood")
-        p = Values(mu=self.link.inverse(eta), **aux)
+        p = values_at(self.link, eta, aux)
         value = self.family.need("log_density", "log_likelihood")(p, Outcome(response.y, response.n))
         shape = (*(len(c) for c in self.sample_coords.values()), -1)
         data = xr.Dataset(

@@ -569,9 +569,10 @@ def test_results_come_back_from_netcdf_the_same(tmp_path: Any) -> None:
 
 POST = reference.posterior("b_bacteria")
 SLEEP = reference.posterior("d_sleep")
+CATEGORY = bm.exceeds("2")
 REFUSED: list[tuple[str, Callable[[], Any]]] = [
     (r"exceeds\(c=inf\).*finite", lambda: bm.exceeds(np.inf)),
-    (r"exceeds\(c='2'\)", lambda: bm.exceeds("2")),  # type: ignore[arg-type]
+    (r"exceeds\('2'\): a response of family='bernoulli' is a number", lambda: bm.predictions(POST, target=CATEGORY)),
     (r"exceeds\(c=\[1, 2\]\)", lambda: bm.exceeds([1, 2])),  # type: ignore[arg-type]
     (r"between 0 and 1", lambda: bm.quantile(1.0)),
     (r"The 90 % quantile is quantile\(0.9\)", lambda: bm.quantile(90)),

@@ -11,9 +11,9 @@ import xarray as xr
 
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
-from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers
+from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers, refuse_impossible
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
-from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.family import Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
@@ -64,7 +64,7 @@ def from_draws(
     Sigma : dict of array, (chain, draw, term, term) float
         Covariance of the group effects a factor.
     aux : dict of array, (chain, draw) float
-        ``sigma`` (gaussian) or ``shape`` (negbinomial).
+        ``sigma`` (gaussian) or ``shape`` (negbinomial); ``thresholds`` (cumulative) are (chain, draw, threshold).
     parts : dict of dict, optional
         Where such a parameter has a linear predictor of its own, in place of its entry in `aux`:
         ``{"sigma": {"formula": "~ x + (1 | g)", "link": "log", "beta": ..., "b": {"g": ...}, "Sigma": {"g": ...}}}``.
@@ -157,7 +157,7 @@ def posterior_of(
         As `from_draws`.
     """
     kind = get_family(family)
-    design = design_from(formula, data, levels, namespace)
+    design = design_from(formula, data, levels, namespace, kind.ordinal)
     if design.frame is not None:
         check_outcome(kind, Outcome(design.response.y, design.response.n), design.response.text)
     _check_dict("aux", aux)
@@ -166,13 +166,32 @@ def posterior_of(
     sample = fixed.shape[:2]
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
     for name, values in parameters.items():
-        _check_shape(f"aux[{name!r}]", values, sample, (), ())
-        if (values <= 0).any():
-            raise PosteriorError(f"aux[{name!r}] holds {int((values <= 0).sum())} values that are not above 0.")
+        rest, labels = _extent(kind.parameter(name), values, design)
+        _check_shape(f"aux[{name!r}]", values, sample, rest, labels)
+        refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds")
+    _refuse_without_thresholds(kind, parameters)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
     post = Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
     return replace(post, parts=_parts(parts, post, namespace))
+
+
+def _extent(parameter: Parameter, values: np.ndarray, design: Design) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+    """How many values has a parameter a draw, and what are they called? One less than the categories for thresholds."""
+    if not parameter.along:
+        return (), ()
+    K = len(design.response.categories) or (values.shape[2] + 1 if values.ndim == 3 else 2)
+    return (K - 1,), design.response.categories
+
+
+def _refuse_without_thresholds(family: Family, aux: Mapping[str, Any]) -> None:
+    """Nothing but the linear predictor is known without them."""
+    absent = [p.name for p in family.parameters[1:] if p.along and p.name not in aux]
+    if absent:
+        raise PosteriorError(
+            f"family={family.name!r} needs draws of {listed(absent)}: aux={{{absent[0]!r}: array}}, (chain, draw, one "
+            "less than the categories)."
+        )
 
 
 def _parts(parts: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> dict[str, Posterior]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
+from bayesmargins.design.categories import ordered_response
 from bayesmargins.design.coding import codings
 from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, parse
@@ -35,6 +36,7 @@ def build_design(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
     invented: bool = False,
+    ordered: bool = False,
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -54,6 +56,8 @@ def build_design(
     invented : bool
         The rows stand for levels and are no data: columns that are sums of others are not warned about, and values
         that are not finite are none of the data's.
+    ordered : bool
+        The response has ordered categories, and thresholds between them in place of an intercept.
 
     Returns
     -------
@@ -84,7 +88,10 @@ def build_design(
     labels = data.index if isinstance(data, pd.DataFrame) else frame.index
     labels = None if stored or invented else labels.take(kept.index)
     frame = kept.reset_index(drop=True)
-    design = _frozen(formula, parts, covariates, frame, _response(parts, frame, context), invented)
+    response = _response(parts, frame, context) if not ordered else _ordered(parts, frame, context, formula, invented)
+    design = _frozen(formula, parts, covariates, frame, response, invented)
+    if ordered:
+        design = replace(design, fixed=design.fixed.without_constant())
     design = replace(design, row_labels=labels)
     if not invented:
         _warn_if_dependent(design, design.rows(frame, (), what="data").X)
@@ -243,7 +250,17 @@ def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> 
     return Response(parts.response, parts.trials, left_side(parts.response, frame, "data", context), n, context)
 
 
+def _ordered(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], formula: str, invented: bool) -> Response:
+    if parts.trials is not None:
+        raise FormulaError(f"{formula!r} has trials, and an ordered response has none.")
+    if invented:
+        return Response(parts.response, None, np.full(len(frame), np.nan), None, context)
+    y, categories = ordered_response(parts.response, frame, formula)
+    return Response(parts.response, None, y, None, context, categories)
+
+
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
+    X = X if design.fixed.constant else np.column_stack([np.ones(len(X)), X])  # the thresholds' column
     rank = orthonormal_basis(X).rank
     if rank < X.shape[1]:
         warn(

@@ -29,13 +29,14 @@ _OTHER_VARIABLES = ("beta", "slopes", "sigma", "shape", "Intercept_centred", "ch
 
 @dataclass(frozen=True)
 class Response:
-    """The left-hand side: what is modelled, and out of how many trials."""
+    """The left-hand side: what is modelled, and out of how many trials; an ordered y has numbers of categories."""
 
     text: str
     trials: str | None
     y: np.ndarray = field(repr=False)
     n: np.ndarray | None = field(repr=False)
     context: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    categories: tuple[Any, ...] = ()
 
     @property
     def trials_variables(self) -> frozenset[str]:

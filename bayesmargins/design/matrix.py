@@ -6,7 +6,7 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +43,27 @@ _BEYOND = {"bs": "raise", "cs": "extend", "cr": "extend", "cc": "extend"}
 
 @dataclass(frozen=True)
 class Matrix:
-    """Some columns of the design, as a formula with its state frozen at the fit."""
+    """Some columns of the design, as a formula with its state frozen at the fit.
+
+    Attributes
+    ----------
+    text : str
+        The formula.
+    spec : ModelSpec
+        formulaic's state of transforms and codings.
+    labels : tuple of str
+        Names of the columns.
+    context : mapping
+        Functions that the formula calls.
+    constant : bool
+        Whether the constant is among the columns, where the formula has one; thresholds stand in its place.
+    """
 
     text: str
     spec: formulaic.ModelSpec
     labels: tuple[str, ...]
     context: Mapping[str, Any]
+    constant: bool = True
 
     @cached_property
     def variables(self) -> frozenset[str]:
@@ -90,12 +105,25 @@ class Matrix:
         """Values of the columns for complete rows: (row, column) float."""
         if not self.labels:
             return np.zeros((len(frame), 0))
+        first = 0 if self.constant else 1
         if self.products is not None:  # the z of most models, and numbers as they are: no need to ask formulaic
-            return _products(self.products, frame)
+            return _products(self.products[first:], frame)
         values: np.ndarray = guarded(
             self.text, lambda: numbers(self.spec.get_model_matrix(frame, context=self.context))
         )
-        return values
+        return values[:, first:]
+
+    def without_constant(self) -> Matrix:
+        """The same columns but the constant, which codes the factors as if it were there.
+
+        FormulaError where the formula has none.
+        """
+        if self.labels[:1] != ("Intercept",):
+            raise FormulaError(
+                f"The formula {self.text!r} leaves the constant out, and thresholds, which are always there, stand in "
+                "its place. Leave '0 +' or '- 1' out."
+            )
+        return replace(self, labels=self.labels[1:], constant=False)
 
 
 def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:

@@ -35,6 +35,7 @@ def design_from(
     data: Any,
     levels: Mapping[str, Any] | None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
+    ordered: bool = False,
 ) -> Design:
     """Which design do the fitted rows give, or, where there are none, the levels alone?
 
@@ -48,6 +49,8 @@ def design_from(
         In their place; one of the two is None.
     namespace : dict, optional
         Own functions that the formula calls.
+    ordered : bool
+        As for `build_design`.
 
     Returns
     -------
@@ -65,8 +68,8 @@ def design_from(
             "levels of every factor in order, all other columns being numbers."
         )
     if levels is None:
-        return build_design(formula, data, missing="refuse", namespace=namespace)
-    return template_design(formula, levels, namespace=namespace)
+        return build_design(formula, data, missing="refuse", namespace=namespace, ordered=ordered)
+    return template_design(formula, levels, namespace=namespace, ordered=ordered)
 
 
 def template_design(
@@ -75,6 +78,7 @@ def template_design(
     *,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
+    ordered: bool = False,
 ) -> Design:
     """What design does a formula have, known the levels of its factors and no rows?
 
@@ -90,6 +94,8 @@ def template_design(
         Own functions that the formula calls.
     stored : bool
         The formula comes from a file.
+    ordered : bool
+        As for `build_design`.
 
     Returns
     -------
@@ -125,7 +131,7 @@ def template_design(
     for name in covariates & set(given):
         _refuse_true_first(name, given[name])
     rows = _rows(read, given, parts)
-    design = build_design(formula, rows, namespace=namespace, stored=stored, invented=True)
+    design = build_design(formula, rows, namespace=namespace, stored=stored, invented=True, ordered=ordered)
     wide = _with_wide_numbers(rows, design)
     for matrix in (design.fixed, *design.offsets, *(m for f in design.factors.values() for m in f.matrices)):
         _refuse_what_needs_rows(matrix, design, given)

@@ -15,7 +15,8 @@ from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, clos
 from bayesmargins.estimands.parts import check_parts
 from bayesmargins.estimands.question import Question
 from bayesmargins.family import FAMILIES
-from bayesmargins.family.quantity import OwnParameter, Target
+from bayesmargins.family.ordered import EachCategory
+from bayesmargins.family.quantity import OwnParameter, ResponseMean, Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
@@ -37,7 +38,7 @@ def ask(
     by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: Any = "mean",
+    target: Any = None,
     wts: Any = None,
     random_seed: int | None = None,
     observed: str = "",
@@ -66,6 +67,7 @@ def ask(
     _check_posterior(post)
     whole, post = post, answering(post, target)
     target = "mean" if whole is not post else _checked_target(target, post)
+    quantity = quantity_of(target, post.family, post.link, post.categories)
     of_response = isinstance(target, Target) and target.of_response
     parts = tuple(post.parts) if of_response or observed else ()
     design = post.design.beside(post.parts[name].design for name in parts)
@@ -77,7 +79,8 @@ def ask(
     check_parts(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
-    _warn_of_zero(policy, post, target)
+    if quantity is None or not quantity.linear:
+        _warn_of_zero(policy, post)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
     changed = settings | dict.fromkeys(s.variable for s in derived)
@@ -177,9 +180,11 @@ def _warn_of_groups_without_their_b(policy: Policy, by: Sequence[str], design: D
 _TOLD: set[str] = set()  # what is said once a process
 
 
-def _warn_of_zero(policy: Policy, post: Posterior, target: str) -> None:
-    at_zero = policy.factors("zero")
-    if not at_zero or target == "link" or post.link.linear or not options.warn_zero or "zero" in _TOLD:
+def _warn_of_zero(policy: Policy, post: Posterior) -> None:
+    """Of what is curved in b."""
+    at_zero, family = policy.factors("zero"), post.family
+    straight = post.link.linear and family.mean is None and not family.ordinal
+    if not at_zero or straight or not options.warn_zero or "zero" in _TOLD:
         return
     _TOLD.add("zero")
     warn(
@@ -195,15 +200,28 @@ def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:
-    if is_word(target, post.family.aux):
-        target = OwnParameter(target, post.family.parameter(target).meaning)
+    family = post.family
+    target = family.target if target is None else target
+    if is_word(target, family.numbers):
+        target = OwnParameter(target, family.parameter(target).meaning)
+    elif is_word(target, ("category",)):
+        target = EachCategory()
     if isinstance(target, Target):
         return _served(target, post)
     if not is_word(target, TARGETS):
+        words = ("category", "link") if family.ordinal else TARGETS
+        calls = "bm.category(k), bm.score(), " if family.ordinal else ""
         raise EstimandError(
-            f"target={shown(target)}; allowed are {', '.join((*TARGETS, *post.family.aux))}, bm.exceeds(c), "
+            f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}bm.exceeds(c), "
             f"bm.quantile(q), bm.sd().{_target_hint(target, post)}"
         )
+    if target == "mean" and family.ordinal:
+        raise EstimandError(
+            f"target='mean': the categories of {post.design.response.text!r} have an order and no numbers, so y has no "
+            "mean. target='category' has the probability of each, bm.score() the mean once they count 1, 2, ..."
+        )
+    if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
+        return ResponseMean(family.noun)
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "

@@ -23,6 +23,7 @@ from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sloping import avg_slopes
+from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
@@ -47,7 +48,7 @@ def attenuation(
     at: Mapping[str, Any] | None = None,
     by: str | Sequence[str] | None = None,
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target | None = None,
     comparison: str = "difference",
     cross: bool = False,
     slope: str = "dydx",
@@ -240,7 +241,8 @@ def _no_mean(post: Posterior, target: str) -> str:
         "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
-    if post.link.exponential and target != "link":
+    curve = None if post.family.ordinal else post.family.curve(post.link)
+    if curve is not None and curve.link.exponential and target != "link":
         said += (
             " Under a log link the average over new groups grows as exp(s2 / 2), and its mean over draws may not exist."
         )

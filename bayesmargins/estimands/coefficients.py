@@ -14,7 +14,7 @@ from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
-from bayesmargins.family import LINKS
+from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
@@ -77,33 +77,52 @@ def marginal_coefficients(
     >>> bool((abs(ds["estimate"]) < abs(post.beta)).all())  # averaging over groups pulls towards 0
     True
     """
+    curve = _curve(post) if isinstance(post, Posterior) else None
     question = ask(post, newdata, average=True, wts=wts)
-    _check(question, exponentiate)
+    assert curve is not None
+    _check(question, exponentiate, curve.link)
     passed = Passed({})
     values = _coefficients(question, passed)
-    attrs: dict[str, Any] = {"target": "link", "scale": f"marginal coefficient ({post.link.name} scale)"}
+    attrs: dict[str, Any] = {"target": "link", "scale": f"marginal coefficient ({curve.link.name} scale)"}
     if exponentiate:
         with np.errstate(over="ignore"):
             values = np.exp(values)
         passed.error_bound *= float(np.max(values, initial=0.0, where=np.isfinite(values)))
-        ratio = post.link.ratio
+        ratio = curve.link.ratio
         assert ratio is not None
         attrs = {"target": "mean", "scale": ratio.scale, "comparison": ratio.comparison}
 
     def sentence(scope: Scope) -> str:
-        return _sentence(question, scope, exponentiate)
+        return _sentence(question, scope, exponentiate, curve.link)
 
     coords = {"coef": plain(post.design.coef)}
     return question.result_along("coefficients", values, coords, [passed], sentence, **attrs)
 
 
-def _check(question: Question, exponentiate: Any) -> None:
+def _curve(post: Posterior) -> Curve:
+    """The mean as an inverse link of eta; its link is that on whose scale it is described."""
+    if post.family.ordinal:
+        raise EstimandError(
+            f"Marginal coefficients describe the mean, and responses of family={post.family.name!r} have none. "
+            "avg_comparisons has the changes of the probabilities of their categories."
+        )
+    curve = post.family.curve(post.link)
+    by_row = [name for name in curve.reads if name in post.parts]
+    if by_row:
+        raise EstimandError(
+            f"Marginal coefficients describe the mean by the columns of {post.formula!r}, and it depends on "
+            f"{listed(by_row)}, with columns of its own. avg_comparisons and avg_predictions take both."
+        )
+    return curve
+
+
+def _check(question: Question, exponentiate: Any, link: Link) -> None:
     post = question.post
     switch("exponentiate", exponentiate, meaning="True (ratios) or False (coefficients)")
-    if exponentiate and post.link.ratio is None:
+    if exponentiate and link.ratio is None:
         some = [link.name for link in LINKS.values() if link.ratio is not None]
         raise EstimandError(
-            f"exponentiate=True under the {post.link.name} link: exp() of a coefficient is a ratio of nothing there. "
+            f"exponentiate=True under the {link.name} link: exp() of a coefficient is a ratio of nothing there. "
             f"It is one under {listed(some)}. Leave it out: avg_comparisons compares means, as ratios too."
         )
     if not post.design.coef:
@@ -120,9 +139,11 @@ def _coefficients(question: Question, passed: Passed) -> np.ndarray:
     projector = _projector(question, rows.X, weights)
     reach = float(np.abs(projector).sum(axis=1).max())
     gamma = post.draws.beta.copy()
+    curve, p = _curve(post), Values(**{k: v[:, None] for k, v in post.draws.aux.items()})
     for block, eta, s2 in normal_blocks(post.draws, rows):
         total = sum(s2.values(), np.zeros((len(eta), 1)))
-        linked = passed.record(linked_mean(post.link, eta, total), reach)
+        moved = curve.of(eta, p)
+        linked = passed.record(linked_mean(curve.link, moved, total), reach)
         with np.errstate(invalid="ignore"):
             gamma += (linked - eta) @ projector[:, block].T
     return gamma
@@ -142,13 +163,13 @@ def _projector(question: Question, X: np.ndarray, weights: np.ndarray) -> np.nda
     return np.asarray(scipy.linalg.solve_triangular(R, (Q * root).T))
 
 
-def _sentence(question: Question, scope: Scope, exponentiate: bool) -> str:
+def _sentence(question: Question, scope: Scope, exponentiate: bool, link: Link) -> str:
     post = question.post
-    noun = quantity(post.family.noun, post.design.response.text, "mean", post.link.name)
-    what = f", as {post.link.ratio.phrase}" if exponentiate and post.link.ratio else ""
+    noun = quantity(post.family.noun, post.design.response.text, "mean", link.name)
+    what = f", as {link.ratio.phrase}" if exponentiate and link.ratio else ""
     weighted = f", weighted by {scope.weights}" if scope.weights else ""
     offset = " less the offset" if post.design.offsets else ""
     return (
-        f"Marginal coefficients{what}: least squares of the {post.link.name} of the {noun}{offset} on the fixed "
+        f"Marginal coefficients{what}: least squares of the {link.name} of the {noun}{offset} on the fixed "
         f"effects, over {scope.rows}{weighted}; {'; '.join(scope.groups)}."
     )

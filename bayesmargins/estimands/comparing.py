@@ -60,7 +60,7 @@ def comparisons(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str | Target = "mean",
+    target: str | Target | None = None,
     comparison: str | Callable[[np.ndarray, np.ndarray], np.ndarray] = "difference",
     cross: bool = False,
     wts: Any = None,
@@ -141,7 +141,7 @@ def avg_comparisons(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str | Target = "mean",
+    target: str | Target | None = None,
     comparison: str | Callable[[np.ndarray, np.ndarray], np.ndarray] = "difference",
     cross: bool = False,
     wts: Any = None,
@@ -314,8 +314,7 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     if comparison in _RELATIVE:
         refuse_transformed(question, f"comparison={comparison!r}")
     target = question.target
-    probability = target.probability if isinstance(target, Target) else question.link.bounded and target == "mean"
-    if how.odds and not probability:
+    if how.odds and not question.probability:
         raise EstimandError(
             f"comparison={comparison!r} compares odds, which only a probability has; the target here is "
             f"{str(target)!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."

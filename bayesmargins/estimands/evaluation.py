@@ -18,6 +18,7 @@ from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
 from bayesmargins.predictor import (
     Chunk,
+    CombinedPredictor,
     DistributionPredictor,
     Passed,
     Predictor,
@@ -25,6 +26,7 @@ from bayesmargins.predictor import (
     Second,
     in_named_groups,
     part_values,
+    predictor_of,
 )
 
 __all__ = ["Derivative", "Evaluation"]
@@ -89,12 +91,12 @@ class Evaluation:
         self._sets: dict[tuple[str, ...], tuple[np.ndarray | None, np.ndarray | None, Cells]] = {}
 
     def run(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
-        """Values of every scenario: (draw, k, at..., named groups..., [row or cell]).
+        """Values of every scenario: (draw, k, [category], at..., named groups..., [row or cell]).
 
         Parameters
         ----------
         value : callable
-            Gives (draw, k, group x row or cell) of one scenario.
+            Gives (draw, k, [category], group x row or cell) of one scenario.
 
         Returns
         -------
@@ -239,22 +241,32 @@ class Evaluation:
         self._refuse_missing(scenario, settings, of)
         cells = self.question.averaging.cells
         first, position, distinct = self._repeated(names)
-        chunks, groups = self._chunks(scenario, settings, first, distinct, of), self.question.named_groups
+        chunks = _Chunks(lambda: self._chunks(scenario, settings, first, distinct, of))
+        groups = self.question.named_groups
         size = len(distinct.index) * groups, distinct.n * groups
         if of is None:
-            passed = self._predictor.values(chunks, *size, parts)
-            if tails and isinstance(self._predictor, Predictor):
-                self._predictor.add_tails(passed, lambda: self._chunks(scenario, settings, first, distinct))
+            passed = self._values(chunks, *size, parts, tails)
         else:
-            assert isinstance(self._predictor, Predictor)
+            assert not isinstance(self._predictor, DistributionPredictor)
             engine = self._predictor.second_derivatives if of.second else self._predictor.slopes
             engine = self._predictor.relative_slopes if of.of_y else engine
             passed = engine(chunks, *size)
         if cells.unit and position is not None:
             position = (position + distinct.n * np.arange(groups)[:, None]).ravel()
-            passed.values = {part: values[:, position] for part, values in passed.values.items()}
-            passed.logs = {part: values[:, position] for part, values in passed.logs.items()}
+            passed.values = {part: values[..., position] for part, values in passed.values.items()}
+            passed.logs = {part: values[..., position] for part, values in passed.logs.items()}
         self.passed.append(passed)
+        return passed
+
+    def _values(self, chunks: _Chunks, rows: int, cells: int, parts: Sequence[str], tails: bool) -> Passed:
+        """Of one pass, or of one a curve; `tails` where small values are divided by."""
+        if isinstance(self._predictor, CombinedPredictor):
+            careful = tails or self.question.averaging.cells.unit  # single rows may be small
+            passed = self._predictor.values(chunks, rows, cells, parts, careful)
+        else:
+            passed = self._predictor.values(chunks, rows, cells, parts)
+        if tails and not isinstance(self._predictor, DistributionPredictor):
+            self._predictor.add_tails(passed, lambda: chunks)
         return passed
 
     def _repeated(self, names: list[str]) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
@@ -377,11 +389,24 @@ class Evaluation:
             warn(f"{said} Their estimates are NaN.")
 
 
-def _predictor(question: Question, tick: Callable[[int], None]) -> Predictor | DistributionPredictor:
+@dataclass(frozen=True)
+class _Chunks:
+    """The chunks of a pass, made afresh whenever they are gone through."""
+
+    made: Callable[[], Iterator[Chunk]]
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self.made()
+
+
+def _predictor(
+    question: Question, tick: Callable[[int], None]
+) -> Predictor | CombinedPredictor | DistributionPredictor:
     post = question.post
-    if isinstance(question.target, Target):
-        return DistributionPredictor(post.draws, post.link, post.family, question.target, tick)
-    return Predictor(post.draws, question.link, tick)
+    if question.quantity is not None:
+        return predictor_of(post.draws, question.quantity, tick)
+    assert isinstance(question.target, Target)
+    return DistributionPredictor(post.draws, post.link, post.family, question.target, tick)
 
 
 def _multiplier(of: Derivative, frame: pd.DataFrame, trials: np.ndarray | None) -> np.ndarray | None:

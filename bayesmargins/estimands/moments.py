@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayesmargins.design import Rows
-from bayesmargins.family import Outcome, Values
+from bayesmargins.family import Link, Outcome, Values
 from bayesmargins.integrate import between, expectation
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import PartRows, Passed, normal_blocks, part_values
@@ -100,20 +100,23 @@ def _add(
 ) -> np.ndarray:
     """Add a block of rows to the variances; gives E[y], (draw, row)."""
     total = sum(s2.values(), np.zeros((len(eta), 1)))
-    mean = out.passed.record(expectation(post.link, eta, total))
-    together = out.passed.record(between(post.link, eta, total))
+    curve = post.family.curve(post.link)
+    link, eta = curve.link, curve.of(eta, Values(**aux))
+    mean = out.passed.record(expectation(link, eta, total))
+    together = out.passed.record(between(link, eta, total))
     out.between += together @ weights
     for factor, own in s2.items():
         alone = len(s2) == 1
         rest = sum((of for other, of in s2.items() if other != factor), np.zeros((len(eta), 1)))
-        of = together if alone else out.passed.record(between(post.link, eta, own, rest))
+        of = together if alone else out.passed.record(between(link, eta, own, rest))
         out.groups[factor] += of @ weights
-    out.variance += _variance(post, eta, total, aux, mean, together) @ weights
+    out.variance += _variance(post, link, eta, total, aux, mean, together) @ weights
     return mean
 
 
 def _variance(
     post: Posterior,
+    link: Link,
     eta: np.ndarray,
     s2: np.ndarray,
     aux: dict[str, np.ndarray],
@@ -122,11 +125,11 @@ def _variance(
 ) -> np.ndarray:
     """Var(y) of a single trial at the row's covariates: between groups, and E of Var(y given b), (draw, row).
 
-    With Var(y given b) = v0 + v1 mu + v2 mu^2 these are averages of mu and its square, which 1 - mean keeps exact where
-    mu is a probability.
+    With m = E[y given b] and Var(y given b) = v0 + v1 m + v2 m^2 these are averages of m and its square, which
+    1 - mean keeps exact where m is a probability.
     """
     v0, v1, v2 = post.family.need("variance", "variance_partition")(Values(**aux), Outcome())
-    if post.link.bounded:
-        complement = expectation(post.link, eta, s2, "complement").value
+    if link.bounded:
+        complement = expectation(link, eta, s2, "complement").value
         return np.asarray(v0 + v1 * mean * complement + (v1 + v2) * mean**2 + (1.0 + v2) * together)
     return np.asarray(together + (v0 + v1 * mean + v2 * (together + mean**2)))

@@ -126,8 +126,10 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     moments = None
     if share:
         post.need_parameters("variance_partition")
-        moments = response_moments(post, rows, weights, parts)
-        entries = [*_link_scale(post, rows, weights, groups, moments), *_response_scale(post, moments)]
+        moments = None if post.family.ordinal else response_moments(post, rows, weights, parts)
+        mean = np.empty(len(post.draws.beta)) if moments is None else moments.mean
+        entries = _link_scale(post, rows, weights, groups, mean)
+        entries += [] if moments is None else _response_scale(post, moments)
         attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
     else:
         assert post.link.ratio is not None
@@ -194,7 +196,7 @@ def _between_on_link_scale(post: Posterior, rows: Rows, weights: np.ndarray) -> 
 
 
 def _link_scale(
-    post: Posterior, rows: Rows, weights: np.ndarray, groups: dict[str, np.ndarray], moments: Moments
+    post: Posterior, rows: Rows, weights: np.ndarray, groups: dict[str, np.ndarray], mean: np.ndarray
 ) -> list[_Entry]:
     if not _has_link_scale(post):
         return []
@@ -202,7 +204,7 @@ def _link_scale(
     covariance = (centred * weights[:, None]).T @ centred
     fixed = np.einsum("dp,pq,dq->d", post.draws.beta, covariance, post.draws.beta)
     between = np.sum(list(groups.values()), axis=0)
-    return _shares("link", fixed, groups, between, between + _residual(post, moments))
+    return _shares("link", fixed, groups, between, between + _residual(post, mean))
 
 
 def _response_scale(post: Posterior, moments: Moments) -> list[_Entry]:
@@ -236,20 +238,27 @@ def _median_ratios(name: str, groups: dict[str, np.ndarray]) -> list[_Entry]:
 
 def _has_link_scale(post: Posterior) -> bool:
     """Under the identity it is the response scale; not every response has a variance on another one."""
-    return not post.link.linear and post.family.residual is not None and not post.parts
+    return not _on_response(post) and post.family.residual is not None and not post.parts
 
 
-def _residual(post: Posterior, moments: Moments) -> np.ndarray:
+def _on_response(post: Posterior) -> bool:
+    """Whether the linear predictor is the mean itself."""
+    return not post.family.ordinal and post.family.curve(post.link).link.linear
+
+
+def _residual(post: Posterior, mean: np.ndarray) -> np.ndarray:
     """Variance on the link scale that is left when the groups are known, (draw,)."""
     assert post.family.residual is not None
     with np.errstate(over="ignore", divide="ignore"):
-        return post.family.residual.variance(post.link, moments.mean, Values(**post.draws.aux))
+        return post.family.residual.variance(post.link, mean, Values(**post.draws.aux))
 
 
 def _left_out(post: Posterior) -> str:
+    if post.family.ordinal:
+        return "the response scale, on which categories have no variance"
     if _has_link_scale(post):
         return ""
-    if post.link.linear:
+    if _on_response(post):
         return "the link scale, which under the identity is the response scale"
     if post.family.residual is not None:
         return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"

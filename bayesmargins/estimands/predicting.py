@@ -26,7 +26,7 @@ def predictions(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str | Target = "mean",
+    target: str | Target | None = None,
     wts: Any = None,
     random_seed: int | None = None,
 ) -> xr.Dataset:
@@ -114,7 +114,7 @@ def avg_predictions(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str | Target = "mean",
+    target: str | Target | None = None,
     wts: Any = None,
     random_seed: int | None = None,
 ) -> xr.Dataset:

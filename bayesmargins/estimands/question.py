@@ -18,9 +18,8 @@ from bayesmargins.counterfactuals import Setting, Settings
 from bayesmargins.design import Design
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
-from bayesmargins.family import Link
-from bayesmargins.family.links.identity import identity
-from bayesmargins.family.quantity import Target
+from bayesmargins.family import Link, Quantity
+from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
 from bayesmargins.posterior import Posterior
@@ -65,6 +64,7 @@ class Question:
     policy : Policy
         What is done with b.
     target : {"mean", "link", "count"} or Target
+        What is asked of y; `quantity` has it in averages.
     seed : int or None
         Of ``"sample"``.
     whole : Posterior
@@ -93,10 +93,27 @@ class Question:
         """Columns and grouping factors of every linear predictor that the numbers depend on."""
         return self.post.design.beside(self.post.parts[name].design for name in self.parts)
 
+    @cached_property
+    def quantity(self) -> Quantity | None:
+        """Which averages over b the target is a sum of; None where it is a number of the distribution of y."""
+        return quantity_of(self.target, self.post.family, self.post.link, self.post.categories)
+
     @property
     def link(self) -> Link:
-        """Link between the linear predictor and the target."""
-        return identity if self.target == "link" else self.post.link
+        """Link between the linear predictor and the target, where that is the average of one curve."""
+        return self.post.link if self.quantity is None else self.quantity.curves[0].link
+
+    @property
+    def categories(self) -> tuple[Any, ...] | None:
+        """Labels along the dimension ``category`` of the result, if it has one."""
+        return None if self.quantity is None else self.quantity.categories
+
+    @property
+    def probability(self) -> bool:
+        """Whether the target has odds."""
+        if isinstance(self.target, Target):
+            return self.target.probability
+        return self.target == "mean" and self.link.bounded
 
     @property
     def symbol(self) -> str:
@@ -106,9 +123,7 @@ class Question:
     @property
     def signed(self) -> bool:
         """Whether what is predicted may be negative."""
-        if isinstance(self.target, Target) and self.target.probability:
-            return False
-        return self.link.linear
+        return not self.probability and (self.link.linear if self.quantity is None else self.quantity.signed)
 
     @property
     def averaged(self) -> bool:
@@ -131,14 +146,17 @@ class Question:
         return math.prod(len(v) for v in self.policy.named.values())
 
     def over_scenarios(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
-        """Values (draw, k, at..., named groups..., [row or cell]) of a function giving (draw, k, group x cell)."""
+        """Values of a function giving (draw, k, [category], group x cell) for a scenario.
+
+        They have the axes (draw, k, [category], at..., named groups..., [row or cell]).
+        """
         found = []
         for values in product(*self.at.values()):
             settings = tuple(Setting(n, v) for n, v in zip(self.at, values, strict=True))
             found.append(value(Scenario((*settings, *self.derived), self.policy)))
         shape = [len(v) for v in (*self.at.values(), *self.policy.named.values())]
-        stacked = found[0][:, :, None] if len(found) == 1 else np.stack(found, axis=2)
-        stacked = stacked.reshape(*stacked.shape[:2], *shape, stacked.shape[-1] // self.named_groups)
+        stacked = found[0][..., None, :] if len(found) == 1 else np.stack(found, axis=-2)
+        stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.named_groups)
         return stacked if self.averaging.dims else stacked[..., 0]
 
     @property
@@ -171,7 +189,7 @@ class Question:
 
     def check_size(self, contrasts: int = 1) -> None:
         """Refuse a result that would not fit in memory."""
-        values = self.scenarios * contrasts * self.averaging.cells.n
+        values = self.scenarios * contrasts * self.averaging.cells.n * len(self.categories or (1,))
         check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
 
     def result(
@@ -187,7 +205,7 @@ class Question:
         wrong: float | None = None,
         differences: Sequence[str] = (),
     ) -> xr.Dataset:
-        """The Dataset of these values, (draw, [contrast], at..., named groups..., row or cell), with its provenance.
+        """The Dataset of values (draw, [contrast], [category], at..., groups..., row or cell), with its provenance.
 
         `wrong` is how wrong they can be, where that is not what the passes can be wrong by; `differences` are the
         contrasts that are differences, where the others are slopes.
@@ -196,6 +214,9 @@ class Question:
         coords: dict[str, Any] = {}
         if contrast:
             coords = {"contrast": plain(contrast), "term": ("contrast", plain(term))}
+        if self.categories is not None:
+            dims.append("category")
+            coords["category"] = plain(list(self.categories))
         for name, entries in (*self.at.items(), *self.policy.named.items()):
             dims.append(public_name(name))
             coords[public_name(name)] = plain(entries)
@@ -296,9 +317,9 @@ class Question:
         """How the target goes together with averages over groups; `group_phrases` has the words."""
         if isinstance(self.target, Target):
             return self.target.reading
-        if self.post.link.linear:
-            return "linear"
-        return "link" if self.target == "link" else "curved"
+        if self.target == "link":
+            return "linear" if self.post.link.linear and self.post.family.mean is None else "link"
+        return "linear" if self.link.linear else "curved"
 
     def scope(self) -> Scope:
         """What its sentence says beside the quantity itself."""

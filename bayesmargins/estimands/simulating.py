@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from bayesmargins.errors import GroupsError
 from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
-from bayesmargins.family import Outcome, Values
+from bayesmargins.family import Outcome, values_at
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE
@@ -47,7 +48,8 @@ def posterior_predictive(
     -------
     Dataset
         ``estimate`` with dims chain, draw, one a factor with named groups, and ``row``; on the scale of the response
-        (for binomial the number of successes).
+        (for binomial the number of successes; for an ordered response the category where that is a number, else its
+        number from 1).
 
     Raises
     ------
@@ -65,10 +67,10 @@ def posterior_predictive(
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     question = _asked(post, newdata, groups, seed)
     question.check_size()
-    evaluation = Evaluation(question, passes=1)
+    evaluation = Evaluation(replace(question, target="link"), passes=1)
 
     def observations(scenario: Scenario) -> np.ndarray:
-        mean = evaluation.values(scenario).values["mean"]
+        eta = evaluation.values(scenario).values["mean"]
         trials = None
         if post.design.response.trials is not None:
             trials = question.trials(apply_settings(question.frame, scenario.settings))
@@ -77,10 +79,11 @@ def posterior_predictive(
         for group in range(question.named_groups):
             rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
             own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
-            found.append(_simulated(post, mean[:, rows], own, trials, [seed, 1, group + 1]))
+            found.append(_simulated(post, eta[:, rows], own, trials, [seed, 1, group + 1]))
         return np.concatenate(found, axis=1)[:, None]
 
-    ds = question.result("observations", evaluation.run(observations)[:, 0], evaluation.passed)
+    values = evaluation.run(observations)[:, 0]
+    ds = replace(question, target="mean").result("observations", post.as_observed(values), evaluation.passed)
     ds.attrs["random_seed"] = seed
     if newdata is None and not question.policy.named:
         add_group(post.idata, f"{post.arviz_group}_predictive", _for_arviz(question, ds))
@@ -100,19 +103,21 @@ def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
 
 
 def _simulated(
-    post: Posterior, mu: np.ndarray, aux: Mapping[str, np.ndarray], trials: np.ndarray | None, seed: list[int]
+    post: Posterior, eta: np.ndarray, aux: Mapping[str, np.ndarray], trials: np.ndarray | None, seed: list[int]
 ) -> np.ndarray:
     """Draws of the family, (draw, row); NaN where a row has missing values.
 
     Each row has a stream of its own, so that its noise does not depend on which rows come after it.
     """
     simulate = post.family.need("simulate", "posterior_predictive")
-    known = np.isfinite(mu) if trials is None else np.isfinite(mu) & np.isfinite(trials)
-    out = np.full(mu.shape, np.nan)
+    known = np.isfinite(post.link.inverse(eta))
+    known &= True if trials is None else np.isfinite(trials)
+    out = np.full(eta.shape, np.nan)
     for row in np.flatnonzero(known.any(axis=0)):
         rng = np.random.default_rng([*seed, int(row)])
-        own = {k: np.where(known[:, row], v[:, row if v.shape[1] > 1 else 0], 1.0) for k, v in aux.items()}
-        p = Values(mu=np.where(known[:, row], mu[:, row], 0.5), **own)
+        own = {k: v[:, row if v.shape[1] > 1 else 0] for k, v in aux.items()}
+        own = {k: np.where(known[:, row], v, 1.0) if v.ndim == 1 else v for k, v in own.items()}
+        p = values_at(post.link, np.where(known[:, row], eta[:, row], 0.0), own)
         drawn = simulate(rng, p, Outcome(trials=None if trials is None else trials[row]))
         out[:, row] = np.where(known[:, row], drawn, np.nan)
     return out

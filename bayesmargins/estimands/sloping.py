@@ -15,7 +15,7 @@ from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
-from bayesmargins.family.quantity import Target
+from bayesmargins.family.quantity import ResponseMean, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
@@ -50,7 +50,7 @@ def slopes(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str | Target = "mean",
+    target: str | Target | None = None,
     slope: str = "dydx",
     second: str | None = None,
     wts: Any = None,
@@ -130,7 +130,7 @@ def avg_slopes(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str | Target = "mean",
+    target: str | Target | None = None,
     slope: str = "dydx",
     second: str | None = None,
     wts: Any = None,
@@ -178,6 +178,7 @@ def _slope(question: Question, variables: Any, slope: str, second: str | None) -
     _refuse_unserved(question, variables)
     if slope[0] == "e":
         refuse_transformed(question, f"slope={slope!r}")
+        _refuse_relative(question, slope)
     if variables is None and slope == "dydx" and second is None:
         return _of_every_variable(question)
     variables = list(every_variable(question.post.design)) if variables is None else variables
@@ -295,11 +296,26 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
             f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
-    if isinstance(question.target, Target):
-        name = variables if isinstance(variables, str) else "x"
+    if question.quantity is None:
+        name, target = variables if isinstance(variables, str) else "x", question.target
+        why = " of a mean that every row moves by a parameter of its own" if isinstance(target, ResponseMean) else ""
         raise EstimandError(
-            f"target={question.target} has no slope here: slopes are analytic, and of mean, link and count only. "
-            f"avg_comparisons(post, {{{name!r}: 0.1}}, target={question.target.written}) has its change over a step."
+            f"target={target} has no slope{why} here: slopes are analytic, and of averages of an inverse link only "
+            "(the mean, link, count, probabilities of categories). "
+            f"avg_comparisons(post, {{{name!r}: 0.1}}, target={_written(target)}) has its change over a step."
+        )
+
+
+def _written(target: str | Target) -> str:
+    return target.written if isinstance(target, Target) else repr(target)
+
+
+def _refuse_relative(question: Question, slope: str) -> None:
+    if question.quantity is not None and question.quantity.only is None and not question.quantity.plain:
+        raise EstimandError(
+            f"slope={slope!r} divides the slope of each row by its value, which is there for the mean and for other "
+            f"averages of one inverse link; target={question.target} is a sum of several. slope='dydx' has its slope, "
+            "and avg_comparisons(..., comparison='ratio') a relative change."
         )
 
 

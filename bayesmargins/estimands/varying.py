@@ -18,6 +18,7 @@ from bayesmargins.estimands.evaluation import Derivative
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
+from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
 from bayesmargins.integrate.spread import (
@@ -54,7 +55,7 @@ def heterogeneity(
     by: str | Sequence[str] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
-    target: str = "mean",
+    target: str | Target | None = None,
     comparison: str = "difference",
     cross: bool = False,
     slope: str = "dydx",

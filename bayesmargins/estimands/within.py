@@ -18,7 +18,7 @@ from bayesmargins.estimands.effects import Effect
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.groups import Gather
-from bayesmargins.predictor import Chunk, Passed, Predictor, in_named_groups
+from bayesmargins.predictor import Chunk, Passed, in_named_groups, predictor_of
 
 __all__ = ["GroupsOf", "Within"]
 
@@ -92,9 +92,11 @@ class GroupsOf:
             beta=draws.beta[which],
             b={f: b[which] for f, b in draws.b.items() if f != within.over},
             Sigma={f: Sigma[which] for f, Sigma in draws.Sigma.items()},
-            aux={},
+            aux={k: v[which] for k, v in draws.aux.items()},
         )
-        self._predictor = Predictor(self.draws, within.question.link, within.progress.tick)
+        quantity = within.question.quantity
+        assert quantity is not None
+        self._predictor = predictor_of(self.draws, quantity, within.progress.tick)
 
     def values(self, chunks: Sequence[Chunk], b: np.ndarray, effect: Effect) -> Passed:
         """Averages of the rows within groups whose b is (draw, group, term): values of shape (draw, group, cell)."""

@@ -1,9 +1,11 @@
 """Families and links: one object and one file each, and nobody else has to know of them.
 
-`families` on `family` (what one is) on `links` on `link`; `outcome` is what was observed. `quantity` (targets) on
-`mixture` (the distribution of y over groups) stand above the engines of `integrate`, which they ask.
+`families` on `family` (what one is) on `curve` (what is averaged) and `links` on `link`; `outcome` is what was seen.
+`ordered` and `quantity` (targets) on `mixture` (the distribution of y over groups) stand above the engines of
+`integrate`, which they ask.
 """
 
+from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.families import FAMILIES, get_family, known_as
 from bayesmargins.family.family import (
     Family,
@@ -12,6 +14,7 @@ from bayesmargins.family.family import (
     parameter_family,
     parameter_values,
     resolve_link,
+    values_at,
 )
 from bayesmargins.family.link import PARTS, Link
 from bayesmargins.family.links import LINKS, get_link
@@ -21,10 +24,12 @@ __all__ = [
     "FAMILIES",
     "LINKS",
     "PARTS",
+    "Curve",
     "Family",
     "Link",
     "Outcome",
     "Parameter",
+    "Quantity",
     "Support",
     "Values",
     "check_outcome",
@@ -34,4 +39,5 @@ __all__ = [
     "parameter_family",
     "parameter_values",
     "resolve_link",
+    "values_at",
 ]

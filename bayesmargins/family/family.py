@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn
+from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.outcome import Outcome, Support, Values
@@ -24,6 +25,7 @@ __all__ = [
     "parameter_family",
     "parameter_values",
     "resolve_link",
+    "values_at",
 ]
 
 Tail = Callable[[Array, Values, Outcome], Array]
@@ -48,6 +50,10 @@ class Parameter:
         Outcome -> name and arguments of a distribution of PyMC: the prior where the user names none.
     names : dict of str
         What other packages call it, by package.
+    along : str
+        The dimension of a parameter that has several values; empty where it is one number.
+    real : bool
+        Whether it may be 0 or less.
     """
 
     name: str
@@ -56,6 +62,8 @@ class Parameter:
     meaning: str = ""
     prior: Callable[[Outcome], tuple[str, dict[str, Any]]] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    along: str = ""
+    real: bool = False
 
     def named(self, package: str) -> str:
         """Its name in another package."""
@@ -97,6 +105,12 @@ class Family:
         The mean first.
     support : Support or None
         What y may be; None where it is no response, but a parameter of one.
+    mean : callable or None
+        Link -> the `Curve` whose value is E[y] given b; None where that is the inverse link of eta itself.
+    measured : callable or None
+        y -> what mu is on the scale of, for priors, where that is not y itself.
+    at_most : callable or None
+        ``(link, k)`` -> the `Curve` of P(y <= k) given b, of an ordered response whose categories are 1, 2, ...
     log_density : callable or None
         ``(p, o) -> log p(y)``, p the `Values` of the parameters and o the `Outcome`, broadcasting.
     simulate : callable or None
@@ -106,7 +120,8 @@ class Family:
     quantile : callable or None
         ``(q, p)``: the q-quantile where y is continuous.
     variance : callable or None
-        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 mu + v2 mu^2, in units of y, none of them a function of mu.
+        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial), in units of y, none
+        of them a function of m.
     convolved : callable or None
         ``(p, s) -> {name: value}``: the parameters of y where mu itself is normal with standard deviation s, if that
         is the same family again.
@@ -122,6 +137,8 @@ class Family:
         What other packages call it, by package.
     aliases : tuple of str
         Further names, for the hint that says what it is called here.
+    ones : tuple of str
+        Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 
     Notes
     -----
@@ -132,6 +149,9 @@ class Family:
     name: str
     parameters: tuple[Parameter, ...]
     support: Support | None
+    mean: Callable[[Link], Curve] | None = field(default=None, kw_only=True)
+    measured: Callable[[Array], Array] | None = field(default=None, kw_only=True)
+    at_most: Callable[[Link, int], Curve] | None = field(default=None, kw_only=True)
     log_density: Callable[[Values, Outcome], Array] | None = None
     simulate: Callable[[np.random.Generator, Values, Outcome], Array] | None = None
     above: Tail | None = None
@@ -145,6 +165,7 @@ class Family:
     known_error: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
+    ones: tuple[str, ...] = ()
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -160,6 +181,25 @@ class Family:
     def aux(self) -> tuple[str, ...]:
         """Names of the parameters beside the mean."""
         return tuple(p.name for p in self.parameters[1:])
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Those of them that are one number a draw."""
+        return tuple(p.name for p in self.parameters[1:] if not p.along)
+
+    @property
+    def ordinal(self) -> bool:
+        """Whether y is one of some ordered categories, with thresholds in place of an intercept."""
+        return self.at_most is not None
+
+    @property
+    def target(self) -> str:
+        """What is asked of it where nothing is said."""
+        return "category" if self.ordinal else "mean"
+
+    def curve(self, link: Link) -> Curve:
+        """Whose value at eta is E[y] given b (of a single trial)."""
+        return Curve(link) if self.mean is None else self.mean(link)
 
     @property
     def discrete(self) -> bool:
@@ -220,6 +260,13 @@ def parameter_values(name: str, link: Link, eta: Array) -> Array:
             "about rows nearer to those of the fit; a log link keeps it above 0."
         )
     return values
+
+
+def values_at(link: Link, eta: Array, aux: Mapping[str, Array]) -> Values:
+    """The parameters of y at these linear predictors; ``eta`` and ``link`` are those of mu."""
+    mu = link.inverse(eta)
+    complement = mu if link.complement is None else link.complement(eta)
+    return Values(mu=mu, complement=complement, eta=eta, link=link, **aux)
 
 
 def resolve_link(family: Family, link: str | None) -> Link:

@@ -6,13 +6,15 @@ groups are integrated out. Tails are averages over it, and everything else follo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bayesmargins.family.family import Coefficients, Family
+from bayesmargins.family.curve import Curve
+from bayesmargins.family.family import Coefficients, Family, values_at
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome, Values
 from bayesmargins.integrate import expectation
@@ -99,7 +101,7 @@ class Mixture:
         centre, width = self._turn(c, aux, trials)
 
         def given(x: Array, part: Index) -> Array:
-            p = _at(self.link, x, {k: v[part] for k, v in aux.items()})
+            p = values_at(self.link, x, {k: v[part] for k, v in aux.items()})
             return np.asarray(function(c[part], p, Outcome(trials=trials[part])))
 
         value, error, nodes = np.zeros(len(some)), np.zeros(len(some)), 0
@@ -112,24 +114,74 @@ class Mixture:
     def sd(self) -> Number:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
-        With Var(y | mu) = v0 + v1 mu + v2 mu^2, M = E_b[mu] and B = Var_b(mu) the sum is
-        v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers.
+        With m = E[y | b], Var(y | b) = v0 + v1 m + v2 m^2, M = E_b[m] and B = Var_b(m) the sum is
+        v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers. That of an ordered y is one of
+        the numbers of its categories.
         """
+        if self.family.ordinal:
+            return self._ordered_sd()
         v0, v1, v2 = self._variance(self.aux, self.trials)
-        scale = self.trials**2 + v2
+        scale, link = self.trials**2 + v2, self.family.curve(self.link).link
         mean, complement, between, error, nodes = self._moments(bool(np.any(scale != 0.0)))
         with np.errstate(over="ignore", invalid="ignore"):
-            if self.link.bounded:
+            if link.bounded:
                 within = v0 + v1 * mean * complement + (v1 + v2) * mean**2
             else:
                 within = v0 + v1 * mean + np.where(np.asarray(v2) == 0.0, 0.0, v2 * mean**2)
             value = np.sqrt(within + scale * between)
             wrong = np.where(value > 0.0, scale * error / (2.0 * value), 0.0)
-        method = "closed form" if self.link.separable else self.method
+        method = "closed form" if link.separable else self.method
         return Number(value, wrong, method, nodes)
+
+    def average(self, curve: Curve, part: str = "mean") -> Number:
+        """E_b of a curve, or 1 - that ("complement")."""
+        value, bound, nodes, methods = np.zeros(len(self.s)), 0.0, 0, set()
+        for weight, moved in self._moved(curve):
+            found = expectation(curve.link, moved[None], self.s[None] ** 2, part)
+            value, bound, nodes = value + weight * found.value[0], max(bound, found.error_bound), found.nodes
+            methods.add(found.method)
+        return Number(value, np.full(len(value), bound), ", ".join(sorted(methods)), nodes)
+
+    def mean(self, part: str) -> Number:
+        """E_b[E[y | b]], or 1 - that ("complement")."""
+        return self.average(self.family.curve(self.link), part)
+
+    def _moved(self, curve: Curve) -> Iterator[tuple[float, Array]]:
+        """Weight, and what the inverse link is taken of, by component."""
+        p = Values(**self.aux)
+        for weight, eta in zip(self.weights, self.etas, strict=True):
+            yield float(weight), curve.of(eta, p)
+
+    def _exceeding(self) -> list[Number]:
+        """P(y > k) of an ordered y for k = 1, 2, ... up to the last category but one."""
+        assert self.family.at_most is not None
+        below_last = self.aux["thresholds"].shape[-1]
+        curves = (self.family.at_most(self.link, k) for k in range(1, below_last + 1))
+        return [self.average(curve, "complement") for curve in curves]
+
+    def _ordered_sd(self) -> Number:
+        """E[y] - 1 = sum P(y > k), and Var(y) = sum (2k - 1) P(y > k) - (E[y] - 1)^2 for k = 1, 2, ..."""
+        above = self._exceeding()
+        P = np.stack([tail.value for tail in above])
+        first = P.sum(axis=0)
+        variance = np.maximum((2.0 * np.arange(1, len(P) + 1) - 1.0) @ P - first**2, 0.0)
+        value, wrong = np.sqrt(variance), len(P) ** 2 * max(tail.error.max() for tail in above)
+        error = np.where(value > 0.0, wrong / np.maximum(value, np.sqrt(wrong) + 1e-300), np.sqrt(wrong))
+        return Number(value, error, above[0].method, max(tail.nodes for tail in above))
+
+    def _ordered_quantile(self, q: float) -> Number:
+        """The number of the first category k with P(y > k) <= 1 - q."""
+        above = self._exceeding()
+        over = np.stack([tail.value - (1.0 - q) for tail in above])
+        slack = _TIE + max(tail.error.max() for tail in above)
+        value = 1.0 + (over > slack).sum(axis=0)
+        undecided = (np.abs(over) <= slack).any(axis=0)
+        return Number(value, undecided.astype(np.float64), above[0].method, max(tail.nodes for tail in above))
 
     def quantile(self, q: float) -> Number:
         """The q-quantile; whole for a discrete y, with the error 1 where P(y <= value) cannot be told from q."""
+        if self.family.ordinal:
+            return self._ordered_quantile(q)
         return self._whole_quantile(q) if self.family.discrete else self._continuous_quantile(q)
 
     def _variance(self, aux: dict[str, Array], trials: Array) -> Coefficients:
@@ -153,14 +205,14 @@ class Mixture:
         return centre, width if self.link.linear else np.minimum(width, _WIDEST * self.link.latent_sd)
 
     def _moments(self, scattering: bool) -> tuple[Array, Array, Array, Array, int]:
-        """E_b[mu], 1 - that, Var_b(mu) and its error, over all components (Chan et al. 1983 for the variance).
+        """E_b[m], 1 - that, Var_b(m) and its error, over all components (Chan et al. 1983 for the variance).
 
-        Where Var_b(mu) drops out of the variance of y, as for 0 and 1 it does, it is not computed but 0.
+        Where Var_b(m) drops out of the variance of y, as for 0 and 1 it does, it is not computed but 0.
         """
         n = len(self.s)
         mean, complement, between, error, nodes, so_far = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n), 0, 0.0
-        for weight, eta in zip(self.weights, self.etas, strict=True):
-            one, its_complement, spread = self._component(eta, scattering)
+        for weight, moved in self._moved(self.family.curve(self.link)):
+            one, its_complement, spread = self._component(moved, scattering)
             nodes, share = max(nodes, spread.nodes), weight / (so_far + weight)
             with np.errstate(invalid="ignore", over="ignore"):
                 step = one - mean
@@ -171,23 +223,23 @@ class Mixture:
         return mean, complement, between, error, nodes
 
     def _component(self, eta: Array, scattering: bool) -> tuple[Array, Array, Smooth]:
-        """E[mu], 1 - that, and Var(mu) for eta + s Z."""
-        s2, none = self.s**2, np.zeros(len(eta))
-        mean = expectation(self.link, eta[None], s2[None]).value[0]
-        if self.link.linear:
+        """E[m], 1 - that, and Var(m) where m is the inverse link of eta + s Z."""
+        s2, none, link = self.s**2, np.zeros(len(eta)), self.family.curve(self.link).link
+        mean = expectation(link, eta[None], s2[None]).value[0]
+        if link.linear:
             return mean, none, Smooth(s2, none, 0)
-        if self.link.exponential:
+        if link.exponential:
             with np.errstate(over="ignore"):
                 return mean, none, Smooth(np.where(s2 == 0.0, 0.0, mean**2 * np.expm1(s2)), none, 0)
-        complement = expectation(self.link, eta[None], s2[None], "complement").value[0]
+        complement = expectation(link, eta[None], s2[None], "complement").value[0]
         if not scattering:
             return mean, complement, Smooth(none, none, 0)
-        centre = np.full(len(eta), float(self.link.link(0.5)))
-        width = np.full(len(eta), self.link.latent_sd)
+        centre = np.full(len(eta), float(link.link(0.5)))
+        width = np.full(len(eta), link.latent_sd)
         return (
             mean,
             complement,
-            smooth_expectation(lambda x, which: (self.link.inverse(x) - mean[which]) ** 2, eta, self.s, centre, width),
+            smooth_expectation(lambda x, which: (link.inverse(x) - mean[which]) ** 2, eta, self.s, centre, width),
         )
 
     def _whole_quantile(self, q: float) -> Number:
@@ -226,7 +278,7 @@ class Mixture:
         nodes = [0]
 
         def at(u: Array, which: Index) -> Array:
-            return np.asarray(quantile(q, _at(self.link, u, {k: v[which] for k, v in self.aux.items()})))
+            return np.asarray(quantile(q, values_at(self.link, u, {k: v[which] for k, v in self.aux.items()})))
 
         def excess(u: Array, which: Index) -> Array:
             found = self.tail(side, at(u, which), which)
@@ -249,9 +301,3 @@ def mixture(
     if link.linear and family.convolved is not None:
         aux, s = family.convolved(Values(**aux), s), np.zeros(len(s))
     return Mixture(family, link, etas, weights, s, aux, trials)
-
-
-def _at(link: Link, eta: Array, aux: dict[str, Array]) -> Values:
-    """The parameters of y at these linear predictors of its mean."""
-    mu = link.inverse(eta)
-    return Values(mu=mu, complement=mu if link.complement is None else link.complement(eta), **aux)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINARY", "COUNTS", "REAL", "SUCCESSES", "Outcome", "Support", "Values"]
+__all__ = ["BINARY", "COUNTS", "ORDERED", "POSITIVE", "REAL", "SUCCESSES", "Outcome", "Support", "Values"]
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -19,7 +19,7 @@ class Values(SimpleNamespace):
     """The parameters of y in some rows, each under its own name: ``p.mu``, ``p.sigma``.
 
     ``p.complement`` is 1 - mu to full relative accuracy where mu is a probability. In a model of PyMC all are tensors,
-    and ``p.log_odds`` is the logarithm of mu / (1 - mu).
+    and ``p.log_odds`` is the logarithm of mu / (1 - mu). ``p.eta`` is the linear predictor of mu, ``p.link`` its link.
     """
 
 
@@ -95,6 +95,7 @@ def _successes(o: Outcome) -> Flags:
 
 
 REAL = Support("finite numbers", lambda o: np.isfinite(o.y))
+POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0))
 BINARY = Support("0 and 1 (or False and True)", lambda o: (o.y == 0) | (o.y == 1), discrete=True, highest=lambda o: 1.0)
 SUCCESSES = Support(
     "whole numbers from 0 to the trials of the row, which are at least 1",
@@ -103,4 +104,5 @@ SUCCESSES = Support(
     counts_trials=True,
     highest=lambda o: o.number(),
 )
+ORDERED = Support("ordered categories", lambda o: _whole(o.y) & (o.y >= 1.0), discrete=True)
 COUNTS = Support("whole numbers from 0", lambda o: _whole(o.y), discrete=True)

@@ -1,24 +1,40 @@
-"""Targets beyond the mean: one value object a target, with its words, what it needs of a family, and its numbers.
+"""Targets: one value object a target, with its words, what it needs of a family, and its numbers.
 
-A target is a number of the distribution of y: of y given b where b is known, else of y over b.
+A target is a number of the distribution of y: of y given b where b is known, else of y over b. `quantity_of` says which
+averages it is a sum of; where it is none, it is found from the distribution of y over b, the `Mixture`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from bayesmargins.errors import EstimandError, shown
+from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.family import Family
+from bayesmargins.family.link import Link
+from bayesmargins.family.links.identity import identity
 from bayesmargins.family.mixture import Mixture, Number
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value
 
-__all__ = ["TARGETS", "Exceeds", "OwnParameter", "Quantile", "Sd", "Target", "exceeds", "quantile", "sd"]
+__all__ = [
+    "Exceeds",
+    "OwnParameter",
+    "Quantile",
+    "ResponseMean",
+    "Sd",
+    "Target",
+    "exceeds",
+    "position",
+    "quantile",
+    "quantity_of",
+    "sd",
+]
 
 
 @dataclass(frozen=True)
@@ -61,13 +77,17 @@ class Target(ABC):
         """Whether responses of this family have it."""
         return all(getattr(family, what) is not None for what in self.needs)
 
+    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity | None:
+        """Which averages over b it is a sum of; None where it is none. `categories` are those of an ordered y."""
+        return None
+
     def found(self, y: Mixture, part: str) -> Number:
-        """Its values; `part` is "mean" for itself, "complement" for 1 minus it to full relative accuracy."""
-        raise NotImplementedError
+        """Its values, where it is no sum; "complement" is 1 minus it to full relative accuracy."""
+        raise TypeError(f"{self} is no number of the distribution of y.")
 
     def constant(self, aux: Mapping[str, np.ndarray]) -> np.ndarray:
         """Its values, one a draw, where it does not depend on y given b."""
-        raise NotImplementedError
+        raise TypeError(f"{self} depends on y given b.")
 
     def __str__(self) -> str:
         return repr(self)
@@ -75,29 +95,73 @@ class Target(ABC):
 
 @dataclass(frozen=True, repr=False)
 class Exceeds(Target):
-    """P(y > c), from `exceeds`."""
+    """P(y > c), from `exceeds`; c is a text where it is a category of an ordered y."""
 
-    c: float
+    c: float | str
     reading = "curved"
     probability = True
     needs = ("above", "below", "variance")
 
+    def serves(self, family: Family) -> bool:
+        """As for `Target`."""
+        return family.ordinal or super().serves(family)
+
+    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity | None:
+        """As for `Target`: of an ordered y it is 1 less one average."""
+        if family.at_most is not None:
+            return Quantity.exceeding(family.at_most(link, _reached(self, categories)))
+        if isinstance(self.c, str):
+            raise EstimandError(
+                f"target={self}: a response of family={family.name!r} is a number, and no category; give a number."
+            )
+        return None
+
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
-        return f"probability that {response} exceeds {self.c:.12g}"
+        return f"probability that {response} exceeds {_said(self.c)}"
 
     @property
     def scale(self) -> str:
         """As for `Target`."""
-        return f"P(y > {self.c:.12g})"
+        return f"P(y > {_said(self.c)})"
 
     def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""
-        tail = y.tail("above" if part == "mean" else "below", np.full(len(y.s), self.c))
+        tail = y.tail("above" if part == "mean" else "below", np.full(len(y.s), float(self.c)))
         return Number(tail.value, tail.error, y.method, tail.nodes)
 
     def __repr__(self) -> str:
-        return f"exceeds({self.c:.12g})"
+        return f"exceeds({shown(self.c) if isinstance(self.c, str) else _said(self.c)})"
+
+
+def _said(c: float | str) -> str:
+    return c if isinstance(c, str) else f"{c:.12g}"
+
+
+def _reached(target: Exceeds, categories: Sequence[Any]) -> int:
+    """How many categories do not exceed c? None or all of them is no question."""
+    ordered = all(is_number(k) for k in categories)
+    if ordered and not isinstance(target.c, str):
+        reached = sum(k <= target.c for k in categories)
+    else:
+        reached = position(target.c, categories, str(target))
+    if not 0 < reached < len(categories):
+        raise EstimandError(
+            f"target={target}: the categories are {listed(categories)}, so that probability is "
+            f"{'1' if reached == 0 else '0'} whatever the rows. Give one of {listed(categories[:-1])}."
+        )
+    return reached
+
+
+def position(category: Any, categories: Sequence[Any], asked: str) -> int:
+    """The number of a category from 1; EstimandError where there is none of this name."""
+    for k, label in enumerate(categories, 1):
+        if (type(label) is type(category) and label == category) or (is_number(label) and label == category):
+            return k
+    raise EstimandError(
+        f"target={asked}: the response has no category {shown(category)}; its categories are {listed(categories)}."
+        f"{close_matches(category, [str(k) for k in categories])}"
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +173,7 @@ class Quantile(Target):
 
     def serves(self, family: Family) -> bool:
         """As for `Target`; of a continuous y the search begins at its quantile given b."""
-        return super().serves(family) and (family.discrete or family.quantile is not None)
+        return family.ordinal or (super().serves(family) and (family.discrete or family.quantile is not None))
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`; the quantile of an average, or of all rows together, would be another number."""
@@ -134,6 +198,10 @@ class Sd(Target):
 
     needs = ("variance",)
 
+    def serves(self, family: Family) -> bool:
+        """As for `Target`; that of an ordered y is one of the numbers of its categories, 1, 2, ..."""
+        return family.ordinal or super().serves(family)
+
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
         return f"standard deviation of {response}{' taken row by row' if averaged else ''}"
@@ -149,6 +217,35 @@ class Sd(Target):
 
     def __repr__(self) -> str:
         return "sd()"
+
+
+@dataclass(frozen=True, repr=False)
+class ResponseMean(Target):
+    """E[y] where it is no inverse link that is moved by the same in all rows: a parameter differs by row."""
+
+    word: str
+    reading = "curved"
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`."""
+        return f"{self.word} of {response}"
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return self.word
+
+    @property
+    def written(self) -> str:
+        """As for `Target`."""
+        return "'mean'"
+
+    def found(self, y: Mixture, part: str) -> Number:
+        """As for `Target`."""
+        return y.mean(part)
+
+    def __repr__(self) -> str:
+        return "mean"
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,8 +283,11 @@ class OwnParameter(Target):
         return self.name
 
 
-TARGETS: dict[str, Callable[..., Target]] = {"exceeds": Exceeds, "quantile": Quantile, "sd": Sd}
-"""What makes a target, by the name of the public function; parameters go by their own names."""
+def quantity_of(target: str | Target, family: Family, link: Link, categories: Sequence[Any] = ()) -> Quantity | None:
+    """Which averages over b is this target a sum of? None where it is a number of the distribution of y over b."""
+    if isinstance(target, Target):
+        return target.quantity(family, link, categories)
+    return Quantity.single(Curve(identity) if target == "link" else family.curve(link))
 
 
 @taught
@@ -196,9 +296,9 @@ def exceeds(c: float) -> Target:
 
     Parameters
     ----------
-    c : float
+    c : float or str
         In units of the response (for binomial the number of successes): P(y > c), so that 2 and 2.5 are the same for a
-        count, and ``exceeds(c - 1)`` is P(y >= c).
+        count, and ``exceeds(c - 1)`` is P(y >= c). Of an ordered response a category: P(y lies above it).
 
     Returns
     -------
@@ -207,7 +307,7 @@ def exceeds(c: float) -> Target:
     Raises
     ------
     EstimandError
-        c is no finite number.
+        c is no finite number and no text.
 
     Notes
     -----
@@ -223,8 +323,12 @@ def exceeds(c: float) -> Target:
     'Average probability that yb exceeds 0, over th'
     """
     value = plain_value(c)
+    if isinstance(value, str):
+        return Exceeds(value)
     if not is_number(value):
-        raise EstimandError(f"exceeds(c={shown(c)}); c must be one finite number, in units of the response.")
+        raise EstimandError(
+            f"exceeds(c={shown(c)}); c must be one finite number, in units of the response, or a category."
+        )
     return Exceeds(float(value))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.design import Design, Factor
+from bayesmargins.draws import threshold_coords
 from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
 from bayesmargins.model.priors import Prior
@@ -50,15 +51,17 @@ def build_pymc(
     import pymc as pm
 
     with pm.Model(coords=_coords(design)) as model:
-        eta = _fixed_part(design, fixed, priors) + design.rows(design.data, (), what="data").offset
+        eta, constant = _fixed_part(design, fixed, priors)
+        eta = eta + design.rows(design.data, (), what="data").offset
         for part in groups.values():
             eta = eta + _group_part(part, priors)
-        _likelihood(design, family, link, eta, priors)
+        _likelihood(design, family, link, eta, constant, priors)
     return model
 
 
 def _coords(design: Design) -> dict[str, Any]:
     coords: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(len(design.data))}
+    coords |= threshold_coords(design, len(design.response.categories) - 1)
     for name, factor in design.factors.items():
         coords[factor_dim(name)] = plain(factor.levels)
         coords[f"{stem(name)}_term"] = plain(factor.terms)
@@ -70,7 +73,9 @@ def _pairs(factor: Factor) -> list[tuple[int, int]]:
     return [pair for block in factor.blocks for pair in combinations(block, 2)]
 
 
-def _register(name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ...] | None = None) -> Any:
+def _register(
+    name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ...] | None = None, **options: Any
+) -> Any:
     """A variable of the model with this prior, whatever shape the prior was written for."""
     import pymc as pm
     from pymc.distributions.shape_utils import change_dist_size
@@ -78,18 +83,21 @@ def _register(name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ..
     dist = prior.dist() if isinstance(prior, Prior) else prior
     if tuple(dist.type.shape) != shape:
         dist = change_dist_size(dist, shape, expand=False)
-    return pm.modelcontext(None).register_rv(dist, name, dims=dims)
+    return pm.modelcontext(None).register_rv(dist, name, dims=dims, **options)
 
 
-def _fixed_part(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) -> Any:
-    """X beta in the coordinates of the priors, which are those of the easier geometry too.
+def _fixed_part(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) -> tuple[Any, Any]:
+    """X beta in the coordinates of the priors, which are those of the easier geometry too, and its constant.
+
+    Where thresholds stand in place of the constant, X beta is that of centred columns, and less the constant it is
+    that of the columns as they are.
 
     Products with the columns are written as sums: PyTensor's compiled dot takes a minute to compile, a sum does not.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    basis, names = fixed.basis, [design.coef[j] for j in fixed.own]
+    basis, names = fixed.basis, [fixed.names[j] for j in fixed.own]
     eta, rest = pt.zeros(len(design.data)), pt.zeros(len(fixed.rest))
     own = _own_slopes(names, priors)
     if names:
@@ -99,10 +107,11 @@ def _fixed_part(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) -> 
         eta = eta + (basis.M * gamma).sum(axis=1)
         rest = (basis.back * (gamma - (fixed.C * own).sum(axis=1) if names else gamma)).sum(axis=1)
     if basis.origin is not None:
-        centre = _register("Intercept_centred", priors["Intercept"], ())
+        centre = _register("Intercept_centred", priors["Intercept"], ()) if design.fixed.constant else pt.zeros(())
         eta, rest = eta + centre, rest + basis.origin * (centre - (fixed.means * own).sum())
-    pm.Deterministic("beta", pt.concatenate([own, rest])[np.argsort([*fixed.own, *fixed.rest])], dims="coef")
-    return eta
+    beta = pt.concatenate([own, rest])[np.argsort([*fixed.own, *fixed.rest])]
+    pm.Deterministic("beta", beta if design.fixed.constant else beta[1:], dims="coef")
+    return eta, beta[0] if not design.fixed.constant else pt.zeros(())
 
 
 def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
@@ -245,14 +254,34 @@ def _lkj_eta(prior: Any) -> Any:
     return prior if isinstance(prior, int | float) else prior.owner.inputs[-1]
 
 
-def _likelihood(design: Design, family: Family, link: Link, eta: Any, priors: Mapping[str, Any]) -> None:
+def _likelihood(design: Design, family: Family, link: Link, eta: Any, constant: Any, priors: Mapping[str, Any]) -> None:
     """The family writes it, from its parameters as tensors."""
     import pymc as pm
 
     add = family.need("pymc", "GLMM(...).pymc")
     response = design.response
-    aux = {name: _register(name, priors[name], ()) for name in family.aux}
-    add(pm, response.name, Values(**tensor_means(link, eta), **aux), Outcome(response.y, response.n))
+    aux = {name: _register(name, priors[name], ()) for name in family.numbers}
+    if family.ordinal:
+        aux |= {"thresholds": _thresholds(link, response.y, constant, priors["thresholds"])}
+    p = Values(**tensor_means(link, eta), eta=eta, link=link, **aux)
+    add(pm, response.name, p, Outcome(response.y, response.n))
+
+
+def _thresholds(link: Link, y: Any, constant: Any, prior: Any) -> Any:
+    """Thresholds of the centred linear predictor, in order; the posterior keeps those of the columns as they are.
+
+    They are the order statistics of draws from the prior: sampling moves among ordered values, where sorting changes
+    nothing, and draws of the prior itself are sorted.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    K = int(y.max())
+    reached = np.array([np.mean(y <= k) for k in range(1, K)])
+    start, ordered = link.link(reached), pm.distributions.transforms.ordered
+    centred = pt.sort(_register("thresholds_centred", prior, (K - 1,), transform=ordered, initval=start))
+    pm.Deterministic("thresholds", centred - constant, dims="threshold")
+    return centred
 
 
 def tensor_means(link: Link, eta: Any) -> dict[str, Any]:

@@ -24,6 +24,8 @@ class FixedPart:
 
     Attributes
     ----------
+    names : tuple of str
+        Of all columns; ``Intercept`` is among them where thresholds stand in its place.
     own, rest : tuple of int
         Columns whose coefficients have a prior of the user's, and those whose directions have the default.
     R : ndarray, shape (row, own)
@@ -36,6 +38,7 @@ class FixedPart:
         Of the rest.
     """
 
+    names: tuple[str, ...]
     own: tuple[int, ...]
     rest: tuple[int, ...]
     R: np.ndarray
@@ -67,15 +70,21 @@ def far_from_zero(columns: np.ndarray) -> np.ndarray:
     return np.flatnonzero(spread * np.sqrt((columns**2).mean(axis=0)) > FAR)
 
 
-def fixed_part(X: np.ndarray, own: Collection[int]) -> FixedPart:
-    """Columns (row, coef), those in `own` left as they are."""
-    mine = tuple(sorted(own))
+def fixed_part(design: Design, X: np.ndarray, own: Collection[str]) -> FixedPart:
+    """The design's columns X (row, coef), those in `own` left as they are.
+
+    Thresholds are the constant of the linear predictor: the directions beside them are those beside a constant.
+    """
+    names = design.coef
+    if not design.fixed.constant:
+        names, X = ("Intercept", *names), np.column_stack([np.ones(len(X)), X])
+    mine = tuple(j for j, name in enumerate(names) if name in own)
     rest = tuple(j for j in range(X.shape[1]) if j not in mine)
     basis = orthonormal_basis(X[:, rest])
     columns = X[:, mine]
     means = columns.mean(axis=0) if basis.origin is not None else np.zeros(len(mine))
     C = basis.M.T @ (columns - means) / max(len(X), 1)
-    return FixedPart(mine, rest, columns - means - basis.M @ C, means, C, basis)
+    return FixedPart(names, mine, rest, columns - means - basis.M @ C, means, C, basis)
 
 
 @dataclass(frozen=True)

@@ -95,13 +95,13 @@ class GLMM:
         self.family = get_family(family)
         self.link = resolve_link(self.family, link)
         one_of("missing", missing, ("error", "drop"), DataError)
-        self.design = build_design(formula, data, missing=missing, namespace=namespace)
+        self.design = build_design(formula, data, missing=missing, namespace=namespace, ordered=self.family.ordinal)
         response = self.design.response
         check_outcome(self.family, Outcome(response.y, response.n), response.text)
         _check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, (), what="data")
-        self._fixed = fixed_part(rows.X, own_columns(given, self.design))
+        self._fixed = fixed_part(self.design, rows.X, own_columns(given, self.design))
         check_constant(given, self._fixed, self.design)
         self._groups = {
             name: group_part(self.design, factor, f"sd_{name}" in given or f"cor_{name}" in given)

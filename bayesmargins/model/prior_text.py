@@ -18,7 +18,13 @@ def prior_lines(
     design: Design, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart]
 ) -> list[str]:
     """Lines of ``print(model)`` on its priors."""
-    said = {"Intercept", "beta", *design.coef, *(f"{p}_{f}" for p in ("sd", "cor") for f in groups)}
+    said = {
+        "Intercept",
+        "beta",
+        *([] if design.fixed.constant else ["thresholds"]),
+        *design.coef,
+        *(f"{p}_{f}" for p in ("sd", "cor") for f in groups),
+    }
     lines = [*_fixed_lines(design, priors, fixed)]
     for part in groups.values():
         lines += _group_lines(priors, part)
@@ -27,8 +33,10 @@ def prior_lines(
 
 
 def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Iterator[str]:
-    own = [design.coef[j] for j in fixed.own]
-    if fixed.constant:
+    own = [fixed.names[j] for j in fixed.own]
+    if not design.fixed.constant:
+        yield f"thresholds ~ {_text(priors['thresholds'])} in order, at the mean of the columns"
+    elif fixed.constant:
         yield f"Intercept ~ {_text(priors['Intercept'])}, the mean of the linear predictor over the rows"
     if shared := [name for name in own if name not in priors]:
         yield f"beta ~ {_text(priors['beta'])}, of {', '.join(shared)}"
@@ -46,8 +54,8 @@ def _implied(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Ite
     means, cov = fixed.implied(mean or (0.0, 0.0), priors["beta"].parameters["sigma"])
     carries = np.zeros(len(means)) if fixed.basis.origin is None else fixed.basis.origin
     for k, j in enumerate(fixed.rest):
-        if mean or carries[k] == 0.0:
-            yield f"{design.coef[j]} ~ {Prior('Normal', {'mu': means[k], 'sigma': np.sqrt(cov[k, k])})}"
+        if fixed.names[j] in design.coef and (mean or carries[k] == 0.0 or not design.fixed.constant):
+            yield f"{fixed.names[j]} ~ {Prior('Normal', {'mu': means[k], 'sigma': np.sqrt(cov[k, k])})}"
 
 
 def _group_lines(priors: Mapping[str, Any], part: GroupPart) -> Iterator[str]:

@@ -84,8 +84,9 @@ class Scales:
 def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
     """The data's own scales; offset (row,) on the link scale."""
     response = design.response
-    location = _location(link, response.y, response.n) - _typical(link, offset)
-    return Scales(location, _unit(link, response.y))
+    y = response.y if family.measured is None else family.measured(response.y)
+    location = 0.0 if family.ordinal else _location(link, y, response.n) - _typical(link, offset)
+    return Scales(location, _unit(link, y))
 
 
 def _location(link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
@@ -145,7 +146,7 @@ def default_priors(
     InverseGamma(0.4, 0.3) for the shape of the negative binomial, as in brms since 2.20.
     """
     priors: dict[str, Prior | float] = {}
-    if fixed.constant:
+    if fixed.constant and design.fixed.constant:
         priors["Intercept"] = Prior("Normal", {"mu": scales.location, "sigma": scales.direction(True)})
     if fixed.basis.M.shape[1]:
         priors["beta"] = Prior("Normal", {"mu": 0.0, "sigma": scales.direction(fixed.constant)})
@@ -171,7 +172,7 @@ def names_of_priors(design: Design, family: Family) -> list[str]:
     slopes = [c for c in design.coef if c != "Intercept"]
     correlated = [f for f, factor in design.factors.items() if any(len(block) > 1 for block in factor.blocks)]
     return [
-        "Intercept",
+        *(["Intercept"] if design.fixed.constant else []),
         *(["beta"] if slopes else []),
         *slopes,
         *(f"sd_{f}" for f in design.factors),
@@ -209,10 +210,10 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
     return everywhere | {name: prior for name, prior in given.items() if name not in ("sd", "cor")}
 
 
-def own_columns(given: Mapping[str, Any], design: Design) -> list[int]:
-    """Positions of the coefficients that a prior of the user's is for."""
-    slopes = [j for j, c in enumerate(design.coef) if c != "Intercept"]
-    return slopes if "beta" in given else [j for j in slopes if design.coef[j] in given]
+def own_columns(given: Mapping[str, Any], design: Design) -> list[str]:
+    """The coefficients that a prior of the user's is for."""
+    slopes = [c for c in design.coef if c != "Intercept"]
+    return slopes if "beta" in given else [c for c in slopes if c in given]
 
 
 def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
@@ -223,7 +224,7 @@ def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, gro
     BayesmarginsWarning
         Columns under priors of the user's own are nearly the same column.
     """
-    coef = [design.coef[j] for j in fixed.own]
+    coef = [fixed.names[j] for j in fixed.own]
     if len(coef) > 1:
         _warn_of_columns("Coefficients", [coef[j] for j in far_from_zero(fixed.R)])
     for name, part in groups.items():

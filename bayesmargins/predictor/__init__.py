@@ -4,11 +4,13 @@ Downward: `passes` on `tabled` (many rows) and `exact` (arrays of draws x rows, 
 `sources` which table serves some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast
 at once), `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of
 `integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y,
-`normal` gives rows as normal variables, for what is no average of a prediction. `chunks` is what all of them read,
-`named` puts their rows into groups that are named.
+`combined` puts several passes together, for sums of averages (probabilities of categories). `normal` gives rows as
+normal variables, for what is no average of a prediction. `chunks` is what all of them read, `named` puts their rows
+into groups that are named.
 """
 
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
+from bayesmargins.predictor.combined import CombinedPredictor, predictor_of
 from bayesmargins.predictor.distribution import DistributionPredictor, part_values
 from bayesmargins.predictor.exact import linear_blocks
 from bayesmargins.predictor.named import in_named_groups
@@ -18,6 +20,7 @@ from bayesmargins.predictor.progress import Progress
 
 __all__ = [
     "Chunk",
+    "CombinedPredictor",
     "DistributionPredictor",
     "PartRows",
     "Passed",
@@ -29,4 +32,5 @@ __all__ = [
     "linear_blocks",
     "normal_blocks",
     "part_values",
+    "predictor_of",
 ]

@@ -8,6 +8,7 @@ the same for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -114,7 +115,7 @@ class DistributionPredictor:
                 if groups is None
                 else np.stack([(eta + b).ravel() for _, b in exact.shifts(self.draws, rows.Z, groups, block)])
             )
-            aux = {k: np.repeat(v, eta.shape[1]) for k, v in self.draws.aux.items()}
+            aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in self.draws.aux.items()}
             aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
             trials = np.ones(eta.shape[1]) if chunk.trials is None else chunk.trials[block]
             yield block, mixture(self.family, self.link, etas, weights, s, aux, np.tile(trials, n_draws))
@@ -176,4 +177,4 @@ def part_values(part: PartRows, block: slice) -> np.ndarray:
 
 def _part(y: Mixture, which: slice) -> Mixture:
     aux = {k: v[which] for k, v in y.aux.items()}
-    return Mixture(y.family, y.link, y.etas[:, which], y.weights, y.s[which], aux, y.trials[which])
+    return replace(y, etas=y.etas[:, which], s=y.s[which], aux=aux, trials=y.trials[which])

@@ -86,7 +86,9 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     drawn = Drawn.of(idata, there)
     texts = _texts(there, spelling)
     context = {**spelling.namespace, **functions(namespace)}
-    design = build_design(texts["mean"], there.data, missing="refuse", namespace=context)
+    design = build_design(
+        texts["mean"], there.data, missing="refuse", namespace=context, ordered=there.ordered
+    )
     check_response(design, there.y)
     predictors = {"mean": _Predictor.read(there.component, design, drawn, spelling)}
     for name, component in there.parts.items():
@@ -108,7 +110,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
 def _texts(there: BambiModel, spelling: Spelling) -> dict[str, str]:
     """The formula of the mean, and of each parameter that has one."""
     response = spelling.response(there.design.response.term.term.components[0])
-    texts = {"mean": f"{response} ~ {spelling.right(there.design)}"}
+    texts = {"mean": f"{response} ~ {spelling.right(there.design, there.ordered)}"}
     return texts | {name: f"~ {spelling.right(component.design)}" for name, component in there.parts.items()}
 
 

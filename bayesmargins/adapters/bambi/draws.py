@@ -223,6 +223,7 @@ def _check_observed(observed: xr.Dataset | None, there: BambiModel) -> None:
             "model and the idata of one fit."
         )
     y = there.y if there.y.ndim == 1 else there.y[:, 0]
+    y = y - 1 if there.ordered else y  # Bambi counts categories from 0
     values = np.asarray(observed[name].to_numpy(), dtype=np.float64)
     if values.shape != y.shape or not np.allclose(values, y, rtol=1e-10, atol=0.0):
         raise PosteriorError(

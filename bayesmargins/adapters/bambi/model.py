@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -73,8 +74,16 @@ class BambiModel:
 
     @property
     def y(self) -> np.ndarray:
-        """The numbers that were modelled; successes and trials for a binomial response."""
-        return np.asarray(np.squeeze(self.response.data))
+        """The numbers that were modelled; successes and trials for a binomial response, categories from 1."""
+        values = np.asarray(np.squeeze(self.response.data))
+        if not self.ordered:
+            return values
+        return (values if values.ndim == 1 else values.argmax(axis=1)) + 1
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the response has ordered categories."""
+        return get_family(self.family).ordinal
 
     @property
     def family(self) -> str:
@@ -114,7 +123,9 @@ class BambiModel:
 
     @property
     def success(self) -> Any:
-        """The level of a response of text or categories that counts as 1; None for numbers."""
+        """The level of a response of text or categories that counts as 1; None for numbers and ordered categories."""
+        if self.ordered:
+            return None
         component = self.design.response.term.term.components[0]
         if hasattr(component, "call"):
             return component.name if component.call.callee in ("B", "binary") else None
@@ -143,6 +154,12 @@ class BambiModel:
                     f"data[{name!r}].cat.remove_unused_categories()."
                 )
             frame[name] = pd.Categorical(frame[name], categories=levels)
+        if self.ordered:
+            name = self.design.response.term.term.components[0].name
+            levels = list(self.response.levels)
+            frame[name] = pd.Categorical(frame[name].astype(str), list(map(str, levels)), ordered=True)
+            with suppress(ValueError, TypeError):  # whole numbers, as the data had them
+                frame[name] = frame[name].astype(str).astype(int)
         if self.success is not None:
             frame[next(iter(self.design.response.term.term.var_names))] = self.y.astype(np.int64)
         return frame

@@ -76,13 +76,15 @@ class Spelling:
             )
         return self._written(call, component)
 
-    def right(self, design: Any) -> str:
+    def right(self, design: Any, ordered: bool = False) -> str:
         """How is everything right of ~ written here?
 
         Parameters
         ----------
         design : formulae DesignMatrices
             Of one of the model's parameters.
+        ordered : bool
+            Thresholds stand in place of the intercept, which Bambi took out once the factors were coded beside it.
 
         Returns
         -------
@@ -98,7 +100,7 @@ class Spelling:
         common = [] if design.common is None else list(design.common.terms.values())
         group = [] if design.group is None else list(design.group.terms.values())
         fixed = [self.term(t) for t in common if not _is_intercept(t)]
-        return " + ".join(["1" if any(map(_is_intercept, common)) else "0", *fixed, *self._blocks(group)])
+        return " + ".join(["1" if ordered or any(map(_is_intercept, common)) else "0", *fixed, *self._blocks(group)])
 
     def term(self, term: Any) -> str:
         """How is one term written here: its components, joined by ``:``?

@@ -21,7 +21,7 @@ from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
-from bayesmargins.family import get_family
+from bayesmargins.family import Parameter, get_family
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 
@@ -29,7 +29,7 @@ __all__ = ["from_brms"]
 
 # What a table of draws holds beside parameters.
 _BESIDE = re.compile(
-    r"\.?(chain|iteration|iter|draw)|lprior|Intercept(_.*)?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*|rownames|"
+    r"\.?(chain|iteration|iter|draw)|lprior|Intercept(_.*|\[\d+\])?|(z|L|Cor)_\d+.*|.*__|prior_.*|r_.*|Unnamed.*|rownames|"
     r"(hs|R2D2|sdb|zb)(_.*|\[.*)?"  # parameters of the priors of b
 )
 
@@ -110,7 +110,8 @@ def from_brms(
     mean, formulas = separated(formula, get_family(family).aux)
     _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
-    spelling, design = _in_rs_coding(spelling, data, levels, namespace)
+    ordered = get_family(family).ordinal
+    spelling, design = _in_rs_coding(spelling, data, levels, namespace, ordered)
     frame = read_draws(draws)
     table = _Table(_named(frame, design, formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
@@ -137,27 +138,45 @@ def from_brms(
 
 
 def _in_rs_coding(
-    spelling: Spelling, data: Any, levels: Any, namespace: Mapping[str, Callable[..., Any]] | None
+    spelling: Spelling, data: Any, levels: Any, namespace: Mapping[str, Callable[..., Any]] | None, ordered: bool
 ) -> tuple[Spelling, Design]:
-    design = design_from(spelling.formula, data, levels, namespace)
+    design = design_from(spelling.formula, data, levels, namespace, ordered)
     formula = with_rs_coding(spelling.formula, design)
     if formula == spelling.formula:
         return spelling, design
-    design = design_from(formula, data, levels, namespace)
+    design = design_from(formula, data, levels, namespace, ordered)
     with_rs_coding(formula, design)  # the other terms of the model still have R's coding, or it is refused
     return replace(spelling, formula=formula), design
 
 
 def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np.ndarray]:
-    """The family's own, which every fit of it has, unless they have a formula or are known."""
-    names = [name for name in get_family(family).aux if name not in elsewhere]
-    absent = [name for name in names if name not in table.frame]
+    """The family's own, which every fit of it has, unless they have a formula or are known.
+
+    One that has several values is a column for each; what a fit holds at 1 changes nothing.
+    """
+    kind = get_family(family)
+    names = [name for name in kind.aux if name not in elsewhere]
+    columns = {name: _columns_of(table, kind.parameter(name)) for name in names}
+    table.used |= {name for name in kind.ones if name in table.frame and (table.exact(name) == 1.0).all()}
+    absent = [kind.parameter(name).named("brms") for name, found in columns.items() if not found]
     if absent:
         raise PosteriorError(
             f"The draws have no column {listed(absent)}, which every fit of brms with family={family!r} has: this is "
             "not the family of the fit, or the column was dropped. Give the family of the fit, and all its columns."
         )
-    return {name: table.exact(name) for name in names}
+    values = {name: np.stack([table.exact(column) for column in found], axis=-1) for name, found in columns.items()}
+    return {name: v if kind.parameter(name).along else v[..., 0] for name, v in values.items()}
+
+
+def _columns_of(table: _Table, parameter: Parameter) -> list[str]:
+    """The columns of a parameter, ``b_Intercept[1]`` and so on where it has several values."""
+    name = parameter.named("brms")
+    if not parameter.along:
+        return [name] if name in table.frame else []
+    found: list[str] = []
+    while (column := f"{name}[{len(found) + 1}]") in table.frame:
+        found.append(column)
+    return found
 
 
 def _refuse_without_rows(formulas: Mapping[str, str], data: Any, levels: Any) -> None:

@@ -72,13 +72,14 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
     list of list of str
         Names as brms spells them, for each column.
     """
-    return [
+    names = [
         _names(
             str(column), [str(f.expr) for f in part.term.factors if f.eval_method.value != "literal"], matrix, design
         )
         for part in matrix.spec.structure
         for column in part.columns
     ]
+    return names if matrix.constant else names[1:]
 
 
 def terms_of(factor: Factor, design: Design) -> list[list[str]]:

@@ -1,0 +1,140 @@
+"""What is averaged over b: inverse links of a linear predictor that was moved or turned, and sums of their averages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesmargins.family.link import Array, Link
+from bayesmargins.family.outcome import Values
+
+__all__ = ["Curve", "Quantity"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """h(sign * eta + shift): an inverse link of the linear predictor, whose averages over b the engines give.
+
+    Attributes
+    ----------
+    link : Link
+        Its inverse is h.
+    shift : callable or None
+        Parameters of the family -> what is added, broadcasting; None adds nothing.
+    sign : {1.0, -1.0}
+        Of eta.
+    reads : tuple of str
+        The parameters that `shift` reads.
+    """
+
+    link: Link
+    shift: Callable[[Values], Array] | None = None
+    sign: float = 1.0
+    reads: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is h(eta) itself."""
+        return self.shift is None and self.sign == 1.0
+
+    def of(self, eta: Array, p: Values) -> Array:
+        """What h is taken of, broadcasting."""
+        turned = eta if self.sign == 1.0 else -eta
+        return turned if self.shift is None else turned + self.shift(p)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Numbers of the response that are sums of averages: constants + weights @ averages of curves.
+
+    Attributes
+    ----------
+    curves : tuple of Curve
+        What is averaged.
+    constants : ndarray, shape (output,)
+    weights : ndarray, shape (output, curve)
+    probability : bool
+        Whether every output lies between 0 and 1.
+    categories : tuple or None
+        Labels of the outputs, where they are an axis of the result; None where there is one output and no axis.
+    """
+
+    curves: tuple[Curve, ...]
+    constants: Array
+    weights: Array
+    probability: bool = False
+    categories: tuple[object, ...] | None = None
+
+    @classmethod
+    def single(cls, curve: Curve) -> Quantity:
+        """The average of one curve."""
+        return cls((curve,), np.zeros(1), np.ones((1, 1)), curve.link.bounded)
+
+    @classmethod
+    def exceeding(cls, at_most: Curve) -> Quantity:
+        """1 less the average of one curve."""
+        return cls((at_most,), np.ones(1), -np.ones((1, 1)), True)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is the average of h(eta) itself, as nearly every mean is."""
+        return self.only is not None and self.only.plain
+
+    @property
+    def only(self) -> Curve | None:
+        """The curve whose average it is, if it is that of one."""
+        one = self.categories is None and len(self.curves) == 1
+        return self.curves[0] if one and self.constants[0] == 0.0 and self.weights[0, 0] == 1.0 else None
+
+    @property
+    def linear(self) -> bool:
+        """Whether averaging over b leaves b = 0."""
+        return all(curve.link.linear for curve in self.curves)
+
+    @property
+    def signed(self) -> bool:
+        """Whether it may be negative."""
+        return not self.probability and self.linear
+
+    def needs(self, parts: Sequence[str], careful: bool) -> tuple[str, ...]:
+        """Which averages of each curve are read for these parts of the outputs?
+
+        `careful` where small values are to keep their relative accuracy: that of a difference of averages is better
+        kept by the difference of their complements where both are near 1.
+        """
+        if self.only is not None:
+            return tuple(parts)
+        return ("mean", "complement") if self.probability and (careful or len(self.weights) == 1) else ("mean",)
+
+    def combined(self, averages: Mapping[str, Array], part: str = "mean") -> Array:
+        """The outputs: (draw, output, cell), from averages by part, (curve, draw, cell)."""
+        sign, base = (1.0, self.constants) if part == "mean" else (-1.0, 1.0 - self.constants)
+        outputs = [_summed(averages, t, sign * w) for t, w in zip(base, self.weights, strict=True)]
+        values = np.stack(outputs, axis=1)
+        return np.clip(values, 0.0, 1.0) if self.probability else values
+
+    def changes(self, derivatives: Array) -> Array:
+        """Derivatives of the outputs: (draw, output, cell), from those of the averages, (curve, draw, cell)."""
+        return np.einsum("oc,cdn->don", self.weights, derivatives)
+
+
+def _summed(averages: Mapping[str, Array], constant: float, weights: Array) -> Array:
+    """constant + weights @ averages, (draw, cell), in the form that cancels least.
+
+    A falling term w c is also w - w (1 - c). Where that makes the constant vanish nothing cancels; else there are the
+    sum of averages and that of complements, and the one with the smaller terms is exact to more digits.
+    """
+    means, complements = averages["mean"], averages.get("complement")
+    if complements is None:
+        return constant + np.tensordot(weights, means, axes=1)
+    rising, falling = np.maximum(weights, 0.0), np.maximum(-weights, 0.0)
+    if constant == falling.sum():
+        return np.tensordot(rising, means, axes=1) + np.tensordot(falling, complements, axes=1)
+    low = constant + np.tensordot(weights, means, axes=1)
+    high = constant + weights.sum() - np.tensordot(weights, complements, axes=1)
+    size = np.abs(weights)
+    smaller = np.tensordot(size, means, axes=1) + abs(constant)
+    other = np.tensordot(size, complements, axes=1) + abs(constant + weights.sum())
+    return np.where(smaller <= other, low, high)

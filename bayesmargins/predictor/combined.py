@@ -1,0 +1,128 @@
+"""Sums of averages of curves: each curve goes through a predictor of its own, and their values are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from bayesmargins.design import Rows
+from bayesmargins.draws import Draws
+from bayesmargins.family.curve import Curve, Quantity
+from bayesmargins.family.outcome import Values
+from bayesmargins.predictor.chunks import Chunk, Passed, Second
+from bayesmargins.predictor.passes import Predictor
+
+__all__ = ["CombinedPredictor", "predictor_of"]
+
+
+def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
+    """What predicts this quantity: nearly always the average of h(eta) itself."""
+    if quantity.plain:
+        return Predictor(draws, quantity.curves[0].link, tick)
+    return CombinedPredictor(draws, quantity, tick)
+
+
+class CombinedPredictor:
+    """What do these draws say of a sum of averages, with b treated as planned and rows averaged?
+
+    Chunks are gone through once for each curve: give what can be iterated over again.
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    quantity : Quantity
+        The curves, and what their averages add up to.
+    tick : callable
+        Told how many values were done, from time to time.
+    """
+
+    def __init__(self, draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> None:
+        self.draws, self.quantity = draws, quantity
+        share = len(quantity.curves)
+        self._each = [Predictor(_moved(draws, c), c.link, lambda done: tick(done // share)) for c in quantity.curves]
+
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
+        """As of `Predictor`: values (draw, [category], cell) by part; `careful` where they are divided by."""
+        needs = self.quantity.needs(parts, careful)
+        found = [p.values(seen, rows, cells, needs) for p, seen in self._seen(chunks)]
+        averages = {part: np.stack([passed.values[part] for passed in found]) for part in needs}
+        out = _together(found, float(np.abs(self.quantity.weights).sum(axis=1).max()))
+        if self.quantity.only is not None:
+            out.values, out.relative_bound = {part: averages[part][0] for part in parts}, found[0].relative_bound
+        else:
+            out.values = {part: self._shaped(self.quantity.combined(averages, part)) for part in parts}
+        return out
+
+    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+        """As of `Predictor`, where the quantity is the average of one curve; other values go without logarithms."""
+        if self.quantity.only is not None:
+            curve, predictor = self.quantity.curves[0], self._each[0]
+            predictor.add_tails(passed, lambda: _seen(chunks(), curve))
+
+    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
+        """Both sides of a contrast at once: never; each is for `values`."""
+        return None
+
+    def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """As of `Predictor`."""
+        return self._changes("slope", [p.slopes(seen, rows, cells) for p, seen in self._seen(chunks)])
+
+    def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """As of `Predictor`."""
+        return self._changes("second", [p.second_derivatives(seen, rows, cells) for p, seen in self._seen(chunks)])
+
+    def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """As of `Predictor`, for the average of one curve."""
+        predictor, seen = next(iter(self._seen(chunks)))
+        return predictor.relative_slopes(seen, rows, cells)
+
+    def _seen(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Predictor, Iterator[Chunk]]]:
+        for predictor, curve in zip(self._each, self.quantity.curves, strict=True):
+            yield predictor, _seen(chunks, curve)
+
+    def _changes(self, part: str, found: list[Passed]) -> Passed:
+        out = _together(found, float(np.abs(self.quantity.weights).sum(axis=1).max()))
+        out.values = {part: self._shaped(self.quantity.changes(np.stack([passed.values[part] for passed in found])))}
+        return out
+
+    def _shaped(self, values: np.ndarray) -> np.ndarray:
+        return values if self.quantity.categories is not None else values[:, 0]
+
+
+def _moved(draws: Draws, curve: Curve) -> Draws:
+    """The draws with what is added to eta as the coefficient of one more column, that of ones."""
+    if curve.shift is None:
+        return draws
+    shift = np.broadcast_to(curve.shift(Values(**draws.aux)), len(draws.beta))
+    return replace(draws, beta=np.column_stack([draws.beta, shift]))
+
+
+def _seen(chunks: Iterable[Chunk], curve: Curve) -> Iterator[Chunk]:
+    """The chunks as this curve sees them: turned round, and with a column of ones."""
+    ones = 0 if curve.shift is None else 1
+
+    def of(rows: Rows, constant: float) -> Rows:
+        X = np.column_stack([curve.sign * rows.X, np.full((len(rows.X), ones), constant)])
+        return replace(rows, X=X, Z={f: curve.sign * z for f, z in rows.Z.items()}, offset=curve.sign * rows.offset)
+
+    for chunk in chunks:
+        d_rows = None if chunk.d_rows is None else of(chunk.d_rows, 0.0)
+        second = chunk.second and Second(of(chunk.second.d_rows, 0.0), of(chunk.second.dd_rows, 0.0))
+        yield replace(chunk, rows=of(chunk.rows, 1.0), d_rows=d_rows, second=second)
+
+
+def _together(found: Sequence[Passed], size: float) -> Passed:
+    """Methods and bounds of a sum whose weights have this sum of sizes."""
+    return Passed(
+        {},
+        error_bound=size * max(passed.error_bound for passed in found),
+        methods=set().union(*(passed.methods for passed in found)),
+        nodes=max(passed.nodes for passed in found),
+        relative_bound=np.inf,
+        multiplied=max(passed.multiplied for passed in found),
+    )
