@@ -1,0 +1,59 @@
+"""A positive y whose logarithm is normal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy
+
+from bayesmargins.family.curve import Curve
+from bayesmargins.family.family import Family, Parameter, Residual
+from bayesmargins.family.link import Array
+from bayesmargins.family.links.log import log
+from bayesmargins.family.outcome import POSITIVE, Outcome, Values
+
+__all__ = ["lognormal"]
+
+
+# scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
+def _log_density(p: Values, o: Outcome) -> Array:
+    from scipy import stats
+
+    return stats.norm.logpdf(np.log(o.y), p.mu, p.sigma) - np.log(o.y)
+
+
+def _score(c: Array, p: Values) -> Array:
+    """How many standard deviations log c lies above mu; below everything where c is not positive."""
+    with np.errstate(divide="ignore"):
+        return (np.log(np.maximum(c, 0.0)) - p.mu) / p.sigma
+
+
+def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
+    pm.LogNormal(name, mu=p.mu, sigma=p.sigma, observed=o.y, dims="obs")
+
+
+lognormal = Family(
+    "lognormal",
+    (
+        Parameter("mu", ("identity",), noun="expected value"),
+        Parameter(
+            "sigma",
+            meaning="the standard deviation of the logarithm within a group",
+            prior=lambda o: ("Exponential", {"scale": float(np.log(o.y).std()) or 1.0}),
+        ),
+    ),
+    POSITIVE,
+    _log_density,
+    simulate=lambda rng, p, o: rng.lognormal(p.mu, p.sigma),
+    above=lambda c, p, o: scipy.special.ndtr(-_score(c, p)),
+    below=lambda c, p, o: scipy.special.ndtr(_score(c, p)),
+    quantile=lambda q, p: np.exp(p.mu + p.sigma * scipy.special.ndtri(q)),
+    mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, reads=("sigma",)),
+    measured=np.log,
+    variance=lambda p, o: (0.0, 0.0, np.expm1(p.sigma**2)),
+    convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},
+    residual=Residual(lambda link, mean, p: p.sigma**2, lambda link: "the residual variance sigma^2 of the logarithm"),
+    pymc=_pymc,
+    aliases=("log_normal", "lnorm"),
+)
