@@ -424,3 +424,20 @@ def test_a_fit_by_nutpie_and_the_interval_that_bambi_averages() -> None:
     limits = each.quantile([0.055, 0.945], ["chain", "draw"]).mean([d for d in each.dims if d not in ("chain", "draw")])
     np.testing.assert_allclose([low, high], limits, atol=1e-6)
     assert (high - low) > 1.2 * (right["eti89_ub"] - right["eti89_lb"]).item()
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
+def test_thresholds_of_an_ordered_response_give_bambis_own_probabilities(link: str) -> None:
+    model = _model("o ~ x*f + z + (1 + z|g)", "cumulative", link=link)
+    prior = _of(_prior(model), "prior").drop_dims("o_dim")
+    # Draws of the prior through PyMC are in no order; those of a fit are.
+    threshold = prior["threshold"].copy(data=np.sort(prior["threshold"].values, axis=-1))
+    posterior = prior.assign(threshold=threshold).assign_attrs(modeling_interface="bambi")
+    idata = make_idata({"posterior": posterior})
+    post = bm.from_bambi(model, idata)
+    assert post.categories == ("small", "big", "huge")
+    assert post.design.coef == ("x", "f[lo]", "f[mid]", "z", "x:f[lo]", "x:f[mid]")
+    for newdata in (None, NEWDATA):
+        theirs = _of(model.predict(idata, data=newdata, inplace=False))["p"]
+        ours = bm.predictions(post, newdata, groups="own")["estimate"].transpose("chain", "draw", "row", "category")
+        np.testing.assert_allclose(ours.values, theirs.transpose("chain", "draw", "__obs__", ...).values, atol=1e-10)
