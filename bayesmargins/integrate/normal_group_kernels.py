@@ -1,37 +1,28 @@
 """Compiled likelihood of normal group effects, integrated out, and their draws given the parameters.
 
 The innermost loops run over the groups of a block, so that processors take several groups at once: arrays have the
-group last. Names are those of `NormalGroups`, in units of sigma: c = d / sigma, L / sigma, t = 1 / sigma; H = R L,
-M = I + H'H = C C', v = a t - B c. With m = M^-1 H'v, the mean of b in units of L, and x = v - H m, P^-1 v is x and
-v' P^-1 v is x'x + m'm.
+group last. Names are those of `NormalGroups`, in units of sigma: e are the coordinates less their centre, then the
+small effects; L and the roots of the small factors are divided by sigma, t = 1 / sigma. H = R L, P = I + H H' = C C',
+v = a t - B e.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.small_kernels import add_row, dot, inverted, rooted, small_system
 
-__all__ = ["BLOCK", "condition", "group_marginal"]
+__all__ = ["draw_groups", "draw_small", "group_marginal"]
 
 Array = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 BLOCK = 64
-# Sums over groups may be taken in any order: the processor's own is several times faster, and always the same.
-_SUM: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
-
-
-@njit(**_SUM)
-def _dot(x: Array, y: Array, n: int) -> float:
-    total = 0.0
-    for g in range(n):
-        total += x[g] * y[g]
-    return total
 
 
 @njit(**INNER)
@@ -47,35 +38,39 @@ def _subtract(out: Array, x: Array, y: Array, n: int) -> None:
 
 
 @njit(**INNER)
-def _scale(out: Array, x: Array, y: float, n: int) -> None:
-    for g in range(n):
-        out[g] += x[g] * y
-
-
-@njit(**INNER)
-def _residuals(a: Array, B: Array, c: Array, t: float, first: int, n: int, v: Array) -> None:
-    """v (term, group)."""
+def _residuals(a: Array, B: Array, e: Array, t: float, first: int, n: int, v: Array) -> None:
+    """v (term, group); coordinates that `e` does not have are 0."""
     for i in range(len(a)):
         v[i, :n] = 0.0
-        _scale(v[i], a[i, first:], t, n)
-        for k in range(len(c)):
-            _scale(v[i], B[i, k, first:], -c[k], n)
+        add_row(v[i], a[i, first:], t, n)
+        for k in range(len(e)):
+            if e[k] != 0.0:
+                add_row(v[i], B[i, k, first:], -e[k], n)
 
 
 @njit(**INNER)
-def _factored(R: Array, L: Array, first: int, n: int, H: Array, C: Array) -> None:
-    """H (term, term, group), and C, lower triangular with the inverse of its diagonal on the diagonal."""
+def _products(R: Array, L: Array, first: int, n: int, H: Array) -> None:
+    """H (term, term, group)."""
     q = len(L)
     for i in range(q):
         for k in range(q):
             H[i, k, :n] = 0.0
             for m in range(max(i, k), q):
-                _scale(H[i, k], R[i, m, first:], L[m, k], n)
+                add_row(H[i, k], R[i, m, first:], L[m, k], n)
+
+
+@njit(**INNER)
+def _factored(H: Array, n: int, inner: bool, C: Array) -> None:
+    """C of I + H'H where `inner`, else of I + H H'; the diagonal holds its own inverse."""
+    q = len(H)
     for i in range(q):
         for k in range(i + 1):
             C[i, k, :n] = 1.0 if i == k else 0.0
             for m in range(q):
-                _add(C[i, k], H[m, i], H[m, k], n)
+                if inner:
+                    _add(C[i, k], H[m, i], H[m, k], n)
+                else:
+                    _add(C[i, k], H[i, m], H[k, m], n)
             for m in range(k):
                 _subtract(C[i, k], C[i, m], C[k, m], n)
             for g in range(n):
@@ -103,101 +98,214 @@ def _backward(C: Array, x: Array, n: int) -> None:
 
 
 @njit(**INNER)
-def _half_solved(C: Array, H: Array, v: Array, n: int, w: Array) -> None:
-    """w (term, group) = C^-1 H'v."""
-    for i in range(len(w)):
-        w[i, :n] = 0.0
-        for m in range(len(w)):
-            _add(w[i], H[m, i], v[m], n)
-    _forward(C, w, n)
+def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, used: Integers) -> int:
+    """U (small effect, term, group) = C^-1 E for those effects that a group of the block has; how many, and which."""
+    count = 0
+    for k in range(p, B.shape[1]):
+        found = False
+        for i in range(len(B)):
+            for g in range(first, first + n):
+                found = found or B[i, k, g] != 0.0
+        if found:
+            U[count, :, :n] = B[:, k, first : first + n]
+            _forward(C, U[count], n)
+            used[count] = k - p
+            count += 1
+    return count
 
 
 @njit(**INNER)
-def _log_determinants(C: Array, n: int, work: Array) -> float:
-    work[:n] = 1.0
-    for i in range(len(C)):
-        for g in range(n):
-            work[g] *= C[i, i, g]
-    total = 0.0
-    for g in range(n):
-        total -= 2.0 * math.log(work[g])
-    return total
-
-
-@njit(**INNER)
-def _root_gradient(R: Array, C: Array, H: Array, x: Array, m: Array, first: int, n: int, y: Array, dL: Array) -> None:
-    """Adds to dL: that of H is 2 (H M^-1 - x m'), row by row, and H = R L; y (term, group) is work space."""
-    q = len(x)
-    for i in range(q):
-        y[:, :n] = H[i, :, :n]
-        _forward(C, y, n)
-        _backward(C, y, n)
-        for k in range(q):
-            _subtract(y[k], x[i], m[k], n)
-            for r in range(max(i, k), q):
-                dL[r, k] += 2.0 * _dot(R[i, r, first:], y[k], n)
-
-
-@kernel
-def group_marginal(c: Array, L: Array, t: float, R: Array, a: Array, B: Array) -> tuple[float, Array, Array, float]:
-    """Sum over groups of log det P + v' P^-1 v, and its derivatives in c, in the lower triangle of L, and in t."""
+def _small_moments(e: Array, L: Array, t: float, R: Array, a: Array, B: Array, K: Array, h: Array) -> None:
+    """Adds E' P^-1 E to the lower triangle of K, and E' P^-1 v to h, over all groups; `e` is of the coordinates."""
     q, groups = a.shape
-    H, C = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
-    v, m, y, work = np.empty((q, BLOCK)), np.empty((q, BLOCK)), np.empty((q, BLOCK)), np.empty(BLOCK)
-    total, dc, dL, dt = 0.0, np.zeros(len(c)), np.zeros((q, q)), 0.0
+    p, m = len(e), len(h)
+    H, C, v = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, BLOCK))
+    U, used = np.empty((m, q, BLOCK)), np.empty(m, np.int64)
     for first in range(0, groups, BLOCK):
         n = min(BLOCK, groups - first)
-        _residuals(a, B, c, t, first, n, v)
-        _factored(R, L, first, n, H, C)
-        total += _log_determinants(C, n, work)
-        _half_solved(C, H, v, n, m)
-        _backward(C, m, n)
+        _residuals(a, B, e, t, first, n, v)
+        _products(R, L, first, n, H)
+        _factored(H, n, False, C)
+        _forward(C, v, n)
+        count = _small_columns(B, C, p, first, n, U, used)
+        for j in range(count):
+            for i in range(q):
+                h[used[j]] += dot(U[j, i], v[i], n)
+                for k in range(j + 1):
+                    K[used[j], used[k]] += dot(U[j, i], U[k, i], n)
+
+
+@njit(**INNER)
+def _shrunk(w: Array, U: Array, used: Integers, count: int, V: Array, n: int, Y: Array, work: Array) -> None:
+    """Y (term, term, group) = I - w w' - U' V U, V the covariance of the small effects."""
+    q = len(w)
+    for i in range(q):
+        for k in range(i + 1):
+            Y[i, k, :n] = 1.0 if i == k else 0.0
+            _subtract(Y[i, k], w[i], w[k], n)
+    for j in range(count):
+        work[:, :n] = 0.0
+        for k in range(count):
+            for i in range(q):
+                add_row(work[i], U[k, i], V[used[j], used[k]], n)
         for i in range(q):
-            for k in range(q):
-                _subtract(v[i], H[i, k], m[k], n)
-            total += _dot(v[i], v[i], n) + _dot(m[i], m[i], n)
-            dt += 2.0 * _dot(a[i, first:], v[i], n)
-            for k in range(len(c)):
-                dc[k] -= 2.0 * _dot(B[i, k, first:], v[i], n)
-        _root_gradient(R, C, H, v, m, first, n, y, dL)
-    return total, dc, dL, dt
+            for k in range(i + 1):
+                _subtract(Y[i, k], work[i], U[j, k], n)
+
+
+@njit(**INNER)
+def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, work: Array, D: Array) -> None:
+    """Adds (C^-1 R)' Y (C^-1 R) to D: what the derivative in L is made of."""
+    q = len(C)
+    for k in range(q):
+        N[k, :, :n] = R[:, k, first : first + n]
+        _forward(C, N[k], n)
+    for k in range(q):
+        work[:, :n] = 0.0
+        for i in range(q):
+            for m in range(q):
+                _add(work[i], Y[max(i, m), min(i, m)], N[k, m], n)
+        for r in range(q):
+            for i in range(q):
+                D[r, k] += dot(N[r, i], work[i], n)
 
 
 @kernel
-def condition(
-    first: int,
-    last: int,
+def group_marginal(
     c: Array,
     L: Array,
-    sigma: Array,
+    t: float,
+    roots: Array,
     R: Array,
     a: Array,
     B: Array,
-    back: Array,
+    G: Array,
+    r: Array,
+    rss: float,
+    layout: Integers,
+) -> tuple[float, Array, Array, float, Array]:
+    """-2 log likelihood less count log(2 pi sigma^2), and its derivatives in c, L (lower triangle), t and roots.
+
+    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them.
+    """
+    q, groups = a.shape
+    p, m = len(c), len(r)
+    K, h = G[p:, p:].copy(), r * t
+    for k in range(m):
+        h[k] -= dot(G[p + k], c, p)
+    if m > 0:
+        _small_moments(c, L, t, R, a, B, K, h)
+    s, z, V, log_det, d_roots = small_system(K, h, roots, layout)
+    e = np.concatenate((c, s))
+    total, dt = log_det + dot(z, z, m) + rss * t * t - 2.0 * t * dot(r, s, m), 2.0 * (rss * t - dot(r, s, m))
+    dc, D = np.zeros(p), np.zeros((q, q))
+    for k in range(p + m):
+        share = dot(G[k], e, p + m)
+        total += e[k] * share
+        if k < p:
+            dc[k] = 2.0 * share
+    H, C, Y, N = (np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)))
+    w, work = np.empty((q, BLOCK)), np.empty((q, BLOCK))
+    U, used = np.empty((m, q, BLOCK)), np.empty(m, np.int64)
+    for first in range(0, groups, BLOCK):
+        n = min(BLOCK, groups - first)
+        _residuals(a, B, e, t, first, n, w)
+        _products(R, L, first, n, H)
+        _factored(H, n, False, C)
+        _forward(C, w, n)
+        count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
+        _shrunk(w, U, used, count, V, n, Y, work)
+        _add_to_root(R, C, Y, first, n, N, work, D)
+        work[0, :n] = 1.0
+        for i in range(q):
+            total += dot(w[i], w[i], n)
+            for g in range(n):
+                work[0, g] *= C[i, i, g]
+        for g in range(n):
+            total -= 2.0 * math.log(work[0, g])
+        _backward(C, w, n)
+        for i in range(q):
+            dt += 2.0 * dot(a[i, first:], w[i], n)
+            for k in range(p):
+                dc[k] -= 2.0 * dot(B[i, k, first:], w[i], n)
+    dL = np.zeros((q, q))
+    for i in range(q):
+        for k in range(i + 1):
+            for m in range(k, q):
+                dL[i, k] += 2.0 * D[i, m] * L[m, k]
+    return total, dc, dL, dt, d_roots
+
+
+@kernel
+def draw_small(
+    begin: int,
+    end: int,
+    c: Array,
+    L: Array,
+    sigma: Array,
+    roots: Array,
+    R: Array,
+    a: Array,
+    B: Array,
+    G: Array,
+    r: Array,
+    layout: Integers,
     out: Array,
 ) -> None:
-    """Standard normal out (draw, group, term) becomes draws of back b given the parameters of each draw."""
+    """Standard normal out (draw, small effect) becomes draws of the small effects, in units of sigma."""
+    p, m = c.shape[1], len(r)
+    for d in range(begin, end):
+        t = 1.0 / sigma[d]
+        K, h = G[p:, p:].copy(), r * t
+        for k in range(m):
+            h[k] -= dot(G[p + k], c[d], p)
+        _small_moments(c[d], L[d], t, R, a, B, K, h)
+        rooted(K, h, roots[d], layout)
+        inverse, _ = inverted(K)
+        z = np.zeros(m)
+        for k in range(m):  # inverse is that of the Cholesky factor
+            add_row(z, inverse[k], dot(inverse[k], h, k + 1) + out[d, k], k + 1)
+        out[d] = 0.0
+        first = 0
+        for f in range(len(layout)):
+            q = layout[f, 1]
+            for _ in range(layout[f, 0]):
+                for i in range(q):
+                    out[d, first + i] = dot(roots[d, f, i], z[first:], i + 1)
+                first += q
+
+
+@kernel
+def draw_groups(
+    begin: int, end: int, e: Array, L: Array, sigma: Array, R: Array, a: Array, B: Array, back: Array, out: Array
+) -> None:
+    """Standard normal out (draw, group, term) becomes draws of back b given the parameters and the small effects."""
     q, groups = a.shape
     H, C = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
     v, z, T = np.empty((q, BLOCK)), np.empty((q, BLOCK)), np.empty((q, q))
-    for s in range(first, last):
+    for d in range(begin, end):
         for i in range(q):
             for k in range(q):
                 T[i, k] = 0.0
                 for m in range(k, q):
-                    T[i, k] += back[i, m] * L[s, m, k] * sigma[s]
-        for start in range(0, groups, BLOCK):
-            n = min(BLOCK, groups - start)
-            _residuals(a, B, c[s], 1.0 / sigma[s], start, n, v)
-            _factored(R, L[s], start, n, H, C)
-            _half_solved(C, H, v, n, z)
+                    T[i, k] += back[i, m] * L[d, m, k] * sigma[d]
+        for first in range(0, groups, BLOCK):
+            n = min(BLOCK, groups - first)
+            _residuals(a, B, e[d], 1.0 / sigma[d], first, n, v)
+            _products(R, L[d], first, n, H)
+            _factored(H, n, True, C)
+            for i in range(q):
+                z[i, :n] = 0.0
+                for m in range(q):
+                    _add(z[i], H[m, i], v[m], n)
+            _forward(C, z, n)
             for i in range(q):
                 for g in range(n):
-                    z[i, g] += out[s, start + g, i]
+                    z[i, g] += out[d, first + g, i]
             _backward(C, z, n)
             for i in range(q):
                 v[i, :n] = 0.0
                 for k in range(q):
-                    _scale(v[i], z[k], T[i, k], n)
+                    add_row(v[i], z[k], T[i, k], n)
                 for g in range(n):
-                    out[s, start + g, i] = v[i, g]
+                    out[d, first + g, i] = v[i, g]

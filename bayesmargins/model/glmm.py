@@ -223,8 +223,7 @@ class GLMM:
     @cached_property
     def _integrated(self) -> NormalModel:
         """The model of `fit` where the group effects have a closed form."""
-        part = next(iter(self._groups.values()))
-        return normal_model(self.design, self.family, self.priors, self._fixed, part, self._outcome)
+        return normal_model(self.design, self.family, self.priors, self._fixed, self._groups, self._outcome)
 
     def fit(
         self,
@@ -253,10 +252,10 @@ class GLMM:
             Shown while sampling.
         group_effects : {"auto", "integrated", "sampled"}
             ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
-            their exact distribution given each draw. That takes a normal response with the identity link and one
-            grouping factor. ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"``
-            integrates wherever it can; ``post.info["group_effects"]`` says what was done, and ``post.info
-            ["group_effects_why"]`` the reason.
+            their exact distribution given each draw. That takes a normal response with the identity link, and at
+            most some hundred effects beside those of the largest grouping factor. ``"sampled"``: the sampler draws
+            them too. Both have the same posterior. ``"auto"`` integrates wherever it can; ``info["group_effects"]``
+            of the posterior says what was done, and ``info["group_effects_why"]`` the reason.
         **options
             Handed to the sampler (``target_accept=0.95``).
 

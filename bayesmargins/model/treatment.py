@@ -13,6 +13,8 @@ __all__ = ["INTEGRATED", "SAMPLED", "Treatment", "treatment"]
 
 INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
+# Effects beside the largest factor's, and products a gradient that their matrix takes: about 10 ms of one core.
+_MOST_SMALL, _MOST_PRODUCTS = 200, 1e7
 _NO_JAX = ("numpyro",)  # samplers that need a version in JAX of every operation of the model
 
 
@@ -73,6 +75,11 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
         return f"their integral has no closed form under family {family.name!r}"
     if not link.linear:
         return f"their integral has no closed form under link {link.name!r}"
-    if len(design.factors) > 1:
-        return f"a closed form is used for one grouping factor, and these are {listed(design.factors)}"
+    sizes = sorted(len(f.levels) * len(f.terms) for f in design.factors.values())
+    small = sum(sizes[:-1])
+    if small > _MOST_SMALL or sizes[-1] * small**2 > _MOST_PRODUCTS:
+        return (
+            f"beside the {sizes[-1]:,} of the largest factor there are {small:,} of others, whose integral takes a "
+            "dense matrix that costs more than sampling them"
+        )
     return f"sampler {sampler!r} cannot run the closed form" if sampler in _NO_JAX else ""
