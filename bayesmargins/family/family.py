@@ -131,6 +131,8 @@ class Family:
         ``(pm, name, p, o)`` adds the likelihood to the model that is open; ``dims="obs"``.
     rate : bool
         Whether ``rate()`` of brms multiplies the mean and nothing else, as an offset does.
+    normal_sd : str
+        The parameter that is the standard deviation of y where y is normal about mu; empty where y is not normal.
     known_error : str
         The parameter whose place ``se()`` of brms takes; empty where it takes none.
     names : dict of str
@@ -162,6 +164,7 @@ class Family:
     residual: Residual | None = None
     pymc: Callable[[Any, str, Values, Outcome], None] | None = None
     rate: bool = False
+    normal_sd: str = ""
     known_error: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()

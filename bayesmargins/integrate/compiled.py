@@ -15,7 +15,7 @@ from typing import Any
 from numba import njit
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["INNER", "OPTIONS", "kernel"]
+__all__ = ["INNER", "OPTIONS", "digest", "kernel"]
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -25,13 +25,13 @@ PASTED: dict[str, Any] = {**OPTIONS, "inline": "always"}
 INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-def kernel(function: Callable[..., None]) -> Callable[..., None]:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function when it is first called, or find it on disk.
 
     Parameters
     ----------
     function : callable
-        Takes a range of tasks first: see `in_threads`.
+        Takes a range of tasks first where it is run by `in_threads`.
 
     Returns
     -------
@@ -51,11 +51,11 @@ def _keep_until_any_file_changes(compiled: Any) -> None:
         name, path = cache._impl.filename_base, cache._cache_path
     except AttributeError:  # numba's own business, which it may change: then its own rule holds
         return
-    cache._cache_file = IndexDataCacheFile(path, f"{name}.{_digest()}", _digest())
+    cache._cache_file = IndexDataCacheFile(path, f"{name}.{digest()}", digest())
 
 
 @lru_cache(maxsize=1)
-def _digest() -> str:
+def digest() -> str:
     """Of all files with compiled code in them."""
     package = Path(__file__).parent.parent
     files = sorted(file for of in ("family", "integrate", "predictor") for file in package.glob(f"{of}/**/*.py"))

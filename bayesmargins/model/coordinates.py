@@ -51,6 +51,12 @@ class FixedPart:
         """Is the mean of the linear predictor a parameter of its own?"""
         return self.basis.origin is not None
 
+    @property
+    def columns(self) -> np.ndarray:
+        """What the constant, the user's own coefficients and gamma multiply: (row, coordinate)."""
+        ones = np.ones((len(self.R), int(self.constant)))
+        return np.column_stack([ones, self.R, self.basis.M])
+
     def implied(self, mean: tuple[float, float], scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Means and covariance of the coefficients of the rest: (rest,), (rest, rest).
 

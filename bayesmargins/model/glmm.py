@@ -19,9 +19,11 @@ from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
+from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of, warn_of_zero
 from bayesmargins.model.sampling import draw_prior, run_sampler
+from bayesmargins.model.treatment import INTEGRATED, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -63,7 +65,7 @@ class GLMM:
     priors : dict
         The prior of every parameter.
     pymc : pymc.Model
-        The model, with coords and dims.
+        The model with its group effects, coords and dims.
 
     Raises
     ------
@@ -97,7 +99,8 @@ class GLMM:
         one_of("missing", missing, ("error", "drop"), DataError)
         self.design = build_design(formula, data, missing=missing, namespace=namespace, ordered=self.family.ordinal)
         response = self.design.response
-        check_outcome(self.family, Outcome(response.y, response.n), response.text)
+        self._outcome = Outcome(response.y, response.n)
+        check_outcome(self.family, self._outcome, response.text)
         _check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, (), what="data")
@@ -185,8 +188,42 @@ class GLMM:
 
     @cached_property
     def pymc(self) -> Any:
-        """The PyMC model, built when first asked for."""
+        """The PyMC model with its group effects, built when first asked for."""
         return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups)
+
+    def pymc_for(self, group_effects: str = "auto") -> Any:
+        """Which PyMC model does `fit` sample from?
+
+        Parameters
+        ----------
+        group_effects : {"auto", "integrated", "sampled"}
+            As for `fit`.
+
+        Returns
+        -------
+        pymc.Model
+            ``model.pymc``, or one that has its parameters and no group effects: they are integrated out of its
+            likelihood. The posterior of the parameters is the same.
+
+        Raises
+        ------
+        FitError
+            An unknown word; ``"integrated"`` where the integral has no closed form.
+
+        Examples
+        --------
+        >>> import bayesmargins as bm
+        >>> model = GLMM("Reaction ~ Days + (1 + Days | Subject)", bm.load_dataset("sleepstudy"))
+        >>> [v.name for v in model.pymc_for("integrated").free_RVs]
+        ['directions', 'Intercept_centred', 'partial_Subject', 'sd_centred_Subject', 'sigma']
+        """
+        plan = treatment(group_effects, self.design, self.family, self.link)
+        return self._integrated.pymc if plan.how == INTEGRATED else self.pymc
+
+    @cached_property
+    def _integrated(self) -> NormalModel:
+        """The model of `fit` where the group effects have a closed form."""
+        return normal_model(self.design, self.family, self.priors, self._fixed, self._groups, self._outcome)
 
     def fit(
         self,
@@ -196,6 +233,7 @@ class GLMM:
         random_seed: int | None = None,
         sampler: str = "nutpie",
         progressbar: bool = True,
+        group_effects: str = "auto",
         **options: Any,
     ) -> Posterior:
         """What are the parameters, given the data?
@@ -212,6 +250,12 @@ class GLMM:
             Which NUTS runs; numpyro is an extra.
         progressbar : bool
             Shown while sampling.
+        group_effects : {"auto", "integrated", "sampled"}
+            ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
+            their exact distribution given each draw. That takes a normal response with the identity link, and at
+            most some hundred effects beside those of the largest grouping factor. ``"sampled"``: the sampler draws
+            them too. Both have the same posterior. ``"auto"`` integrates wherever it can; ``info["group_effects"]``
+            of the posterior says what was done, and ``info["group_effects_why"]`` the reason.
         **options
             Handed to the sampler (``target_accept=0.95``).
 
@@ -223,7 +267,8 @@ class GLMM:
         Raises
         ------
         FitError
-            An unknown sampler, one that is not installed, impossible counts.
+            An unknown sampler, one that is not installed, impossible counts; ``group_effects="integrated"`` where
+            the integral has no closed form.
 
         Warns
         -----
@@ -234,8 +279,13 @@ class GLMM:
         --------
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
-        trace, stats = run_sampler(self.pymc, sampler, draws, tune, chains, random_seed, progressbar, **options)
-        post = self._posterior(trace, stats, {"source": f"bayesmargins, {sampler}", "sampler": sampler})
+        plan = treatment(group_effects, self.design, self.family, self.link, sampler)
+        model = self._integrated.pymc if plan.how == INTEGRATED else self.pymc
+        trace, stats = run_sampler(model, sampler, draws, tune, chains, random_seed, progressbar, **options)
+        if plan.how == INTEGRATED:
+            trace = self._integrated.with_effects(trace, random_seed)
+        info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **plan.info}
+        post = self._posterior(trace, stats, info)
         post.info.update(convergence(post.parameters, stats))
         report_convergence(post.info, chains, draws)
         return post
@@ -305,7 +355,9 @@ class GLMM:
             f"GLMM {self.design.formula}",
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
-            *([] if self.design.factors else ["no grouping factor: a generalised linear model"]),
+            str(treatment("auto", self.design, self.family, self.link))
+            if self.design.factors
+            else "no grouping factor: a generalised linear model",
             *prior_lines(self.design, self.priors, self._fixed, self._groups),
         ]
         return "\n".join(lines)

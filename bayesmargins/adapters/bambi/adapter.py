@@ -86,9 +86,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     drawn = Drawn.of(idata, there)
     texts = _texts(there, spelling)
     context = {**spelling.namespace, **functions(namespace)}
-    design = build_design(
-        texts["mean"], there.data, missing="refuse", namespace=context, ordered=there.ordered
-    )
+    design = build_design(texts["mean"], there.data, missing="refuse", namespace=context, ordered=there.ordered)
     check_response(design, there.y)
     predictors = {"mean": _Predictor.read(there.component, design, drawn, spelling)}
     for name, component in there.parts.items():

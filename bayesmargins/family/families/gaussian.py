@@ -38,6 +38,7 @@ gaussian = Family(
     variance=lambda p, o: (p.sigma**2, 0.0, 0.0),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},
     pymc=lambda pm, name, p, o: pm.Normal(name, p.mu, p.sigma, observed=o.y, dims="obs"),
+    normal_sd="sigma",
     known_error="sigma",
     aliases=("normal",),
 )

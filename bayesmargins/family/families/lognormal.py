@@ -51,6 +51,7 @@ lognormal = Family(
     quantile=lambda q, p: np.exp(p.mu + p.sigma * scipy.special.ndtri(q)),
     mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, reads=("sigma",)),
     measured=np.log,
+    normal_sd="sigma",
     variance=lambda p, o: (0.0, 0.0, np.expm1(p.sigma**2)),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},
     residual=Residual(lambda link, mean, p: p.sigma**2, lambda link: "the residual variance sigma^2 of the logarithm"),

@@ -1,0 +1,85 @@
+"""How a fit treats the group effects b: integrated out and drawn back, or sampled with everything else, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bayesmargins.design import Design
+from bayesmargins.errors import FitError, close_matches, listed, shown
+from bayesmargins.family import Family, Link
+from bayesmargins.values import is_word
+
+__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "treatment"]
+
+INTEGRATED, SAMPLED = "integrated", "sampled"
+_ASKED = ("auto", INTEGRATED, SAMPLED)
+# Effects beside the largest factor's, and products a gradient that their matrix takes: about 10 ms of one core.
+_MOST_SMALL, _MOST_PRODUCTS = 200, 1e7
+_NO_JAX = ("numpyro",)  # samplers that need a version in JAX of every operation of the model
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is done with b, and why: both stand in the posterior's ``info``.
+
+    Attributes
+    ----------
+    how : {"integrated", "sampled"}
+    why : str
+        A clause: "their integral has a closed form: ...".
+    """
+
+    how: str
+    why: str
+
+    @property
+    def info(self) -> dict[str, str]:
+        """For `Posterior.info`."""
+        return {"group_effects": self.how, "group_effects_why": self.why}
+
+    def __str__(self) -> str:
+        verb = "integrated out of the fit and drawn back exactly" if self.how == INTEGRATED else "sampled"
+        return f"group effects are {verb}: {self.why}"
+
+
+def treatment(asked: str, design: Design, family: Family, link: Link, sampler: str = "") -> Treatment:
+    """What happens to b where ``group_effects=asked``?
+
+    Raises
+    ------
+    FitError
+        No such word; integration was asked for where it is not exact.
+    """
+    if not is_word(asked, _ASKED):
+        raise FitError(
+            f"group_effects={shown(asked)} is not known; allowed are {listed(_ASKED)}.{close_matches(asked, _ASKED)}"
+        )
+    if asked == SAMPLED:
+        return Treatment(SAMPLED, "as asked")
+    obstacle = _obstacle(design, family, link, sampler)
+    if obstacle and asked == INTEGRATED:
+        raise FitError(
+            f"group_effects='integrated' is not possible for {design.formula!r}: {obstacle}. Use "
+            "group_effects='sampled', or 'auto', which integrates them out wherever it can."
+        )
+    if obstacle:
+        return Treatment(SAMPLED, obstacle)
+    return Treatment(INTEGRATED, "given the other parameters y is normal, and so are they")
+
+
+def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
+    """Why b cannot be integrated out exactly; empty where it can."""
+    if not design.factors:
+        return "the model has none"
+    if not family.normal_sd:
+        return f"their integral has no closed form under family {family.name!r}"
+    if not link.linear:
+        return f"their integral has no closed form under link {link.name!r}"
+    sizes = sorted(len(f.levels) * len(f.terms) for f in design.factors.values())
+    small = sum(sizes[:-1])
+    if small > _MOST_SMALL or sizes[-1] * small**2 > _MOST_PRODUCTS:
+        return (
+            f"beside the {sizes[-1]:,} of the largest factor there are {small:,} of others, whose integral takes a "
+            "dense matrix that costs more than sampling them"
+        )
+    return f"sampler {sampler!r} cannot run the closed form" if sampler in _NO_JAX else ""
