@@ -14,7 +14,16 @@ import xarray as xr
 from bayesmargins.design import Design
 from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.family import Family, Link, Outcome, Values, parameter_family, parameter_values, resolve_link
+from bayesmargins.family import (
+    Family,
+    Link,
+    Outcome,
+    Parameter,
+    Values,
+    parameter_family,
+    parameter_values,
+    resolve_link,
+)
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
@@ -45,7 +54,7 @@ class Posterior:
     Sigma : dict of DataArray, dims (chain, draw, <factor>_term, <factor>_term2)
         Their covariance.
     aux : dict of DataArray, dims (chain, draw)
-        ``sigma`` (gaussian) or ``shape`` (negbinomial).
+        The family's parameters beside the mean, such as ``sigma``.
     parts : dict of Posterior
         Those of these parameters that have a linear predictor of their own, each as a posterior whose mean is the
         parameter (`make_part`).
@@ -190,7 +199,8 @@ class Posterior:
         aux |= {k: parameter_values(k, part.link, part.linear_predictor()) for k, part in self.parts.items()}
         response = self.design.response
         self.need_parameters("log_likelihood")
-        p = Values(mu=self.link.inverse(eta), **aux)
+        complement = None if self.link.complement is None else self.link.complement(eta)
+        p = Values(mu=self.link.inverse(eta), complement=complement, **aux)
         value = self.family.need("log_density", "log_likelihood")(p, Outcome(response.y, response.n))
         shape = (*(len(c) for c in self.sample_coords.values()), -1)
         data = xr.Dataset(
@@ -251,18 +261,18 @@ class Posterior:
 
 
 def make_part(
-    name: str, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
+    parameter: Parameter, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
 ) -> Posterior:
     """What does a posterior hold for a parameter that has a linear predictor of its own?
 
     Parameters
     ----------
-    name : str
-        The parameter: ``"sigma"``.
+    parameter : Parameter
+        Of the family.
     design : Design
         From `build_part`.
     link : str, optional
-        ``"log"`` (the default) or ``"identity"``.
+        One of its links, the first by default.
     draws : mapping
         ``beta``, ``b`` and ``Sigma``, as from `canonical`.
     info : mapping
@@ -279,7 +289,7 @@ def make_part(
     ModelError
         Another link.
     """
-    family = parameter_family(name)
+    family = parameter_family(parameter.name, parameter.links)
     return Posterior(
         design=design,
         family=family,

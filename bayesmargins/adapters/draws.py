@@ -12,8 +12,8 @@ import xarray as xr
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers
-from bayesmargins.errors import PosteriorError, close_matches, listed, shown
-from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.family import FAMILIES, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
@@ -22,10 +22,12 @@ __all__ = ["from_draws", "posterior_of"]
 
 _PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
 
-_WORDS: Words = {
-    "sigma": lambda _: "Here it is aux={'sigma': ...}.",
-    "shape": lambda _: "Here it is aux={'shape': ...}.",
-}
+
+def _in_aux(name: str) -> Callable[[Any], str]:
+    return lambda _: f"Here it is aux={{{name!r}: ...}}."
+
+
+_WORDS: Words = {name: _in_aux(name) for family in FAMILIES.values() for name in family.aux}
 
 
 @taught_as(PosteriorError, _WORDS)
@@ -64,7 +66,7 @@ def from_draws(
     Sigma : dict of array, (chain, draw, term, term) float
         Covariance of the group effects a factor.
     aux : dict of array, (chain, draw) float
-        ``sigma`` (gaussian) or ``shape`` (negbinomial).
+        The family's parameters beside the mean, such as ``sigma``.
     parts : dict of dict, optional
         Where such a parameter has a linear predictor of its own, in place of its entry in `aux`:
         ``{"sigma": {"formula": "~ x + (1 | g)", "link": "log", "beta": ..., "b": {"g": ...}, "Sigma": {"g": ...}}}``.
@@ -169,10 +171,18 @@ def posterior_of(
         _check_shape(f"aux[{name!r}]", values, sample, (), ())
         if (values <= 0).any():
             raise PosteriorError(f"aux[{name!r}] holds {int((values <= 0).sum())} values that are not above 0.")
+        _caution(kind.parameter(name), values)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
     post = Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
     return replace(post, parts=_parts(parts, post, namespace))
+
+
+def _caution(parameter: Parameter, values: np.ndarray) -> None:
+    limit, what = parameter.caution or (0.0, "")
+    low = int((values <= limit).sum())
+    if low:
+        warn(f"{parameter.name} is {limit:g} or less in {low} of {values.size} draws: {what}.")
 
 
 def _parts(parts: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> dict[str, Posterior]:
@@ -207,7 +217,9 @@ def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callab
     sample = tuple(len(c) for c in post.sample_coords.values())
     _check_shape(f"{what}['beta']", arrays[0], sample, (len(design.coef),), design.coef)
     info = {**post.info, **({"correlated": together} if together else {})}
-    return make_part(name, design, given.get("link"), canonical(design, *arrays, {}, post.sample_coords), info)
+    return make_part(
+        post.family.parameter(name), design, given.get("link"), canonical(design, *arrays, {}, post.sample_coords), info
+    )
 
 
 def _predictor(

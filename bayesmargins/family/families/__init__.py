@@ -37,4 +37,7 @@ def known_as(package: str, name: str) -> Family:
 
 
 # A posterior that goes to another process, or is copied, keeps the one object that each name stands for.
-copyreg.pickle(Family, lambda family: (get_family if family.support else parameter_family, (family.name,)))
+copyreg.pickle(
+    Family,
+    lambda family: (get_family, (family.name,)) if family.support else (parameter_family, (family.name, family.links)),
+)
