@@ -43,6 +43,7 @@ CASES = {
     "gamma": Case({"shape": 2.3}, etas=(2.5, 3.2), c=6.0, span=(0.0, np.inf), s=0.15),
     "beta": Case({"phi": 6.0}, c=0.4, span=(0.0, 1.0)),
     "student_t": Case({"sigma": 1.3, "nu": 11.0}),
+    "beta_binomial": Case({"phi": 3.0}, trials=7.0, c=3.0, most=7),
 }
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
 
