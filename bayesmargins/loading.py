@@ -79,7 +79,10 @@ def _part(name: str, part: Predictor, of: Design, contents: Contents, namespace:
     design = build_part(name, part.formula, of, namespace=namespace, stored=True)
     refuse_another_design(part.rows, design)
     arrays = _arrays(part, design, contents)
-    return make_part(name, design, part.link, arrays, _info(part))
+    family = get_family(contents.family)
+    if name not in family.aux:
+        raise PosteriorError(f"The file has a formula of {shown(name)}, which is no parameter of {family.name!r}.")
+    return make_part(family.parameter(name), design, part.link, arrays, _info(part))
 
 
 def _arrays(of: Predictor, design: Design, contents: Contents) -> dict[str, Any]:

@@ -14,7 +14,16 @@ import xarray as xr
 from bayesmargins.design import Design
 from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.family import Family, Link, Outcome, parameter_family, parameter_values, resolve_link, values_at
+from bayesmargins.family import (
+    Family,
+    Link,
+    Outcome,
+    Parameter,
+    parameter_family,
+    parameter_values,
+    resolve_link,
+    values_at,
+)
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
@@ -266,18 +275,18 @@ class Posterior:
 
 
 def make_part(
-    name: str, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
+    parameter: Parameter, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
 ) -> Posterior:
     """What does a posterior hold for a parameter that has a linear predictor of its own?
 
     Parameters
     ----------
-    name : str
-        The parameter: ``"sigma"``.
+    parameter : Parameter
+        Of the family.
     design : Design
         From `build_part`.
     link : str, optional
-        ``"log"`` (the default) or ``"identity"``.
+        One of its links, the first by default.
     draws : mapping
         ``beta``, ``b`` and ``Sigma``, as from `canonical`.
     info : mapping
@@ -294,7 +303,7 @@ def make_part(
     ModelError
         Another link.
     """
-    family = parameter_family(name)
+    family = parameter_family(parameter.name, parameter.links)
     return Posterior(
         design=design,
         family=family,

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, written
+from bayesmargins.reserved import PARAMETERS, VARIABLES
 
 __all__ = [
     "ASYMPTOTIC",
@@ -118,7 +119,7 @@ def factor_dim(name: str) -> str:
     >>> factor_dim("id"), factor_dim("obs")
     ('id', 'data_obs')
     """
-    return public_name(name, ("coef", "obs", "beta", "sigma", "shape", "slopes"))
+    return public_name(name, VARIABLES | PARAMETERS)
 
 
 def plain(values: Any) -> np.ndarray:

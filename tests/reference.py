@@ -100,6 +100,39 @@ CASES = {
             {},
             ("subject",),
         ),
+        Case(
+            "n_gamma",
+            "angle ~ recipe + temp10 + (1 | rr)",
+            "gamma",
+            "log",
+            ("Intercept", "recipeB", "recipeC", "temp10"),
+            {"rr": ("Intercept",)},
+            {},
+            ("recipe", "rr"),
+            ("shape",),
+        ),
+        Case(
+            "o_beta",
+            "yield ~ ep + v10 + (1 | No)",
+            "beta",
+            "logit",
+            ("Intercept", "ep", "v10"),
+            {"No": ("Intercept",)},
+            {},
+            ("No",),
+            ("phi",),
+        ),
+        Case(
+            "t_betabinom",
+            "incidence | trials(size) ~ period + (1 | herd)",
+            "beta_binomial",
+            "logit",
+            ("Intercept", "period2", "period3", "period4"),
+            {"herd": ("Intercept",)},
+            {},
+            ("period", "herd"),
+            ("phi",),
+        ),
     )
 }
 
@@ -113,19 +146,26 @@ def data(name: str) -> pd.DataFrame:
 
 
 @cache
+def draws(name: str) -> pd.DataFrame:
+    """The stored draws; some cases came without the column that says which chain each is of."""
+    frame = pd.read_parquet(HERE / name / "draws.parquet")
+    return frame if ".chain" in frame else frame.assign(**{".chain": np.repeat(range(1, 5), 50)})
+
+
+@cache
 def posterior(name: str) -> bm.Posterior:
     """The 200 stored draws, 4 chains of 50, read as brms wrote them."""
     case = CASES[name]
-    return bm.from_brms(HERE / name / "draws.parquet", case.formula, data(name), family=case.family, link=case.link)
+    return bm.from_brms(draws(name), case.formula, data(name), family=case.family, link=case.link)
 
 
 def by_hand(name: str) -> bm.Posterior:
     """The same, each of brms's names written out in `CASES` by hand: what `from_brms` is held against."""
     case = CASES[name]
-    draws = pd.read_parquet(HERE / name / "draws.parquet")
+    frame = draws(name)
 
     def cube(columns: list[str]) -> np.ndarray:
-        return draws[columns].to_numpy().reshape(4, -1, len(columns))
+        return frame[columns].to_numpy().reshape(4, -1, len(columns))
 
     design = bm.GLMM(case.formula, data(name), family=case.family, link=case.link).design
     assert len(case.beta) == len(design.coef)
@@ -134,7 +174,7 @@ def by_hand(name: str) -> bm.Posterior:
     for factor, terms in case.factors.items():
         levels = design.factors[factor].levels
         b[factor] = np.stack([cube([f"r_{factor}[{level},{t}]" for level in levels]) for t in terms], axis=-1)
-        Sigma[factor] = _covariance(draws, factor, terms).reshape(4, -1, len(terms), len(terms))
+        Sigma[factor] = _covariance(frame, factor, terms).reshape(4, -1, len(terms), len(terms))
     aux = {a: cube([a])[..., 0] for a in case.aux}
     return bm.from_draws(
         case.formula, data(name), family=case.family, link=case.link, beta=beta, b=b, Sigma=Sigma, aux=aux

@@ -206,6 +206,33 @@ def test_averages_over_new_groups_are_quadrature_of_bambis_parameters(family: st
     assert ours == pytest.approx(expected, rel=1e-8)
 
 
+BESIDE = {
+    "gamma": ("e ~ x + f + (1|g)", {"link": "log"}, {"shape": "alpha"}),
+    "beta": ("w ~ x + f + (1|g)", {"link": "cloglog"}, {"phi": "kappa"}),
+    "t": ("y ~ x + f + (1|g)", {}, {"sigma": "sigma", "nu": "nu"}),
+    "beta_binomial": ("p(k, n) ~ x + f + (1|g)", {}, {"phi": "kappa"}),
+}
+
+
+@pytest.mark.parametrize("family", BESIDE)
+def test_families_with_parameters_of_their_own_are_read(family: str) -> None:
+    """As one number a draw, and with a formula: the means and the parameters are Bambi's."""
+    formula, options, names = BESIDE[family]
+    data = rows().assign(w=0.02 + 0.96 * special.expit(rows()["y"]))
+    for of_parameter in (None, next(iter(reversed(names.values())))):
+        both = formula if of_parameter is None else bmb.Formula(formula, f"{of_parameter} ~ z")
+        model = bmb.Model(both, data, family=family, **options)
+        model.build()
+        idata = _prior(model)
+        post = bm.from_bambi(model, idata)
+        theirs = _of(idata, "prior")
+        np.testing.assert_allclose(_own(post), theirs["mu"].to_numpy(), rtol=1e-10, atol=1e-10)
+        for here, there in names.items():
+            ours = bm.predictions(post, target=here, groups="own")["estimate"].to_numpy()
+            values = theirs[there].transpose("chain", "draw", ...).to_numpy()
+            np.testing.assert_allclose(ours, values if values.ndim == 3 else values[..., None] + 0 * ours, rtol=1e-10)
+
+
 @cache
 def _distributional() -> tuple[Any, Any]:
     formula = bmb.Formula("y ~ x + f + (1|g)", "sigma ~ z + (1|g) + (0 + x|a)")

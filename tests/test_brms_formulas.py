@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.stats import norm
 
 import bayesmargins as bm
@@ -167,8 +168,8 @@ def test_the_family_of_the_formula_and_the_argument_have_to_agree() -> None:
 
 
 def test_a_family_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(bm.ModelError, match="family='student' is not known; allowed are bernoulli, "):
-        bm.from_brms(_draws(["b_Intercept"]), "y ~ 1", _rows(), family="student()")
+    with pytest.raises(bm.ModelError, match="family='com_poisson' is not known; allowed are bernoulli, "):
+        bm.from_brms(_draws(["b_Intercept"]), "y ~ 1", _rows(), family="com_poisson()")
 
 
 def test_rates_are_offsets_and_known_errors_leave_sigma_unread() -> None:
@@ -296,3 +297,67 @@ def test_numbers_as_r_writes_them_and_groups_that_brms_names_alike() -> None:
     np.testing.assert_array_equal(post.draws.b["g"][:, 2, 0], draws[names[0]])
     with pytest.raises(bm.PosteriorError, match=r"have one name in brms, 'a\.b'"):
         bm.from_brms(draws, "y ~ 1 + (1 | g)", _rows(g=["a b", "a.b", "c"]), family="bernoulli")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("student", ("student_t", None)),
+        ("student()", ("student_t", None)),
+        ('brmsfamily("student", link_nu = "log")', ("student_t", None)),
+        ("Beta", ("beta", None)),
+        ('Beta("probit")', ("beta", "probit")),
+        ('Gamma("log")', ("gamma", "log")),
+        ("Gamma", ("gamma", None)),
+        ("Gamma()", ("gamma", "inverse")),
+        ("beta_binomial(link_phi = 'identity')", ("beta_binomial", None)),
+    ],
+)
+def test_families_go_by_the_names_that_r_gives_them(text: str, expected: tuple[str, str | None]) -> None:
+    """R's own Gamma() has the inverse link, brms's text "Gamma" the log link."""
+    assert family_and_link(text, None) == expected
+
+
+def test_the_inverse_link_is_refused_and_not_taken_for_the_default() -> None:
+    rows = pd.DataFrame({"y": [1.0, 2.0, 0.5]})
+    draws = pd.DataFrame({"b_Intercept": [0.1, 0.2], "shape": [1.0, 2.0], ".chain": [1, 1]})
+    assert bm.from_brms(draws, "y ~ 1", rows, family="Gamma").link.name == "log"
+    with pytest.raises(bm.ModelError, match="family='gamma' does not take link='inverse'; allowed are log, identity"):
+        bm.from_brms(draws, "y ~ 1", rows, family="Gamma()")
+
+
+def test_degrees_of_freedom_with_a_formula_have_the_link_of_brms() -> None:
+    """logm1: nu is 1 + exp() of its predictor, also averaged over new groups."""
+    rows = pd.DataFrame({"y": [1.0, 2.0, 0.5, 0.7], "x": [0.0, 1.0, 2.0, 3.0], "g": ["a", "a", "b", "b"]})
+    names = ["b_Intercept", "b_nu_Intercept", "b_nu_x", "sd_g__nu_Intercept", "sigma"]
+    names += ["r_g__nu[a,Intercept]", "r_g__nu[b,Intercept]"]
+    values = np.random.default_rng(2).uniform(0.2, 1.0, (6, len(names)))
+    values[:, -2:] -= 0.6
+    draws = pd.DataFrame(values, columns=names).assign(**{".chain": 1})
+    post = bm.from_brms(draws, "bf(y ~ 1, nu ~ x + (1 | g))", rows, family="student")
+    assert post.parts["nu"].link.name == "logm1"
+    eta = draws["b_nu_Intercept"] + 3.0 * draws["b_nu_x"]
+    for groups, more in (("new", draws["sd_g__nu_Intercept"] ** 2 / 2), ("own", draws["r_g__nu[b,Intercept]"])):
+        found = bm.predictions(post, rows.tail(1), target="nu", groups=groups)["estimate"].to_numpy().ravel()
+        np.testing.assert_allclose(found, 1.0 + np.exp(eta + more), rtol=1e-13)
+    fitted = draws[["r_g__nu[a,Intercept]", "r_g__nu[b,Intercept]"]].to_numpy()
+    found = bm.predictions(post, rows.tail(1), target="nu", groups="existing")["estimate"].to_numpy().ravel()
+    np.testing.assert_allclose(found, 1.0 + np.exp(eta.to_numpy()[:, None] + fitted).mean(axis=1), rtol=1e-13)
+    other = bm.from_brms(draws, "bf(y ~ 1, nu ~ x + (1 | g))", rows, family='student(link_nu = "log")')
+    assert other.parts["nu"].link.name == "log"
+    # scipy's t with these parameters is what log_likelihood gives
+    nu = 1.0 + np.exp(post.parts["nu"].linear_predictor())
+    wanted = stats.t.logpdf(rows["y"].to_numpy(), nu, draws[["b_Intercept"]], draws[["sigma"]])
+    np.testing.assert_allclose(post.log_likelihood()["y"][0], wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("family", "name"), [("Beta", "phi"), ("Gamma", "shape")])
+def test_parameters_of_brms_with_a_formula_keep_their_names(family: str, name: str) -> None:
+    rows = pd.DataFrame({"y": [0.1, 0.2, 0.5, 0.7], "x": [0.0, 1.0, 2.0, 3.0]})
+    columns = ["b_Intercept", f"b_{name}_Intercept", f"b_{name}_x"]
+    draws = pd.DataFrame(np.random.default_rng(2).uniform(0.2, 1.0, (4, len(columns))), columns=columns)
+    post = bm.from_brms(draws.assign(**{".chain": 1}), f"bf(y ~ 1, {name} ~ x)", rows, family=family)
+    found = bm.predictions(post, target=name)["estimate"].to_numpy()[0]
+    eta = draws[f"b_{name}_Intercept"].to_numpy()[:, None] + np.outer(draws[f"b_{name}_x"], rows["x"])
+    np.testing.assert_allclose(found, np.exp(eta), rtol=1e-13)
+    assert np.isfinite(bm.avg_predictions(post, target=bm.sd())["estimate"]).all()

@@ -42,6 +42,7 @@ class Case:
     c: float = 1.0
     span: tuple[float, float] = (-np.inf, np.inf)  # of a continuous y
     most: int = 0  # of a discrete y: beyond lies nothing that counts
+    s: float = 0.7  # of the group effects
 
 
 CASES = {
@@ -51,10 +52,13 @@ CASES = {
     "binomial": Case(trials=7.0, c=3.0, most=7),
     "poisson": Case(c=2.0, most=60),
     "negbinomial": Case({"shape": 1.7}, c=2.0, most=400),
+    "gamma": Case({"shape": 2.3}, etas=(2.5, 3.2), c=6.0, span=(0.0, np.inf), s=0.15),
+    "beta": Case({"phi": 6.0}, c=0.4, span=(0.0, 1.0)),
+    "student_t": Case({"sigma": 1.3, "nu": 11.0}),
+    "beta_binomial": Case({"phi": 3.0}, trials=7.0, c=3.0, most=7),
 }
 ORDINAL = {"cumulative"}  # tests/test_ordered.py has their laws: categories have neither tails in y nor a mean
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
-S = 0.7  # of the group effects
 
 
 def test_every_family_has_a_case() -> None:
@@ -164,14 +168,15 @@ def test_likelihood_of_pymc_is_the_log_density(pair: tuple[Family, Link, Case]) 
     from bayesmargins.model.build import tensor_means
 
     family, link, case = pair
-    etas = np.repeat([-3.0, *case.etas, 2.0], 20)
+    etas = np.repeat([eta for eta in (-3.0, *case.etas, 2.0) if link.inverse(eta) > family.mean_above], 20)
     rng = np.random.default_rng(4)
     p = values(family, link, etas, case)
     trials = None if case.trials is None else np.full(len(etas), case.trials)
     o = Outcome(trials=trials)
     o = replace(o, y=np.asarray(family.simulate(rng, p, o), dtype=float))
+    aux = {name: pt.as_tensor(np.float64(value)) for name, value in case.aux.items()}  # a bare 1.3 becomes a float32
     with pm.Model(coords={"obs": np.arange(len(etas))}) as model:
-        family.pymc(pm, "y", Values(**tensor_means(link, pt.as_tensor(etas)), **case.aux), o)
+        family.pymc(pm, "y", Values(**tensor_means(link, pt.as_tensor(etas)), **aux), o)
     found = model.logp(sum=False)[0].eval()
     np.testing.assert_allclose(found, family.log_density(p, o), rtol=1e-9, atol=1e-11)
 
@@ -206,7 +211,7 @@ def test_no_variance_between_groups_leaves_b_at_zero(pair: tuple[Family, Link, C
 def test_new_groups_are_those_of_a_simulation(pair: tuple[Family, Link, Case]) -> None:
     family, link, case = pair
     for eta in case.etas:
-        y, found = simulated(family, link, case, S, eta), over_groups(family, link, case, S, eta)
+        y, found = simulated(family, link, case, case.s, eta), over_groups(family, link, case, case.s, eta)
         tail = found.tail("above", np.array([case.c])).value[0]
         assert abs(np.mean(y > case.c) - tail) < FAR * np.sqrt(tail * (1.0 - tail) / SIMULATED)
         sd = found.sd().value[0]
@@ -219,7 +224,7 @@ def test_new_groups_are_those_of_a_simulation(pair: tuple[Family, Link, Case]) -
 
 def test_log_density_and_predictive_draws_come_with_every_family(pair: tuple[Family, Link, Case]) -> None:
     family, link, case = pair
-    post = posterior(family, link, case, S)
+    post = posterior(family, link, case, case.s)
     assert np.isfinite(post.log_likelihood()["y"]).all()
     drawn = bm.posterior_predictive(post, random_seed=1)["estimate"].values
     assert family.support.holds(
@@ -229,7 +234,7 @@ def test_log_density_and_predictive_draws_come_with_every_family(pair: tuple[Fam
 
 # A family that is added as the documents say: one object, and nothing else.
 BETA = Family(
-    "beta",
+    "plain_beta",
     (
         Parameter("mu", ("logit", "probit", "cloglog"), noun="expected value"),
         Parameter("phi", meaning="Var(y) = mu (1 - mu) / (1 + phi)"),
@@ -243,7 +248,7 @@ BETA = Family(
     variance=lambda p, o: (0.0, 1.0 / (1.0 + p.phi), -1.0 / (1.0 + p.phi)),
 )
 GAMMA = Family(
-    "gamma",
+    "plain_gamma",
     (Parameter("mu", ("log",), noun="expected value"), Parameter("shape", meaning="Var(y) = mu^2 / shape")),
     Support("numbers above 0", lambda o: o.y > 0),
     simulate=lambda rng, p, o: rng.gamma(p.shape, p.mu / p.shape),
@@ -269,12 +274,12 @@ def test_an_added_family_scatters_as_it_is_simulated(added: tuple[Family, Link, 
 
 def test_an_added_family_has_its_own_shares_of_variance(added: tuple[Family, Link, Case]) -> None:
     family, link, case = added
-    post = posterior(family, link, case, S)
+    post = posterior(family, link, case, case.s)
     found = bm.variance_partition(post, post.design.data.head(1))
     assert f"a {family.name} response has no variance of its own" in found.attrs["left_out"]
     rng = np.random.default_rng(2)
     eta = float(post.draws.beta[0] @ [1.0, post.design.data.x[0]])
-    mu = link.inverse(eta + S * rng.standard_normal(SIMULATED))
+    mu = link.inverse(eta + case.s * rng.standard_normal(SIMULATED))
     y = family.simulate(rng, Values(mu=mu, **case.aux), Outcome())
     share = found["estimate"].isel(chain=0, draw=0).sel(quantity="VPC of g, response scale")
     assert float(share) == pytest.approx(np.var(mu) / np.var(y), rel=0.01)
@@ -282,7 +287,7 @@ def test_an_added_family_has_its_own_shares_of_variance(added: tuple[Family, Lin
 
 def test_a_parameter_of_an_added_family_is_explained_in_its_own_words(added: tuple[Family, Link, Case]) -> None:
     family, link, case = added
-    post = posterior(family, link, case, S)
+    post = posterior(family, link, case, case.s)
     name = family.aux[0]
     sentence = bm.describe(bm.predictions(post, target=name))
     assert f"arameter {name} ({family.parameter(name).meaning}) of y" in sentence
@@ -290,7 +295,7 @@ def test_a_parameter_of_an_added_family_is_explained_in_its_own_words(added: tup
 
 def test_what_a_family_does_not_say_is_refused(added: tuple[Family, Link, Case]) -> None:
     family, link, case = added
-    post = posterior(family, link, case, S)
+    post = posterior(family, link, case, case.s)
     lhs = post.formula
     with pytest.raises(bm.ModelError, match=f"family={family.name!r} has no default prior of '{family.aux[0]}'"):
         bm.GLMM(lhs, post.design.data, family=family.name)

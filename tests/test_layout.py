@@ -75,8 +75,8 @@ def test_every_public_function_says_what_it_raises(name: str, function: Callable
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
 
 
-# "log" and "identity" are names of functions and of coordinates too; where they are those of links, `.name` shows it.
-NAMES = {*FAMILIES, *LINKS} - {"log", "identity"}
+# These are names of functions, coordinates and coefficients too; where they are those of one, `.name` shows it.
+NAMES = {*FAMILIES, *LINKS} - {"log", "identity", "beta"}
 
 
 def _constants(node: ast.AST) -> set[object]:

@@ -125,3 +125,15 @@ def test_unknown_part_says_what_is_allowed():
         ModelError, match=r"part='complement' of the log link: allowed are 'mean', 'd1', 'd2', 'd3', 'd4'"
     ):
         LINKS["log"].part("complement")
+
+
+def test_logm1_is_the_log_of_what_lies_above_one():
+    """Every average is that of exp, and 1 more for the mean: brms's link of degrees of freedom."""
+    one, log = LINKS["logm1"], LINKS["log"]
+    s2 = np.array([0.0, 0.3, 2.0])[:, None]
+    for part in ("mean", "d1", "d2", "d3", "d4"):
+        more = float(part == "mean")
+        np.testing.assert_array_equal(one.part(part)(ETA), log.part(part)(ETA) + more)
+        np.testing.assert_array_equal(one.closed_form(ETA, s2, part), log.closed_form(ETA, s2, part) + more)
+    np.testing.assert_allclose(np.exp(one.closed_log(ETA, s2, "mean")), one.closed_form(ETA, s2, "mean"), rtol=1e-14)
+    np.testing.assert_allclose(one.inverse(one.closed_linked(ETA, s2)), one.closed_form(ETA, s2, "mean"), rtol=1e-14)

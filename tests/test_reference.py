@@ -27,6 +27,10 @@ SAME = 1e-8
 RANGES = {"week": (0, 6), "Days": (0, 9), "cH10": (-2, 2), "per": (-1.5, 1.5)}
 
 
+# What the ids "cf" compare, by response.
+CONTRASTS = {"angle": {"recipe": ("A", "C")}, "yield": {"ep": 1}, "incidence": {"period": ("1", "4")}}
+
+
 def _policy(id_: str) -> str:
     if id_.startswith("pa_"):
         return "new"
@@ -75,6 +79,10 @@ ANSWERS: list[tuple[str, Answer]] = [
     (r"avg_comp_(\w+)_by_(\w+)", lambda p, m, e, k: bm.avg_comparisons(p, m[1], by=m[2], **k)),
     (r"hyp_pred_by_(\w+?)_(reference|pairwise|ratio_ref|string)", lambda p, m, e, k: _hypotheses(p, m[1], m[2], k)),
     (r"pa_marginalcoef", lambda p, m, e, k: bm.marginal_coefficients(p)),
+    (r"avg_(own|zero|new)", lambda p, m, e, k: bm.avg_predictions(p, groups=m[1])),
+    (r"rows_own", lambda p, m, e, k: bm.predictions(p, groups="own").isel(row=[row for row, _ in e["names"]])),
+    (r"cf_(zero|new)", lambda p, m, e, k: bm.avg_comparisons(p, CONTRASTS[p.response_name], groups=m[1])),
+    (r"log_lik", lambda p, m, e, k: p.log_likelihood().rename({p.response_name: "estimate"}).isel(obs=e["names"])),
     (r"pred_grid", lambda p, m, e, k: bm.predictions(p, _grid(p, e), **k)),
 ]
 # Ranges are named like factors' comparisons, so they are looked for first.

@@ -12,8 +12,8 @@ import xarray as xr
 from bayesmargins.adapters.checking import checked
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers, refuse_impossible
-from bayesmargins.errors import PosteriorError, close_matches, listed, shown
-from bayesmargins.family import Family, Outcome, Parameter, check_outcome, get_family, resolve_link
+from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import SAMPLE_DIMS
@@ -22,10 +22,12 @@ __all__ = ["from_draws", "posterior_of"]
 
 _PART = ("formula", "link", "beta", "b", "Sigma", "correlated")
 
-_WORDS: Words = {
-    "sigma": lambda _: "Here it is aux={'sigma': ...}.",
-    "shape": lambda _: "Here it is aux={'shape': ...}.",
-}
+
+def _in_aux(name: str) -> Callable[[Any], str]:
+    return lambda _: f"Here it is aux={{{name!r}: ...}}."
+
+
+_WORDS: Words = {name: _in_aux(name) for family in FAMILIES.values() for name in family.aux}
 
 
 @taught_as(PosteriorError, _WORDS)
@@ -64,7 +66,7 @@ def from_draws(
     Sigma : dict of array, (chain, draw, term, term) float
         Covariance of the group effects a factor.
     aux : dict of array, (chain, draw) float
-        ``sigma`` (gaussian) or ``shape`` (negbinomial); ``thresholds`` (cumulative) are (chain, draw, threshold).
+        The family's parameters beside the mean, such as ``sigma``; ``thresholds`` are (chain, draw, threshold).
     parts : dict of dict, optional
         Where such a parameter has a linear predictor of its own, in place of its entry in `aux`:
         ``{"sigma": {"formula": "~ x + (1 | g)", "link": "log", "beta": ..., "b": {"g": ...}, "Sigma": {"g": ...}}}``.
@@ -169,6 +171,7 @@ def posterior_of(
         rest, labels = _extent(kind.parameter(name), values, design)
         _check_shape(f"aux[{name!r}]", values, sample, rest, labels)
         refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds")
+        _caution(kind.parameter(name), values)
     _refuse_without_thresholds(kind, parameters)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
@@ -192,6 +195,13 @@ def _refuse_without_thresholds(family: Family, aux: Mapping[str, Any]) -> None:
             f"family={family.name!r} needs draws of {listed(absent)}: aux={{{absent[0]!r}: array}}, (chain, draw, one "
             "less than the categories)."
         )
+
+
+def _caution(parameter: Parameter, values: np.ndarray) -> None:
+    limit, what = parameter.caution or (-np.inf, "")
+    low = int((values <= limit).sum())
+    if low:
+        warn(f"{parameter.name} is {limit:g} or less in {low} of {values.size} draws: {what}.")
 
 
 def _parts(parts: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> dict[str, Posterior]:
@@ -226,7 +236,9 @@ def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callab
     sample = tuple(len(c) for c in post.sample_coords.values())
     _check_shape(f"{what}['beta']", arrays[0], sample, (len(design.coef),), design.coef)
     info = {**post.info, **({"correlated": together} if together else {})}
-    return make_part(name, design, given.get("link"), canonical(design, *arrays, {}, post.sample_coords), info)
+    return make_part(
+        post.family.parameter(name), design, given.get("link"), canonical(design, *arrays, {}, post.sample_coords), info
+    )
 
 
 def _predictor(

@@ -20,11 +20,11 @@ from bayesmargins.design.frames import Column, held_type, missing_rows, require_
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
 from bayesmargins.errors import DataError, listed
+from bayesmargins.reserved import PARAMETERS, VARIABLES
 
 __all__ = ["Design", "Response", "Rows", "left_side"]
 
-# Names that a model's own variables and dimensions have.
-_OTHER_VARIABLES = ("beta", "slopes", "sigma", "shape", "Intercept_centred", "chain", "draw", "coef", "obs")
+_OTHER_VARIABLES = VARIABLES | {"Intercept_centred", "chain", "draw"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Response:
     def name(self) -> str:
         """What it is called in a PyMC model and in ArviZ's groups."""
         name = re.sub(r"\W+", "_", self.text).strip("_")
-        return f"{name}_" if name in _OTHER_VARIABLES else name or "y"
+        return f"{name}_" if name in _OTHER_VARIABLES | PARAMETERS else name or "y"
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def predictions(
         How ``"existing"`` weighs the fitted groups.
     target : {"mean", "link", "count"}, a parameter's name, or `exceeds`, `quantile` or `sd`
         E[y] on the response scale (for binomial the probability); the linear predictor; probability times trials; a
-        parameter of the family (``"sigma"``, ``"shape"``; where it has a linear predictor of its own, averaged over
+        parameter of the family (``"sigma"``; where it has a linear predictor of its own, averaged over
         groups as E[y] is); P(y > c), a quantile or the standard deviation of y, whose
         error is estimated (attribute ``error_estimate``).
     wts : str, Series or array, optional

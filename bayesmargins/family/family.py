@@ -47,13 +47,14 @@ class Parameter:
     meaning : str
         What it is, in brackets behind its name; empty where the name says it.
     prior : callable or None
-        Outcome -> name and arguments of a distribution of PyMC: the prior where the user names none.
+        Outcome -> name and arguments of a distribution of PyMC: the prior where the user names none. An argument that
+        is a distribution is such a pair too.
     names : dict of str
         What other packages call it, by package.
+    caution : tuple of float and str, or None
+        At or below which value something of y does not exist, and what.
     along : str
         The dimension of a parameter that has several values; empty where it is one number.
-    real : bool
-        Whether it may be 0 or less.
     """
 
     name: str
@@ -62,8 +63,8 @@ class Parameter:
     meaning: str = ""
     prior: Callable[[Outcome], tuple[str, dict[str, Any]]] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    caution: tuple[float, str] | None = None
     along: str = ""
-    real: bool = False
 
     def named(self, package: str) -> str:
         """Its name in another package."""
@@ -121,7 +122,9 @@ class Family:
         ``(q, p)``: the q-quantile where y is continuous.
     variance : callable or None
         ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial), in units of y, none
-        of them a function of m.
+        of them a function of m. Infinite where y has no variance.
+    mean_above : float
+        What the mean has to lie above for y to have a distribution, where a link does not see to it.
     convolved : callable or None
         ``(p, s) -> {name: value}``: the parameters of y where mu itself is normal with standard deviation s, if that
         is the same family again.
@@ -136,7 +139,8 @@ class Family:
     known_error : str
         The parameter whose place ``se()`` of brms takes; empty where it takes none.
     names : dict of str
-        What other packages call it, by package.
+        What other packages call it, by package; under ``"link in R"`` the link that R's own function of this name
+        takes where none is named, if it is not the first of `links`.
     aliases : tuple of str
         Further names, for the hint that says what it is called here.
     ones : tuple of str
@@ -160,6 +164,7 @@ class Family:
     below: Tail | None = None
     quantile: Callable[[float, Values], Array] | None = None
     variance: Callable[[Values, Outcome], Coefficients] | None = None
+    mean_above: float = -np.inf
     convolved: Callable[[Values, Array], dict[str, Array]] | None = None
     residual: Residual | None = None
     pymc: Callable[[Any, str, Values, Outcome], None] | None = None
@@ -243,9 +248,9 @@ _NEEDED = {
 }
 
 
-def parameter_family(name: str) -> Family:
+def parameter_family(name: str, links: tuple[str, ...] = ("log", "identity")) -> Family:
     """What takes the place of a family where a parameter beside the mean is predicted: its "mean" is the parameter."""
-    return Family(name, (Parameter(name, noun=f"parameter {name}"),), None)
+    return Family(name, (Parameter(name, links, noun=f"parameter {name}"),), None)
 
 
 def parameter_values(name: str, link: Link, eta: Array) -> Array:

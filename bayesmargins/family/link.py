@@ -232,7 +232,8 @@ class Link:
     tensors : Tensors
         For samplers.
     linear, exponential, normal : bool
-        Whether h is the identity, exp, or the standard normal cdf: averages over groups are known to the last digit.
+        Whether h is the identity, exp but for a constant, or the standard normal cdf: averages over groups are known to
+        the last digit.
     symmetric : bool
         Whether h(-eta) = 1 - h(eta).
     steep : tuple of str

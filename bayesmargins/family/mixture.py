@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from bayesmargins.errors import PosteriorError
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
 from bayesmargins.family.link import Link
@@ -29,6 +30,8 @@ Index = npt.NDArray[np.intp]
 _REACH = 9.0  # a Gaussian tail of 2e-19
 _RESOLUTION = 1e-13
 _TIE = 1e-12
+_EDGE = 1e-9  # of a mean between 0 and 1
+_NEVER = 1e-14
 _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the link's latent error
 
 
@@ -195,8 +198,9 @@ class Mixture:
         v0, v1, v2 = self._variance(aux, trials)
         if self.link.bounded:
             mu = np.clip(np.floor(c) + 0.7, 0.3, trials + 0.1) / (trials + 0.4)
+            mu = mu if self.family.discrete else np.clip(c, _EDGE, 1.0 - _EDGE)
         elif self.link.linear:
-            mu = c
+            mu = np.where(c > self.family.mean_above, c, self.family.mean_above + 1.0)
         else:
             mu = np.maximum(np.floor(c), 0.0) + 0.7 if self.family.discrete else np.maximum(np.abs(c), np.sqrt(v0))
             mu = np.where(mu > 0.0, mu, 1.0)
@@ -298,6 +302,24 @@ def mixture(
     family: Family, link: Link, etas: Array, weights: Array, s: Array, aux: dict[str, Array], trials: Array
 ) -> Mixture:
     """How is y distributed over b, with what is normal and can be added up added up? Arguments as of `Mixture`."""
+    if link.linear:
+        _refuse_means(family, etas, s)
     if link.linear and family.convolved is not None:
         aux, s = family.convolved(Values(**aux), s), np.zeros(len(s))
     return Mixture(family, link, etas, weights, s, aux, trials)
+
+
+def _refuse_means(family: Family, etas: Array, s: Array) -> None:
+    """Where b leads to means that y cannot have, no distribution of y is left to speak of."""
+    if family.mean_above == -np.inf:
+        return
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(s > 0.0, scipy.special.ndtr((family.mean_above - etas) / s), etas <= family.mean_above)
+    bad = share > _NEVER
+    if bad.any():
+        raise PosteriorError(
+            f"Under the identity link the mean of a {family.name} response is not above {family.mean_above:g} for a "
+            f"share of up to {share.max():.3g} of the groups asked about (in {int(bad.any(axis=0).sum())} of "
+            f"{bad.shape[1]} pairs of a draw and a row): y has no distribution there. target='mean' can be asked for; "
+            "under the log link no mean is that low."
+        )

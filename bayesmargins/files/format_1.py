@@ -10,12 +10,14 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.files.contents import Contents, Predictor
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim
+from bayesmargins.reserved import VARIABLES
+from bayesmargins.schema import SAMPLE_DIMS, public_name
 
 __all__ = ["contents_of_format_1"]
 
 _TIMES = re.compile(r"date|(datetime64|timedelta64)\[\w+\]|datetime64\[\w+, (?!dateutil)[\w/+:-]+\]|period\[[\w-]+\]")
 _PARAMETERS = ("sigma", "shape")  # that a family had then
+_TAKEN = VARIABLES | set(_PARAMETERS)
 
 
 def contents_of_format_1(tree: xr.DataTree) -> Contents:
@@ -42,7 +44,7 @@ def _predictor(draws: xr.Dataset, check: xr.Dataset | None, attrs: Any) -> Predi
         link=str(attrs["link"]),
         info=json.loads(attrs["info"]),
         coef=draws["coef"].to_numpy().tolist(),
-        levels={f: draws[factor_dim(f)].to_numpy().tolist() for f in factors if f"b_{f}" in draws},
+        levels={f: draws[public_name(f, _TAKEN)].to_numpy().tolist() for f in factors if f"b_{f}" in draws},
         terms={f: draws[f"{f}_term"].to_numpy().tolist() for f in factors},
         beta=draws["beta"].to_numpy(),
         b={f: draws[f"b_{f}"].to_numpy() for f in factors if f"b_{f}" in draws},

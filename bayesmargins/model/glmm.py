@@ -41,16 +41,17 @@ class GLMM:
         ``"y ~ x + offset(log(exposure)) + (1 | site)"``.
     data : DataFrame
         pandas, polars or pyarrow; one row an observation.
-    family : {"gaussian", "bernoulli", "binomial", "poisson", "negbinomial"}
-        Distribution of the response.
+    family : str
+        Distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``, ``"negbinomial"``
+        or another. The page on families lists all, and so does the message about one that is not known.
     link : str, optional
         identity, logit, probit, cloglog or log; the family's usual one by default.
     priors : dict, optional
         In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
         ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single
         coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
-        ``sigma``, ``shape``. The defaults do not depend on how the columns are coded; a prior of yours is of the column
-        as you wrote it.
+        the family's own, such as ``sigma``. The defaults do not depend on how the columns are coded; a prior of yours
+        is of the column as you wrote it.
     missing : {"error", "drop"}
         What to do with rows where a column of the formula is missing.
     namespace : dict, optional

@@ -39,7 +39,7 @@ class Prior:
     name : str
         Class in ``pymc``.
     parameters : dict
-        Keyword arguments; an array where the prior differs by element.
+        Keyword arguments; an array where the prior differs by element, a Prior where a distribution is cut off.
     """
 
     name: str
@@ -49,10 +49,12 @@ class Prior:
         """The PyMC distribution, outside any model."""
         import pymc as pm
 
-        return getattr(pm, self.name).dist(**self.parameters)
+        given = {k: v.dist() if isinstance(v, Prior) else v for k, v in self.parameters.items()}
+        return getattr(pm, self.name).dist(**given)
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(f'{k}={_number(v)}' for k, v in self.parameters.items())})"
+        said = (f"{k}={v if isinstance(v, Prior) else _number(v)}" for k, v in self.parameters.items())
+        return f"{self.name}({', '.join(said)})"
 
 
 def _number(value: Any) -> str:
@@ -85,13 +87,15 @@ def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) ->
     """The data's own scales; offset (row,) on the link scale."""
     response = design.response
     y = response.y if family.measured is None else family.measured(response.y)
-    location = 0.0 if family.ordinal else _location(link, y, response.n) - _typical(link, offset)
+    location = 0.0 if family.ordinal else _location(family, link, y, response.n) - _typical(link, offset)
     return Scales(location, _unit(link, y))
 
 
-def _location(link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
+def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
     """Half an observation is added to either side, so that a response without any event keeps a finite prior."""
-    if link.bounded:
+    if not family.discrete and not link.linear and y.mean() > 0.0:
+        mean = y.mean()  # a measurement has a unit, and no half of it is small
+    elif link.bounded:
         total = float(len(y) if n is None else n.sum())
         mean = (y.sum() + 0.5) / (total + 1.0)
     elif link.exponential:
@@ -134,8 +138,7 @@ def default_priors(
     -------
     dict
         ``Intercept`` (mean of the linear predictor), ``beta`` (along each orthonormal direction of the other columns),
-        ``sd_<factor>`` and ``cor_<factor>`` (of the effects in their coordinates; LKJ by its number), ``sigma`` or
-        ``shape``.
+        ``sd_<factor>`` and ``cor_<factor>`` (of the effects in their coordinates; LKJ by its number), the family's own.
 
     Notes
     -----
@@ -143,7 +146,7 @@ def default_priors(
     is Normal(0, 2.5 unit / sd(x)), rstanarm's scale; for several it is Zellner's (1986) g-prior, the covariance of the
     coefficients being (2.5 unit)² n (X'X)⁻¹ with centred X, which no coding of the columns changes. HalfNormal(2.5
     unit) for standard deviations of group effects and LKJ(2) for their correlations in coordinates of that kind;
-    InverseGamma(0.4, 0.3) for the shape of the negative binomial, as in brms since 2.20.
+    the family says that of its own parameters.
     """
     priors: dict[str, Prior | float] = {}
     if fixed.constant and design.fixed.constant:
@@ -164,7 +167,11 @@ def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
     silent = [p.name for p in family.parameters[1:] if p.prior is None]
     if silent:
         raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
-    return {p.name: Prior(*p.prior(outcome)) for p in family.parameters[1:] if p.prior is not None}
+    return {p.name: _prior(*p.prior(outcome)) for p in family.parameters[1:] if p.prior is not None}
+
+
+def _prior(name: str, parameters: Mapping[str, Any]) -> Prior:
+    return Prior(name, {k: _prior(*v) if isinstance(v, tuple) else v for k, v in parameters.items()})
 
 
 def names_of_priors(design: Design, family: Family) -> list[str]:
@@ -199,7 +206,8 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
                 f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
                 f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
-        _check_prior(name, prior)
+        positive = name in family.aux or name.split("_")[0] == "sd"
+        _check_prior(name, prior, positive)
     everywhere = {
         target: given[name]
         for name in ("sd", "cor")
@@ -260,8 +268,8 @@ def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -
         )
 
 
-def _check_prior(name: str, prior: Any) -> None:
-    if name.split("_")[0] in _POSITIVE and getattr(getattr(prior, "owner", None), "op", None) is not None:
+def _check_prior(name: str, prior: Any, positive: bool) -> None:
+    if positive and getattr(getattr(prior, "owner", None), "op", None) is not None:
         _refuse_negative(name, prior)
     if name.startswith("cor") and isinstance(prior, int | float) and prior > 0:
         return
@@ -274,7 +282,6 @@ def _check_prior(name: str, prior: Any) -> None:
     )
 
 
-_POSITIVE = ("sd", "sigma", "shape")
 _HALVES = {"Normal": "HalfNormal", "StudentT": "HalfStudentT", "Cauchy": "HalfCauchy"}
 _REAL = {*_HALVES, "Laplace", "SkewNormal", "Logistic", "Gumbel", "AsymmetricLaplace", "Flat"}
 

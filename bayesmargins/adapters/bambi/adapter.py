@@ -34,7 +34,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     Parameters
     ----------
     model : bambi.Model
-        The model that was fitted: family gaussian, bernoulli, binomial, poisson or negativebinomial.
+        The model that was fitted, of a family that this package has.
     idata : InferenceData or DataTree
         What ``model.fit()`` gave. What ``model.prior_predictive()`` gave makes draws of the prior.
     namespace : dict, optional
@@ -45,8 +45,8 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     Posterior
         Its formula is Bambi's in the spelling of this package, its data are the rows of the fit, factors with Bambi's
         order of levels. A response of text has become 0 and 1: ``info["success"]`` says what 1 is. Without group
-        effects where idata has none: then ``"new"`` and ``"zero"`` can be asked for. Formulas of ``sigma`` and
-        ``alpha`` (here ``shape``) are in ``post.parts``.
+        effects where idata has none: then ``"new"`` and ``"zero"`` can be asked for. Formulas of the
+        family's own parameters are in ``post.parts``, under their names here.
 
     Raises
     ------

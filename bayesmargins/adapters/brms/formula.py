@@ -12,7 +12,7 @@ from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
-from bayesmargins.family import Family, get_family
+from bayesmargins.family import FAMILIES, Family, get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
@@ -134,15 +134,19 @@ def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ..
 def _refused(name: str, call: str, formula: str) -> FormulaError:
     why = {
         "rate": "under this family brms multiplies the shape by it too; offset(log(n)) in the fit is read",
-        "se": "known errors are read for family='gaussian'",
+        "se": f"known errors are read under {_those('known_error')}",
         "cens": "what is predicted is not what was observed",
         "trunc": "the mean of a truncated response is not the inverse link of eta",
         "mi": "the missing responses are parameters",
     }.get(name, "it has no counterpart")
     return FormulaError(
-        f"{call} left of '~' in {formula!r} is refused: {why}. Read are trials(n), weights(w), rate(n) of poisson and "
-        "se(s) of gaussian."
+        f"{call} left of '~' in {formula!r} is refused: {why}. Read are trials(n), weights(w), rate(n) of "
+        f"{_those('rate')} and se(s) of {_those('known_error')}."
     )
+
+
+def _those(what: str) -> str:
+    return " and ".join(family.name for family in FAMILIES.values() if getattr(family, what))
 
 
 def _right(text: str, formula: str) -> Iterator[str]:
@@ -227,12 +231,17 @@ def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
     match = _FAMILY.fullmatch(family.strip()) if isinstance(family, str) else None
     if not match:
         return family, link
-    name = (match["quoted"] or match["bare"]).lower()
+    text = match["quoted"] or match["bare"]
+    kind = next((f for f in FAMILIES.values() if f.named("brms").lower() == text.lower()), None)
+    name = text.lower() if kind is None else kind.name
     first, *more = (a.strip() for a in split(match["rest"], ","))
     links = (re.fullmatch(r"link\s*=\s*['\"]?(\w+)['\"]?", a) for a in (first, *more))
     said = next((m for m in links if m), None) or re.fullmatch(r"['\"]?(\w+)['\"]?", first)
     if said and link is not None and said[1] != link:
         raise ModelError(f"family={shown(family)} names the link {said[1]!r}, and link={link!r}; give one of them.")
+    called = match["bare"] is not None and family.rstrip().endswith(")")
+    if said is None and link is None and called and kind is not None:
+        return name, kind.names.get("link in R")
     return name, said[1] if said else link
 
 

@@ -105,7 +105,7 @@ def from_pymc(
     ``"cor(g)"``                                 correlations: a matrix, or the values above its diagonal
     ``"chol(g)"``                                Cholesky factor of the covariance, a matrix or packed as PyMC keeps it
     ``"Sigma(g)"``                               the covariance
-    ``"sigma"``, ``"shape"``                     the family's parameter; PyMC's NegativeBinomial calls the latter alpha
+    ``"sigma"``, ``"shape"``, ...                a parameter of the family by its name here, whatever PyMC calls it
     ``"eta"``, ``"mean"``                        the model's own predictor or mean of the rows, to check the rest by
     ==========================================  =======================================================================
 

@@ -8,12 +8,15 @@ from bayesmargins.errors import ModelError, close_matches, shown, written
 from bayesmargins.family.collecting import collected
 from bayesmargins.family.family import Family, parameter_family
 from bayesmargins.family.links import LINKS
+from bayesmargins.reserved import PARAMETERS
 from bayesmargins.values import is_word
 
 __all__ = ["FAMILIES", "get_family", "known_as"]
 
 FAMILIES: dict[str, Family] = collected(__name__, __path__, Family)
 """Every family, by name."""
+
+PARAMETERS.update(name for family in FAMILIES.values() for name in family.aux)
 
 
 def get_family(name: str) -> Family:
@@ -34,4 +37,7 @@ def known_as(package: str, name: str) -> Family:
 
 
 # A posterior that goes to another process, or is copied, keeps the one object that each name stands for.
-copyreg.pickle(Family, lambda family: (get_family if family.support else parameter_family, (family.name,)))
+copyreg.pickle(
+    Family,
+    lambda family: (get_family, (family.name,)) if family.support else (parameter_family, (family.name, family.links)),
+)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy
 
 from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
+from bayesmargins.family.special import incomplete_beta, odds
 
 __all__ = ["negbinomial"]
 
@@ -25,29 +25,13 @@ def _log_density(p: Values, o: Outcome) -> Array:
 def _above(c: Array, p: Values, o: Outcome) -> Array:
     """P(y > c) = I_q(c + 1, shape), q = mu / (mu + shape)."""
     c = np.floor(c)
-    return np.where(c < 0.0, 1.0, _beta(np.maximum(c, 0.0) + 1.0, p.shape, *_odds(p.mu, p.shape)))
+    return np.where(c < 0.0, 1.0, incomplete_beta(np.maximum(c, 0.0) + 1.0, p.shape, *odds(p.mu, p.shape)))
 
 
 def _below(c: Array, p: Values, o: Outcome) -> Array:
     c = np.floor(c)
-    one, other = _odds(p.mu, p.shape)
-    return np.where(c < 0.0, 0.0, _beta(p.shape, np.maximum(c, 0.0) + 1.0, other, one))
-
-
-def _odds(mu: Array, shape: Array) -> tuple[Array, Array]:
-    """mu / (mu + shape) and its complement, also at 0 and infinity."""
-    with np.errstate(divide="ignore"):
-        return 1.0 / (1.0 + shape / mu), 1.0 / (1.0 + mu / shape)
-
-
-def _beta(a: Array, b: Array, x: Array, y: Array) -> Array:
-    """I_x(a, b) from the smaller of x and y = 1 - x: with a or b below 1 the digits of the other do not suffice."""
-    a, b, x, y = np.broadcast_arrays(a, b, x, y)
-    small = ~(x > 0.5)
-    out = np.empty(x.shape)
-    out[small] = scipy.special.betainc(a[small], b[small], x[small])
-    out[~small] = scipy.special.betaincc(b[~small], a[~small], y[~small])
-    return out
+    one, other = odds(p.mu, p.shape)
+    return np.where(c < 0.0, 0.0, incomplete_beta(p.shape, np.maximum(c, 0.0) + 1.0, other, one))
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
