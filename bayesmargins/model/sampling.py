@@ -10,12 +10,11 @@ from typing import Any
 
 import xarray as xr
 
-from bayesmargins.checks import switch, whole_number
+from bayesmargins.checks import one_of, switch, whole_number
 from bayesmargins.errors import FitError, close_matches, shown, written
-from bayesmargins.habits import lesson_of, unknown_keywords
+from bayesmargins.habits import lesson_of, plain_arguments, unknown_keywords
 from bayesmargins.model.words import WORDS
 from bayesmargins.stacks import group_of
-from bayesmargins.values import is_word
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
@@ -59,11 +58,8 @@ def run_sampler(
     FitError
         An unknown sampler, one that is not installed, or counts that are not positive.
     """
-    if not is_word(sampler, SAMPLERS):
-        raise FitError(
-            f"sampler={shown(sampler)} is not known; allowed are {', '.join(SAMPLERS)}."
-            f"{close_matches(sampler, SAMPLERS)}"
-        )
+    with plain_arguments("fit", FitError):
+        sampler = one_of("sampler", sampler, SAMPLERS, FitError)
     foreign = {name: value for name, value in options.items() if name in WORDS and name != "target_accept"}
     if foreign:
         raise FitError(unknown_keywords("fit", foreign, _TAKEN, partial(lesson_of, WORDS)))
