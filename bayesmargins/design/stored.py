@@ -22,9 +22,11 @@ from bayesmargins.design.stored_calls import NUMBER, TEXT, Python
 from bayesmargins.errors import FormulaError, shown
 from bayesmargins.limits import options
 
-__all__ = ["check_length", "check_stored"]
+__all__ = ["check_length", "check_signs", "check_stored"]
 
 _CHARACTERS, _TOKENS, _TERMS, _MANY, _SPANS = 50_000, 5000, 5000, 10, 64
+_SIGNS_ANYWAY, _SIGNS_A_COLUMN = 300, 10
+_ANY_SIGN = re.compile(r"[-+*/:^|({\[]")
 _SIGNS, _BRACKETS = re.compile(r"[-+*:/]+|\^|in"), re.compile(r"[()]")
 _LITERAL = re.compile(r"\d{1,15}(\.\d{0,15})?|\.\d{1,15}")
 
@@ -48,6 +50,18 @@ def check_length(formula: Any) -> None:
     if not isinstance(formula, str) or len(formula) > _CHARACTERS:
         raise FormulaError(
             f"The stored formula is {shown(formula)}: it must be text of up to {_CHARACTERS} characters."
+        )
+
+
+def check_signs(formula: Any, columns: int) -> None:
+    """Refuse a formula with far more in it than the draws that it comes with have columns, before it is worked out."""
+    check_length(formula)
+    signs, most = len(_ANY_SIGN.findall(formula)), _SIGNS_ANYWAY + _SIGNS_A_COLUMN * columns
+    if signs > most:
+        raise FormulaError(
+            f"The formula {shown(formula)} has {signs:,} signs and brackets, and its draws are of {columns} columns: "
+            f"in a file it may have up to {most:,}, because a forged one would keep the reader busy. Compute long "
+            "expressions as columns of the data."
         )
 
 
