@@ -373,6 +373,7 @@ def test_a_formula_in_a_file_runs_nothing(
         "y ~ x + f + " + " + ".join(f"I(x + {k})" for k in range(1500)) + " + (1 + x | g)",
         "y ~ x + f + (1 + x" + "".join(f" + I(x + {k})" for k in range(300)) + " | g)",
         "y ~ x + f + " + ":".join(["x"] * 2000) + " + (1 + x | g)",
+        f"y ~ x + f + `{'a' * 40_000}` + (1 + x | g)",
     ],
 )
 def test_a_formula_of_more_columns_than_the_draws_is_refused_before_it_is_worked_out(
@@ -385,9 +386,10 @@ def test_a_formula_of_more_columns_than_the_draws_is_refused_before_it_is_worked
 
 
 def test_what_is_too_long_for_a_file_is_refused_before_it_is_saved(tmp_path: Path) -> None:
-    data = POST.design.data
+    name = "x" * 5000
+    data = POST.design.data.rename(columns={"x": name})
     long = bm.from_draws(
-        f"y ~ I(x{' + 0' * 400}) + (1 | g)", data, family="bernoulli", beta=POST.beta[..., :2].to_numpy(),
+        f"y ~ {name} + (1 | g)", data, family="bernoulli", beta=POST.beta[..., :2].to_numpy(),
         b={"g": POST.b["g"][..., :1].to_numpy()}, Sigma={"g": POST.Sigma["g"][..., :1, :1].to_numpy()},
     )  # fmt: skip
     with pytest.raises(bm.FormulaError, match="in a file it may have up to"):
