@@ -10,11 +10,12 @@ from typing import Any
 
 import xarray as xr
 
-from bayesmargins.checks import one_of, switch, whole_number
+from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, close_matches, shown, written
 from bayesmargins.habits import lesson_of, plain_arguments, unknown_keywords
 from bayesmargins.model.words import WORDS
 from bayesmargins.stacks import group_of
+from bayesmargins.values import is_word
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
@@ -59,7 +60,12 @@ def run_sampler(
         An unknown sampler, one that is not installed, or counts that are not positive.
     """
     with plain_arguments("fit", FitError):
-        sampler = one_of("sampler", sampler, SAMPLERS, FitError)
+        known = is_word(sampler, SAMPLERS)
+    if not known:
+        raise FitError(
+            f"sampler={shown(sampler)} is not known; allowed are {', '.join(SAMPLERS)}."
+            f"{close_matches(sampler, SAMPLERS)}"
+        )
     foreign = {name: value for name, value in options.items() if name in WORDS and name != "target_accept"}
     if foreign:
         raise FitError(unknown_keywords("fit", foreign, _TAKEN, partial(lesson_of, WORDS)))
