@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -10,7 +11,17 @@ import pandas as pd
 
 from bayesmargins.errors import BayesmarginsError, EstimandError, FormulaError, close_matches, listed, shown, written
 
-__all__ = ["array_of", "called", "entries", "functions", "numbers", "one_of", "switch", "whole_number"]
+__all__ = [
+    "array_of",
+    "called",
+    "entries",
+    "functions",
+    "numbers",
+    "one_of",
+    "raised_by_argument",
+    "switch",
+    "whole_number",
+]
 
 Refusal = type[BayesmarginsError]
 
@@ -94,6 +105,23 @@ def called(what: str, function: Callable[..., Any], *given: Any, refused: Refusa
             f"{what} was called with {', '.join(map(_described, given))} and raised {type(error).__name__}: "
             f"{written(error)}"
         ) from error
+
+
+def raised_by_argument(error: Exception) -> str:
+    """Which method of a user's object raised this when it was compared or looked at; empty where none did.
+
+    Python may ask an object anything: whether it equals a word, has a hash, or an attribute.
+    """
+    frame, trace = None, error.__traceback__
+    while trace is not None:
+        frame, trace = trace.tb_frame, trace.tb_next
+    if frame is None or str(frame.f_globals.get("__name__", "")).partition(".")[0] == "bayesmargins":
+        return ""
+    file = frame.f_code.co_filename
+    return "" if file.startswith(("<frozen", *_LIBRARIES)) else frame.f_code.co_qualname
+
+
+_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def _described(value: Any) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
+from bayesmargins.checks import raised_by_argument
 from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
 
-__all__ = ["Words", "lesson", "lesson_of", "taught", "taught_as", "unknown_keywords"]
+__all__ = ["Words", "lesson", "lesson_of", "plain_arguments", "taught", "taught_as", "unknown_keywords"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -282,6 +284,23 @@ def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequenc
     return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed) or 'none'}."
 
 
+@contextmanager
+def plain_arguments(function: str, error: type[BayesmarginsError]) -> Iterator[None]:
+    """An argument that raises when it is looked at is answered with the error of the stage, as any other wrong one."""
+    try:
+        yield
+    except BayesmarginsError:
+        raise
+    except Exception as failure:
+        method = raised_by_argument(failure)
+        if not method:
+            raise
+        raise error(
+            f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
+            "Give plain values: texts, numbers, lists, dicts, arrays, tables."
+        ) from failure
+
+
 def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: Lesson) -> Callable[P, R]:
     allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
     made = function.__name__ == "__init__"
@@ -292,6 +311,7 @@ def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: 
         unknown = {k: v for k, v in kwargs.items() if k not in allowed}
         if unknown:
             raise error(unknown_keywords(name, unknown, allowed, teach))
-        return function(*args, **kwargs)
+        with plain_arguments(name, error):
+            return function(*args, **kwargs)
 
     return checked

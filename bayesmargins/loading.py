@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bayesmargins.design import Design, build_design, build_part, template_design
+from bayesmargins.design import Design, build_design, build_part, check_signs, template_design
 from bayesmargins.draws import canonical
-from bayesmargins.errors import PosteriorError, shown
+from bayesmargins.errors import PosteriorError, shown, warn
 from bayesmargins.family import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
 from bayesmargins.habits import taught_as
@@ -44,12 +44,24 @@ def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Poste
         comes out differently (a function of `namespace` is not the one of the fit).
     FormulaError
         The formula calls a function that is neither on the list nor in `namespace`.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        The file is of the first format, which has no checksum.
     """
     contents = read_contents(path)
     with readable(path):
+        for predictor in (contents.mean, *contents.parts.values()):
+            check_signs(predictor.formula, len(predictor.coef) + sum(map(len, predictor.terms.values())))
         post = _posterior(contents, namespace)
         check_posterior(post)
-        return post
+    if not contents.sealed:
+        warn(
+            f"{shown(str(path))} was saved by a version whose files hold no checksum: whether it was damaged or "
+            "changed since cannot be told. Save it again, post.save(path), and later changes are found."
+        )
+    return post
 
 
 def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, check_signs
 from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import (
@@ -255,10 +255,14 @@ class Posterior:
             The folder does not exist or may not be written to, the disk is full, the data hold a column that a file
             does not give back as it is, draws are not finite, or this is a part of a posterior, which is saved as a
             whole.
+        FormulaError
+            The formula is so long for its few columns that a file may not hold it.
         """
         if self.is_part:
             raise PosteriorError(f"This is the part {self.family.name!r} of a posterior: save that, as a whole.")
         check_posterior(self)
+        for design in (self.design, *(part.design for part in self.parts.values())):
+            check_signs(design.formula, len(design.coef) + sum(len(f.terms) for f in design.factors.values()))
         write_bytes(to_netcdf(laid_out(self, arviz_groups(self))), path)
 
     def __repr__(self) -> str:

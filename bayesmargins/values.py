@@ -16,11 +16,16 @@ import pandas as pd
 
 from bayesmargins.errors import EstimandError, listed, shown, written
 
-__all__ = ["by_row_labels", "is_infinite", "is_number", "is_word", "plain_value", "value_list", "with_columns"]
-
-_MOST = 1_000_000  # values that are taken from what does not say how many it has
-
-__all__ = ["is_infinite", "is_number", "is_word", "kept", "plain_value", "value_list"]
+__all__ = [
+    "by_row_labels",
+    "is_infinite",
+    "is_number",
+    "is_word",
+    "kept",
+    "plain_value",
+    "value_list",
+    "with_columns",
+]
 
 _MOST = 1_000_000  # values that are taken from what does not say how many it has
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)

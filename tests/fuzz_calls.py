@@ -72,6 +72,29 @@ class NoTruth:
         raise ValueError("ambiguous")
 
 
+class Barred:
+    """Whatever it lacks, it does not say so as objects do."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("barred")
+
+
+class Word(str):
+    """A text that no other text can be compared with."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no comparison")
+
+    __hash__ = str.__hash__
+
+
+class Unplaced(str):
+    """A text that no dict can hold."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
 def raises(*_: object, **__: object) -> Any:
     """A user's function with a fault."""
     raise KeyError("a fault in a user's function")
@@ -196,6 +219,9 @@ VALUES: dict[str, Callable[[], Any]] = {
     "[2**70]": lambda: [2**70, 10**400],
     "ragged": lambda: [[1.0], [2.0, 3.0]],
     "hostile": Hostile,
+    "barred": Barred,
+    "word": lambda: Word("new"),
+    "unplaced": lambda: Unplaced("new"),
     "quiet": Quiet,
     "no truth": NoTruth,
     "object": object,

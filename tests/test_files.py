@@ -23,6 +23,7 @@ import xarray as xr
 from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
+from bayesmargins import loading
 from bayesmargins.files import disk
 from bayesmargins.files.disk import seal_of
 
@@ -52,12 +53,20 @@ def _edited(path: Path, edit: Callable[[h5py.File], Any], seal: bool = True) -> 
     return _resealed(path, path.read_bytes()) if seal else path
 
 
+def _loaded(name: str) -> bm.Posterior:
+    """A file of another version: those of the first format say that they have no checksum."""
+    if "format_1" not in name:
+        return bm.load(STORED / f"{name}.nc")
+    with pytest.warns(bm.BayesmarginsWarning, match=f"{name}.nc' was saved by a version whose files hold no checksum"):
+        return bm.load(STORED / f"{name}.nc")
+
+
 # The same numbers, from every format
 
 
 @pytest.mark.parametrize("name", ["format_1", "format_1_parts", "format_1_levels", "format_2", "format_2_parts"])
 def test_files_of_every_format_give_the_numbers_that_they_were_written_with(name: str) -> None:
-    post = bm.load(STORED / f"{name}.nc")
+    post = _loaded(name)
     expected = json.loads((STORED / "format_1.json").read_text())
     rows = {"f": ["a"], "x": [0.3]} if "levels" in name else None
     groups = "own" if "parts" in name else "new"
@@ -71,7 +80,7 @@ def test_files_of_every_format_give_the_numbers_that_they_were_written_with(name
 
 
 def test_first_format_holds_the_draws_and_data_that_xarray_finds_there() -> None:
-    post = bm.load(STORED / "format_1.nc")
+    post = _loaded("format_1")
     with xr.open_datatree(STORED / "format_1.nc", engine="h5netcdf") as tree:
         for name, found in {"beta": post.beta, "b_g": post.b["g"], "Sigma_g": post.Sigma["g"]}.items():
             np.testing.assert_array_equal(found, tree["draws"][name])
@@ -160,7 +169,7 @@ def test_a_damaged_file_of_the_first_format_is_one_error_or_reads_as_before(name
     content, rng = (STORED / f"{name}.nc").read_bytes(), np.random.default_rng(7)
     for _ in range(60):
         (tmp_path / "bad.nc").write_bytes(_damage(content, rng))
-        with contextlib.suppress(bm.PosteriorError, bm.FormulaError):
+        with contextlib.suppress(bm.PosteriorError, bm.FormulaError, bm.BayesmarginsWarning):
             bm.load(tmp_path / "bad.nc")
 
 
@@ -356,6 +365,36 @@ def test_a_formula_in_a_file_runs_nothing(
         with pytest.raises(bm.FormulaError):
             bm.load(path)
     assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ x + f + " + " + ".join(f"I(x + {k})" for k in range(1500)) + " + (1 + x | g)",
+        "y ~ x + f + (1 + x" + "".join(f" + I(x + {k})" for k in range(300)) + " | g)",
+        "y ~ x + f + " + ":".join(["x"] * 2000) + " + (1 + x | g)",
+        f"y ~ x + f + `{'a' * 40_000}` + (1 + x | g)",
+    ],
+)
+def test_a_formula_of_more_columns_than_the_draws_is_refused_before_it_is_worked_out(
+    formula: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _edited(saved, lambda file: _about(file, lambda a: a[0].update(formula=formula)))
+    monkeypatch.setattr(loading, "build_design", None)
+    with pytest.raises(bm.FormulaError, match="in a file it may have up to"):
+        bm.load(path)
+
+
+def test_what_is_too_long_for_a_file_is_refused_before_it_is_saved(tmp_path: Path) -> None:
+    name = "x" * 5000
+    data = POST.design.data.rename(columns={"x": name})
+    long = bm.from_draws(
+        f"y ~ {name} + (1 | g)", data, family="bernoulli", beta=POST.beta[..., :2].to_numpy(),
+        b={"g": POST.b["g"][..., :1].to_numpy()}, Sigma={"g": POST.Sigma["g"][..., :1, :1].to_numpy()},
+    )  # fmt: skip
+    with pytest.raises(bm.FormulaError, match="in a file it may have up to"):
+        long.save(tmp_path / "fit.nc")
+    assert list(tmp_path.iterdir()) == []
 
 
 # A disk without room

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import fuzz_calls
 import pytest
 
 import bayesmargins as bm
+from bayesmargins.estimands import evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,36 @@ class _First:
 
     def choice(self, given: list[str]) -> str:
         return given[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "call", "method"),
+    [
+        (bm.EstimandError, lambda bad: bm.predictions(fuzz_calls.post(), groups=bad), "Word.__eq__"),
+        (bm.EstimandError, lambda bad: bm.avg_comparisons(fuzz_calls.post(), [bad]), "Unplaced.__hash__"),
+        (bm.EstimandError, lambda bad: bm.avg_slopes(fuzz_calls.post(), at={"week": bad}), "Barred.__getattr__"),
+        (
+            bm.ModelError,
+            lambda bad: bm.GLMM(fuzz_calls.FORMULA, fuzz_calls.data(), "bernoulli", priors={"beta": bad}),
+            "Barred.__getattr__",
+        ),
+        (bm.FitError, lambda bad: fuzz_calls.model().fit(sampler=bad), "Unplaced.__hash__"),
+        (bm.EstimandError, lambda bad: bm.summary(fuzz_calls.result(), ci_kind=bad), "Word.__eq__"),
+    ],
+)
+def test_argument_that_raises_when_it_is_looked_at_is_refused_by_its_stage(
+    error: type[Exception], call: Callable[[Any], Any], method: str
+) -> None:
+    bad = {"Word": fuzz_calls.Word("new"), "Unplaced": fuzz_calls.Unplaced("new"), "Barred": fuzz_calls.Barred()}
+    with pytest.raises(error, match=f"looked at an argument, and {method} raised RuntimeError") as refused:
+        call(bad[method.partition(".")[0]])
+    assert isinstance(refused.value.__cause__, RuntimeError)
+
+
+def test_faults_of_the_package_itself_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "plan_groups", None)
+    with pytest.raises(TypeError, match="not callable"):
+        bm.predictions(fuzz_calls.post())
 
 
 def test_calls_write_nothing_where_they_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from test_margins import simulated
@@ -132,6 +134,48 @@ def test_sd_prior_of_one_factor_beats_that_of_all() -> None:
         model = bm.GLMM("y ~ x + (1 | g) + (1 | h)", simulated(), "bernoulli", priors=priors)
         assert model.priors["sd_g"] is both["sd"]
         assert model.priors["sd_h"] is both["sd_h"]
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [("sd", "HalfNormal"), ("sd_g", "HalfNormal"), ("beta", "Normal"), ("x", "Normal")]
+)
+def test_prior_that_is_none_is_answered_with_one_for_the_same_parameter(name: str, example: str) -> None:
+    with pytest.raises(bm.ModelError, match=re.escape(f"priors={{'{name}': pm.{example}.dist(")):
+        bm.GLMM("y ~ x + (1 + x | g)", simulated(), "bernoulli", priors={name: {"dist": "normal"}})
+
+
+@pytest.mark.parametrize("size", [1e101, 1e200, 1e308, 1e-101, 1e-200, 1e-320])
+@pytest.mark.parametrize("what", ["y", "x", "z", "o"])
+def test_numbers_whose_squares_are_lost_are_refused(what: str, size: float) -> None:
+    if what == "o" and size < 1.0:
+        size = 1e-320
+    data = pd.DataFrame({"y": np.arange(12.0) % 5, "x": np.arange(12.0) % 3, "g": list("abcd") * 3})
+    data = data.assign(z=data.x, o=data.x)
+    data[what] *= size / data[what].max()
+    said = {"y": "The response 'y'", "o": "The offset"}.get(what, f"The column {what!r}")
+    with pytest.raises(bm.ModelError, match=f"{said} has values .*Choose another unit"):
+        bm.GLMM("y ~ x + offset(o) + (0 + z | g)", data, "gaussian")
+
+
+@pytest.mark.parametrize("size", [1e99, 1e-98])
+def test_numbers_of_every_other_size_have_finite_priors_in_proportion(size: float) -> None:
+    data = pd.DataFrame({"y": np.arange(12.0) % 5, "x": np.arange(12.0) % 3, "g": list("abcd") * 3})
+    usual = bm.GLMM("y ~ x + (x | g)", data, "gaussian").priors
+    scaled = bm.GLMM("y ~ x + (x | g)", data.assign(y=size * data.y), "gaussian").priors
+    for name in ("Intercept", "beta", "sd_g"):
+        ratio = scaled[name].parameters["sigma"] / usual[name].parameters["sigma"]
+        np.testing.assert_allclose(ratio, size, rtol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [-1e5, -800.0, 800.0, 1e5])
+def test_intercept_prior_of_a_rate_moves_with_the_exposure_however_large(offset: float) -> None:
+    data = simulated().assign(o=np.linspace(-1, 1, 80))
+    near, far = (
+        bm.GLMM("k ~ x + offset(o) + (1 | g)", data.assign(o=data.o + by), "poisson").priors["Intercept"].parameters
+        for by in (0.0, offset)
+    )
+    np.testing.assert_allclose(far["mu"], near["mu"] - offset, rtol=1e-12)
+    assert far["sigma"] == near["sigma"]
 
 
 def test_gaussian_family_for_a_zero_one_response_is_questioned() -> None:

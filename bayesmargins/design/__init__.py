@@ -15,6 +15,7 @@ from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.second import second_derivative_rows
+from bayesmargins.design.stored import check_signs
 from bayesmargins.design.template import design_from, template_design
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Rows",
     "build_design",
     "build_part",
+    "check_signs",
     "combinations",
     "derivative_rows",
     "design_from",

@@ -41,10 +41,11 @@ def orthonormal_basis(X: np.ndarray) -> Basis:
     """Columns (row, column) as a constant, where they span it, and orthonormal directions of what is left."""
     # Units are powers of two, so that no digit is lost and no square overflows.
     largest = np.abs(X).max(axis=0, initial=0.0)
-    units = np.exp2(np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
+    units = np.exp2(np.clip(np.ceil(np.log2(np.where(largest > 0, largest, 1.0))), -1000.0, 1000.0))
     basis = _basis(X / units)
     origin = None if basis.origin is None else basis.origin / units
-    return Basis(origin, basis.M, basis.back / units[:, None], basis.rank)
+    with np.errstate(over="ignore"):  # of columns below 1e-308
+        return Basis(origin, basis.M, basis.back / units[:, None], basis.rank)
 
 
 def _basis(X: np.ndarray) -> Basis:

@@ -22,9 +22,10 @@ from bayesmargins.design.stored_calls import NUMBER, TEXT, Python
 from bayesmargins.errors import FormulaError, shown
 from bayesmargins.limits import options
 
-__all__ = ["check_length", "check_stored"]
+__all__ = ["check_length", "check_signs", "check_stored"]
 
 _CHARACTERS, _TOKENS, _TERMS, _MANY, _SPANS = 50_000, 5000, 5000, 10, 64
+_ANY_SIGN = re.compile(r"[-+*/:^|({\[]")
 _SIGNS, _BRACKETS = re.compile(r"[-+*:/]+|\^|in"), re.compile(r"[()]")
 _LITERAL = re.compile(r"\d{1,15}(\.\d{0,15})?|\.\d{1,15}")
 
@@ -49,6 +50,20 @@ def check_length(formula: Any) -> None:
         raise FormulaError(
             f"The stored formula is {shown(formula)}: it must be text of up to {_CHARACTERS} characters."
         )
+
+
+def check_signs(formula: Any, columns: int) -> None:
+    """Refuse a formula with far more in it than the draws that it comes with have columns, before it is worked out."""
+    check_length(formula)
+    counts = {"signs and brackets": (len(_ANY_SIGN.findall(formula)), 300 + 10 * columns)}
+    counts["characters"] = len(formula), 4000 + 200 * columns  # to find where a name ends takes their square
+    for what, (count, most) in counts.items():
+        if count > most:
+            raise FormulaError(
+                f"The formula {shown(formula)} has {count:,} {what}, and its draws are of {columns} columns: in a file "
+                f"it may have up to {most:,}, because a forged one would keep the reader busy. Compute long "
+                "expressions as columns of the data, and give them short names."
+            )
 
 
 def check_stored(text: str, frame: pd.DataFrame | None, namespace: Mapping[str, Any]) -> None:
@@ -135,6 +150,11 @@ def _check_products(text: str, terms: list[list[_Factor]], frame: pd.DataFrame |
     levels = {n: max(frame[n].nunique(), 1) for n in coded & set(frame.columns)} if frame is not None else {}
     columns = sum(math.prod(f.width(levels) for f in term) for term in terms)
     rows = 1 if frame is None else len(frame)
+    if frame is not None and columns > 1000 + 10 * rows:
+        raise FormulaError(
+            f"The stored formula {shown(text)} gives up to {float(columns):.3g} columns, and the file's data are "
+            f"{rows} rows: {1000 + 10 * rows:,} columns may be read."
+        )
     if columns * rows * 8 > options.bytes:
         raise FormulaError(
             f"The stored formula {shown(text)} gives up to {float(columns):.3g} columns of {rows} rows, more than "

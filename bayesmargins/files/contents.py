@@ -44,6 +44,7 @@ class Contents:
     levels: dict[str, Any] | None  # in their place
     sample_coords: dict[str, np.ndarray]  # labels of chains and draws
     sample_stats: xr.Dataset | None
+    sealed: bool = True  # whether a checksum was there, and right
 
 
 def check_rows(design: Design) -> dict[str, np.ndarray]:

@@ -34,6 +34,7 @@ def contents_of_format_1(tree: xr.DataTree) -> Contents:
         levels=json.loads(tree.attrs["levels"]) if "levels" in tree.attrs else None,
         sample_coords={d: draws[d].to_numpy() for d in SAMPLE_DIMS},
         sample_stats=tree["sample_stats"].to_dataset() if "sample_stats" in tree.children else None,
+        sealed=False,
     )
 
 

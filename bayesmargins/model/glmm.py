@@ -21,7 +21,15 @@ from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
-from bayesmargins.model.priors import check_constant, default_priors, given_priors, own_columns, scales_of, warn_of_zero
+from bayesmargins.model.priors import (
+    check_constant,
+    default_priors,
+    given_priors,
+    own_columns,
+    refuse_extreme,
+    scales_of,
+    warn_of_zero,
+)
 from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.model.treatment import INTEGRATED, treatment
 from bayesmargins.model.words import WORDS
@@ -104,7 +112,12 @@ class GLMM:
         check_outcome(self.family, self._outcome, response.text)
         _check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
-        rows = self.design.rows(self.design.data, (), what="data")
+        rows = self.design.rows(self.design.data, tuple(self.design.factors), what="data")
+        columns = [*zip(self.design.coef, rows.X.T, strict=True)]
+        for name, factor in self.design.factors.items():
+            columns += zip(factor.terms, rows.Z[name].T, strict=True)
+        for name, column in columns:
+            refuse_extreme(f"The column {name!r}", column)
         self._fixed = fixed_part(self.design, rows.X, own_columns(given, self.design))
         check_constant(given, self._fixed, self.design)
         self._groups = {

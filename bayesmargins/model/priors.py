@@ -22,12 +22,14 @@ __all__ = [
     "default_priors",
     "given_priors",
     "own_columns",
+    "refuse_extreme",
     "scales_of",
     "warn_of_zero",
 ]
 
 LKJ_ETA = 2.0
 WIDTH = 2.5
+_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,36 @@ class Scales:
 
 
 def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
-    """The data's own scales; offset (row,) on the link scale."""
+    """The data's own scales; offset (row,) on the link scale.
+
+    Raises
+    ------
+    ModelError
+        Numbers of a size whose squares are lost.
+    """
     response = design.response
+    refuse_extreme(f"The response {response.text!r}", response.y)
+    refuse_extreme("The offset", offset)
     y = response.y if family.measured is None else family.measured(response.y)
     location = 0.0 if family.ordinal else _location(family, link, y, response.n) - _typical(link, offset)
     return Scales(location, _unit(link, y))
+
+
+def refuse_extreme(what: str, values: np.ndarray) -> None:
+    """Priors are scaled by standard deviations: where a square is infinite or 0, they would be too.
+
+    Raises
+    ------
+    ModelError
+        The values are that large, or that near to each other.
+    """
+    largest, apart = float(np.abs(values).max(initial=0.0)), float(np.ptp(values / 2.0)) if len(values) else 0.0
+    if largest > _LARGEST or 0.0 < apart < 1.0 / _LARGEST:
+        said = f"of up to {largest:.3g}" if largest > _LARGEST else f"that differ by {2.0 * apart:.3g} at most"
+        raise ModelError(
+            f"{what} has values {said}, and priors are scaled by standard deviations: from 1e100 on, and below 1e-100, "
+            "the squares that they are made of are lost. Choose another unit."
+        )
 
 
 def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
@@ -107,7 +134,10 @@ def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -
 
 def _typical(link: Link, offset: np.ndarray) -> float:
     """Under a log link exp(offset) is an exposure, and a rate is counts over the sum of exposures."""
-    return float(np.log(np.mean(np.exp(offset))) if link.exponential else np.mean(offset))
+    if not link.exponential or not len(offset):
+        return float(np.mean(offset))
+    largest = offset.max()  # exp(offset) itself may be beyond what a float holds
+    return float(largest + np.log(np.mean(np.exp(offset - largest))))
 
 
 def _unit(link: Link, y: np.ndarray) -> float:
@@ -275,11 +305,12 @@ def _check_prior(name: str, prior: Any, positive: bool) -> None:
         return
     if isinstance(prior, Prior) or hasattr(prior, "owner"):
         return
-    wanted = "the number eta of LKJ, such as 2.0" if name.startswith("cor") else "a PyMC distribution"
-    raise ModelError(
-        f"The prior of {name!r} is {shown(prior)}; it must be {wanted}, made outside a model: "
-        "priors={'beta': pm.Normal.dist(0, 2.5)}."
-    )
+    wanted, example = "a PyMC distribution, made outside a model", "pm.Normal.dist(0, 2.5)"
+    if name.startswith("cor"):
+        wanted, example = "the number eta of LKJ, or a PyMC distribution made outside a model", "2.0"
+    elif positive:
+        example = "pm.HalfNormal.dist(2.5)"
+    raise ModelError(f"The prior of {name!r} is {shown(prior)}; it must be {wanted}: priors={{{name!r}: {example}}}.")
 
 
 _HALVES = {"Normal": "HalfNormal", "StudentT": "HalfStudentT", "Cauchy": "HalfCauchy"}

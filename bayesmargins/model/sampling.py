@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, close_matches, shown, written
-from bayesmargins.habits import lesson_of, unknown_keywords
+from bayesmargins.habits import lesson_of, plain_arguments, unknown_keywords
 from bayesmargins.model.words import WORDS
 from bayesmargins.stacks import group_of
 from bayesmargins.values import is_word
@@ -59,7 +59,9 @@ def run_sampler(
     FitError
         An unknown sampler, one that is not installed, or counts that are not positive.
     """
-    if not is_word(sampler, SAMPLERS):
+    with plain_arguments("fit", FitError):
+        known = is_word(sampler, SAMPLERS)
+    if not known:
         raise FitError(
             f"sampler={shown(sampler)} is not known; allowed are {', '.join(SAMPLERS)}."
             f"{close_matches(sampler, SAMPLERS)}"

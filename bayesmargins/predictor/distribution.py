@@ -110,11 +110,10 @@ class DistributionPredictor:
             block = slice(start, min(start + size, len(rows.X)))
             eta = exact.linear(self.draws, rows, plan, block)
             s = np.sqrt(np.broadcast_to(exact.variance(self.draws, rows, plan, block), eta.shape)).ravel()
-            etas = (
-                eta.reshape(1, -1)
-                if groups is None
-                else np.stack([(eta + b).ravel() for _, b in exact.shifts(self.draws, rows.Z, groups, block)])
-            )
+            etas = eta.reshape(1, -1)
+            if groups is not None:
+                shifts = (np.moveaxis(b, 1, 0) for _, b in exact.shifts(self.draws, rows.Z, groups, block))
+                etas = np.concatenate([(eta + b).reshape(len(b), -1) for b in shifts])
             aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in self.draws.aux.items()}
             aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
             trials = np.ones(eta.shape[1]) if chunk.trials is None else chunk.trials[block]

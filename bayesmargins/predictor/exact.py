@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import overload
 
 import numpy as np
 
@@ -34,6 +35,7 @@ __all__ = [
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
 _SHIFTS = 2**24  # of fitted groups at a time: 128 MiB
+_MOVED_VALUES = 2**16  # of rows moved by fitted groups: beyond, a call costs less than what leaves the cache
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,9 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
             yield block, _over_rows(draws, rows.Z, existing.mixture, block, link, eta, s2, part, passed)
         else:
             total = np.zeros(eta.shape)
-            for weight, shift in shifts(draws, rows.Z, existing.mixture, block):
-                total += weight * passed.record(expectation(link, eta + shift, s2, part))
+            for weights, shift in shifts(draws, rows.Z, existing.mixture, block):
+                each = passed.record(expectation(link, moved(eta, shift), repeated(s2, len(weights)), part))
+                total += weights @ each.reshape(shift.shape)
             yield block, total
 
 
@@ -131,10 +134,11 @@ def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
             continue
         assert existing is not None
         total = np.zeros(eta.shape)
-        moved = shifts(draws, rows.Z, existing.mixture, block)
-        changes = shifts(draws, d_rows.Z, existing.mixture, block)
-        for (weight, shift), (_, d_shift) in zip(moved, changes, strict=True):
-            total += weight * _chain_rule(passed, link, eta + shift, s2, d_eta + d_shift, d_s2)
+        both = (shifts(draws, r.Z, existing.mixture, block) for r in (rows, d_rows))
+        for (weights, shift), (_, d_shift) in zip(*both, strict=True):
+            variances = repeated(s2, len(weights)), repeated(d_s2, len(weights))
+            each = _chain_rule(passed, link, moved(eta, shift), variances[0], moved(d_eta, d_shift), variances[1])
+            total += weights @ each.reshape(shift.shape)
         yield block, total
 
 
@@ -217,9 +221,11 @@ def second_derivatives(
         assert existing is not None
         total = np.zeros(eta.shape)
         moves_of = [shifts(draws, r.Z, existing.mixture, block) for r in (rows, *derived)]
-        for (weight, shift), *changes in zip(*moves_of, strict=True):
-            moved = [of + change for of, (_, change) in zip(etas, changes, strict=True)]
-            total += weight * _combined(passed, link, eta + shift, s2, _factors(moved, variances), None)
+        for (weights, shift), *changes in zip(*moves_of, strict=True):
+            slopes_of = [moved(of, change) for of, (_, change) in zip(etas, changes, strict=True)]
+            factors = _factors(slopes_of, [repeated(v, len(weights)) for v in variances])
+            each = _combined(passed, link, moved(eta, shift), repeated(s2, len(weights)), factors, None)
+            total += weights @ each.reshape(shift.shape)
         yield block, total
 
 
@@ -318,12 +324,28 @@ def _over_existing(existing: _Existing, link: Link, eta: np.ndarray, s2: np.ndar
 
 def shifts(
     draws: Draws, Z: dict[str, np.ndarray], mixture: Mixture, block: slice
-) -> Iterator[tuple[float, np.ndarray]]:
-    """Weight and shift of eta, (draw, row of the block), for each combination of fitted levels."""
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Weights (group,) and shifts of eta (draw, group, row of the block), for some combinations of fitted levels."""
     z = {f: Z[f][block].T for f in mixture.factors}
-    for codes, weight in zip(mixture.codes, mixture.weights, strict=True):
-        shift = sum(draws.b[f][:, code, :] @ z[f] for f, code in zip(mixture.factors, codes, strict=True))
-        yield float(weight), np.asarray(shift)
+    size = max(1, _MOVED_VALUES // max(1, len(draws.beta) * z[mixture.factors[0]].shape[1]))
+    for start in range(0, len(mixture.weights), size):
+        codes = mixture.codes[start : start + size].T
+        of_factors = (draws.b[f][:, of] @ z[f] for f, of in zip(mixture.factors, codes, strict=True))
+        yield mixture.weights[start : start + size], np.asarray(sum(of_factors))
+
+
+def moved(eta: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """eta of the rows in each of some groups, one group after the other: (draw, group x row)."""
+    return (eta[:, None] + shift).reshape(len(eta), -1)
+
+
+@overload
+def repeated(values: np.ndarray, groups: int) -> np.ndarray: ...
+@overload
+def repeated(values: None, groups: int) -> None: ...
+def repeated(values: np.ndarray | None, groups: int) -> np.ndarray | None:
+    """What is the same in all groups, (draw, 1) or (draw, row), beside it."""
+    return values if values is None or values.shape[1] == 1 else np.tile(values, groups)
 
 
 def _row_by_row(eta: np.ndarray, mixture: Mixture) -> bool:

@@ -23,6 +23,7 @@ __all__ = ["Predictor", "check_size", "complete"]
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
 MANY_VALUES = 2**21
+_GROUPS = 16  # fitted groups that a row is averaged over at the price of one integral, or more
 _BLOCK_VALUES = 2**21  # quotients at a time
 _BYTES_A_VALUE = 2**7  # of these: slope, mean, quotient, bound and what the engine holds besides
 
@@ -194,12 +195,12 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        if not self._many(rows) or self.link.separable:
+        if self.link.separable:
             return None
         passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
         multiplied = 1.0
         for low, high in pairs:
-            step = step_between(self.draws, low, high)
+            step = step_between(self.draws, low, high) if self._many(rows, low) else None
             if step is None:
                 return None
             left = self.tables.add(low, "difference", passed, step)
@@ -221,12 +222,13 @@ class Predictor:
             passed.values["difference"][left] += sign * out
         passed.error_bound = max(tabled, 2.0 * passed.error_bound)  # of a difference, as that of the tables
 
-    def _many(self, rows: int) -> bool:
+    def _many(self, rows: int, chunk: Chunk) -> bool:
         """Do tables pay?"""
-        return rows >= MANY_ROWS and rows * len(self.draws.beta) >= MANY_VALUES
+        mixture = chunk.plan.mixture
+        groups = 1.0 if mixture is None else max(1.0, len(mixture.weights) / _GROUPS)
+        return rows >= MANY_ROWS and rows * len(self.draws.beta) * groups >= MANY_VALUES
 
     def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
-        tabled = self._many(rows) and "second" not in parts
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
         for whole in chunks:
@@ -235,6 +237,7 @@ class Predictor:
                 continue
             if chunk.multiplier is not None:
                 multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
+            tabled = self._many(rows, chunk) and "second" not in parts
             for part in parts:
                 self._add(chunk, part, passed, tabled)
         passed.error_bound *= multiplied

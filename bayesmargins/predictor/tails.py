@@ -80,9 +80,11 @@ def _log_means(
     if plan.mixture is None:
         return passed.record_log(log_expectation(link, eta, s2, part))
     total = np.full(eta.shape, -np.inf)
-    for weight, shift in exact.shifts(draws, rows.Z, plan.mixture, block):
-        term = passed.record_log(log_expectation(link, eta + shift[need], s2, part))
-        total = np.logaddexp(total, np.log(weight) + term)
+    for weights, shift in exact.shifts(draws, rows.Z, plan.mixture, block):
+        of_groups = np.moveaxis(shift, 1, 0)[:, need]  # (group, pair)
+        terms = log_expectation(link, (eta + of_groups).ravel(), np.tile(s2, len(weights)), part)
+        logs = passed.record_log(terms).reshape(of_groups.shape) + np.log(weights)[:, None]
+        total = np.logaddexp(total, np.logaddexp.reduce(logs, axis=0))
     return total
 
 
