@@ -57,7 +57,8 @@ BELOW = {
         "docs/explanation/speed",
     ],
     "docs/recipes": [],
-    "docs/api": ["docs/formulas", "docs/priors", "docs/errors", "docs/limitations"],
+    "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
+    "docs/families": ["docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
     "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }
