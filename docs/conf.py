@@ -54,6 +54,7 @@ BELOW = {
         "docs/explanation/mixtures",
         "docs/explanation/tables",
         "docs/explanation/sobol",
+        "docs/explanation/fits",
         "docs/explanation/speed",
     ],
     "docs/recipes": [],

@@ -26,7 +26,7 @@ class Treatment:
     ----------
     how : {"integrated", "sampled"}
     why : str
-        A clause: "their integral has a closed form: ...".
+        A clause: "their integral has a closed form".
     """
 
     how: str
@@ -64,7 +64,7 @@ def treatment(asked: str, design: Design, family: Family, link: Link, sampler: s
         )
     if obstacle:
         return Treatment(SAMPLED, obstacle)
-    return Treatment(INTEGRATED, "given the other parameters y is normal, and so are they")
+    return Treatment(INTEGRATED, "their integral has a closed form")
 
 
 def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
