@@ -19,7 +19,7 @@ import pandas as pd
 from arviz_stats.base import array_stats
 
 import bayesmargins as bm
-from bayesmargins.family import FAMILIES, LINKS, Outcome, Values
+from bayesmargins.family import FAMILIES, LINKS, Outcome, values_at
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -27,8 +27,10 @@ PAGE = ROOT / "docs" / "evidence" / "families.md"
 SEED = 4
 GROUPS, ROWS = 60, 12
 
-# Family, links, parameters beside the mean, (Intercept, x, sd of groups)
-TRUTH: list[tuple[str, tuple[str, ...], dict[str, float], tuple[float, float, float]]] = [
+# Family, links, parameters beside the mean, (Intercept, x, sd of groups); thresholds stand in place of the intercept
+TRUTH: list[tuple[str, tuple[str, ...], dict[str, Any], tuple[float, ...]]] = [
+    ("lognormal", ("identity",), {"sigma": 0.8}, (0.5, 0.4, 0.6)),
+    ("cumulative", ("logit", "probit", "cloglog"), {"thresholds": [-1.0, 0.2, 1.3]}, (0.5, 0.7)),
     ("gamma", ("log",), {"shape": 2.5}, (0.5, 0.4, 0.6)),
     ("gamma", ("identity",), {"shape": 4.0}, (5.0, 0.4, 0.5)),
     ("beta", ("logit", "probit", "cloglog"), {"phi": 8.0}, (-0.3, 0.4, 0.6)),
@@ -37,14 +39,14 @@ TRUTH: list[tuple[str, tuple[str, ...], dict[str, float], tuple[float, float, fl
 ]
 
 
-def _simulated(family: str, link: str, aux: dict[str, float], truth: tuple[float, float, float]) -> pd.DataFrame:
+def _simulated(family: str, link: str, aux: dict[str, Any], truth: tuple[float, ...]) -> pd.DataFrame:
     rng = np.random.default_rng(SEED)
     g = np.repeat(np.arange(GROUPS), ROWS)
     x, n = rng.normal(size=len(g)), rng.integers(5, 15, len(g)).astype(float)
-    eta = truth[0] + truth[1] * x + truth[2] * rng.standard_normal(GROUPS)[g]
-    mu = LINKS[link].inverse(eta)
+    eta = sum(truth[:-2]) + truth[-2] * x + truth[-1] * rng.standard_normal(GROUPS)[g]
     trials = n if family == "beta_binomial" else None
-    y = FAMILIES[family].simulate(rng, Values(mu=mu, complement=1.0 - mu, **aux), Outcome(trials=trials))  # type: ignore[misc]
+    p = values_at(LINKS[link], eta, {name: np.array(value) for name, value in aux.items()})
+    y = FAMILIES[family].simulate(rng, p, Outcome(trials=trials))  # type: ignore[misc]
     return pd.DataFrame({"y": y, "x": x, "g": [f"g{k}" for k in g], "n": n})
 
 
@@ -55,21 +57,27 @@ def _fit(formula: str, data: pd.DataFrame, family: str, link: str, priors: Any =
         return model.fit(draws=1000, random_seed=SEED, progressbar=False)
 
 
-def _recovered(family: str, link: str, aux: dict[str, float], truth: tuple[float, float, float]) -> list[str]:
+def _recovered(family: str, link: str, aux: dict[str, Any], truth: tuple[float, ...]) -> list[str]:
     data = _simulated(family, link, aux, truth)
     lhs = "y | trials(n)" if family == "beta_binomial" else "y"
     post = _fit(f"{lhs} ~ x + (1 | g)", data, family, link)
-    draws = {"Intercept": post.beta.to_numpy()[..., 0], "x": post.beta.to_numpy()[..., 1]}
+    draws = {name: post.beta.sel(coef=name).to_numpy() for name in post.design.coef}
     draws["sd of groups"] = np.sqrt(post.Sigma["g"].to_numpy()[..., 0, 0])
-    draws |= {name: post.aux[name].to_numpy() for name in aux}
+    for name in aux:
+        draws |= _each(name, post.aux[name].to_numpy())
     rows = []
-    for (name, found), true in zip(draws.items(), (*truth, *aux.values()), strict=True):
+    for (name, found), true in zip(draws.items(), (*truth, *np.hstack([*aux.values()])), strict=True):
         apart = abs(found.mean() - true) / found.std()
         verdict = "" if apart < 4.0 else " **no**"
         rows.append(
             f"| {family} | {link} | {name} | {true:g} | {found.mean():.4g} | {found.std():.2g} | {apart:.1f}{verdict} |"
         )
     return rows
+
+
+def _each(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
+    """A parameter's draws, or those of its values by number."""
+    return {name: values} if values.ndim == 2 else {f"{name}[{k + 1}]": values[..., k] for k in range(values.shape[2])}
 
 
 def _of_brms() -> dict[str, dict[str, Any]]:
@@ -86,14 +94,31 @@ def _of_brms() -> dict[str, dict[str, Any]]:
     return {"n_gamma": priors(3.4, "shape"), "o_beta": priors(0.0, "phi"), "t_betabinom": priors(0.0, "phi")}
 
 
+def _inhaler() -> str:
+    import pymc as pm
+    import reference
+
+    priors = {"beta": pm.Normal.dist(0, 2.5), "thresholds": pm.Normal.dist(0, 5), "sd": pm.HalfNormal.dist(2)}
+    data = pd.read_csv(reference.HERE / "g_inhaler" / "data.csv", dtype={"subject": str})
+    post = _fit("rating ~ treat + period + carry + (1 | subject)", data, "cumulative", "logit", priors)
+    draws = {f"b_{c}": post.beta.sel(coef=c).to_numpy() for c in post.design.coef}
+    return _beside("g_inhaler", post, draws | _each("b_Intercept", post.aux["thresholds"].to_numpy()))
+
+
 def _as_brms(name: str, priors: dict[str, Any]) -> str:
     import reference
 
     case = reference.CASES[name]
     post = _fit(case.formula, reference.data(name), case.family, case.link, priors)
     draws = {f"b_{b}": post.beta.to_numpy()[..., j] for j, b in enumerate(case.beta)}
-    draws |= {a: post.aux[a].to_numpy() for a in case.aux}
-    factor = next(iter(case.factors))
+    return _beside(name, post, draws | {a: post.aux[a].to_numpy() for a in case.aux})
+
+
+def _beside(name: str, post: bm.Posterior, draws: dict[str, np.ndarray]) -> str:
+    """A line on these draws, and those of the only factor's effects, beside brms's summary."""
+    import reference
+
+    factor = next(iter(post.b))
     draws[f"sd_{factor}__Intercept"] = np.sqrt(post.Sigma[factor].to_numpy()[..., 0, 0])
     b = post.b[factor].to_numpy()[..., 0]
     draws |= {f"r_{factor}[{g},Intercept]": b[..., k] for k, g in enumerate(post.design.factors[factor].levels)}
@@ -107,7 +132,7 @@ def _as_brms(name: str, priors: dict[str, Any]) -> str:
         apart.append((abs(found.mean() - theirs["mean"]) / error, variable))
     worst, variable = max(apart)
     verdict = "" if worst < 4.0 else " **no**"
-    return f"| `{name}` | {case.family} | {len(apart)} | {worst:.1f}{verdict} | `{variable}` |"
+    return f"| `{name}` | {post.family.name} | {len(apart)} | {worst:.1f}{verdict} | `{variable}` |"
 
 
 def main() -> None:
@@ -134,6 +159,7 @@ def main() -> None:
         "| case | family | parameters | MCSE | of |",
         "| --- | --- | --- | --- | --- |",
         *(_as_brms(name, priors) for name, priors in _of_brms().items()),
+        _inhaler(),
     ]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -59,7 +59,7 @@ BELOW = {
     ],
     "docs/recipes": [],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
-    "docs/families": ["docs/evidence/families"],
+    "docs/families": ["docs/ordered", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
     "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }

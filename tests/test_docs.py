@@ -64,7 +64,10 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         q = len(factor.terms)
         Sigma[name] = rng.uniform(0.5, 1.5, shape)[..., None, None] * np.eye(q)
         b[name] = rng.normal(size=(*shape, len(factor.levels), q))
-    aux = {name: rng.uniform(1, 2, shape) for name in self.family.aux}
+    aux = {name: rng.uniform(1, 2, shape) for name in self.family.numbers}
+    if self.family.ordinal:
+        thresholds = len(design.response.categories) - 1
+        aux["thresholds"] = np.sort(rng.normal(size=(*shape, thresholds)), axis=-1)
     beta = rng.normal(0.0, 0.1, (*shape, len(design.coef)))
     post = bm.from_draws(
         design.formula,

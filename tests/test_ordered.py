@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -450,26 +449,6 @@ def test_print_shows_the_prior_of_the_thresholds(data: pd.DataFrame) -> None:
     text = str(bm.GLMM(FORMULA, data, family="cumulative"))
     assert "thresholds ~ StudentT(nu=3, mu=0, sigma=2.5) in order, at the mean of the columns" in text
     assert "Intercept ~" not in text
-
-
-@pytest.mark.sampling
-def test_own_fit_agrees_with_brms(data: pd.DataFrame) -> None:
-    """The same priors: within four Monte Carlo errors of either."""
-    import arviz_stats as azs
-    import pymc as pm
-
-    priors = {"beta": pm.Normal.dist(0, 2.5), "thresholds": pm.Normal.dist(0, 5), "sd": pm.HalfNormal.dist(2)}
-    with warnings.catch_warnings(record=True):  # the fit is judged by its Monte Carlo error
-        warnings.simplefilter("always")
-        post = bm.GLMM(FORMULA, data, family="cumulative", priors=priors).fit(random_seed=3, progressbar=False)
-    theirs = pd.read_csv(HERE / "posterior_summary.csv", index_col=0)
-    ours = {f"b_{c}": post.beta.sel(coef=c) for c in ("treat", "period", "carry")}
-    ours |= {f"b_Intercept[{k + 1}]": post.aux["thresholds"].isel(threshold=k) for k in range(3)}
-    ours |= {"sd_subject__Intercept": np.sqrt(post.Sigma["subject"][:, :, 0, 0])}
-    for name, draws in ours.items():
-        row = theirs.loc[name]
-        error = np.hypot(float(azs.mcse(draws, method="mean")), row["sd"] / np.sqrt(row["ess_bulk"]))
-        assert abs(float(draws.mean()) - row["mean"]) < 4.0 * error, name
 
 
 # Refusals.

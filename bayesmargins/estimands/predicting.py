@@ -52,11 +52,12 @@ def predictions(
         label and draw), or a dict with one a factor, where a list of levels asks for those groups.
     group_weights : {"equal", "rows"}
         How ``"existing"`` weighs the fitted groups.
-    target : {"mean", "link", "count"}, a parameter's name, or `exceeds`, `quantile` or `sd`
-        E[y] on the response scale (for binomial the probability); the linear predictor; probability times trials; a
-        parameter of the family (``"sigma"``; where it has a linear predictor of its own, averaged over
-        groups as E[y] is); P(y > c), a quantile or the standard deviation of y, whose
-        error is estimated (attribute ``error_estimate``).
+    target : str or Target, optional
+        ``"mean"``, the default: E[y] on the response scale (for binomial the probability). ``"category"``, the default
+        of an ordered response: the probability of each category, along the dimension ``category``. ``"link"``: the
+        linear predictor. ``"count"``: probability times trials. A parameter of the family (``"sigma"``; where it has a
+        linear predictor of its own, averaged over groups as E[y] is). `exceeds`: P(y > c); `quantile`; `sd`; their
+        error is estimated (attribute ``error_estimate``). Of an ordered response `category` and `score` too.
     wts : str, Series or array, optional
         Weights of rows in averages: the name of a column; a Series, matched to the rows by its index (that of newdata,
         or of the data of the fit), whatever its order; an array or list, one number a row in their order.
@@ -66,8 +67,8 @@ def predictions(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, one a variable of `at`, one a factor with named groups, then ``row``
-        (columns of newdata as coordinates) or the column of `by`.
+        ``estimate`` with dims chain, draw, ``category`` where the target has several numbers a row, one a variable of
+        `at`, one a factor with named groups, then ``row`` (columns of newdata as coordinates) or the column of `by`.
 
     Raises
     ------
