@@ -23,6 +23,7 @@ from bayesmargins.family import (
     Parameter,
     Support,
     Values,
+    get_family,
     parameter_family,
     values_at,
 )
@@ -74,6 +75,16 @@ def test_copies_are_the_one_object_of_their_name() -> None:
         assert pickle.loads(pickle.dumps(thing)) is thing
         assert copy.deepcopy(thing) is thing
     assert pickle.loads(pickle.dumps(parameter_family("sigma"))).noun == "parameter sigma"
+
+
+@pytest.mark.parametrize(
+    ("word", "here"),
+    [("student", "student_t"), ("t", "student_t"), ("Gamma", "gamma"), ("Beta", "beta"), ("inverse", "")],
+)
+def test_names_of_other_packages_are_answered_with_the_name_here(word: str, here: str) -> None:
+    with pytest.raises(bm.ModelError) as caught:
+        get_family(word)
+    assert str(caught.value).endswith(f"Here it is called {here!r}." if here else "student_t.")
 
 
 def values(family: Family, link: Link, eta: Any, case: Case) -> Values:

@@ -68,6 +68,17 @@ def test_tails_of_many_trials_do_not_underflow_to_nothing(c: float) -> None:
     assert below == pytest.approx(stats.binom.cdf(c, 2000, 0.5), rel=1e-9)
 
 
+@pytest.mark.parametrize("c", [1e-9, 0.03, 0.3, 0.97])
+@pytest.mark.parametrize("phi", [0.01, 0.7, 8.0, 300.0])
+@pytest.mark.parametrize("mu", [1e-6, 0.4, 0.99])
+def test_tails_of_the_beta_keep_their_digits(mu: float, phi: float, c: float) -> None:
+    with mp.workdps(60):
+        a, b = mp.mpf(mu * phi), mp.mpf((1.0 - mu) * phi)
+        wanted = mp.betainc(b, a, 0, 1 - mp.mpf(c), regularized=True), mp.betainc(a, b, 0, c, regularized=True)
+    for found, true in zip(_tails("beta", c, mu, phi=phi), wanted, strict=True):
+        assert found == pytest.approx(float(true), rel=2e-12, abs=1e-290)
+
+
 @pytest.mark.parametrize("nu", [0.3, 1.0, 2.5, 30.0, 1e5])
 @pytest.mark.parametrize("t", [0.0, 1e-9, 1e-4, 0.3, 2.0, 15.0, 1e4])
 def test_tails_of_t_keep_their_digits_far_out_and_in_the_middle(t: float, nu: float) -> None:

@@ -139,8 +139,9 @@ class Family:
     known_error : str
         The parameter whose place ``se()`` of brms takes; empty where it takes none.
     names : dict of str
-        What other packages call it, by package; under ``"link in R"`` the link that R's own function of this name
-        takes where none is named, if it is not the first of `links`.
+        What other packages call it, by package.
+    link_in_r : str
+        The link that R's own function takes where none is named; empty where it is the first of `links`.
     aliases : tuple of str
         Further names, for the hint that says what it is called here.
     ones : tuple of str
@@ -172,6 +173,7 @@ class Family:
     normal_sd: str = ""
     known_error: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
+    link_in_r: str = ""
     aliases: tuple[str, ...] = ()
     ones: tuple[str, ...] = ()
 

@@ -241,7 +241,7 @@ def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
         raise ModelError(f"family={shown(family)} names the link {said[1]!r}, and link={link!r}; give one of them.")
     called = match["bare"] is not None and family.rstrip().endswith(")")
     if said is None and link is None and called and kind is not None:
-        return name, kind.names.get("link in R")
+        return name, kind.link_in_r or None
     return name, said[1] if said else link
 
 

@@ -84,5 +84,6 @@ gamma = Family(
         lambda link: "the residual variance trigamma(shape), that of log y",
     ),
     pymc=_pymc,
-    names={"brms": "Gamma", "link in R": "inverse"},
+    names={"brms": "Gamma"},
+    link_in_r="inverse",
 )
