@@ -15,13 +15,14 @@ from typing import Any
 from numba import njit
 from numba.core.caching import IndexDataCacheFile
 
-__all__ = ["INNER", "OPTIONS", "digest", "kernel"]
+__all__ = ["APART", "INNER", "OPTIONS", "digest", "kernel"]
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 # For what is called from compiled code only. Either a small body is put into its callers before they are compiled,
 # which is quickest to compile, or a loop is compiled by itself, which vectorises best, and then put into them.
 PASTED: dict[str, Any] = {**OPTIONS, "inline": "always"}
+APART: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER, kernel
+from bayesmargins.integrate.compiled import APART, kernel
 from bayesmargins.integrate.small_kernels import add_row, dot, inverted, rooted, small_system
 
 __all__ = ["draw_groups", "draw_small", "group_marginal"]
@@ -22,22 +22,22 @@ __all__ = ["draw_groups", "draw_small", "group_marginal"]
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-BLOCK = 64
+BLOCK = 128
 
 
-@njit(**INNER)
+@njit(**APART)
 def _add(out: Array, x: Array, y: Array, n: int) -> None:
     for g in range(n):
         out[g] += x[g] * y[g]
 
 
-@njit(**INNER)
+@njit(**APART)
 def _subtract(out: Array, x: Array, y: Array, n: int) -> None:
     for g in range(n):
         out[g] -= x[g] * y[g]
 
 
-@njit(**INNER)
+@njit(**APART)
 def _residuals(a: Array, B: Array, e: Array, t: float, first: int, n: int, v: Array) -> None:
     """v (term, group); coordinates that `e` does not have are 0."""
     for i in range(len(a)):
@@ -48,7 +48,7 @@ def _residuals(a: Array, B: Array, e: Array, t: float, first: int, n: int, v: Ar
                 add_row(v[i], B[i, k, first:], -e[k], n)
 
 
-@njit(**INNER)
+@njit(**APART)
 def _products(R: Array, L: Array, first: int, n: int, H: Array) -> None:
     """H (term, term, group)."""
     q = len(L)
@@ -59,7 +59,7 @@ def _products(R: Array, L: Array, first: int, n: int, H: Array) -> None:
                 add_row(H[i, k], R[i, m, first:], L[m, k], n)
 
 
-@njit(**INNER)
+@njit(**APART)
 def _factored(H: Array, n: int, inner: bool, C: Array) -> None:
     """C of I + H'H where `inner`, else of I + H H'; the diagonal holds its own inverse."""
     q = len(H)
@@ -77,7 +77,7 @@ def _factored(H: Array, n: int, inner: bool, C: Array) -> None:
                 C[i, k, g] = 1.0 / math.sqrt(C[i, k, g]) if i == k else C[i, k, g] * C[k, k, g]
 
 
-@njit(**INNER)
+@njit(**APART)
 def _forward(C: Array, x: Array, n: int) -> None:
     """x (term, group) = C^-1 x."""
     for i in range(len(x)):
@@ -87,7 +87,7 @@ def _forward(C: Array, x: Array, n: int) -> None:
             x[i, g] *= C[i, i, g]
 
 
-@njit(**INNER)
+@njit(**APART)
 def _backward(C: Array, x: Array, n: int) -> None:
     """x (term, group) = C'^-1 x."""
     for i in range(len(x) - 1, -1, -1):
@@ -97,7 +97,7 @@ def _backward(C: Array, x: Array, n: int) -> None:
             x[i, g] *= C[i, i, g]
 
 
-@njit(**INNER)
+@njit(**APART)
 def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, used: Integers) -> int:
     """U (small effect, term, group) = C^-1 E for those effects that a group of the block has; how many, and which."""
     count = 0
@@ -114,7 +114,7 @@ def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, use
     return count
 
 
-@njit(**INNER)
+@njit(**APART)
 def _small_moments(e: Array, L: Array, t: float, R: Array, a: Array, B: Array, K: Array, h: Array) -> None:
     """Adds E' P^-1 E to the lower triangle of K, and E' P^-1 v to h, over all groups; `e` is of the coordinates."""
     q, groups = a.shape
@@ -135,7 +135,7 @@ def _small_moments(e: Array, L: Array, t: float, R: Array, a: Array, B: Array, K
                     K[used[j], used[k]] += dot(U[j, i], U[k, i], n)
 
 
-@njit(**INNER)
+@njit(**APART)
 def _shrunk(w: Array, U: Array, used: Integers, count: int, V: Array, n: int, Y: Array, work: Array) -> None:
     """Y (term, term, group) = I - w w' - U' V U, V the covariance of the small effects."""
     q = len(w)
@@ -153,7 +153,7 @@ def _shrunk(w: Array, U: Array, used: Integers, count: int, V: Array, n: int, Y:
                 _subtract(Y[i, k], work[i], U[j, k], n)
 
 
-@njit(**INNER)
+@njit(**APART)
 def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, work: Array, D: Array) -> None:
     """Adds (C^-1 R)' Y (C^-1 R) to D: what the derivative in L is made of."""
     q = len(C)

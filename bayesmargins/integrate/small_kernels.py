@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.compiled import APART
 
 __all__ = ["add_row", "dot", "inverted", "rooted", "small_system"]
 
@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Sums may be taken in any order: the processor's own is several times faster, and always the same.
-_SUM: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
+_SUM: dict[str, Any] = {**APART, "fastmath": {"contract", "reassoc"}}
 
 
 @njit(**_SUM)
@@ -33,14 +33,14 @@ def dot(x: Array, y: Array, n: int) -> float:
     return total
 
 
-@njit(**INNER)
+@njit(**APART)
 def add_row(out: Array, x: Array, factor: float, n: int) -> None:
     """Of the first n entries."""
     for i in range(n):
         out[i] += x[i] * factor
 
 
-@njit(**INNER)
+@njit(**APART)
 def inverted(A: Array) -> tuple[Array, float]:
     """Inverse of the Cholesky factor of A, a lower triangle, and log det A; the lower triangle of A is overwritten."""
     n, log_det = len(A), 0.0
@@ -58,7 +58,7 @@ def inverted(A: Array) -> tuple[Array, float]:
     return inverse, log_det
 
 
-@njit(**INNER)
+@njit(**APART)
 def _right(A: Array, roots: Array, layout: Integers, transposed: bool) -> None:
     """A = A Lambda, or A Lambda'; Lambda has the roots on its diagonal, one for each level."""
     first = 0
@@ -75,14 +75,14 @@ def _right(A: Array, roots: Array, layout: Integers, transposed: bool) -> None:
             first += q
 
 
-@njit(**INNER)
+@njit(**APART)
 def _symmetric(A: Array) -> None:
     for i in range(len(A)):
         for k in range(i):
             A[k, i] = A[i, k]
 
 
-@njit(**INNER)
+@njit(**APART)
 def rooted(K: Array, h: Array, roots: Array, layout: Integers) -> None:
     """K (by its lower triangle) becomes I + Lambda' K Lambda, and h becomes Lambda' h."""
     _symmetric(K)
@@ -95,7 +95,7 @@ def rooted(K: Array, h: Array, roots: Array, layout: Integers) -> None:
     _right(h.reshape(1, len(h)), roots, layout, False)
 
 
-@njit(**INNER)
+@njit(**APART)
 def small_system(K: Array, h: Array, roots: Array, layout: Integers) -> tuple[Array, Array, Array, float, Array]:
     """Mean s and covariance V of the effects, s in standard normal ones, log det A, and derivatives in the roots.
 

@@ -58,26 +58,27 @@ def build_pymc(
 
 
 def _group_part(part: GroupPart, priors: Mapping[str, Any]) -> Any:
-    """b_W = (z R') * sd with z standard normal (non-centred) and R R' the correlation; each row picks its group's."""
+    """b_W = (z R') * sd with z standard normal (non-centred) and R R' the correlation; each row picks its group's.
+
+    Column by column: what picks from a vector is part of the one loop over rows, what picks from a matrix is not.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
-    factor, name, W = part.factor, stem(part.factor.name), part.W
+    factor, name = part.factor, stem(part.factor.name)
     dims = (factor_dim(factor.name), f"{name}_term")
     z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
     spread = covariance(part, priors)
-    if any(len(block.terms) > 1 for block in part.blocks):
-        pairs = zip(spread.roots, part.blocks, strict=True)
-        z = pt.stack([column for root, block in pairs for column in _rotated(z, root, block.terms)], axis=1)
-    b_W = z * spread.sd
+    turned = [c for root, block in zip(spread.roots, part.blocks, strict=True) for c in _rotated(z, root, block.terms)]
+    columns = [column * spread.sd[k] for k, column in enumerate(turned)]
+    b_W = pt.stack(columns, axis=1)
     pm.Deterministic(f"b_{name}", (b_W[:, None, :] * part.B).sum(axis=-1) if part.recoded else b_W, dims=dims)
-    if W.shape[1] == 1:
-        return b_W[factor.codes, 0] * W[:, 0] if np.any(W != 1.0) else b_W[factor.codes, 0]
-    return (b_W[factor.codes] * W).sum(axis=-1)
+    picked = zip((column[factor.codes] for column in columns), part.W.T, strict=True)
+    return sum(b if np.all(w == 1.0) else b * w for b, w in picked)
 
 
 def _rotated(z: Any, root: list[list[Any]], block: tuple[int, ...]) -> list[Any]:
-    return [sum(row[m] * z[:, block[m]] for m in range(len(row))) for row in root]
+    return [sum(entry * z[:, block[m]] for m, entry in enumerate(row)) for row in root]
 
 
 def _likelihood(design: Design, family: Family, link: Link, eta: Any, constant: Any, priors: Mapping[str, Any]) -> None:
