@@ -120,9 +120,10 @@ class Posterior:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Which draws these are: 16 digits that change with any value of beta or Sigma."""
+        """Which draws these are: 16 digits that change with any value of beta, Sigma or thresholds."""
         every = (self, *(self.parts[name] for name in sorted(self.parts)))
         values = [v for p in every for v in (p.draws.beta, *(p.draws.Sigma[f] for f in sorted(p.draws.Sigma)))]
+        values += [v for v in self.draws.aux.values() if v.ndim > 1]
         return fingerprint(np.concatenate([v.ravel() for v in values]))
 
     @cached_property

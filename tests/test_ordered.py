@@ -488,6 +488,7 @@ NO_TARGET: list[tuple[str, Any]] = [
     (r"probability is 1 whatever the rows", bm.exceeds(0)),
     (r"has 2 values, and the response has the 4 categories", bm.score([1, 2])),
     (r"allowed are category, link, bm.category\(k\), bm.score\(\)", "categry"),
+    (r"thresholds are several numbers a draw.*post.aux\['thresholds'\]", "thresholds"),
     (r"has no trials|count", "count"),
 ]
 

@@ -695,3 +695,14 @@ def test_a_fit_of_pymc_comes_with_its_statistics(houses: pd.DataFrame, tmp_path:
     ds, again = (bm.avg_comparisons(p, "floor") for p in (post, bm.load(tmp_path / "fit.nc")))
     np.testing.assert_array_equal(ds["estimate"], again["estimate"])
     assert "new groups of county" in bm.describe(ds)
+
+
+def test_thresholds_of_an_ordered_response_are_one_variable() -> None:
+    data = pd.DataFrame({"y": [1, 2, 3, 2, 1, 3], "x": np.arange(6.0)})
+    draws = {"slope": np.full((2, 5), 0.4), "cutpoints": np.tile([-0.5, 1.0], (2, 5, 1))}
+    post = bm.from_pymc(draws, "y ~ x", data, family="cumulative", names={"x": "slope", "thresholds": "cutpoints"})
+    reached = expit(np.array([-0.5, 1.0]) - 0.4 * data["x"].to_numpy()[:, None])
+    wanted = np.diff(reached, prepend=0.0, append=1.0)
+    np.testing.assert_allclose(bm.predictions(post)["estimate"].values[0, 0].T, wanted, rtol=1e-12)
+    with pytest.raises(bm.PosteriorError, match="3 dimensions are needed"):
+        bm.from_pymc(draws, "y ~ x", data, family="cumulative", names={"x": "slope", "thresholds": "slope"})

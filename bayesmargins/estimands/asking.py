@@ -243,6 +243,8 @@ def _served(target: Target, post: Posterior) -> Target:
 
 def _target_hint(target: Any, post: Posterior) -> str:
     name = str(getattr(target, "__name__", written(target))).lower()
+    if name in post.family.aux and post.family.parameter(name).along:
+        return f" {name} are several numbers a draw, the same in every row: post.aux[{name!r}] has them."
     others = {p for f in FAMILIES.values() for p in f.aux}
     own = post.family.aux
     if name in others and name in own:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -134,7 +134,7 @@ def from_pymc(
     """
     draws, stats = read_posterior(idata, group)
     kind = get_family(family)
-    design = build_design(formula, data, missing="refuse", namespace=namespace)
+    design = build_design(formula, data, missing="refuse", namespace=namespace, ordered=kind.ordinal)
     roles = read_roles(names, design, kind)
     orders = _orders(levels, design)
     checks = {role: source for role, source in roles.items() if role.kind == "check"}
@@ -152,7 +152,7 @@ def from_pymc(
         beta=np.stack([beta[c] for c in design.coef], axis=-1),
         b=b,
         Sigma={name: of.Sigma for name, of in groups.items()},
-        aux=_values(roles, draws, "parameter"),
+        aux=_values(roles, draws, "parameter", {p.name for p in kind.parameters if p.along}),
         namespace=namespace,
     )
     post = _as_drawn(made, draws, stats, group)
@@ -161,12 +161,15 @@ def from_pymc(
     return checked(post, post.info["source"])
 
 
-def _values(roles: Mapping[Role, Any], draws: xr.Dataset, kind: str) -> dict[str, np.ndarray]:
-    """Draws of coefficients or of the family's parameters by name, (chain, draw) each."""
+def _values(
+    roles: Mapping[Role, Any], draws: xr.Dataset, kind: str, vectors: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Draws of coefficients or of the family's parameters by name, (chain, draw) each; `vectors` (chain, draw, k)."""
     out: dict[str, np.ndarray] = {}
     for role, source in roles.items():
         if role.kind == kind and not (kind == "parameter" and source is None):
-            out |= along_parts(take(draws, role, source), role)
+            values = take(draws, role, source)
+            out |= {role.text: values.to_numpy()} if role.text in vectors else along_parts(values, role)
     return out
 
 
