@@ -49,6 +49,15 @@ def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Poste
     -----
     BayesmarginsWarning
         The file is of the first format, which has no checksum.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     post.save(f"{folder}/fit.nc")
+    ...     again = load(f"{folder}/fit.nc")
+    >>> again.formula
+    'yb ~ trt + week + (1 | ID)'
     """
     contents = read_contents(path)
     with readable(path):

@@ -290,9 +290,7 @@ class Question:
             "factors": json.dumps(self._coded) if self._coded else None,
             "derived_columns": json.dumps([s.variable for s in self.derived]) if self.derived else None,
             "weights": self.weights or None,
-            "integration_method": ", ".join(sorted({m for p in passed for m in p.methods})),
-            "integration_nodes": max((p.nodes for p in passed), default=0),
-            **_errors(passed),
+            **_integration(passed),
             "random_seed": self.seed,
             "source": info.get("source", "draws"),
             "draws": whole.kind,
@@ -352,6 +350,13 @@ def _texts(levels: Sequence[Any]) -> list[Any]:
 
 def _as_text(labels: Relabelled) -> dict[str, dict[str, str]]:
     return {column: {str(value): label for value, label in of.items()} for column, of in labels.items()}
+
+
+def _integration(passed: Sequence[Passed]) -> dict[str, Any]:
+    """How averages over groups were taken, and how wrong they can be."""
+    methods = sorted({m for p in passed for m in p.methods})
+    nodes = max((p.nodes for p in passed), default=0)
+    return {"integration_method": ", ".join(methods), "integration_nodes": nodes, **_errors(passed)}
 
 
 def _errors(passed: Sequence[Passed]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 import textwrap
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,13 @@ class _Written(pd.DataFrame):
     def _constructor(self) -> type[pd.DataFrame]:
         return pd.DataFrame
 
+    @abstractmethod
     def _as_shown(self) -> pd.DataFrame:
-        raise NotImplementedError
+        """As it is printed."""
 
+    @abstractmethod
     def _as_written(self) -> pd.DataFrame:
-        raise NotImplementedError
+        """As it is written to a file."""
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((10_000, 0)).columns  # text that goes to a file or a page is not folded
