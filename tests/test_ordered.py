@@ -354,6 +354,22 @@ def test_brms_on_the_same_draws(inhaler: bm.Posterior, data: pd.DataFrame, id_: 
         np.testing.assert_allclose(values, np.array(entry["value"]), rtol=tolerance, atol=1e-12)
 
 
+def test_a_discrimination_other_than_one_is_not_left_out(data: pd.DataFrame) -> None:
+    draws = pd.read_parquet(HERE / "draws.parquet").assign(disc=2.0)
+    with pytest.raises(bm.PosteriorError, match="hold the parameters 'disc'"):
+        bm.from_brms(draws, FORMULA, data, family="cumulative")
+
+
+@pytest.mark.filterwarnings("ignore:Imported draws:bayesmargins.BayesmarginsWarning")
+def test_numbers_of_stan_are_read_too(inhaler: bm.Posterior, data: pd.DataFrame) -> None:
+    draws = pd.read_parquet(HERE / "draws.parquet")
+    names = {f"b_{c}": f"b[{k + 1}]" for k, c in enumerate(("treat", "period", "carry"))}
+    numbered = draws.rename(columns=names | {"sd_subject__Intercept": "sd_1[1]"})
+    post = bm.from_brms(numbered[[c for c in numbered if not c.startswith("r_")]], FORMULA, data, family="cumulative")
+    found, wanted = (bm.avg_predictions(p)["estimate"].values.reshape(200, 4) for p in (post, inhaler))
+    np.testing.assert_array_equal(found, wanted)
+
+
 # What people see and do.
 
 

@@ -157,7 +157,7 @@ def _parameters(table: _Table, family: str, elsewhere: set[str]) -> dict[str, np
     kind = get_family(family)
     names = [name for name in kind.aux if name not in elsewhere]
     columns = {name: _columns_of(table, kind.parameter(name)) for name in names}
-    table.used |= {name for name in kind.ones if name in table.frame and (table.exact(name) == 1.0).all()}
+    table.used |= {name for name in kind.ones if name in table.frame and (table.frame[name] == 1.0).all()}
     absent = [kind.parameter(name).named("brms") for name, found in columns.items() if not found]
     if absent:
         raise PosteriorError(
