@@ -6,6 +6,9 @@ groups) and `spread` (how an effect does) on
 groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
 `threads`. `tabulated` holds the same averages in tables, for many rows.
+
+For fits: `normal_groups` (what rows of a normal response say of their groups' effects, and draws of these) on
+`normal_group_kernels` on `small_kernels`; `normal_entry` gives their likelihood a name that compiled models call.
 """
 
 from bayesmargins.integrate.between_groups import between

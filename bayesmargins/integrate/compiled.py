@@ -14,8 +14,9 @@ from typing import Any
 
 from numba import njit
 from numba.core.caching import IndexDataCacheFile
+from numba.core.ccallback import CFunc
 
-__all__ = ["APART", "INNER", "OPTIONS", "digest", "kernel"]
+__all__ = ["APART", "INNER", "OPTIONS", "c_function", "digest", "kernel"]
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -43,6 +44,18 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     except RuntimeError:  # no folder that may be written to
         return njit(**OPTIONS)(function)
     _keep_until_any_file_changes(compiled)
+    return compiled
+
+
+def c_function(signature: Any, function: Callable[..., None]) -> Any:
+    """The same as a function of C, compiled now: with ``address`` and ``ctypes``."""
+    compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=dict(OPTIONS))
+    try:
+        compiled.enable_caching()
+        _keep_until_any_file_changes(compiled)
+    except RuntimeError:  # no folder that may be written to
+        pass
+    compiled.compile()
     return compiled
 
 

@@ -170,7 +170,7 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
                 D[r, k] += dot(N[r, i], work[i], n)
 
 
-@kernel
+@njit(**APART)
 def group_marginal(
     c: Array,
     L: Array,

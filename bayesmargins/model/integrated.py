@@ -116,12 +116,13 @@ def log_marginal(groups: NormalGroups, phi: Any, L: Any, others: list[Any], sigm
     """log p(y | phi, Sigma, sigma) as a tensor; L and `others` are lower triangles, of the small factors in order."""
     import pytensor.tensor as pt
 
+    from bayesmargins.integrate.normal_entry import flat_data
     from bayesmargins.model.normal_op import GroupMarginal
 
     t, q = 1.0 / sigma, int(groups.layout[:, 1].max(initial=1))
     terms = groups.layout[:, 1]
     padded = [pt.set_subtensor(pt.zeros((q, q))[:k, :k], root) for root, k in zip(others, terms, strict=True)]
-    roots = pt.stack(padded) * t if padded else pt.zeros((0, q, q))
-    data = (*groups.compiled, groups.rss, groups.layout)
-    value = GroupMarginal()((phi - groups.centre) * t, L * t, t, roots, *data)[0]
+    roots = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
+    x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], roots])
+    value = GroupMarginal()(x, *flat_data(groups))[0]
     return -0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)
