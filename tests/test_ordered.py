@@ -406,6 +406,7 @@ def test_attenuation_and_shares_of_an_ordered_response(inhaler: bm.Posterior) ->
     vpc = shares["estimate"].sel(quantity="VPC of subject, link scale")
     np.testing.assert_allclose(vpc, s2 / (s2 + np.pi**2 / 3), rtol=1e-12)
     assert "response scale" in shares.attrs["left_out"]
+    assert "link scale with the latent residual variance pi^2 / 3: variances averaged" in bm.describe(shares)
     with pytest.raises(bm.EstimandError, match="responses of family='cumulative' have none"):
         bm.marginal_coefficients(inhaler)
 
@@ -465,6 +466,17 @@ def test_print_shows_the_prior_of_the_thresholds(data: pd.DataFrame) -> None:
     text = str(bm.GLMM(FORMULA, data, family="cumulative"))
     assert "thresholds ~ StudentT(nu=3, mu=0, sigma=2.5) in order, at the mean of the columns" in text
     assert "Intercept ~" not in text
+    assert "categories 1, 2, 3, 4" in text
+
+
+def test_thresholds_take_a_prior_of_any_sign(data: pd.DataFrame) -> None:
+    import pymc as pm
+
+    priors = {"thresholds": pm.Normal.dist(0, 5), "sd": pm.HalfNormal.dist(2)}
+    prior = bm.GLMM(FORMULA, data, family="cumulative", priors=priors).prior(draws=50, random_seed=1)
+    theta = prior.aux["thresholds"].values[0]
+    assert np.all(np.diff(theta, axis=1) > 0)
+    assert (theta[:, 0] < 0).any()
 
 
 # Refusals.

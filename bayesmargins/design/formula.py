@@ -201,7 +201,7 @@ _LEFT = {
     "cens": " A censored response is not among the models.",
     "trunc": " A truncated response is not among the models.",
     "mi": " Drop rows without a response: missing='drop'.",
-    "thres": " Ordinal models are not among the families.",
+    "thres": " Leave it out: family='cumulative' takes the categories that the response has.",
 }
 
 

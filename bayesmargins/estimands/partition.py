@@ -272,12 +272,12 @@ def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:
     groups = "; ".join([f"over new groups of {' and '.join(post.design.factors)}", *scope.groups[1:]])
     if entries[0].measure != "VPC":
         return f"Median over pairs of groups of the {entries[0].measure[7:]} between them, variances {rows}; {groups}."
-    link = ""
+    scales = [] if post.family.ordinal else [f"response scale by the {noun}"]
     if _has_link_scale(post):
         assert post.family.residual is not None
-        link = f"link scale with {post.family.residual.words(post.link)}, and "
+        scales.insert(0, f"link scale with {post.family.residual.words(post.link)}")
     without = f"; left out: {_left_out(post)}" if _left_out(post) else ""
     return (
-        f"Shares of variance between groups (VPC) and explained (R2), {link}response scale by the {noun}: variances "
+        f"Shares of variance between groups (VPC) and explained (R2), {', and '.join(scales)}: variances "
         f"{rows}, then divided; {groups}{without}."
     )

@@ -13,7 +13,7 @@ from bayesmargins.checks import one_of
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, Factor, build_design
 from bayesmargins.draws import canonical
-from bayesmargins.errors import DataError, FitError, ModelError
+from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
@@ -266,10 +266,10 @@ class GLMM:
             Shown while sampling.
         group_effects : {"auto", "integrated", "sampled"}
             ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
-            their exact distribution given each draw. That takes a normal response with the identity link, and at
-            most some hundred effects beside those of the largest grouping factor. ``"sampled"``: the sampler draws
-            them too. Both have the same posterior. ``"auto"`` integrates wherever it can; ``info["group_effects"]``
-            of the posterior says what was done, and ``info["group_effects_why"]`` the reason.
+            their exact distribution given each draw. That takes a normal response with the identity link, or a
+            lognormal one, and at most some hundred effects beside those of the largest grouping factor.
+            ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
+            can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
         **options
             Handed to the sampler (``target_accept=0.95``).
 
@@ -368,6 +368,7 @@ class GLMM:
         lines = [
             f"GLMM {self.design.formula}",
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
+            *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
             str(treatment("auto", self.design, self.family, self.link))
             if self.design.factors

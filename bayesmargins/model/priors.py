@@ -236,7 +236,7 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
                 f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
                 f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
-        positive = name in family.aux or name.split("_")[0] == "sd"
+        positive = name in family.numbers or name.split("_")[0] == "sd"
         _check_prior(name, prior, positive)
     everywhere = {
         target: given[name]
