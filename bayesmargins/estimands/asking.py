@@ -246,7 +246,7 @@ def _target_hint(target: Any, post: Posterior) -> str:
     others = {p for f in FAMILIES.values() for p in f.aux}
     own = post.family.aux
     if name in others and name in own:
-        return close_matches(target, own)
+        return f" Draws of {name!r} are in post.aux." if name == target else close_matches(target, own)
     if name in others:
         has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
         return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
@@ -256,6 +256,7 @@ def _target_hint(target: Any, post: Posterior) -> str:
         "exceeds": "exceeds(2)",
         "quantile": "quantile(0.9)",
         "median": "quantile(0.5)",
+        **({"category": "category(2)", "score": "score()"} if post.family.ordinal else {}),
     }
     if name in call:
         return f" That is a value, not a word: target=bm.{call[name]}."

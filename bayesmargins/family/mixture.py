@@ -155,26 +155,25 @@ class Mixture:
         for weight, eta in zip(self.weights, self.etas, strict=True):
             yield float(weight), curve.of(eta, p)
 
-    def _exceeding(self) -> list[Number]:
-        """P(y > k) of an ordered y for k = 1, 2, ... up to the last category but one."""
+    def _cumulated(self, part: str) -> list[Number]:
+        """P(y <= k) ("mean") or P(y > k) ("complement") of an ordered y, for all categories k but the last."""
         assert self.family.at_most is not None
         below_last = self.aux["thresholds"].shape[-1]
         curves = (self.family.at_most(self.link, k) for k in range(1, below_last + 1))
-        return [self.average(curve, "complement") for curve in curves]
+        return [self.average(curve, part) for curve in curves]
 
     def _ordered_sd(self) -> Number:
-        """E[y] - 1 = sum P(y > k), and Var(y) = sum (2k - 1) P(y > k) - (E[y] - 1)^2 for k = 1, 2, ..."""
-        above = self._exceeding()
-        P = np.stack([tail.value for tail in above])
-        first = P.sum(axis=0)
-        variance = np.maximum((2.0 * np.arange(1, len(P) + 1) - 1.0) @ P - first**2, 0.0)
-        value, wrong = np.sqrt(variance), len(P) ** 2 * max(tail.error.max() for tail in above)
+        """Var(y) = sum over j, k of P(y <= min(j, k)) P(y > max(j, k)): no difference of large numbers."""
+        below, above = self._cumulated("mean"), self._cumulated("complement")
+        P, Q = (np.stack([tail.value for tail in tails]) for tails in (below, above))
+        variance = np.sum(Q * (2.0 * np.cumsum(P, axis=0) - P), axis=0)
+        value, wrong = np.sqrt(variance), 2.0 * len(P) ** 2 * max(tail.error.max() for tail in (*below, *above))
         error = np.where(value > 0.0, wrong / np.maximum(value, np.sqrt(wrong) + 1e-300), np.sqrt(wrong))
-        return Number(value, error, above[0].method, max(tail.nodes for tail in above))
+        return Number(value, error, above[0].method, max(tail.nodes for tail in (*below, *above)))
 
     def _ordered_quantile(self, q: float) -> Number:
         """The number of the first category k with P(y > k) <= 1 - q."""
-        above = self._exceeding()
+        above = self._cumulated("complement")
         over = np.stack([tail.value - (1.0 - q) for tail in above])
         slack = _TIE + max(tail.error.max() for tail in above)
         value = 1.0 + (over > slack).sum(axis=0)

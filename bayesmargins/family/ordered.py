@@ -173,7 +173,7 @@ def score(values: Any = None) -> Target:
     Raises
     ------
     EstimandError
-        The values are no list of two finite numbers or more.
+        The values are no list of finite numbers, or all the same.
 
     Notes
     -----
@@ -188,9 +188,10 @@ def score(values: Any = None) -> Target:
     if values is None:
         return Score()
     found = value_list(values)
-    if found is None or len(found) < 2 or not all(is_number(v) for v in found):
+    numbers = found is not None and all(is_number(v) for v in found)
+    if found is None or not numbers or not 0.0 < max(found, default=0) - min(found, default=0) < np.inf:
         raise EstimandError(
-            f"score(values={shown(values)}); give what each category counts as a list of finite numbers, such as "
-            "[0, 1, 2, 3], or nothing for 1, 2, ..."
+            f"score(values={shown(values)}); give what each category counts as a list of finite numbers that are not "
+            "all the same, such as [0, 1, 2, 3], or nothing for 1, 2, ..."
         )
     return Score(tuple(map(float, found)))

@@ -140,8 +140,8 @@ def _said(c: float | str) -> str:
 
 def _reached(target: Exceeds, categories: Sequence[Any]) -> int:
     """How many categories do not exceed c? None or all of them is no question."""
-    ordered = all(is_number(k) for k in categories)
-    if ordered and not isinstance(target.c, str):
+    rising = all(is_number(k) for k in categories) and list(categories) == sorted(categories)
+    if rising and not isinstance(target.c, str):
         reached = sum(k <= target.c for k in categories)
     else:
         reached = position(target.c, categories, str(target))
@@ -156,7 +156,9 @@ def _reached(target: Exceeds, categories: Sequence[Any]) -> int:
 def position(category: Any, categories: Sequence[Any], asked: str) -> int:
     """The number of a category from 1; EstimandError where there is none of this name."""
     for k, label in enumerate(categories, 1):
-        if (type(label) is type(category) and label == category) or (is_number(label) and label == category):
+        if (type(label) is type(category) and label == category) or (
+            is_number(label) and is_number(category) and label == category
+        ):
             return k
     raise EstimandError(
         f"target={asked}: the response has no category {shown(category)}; its categories are {listed(categories)}."
