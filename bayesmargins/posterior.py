@@ -148,7 +148,7 @@ class Posterior:
 
     @property
     def categories(self) -> tuple[Any, ...]:
-        """Those of an ordered response, in order; 1, 2, ... where the posterior has no rows; empty of any other."""
+        """Those of an ordered response, in order; 1, 2, ... where neither rows nor `levels` name them; else empty."""
         if not self.family.ordinal:
             return ()
         known = self.design.response.categories

@@ -108,6 +108,27 @@ def _t(nu: Any) -> bm.Posterior:
     return bm.from_draws("y ~ x", ROWS, family="student_t", beta=np.ones((1, values.size, 2)), aux=aux)
 
 
+@pytest.mark.parametrize(("q", "nearest"), [(0.03, 0.0), (0.998, 1.0)])
+def test_a_quantile_that_rounds_to_the_end_of_the_support_is_that_end(q: float, nearest: float) -> None:
+    """Of a beta response with small shapes; over new groups and over the fitted ones."""
+    sign = -1.0 if nearest == 0.0 else 1.0
+    post = bm.from_draws(
+        "y ~ x + (1 | g)",
+        ROWS.assign(y=0.5),
+        family="beta",
+        link="probit",
+        beta=sign * np.array([[[2.35, 0.0]]]),
+        b={"g": sign * np.array([[[[-0.6], [0.1], [1.5]]]])},
+        Sigma={"g": np.full((1, 1, 1, 1), 0.26)},
+        aux={"phi": np.array([[2.57]])},
+    )
+    for groups in ("new", "existing"):
+        beyond = bm.predictions(post, target=bm.exceeds(1e-300 if nearest == 0.0 else 1 - 1e-15), groups=groups)
+        assert ((beyond["estimate"] < 1 - q) == (nearest == 0.0)).all()
+        found = bm.predictions(post, target=bm.quantile(q), groups=groups)["estimate"]
+        np.testing.assert_allclose(found, nearest, atol=1e-15)
+
+
 def test_t_has_no_variance_with_two_degrees_of_freedom_and_no_mean_with_one() -> None:
     """Infinite and not a large number; beside it stands what exists."""
     found = bm.avg_predictions(_t([1.5, 2.0, 4.0]), target=bm.sd())["estimate"].values.ravel()

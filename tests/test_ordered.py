@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,53 @@ def test_rare_categories_keep_their_relative_accuracy_in_ratios() -> None:
             ends = [[mp.mpf(0), *(reached_30("logit", t, eta, 0.5) for t in theta), mp.mpf(1)] for eta in (0.0, 1.0)]
             low, high = (e[k + 1] - e[k] for e in ends)
             assert ratio[k] == pytest.approx(float(high / low), rel=1e-9)
+
+
+@pytest.mark.parametrize("labels", [[4, 3, 2, 1], [2, 1, 4, 3]])
+def test_the_order_of_categories_counts_and_not_their_numbers(labels: list[int]) -> None:
+    """P(y > c) is the probability of the categories that come after c, where they fall in number too."""
+    post = posterior("logit", 0.7, labels)
+    each = bm.predictions(post)["estimate"]
+    assert each["category"].values.tolist() == labels
+    for k in range(3):
+        above = bm.predictions(post, target=bm.exceeds(labels[k]))["estimate"]
+        np.testing.assert_allclose(above, each.isel(category=slice(k + 1, None)).sum("category"), rtol=1e-12)
+    for nothing, outside in ((bm.exceeds(labels[3]), "probability is 0"), (bm.exceeds(2.5), "no category 2.5")):
+        with pytest.raises(bm.EstimandError, match=outside):
+            bm.predictions(post, target=nothing)
+
+
+def test_levels_name_the_categories_where_there_are_no_rows() -> None:
+    def made(labels: list[Any]) -> bm.Posterior:
+        return bm.from_draws(
+            "y ~ x",
+            levels={"y": labels},
+            family="cumulative",
+            beta=np.ones((1, 2, 1)),
+            aux={"thresholds": np.tile(THETA, (1, 2, 1))},
+        )
+
+    row = pd.DataFrame({"x": [0.3]})
+    post = made(["none", "mild", "bad", "worst"])
+    assert bm.predictions(post, row)["category"].values.tolist() == ["none", "mild", "bad", "worst"]
+    worse = bm.predictions(post, row, target=bm.exceeds("mild"))["estimate"].values.ravel()
+    np.testing.assert_allclose(worse, stats.logistic.cdf(0.3 - THETA[1]), rtol=1e-12)
+    with pytest.raises(bm.PosteriorError, match=r"\(1, 2, 2\) is needed \('none', 'mild', 'bad'\)"):
+        made(["none", "mild", "bad"])
+
+
+def test_the_scatter_of_a_nearly_certain_category_keeps_its_digits(link: str) -> None:
+    """Far from all thresholds the standard deviation is the root of a rare probability, at either end."""
+    for eta in (-9.0, 4.5) if link == "cloglog" else (-9.0, 9.0):
+        post = posterior(link, 0.0, shift=eta / 0.8)
+        row = pd.DataFrame({"x": [eta / 0.8]})
+        with mp.workdps(40):
+            at_most = [CDF_30[link](mp.mpf(float(t)) - mp.mpf(0.8) * mp.mpf(eta / 0.8)) for t in THETA]
+            p = [high - low for low, high in pairwise([mp.mpf(0), *at_most, mp.mpf(1)])]
+            mean = sum(k * q for k, q in enumerate(p, 1))
+            sd = mp.sqrt(sum((k - mean) ** 2 * q for k, q in enumerate(p, 1)))
+        found = bm.predictions(post, row, target=bm.sd())["estimate"].values[0, 0, 0]
+        assert found == pytest.approx(float(sd), rel=1e-10)
 
 
 def test_no_variance_between_groups_leaves_b_at_zero(link: str) -> None:
@@ -423,6 +471,18 @@ def test_categories_keep_the_names_that_the_data_give_them(labels: list[Any]) ->
         bm.predictions(named, target=bm.exceeds(labels[1]))["estimate"],
         bm.predictions(plain, target=bm.exceeds(2))["estimate"],
     )
+    numbers = np.array(labels if isinstance(labels[0], int) else [1, 2, 3, 4], dtype=float)
+    p = ds["estimate"].transpose(..., "category").values
+    mean = p @ numbers
+    np.testing.assert_allclose(bm.predictions(named, target=bm.score())["estimate"], mean, rtol=1e-10)
+    sd = np.sqrt(p @ numbers**2 - mean**2)
+    np.testing.assert_allclose(bm.predictions(named, target=bm.sd())["estimate"], sd, rtol=1e-9)
+    middle = bm.predictions(named, target=bm.quantile(0.5))
+    reached = (np.cumsum(p, axis=-1) < 0.5).sum(axis=-1)
+    np.testing.assert_array_equal(middle["estimate"], numbers[reached])
+    counted = f"(its categories counted as {', '.join(f'{v:g}' for v in numbers)})"
+    for target in (bm.score(), bm.sd(), bm.quantile(0.5)):
+        assert counted in bm.describe(bm.avg_predictions(named, target=target))
     drawn = bm.posterior_predictive(named, random_seed=1)["estimate"].values
     assert set(np.unique(drawn)) <= set(labels if isinstance(labels[0], int) else [1, 2, 3, 4])
     observed = named.idata["observed_data"]["y"].values
@@ -509,7 +569,7 @@ def test_what_is_no_ordered_response_is_refused(error: type[Exception], words: s
 
 
 NO_TARGET: list[tuple[str, Any]] = [
-    (r"have an order and no numbers, so y has no mean.*bm.score\(\)", "mean"),
+    (r"have an order and no distances, so y has no mean.*bm.score\(\)", "mean"),
     (r"no category 7; its categories are 1, 2, 3, 4", bm.category(7)),
     (r"no category 'b'", bm.category("b")),
     (r"probability is 0 whatever the rows. Give one of 1, 2, 3", bm.exceeds(4)),
@@ -517,7 +577,10 @@ NO_TARGET: list[tuple[str, Any]] = [
     (r"has 2 values, and the response has the 4 categories", bm.score([1, 2])),
     (r"allowed are category, link, bm.category\(k\), bm.score\(\)", "categry"),
     (r"thresholds are several numbers a draw.*post.aux\['thresholds'\]", "thresholds"),
-    (r"has no trials|count", "count"),
+    (r"a value, not a word: target=bm.score\(\)", bm.score),
+    (r"no category True", bm.category(True)),
+    (r"multiplies a probability by trials, and .* has none; use target='category'", "count"),
+    (r"Here it is called 'category'", "response"),
 ]
 
 
@@ -533,7 +596,8 @@ def test_categories_belong_to_ordered_responses() -> None:
     for target in ("category", bm.category(1), bm.score()):
         with pytest.raises(bm.EstimandError, match=r"responses of family='bernoulli' have no .* it serves cumulative"):
             bm.predictions(post, target=target)
-    for bad in (lambda: bm.category([1]), lambda: bm.score("a"), lambda: bm.score([1, "b"]), lambda: bm.score([1])):
+    scores: list[Any] = ["a", [1, "b"], [1], [], [2, 2, 2, 2], [1e308, -1e308, 0, 1]]
+    for bad in (lambda: bm.category([1]), *(partial(bm.score, values) for values in scores)):
         with pytest.raises(bm.EstimandError, match=r"give|must be"):
             bad()
 

@@ -281,8 +281,8 @@ def test_cells_that_hold_several_values_are_refused_before_rows_are_compared(col
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.drop(columns="week"), "a step of 'week' needs the column 'week'"),
-        (lambda d: d.assign(week="two"), "A step is added to numbers, and column 'week' holds .*starting with 'two'"),
+        (lambda d: d.drop(columns="week"), "needs the column 'week', which newdata does not have"),
+        (lambda d: d.assign(week="two"), "Column 'week' held numbers at the fit and holds .*starting with 'two'"),
     ],
     ids=["missing", "text"],
 )

@@ -137,7 +137,9 @@ def template_design(
         _refuse_what_needs_rows(matrix, design, given)
         check_row_by_row(matrix, wide, matrix.evaluate(wide))
     none = np.empty(0)
-    response = replace(design.response, y=none, n=None if design.response.trials is None else none)
+    categories = given.get(parts.response.strip("`"), ()) if ordered else ()
+    n = None if design.response.trials is None else none
+    response = replace(design.response, y=none, n=n, categories=categories)
     factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
     return replace(design, response=response, factors=factors, frame=None, levels=given)
 

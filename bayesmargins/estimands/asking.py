@@ -217,15 +217,15 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         )
     if target == "mean" and family.ordinal:
         raise EstimandError(
-            f"target='mean': the categories of {post.design.response.text!r} have an order and no numbers, so y has no "
-            "mean. target='category' has the probability of each, bm.score() the mean once they count 1, 2, ..."
+            f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has no "
+            "mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
         return ResponseMean(family.noun)
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
-            f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use target='mean', "
-            "which for counts is the expected count."
+            f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "
+            f"target={family.target!r}{', which for counts is the expected count' if not family.ordinal else ''}."
         )
     return str(target)
 
@@ -238,7 +238,7 @@ def _served(target: Target, post: Posterior) -> Target:
             f"{served}. Use target='mean'."
         )
     post.need_parameters(f"target={target}")
-    return target
+    return target.counting(post.categories) if post.categories else target
 
 
 def _target_hint(target: Any, post: Posterior) -> str:
@@ -248,7 +248,7 @@ def _target_hint(target: Any, post: Posterior) -> str:
     others = {p for f in FAMILIES.values() for p in f.aux}
     own = post.family.aux
     if name in others and name in own:
-        return close_matches(target, own)
+        return f" Draws of {name!r} are in post.aux." if name == target else close_matches(target, own)
     if name in others:
         has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
         return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
@@ -258,8 +258,10 @@ def _target_hint(target: Any, post: Posterior) -> str:
         "exceeds": "exceeds(2)",
         "quantile": "quantile(0.9)",
         "median": "quantile(0.5)",
+        **({"category": "category(2)", "score": "score()"} if post.family.ordinal else {}),
     }
     if name in call:
         return f" That is a value, not a word: target=bm.{call[name]}."
-    word = {"response": "mean", "prob": "mean", "probability": "mean", "linear": "link"}.get(name)
+    plain = post.family.target
+    word = {"response": plain, "prob": plain, "probability": plain, "count": plain, "linear": "link"}.get(name)
     return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)

@@ -6,7 +6,7 @@ groups are integrated out. Tails are averages over it, and everything else follo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,11 +118,8 @@ class Mixture:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
         With m = E[y | b], Var(y | b) = v0 + v1 m + v2 m^2, M = E_b[m] and B = Var_b(m) the sum is
-        v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers. That of an ordered y is one of
-        the numbers of its categories.
+        v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers.
         """
-        if self.family.ordinal:
-            return self._ordered_sd()
         v0, v1, v2 = self._variance(self.aux, self.trials)
         scale, link = self.trials**2 + v2, self.family.curve(self.link).link
         mean, complement, between, error, nodes = self._moments(bool(np.any(scale != 0.0)))
@@ -155,36 +152,39 @@ class Mixture:
         for weight, eta in zip(self.weights, self.etas, strict=True):
             yield float(weight), curve.of(eta, p)
 
-    def _exceeding(self) -> list[Number]:
-        """P(y > k) of an ordered y for k = 1, 2, ... up to the last category but one."""
+    def _cumulated(self, part: str) -> list[Number]:
+        """P(y <= k) ("mean") or P(y > k) ("complement") of an ordered y, for all categories k but the last."""
         assert self.family.at_most is not None
         below_last = self.aux["thresholds"].shape[-1]
         curves = (self.family.at_most(self.link, k) for k in range(1, below_last + 1))
-        return [self.average(curve, "complement") for curve in curves]
+        return [self.average(curve, part) for curve in curves]
 
-    def _ordered_sd(self) -> Number:
-        """E[y] - 1 = sum P(y > k), and Var(y) = sum (2k - 1) P(y > k) - (E[y] - 1)^2 for k = 1, 2, ..."""
-        above = self._exceeding()
-        P = np.stack([tail.value for tail in above])
-        first = P.sum(axis=0)
-        variance = np.maximum((2.0 * np.arange(1, len(P) + 1) - 1.0) @ P - first**2, 0.0)
-        value, wrong = np.sqrt(variance), len(P) ** 2 * max(tail.error.max() for tail in above)
+    def ordered_sd(self, numbers: Sequence[float]) -> Number:
+        """That of an ordered y whose categories count as these numbers.
+
+        Var(y) = sum over j, k of d_j d_k P(y <= min(j, k)) P(y > max(j, k)), with d_k how far the number after the k-th
+        is from it: no difference of large numbers.
+        """
+        below, above = self._cumulated("mean"), self._cumulated("complement")
+        gaps = np.diff(numbers)
+        P, Q = (gaps[:, None] * np.stack([tail.value for tail in tails]) for tails in (below, above))
+        variance = np.sum(Q * (2.0 * np.cumsum(P, axis=0) - P), axis=0)
+        value = np.sqrt(np.maximum(variance, 0.0))
+        wrong = 2.0 * np.abs(gaps).sum() ** 2 * max(tail.error.max() for tail in (*below, *above))
         error = np.where(value > 0.0, wrong / np.maximum(value, np.sqrt(wrong) + 1e-300), np.sqrt(wrong))
-        return Number(value, error, above[0].method, max(tail.nodes for tail in above))
+        return Number(value, error, above[0].method, max(tail.nodes for tail in (*below, *above)))
 
-    def _ordered_quantile(self, q: float) -> Number:
-        """The number of the first category k with P(y > k) <= 1 - q."""
-        above = self._exceeding()
+    def ordered_quantile(self, q: float, numbers: Sequence[float]) -> Number:
+        """The number, of these, of the first category k with P(y > k) <= 1 - q."""
+        above = self._cumulated("complement")
         over = np.stack([tail.value - (1.0 - q) for tail in above])
         slack = _TIE + max(tail.error.max() for tail in above)
-        value = 1.0 + (over > slack).sum(axis=0)
+        value = np.asarray(numbers, dtype=np.float64)[(over > slack).sum(axis=0)]
         undecided = (np.abs(over) <= slack).any(axis=0)
         return Number(value, undecided.astype(np.float64), above[0].method, max(tail.nodes for tail in above))
 
     def quantile(self, q: float) -> Number:
         """The q-quantile; whole for a discrete y, with the error 1 where P(y <= value) cannot be told from q."""
-        if self.family.ordinal:
-            return self._ordered_quantile(q)
         return self._whole_quantile(q) if self.family.discrete else self._continuous_quantile(q)
 
     def _variance(self, aux: dict[str, Array], trials: Array) -> Coefficients:

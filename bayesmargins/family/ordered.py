@@ -12,7 +12,7 @@ from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
-from bayesmargins.family.quantity import Target, position
+from bayesmargins.family.quantity import Target, counted_as, numbers_of, position
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value, value_list
 
@@ -85,9 +85,13 @@ class Score(Target):
     reading = "curved"
     needs = ("at_most",)
 
+    def counting(self, categories: Sequence[Any]) -> Target:
+        """As for `Target`."""
+        return self if self.values else Score(numbers_of(categories))
+
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
         """As for `Target`."""
-        values = self.values or tuple(range(1, len(categories) + 1))
+        values = self.values or numbers_of(categories)
         if len(values) != len(categories):
             raise EstimandError(
                 f"target={self} has {len(values)} values, and the response has the {len(categories)} categories "
@@ -97,8 +101,7 @@ class Score(Target):
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
-        counted = ", ".join(f"{v:.12g}" for v in self.values) or "1, 2, ..."
-        return f"expected score of {response} (its categories counted as {counted})"
+        return f"expected score of {response}{counted_as(self.values)}"
 
     @property
     def scale(self) -> str:
@@ -164,7 +167,8 @@ def score(values: Any = None) -> Target:
     Parameters
     ----------
     values : list of float, optional
-        What each category counts, in their order; 1, 2, ... by default.
+        What each category counts, in their order; by default categories that are numbers count as themselves, others
+        as 1, 2, ...
 
     Returns
     -------
@@ -173,7 +177,7 @@ def score(values: Any = None) -> Target:
     Raises
     ------
     EstimandError
-        The values are no list of two finite numbers or more.
+        The values are no list of finite numbers, or all the same.
 
     Notes
     -----
@@ -188,9 +192,10 @@ def score(values: Any = None) -> Target:
     if values is None:
         return Score()
     found = value_list(values)
-    if found is None or len(found) < 2 or not all(is_number(v) for v in found):
+    numbers = found is not None and all(is_number(v) for v in found)
+    if found is None or not numbers or not 0.0 < max(found, default=0) - min(found, default=0) < np.inf:
         raise EstimandError(
-            f"score(values={shown(values)}); give what each category counts as a list of finite numbers, such as "
-            "[0, 1, 2, 3], or nothing for 1, 2, ..."
+            f"score(values={shown(values)}); give what each category counts as a list of finite numbers that are not "
+            "all the same, such as [0, 1, 2, 3], or nothing for 1, 2, ..."
         )
     return Score(tuple(map(float, found)))

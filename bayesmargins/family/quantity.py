@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +29,9 @@ __all__ = [
     "ResponseMean",
     "Sd",
     "Target",
+    "counted_as",
     "exceeds",
+    "numbers_of",
     "position",
     "quantile",
     "quantity_of",
@@ -76,6 +78,10 @@ class Target(ABC):
     def serves(self, family: Family) -> bool:
         """Whether responses of this family have it."""
         return all(getattr(family, what) is not None for what in self.needs)
+
+    def counting(self, categories: Sequence[Any]) -> Target:
+        """The same where categories of an ordered y count as numbers: themselves, or else 1, 2, ..."""
+        return self
 
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity | None:
         """Which averages over b it is a sum of; None where it is none. `categories` are those of an ordered y."""
@@ -140,8 +146,8 @@ def _said(c: float | str) -> str:
 
 def _reached(target: Exceeds, categories: Sequence[Any]) -> int:
     """How many categories do not exceed c? None or all of them is no question."""
-    ordered = all(is_number(k) for k in categories)
-    if ordered and not isinstance(target.c, str):
+    rising = all(is_number(k) for k in categories) and list(categories) == sorted(categories)
+    if rising and not isinstance(target.c, str):
         reached = sum(k <= target.c for k in categories)
     else:
         reached = position(target.c, categories, str(target))
@@ -153,10 +159,24 @@ def _reached(target: Exceeds, categories: Sequence[Any]) -> int:
     return reached
 
 
+def numbers_of(categories: Sequence[Any]) -> tuple[float, ...]:
+    """What the categories of an ordered y count as: themselves where they are numbers that rise, else 1, 2, ..."""
+    rising = all(is_number(k) for k in categories) and list(categories) == sorted(categories)
+    return tuple(map(float, categories)) if rising else tuple(float(k + 1) for k in range(len(categories)))
+
+
+def counted_as(numbers: Sequence[float]) -> str:
+    """How a sentence says what categories count as; nothing where there are none."""
+    shown_first = ", ".join(f"{v:.12g}" for v in numbers[:12])
+    return f" (its categories counted as {shown_first}{', ...' if len(numbers) > 12 else ''})" if numbers else ""
+
+
 def position(category: Any, categories: Sequence[Any], asked: str) -> int:
     """The number of a category from 1; EstimandError where there is none of this name."""
     for k, label in enumerate(categories, 1):
-        if (type(label) is type(category) and label == category) or (is_number(label) and label == category):
+        if (type(label) is type(category) and label == category) or (
+            is_number(label) and is_number(category) and label == category
+        ):
             return k
     raise EstimandError(
         f"target={asked}: the response has no category {shown(category)}; its categories are {listed(categories)}."
@@ -166,9 +186,10 @@ def position(category: Any, categories: Sequence[Any], asked: str) -> int:
 
 @dataclass(frozen=True, repr=False)
 class Quantile(Target):
-    """The q-quantile, from `quantile`."""
+    """The q-quantile, from `quantile`; of an ordered y that of the numbers of its categories."""
 
     q: float
+    numbers: tuple[float, ...] = ()
     needs = ("above", "below", "variance")
 
     def serves(self, family: Family) -> bool:
@@ -177,7 +198,12 @@ class Quantile(Target):
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`; the quantile of an average, or of all rows together, would be another number."""
-        return f"{self.q:.12g} quantile of {response}{' taken row by row' if averaged else ''}"
+        of = f"{response}{counted_as(self.numbers)}"
+        return f"{self.q:.12g} quantile of {of}{' taken row by row' if averaged else ''}"
+
+    def counting(self, categories: Sequence[Any]) -> Target:
+        """As for `Target`."""
+        return replace(self, numbers=numbers_of(categories))
 
     @property
     def scale(self) -> str:
@@ -186,7 +212,7 @@ class Quantile(Target):
 
     def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""
-        return y.quantile(self.q)
+        return y.ordered_quantile(self.q, self.numbers) if self.numbers else y.quantile(self.q)
 
     def __repr__(self) -> str:
         return f"quantile({self.q:.12g})"
@@ -194,17 +220,22 @@ class Quantile(Target):
 
 @dataclass(frozen=True, repr=False)
 class Sd(Target):
-    """The standard deviation, from `sd`."""
+    """The standard deviation, from `sd`; of an ordered y that of the numbers of its categories."""
 
-    needs = ("variance",)
+    numbers: tuple[float, ...] = ()
+    needs: ClassVar[tuple[str, ...]] = ("variance",)
 
     def serves(self, family: Family) -> bool:
-        """As for `Target`; that of an ordered y is one of the numbers of its categories, 1, 2, ..."""
+        """As for `Target`."""
         return family.ordinal or super().serves(family)
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
-        return f"standard deviation of {response}{' taken row by row' if averaged else ''}"
+        return f"standard deviation of {response}{counted_as(self.numbers)}{' taken row by row' if averaged else ''}"
+
+    def counting(self, categories: Sequence[Any]) -> Target:
+        """As for `Target`."""
+        return replace(self, numbers=numbers_of(categories))
 
     @property
     def scale(self) -> str:
@@ -213,7 +244,7 @@ class Sd(Target):
 
     def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""
-        return y.sd()
+        return y.ordered_sd(self.numbers) if self.numbers else y.sd()
 
     def __repr__(self) -> str:
         return "sd()"

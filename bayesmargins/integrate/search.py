@@ -77,7 +77,7 @@ def crossing(
     function : callable
         ``function(x, which)`` for the entries whose positions are `which`.
     low, high : (n,) float
-        Not positive at low, not negative at high.
+        Not positive at low, not negative at high; where it is, because the function rounds, that end is the answer.
     tolerance : (n,) float
         Width of the bracket at which an entry is done.
 
@@ -102,6 +102,9 @@ def crossing(
     x1, x2 = low.astype(np.float64).copy(), high.astype(np.float64).copy()
     everything = np.arange(len(x1))
     f1, f2 = function(x1, everything), function(x2, everything)
+    beyond_low = f1 >= 0.0
+    beyond_high = ~beyond_low & (f2 <= 0.0)
+    x2[beyond_low], x1[beyond_high] = x1[beyond_low], x2[beyond_high]
     x3, f3 = x1.copy(), f1.copy()
     t = np.full(len(x1), 0.5)
     active = everything[np.isfinite(f1) & np.isfinite(f2) & (x1 != x2)]

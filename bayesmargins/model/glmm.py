@@ -22,6 +22,7 @@ from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import (
+    DIVIDED,
     check_constant,
     default_priors,
     given_priors,
@@ -117,7 +118,7 @@ class GLMM:
         for name, factor in self.design.factors.items():
             columns += zip(factor.terms, rows.Z[name].T, strict=True)
         for name, column in columns:
-            refuse_extreme(f"The column {name!r}", column)
+            refuse_extreme(f"The column {name!r}", column, DIVIDED)
         self._fixed = fixed_part(self.design, rows.X, own_columns(given, self.design))
         check_constant(given, self._fixed, self.design)
         self._groups = {

@@ -15,6 +15,7 @@ from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero
 
 __all__ = [
+    "DIVIDED",
     "LKJ_ETA",
     "Prior",
     "Scales",
@@ -29,7 +30,7 @@ __all__ = [
 
 LKJ_ETA = 2.0
 WIDTH = 2.5
-_LARGEST = 1e100
+SQUARED, DIVIDED = 1e100, 1e300  # numbers up to which a square, and a quotient, is a number
 
 
 @dataclass(frozen=True)
@@ -101,20 +102,20 @@ def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) ->
     return Scales(location, _unit(link, y))
 
 
-def refuse_extreme(what: str, values: np.ndarray) -> None:
-    """Priors are scaled by standard deviations: where a square is infinite or 0, they would be too.
+def refuse_extreme(what: str, values: np.ndarray, largest: float = SQUARED) -> None:
+    """Priors are scaled by standard deviations: where a square (of columns, a quotient) is lost, they would be too.
 
     Raises
     ------
     ModelError
         The values are that large, or that near to each other.
     """
-    largest, apart = float(np.abs(values).max(initial=0.0)), float(np.ptp(values / 2.0)) if len(values) else 0.0
-    if largest > _LARGEST or 0.0 < apart < 1.0 / _LARGEST:
-        said = f"of up to {largest:.3g}" if largest > _LARGEST else f"that differ by {2.0 * apart:.3g} at most"
+    size, apart = float(np.abs(values).max(initial=0.0)), float(np.ptp(values / 2.0)) if len(values) else 0.0
+    if size > largest or 0.0 < apart < 1.0 / largest:
+        said = f"of up to {size:.3g}" if size > largest else f"that differ by {2.0 * apart:.3g} at most"
         raise ModelError(
-            f"{what} has values {said}, and priors are scaled by standard deviations: from 1e100 on, and below 1e-100, "
-            "the squares that they are made of are lost. Choose another unit."
+            f"{what} has values {said}, and priors are scaled by standard deviations: from {largest:g} on, and below "
+            f"{1 / largest:g}, they would be lost in floating point. Choose another unit."
         )
 
 
