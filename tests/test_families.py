@@ -7,6 +7,7 @@ import pickle
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pandas as pd
 import pytest
@@ -187,9 +188,74 @@ def test_likelihood_of_pymc_is_the_log_density(pair: tuple[Family, Link, Case]) 
     o = replace(o, y=np.asarray(family.simulate(rng, p, o), dtype=float))
     aux = {name: pt.as_tensor(np.float64(value)) for name, value in case.aux.items()}  # a bare 1.3 becomes a float32
     with pm.Model(coords={"obs": np.arange(len(etas))}) as model:
-        family.pymc(pm, "y", Values(**tensor_means(link, pt.as_tensor(etas)), **aux), o)
+        eta = pt.as_tensor(etas)
+        family.pymc(pm, "y", Values(**tensor_means(link, eta), eta=eta, link=link, **aux), o)
     found = model.logp(sum=False)[0].eval()
     np.testing.assert_allclose(found, family.log_density(p, o), rtol=1e-9, atol=1e-11)
+
+
+COUNTED = [(name, link) for name in ("bernoulli", "binomial") for link in FAMILIES[name].links]
+TAILS = {
+    "logit": lambda x: 1 / (1 + mp.exp(-x)),
+    "probit": lambda x: mp.erfc(-x / mp.sqrt(2)) / 2,
+    "cloglog": lambda x: -mp.expm1(-mp.exp(x)),
+}
+UPPER_TAILS = {
+    "logit": lambda x: 1 / (1 + mp.exp(x)),
+    "probit": lambda x: mp.erfc(x / mp.sqrt(2)) / 2,
+    "cloglog": lambda x: mp.exp(-mp.exp(x)),
+}
+
+
+def in_pymc(family: Family, link: Link, eta: Any, o: Outcome) -> Any:
+    """A model of PyMC with these linear predictors and nothing else."""
+    import pymc as pm
+
+    from bayesmargins.model.build import tensor_means
+
+    with pm.Model(coords={"obs": np.arange(len(o.y))}) as model:
+        family.pymc(pm, "y", Values(**tensor_means(link, eta), eta=eta, link=link), o)
+    return model
+
+
+@pytest.mark.parametrize(("name", "word"), COUNTED, ids="-".join)
+def test_likelihood_of_pymc_far_out_has_its_digits_and_a_slope(name: str, word: str) -> None:
+    """Where h or 1 - h is far less than the spacing of numbers at 1; every y at every eta."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    n, farthest = 1 if name == "bernoulli" else 3, 6.5 if word == "cloglog" else 40.0
+    x, y = (a.ravel() for a in np.meshgrid([-40.0, -9.0, -1.5, 0.0, 0.5, 5.0, farthest], np.arange(n + 1.0)))
+    eta = pt.vector("eta", dtype="float64", shape=x.shape)
+    model = in_pymc(FAMILIES[name], LINKS[word], eta, Outcome(y, None if n == 1 else np.full(len(x), float(n))))
+    found = model.logp(sum=False)[0]
+    found, slopes = pytensor.function([eta], [found, pt.grad(found.sum(), eta)])(x)
+
+    def exact(x: Any, k: float) -> Any:
+        below, above = TAILS[word](x), UPPER_TAILS[word](x)
+        return mp.log(mp.binomial(n, k)) + k * mp.log(below) + (n - k) * mp.log(above)
+
+    with mp.workdps(40):
+        points = [(mp.mpf(at), k) for at, k in zip(x, y, strict=True)]
+        wanted = [float(exact(at, k)) for at, k in points]
+        wanted_slopes = [float(mp.diff(lambda z, k=k: exact(z, k), at)) for at, k in points]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(slopes, wanted_slopes, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize(("name", "word"), COUNTED, ids="-".join)
+def test_pymc_draws_the_family_and_knows_what_y_cannot_be(name: str, word: str) -> None:
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    eta, n = np.linspace(-1.5, 1.0, 8), CASES[name].trials or 1.0
+    o = Outcome(np.zeros(8), CASES[name].trials and np.full(8, n))
+    y = in_pymc(FAMILIES[name], LINKS[word], pt.as_tensor(eta), o)["y"]
+    drawn, mu = pm.draw(y, draws=4000, random_seed=1), LINKS[word].inverse(eta)
+    assert drawn.dtype == np.int64
+    assert np.all(np.abs(drawn.mean(axis=0) - n * mu) < FAR * np.sqrt(n * mu * (1.0 - mu) / 4000))
+    for impossible in (-1, int(n) + 1):
+        assert np.all(pm.logp(y, np.full(8, impossible)).eval() == -np.inf)
 
 
 def posterior(family: Family, link: Link, case: Case, s: float) -> bm.Posterior:

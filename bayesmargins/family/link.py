@@ -120,13 +120,10 @@ class Tensors(NamedTuple):
         h(eta).
     logs : callable or None
         log h(eta) and log(1 - h(eta)), both to full relative accuracy; None where h is no probability.
-    log_odds : callable or None
-        Their difference, where it is simpler than that.
     """
 
     inverse: Callable[[Any, Any], Any]
     logs: Callable[[Any, Any], tuple[Any, Any]] | None = None
-    log_odds: Callable[[Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ Flags = npt.NDArray[np.bool_]
 class Values(SimpleNamespace):
     """The parameters of y in some rows, each under its own name: ``p.mu``, ``p.sigma``.
 
-    ``p.complement`` is 1 - mu to full relative accuracy where mu is a probability. In a model of PyMC all are tensors,
-    and ``p.log_odds`` is the logarithm of mu / (1 - mu). ``p.eta`` is the linear predictor of mu, ``p.link`` its link.
+    ``p.complement`` is 1 - mu to full relative accuracy where mu is a probability; ``p.eta`` is the linear predictor of
+    mu, ``p.link`` its link. In a model of PyMC all but the link are tensors.
     """
 
 

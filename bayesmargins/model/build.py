@@ -112,16 +112,11 @@ def _thresholds(link: Link, y: Any, constant: Any, prior: Any) -> Any:
 
 
 def tensor_means(link: Link, eta: Any) -> dict[str, Any]:
-    """mu and, where it is a probability, 1 - mu and the log odds, none of them rounded to 0 or 1 on the way.
-
-    The log odds are those of log h and log(1 - h): 1 - h(eta) itself would be 0 in floating point far out.
-    """
+    """mu and, where it is a probability, 1 - mu, which 1 less mu would round to 0 far out."""
     import pytensor.tensor as pt
 
     of = link.tensors
     mu = of.inverse(pt, eta)
     if of.logs is None:
         return {"mu": mu}
-    log, log_complement = of.logs(pt, eta)
-    log_odds = log - log_complement if of.log_odds is None else of.log_odds(pt, eta)
-    return {"mu": mu, "complement": pt.exp(log_complement), "log_odds": log_odds}
+    return {"mu": mu, "complement": of.inverse(pt, -eta) if link.symmetric else pt.exp(of.logs(pt, eta)[1])}

@@ -14,7 +14,23 @@ __all__ = ["bernoulli"]
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.Bernoulli(name, logit_p=p.log_odds, observed=o.y.astype(np.int64), dims="obs")
+    """PyMC's own density evaluates every logarithm, and p, for both values of y."""
+    import pytensor.tensor as pt
+
+    link = p.link
+
+    def log_mass(y: Any, eta: Any) -> Any:
+        if link.symmetric:
+            value = link.tensors.logs(pt, (2.0 * y - 1.0) * eta)[0]
+        else:
+            value = pt.switch(y, *link.tensors.logs(pt, eta))
+        return pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, 1)), -np.inf, value)
+
+    def drawn(eta: Any, size: Any) -> Any:
+        return pm.Bernoulli.dist(link.tensors.inverse(pt, eta), size=size)
+
+    y = o.y.astype(np.int64)
+    pm.CustomDist(name, p.eta, logp=log_mass, dist=drawn, class_name="Bernoulli", observed=y, dims="obs")
 
 
 bernoulli = Family(

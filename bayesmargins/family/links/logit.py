@@ -97,6 +97,13 @@ def _between(average: Callable[..., Any], mean: Average, complement: Average) ->
     return mean.value * complement.value - slope.value, slope.error_bound
 
 
+def _logs(pt: Any, eta: Any) -> tuple[Any, Any]:
+    """-softplus(-eta) and -softplus(eta), which have all but a term of eta in common."""
+    negative = pt.lt(eta, 0.0)
+    common = pt.log1p(pt.exp(pt.switch(negative, eta, -eta)))
+    return pt.switch(negative, eta, 0.0) - common, pt.switch(negative, 0.0, -eta) - common
+
+
 class Logit(NamedTuple):
     """h, 1 - h and two derivatives in compiled code."""
 
@@ -210,8 +217,7 @@ logit = Link(
     higher=(_third, _fourth),
     tensors=Tensors(
         lambda pt, eta: pt.sigmoid(eta),
-        logs=lambda pt, eta: (-pt.softplus(-eta), -pt.softplus(eta)),
-        log_odds=lambda pt, eta: eta,
+        logs=_logs,
     ),
     complement=_complement,
     bounded=True,
