@@ -217,8 +217,8 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         )
     if target == "mean" and family.ordinal:
         raise EstimandError(
-            f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has no "
-            "mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
+            f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has "
+            "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
         return ResponseMean(family.noun)

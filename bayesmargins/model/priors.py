@@ -30,7 +30,7 @@ __all__ = [
 
 LKJ_ETA = 2.0
 WIDTH = 2.5
-SQUARED, DIVIDED = 1e100, 1e300  # numbers up to which a square, and a quotient, is a number
+SQUARED, DIVIDED = 1e100, 1e305  # numbers up to which a square, and a quotient, is a number
 
 
 @dataclass(frozen=True)
