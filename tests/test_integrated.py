@@ -283,14 +283,19 @@ def test_same_seed_same_effects() -> None:
 
 @pytest.mark.sampling
 def test_integrated_and_sampled_effects_have_the_same_posterior() -> None:
-    """Means, and products of beta with b, within Monte Carlo error."""
+    """Means, and products of beta with b, within Monte Carlo error.
+
+    Three levels say little of their sd: under the default prior sampled effects miss its long tail, at any length.
+    """
+    import pymc as pm
     from arviz_stats.base import array_stats
 
-    model = bm.GLMM("y ~ x + (1 + x | g) + (1 | f)", _data())
+    priors = {"sd_f": pm.HalfNormal.dist(0.5)}
+    model = bm.GLMM("y ~ x + (1 + x | g) + (1 | f)", _data(), priors=priors)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bm.BayesmarginsWarning)  # a divergence in thousands of draws
         fits = {
-            how: model.fit(1500, 1000, random_seed=1, progressbar=False, group_effects=how)
+            how: model.fit(1500, 1000, random_seed=1, progressbar=False, group_effects=how, target_accept=0.95)
             for how in ("auto", "sampled")
         }
     assert [fit.info["group_effects"] for fit in fits.values()] == ["integrated", "sampled"]
