@@ -12,7 +12,8 @@ from typing import Any
 import llvmlite.binding
 import numpy as np
 import numpy.typing as npt
-from numba import carray, types
+from numba import types
+from numba.np.numpy_support import carray
 
 from bayesmargins.integrate.compiled import c_function, digest
 from bayesmargins.integrate.normal_group_kernels import group_marginal

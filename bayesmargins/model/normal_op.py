@@ -48,7 +48,7 @@ class GroupMarginal(Op):
 
 @register_funcify_default_op_cache_key(GroupMarginal)
 def _compiled(op: GroupMarginal, node: Apply, **_: Any) -> tuple[Any, int]:
-    by_name = types.ExternalFunction(NAME, SIGNATURE)
+    by_name: Any = types.ExternalFunction(NAME, SIGNATURE)
 
     @numba_njit
     def marginal(x: Any, data: Any, sizes: Any) -> Any:
