@@ -112,7 +112,9 @@ def test_what_is_no_real_number_is_no_draw(beta: Any) -> None:
         with pytest.raises(PosteriorError, match=r"masked|numbers"):
             bm.from_pymc({"beta": beta}, "y ~ x", data, family="bernoulli", names={"beta": "beta"})
     if not isinstance(beta, list) and not np.ma.isMaskedArray(beta):
-        frame = pd.DataFrame({"b_Intercept": list(beta[0, :, 0]), "b_x": list(beta[0, :, 1]), ".chain": 1})
+        kind = object if beta.dtype == object else None  # pandas 2.2 makes floats of objects, or fails to
+        frame = pd.DataFrame({"b_Intercept": pd.Series(beta[0, :, 0], dtype=kind), ".chain": 1})
+        frame["b_x"] = pd.Series(beta[0, :, 1], dtype=kind)
         with pytest.raises(PosteriorError, match=r"real numbers"):
             bm.from_brms(frame, "y ~ x", data, family="bernoulli")
 
