@@ -554,6 +554,7 @@ BAD: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (bm.DataError, r"without an order.*as_ordered", lambda: _model(y=pd.Categorical([*"abcabc"]))),
     (bm.DataError, r"holds str.*whose order nobody knows.*ordered=True", lambda: _model(y=[*"abcabc"])),
     (bm.DataError, r"such as 0.5; categories that are numbers are whole", lambda: _model(y=[0.5, 1, 2, 1, 2, 1])),
+    (bm.DataError, r"such as inf; categories that are numbers are whole", lambda: _model(y=[np.inf, 1, 2, 1, 2, 1])),
     (bm.DataError, r"is 1 in every row", lambda: _model(y=[1] * 6)),
     (bm.FormulaError, r"leaves the constant out.*Leave '0 \+' or '- 1' out", lambda: _model("y ~ 0 + x + (1 | g)")),
     (bm.FormulaError, r"has trials", lambda: _model("y | trials(3) ~ x + (1 | g)")),

@@ -47,7 +47,7 @@ def _in_order(column: pd.Series, name: str) -> tuple[tuple[Any, ...], np.ndarray
         return tuple(map(plain_value, seen.cat.categories)), seen.cat.codes.to_numpy(dtype=np.float64)
     if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         numbers = column.to_numpy(dtype=np.float64)
-        odd = numbers[numbers != np.floor(numbers)]
+        odd = numbers[~np.isfinite(numbers) | (numbers != np.floor(numbers))]
         if len(odd):
             raise DataError(
                 f"The response {name!r} has values such as {odd[0]:g}; categories that are numbers are whole ones."
