@@ -144,6 +144,10 @@ class Family:
         The link that R's own function takes where none is named; empty where it is the first of `links`.
     aliases : tuple of str
         Further names, for the hint that says what it is called here.
+    rows : mapping
+        By link: how compiled loops take a row of y, where log p(y) has one peak in eta: a tuple whose type has the plain
+        functions ``node`` and ``base``, as `PoissonRows` has. Its ``reads`` says how many of u and v they read: with 1,
+        u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 
@@ -175,6 +179,7 @@ class Family:
     names: Mapping[str, str] = field(default_factory=dict)
     link_in_r: str = ""
     aliases: tuple[str, ...] = ()
+    rows: Mapping[str, Any] = field(default_factory=dict)
     ones: tuple[str, ...] = ()
 
     @property
@@ -206,6 +211,10 @@ class Family:
     def target(self) -> str:
         """What is asked of it where nothing is said."""
         return "category" if self.ordinal else "mean"
+
+    def compiled_rows(self, link: Link) -> Any:
+        """Its `rows` under this link; None where log p(y) may have several peaks in eta."""
+        return self.rows.get(link.name)
 
     def curve(self, link: Link) -> Curve:
         """Whose value at eta is E[y] given b (of a single trial)."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import scipy
 
-__all__ = ["incomplete_beta", "odds"]
+__all__ = ["digamma", "erfcx", "incomplete_beta", "odds"]
 
 Array = npt.NDArray[np.float64]
 
@@ -25,3 +27,20 @@ def incomplete_beta(a: Array, b: Array, x: Array, y: Array) -> Array:
     out[small] = scipy.special.betainc(a[small], b[small], x[small])
     out[~small] = scipy.special.betaincc(b[~small], a[~small], y[~small])
     return out
+
+
+def erfcx(x: float) -> float:
+    """exp(x^2) erfc(x); compiled code has its own for x >= 0."""
+    return float(scipy.special.erfcx(x))
+
+
+def digamma(x: float) -> float:
+    """Derivative of lgamma, x > 0: in compiled code too (Abramowitz & Stegun 6.3.5, 6.3.18)."""
+    value = 0.0
+    while x < 12.0:
+        value -= 1.0 / x
+        x += 1.0
+    z = 1.0 / (x * x)
+    series = z * (1.0 / 12.0 - z * (1.0 / 120.0 - z * (1.0 / 252.0 - z * (1.0 / 240.0 - z * (1.0 / 132.0 - z * (
+        691.0 / 32760.0 - z / 12.0))))))  # fmt: skip
+    return value + math.log(x) - 0.5 / x - series

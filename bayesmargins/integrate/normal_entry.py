@@ -1,32 +1,22 @@
-"""The likelihood of normal group effects as a C function under a name of its own.
-
-What calls a compiled function by its code compiles that code again with its own. What calls it by name does not, and so
-a model that holds it compiles no longer than one without it.
-"""
+"""The likelihood of normal group effects as a function that compiled models call."""
 
 from __future__ import annotations
 
-import ctypes
+from functools import lru_cache
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 import numpy.typing as npt
-from numba import types
 from numba.np.numpy_support import carray
 
-from bayesmargins.integrate.compiled import c_function, digest
+from bayesmargins.integrate.entry import Entry, entry
 from bayesmargins.integrate.normal_group_kernels import group_marginal
 from bayesmargins.integrate.normal_groups import NormalGroups
 
-__all__ = ["NAME", "SIGNATURE", "flat_data", "marginal_and_gradient"]
+__all__ = ["flat_data", "normal_entry"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-_DOUBLES, _INTEGERS = types.CPointer(types.float64), types.CPointer(types.int64)
-SIGNATURE = types.void(_DOUBLES, _DOUBLES, _INTEGERS, _DOUBLES)
-NAME = f"bayesmargins_normal_marginal_{digest()}"
 
 
 def flat_data(groups: NormalGroups) -> tuple[Array, Integers]:
@@ -68,14 +58,7 @@ def _entry(x: Any, data: Any, sizes: Any, out: Any) -> None:
     result[p + square + 2 :] = d_roots.ravel()
 
 
-_compiled = c_function(SIGNATURE, _entry)
-llvmlite.binding.add_symbol(NAME, _compiled.address)
-
-
-def marginal_and_gradient(x: Array, data: Array, sizes: Integers) -> Array:
-    """The value, then its derivatives in x."""
-    out = np.empty(len(x) + 1)
-    x, data = np.ascontiguousarray(x), np.ascontiguousarray(data)
-    doubles = [v.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for v in (x, data, out)]
-    _compiled.ctypes(*doubles[:2], sizes.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)), doubles[2])
-    return out
+@lru_cache(maxsize=1)
+def normal_entry() -> Entry:
+    """The same for all models."""
+    return entry("normal_marginal", _entry)

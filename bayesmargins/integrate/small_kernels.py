@@ -15,16 +15,16 @@ from numba import njit
 
 from bayesmargins.integrate.compiled import APART
 
-__all__ = ["add_row", "dot", "inverted", "rooted", "small_system"]
+__all__ = ["SUM", "add_row", "dot", "inverted", "rooted", "small_system"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Sums may be taken in any order: the processor's own is several times faster, and always the same.
-_SUM: dict[str, Any] = {**APART, "fastmath": {"contract", "reassoc"}}
+SUM: dict[str, Any] = {**APART, "fastmath": {"contract", "reassoc"}}
 
 
-@njit(**_SUM)
+@njit(**SUM)
 def dot(x: Array, y: Array, n: int) -> float:
     """Of the first n entries."""
     total = 0.0

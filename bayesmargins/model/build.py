@@ -10,7 +10,7 @@ import numpy as np
 from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.coordinates import FixedPart, GroupPart
-from bayesmargins.model.variables import coefficients, coords, covariance, register
+from bayesmargins.model.variables import coefficients, coords, covariance, register, thresholds
 from bayesmargins.schema import factor_dim, stem
 
 __all__ = ["build_pymc", "tensor_means"]
@@ -89,26 +89,9 @@ def _likelihood(design: Design, family: Family, link: Link, eta: Any, constant: 
     response = design.response
     aux = {name: register(name, priors[name], ()) for name in family.numbers}
     if family.ordinal:
-        aux |= {"thresholds": _thresholds(link, response.y, constant, priors["thresholds"])}
+        aux |= {"thresholds": thresholds(link, response.y, constant, priors["thresholds"])}
     p = Values(**tensor_means(link, eta), eta=eta, link=link, **aux)
     add(pm, response.name, p, Outcome(response.y, response.n))
-
-
-def _thresholds(link: Link, y: Any, constant: Any, prior: Any) -> Any:
-    """Thresholds of the centred linear predictor, in order; the posterior keeps those of the columns as they are.
-
-    They are the order statistics of draws from the prior: sampling moves among ordered values, where sorting changes
-    nothing, and draws of the prior itself are sorted.
-    """
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    K = int(y.max())
-    reached = np.array([np.mean(y <= k) for k in range(1, K)])
-    start, ordered = link.link(reached), pm.distributions.transforms.ordered
-    centred = pt.sort(register("thresholds_centred", prior, (K - 1,), transform=ordered, initval=start))
-    pm.Deterministic("thresholds", centred - constant, dims="threshold")
-    return centred
 
 
 def tensor_means(link: Link, eta: Any) -> dict[str, Any]:

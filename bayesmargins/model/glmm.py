@@ -32,7 +32,8 @@ from bayesmargins.model.priors import (
     warn_of_zero,
 )
 from bayesmargins.model.sampling import draw_prior, run_sampler
-from bayesmargins.model.treatment import INTEGRATED, treatment
+from bayesmargins.model.quadrature import QuadratureModel, quadrature_model
+from bayesmargins.model.treatment import INTEGRATED, closed_form, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -236,9 +237,12 @@ class GLMM:
         return self._integrated.pymc if plan.how == INTEGRATED else self.pymc
 
     @cached_property
-    def _integrated(self) -> NormalModel:
-        """The model of `fit` where the group effects have a closed form."""
-        return normal_model(self.design, self.family, self.priors, self._fixed, self._groups, self._outcome)
+    def _integrated(self) -> NormalModel | QuadratureModel:
+        """The model of `fit` where the group effects are integrated out."""
+        parts = (self.priors, self._fixed, self._groups, self._outcome)
+        if closed_form(self.family, self.link):
+            return normal_model(self.design, self.family, *parts)
+        return quadrature_model(self.design, self.family, self.link, *parts)
 
     def fit(
         self,

@@ -117,7 +117,7 @@ def log_marginal(groups: NormalGroups, phi: Any, L: Any, others: list[Any], sigm
     import pytensor.tensor as pt
 
     from bayesmargins.integrate.normal_entry import flat_data
-    from bayesmargins.model.normal_op import GroupMarginal
+    from bayesmargins.model.group_op import GroupMarginal
 
     t, q = 1.0 / sigma, int(groups.layout[:, 1].max(initial=1))
     terms = groups.layout[:, 1]

@@ -9,12 +9,13 @@ from bayesmargins.errors import FitError, close_matches, listed, shown
 from bayesmargins.family import Family, Link
 from bayesmargins.values import is_word
 
-__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "treatment"]
+__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "closed_form", "treatment"]
 
 INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
 # Effects beside the largest factor's, and products a gradient that their matrix takes: about 10 ms of one core.
 _MOST_SMALL, _MOST_PRODUCTS = 200, 1e7
+_MOST_TERMS = 1  # of a group whose effects have no closed form
 _NO_JAX = ("numpyro",)  # samplers that need a version in JAX of every operation of the model
 
 
@@ -64,17 +65,30 @@ def treatment(asked: str, design: Design, family: Family, link: Link, sampler: s
         )
     if obstacle:
         return Treatment(SAMPLED, obstacle)
-    return Treatment(INTEGRATED, "their integral has a closed form")
+    closed = closed_form(family, link)
+    return Treatment(INTEGRATED, "their integral has a closed form" if closed else "each is an integral of its own")
+
+
+def closed_form(family: Family, link: Link) -> bool:
+    """Is y, or what is measured of it, normal about the linear predictor?"""
+    return bool(family.normal_sd) and link.linear
 
 
 def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     """Why b cannot be integrated out exactly; empty where it can."""
     if not design.factors:
         return "the model has none"
-    if not family.normal_sd:
-        return f"their integral has no closed form under family {family.name!r}"
-    if not link.linear:
-        return f"their integral has no closed form under link {link.name!r}"
+    if closed_form(family, link):
+        obstacle = _too_many(design)
+    else:
+        obstacle = _no_nodes(design, family, link)
+    if not obstacle and sampler in _NO_JAX:
+        return f"sampler {sampler!r} cannot run the compiled integral"
+    return obstacle
+
+
+def _too_many(design: Design) -> str:
+    """Why the closed form would cost more than sampling."""
     sizes = sorted(len(f.levels) * len(f.terms) for f in design.factors.values())
     small = sum(sizes[:-1])
     if small > _MOST_SMALL or sizes[-1] * small**2 > _MOST_PRODUCTS:
@@ -82,4 +96,19 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
             f"beside the {sizes[-1]:,} of the largest factor there are {small:,} of others, whose integral takes a "
             "dense matrix that costs more than sampling them"
         )
-    return f"sampler {sampler!r} cannot run the closed form" if sampler in _NO_JAX else ""
+    return ""
+
+
+def _no_nodes(design: Design, family: Family, link: Link) -> str:
+    """Why the integral is not one of each group by itself, over few effects, with one peak."""
+    if family.compiled_rows(link) is None:
+        return (
+            f"under family {family.name!r} and link {link.name!r} their integral has no closed form, and what is "
+            "integrated may have several peaks"
+        )
+    if len(design.factors) > 1:
+        return f"under family {family.name!r} the effects of {len(design.factors)} factors are one integral of them all"
+    (factor,) = design.factors.values()
+    if len(factor.terms) > _MOST_TERMS:
+        return f"{len(factor.terms)} effects of each group take an integral in as many dimensions"
+    return ""

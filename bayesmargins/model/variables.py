@@ -11,11 +11,12 @@ import numpy as np
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.draws import threshold_coords
+from bayesmargins.family import Link
 from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.schema import factor_dim, plain, stem
 
-__all__ = ["Coefficients", "Covariance", "coefficients", "coords", "covariance", "register"]
+__all__ = ["Coefficients", "Covariance", "coefficients", "coords", "covariance", "register", "thresholds"]
 
 
 def coords(design: Design) -> dict[str, Any]:
@@ -120,6 +121,23 @@ def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
         slopes = register("slopes", priors["beta"], (len(shared),))
         pieces |= {n: slopes[k] for k, n in enumerate(shared)}
     return pt.stack([pieces[n] for n in names])
+
+
+def thresholds(link: Link, y: Any, constant: Any, prior: Any) -> Any:
+    """Thresholds of the centred linear predictor, in order; the posterior keeps those of the columns as they are.
+
+    They are the order statistics of draws from the prior: sampling moves among ordered values, where sorting changes
+    nothing, and draws of the prior itself are sorted.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    K = int(y.max())
+    reached = np.array([np.mean(y <= k) for k in range(1, K)])
+    start, ordered = link.link(reached), pm.distributions.transforms.ordered
+    centred = pt.sort(register("thresholds_centred", prior, (K - 1,), transform=ordered, initval=start))
+    pm.Deterministic("thresholds", centred - constant, dims="threshold")
+    return centred
 
 
 @dataclass(frozen=True)

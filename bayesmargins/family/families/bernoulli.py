@@ -9,6 +9,7 @@ import numpy as np
 from bayesmargins.family.families.binomial import above, below, log_density, simulate
 from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.outcome import BINARY, Outcome, Values
+from bayesmargins.family.successes import SUCCESS_ROWS
 
 __all__ = ["bernoulli"]
 
@@ -44,5 +45,6 @@ bernoulli = Family(
     variance=lambda p, o: (0.0, 1.0, -1.0),
     residual=LATENT,
     pymc=_pymc,
+    rows=SUCCESS_ROWS,
     aliases=("binary", "logistic"),
 )

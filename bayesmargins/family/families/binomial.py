@@ -11,6 +11,7 @@ import scipy
 from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.outcome import SUCCESSES, Outcome, Values
+from bayesmargins.family.successes import SUCCESS_ROWS
 
 __all__ = ["above", "below", "binomial", "log_density", "simulate"]
 
@@ -78,4 +79,5 @@ binomial = Family(
     variance=lambda p, o: (0.0, o.number(), -o.number()),
     residual=LATENT,
     pymc=_pymc,
+    rows=SUCCESS_ROWS,
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.family.between import BETWEEN_ROWS
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array, Link
@@ -85,6 +86,7 @@ cumulative = Family(
     at_most=_at_most,
     residual=LATENT,
     pymc=_pymc,
+    rows=BETWEEN_ROWS,
     aliases=("ordinal", "ordered", "clm", "polr"),
     ones=("disc",),
 )

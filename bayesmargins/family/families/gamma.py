@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import exp, lgamma, log
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
@@ -11,9 +12,11 @@ from bayesmargins.errors import PosteriorError
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.family.special import digamma
 
 __all__ = ["gamma"]
 
+_FAR = 690.0  # exp() of it is finite
 _SMALLEST = np.finfo(np.float64).tiny
 
 
@@ -55,6 +58,23 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     pm.Gamma(name, alpha=p.shape, beta=p.shape / p.mu, observed=o.y, dims="obs")
 
 
+class GammaRows(NamedTuple):
+    """-u (eta + y exp(-eta)), u the shape."""
+
+    reads: int = 1
+
+    def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
+        """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
+        eta = min(max(eta, -_FAR), _FAR)
+        ratio = y * exp(-eta)
+        return -u * (eta + ratio), u * (ratio - 1.0), -u * ratio, -eta - ratio, 0.0
+
+    def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
+        """What does not depend on eta, and its derivatives in u and v."""
+        value = u * log(u) - lgamma(u) + (u - 1.0) * log(y)
+        return value, log(u) + 1.0 - digamma(u) + log(y), 0.0
+
+
 # `inverse` is no link of this package. R's Gamma() has it where none is named; over a normal b it has no mean at all,
 # for however small a variance: 1 / (eta + s Z) is not integrable around eta + s Z = 0.
 gamma = Family(
@@ -84,6 +104,7 @@ gamma = Family(
         lambda link: "the residual variance trigamma(shape), that of log y",
     ),
     pymc=_pymc,
+    rows={"log": GammaRows()},  # under the identity link its density may have several peaks
     names={"brms": "Gamma"},
     link_in_r="inverse",
 )

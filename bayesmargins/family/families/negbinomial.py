@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import exp, lgamma, log
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,11 @@ from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
-from bayesmargins.family.special import incomplete_beta, odds
+from bayesmargins.family.special import digamma, incomplete_beta, odds
 
 __all__ = ["negbinomial"]
+
+_FAR = 690.0  # exp() of it is finite
 
 
 # scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
@@ -38,6 +41,25 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     pm.NegativeBinomial(name, mu=p.mu, alpha=p.shape, observed=o.y.astype(np.int64), dims="obs")
 
 
+class NegbinomialRows(NamedTuple):
+    """y eta - (y + u) log(u + exp(eta)), u the shape."""
+
+    reads: int = 1
+
+    def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
+        """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
+        eta = min(max(eta, -_FAR), _FAR)
+        E = exp(eta)
+        total = u + E
+        share, log_total = (y + u) / total, log(total)
+        return y * eta - (y + u) * log_total, y - share * E, -share * E * (u / total), -log_total - share, 0.0
+
+    def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
+        """What does not depend on eta, and its derivatives in u and v."""
+        value = lgamma(y + u) - lgamma(u) - lgamma(y + 1.0) + u * log(u)
+        return value, digamma(y + u) - digamma(u) + log(u) + 1.0, 0.0
+
+
 negbinomial = Family(
     "negbinomial",
     (
@@ -60,6 +82,7 @@ negbinomial = Family(
         lambda link: "the residual variance log(1 + 1 / mean count + 1 / shape)",
     ),
     pymc=_pymc,
+    rows={"log": NegbinomialRows()},
     names={"bambi": "negativebinomial"},
     aliases=("negativebinomial", "negative_binomial", "nbinom"),
 )

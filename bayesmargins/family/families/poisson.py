@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from math import exp, lgamma
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
@@ -14,6 +15,7 @@ from bayesmargins.family.outcome import COUNTS, Outcome, Values
 __all__ = ["draw_counts", "poisson"]
 
 _LARGEST_RATE = 1e16
+_FAR = 690.0  # exp() of it is finite
 
 
 # scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
@@ -44,6 +46,22 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     pm.Poisson(name, p.mu, observed=o.y.astype(np.int64), dims="obs")
 
 
+class PoissonRows(NamedTuple):
+    """y eta - n exp(eta): n rows of one mean, y their sum."""
+
+    reads: int = 0
+
+    def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
+        """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
+        eta = min(max(eta, -_FAR), _FAR)
+        E = n * exp(eta)
+        return y * eta - E, y - E, -E, 0.0, 0.0
+
+    def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
+        """What does not depend on eta, and its derivatives in u and v."""
+        return -lgamma(y + 1.0), 0.0, 0.0
+
+
 poisson = Family(
     "poisson",
     (Parameter("mu", ("log",), noun="expected count"),),
@@ -58,4 +76,5 @@ poisson = Family(
     ),
     pymc=_pymc,
     rate=True,
+    rows={"log": PoissonRows()},
 )

@@ -1,4 +1,4 @@
-"""The compiled likelihood of `integrate.normal_entry` as an operation of PyTensor, with its gradient.
+"""A compiled likelihood without group effects as an operation of PyTensor, with its gradient.
 
 One operation in place of a graph of some hundred. Not imported with the package, because PyTensor is not.
 """
@@ -16,15 +16,31 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
 from bayesmargins.integrate.compiled import digest
-from bayesmargins.integrate.normal_entry import NAME, SIGNATURE, marginal_and_gradient
+from bayesmargins.integrate.entry import SIGNATURE, Entry
+from bayesmargins.integrate.group_entry import group_entry
+from bayesmargins.integrate.normal_entry import normal_entry
 
 __all__ = ["GroupMarginal"]
 
 
 class GroupMarginal(Op):
-    """x (c, L, t and the roots one after the other), data and sizes of `flat_data` -> value, derivatives in x."""
+    """x, data and sizes of an `Entry` -> value, derivatives in x.
 
-    __props__ = ()
+    Parameters
+    ----------
+    tag : tuple, optional
+        Of the rows of a family; None for normal ones.
+    """
+
+    __props__ = ("tag",)
+
+    def __init__(self, tag: Any = None) -> None:
+        self.tag = tag
+
+    @property
+    def entry(self) -> Entry:
+        """The compiled function; another process makes it anew."""
+        return normal_entry() if self.tag is None else group_entry(self.tag)
 
     def make_node(self, x: Any, data: Any, sizes: Any) -> Apply:
         """Inputs as tensors."""
@@ -32,7 +48,7 @@ class GroupMarginal(Op):
 
     def perform(self, node: Apply, inputs: Any, outputs: Any) -> None:
         """From Python."""
-        found = marginal_and_gradient(*inputs)
+        found = self.entry(*inputs)
         outputs[0][0], outputs[1][0] = np.asarray(found[0]), found[1:]
 
     def infer_shape(self, *arguments: Any) -> list[Any]:
@@ -48,7 +64,7 @@ class GroupMarginal(Op):
 
 @register_funcify_default_op_cache_key(GroupMarginal)
 def _compiled(op: GroupMarginal, node: Apply, **_: Any) -> tuple[Any, int]:
-    by_name: Any = types.ExternalFunction(NAME, SIGNATURE)
+    by_name: Any = types.ExternalFunction(op.entry.name, SIGNATURE)
 
     @numba_njit
     def marginal(x: Any, data: Any, sizes: Any) -> Any:
