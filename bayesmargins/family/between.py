@@ -22,6 +22,7 @@ class LogitBetween(NamedTuple):
     """H(b) - H(a) = (1 - exp(a - b)) H(b) (1 - H(a)), a = u - eta, b = v - eta."""
 
     reads: int = 2
+    sign: int = 0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
@@ -43,6 +44,7 @@ class ProbitBetween(NamedTuple):
     """Phi(b) - Phi(a), turned so that both or the nearer to 0 lie below 0."""
 
     reads: int = 2
+    sign: int = 0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitBetween`."""
@@ -72,6 +74,7 @@ class CloglogBetween(NamedTuple):
     """exp(-A) - exp(-B) = exp(-A) (1 - exp(A - B)), A = exp(a), B = exp(b)."""
 
     reads: int = 2
+    sign: int = 0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitBetween`."""

@@ -145,9 +145,9 @@ class Family:
     aliases : tuple of str
         Further names, for the hint that says what it is called here.
     rows : mapping
-        By link: how compiled loops take a row of y, where log p(y) has one peak in eta: a tuple whose type has the plain
-        functions ``node`` and ``base``, as `PoissonRows` has. Its ``reads`` says how many of u and v they read: with 1,
-        u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
+        By link: how compiled loops take a row of y, where log p(y) has one peak in eta. A tuple whose type has the
+        plain functions ``node`` and ``base``, as `PoissonRows` has. Its ``reads`` says how many of u and v they read:
+        with 1, u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 

@@ -22,6 +22,7 @@ class LogitRows(NamedTuple):
     """y eta - n log(1 + exp(eta))."""
 
     reads: int = 0
+    sign: int = 1
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
@@ -29,6 +30,10 @@ class LogitRows(NamedTuple):
         E = exp(eta)
         mu = E / (1.0 + E)
         return y * eta - n * log(1.0 + E), y - n * mu, -n * mu / (1.0 + E), 0.0, 0.0
+
+    def multiplies(self) -> bool:
+        """Rows with the same n of 1 share one logarithm: that of the product of 1 + exp(eta)."""
+        return True
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
@@ -39,6 +44,7 @@ class ProbitRows(NamedTuple):
     """y log Phi(eta) + (n - y) log Phi(-eta), both from the scaled complementary error function."""
 
     reads: int = 0
+    sign: int = 0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitRows`."""
@@ -62,6 +68,7 @@ class CloglogRows(NamedTuple):
     """y log(1 - exp(-E)) - (n - y) E, E = exp(eta)."""
 
     reads: int = 0
+    sign: int = 0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitRows`."""

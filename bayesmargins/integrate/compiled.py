@@ -16,7 +16,7 @@ from numba import njit
 from numba.core.caching import IndexDataCacheFile
 from numba.core.ccallback import CFunc
 
-__all__ = ["APART", "INNER", "OPTIONS", "c_function", "digest", "kernel"]
+__all__ = ["APART", "INNER", "OPTIONS", "SUM", "c_function", "digest", "kernel"]
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -24,6 +24,8 @@ OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"
 # which is quickest to compile, or a loop is compiled by itself, which vectorises best, and then put into them.
 PASTED: dict[str, Any] = {**OPTIONS, "inline": "always"}
 APART: dict[str, Any] = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# Sums may be taken in any order: the processor's own is several times faster, and always the same.
+SUM: dict[str, Any] = {**APART, "fastmath": {"contract", "reassoc"}}
 INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 

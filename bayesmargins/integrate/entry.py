@@ -37,10 +37,13 @@ class Entry:
     def __call__(self, x: Array, data: Array, sizes: Integers) -> Array:
         """The value, then its derivatives in x."""
         out = np.empty(len(x) + 1)
-        x, data = np.ascontiguousarray(x), np.ascontiguousarray(data)
+        self.into(np.ascontiguousarray(x), np.ascontiguousarray(data), np.ascontiguousarray(sizes), out)
+        return out
+
+    def into(self, x: Array, data: Array, sizes: Integers, out: Array) -> None:
+        """The same, written to `out`; all are contiguous. Other threads go on meanwhile."""
         doubles = [v.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for v in (x, data, out)]
         self.compiled.ctypes(*doubles[:2], sizes.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)), doubles[2])
-        return out
 
 
 def entry(name: str, function: Callable[..., None]) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import numpy.typing as npt
 from numba.np.numpy_support import carray
 
 from bayesmargins.integrate.entry import Entry, entry
+from bayesmargins.integrate.group_nodes import ready
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
-from bayesmargins.integrate.group_quadrature_kernels import Model, marginal
+from bayesmargins.integrate.group_quadrature_kernels import GRADIENT, PILOT, VALUES, Model, answer
+from bayesmargins.integrate.group_quadrature_kernels import REST as COLUMNS
 from bayesmargins.integrate.group_rows import Rows
 
 __all__ = ["flat_rows", "group_entry"]
@@ -20,38 +22,44 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-def flat_rows(groups: GroupQuadrature, parameters: int) -> tuple[Array, Integers]:
-    """All columns one after the other; terms, rows, groups, coordinates, parameters, kinds, and all whole numbers."""
+def flat_rows(groups: GroupQuadrature, parameters: int, task: int = GRADIENT) -> tuple[Array, Integers]:
+    """All columns one after the other; what is asked, then sizes, and all whole numbers."""
     model = groups.model
     rows: Rows = model.rows
-    floats = (rows.y, rows.n, rows.weights, model.offset, rows.W, model.F, model.widest, [model.tolerance])
-    sizes = [len(rows.W), len(rows.y), groups.groups, len(model.F), parameters, len(rows.samples)]
+    floats = (rows.y, rows.n, rows.weights, model.offset, rows.W, model.F, model.widest, model.rest, [model.tolerance])
+    sizes = [task, len(rows.W), len(rows.y), groups.groups, len(model.F), parameters, len(rows.samples)]
+    sizes += [rows.shifts, rows.plain]
     whole = (sizes, rows.starts, rows.kinds, rows.samples, model.reads)
     return np.concatenate([np.ravel(x) for x in floats]), np.concatenate([np.ravel(x) for x in whole])
 
 
-@lru_cache(maxsize=None)
+@cache
 def group_entry(tag: Any) -> Entry:
     """That of the rows with this tag."""
-    kind, reads = type(tag), tag.reads
+    ready(tag)
+    kind, reads, sign = type(tag), tag.reads, tag.sign
 
-    def marginal_of(x: Any, data: Any, sizes: Any, out: Any) -> None:
-        head = carray(sizes, 6)
-        q, n, groups, p, parameters, kinds = head[0], head[1], head[2], head[3], head[4], head[5]
-        whole = carray(sizes, 6 + groups + 1 + n + kinds + 2 * n)[6:]
+    def run(x: Any, data: Any, sizes: Any, out: Any) -> None:
+        head = carray(sizes, 9)
+        task, q, n, groups, p = head[0], head[1], head[2], head[3], head[4]
+        parameters, kinds, shifts, plain = head[5], head[6], head[7], head[8]
+        whole = carray(sizes, 9 + groups + 1 + n + kinds + 2 * n)[9:]
         starts, own = whole[: groups + 1], whole[groups + 1 : groups + 1 + n]
         samples, read = whole[groups + 1 + n : groups + 1 + n + kinds], whole[groups + 1 + n + kinds :].reshape(2, n)
-        every = carray(data, (4 + q + p) * n + groups + 1)
-        W, F = every[4 * n : (4 + q) * n].reshape(q, n), every[(4 + q) * n : (4 + q + p) * n].reshape(p, n)
-        rows = Rows(every[:n], every[n : 2 * n], every[2 * n : 3 * n], W, starts, own, samples)
-        widest = every[(4 + q + p) * n : -1]
-        model = Model(rows, F, every[3 * n : 4 * n], read, widest, every[-1])
-        variables, result = carray(x, p + q * q + parameters), carray(out, 1 + p + q * q + parameters)
-        L, aux = variables[p : p + q * q].reshape(q, q), variables[p + q * q :]
-        value, d_phi, d_L, d_aux, _ = marginal(kind(reads), model, variables[:p], L, aux)
-        result[0] = value
-        result[1 : p + 1] = d_phi
-        result[p + 1 : p + 1 + q * q] = d_L.ravel()
-        result[p + 1 + q * q :] = d_aux
+        columns, rest = (4 + q + p) * n, (1 + COLUMNS) * groups
+        every = carray(data, columns + rest + 1)
+        W, F = every[4 * n : (4 + q) * n].reshape(q, n), every[(4 + q) * n : columns].reshape(p, n)
+        rows = Rows(every[:n], every[n : 2 * n], every[2 * n : 3 * n], W, starts, own, samples, shifts == 1, plain == 1)
+        widest = every[columns : columns + groups]
+        known = every[columns + groups : columns + rest].reshape(groups, COLUMNS)
+        model = Model(rows, F, every[3 * n : 4 * n], read, widest, known, every[-1])
+        variables = carray(x, p + q * q + parameters)
+        phi, L, aux = variables[:p], variables[p : p + q * q].reshape(q, q), variables[p + q * q :]
+        size = 1 + len(variables) if task == GRADIENT else groups * q
+        if task == VALUES:
+            size = groups + 1
+        elif task == PILOT:
+            size = groups * COLUMNS
+        answer(kind(reads, sign), model, phi, L, aux, task, carray(out, size))
 
-    return entry(f"group_marginal_{kind.__name__}", marginal_of)
+    return entry(f"group_marginal_{kind.__name__}", run)

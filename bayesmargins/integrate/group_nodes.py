@@ -12,19 +12,34 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from numba import njit, typeof, types
+from numba.extending import overload
 
-from bayesmargins.integrate.compiled import APART
-from bayesmargins.integrate.group_rows import LANES, Rows, add_values, slopes
+from bayesmargins.integrate.by_name import by_name
+from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.group_rows import (
+    FLOATS,
+    LANES,
+    LATTICES,
+    POINT,
+    ROWS,
+    TABLE,
+    Lattices,
+    Point,
+    Rows,
+    log_densities,
+    slopes,
+)
+from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "MOST", "lattice", "peak"]
+__all__ = ["DROP", "FIRST", "ROOM", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
 DROP = 14.0  # nodes this far below the peak in log density are left out: 1e-7 of the integral lies beyond
-MOST = 1024  # nodes of a group
-_STEP = 0.71  # first step, in units of the standard deviation at the peak
+ROOM = 2048  # for the nodes of one group, half of it for those in between
+FIRST, _STEP = 16, 0.71  # nodes and step of the first lattice; the step in standard deviations at the peak
 _NEAR = 0.05  # squared distance to the peak, in the same units, at which the search stops
 _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
@@ -62,7 +77,7 @@ def _moved(L: Array, z: Array, b: Array) -> None:
 
 
 @njit(**APART)
-def peak(tag: Any, rows: Rows, eta: Array, u: Array, v: Array, group: int, L: Array, widest: float, z: Array, A: Array) -> None:
+def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, z: Array, A: Array) -> None:
     """Moves z near the peak of V by Newton's method, and sets A = - V'' there.
 
     A step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows; where it has gone
@@ -73,7 +88,7 @@ def peak(tag: Any, rows: Rows, eta: Array, u: Array, v: Array, group: int, L: Ar
     ahead, scale = 0.0, 1.0
     for attempt in range(100):
         _moved(L, z, b)
-        slopes(tag, rows, eta, u, v, group, b, g, H)
+        slopes(tag, rows, at, group, b, g, H)
         if attempt > 0:
             along = 0.0  # V' in the direction of the last step
             for a in range(q):
@@ -105,35 +120,6 @@ def peak(tag: Any, rows: Rows, eta: Array, u: Array, v: Array, group: int, L: Ar
 
 
 @njit(**APART)
-def _filled(
-    tag: Any,
-    rows: Rows,
-    eta: Array,
-    u: Array,
-    v: Array,
-    group: int,
-    s: float,
-    start: float,
-    h: float,
-    begin: int,
-    count: int,
-    B: Array,
-    V: Array,
-) -> float:
-    """V at start + k h for k of `count` nodes from `begin`, in whole lanes; its largest value."""
-    b, out = B[0, begin:], V[begin:]
-    for k in range(count):
-        at = start + h * k
-        b[k] = s * at
-        out[k] = -0.5 * at * at
-    add_values(tag, rows, eta, u, v, group, B, begin, count, V)
-    top = out[0]
-    for k in range(1, count):
-        top = max(top, out[k])
-    return top
-
-
-@njit(**APART)
 def _missing(outer: float, inner: float, top: float) -> int:
     """How many nodes, in whole lanes, are missing at an end whose last two values are these.
 
@@ -147,70 +133,161 @@ def _missing(outer: float, inner: float, top: float) -> int:
 
 
 @njit(**APART)
-def _halves(V: Array, begin: int, count: int, top: float, shares: Array) -> tuple[float, float]:
-    """shares = exp(V - top) from 0 on, and their sums over every second node."""
-    from_begin = V[begin:]
-    for k in range(count):
-        shares[k] = vector_exp(from_begin[k] - top)
-    even, odd = 0.0, 0.0
+def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Array) -> tuple[int, float, float]:
+    """What the nodes of a group need, log of the integral, and its error, relative.
+
+    0: nothing, and `values` are in proportion to the integrand now; 1, 2: more nodes to the left, to the right; 3:
+    nodes in between; 4: other ones, as the peak is not near these. For 1 to 4, the second number is the largest value.
+    Ends lie `drop` below it; nodes far from the peak are left out. `shares` is room for the nodes.
+    """
+    place, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
+    V = lattices.values[place:]
+    top = V[0]
+    for k in range(1, count):
+        top = max(top, V[k])
+    if not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
+        return 4, top, 0.0
+    if top - V[0] < drop:
+        return 1, top, 0.0
+    if top - V[count - 1] < drop:
+        return 2, top, 0.0
+    first = 0
+    while count > 2 and V[first + 1] < top - DROP:
+        first, count = first + 1, count - 1
+    while count > 2 and V[first + count - 2] < top - DROP:
+        count -= 1
+    lattices.places[group], lattices.counts[group] = place + first, count
+    lattices.first[group] += first * h
+    even, odd, V = 0.0, 0.0, V[first:]
+    for k in range((count + LANES - 1) // LANES * LANES):
+        shares[k] = vector_exp(V[k] - top)
     for k in range(0, count - 1, 2):
         even += shares[k]
         odd += shares[k + 1]
-    return even + (shares[count - 1] if count % 2 else 0.0), odd
+    if count % 2 == 1:
+        even += shares[count - 1]
+    total = even + odd
+    error = ((even - odd) / total) ** 2
+    if error > tolerance:
+        return 3, top, 0.0
+    for k in range(count):
+        V[k] = shares[k]
+    return 0, top + math.log(total * h) - 0.9189385332046727, error + (V[0] + V[count - 1]) / total
 
 
 @njit(**APART)
-def lattice(
+def _halved(V: Array, middle: Array, count: int) -> None:
+    """V of `count` nodes and of those in between, in order."""
+    for k in range(count - 1, 0, -1):
+        V[2 * k] = V[k]
+    for k in range(count - 1):
+        V[2 * k + 1] = middle[k]
+
+
+def search(
     tag: Any,
     rows: Rows,
-    eta: Array,
-    u: Array,
-    v: Array,
+    at: Point,
     group: int,
-    s: float,
-    z: float,
-    sd: float,
+    L: Array,
+    widest: float,
     tolerance: float,
-    B: Array,
-    V: Array,
-    shares: Array,
-) -> tuple[float, float, int, float, float]:
-    """First node, step, how many, log of the integral and its error, relative: of one effect, b = s z.
+    lattices: Lattices,
+    found: Array,
+) -> None:
+    """Nodes of one effect b = s z around the peak; found: log of the integral, its error, the peak, and - V'' there.
 
-    shares (node,) are left in proportion to the integrand. B (1, node) and V (node,) have room for `MOST` nodes and as
-    many midpoints.
+    `lattices.values` are a room of `ROOM`, whose contents are lost.
     """
-    begin, count, h = MOST // 4, 16, _STEP * sd
-    start = z - 7.5 * h
-    top = _filled(tag, rows, eta, u, v, group, s, start, h, begin, count, B, V)
+    raise TypeError("Compiled code calls this.")
+
+
+@overload(search, strict=False, jit_options=INNER)
+def _search_of(
+    tag: Any,
+    rows: Rows,
+    at: Point,
+    group: int,
+    L: Array,
+    widest: float,
+    tolerance: float,
+    lattices: Lattices,
+    found: Array,
+) -> Any:
+    call = by_name(_search, (tag, rows, at, group, L, widest, tolerance, lattices, found))
+    return lambda tag, rows, at, group, L, widest, tolerance, lattices, found: call(
+        (tag, rows, at, group, L, widest, tolerance, lattices, found)
+    )
+
+
+def _search(
+    tag: Any,
+    rows: Rows,
+    at: Point,
+    group: int,
+    L: Array,
+    widest: float,
+    tolerance: float,
+    lattices: Lattices,
+    found: Array,
+) -> None:
+    z, A, shares = np.empty(1), np.empty((1, 1)), np.empty(ROOM)
+    z[0] = 0.0
+    first, step, counts, place, values = lattices
+    _peak(tag, rows, at, group, L, widest, z, A)
+    s, h, count, drop = L[0, 0], _STEP / math.sqrt(A[0, 0]), FIRST, DROP
+    first[group], step[group], counts[group], place[group] = z[0] - 0.5 * (count - 1) * h, h, count, ROOM // 8
+    begin, fresh, ahead = first[group], place[group], count
     while True:
-        more = _missing(V[begin], V[begin + 1], top)
-        if more == 0 or more > begin:
-            break
-        begin, count, start = begin - more, count + more, start - more * h
-        top = max(top, _filled(tag, rows, eta, u, v, group, s, start, h, begin, more, B, V))
-    while True:
-        last = begin + count
-        more = _missing(V[last - 1], V[last - 2], top)
-        if more == 0 or last + more > MOST:
-            break
-        top = max(top, _filled(tag, rows, eta, u, v, group, s, start + count * h, h, last, more, B, V))
-        count += more
-    while True:
-        while count > 2 and V[begin + 1] < top - DROP:
-            begin, count, start = begin + 1, count - 1, start + h
-        while count > 2 and V[begin + count - 2] < top - DROP:
-            count -= 1
-        even, odd = _halves(V, begin, count, top, shares)
-        total = even + odd
-        error = ((even - odd) / total) ** 2
-        if not error > tolerance or begin + 2 * count > MOST:
-            error += (shares[0] + shares[count - 1]) / total
-            return start, h, count, top + math.log(total * h) - 0.9189385332046727, error
-        middle = (count + LANES - 2) // LANES * LANES
-        top = max(top, _filled(tag, rows, eta, u, v, group, s, start + 0.5 * h, h, MOST, middle, B, V))
-        for k in range(count - 1, 0, -1):
-            V[begin + 2 * k] = V[begin + k]
-        for k in range(count - 1):
-            V[begin + 2 * k + 1] = V[MOST + k]
-        count, h = 2 * count - 1, 0.5 * h
+        # Nodes that are new: `ahead` of them, from `begin` on, at `fresh`.
+        whole = (first[group], step[group], counts[group], place[group])
+        first[group], counts[group], place[group] = begin, ahead, fresh
+        log_densities(tag, rows, at, group, group + 1, s, lattices)
+        first[group], step[group], counts[group], place[group] = whole
+        if fresh >= ROOM // 2:
+            _halved(values[place[group] :], values[fresh:], counts[group])
+            counts[group], step[group] = 2 * counts[group] - 1, 0.5 * step[group]
+        need, value, error = settled(lattices, group, tolerance, drop, shares)
+        if need == 0:
+            found[0], found[1], found[2], found[3] = value, error, z[0], A[0, 0]
+            return
+        left, count, h = place[group], counts[group], step[group]
+        right = left + count
+        if need == 4:
+            need = 1 if values[left] > values[right - 1] else 2
+        if need == 1:
+            ahead = _missing(values[left], values[left + 1], value)
+        elif need == 2:
+            ahead = _missing(values[right - 1], values[right - 2], value)
+        if ahead == 0 or value != value:  # the end falls within one step, or nothing has a value
+            need = 3
+        if need == 1:
+            begin, fresh = first[group] - ahead * h, left - ahead
+            first[group], counts[group], place[group] = begin, count + ahead, fresh
+        elif need == 2:
+            begin, fresh = first[group] + count * h, right
+            counts[group] = count + ahead
+        else:
+            begin, fresh, ahead = first[group] + 0.5 * h, ROOM // 2, count - 1
+        if (
+            fresh < 0
+            or (need < 3 and right + ahead > ROOM // 2 - LANES)
+            or (need == 3 and left + 2 * count > ROOM // 2)
+        ):
+            # No room: it stays as it is, and its error is told.
+            first[group], counts[group], place[group] = (
+                first[group] if need > 1 else first[group] + ahead * h,
+                count,
+                left,
+            )
+            tolerance, drop = np.inf, -np.inf
+            _, value, error = settled(lattices, group, tolerance, drop, shares)
+            found[0], found[1], found[2], found[3] = value, error, z[0], A[0, 0]
+            return
+
+
+def ready(tag: Any) -> None:
+    """Compiles what others call by name, or finds it on disk."""
+    ready_rows(tag)
+    numbers = (types.int64, TABLE, types.float64, types.float64)
+    by_name(_search, (typeof(tag), ROWS, POINT, *numbers, LATTICES, FLOATS))

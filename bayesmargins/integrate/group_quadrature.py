@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.family import Outcome
+from bayesmargins.family.outcome import Outcome
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
@@ -42,6 +42,8 @@ class GroupQuadrature:
     F : (coordinate, row) float
     reads : (2, row) int
         Which of the parameters are u and v; the number of parameters for one far below, the next for one far above.
+    rest : (group, column) float
+        What `at_rest` found; zeros where nothing is known yet.
     """
 
     tag: Any
@@ -55,11 +57,17 @@ class GroupQuadrature:
     W: Array
     F: Array
     reads: Integers
+    rest: Array
 
     @property
     def groups(self) -> int:
         """How many."""
         return len(self.starts) - 1
+
+    @property
+    def shifts(self) -> bool:
+        """Is the group effect one number that is added to eta?"""
+        return len(self.W) == 1 and bool((self.W == 1.0).all())
 
     @property
     def tolerance(self) -> float:
@@ -86,49 +94,76 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_quadrature_kernels import Model
         from bayesmargins.integrate.group_rows import Rows
 
-        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, *self.kinds)
-        return Model(rows, self.F, self.offset, self.reads, self.widest, self.tolerance)
+        rows = Rows(
+            self.y,
+            self.n,
+            self.weights,
+            self.W,
+            self.starts,
+            *self.kinds,
+            self.shifts,
+            bool((self.n == 1.0).all() and (self.weights == 1.0).all()),
+        )
+        return Model(rows, self.F, self.offset, self.reads, self.widest, self.rest, self.tolerance)
 
-    def _point(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> tuple[Array, Array, Array]:
-        columns = [np.asarray(aux[name]).reshape(len(phi), -1) for name in self.names]
-        own = np.concatenate([*columns, np.empty((len(phi), 0))], axis=1)
-        return np.ascontiguousarray(phi), np.ascontiguousarray(roots[0]), np.ascontiguousarray(own)
+    def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        columns = [phi, *roots, *(aux[name] for name in self.names)]
+        return np.concatenate([np.asarray(c, dtype=np.float64).reshape(len(phi), -1) for c in columns], axis=1)
 
-    def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> tuple[Array, Array]:
-        """log likelihood of each group's rows, (draw, group), and the estimated error of their sum, (draw,)."""
-        from bayesmargins.integrate.group_quadrature_kernels import group_values
+    def _run(self, task: int, x: Array, out: Array) -> Array:
+        """The compiled function at points x (draw, variable): out (draw, value)."""
+        from bayesmargins.integrate.group_entry import flat_rows, group_entry
 
-        values, error = np.empty((len(phi), self.groups)), np.empty(len(phi))
-        in_threads(group_values, len(phi), self.tag, self.model, *self._point(phi, roots, aux), values, error)
-        return values, error
+        p, q = len(self.F), len(self.W)
+        function, flat = group_entry(self.tag), flat_rows(self, x.shape[1] - p - q * q, task)
+
+        def some(begin: int, end: int) -> None:
+            for d in range(begin, end):
+                function.into(x[d], *flat, out[d])
+
+        in_threads(some, len(x))
+        return out
+
+    def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        """log likelihood of each group's rows: (draw, group)."""
+        return self._values(phi, roots, aux)[:, :-1]
+
+    def error(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        """The estimated error of the log likelihood: (draw,)."""
+        return self._values(phi, roots, aux)[:, -1]
+
+    def _values(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        return self._run(1, self._points(phi, roots, aux), np.empty((len(phi), self.groups + 1)))
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y | phi, roots, aux): (draw,)."""
-        total: Array = self.by_group(phi, roots, aux)[0].sum(axis=1)
+        total: Array = self.by_group(phi, roots, aux).sum(axis=1)
         return total
 
     def derivatives(
         self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]
     ) -> tuple[Array, Array, list[Array], dict[str, Array]]:
         """The log likelihood (draw,), and its derivatives in phi, the roots and the parameters, each of its shape."""
-        from bayesmargins.integrate.group_quadrature_kernels import derivatives
-
-        point = self._point(phi, roots, aux)
-        value, d_phi, d_root, d_own = np.empty(len(phi)), *(np.empty_like(x) for x in point)
-        in_threads(derivatives, len(phi), self.tag, self.model, *point, value, d_phi, d_root, d_own)
-        shapes = [np.asarray(aux[name]) for name in self.names]
-        pieces = np.split(d_own, np.cumsum([x[0].size for x in shapes])[:-1], axis=1) if shapes else []
-        return value, d_phi, [d_root], {n: p.reshape(x.shape) for n, p, x in zip(self.names, pieces, shapes, strict=True)}
+        x = self._points(phi, roots, aux)
+        found = self._run(0, x, np.empty((len(x), x.shape[1] + 1)))
+        given = [phi, *roots, *(np.asarray(aux[name]) for name in self.names)]
+        ends = np.cumsum([g[0].size for g in given])[:-1]
+        pieces = [d.reshape(g.shape) for d, g in zip(np.split(found[:, 1:], ends, axis=1), given, strict=True)]
+        own = pieces[1 + len(roots) :]
+        return found[:, 0], pieces[0], pieces[1 : 1 + len(roots)], dict(zip(self.names, own, strict=True))
 
     def draw_effects(
         self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array], rng: np.random.Generator
     ) -> list[Array]:
         """Draws of b, (draw, group, term), from their exact distribution given the rest."""
-        from bayesmargins.integrate.group_quadrature_kernels import draw_effects
+        q = len(self.W)
+        b = self._run(2, self._points(phi, roots, aux), rng.random((len(phi), self.groups * q)))
+        return [b.reshape(len(phi), self.groups, q)]
 
-        b = rng.random((len(phi), self.groups, len(self.W)))
-        in_threads(draw_effects, len(phi), self.tag, self.model, *self._point(phi, roots, aux), b)
-        return [b]
+    def at_rest(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> GroupQuadrature:
+        """The same, whose nodes are placed by what this point (one draw) says, where that is near enough."""
+        (rest,) = self._run(3, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
+        return replace(self, rest=rest.reshape(self.rest.shape))
 
 
 def group_quadrature(
@@ -148,7 +183,8 @@ def group_quadrature(
         reads[1] = np.where(k == thresholds + 1, thresholds + 1, k - 1)
     n = np.broadcast_to(np.asarray(outcome.number(), dtype=np.float64), y.shape)
     weights = np.ones(len(y)) if outcome.weights is None else outcome.weights[order]
-    columns = (np.ascontiguousarray(part[order].T) for part in (effects.W, F))
+    W, columns = (np.ascontiguousarray(part[order].T) for part in (effects.W, F))
     n = np.ascontiguousarray(n[order] if n.size else n)
     offset = np.broadcast_to(offset, y.shape)[order]
-    return GroupQuadrature(tag, tuple(names), order, starts, y, n, weights, offset, *columns, reads)
+    rest = np.zeros((effects.levels, 5))
+    return GroupQuadrature(tag, tuple(names), order, starts, y, n, weights, offset, W, columns, reads, rest)

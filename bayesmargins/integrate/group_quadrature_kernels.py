@@ -9,17 +9,22 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, kernel
-from bayesmargins.integrate.group_nodes import MOST, lattice, peak
-from bayesmargins.integrate.group_rows import LANES, Rows, add_base, add_values, averaged
+from bayesmargins.integrate.compiled import APART
+from bayesmargins.integrate.group_nodes import DROP, ROOM, search, settled
+from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
 from bayesmargins.integrate.small_kernels import add_row, dot
+from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["Model", "derivatives", "draw_effects", "group_values", "marginal"]
+__all__ = ["DRAW", "GRADIENT", "PILOT", "REST", "VALUES", "Model", "answer"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _FAR = 700.0  # a threshold where there is none: exp() of it is finite
+_MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
+NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
+REST = 5  # columns of what is known of a group
+GRADIENT, VALUES, DRAW, PILOT = 0, 1, 2, 3  # what `answer` is asked for
 
 
 class Model(NamedTuple):
@@ -32,8 +37,14 @@ class Model(NamedTuple):
     offset : (row,) float
     reads : (2, row) int
         Which of the family's parameters u and v are; two more stand behind the last: one far below, one far above.
-    at_rest : (group, term) float
-        Where the search for each group's peak begins, at eta = `eta_at_rest`, and by how much the effects then weigh.
+    widest : (group,) float
+        The largest W of the group's rows.
+    rest : (group, `REST`) float
+        What a pilot point says of one effect's posterior, in place of a search: its precision without the prior tau,
+        tau times where it would be at a mean eta of 0, how far nodes reach to the left and to the right in its standard
+        deviations, how many there are (0: nothing is known).
+    tolerance : float
+        Of a group's integral, relative.
     """
 
     rows: Rows
@@ -41,113 +52,128 @@ class Model(NamedTuple):
     offset: Array
     reads: Integers
     widest: Array
+    rest: Array
     tolerance: float
 
 
 @njit(**APART)
-def _predictors(model: Model, phi: Array, eta: Array) -> None:
-    """eta (row,) without b."""
-    eta[:] = model.offset
-    for c in range(len(phi)):
-        add_row(eta, model.F[c], phi[c], len(eta))
+def zeros(n: int) -> Array:
+    """In place of NumPy's, which takes longer to compile."""
+    out = np.empty(n)
+    for i in range(n):
+        out[i] = 0.0
+    return out
 
 
 @njit(**APART)
-def _own(tag: Any, model: Model, aux: Array, u: Array, v: Array) -> None:
-    """The family's parameters of each row."""
+def table(n: int, m: int) -> Array:
+    """Of zeros."""
+    return zeros(n * m).reshape(n, m)
+
+
+@njit(**APART)
+def _point(tag: Any, model: Model, phi: Array, aux: Array) -> Point:
+    """eta without b, and the family's parameters of each row."""
+    n = len(model.offset)
+    eta, u, v = zeros(n), zeros(n), zeros(n)
+    add_row(eta, model.offset, 1.0, n)
+    for c in range(len(phi)):
+        add_row(eta, model.F[c], phi[c], n)
     if tag.reads > 0:
         count = len(aux)
-        for i in range(len(u)):
-            for j in range(tag.reads):
-                k = model.reads[j, i]
-                value = aux[k] if k < count else (-_FAR if k == count else _FAR)
-                if j == 0:
-                    u[i] = value
-                else:
-                    v[i] = value
-
-
-@njit(**APART)
-def _nodes(
-    tag: Any,
-    model: Model,
-    eta: Array,
-    u: Array,
-    v: Array,
-    group: int,
-    L: Array,
-    z: Array,
-    A: Array,
-    B: Array,
-    V: Array,
-    shares: Array,
-) -> tuple[float, float, int, float, float]:
-    z[:] = 0.0
-    peak(tag, model.rows, eta, u, v, group, L, model.widest[group], z, A)
-    sd = 1.0 / math.sqrt(A[0, 0])
-    return lattice(tag, model.rows, eta, u, v, group, L[0, 0], z[0], sd, model.tolerance, B, V, shares)
-
-
-@njit(**APART)
-def marginal(tag: Any, model: Model, phi: Array, L: Array, aux: Array) -> tuple[float, Array, Array, Array, float]:
-    """log likelihood, its derivatives in phi, L and the family's parameters, and the error of the integrals."""
-    rows, q, n = model.rows, len(L), len(model.offset)
-    groups = len(rows.starts) - 1
-    eta, u, v = np.empty(n), np.zeros(n), np.zeros(n)
-    _predictors(model, phi, eta)
-    _own(tag, model, aux, u, v)
-    r, D = np.empty((3, n)), np.zeros((q, q))
-    z, A, B, V = np.empty(q), np.empty((q, q)), np.empty((q, 2 * MOST + LANES)), np.empty(2 * MOST + LANES)
-    P, work, values, error = np.empty((1 + q, MOST + LANES)), np.empty((3, MOST + LANES)), np.zeros(groups), 0.0
-    for g in range(groups):
-        if rows.starts[g] == rows.starts[g + 1]:
-            continue
-        start, h, count, values[g], missed = _nodes(tag, model, eta, u, v, g, L, z, A, B, V, P[0])
-        error += missed
-        total = 0.0
-        for k in range(count):
-            total += P[0, k]
-        padded = (count + LANES - 1) // LANES * LANES
-        for k in range(padded):
-            at = start + k * h
-            B[0, k] = L[0, 0] * at
-            P[0, k] = P[0, k] / total if k < count else 0.0
-            P[1, k] = P[0, k] * at
-        averaged(tag, rows, eta, u, v, g, B, P, 0, padded, work, r, D)
-    add_base(tag, rows, u, v, values, r)
-    total = values.sum()
-    d_phi, d_aux = np.empty(len(phi)), np.zeros(len(aux))
-    for c in range(len(phi)):
-        d_phi[c] = dot(model.F[c], r[0], n)
-    if tag.reads > 0:
         for i in range(n):
-            for j in range(tag.reads):
-                k = model.reads[j, i]
-                if k < len(aux):
-                    d_aux[k] += r[1 + j, i]
-    return total, d_phi, D, d_aux, error
+            j, k = model.reads[0, i], model.reads[1, i]
+            u[i] = aux[j] if j < count else -_FAR
+            v[i] = aux[k] if k < count else _FAR
+    return Point(eta, powers(tag, eta), u, v)
 
 
-@kernel
-def group_values(
-    begin: int, end: int, tag: Any, model: Model, phi: Array, L: Array, aux: Array, out: Array, error: Array
-) -> None:
-    """log likelihood of each group, out (draw, group), and the sum of the integrals' errors (draw,)."""
-    rows, q, n = model.rows, L.shape[1], len(model.offset)
-    eta, u, v, r = np.empty(n), np.zeros(n), np.zeros(n), np.zeros((3, n))
-    z, A, B, V = np.empty(q), np.empty((q, q)), np.empty((q, 2 * MOST + LANES)), np.empty(2 * MOST + LANES)
-    shares = np.empty(MOST)
-    for d in range(begin, end):
-        _predictors(model, phi[d], eta)
-        _own(tag, model, aux[d], u, v)
-        out[d] = 0.0
-        error[d] = 0.0
-        for g in range(len(rows.starts) - 1):
-            if rows.starts[g] < rows.starts[g + 1]:
-                found = _nodes(tag, model, eta, u, v, g, L[d], z, A, B, V, shares)
-                out[d, g] = found[3]
-                error[d] += found[4]
-        add_base(tag, rows, u, v, out[d], r)
+@njit(**APART)
+def _at_rest(model: Model, at: Point, s: float) -> Lattices:
+    """Where nodes of each group lie by what is known of it; none of a group of which nothing is."""
+    groups, starts, rest = len(model.rest), model.rows.starts, model.rest
+    place = 2 * LANES
+    for g in range(groups):
+        place += int(rest[g, 4])
+    counts, places = np.empty(groups, np.int64), np.empty(groups, np.int64)
+    lattices = Lattices(zeros(groups), zeros(groups), counts, places, np.empty(place))
+    place = 0
+    for g in range(groups):
+        count = int(rest[g, 4])
+        if count > 0:
+            eta = 0.0
+            for i in range(starts[g], starts[g + 1]):
+                eta += at.eta[i]
+            precision = 1.0 + s * s * rest[g, 0]
+            sd = 1.0 / math.sqrt(precision)
+            centre = s * (rest[g, 1] - rest[g, 0] * eta / (starts[g + 1] - starts[g])) / precision
+            lattices.first[g], lattices.step[g] = centre - rest[g, 2] * sd, (rest[g, 2] + rest[g, 3]) * sd / (count - 1)
+        lattices.counts[g], lattices.places[g] = count, place
+        place += count
+    return lattices
+
+
+@njit(**APART)
+def _integrals(
+    tag: Any, model: Model, at: Point, L: Array, values: Array, r: Array, D: Array, peaks: Array, task: int
+) -> tuple[Lattices, float]:
+    """Sets values (group,) to the logs of the integrals; the nodes, and the sum of the errors.
+
+    For the gradient, r (3, row) and D (term, term) get the averages of the derivatives. peaks (group, 2) get z and its
+    precision at each peak that was searched for.
+    """
+    rows, s, groups, error = model.rows, L[0, 0], len(values), 0.0
+    lattices = _at_rest(model, at, s)
+    log_densities(tag, rows, at, 0, groups, s, lattices)
+    counts, shares = np.empty(groups, np.int64), np.empty(ROOM)
+    for g in range(groups):
+        counts[g] = lattices.counts[g]
+        if counts[g] > 0:
+            need, values[g], missed = settled(lattices, g, model.tolerance, NEAR_DROP, shares)
+            counts[g] = lattices.counts[g] if need == 0 else 0
+            error += missed
+    done = Lattices(lattices.first, lattices.step, counts, lattices.places, lattices.values)
+    if task == GRADIENT:
+        averages(tag, rows, at, 0, groups, s, done, r, D)
+    room = Lattices(lattices.first, lattices.step, counts, lattices.places, np.empty(ROOM))
+    found = np.empty(4)
+    for g in range(groups):
+        if counts[g] == 0 and (rows.starts[g] < rows.starts[g + 1] or task == DRAW):
+            search(tag, rows, at, g, L, model.widest[g], model.tolerance, room, found)
+            values[g], peaks[g, 0], peaks[g, 1] = found[0], found[2], found[3]
+            error += found[1]
+            if task == GRADIENT:
+                averages(tag, rows, at, g, g + 1, s, room, r, D)
+    return room, error
+
+
+@njit(**APART)
+def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: Lattices, out: Array) -> None:
+    """out: `Model.rest`, from the peaks and nodes at a pilot point."""
+    shares, first, step, counts = np.empty(ROOM), lattices.first, lattices.step, lattices.counts
+    starts, rest = model.rows.starts, out.reshape(len(peaks), REST)
+    for g in range(len(rest)):
+        for k in range(REST):
+            rest[g, k] = 0.0
+        z, precision, count = peaks[g, 0], peaks[g, 1], counts[g]
+        if count == 0 or not precision > 1.0:
+            continue
+        scale, eta = math.sqrt(precision), 0.0
+        for i in range(starts[g], starts[g + 1]):
+            eta += at.eta[i]
+        rest[g, 0] = (precision - 1.0) / (s * s)
+        rest[g, 1] = z * precision / s + rest[g, 0] * eta / (starts[g + 1] - starts[g])
+        left, right = first[g], first[g] + (count - 1) * step[g]
+        rest[g, 2], rest[g, 3] = _MARGIN * scale * (z - left), _MARGIN * scale * (right - z)
+        width, fewest, most = _MARGIN * (right - left), 0, (int(_MARGIN * count) + LANES) // LANES * LANES
+        while fewest < most:
+            fewest += LANES
+            first[g], step[g] = z - _MARGIN * (z - left), width / (fewest - 1)
+            counts[g], lattices.places[g] = fewest, 0
+            log_densities(tag, model.rows, at, g, g + 1, s, lattices)
+            if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0:
+                break
+        rest[g, 4] = fewest
 
 
 @njit(**APART)
@@ -160,54 +186,75 @@ def _second(x: float) -> float:
     return float(m >> np.uint64(11)) / 9007199254740992.0
 
 
-@kernel
-def draw_effects(begin: int, end: int, tag: Any, model: Model, phi: Array, L: Array, aux: Array, out: Array) -> None:
-    """Uniform out (draw, group, term) becomes draws of b given the parameters.
+@njit(**APART)
+def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Array) -> None:
+    """Uniform out (group,) becomes a draw of b.
 
     With x uniform on (0, h), node k is chosen with a probability proportional to the density at x + k h, and x + k h
     returned: its distribution is that of the density, exactly as far as the sum over nodes is the integral.
     """
-    rows, q, n = model.rows, L.shape[1], len(model.offset)
-    eta, u, v = np.empty(n), np.zeros(n), np.zeros(n)
-    z, A, B, V = np.empty(q), np.empty((q, q)), np.empty((q, 2 * MOST + LANES)), np.empty(2 * MOST + LANES)
-    shares = np.empty(MOST)
-    for d in range(begin, end):
-        _predictors(model, phi[d], eta)
-        _own(tag, model, aux[d], u, v)
-        for g in range(len(rows.starts) - 1):
-            start, h, count, value, _ = _nodes(tag, model, eta, u, v, g, L[d], z, A, B, V, shares)
-            start += (_second(out[d, g, 0]) - 1.0) * h
-            count = (count + LANES) // LANES * LANES
-            for k in range(count):
-                at = start + k * h
-                B[0, k] = L[d, 0, 0] * at
-                V[k] = -0.5 * at * at
-            add_values(tag, rows, eta, u, v, g, B, 0, count, V)
-            total = 0.0
-            for k in range(count):
-                V[k] = math.exp(V[k] - value)
-                total += V[k]
-            left, k = total * out[d, g, 0], 0
-            while k < count - 1 and left >= V[k]:
-                left -= V[k]
-                k += 1
-            out[d, g, 0] = B[0, k]
+    groups, place = len(out), 0
+    for g in range(groups):
+        lattices.first[g] += (_second(out[g]) - 1.0) * lattices.step[g]
+        lattices.counts[g] = (lattices.counts[g] + LANES) // LANES * LANES
+        lattices.places[g] = place
+        place += lattices.counts[g]
+    V = np.empty(place)
+    log_densities(
+        tag, rows, at, 0, groups, s, Lattices(lattices.first, lattices.step, lattices.counts, lattices.places, V)
+    )
+    for g in range(groups):
+        place, count = lattices.places[g], lattices.counts[g]
+        top, total = V[place], 0.0
+        for k in range(place, place + count):
+            top = max(top, V[k])
+        for k in range(place, place + count):
+            V[k] = vector_exp(V[k] - top)
+            total += V[k]
+        left, k = total * out[g], 0
+        while k < count - 1 and left >= V[place + k]:
+            left -= V[place + k]
+            k += 1
+        out[g] = s * (lattices.first[g] + k * lattices.step[g])
 
 
-@kernel
-def derivatives(
-    begin: int,
-    end: int,
-    tag: Any,
-    model: Model,
-    phi: Array,
-    L: Array,
-    aux: Array,
-    value: Array,
-    d_phi: Array,
-    d_L: Array,
-    d_aux: Array,
-) -> None:
-    """The log likelihood (draw,) and its derivatives, of many points."""
-    for d in range(begin, end):
-        value[d], d_phi[d], d_L[d], d_aux[d], _ = marginal(tag, model, phi[d], L[d], aux[d])
+@njit(**APART)
+def answer(tag: Any, model: Model, phi: Array, L: Array, aux: Array, task: int, out: Array) -> None:
+    """What `task` asks for at these parameters.
+
+    GRADIENT: log likelihood, and its derivatives in phi, L and the family's parameters. VALUES: log likelihood of each
+    group, and the error of their sum. DRAW: uniform numbers (group, term) become a draw of b. PILOT: `Model.rest`.
+    """
+    rows, q, n = model.rows, len(L), len(model.offset)
+    groups = len(rows.starts) - 1
+    at, values = _point(tag, model, phi, aux), zeros(groups)
+    r, D, peaks = table(3, n), table(q, q), table(groups, 2)
+    lattices, error = _integrals(tag, model, at, L, values, r, D, peaks, task)
+    if task == DRAW:
+        _draw(tag, rows, at, L[0, 0], lattices, out)
+        return
+    if task == PILOT:
+        _rest(tag, model, at, L[0, 0], peaks, lattices, out)
+        return
+    add_base(tag, rows, at, values, r)
+    if task == VALUES:
+        for g in range(groups):
+            out[g] = values[g]
+        out[groups] = error
+        return
+    for k in range(len(out)):
+        out[k] = 0.0
+    for g in range(groups):
+        out[0] += values[g]
+    p, k = len(phi), 1 + len(phi)
+    for c in range(p):
+        out[1 + c] = dot(model.F[c], r[0], n)
+    for a in range(q):
+        for c in range(q):
+            out[k] = D[a, c]
+            k += 1
+    if tag.reads > 0:
+        for i in range(n):
+            for j in range(tag.reads):
+                if model.reads[j, i] < len(aux):
+                    out[k + model.reads[j, i]] += r[1 + j, i]

@@ -7,21 +7,17 @@ Effects lie factor by factor, level by level, term by term; `layout` (factor, 2)
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART
+from bayesmargins.integrate.compiled import APART, SUM
 
-__all__ = ["SUM", "add_row", "dot", "inverted", "rooted", "small_system"]
+__all__ = ["add_row", "dot", "inverted", "rooted", "small_system"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-
-# Sums may be taken in any order: the processor's own is several times faster, and always the same.
-SUM: dict[str, Any] = {**APART, "fastmath": {"contract", "reassoc"}}
 
 
 @njit(**SUM)

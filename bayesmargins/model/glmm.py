@@ -31,8 +31,8 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
-from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.model.quadrature import QuadratureModel, quadrature_model
+from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.model.treatment import INTEGRATED, closed_form, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior

@@ -17,7 +17,7 @@ from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.variables import coefficients, coords, covariance, register, thresholds
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
 
-__all__ = ["QuadratureModel", "quadrature_model"]
+__all__ = ["QuadratureModel", "placed", "quadrature_model"]
 
 _PHI, _ROOT = "coordinates", "root_{}"
 _CENTRED = {"thresholds": "thresholds_centred"}  # what the likelihood reads of a parameter that has a constant in it
@@ -60,6 +60,39 @@ class QuadratureModel:
         return draws(_PHI), [draws(_ROOT.format(stem(self.part.factor.name)))], aux
 
 
+def placed(likelihood: GroupQuadrature, link: Link, outcome: Outcome) -> GroupQuadrature:
+    """With nodes placed by what the most likely point says; thresholds are not sought with it."""
+    from scipy.optimize import minimize
+
+    p, q = len(likelihood.F), len(likelihood.W)
+    thresholds = _reached(link, outcome.y) if likelihood.tag.reads == 2 else None
+    own = len(likelihood.names) if thresholds is None else 0
+
+    def point(x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+        aux = dict(zip(likelihood.names, np.exp(x[p + q :]).reshape(-1, 1), strict=False))
+        if thresholds is not None:
+            aux[likelihood.names[0]] = thresholds[None]
+        return x[None, :p], [np.diag(np.exp(x[p : p + q]))[None]], aux
+
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        phi, roots, aux = point(x)
+        value, d_phi, d_roots, d_aux = likelihood.derivatives(phi, roots, aux)
+        of_logs = [np.diag(d_roots[0][0] * roots[0][0]), *((d_aux[n] * aux[n])[0] for n in likelihood.names[:own])]
+        slope = np.concatenate([d_phi[0], *map(np.atleast_1d, of_logs)])
+        # A little of a normal prior, so that what the data do not know stays where it is.
+        return float(0.5 * x @ x / 100.0 - value[0]), x / 100.0 - slope
+
+    start = np.zeros(p + q + own)
+    bounds = [(None, None)] * p + [(-4.0, 4.0)] * (q + own)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60, "ftol": 1e-6})
+    return likelihood.at_rest(*point(found.x))
+
+
+def _reached(link: Link, y: np.ndarray) -> np.ndarray:
+    """Thresholds at which no covariate and no group says anything."""
+    return link.link(np.array([np.mean(y <= k) for k in range(1, int(y.max()))]))
+
+
 def quadrature_model(
     design: Design,
     family: Family,
@@ -84,6 +117,7 @@ def quadrature_model(
     F = fixed.columns[:, int(fixed.constant and not design.fixed.constant) :]
     tag, count = family.compiled_rows(link), len(design.response.categories) - 1
     likelihood = group_quadrature(tag, family.aux, outcome, F, effects, offset, max(count, 0))
+    likelihood = placed(likelihood, link, outcome)
     with pm.Model(coords=coords(design)) as model:
         of_columns = coefficients(design, fixed, priors)
         phi = pm.Deterministic(_PHI, of_columns.stacked())

@@ -78,10 +78,7 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     """Why b cannot be integrated out exactly; empty where it can."""
     if not design.factors:
         return "the model has none"
-    if closed_form(family, link):
-        obstacle = _too_many(design)
-    else:
-        obstacle = _no_nodes(design, family, link)
+    obstacle = _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)
     if not obstacle and sampler in _NO_JAX:
         return f"sampler {sampler!r} cannot run the compiled integral"
     return obstacle

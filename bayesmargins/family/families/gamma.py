@@ -62,12 +62,17 @@ class GammaRows(NamedTuple):
     """-u (eta + y exp(-eta)), u the shape."""
 
     reads: int = 1
+    sign: int = -1
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
         eta = min(max(eta, -_FAR), _FAR)
         ratio = y * exp(-eta)
         return -u * (eta + ratio), u * (ratio - 1.0), -u * ratio, -eta - ratio, 0.0
+
+    def summed(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
+        """a and c of a eta - c exp(sign eta), and their derivatives in u."""
+        return -u, u * y, -1.0, y
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""

@@ -45,6 +45,7 @@ class NegbinomialRows(NamedTuple):
     """y eta - (y + u) log(u + exp(eta)), u the shape."""
 
     reads: int = 1
+    sign: int = 0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""

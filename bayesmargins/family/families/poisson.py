@@ -50,12 +50,17 @@ class PoissonRows(NamedTuple):
     """y eta - n exp(eta): n rows of one mean, y their sum."""
 
     reads: int = 0
+    sign: int = 1
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
         eta = min(max(eta, -_FAR), _FAR)
         E = n * exp(eta)
         return y * eta - E, y - E, -E, 0.0, 0.0
+
+    def summed(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
+        """a and c of a eta - c exp(sign eta), and their derivatives in u."""
+        return y, n, 0.0, 0.0
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
