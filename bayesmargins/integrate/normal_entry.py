@@ -60,7 +60,7 @@ def _entry(x: Any, data: Any, sizes: Any, out: Any) -> None:
     L = variables[p : p + square].reshape(q, q)
     roots = variables[p + square + 1 :].reshape(factors, most, most)
     value, dc, dL, dt, d_roots = group_marginal(
-        variables[:p], L, variables[p + square], roots, R, a, B, G, r, every[-1], layout
+        variables[:p], L, variables[p + square], roots, R, a, B, G, r, every[-1], layout, True
     )
     result[0], result[p + square + 1] = value, dt
     result[1 : p + 1] = dc

@@ -17,7 +17,7 @@ from numba import njit
 from bayesmargins.integrate.compiled import APART, kernel
 from bayesmargins.integrate.small_kernels import add_row, dot, inverted, rooted, small_system
 
-__all__ = ["draw_groups", "draw_small", "group_marginal"]
+__all__ = ["draw_groups", "draw_small", "group_marginal", "group_marginals"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -183,10 +183,12 @@ def group_marginal(
     r: Array,
     rss: float,
     layout: Integers,
+    slopes: bool,
 ) -> tuple[float, Array, Array, float, Array]:
     """-2 log likelihood less count log(2 pi sigma^2), and its derivatives in c, L (lower triangle), t and roots.
 
-    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them.
+    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them. Without
+    `slopes` the value alone is right.
     """
     q, groups = a.shape
     p, m = len(c), len(r)
@@ -213,9 +215,10 @@ def group_marginal(
         _products(R, L, first, n, H)
         _factored(H, n, False, C)
         _forward(C, w, n)
-        count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
-        _shrunk(w, U, used, count, V, n, Y, work)
-        _add_to_root(R, C, Y, first, n, N, work, D)
+        if slopes:
+            count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
+            _shrunk(w, U, used, count, V, n, Y, work)
+            _add_to_root(R, C, Y, first, n, N, work, D)
         work[0, :n] = 1.0
         for i in range(q):
             total += dot(w[i], w[i], n)
@@ -223,6 +226,8 @@ def group_marginal(
                 work[0, g] *= C[i, i, g]
         for g in range(n):
             total -= 2.0 * math.log(work[0, g])
+        if not slopes:
+            continue
         _backward(C, w, n)
         for i in range(q):
             dt += 2.0 * dot(a[i, first:], w[i], n)
@@ -234,6 +239,36 @@ def group_marginal(
             for m in range(k, q):
                 dL[i, k] += 2.0 * D[i, m] * L[m, k]
     return total, dc, dL, dt, d_roots
+
+
+@kernel
+def group_marginals(
+    begin: int,
+    end: int,
+    c: Array,
+    L: Array,
+    t: Array,
+    roots: Array,
+    R: Array,
+    a: Array,
+    B: Array,
+    G: Array,
+    r: Array,
+    rss: float,
+    layout: Integers,
+    slopes: bool,
+    value: Array,
+    dc: Array,
+    dL: Array,
+    dt: Array,
+    d_roots: Array,
+) -> None:
+    """`group_marginal` of many draws, which the first axis is of; derivatives only with `slopes`."""
+    for d in range(begin, end):
+        found = group_marginal(c[d], L[d], t[d], roots[d], R, a, B, G, r, rss, layout, slopes)
+        value[d] = found[0]
+        if slopes:
+            dc[d], dL[d], dt[d], d_roots[d] = found[1], found[2], found[3], found[4]
 
 
 @kernel

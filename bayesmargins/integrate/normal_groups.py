@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,6 +66,8 @@ class NormalGroups:
         Q' F and Q' Z.
     layout : (factor, 2) int
         Levels and terms of the small factors: their effects lie factor by factor, level by level, term by term.
+    sd : str
+        Which parameter of the family sigma is.
     """
 
     centre: Array
@@ -77,6 +79,7 @@ class NormalGroups:
     a: Array
     B: Array
     layout: Integers
+    sd: str = "sigma"
 
     @cached_property
     def compiled(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -84,6 +87,57 @@ class NormalGroups:
         last = (np.moveaxis(self.R, 0, -1), self.a.T, np.moveaxis(self.B, 0, -1))
         R, a, B = map(np.ascontiguousarray, last)
         return R, a, B, self.G, self.r
+
+    def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        """log p(y) of every draw without b: (draw,); the largest factor's root (draw, term, term) comes first."""
+        value, *_ = self._marginals(phi, roots, aux[self.sd], False)
+        return -0.5 * (self.count * np.log(2.0 * np.pi * aux[self.sd] ** 2) + value)
+
+    def derivatives(
+        self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]
+    ) -> tuple[Array, Array, list[Array], dict[str, Array]]:
+        """`log_likelihood`, and its derivatives in phi (draw, coordinate), the roots' lower triangles and sigma."""
+        sigma = aux[self.sd]
+        t = 1.0 / sigma
+        value, dc, dL, dt, d_small = self._marginals(phi, roots, sigma, True)
+        d_roots = [dL, *(d_small[:, f, : root.shape[-1], : root.shape[-1]] for f, root in enumerate(roots[1:]))]
+        dt = dt + (dc * (phi - self.centre)).sum(axis=1)
+        dt += sum((d * np.tril(root)).sum(axis=(1, 2)) for d, root in zip(d_roots, roots, strict=True))
+        d_sigma = 0.5 * t**2 * dt - self.count * t
+        scaled = [-0.5 * t[:, None, None] * np.tril(d) for d in d_roots]
+        value = -0.5 * (self.count * np.log(2.0 * np.pi * sigma**2) + value)
+        return value, -0.5 * t[:, None] * dc, scaled, {self.sd: d_sigma}
+
+    def draw_effects(
+        self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array], rng: np.random.Generator
+    ) -> list[Array]:
+        """Draws of the effects of every factor given the parameters: (draw, group, term) each."""
+        large, *small = roots
+        back = np.eye(large.shape[-1])
+        b, s = draw_normal_effects(self, phi, large, self._padded(small, len(phi)), aux[self.sd], back, rng)
+        ends = np.cumsum(self.layout.prod(axis=1))
+        pieces = np.split(s, ends[:-1], axis=1) if len(ends) else []
+        return [b, *(piece.reshape(len(s), *of) for piece, of in zip(pieces, self.layout, strict=True))]
+
+    def _marginals(self, phi: Array, roots: Sequence[Array], sigma: Array, slopes: bool) -> tuple[Array, ...]:
+        """-2 log likelihood less its normaliser, and derivatives, in units of sigma."""
+        from bayesmargins.integrate.normal_group_kernels import group_marginals  # numba takes a second to import
+
+        n, t = len(phi), 1.0 / sigma
+        c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
+        small = self._padded(roots[1:], n) * t[:, None, None, None]
+        out = (np.empty(n), *(np.zeros(x.shape if slopes else (0,) * x.ndim) for x in (c, L, t, small)))
+        statistics = (*self.compiled, self.rss, self.layout)
+        in_threads(group_marginals, n, c, L, t, small, *statistics, slopes, *out)
+        return out
+
+    def _padded(self, roots: Sequence[Array], n: int) -> Array:
+        """Roots of the small factors, (draw, factor, term, term), with zeros for terms that a factor does not have."""
+        q = int(self.layout[:, 1].max(initial=1))
+        out = np.zeros((n, len(roots), q, q))
+        for f, root in enumerate(roots):
+            out[:, f, : root.shape[-1], : root.shape[-1]] = root
+        return out
 
 
 def normal_groups(
