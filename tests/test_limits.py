@@ -15,7 +15,7 @@ import reference
 
 import bayesmargins as bm
 from bayesmargins.integrate import in_threads
-from bayesmargins.predictor import Progress
+from bayesmargins.progress import Progress
 
 POST = reference.posterior("b_bacteria")
 

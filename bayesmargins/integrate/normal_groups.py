@@ -141,7 +141,12 @@ class NormalGroups:
 
 
 def normal_groups(
-    y: Array, F: Array, large: Effects, small: Sequence[Effects] = (), weights: Array | None = None
+    y: Array,
+    F: Array,
+    large: Effects,
+    small: Sequence[Effects] = (),
+    weights: Array | None = None,
+    sd: str = "sigma",
 ) -> NormalGroups:
     """Statistics of y (row,) less the offset, F (row, coordinate), the effects, and weights (row,)."""
     root = np.ones(len(y)) if weights is None else np.sqrt(weights)
@@ -169,7 +174,7 @@ def normal_groups(
     G = np.block([[within.T @ within, FZ], [FZ.T, ZZ]])
     count, rss = float(len(y) if weights is None else weights.sum()), float(rest[:, 0] @ rest[:, 0])
     layout = np.array([(f.levels, f.W.shape[1]) for f in small], dtype=np.int64).reshape(-1, 2)
-    return NormalGroups(centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout)
+    return NormalGroups(centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout, sd)
 
 
 def _places(small: Sequence[Effects]) -> list[Integers]:

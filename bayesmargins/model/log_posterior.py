@@ -82,6 +82,18 @@ class LogPosterior:
         """A plausible u: (entry,)."""
         return np.concatenate([v.start for v in self.variables])
 
+    @cached_property
+    def unit(self) -> Array:
+        """How far from `start` the priors allow each entry to be, by their curvature there: (entry,)."""
+        h = 1e-4 * (1.0 + np.abs(self.start))
+        apart = np.diag(h)
+        points = np.concatenate([self.start + apart, self.start - apart])
+        slopes = np.concatenate([v.prior.gradient(u, np.zeros_like(u)) for v, u in self._split(points)], axis=1)
+        above, below = np.diagonal(slopes[: len(h)]), np.diagonal(slopes[len(h) :])
+        bent = (below - above) / (2.0 * h)
+        known = np.isfinite(bent) & (bent > 0.0)
+        return np.where(known, 1.0 / np.sqrt(np.where(known, bent, 1.0)), 1.0)
+
     def log_prior(self, u: Array) -> Array:
         """Of the variables on the real line: (draw,)."""
         with np.errstate(all="ignore"):  # what overflows is no number, and impossible
