@@ -6,7 +6,7 @@ Cornuet, Marin, Mira & Robert (2012), "Adaptive multiple importance sampling", S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +16,17 @@ from scipy.special import logsumexp
 from bayesmargins.sampler.mixtures import Mixture, fitted, moments
 from bayesmargins.sampler.modes import Mode
 
-__all__ = ["Proposal", "adapted"]
+__all__ = ["ROUNDS", "Proposal", "adapted", "at_mode", "fitting"]
 
 Array = npt.NDArray[np.float64]
 LogDensity = Callable[[Array], Array]
 
-_ROUNDS = 8
+ROUNDS = 8  # at most
 _MOST = 5  # components beside the wide one
 # Effective share of a round's points: from which on another round gains little, and which it must have, and by which
 # factor exceed all rounds before, for another to gain anything.
 _ENOUGH, _LITTLE, _MORE = 0.8, 0.4, 1.1
+_SPREAD = 5.0  # effective points an entry that a fit takes, at least
 _DF, _WIDE_DF = 7.0, 3.0
 _WIDE, _SHARE = 4.0, 0.1  # the wide component's variances, and its weight
 
@@ -47,29 +48,32 @@ class Proposal:
     points: Array
     weights: Array
 
-    @property
-    def moments(self) -> tuple[Array, Array]:
-        """Mean and covariance of the density, as far as they are known by now."""
-        return moments(self.points, self.weights)
-
 
 def adapted(
-    log_density: LogDensity, modes: Sequence[Mode], rng: np.random.Generator, tick: Callable[[int], None]
+    log_density: LogDensity,
+    first: Mixture,
+    rounds: int,
+    effort: int,
+    rng: np.random.Generator,
+    tick: Callable[[int], None],
 ) -> Proposal:
-    """A proposal for the density; `tick` is told of every round's points."""
-    n = round_size(len(modes[0].point))
-    mixture, past, shares = _first(modes), [], []
-    points, values = np.empty((0, len(modes[0].point))), np.empty(0)
-    for k in range(_ROUNDS):
+    """A proposal for the density after at most so many rounds, of `effort` times the usual points.
+
+    `tick` is told of every round's points.
+    """
+    d = first.means.shape[1]
+    n, past, shares, mixture = effort * round_size(d), [], [], first
+    points, values = np.empty((0, d)), np.empty(0)
+    for k in range(rounds):
         past.append(mixture)
         new = mixture.draw(rng, n)
         points, values = np.concatenate([points, new]), np.concatenate([values, log_density(new)])
         tick(n)
         weights = _weights(values - logsumexp([m.log_density(points) for m in past], axis=0))
         shares.append(1.0 / (_weights(values[-n:] - mixture.log_density(new)) ** 2).sum() / n)
-        if k > 0 and shares[-1] > _ENOUGH or k > 1 and _LITTLE < shares[-1] < _MORE * max(shares[:-1]):
+        if k > 0 and (shares[-1] > _ENOUGH or _LITTLE < shares[-1] < _MORE * max(shares[:-1])):
             break
-        mixture = _next(points, weights, min(k + 1, _MOST), rng)
+        mixture = fitting(points, weights, min(k + effort, effort * _MOST), rng)
     return Proposal(past[int(np.argmax(shares))], points, weights)
 
 
@@ -79,29 +83,23 @@ def round_size(d: int) -> int:
 
 
 def _weights(log_weights: Array) -> Array:
-    finite = log_weights - logsumexp(log_weights)
-    weights: Array = np.exp(finite)
+    weights: Array = np.exp(log_weights - logsumexp(log_weights))
     return weights
 
 
-def _first(modes: Sequence[Mode]) -> Mixture:
-    """At the modes, by mass but none without a share; wide ones beside."""
-    masses = np.exp(np.array([mode.log_mass for mode in modes]) - modes[0].log_mass)
-    shares = 0.5 * masses / masses.sum() + 0.5 / len(modes)
-    means = np.stack([mode.point for mode in modes])
-    roots = np.stack([np.linalg.cholesky(mode.covariance) for mode in modes])
-    near = Mixture(shares, means, roots, np.full(len(modes), _DF))
-    return near.beside(Mixture(shares, means, roots * 2.0, np.full(len(modes), _WIDE_DF)), 0.3)
+def at_mode(mode: Mode) -> Mixture:
+    """At the mode, and a wide one beside."""
+    one, mean, root = np.ones(1), mode.point[None], np.linalg.cholesky(mode.covariance)[None]
+    return Mixture(one, mean, root, np.array([_DF])).beside(Mixture(one, mean, 2.0 * root, np.array([_WIDE_DF])), 0.3)
 
 
-def _next(points: Array, weights: Array, components: int, rng: np.random.Generator) -> Mixture:
-    """What fits the weighted points, the wide component beside it; weights of single points are cut off.
+def fitting(points: Array, weights: Array, components: int, rng: np.random.Generator) -> Mixture:
+    """What fits the weighted points, the wide component beside it.
 
-    Cut at the root of the number of points times their mean (Ionides 2008), with a floor by which every direction has
-    some spread.
+    Where a few points have nearly all of the weight, it is spread over more of them by taking roots.
     """
-    cut = np.minimum(weights, 1.0 / np.sqrt(len(weights)))
-    cut /= cut.sum()
-    mean, covariance = moments(points, cut)
+    while 1.0 / (weights**2).sum() < _SPREAD * points.shape[1]:
+        weights = np.sqrt(weights) / np.sqrt(weights).sum()
+    mean, covariance = moments(points, weights)
     wide = Mixture(np.ones(1), mean[None], np.linalg.cholesky(covariance * _WIDE)[None], np.array([_WIDE_DF]))
-    return fitted(points, cut, components, rng).beside(wide, _SHARE)
+    return fitted(points, weights, components, rng).beside(wide, _SHARE)

@@ -14,14 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.diagnostics import diagnostics
-from bayesmargins.sampler.adaptation import LogDensity, Proposal, adapted
-from bayesmargins.sampler.modes import Slopes, modes
+from bayesmargins.sampler.adaptation import ROUNDS, LogDensity, Proposal, adapted, at_mode, fitting
+from bayesmargins.sampler.mixtures import moments
+from bayesmargins.sampler.modes import Mode, Slopes, modes
+from bayesmargins.sampler.straight import Straight, straightened
 
 __all__ = ["Chains", "sample"]
 
 Array = npt.NDArray[np.float64]
 Tick = Callable[[int], None]
+Watched = Callable[[Array], Array]
 
+EFFORTS = (1, 4)  # times the usual points and components: more where less is not enough
+PILOT = 2  # rounds, and components, before coordinates are made straight
 BLOCK = 250  # draws of a chain: what is lost when a user stops
 LEAST_ACCEPTED, MOST_KHAT, MOST_RHAT = 0.1, 0.7, 1.01
 _TAIL = 0.95  # as in `convergence`
@@ -71,7 +76,7 @@ def sample(
     ess: float = 400.0,
     max_draws: int = 10_000,
     seed: int | None = None,
-    watched: Callable[[Array], Array] = lambda points: points,
+    watched: Watched = lambda points: points,
     tick: Tick = lambda points: None,
 ) -> Chains:
     """Draws from a density: `draws` a chain, and more up to `max_draws` until all that is watched has the size `ess`.
@@ -87,24 +92,65 @@ def sample(
     if len(found) > 1:
         why = f"its log density has {len(found)} modes, and others may have been missed"
         return _none(chains, len(start), why, found[0].point, found[0].covariance)
-    proposal = adapted(log_density, found, streams[1], tick)
-    walk = _Walk(log_density, proposal, streams[2], chains)
-    stopped, wanted, khat = False, draws, np.nan
+    for effort in EFFORTS:
+        longest = max_draws if effort == EFFORTS[-1] else min(2 * draws, max_draws)
+        proposal = _prepared(log_density, found[0], effort, streams[1], tick)
+        result = _walked(*proposal, streams[2], chains, (draws, longest), ess, watched, tick)
+        if result.stopped or not result.obstacle:
+            break
+    return result
+
+
+def _walked(
+    target: _Straight,
+    proposal: Proposal,
+    rng: np.random.Generator,
+    chains: int,
+    lengths: tuple[int, int],
+    ess: float,
+    watched: Watched,
+    tick: Tick,
+) -> Chains:
+    """Chains from a proposal, of the least length or more up to the most."""
+    walk = _Walk(target, proposal, rng, chains)
+    (wanted, most), stopped = lengths, False
     try:
         while True:
             walk.extend(wanted, tick)
-            khat = _khat(walk.log_weights)
-            unlikely = _unlikely(walk.kept[1], khat)
-            obstacle = unlikely or _unmixed(walk.draws, watched, ess)
-            if unlikely or not obstacle or wanted >= max_draws:
+            unlikely, unmixed = walk.unlikely(), _unmixed(walk.points, watched, ess)
+            if unlikely or not unmixed or wanted >= most:
                 break
-            wanted = min(2 * wanted, max_draws)
+            wanted = min(2 * wanted, most)
     except KeyboardInterrupt:
         if not walk.length:
             raise
-        khat = _khat(walk.log_weights)
-        stopped, obstacle = True, _unlikely(walk.kept[1], khat)
-    return Chains(*walk.kept, khat, obstacle, *proposal.moments, stopped)
+        stopped, unlikely, unmixed = True, walk.unlikely(), ""
+    mean, covariance = moments(target.straight.out(proposal.points)[0], proposal.weights)
+    _, *kept = walk.kept
+    return Chains(walk.points, *kept, walk.khat, unlikely or unmixed, mean, covariance, stopped)
+
+
+@dataclass(frozen=True)
+class _Straight:
+    """The density of v, where u has another."""
+
+    log_density: LogDensity
+    straight: Straight
+
+    def __call__(self, v: Array) -> Array:
+        u, log_slope = self.straight.out(v)
+        total: Array = self.log_density(u) + log_slope
+        return total
+
+
+def _prepared(
+    log_density: LogDensity, mode: Mode, effort: int, rng: np.random.Generator, tick: Tick
+) -> tuple[_Straight, Proposal]:
+    """The density in straight coordinates, and a proposal for it."""
+    pilot = adapted(log_density, at_mode(mode), PILOT, effort, rng, tick)
+    target = _Straight(log_density, straightened(pilot.points, pilot.weights))
+    first = fitting(target.straight.into(pilot.points), pilot.weights, PILOT, rng)
+    return target, adapted(target, first, ROUNDS, effort, rng, tick)
 
 
 def _none(chains: int, d: int, why: str, mean: Array | None = None, covariance: Array | None = None) -> Chains:
@@ -115,11 +161,11 @@ def _none(chains: int, d: int, why: str, mean: Array | None = None, covariance: 
 class _Walk:
     """Chains side by side, as far as they have come."""
 
-    def __init__(self, log_density: LogDensity, proposal: Proposal, rng: np.random.Generator, chains: int) -> None:
-        self.log_density, self.mixture, self.rng, self.chains = log_density, proposal.mixture, rng, chains
+    def __init__(self, target: _Straight, proposal: Proposal, rng: np.random.Generator, chains: int) -> None:
+        self.target, self.mixture, self.rng, self.chains = target, proposal.mixture, rng, chains
         first = proposal.points[rng.choice(len(proposal.points), chains, p=proposal.weights)]
-        density = log_density(first)
-        self.state = [*first], [*density], [*(density - self.mixture.log_density(first))]
+        density, ratio = self._weighed(first)
+        self.state = [*first], [*density], [*ratio]
         self.blocks: list[tuple[Array, ...]] = []
         self.length, self.log_weights = 0, np.empty(0)
 
@@ -129,10 +175,15 @@ class _Walk:
             n = min(BLOCK, draws - self.length)
             x = self.mixture.draw(self.rng, n * self.chains)
             levels = np.log(self.rng.random((self.chains, n)))
-            density = self.log_density(x)
-            weights = density - self.mixture.log_density(x)
+            density, weights = self._weighed(x)
             self._step(x.reshape(self.chains, n, -1), density.reshape(self.chains, n), weights, levels)
             tick(len(x))
+
+    def _weighed(self, v: Array) -> tuple[Array, Array]:
+        """Log density of u, and the log weight: (draw,) both."""
+        u, log_slope = self.target.straight.out(v)
+        density = self.target.log_density(u)
+        return density, density + log_slope - self.mixture.log_density(v)
 
     def _step(self, x: Array, density: Array, log_weights: Array, levels: Array) -> None:
         """A block of proposals is taken or left; the state is that of its end."""
@@ -158,12 +209,29 @@ class _Walk:
         return tuple(np.concatenate(parts, axis=1) for parts in zip(*self.blocks, strict=True))
 
     @property
-    def draws(self) -> Array:
-        """(chain, draw, entry)."""
-        return self.kept[0]
+    def points(self) -> Array:
+        """Draws of u: (chain, draw, entry)."""
+        v = self.kept[0]
+        return self.target.straight.out(v.reshape(-1, v.shape[-1]))[0].reshape(v.shape)
+
+    @property
+    def khat(self) -> float:
+        """Of the weights of all proposals."""
+        from arviz_stats.base import array_stats
+
+        return float(array_stats.psislw(-self.log_weights[np.isfinite(self.log_weights)])[1])
+
+    def unlikely(self) -> str:
+        """Why the proposals do not cover the density; empty where they do."""
+        rate, khat = self.kept[1].mean(), self.khat
+        if rate < LEAST_ACCEPTED:
+            return f"only {rate:.2f} of the proposals were accepted"
+        if not khat < MOST_KHAT:
+            return f"the proposals' weights have a Pareto k-hat of {khat:.2f}, and {MOST_KHAT} is the most to trust"
+        return ""
 
 
-def _unmixed(draws: Array, watched: Callable[[Array], Array], ess: float) -> str:
+def _unmixed(draws: Array, watched: Watched, ess: float) -> str:
     """Why the chains are too short, by the least effective size of bulk and tail, and r-hat; empty where they do."""
     seen = watched(draws.reshape(-1, draws.shape[-1])).reshape(*draws.shape[:2], -1)
     found = diagnostics(np.moveaxis(seen, -1, 0), "mode", _TAIL)
@@ -172,19 +240,3 @@ def _unmixed(draws: Array, watched: Callable[[Array], Array], ess: float) -> str
     if not size >= ess:
         return f"the effective sample size is {size:.0f} after {draws.shape[1]:,} draws a chain, and {ess:g} is wanted"
     return f"r-hat is {rhat:.3f} after {draws.shape[1]:,} draws a chain" if rhat > MOST_RHAT else ""
-
-
-def _unlikely(acceptance: Array, khat: float) -> str:
-    """Why the proposals do not cover the density."""
-    if acceptance.mean() < LEAST_ACCEPTED:
-        return f"only {acceptance.mean():.2f} of the proposals were accepted"
-    if not khat < MOST_KHAT:
-        return f"the proposals' weights have a Pareto k-hat of {khat:.2f}, and {MOST_KHAT} is the most that is trusted"
-    return ""
-
-
-def _khat(log_weights: Array) -> float:
-    from arviz_stats.base import array_stats
-
-    finite = log_weights[np.isfinite(log_weights)]
-    return float(array_stats.psislw(-finite)[1])

@@ -15,7 +15,8 @@ __all__ = ["Mixture", "fitted", "moments"]
 Array = npt.NDArray[np.float64]
 
 _DF = (5.0, 12.0, 40.0)  # degrees of freedom that are tried
-_STEPS = 12  # of EM: the proposal need not be the best one
+_STEPS = 6  # of EM, before and after degrees of freedom are chosen: the proposal need not be the best one
+_POINTS = 300  # an entry, at most
 _LEAST = 0.02  # weight of a component, below which it is dropped
 _PRIOR = 0.1  # how much of the spread of all points, at least, each component's scale is made of
 
@@ -83,18 +84,28 @@ def fitted(x: Array, weights: Array, components: int, rng: np.random.Generator) 
     """
     mean, covariance = moments(x, weights)
     whole = np.linalg.cholesky(covariance)
+    if len(x) > _POINTS * x.shape[1]:
+        x, weights = _fewer(x, weights, _POINTS * x.shape[1], rng)
     z = solve_triangular(whole, (x - mean).T, lower=True).T
     at = _apart(z, weights, components, rng)
     k, d = len(at), x.shape[1]
     roots = np.repeat(np.eye(d)[None] * k ** (-1.0 / d), k, axis=0)
-    ends = []
-    for df in _DF:
-        mixture = Mixture(np.full(k, 1.0 / k), z[at], roots, np.full(k, df))
-        for _ in range(_STEPS):
-            mixture = _improved(mixture, z, weights)
-        ends.append(mixture)
-    best = max(ends, key=lambda mixture: weights @ mixture.log_density(z))
+    ends = [_steps(Mixture(np.full(k, 1.0 / k), z[at], roots, np.full(k, df)), z, weights) for df in _DF]
+    best = _steps(max(ends, key=lambda mixture: weights @ mixture.log_density(z)), z, weights)
     return replace(best, means=mean + best.means @ whole.T, roots=whole @ best.roots)
+
+
+def _steps(mixture: Mixture, z: Array, weights: Array) -> Mixture:
+    for _ in range(_STEPS):
+        mixture = _improved(mixture, z, weights)
+    return mixture
+
+
+def _fewer(x: Array, weights: Array, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """So many of the points, each as often as its weight says (systematic resampling)."""
+    reached = np.cumsum(weights)
+    at = np.searchsorted(reached / reached[-1], (np.arange(n) + rng.random()) / n)
+    return x[np.minimum(at, len(x) - 1)], np.full(n, 1.0 / n)
 
 
 def _apart(z: Array, weights: Array, components: int, rng: np.random.Generator) -> npt.NDArray[np.intp]:
