@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -14,11 +14,13 @@ from bayesmargins.convergence import MIN_ESS_PER_CHAIN, convergence, report_conv
 from bayesmargins.errors import FitError, close_matches, listed, shown, warn
 from bayesmargins.model.integrated import largest_first, normal_likelihood
 from bayesmargins.model.log_posterior import LogPosterior, log_posterior
-from bayesmargins.model.treatment import INTEGRATED, SAMPLED, treatment
+from bayesmargins.model.treatment import SAMPLED, treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
-from bayesmargins.sampler import Chains, sample
 from bayesmargins.schema import SAMPLE_DIMS, stem
+
+if TYPE_CHECKING:
+    from bayesmargins.sampler import Chains
 
 __all__ = ["INDEPENDENT", "independent_fit", "log_posterior_of"]
 
@@ -59,7 +61,7 @@ def independent_fit(
     if found.stopped:
         warn(f"Stopped: {found.draws.shape[1]:,} of {draws:,} draws a chain are kept, which are whole.")
     trace, stats = _datasets(target, found, seed)
-    info = {"source": f"bayesmargins, {INDEPENDENT}", "sampler": INDEPENDENT, **plan.info}
+    info: dict[str, Any] = {"source": f"bayesmargins, {INDEPENDENT}", "sampler": INDEPENDENT, **plan.info}
     info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
     post: Posterior = model._posterior(trace, stats, info)
     effects = [f"b_{stem(name)}" for name in model.design.factors]
@@ -110,6 +112,8 @@ def _chains(
     ess: float,
     longest: int,
 ) -> Chains:
+    from bayesmargins.sampler import sample  # SciPy's optimisers, which no other fit needs
+
     def watched(u: np.ndarray) -> np.ndarray:
         return np.concatenate([v.reshape(len(u), -1) for v in target.named(target.values(u)).values()], axis=1)
 

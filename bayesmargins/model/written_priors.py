@@ -84,9 +84,10 @@ def written(name: str, prior: Any, shape: tuple[int, ...], ordered: bool) -> tup
     """The prior's density, and where PyMC begins with its variable, on the real line."""
     import pymc as pm
 
-    options = {"transform": pm.distributions.transforms.ordered} if ordered else {}
+    options: dict[str, Any] = {}
     if ordered:
-        options["initval"] = np.linspace(-1.0, 1.0, *shape) if shape[0] > 1 else np.zeros(1)
+        begin = np.linspace(-1.0, 1.0, shape[0]) if shape[0] > 1 else np.zeros(1)
+        options = {"transform": pm.distributions.transforms.ordered, "initval": begin}
     with pm.Model() as model:
         register(name, prior, shape, **options)
     (start,) = model.initial_point().values()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import logsumexp
 
-from bayesmargins.sampler.mixtures import Mixture, fitted, moments
+from bayesmargins.sampler.mixtures import Mixture, fitted, moments, root_of
 from bayesmargins.sampler.modes import Mode
 
 __all__ = ["ROUNDS", "Proposal", "adapted", "at_mode", "fitting"]
@@ -89,7 +89,7 @@ def _weights(log_weights: Array) -> Array:
 
 def at_mode(mode: Mode) -> Mixture:
     """At the mode, and a wide one beside."""
-    one, mean, root = np.ones(1), mode.point[None], np.linalg.cholesky(mode.covariance)[None]
+    one, mean, root = np.ones(1), mode.point[None], root_of(mode.covariance)[None]
     return Mixture(one, mean, root, np.array([_DF])).beside(Mixture(one, mean, 2.0 * root, np.array([_WIDE_DF])), 0.3)
 
 
@@ -101,5 +101,5 @@ def fitting(points: Array, weights: Array, components: int, rng: np.random.Gener
     while 1.0 / (weights**2).sum() < _SPREAD * points.shape[1]:
         weights = np.sqrt(weights) / np.sqrt(weights).sum()
     mean, covariance = moments(points, weights)
-    wide = Mixture(np.ones(1), mean[None], np.linalg.cholesky(covariance * _WIDE)[None], np.array([_WIDE_DF]))
+    wide = Mixture(np.ones(1), mean[None], root_of(covariance * _WIDE)[None], np.array([_WIDE_DF]))
     return fitted(points, weights, components, rng).beside(wide, _SHARE)

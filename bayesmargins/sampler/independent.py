@@ -1,6 +1,6 @@
 """Chains of independent proposals, corrected by Metropolis and Hastings, with the checks that they can be trusted.
 
-Tierney (1994), "Markov chains for exploring posterior distributions", Annals of Statistics 22, 1701-1728, section 2.3.3:
+Tierney (1994), "Markov chains for exploring posterior distributions", Annals of Statistics 22, 1701-1728, section 2.3:
 from x the chain moves to the proposal x' with probability min(1, w(x') / w(x)), w = density / proposal. The proposal is
 adapted before the kept draws begin and stays as it is from then on, so that the chains are exact.
 """
@@ -102,7 +102,7 @@ def sample(
 
 
 def _walked(
-    target: _Straight,
+    target: _Target,
     proposal: Proposal,
     rng: np.random.Generator,
     chains: int,
@@ -126,31 +126,37 @@ def _walked(
             raise
         stopped, unlikely, unmixed = True, walk.unlikely(), ""
     mean, covariance = moments(target.straight.out(proposal.points)[0], proposal.weights)
-    _, *kept = walk.kept
-    return Chains(walk.points, *kept, walk.khat, unlikely or unmixed, mean, covariance, stopped)
+    _, rates, taken, density = walk.kept
+    why = unlikely or unmixed
+    return Chains(walk.points, rates, taken > 0, density, walk.khat, why, mean, covariance, stopped)
 
 
 @dataclass(frozen=True)
-class _Straight:
-    """The density of v, where u has another."""
+class _Target:
+    """The density in straight coordinates v."""
 
-    log_density: LogDensity
+    of_u: LogDensity
     straight: Straight
 
-    def __call__(self, v: Array) -> Array:
+    def parts(self, v: Array) -> tuple[Array, Array]:
+        """Log density of u, and of v: (draw,) both."""
         u, log_slope = self.straight.out(v)
-        total: Array = self.log_density(u) + log_slope
-        return total
+        density = self.of_u(u)
+        return density, density + log_slope
+
+    def log_density(self, v: Array) -> Array:
+        """Of v: (draw,)."""
+        return self.parts(v)[1]
 
 
 def _prepared(
     log_density: LogDensity, mode: Mode, effort: int, rng: np.random.Generator, tick: Tick
-) -> tuple[_Straight, Proposal]:
+) -> tuple[_Target, Proposal]:
     """The density in straight coordinates, and a proposal for it."""
     pilot = adapted(log_density, at_mode(mode), PILOT, effort, rng, tick)
-    target = _Straight(log_density, straightened(pilot.points, pilot.weights))
+    target = _Target(log_density, straightened(pilot.points, pilot.weights))
     first = fitting(target.straight.into(pilot.points), pilot.weights, PILOT, rng)
-    return target, adapted(target, first, ROUNDS, effort, rng, tick)
+    return target, adapted(target.log_density, first, ROUNDS, effort, rng, tick)
 
 
 def _none(chains: int, d: int, why: str, mean: Array | None = None, covariance: Array | None = None) -> Chains:
@@ -161,7 +167,7 @@ def _none(chains: int, d: int, why: str, mean: Array | None = None, covariance: 
 class _Walk:
     """Chains side by side, as far as they have come."""
 
-    def __init__(self, target: _Straight, proposal: Proposal, rng: np.random.Generator, chains: int) -> None:
+    def __init__(self, target: _Target, proposal: Proposal, rng: np.random.Generator, chains: int) -> None:
         self.target, self.mixture, self.rng, self.chains = target, proposal.mixture, rng, chains
         first = proposal.points[rng.choice(len(proposal.points), chains, p=proposal.weights)]
         density, ratio = self._weighed(first)
@@ -181,9 +187,8 @@ class _Walk:
 
     def _weighed(self, v: Array) -> tuple[Array, Array]:
         """Log density of u, and the log weight: (draw,) both."""
-        u, log_slope = self.target.straight.out(v)
-        density = self.target.log_density(u)
-        return density, density + log_slope - self.mixture.log_density(v)
+        density, of_v = self.target.parts(v)
+        return density, of_v - self.mixture.log_density(v)
 
     def _step(self, x: Array, density: Array, log_weights: Array, levels: Array) -> None:
         """A block of proposals is taken or left; the state is that of its end."""

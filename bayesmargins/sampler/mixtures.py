@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
-__all__ = ["Mixture", "fitted", "moments"]
+__all__ = ["Mixture", "fitted", "moments", "root_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -70,6 +70,11 @@ class Mixture:
         return Mixture(*(np.concatenate([mine[k], theirs[k]]) for k in ("weights", "means", "roots", "df")))
 
 
+def root_of(covariance: Array) -> Array:
+    """Lower triangle whose square it is: (..., entry, entry)."""
+    return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+
+
 def moments(x: Array, weights: Array) -> tuple[Array, Array]:
     """Mean and covariance of points (draw, entry) with weights that add up to 1."""
     mean = weights @ x
@@ -78,12 +83,12 @@ def moments(x: Array, weights: Array) -> tuple[Array, Array]:
 
 
 def fitted(x: Array, weights: Array, components: int, rng: np.random.Generator) -> Mixture:
-    """The mixture of so many components, or fewer, that fits the points best: EM for t mixtures (Peel & McLachlan 2000).
+    """The mixture of so many components, or fewer, that fits the points best: by EM (Peel & McLachlan 2000).
 
     Components begin at points far from each other (Arthur & Vassilvitskii 2007); all have the same degrees of freedom.
     """
     mean, covariance = moments(x, weights)
-    whole = np.linalg.cholesky(covariance)
+    whole = root_of(covariance)
     if len(x) > _POINTS * x.shape[1]:
         x, weights = _fewer(x, weights, _POINTS * x.shape[1], rng)
     z = solve_triangular(whole, (x - mean).T, lower=True).T
@@ -133,4 +138,4 @@ def _improved(mixture: Mixture, z: Array, weights: Array) -> Mixture:
         centred = z - mean
         scales[j] = (centred * pull[:, None]).T @ centred / sizes[j]
     scales = (1 - _PRIOR) * scales + _PRIOR * np.eye(d) * len(sizes) ** (-2.0 / d)
-    return Mixture(sizes / sizes.sum(), means, np.linalg.cholesky(scales), df)
+    return Mixture(sizes / sizes.sum(), means, root_of(scales), df)

@@ -33,7 +33,7 @@ class Mode:
 def modes(slopes: Slopes, start: Array, unit: Array, rng: np.random.Generator) -> list[Mode]:
     """All modes of mass that were found, the largest first, from `start` and from both sides of it.
 
-    `slopes` gives log density (draw,) and gradient (draw, entry); `unit` (entry,) is how far a mode may be from `start`.
+    `slopes` gives log density (draw,) and gradient (draw, entry); `unit` (entry,) is how far from `start` one may be.
     """
     found: list[Mode] = []
     away = [size * rng.standard_normal(len(start)) for size in _AWAY]

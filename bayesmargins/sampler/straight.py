@@ -21,9 +21,9 @@ _SKEWED, _MOST = 1.1, 6.0  # ratios of the sides: below, nothing is done; above,
 
 @dataclass(frozen=True)
 class Straight:
-    """u = centre + unit (v + bend v |v| / 2 on the long side): all (entry,); the sign of `bend` says which side is long.
+    """u = centre + unit (v + bend v |v| / 2 on the long side), all (entry,).
 
-    `unit` is half the width of the short side.
+    The sign of `bend` says which side is long; `unit` is the standard deviation that the short side would have.
     """
 
     centre: Array
