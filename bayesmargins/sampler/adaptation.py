@@ -26,9 +26,9 @@ _MOST = 5  # components beside the wide one
 # Effective share of a round's points: from which on another round gains little, and which it must have, and by which
 # factor exceed all rounds before, for another to gain anything.
 _ENOUGH, _LITTLE, _MORE = 0.8, 0.4, 1.1
-_SPREAD = 5.0  # effective points an entry that a fit takes, at least
+_EACH = 5  # effective points an entry that a fit takes, at least
 _DF, _WIDE_DF = 7.0, 3.0
-_WIDE, _SHARE = 4.0, 0.1  # the wide component's variances, and its weight
+_WIDE, _SHARE = 4.0, 0.15  # the wide components' variances, and their weight
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,19 @@ def at_mode(mode: Mode) -> Mixture:
 
 
 def fitting(points: Array, weights: Array, components: int, rng: np.random.Generator) -> Mixture:
-    """What fits the weighted points, the wide component beside it.
+    """What fits the weighted points; beside it what is wider than all of them, and than those of largest weight.
 
-    Where a few points have nearly all of the weight, it is spread over more of them by taking roots.
+    The latter are where proposals so far fell short. Where a few points have nearly all of the weight, it is spread
+    over more of them by taking roots.
     """
-    while 1.0 / (weights**2).sum() < _SPREAD * points.shape[1]:
+    least = _EACH * points.shape[1]
+    while 1.0 / (weights**2).sum() < least:
         weights = np.sqrt(weights) / np.sqrt(weights).sum()
-    mean, covariance = moments(points, weights)
-    wide = Mixture(np.ones(1), mean[None], root_of(covariance * _WIDE)[None], np.array([_WIDE_DF]))
+    heavy = points[np.argsort(weights, kind="stable")[-max(least, len(points) // 20) :]]
+    wide = _broad(points, weights).beside(_broad(heavy, np.full(len(heavy), 1.0 / len(heavy))), 0.5)
     return fitted(points, weights, components, rng).beside(wide, _SHARE)
+
+
+def _broad(points: Array, weights: Array) -> Mixture:
+    mean, covariance = moments(points, weights)
+    return Mixture(np.ones(1), mean[None], root_of(covariance * _WIDE)[None], np.array([_WIDE_DF]))

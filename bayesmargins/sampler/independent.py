@@ -25,10 +25,11 @@ Array = npt.NDArray[np.float64]
 Tick = Callable[[int], None]
 Watched = Callable[[Array], Array]
 
-EFFORTS = (1, 4)  # times the usual points and components: more where less is not enough
+# Times the usual points and components, and the k-hat below which that is enough; below 0.5 weights have a variance.
+EFFORTS = ((1, 0.5), (4, 0.7))
 PILOT = 2  # rounds, and components, before coordinates are made straight
 BLOCK = 250  # draws of a chain: what is lost when a user stops
-LEAST_ACCEPTED, MOST_KHAT, MOST_RHAT = 0.1, 0.7, 1.01
+LEAST_ACCEPTED, MOST_RHAT, LONGEST_STAY = 0.1, 1.01, 0.01
 _TAIL = 0.95  # as in `convergence`
 
 
@@ -92,32 +93,23 @@ def sample(
     if len(found) > 1:
         why = f"its log density has {len(found)} modes, and others may have been missed"
         return _none(chains, len(start), why, found[0].point, found[0].covariance)
-    for effort in EFFORTS:
-        longest = max_draws if effort == EFFORTS[-1] else min(2 * draws, max_draws)
-        proposal = _prepared(log_density, found[0], effort, streams[1], tick)
-        result = _walked(*proposal, streams[2], chains, (draws, longest), ess, watched, tick)
+    for effort, trusted in EFFORTS:
+        longest = max_draws if effort == EFFORTS[-1][0] else min(2 * draws, max_draws)
+        prepared = _prepared(log_density, found[0], effort, streams[1], tick)
+        walk = _Walk(*prepared, streams[2], chains, trusted)
+        result = _walked(walk, (draws, longest), ess, watched, tick)
         if result.stopped or not result.obstacle:
             break
     return result
 
 
-def _walked(
-    target: _Target,
-    proposal: Proposal,
-    rng: np.random.Generator,
-    chains: int,
-    lengths: tuple[int, int],
-    ess: float,
-    watched: Watched,
-    tick: Tick,
-) -> Chains:
-    """Chains from a proposal, of the least length or more up to the most."""
-    walk = _Walk(target, proposal, rng, chains)
+def _walked(walk: _Walk, lengths: tuple[int, int], ess: float, watched: Watched, tick: Tick) -> Chains:
+    """Chains of the least length, or more up to the most."""
     (wanted, most), stopped = lengths, False
     try:
         while True:
             walk.extend(wanted, tick)
-            unlikely, unmixed = walk.unlikely(), _unmixed(walk.points, watched, ess)
+            unlikely, unmixed = walk.unlikely(), walk.stuck() or _unmixed(walk.points, watched, ess)
             if unlikely or not unmixed or wanted >= most:
                 break
             wanted = min(2 * wanted, most)
@@ -125,7 +117,7 @@ def _walked(
         if not walk.length:
             raise
         stopped, unlikely, unmixed = True, walk.unlikely(), ""
-    mean, covariance = moments(target.straight.out(proposal.points)[0], proposal.weights)
+    mean, covariance = walk.moments
     _, rates, taken, density = walk.kept
     why = unlikely or unmixed
     return Chains(walk.points, rates, taken > 0, density, walk.khat, why, mean, covariance, stopped)
@@ -167,8 +159,12 @@ def _none(chains: int, d: int, why: str, mean: Array | None = None, covariance: 
 class _Walk:
     """Chains side by side, as far as they have come."""
 
-    def __init__(self, target: _Target, proposal: Proposal, rng: np.random.Generator, chains: int) -> None:
+    def __init__(
+        self, target: _Target, proposal: Proposal, rng: np.random.Generator, chains: int, trusted: float
+    ) -> None:
         self.target, self.mixture, self.rng, self.chains = target, proposal.mixture, rng, chains
+        self.moments = moments(target.straight.out(proposal.points)[0], proposal.weights)
+        self.trusted = trusted
         first = proposal.points[rng.choice(len(proposal.points), chains, p=proposal.weights)]
         density, ratio = self._weighed(first)
         self.state = [*first], [*density], [*ratio]
@@ -226,13 +222,19 @@ class _Walk:
 
         return float(array_stats.psislw(-self.log_weights[np.isfinite(self.log_weights)])[1])
 
+    def stuck(self) -> str:
+        """Why there are too few draws, by the longest stay at a point; empty where there are enough."""
+        stay = max(int(np.diff(np.flatnonzero(np.append(True, [*moved, True]))).max()) for moved in self.kept[2] > 0)
+        share = stay / self.kept[2].size
+        return f"a single point has {share:.1%} of all draws" if share > LONGEST_STAY else ""
+
     def unlikely(self) -> str:
         """Why the proposals do not cover the density; empty where they do."""
         rate, khat = self.kept[1].mean(), self.khat
         if rate < LEAST_ACCEPTED:
             return f"only {rate:.2f} of the proposals were accepted"
-        if not khat < MOST_KHAT:
-            return f"the proposals' weights have a Pareto k-hat of {khat:.2f}, and {MOST_KHAT} is the most to trust"
+        if not khat < self.trusted:
+            return f"the proposals' weights have a Pareto k-hat of {khat:.2f}, and {self.trusted} is the most to trust"
         return ""
 
 
