@@ -171,12 +171,14 @@ def test_priors_of_other_families_are_those_of_the_pymc_model(family: str, own: 
     shapes = [np.shape(start[v.name]) for v in values]
     ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
     named, density = ours.named(ours.values(u)), ours.log_density(u)
+    expected = np.zeros(len(u))
     for k, row in enumerate(u):
         point = {v.name: p.reshape(s) for v, p, s in zip(values, np.split(row, ends), shapes, strict=True)}
-        expected, beta, sd = at(point)
-        assert density[k] == pytest.approx(float(expected), rel=1e-8)
+        expected[k], beta, sd = at(point)
         np.testing.assert_allclose(named["beta"][k], beta, rtol=1e-9)
         np.testing.assert_allclose(named["sd_g"][k], sd, rtol=1e-9)
+    # PyTensor keeps a scale of 2.5 in single precision, which holds it, and takes its logarithm and square so.
+    np.testing.assert_allclose(density, expected, rtol=1e-7, atol=5e-7)
     _, gradient = ours.value_and_gradient(u)
     h = 1e-5 * np.eye(u.shape[1])
     differences = [(ours.log_density(u + e) - ours.log_density(u - e)) / 2e-5 for e in h]
