@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, kernel
-from bayesmargins.integrate.small_kernels import add_row, dot, inverted, rooted, small_system
+from bayesmargins.integrate.compiled import APART, PASTED, kernel
+from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, inverted, rooted, small_system
 
 __all__ = ["draw_groups", "draw_small", "group_marginal", "group_marginals"]
 
@@ -107,7 +107,8 @@ def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, use
             for g in range(first, first + n):
                 found = found or B[i, k, g] != 0.0
         if found:
-            U[count, :, :n] = B[:, k, first : first + n]
+            for i in range(len(B)):
+                copy_row(U[count, i], B[i, k, first:], n)
             _forward(C, U[count], n)
             used[count] = k - p
             count += 1
@@ -158,7 +159,8 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
     """Adds (C^-1 R)' Y (C^-1 R) to D: what the derivative in L is made of."""
     q = len(C)
     for k in range(q):
-        N[k, :, :n] = R[:, k, first : first + n]
+        for i in range(q):
+            copy_row(N[k, i], R[i, k, first:], n)
         _forward(C, N[k], n)
     for k in range(q):
         work[:, :n] = 0.0
@@ -170,7 +172,7 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
                 D[r, k] += dot(N[r, i], work[i], n)
 
 
-@njit(**APART)
+@njit(**PASTED)
 def group_marginal(
     c: Array,
     L: Array,
@@ -268,7 +270,10 @@ def group_marginals(
         found = group_marginal(c[d], L[d], t[d], roots[d], R, a, B, G, r, rss, layout, slopes)
         value[d] = found[0]
         if slopes:
-            dc[d], dL[d], dt[d], d_roots[d] = found[1], found[2], found[3], found[4]
+            dt[d] = found[3]
+            copy_row(dc[d], found[1], found[1].size)
+            copy_row(dL[d].ravel(), found[2].ravel(), found[2].size)
+            copy_row(d_roots[d].ravel(), found[4].ravel(), found[4].size)
 
 
 @kernel
