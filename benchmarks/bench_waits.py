@@ -10,6 +10,7 @@ processes; ratios within one run count.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -27,6 +28,13 @@ CASES = {
     "slopes": ("y ~ x + (1 + x | g)", "x"),  # 20,000 rows, 500 groups
 }
 WAYS = ["independent", "nutpie", *(["bambi"] if find_spec("bambi") else [])]
+OWN = ["bayesmargins", "numba.np.arrayobj", "scipy.optimize", "arviz_stats.base"]
+IMPORTS = {
+    "independent": OWN,
+    "first use": OWN,
+    "nutpie": [*OWN, "pymc", "nutpie"],
+    "bambi": ["arviz", "bambi", "nutpie"],
+}
 TIMES = {"independent": 5, "nutpie": 3, "bambi": 3, "first use": 1}
 
 
@@ -45,19 +53,21 @@ def measure(case: str, way: str) -> dict[str, float]:
     """One fit and its table, in this process: seconds of the wall and of the processor, imports apart."""
     warnings.simplefilter("ignore")
     start = time.perf_counter()
-    if way == "bambi":
-        import arviz as az
-        import bambi
-    else:
-        import bayesmargins as bm
+    for name in IMPORTS[way]:
+        importlib.import_module(name)
     imported = time.perf_counter() - start
     rows, (formula, variable) = frame(case), CASES[case]
     begin, processor = time.perf_counter(), time.process_time()
     if way == "bambi":
+        import arviz as az
+        import bambi
+
         settings = {"draws": 1000, "tune": 1000, "chains": 4, "random_seed": 1, "progressbar": False}
         idata = bambi.Model(formula, rows).fit(inference_method="nutpie", **settings)
         print(az.summary(idata, var_names=["Intercept", variable, "1|", f"{variable}|", "sigma"], filter_vars="like"))
     else:
+        import bayesmargins as bm
+
         sampler = "independent" if way == "first use" else way
         post = bm.GLMM(formula, rows).fit(random_seed=1, sampler=sampler, progressbar=False)
         print(bm.summary(bm.avg_slopes(post, variable)))
