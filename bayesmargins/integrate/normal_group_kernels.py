@@ -17,7 +17,7 @@ from numba import njit
 from bayesmargins.integrate.compiled import APART, PASTED, kernel
 from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, inverted, rooted, small_system
 
-__all__ = ["draw_groups", "draw_small", "group_marginal", "group_marginals"]
+__all__ = ["draw_groups", "draw_small", "each_group", "group_marginal", "group_marginals"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -274,6 +274,48 @@ def group_marginals(
             copy_row(dc[d], found[1], found[1].size)
             copy_row(dL[d].ravel(), found[2].ravel(), found[2].size)
             copy_row(d_roots[d].ravel(), found[4].ravel(), found[4].size)
+
+
+@kernel
+def each_group(
+    begin: int,
+    end: int,
+    c: Array,
+    L: Array,
+    t: Array,
+    R: Array,
+    a: Array,
+    B: Array,
+    counts: Array,
+    products: Array,
+    out: Array,
+) -> None:
+    """Log likelihood of the rows of every group, (draw, group), without small effects.
+
+    `products` are those of the residuals at the centre and of the columns within groups, (column, column, group).
+    """
+    q, groups = a.shape
+    p = c.shape[1]
+    H, C, v, form = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, BLOCK)), np.empty(BLOCK)
+    for d in range(begin, end):
+        for first in range(0, groups, BLOCK):
+            n = min(BLOCK, groups - first)
+            _residuals(a, B, c[d], t[d], first, n, v)
+            _products(R, L[d], first, n, H)
+            _factored(H, n, False, C)
+            _forward(C, v, n)
+            form[:n] = 0.0
+            for i in range(p + 1):
+                for k in range(p + 1):
+                    left, right = t[d] if i == 0 else -c[d, i - 1], t[d] if k == 0 else -c[d, k - 1]
+                    add_row(form, products[i, k, first:], left * right, n)
+            for i in range(q):
+                _add(form, v[i], v[i], n)
+                for g in range(n):
+                    form[g] -= 2.0 * math.log(C[i, i, g])
+            for g in range(n):
+                size = counts[first + g] * math.log(2.0 * math.pi / t[d] ** 2)
+                out[d, first + g] = -0.5 * (size + form[g])
 
 
 @kernel
