@@ -28,7 +28,7 @@ CASES = {
     "slopes": ("y ~ x + (1 + x | g)", "x"),  # 20,000 rows, 500 groups
 }
 WAYS = ["independent", "nutpie", *(["bambi"] if find_spec("bambi") else [])]
-OWN = ["bayesmargins", "numba.np.arrayobj", "scipy.optimize", "arviz_stats.base"]
+OWN = ["bayesmargins", "formulaic", "scipy.optimize", "arviz_stats.base"]
 IMPORTS = {
     "independent": OWN,
     "first use": OWN,
@@ -55,6 +55,8 @@ def measure(case: str, way: str) -> dict[str, float]:
     start = time.perf_counter()
     for name in IMPORTS[way]:
         importlib.import_module(name)
+    if way != "bambi":
+        importlib.import_module("bayesmargins.integrate.ahead").fetch_ahead()
     imported = time.perf_counter() - start
     rows, (formula, variable) = frame(case), CASES[case]
     begin, processor = time.perf_counter(), time.process_time()

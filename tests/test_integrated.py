@@ -321,9 +321,8 @@ def test_groups_have_the_likelihood_of_their_own_rows(terms: int, weighted: bool
     """A group's is that of a frame with its rows alone; together they are the likelihood of all."""
     case = _case([terms], weighted)
     points = [_point(case, seed) for seed in range(3)]
-    phi, roots, sigma = (
-        np.array(v) for v in zip(*((phi, roots[0], sigma) for phi, roots, sigma in points), strict=True)
-    )
+    phi, sigma = np.array([p[0] for p in points]), np.array([p[2] for p in points])
+    roots = np.array([p[1][0] for p in points])
     found = case.groups.by_group(phi, [roots], {"sigma": sigma})
     np.testing.assert_allclose(found.sum(axis=1), case.groups.log_likelihood(phi, [roots], {"sigma": sigma}), rtol=1e-9)
     large = case.factors[0]

@@ -140,7 +140,7 @@ class NormalGroups:
         groups = self.a.shape[0]
 
         def sums(values: Array) -> Array:
-            return np.bincount(self.codes, weights=values, minlength=groups)
+            return np.bincount(self.codes, weights=values, minlength=groups).astype(np.float64, copy=False)
 
         columns = [self.rest, *self.within.T]
         products = np.array([[sums(x * y) for y in columns] for x in columns])
@@ -215,22 +215,8 @@ def normal_groups(
     G = np.block([[within.T @ within, FZ], [FZ.T, ZZ]])
     count, rss = float(len(y) if weights is None else weights.sum()), float(rest[:, 0] @ rest[:, 0])
     layout = np.array([(f.levels, f.W.shape[1]) for f in small], dtype=np.int64).reshape(-1, 2)
-    return NormalGroups(
-        centre,
-        count,
-        rss,
-        G,
-        r,
-        R,
-        a[..., 0],
-        np.concatenate([B, E], axis=2),
-        layout,
-        rest[:, 0],
-        within,
-        large.codes,
-        weights,
-        sd,
-    )
+    statistics = (centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout)
+    return NormalGroups(*statistics, rest[:, 0], within, large.codes, weights, sd)
 
 
 def _places(small: Sequence[Effects]) -> list[Integers]:
