@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["INDEPENDENT", "independent_fit", "log_posterior_of"]
 
 INDEPENDENT = "independent"
-_LONGER = 10  # times the draws asked for, at most
+_LONGEST = 10_000  # draws of a chain, or more where more are asked for
 _INSTEAD = "nutpie"
 
 
@@ -92,7 +92,7 @@ def _lengths(options: Mapping[str, Any], draws: int, chains: int) -> tuple[float
     ess, longest = options.get("ess"), options.get("max_draws")
     size = MIN_ESS_PER_CHAIN * chains if ess is None else whole_number("ess", ess, 1, FitError, ", or None")
     if longest is None:
-        return float(size), _LONGER * draws
+        return float(size), max(draws, _LONGEST)
     return float(size), max(draws, whole_number("max_draws", longest, 1, FitError, ", or None"))
 
 

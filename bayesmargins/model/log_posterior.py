@@ -226,8 +226,8 @@ def _variable(name: str, prior: Any, shape: tuple[int, ...]) -> Variable:
     ordered, size = name == _THRESHOLDS, int(np.prod(shape))
     known = closed(prior) if isinstance(prior, Prior) else None
     if known is None:
-        return Variable(name, shape, *written(name, prior, shape, ordered))
+        return Variable(name, *written(name, prior, shape, ordered))
     elements, start = known
     if ordered:
-        return Variable(name, shape, Ordered(elements), np.append(-1.0, np.full(size - 1, np.log(2.0 / size))))
-    return Variable(name, shape, Closed(elements), np.broadcast_to(start, (size,)).astype(np.float64))
+        return Variable(name, Ordered(elements), np.append(-1.0, np.full(size - 1, np.log(2.0 / size))))
+    return Variable(name, Closed(elements), np.broadcast_to(start, (size,)).astype(np.float64))

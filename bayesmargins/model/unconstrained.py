@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,15 +47,12 @@ class Variable:
     ----------
     name : str
         That of the PyMC model.
-    shape : tuple of int
-        () or (entry,).
     prior : Density
     start : (entry,) float
         Where `u` is of a plausible size.
     """
 
     name: str
-    shape: tuple[int, ...]
     prior: Density
     start: Array
 
@@ -110,7 +108,10 @@ class Ordered:
 def closed(prior: Prior) -> tuple[Callable[[Array], Elements], Array] | None:
     """Elements of a prior and where its variable begins, on the real line; None where there is no closed form here."""
     known = CLOSED.get(prior.name)
-    return None if known is None else known(**prior.parameters)
+    if known is None or set(prior.parameters) != set(signature(known).parameters):
+        return None
+    found: tuple[Callable[[Array], Elements], Array] | None = known(**prior.parameters)
+    return found
 
 
 def _real(log_density: Callable[[Array], tuple[Array, Array]]) -> Callable[[Array], Elements]:

@@ -28,7 +28,9 @@ Watched = Callable[[Array], Array]
 # Times the usual points and components, and the k-hat below which that is enough; below 0.5 weights have a variance.
 EFFORTS = ((1, 0.5), (4, 0.7))
 PILOT = 2  # rounds, and components, before coordinates are made straight
+SOON = 2000  # draws of a chain, from which on a better proposal costs less than more draws
 BLOCK = 250  # draws of a chain: what is lost when a user stops
+FEWEST = 100  # weights, without which their tail has no shape
 LEAST_ACCEPTED, MOST_RHAT, LONGEST_STAY = 0.1, 1.01, 0.01
 _TAIL = 0.95  # as in `convergence`
 
@@ -94,7 +96,7 @@ def sample(
         why = f"its log density has {len(found)} modes, and others may have been missed"
         return _none(chains, len(start), why, found[0].point, found[0].covariance)
     for effort, trusted in EFFORTS:
-        longest = max_draws if effort == EFFORTS[-1][0] else min(2 * draws, max_draws)
+        longest = max_draws if effort == EFFORTS[-1][0] else min(max(2 * draws, SOON), max_draws)
         prepared = _prepared(log_density, found[0], effort, streams[1], tick)
         walk = _Walk(*prepared, streams[2], chains, trusted)
         result = _walked(walk, (draws, longest), ess, watched, tick)
@@ -217,10 +219,11 @@ class _Walk:
 
     @property
     def khat(self) -> float:
-        """Of the weights of all proposals."""
+        """Of the weights of all proposals; missing where these are few."""
         from arviz_stats.base import array_stats
 
-        return float(array_stats.psislw(-self.log_weights[np.isfinite(self.log_weights)])[1])
+        finite = self.log_weights[np.isfinite(self.log_weights)]
+        return float(array_stats.psislw(-finite)[1]) if len(finite) >= FEWEST else float("nan")
 
     def stuck(self) -> str:
         """Why there are too few draws, by the longest stay at a point; empty where there are enough."""
@@ -233,7 +236,7 @@ class _Walk:
         rate, khat = self.kept[1].mean(), self.khat
         if rate < LEAST_ACCEPTED:
             return f"only {rate:.2f} of the proposals were accepted"
-        if not khat < self.trusted:
+        if khat >= self.trusted:
             return f"the proposals' weights have a Pareto k-hat of {khat:.2f}, and {self.trusted} is the most to trust"
         return ""
 
