@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
 from scipy.special import gammaln, logsumexp
 
 __all__ = ["Mixture", "fitted", "moments", "root_of"]
@@ -16,6 +15,7 @@ Array = npt.NDArray[np.float64]
 
 _DF = (5.0, 12.0, 40.0)  # degrees of freedom that are tried
 _STEPS = 6  # of EM, before and after degrees of freedom are chosen: the proposal need not be the best one
+_SMALL = 2**17  # multiplications
 _POINTS = 300  # an entry, at most
 _LEAST = 0.02  # weight of a component, below which it is dropped
 _PRIOR = 0.1  # how much of the spread of all points, at least, each component's scale is made of
@@ -38,11 +38,11 @@ class Mixture:
 
     @cached_property
     def _inverses(self) -> Array:
-        return np.stack([solve_triangular(L, np.eye(len(L)), lower=True) for L in self.roots])
+        return _inverse(self.roots)
 
     def distances(self, x: Array) -> Array:
         """Squared, from each component's mean in units of its scale: (component, draw)."""
-        turned = [(x - m) @ inverse.T for m, inverse in zip(self.means, self._inverses, strict=True)]
+        turned = [product(x - m, inverse.T) for m, inverse in zip(self.means, self._inverses, strict=True)]
         return np.stack([np.einsum("nd,nd->n", z, z) for z in turned])
 
     def parts(self, x: Array) -> tuple[Array, Array]:
@@ -75,11 +75,35 @@ def root_of(covariance: Array) -> Array:
     return np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
 
 
+def _blocks(x: Array) -> list[slice]:
+    """Rows (draw, entry) in products so small that BLAS takes one thread.
+
+    More would take longer to begin than all of the work, and sums whose order depends on them would not be the same on
+    another machine.
+    """
+    size = max(16, _SMALL // x.shape[1] ** 2)
+    return [slice(first, first + size) for first in range(0, len(x), size)]
+
+
+def product(x: Array, A: Array) -> Array:
+    """x (draw, entry) times a matrix of entries."""
+    return np.concatenate([x[own] @ A for own in _blocks(x)])
+
+
+def spread_of(x: Array, weights: Array) -> Array:
+    """Sum of w x x' over draws: (entry, entry)."""
+    return np.sum([(x[own] * weights[own, None]).T @ x[own] for own in _blocks(x)], axis=0, dtype=np.float64)
+
+
+def _inverse(roots: Array) -> Array:
+    """Of lower triangles (..., entry, entry); SciPy's triangular solver begins threads for a matrix of any size."""
+    return np.asarray(np.linalg.inv(roots), dtype=np.float64)
+
+
 def moments(x: Array, weights: Array) -> tuple[Array, Array]:
     """Mean and covariance of points (draw, entry) with weights that add up to 1."""
-    mean = weights @ x
-    centred = x - mean
-    return mean, (centred * weights[:, None]).T @ centred
+    mean = (x * weights[:, None]).sum(axis=0)
+    return mean, spread_of(x - mean, weights)
 
 
 def fitted(x: Array, weights: Array, components: int, rng: np.random.Generator) -> Mixture:
@@ -91,12 +115,12 @@ def fitted(x: Array, weights: Array, components: int, rng: np.random.Generator) 
     whole = root_of(covariance)
     if len(x) > _POINTS * x.shape[1]:
         x, weights = _fewer(x, weights, _POINTS * x.shape[1], rng)
-    z = solve_triangular(whole, (x - mean).T, lower=True).T
+    z = product(x - mean, _inverse(whole).T)
     at = _apart(z, weights, components, rng)
     k, d = len(at), x.shape[1]
     roots = np.repeat(np.eye(d)[None] * k ** (-1.0 / d), k, axis=0)
     ends = [_steps(Mixture(np.full(k, 1.0 / k), z[at], roots, np.full(k, df)), z, weights) for df in _DF]
-    best = _steps(max(ends, key=lambda mixture: weights @ mixture.log_density(z)), z, weights)
+    best = _steps(max(ends, key=lambda mixture: float((weights * mixture.log_density(z)).sum())), z, weights)
     return replace(best, means=mean + best.means @ whole.T, roots=whole @ best.roots)
 
 
@@ -118,7 +142,7 @@ def _apart(z: Array, weights: Array, components: int, rng: np.random.Generator) 
     chosen = [int(rng.choice(len(z), p=weights))] if components > 1 else [int(np.argmin((z**2).sum(axis=1)))]
     nearest = ((z - z[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < components:
-        chosen.append(int(rng.choice(len(z), p=nearest * weights / (nearest @ weights))))
+        chosen.append(int(rng.choice(len(z), p=nearest * weights / (nearest * weights).sum())))
         nearest = np.minimum(nearest, ((z - z[chosen[-1]]) ** 2).sum(axis=1))
     return np.array(chosen)
 
@@ -132,10 +156,9 @@ def _improved(mixture: Mixture, z: Array, weights: Array) -> Mixture:
     kept = sizes > _LEAST
     shares, sizes, df = shares[kept], sizes[kept], mixture.df[kept]
     pulls = shares * ((df + d)[:, None] / (df[:, None] + squares[kept]))
-    means = pulls @ z / pulls.sum(axis=1, keepdims=True)
+    means = np.stack([(z * pull[:, None]).sum(axis=0) / pull.sum() for pull in pulls])
     scales = np.empty((len(sizes), d, d))
     for j, (pull, mean) in enumerate(zip(pulls, means, strict=True)):
-        centred = z - mean
-        scales[j] = (centred * pull[:, None]).T @ centred / sizes[j]
+        scales[j] = spread_of(z - mean, pull) / sizes[j]
     scales = (1 - _PRIOR) * scales + _PRIOR * np.eye(d) * len(sizes) ** (-2.0 / d)
     return Mixture(sizes / sizes.sum(), means, root_of(scales), df)
