@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bayesmargins.checks import switch, whole_number
+from bayesmargins.checks import one_of, switch, whole_number
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 
 __all__ = ["Options", "options"]
@@ -51,6 +51,8 @@ class Options:
         Whether work of more than two seconds shows a progress bar.
     warn_zero : bool
         Whether the first question at b = 0 under a nonlinear link warns that it is no average over groups.
+    sampler : {"nutpie", "pymc", "numpyro", "independent"}
+        What ``model.fit()`` samples with where it is not told.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class Options:
     threads = _Option(None)
     progress = _Option(True)
     warn_zero = _Option(True)
+    sampler = _Option("nutpie")
 
     def __init__(self) -> None:
         object.__setattr__(self, "_lock", threading.Lock())
@@ -191,6 +194,7 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
     "threads": _threads,
     "progress": partial(switch, "progress"),
     "warn_zero": partial(switch, "warn_zero"),
+    "sampler": partial(one_of, "sampler", allowed=("nutpie", "pymc", "numpyro", "independent")),
 }
 
 options = Options()

@@ -55,6 +55,7 @@ BELOW = {
         "docs/explanation/tables",
         "docs/explanation/sobol",
         "docs/explanation/fits",
+        "docs/explanation/independent",
         "docs/explanation/speed",
     ],
     "docs/recipes": [],

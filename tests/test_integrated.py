@@ -313,3 +313,57 @@ def test_integrated_and_sampled_effects_have_the_same_posterior() -> None:
     apart = np.abs(ours.mean(axis=(0, 1)) - theirs.mean(axis=(0, 1))) / np.sqrt(sum(errors))
     # Of right fits one in 10,000 fails, however many quantities are looked at.
     assert apart.max() < stats.norm.isf(1e-4 / 2 / len(apart))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("terms", [1, 2, 3])
+def test_groups_have_the_likelihood_of_their_own_rows(terms: int, weighted: bool) -> None:
+    """A group's is that of a frame with its rows alone; together they are the likelihood of all."""
+    case = _case([terms], weighted)
+    points = [_point(case, seed) for seed in range(3)]
+    phi, sigma = np.array([p[0] for p in points]), np.array([p[2] for p in points])
+    roots = np.array([p[1][0] for p in points])
+    found = case.groups.by_group(phi, [roots], {"sigma": sigma})
+    np.testing.assert_allclose(found.sum(axis=1), case.groups.log_likelihood(phi, [roots], {"sigma": sigma}), rtol=1e-9)
+    large = case.factors[0]
+    for g in range(large.levels):
+        rows = large.codes == g
+        weights = None if case.weights is None else case.weights[rows]
+        alone = Case(case.y[rows], case.F[rows], [Effects(large.W[rows], large.codes[rows] * 0, 1)], weights)
+        for d in range(3):
+            if not rows.any():
+                assert found[d, g] == 0.0
+                continue
+            V = alone.Z @ alone.prior([roots[d]]) @ alone.Z.T + np.diag(alone.noise(sigma[d]))
+            residual = alone.y - alone.F @ phi[d]
+            expected = stats.multivariate_normal.logpdf(residual, cov=V) + _normaliser(alone, sigma[d])
+            assert found[d, g] == pytest.approx(expected, rel=1e-8, abs=1e-8)
+
+
+def test_groups_that_share_effects_have_no_likelihood_of_their_own() -> None:
+    case = _case([1, 1], False)
+    phi, roots, sigma = _point(case)
+    with pytest.raises(bm.IntegrationError, match="one grouping factor; here are 2"):
+        case.groups.by_group(phi[None], [L[None] for L in roots], {"sigma": np.array([sigma])})
+
+
+@pytest.mark.parametrize(("terms", "weighted"), CASES)
+def test_many_draws_at_once_are_the_likelihoods_of_each(terms: list[int], weighted: bool) -> None:
+    """Value and derivatives; effects drawn are those of `draw_normal_effects`."""
+    case = _case(terms, weighted)
+    points = [_point(case, seed) for seed in range(3)]
+    phi, sigma = np.array([p[0] for p in points]), np.array([p[2] for p in points])
+    roots = [np.array(of_factor) for of_factor in zip(*(p[1] for p in points), strict=True)]
+    value, d_phi, d_roots, d_aux = case.groups.derivatives(phi, roots, {"sigma": sigma})
+    np.testing.assert_allclose(value, case.groups.log_likelihood(phi, roots, {"sigma": sigma}), rtol=1e-13)
+    function = _log_marginal(case)
+    for d in range(3):
+        expected, of_phi, of_sigma, *of_roots = function(phi[d], sigma[d], *(root[d] for root in roots))
+        assert value[d] == pytest.approx(expected, rel=1e-12)
+        np.testing.assert_allclose(d_phi[d], of_phi, rtol=1e-9, atol=1e-9 * np.abs(of_phi).max())
+        assert d_aux["sigma"][d] == pytest.approx(of_sigma, rel=1e-9)
+        for found, of_root in zip(d_roots, of_roots, strict=True):
+            np.testing.assert_allclose(np.tril(found[d]), np.tril(of_root), atol=1e-9 * np.abs(of_root).max())
+    drawn = case.groups.draw_effects(phi, roots, {"sigma": sigma}, np.random.default_rng(1))
+    assert [b.shape for b in drawn] == [(3, f.levels, f.W.shape[1]) for f in case.factors]
+    assert all(np.isfinite(b).all() for b in drawn)

@@ -15,7 +15,7 @@ import reference
 
 import bayesmargins as bm
 from bayesmargins.integrate import in_threads
-from bayesmargins.predictor import Progress
+from bayesmargins.progress import Progress
 
 POST = reference.posterior("b_bacteria")
 
@@ -61,8 +61,8 @@ def test_options_of_a_block_end_with_it_even_after_an_error() -> None:
     with pytest.raises(bm.EstimandError, match="threads=0"):
         fails()
     with bm.options(threads=1, memory="1GiB"):
-        assert repr(bm.options) == "Options(memory='1GiB', threads=1, progress=True, warn_zero=False)"
-    assert repr(bm.options) == "Options(memory='4GiB', threads=None, progress=True, warn_zero=False)"
+        assert repr(bm.options) == "Options(memory='1GiB', threads=1, progress=True, warn_zero=False, sampler='nutpie')"
+    assert repr(bm.options) == "Options(memory='4GiB', threads=None, progress=True, warn_zero=False, sampler='nutpie')"
 
 
 def test_options_that_are_called_stay_set() -> None:

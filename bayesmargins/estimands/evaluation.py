@@ -22,12 +22,12 @@ from bayesmargins.predictor import (
     DistributionPredictor,
     Passed,
     Predictor,
-    Progress,
     Second,
     in_named_groups,
     part_values,
     predictor_of,
 )
+from bayesmargins.progress import Progress
 
 __all__ = ["Derivative", "Evaluation"]
 

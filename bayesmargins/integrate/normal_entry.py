@@ -12,6 +12,7 @@ from numba.np.numpy_support import carray
 from bayesmargins.integrate.entry import Entry, entry
 from bayesmargins.integrate.normal_group_kernels import group_marginal
 from bayesmargins.integrate.normal_groups import NormalGroups
+from bayesmargins.integrate.small_kernels import copy_row
 
 __all__ = ["flat_data", "normal_entry"]
 
@@ -50,12 +51,12 @@ def _entry(x: Any, data: Any, sizes: Any, out: Any) -> None:
     L = variables[p : p + square].reshape(q, q)
     roots = variables[p + square + 1 :].reshape(factors, most, most)
     value, dc, dL, dt, d_roots = group_marginal(
-        variables[:p], L, variables[p + square], roots, R, a, B, G, r, every[-1], layout
+        variables[:p], L, variables[p + square], roots, R, a, B, G, r, every[-1], layout, True
     )
     result[0], result[p + square + 1] = value, dt
-    result[1 : p + 1] = dc
-    result[p + 1 : p + square + 1] = dL.ravel()
-    result[p + square + 2 :] = d_roots.ravel()
+    copy_row(result[1:], dc, p)
+    copy_row(result[p + 1 :], dL.ravel(), square)
+    copy_row(result[p + square + 2 :], d_roots.ravel(), width)
 
 
 @lru_cache(maxsize=1)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, kernel
-from bayesmargins.integrate.small_kernels import add_row, dot, inverted, rooted, small_system
+from bayesmargins.integrate.compiled import APART, PASTED, kernel
+from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, inverted, rooted, small_system
 
-__all__ = ["draw_groups", "draw_small", "group_marginal"]
+__all__ = ["draw_groups", "draw_small", "each_group", "group_marginal", "group_marginals"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -107,7 +107,8 @@ def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, use
             for g in range(first, first + n):
                 found = found or B[i, k, g] != 0.0
         if found:
-            U[count, :, :n] = B[:, k, first : first + n]
+            for i in range(len(B)):
+                copy_row(U[count, i], B[i, k, first:], n)
             _forward(C, U[count], n)
             used[count] = k - p
             count += 1
@@ -158,7 +159,8 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
     """Adds (C^-1 R)' Y (C^-1 R) to D: what the derivative in L is made of."""
     q = len(C)
     for k in range(q):
-        N[k, :, :n] = R[:, k, first : first + n]
+        for i in range(q):
+            copy_row(N[k, i], R[i, k, first:], n)
         _forward(C, N[k], n)
     for k in range(q):
         work[:, :n] = 0.0
@@ -170,7 +172,7 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
                 D[r, k] += dot(N[r, i], work[i], n)
 
 
-@njit(**APART)
+@njit(**PASTED)
 def group_marginal(
     c: Array,
     L: Array,
@@ -183,10 +185,12 @@ def group_marginal(
     r: Array,
     rss: float,
     layout: Integers,
+    slopes: bool,
 ) -> tuple[float, Array, Array, float, Array]:
     """-2 log likelihood less count log(2 pi sigma^2), and its derivatives in c, L (lower triangle), t and roots.
 
-    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them.
+    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them. Without
+    `slopes` the value alone is right.
     """
     q, groups = a.shape
     p, m = len(c), len(r)
@@ -213,9 +217,10 @@ def group_marginal(
         _products(R, L, first, n, H)
         _factored(H, n, False, C)
         _forward(C, w, n)
-        count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
-        _shrunk(w, U, used, count, V, n, Y, work)
-        _add_to_root(R, C, Y, first, n, N, work, D)
+        if slopes:
+            count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
+            _shrunk(w, U, used, count, V, n, Y, work)
+            _add_to_root(R, C, Y, first, n, N, work, D)
         work[0, :n] = 1.0
         for i in range(q):
             total += dot(w[i], w[i], n)
@@ -223,6 +228,8 @@ def group_marginal(
                 work[0, g] *= C[i, i, g]
         for g in range(n):
             total -= 2.0 * math.log(work[0, g])
+        if not slopes:
+            continue
         _backward(C, w, n)
         for i in range(q):
             dt += 2.0 * dot(a[i, first:], w[i], n)
@@ -234,6 +241,81 @@ def group_marginal(
             for m in range(k, q):
                 dL[i, k] += 2.0 * D[i, m] * L[m, k]
     return total, dc, dL, dt, d_roots
+
+
+@kernel
+def group_marginals(
+    begin: int,
+    end: int,
+    c: Array,
+    L: Array,
+    t: Array,
+    roots: Array,
+    R: Array,
+    a: Array,
+    B: Array,
+    G: Array,
+    r: Array,
+    rss: float,
+    layout: Integers,
+    slopes: bool,
+    value: Array,
+    dc: Array,
+    dL: Array,
+    dt: Array,
+    d_roots: Array,
+) -> None:
+    """`group_marginal` of many draws, which the first axis is of; derivatives only with `slopes`."""
+    for d in range(begin, end):
+        found = group_marginal(c[d], L[d], t[d], roots[d], R, a, B, G, r, rss, layout, slopes)
+        value[d] = found[0]
+        if slopes:
+            dt[d] = found[3]
+            copy_row(dc[d], found[1], found[1].size)
+            copy_row(dL[d].ravel(), found[2].ravel(), found[2].size)
+            copy_row(d_roots[d].ravel(), found[4].ravel(), found[4].size)
+
+
+@kernel
+def each_group(
+    begin: int,
+    end: int,
+    c: Array,
+    L: Array,
+    t: Array,
+    R: Array,
+    a: Array,
+    B: Array,
+    counts: Array,
+    products: Array,
+    out: Array,
+) -> None:
+    """Log likelihood of the rows of every group, (draw, group), without small effects.
+
+    `products` are those of the residuals at the centre and of the columns within groups, (column, column, group).
+    """
+    q, groups = a.shape
+    p = c.shape[1]
+    H, C, v, form = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, BLOCK)), np.empty(BLOCK)
+    for d in range(begin, end):
+        for first in range(0, groups, BLOCK):
+            n = min(BLOCK, groups - first)
+            _residuals(a, B, c[d], t[d], first, n, v)
+            _products(R, L[d], first, n, H)
+            _factored(H, n, False, C)
+            _forward(C, v, n)
+            form[:n] = 0.0
+            for i in range(p + 1):
+                for k in range(p + 1):
+                    left, right = t[d] if i == 0 else -c[d, i - 1], t[d] if k == 0 else -c[d, k - 1]
+                    add_row(form, products[i, k, first:], left * right, n)
+            for i in range(q):
+                _add(form, v[i], v[i], n)
+                for g in range(n):
+                    form[g] -= 2.0 * math.log(C[i, i, g])
+            for g in range(n):
+                size = counts[first + g] * math.log(2.0 * math.pi / t[d] ** 2)
+                out[d, first + g] = -0.5 * (size + form[g])
 
 
 @kernel

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.errors import IntegrationError
 from bayesmargins.integrate.threads import in_threads
 
 __all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups"]
@@ -16,6 +17,7 @@ __all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups"]
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer]
 
+_FEW = 20_000  # groups of all draws: fewer take less time than threads take to begin
 _DEPENDENT = 1e-10  # of a column's length in a group: what is left of it is rounding, and no direction of its own
 
 
@@ -66,6 +68,12 @@ class NormalGroups:
         Q' F and Q' Z.
     layout : (factor, 2) int
         Levels and terms of the small factors: their effects lie factor by factor, level by level, term by term.
+    rest, within : (row,), (row, coordinate) float
+        y - F centre and F without what lies in the span of Q.
+    codes, weights : (row,) int, (row,) float or None
+        Group of each row, and its weight.
+    sd : str
+        Which parameter of the family sigma is.
     """
 
     centre: Array
@@ -77,6 +85,11 @@ class NormalGroups:
     a: Array
     B: Array
     layout: Integers
+    rest: Array
+    within: Array
+    codes: Integers
+    weights: Array | None
+    sd: str = "sigma"
 
     @cached_property
     def compiled(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -85,9 +98,96 @@ class NormalGroups:
         R, a, B = map(np.ascontiguousarray, last)
         return R, a, B, self.G, self.r
 
+    def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        """log p(y) of every draw without b: (draw,); the largest factor's root (draw, term, term) comes first."""
+        value, *_ = self._marginals(phi, roots, aux[self.sd], False)
+        return -0.5 * (self.count * np.log(2.0 * np.pi * aux[self.sd] ** 2) + value)
+
+    def derivatives(
+        self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]
+    ) -> tuple[Array, Array, list[Array], dict[str, Array]]:
+        """`log_likelihood`, and its derivatives in phi (draw, coordinate), the roots' lower triangles and sigma."""
+        sigma = aux[self.sd]
+        t = 1.0 / sigma
+        value, dc, dL, dt, d_small = self._marginals(phi, roots, sigma, True)
+        d_roots = [dL, *(d_small[:, f, : root.shape[-1], : root.shape[-1]] for f, root in enumerate(roots[1:]))]
+        dt = dt + (dc * (phi - self.centre)).sum(axis=1)
+        dt += sum((d * np.tril(root)).sum(axis=(1, 2)) for d, root in zip(d_roots, roots, strict=True))
+        d_sigma = 0.5 * t**2 * dt - self.count * t
+        scaled = [-0.5 * t[:, None, None] * np.tril(d) for d in d_roots]
+        value = -0.5 * (self.count * np.log(2.0 * np.pi * sigma**2) + value)
+        return value, -0.5 * t[:, None] * dc, scaled, {self.sd: d_sigma}
+
+    def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        """log p of the rows of each group without b: (draw, group)."""
+        from bayesmargins.integrate.normal_group_kernels import each_group  # numba takes a second to import
+
+        if len(roots) > 1:
+            raise IntegrationError(
+                f"The rows of a group have a likelihood of their own where there is one grouping factor; here are "
+                f"{len(roots)}, and groups of one share effects of others."
+            )
+        t = 1.0 / aux[self.sd]
+        c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
+        R, a, B, *_ = self.compiled
+        out = np.empty((len(phi), a.shape[1]))
+        in_threads(each_group, len(phi), c, L, t, R, a, B, *self._sums_by_group, out)
+        return out
+
+    @cached_property
+    def _sums_by_group(self) -> tuple[Array, Array]:
+        """Sum of weights (group,), and products of the columns of `rest` and `within` (column, column, group)."""
+        groups = self.a.shape[0]
+
+        def sums(values: Array) -> Array:
+            return np.bincount(self.codes, weights=values, minlength=groups).astype(np.float64, copy=False)
+
+        columns = [self.rest, *self.within.T]
+        products = np.array([[sums(x * y) for y in columns] for x in columns])
+        return sums(np.ones(len(self.rest)) if self.weights is None else self.weights), products
+
+    def draw_effects(
+        self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array], rng: np.random.Generator
+    ) -> list[Array]:
+        """Draws of the effects of every factor given the parameters: (draw, group, term) each."""
+        large, *small = roots
+        back = np.eye(large.shape[-1])
+        b, s = draw_normal_effects(self, phi, large, self._padded(small, len(phi)), aux[self.sd], back, rng)
+        ends = np.cumsum(self.layout.prod(axis=1))
+        pieces = np.split(s, ends[:-1], axis=1) if len(ends) else []
+        return [b, *(piece.reshape(len(s), *of) for piece, of in zip(pieces, self.layout, strict=True))]
+
+    def _marginals(self, phi: Array, roots: Sequence[Array], sigma: Array, slopes: bool) -> tuple[Array, ...]:
+        """-2 log likelihood less its normaliser, and derivatives, in units of sigma."""
+        from bayesmargins.integrate.normal_group_kernels import group_marginals  # numba takes a second to import
+
+        n, t = len(phi), 1.0 / sigma
+        c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
+        small = self._padded(roots[1:], n) * t[:, None, None, None]
+        out = (np.empty(n), *(np.zeros(x.shape if slopes else (0,) * x.ndim) for x in (c, L, t, small)))
+        statistics = (*self.compiled, self.rss, self.layout)
+        if n * len(self.a) < _FEW:
+            group_marginals(0, n, c, L, t, small, *statistics, slopes, *out)
+        else:
+            in_threads(group_marginals, n, c, L, t, small, *statistics, slopes, *out)
+        return out
+
+    def _padded(self, roots: Sequence[Array], n: int) -> Array:
+        """Roots of the small factors, (draw, factor, term, term), with zeros for terms that a factor does not have."""
+        q = int(self.layout[:, 1].max(initial=1))
+        out = np.zeros((n, len(roots), q, q))
+        for f, root in enumerate(roots):
+            out[:, f, : root.shape[-1], : root.shape[-1]] = root
+        return out
+
 
 def normal_groups(
-    y: Array, F: Array, large: Effects, small: Sequence[Effects] = (), weights: Array | None = None
+    y: Array,
+    F: Array,
+    large: Effects,
+    small: Sequence[Effects] = (),
+    weights: Array | None = None,
+    sd: str = "sigma",
 ) -> NormalGroups:
     """Statistics of y (row,) less the offset, F (row, coordinate), the effects, and weights (row,)."""
     root = np.ones(len(y)) if weights is None else np.sqrt(weights)
@@ -115,7 +215,8 @@ def normal_groups(
     G = np.block([[within.T @ within, FZ], [FZ.T, ZZ]])
     count, rss = float(len(y) if weights is None else weights.sum()), float(rest[:, 0] @ rest[:, 0])
     layout = np.array([(f.levels, f.W.shape[1]) for f in small], dtype=np.int64).reshape(-1, 2)
-    return NormalGroups(centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout)
+    statistics = (centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout)
+    return NormalGroups(*statistics, rest[:, 0], within, large.codes, weights, sd)
 
 
 def _places(small: Sequence[Effects]) -> list[Integers]:

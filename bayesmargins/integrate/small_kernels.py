@@ -14,7 +14,7 @@ from numba import njit
 
 from bayesmargins.integrate.compiled import APART, SUM
 
-__all__ = ["add_row", "dot", "inverted", "rooted", "small_system"]
+__all__ = ["add_row", "copy_row", "dot", "inverted", "rooted", "small_system"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -34,6 +34,16 @@ def add_row(out: Array, x: Array, factor: float, n: int) -> None:
     """Of the first n entries."""
     for i in range(n):
         out[i] += x[i] * factor
+
+
+@njit(**APART)
+def copy_row(out: Array, x: Array, n: int) -> None:
+    """The first n entries.
+
+    Arrays assigned to slices would compile the words of the error about their shapes: half of all compiling here.
+    """
+    for i in range(n):
+        out[i] = x[i]
 
 
 @njit(**APART)
@@ -85,8 +95,8 @@ def rooted(K: Array, h: Array, roots: Array, layout: Integers) -> None:
     _right(K, roots, layout, False)
     turned = K.T.copy()
     _right(turned, roots, layout, False)
-    K[:] = turned
     for i in range(len(K)):
+        copy_row(K[i], turned[i], len(K))
         K[i, i] += 1.0
     _right(h.reshape(1, len(h)), roots, layout, False)
 

@@ -16,9 +16,11 @@ from bayesmargins.draws import canonical
 from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import taught_as
+from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
+from bayesmargins.model.independent import INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import (
@@ -37,6 +39,7 @@ from bayesmargins.model.treatment import INTEGRATED, closed_form, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.values import is_word
 
 __all__ = ["GLMM"]
 
@@ -250,7 +253,7 @@ class GLMM:
         tune: int = 1000,
         chains: int = 4,
         random_seed: int | None = None,
-        sampler: str = "nutpie",
+        sampler: str | None = None,
         progressbar: bool = True,
         group_effects: str = "auto",
         **options: Any,
@@ -265,8 +268,11 @@ class GLMM:
             Chains.
         random_seed : int, optional
             Same seed, same draws.
-        sampler : {"nutpie", "pymc", "numpyro"}
-            Which NUTS runs; numpyro is an extra.
+        sampler : {"nutpie", "pymc", "numpyro", "independent"}, optional
+            Which NUTS runs; numpyro is an extra. ``"independent"`` draws without NUTS and compiles nothing of PyMC,
+            where group effects are integrated out: `draws` a chain or more, up to ``max_draws=``, until the effective
+            sample size is ``ess=`` (100 a chain); `tune` is for the NUTS that runs where its own checks fail.
+            ``bayesmargins.options.sampler`` by default, which is nutpie.
         progressbar : bool
             Shown while sampling.
         group_effects : {"auto", "integrated", "sampled"}
@@ -298,6 +304,9 @@ class GLMM:
         --------
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
+        sampler = session.sampler if sampler is None else sampler
+        if is_word(sampler, (INDEPENDENT,)):
+            return independent_fit(self, draws, tune, chains, random_seed, progressbar, group_effects, **options)
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
         model = self._integrated.pymc if plan.how == INTEGRATED else self.pymc
         trace, stats = run_sampler(model, sampler, draws, tune, chains, random_seed, progressbar, **options)

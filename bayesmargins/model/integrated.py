@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.variables import coefficients, coords, covariance, register
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
 
-__all__ = ["NormalModel", "largest_first", "log_marginal", "normal_model"]
+__all__ = ["NormalModel", "largest_first", "log_marginal", "normal_likelihood", "normal_model"]
 
 _PHI, _ROOT = "coordinates", "root_{}"
 
@@ -95,11 +95,8 @@ def normal_model(
     """The model without b; `family` is normal about a linear predictor."""
     import pymc as pm
 
-    offset = design.rows(design.data, (), what="data").offset
     ordered = largest_first(parts)
-    large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
-    y = outcome.y if family.measured is None else family.measured(outcome.y)
-    groups = normal_groups(y - offset, fixed.columns, large, small, outcome.weights)
+    groups = normal_likelihood(design, family, fixed, ordered, outcome)
     with pm.Model(coords=coords(design)) as model:
         phi = pm.Deterministic(_PHI, coefficients(design, fixed, priors).stacked())
         roots = {
@@ -110,6 +107,16 @@ def normal_model(
         L, *others = (roots[part.factor.name] for part in ordered)
         pm.Potential(design.response.name, log_marginal(groups, phi, L, others, aux[family.normal_sd]))
     return NormalModel(model, groups, ordered, family.normal_sd)
+
+
+def normal_likelihood(
+    design: Design, family: Family, fixed: FixedPart, ordered: Sequence[GroupPart], outcome: Outcome
+) -> NormalGroups:
+    """What the rows say, b integrated out; factors in the order of `largest_first`."""
+    offset = design.rows(design.data, (), what="data").offset
+    large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
+    y = outcome.y if family.measured is None else family.measured(outcome.y)
+    return normal_groups(y - offset, fixed.columns, large, small, outcome.weights, family.normal_sd)
 
 
 def log_marginal(groups: NormalGroups, phi: Any, L: Any, others: list[Any], sigma: Any) -> Any:

@@ -19,6 +19,7 @@ from bayesmargins.values import is_word
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
+_NAMES = ("nutpie", "pymc", "numpyro", "independent")  # the last is no NUTS, and has a module of its own
 _TAKEN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "target_accept")
 
 
@@ -63,8 +64,7 @@ def run_sampler(
         known = is_word(sampler, SAMPLERS)
     if not known:
         raise FitError(
-            f"sampler={shown(sampler)} is not known; allowed are {', '.join(SAMPLERS)}."
-            f"{close_matches(sampler, SAMPLERS)}"
+            f"sampler={shown(sampler)} is not known; allowed are {', '.join(_NAMES)}.{close_matches(sampler, _NAMES)}"
         )
     foreign = {name: value for name, value in options.items() if name in WORDS and name != "target_accept"}
     if foreign:

@@ -16,7 +16,6 @@ from bayesmargins.predictor.exact import linear_blocks
 from bayesmargins.predictor.named import in_named_groups
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
-from bayesmargins.predictor.progress import Progress
 
 __all__ = [
     "Chunk",
@@ -25,7 +24,6 @@ __all__ = [
     "PartRows",
     "Passed",
     "Predictor",
-    "Progress",
     "Second",
     "check_size",
     "in_named_groups",

@@ -22,10 +22,12 @@ class Progress:
     ----------
     total : int
         Values to compute.
+    what : str
+        What is being done, for the bar.
     """
 
-    def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+    def __init__(self, total: int, what: str = "averaging over groups") -> None:
+        self.total, self.done, self.what = total, 0, what
         self.start = time.monotonic()
         self._bar: Any = None
 
@@ -60,6 +62,6 @@ class Progress:
         # Without ipywidgets rich draws nothing in a notebook, and warns of it.
         drawn = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
         bar = Bar(console=console, transient=True, disable=not drawn)
-        bar.add_task("averaging over groups", total=self.total)
+        bar.add_task(self.what, total=self.total)
         bar.start()
         return bar

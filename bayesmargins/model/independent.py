@@ -1,0 +1,149 @@
+"""Fits by independent proposals: b integrated out, the few parameters drawn at once, b drawn back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.checks import switch, whole_number
+from bayesmargins.convergence import MIN_ESS_PER_CHAIN, convergence, report_convergence
+from bayesmargins.errors import FitError, close_matches, listed, shown, warn
+from bayesmargins.model.integrated import largest_first, normal_likelihood
+from bayesmargins.model.log_posterior import LogPosterior, log_posterior
+from bayesmargins.model.treatment import SAMPLED, treatment
+from bayesmargins.posterior import Posterior
+from bayesmargins.progress import Progress
+from bayesmargins.schema import SAMPLE_DIMS, stem
+
+if TYPE_CHECKING:
+    from bayesmargins.sampler import Chains
+
+__all__ = ["INDEPENDENT", "independent_fit", "log_posterior_of"]
+
+INDEPENDENT = "independent"
+_LONGEST = 10_000  # draws of a chain, or more where more are asked for
+_INSTEAD = "nutpie"
+
+
+def independent_fit(
+    model: Any,
+    draws: int,
+    tune: int,
+    chains: int,
+    random_seed: int | None,
+    progressbar: bool,
+    group_effects: str,
+    **options: Any,
+) -> Posterior:
+    """The posterior of a `GLMM` by independent proposals, or by NUTS where these cannot be trusted, which is said."""
+    draws, chains = (whole_number(k, v, 1, FitError) for k, v in (("draws", draws), ("chains", chains)))
+    seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
+    switch("progressbar", progressbar, FitError)
+    ess, longest = _lengths(options, draws, chains)
+    plan = treatment(group_effects, model.design, model.family, model.link, INDEPENDENT)
+    if plan.how == SAMPLED and group_effects == SAMPLED:
+        raise FitError(
+            "sampler='independent' draws from a likelihood without group effects, and group_effects='sampled' asks "
+            f"for one with them. Leave group_effects at 'auto', or use sampler={_INSTEAD!r}."
+        )
+    by_nuts = (draws, tune, chains, random_seed, _INSTEAD, progressbar, group_effects)
+    if plan.how == SAMPLED:
+        return _by_nuts(model, by_nuts, f"group effects are sampled, {plan.why}")
+    target = log_posterior_of(model)
+    found = _chains(target, draws, chains, seed, progressbar, ess, longest)
+    if found.obstacle:
+        start = {} if found.mean is None else {"init_mean": found.mean}
+        return _by_nuts(model, by_nuts, found.obstacle, **start)
+    if found.stopped:
+        warn(f"Stopped: {found.draws.shape[1]:,} of {draws:,} draws a chain are kept, which are whole.")
+    trace, stats = _datasets(target, found, seed)
+    info: dict[str, Any] = {"source": f"bayesmargins, {INDEPENDENT}", "sampler": INDEPENDENT, **plan.info}
+    info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
+    post: Posterior = model._posterior(trace, stats, info)
+    effects = [f"b_{stem(name)}" for name in model.design.factors]
+    post.info.update(convergence(post.parameters.drop_vars(effects), stats))  # b given these is drawn exactly
+    report_convergence(post.info, chains, found.draws.shape[1])
+    return post
+
+
+def log_posterior_of(model: Any) -> LogPosterior:
+    """The log posterior without b of a `GLMM`."""
+    ordered = largest_first(model._groups)
+    likelihood = normal_likelihood(model.design, model.family, model._fixed, ordered, model._outcome)
+    order = [part.factor.name for part in ordered]
+    return log_posterior(
+        model.design, model.family, model.priors, model._fixed, model._groups, order, likelihood
+    )  # fmt: skip
+
+
+def _lengths(options: Mapping[str, Any], draws: int, chains: int) -> tuple[float, int]:
+    """The effective size that is wanted, and the most draws of a chain that may be taken for it."""
+    allowed = ("ess", "max_draws")
+    for name in options:
+        if name not in allowed:
+            raise FitError(
+                f"sampler={INDEPENDENT!r} has no option {shown(name)}; beside the arguments of fit it takes "
+                f"{listed(allowed)}.{close_matches(name, allowed)}"
+            )
+    ess, longest = options.get("ess"), options.get("max_draws")
+    size = MIN_ESS_PER_CHAIN * chains if ess is None else whole_number("ess", ess, 1, FitError, ", or None")
+    if longest is None:
+        return float(size), max(draws, _LONGEST)
+    return float(size), max(draws, whole_number("max_draws", longest, 1, FitError, ", or None"))
+
+
+def _by_nuts(model: Any, arguments: tuple[Any, ...], why: str, **start: Any) -> Posterior:
+    print(f"sampler='{INDEPENDENT}' is not used, NUTS is: {why}.", file=sys.stderr)
+    post: Posterior = model.fit(*arguments, **start)
+    post.info["independent"] = why
+    return post
+
+
+def _chains(
+    target: LogPosterior,
+    draws: int,
+    chains: int,
+    seed: int | None,
+    progressbar: bool,
+    ess: float,
+    longest: int,
+) -> Chains:
+    from bayesmargins.sampler import sample  # SciPy's optimisers, which no other fit needs
+
+    def watched(u: np.ndarray) -> np.ndarray:
+        return np.concatenate([v.reshape(len(u), -1) for v in target.named(target.values(u)).values()], axis=1)
+
+    with Progress(draws * chains, "drawing from the posterior") as progress:
+        return sample(
+            target.log_density,
+            target.value_and_gradient,
+            target.start,
+            target.unit,
+            chains=chains,
+            draws=draws,
+            ess=ess,
+            max_draws=longest,
+            seed=seed,
+            watched=watched,
+            tick=progress.tick if progressbar else lambda points: None,
+        )
+
+
+def _datasets(target: LogPosterior, found: Chains, seed: int | None) -> tuple[xr.Dataset, xr.Dataset]:
+    """Draws under the names of the PyMC model, b among them, and what the sampler says of each."""
+    sizes = found.draws.shape[:2]
+    x = target.values(found.draws.reshape(sizes[0] * sizes[1], -1))
+    # A stream of its own, as the chains have theirs.
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(9,)))
+    named = target.named(x) | target.effects(x, rng)
+    coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sizes, strict=True)}
+    trace = {
+        name: ((*SAMPLE_DIMS, *(f"{name}_{k}" for k in range(v.ndim - 1))), v.reshape(*sizes, *v.shape[1:]))
+        for name, v in named.items()
+    }
+    stats = {"acceptance_rate": found.acceptance, "accepted": found.accepted, "lp": found.log_density}
+    return xr.Dataset(trace, coords), xr.Dataset({k: (SAMPLE_DIMS, v) for k, v in stats.items()}, coords)

@@ -1,0 +1,114 @@
+"""How long does a user wait? From data frame to printed table, each time in a fresh process, imports apart.
+
+Run: ``python benchmarks/bench_waits.py [case [way ...]]``; without arguments, every case below. Ways: independent
+proposals and NUTS (nutpie) of this package, 4 chains of 1,000 draws (and 1,000 of tuning), and Bambi with nutpie, whose
+model has no correlation. The table is that of the average slope; Bambi's is ArviZ's, of the parameters beside the group
+effects. `wall` is what a user waits, `processor` what it costs, all threads together; compiling is in both. Kernels lie
+on disk from a run before, which is not counted; the row "first use" has an empty folder for them. Medians of some
+processes; ratios within one run count.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+CASES = {
+    "sleepstudy": ("Reaction ~ Days + (1 + Days | Subject)", "Days"),
+    "slopes": ("y ~ x + (1 + x | g)", "x"),  # 20,000 rows, 500 groups
+}
+WAYS = ["independent", "nutpie", *(["bambi"] if find_spec("bambi") else [])]
+OWN = ["bayesmargins", "formulaic", "scipy.optimize", "arviz_stats.base"]
+IMPORTS = {
+    "independent": OWN,
+    "first use": OWN,
+    "nutpie": [*OWN, "pymc", "nutpie"],
+    "bambi": ["arviz", "bambi", "nutpie"],
+}
+TIMES = {"independent": 5, "nutpie": 3, "bambi": 3, "first use": 1}
+
+
+def frame(case: str) -> Any:
+    """The case's data."""
+    if case == "sleepstudy":
+        import bayesmargins as bm
+
+        return bm.load_dataset("sleepstudy")
+    from bench_fits import data
+
+    return data(20_000, 500)
+
+
+def measure(case: str, way: str) -> dict[str, float]:
+    """One fit and its table, in this process: seconds of the wall and of the processor, imports apart."""
+    warnings.simplefilter("ignore")
+    start = time.perf_counter()
+    for name in IMPORTS[way]:
+        importlib.import_module(name)
+    if way != "bambi":
+        importlib.import_module("bayesmargins.integrate.ahead").fetch_ahead()
+    imported = time.perf_counter() - start
+    rows, (formula, variable) = frame(case), CASES[case]
+    begin, processor = time.perf_counter(), time.process_time()
+    if way == "bambi":
+        import arviz as az
+        import bambi
+
+        settings = {"draws": 1000, "tune": 1000, "chains": 4, "random_seed": 1, "progressbar": False}
+        idata = bambi.Model(formula, rows).fit(inference_method="nutpie", **settings)
+        print(az.summary(idata, var_names=["Intercept", variable, "1|", f"{variable}|", "sigma"], filter_vars="like"))
+    else:
+        import bayesmargins as bm
+
+        sampler = "independent" if way == "first use" else way
+        post = bm.GLMM(formula, rows).fit(random_seed=1, sampler=sampler, progressbar=False)
+        print(bm.summary(bm.avg_slopes(post, variable)))
+    wall, cost = time.perf_counter() - begin, time.process_time() - processor
+    return {"import": imported, "wall": wall, "processor": cost}
+
+
+def child(case: str, way: str) -> dict[str, float]:
+    """`measure` in a fresh process."""
+    with tempfile.TemporaryDirectory() as empty:
+        environment = {**os.environ, **({"NUMBA_CACHE_DIR": empty} if way == "first use" else {})}
+        command = [sys.executable, __file__, "--one", case, way]
+        out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    found: dict[str, float] = json.loads(out.strip().splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Print the table."""
+    cases = sys.argv[1:2] or list(CASES)
+    ways = sys.argv[2:] or [*WAYS, "first use"]
+    print("case        way          import    wall  ratio  processor  ratio")
+    for case in cases:
+        first: dict[str, float] = {}
+        for way in ways:
+            if way != "first use":
+                child(case, way)
+            runs = [child(case, way) for _ in range(TIMES[way])]
+            m = {k: float(np.median([run[k] for run in runs])) for k in runs[0]}
+            first = first or m
+            print(
+                f"{case:11} {way:11} {m['import']:6.1f}s {m['wall']:6.2f}s {m['wall'] / first['wall']:6.1f} "
+                f"{m['processor']:9.2f}s {m['processor'] / first['processor']:6.1f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(measure(*sys.argv[2:4])))
+    else:
+        main()
