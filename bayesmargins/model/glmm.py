@@ -6,19 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
 from bayesmargins.checks import one_of
-from bayesmargins.convergence import convergence, report_convergence
-from bayesmargins.design import Design, Factor, build_design
-from bayesmargins.draws import canonical
+from bayesmargins.design import Design, build_design
 from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
+from bayesmargins.model.fitting import Fit, Sampled, posterior_of
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import (
@@ -31,11 +27,11 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
-from bayesmargins.model.sampling import draw_prior, run_sampler
+from bayesmargins.model.sampling import draw_prior
 from bayesmargins.model.treatment import INTEGRATED, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.schema import stem
 
 __all__ = ["GLMM"]
 
@@ -295,15 +291,10 @@ class GLMM:
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
-        model = self._integrated.pymc if plan.how == INTEGRATED else self.pymc
-        trace, stats = run_sampler(model, sampler, draws, tune, chains, random_seed, progressbar, **options)
-        if plan.how == INTEGRATED:
-            trace = self._integrated.with_effects(trace, random_seed)
+        model = self._integrated if plan.how == INTEGRATED else Sampled(self.pymc)
         info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **plan.info}
-        post = self._posterior(trace, stats, info)
-        post.info.update(convergence(post.parameters, stats))
-        report_convergence(post.info, chains, draws)
-        return post
+        fit = Fit(self.design, self.family, self.link, model, info)
+        return fit.posterior(sampler, draws, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
@@ -340,30 +331,8 @@ class GLMM:
             names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
             names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
         trace = draw_prior(self.pymc, names, draws, random_seed)
-        return self._posterior(trace, None, {"source": "bayesmargins, prior", "draws": "prior"})
-
-    def _posterior(self, trace: xr.Dataset, stats: xr.Dataset | None, info: dict[str, Any]) -> Posterior:
-        """Draws of this model's PyMC variables in canonical form."""
-
-        def array(name: str) -> np.ndarray:
-            return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
-
-        def covariance(name: str, factor: Factor) -> np.ndarray:
-            cor = array(f"cor_{name}") if f"cor_{name}" in trace else None
-            return _covariance(array(f"sd_{name}"), cor, factor.blocks)
-
-        factors = self.design.factors
-        arrays = canonical(
-            self.design,
-            beta=array("beta"),
-            b={f: array(f"b_{stem(f)}") for f in factors},
-            Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
-            aux={p: array(p) for p in self.family.aux},
-            sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
-        )
-        return Posterior(
-            design=self.design, family=self.family, link=self.link, sample_stats=stats, info=info, **arrays
-        )
+        info = {"source": "bayesmargins, prior", "draws": "prior"}
+        return posterior_of(self.design, self.family, self.link, trace, None, info)
 
     def __str__(self) -> str:
         lines = [
@@ -388,15 +357,3 @@ def _check_factors(design: Design) -> None:
                 f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "
                 "learnt from one. Leave the block out, or make it a fixed effect."
             )
-
-
-def _covariance(sd: np.ndarray, cor: np.ndarray | None, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """Sigma (chain, draw, term, term) from standard deviations and the correlations within blocks, in pair order."""
-    q = sd.shape[-1]
-    R = np.zeros((*sd.shape[:2], q, q))
-    R[..., np.arange(q), np.arange(q)] = 1.0
-    pairs = [(i, j) for block in blocks for k, i in enumerate(block) for j in block[k + 1 :]]
-    for k, (i, j) in enumerate(pairs):
-        assert cor is not None
-        R[..., i, j] = R[..., j, i] = cor[..., k]
-    return sd[..., :, None] * R * sd[..., None, :]
