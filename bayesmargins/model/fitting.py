@@ -1,7 +1,8 @@
-"""From a PyMC model to a Posterior: the sampler runs, b is drawn back where it was integrated out, chains are judged."""
+"""From a PyMC model to a Posterior: the sampler runs, b is drawn back where it was integrated out, chains judged."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, Factor
 from bayesmargins.draws import canonical
 from bayesmargins.family import Family, Link
+from bayesmargins.model.enough import Goal
 from bayesmargins.model.sampling import run_sampler
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -55,20 +57,43 @@ class Fit:
     def posterior(
         self,
         sampler: str,
-        draws: int,
+        enough: Goal,
         tune: int,
         chains: int,
         random_seed: int | None,
         progressbar: bool,
         **options: Any,
     ) -> Posterior:
-        """Draws, judged: one warning where they fall short."""
-        trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, random_seed, progressbar, **options)
-        trace = self.model.with_effects(trace, random_seed)
-        post = posterior_of(self.design, self.family, self.link, trace, stats, dict(self.info))
-        post.info.update(convergence(post.parameters, stats))
+        """Draws, judged: one warning where they fall short.
+
+        A sampler that has stopped cannot go on. The same seed gives the same tuning and the same first draws again,
+        so that a longer run is the run that was there, continued.
+        """
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if random_seed is None else random_seed
+        draws = enough.draws
+        while True:
+            trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, seed, progressbar, **options)
+            trace = self.model.with_effects(trace, seed)
+            post = posterior_of(self.design, self.family, self.link, trace, stats, dict(self.info))
+            found = convergence(post.parameters, stats)
+            further = enough.next(found, draws, max(trace.nbytes // draws, 1))
+            if further == draws:
+                break
+            if progressbar:
+                print(_going_on(found, further, enough), file=sys.stderr, flush=True)
+            draws = further
+        post.info.update(found, **({} if enough.ess is None else {"ess": enough.ess}))
+        if "target_accept" in options:
+            post.info["target_accept"] = float(options["target_accept"])
         report_convergence(post.info, chains, draws)
         return post
+
+
+def _going_on(found: Mapping[str, Any], draws: int, enough: Goal) -> str:
+    return (
+        f"Effective sample size {found['min_ess']:,.0f} of {enough.ess:,} ({found['least']}), r-hat "
+        f"{found['max_rhat']:.3f} ({found['worst']}): going on to {draws:,} draws a chain."
+    )
 
 
 def posterior_of(

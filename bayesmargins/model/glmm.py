@@ -14,6 +14,7 @@ from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
+from bayesmargins.model.enough import goal
 from bayesmargins.model.fitting import Fit, Sampled, posterior_of
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
@@ -245,6 +246,8 @@ class GLMM:
         sampler: str = "nutpie",
         progressbar: bool = True,
         group_effects: str = "auto",
+        ess: int | None = 400,
+        max_draws: int | None = None,
         **options: Any,
     ) -> Posterior:
         """What are the parameters, given the data?
@@ -252,7 +255,7 @@ class GLMM:
         Parameters
         ----------
         draws, tune : int
-            Kept and discarded draws a chain.
+            Kept draws a chain, at least, and discarded ones.
         chains : int
             Chains.
         random_seed : int, optional
@@ -267,6 +270,13 @@ class GLMM:
             lognormal one, and at most some hundred effects beside those of the largest grouping factor.
             ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
             can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
+        ess : int, optional
+            Effective draws that every parameter shall have, in the bulk and in the tails, all chains together. Where
+            `draws` do not give as many, or r-hat exceeds 1.01, the chains go on: to as many times `draws` as that
+            takes, without another tuning. How far they go depends on the seed alone. None takes `draws`. One chain
+            has no r-hat and is not judged.
+        max_draws : int, optional
+            The most draws a chain; five times `draws` by default, or as many as ``bayesmargins.options.memory`` holds.
         **options
             Handed to the sampler (``target_accept=0.95``).
 
@@ -278,23 +288,24 @@ class GLMM:
         Raises
         ------
         FitError
-            An unknown sampler, one that is not installed, impossible counts; ``group_effects="integrated"`` where
-            the integral has no closed form.
+            An unknown sampler, one that is not installed, impossible counts, such as ``max_draws`` below ``draws``;
+            ``group_effects="integrated"`` where the integral has no closed form.
 
         Warns
         -----
         BayesmarginsWarning
-            Once, when draws diverged, r-hat exceeds 1.01 or the effective sample size is low.
+            Once, when draws diverged, r-hat exceeds 1.01 or the effective sample size stays below `ess`.
 
         Examples
         --------
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
+        enough = goal(ess, draws, max_draws)
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
         model = self._integrated if plan.how == INTEGRATED else Sampled(self.pymc)
         info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **plan.info}
         fit = Fit(self.design, self.family, self.link, model, info)
-        return fit.posterior(sampler, draws, tune, chains, random_seed, progressbar, **options)
+        return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
