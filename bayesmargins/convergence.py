@@ -108,7 +108,7 @@ def _diverged(divergences: int, draws: int, way: str) -> str:
 def _disagree(rhat: float, worst: str) -> str:
     if rhat > APART_RHAT:
         return (
-            f"r-hat is {rhat:.2f} for {worst} (it should be below {MAX_RHAT}): the chains are in different places, and "
+            f"r-hat is {rhat:.3f} for {worst} (it should be below {MAX_RHAT}): the chains are in different places, and "
             "no number from them is one of the posterior. More draws alone will not help: tune longer (tune=), and see "
             "whether data and priors determine this parameter."
         )
@@ -117,7 +117,7 @@ def _disagree(rhat: float, worst: str) -> str:
 
 def _noisy(ess: float, least: str, wanted: int) -> str:
     return (
-        f"The effective sample size is {ess:,.0f} for {least} (at least {wanted:,} is wanted): its mean is known to "
+        f"The effective sample size falls to {ess:,.0f} for {least} (at least {wanted:,} is wanted): its mean is known to "
         f"{1 / np.sqrt(ess):.2f} posterior standard deviations, limits of intervals less well."
     )
 
