@@ -117,8 +117,8 @@ def _disagree(rhat: float, worst: str) -> str:
 
 def _noisy(ess: float, least: str, wanted: int) -> str:
     return (
-        f"The effective sample size falls to {ess:,.0f} for {least} (at least {wanted:,} is wanted): its mean is known to "
-        f"{1 / np.sqrt(ess):.2f} posterior standard deviations, limits of intervals less well."
+        f"The effective sample size falls to {ess:,.0f} for {least} (at least {wanted:,} is wanted): its mean is known "
+        f"to {1 / np.sqrt(ess):.2f} posterior standard deviations, limits of intervals less well."
     )
 
 

@@ -17,7 +17,7 @@ from numba import njit
 from bayesmargins.integrate.compiled import APART, kernel
 from bayesmargins.integrate.small_kernels import add_row, dot, inverted, rooted, small_system
 
-__all__ = ["draw_groups", "draw_small", "group_marginal"]
+__all__ = ["draw_groups", "draw_small", "group_marginal", "log_likelihood_by_group"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -309,3 +309,50 @@ def draw_groups(
                     add_row(v[i], z[k], T[i, k], n)
                 for g in range(n):
                     out[d, first + g, i] = v[i, g]
+
+
+@kernel
+def log_likelihood_by_group(
+    begin: int,
+    end: int,
+    c: Array,
+    L: Array,
+    sigma: Array,
+    R: Array,
+    a: Array,
+    B: Array,
+    count: Array,
+    rss: Array,
+    r: Array,
+    G: Array,
+    out: Array,
+) -> None:
+    """out (draw, group): log likelihood of a group's rows with b integrated out; `Within` has the last four inputs."""
+    q, groups = a.shape
+    p = c.shape[1]
+    H, C = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
+    v, share = np.empty((q, BLOCK)), np.empty(BLOCK)
+    for d in range(begin, end):
+        t, normaliser = 1.0 / sigma[d], math.log(2.0 * math.pi) + 2.0 * math.log(sigma[d])
+        for first in range(0, groups, BLOCK):
+            n = min(BLOCK, groups - first)
+            _residuals(a, B, c[d], t, first, n, v)
+            _products(R, L[d], first, n, H)
+            _factored(H, n, False, C)
+            _forward(C, v, n)
+            total = out[d, first : first + n]
+            total[:] = 0.0
+            add_row(total, count[first:], normaliser, n)
+            add_row(total, rss[first:], t * t, n)
+            for k in range(p):
+                share[:n] = 0.0
+                add_row(share, r[k, first:], -2.0 * t, n)
+                for m in range(k):
+                    add_row(share, G[k, m, first:], 2.0 * c[d, m], n)
+                add_row(share, G[k, k, first:], c[d, k], n)
+                add_row(total, share, c[d, k], n)
+            for i in range(q):
+                for g in range(n):
+                    total[g] += v[i, g] * v[i, g] - 2.0 * math.log(C[i, i, g])
+            for g in range(n):
+                total[g] *= -0.5

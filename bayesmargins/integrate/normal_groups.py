@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bayesmargins.integrate.threads import in_threads
 
-__all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups"]
+__all__ = ["Effects", "NormalGroups", "Within", "draw_normal_effects", "normal_groups"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer]
@@ -31,6 +31,19 @@ class Effects:
     def size(self) -> int:
         """How many effects."""
         return self.levels * self.W.shape[1]
+
+
+@dataclass(frozen=True)
+class Within:
+    """What rows say beside the span of Q, group by group, at the centre: sums over groups are those of `NormalGroups`.
+
+    count, rss (group,); r (coordinate, group); G (coordinate, coordinate, group), of which the lower triangle is read.
+    """
+
+    count: Array
+    rss: Array
+    r: Array
+    G: Array
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,8 @@ class NormalGroups:
         Q' F and Q' Z.
     layout : (factor, 2) int
         Levels and terms of the small factors: their effects lie factor by factor, level by level, term by term.
+    within : Within or None
+        The same by group, where it was asked for and there are no small factors.
     """
 
     centre: Array
@@ -77,6 +92,21 @@ class NormalGroups:
     a: Array
     B: Array
     layout: Integers
+    within: Within | None = None
+
+    def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
+        """Log likelihood of each group's rows, b integrated out: (draw, group); `aux` holds sigma alone."""
+        from bayesmargins.integrate.normal_group_kernels import log_likelihood_by_group
+
+        (sigma,), (root,), within = aux.values(), roots, self.within
+        assert within is not None
+        scale = sigma[:, None]
+        c, L = (phi - self.centre) / scale, root / scale[..., None]
+        R, a, B, _, _ = self.compiled
+        out = np.empty((len(phi), a.shape[1]))
+        sums = within.count, within.rss, within.r, within.G
+        in_threads(log_likelihood_by_group, len(phi), c, L, sigma, R, a, B, *sums, out)
+        return out
 
     @cached_property
     def compiled(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -87,9 +117,17 @@ class NormalGroups:
 
 
 def normal_groups(
-    y: Array, F: Array, large: Effects, small: Sequence[Effects] = (), weights: Array | None = None
+    y: Array,
+    F: Array,
+    large: Effects,
+    small: Sequence[Effects] = (),
+    weights: Array | None = None,
+    by_group: bool = False,
 ) -> NormalGroups:
-    """Statistics of y (row,) less the offset, F (row, coordinate), the effects, and weights (row,)."""
+    """Statistics of y (row,) less the offset, F (row, coordinate), the effects, and weights (row,).
+
+    Those that `NormalGroups.by_group` needs grow as groups x coordinates squared: only where `by_group`.
+    """
     root = np.ones(len(y)) if weights is None else np.sqrt(weights)
     Q, R = _orthonormal_by_group(large, root)
     F, y = F * root[:, None], y * root
@@ -115,7 +153,20 @@ def normal_groups(
     G = np.block([[within.T @ within, FZ], [FZ.T, ZZ]])
     count, rss = float(len(y) if weights is None else weights.sum()), float(rest[:, 0] @ rest[:, 0])
     layout = np.array([(f.levels, f.W.shape[1]) for f in small], dtype=np.int64).reshape(-1, 2)
-    return NormalGroups(centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout)
+    every = np.concatenate([B, E], axis=2)
+    apart = _within(within, rest[:, 0], large, weights) if by_group and not small else None
+    return NormalGroups(centre, count, rss, G, r, R, a[..., 0], every, layout, apart)
+
+
+def _within(columns: Array, rest: Array, large: Effects, weights: Array | None) -> Within:
+    p = columns.shape[1]
+    G = np.zeros((p, p, large.levels))
+    for k in range(p):
+        for m in range(k + 1):
+            G[k, m] = _sums(columns[:, k] * columns[:, m], large)
+    r = np.array([_sums(column * rest, large) for column in columns.T]).reshape(p, large.levels)
+    count = _sums(np.ones(len(rest)) if weights is None else weights, large)
+    return Within(count, _sums(rest**2, large), r, G)
 
 
 def _places(small: Sequence[Effects]) -> list[Integers]:
