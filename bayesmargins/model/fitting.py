@@ -82,7 +82,7 @@ class Fit:
             if progressbar:
                 print(_going_on(found, further, enough), file=sys.stderr, flush=True)
             draws = further
-        post.info.update(found, **({} if enough.ess is None else {"ess": enough.ess}))
+        post.info.update(found, random_seed=int(seed), **({} if enough.ess is None else {"ess": enough.ess}))
         if "target_accept" in options:
             post.info["target_accept"] = float(options["target_accept"])
         report_convergence(post.info, chains, draws)

@@ -345,6 +345,16 @@ class GLMM:
         info = {"source": "bayesmargins, prior", "draws": "prior"}
         return posterior_of(self.design, self.family, self.link, trace, None, info)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: PyMC models are built again there, family and link go by name."""
+        made = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        state = {name: value for name, value in vars(self).items() if name not in made}
+        return state | {"family": self.family.name, "link": self.link.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        family = get_family(state["family"])
+        self.__dict__.update(state, family=family, link=resolve_link(family, state["link"]))
+
     def __str__(self) -> str:
         lines = [
             f"GLMM {self.design.formula}",
