@@ -74,7 +74,8 @@ class Fit:
         while True:
             trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, seed, progressbar, **options)
             trace = self.model.with_effects(trace, seed)
-            post = posterior_of(self.design, self.family, self.link, trace, stats, dict(self.info))
+            info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **self.info}
+            post = posterior_of(self.design, self.family, self.link, trace, stats, info)
             found = convergence(post.parameters, stats)
             further = enough.next(found, draws, max(trace.nbytes // draws, 1))
             if further == draws:

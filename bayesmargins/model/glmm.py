@@ -303,8 +303,7 @@ class GLMM:
         enough = goal(ess, draws, max_draws)
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
         model = self._integrated if plan.how == INTEGRATED else Sampled(self.pymc)
-        info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **plan.info}
-        fit = Fit(self.design, self.family, self.link, model, info)
+        fit = Fit(self.design, self.family, self.link, model, plan.info)
         return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)
