@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import warnings
 from typing import Any
 
@@ -71,15 +72,20 @@ def _data() -> pd.DataFrame:
 
 
 @pytest.mark.sampling
-def test_a_longer_fit_is_the_shorter_one_continued() -> None:
+def test_a_longer_fit_is_the_shorter_one_continued(capfd: pytest.CaptureFixture[str]) -> None:
     model = bm.GLMM("y ~ x + (1 | g)", _data())
 
     def fit(draws: int, **more: Any) -> bm.Posterior:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", bm.BayesmarginsWarning)
-            return model.fit(draws, 500, random_seed=1, progressbar=False, **more)
+            return model.fit(draws, 500, **{"random_seed": 1, "progressbar": False, **more})
 
-    short, on, enough, exactly = fit(40, ess=None), fit(40), fit(1000), fit(1000, ess=None)
+    short, on, enough, exactly = fit(40, ess=None), fit(40, progressbar=True), fit(1000), fit(1000, ess=None)
+    said = re.search(
+        r"Effective sample size \d+ of 400 \(.*\): going on to (\d+) draws a chain\.", capfd.readouterr().err
+    )
+    assert said is not None
+    assert int(said[1]) <= on.beta.sizes["draw"]
     assert short.beta.sizes["draw"] == 40
     assert on.beta.sizes["draw"] in (80, 120, 160, 200)
     np.testing.assert_array_equal(on.beta[:, :40], short.beta)

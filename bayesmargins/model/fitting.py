@@ -83,6 +83,7 @@ class Fit:
             if progressbar:
                 print(_going_on(found, further, enough), file=sys.stderr, flush=True)
             draws = further
+            del trace, stats, post  # before there are more of them
         post.info.update(found, random_seed=int(seed), **({} if enough.ess is None else {"ess": enough.ess}))
         if "target_accept" in options:
             post.info["target_accept"] = float(options["target_accept"])

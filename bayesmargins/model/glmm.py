@@ -272,9 +272,9 @@ class GLMM:
             can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
         ess : int, optional
             Effective draws that every parameter shall have, in the bulk and in the tails, all chains together. Where
-            `draws` do not give as many, or r-hat exceeds 1.01, the chains go on: to as many times `draws` as that
-            takes, without another tuning. How far they go depends on the seed alone. None takes `draws`. One chain
-            has no r-hat and is not judged.
+            `draws` do not give as many, or r-hat exceeds 1.01, the same chains, with the same tuning, are run on: to as
+            many times `draws` as that takes. How far depends on the seed alone. None takes `draws`. One chain has no
+            r-hat and is not judged.
         max_draws : int, optional
             The most draws a chain; five times `draws` by default, or as many as ``bayesmargins.options.memory`` holds.
         **options
