@@ -12,6 +12,7 @@ import numpy as np
 
 __all__ = ["compiled"]
 
+_ARGUMENTS = 5  # of either C function
 _LOCK = threading.Lock()
 _KNOWN: weakref.WeakKeyDictionary[Any, tuple[Any, Any]] = weakref.WeakKeyDictionary()
 
@@ -55,12 +56,13 @@ def _quick_wrappers() -> Iterator[None]:
 
 
 def _instead(theirs: Any, quick: Any) -> Callable[..., Any]:
-    """Their signature; their function too where data are shared, which it unpacks."""
+    """Their signature; their function too where data are shared, which it unpacks, or its arguments are others now."""
 
     def made(*sizes_function_data: Any) -> tuple[Any, Any]:
-        *rest, shared = sizes_function_data
-        function, signature = theirs(*rest, shared)
-        return (function if shared else quick(*rest[:-2])), signature
+        function, signature = theirs(*sizes_function_data)
+        *own, _, _, shared = sizes_function_data
+        same = len(own) == quick.__code__.co_argcount and len(signature.args) == _ARGUMENTS
+        return (quick(*own) if same and not shared else function), signature
 
     return made
 
