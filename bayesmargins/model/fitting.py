@@ -78,7 +78,7 @@ class Fit:
             post = posterior_of(self.design, self.family, self.link, trace, stats, info)
             found = convergence(post.parameters, stats)
             further = enough.next(found, draws, max(trace.nbytes // draws, 1))
-            if further == draws:
+            if further == draws or trace.sizes["draw"] < draws:  # nutpie keeps what it has when it is interrupted
                 break
             if progressbar:
                 print(_going_on(found, further, enough), file=sys.stderr, flush=True)
