@@ -34,7 +34,7 @@ from bayesmargins.family.ordered import category, score
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.limits import options
 from bayesmargins.loading import load
-from bayesmargins.model import GLMM
+from bayesmargins.model import GLMM, fit_many
 from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posterior
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
@@ -65,6 +65,7 @@ __all__ = [
     "datagrid",
     "describe",
     "exceeds",
+    "fit_many",
     "from_bambi",
     "from_brms",
     "from_draws",

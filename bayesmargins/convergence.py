@@ -16,8 +16,10 @@ __all__ = ["convergence", "report_convergence"]
 MAX_RHAT = 1.01
 MIN_ESS_PER_CHAIN = 100
 MIN_DRAWS = 8
-# Share of draws up to which divergences are spoken of mildly.
-FEW_DIVERGENCES = 0.001
+# Shares of draws: up to the first, divergences are spoken of mildly; beyond the second, as of draws not to be used.
+FEW_DIVERGENCES, MANY_DIVERGENCES = 0.001, 0.02
+# Beyond it chains are in different places, where more of the same draws do not help.
+APART_RHAT = 1.1
 # Quantiles whose effective sample size counts beside that of the bulk.
 _TAIL = 0.95
 # Of thousands of group effects the diagnostics take long and say what their standard deviation says.
@@ -90,16 +92,43 @@ def _labels(name: str, variable: xr.DataArray) -> list[str]:
     return [f"{name}[{', '.join(c)}]" for c in zip(*(g.ravel() for g in grids), strict=True)]
 
 
-def _diverged(divergences: int, draws: int, source: str) -> str:
+def _diverged(divergences: int, draws: int, way: str) -> str:
     """A few of thousands can be chance; a share of them is a place that the sampler does not get into."""
-    way = "a larger target_accept (adapt_delta)" if source else "fit(target_accept=0.95)"
-    count = f"{'One' if divergences == 1 else divergences} of {draws:,} draws diverged"
+    count = f"{'One' if divergences == 1 else f'{divergences:,}'} of {draws:,} draws diverged"
     if divergences <= FEW_DIVERGENCES * draws:
         return f"{count}. That few need not mean anything: {way} shows whether results stay the same."
+    if divergences <= MANY_DIVERGENCES * draws:
+        return f"{count}: parts of the posterior may not have been reached. Try {way}, or tighter priors."
     return (
-        f"{count}: parts of the posterior may not have been reached. Try {way}, or tighter priors for the sd of group "
-        "effects."
+        f"{count}, {divergences / draws:.0%}: the sampler does not get through this posterior, and results from these "
+        f"draws may be far off. Try {way}, tighter priors, or fewer terms that vary by group."
     )
+
+
+def _disagree(rhat: float, worst: str) -> str:
+    if rhat > APART_RHAT:
+        return (
+            f"r-hat is {rhat:.3f} for {worst} (it should be below {MAX_RHAT}): the chains are in different places, and "
+            "no number from them is one of the posterior. More draws alone will not help: tune longer (tune=), and see "
+            "whether data and priors determine this parameter."
+        )
+    return f"r-hat is {rhat:.3f} for {worst} (it should be below {MAX_RHAT}): the chains have not mixed yet."
+
+
+def _noisy(ess: float, least: str, wanted: int) -> str:
+    return (
+        f"The effective sample size falls to {ess:,.0f} for {least} (at least {wanted:,} is wanted): its mean is known "
+        f"to {1 / np.sqrt(ess):.2f} posterior standard deviations, limits of intervals less well."
+    )
+
+
+def _more(diagnostics: Mapping[str, Any], draws: int, source: str) -> str:
+    """What to do where draws are too few."""
+    if source:
+        return "Take more draws."
+    if "ess" in diagnostics:  # a fit that goes on until there are enough: it was stopped
+        return f"{draws:,} draws a chain were the most that this fit could take: raise max_draws, or draws and tune."
+    return "Take more draws."
 
 
 def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, source: str = "") -> None:
@@ -108,7 +137,8 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, 
     Parameters
     ----------
     diagnostics : mapping
-        From `convergence`.
+        From `convergence`; of a fit also ``ess``, the effective draws that it was to reach, and ``target_accept``
+        where it was given.
     chains, draws : int
         Chains that ran, and draws of each.
     source : str, optional
@@ -117,21 +147,22 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, 
     Warns
     -----
     BayesmarginsWarning
-        Draws diverged, r-hat exceeds 1.01, or the effective sample size is below 100 a chain.
+        Draws diverged, r-hat exceeds 1.01, or the effective sample size is below what was wanted: 100 a chain unless
+        said otherwise.
     """
     said = []
+    rhat, ess = diagnostics.get("max_rhat", 1.0), diagnostics.get("min_ess", np.inf)
+    wanted = diagnostics.get("ess", MIN_ESS_PER_CHAIN * chains)
     if diagnostics.get("divergences"):
-        said.append(_diverged(diagnostics["divergences"], chains * draws, source))
-    if diagnostics.get("max_rhat", 1.0) > MAX_RHAT:
-        said.append(
-            f"r-hat is {diagnostics['max_rhat']:.3f} for {diagnostics['worst']} (it should be below {MAX_RHAT}): the "
-            "chains disagree. Take more draws and tune longer."
-        )
-    if diagnostics.get("min_ess", np.inf) < MIN_ESS_PER_CHAIN * chains:
-        said.append(
-            f"The effective sample size falls to {diagnostics['min_ess']:.0f} for {diagnostics['least']} (at least "
-            f"{MIN_ESS_PER_CHAIN * chains} is wanted): limits of intervals are noisy. Take more draws."
-        )
+        closer = 0.99 if diagnostics.get("target_accept", 0.0) >= 0.95 else 0.95
+        way = "a larger target_accept (adapt_delta)" if source else f"fit(target_accept={closer})"
+        said.append(_diverged(diagnostics["divergences"], chains * draws, way))
+    if rhat > MAX_RHAT:
+        said.append(_disagree(rhat, diagnostics["worst"]))
+    if ess < wanted:
+        said.append(_noisy(ess, diagnostics["least"], wanted))
+    if ess < wanted or MAX_RHAT < rhat <= APART_RHAT:
+        said.append(_more(diagnostics, draws, source))
     if said and source:
         said = [f"Imported draws ({source}):", *said, "That is done where they were made: sample again and read anew."]
     if said:

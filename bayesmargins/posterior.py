@@ -25,6 +25,7 @@ from bayesmargins.family import (
     values_at,
 )
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
+from bayesmargins.group_likelihood import log_likelihood_by_group
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.parameters import arviz_groups
@@ -223,6 +224,23 @@ class Posterior:
         )
         add_group(self.idata, "log_likelihood", data)
         return data
+
+    @cached_property
+    def log_likelihood_groups(self) -> xr.DataArray:
+        """How likely are each group's rows together, its b integrated out? Dims (chain, draw, <factor>).
+
+        Log density, natural logarithm; for leaving whole groups out. Of models with one grouping factor whose response,
+        or its logarithm, is normal given b; others raise a `PosteriorError` that says why.
+
+        Examples
+        --------
+        The expected log density of a new group's rows, by leave-one-group-out:
+
+        >>> from arviz_stats import loo
+        >>> groups = {"log_likelihood": post.log_likelihood_groups.to_dataset()}  # doctest: +SKIP
+        >>> loo(xr.DataTree.from_dict({"posterior": post.parameters, **groups}))  # doctest: +SKIP
+        """
+        return log_likelihood_by_group(self)
 
     def need_parameters(self, what: str) -> None:
         """Refuse what needs the family's own parameters where the draws came without them.

@@ -798,8 +798,9 @@ SLOW: dict[str, Call] = {
     "GLMM.fit": Call(
         _fit,
         lambda _: {"sampler": "none", "draws": 5, "tune": 5, "chains": 1},
-        ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects"),
+        ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "ess", "max_draws"),
     ),
+    "fit_many": Call(bm.fit_many, lambda _: {"models": []}, ("models", "random_seed", "progressbar"), 0.5),
     "GLMM.pymc_for": Call(lambda **given: model().pymc_for(**given), lambda _: {}, ("group_effects",), 0.3),
     "GLMM.prior": Call(lambda **given: model().prior(**given), lambda _: {"draws": 5}, ("draws", "random_seed"), 0.3),
     "print(GLMM)": Call(

@@ -212,7 +212,7 @@ def test_other_samplers_fit_the_same_model(sampler: str) -> None:
     model = bm.GLMM("x ~ 1 + (1 | g)", data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        post = model.fit(draws=200, tune=300, chains=2, random_seed=1, sampler=sampler, progressbar=False)
+        post = model.fit(200, 300, 2, random_seed=1, sampler=sampler, progressbar=False, ess=None)
     assert float(post.beta.mean()) == pytest.approx(data.x.mean(), abs=0.5)
     assert post.sample_coords["draw"].size == 200
 

@@ -6,13 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-import xarray as xr
-
 from bayesmargins.checks import one_of
-from bayesmargins.convergence import convergence, report_convergence
-from bayesmargins.design import Design, Factor, build_design
-from bayesmargins.draws import canonical
+from bayesmargins.design import Design, build_design
 from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import taught_as
@@ -20,6 +15,8 @@ from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
+from bayesmargins.model.enough import goal
+from bayesmargins.model.fitting import Fit, Sampled, posterior_of
 from bayesmargins.model.independent import INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
@@ -34,11 +31,11 @@ from bayesmargins.model.priors import (
     warn_of_zero,
 )
 from bayesmargins.model.quadrature import QuadratureModel, quadrature_model
-from bayesmargins.model.sampling import draw_prior, run_sampler
+from bayesmargins.model.sampling import draw_prior
 from bayesmargins.model.treatment import INTEGRATED, closed_form, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.schema import stem
 from bayesmargins.values import is_word
 
 __all__ = ["GLMM"]
@@ -256,6 +253,8 @@ class GLMM:
         sampler: str | None = None,
         progressbar: bool = True,
         group_effects: str = "auto",
+        ess: int | None = 400,
+        max_draws: int | None = None,
         **options: Any,
     ) -> Posterior:
         """What are the parameters, given the data?
@@ -263,15 +262,14 @@ class GLMM:
         Parameters
         ----------
         draws, tune : int
-            Kept and discarded draws a chain.
+            Kept draws a chain, at least, and discarded ones.
         chains : int
             Chains.
         random_seed : int, optional
             Same seed, same draws.
         sampler : {"nutpie", "pymc", "numpyro", "independent"}, optional
             Which NUTS runs; numpyro is an extra. ``"independent"`` draws without NUTS and compiles nothing of PyMC,
-            where group effects are integrated out: `draws` a chain or more, up to ``max_draws=``, until the effective
-            sample size is ``ess=`` (100 a chain); `tune` is for the NUTS that runs where its own checks fail.
+            where group effects are integrated out; `tune` is for the NUTS that runs where its own checks fail.
             ``bayesmargins.options.sampler`` by default, which is nutpie.
         progressbar : bool
             Shown while sampling.
@@ -281,6 +279,13 @@ class GLMM:
             lognormal one, and at most some hundred effects beside those of the largest grouping factor.
             ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
             can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
+        ess : int, optional
+            Effective draws that every parameter shall have, in the bulk and in the tails, all chains together. Where
+            `draws` do not give as many, or r-hat exceeds 1.01, the same chains, with the same tuning, are run on: to as
+            many times `draws` as that takes. How far depends on the seed alone. None takes `draws`. One chain has no
+            r-hat and is not judged.
+        max_draws : int, optional
+            The most draws a chain; five times `draws` by default, or as many as ``bayesmargins.options.memory`` holds.
         **options
             Handed to the sampler (``target_accept=0.95``).
 
@@ -292,31 +297,26 @@ class GLMM:
         Raises
         ------
         FitError
-            An unknown sampler, one that is not installed, impossible counts; ``group_effects="integrated"`` where
-            the integral has no closed form.
+            An unknown sampler, one that is not installed, impossible counts, such as ``max_draws`` below ``draws``;
+            ``group_effects="integrated"`` where the integral has no closed form.
 
         Warns
         -----
         BayesmarginsWarning
-            Once, when draws diverged, r-hat exceeds 1.01 or the effective sample size is low.
+            Once, when draws diverged, r-hat exceeds 1.01 or the effective sample size stays below `ess`.
 
         Examples
         --------
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
         sampler = session.sampler if sampler is None else sampler
+        enough = goal(ess, draws, max_draws)
         if is_word(sampler, (INDEPENDENT,)):
-            return independent_fit(self, draws, tune, chains, random_seed, progressbar, group_effects, **options)
+            return independent_fit(self, enough, tune, chains, random_seed, progressbar, group_effects, **options)
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
-        model = self._integrated.pymc if plan.how == INTEGRATED else self.pymc
-        trace, stats = run_sampler(model, sampler, draws, tune, chains, random_seed, progressbar, **options)
-        if plan.how == INTEGRATED:
-            trace = self._integrated.with_effects(trace, random_seed)
-        info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **plan.info}
-        post = self._posterior(trace, stats, info)
-        post.info.update(convergence(post.parameters, stats))
-        report_convergence(post.info, chains, draws)
-        return post
+        model = self._integrated if plan.how == INTEGRATED else Sampled(self.pymc)
+        fit = Fit(self.design, self.family, self.link, model, plan.info)
+        return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
@@ -353,30 +353,18 @@ class GLMM:
             names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
             names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
         trace = draw_prior(self.pymc, names, draws, random_seed)
-        return self._posterior(trace, None, {"source": "bayesmargins, prior", "draws": "prior"})
+        info = {"source": "bayesmargins, prior", "draws": "prior"}
+        return posterior_of(self.design, self.family, self.link, trace, None, info)
 
-    def _posterior(self, trace: xr.Dataset, stats: xr.Dataset | None, info: dict[str, Any]) -> Posterior:
-        """Draws of this model's PyMC variables in canonical form."""
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: PyMC models are built again there, family and link go by name."""
+        made = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
+        state = {name: value for name, value in vars(self).items() if name not in made}
+        return state | {"family": self.family.name, "link": self.link.name}
 
-        def array(name: str) -> np.ndarray:
-            return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
-
-        def covariance(name: str, factor: Factor) -> np.ndarray:
-            cor = array(f"cor_{name}") if f"cor_{name}" in trace else None
-            return _covariance(array(f"sd_{name}"), cor, factor.blocks)
-
-        factors = self.design.factors
-        arrays = canonical(
-            self.design,
-            beta=array("beta"),
-            b={f: array(f"b_{stem(f)}") for f in factors},
-            Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
-            aux={p: array(p) for p in self.family.aux},
-            sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
-        )
-        return Posterior(
-            design=self.design, family=self.family, link=self.link, sample_stats=stats, info=info, **arrays
-        )
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        family = get_family(state["family"])
+        self.__dict__.update(state, family=family, link=resolve_link(family, state["link"]))
 
     def __str__(self) -> str:
         lines = [
@@ -401,15 +389,3 @@ def _check_factors(design: Design) -> None:
                 f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "
                 "learnt from one. Leave the block out, or make it a fixed effect."
             )
-
-
-def _covariance(sd: np.ndarray, cor: np.ndarray | None, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """Sigma (chain, draw, term, term) from standard deviations and the correlations within blocks, in pair order."""
-    q = sd.shape[-1]
-    R = np.zeros((*sd.shape[:2], q, q))
-    R[..., np.arange(q), np.arange(q)] = 1.0
-    pairs = [(i, j) for block in blocks for k, i in enumerate(block) for j in block[k + 1 :]]
-    for k, (i, j) in enumerate(pairs):
-        assert cor is not None
-        R[..., i, j] = R[..., j, i] = cor[..., k]
-    return sd[..., :, None] * R * sd[..., None, :]

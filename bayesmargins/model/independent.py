@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from bayesmargins.checks import switch, whole_number
-from bayesmargins.convergence import MIN_ESS_PER_CHAIN, convergence, report_convergence
-from bayesmargins.errors import FitError, close_matches, listed, shown, warn
+from bayesmargins.convergence import convergence, report_convergence
+from bayesmargins.errors import FitError, shown, warn
+from bayesmargins.model.enough import Goal
+from bayesmargins.model.fitting import posterior_of
 from bayesmargins.model.integrated import largest_first, normal_likelihood
 from bayesmargins.model.log_posterior import LogPosterior, log_posterior
 from bayesmargins.model.treatment import SAMPLED, treatment
@@ -31,7 +32,7 @@ _INSTEAD = "nutpie"
 
 def independent_fit(
     model: Any,
-    draws: int,
+    enough: Goal,
     tune: int,
     chains: int,
     random_seed: int | None,
@@ -40,17 +41,21 @@ def independent_fit(
     **options: Any,
 ) -> Posterior:
     """The posterior of a `GLMM` by independent proposals, or by NUTS where these cannot be trusted, which is said."""
-    draws, chains = (whole_number(k, v, 1, FitError) for k, v in (("draws", draws), ("chains", chains)))
+    draws, chains = enough.draws, whole_number("chains", chains, 1, FitError)
     seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
     switch("progressbar", progressbar, FitError)
-    ess, longest = _lengths(options, draws, chains)
+    if options:
+        raise FitError(
+            f"sampler={INDEPENDENT!r} has no options of its own, and was given {shown(options)}; leave them out."
+        )
+    ess, longest = float(enough.ess or 0), max(draws, enough.most or _LONGEST)
     plan = treatment(group_effects, model.design, model.family, model.link, INDEPENDENT)
     if plan.how == SAMPLED and group_effects == SAMPLED:
         raise FitError(
             "sampler='independent' draws from a likelihood without group effects, and group_effects='sampled' asks "
             f"for one with them. Leave group_effects at 'auto', or use sampler={_INSTEAD!r}."
         )
-    by_nuts = (draws, tune, chains, random_seed, _INSTEAD, progressbar, group_effects)
+    by_nuts = (draws, tune, chains, random_seed, _INSTEAD, progressbar, group_effects, enough.ess, enough.most)
     if plan.how == SAMPLED:
         return _by_nuts(model, by_nuts, f"group effects are sampled, {plan.why}")
     target = log_posterior_of(model)
@@ -63,7 +68,7 @@ def independent_fit(
     trace, stats = _datasets(target, found, seed)
     info: dict[str, Any] = {"source": f"bayesmargins, {INDEPENDENT}", "sampler": INDEPENDENT, **plan.info}
     info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
-    post: Posterior = model._posterior(trace, stats, info)
+    post = posterior_of(model.design, model.family, model.link, trace, stats, info)
     effects = [f"b_{stem(name)}" for name in model.design.factors]
     post.info.update(convergence(post.parameters.drop_vars(effects), stats))  # b given these is drawn exactly
     report_convergence(post.info, chains, found.draws.shape[1])
@@ -78,22 +83,6 @@ def log_posterior_of(model: Any) -> LogPosterior:
     return log_posterior(
         model.design, model.family, model.priors, model._fixed, model._groups, order, likelihood
     )  # fmt: skip
-
-
-def _lengths(options: Mapping[str, Any], draws: int, chains: int) -> tuple[float, int]:
-    """The effective size that is wanted, and the most draws of a chain that may be taken for it."""
-    allowed = ("ess", "max_draws")
-    for name in options:
-        if name not in allowed:
-            raise FitError(
-                f"sampler={INDEPENDENT!r} has no option {shown(name)}; beside the arguments of fit it takes "
-                f"{listed(allowed)}.{close_matches(name, allowed)}"
-            )
-    ess, longest = options.get("ess"), options.get("max_draws")
-    size = MIN_ESS_PER_CHAIN * chains if ess is None else whole_number("ess", ess, 1, FitError, ", or None")
-    if longest is None:
-        return float(size), max(draws, _LONGEST)
-    return float(size), max(draws, whole_number("max_draws", longest, 1, FitError, ", or None"))
 
 
 def _by_nuts(model: Any, arguments: tuple[Any, ...], why: str, **start: Any) -> Posterior:

@@ -13,6 +13,8 @@ import xarray as xr
 from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, close_matches, shown, written
 from bayesmargins.habits import lesson_of, plain_arguments, unknown_keywords
+from bayesmargins.limits import options as session
+from bayesmargins.model.compiling import compiled
 from bayesmargins.model.words import WORDS
 from bayesmargins.stacks import group_of
 from bayesmargins.values import is_word
@@ -20,7 +22,8 @@ from bayesmargins.values import is_word
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
 _NAMES = ("nutpie", "pymc", "numpyro", "independent")  # the last is no NUTS, and has a module of its own
-_TAKEN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "target_accept")
+_TAKEN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "target_accept", "ess",
+          "max_draws")  # fmt: skip
 
 
 def run_sampler(
@@ -135,14 +138,21 @@ def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | 
 def _nutpie(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:
     import nutpie
 
-    return nutpie.sample(nutpie.compile_pymc_model(model), seed=seed, progress_bar=progressbar, **kwargs)
+    return nutpie.sample(compiled(model), seed=seed, progress_bar=progressbar, cores=_cores(kwargs), **kwargs)
 
 
 def _pymc(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:
     import pymc as pm
 
     with model:
-        return pm.sample(random_seed=seed, progressbar=progressbar, compute_convergence_checks=False, **kwargs)
+        return pm.sample(
+            random_seed=seed, progressbar=progressbar, compute_convergence_checks=False, cores=_cores(kwargs), **kwargs
+        )
+
+
+def _cores(kwargs: Mapping[str, Any]) -> int:
+    """Of this process; chains do not depend on how many run at once."""
+    return min(kwargs["chains"], session.n_threads)
 
 
 def _numpyro(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:

@@ -1,0 +1,75 @@
+"""How likely are the rows of each group, taken together, with its effects integrated out? For leaving groups out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.errors import PosteriorError, shown
+from bayesmargins.family import Outcome, values_at
+from bayesmargins.integrate.normal_groups import Effects, normal_groups
+from bayesmargins.limits import options
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
+
+__all__ = ["log_likelihood_by_group"]
+
+
+def log_likelihood_by_group(post: Any) -> xr.DataArray:
+    """Of a posterior with one grouping factor: (chain, draw, <factor>)."""
+    obstacle = _obstacle(post)
+    if obstacle:
+        raise PosteriorError(
+            f"log_likelihood_groups is not known for {shown(post.formula)}: {obstacle}. post.log_likelihood() has that "
+            "of each row, given its group's b."
+        )
+    (factor,), draws = post.design.factors.values(), post.draws
+    size = 8 * len(draws.beta) * len(factor.levels)
+    if size > options.bytes:
+        raise PosteriorError(
+            f"log_likelihood_groups of {len(factor.levels):,} groups in {len(draws.beta):,} draws takes {size:,} "
+            f"bytes, and bayesmargins.options.memory is {shown(options.memory)}; raise it."
+        )
+    rows, y = post.design.rows(post.design.data, what="data"), post.design.response.y
+    measured = y if post.family.measured is None else post.family.measured(y)
+    F, R = np.linalg.qr(rows.X)  # columns may be nearly dependent: their combinations are better told apart
+    effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
+    likelihood = normal_groups(measured - rows.offset, F, effects, sd=post.family.normal_sd)
+    value = likelihood.by_group(draws.beta @ R.T, [_roots(draws.Sigma[factor.name])], draws.aux)
+    value += np.bincount(factor.codes, _volume(post, measured), len(factor.levels))
+    dims = (*SAMPLE_DIMS, factor_dim(factor.name))
+    coords = {**post.sample_coords, dims[2]: plain(factor.levels)}
+    return xr.DataArray(value.reshape([len(c) for c in coords.values()]), coords, dims, name="log_likelihood_groups")
+
+
+def _obstacle(post: Any) -> str:
+    """Why it cannot be computed; empty where it can."""
+    factors = len(post.design.factors)
+    if post.design.frame is None:
+        return "it came without its rows"
+    if factors != 1:
+        return f"it has {factors or 'no'} grouping factors, and one is needed"
+    if not post.family.normal_sd or not post.link.linear:
+        return f"the integral over b has no closed form under family {post.family.name!r} with link {post.link.name!r}"
+    if post.family.normal_sd not in post.aux:
+        return f"draws of {post.family.normal_sd}, the same for all rows, are needed"
+    return ""
+
+
+def _roots(Sigma: np.ndarray) -> np.ndarray:
+    """Lower triangles L with L L' = Sigma, which may be singular: (draw, term, term)."""
+    sd = np.sqrt(np.diagonal(Sigma, axis1=1, axis2=2))[..., None]
+    unit = np.where(sd > 0, sd, 1.0)
+    values, vectors = np.linalg.eigh(Sigma / unit / unit.transpose(0, 2, 1))
+    wide = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    triangles: np.ndarray = np.linalg.qr(wide.transpose(0, 2, 1)).R
+    return np.asarray(unit * triangles.transpose(0, 2, 1))
+
+
+def _volume(post: Any, measured: np.ndarray) -> np.ndarray:
+    """What the density of y has beside that of the measured y: (row,), 0 where they are the same."""
+    at_mode = values_at(post.link, measured, {post.family.normal_sd: np.ones(1)})
+    response = post.design.response
+    density = post.family.log_density(at_mode, Outcome(response.y, response.n))
+    return np.asarray(density + 0.5 * np.log(2.0 * np.pi))

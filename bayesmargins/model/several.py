@@ -1,0 +1,207 @@
+"""Several models at once: each is fitted in a process of its own, and processes share the cores of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from bayesmargins.checks import switch, whole_number
+from bayesmargins.errors import FitError, shown, warn
+from bayesmargins.limits import options
+from bayesmargins.model.glmm import GLMM
+from bayesmargins.posterior import Posterior
+
+__all__ = ["fit_many"]
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from bayesmargins.model.process import serve; serve()"
+)
+# Libraries that start threads of their own, told how many.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def fit_many(
+    models: Sequence[GLMM] | Mapping[Any, GLMM],
+    *,
+    random_seed: int | None = None,
+    progressbar: bool = True,
+    **fit: Any,
+) -> Any:
+    """What are the parameters of each of these models, given its data?
+
+    As many models are fitted at once as this process may use cores, each in a process of its own; cores are divided
+    among them. ``bayesmargins.options.threads`` sets another number.
+
+    Parameters
+    ----------
+    models : sequence or dict of GLMM
+        Models, or models by name.
+    random_seed : int, optional
+        Same seed, same draws: every model gets a seed of its own from it, by its place. ``post.info["random_seed"]``
+        is that seed: ``model.fit(random_seed=...)`` gives the same draws.
+    progressbar : bool
+        Whether a line on stderr says which models are done.
+    **fit
+        Arguments of `GLMM.fit`, the same for all (``draws=2000``).
+
+    Returns
+    -------
+    list or dict of Posterior
+        In the order of the models; a dict with their names where `models` is one.
+
+    Raises
+    ------
+    FitError
+        No models, something that is no model, or fits that failed: the message names them, and the error's
+        ``finished`` holds the posteriors of the others by name or place.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        What each fit warns about, with the name of its model.
+
+    Examples
+    --------
+    >>> bm.fit_many({"one": model, "other": other}, random_seed=1)  # doctest: +SKIP
+    """
+    named = _named(models)
+    seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
+    switch("progressbar", progressbar, FitError)
+    seeds = [int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(len(named))]
+    jobs = [
+        {"model": _pickled(name, model), "fit": fit | {"random_seed": s, "progressbar": False}}
+        for (name, model), s in zip(named.items(), seeds, strict=True)
+    ]
+    answers = _Processes(list(named), jobs, progressbar).run()
+    return _collected(named, answers, isinstance(models, Mapping))
+
+
+def _named(models: Any) -> dict[Any, GLMM]:
+    """Models by name or place."""
+    if isinstance(models, Mapping):
+        named = dict(models)
+    elif isinstance(models, Sequence):
+        named = dict(enumerate(models))
+    else:
+        raise FitError(f"models is {shown(models)}; it must be a list of models, or a dict of models by name.")
+    wrong = [name for name, model in named.items() if not isinstance(model, GLMM)]
+    if wrong or not named:
+        got = f"models[{shown(wrong[0])}] is {shown(named[wrong[0]])}" if wrong else "models is empty"
+        raise FitError(f"{got}; a model is needed, such as GLMM('y ~ x + (1 | id)', data).")
+    return named
+
+
+def _pickled(name: Any, model: GLMM) -> bytes:
+    import cloudpickle  # functions of a notebook too; PyMC needs it
+
+    try:
+        return bytes(cloudpickle.dumps(model))
+    except Exception as error:
+        raise FitError(
+            f"models[{shown(name)}] cannot be sent to another process ({type(error).__name__}: {error}): functions of "
+            "its namespace= or its priors hold something that lives in this process alone, such as an open file. Fit "
+            "it here: model.fit()."
+        ) from error
+
+
+@dataclass
+class _Processes:
+    """Fits jobs in processes that take one after the other."""
+
+    names: list[Any]
+    jobs: list[dict[str, Any]]
+    progress: bool
+    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def run(self) -> list[dict[str, Any]]:
+        """An answer of each job, in their order."""
+        total = options.n_threads
+        at_once = min(len(self.jobs), total)
+        session = {"memory": options.memory, "progress": False, "threads": max(1, total // at_once)}
+        waiting = deque(range(len(self.jobs)))
+        answers: list[dict[str, Any]] = [{} for _ in self.jobs]
+        with ThreadPoolExecutor(at_once) as pool:
+            try:
+                done = [pool.submit(self._work, waiting, answers, session) for _ in range(at_once)]
+                for thread in done:
+                    thread.result()
+            except BaseException:
+                waiting.clear()
+                for process in self.running:
+                    process.kill()
+                raise
+        return answers
+
+    def _work(self, waiting: deque[int], answers: list[dict[str, Any]], session: dict[str, Any]) -> None:
+        process = None
+        try:
+            while waiting:
+                try:
+                    k = waiting.popleft()
+                except IndexError:  # another thread was quicker
+                    return
+                process = process or self._started(session["threads"])
+                answers[k] = _asked(process, {**self.jobs[k], "session": session})
+                if process.poll() is not None:
+                    process.communicate()
+                    process = None
+                if self.progress:
+                    left = sum(not answer for answer in answers)
+                    print(f"{self.names[k]}: {answers[k]['said']}; {left} to go", file=sys.stderr, flush=True)
+        finally:
+            if process:
+                process.communicate()
+
+    def _started(self, threads: int) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **dict.fromkeys(_THREADS, str(threads))},
+        )
+        self.running.append(process)
+        return process
+
+
+def _asked(process: subprocess.Popen[bytes], job: dict[str, Any]) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        pickle.dump(job, process.stdin)
+        process.stdin.flush()
+        answer: dict[str, Any] = pickle.load(process.stdout)
+    except (BrokenPipeError, EOFError, pickle.UnpicklingError):
+        code = process.wait()
+        killed = " Memory may have run out: bayesmargins.options.threads = 1 fits one at a time." if code < 0 else ""
+        failed = f"its process ended without an answer (exit status {code}).{killed}"
+        return {"said": "failed", "failed": failed, "warned": []}
+    return answer
+
+
+def _collected(named: dict[Any, GLMM], answers: list[dict[str, Any]], by_name: bool) -> Any:
+    finished: dict[Any, Posterior] = {}
+    failed = []
+    for (name, model), answer in zip(named.items(), answers, strict=True):
+        for message in answer["warned"]:
+            warn(f"models[{shown(name)}]: {message}")
+        if "failed" in answer:
+            failed.append(f"models[{shown(name)}]: {answer['failed']}")
+        else:
+            # The parent's own design, family and link, which other objects of the session may be compared with.
+            post = pickle.loads(answer["posterior"])
+            finished[name] = replace(post, design=model.design, family=model.family, link=model.link)
+    if failed:
+        error = FitError(f"{len(failed)} of {len(named)} fits failed. {' '.join(failed)}")
+        error.finished = finished  # type: ignore[attr-defined]
+        raise error
+    return finished if by_name else list(finished.values())
