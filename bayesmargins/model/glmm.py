@@ -17,7 +17,7 @@ from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import taught_as
 from bayesmargins.model.arrays import formula_of_arrays
-from bayesmargins.model.build import build_pymc
+from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.integrated import NormalModel, normal_model
 from bayesmargins.model.prior_text import prior_lines
@@ -31,6 +31,7 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
+from bayesmargins.model.sampled import SampledModel, sampled_model
 from bayesmargins.model.sampling import draw_prior, run_sampler
 from bayesmargins.model.treatment import INTEGRATED, treatment
 from bayesmargins.model.words import WORDS
@@ -126,8 +127,8 @@ class GLMM:
             for name, factor in self.design.factors.items()
         }
         warn_of_zero(given, self.design, self._fixed, self._groups)
-        scales = scales_of(self.design, self.family, self.link, rows.offset)
-        self.priors = default_priors(self.design, self.family, scales, self._fixed, self._groups) | given
+        self._offset, self._scales = rows.offset, scales_of(self.design, self.family, self.link, rows.offset)
+        self.priors = default_priors(self.design, self.family, self._scales, self._fixed, self._groups) | given
 
     @classmethod
     @taught_as(ModelError, WORDS)
@@ -204,7 +205,8 @@ class GLMM:
     @cached_property
     def pymc(self) -> Any:
         """The PyMC model with its group effects, built when first asked for."""
-        return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups)
+        observed = Observed(self._outcome, self._offset)
+        return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups, observed)
 
     def pymc_for(self, group_effects: str = "auto") -> Any:
         """Which PyMC model does `fit` sample from?
@@ -239,6 +241,13 @@ class GLMM:
     def _integrated(self) -> NormalModel:
         """The model of `fit` where the group effects have a closed form."""
         return normal_model(self.design, self.family, self.priors, self._fixed, self._groups, self._outcome)
+
+    def _sampled(self, parametrisation: str) -> SampledModel:
+        """The model of `fit` where the sampler draws the group effects."""
+        return sampled_model(
+            self.design, self.family, self.link, self.priors, self._fixed, self._groups, self._outcome, self._scales,
+            parametrisation,
+        )  # fmt: skip
 
     def fit(
         self,

@@ -100,7 +100,7 @@ def normal_model(
     large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
     y = outcome.y if family.measured is None else family.measured(outcome.y)
     groups = normal_groups(y - offset, fixed.columns, large, small, outcome.weights)
-    with pm.Model(coords=coords(design)) as model:
+    with pm.Model(coords=coords(design, len(offset))) as model:
         phi = pm.Deterministic(_PHI, coefficients(design, fixed, priors).stacked())
         roots = {
             name: pm.Deterministic(_ROOT.format(stem(name)), covariance(part, priors).root())

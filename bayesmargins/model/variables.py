@@ -18,9 +18,9 @@ from bayesmargins.schema import factor_dim, plain, stem
 __all__ = ["Coefficients", "Covariance", "coefficients", "coords", "covariance", "register"]
 
 
-def coords(design: Design) -> dict[str, Any]:
+def coords(design: Design, rows: int) -> dict[str, Any]:
     """Names of rows, coefficients, groups and terms."""
-    named: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(len(design.data))}
+    named: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(rows)}
     named |= threshold_coords(design, len(design.response.categories) - 1)
     for name, factor in design.factors.items():
         named[factor_dim(name)] = plain(factor.levels)

@@ -10,6 +10,7 @@ import scipy
 from bayesmargins.errors import PosteriorError
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import Outcome, Support, Values
 
 __all__ = ["gamma"]
@@ -52,7 +53,7 @@ def _scaled(c: Array, p: Values) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.Gamma(name, alpha=p.shape, beta=p.shape / p.mu, observed=o.y, dims="obs")
+    observe(pm, pm.Gamma, name, o, o.y, alpha=p.shape, beta=p.shape / p.mu)
 
 
 # `inverse` is no link of this package. R's Gamma() has it where none is named; over a normal b it has no mean at all,

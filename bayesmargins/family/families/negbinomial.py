@@ -9,6 +9,7 @@ import numpy as np
 from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
 from bayesmargins.family.special import incomplete_beta, odds
 
@@ -35,7 +36,7 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.NegativeBinomial(name, mu=p.mu, alpha=p.shape, observed=o.y.astype(np.int64), dims="obs")
+    observe(pm, pm.NegativeBinomial, name, o, o.y.astype(np.int64), mu=p.mu, alpha=p.shape)
 
 
 negbinomial = Family(
