@@ -1,12 +1,15 @@
-"""The likelihood of rows that count more than once, from a density of PyMC."""
+"""What likelihoods in PyMC share: rows that count more than once, and terms that few values of y have in common."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from bayesmargins.family.outcome import Outcome
 
-__all__ = ["observe", "weighed"]
+__all__ = ["by_value", "observe", "weighed"]
 
 
 def observe(pm: Any, kind: Any, name: str, o: Outcome, y: Any, **parameters: Any) -> None:
@@ -30,3 +33,12 @@ def observe(pm: Any, kind: Any, name: str, o: Outcome, y: Any, **parameters: Any
 def weighed(value: Any, o: Outcome) -> Any:
     """Log densities of rows, each times its weight."""
     return value if o.weights is None else o.weights * value
+
+
+def by_value(term: Callable[[Any], Any], y: Any) -> Any:
+    """term(y), taken once for each value that an observed y has."""
+    data = getattr(y, "data", None)  # of a constant
+    if data is None:
+        return term(y)
+    values, place = np.unique(data, return_inverse=True)
+    return term(values)[place]

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from bayesmargins.model.coordinates import GroupPart
-from bayesmargins.model.pilot import Pilot, group_sums
+from bayesmargins.model.pilot import Pilot, group_sums, regular
 
 __all__ = ["Crossing", "Information", "Joint", "information"]
 
@@ -80,7 +80,7 @@ def information(at: Pilot, parts: Sequence[GroupPart], F: np.ndarray, offset: np
     D = {part.factor.name: _crossing(shared[:, own]) for part, own in zip(small, blocks, strict=True)}
     found = {large.factor.name: Information(K, t, shared[:, S:].toarray(), D)}
     if small:
-        V = sparse.block_diag(np.linalg.inv(K + np.linalg.inv(_regular(at.Sigma[0]))), format="csr")
+        V = sparse.block_diag(np.linalg.inv(K + np.linalg.inv(regular(at.Sigma[0]))), format="csr")
         pairs = np.diff(shared[:, :S].indptr).astype(np.float64)
         marginal = weighted.T @ rest
         of_rest = rest.T @ z
@@ -106,10 +106,6 @@ def _blocks(at: Pilot) -> list[slice]:
     return [slice(*pair) for pair in pairwise(ends)]
 
 
-def _regular(Sigma: np.ndarray) -> np.ndarray:
-    return Sigma + 1e-10 * np.trace(Sigma) * np.eye(len(Sigma))
-
-
 def _crossing(matrix: sparse.csr_matrix) -> Crossing:
     entries = matrix.tocoo()
     return Crossing(entries.row.astype(np.int64), entries.col.astype(np.int64), entries.data)
@@ -122,7 +118,7 @@ def _joint(
     K, t = marginal.toarray(), t.copy()
     S, found = blocks[-1].stop, {}
     for k, (part, own) in enumerate(zip(small, blocks, strict=True)):
-        Sigma, levels = _regular(at.Sigma[k + 1]), len(part.factor.levels)
+        Sigma, levels = regular(at.Sigma[k + 1]), len(part.factor.levels)
         later = zip(small[k + 1 :], blocks[k + 1 :], strict=True)
         D = {p.factor.name: _crossing(sparse.csr_matrix(K[own, o])) for p, o in later}
         found[part.factor.name] = Information(_directions(K[own, own], Sigma), t[own].copy(), K[own, S:], D)

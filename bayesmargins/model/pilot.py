@@ -12,14 +12,16 @@ from bayesmargins.family import Family, Link, Outcome, values_at
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.priors import Scales
 
-__all__ = ["Pilot", "group_sums", "pilot"]
+__all__ = ["Pilot", "group_sums", "pilot", "regular"]
 
 LogDensity = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
-_ROUNDS = 12
+_ROUNDS, _EM_STEPS = 12, 8
 _STEP = 1e-3  # of the numerical derivatives in eta, in its unit
+_NODES = ((0.0, 2 / 3), (-(3**0.5), 1 / 6), (3**0.5, 1 / 6))  # of Gauss and Hermite
 _LEAST = 1e-3  # information of a row, as a share of the mean: where the density is not concave it would be negative
 _HALVINGS = 4
+_FALL = 1e-6  # of log p, which the change of a penalised mode to an averaged one may bring
 _NEVER = -1e10  # in place of an infinite log density, whose differences are no numbers
 _WIDER = 2.0  # by how much the logarithm of a parameter may change in a round
 _LARGEST = 12.0  # of the logarithm: a precision may have its mode at infinity
@@ -37,25 +39,31 @@ class Pilot:
         Of each factor, in its coordinates.
     aux : dict
         The family's parameters beside the mean.
+    variance : list of (row,) float
+        Of what each factor adds to the linear predictor, given the data.
     eta, score, information : (row,) float
-        The linear predictor; the first derivative and minus the second one.
+        The linear predictor; the first derivative and minus the second one, on average over that variance.
     """
 
     phi: np.ndarray
     b: list[np.ndarray]
     Sigma: list[np.ndarray]
     aux: dict[str, np.ndarray]
+    variance: list[np.ndarray]
     eta: np.ndarray
     score: np.ndarray = field(default_factory=lambda: np.empty(0))
     information: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def differentiate(self, log_density: LogDensity, unit: float) -> None:
         """By central differences."""
-        h = _STEP * unit
-        low, middle, high = (log_density(self.eta + d, self.aux) for d in (-h, 0.0, h))
-        curvature = (2.0 * middle - low - high) / h**2
+        h, sd = _STEP * unit, np.sqrt(sum(self.variance))
+        self.score, curvature = np.zeros(len(self.eta)), np.zeros(len(self.eta))
+        for node, share in _NODES:
+            low, middle, high = (log_density(self.eta + node * sd + d, self.aux) for d in (-h, 0.0, h))
+            self.score += share * (high - low) / (2.0 * h)
+            curvature += share * (2.0 * middle - low - high) / h**2
         least = _LEAST * np.maximum(curvature, 0.0).mean() + np.finfo(np.float64).tiny
-        self.score, self.information = (high - low) / (2.0 * h), np.maximum(curvature, least)
+        self.information = np.maximum(curvature, least)
 
 
 def pilot(
@@ -81,6 +89,7 @@ def pilot(
         [np.zeros((len(part.factor.levels), part.W.shape[1])) for part in parts],
         [scales.unit**2 * np.eye(part.W.shape[1]) for part in parts],
         _first_values(family, link, outcome),
+        [np.zeros(len(F)) for _ in parts],
         offset,
     )
     at.eta = offset + F @ at.phi
@@ -115,30 +124,51 @@ def group_sums(codes: np.ndarray, levels: int, left: np.ndarray, right: np.ndarr
 def _newton(at: Pilot, k: int, part: GroupPart, F: np.ndarray, log_density: LogDensity) -> None:
     """A step in phi and the k-th factor's effects, and the Sigma that these have on average."""
     codes, W, weighted = part.factor.codes, part.W, part.W * at.information[:, None]
-    levels, q = at.b[k].shape
-    P = np.linalg.inv(at.Sigma[k] + 1e-10 * np.trace(at.Sigma[k]) * np.eye(q))
-    V = np.linalg.inv(group_sums(codes, levels, weighted, W) + P)
-    C = group_sums(codes, levels, weighted, F)
-    of_b = group_sums(codes, levels, W, at.score[:, None])[..., 0] - at.b[k] @ P
-    A = F.T @ (F * at.information[:, None]) - np.einsum("gap,gab,gbr->pr", C, V, C)
-    of_phi = F.T @ at.score - np.einsum("gap,gab,gb->p", C, V, of_b)
-    phi = np.linalg.lstsq(A, of_phi, rcond=1e-10)[0]
-    b = np.einsum("gab,gb->ga", V, of_b - C @ phi)
-    step = F @ phi + (W * b[codes]).sum(axis=1)
+    levels = len(at.b[k])
+    K, C = group_sums(codes, levels, weighted, W), group_sums(codes, levels, weighted, F)
+    A, of_phi = F.T @ (F * at.information[:, None]), F.T @ at.score
+    of_b = group_sums(codes, levels, W, at.score[:, None])[..., 0]
+    for _ in range(_EM_STEPS):  # Sigma is slow to settle, and these read no row
+        P = np.linalg.inv(regular(at.Sigma[k]))
+        V, slope = np.linalg.inv(K + P), of_b - at.b[k] @ P
+        VC = V @ C
+        reduced = A - np.tensordot(C, VC, axes=([0, 1], [0, 1]))
+        phi = np.linalg.lstsq(reduced, of_phi - np.tensordot(VC, slope, axes=([0, 1], [0, 1])), rcond=1e-10)[0]
+        b = (V @ (slope - C @ phi)[..., None])[..., 0]
+        at.Sigma[k] = _covariance(part, at.b[k] + b, V)
+    size = _damped(at, k, F @ phi + (W * b[codes]).sum(axis=1), b, P, log_density)
+    at.phi, at.b[k] = at.phi + size * phi, at.b[k] + size * b
+    at.variance[k] = ((W[:, None, :] @ V[codes])[:, 0] * W).sum(axis=1)
+
+
+def _covariance(part: GroupPart, b: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """The mean of b b' where b has these means and covariances; 0 between blocks."""
+    Sigma = (b.T @ b + V.sum(axis=0)) / len(b)
+    together = np.zeros(Sigma.shape)
+    for block in part.blocks:
+        together[np.ix_(block.terms, block.terms)] = 1.0
+    return together * Sigma
+
+
+def _damped(
+    at: Pilot, k: int, step: np.ndarray, b: np.ndarray, P: np.ndarray, log_density: LogDensity
+) -> float:
+    """How much of the step is taken, and takes it in eta: half and half again while log p falls."""
 
     def penalised(size: float) -> float:
         moved = at.b[k] + size * b
         return float(log_density(at.eta + size * step, at.aux).sum() - 0.5 * ((moved @ P) * moved).sum())
 
     size, before = 1.0, penalised(0.0)
-    while penalised(size) < before - 1e-6 * abs(before) and size > 0.5**_HALVINGS:
+    while penalised(size) < before - _FALL * abs(before) and size > 0.5**_HALVINGS:
         size *= 0.5
-    at.eta, at.phi, at.b[k] = at.eta + size * step, at.phi + size * phi, at.b[k] + size * b
-    Sigma = (at.b[k].T @ at.b[k] + V.sum(axis=0)) / levels
-    together = np.zeros((q, q), dtype=bool)
-    for block in part.blocks:
-        together[np.ix_(block.terms, block.terms)] = True
-    at.Sigma[k] = np.where(together, Sigma, 0.0)
+    at.eta = at.eta + size * step
+    return size
+
+
+def regular(Sigma: np.ndarray) -> np.ndarray:
+    """With an inverse, where effects are perfectly correlated."""
+    return Sigma + 1e-10 * np.trace(Sigma) * np.eye(len(Sigma))
 
 
 def _search(at: Pilot, family: Family, log_density: LogDensity) -> None:
