@@ -31,9 +31,9 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
-from bayesmargins.model.sampled import SampledModel, sampled_model
+from bayesmargins.model.sampled import SampledModel, parametrisation, sampled_model
 from bayesmargins.model.sampling import draw_prior, run_sampler
-from bayesmargins.model.treatment import INTEGRATED, treatment
+from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -208,24 +208,27 @@ class GLMM:
         observed = Observed(self._outcome, self._offset)
         return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups, observed)
 
-    def pymc_for(self, group_effects: str = "auto") -> Any:
+    def pymc_for(self, group_effects: str = "auto", parametrisation: str = "auto") -> Any:
         """Which PyMC model does `fit` sample from?
 
         Parameters
         ----------
         group_effects : {"auto", "integrated", "sampled"}
             As for `fit`.
+        parametrisation : {"auto", "standardised", "non-centred"}
+            As for `fit`.
 
         Returns
         -------
         pymc.Model
-            ``model.pymc``, or one that has its parameters and no group effects: they are integrated out of its
-            likelihood. The posterior of the parameters is the same.
+            One with the posterior of ``model.pymc``. Either its group effects are integrated out of the likelihood,
+            or they are sampled in other coordinates, and rows alike are one row.
 
         Raises
         ------
         FitError
-            An unknown word; ``"integrated"`` where the integral has no closed form.
+            An unknown word; ``"integrated"`` where the integral has no closed form; a parametrisation that is not
+            possible, or of group effects that are not sampled.
 
         Examples
         --------
@@ -235,19 +238,27 @@ class GLMM:
         ['directions', 'Intercept_centred', 'partial_Subject', 'sd_centred_Subject', 'sigma']
         """
         plan = treatment(group_effects, self.design, self.family, self.link)
-        return self._integrated.pymc if plan.how == INTEGRATED else self.pymc
+        return self._model(plan, parametrisation).pymc
 
     @cached_property
     def _integrated(self) -> NormalModel:
         """The model of `fit` where the group effects have a closed form."""
         return normal_model(self.design, self.family, self.priors, self._fixed, self._groups, self._outcome)
 
-    def _sampled(self, parametrisation: str) -> SampledModel:
-        """The model of `fit` where the sampler draws the group effects."""
-        return sampled_model(
-            self.design, self.family, self.link, self.priors, self._fixed, self._groups, self._outcome, self._scales,
-            parametrisation,
-        )  # fmt: skip
+    def _model(self, plan: Treatment, asked: str) -> NormalModel | SampledModel:
+        """What `fit` samples from."""
+        coordinates = parametrisation(asked, self.design)
+        if plan.how != INTEGRATED:
+            return sampled_model(
+                self.design, self.family, self.link, self.priors, self._fixed, self._groups, self._outcome,
+                self._scales, coordinates,
+            )  # fmt: skip
+        if asked != "auto":
+            raise FitError(
+                f"parametrisation={asked!r} is about group effects that are sampled, and those of "
+                f"{self.design.formula!r} are integrated out. Leave it out, or add group_effects='sampled'."
+            )
+        return self._integrated
 
     def fit(
         self,
@@ -258,6 +269,7 @@ class GLMM:
         sampler: str = "nutpie",
         progressbar: bool = True,
         group_effects: str = "auto",
+        parametrisation: str = "auto",
         **options: Any,
     ) -> Posterior:
         """What are the parameters, given the data?
@@ -280,6 +292,10 @@ class GLMM:
             lognormal one, and at most some hundred effects beside those of the largest grouping factor.
             ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
             can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
+        parametrisation : {"auto", "standardised", "non-centred"}
+            Where they are sampled: as distances from where a quick pilot fit expects each group's effects given beta
+            and Sigma, or as standard normal effects times their standard deviation. Both have the same posterior.
+            ``"auto"`` standardises factors of up to four terms.
         **options
             Handed to the sampler (``target_accept=0.95``).
 
@@ -292,7 +308,7 @@ class GLMM:
         ------
         FitError
             An unknown sampler, one that is not installed, impossible counts; ``group_effects="integrated"`` where
-            the integral has no closed form.
+            the integral has no closed form; a parametrisation that is not possible.
 
         Warns
         -----
@@ -304,11 +320,11 @@ class GLMM:
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
-        model = self._integrated.pymc if plan.how == INTEGRATED else self.pymc
-        trace, stats = run_sampler(model, sampler, draws, tune, chains, random_seed, progressbar, **options)
-        if plan.how == INTEGRATED:
-            trace = self._integrated.with_effects(trace, random_seed)
+        model = self._model(plan, parametrisation)
+        trace, stats = run_sampler(model.pymc, sampler, draws, tune, chains, random_seed, progressbar, **options)
+        trace = model.with_effects(trace, random_seed)
         info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **plan.info}
+        info |= model.info if isinstance(model, SampledModel) else {}
         post = self._posterior(trace, stats, info)
         post.info.update(convergence(post.parameters, stats))
         report_convergence(post.info, chains, draws)
@@ -380,14 +396,18 @@ class GLMM:
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
             *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
-            str(treatment("auto", self.design, self.family, self.link))
-            if self.design.factors
-            else "no grouping factor: a generalised linear model",
+            *self._of_effects(),
             *prior_lines(self.design, self.priors, self._fixed, self._groups),
         ]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _of_effects(self) -> list[str]:
+        if not self.design.factors:
+            return ["no grouping factor: a generalised linear model"]
+        plan = treatment("auto", self.design, self.family, self.link)
+        return [str(plan), *([] if plan.how == INTEGRATED else [str(parametrisation("auto", self.design))])]
 
 
 def _check_factors(design: Design) -> None:

@@ -65,6 +65,12 @@ class Information:
     C: np.ndarray
     D: dict[str, Crossing] = field(default_factory=dict)
 
+    @property
+    def finite(self) -> bool:
+        """Did the pilot fit find a mode?"""
+        K = self.K.k if isinstance(self.K, Joint) else self.K
+        return all(bool(np.isfinite(values).all()) for values in (K, self.t, self.C))
+
 
 def information(at: Pilot, parts: Sequence[GroupPart], F: np.ndarray, offset: np.ndarray) -> dict[str, Information]:
     """By factor; `parts` have the largest first, and what they share with it is integrated out of the smaller ones."""

@@ -150,9 +150,7 @@ def _covariance(part: GroupPart, b: np.ndarray, V: np.ndarray) -> np.ndarray:
     return together * Sigma
 
 
-def _damped(
-    at: Pilot, k: int, step: np.ndarray, b: np.ndarray, P: np.ndarray, log_density: LogDensity
-) -> float:
+def _damped(at: Pilot, k: int, step: np.ndarray, b: np.ndarray, P: np.ndarray, log_density: LogDensity) -> float:
     """How much of the step is taken, and takes it in eta: half and half again while log p falls."""
 
     def penalised(size: float) -> float:

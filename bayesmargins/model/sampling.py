@@ -19,7 +19,10 @@ from bayesmargins.values import is_word
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
-_TAKEN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "target_accept")
+_TAKEN = (
+    *("draws", "tune", "chains", "random_seed", "sampler", "progressbar"),
+    *("group_effects", "parametrisation", "target_accept"),
+)
 
 
 def run_sampler(

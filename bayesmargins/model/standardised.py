@@ -39,26 +39,29 @@ def _product(crossing: Any, s: Any, effects: int) -> Any:
 
 
 def _by_group(z: Any, L: Triangle, K: np.ndarray, m: Any) -> tuple[list[Any], Any]:
-    """M = U U' entry by entry, each a vector over groups: v = U'^-1 (z + U^-1 L'm)."""
+    """M = U U' entry by entry, each a vector over groups: v = U'^-1 (z + U^-1 L'm). Divisions are dear: one a term."""
     import pytensor.tensor as pt
 
     q = len(L)
-    U: Triangle = [[None] * q for _ in range(q)]
+    U: Triangle = [[None] * q for _ in range(q)]  # with reciprocals on the diagonal
+    log_p: Any = 0.0
     for a in range(q):
         for b in range(a + 1):
             pairs = [(i, j) for i in range(a, q) for j in range(b, q)]
-            entry = sum((L[i][a] * K[:, i, j] * L[j][b] for i, j in pairs), start=float(a == b))
+            entry = sum((L[i][a] * L[j][b] * K[:, i, j] for i, j in pairs), start=float(a == b))
             entry = entry - sum((U[a][c] * U[b][c] for c in range(b)), start=0.0)
-            U[a][b] = pt.sqrt(entry) if a == b else entry / U[b][b]
+            U[a][b] = 1.0 / pt.sqrt(entry) if a == b else entry * U[b][b]
+        log_p = log_p - 0.5 * pt.log(entry).sum()
     u: list[Any] = []
     for a in range(q):
         w = sum(L[i][a] * m[:, i] for i in range(a, q))
-        u.append((w - sum((U[a][c] * u[c] for c in range(a)), start=0.0)) / U[a][a])
+        u.append((w - sum((U[a][c] * u[c] for c in range(a)), start=0.0)) * U[a][a])
     v: list[Any] = [None] * q
     for a in reversed(range(q)):
         below = sum((U[c][a] * v[c] for c in range(a + 1, q)), start=0.0)
-        v[a] = (z[:, a] + u[a] - below) / U[a][a]
-    return v, sum((-0.5 * v[a] ** 2 - pt.log(U[a][a])).sum() for a in range(q))
+        v[a] = (z[:, a] + u[a] - below) * U[a][a]
+        log_p = log_p - 0.5 * (v[a] ** 2).sum()
+    return v, log_p
 
 
 def _jointly(z: Any, L: Triangle, K: Joint, m: Any) -> tuple[list[Any], Any]:
@@ -66,8 +69,7 @@ def _jointly(z: Any, L: Triangle, K: Joint, m: Any) -> tuple[list[Any], Any]:
     import pytensor.tensor as pt
 
     q = len(L)
-    size = sum(pt.log(L[a][a] / K.root[a, a]) for a in range(q)) / q
-    ratio = pt.exp(size)
+    ratio = pt.exp(sum(pt.log(L[a][a] / K.root[a, a]) for a in range(q)) / q)
     spread = 1.0 + ratio**2 * K.k
     toward = K.Q.T @ np.kron(np.eye(len(K.k) // q), K.root.T)
     along = z.ravel() / pt.sqrt(spread) + ratio / spread * (toward * m).sum(axis=1)

@@ -58,7 +58,11 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
         below = pt.switch(lowest, above - 1.0, thresholds[pt.clip(y - 1, 0, last - 1)] - eta)
         above = pt.switch(highest, below + 1.0, above)  # at either end the other threshold is anywhere
         low, high = link.tensors.logs(pt, below), link.tensors.logs(pt, above)
-        value = pt.switch(lowest, high[0], pt.switch(highest, low[1], _between(pt, low, high)))
+        if link.tensors.factors:
+            both = pt.switch(highest, 0.0, high[0]) + pt.switch(lowest, 0.0, low[1])
+            value = both + _widths(pt, thresholds)[pt.clip(y, 0, last)]
+        else:
+            value = pt.switch(lowest, high[0], pt.switch(highest, low[1], _between(pt, low, high)))
         return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, last)), -np.inf, value), o)
 
     def drawn(eta: Any, thresholds: Any, size: Any) -> Any:
@@ -68,6 +72,12 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
 
     options = {"logp": log_mass, "dist": drawn, "class_name": "Categorical", "observed": y, "dims": "obs"}
     pm.CustomDist(name, p.eta, p.thresholds, signature="(),(t)->()", **options)
+
+
+def _widths(pt: Any, thresholds: Any) -> Any:
+    """log(1 - exp(u - v)) of each category's thresholds, 0 at either end: (category,)."""
+    end = pt.zeros(1)
+    return pt.concatenate([end, pt.log1mexp(thresholds[:-1] - thresholds[1:]), end])
 
 
 def _between(pt: Any, low: tuple[Any, Any], high: tuple[Any, Any]) -> Any:
