@@ -77,7 +77,7 @@ def information(at: Pilot, parts: Sequence[GroupPart], F: np.ndarray, offset: np
     omega, z = at.information, at.information * (at.eta - offset) + at.score
     large, small = parts[0], parts[1:]
     Z = [_columns(part) for part in parts]
-    rest = sparse.hstack([*Z[1:], sparse.csr_matrix(F)], format="csr")
+    rest = sparse.hstack([*Z[1:], sparse.csr_array(F)], format="csr")
     weighted = rest.multiply(omega[:, None]).tocsr()
     shared, levels, q = (Z[0].T @ weighted).tocsr(), *at.b[0].shape
     K = group_sums(large.factor.codes, levels, large.W * omega[:, None], large.W)
@@ -86,7 +86,7 @@ def information(at: Pilot, parts: Sequence[GroupPart], F: np.ndarray, offset: np
     D = {part.factor.name: _crossing(shared[:, own]) for part, own in zip(small, blocks, strict=True)}
     found = {large.factor.name: Information(K, t, shared[:, S:].toarray(), D)}
     if small:
-        V = sparse.block_diag(np.linalg.inv(K + np.linalg.inv(regular(at.Sigma[0]))), format="csr")
+        V = _block_diagonal(np.linalg.inv(K + np.linalg.inv(regular(at.Sigma[0]))))
         pairs = np.diff(shared[:, :S].indptr).astype(np.float64)
         marginal = weighted.T @ rest
         of_rest = rest.T @ z
@@ -98,12 +98,12 @@ def information(at: Pilot, parts: Sequence[GroupPart], F: np.ndarray, offset: np
     return found
 
 
-def _columns(part: GroupPart) -> sparse.csr_matrix:
+def _columns(part: GroupPart) -> sparse.csr_array:
     """(row, effect), effects group by group."""
     rows, q = part.W.shape
     at = part.factor.codes[:, None] * q + np.arange(q)
     shape = (rows, len(part.factor.levels) * q)
-    return sparse.csr_matrix((part.W.ravel(), (np.repeat(np.arange(rows), q), at.ravel())), shape=shape)
+    return sparse.csr_array((part.W.ravel(), (np.repeat(np.arange(rows), q), at.ravel())), shape=shape)
 
 
 def _blocks(at: Pilot) -> list[slice]:
@@ -112,13 +112,13 @@ def _blocks(at: Pilot) -> list[slice]:
     return [slice(*pair) for pair in pairwise(ends)]
 
 
-def _crossing(matrix: sparse.csr_matrix) -> Crossing:
+def _crossing(matrix: sparse.csr_array) -> Crossing:
     entries = matrix.tocoo()
     return Crossing(entries.row.astype(np.int64), entries.col.astype(np.int64), entries.data)
 
 
 def _joint(
-    at: Pilot, small: Sequence[GroupPart], blocks: list[slice], marginal: sparse.csr_matrix, t: np.ndarray
+    at: Pilot, small: Sequence[GroupPart], blocks: list[slice], marginal: sparse.csr_array, t: np.ndarray
 ) -> dict[str, Information]:
     """Each factor given smaller ones and phi, larger ones integrated out."""
     K, t = marginal.toarray(), t.copy()
@@ -126,7 +126,7 @@ def _joint(
     for k, (part, own) in enumerate(zip(small, blocks, strict=True)):
         Sigma, levels = regular(at.Sigma[k + 1]), len(part.factor.levels)
         later = zip(small[k + 1 :], blocks[k + 1 :], strict=True)
-        D = {p.factor.name: _crossing(sparse.csr_matrix(K[own, o])) for p, o in later}
+        D = {p.factor.name: _crossing(sparse.csr_array(K[own, o])) for p, o in later}
         found[part.factor.name] = Information(_directions(K[own, own], Sigma), t[own].copy(), K[own, S:], D)
         prior = np.kron(np.eye(levels), np.linalg.inv(Sigma))
         gain = np.linalg.solve(K[own, own] + prior, np.column_stack([K[own], t[own]]))
@@ -143,7 +143,7 @@ def _directions(K: np.ndarray, Sigma: np.ndarray) -> Joint:
 
 
 def _apart(
-    at: Pilot, small: Sequence[GroupPart], blocks: list[slice], marginal: sparse.csr_matrix, t: np.ndarray
+    at: Pilot, small: Sequence[GroupPart], blocks: list[slice], marginal: sparse.csr_array, t: np.ndarray
 ) -> dict[str, Information]:
     """Each group by itself, other small factors held where the pilot has them."""
     held, found = np.concatenate([b.ravel() for b in at.b[1:]]), {}
@@ -159,10 +159,15 @@ def _apart(
     return found
 
 
-def _diagonal_blocks(matrix: sparse.csr_matrix, shape: tuple[int, int]) -> np.ndarray:
+def _diagonal_blocks(matrix: sparse.csr_array, shape: tuple[int, int]) -> np.ndarray:
     levels, q = shape
     entries, K = matrix.tocoo(), np.zeros((levels, q, q))
     within = entries.row // q == entries.col // q
     row, col = entries.row[within], entries.col[within]
     K[row // q, row % q, col % q] = entries.data[within]
     return K
+
+
+def _block_diagonal(blocks: np.ndarray) -> sparse.csr_array:
+    groups = np.arange(len(blocks) + 1)
+    return sparse.bsr_array((blocks, groups[:-1], groups)).tocsr()
