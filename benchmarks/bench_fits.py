@@ -2,7 +2,7 @@
 
 Run: ``python benchmarks/bench_fits.py [case ...] [way ...]``; without arguments, every case and way below. Each fit has
 a process of its own: 4 chains of 500 draws after 500 of tuning, one run. ESS is the smallest bulk ESS among
-coefficients, standard deviations, correlations, the family's parameters and the effects of 50 groups. Seconds are of the
+coefficients, standard deviations, correlations, family parameters and the effects of 50 groups. Seconds are of the
 processor, all threads together, so that other work on the machine does not count: of sampling, drawing b included; of
 compiling the model; and of all, from data frame to posterior with its diagnostics. Imports are left out. `wall` is what
 a user waits. numba keeps kernels on disk: the first run after a change is not one to read. Bambi's models have no

@@ -17,6 +17,7 @@ __all__ = ["Pilot", "group_sums", "pilot", "regular"]
 LogDensity = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
 _ROUNDS, _EM_STEPS = 12, 8
+_NEAR = 0.1
 _STEP = 1e-3  # of the numerical derivatives in eta, in its unit
 _NODES = ((0.0, 2 / 3), (-(3**0.5), 1 / 6), (3**0.5, 1 / 6))  # of Gauss and Hermite
 _LEAST = 1e-3  # information of a row, as a share of the mean: where the density is not concave it would be negative
@@ -94,12 +95,22 @@ def pilot(
     )
     at.eta = offset + F @ at.phi
     for _ in range(_ROUNDS):
+        eta, Sigma = at.eta, list(at.Sigma)
         for k, part in enumerate(parts):
             at.differentiate(log_density, scales.unit)
             _newton(at, k, part, F, log_density)
         _search(at, family, log_density)
+        if _settled(at, eta, Sigma):
+            break
     at.differentiate(log_density, scales.unit)
     return at
+
+
+def _settled(at: Pilot, eta: np.ndarray, Sigma: list[np.ndarray]) -> bool:
+    """Has a round moved effects by less than a tenth of their uncertainty, and variances by less than a twentieth?"""
+    moved = float((at.information * (at.eta - eta) ** 2).sum()) / sum(b.size for b in at.b)
+    changes = (np.abs(np.diag(new) / np.diag(old) - 1.0).max() for new, old in zip(at.Sigma, Sigma, strict=True))
+    return moved < _NEAR**2 and max(changes) < _NEAR / 2.0
 
 
 def _first_values(family: Family, link: Link, outcome: Outcome) -> dict[str, np.ndarray]:
