@@ -1,11 +1,12 @@
 """How fast is a fit? Effective draws a second with group effects integrated out, sampled, and by Bambi with nutpie.
 
-Run: ``python benchmarks/bench_fits.py [rows groups [way ...]]``; without arguments, every case below. Each fit has a
-process of its own: 4 chains of 500 draws after 500 of tuning. ESS is the smallest bulk ESS among coefficients, standard
-deviations, correlation, sigma and the effects of 50 groups. Seconds are of the processor, all threads together, so that
-other work on the machine does not count: of sampling, drawing b included; of compiling the model; and of all, from data
-frame to posterior with its diagnostics. Imports are left out. `wall` is what a user waits. numba keeps kernels on disk:
-the first run after a change is not one to read. Bambi's model has no correlation. Ratios within one run count.
+Run: ``python benchmarks/bench_fits.py [case ...] [way ...]``; without arguments, every case and way below. Each fit has
+a process of its own: 4 chains of 500 draws after 500 of tuning, one run. ESS is the smallest bulk ESS among
+coefficients, standard deviations, correlations, family parameters and the effects of 50 groups. Seconds are of the
+processor, all threads together, so that other work on the machine does not count: of sampling, drawing b included; of
+compiling the model; and of all, from data frame to posterior with its diagnostics. Imports are left out. `wall` is what
+a user waits. numba keeps kernels on disk: the first run after a change is not one to read. Bambi's models have no
+correlation. Ratios within one run count. "non-centred" is b sampled in the coordinates that a sampler is usually given.
 """
 
 from __future__ import annotations
@@ -17,23 +18,98 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-CASES = [(20_000, 500), (200_000, 1_000)]
-WAYS = ["integrated", "sampled", *(["bambi"] if find_spec("bambi") else [])]
-FORMULA = "y ~ x + (1 + x | g)"
+Frame = Callable[[], pd.DataFrame]
+WAYS = ["integrated", "sampled", "non-centred", *(["bambi"] if find_spec("bambi") else [])]
+_IN_BAMBI = {"negbinomial": "negativebinomial", "student_t": "t"}
 
 
-def data(rows: int, groups: int) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Case:
+    """A model; `left` is its response in Bambi's words, where they differ."""
+
+    formula: str
+    family: str
+    frame: Frame
+    left: str = ""
+
+    @property
+    def in_bambi(self) -> tuple[str, str]:
+        """Formula and family."""
+        left, right = self.formula.split("~")
+        return f"{self.left or left}~{right}", _IN_BAMBI.get(self.family, self.family)
+
+
+def shipped(name: str, **more: Any) -> Frame:
+    """A data set of the package."""
+
+    def frame() -> pd.DataFrame:
+        import bayesmargins as bm
+
+        return bm.load_dataset(name).assign(**more)
+
+    return frame
+
+
+def normal(rows: int, groups: int) -> Frame:
     """A normal response with correlated random slopes."""
-    rng = np.random.default_rng(1)
-    g, x = rng.integers(0, groups, rows), rng.normal(size=rows)
-    b = rng.normal(size=(groups, 2)) @ np.array([[1.0, 0.3], [0.0, 0.5]])
-    return pd.DataFrame({"y": 1 + 0.5 * x + b[g, 0] + b[g, 1] * x + rng.normal(size=rows), "x": x, "g": g})
+
+    def frame() -> pd.DataFrame:
+        rng = np.random.default_rng(1)
+        g, x = rng.integers(0, groups, rows), rng.normal(size=rows)
+        b = rng.normal(size=(groups, 2)) @ np.array([[1.0, 0.3], [0.0, 0.5]])
+        return pd.DataFrame({"y": 1 + 0.5 * x + b[g, 0] + b[g, 1] * x + rng.normal(size=rows), "x": x, "g": g})
+
+    return frame
+
+
+def simulated(family: str, rows: int, groups: int, items: int = 0) -> Frame:
+    """One covariate, an intercept by group (and by item); six whole values of t for a binary response."""
+
+    def frame() -> pd.DataFrame:
+        rng = np.random.default_rng(2)
+        g, x, t = np.arange(rows) % groups, rng.normal(size=rows), rng.integers(0, 6, rows).astype(float)
+        i = rng.integers(0, items or 1, rows)
+        eta = 0.3 + 0.7 * rng.normal(size=groups)[g] + (0.8 * rng.normal(size=items)[i] if items else 0.0)
+        data = pd.DataFrame({"x": x, "t": t, "g": g, "i": i})
+        return data.assign(y=_DRAWN[family](rng, eta + 0.3 * (t - 2.5 if family == "bernoulli" else x)))
+
+    return frame
+
+
+_DRAWN: dict[str, Callable[[np.random.Generator, np.ndarray], np.ndarray]] = {
+    "bernoulli": lambda rng, eta: (rng.random(len(eta)) < 1 / (1 + np.exp(-eta))).astype(int),
+    "poisson": lambda rng, eta: rng.poisson(np.exp(eta)),
+    "negbinomial": lambda rng, eta: rng.poisson(np.exp(eta) * rng.gamma(2.0, 0.5, len(eta))),
+    "student_t": lambda rng, eta: eta + 0.7 * rng.standard_t(4, len(eta)),
+}
+EPIL = "y ~ lbase * trt + lage + (1 + period | subject)"
+CASES = {
+    "normal": Case("y ~ x + (1 + x | g)", "gaussian", normal(20_000, 500)),
+    "normal-large": Case("y ~ x + (1 + x | g)", "gaussian", normal(200_000, 1_000)),
+    "bernoulli": Case("y ~ t + (1 + t | g)", "bernoulli", simulated("bernoulli", 5_000, 250)),
+    "crossed": Case("y ~ t + (1 | g) + (1 | i)", "bernoulli", simulated("bernoulli", 5_000, 200, 30)),
+    "verbagg": Case(
+        "r ~ Anger + Gender + btype + (1 | id) + (1 | item)",
+        "bernoulli",
+        shipped("verbagg", r=lambda data: (data.r2 == "Y").astype(int)),
+    ),
+    "toenail": Case("bad ~ treatment * time + (1 | patientID)", "bernoulli", shipped("toenail")),
+    "bacteria": Case("yb ~ trt + week + (1 | ID)", "bernoulli", shipped("bacteria")),
+    "cbpp": Case("incidence | trials(size) ~ period + (1 | herd)", "binomial", shipped("cbpp"), "p(incidence, size) "),
+    "poisson": Case("y ~ x + (1 | g)", "poisson", simulated("poisson", 5_000, 250)),
+    "negbinomial": Case("y ~ x + (1 | g)", "negbinomial", simulated("negbinomial", 5_000, 250)),
+    "student_t": Case("y ~ x + (1 | g)", "student_t", simulated("student_t", 4_000, 200)),
+    "epil": Case(EPIL, "poisson", shipped("epil")),
+    "epil-negbinomial": Case(EPIL, "negbinomial", shipped("epil")),
+}
 
 
 def timed(owner: Any, name: str) -> list[float]:
@@ -51,26 +127,27 @@ def timed(owner: Any, name: str) -> list[float]:
     return seconds
 
 
-def fitted(way: str, frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], float]:
+def fitted(case: Case, way: str, frame: pd.DataFrame) -> tuple[dict[str, np.ndarray], float]:
     """Draws (chain, draw, ...) by parameter, and steps a draw."""
     settings = {"draws": 500, "tune": 500, "chains": 4, "random_seed": 1, "progressbar": False}
     if way == "bambi":
         import bambi
 
-        idata = bambi.Model("y ~ x + (1 + x | g)", frame).fit(inference_method="nutpie", **settings)
+        idata = bambi.Model(case.in_bambi[0], frame, family=case.in_bambi[1]).fit(inference_method="nutpie", **settings)
         posterior = idata["posterior"] if not hasattr(idata, "posterior") else idata.posterior
         posterior = getattr(posterior, "ds", posterior)
-        names = [n for n in posterior.data_vars if n != "mu" and "offset" not in str(n)]
+        names = [n for n in posterior.data_vars if n not in ("mu", "p") and "offset" not in str(n)]
         stats = getattr(idata, "sample_stats", None)
         return {str(n): posterior[n].to_numpy() for n in names}, float(stats["n_steps"].mean())
     import bayesmargins as bm
 
-    post = bm.GLMM(FORMULA, frame).fit(group_effects=way, **settings)
+    how = {"group_effects": "sampled", "parametrisation": way} if way == "non-centred" else {"group_effects": way}
+    post = bm.GLMM(case.formula, frame, case.family).fit(**how, **settings)
     draws = {str(n): v.to_numpy() for n, v in post.parameters.data_vars.items()}
     return draws, float(post.sample_stats["n_steps"].mean())
 
 
-def measure(rows: int, groups: int, way: str) -> dict[str, float]:
+def measure(case: Case, way: str) -> dict[str, float]:
     """One fit, in this process."""
     from arviz_stats.base import array_stats
 
@@ -79,13 +156,13 @@ def measure(rows: int, groups: int, way: str) -> dict[str, float]:
     importlib.import_module("pymc")
     import nutpie
 
-    from bayesmargins.model.integrated import NormalModel
+    from bayesmargins.model.integrated import IntegratedModel
 
-    frame = data(rows, groups)
+    frame = case.frame()
     compiling, sampling = timed(nutpie, "compile_pymc_model"), timed(nutpie, "sample")
-    drawing = timed(NormalModel, "with_effects")
+    drawing = timed(IntegratedModel, "with_effects")
     begin, start = time.perf_counter(), time.process_time()
-    draws, steps = fitted(way, frame)
+    draws, steps = fitted(case, way, frame)
     total, wall = time.process_time() - start, time.perf_counter() - begin
     few = [v.reshape(*v.shape[:2], -1)[..., :50] for v in draws.values()]
     ess = array_stats.ess(np.concatenate(few, axis=-1), chain_axis=0, draw_axis=1, method="bulk")
@@ -101,17 +178,19 @@ def measure(rows: int, groups: int, way: str) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print the table."""
-    cases = [(int(sys.argv[1]), int(sys.argv[2]))] if len(sys.argv) > 2 else CASES
-    print(f"{FORMULA}, gaussian")
-    print("     rows groups  b           ESS steps sampling  ESS/s compile    all  ESS/s   wall  GiB")
-    for rows, groups in cases:
-        for way in sys.argv[3:] or WAYS:
-            child = [sys.executable, __file__, "--one", str(rows), str(groups), way]
-            out = subprocess.run(child, capture_output=True, text=True, check=True).stdout
-            m = json.loads(out.strip().splitlines()[-1])
+    """Print the table; a way that a case does not have says why."""
+    cases = [name for name in sys.argv[1:] if name in CASES] or list(CASES)
+    print("case             b           ESS steps sampling  ESS/s compile    all  ESS/s   wall  GiB")
+    for name in cases:
+        for way in [way for way in sys.argv[1:] if way in WAYS] or WAYS:
+            child = [sys.executable, __file__, "--one", name, way]
+            run = subprocess.run(child, capture_output=True, text=True, check=False)
+            if run.returncode:
+                print(f"{name:16} {way:11} {run.stderr.strip().splitlines()[-1][:90]}", flush=True)
+                continue
+            m = json.loads(run.stdout.strip().splitlines()[-1])
             print(
-                f"{rows:9,} {groups:6,}  {way:10} {m['ess']:4.0f} {m['steps']:5.1f} {m['sample']:7.2f}s "
+                f"{name:16} {way:11} {m['ess']:4.0f} {m['steps']:5.1f} {m['sample']:7.2f}s "
                 f"{m['ess'] / m['sample']:6.1f} {m['compile']:6.1f}s {m['total']:5.1f}s {m['ess'] / m['total']:6.1f} "
                 f"{m['wall']:5.0f}s {m['memory']:4.2f}",
                 flush=True,
@@ -120,6 +199,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(measure(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])))
+        print(json.dumps(measure(CASES[sys.argv[2]], sys.argv[3])))
     else:
         main()

@@ -394,6 +394,7 @@ NEAR: dict[str, tuple[Any, ...]] = {
     "sampler": ("Nutpie", "stan", ["pymc"], "numpiro"),
     "progressbar": ("yes", 1),
     "group_effects": ("integrate", True, ["auto"]),
+    "parametrisation": ("centred", True, ["auto"]),
     "memory": ("lots", "4 GB of it", 0, -1, "0", "1e400GB", "9" * 400 + "GB", 2.5),
     "threads": (0, 2.5, "2", 10**9),
     "progress": ("yes", 1),
@@ -484,6 +485,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "sampler": ("nutpie", "pymc", "numpyro"),
     "progressbar": (True, False),
     "group_effects": ("auto", "integrated", "sampled"),
+    "parametrisation": ("auto", "standardised", "non-centred"),
     "progress": (True, False),
     "warn_zero": (True, False),
     "group": ("posterior", "prior"),
@@ -798,10 +800,23 @@ SLOW: dict[str, Call] = {
     "GLMM.fit": Call(
         _fit,
         lambda _: {"sampler": "none", "draws": 5, "tune": 5, "chains": 1},
-        ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "ess", "max_draws"),
+        (
+            "draws",
+            "tune",
+            "chains",
+            "random_seed",
+            "sampler",
+            "progressbar",
+            "group_effects",
+            "parametrisation",
+            "ess",
+            "max_draws",
+        ),
     ),
     "fit_many": Call(bm.fit_many, lambda _: {"models": []}, ("models", "random_seed", "progressbar"), 0.5),
-    "GLMM.pymc_for": Call(lambda **given: model().pymc_for(**given), lambda _: {}, ("group_effects",), 0.3),
+    "GLMM.pymc_for": Call(
+        lambda **given: model().pymc_for(**given), lambda _: {}, ("group_effects", "parametrisation"), 0.3
+    ),
     "GLMM.prior": Call(lambda **given: model().prior(**given), lambda _: {"draws": 5}, ("draws", "random_seed"), 0.3),
     "print(GLMM)": Call(
         lambda **given: str(bm.GLMM(FORMULA, data(), "bernoulli", **given)), lambda _: {}, ("priors", "link"), 0.5

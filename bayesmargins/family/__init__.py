@@ -10,6 +10,7 @@ from bayesmargins.family.families import FAMILIES, get_family, known_as
 from bayesmargins.family.family import (
     Family,
     Parameter,
+    Summed,
     check_outcome,
     parameter_family,
     parameter_values,
@@ -30,6 +31,7 @@ __all__ = [
     "Outcome",
     "Parameter",
     "Quantity",
+    "Summed",
     "Support",
     "Values",
     "check_outcome",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn
 from bayesmargins.family.curve import Curve
@@ -21,6 +22,7 @@ __all__ = [
     "Family",
     "Parameter",
     "Residual",
+    "Summed",
     "check_outcome",
     "parameter_family",
     "parameter_values",
@@ -30,6 +32,7 @@ __all__ = [
 
 Tail = Callable[[Array, Values, Outcome], Array]
 Coefficients = tuple[Array | float, Array | float, Array | float]
+Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,24 @@ class Residual:
     words: Callable[[Link], str]
 
 
+class Summed(NamedTuple):
+    """Rows of the same parameters as one row.
+
+    Attributes
+    ----------
+    family : Family
+        Of the sums.
+    outcome : Outcome
+        The sums, one a cell.
+    constant : float
+        log p of the rows less that of the sums.
+    """
+
+    family: Family
+    outcome: Outcome
+    constant: float
+
+
 LATENT = Residual(
     lambda link, mean, p: np.full(mean.shape, link.latent_sd**2),
     lambda link: f"the latent residual variance {link.latent_variance}",
@@ -132,6 +153,9 @@ class Family:
         Its variance on the link scale.
     pymc : callable or None
         ``(pm, name, p, o)`` adds the likelihood to the model that is open; ``dims="obs"``.
+    summed : callable or None
+        ``(o, cell, cells) -> Summed``, cell (row,) the number of each row's cell: how rows of the same parameters add
+        up, whatever their y. None where only rows of the same y are the same.
     rate : bool
         Whether ``rate()`` of brms multiplies the mean and nothing else, as an offset does.
     normal_sd : str
@@ -173,6 +197,7 @@ class Family:
     convolved: Callable[[Values, Array], dict[str, Array]] | None = None
     residual: Residual | None = None
     pymc: Callable[[Any, str, Values, Outcome], None] | None = None
+    summed: Callable[[Outcome, Codes, int], Summed] | None = None
     rate: bool = False
     normal_sd: str = ""
     known_error: str = ""

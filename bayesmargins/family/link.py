@@ -120,10 +120,13 @@ class Tensors(NamedTuple):
         h(eta).
     logs : callable or None
         log h(eta) and log(1 - h(eta)), both to full relative accuracy; None where h is no probability.
+    factors : bool
+        Whether h(v) - h(u) = (1 - exp(u - v)) h(v) (1 - h(u)).
     """
 
     inverse: Callable[[Any, Any], Any]
     logs: Callable[[Any, Any], tuple[Any, Any]] | None = None
+    factors: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,6 +44,8 @@ class GroupQuadrature:
         Which of the parameters are u and v; the number of parameters for one far below, the next for one far above.
     rest : (group, column) float
         What `at_rest` found; zeros where nothing is known yet.
+    constant : float
+        Added to the log likelihood of all groups together.
     """
 
     tag: Any
@@ -58,6 +60,12 @@ class GroupQuadrature:
     F: Array
     reads: Integers
     rest: Array
+    constant: float = 0.0
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the family's parameters are."""
+        return len(self.names) if self.tag.reads < 2 else int(self.reads.max(initial=1)) - 1
 
     @property
     def groups(self) -> int:
@@ -137,7 +145,7 @@ class GroupQuadrature:
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y | phi, roots, aux): (draw,)."""
-        total: Array = self.by_group(phi, roots, aux).sum(axis=1)
+        total: Array = self.by_group(phi, roots, aux).sum(axis=1) + self.constant
         return total
 
     def derivatives(
@@ -150,7 +158,12 @@ class GroupQuadrature:
         ends = np.cumsum([g[0].size for g in given])[:-1]
         pieces = [d.reshape(g.shape) for d, g in zip(np.split(found[:, 1:], ends, axis=1), given, strict=True)]
         own = pieces[1 + len(roots) :]
-        return found[:, 0], pieces[0], pieces[1 : 1 + len(roots)], dict(zip(self.names, own, strict=True))
+        return (
+            found[:, 0] + self.constant,
+            pieces[0],
+            pieces[1 : 1 + len(roots)],
+            dict(zip(self.names, own, strict=True)),
+        )
 
     def draw_effects(
         self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array], rng: np.random.Generator
@@ -167,7 +180,14 @@ class GroupQuadrature:
 
 
 def group_quadrature(
-    tag: Any, names: Sequence[str], outcome: Outcome, F: Array, effects: Effects, offset: Array, thresholds: int = 0
+    tag: Any,
+    names: Sequence[str],
+    outcome: Outcome,
+    F: Array,
+    effects: Effects,
+    offset: Array,
+    thresholds: int = 0,
+    constant: float = 0.0,
 ) -> GroupQuadrature:
     """Rows of `outcome`, F (row, coordinate), effects and offset (row,), sorted by group.
 
@@ -187,4 +207,4 @@ def group_quadrature(
     n = np.ascontiguousarray(n[order] if n.size else n)
     offset = np.broadcast_to(offset, y.shape)[order]
     rest = np.zeros((effects.levels, 5))
-    return GroupQuadrature(tag, tuple(names), order, starts, y, n, weights, offset, W, columns, reads, rest)
+    return GroupQuadrature(tag, tuple(names), order, starts, y, n, weights, offset, W, columns, reads, rest, constant)

@@ -1,8 +1,9 @@
-"""The PyMC model of a design with its group effects: non-centred, by indexing, under readable names."""
+"""The PyMC model of a design with its group effects, by indexing, under readable names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,35 @@ import numpy as np
 from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.coordinates import FixedPart, GroupPart
-from bayesmargins.model.variables import coefficients, coords, covariance, register, thresholds
+from bayesmargins.model.information import Information
+from bayesmargins.model.standardised import Triangle, standardised
+from bayesmargins.model.variables import Coefficients, coefficients, coords, covariance, register, thresholds
 from bayesmargins.schema import factor_dim, stem
 
-__all__ = ["build_pymc", "tensor_means"]
+__all__ = ["Observed", "build_pymc", "tensor_means"]
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Rows of the likelihood, and in which coordinates the sampler sees group effects.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    offset : (row,) float
+    constant : float
+        Added to log p.
+    found : dict of str to Information
+        By factor, smaller factors first; of a factor that is not there the sampler sees standard normal effects.
+    thresholds : (threshold,) float
+        Of an ordered response, those that `found` was found at.
+    """
+
+    outcome: Outcome
+    offset: np.ndarray
+    constant: float = 0.0
+    found: Mapping[str, Information] = field(default_factory=dict)
+    thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def build_pymc(
@@ -23,6 +49,7 @@ def build_pymc(
     priors: Mapping[str, Any],
     fixed: FixedPart,
     groups: Mapping[str, GroupPart],
+    observed: Observed,
 ) -> Any:
     """What is the PyMC model of this design?
 
@@ -38,6 +65,8 @@ def build_pymc(
         Coordinates of the fixed part.
     groups : mapping
         Coordinates of each factor's group effects.
+    observed : Observed
+        The rows, which are those of `fixed` and `groups`.
 
     Returns
     -------
@@ -47,51 +76,76 @@ def build_pymc(
         keeps.
     """
     import pymc as pm
+    import pytensor.tensor as pt
 
-    with pm.Model(coords=coords(design)) as model:
+    with pm.Model(coords=coords(design, len(observed.offset))) as model:
         of_columns = coefficients(design, fixed, priors)
-        eta = of_columns.eta(fixed) + design.rows(design.data, (), what="data").offset
-        for part in groups.values():
-            eta = eta + _group_part(part, priors)
-        _likelihood(design, family, link, eta, of_columns.constant, priors)
+        aux = {name: register(name, priors[name], ()) for name in family.numbers}
+        if family.ordinal:
+            aux["thresholds"] = thresholds(link, observed.outcome, of_columns.constant, priors["thresholds"])
+        eta = of_columns.eta(fixed) + observed.offset
+        phi = _phi(of_columns, aux, observed)
+        effects: dict[str, Any] = {}
+        for name in [*observed.found, *(name for name in groups if name not in observed.found)]:
+            effects[name] = _group_effects(groups[name], priors, observed.found.get(name), phi, effects)
+            eta = eta + _picked(groups[name], effects[name])
+        p = Values(**tensor_means(link, eta), eta=eta, link=link, **aux)
+        family.need("pymc", "GLMM(...).pymc")(pm, design.response.name, p, observed.outcome)
+        if observed.constant:
+            pm.Potential(f"{design.response.name}_constant", pt.constant(observed.constant))
     return model
 
 
-def _group_part(part: GroupPart, priors: Mapping[str, Any]) -> Any:
-    """b_W = (z R') * sd with z standard normal (non-centred) and R R' the correlation; each row picks its group's.
+def _phi(of_columns: Coefficients, aux: Mapping[str, Any], observed: Observed) -> Any:
+    """Coefficients of the fixed part's columns; thresholds that are higher are a constant that is lower."""
+    import pytensor.tensor as pt
 
-    Column by column: what picks from a vector is part of the one loop over rows, what picks from a matrix is not.
-    """
+    phi = of_columns.stacked()
+    if not len(observed.thresholds):
+        return phi
+    return pt.concatenate([(observed.thresholds.mean() - aux["thresholds"].mean())[None], phi])
+
+
+def _group_effects(
+    part: GroupPart, priors: Mapping[str, Any], found: Information | None, phi: Any, others: Mapping[str, Any]
+) -> Any:
+    """b_W = L v with v standard normal and L L' the covariance: (group, term). The sampler sees z."""
     import pymc as pm
     import pytensor.tensor as pt
 
     factor, name = part.factor, stem(part.factor.name)
     dims = (factor_dim(factor.name), f"{name}_term")
-    z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
-    spread = covariance(part, priors)
-    turned = [c for root, block in zip(spread.roots, part.blocks, strict=True) for c in _rotated(z, root, block.terms)]
-    columns = [column * spread.sd[k] for k, column in enumerate(turned)]
-    b_W = pt.stack(columns, axis=1)
+    if found is None:
+        z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
+        L, v = _triangle(part, priors), [z[:, k] for k in range(part.W.shape[1])]
+    else:
+        z = pm.Flat(f"z_{name}", dims=dims)
+        L = _triangle(part, priors)
+        v, log_p = standardised(z, L, found, phi, others)
+        pm.Potential(f"log_p_{name}", log_p - 0.5 * np.log(2.0 * np.pi) * part.W.shape[1] * len(factor.levels))
+    b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
     pm.Deterministic(f"b_{name}", (b_W[:, None, :] * part.B).sum(axis=-1) if part.recoded else b_W, dims=dims)
-    picked = zip((column[factor.codes] for column in columns), part.W.T, strict=True)
+    return b_W
+
+
+def _triangle(part: GroupPart, priors: Mapping[str, Any]) -> Triangle:
+    """L of all blocks, entry by entry."""
+    spread, q = covariance(part, priors), part.W.shape[1]
+    L: Triangle = [[0.0] * q for _ in range(q)]
+    for root, block in zip(spread.roots, part.blocks, strict=True):
+        for i, row in zip(block.terms, root, strict=True):
+            for j, entry in zip(block.terms, row, strict=False):
+                L[i][j] = entry * spread.sd[i]
+    return L
+
+
+def _picked(part: GroupPart, b_W: Any) -> Any:
+    """What each row gets of its group's effects.
+
+    Column by column: what picks from a vector is part of the one loop over rows, what picks from a matrix is not.
+    """
+    picked = ((b_W[:, k][part.factor.codes], w) for k, w in enumerate(part.W.T))
     return sum(b if np.all(w == 1.0) else b * w for b, w in picked)
-
-
-def _rotated(z: Any, root: list[list[Any]], block: tuple[int, ...]) -> list[Any]:
-    return [sum(entry * z[:, block[m]] for m, entry in enumerate(row)) for row in root]
-
-
-def _likelihood(design: Design, family: Family, link: Link, eta: Any, constant: Any, priors: Mapping[str, Any]) -> None:
-    """The family writes it, from its parameters as tensors."""
-    import pymc as pm
-
-    add = family.need("pymc", "GLMM(...).pymc")
-    response = design.response
-    aux = {name: register(name, priors[name], ()) for name in family.numbers}
-    if family.ordinal:
-        aux |= {"thresholds": thresholds(link, response.y, constant, priors["thresholds"])}
-    p = Values(**tensor_means(link, eta), eta=eta, link=link, **aux)
-    add(pm, response.name, p, Outcome(response.y, response.n))
 
 
 def tensor_means(link: Link, eta: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bayesmargins.model.sampling import run_sampler
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
 
-__all__ = ["Fit", "Sampled", "posterior_of"]
+__all__ = ["Fit", "posterior_of"]
 
 
 class Samplable(Protocol):
@@ -31,17 +31,6 @@ class Samplable(Protocol):
 
     def with_effects(self, trace: xr.Dataset, random_seed: int | None) -> xr.Dataset:
         """Draws with ``b_<factor>`` beside the others."""
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A model whose draws hold b already."""
-
-    pymc: Any
-
-    def with_effects(self, trace: xr.Dataset, random_seed: int | None) -> xr.Dataset:
-        """As they are."""
-        return trace
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
-from bayesmargins.model.build import build_pymc
+from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.enough import goal
-from bayesmargins.model.fitting import Fit, Sampled, posterior_of
+from bayesmargins.model.fitting import Fit, posterior_of
 from bayesmargins.model.independent import INDEPENDENT, independent_fit
-from bayesmargins.model.integrated import NormalModel, normal_model
+from bayesmargins.model.integrated import IntegratedModel, integrated_model
+from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.priors import (
     DIVIDED,
@@ -30,9 +31,9 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
-from bayesmargins.model.quadrature import QuadratureModel, quadrature_model
+from bayesmargins.model.sampled import SampledModel, parametrisation, sampled_model
 from bayesmargins.model.sampling import draw_prior
-from bayesmargins.model.treatment import INTEGRATED, closed_form, treatment
+from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import stem
@@ -127,8 +128,8 @@ class GLMM:
             for name, factor in self.design.factors.items()
         }
         warn_of_zero(given, self.design, self._fixed, self._groups)
-        scales = scales_of(self.design, self.family, self.link, rows.offset)
-        self.priors = default_priors(self.design, self.family, scales, self._fixed, self._groups) | given
+        self._offset, self._scales = rows.offset, scales_of(self.design, self.family, self.link, rows.offset)
+        self.priors = default_priors(self.design, self.family, self._scales, self._fixed, self._groups) | given
 
     @classmethod
     @taught_as(ModelError, WORDS)
@@ -205,26 +206,30 @@ class GLMM:
     @cached_property
     def pymc(self) -> Any:
         """The PyMC model with its group effects, built when first asked for."""
-        return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups)
+        observed = Observed(self._outcome, self._offset)
+        return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups, observed)
 
-    def pymc_for(self, group_effects: str = "auto") -> Any:
+    def pymc_for(self, group_effects: str = "auto", parametrisation: str = "auto") -> Any:
         """Which PyMC model does `fit` sample from?
 
         Parameters
         ----------
         group_effects : {"auto", "integrated", "sampled"}
             As for `fit`.
+        parametrisation : {"auto", "standardised", "non-centred"}
+            As for `fit`.
 
         Returns
         -------
         pymc.Model
-            ``model.pymc``, or one that has its parameters and no group effects: they are integrated out of its
-            likelihood. The posterior of the parameters is the same.
+            One with the posterior of ``model.pymc``. Either its group effects are integrated out of the likelihood,
+            or they are sampled in other coordinates, and rows alike are one row.
 
         Raises
         ------
         FitError
-            An unknown word; ``"integrated"`` where the integral has no closed form.
+            An unknown word; ``"integrated"`` where the integral has no closed form; a parametrisation that is not
+            possible, or of group effects that are not sampled.
 
         Examples
         --------
@@ -234,15 +239,34 @@ class GLMM:
         ['directions', 'Intercept_centred', 'partial_Subject', 'sd_centred_Subject', 'sigma']
         """
         plan = treatment(group_effects, self.design, self.family, self.link)
-        return self._integrated.pymc if plan.how == INTEGRATED else self.pymc
+        return self._model(plan, parametrisation).pymc
 
     @cached_property
-    def _integrated(self) -> NormalModel | QuadratureModel:
+    def _likelihood(self) -> Likelihood:
+        """The rows with their group effects integrated out."""
+        ordered = largest_first(self._groups)
+        return likelihood_without_b(self.design, self.family, self.link, self._fixed, ordered, self._outcome)
+
+    @cached_property
+    def _integrated(self) -> IntegratedModel:
         """The model of `fit` where the group effects are integrated out."""
-        parts = (self.priors, self._fixed, self._groups, self._outcome)
-        if closed_form(self.family, self.link):
-            return normal_model(self.design, self.family, *parts)
-        return quadrature_model(self.design, self.family, self.link, *parts)
+        parts = (self.priors, self._fixed, self._groups, self._outcome, self._likelihood)
+        return integrated_model(self.design, self.family, self.link, *parts)
+
+    def _model(self, plan: Treatment, asked: str) -> IntegratedModel | SampledModel:
+        """What `fit` samples from."""
+        coordinates = parametrisation(asked, self.design)
+        if plan.how != INTEGRATED:
+            return sampled_model(
+                self.design, self.family, self.link, self.priors, self._fixed, self._groups, self._outcome,
+                self._scales, coordinates,
+            )  # fmt: skip
+        if asked != "auto":
+            raise FitError(
+                f"parametrisation={asked!r} is about group effects that are sampled, and those of "
+                f"{self.design.formula!r} are integrated out. Leave it out, or add group_effects='sampled'."
+            )
+        return self._integrated
 
     def fit(
         self,
@@ -255,6 +279,7 @@ class GLMM:
         group_effects: str = "auto",
         ess: int | None = 400,
         max_draws: int | None = None,
+        parametrisation: str = "auto",
         **options: Any,
     ) -> Posterior:
         """What are the parameters, given the data?
@@ -286,6 +311,10 @@ class GLMM:
             r-hat and is not judged.
         max_draws : int, optional
             The most draws a chain; five times `draws` by default, or as many as ``bayesmargins.options.memory`` holds.
+        parametrisation : {"auto", "standardised", "non-centred"}
+            Where they are sampled: as distances from where a quick pilot fit expects each group's effects given beta
+            and Sigma, or as standard normal effects times their standard deviation. Both have the same posterior.
+            ``"auto"`` standardises factors of up to four terms.
         **options
             Handed to the sampler (``target_accept=0.95``).
 
@@ -298,7 +327,7 @@ class GLMM:
         ------
         FitError
             An unknown sampler, one that is not installed, impossible counts, such as ``max_draws`` below ``draws``;
-            ``group_effects="integrated"`` where the integral has no closed form.
+            ``group_effects="integrated"`` where they cannot be; a parametrisation that is not possible.
 
         Warns
         -----
@@ -314,8 +343,9 @@ class GLMM:
         if is_word(sampler, (INDEPENDENT,)):
             return independent_fit(self, enough, tune, chains, random_seed, progressbar, group_effects, **options)
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
-        model = self._integrated if plan.how == INTEGRATED else Sampled(self.pymc)
-        fit = Fit(self.design, self.family, self.link, model, plan.info)
+        model = self._model(plan, parametrisation)
+        info = plan.info | (model.info if isinstance(model, SampledModel) else {})
+        fit = Fit(self.design, self.family, self.link, model, info)
         return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)
@@ -372,14 +402,18 @@ class GLMM:
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
             *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
-            str(treatment("auto", self.design, self.family, self.link))
-            if self.design.factors
-            else "no grouping factor: a generalised linear model",
+            *self._of_effects(),
             *prior_lines(self.design, self.priors, self._fixed, self._groups),
         ]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _of_effects(self) -> list[str]:
+        if not self.design.factors:
+            return ["no grouping factor: a generalised linear model"]
+        plan = treatment("auto", self.design, self.family, self.link)
+        return [str(plan), *([] if plan.how == INTEGRATED else [str(parametrisation("auto", self.design))])]
 
 
 def _check_factors(design: Design) -> None:

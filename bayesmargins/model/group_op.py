@@ -5,6 +5,7 @@ One operation in place of a graph of some hundred. Not imported with the package
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_defa
 
 from bayesmargins.integrate.compiled import digest
 from bayesmargins.integrate.entry import SIGNATURE, Entry
-from bayesmargins.integrate.group_entry import group_entry
-from bayesmargins.integrate.normal_entry import normal_entry
+from bayesmargins.integrate.group_entry import flat_rows, group_entry
+from bayesmargins.integrate.group_quadrature import GroupQuadrature
+from bayesmargins.integrate.normal_entry import flat_data, normal_entry
+from bayesmargins.integrate.normal_groups import NormalGroups
 
-__all__ = ["GroupMarginal"]
+__all__ = ["GroupMarginal", "log_marginal"]
 
 
 class GroupMarginal(Op):
@@ -74,3 +77,24 @@ def _compiled(op: GroupMarginal, node: Apply, **_: Any) -> tuple[Any, int]:
         return np.asarray(out[0]), out[1:]
 
     return marginal, int(digest(), 16)  # PyTensor keeps on disk what it compiles: until any of our files changes
+
+
+def log_marginal(
+    likelihood: NormalGroups | GroupQuadrature, phi: Any, roots: Sequence[Any], aux: Mapping[str, Any]
+) -> Any:
+    """log p(y | phi, roots, aux) as a tensor; roots are lower triangles, that of the largest factor first."""
+    if isinstance(likelihood, NormalGroups):
+        return _normal(likelihood, phi, roots[0], roots[1:], aux[likelihood.sd])
+    x = pt.concatenate([phi, roots[0].ravel(), *(pt.atleast_1d(aux[name]) for name in likelihood.names)])
+    data = flat_rows(likelihood, likelihood.parameters)
+    return GroupMarginal(likelihood.tag)(x, *data)[0] + likelihood.constant
+
+
+def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma: Any) -> Any:
+    t, q = 1.0 / sigma, int(groups.layout[:, 1].max(initial=1))
+    terms = groups.layout[:, 1]
+    padded = [pt.set_subtensor(pt.zeros((q, q))[:k, :k], root) for root, k in zip(others, terms, strict=True)]
+    small = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
+    x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], small])
+    value = GroupMarginal()(x, *flat_data(groups))[0]
+    return -0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)

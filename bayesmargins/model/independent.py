@@ -13,8 +13,8 @@ from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.model.enough import Goal
 from bayesmargins.model.fitting import posterior_of
-from bayesmargins.model.integrated import largest_first, normal_likelihood
 from bayesmargins.model.log_posterior import LogPosterior, log_posterior
+from bayesmargins.model.marginal import largest_first
 from bayesmargins.model.treatment import SAMPLED, treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
@@ -45,9 +45,7 @@ def independent_fit(
     seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
     switch("progressbar", progressbar, FitError)
     if options:
-        raise FitError(
-            f"sampler={INDEPENDENT!r} has no options of its own, and was given {shown(options)}; leave them out."
-        )
+        raise FitError(f"sampler={INDEPENDENT!r} has no options of its own, got {shown(options)}; leave them out.")
     ess, longest = float(enough.ess or 0), max(draws, enough.most or _LONGEST)
     plan = treatment(group_effects, model.design, model.family, model.link, INDEPENDENT)
     if plan.how == SAMPLED and group_effects == SAMPLED:
@@ -77,12 +75,9 @@ def independent_fit(
 
 def log_posterior_of(model: Any) -> LogPosterior:
     """The log posterior without b of a `GLMM`."""
-    ordered = largest_first(model._groups)
-    likelihood = normal_likelihood(model.design, model.family, model._fixed, ordered, model._outcome)
-    order = [part.factor.name for part in ordered]
-    return log_posterior(
-        model.design, model.family, model.priors, model._fixed, model._groups, order, likelihood
-    )  # fmt: skip
+    order = [part.factor.name for part in largest_first(model._groups)]
+    parts = (model.priors, model._fixed, model._groups, order, model._likelihood)
+    return log_posterior(model.design, model.family, *parts)
 
 
 def _by_nuts(model: Any, arguments: tuple[Any, ...], why: str, **start: Any) -> Posterior:

@@ -1,8 +1,8 @@
-"""The PyMC model of a normal response with its group effects integrated out, and the effects drawn back."""
+"""The PyMC model with its group effects integrated out, and the effects drawn back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,19 +10,20 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design
-from bayesmargins.family import Family, Outcome
-from bayesmargins.integrate.normal_groups import Effects, NormalGroups, draw_normal_effects, normal_groups
+from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.model.coordinates import FixedPart, GroupPart
-from bayesmargins.model.variables import coefficients, coords, covariance, register
+from bayesmargins.model.marginal import Likelihood, largest_first
+from bayesmargins.model.variables import coefficients, coords, covariance, register, thresholds
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
 
-__all__ = ["NormalModel", "largest_first", "log_marginal", "normal_likelihood", "normal_model"]
+__all__ = ["IntegratedModel", "integrated_model"]
 
 _PHI, _ROOT = "coordinates", "root_{}"
+_CENTRED = {"thresholds": "thresholds_centred"}  # what the likelihood reads of a parameter that has a constant in it
 
 
 @dataclass(frozen=True)
-class NormalModel:
+class IntegratedModel:
     """A model that has no b, and what its draws need to get it back.
 
     Attributes
@@ -30,106 +31,70 @@ class NormalModel:
     pymc : pymc.Model
         The variables of the sampled model but ``z_<factor>``; ``coordinates`` and ``root_<factor>`` are what
         `with_effects` reads.
-    groups : NormalGroups
-        Statistics of the rows.
+    likelihood : Likelihood
+        Of the rows.
     parts : tuple of GroupPart
-        The largest factor first, as in `groups`.
-    sd : str
-        Which parameter is the standard deviation of the rows.
+        The largest factor first, as in `likelihood`.
+    aux : tuple of str
+        The family's parameters beside the mean.
     """
 
     pymc: Any
-    groups: NormalGroups
+    likelihood: Likelihood
     parts: tuple[GroupPart, ...]
-    sd: str
+    aux: tuple[str, ...]
 
     def with_effects(self, trace: xr.Dataset, random_seed: int | None) -> xr.Dataset:
         """Draws of this model with one of ``b_<factor>``, of the user's terms, beside each."""
         sizes = tuple(trace.sizes[d] for d in SAMPLE_DIMS)
-
-        def draws(name: str) -> np.ndarray:
-            values = trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy()
-            return values.reshape(sizes[0] * sizes[1], *values.shape[2:])
-
-        large, *small = self.parts
-        roots = _stacked([draws(_ROOT.format(stem(part.factor.name))) for part in small], len(draws(self.sd)))
         # A stream of its own: the sampler has the seed itself.
         rng = np.random.default_rng(np.random.SeedSequence(random_seed, spawn_key=(1,)))
-        L = draws(_ROOT.format(stem(large.factor.name)))
-        b, s = draw_normal_effects(self.groups, draws(_PHI), L, roots, draws(self.sd), large.B, rng)
-        effects, first = [b], 0
-        for part, (levels, q) in zip(small, self.groups.layout, strict=True):
-            effects.append(s[:, first : first + levels * q].reshape(-1, levels, q) @ part.B.T)
-            first += levels * q
+        drawn = self.likelihood.draw_effects(*self.point(trace), rng)
         return trace.assign({
             f"b_{stem(part.factor.name)}": (
                 (*SAMPLE_DIMS, factor_dim(part.factor.name), f"{stem(part.factor.name)}_term"),
-                values.reshape(*sizes, *values.shape[1:]),
+                (b @ part.B.T if part.recoded else b).reshape(*sizes, *b.shape[1:]),
             )
-            for part, values in zip(self.parts, effects, strict=True)
+            for part, b in zip(self.parts, drawn, strict=True)
         })  # fmt: skip
 
+    def point(self, trace: xr.Dataset) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+        """phi, roots and the family's parameters of all draws, as the likelihood takes them."""
 
-def _stacked(roots: list[np.ndarray], n: int) -> np.ndarray:
-    """(draw, factor, term, term), with zeros for the terms that a factor does not have."""
-    q = max((r.shape[-1] for r in roots), default=1)
-    out = np.zeros((n, len(roots), q, q))
-    for f, root in enumerate(roots):
-        out[:, f, : root.shape[-1], : root.shape[-1]] = root
-    return out
+        def draws(name: str) -> np.ndarray:
+            values = trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy()
+            return values.reshape(-1, *values.shape[2:])
 
-
-def largest_first(parts: Mapping[str, GroupPart]) -> tuple[GroupPart, ...]:
-    """The factor with most effects first: its cost is that of a sum over groups, that of the others of a matrix."""
-    return tuple(sorted(parts.values(), key=lambda part: -len(part.factor.levels) * part.W.shape[1]))
+        roots = [draws(_ROOT.format(stem(part.factor.name))) for part in self.parts]
+        return draws(_PHI), roots, {name: draws(_CENTRED.get(name, name)) for name in self.aux}
 
 
-def normal_model(
+def integrated_model(
     design: Design,
     family: Family,
+    link: Link,
     priors: Mapping[str, Any],
     fixed: FixedPart,
     parts: Mapping[str, GroupPart],
     outcome: Outcome,
-) -> NormalModel:
-    """The model without b; `family` is normal about a linear predictor."""
+    likelihood: Likelihood,
+) -> IntegratedModel:
+    """The model without b."""
     import pymc as pm
 
+    from bayesmargins.model.group_op import log_marginal
+
     ordered = largest_first(parts)
-    groups = normal_likelihood(design, family, fixed, ordered, outcome)
-    with pm.Model(coords=coords(design)) as model:
-        phi = pm.Deterministic(_PHI, coefficients(design, fixed, priors).stacked())
+    with pm.Model(coords=coords(design, len(outcome.y))) as model:
+        of_columns = coefficients(design, fixed, priors)
+        phi = pm.Deterministic(_PHI, of_columns.stacked())
         roots = {
             name: pm.Deterministic(_ROOT.format(stem(name)), covariance(part, priors).root())
             for name, part in parts.items()
         }
-        aux = {name: register(name, priors[name], ()) for name in family.aux}
-        L, *others = (roots[part.factor.name] for part in ordered)
-        pm.Potential(design.response.name, log_marginal(groups, phi, L, others, aux[family.normal_sd]))
-    return NormalModel(model, groups, ordered, family.normal_sd)
-
-
-def normal_likelihood(
-    design: Design, family: Family, fixed: FixedPart, ordered: Sequence[GroupPart], outcome: Outcome
-) -> NormalGroups:
-    """What the rows say, b integrated out; factors in the order of `largest_first`."""
-    offset = design.rows(design.data, (), what="data").offset
-    large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
-    y = outcome.y if family.measured is None else family.measured(outcome.y)
-    return normal_groups(y - offset, fixed.columns, large, small, outcome.weights, family.normal_sd)
-
-
-def log_marginal(groups: NormalGroups, phi: Any, L: Any, others: list[Any], sigma: Any) -> Any:
-    """log p(y | phi, Sigma, sigma) as a tensor; L and `others` are lower triangles, of the small factors in order."""
-    import pytensor.tensor as pt
-
-    from bayesmargins.integrate.normal_entry import flat_data
-    from bayesmargins.model.group_op import GroupMarginal
-
-    t, q = 1.0 / sigma, int(groups.layout[:, 1].max(initial=1))
-    terms = groups.layout[:, 1]
-    padded = [pt.set_subtensor(pt.zeros((q, q))[:k, :k], root) for root, k in zip(others, terms, strict=True)]
-    roots = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
-    x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], roots])
-    value = GroupMarginal()(x, *flat_data(groups))[0]
-    return -0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)
+        aux = {name: register(name, priors[name], ()) for name in family.numbers}
+        if family.ordinal:
+            aux["thresholds"] = thresholds(link, outcome, of_columns.constant, priors["thresholds"])
+        of_parts = [roots[part.factor.name] for part in ordered]
+        pm.Potential(design.response.name, log_marginal(likelihood, phi, of_parts, aux))
+    return IntegratedModel(model, likelihood, ordered, family.aux)

@@ -22,8 +22,10 @@ from bayesmargins.values import is_word
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
 _NAMES = ("nutpie", "pymc", "numpyro", "independent")  # the last is no NUTS, and has a module of its own
-_TAKEN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "group_effects", "target_accept", "ess",
-          "max_draws")  # fmt: skip
+_TAKEN = (
+    *("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "ess", "max_draws"),
+    *("group_effects", "parametrisation", "target_accept"),
+)
 
 
 def run_sampler(

@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.draws import threshold_coords
-from bayesmargins.family import Link
+from bayesmargins.family import Link, Outcome
 from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.schema import factor_dim, plain, stem
@@ -19,9 +19,9 @@ from bayesmargins.schema import factor_dim, plain, stem
 __all__ = ["Coefficients", "Covariance", "coefficients", "coords", "covariance", "register", "thresholds"]
 
 
-def coords(design: Design) -> dict[str, Any]:
+def coords(design: Design, rows: int) -> dict[str, Any]:
     """Names of rows, coefficients, groups and terms."""
-    named: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(len(design.data))}
+    named: dict[str, Any] = {"coef": plain(design.coef), "obs": np.arange(rows)}
     named |= threshold_coords(design, len(design.response.categories) - 1)
     for name, factor in design.factors.items():
         named[factor_dim(name)] = plain(factor.levels)
@@ -123,7 +123,7 @@ def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
     return pt.stack([pieces[n] for n in names])
 
 
-def thresholds(link: Link, y: Any, constant: Any, prior: Any) -> Any:
+def thresholds(link: Link, outcome: Outcome, constant: Any, prior: Any) -> Any:
     """Thresholds of the centred linear predictor, in order; the posterior keeps those of the columns as they are.
 
     They are the order statistics of draws from the prior: sampling moves among ordered values, where sorting changes
@@ -132,10 +132,9 @@ def thresholds(link: Link, y: Any, constant: Any, prior: Any) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    K = int(y.max())
-    reached = np.array([np.mean(y <= k) for k in range(1, K)])
-    start, ordered = link.link(reached), pm.distributions.transforms.ordered
-    centred = pt.sort(register("thresholds_centred", prior, (K - 1,), transform=ordered, initval=start))
+    counts = np.bincount(outcome.y.astype(np.int64), outcome.weights)[1:]
+    start, ordered = link.link(np.cumsum(counts)[:-1] / counts.sum()), pm.distributions.transforms.ordered
+    centred = pt.sort(register("thresholds_centred", prior, (len(start),), transform=ordered, initval=start))
     pm.Deterministic("thresholds", centred - constant, dims="threshold")
     return centred
 

@@ -29,8 +29,10 @@ _RENAMED = {
     "progress_bar": "progressbar",
     "verbose": "progressbar",
 }
-_OWN = ("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "target_accept", "group_effects", "ess",
-        "max_draws")  # fmt: skip
+_OWN = (
+    *("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "target_accept", "ess", "max_draws"),
+    *("group_effects", "parametrisation"),
+)
 _SAMPLERS = "The sampler is model.fit(sampler='nutpie'), 'pymc', 'numpyro' or 'independent'."
 _LIKELIHOOD = "The likelihood takes no weights; averages over rows do: avg_predictions(post, wts='w')."
 _CONTRASTS = "Factors have treatment contrasts, against their first level: order the levels in the data."

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.family.families.binomial import above, below, log_density, simulate
+from bayesmargins.family.families.binomial import above, below, log_density, simulate, summed_successes
 from bayesmargins.family.family import LATENT, Family, Parameter
+from bayesmargins.family.observing import weighed
 from bayesmargins.family.outcome import BINARY, Outcome, Values
 from bayesmargins.family.successes import SUCCESS_ROWS
 
@@ -25,7 +26,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
             value = link.tensors.logs(pt, (2.0 * y - 1.0) * eta)[0]
         else:
             value = pt.switch(y, *link.tensors.logs(pt, eta))
-        return pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, 1)), -np.inf, value)
+        return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, 1)), -np.inf, value), o)
 
     def drawn(eta: Any, size: Any) -> Any:
         return pm.Bernoulli.dist(link.tensors.inverse(pt, eta), size=size)
@@ -46,5 +47,6 @@ bernoulli = Family(
     residual=LATENT,
     pymc=_pymc,
     rows=SUCCESS_ROWS,
+    summed=summed_successes,
     aliases=("binary", "logistic"),
 )

@@ -9,6 +9,7 @@ import scipy
 
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import Outcome, Support, Values
 
 __all__ = ["beta", "shapes", "simulate"]
@@ -56,7 +57,7 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.Beta(name, alpha=p.mu * p.phi, beta=p.complement * p.phi, observed=o.y, dims="obs")
+    observe(pm, pm.Beta, name, o, o.y, alpha=p.mu * p.phi, beta=p.complement * p.phi)
 
 
 beta = Family(

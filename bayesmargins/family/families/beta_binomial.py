@@ -11,6 +11,7 @@ from bayesmargins.family.families.beta import shapes
 from bayesmargins.family.families.beta import simulate as simulate_beta
 from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import SUCCESSES, Outcome, Values
 
 __all__ = ["beta_binomial"]
@@ -85,7 +86,7 @@ def _variance(p: Values, o: Outcome) -> tuple[float, Array, Array]:
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     n, y = np.asarray(o.number()).astype(np.int64), o.y.astype(np.int64)
-    pm.BetaBinomial(name, n=n, alpha=p.mu * p.phi, beta=p.complement * p.phi, observed=y, dims="obs")
+    observe(pm, pm.BetaBinomial, name, o, y, n=n, alpha=p.mu * p.phi, beta=p.complement * p.phi)
 
 
 beta_binomial = Family(

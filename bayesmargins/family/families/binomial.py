@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bayesmargins.family.family import LATENT, Family, Parameter
+from bayesmargins.family.family import LATENT, Codes, Family, Parameter, Summed
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import weighed
 from bayesmargins.family.outcome import SUCCESSES, Outcome, Values
 from bayesmargins.family.successes import SUCCESS_ROWS
 
-__all__ = ["above", "below", "binomial", "log_density", "simulate"]
+__all__ = ["above", "below", "binomial", "log_density", "simulate", "summed_successes"]
 
 
 # scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
@@ -59,13 +60,25 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     def log_mass(y: Any, eta: Any, n: Any) -> Any:
         log, log_complement = link.tensors.logs(pt, eta)
         ways = pt.gammaln(n + 1.0) - pt.gammaln(y + 1.0) - pt.gammaln(n - y + 1.0)
-        return pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, n)), -np.inf, ways + y * log + (n - y) * log_complement)
+        value = ways + y * log + (n - y) * log_complement
+        return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, n)), -np.inf, value), o)
 
     def drawn(eta: Any, n: Any, size: Any) -> Any:
         return pm.Binomial.dist(n, link.tensors.inverse(pt, eta), size=size)
 
     n, y = np.asarray(o.number()).astype(np.int64), o.y.astype(np.int64)
     pm.CustomDist(name, p.eta, n, logp=log_mass, dist=drawn, class_name="Binomial", observed=y, dims="obs")
+
+
+def summed_successes(o: Outcome, cell: Codes, cells: int) -> Summed:
+    """Successes of all rows of a cell, out of all their trials."""
+    n = np.broadcast_to(np.asarray(o.number()), o.y.shape)
+    y, trials = (np.bincount(cell, values, minlength=cells).astype(np.float64) for values in (o.y, n))
+    return Summed(binomial, Outcome(y, trials), float(_log_ways(o.y, n).sum() - _log_ways(y, trials).sum()))
+
+
+def _log_ways(y: Array, n: Array) -> Array:
+    return -np.log1p(n) - scipy.special.betaln(n - y + 1.0, y + 1.0)
 
 
 binomial = Family(
@@ -80,4 +93,5 @@ binomial = Family(
     residual=LATENT,
     pymc=_pymc,
     rows=SUCCESS_ROWS,
+    summed=summed_successes,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from bayesmargins.family.between import BETWEEN_ROWS
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array, Link
+from bayesmargins.family.observing import weighed
 from bayesmargins.family.outcome import ORDERED, Outcome, Values
 
 __all__ = ["cumulative"]
@@ -47,14 +47,38 @@ def _at_most(link: Link, k: int) -> Curve:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    """Logarithms of the categories' probabilities, from those of P(y <= k) and P(y > k)."""
+    """The logarithm of what lies between the two thresholds of each row: of its own category alone."""
     import pytensor.tensor as pt
 
-    y = o.y.astype(np.int64)
-    logs = [p.link.tensors.logs(pt, p.thresholds[k] - p.eta) for k in range(int(y.max()) - 1)]
-    between = [_between(pt, low, high) for low, high in pairwise(logs)]
-    probability = pt.stack([logs[0][0], *between, logs[-1][1]], axis=-1)
-    pm.Categorical(name, logit_p=probability, observed=y - 1, dims="obs")
+    link, y = p.link, o.y.astype(np.int64) - 1
+    last = int(y.max())
+
+    def log_mass(y: Any, eta: Any, thresholds: Any) -> Any:
+        lowest, highest = pt.le(y, 0), pt.ge(y, last)
+        above = thresholds[pt.clip(y, 0, last - 1)] - eta
+        below = pt.switch(lowest, above - 1.0, thresholds[pt.clip(y - 1, 0, last - 1)] - eta)
+        above = pt.switch(highest, below + 1.0, above)  # at either end the other threshold is anywhere
+        low, high = link.tensors.logs(pt, below), link.tensors.logs(pt, above)
+        if link.tensors.factors:
+            both = pt.switch(highest, 0.0, high[0]) + pt.switch(lowest, 0.0, low[1])
+            value = both + _widths(pt, thresholds)[pt.clip(y, 0, last)]
+        else:
+            value = pt.switch(lowest, high[0], pt.switch(highest, low[1], _between(pt, low, high)))
+        return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, last)), -np.inf, value), o)
+
+    def drawn(eta: Any, thresholds: Any, size: Any) -> Any:
+        reached = link.tensors.inverse(pt, thresholds - eta[..., None])
+        ends = [pt.zeros_like(reached[..., :1]), reached, pt.ones_like(reached[..., :1])]
+        return pm.Categorical.dist(pt.diff(pt.concatenate(ends, axis=-1), axis=-1), size=size)
+
+    options = {"logp": log_mass, "dist": drawn, "class_name": "Categorical", "observed": y, "dims": "obs"}
+    pm.CustomDist(name, p.eta, p.thresholds, signature="(),(t)->()", **options)
+
+
+def _widths(pt: Any, thresholds: Any) -> Any:
+    """log(1 - exp(u - v)) of each category's thresholds, 0 at either end: (category,)."""
+    end = pt.zeros(1)
+    return pt.concatenate([end, pt.log1mexp(thresholds[:-1] - thresholds[1:]), end])
 
 
 def _between(pt: Any, low: tuple[Any, Any], high: tuple[Any, Any]) -> Any:

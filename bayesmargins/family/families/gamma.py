@@ -11,6 +11,7 @@ import scipy
 from bayesmargins.errors import PosteriorError
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import Outcome, Support, Values
 from bayesmargins.family.special import digamma
 
@@ -55,7 +56,7 @@ def _scaled(c: Array, p: Values) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.Gamma(name, alpha=p.shape, beta=p.shape / p.mu, observed=o.y, dims="obs")
+    observe(pm, pm.Gamma, name, o, o.y, alpha=p.shape, beta=p.shape / p.mu)
 
 
 class GammaRows(NamedTuple):

@@ -7,6 +7,7 @@ import scipy
 
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
 
 __all__ = ["gaussian"]
@@ -37,7 +38,7 @@ gaussian = Family(
     quantile=lambda q, p: p.mu + p.sigma * scipy.special.ndtri(q),
     variance=lambda p, o: (p.sigma**2, 0.0, 0.0),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},
-    pymc=lambda pm, name, p, o: pm.Normal(name, p.mu, p.sigma, observed=o.y, dims="obs"),
+    pymc=lambda pm, name, p, o: observe(pm, pm.Normal, name, o, o.y, mu=p.mu, sigma=p.sigma),
     normal_sd="sigma",
     known_error="sigma",
     aliases=("normal",),

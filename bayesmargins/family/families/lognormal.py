@@ -11,6 +11,7 @@ from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.log import log
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import POSITIVE, Outcome, Values
 
 __all__ = ["lognormal"]
@@ -30,7 +31,7 @@ def _score(c: Array, p: Values) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.LogNormal(name, mu=p.mu, sigma=p.sigma, observed=o.y, dims="obs")
+    observe(pm, pm.LogNormal, name, o, o.y, mu=p.mu, sigma=p.sigma)
 
 
 lognormal = Family(

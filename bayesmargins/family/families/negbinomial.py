@@ -10,6 +10,7 @@ import numpy as np
 from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import by_value, weighed
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
 from bayesmargins.family.special import digamma, incomplete_beta, odds
 
@@ -38,7 +39,23 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.NegativeBinomial(name, mu=p.mu, alpha=p.shape, observed=o.y.astype(np.int64), dims="obs")
+    """PyMC's own density takes two gamma functions a row, where y has few values; their terms in mu are its own."""
+    import pytensor.tensor as pt
+
+    def log_mass(y: Any, eta: Any, shape: Any) -> Any:
+        def rising(y: Any) -> Any:
+            return pt.gammaln(y + shape) - pt.gammaln(shape) - pt.gammaln(y + 1.0)
+
+        over = eta - pt.log(shape)  # log of mu / shape
+        value = by_value(rising, y) + y * over - (y + shape) * pt.softplus(over)
+        return weighed(pt.switch(pt.lt(y, 0), -np.inf, value), o)
+
+    def drawn(eta: Any, shape: Any, size: Any) -> Any:
+        return pm.NegativeBinomial.dist(mu=p.link.tensors.inverse(pt, eta), alpha=shape, size=size)
+
+    y = o.y.astype(np.int64)
+    options = {"logp": log_mass, "dist": drawn, "class_name": "NegativeBinomial", "observed": y, "dims": "obs"}
+    pm.CustomDist(name, p.eta, p.shape, **options)
 
 
 class NegbinomialRows(NamedTuple):

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
-from bayesmargins.family.family import Family, Parameter, Residual
+from bayesmargins.family.family import Codes, Family, Parameter, Residual, Summed
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
 
 __all__ = ["draw_counts", "poisson"]
@@ -43,7 +44,20 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.Poisson(name, p.mu, observed=o.y.astype(np.int64), dims="obs")
+    observe(pm, pm.Poisson, name, o, o.y.astype(np.int64), mu=p.mu)
+
+
+def _summed(o: Outcome, cell: Codes, cells: int) -> Summed:
+    """Counts of all rows of a cell, whose mean is `rate` times that of one."""
+    rates = np.ones(len(o.y)) if o.rate is None else o.rate
+    y, rate = (np.bincount(cell, values, minlength=cells).astype(np.float64) for values in (o.y, rates))
+    constant = _constant(o.y, rates) - _constant(y, rate)
+    return Summed(poisson, Outcome(y, rate=rate), constant)
+
+
+def _constant(y: Array, rate: Array) -> float:
+    """What of log p does not depend on the mean."""
+    return float((scipy.special.xlogy(y, rate) - scipy.special.gammaln(y + 1.0)).sum())
 
 
 class PoissonRows(NamedTuple):
@@ -80,6 +94,7 @@ poisson = Family(
         lambda link, mean, p: np.log1p(1.0 / mean), lambda link: "the residual variance log(1 + 1 / mean count)"
     ),
     pymc=_pymc,
+    summed=_summed,
     rate=True,
     rows={"log": PoissonRows()},
 )

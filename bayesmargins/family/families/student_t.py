@@ -9,6 +9,7 @@ import scipy
 
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
 from bayesmargins.family.special import incomplete_beta, odds
 
@@ -58,7 +59,7 @@ def _variance(p: Values, o: Outcome) -> tuple[Array, float, float]:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pm.StudentT(name, nu=p.nu, mu=p.mu, sigma=p.sigma, observed=o.y, dims="obs")
+    observe(pm, pm.StudentT, name, o, o.y, nu=p.nu, mu=p.mu, sigma=p.sigma)
 
 
 student_t = Family(

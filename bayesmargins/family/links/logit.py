@@ -218,6 +218,7 @@ logit = Link(
     tensors=Tensors(
         lambda pt, eta: pt.sigmoid(eta),
         logs=_logs,
+        factors=True,
     ),
     complement=_complement,
     bounded=True,

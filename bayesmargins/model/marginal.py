@@ -1,0 +1,87 @@
+"""What the rows say once their group effects are integrated out: a likelihood of coefficients and covariances.
+
+No PyMC here: the sampled model and the log posterior of `log_posterior` both read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bayesmargins.design import Design
+from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.integrate.group_quadrature import GroupQuadrature, group_quadrature
+from bayesmargins.integrate.normal_groups import Effects, NormalGroups, normal_groups
+from bayesmargins.model.coordinates import FixedPart, GroupPart
+from bayesmargins.model.merging import merged
+from bayesmargins.model.treatment import closed_form
+
+__all__ = ["Likelihood", "largest_first", "likelihood_without_b"]
+
+Likelihood = NormalGroups | GroupQuadrature
+
+_PULL = 100.0  # variance of the normal prior of the pilot point, so that what the data do not know stays where it is
+
+
+def largest_first(parts: Mapping[str, GroupPart]) -> tuple[GroupPart, ...]:
+    """The factor with most effects first: its cost is that of a sum over groups, that of the others of a matrix."""
+    return tuple(sorted(parts.values(), key=lambda part: -len(part.factor.levels) * part.W.shape[1]))
+
+
+def likelihood_without_b(
+    design: Design, family: Family, link: Link, fixed: FixedPart, ordered: Sequence[GroupPart], outcome: Outcome
+) -> Likelihood:
+    """Of the columns of `fixed`, and factors in the order of `largest_first`."""
+    offset = design.rows(design.data, (), what="data").offset
+    if closed_form(family, link):
+        large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
+        y = outcome.y if family.measured is None else family.measured(outcome.y)
+        return normal_groups(y - offset, fixed.columns, large, small, outcome.weights, family.normal_sd)
+    (part,) = ordered
+    # Where thresholds stand in its place, the constant is no coordinate.
+    F, codes, W = fixed.columns[:, int(fixed.constant and not design.fixed.constant) :], part.factor.codes, part.W
+    fewer, constant = merged([*F.T, *W.T, offset], [codes], outcome, family), 0.0
+    if fewer is not None:
+        F, codes, W, offset = F[fewer.kept], codes[fewer.kept], W[fewer.kept], offset[fewer.kept]
+        outcome, family, constant = fewer.outcome, fewer.family, fewer.constant
+        if outcome.rate is not None:
+            offset = offset + np.log(outcome.rate)
+    effects, K = Effects(W, codes, len(part.factor.levels)), len(design.response.categories)
+    rows = group_quadrature(
+        family.compiled_rows(link), family.aux, outcome, F, effects, offset, max(K - 1, 0), constant
+    )
+    return placed(rows, link)
+
+
+def placed(rows: GroupQuadrature, link: Link) -> GroupQuadrature:
+    """With nodes placed by what the most likely point says; thresholds are not sought with it."""
+    from scipy.optimize import minimize
+
+    p, q = len(rows.F), len(rows.W)
+    thresholds = _reached(rows, link) if rows.tag.reads == 2 else None
+    own = len(rows.names) if thresholds is None else 0
+
+    def point(x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
+        aux = dict(zip(rows.names, np.exp(x[p + q :]).reshape(-1, 1), strict=False))
+        if thresholds is not None:
+            aux[rows.names[0]] = thresholds[None]
+        return x[None, :p], [np.diag(np.exp(x[p : p + q]))[None]], aux
+
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        phi, roots, aux = point(x)
+        value, d_phi, d_roots, d_aux = rows.derivatives(phi, roots, aux)
+        of_logs = [np.diag(d_roots[0][0] * roots[0][0]), *((d_aux[n] * aux[n])[0] for n in rows.names[:own])]
+        slope = np.concatenate([d_phi[0], *map(np.atleast_1d, of_logs)])
+        return float(0.5 * x @ x / _PULL - value[0]), x / _PULL - slope
+
+    bounds = [(None, None)] * p + [(-4.0, 4.0)] * (q + own)
+    options = {"maxiter": 60, "ftol": 1e-6}
+    found = minimize(loss, np.zeros(p + q + own), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return rows.at_rest(*point(found.x))
+
+
+def _reached(rows: GroupQuadrature, link: Link) -> np.ndarray:
+    """Thresholds at which no covariate and no group says anything."""
+    counts = np.bincount(rows.y.astype(np.int64), rows.weights)[1:]
+    return link.link(np.cumsum(counts)[:-1] / counts.sum())

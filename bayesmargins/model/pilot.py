@@ -1,0 +1,201 @@
+"""A quick fit of the posterior's mode, by which the sampler's coordinates are chosen: it decides speed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy
+
+from bayesmargins.family import Family, Link, Outcome, values_at
+from bayesmargins.model.coordinates import GroupPart
+from bayesmargins.model.priors import Scales
+
+__all__ = ["Pilot", "group_sums", "pilot", "regular"]
+
+LogDensity = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
+
+_ROUNDS, _EM_STEPS = 12, 8
+_NEAR = 0.1
+_STEP = 1e-3  # of the numerical derivatives in eta, in its unit
+_NODES = ((0.0, 2 / 3), (-(3**0.5), 1 / 6), (3**0.5, 1 / 6))  # of Gauss and Hermite
+_LEAST = 1e-3  # information of a row, as a share of the mean: where the density is not concave it would be negative
+_HALVINGS = 4
+_FALL = 1e-6  # of log p, which the change of a penalised mode to an averaged one may bring
+_NEVER = -1e10  # in place of an infinite log density, whose differences are no numbers
+_WIDER = 2.0  # by how much the logarithm of a parameter may change in a round
+_LARGEST = 12.0  # of the logarithm: a precision may have its mode at infinity
+
+
+@dataclass
+class Pilot:
+    """Where it stands, and derivatives of the rows' log density there.
+
+    Attributes
+    ----------
+    phi : (coordinate,) float
+        Coefficients of the fixed part's columns.
+    b, Sigma : list of (group, term) and (term, term) float
+        Of each factor, in its coordinates.
+    aux : dict
+        The family's parameters beside the mean.
+    variance : list of (row,) float
+        Of what each factor adds to the linear predictor, given the data.
+    eta, score, information : (row,) float
+        The linear predictor; the first derivative and minus the second one, on average over that variance.
+    """
+
+    phi: np.ndarray
+    b: list[np.ndarray]
+    Sigma: list[np.ndarray]
+    aux: dict[str, np.ndarray]
+    variance: list[np.ndarray]
+    eta: np.ndarray
+    score: np.ndarray = field(default_factory=lambda: np.empty(0))
+    information: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def differentiate(self, log_density: LogDensity, unit: float) -> None:
+        """By central differences."""
+        h, sd = _STEP * unit, np.sqrt(sum(self.variance))
+        self.score, curvature = np.zeros(len(self.eta)), np.zeros(len(self.eta))
+        for node, share in _NODES:
+            low, middle, high = (log_density(self.eta + node * sd + d, self.aux) for d in (-h, 0.0, h))
+            self.score += share * (high - low) / (2.0 * h)
+            curvature += share * (2.0 * middle - low - high) / h**2
+        least = _LEAST * np.maximum(curvature, 0.0).mean() + np.finfo(np.float64).tiny
+        self.information = np.maximum(curvature, least)
+
+
+def pilot(
+    family: Family,
+    link: Link,
+    outcome: Outcome,
+    offset: np.ndarray,
+    F: np.ndarray,
+    parts: Sequence[GroupPart],
+    scales: Scales,
+) -> Pilot:
+    """Newton steps, the fixed part and one factor at a time; Sigma by the EM algorithm, other parameters by search."""
+    density = family.need("log_density", "fit")
+
+    def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            value = density(values_at(link, eta, aux), outcome)
+        value = np.where(np.isfinite(value), value, _NEVER)
+        return value if outcome.weights is None else outcome.weights * value
+
+    at = Pilot(
+        np.linalg.lstsq(F, np.full(len(F), scales.location), rcond=None)[0],
+        [np.zeros((len(part.factor.levels), part.W.shape[1])) for part in parts],
+        [scales.unit**2 * np.eye(part.W.shape[1]) for part in parts],
+        _first_values(family, link, outcome),
+        [np.zeros(len(F)) for _ in parts],
+        offset,
+    )
+    at.eta = offset + F @ at.phi
+    for _ in range(_ROUNDS):
+        eta, Sigma = at.eta, list(at.Sigma)
+        for k, part in enumerate(parts):
+            at.differentiate(log_density, scales.unit)
+            _newton(at, k, part, F, log_density)
+        _search(at, family, log_density)
+        if _settled(at, eta, Sigma):
+            break
+    at.differentiate(log_density, scales.unit)
+    return at
+
+
+def _settled(at: Pilot, eta: np.ndarray, Sigma: list[np.ndarray]) -> bool:
+    """Has a round moved effects by less than a tenth of their uncertainty, and variances by less than a twentieth?"""
+    moved = float((at.information * (at.eta - eta) ** 2).sum()) / sum(b.size for b in at.b)
+    changes = (np.abs(np.diag(new) / np.diag(old) - 1.0).max() for new, old in zip(at.Sigma, Sigma, strict=True))
+    return moved < _NEAR**2 and max(changes) < _NEAR / 2.0
+
+
+def _first_values(family: Family, link: Link, outcome: Outcome) -> dict[str, np.ndarray]:
+    """A parameter of the scale of its prior; thresholds of the categories' shares."""
+    found = {}
+    for parameter in family.parameters[1:]:
+        if parameter.along:
+            counts = np.bincount(outcome.y.astype(np.int64), outcome.weights)[1:]
+            found[parameter.name] = np.asarray(link.link(np.cumsum(counts)[:-1] / counts.sum()))
+        else:
+            _, given = parameter.prior(outcome) if parameter.prior is not None else ("", {})
+            found[parameter.name] = np.array(float(given.get("scale", 1.0)))
+    return found
+
+
+def group_sums(codes: np.ndarray, levels: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Sums of left right' over the rows of each group: (group, column, column)."""
+    pairs = [[np.bincount(codes, a * b, minlength=levels) for b in right.T] for a in left.T]
+    return np.moveaxis(np.array(pairs).reshape(left.shape[1], right.shape[1], levels), -1, 0)
+
+
+def _newton(at: Pilot, k: int, part: GroupPart, F: np.ndarray, log_density: LogDensity) -> None:
+    """A step in phi and the k-th factor's effects, and the Sigma that these have on average."""
+    codes, W, weighted = part.factor.codes, part.W, part.W * at.information[:, None]
+    levels = len(at.b[k])
+    K, C = group_sums(codes, levels, weighted, W), group_sums(codes, levels, weighted, F)
+    A, of_phi = F.T @ (F * at.information[:, None]), F.T @ at.score
+    of_b = group_sums(codes, levels, W, at.score[:, None])[..., 0]
+    for _ in range(_EM_STEPS):  # Sigma is slow to settle, and these read no row
+        P = np.linalg.inv(regular(at.Sigma[k]))
+        V, slope = np.linalg.inv(K + P), of_b - at.b[k] @ P
+        VC = V @ C
+        reduced = A - np.tensordot(C, VC, axes=([0, 1], [0, 1]))
+        phi = np.linalg.lstsq(reduced, of_phi - np.tensordot(VC, slope, axes=([0, 1], [0, 1])), rcond=1e-10)[0]
+        b = (V @ (slope - C @ phi)[..., None])[..., 0]
+        at.Sigma[k] = _covariance(part, at.b[k] + b, V)
+    size = _damped(at, k, F @ phi + (W * b[codes]).sum(axis=1), b, P, log_density)
+    at.phi, at.b[k] = at.phi + size * phi, at.b[k] + size * b
+    at.variance[k] = ((W[:, None, :] @ V[codes])[:, 0] * W).sum(axis=1)
+
+
+def _covariance(part: GroupPart, b: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """The mean of b b' where b has these means and covariances; 0 between blocks."""
+    Sigma = (b.T @ b + V.sum(axis=0)) / len(b)
+    together = np.zeros(Sigma.shape)
+    for block in part.blocks:
+        together[np.ix_(block.terms, block.terms)] = 1.0
+    return together * Sigma
+
+
+def _damped(at: Pilot, k: int, step: np.ndarray, b: np.ndarray, P: np.ndarray, log_density: LogDensity) -> float:
+    """How much of the step is taken, and takes it in eta: half and half again while log p falls."""
+
+    def penalised(size: float) -> float:
+        moved = at.b[k] + size * b
+        return float(log_density(at.eta + size * step, at.aux).sum() - 0.5 * ((moved @ P) * moved).sum())
+
+    size, before = 1.0, penalised(0.0)
+    while penalised(size) < before - _FALL * abs(before) and size > 0.5**_HALVINGS:
+        size *= 0.5
+    at.eta = at.eta + size * step
+    return size
+
+
+def regular(Sigma: np.ndarray) -> np.ndarray:
+    """With an inverse, where effects are perfectly correlated."""
+    return Sigma + 1e-10 * np.trace(Sigma) * np.eye(len(Sigma))
+
+
+def _search(at: Pilot, family: Family, log_density: LogDensity) -> None:
+    """The family's own parameters, at this linear predictor."""
+    for name in family.numbers:
+        here = float(np.log(at.aux[name]))
+
+        def loss(log: float, name: str = name) -> float:
+            return -float(log_density(at.eta, at.aux | {name: np.exp(log)}).sum())
+
+        bounds = (here - _WIDER, here + _WIDER)
+        found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"maxiter": 10})
+        at.aux[name] = np.exp(min(float(found.x), _LARGEST))
+    if family.ordinal:
+
+        def of_thresholds(theta: np.ndarray) -> float:
+            return -float(log_density(at.eta, at.aux | {"thresholds": theta}).sum())
+
+        theta = at.aux["thresholds"]
+        options = {"maxfev": 30 * len(theta)}
+        at.aux["thresholds"] = scipy.optimize.minimize(of_thresholds, theta, method="Nelder-Mead", options=options).x
