@@ -253,14 +253,19 @@ class GLMM:
         parts = (self.priors, self._fixed, self._groups, self._outcome, self._likelihood)
         return integrated_model(self.design, self.family, self.link, *parts)
 
+    @cached_property
+    def _sampled(self) -> dict[str, SampledModel]:
+        """Models of `fit` that hold b, by parametrisation: compiled once for all fits."""
+        return {}
+
     def _model(self, plan: Treatment, asked: str) -> IntegratedModel | SampledModel:
         """What `fit` samples from."""
         coordinates = parametrisation(asked, self.design)
         if plan.how != INTEGRATED:
-            return sampled_model(
-                self.design, self.family, self.link, self.priors, self._fixed, self._groups, self._outcome,
-                self._scales, coordinates,
-            )  # fmt: skip
+            if coordinates.how not in self._sampled:
+                parts = (self.priors, self._fixed, self._groups, self._outcome, self._scales, coordinates)
+                self._sampled[coordinates.how] = sampled_model(self.design, self.family, self.link, *parts)
+            return self._sampled[coordinates.how]
         if asked != "auto":
             raise FitError(
                 f"parametrisation={asked!r} is about group effects that are sampled, and those of "
