@@ -248,8 +248,8 @@ def test_what_is_sampled_is_said() -> None:
         _model("gaussian", "x + (1 | g)").pymc_for(parametrisation="non-centred")
 
 
-def test_a_pilot_without_a_mode_leaves_effects_non_centred() -> None:
-    """A response that no factor and no covariate explains, of one value: sd and sigma go to 0."""
+def test_a_response_of_one_value_has_a_model_with_a_finite_density() -> None:
+    """Its mode is at infinity, and the pilot fit goes towards it."""
     data = pd.DataFrame({"y": np.zeros(12), "g": np.arange(12) % 3})
     pymc = bm.GLMM("y ~ 1 + (1 | g)", data, "poisson").pymc_for("sampled")
     assert np.isfinite(pymc.compile_logp()(pymc.initial_point()))
