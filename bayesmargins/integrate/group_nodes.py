@@ -37,7 +37,7 @@ __all__ = ["DROP", "FIRST", "ROOM", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
-DROP = 14.0  # nodes this far below the peak in log density are left out: 1e-7 of the integral lies beyond
+DROP = 18.0  # nodes this far below the peak in log density are left out: 2e-9 of the integral lies beyond
 ROOM = 2048  # for the nodes of one group, half of it for those in between
 FIRST, _STEP = 16, 0.71  # nodes and step of the first lattice; the step in standard deviations at the peak
 _NEAR = 0.05  # squared distance to the peak, in the same units, at which the search stops

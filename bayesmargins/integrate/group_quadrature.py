@@ -19,7 +19,9 @@ __all__ = ["GroupQuadrature", "group_quadrature"]
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_WHOLE = 1e-3  # error of the log likelihood that is aimed at, over all groups
+# Of the log likelihood, over all groups, at most; and of a group. Nodes move with the parameters, and an error that
+# changes with them is worth some ten times as much in the gradient.
+_WHOLE, _LARGEST = 1e-4, 1e-8
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class GroupQuadrature:
     @property
     def tolerance(self) -> float:
         """Of a group's integral, relative."""
-        return float(np.clip(_WHOLE / max(self.groups, 1), 1e-8, 1e-5))
+        return float(min(_WHOLE / max(self.groups, 1), _LARGEST))
 
     @cached_property
     def widest(self) -> Array:
@@ -116,7 +118,8 @@ class GroupQuadrature:
 
     def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         columns = [phi, *roots, *(aux[name] for name in self.names)]
-        return np.concatenate([np.asarray(c, dtype=np.float64).reshape(len(phi), -1) for c in columns], axis=1)
+        flat = [np.asarray(c, dtype=np.float64).reshape(len(phi), -1) for c in columns]
+        return np.ascontiguousarray(np.concatenate(flat, axis=1))  # columns side by side may lie column by column
 
     def _run(self, task: int, x: Array, out: Array) -> Array:
         """The compiled function at points x (draw, variable): out (draw, value)."""
