@@ -33,13 +33,13 @@ from bayesmargins.integrate.group_rows import (
 from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "FIRST", "ROOM", "ready", "search", "settled"]
+__all__ = ["DROP", "FIRST", "ROOM", "around", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
 DROP = 14.0  # nodes this far below the peak in log density are left out: 1e-7 of the integral lies beyond
 ROOM = 2048  # for the nodes of one group, half of it for those in between
-FIRST, _STEP = 16, 0.71  # nodes and step of the first lattice; the step in standard deviations at the peak
+FIRST, _REACH = 16, 5.33  # nodes of the first lattice, and how far they reach, in standard deviations at the peak
 _NEAR = 0.05  # squared distance to the peak, in the same units, at which the search stops
 _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
@@ -80,12 +80,13 @@ def _moved(L: Array, z: Array, b: Array) -> None:
 def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, z: Array, A: Array) -> None:
     """Moves z near the peak of V by Newton's method, and sets A = - V'' there.
 
-    A step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows; where it has gone
-    too far, it goes back to where V' along it is 0 by the secant.
+    The first step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows. Steps grow
+    twofold until one has gone too far: beyond a peak that is far away, Newton's own go on by 1 in eta. One that has
+    gone too far goes back to where V' along it is 0 by the secant, or to a fourth where that is nearer.
     """
     q = len(z)
     b, g, H, d, before = np.empty(q), np.empty(q), np.empty((q, q)), np.empty(q), np.empty(q)
-    ahead, scale = 0.0, 1.0
+    ahead, scale, pace, grows = 0.0, 1.0, 1.0, True
     for attempt in range(100):
         _moved(L, z, b)
         slopes(tag, rows, at, group, b, g, H)
@@ -96,8 +97,12 @@ def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, 
                 for i in range(a, q):
                     share += L[i, a] * g[i]
                 along += share * before[a]
+            if not along > 0.0:
+                pace, grows = 1.0, False
+            elif grows and (pace > 1.0 or along > 0.2 * ahead):
+                pace *= 2.0
             if along < -0.5 * ahead:
-                back = scale * ahead / (ahead - along)
+                back = scale * max(ahead / (ahead - along), 0.25)
                 for a in range(q):
                     z[a] += (back - scale) * before[a]
                 scale = back
@@ -111,7 +116,7 @@ def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, 
             for c in range(a + 1):
                 share += L[a, c] * d[c]
             reach += abs(share)
-        scale = min(1.0, _FARTHEST / max(reach * widest, 1e-300))
+        scale = pace * min(1.0, _FARTHEST / max(reach * widest, 1e-300))
         ahead = 0.0
         for a in range(q):
             before[a] = d[a]
@@ -133,19 +138,31 @@ def _missing(outer: float, inner: float, top: float) -> int:
 
 
 @njit(**APART)
+def around(centre: float, left: float, right: float, count: int) -> tuple[float, float]:
+    """First of `count` nodes that reach at least from centre - left to centre + right, and their step.
+
+    The centre is a quarter of a step from a node. Halfway between two, the two halves of a symmetric integrand would be
+    equal, whatever their error.
+    """
+    step = (left + right) / (count - 1.5)
+    return centre - step * (0.25 + 0.5 * math.ceil(2.0 * left / step - 0.5)), step
+
+
+@njit(**APART)
 def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Array) -> tuple[int, float, float]:
     """What the nodes of a group need, log of the integral, and its error, relative.
 
     0: nothing, and `values` are in proportion to the integrand now; 1, 2: more nodes to the left, to the right; 3:
     nodes in between; 4: other ones, as the peak is not near these. For 1 to 4, the second number is the largest value.
-    Ends lie `drop` below it; nodes far from the peak are left out. `shares` is room for the nodes.
+    Ends lie `drop` below it, and nothing is asked of them where that is - inf; nodes far from the peak are left out.
+    `shares` is room for the nodes.
     """
     place, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
     V = lattices.values[place:]
     top = V[0]
     for k in range(1, count):
         top = max(top, V[k])
-    if not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
+    if drop > -math.inf and not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
         return 4, top, 0.0
     if top - V[0] < drop:
         return 1, top, 0.0
@@ -235,8 +252,9 @@ def _search(
     z[0] = 0.0
     first, step, counts, place, values = lattices
     _peak(tag, rows, at, group, L, widest, z, A)
-    s, h, count, drop = L[0, 0], _STEP / math.sqrt(A[0, 0]), FIRST, DROP
-    first[group], step[group], counts[group], place[group] = z[0] - 0.5 * (count - 1) * h, h, count, ROOM // 8
+    s, reach, count, drop = L[0, 0], _REACH / math.sqrt(A[0, 0]), FIRST, DROP
+    first[group], step[group] = around(z[0], reach, reach, count)
+    counts[group], place[group] = count, ROOM // 8
     begin, fresh, ahead = first[group], place[group], count
     while True:
         # Nodes that are new: `ahead` of them, from `begin` on, at `fresh`.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART
-from bayesmargins.integrate.group_nodes import DROP, ROOM, search, settled
+from bayesmargins.integrate.group_nodes import DROP, ROOM, around, search, settled
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
 from bayesmargins.integrate.small_kernels import add_row, dot
 from bayesmargins.integrate.vector_math import vector_exp
@@ -107,7 +107,7 @@ def _at_rest(model: Model, at: Point, s: float) -> Lattices:
             precision = 1.0 + s * s * rest[g, 0]
             sd = 1.0 / math.sqrt(precision)
             centre = s * (rest[g, 1] - rest[g, 0] * eta / (starts[g + 1] - starts[g])) / precision
-            lattices.first[g], lattices.step[g] = centre - rest[g, 2] * sd, (rest[g, 2] + rest[g, 3]) * sd / (count - 1)
+            lattices.first[g], lattices.step[g] = around(centre, rest[g, 2] * sd, rest[g, 3] * sd, count)
         lattices.counts[g], lattices.places[g] = count, place
         place += count
     return lattices
@@ -165,10 +165,10 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
         rest[g, 1] = z * precision / s + rest[g, 0] * eta / (starts[g + 1] - starts[g])
         left, right = first[g], first[g] + (count - 1) * step[g]
         rest[g, 2], rest[g, 3] = _MARGIN * scale * (z - left), _MARGIN * scale * (right - z)
-        width, fewest, most = _MARGIN * (right - left), 0, (int(_MARGIN * count) + LANES) // LANES * LANES
+        fewest, most = 0, (int(_MARGIN * count) + LANES) // LANES * LANES
         while fewest < most:
             fewest += LANES
-            first[g], step[g] = z - _MARGIN * (z - left), width / (fewest - 1)
+            first[g], step[g] = around(z, rest[g, 2] / scale, rest[g, 3] / scale, fewest)
             counts[g], lattices.places[g] = fewest, 0
             log_densities(tag, model.rows, at, g, g + 1, s, lattices)
             if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0:
