@@ -20,7 +20,7 @@ __all__ = ["DRAW", "GRADIENT", "PILOT", "REST", "VALUES", "Model", "answer"]
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_FAR = 700.0  # a threshold where there is none: exp() of it is finite
+_FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
 NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
 REST = 5  # columns of what is known of a group
