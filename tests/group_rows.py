@@ -127,4 +127,6 @@ def case(family: str, link: str, *, slope: bool = False, weights: bool = False, 
         return None if v is None else v[order]
 
     outcome = replace(o, y=y[order], trials=of(trials), weights=of(o.weights))
-    return Case(family, link, outcome, F[order], Effects(W[order], codes[order], len(sizes)), offset[order], AUX[family])
+    return Case(
+        family, link, outcome, F[order], Effects(W[order], codes[order], len(sizes)), offset[order], AUX[family]
+    )

@@ -36,13 +36,15 @@ from bayesmargins.integrate.group_rows import (
 from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "FIRST", "ROOM", "around", "ready", "search", "settled"]
+__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
 DROP = 14.0  # nodes this far below the peak in log density are left out: 1e-7 of the integral lies beyond
 ROOM = 2048  # for the nodes of one group, half of it for those in between
 FIRST, _REACH = 16, 5.33  # nodes of the first lattice, and how far they reach, in standard deviations at the peak
+STEEP = 1.0  # the largest step in eta: a steep part that is small beside the whole would be seen too late
+_FARTHEST_REACH = 1e9  # of these nodes
 _NEAR = 0.05  # squared distance to the peak, in the same units, at which the search stops
 _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
@@ -152,6 +154,13 @@ def around(centre: float, left: float, right: float, count: int) -> tuple[float,
 
 
 @njit(**APART)
+def _count(width: float, steepness: float) -> int:
+    """How many nodes over a width of z where eta changes by `steepness` z."""
+    least = 1.5 + min(width * steepness / STEEP, 0.25 * ROOM)
+    return max(FIRST, (int(least) + LANES) // LANES * LANES) if least > 0.0 else FIRST
+
+
+@njit(**APART)
 def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Array) -> tuple[int, float, float]:
     """What the nodes of a group need, log of the integral, and its error, relative.
 
@@ -255,17 +264,17 @@ def _search(
     z[0] = 0.0
     first, step, counts, place, values = lattices
     _peak(tag, rows, at, group, L, widest, z, A)
-    s, reach, count, drop = L[0, 0], _REACH / math.sqrt(A[0, 0]), FIRST, DROP
+    s, drop, reach = L[0, 0], DROP, _REACH / math.sqrt(A[0, 0])
+    count, fresh, need = _count(2.0 * reach, abs(s) * widest), ROOM // 8, 0
     first[group], step[group] = around(z[0], reach, reach, count)
-    counts[group], place[group] = count, ROOM // 8
-    begin, fresh, ahead = first[group], place[group], count
+    counts[group], place[group], begin, ahead = count, fresh, first[group], count
     while True:
         # Nodes that are new: `ahead` of them, from `begin` on, at `fresh`.
         whole = (first[group], step[group], counts[group], place[group])
         first[group], counts[group], place[group] = begin, ahead, fresh
         log_densities(tag, rows, at, group, group + 1, s, lattices)
         first[group], step[group], counts[group], place[group] = whole
-        if fresh >= ROOM // 2:
+        if need == 3:
             _halved(values[place[group] :], values[fresh:], counts[group])
             counts[group], step[group] = 2 * counts[group] - 1, 0.5 * step[group]
         need, value, error = settled(lattices, group, tolerance, drop, shares)
@@ -282,27 +291,21 @@ def _search(
             ahead = _missing(values[right - 1], values[right - 2], value)
         if ahead == 0 or value != value:  # the end falls within one step, or nothing has a value
             need = 3
-        if need == 1:
+        if need == 1 and ahead <= left:
             begin, fresh = first[group] - ahead * h, left - ahead
             first[group], counts[group], place[group] = begin, count + ahead, fresh
-        elif need == 2:
+        elif need == 2 and right + ahead <= ROOM // 2 - LANES:
             begin, fresh = first[group] + count * h, right
             counts[group] = count + ahead
-        else:
+        elif need == 3 and left + 2 * count <= ROOM // 2:
             begin, fresh, ahead = first[group] + 0.5 * h, ROOM // 2, count - 1
-        if (
-            fresh < 0
-            or (need < 3 and right + ahead > ROOM // 2 - LANES)
-            or (need == 3 and left + 2 * count > ROOM // 2)
-        ):
-            # No room: it stays as it is, and its error is told.
-            first[group], counts[group], place[group] = (
-                first[group] if need > 1 else first[group] + ahead * h,
-                count,
-                left,
-            )
-            tolerance, drop = np.inf, -np.inf
-            _, value, error = settled(lattices, group, tolerance, drop, shares)
+        elif need < 3 and reach < _FARTHEST_REACH:  # no room for so small a step
+            reach, need, fresh = 4.0 * reach, 0, ROOM // 8
+            count = _count(2.0 * reach, abs(s) * widest)
+            first[group], step[group] = around(z[0], reach, reach, count)
+            counts[group], place[group], begin, ahead = count, fresh, first[group], count
+        else:  # no room: it stays as it is, and its error is told
+            _, value, error = settled(lattices, group, np.inf, -np.inf, shares)
             found[0], found[1], found[2], found[3] = value, error, z[0], A[0, 0]
             return
 

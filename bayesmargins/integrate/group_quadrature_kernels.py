@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART
-from bayesmargins.integrate.group_nodes import DROP, ROOM, around, search, settled
+from bayesmargins.integrate.group_nodes import DROP, ROOM, STEEP, around, search, settled
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
 from bayesmargins.integrate.small_kernels import add_row, dot
 from bayesmargins.integrate.vector_math import vector_exp
@@ -128,6 +128,8 @@ def _integrals(
     counts, shares = np.empty(groups, np.int64), np.empty(ROOM)
     for g in range(groups):
         counts[g] = lattices.counts[g]
+        if counts[g] > 0 and lattices.step[g] * abs(s) * model.widest[g] > 2.0 * STEEP:
+            counts[g] = 0
         if counts[g] > 0:
             need, values[g], missed = settled(lattices, g, model.tolerance, NEAR_DROP, shares)
             counts[g] = lattices.counts[g] if need == 0 else 0
@@ -171,7 +173,8 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
             first[g], step[g] = around(z, rest[g, 2] / scale, rest[g, 3] / scale, fewest)
             counts[g], lattices.places[g] = fewest, 0
             log_densities(tag, model.rows, at, g, g + 1, s, lattices)
-            if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0:
+            steep = step[g] * abs(s) * model.widest[g] > STEEP  # settling trims the nodes
+            if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0 and not steep:
                 break
         rest[g, 4] = fewest
 
@@ -219,12 +222,27 @@ def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Ar
 
 
 @njit(**APART)
+def _finite(phi: Array, L: Array, aux: Array) -> bool:
+    total = L[0, 0]
+    for k in range(len(phi)):
+        total += abs(phi[k])
+    for k in range(len(aux)):
+        total += abs(aux[k])
+    return bool(total - total == 0.0)
+
+
+@njit(**APART)
 def answer(tag: Any, model: Model, phi: Array, L: Array, aux: Array, task: int, out: Array) -> None:
     """What `task` asks for at these parameters.
 
     GRADIENT: log likelihood, and its derivatives in phi, L and the family's parameters. VALUES: log likelihood of each
     group, and the error of their sum. DRAW: uniform numbers (group, term) become a draw of b. PILOT: `Model.rest`.
+    NaN where a parameter is not finite.
     """
+    if not _finite(phi, L, aux):
+        for k in range(len(out)):
+            out[k] = np.nan
+        return
     rows, q, n = model.rows, len(L), len(model.offset)
     groups = len(rows.starts) - 1
     at, values = _point(tag, model, phi, aux), zeros(groups)
