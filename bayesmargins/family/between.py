@@ -7,7 +7,7 @@ functions that choose and never branch.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import exp, log
+from math import exp, expm1, log
 from typing import Any, NamedTuple
 
 from bayesmargins.family.special import erfcx
@@ -35,9 +35,9 @@ class LogitBetween(NamedTuple):
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
-        left = exp(u - v)
-        ratio = left / (1.0 - left)
-        return log(1.0 - left), -ratio, ratio
+        gap = -expm1(u - v)
+        ratio = exp(u - v) / gap
+        return log(gap), -ratio, ratio
 
 
 class ProbitBetween(NamedTuple):
@@ -86,10 +86,10 @@ class CloglogBetween(NamedTuple):
             1.0 - x / 8.0 * (1.0 - x / 9.0)))))))  # fmt: skip
         P = gap * series if gap < 0.1 else 1.0 - q
         B = A + gap
-        r = q / P
+        r = q / P if gap < _FAR else 0.0
         d_v, d_u = B * r, -A - A * r
         slope = A - r * gap
-        bend = -A + r * gap - gap * gap * r / P
+        bend = -A + r * gap - r * gap * gap / P
         return log(P) - A, slope, bend, d_u, d_v
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def flat_rows(groups: GroupQuadrature, parameters: int, task: int = GRADIENT) ->
     return np.concatenate([np.ravel(x) for x in floats]), np.concatenate([np.ravel(x) for x in whole])
 
 
-@cache
+@lru_cache(maxsize=None, typed=True)  # tuples of other types are equal
 def group_entry(tag: Any) -> Entry:
     """That of the rows with this tag."""
     ready(tag)

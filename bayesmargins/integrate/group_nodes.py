@@ -2,7 +2,10 @@
 
 The integrand is exp(V(z)), V(z) = - z'z / 2 + log density of the group's rows at b = L z, and has one peak. For
 smooth integrands that vanish at both ends the trapezoid rule converges faster than any power of the step, and its
-error with step h is about the square of the difference between its two halves with step 2h.
+error with step h is about the square of D, the difference between its two halves with step 2h. A steep one, as a large
+variance makes of rows that are all 0 or all 1, has no such luck until h is as small as the steep part: the difference
+Q between its fourths is little more than D then. D^2 max(1, D / Q^2) is about D^2 in the first case, and D / 4 in the
+second.
 """
 
 from __future__ import annotations
@@ -33,13 +36,15 @@ from bayesmargins.integrate.group_rows import (
 from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "FIRST", "ROOM", "ready", "search", "settled"]
+__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
 DROP = 18.0  # nodes this far below the peak in log density are left out: 2e-9 of the integral lies beyond
 ROOM = 2048  # for the nodes of one group, half of it for those in between
-FIRST, _STEP = 16, 0.71  # nodes and step of the first lattice; the step in standard deviations at the peak
+FIRST, _REACH = 16, 5.33  # nodes of the first lattice, and how far they reach, in standard deviations at the peak
+STEEP = 1.0  # the largest step in eta: a steep part that is small beside the whole would be seen too late
+_FARTHEST_REACH = 1e9  # of these nodes
 _NEAR = 0.05  # squared distance to the peak, in the same units, at which the search stops
 _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
@@ -80,12 +85,13 @@ def _moved(L: Array, z: Array, b: Array) -> None:
 def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, z: Array, A: Array) -> None:
     """Moves z near the peak of V by Newton's method, and sets A = - V'' there.
 
-    A step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows; where it has gone
-    too far, it goes back to where V' along it is 0 by the secant.
+    The first step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows. Steps grow
+    twofold until one has gone too far: beyond a peak that is far away, Newton's own go on by 1 in eta. One that has
+    gone too far goes back to where V' along it is 0 by the secant, or to a fourth where that is nearer.
     """
     q = len(z)
     b, g, H, d, before = np.empty(q), np.empty(q), np.empty((q, q)), np.empty(q), np.empty(q)
-    ahead, scale = 0.0, 1.0
+    ahead, scale, pace, grows = 0.0, 1.0, 1.0, True
     for attempt in range(100):
         _moved(L, z, b)
         slopes(tag, rows, at, group, b, g, H)
@@ -96,8 +102,12 @@ def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, 
                 for i in range(a, q):
                     share += L[i, a] * g[i]
                 along += share * before[a]
+            if not along > 0.0:
+                pace, grows = 1.0, False
+            elif grows and (pace > 1.0 or along > 0.2 * ahead):
+                pace *= 2.0
             if along < -0.5 * ahead:
-                back = scale * ahead / (ahead - along)
+                back = scale * max(ahead / (ahead - along), 0.25)
                 for a in range(q):
                     z[a] += (back - scale) * before[a]
                 scale = back
@@ -111,7 +121,7 @@ def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, 
             for c in range(a + 1):
                 share += L[a, c] * d[c]
             reach += abs(share)
-        scale = min(1.0, _FARTHEST / max(reach * widest, 1e-300))
+        scale = pace * min(1.0, _FARTHEST / max(reach * widest, 1e-300))
         ahead = 0.0
         for a in range(q):
             before[a] = d[a]
@@ -133,19 +143,38 @@ def _missing(outer: float, inner: float, top: float) -> int:
 
 
 @njit(**APART)
+def around(centre: float, left: float, right: float, count: int) -> tuple[float, float]:
+    """First of `count` nodes that reach at least from centre - left to centre + right, and their step.
+
+    The centre is a quarter of a step from a node. Halfway between two, the two halves of a symmetric integrand would be
+    equal, whatever their error.
+    """
+    step = (left + right) / (count - 1.5)
+    return centre - step * (0.25 + 0.5 * math.ceil(2.0 * left / step - 0.5)), step
+
+
+@njit(**APART)
+def _count(width: float, steepness: float) -> int:
+    """How many nodes over a width of z where eta changes by `steepness` z."""
+    least = 1.5 + min(width * steepness / STEEP, 0.25 * ROOM)
+    return max(FIRST, (int(least) + LANES) // LANES * LANES) if least > 0.0 else FIRST
+
+
+@njit(**APART)
 def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Array) -> tuple[int, float, float]:
     """What the nodes of a group need, log of the integral, and its error, relative.
 
     0: nothing, and `values` are in proportion to the integrand now; 1, 2: more nodes to the left, to the right; 3:
     nodes in between; 4: other ones, as the peak is not near these. For 1 to 4, the second number is the largest value.
-    Ends lie `drop` below it; nodes far from the peak are left out. `shares` is room for the nodes.
+    Ends lie `drop` below it, and nothing is asked of them where that is - inf; nodes far from the peak are left out.
+    `shares` is room for the nodes.
     """
     place, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
     V = lattices.values[place:]
     top = V[0]
     for k in range(1, count):
         top = max(top, V[k])
-    if not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
+    if drop > -math.inf and not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
         return 4, top, 0.0
     if top - V[0] < drop:
         return 1, top, 0.0
@@ -158,16 +187,16 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
         count -= 1
     lattices.places[group], lattices.counts[group] = place + first, count
     lattices.first[group] += first * h
-    even, odd, V = 0.0, 0.0, V[first:]
+    V = V[first:]
     for k in range((count + LANES - 1) // LANES * LANES):
-        shares[k] = vector_exp(V[k] - top)
-    for k in range(0, count - 1, 2):
-        even += shares[k]
-        odd += shares[k + 1]
-    if count % 2 == 1:
-        even += shares[count - 1]
-    total = even + odd
-    error = ((even - odd) / total) ** 2
+        shares[k] = vector_exp(V[k] - top) if k < count else 0.0
+    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+    for k in range(0, count, 4):
+        s0, s1, s2, s3 = s0 + shares[k], s1 + shares[k + 1], s2 + shares[k + 2], s3 + shares[k + 3]
+    total = s0 + s1 + s2 + s3
+    half = abs(s0 + s2 - s1 - s3) / total
+    fourth = ((s0 - s2) ** 2 + (s1 - s3) ** 2) / total**2
+    error = half * half * max(1.0, half / max(fourth, 1e-300))
     if error > tolerance:
         return 3, top, 0.0
     for k in range(count):
@@ -235,16 +264,17 @@ def _search(
     z[0] = 0.0
     first, step, counts, place, values = lattices
     _peak(tag, rows, at, group, L, widest, z, A)
-    s, h, count, drop = L[0, 0], _STEP / math.sqrt(A[0, 0]), FIRST, DROP
-    first[group], step[group], counts[group], place[group] = z[0] - 0.5 * (count - 1) * h, h, count, ROOM // 8
-    begin, fresh, ahead = first[group], place[group], count
+    s, drop, reach = L[0, 0], DROP, _REACH / math.sqrt(A[0, 0])
+    count, fresh, need = _count(2.0 * reach, abs(s) * widest), ROOM // 8, 0
+    first[group], step[group] = around(z[0], reach, reach, count)
+    counts[group], place[group], begin, ahead = count, fresh, first[group], count
     while True:
         # Nodes that are new: `ahead` of them, from `begin` on, at `fresh`.
         whole = (first[group], step[group], counts[group], place[group])
         first[group], counts[group], place[group] = begin, ahead, fresh
         log_densities(tag, rows, at, group, group + 1, s, lattices)
         first[group], step[group], counts[group], place[group] = whole
-        if fresh >= ROOM // 2:
+        if need == 3:
             _halved(values[place[group] :], values[fresh:], counts[group])
             counts[group], step[group] = 2 * counts[group] - 1, 0.5 * step[group]
         need, value, error = settled(lattices, group, tolerance, drop, shares)
@@ -261,27 +291,21 @@ def _search(
             ahead = _missing(values[right - 1], values[right - 2], value)
         if ahead == 0 or value != value:  # the end falls within one step, or nothing has a value
             need = 3
-        if need == 1:
+        if need == 1 and ahead <= left:
             begin, fresh = first[group] - ahead * h, left - ahead
             first[group], counts[group], place[group] = begin, count + ahead, fresh
-        elif need == 2:
+        elif need == 2 and right + ahead <= ROOM // 2 - LANES:
             begin, fresh = first[group] + count * h, right
             counts[group] = count + ahead
-        else:
+        elif need == 3 and left + 2 * count <= ROOM // 2:
             begin, fresh, ahead = first[group] + 0.5 * h, ROOM // 2, count - 1
-        if (
-            fresh < 0
-            or (need < 3 and right + ahead > ROOM // 2 - LANES)
-            or (need == 3 and left + 2 * count > ROOM // 2)
-        ):
-            # No room: it stays as it is, and its error is told.
-            first[group], counts[group], place[group] = (
-                first[group] if need > 1 else first[group] + ahead * h,
-                count,
-                left,
-            )
-            tolerance, drop = np.inf, -np.inf
-            _, value, error = settled(lattices, group, tolerance, drop, shares)
+        elif need < 3 and reach < _FARTHEST_REACH:  # no room for so small a step
+            reach, need, fresh = 4.0 * reach, 0, ROOM // 8
+            count = _count(2.0 * reach, abs(s) * widest)
+            first[group], step[group] = around(z[0], reach, reach, count)
+            counts[group], place[group], begin, ahead = count, fresh, first[group], count
+        else:  # no room: it stays as it is, and its error is told
+            _, value, error = settled(lattices, group, np.inf, -np.inf, shares)
             found[0], found[1], found[2], found[3] = value, error, z[0], A[0, 0]
             return
 

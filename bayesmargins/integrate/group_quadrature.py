@@ -178,8 +178,9 @@ class GroupQuadrature:
 
     def at_rest(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> GroupQuadrature:
         """The same, whose nodes are placed by what this point (one draw) says, where that is near enough."""
-        (rest,) = self._run(3, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
-        return replace(self, rest=rest.reshape(self.rest.shape))
+        afresh = replace(self, rest=np.zeros_like(self.rest))
+        (rest,) = afresh._run(3, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
+        return replace(self, rest=np.nan_to_num(rest).reshape(self.rest.shape))
 
 
 def group_quadrature(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART
-from bayesmargins.integrate.group_nodes import DROP, ROOM, search, settled
+from bayesmargins.integrate.group_nodes import DROP, ROOM, STEEP, around, search, settled
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
 from bayesmargins.integrate.small_kernels import add_row, dot
 from bayesmargins.integrate.vector_math import vector_exp
@@ -20,7 +20,7 @@ __all__ = ["DRAW", "GRADIENT", "PILOT", "REST", "VALUES", "Model", "answer"]
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_FAR = 700.0  # a threshold where there is none: exp() of it is finite
+_FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
 NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
 REST = 5  # columns of what is known of a group
@@ -107,7 +107,7 @@ def _at_rest(model: Model, at: Point, s: float) -> Lattices:
             precision = 1.0 + s * s * rest[g, 0]
             sd = 1.0 / math.sqrt(precision)
             centre = s * (rest[g, 1] - rest[g, 0] * eta / (starts[g + 1] - starts[g])) / precision
-            lattices.first[g], lattices.step[g] = centre - rest[g, 2] * sd, (rest[g, 2] + rest[g, 3]) * sd / (count - 1)
+            lattices.first[g], lattices.step[g] = around(centre, rest[g, 2] * sd, rest[g, 3] * sd, count)
         lattices.counts[g], lattices.places[g] = count, place
         place += count
     return lattices
@@ -128,6 +128,8 @@ def _integrals(
     counts, shares = np.empty(groups, np.int64), np.empty(ROOM)
     for g in range(groups):
         counts[g] = lattices.counts[g]
+        if counts[g] > 0 and lattices.step[g] * abs(s) * model.widest[g] > 2.0 * STEEP:
+            counts[g] = 0
         if counts[g] > 0:
             need, values[g], missed = settled(lattices, g, model.tolerance, NEAR_DROP, shares)
             counts[g] = lattices.counts[g] if need == 0 else 0
@@ -165,13 +167,14 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
         rest[g, 1] = z * precision / s + rest[g, 0] * eta / (starts[g + 1] - starts[g])
         left, right = first[g], first[g] + (count - 1) * step[g]
         rest[g, 2], rest[g, 3] = _MARGIN * scale * (z - left), _MARGIN * scale * (right - z)
-        width, fewest, most = _MARGIN * (right - left), 0, (int(_MARGIN * count) + LANES) // LANES * LANES
+        fewest, most = 0, (int(_MARGIN * count) + LANES) // LANES * LANES
         while fewest < most:
             fewest += LANES
-            first[g], step[g] = z - _MARGIN * (z - left), width / (fewest - 1)
+            first[g], step[g] = around(z, rest[g, 2] / scale, rest[g, 3] / scale, fewest)
             counts[g], lattices.places[g] = fewest, 0
             log_densities(tag, model.rows, at, g, g + 1, s, lattices)
-            if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0:
+            steep = step[g] * abs(s) * model.widest[g] > STEEP  # settling trims the nodes
+            if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0 and not steep:
                 break
         rest[g, 4] = fewest
 
@@ -219,12 +222,27 @@ def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Ar
 
 
 @njit(**APART)
+def _finite(phi: Array, L: Array, aux: Array) -> bool:
+    total = L[0, 0]
+    for k in range(len(phi)):
+        total += abs(phi[k])
+    for k in range(len(aux)):
+        total += abs(aux[k])
+    return bool(total - total == 0.0)
+
+
+@njit(**APART)
 def answer(tag: Any, model: Model, phi: Array, L: Array, aux: Array, task: int, out: Array) -> None:
     """What `task` asks for at these parameters.
 
     GRADIENT: log likelihood, and its derivatives in phi, L and the family's parameters. VALUES: log likelihood of each
     group, and the error of their sum. DRAW: uniform numbers (group, term) become a draw of b. PILOT: `Model.rest`.
+    NaN where a parameter is not finite.
     """
+    if not _finite(phi, L, aux):
+        for k in range(len(out)):
+            out[k] = np.nan
+        return
     rows, q, n = model.rows, len(L), len(model.offset)
     groups = len(rows.starts) - 1
     at, values = _point(tag, model, phi, aux), zeros(groups)

@@ -35,10 +35,10 @@ class GroupMarginal(Op):
         Of the rows of a family; None for normal ones.
     """
 
-    __props__ = ("tag",)
+    __props__ = ("kind", "tag")
 
     def __init__(self, tag: Any = None) -> None:
-        self.tag = tag
+        self.kind, self.tag = type(tag).__name__, tag  # tuples of other types are equal
 
     @property
     def entry(self) -> Entry:
