@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import PosteriorError, shown
+from bayesmargins.design import Factor
+from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import Outcome, values_at
+from bayesmargins.integrate.group_quadrature import group_quadrature
 from bayesmargins.integrate.normal_groups import Effects, normal_groups
 from bayesmargins.limits import options
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
@@ -24,23 +26,42 @@ def log_likelihood_by_group(post: Any) -> xr.DataArray:
             f"log_likelihood_groups is not known for {shown(post.formula)}: {obstacle}. post.log_likelihood() has that "
             "of each row, given its group's b."
         )
-    (factor,), draws = post.design.factors.values(), post.draws
-    size = 8 * len(draws.beta) * len(factor.levels)
+    (factor,) = post.design.factors.values()
+    draws = len(post.draws.beta)
+    size = 8 * draws * len(factor.levels)
     if size > options.bytes:
         raise PosteriorError(
-            f"log_likelihood_groups of {len(factor.levels):,} groups in {len(draws.beta):,} draws takes {size:,} "
+            f"log_likelihood_groups of {len(factor.levels):,} groups in {draws:,} draws takes {size:,} "
             f"bytes, and bayesmargins.options.memory is {shown(options.memory)}; raise it."
         )
-    rows, y = post.design.rows(post.design.data, what="data"), post.design.response.y
+    value = (_normal if post.family.normal_sd and post.link.linear else _summed)(post, factor)
+    dims = (*SAMPLE_DIMS, factor_dim(factor.name))
+    coords = {**post.sample_coords, dims[2]: plain(factor.levels)}
+    return xr.DataArray(value.reshape([len(c) for c in coords.values()]), coords, dims, name="log_likelihood_groups")
+
+
+def _normal(post: Any, factor: Factor) -> np.ndarray:
+    """In closed form: (sample, group)."""
+    rows, y, draws = post.design.rows(post.design.data, what="data"), post.design.response.y, post.draws
     measured = y if post.family.measured is None else post.family.measured(y)
     F, R = np.linalg.qr(rows.X)  # columns may be nearly dependent: their combinations are better told apart
     effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
     likelihood = normal_groups(measured - rows.offset, F, effects, sd=post.family.normal_sd)
     value = likelihood.by_group(draws.beta @ R.T, [_roots(draws.Sigma[factor.name])], draws.aux)
-    value += np.bincount(factor.codes, _volume(post, measured), len(factor.levels))
-    dims = (*SAMPLE_DIMS, factor_dim(factor.name))
-    coords = {**post.sample_coords, dims[2]: plain(factor.levels)}
-    return xr.DataArray(value.reshape([len(c) for c in coords.values()]), coords, dims, name="log_likelihood_groups")
+    return value + np.bincount(factor.codes, _volume(post, measured), len(factor.levels))
+
+
+def _summed(post: Any, factor: Factor) -> np.ndarray:
+    """Over nodes around each group's peak: (sample, group)."""
+    rows, response, draws = post.design.rows(post.design.data, what="data"), post.design.response, post.draws
+    effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
+    tag, thresholds = post.family.compiled_rows(post.link), max(len(response.categories) - 1, 0)
+    outcome = Outcome(response.y, response.n)
+    likelihood = group_quadrature(tag, post.family.aux, outcome, rows.X, effects, rows.offset, thresholds)
+    point = (draws.beta, [_roots(draws.Sigma[factor.name])], dict(draws.aux))
+    middle = {name: values.mean(axis=0)[None] for name, values in point[2].items()}
+    placed = likelihood.at_rest(point[0].mean(axis=0)[None], [point[1][0].mean(axis=0)[None]], middle)
+    return placed.by_group(*point)
 
 
 def _obstacle(post: Any) -> str:
@@ -50,11 +71,16 @@ def _obstacle(post: Any) -> str:
         return "it came without its rows"
     if factors != 1:
         return f"it has {factors or 'no'} grouping factors, and one is needed"
-    if not post.family.normal_sd or not post.link.linear:
-        return f"the integral over b has no closed form under family {post.family.name!r} with link {post.link.name!r}"
-    if post.family.normal_sd not in post.aux:
-        return f"draws of {post.family.normal_sd}, the same for all rows, are needed"
-    return ""
+    normal = post.family.normal_sd and post.link.linear
+    if not normal and post.family.compiled_rows(post.link) is None:
+        return (
+            f"under family {post.family.name!r} with link {post.link.name!r} the integral over b may have several peaks"
+        )
+    (factor,) = post.design.factors.values()
+    if not normal and len(factor.terms) > 1:
+        return f"under family {post.family.name!r} {len(factor.terms)} effects of a group take as many dimensions"
+    missing = [name for name in post.family.aux if name not in post.aux]
+    return f"draws of {listed(missing)}, the same for all rows, are needed" if missing else ""
 
 
 def _roots(Sigma: np.ndarray) -> np.ndarray:

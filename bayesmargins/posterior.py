@@ -229,8 +229,9 @@ class Posterior:
     def log_likelihood_groups(self) -> xr.DataArray:
         """How likely are each group's rows together, its b integrated out? Dims (chain, draw, <factor>).
 
-        Log density, natural logarithm; for leaving whole groups out. Of models with one grouping factor whose response,
-        or its logarithm, is normal given b; others raise a `PosteriorError` that says why.
+        Log density, natural logarithm; for leaving whole groups out. Of models with one grouping factor: in closed form
+        where the response, or its logarithm, is normal given b, else of one effect a group, where the density of a row
+        has one peak in its linear predictor. Others raise a `PosteriorError` that says why.
 
         Examples
         --------

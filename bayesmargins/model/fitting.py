@@ -32,6 +32,9 @@ class Samplable(Protocol):
     def with_effects(self, trace: xr.Dataset, random_seed: int | None) -> xr.Dataset:
         """Draws with ``b_<factor>`` beside the others."""
 
+    def info(self, trace: xr.Dataset) -> dict[str, Any]:
+        """What else is said of them."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -73,6 +76,7 @@ class Fit:
                 print(_going_on(found, further, enough), file=sys.stderr, flush=True)
             draws = further
             del trace, stats, post  # before there are more of them
+        post.info.update(self.model.info(trace))
         post.info.update(found, random_seed=int(seed), **({} if enough.ess is None else {"ess": enough.ess}))
         if "target_accept" in options:
             post.info["target_accept"] = float(options["target_accept"])

@@ -349,8 +349,7 @@ class GLMM:
             return independent_fit(self, enough, tune, chains, random_seed, progressbar, group_effects, **options)
         plan = treatment(group_effects, self.design, self.family, self.link, sampler)
         model = self._model(plan, parametrisation)
-        info = plan.info | (model.info if isinstance(model, SampledModel) else {})
-        fit = Fit(self.design, self.family, self.link, model, info)
+        fit = Fit(self.design, self.family, self.link, model, plan.info)
         return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)

@@ -14,7 +14,7 @@ from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.model.enough import Goal
 from bayesmargins.model.fitting import posterior_of
 from bayesmargins.model.log_posterior import LogPosterior, log_posterior
-from bayesmargins.model.marginal import largest_first
+from bayesmargins.model.marginal import error_of, largest_first
 from bayesmargins.model.treatment import SAMPLED, treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
@@ -66,6 +66,8 @@ def independent_fit(
     trace, stats = _datasets(target, found, seed)
     info: dict[str, Any] = {"source": f"bayesmargins, {INDEPENDENT}", "sampler": INDEPENDENT, **plan.info}
     info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
+    x = target.values(found.draws.reshape(-1, found.draws.shape[-1]))
+    info |= error_of(model._likelihood, *target.parameters(x))
     post = posterior_of(model.design, model.family, model.link, trace, stats, info)
     effects = [f"b_{stem(name)}" for name in model.design.factors]
     post.info.update(convergence(post.parameters.drop_vars(effects), stats))  # b given these is drawn exactly

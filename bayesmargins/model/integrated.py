@@ -12,7 +12,7 @@ import xarray as xr
 from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.model.coordinates import FixedPart, GroupPart
-from bayesmargins.model.marginal import Likelihood, largest_first
+from bayesmargins.model.marginal import Likelihood, error_of, largest_first
 from bayesmargins.model.variables import coefficients, coords, covariance, register, thresholds
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
 
@@ -57,6 +57,10 @@ class IntegratedModel:
             )
             for part, b in zip(self.parts, drawn, strict=True)
         })  # fmt: skip
+
+    def info(self, trace: xr.Dataset) -> dict[str, Any]:
+        """For `Posterior.info`."""
+        return error_of(self.likelihood, *self.point(trace))
 
     def point(self, trace: xr.Dataset) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
         """phi, roots and the family's parameters of all draws, as the likelihood takes them."""

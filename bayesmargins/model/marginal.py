@@ -17,10 +17,11 @@ from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.merging import merged
 from bayesmargins.model.treatment import closed_form
 
-__all__ = ["Likelihood", "largest_first", "likelihood_without_b"]
+__all__ = ["Likelihood", "error_of", "largest_first", "likelihood_without_b"]
 
 Likelihood = NormalGroups | GroupQuadrature
 
+_LOOKS = 50  # draws whose integrals are asked for their error
 _PULL = 100.0  # variance of the normal prior of the pilot point, so that what the data do not know stays where it is
 
 
@@ -52,6 +53,17 @@ def likelihood_without_b(
         family.compiled_rows(link), family.aux, outcome, F, effects, offset, max(K - 1, 0), constant
     )
     return placed(rows, link)
+
+
+def error_of(
+    likelihood: Likelihood, phi: np.ndarray, roots: Sequence[np.ndarray], aux: Mapping[str, np.ndarray]
+) -> dict:
+    """For a posterior's ``info``: the largest error of the log likelihood among some draws; none of a closed form."""
+    if isinstance(likelihood, NormalGroups):
+        return {}
+    some = np.linspace(0, len(phi) - 1, min(len(phi), _LOOKS)).astype(int)
+    error = likelihood.error(phi[some], [root[some] for root in roots], {k: v[some] for k, v in aux.items()})
+    return {"integration_error": float(error.max())}
 
 
 def placed(rows: GroupQuadrature, link: Link) -> GroupQuadrature:

@@ -92,8 +92,7 @@ class SampledModel:
         """Draws as they are: they hold b."""
         return trace
 
-    @property
-    def info(self) -> dict[str, Any]:
+    def info(self, trace: xr.Dataset) -> dict[str, Any]:
         """For `Posterior.info`."""
         words = {"parametrisation": self.coordinates.how, "parametrisation_why": self.coordinates.why}
         return {"rows_sampled": self.rows, **words}

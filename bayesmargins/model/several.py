@@ -19,6 +19,7 @@ from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
 from bayesmargins.model.glmm import GLMM
+from bayesmargins.model.independent import INDEPENDENT
 from bayesmargins.posterior import Posterior
 
 __all__ = ["fit_many"]
@@ -52,7 +53,8 @@ def fit_many(
     progressbar : bool
         Whether a line on stderr says which models are done.
     **fit
-        Arguments of `GLMM.fit`, the same for all (``draws=2000``).
+        Arguments of `GLMM.fit`, the same for all (``draws=2000``). The sampler is ``"independent"`` unless you name
+        another: it compiles nothing, and says where NUTS runs in its place.
 
     Returns
     -------
@@ -79,7 +81,10 @@ def fit_many(
     switch("progressbar", progressbar, FitError)
     seeds = [int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(len(named))]
     jobs = [
-        {"model": _pickled(name, model), "fit": fit | {"random_seed": s, "progressbar": False}}
+        {
+            "model": _pickled(name, model),
+            "fit": {"sampler": INDEPENDENT} | fit | {"random_seed": s, "progressbar": False},
+        }
         for (name, model), s in zip(named.items(), seeds, strict=True)
     ]
     answers = _Processes(list(named), jobs, progressbar).run()
