@@ -306,7 +306,8 @@ class GLMM:
         group_effects : {"auto", "integrated", "sampled"}
             ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
             their exact distribution given each draw. That takes a normal response with the identity link, or a
-            lognormal one, and at most some hundred effects beside those of the largest grouping factor.
+            lognormal one, and at most some hundred effects beside those of the largest grouping factor; or one effect
+            of one factor, where log p(y) has one peak in the linear predictor.
             ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
             can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
         ess : int, optional
