@@ -1,4 +1,4 @@
-"""Rows of every family whose group effects are integrated out, and their likelihood by a dense sum with SciPy."""
+"""Rows of every family whose group effects are integrated out, and their likelihood by a dense sum, with SciPy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,13 @@ class Case:
             left = logs[1][0] + np.log(-np.expm1(logs[0][0] - logs[1][0]))
             right = logs[0][1] + np.log(-np.expm1(logs[1][1] - logs[0][1]))
             return np.where(logs[0][0] < np.log(0.5), left, right)
-        return FAMILIES[self.family].log_density(values_at(LINKS[self.link], eta, aux), Outcome(y=y))
+        if self.family == "poisson":
+            return y * eta - np.exp(eta) - special.gammaln(y + 1)
+        u = aux["shape"]
+        if self.family == "gamma":
+            return u * (np.log(u) - eta - y * np.exp(-eta)) + (u - 1) * np.log(y) - special.gammaln(u)
+        ways = special.gammaln(y + u) - special.gammaln(u) - special.gammaln(y + 1)
+        return ways + y * (eta - np.logaddexp(np.log(u), eta)) - u * np.logaddexp(0.0, eta - np.log(u))
 
     def dense(self, phi: np.ndarray, s: float, aux: dict[str, Any] | None = None, nodes: int = 1501) -> np.ndarray:
         """log of each group's integral: (group,)."""
@@ -85,7 +91,7 @@ class Case:
         for _ in range(60):
             z = np.linspace(low, high, 401)
             v = log_f(z)
-            keep = np.flatnonzero(v > v.max() - 60.0)
+            keep = np.flatnonzero(v >= v.max() - 60.0)
             ends = z[max(keep[0] - 1, 0)], z[min(keep[-1] + 1, 400)]
             if ends[1] - ends[0] > 0.9 * (high - low):
                 break
