@@ -19,7 +19,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "slope": {"slope": True, "weights": True},
     "large": {"sizes": (500, 2)},
 }
-FAR = list(PHI + np.array([[0.0, 0.0], [0.3, -0.2], [4.0, -3.0], [-30.0, 0.0], [30.0, 0.0]]))
+FAR = list(PHI + np.array([[0.0, 0.0], [0.3, -0.2], [4.0, -3.0], [-20.0, 0.0], [20.0, 0.0]]))
 
 
 def test_every_family_whose_effects_are_integrated_has_a_case() -> None:

@@ -248,6 +248,8 @@ def test_model_is_the_sampled_one_with_b_integrated_out(formula: str, own: bool)
 def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
     one, data = bm.GLMM("y ~ x + (1 | g)", _data()), _data()
     assert "group effects are integrated out of the fit" in str(one)
+    count = bm.GLMM("k ~ x + (1 | g)", data.assign(k=1), "poisson")
+    assert "drawn back exactly: each is an integral of its own" in str(count)
     each = np.arange(80)
     two = bm.GLMM("y ~ x + (1 + x + w | h) + (1 + x + w + x:w | f)", data.assign(f=each, h=each))
     assert "group effects are sampled" in str(two)
@@ -256,13 +258,17 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
     log = bm.GLMM("e ~ x + (1 | g)", data.assign(e=np.exp(data.x)), link="log")
     for model, why in (
         (two, "beside the 320 of the largest factor there are 240 of others"),
-        (log, "no closed form under link 'log'"),
-        (bm.GLMM("k ~ x + (1 | g)", data.assign(k=1), "poisson"), "no closed form under family 'poisson'"),
+        (log, "under family 'gaussian' and link 'log' their integral has no closed form"),
+        (
+            bm.GLMM("k ~ x + (1 | g) + (1 | f)", data.assign(k=1), "poisson"),
+            "of 2 factors are one integral of them all",
+        ),
+        (bm.GLMM("k ~ x + (1 + x | g)", data.assign(k=1), "poisson"), "2 effects of each group take an integral"),
         (bm.GLMM("y ~ x", data), "the model has none"),
     ):
         with pytest.raises(bm.FitError, match=why):
             model.pymc_for("integrated")
-    with pytest.raises(bm.FitError, match="cannot run the closed form"):
+    with pytest.raises(bm.FitError, match="cannot run the compiled integral"):
         one.fit(sampler="numpyro", group_effects="integrated")
     with pytest.raises(bm.FitError, match="Did you mean 'integrated'"):
         one.fit(group_effects="integrate")
