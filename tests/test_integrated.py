@@ -261,7 +261,7 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
         (log, "under family 'gaussian' and link 'log' their integral has no closed form"),
         (
             bm.GLMM("k ~ x + (1 | g) + (1 | f)", data.assign(k=1), "poisson"),
-            "of 2 factors are one integral of them all",
+            "2 factors are one integral of them all",
         ),
         (bm.GLMM("k ~ x + (1 + x | g)", data.assign(k=1), "poisson"), "2 effects of each group take an integral"),
         (bm.GLMM("y ~ x", data), "the model has none"),
