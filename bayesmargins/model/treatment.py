@@ -66,7 +66,9 @@ def treatment(asked: str, design: Design, family: Family, link: Link, sampler: s
     if obstacle:
         return Treatment(SAMPLED, obstacle)
     closed = closed_form(family, link)
-    return Treatment(INTEGRATED, "their integral has a closed form" if closed else "each group's integral is a sum over nodes")
+    return Treatment(
+        INTEGRATED, "their integral has a closed form" if closed else "each group's integral is a sum over nodes"
+    )
 
 
 def closed_form(family: Family, link: Link) -> bool:
