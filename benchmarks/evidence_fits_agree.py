@@ -26,7 +26,7 @@ import bayesmargins as bm
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "evidence" / "posteriors.md"
-LIMIT, DRAWS, AGAIN = 4.0, 1000, 100
+LIMIT, DRAWS, ESS, AGAIN = 4.0, 1000, 400, 100
 # Ways to fit, by a name: the arguments of fit, and a seed of its own.
 WAYS: dict[str, tuple[dict[str, str], int]] = {
     "integrated": ({"group_effects": "integrated"}, 1),
@@ -44,6 +44,7 @@ class Pair:
     example: str
     ways: str
     distance: dict[str, float]
+    settled: bool = True  # have both fits converged, by what they say themselves?
     again: str = ""
 
     @property
@@ -57,9 +58,10 @@ class Pair:
     def line(self) -> str:
         """Of the table."""
         d = np.array([*self.distance.values()])
+        last = self.again if self.settled else "*not converged*"
         return (
             f"| {self.example} | {self.ways} | {len(d):,} | {d.max():.1f} | {_code(self.worst)} | "
-            f"{np.mean(d > 2):.1%} | {self.again} |"
+            f"{np.mean(d > 2):.1%} | {last} |"
         )
 
 
@@ -72,6 +74,22 @@ class Fitted:
     refused: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, Numbers] = field(default_factory=dict)
 
+    def settled(self, way: str) -> bool:
+        """Whether this fit reached the effective draws that it was to reach, and mixed; others judge themselves."""
+        if way not in self.posts:
+            return True
+        info = self.posts[way].info
+        return bool(info["max_rhat"] <= 1.01 and info["min_ess"] >= ESS)
+
+    def lines(self) -> list[str]:
+        """Of the table of fits."""
+        return [
+            f"| {self.example.name} | {way} | {post.beta.sizes['draw']:,} | {post.info.get('divergences', '')} | "
+            f"{post.info['max_rhat']:.4f} | {post.info['min_ess']:,.0f} ({post.info['least']}) | "
+            f"{'' if self.settled(way) else '*not converged*'} |"
+            for way, post in self.posts.items()
+        ]
+
 
 def _code(name: str) -> str:
     return "`" + name.replace("|", r"\|") + "`"
@@ -81,7 +99,7 @@ def _fit(model: bm.GLMM, way: str, more: int = 0) -> bm.Posterior:
     arguments, seed = WAYS[way]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bm.BayesmarginsWarning)
-        return model.fit(draws=DRAWS, random_seed=seed + more, progressbar=False, **arguments)
+        return model.fit(draws=DRAWS, ess=ESS, random_seed=seed + more, progressbar=False, **arguments)
 
 
 def fitted(example: Example) -> Fitted:
@@ -203,14 +221,14 @@ def _thresholds(post: bm.Posterior) -> list[Any]:
     return [*(values[dim].to_numpy() if dim in values.coords else range(values.shape[2]))]
 
 
-def compared(example: Example) -> tuple[list[Pair], dict[str, str]]:
-    """All pairs of one case, and what was refused."""
+def compared(example: Example) -> tuple[list[Pair], Fitted]:
+    """All pairs of one case, and its fits."""
     found = fitted(example)
     ways = [*found.numbers]
     pairs = [_checked(found, a, b) for k, a in enumerate(ways) for b in ways[k + 1 :]]
     for title, other in _outside(found).items():
         pairs += [_against(found, way, title, other) for way in ways]
-    return pairs, found.refused
+    return pairs, found
 
 
 def _outside(found: Fitted) -> dict[str, Numbers]:
@@ -225,7 +243,8 @@ def _checked(found: Fitted, a: str, b: str) -> Pair:
     """Both ways; where a number is too far off, both once more at other seeds."""
     name, ways = found.example.name, f"{a}, {b}"
     first = pair(name, ways, found.numbers[a], found.numbers[b])
-    if first.beyond:
+    first.settled = found.settled(a) and found.settled(b)
+    if first.beyond and first.settled:
         model = _model(found.example)
         first.again = _again(first, pair(name, ways, *(numbers(_fit(model, way, AGAIN)) for way in (a, b))))
     return first
@@ -233,7 +252,8 @@ def _checked(found: Fitted, a: str, b: str) -> Pair:
 
 def _against(found: Fitted, way: str, title: str, other: Numbers) -> Pair:
     first = pair(found.example.name, f"{way}, {title}", found.numbers[way], other)
-    if first.beyond:
+    first.settled = found.settled(way)
+    if first.beyond and first.settled:
         second = pair(found.example.name, title, numbers(_fit(_model(found.example), way, AGAIN)), other)
         first.again = _again(first, second)
     return first
@@ -245,11 +265,12 @@ def _again(first: Pair, second: Pair) -> str:
     )
 
 
-def page(pairs: list[Pair], refused: dict[str, dict[str, str]], examples: list[Example], missing: list[str]) -> str:
+def page(pairs: list[Pair], fits: list[str], refused: list[str], examples: list[Example], missing: list[str]) -> str:
     """All of it."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-    every = np.concatenate([[*p.distance.values()] for p in pairs])
-    far = sum(bool(p.beyond) for p in pairs)
+    judged = [p for p in pairs if p.settled]
+    every = np.concatenate([[*p.distance.values()] for p in judged])
+    far = sum(bool(p.beyond) for p in judged)
     stopped = [f"The run was stopped before these: {', '.join(missing)}.", ""] if missing else []
     return "\n".join([
         "# Evidence: one posterior by every way of fitting",
@@ -264,13 +285,15 @@ def page(pairs: list[Pair], refused: dict[str, dict[str, str]], examples: list[E
         "group effect, and the correlation of every group effect with every coefficient. *Distance* is the difference "
         "in Monte Carlo standard errors of both sides, *largest* the largest of all *numbers*, *beyond 2* the share of "
         "them above 2, which is 4.6 % where two fits draw from one posterior. *brms* stands for means and standard "
-        "deviations of a fit with brms 2.18, *quadrature* for those by sums over a grid of both parameters, in SciPy. "
+        "deviations of a fit with brms 2.18, *quadrature* for those by sums over a grid of two parameters, in SciPy. "
         f"Where a number lies beyond {LIMIT:g}, both fits are made again at other seeds, and *again* says how far "
         "apart that number is then.",
         "",
-        f"{len(every):,} numbers are compared in {len(pairs)} pairs of fits. {np.mean(every > 2):.1%} lie beyond 2, "
+        f"{len(every):,} numbers are compared in {len(judged)} pairs of fits. {np.mean(every > 2):.1%} lie beyond 2, "
         f"{_count(every, 3)}, {_count(every, LIMIT)}, in {far} pairs. A fit stands in two pairs or more, and its "
-        "numbers move together: such counts vary more than those of independent numbers.",
+        "numbers move together: such counts vary more than those of independent numbers. The "
+        f"{len(pairs) - len(judged)} pairs with a fit that says itself that it has not converged (r-hat above 1.01, or "
+        f"less than {ESS} effective draws) are shown, and not counted.",
         "",
         *stopped,
         "| case | formula | family | |",
@@ -281,11 +304,17 @@ def page(pairs: list[Pair], refused: dict[str, dict[str, str]], examples: list[E
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(p.line() for p in pairs),
         "",
+        "The fits: draws of each chain, divergences, the largest r-hat and the smallest effective sample size.",
+        "",
+        "| case | fit | draws | divergences | r-hat | ESS | |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *fits,
+        "",
         "What was refused, and the reason given:",
         "",
         "| case | fit | reason |",
         "| --- | --- | --- |",
-        *(f"| {name} | {way} | {_in_table(why)} |" for name, ways in refused.items() for way, why in ways.items()),
+        *refused,
         "",
     ])  # fmt: skip
 
@@ -304,14 +333,17 @@ def main() -> None:
     examples = [*references(), *HARD]
     asked = [e for e in examples if e.name in sys.argv[1:]]
     pairs: list[Pair] = []
-    refused: dict[str, dict[str, str]] = {}
+    fits: list[str] = []
+    refused: list[str] = []
     for k, example in enumerate(asked or examples):
-        found, refused[example.name] = compared(example)
-        pairs += found
-        print(*(p.line() for p in found), refused[example.name] or "", sep="\n", flush=True)
+        new, found = compared(example)
+        pairs, fits = pairs + new, fits + found.lines()
+        refused += [f"| {example.name} | {way} | {_in_table(why)} |" for way, why in found.refused.items()]
+        print(*(p.line() for p in new), *found.lines(), sep="\n", flush=True)
         if not asked:
             PAGE.parent.mkdir(exist_ok=True)
-            PAGE.write_text(page(pairs, refused, examples, [e.name for e in examples[k + 1 :]]), encoding="utf-8")
+            missing = [e.name for e in examples[k + 1 :]]
+            PAGE.write_text(page(pairs, fits, refused, examples, missing), encoding="utf-8")
     if not asked:
         print(PAGE.relative_to(ROOT))
 
