@@ -85,7 +85,7 @@ class Fitted:
         """Of the table of fits."""
         return [
             f"| {self.example.name} | {way} | {post.beta.sizes['draw']:,} | {post.info.get('divergences', '')} | "
-            f"{post.info['max_rhat']:.4f} | {post.info['min_ess']:,.0f} ({post.info['least']}) | "
+            f"{post.info['max_rhat']:.4f} | {post.info['min_ess']:,.0f} ({_in_table(post.info['least'])}) | "
             f"{'' if self.settled(way) else '*not converged*'} |"
             for way, post in self.posts.items()
         ]
