@@ -62,7 +62,7 @@ BELOW = {
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": ["docs/ordered", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
-    "docs/explanation/fits": ["docs/evidence/fits"],
+    "docs/explanation/fits": ["docs/evidence/fits", "docs/evidence/posteriors"],
     "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }
 _NAMED = {page for pages in BELOW.values() for page in pages} | set(BELOW)

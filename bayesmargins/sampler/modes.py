@@ -66,7 +66,10 @@ def _climbed(slopes: Slopes, begin: Array, unit: Array) -> Mode | None:
         return -curvature(slopes, at(z), unit * _COARSE) * np.outer(unit, unit)
 
     with np.errstate(all="ignore"):
-        end = minimize(down, np.zeros(len(begin)), method="trust-exact", jac=True, hess=bend, options={"maxiter": 200})
+        try:
+            end = minimize(down, 0.0 * begin, method="trust-exact", jac=True, hess=bend, options={"maxiter": 200})
+        except ValueError:  # SciPy's, of a matrix that overflows: a start where the density has no slope in doubles
+            return None
     return _mode_at(slopes, at(end.x), bend(end.x), unit)
 
 
