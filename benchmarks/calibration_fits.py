@@ -33,7 +33,7 @@ SEED = 27
 FORMULA = "y ~ x + (1 | g)"
 # Rows of each group, of even and of odd data sets.
 LAYOUTS = {"balanced": (6,) * 12, "unbalanced": (1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 15)}
-DRAWS, KEPT = 1000, 99  # a chain, and those of all chains that the truth is ranked among
+DRAWS, KEPT = 500, 99  # a chain, and those of all chains that the truth is ranked among
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _flat(draws: Any) -> Array:
 
 
 def _thinned(total: int) -> npt.NDArray[np.intp]:
-    """Places of KEPT draws, evenly: 40 apart or more, chains one after the other."""
+    """Places of KEPT draws, evenly: 20 apart or more, chains one after the other."""
     return (np.arange(KEPT) * total // KEPT + total // (2 * KEPT)).astype(np.intp)
 
 
