@@ -29,7 +29,7 @@ help:
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
 	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html"
 	@echo "make bench        measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
-	@echo "make evidence     laws that need many fits; writes its tables into docs/evidence (a quarter of an hour)"
+	@echo "make evidence     laws that need many fits; writes its tables into docs/evidence (an hour)"
 	@echo "make clean        delete $(VENV), .venv-floors, caches and what the demo wrote"
 	@echo
 	@echo "Each sets up $(VENV) first where needed. PYTHON=... names the interpreter, VENV=... another folder."

@@ -63,6 +63,7 @@ BELOW = {
     "docs/families": ["docs/ordered", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
     "docs/explanation/fits": ["docs/evidence/fits", "docs/evidence/posteriors"],
+    "docs/explanation/independent": ["docs/evidence/calibration"],
     "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }
 _NAMED = {page for pages in BELOW.values() for page in pages} | set(BELOW)
