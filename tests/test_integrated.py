@@ -249,7 +249,7 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
     one, data = bm.GLMM("y ~ x + (1 | g)", _data()), _data()
     assert "group effects are integrated out of the fit" in str(one)
     count = bm.GLMM("k ~ x + (1 | g)", data.assign(k=1), "poisson")
-    assert "drawn back exactly: each is an integral of its own" in str(count)
+    assert "drawn back exactly: each group's integral is a sum over nodes" in str(count)
     each = np.arange(80)
     two = bm.GLMM("y ~ x + (1 + x + w | h) + (1 + x + w + x:w | f)", data.assign(f=each, h=each))
     assert "group effects are sampled" in str(two)

@@ -236,7 +236,7 @@ def test_crossed_effects_of_normal_responses_are_nearly_standard_normal() -> Non
 
 
 def test_what_is_sampled_is_said() -> None:
-    model = _model("poisson", "x + (1 | g)")
+    model = _model("poisson", "x + (1 | g) + (1 | h)")
     assert "the sampler sees them standardised: by what a pilot fit expects" in str(model)
     many = bm.GLMM("k ~ x + (1 + x + w + f + x:w | g)", _rows("poisson").rename(columns={"y": "k"}), "poisson")
     assert "non-centred: 'g' has more than 4 terms" in str(many)
@@ -264,7 +264,7 @@ def test_both_parametrisations_have_one_posterior_and_its_log_likelihood_is_of_a
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bm.BayesmarginsWarning)
         for how in ("standardised", "non-centred"):
-            fits[how] = model.fit(parametrisation=how, random_seed=4, progressbar=False)
+            fits[how] = model.fit(parametrisation=how, random_seed=4, progressbar=False, ess=None)
     means, errors = [], []
     for how, post in fits.items():
         assert post.info["parametrisation"] == how
