@@ -177,10 +177,10 @@ x ? f
 
 DEEP = {
     "brackets": "I(" + "(" * 5000 + "x" + ")" * 5000 + ")",
-    "signs": "I(" + "-" * 20_000 + "x)",
-    "sums": "I(" + "x+" * 20_000 + "x)",
+    "signs": "I(" + "-" * 5000 + "x)",
+    "sums": "I(" + "x+" * 5000 + "x)",
     "methods": "I(x" + ".abs()" * 3000 + ")",
-    "many terms": "+".join(["x"] * 24_000),
+    "many terms": "+".join(["x"] * 6000),
     "a long name": "x" * 100_000,
     "a long text": "I('" + "a" * 10_000 + "')",
     "a long number": "I(" + "9" * 4000 + ")",
