@@ -8,10 +8,11 @@ groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `threads`. `tabulated` holds the same averages in tables, for many rows.
 
 For fits, likelihoods with group effects integrated out, and draws of these effects: `normal_groups` (a normal
-response, in closed form) on `normal_group_kernels` on `small_kernels`; `group_quadrature` (other families, one effect a group) on
-`group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_rows` (sums over rows), with
-`vector_math` for functions that processors take several at once. `normal_entry` and `group_entry` are the `entry` of
-either, a name that compiled models call; `by_name` is the same for loops that other compiled code calls.
+response, in closed form) on `normal_group_kernels` on `small_kernels`; `group_quadrature` (other families, one effect
+a group) on `group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_rows` (sums
+over rows), with `vector_math` for functions that processors take several at once. `normal_entry` and `group_entry`
+are the `entry` of either, a name that compiled models call; `by_name` is the same for loops that other compiled code
+calls.
 """
 
 from bayesmargins.integrate.between_groups import between
