@@ -110,8 +110,8 @@ def test_rows_are_the_log_density_of_the_family(family: str, link: str) -> None:
 @pytest.mark.parametrize(("family", "link"), PAIRS)
 def test_rows_that_are_summed_or_multiplied_say_the_same(family: str, link: str) -> None:
     tag = FAMILIES[family].rows[link]
-    for y, n, u, v in CASES[family] if hasattr(tag, "summed") else ():
-        a, c, d_a, d_c = tag.summed(y, n, u, v)
+    for y, n, u, v in CASES[family] if hasattr(tag, "parts") else ():
+        a, c, d_a, d_c = tag.parts(y, n, u, v)
         for eta in ETAS:
             power = np.exp(tag.sign * eta)
             value, slope, _, of_u, _ = tag.node(y, n, eta, u, v)

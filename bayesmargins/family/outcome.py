@@ -59,6 +59,11 @@ class Outcome:
         """Trials; 1 where there are none."""
         return 1.0 if self.trials is None else self.trials
 
+    def reached(self) -> Array:
+        """Of an ordered y: the share of rows at or below each category but the last."""
+        counts = np.bincount(self.y.astype(np.int64), self.weights)[1:]
+        return np.cumsum(counts)[:-1] / counts.sum()
+
 
 @dataclass(frozen=True)
 class Support:

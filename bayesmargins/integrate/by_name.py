@@ -16,11 +16,11 @@ import llvmlite.binding
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from bayesmargins.integrate.compiled import APART, INNER, SUM, c_function, digest
 
-__all__ = ["by_name"]
+__all__ = ["by_name", "named"]
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -81,3 +81,21 @@ def by_name(function: Callable[..., None], arguments: tuple[Any, ...], reordered
 
     call._keep = compiled
     return call
+
+
+def named(function: Callable[..., None], reordered: bool = False) -> Callable[..., None]:
+    """What compiled code calls in place of the function: it is called by its name, with these arguments.
+
+    Who puts such code on disk makes sure by `by_name` that the name is known where it is found there.
+    """
+
+    def stand_in(*arguments: Any) -> None:
+        raise TypeError("Compiled code calls this.")
+
+    @overload(stand_in, strict=False, jit_options=INNER)
+    def _stand_in(*arguments: Any) -> Any:
+        call = by_name(function, tuple(arguments), reordered)
+        return lambda *arguments: call(arguments)
+
+    stand_in.__doc__ = function.__doc__
+    return stand_in

@@ -12,9 +12,9 @@ from numba.np.numpy_support import carray
 from bayesmargins.integrate.entry import Entry, entry
 from bayesmargins.integrate.group_nodes import ready
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
-from bayesmargins.integrate.group_quadrature_kernels import GRADIENT, PILOT, VALUES, Model, answer
-from bayesmargins.integrate.group_quadrature_kernels import REST as COLUMNS
+from bayesmargins.integrate.group_quadrature_kernels import Model, answer
 from bayesmargins.integrate.group_rows import Rows
+from bayesmargins.integrate.group_tasks import COLUMNS, GRADIENT, PILOT, VALUES
 
 __all__ = ["flat_rows", "group_entry"]
 
@@ -22,12 +22,12 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
-def flat_rows(groups: GroupQuadrature, parameters: int, task: int = GRADIENT) -> tuple[Array, Integers]:
-    """All columns one after the other; what is asked, then sizes, and all whole numbers."""
+def flat_rows(groups: GroupQuadrature) -> tuple[Array, Integers]:
+    """All columns one after the other; what is asked (the gradient), then sizes, and all whole numbers."""
     model = groups.model
     rows: Rows = model.rows
     floats = (rows.y, rows.n, rows.weights, model.offset, rows.W, model.F, model.widest, model.rest, [model.tolerance])
-    sizes = [task, len(rows.W), len(rows.y), groups.groups, len(model.F), parameters, len(rows.samples)]
+    sizes = [GRADIENT, len(rows.y), groups.groups, len(model.F), groups.parameters, len(rows.samples)]
     sizes += [rows.shifts, rows.plain]
     whole = (sizes, rows.starts, rows.kinds, rows.samples, model.reads)
     return np.concatenate([np.ravel(x) for x in floats]), np.concatenate([np.ravel(x) for x in whole])
@@ -40,26 +40,25 @@ def group_entry(tag: Any) -> Entry:
     kind, reads, sign = type(tag), tag.reads, tag.sign
 
     def run(x: Any, data: Any, sizes: Any, out: Any) -> None:
-        head = carray(sizes, 9)
-        task, q, n, groups, p = head[0], head[1], head[2], head[3], head[4]
-        parameters, kinds, shifts, plain = head[5], head[6], head[7], head[8]
-        whole = carray(sizes, 9 + groups + 1 + n + kinds + 2 * n)[9:]
+        head = carray(sizes, 8)
+        task, n, groups, p = head[0], head[1], head[2], head[3]
+        parameters, kinds, shifts, plain = head[4], head[5], head[6], head[7]
+        whole = carray(sizes, 8 + groups + 1 + n + kinds + 2 * n)[8:]
         starts, own = whole[: groups + 1], whole[groups + 1 : groups + 1 + n]
         samples, read = whole[groups + 1 + n : groups + 1 + n + kinds], whole[groups + 1 + n + kinds :].reshape(2, n)
-        columns, rest = (4 + q + p) * n, (1 + COLUMNS) * groups
+        columns, rest = (5 + p) * n, (1 + COLUMNS) * groups
         every = carray(data, columns + rest + 1)
-        W, F = every[4 * n : (4 + q) * n].reshape(q, n), every[(4 + q) * n : columns].reshape(p, n)
-        rows = Rows(every[:n], every[n : 2 * n], every[2 * n : 3 * n], W, starts, own, samples, shifts == 1, plain == 1)
-        widest = every[columns : columns + groups]
+        of_rows = every[: 3 * n].reshape(3, n)
+        W, F = every[4 * n : 5 * n], every[5 * n : columns].reshape(p, n)
+        rows = Rows(of_rows[0], of_rows[1], of_rows[2], W, starts, own, samples, shifts == 1, plain == 1)
         known = every[columns + groups : columns + rest].reshape(groups, COLUMNS)
+        widest = every[columns : columns + groups]
         model = Model(rows, F, every[3 * n : 4 * n], read, widest, known, every[-1])
-        variables = carray(x, p + q * q + parameters)
-        phi, L, aux = variables[:p], variables[p : p + q * q].reshape(q, q), variables[p + q * q :]
-        size = 1 + len(variables) if task == GRADIENT else groups * q
+        variables, size = carray(x, p + 1 + parameters), 1 + p + 1 + parameters
         if task == VALUES:
             size = groups + 1
-        elif task == PILOT:
-            size = groups * COLUMNS
-        answer(kind(reads, sign), model, phi, L, aux, task, carray(out, size))
+        elif task != GRADIENT:
+            size = groups * (COLUMNS if task == PILOT else 1)
+        answer(kind(reads, sign), model, variables[:p], variables[p], variables[p + 1 :], task, carray(out, size))
 
     return entry(f"group_marginal_{kind.__name__}", run)

@@ -1,6 +1,6 @@
 """Where the nodes of a group's integral lie: around the peak of its posterior, on a lattice halved until it stands.
 
-The integrand is exp(V(z)), V(z) = - z'z / 2 + log density of the group's rows at b = L z, and has one peak. For
+The integrand is exp(V(z)), V(z) = - z'z / 2 + log density of the group's rows at b = s z, and has one peak. For
 smooth integrands that vanish at both ends the trapezoid rule converges faster than any power of the step, and its
 error with step h is about the square of D, the difference between its two halves with step 2h. A steep one, as a large
 variance makes of rows that are all 0 or all 1, has no such luck until h is as small as the steep part: the difference
@@ -16,17 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit, typeof, types
-from numba.extending import overload
 
-from bayesmargins.integrate.by_name import by_name
-from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.by_name import by_name, named
+from bayesmargins.integrate.compiled import APART
 from bayesmargins.integrate.group_rows import (
     FLOATS,
     LANES,
     LATTICES,
     POINT,
     ROWS,
-    TABLE,
     Lattices,
     Point,
     Rows,
@@ -50,83 +48,37 @@ _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
 
 @njit(**APART)
-def _toward_peak(L: Array, z: Array, g: Array, H: Array, A: Array, d: Array) -> float:
-    """A = I - L' H L, d = A^-1 (L' g - z), and d' A d; terms are 1 or 2."""
-    q = len(z)
-    for a in range(q):
-        d[a] = -z[a]
-        for i in range(a, q):
-            d[a] += L[i, a] * g[i]
-        for c in range(a + 1):
-            A[a, c] = 1.0 if a == c else 0.0
-            for i in range(a, q):
-                for j in range(c, q):
-                    A[a, c] -= L[i, a] * L[j, c] * H[max(i, j), min(i, j)]
-    if q == 1:
-        decrement = d[0] * d[0] / A[0, 0]
-        d[0] /= A[0, 0]
-        return decrement
-    det = A[0, 0] * A[1, 1] - A[1, 0] * A[1, 0]
-    first, second = d[0], d[1]
-    d[0] = (A[1, 1] * first - A[1, 0] * second) / det
-    d[1] = (A[0, 0] * second - A[1, 0] * first) / det
-    return first * d[0] + second * d[1]
-
-
-@njit(**APART)
-def _moved(L: Array, z: Array, b: Array) -> None:
-    for a in range(len(z)):
-        b[a] = 0.0
-        for c in range(a + 1):
-            b[a] += L[a, c] * z[c]
-
-
-@njit(**APART)
-def _peak(tag: Any, rows: Rows, at: Point, group: int, L: Array, widest: float, z: Array, A: Array) -> None:
-    """Moves z near the peak of V by Newton's method, and sets A = - V'' there.
+def _peak(tag: Any, rows: Rows, at: Point, group: int, s: float, widest: float) -> tuple[float, float]:
+    """z near the peak of V, by Newton's method from 0, and - V'' there.
 
     The first step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows. Steps grow
     twofold until one has gone too far: beyond a peak that is far away, Newton's own go on by 1 in eta. One that has
     gone too far goes back to where V' along it is 0 by the secant, or to a fourth where that is nearer.
     """
-    q = len(z)
-    b, g, H, d, before = np.empty(q), np.empty(q), np.empty((q, q)), np.empty(q), np.empty(q)
+    found, z, precision, before = np.empty(2), 0.0, 1.0, 0.0
     ahead, scale, pace, grows = 0.0, 1.0, 1.0, True
     for attempt in range(100):
-        _moved(L, z, b)
-        slopes(tag, rows, at, group, b, g, H)
+        slopes(tag, rows, at, group, s * z, found)
+        slope = s * found[0] - z
         if attempt > 0:
-            along = 0.0  # V' in the direction of the last step
-            for a in range(q):
-                share = -z[a]
-                for i in range(a, q):
-                    share += L[i, a] * g[i]
-                along += share * before[a]
+            along = slope * before
             if not along > 0.0:
                 pace, grows = 1.0, False
             elif grows and (pace > 1.0 or along > 0.2 * ahead):
                 pace *= 2.0
             if along < -0.5 * ahead:
                 back = scale * max(ahead / (ahead - along), 0.25)
-                for a in range(q):
-                    z[a] += (back - scale) * before[a]
+                z += (back - scale) * before
                 scale = back
                 continue
-        decrement = _toward_peak(L, z, g, H, A, d)
-        if not decrement > _NEAR:
-            return
-        reach = 0.0
-        for a in range(q):
-            share = 0.0
-            for c in range(a + 1):
-                share += L[a, c] * d[c]
-            reach += abs(share)
-        scale = pace * min(1.0, _FARTHEST / max(reach * widest, 1e-300))
-        ahead = 0.0
-        for a in range(q):
-            before[a] = d[a]
-            z[a] += scale * d[a]
-        ahead = decrement
+        precision = 1.0 - s * s * found[1]
+        before = slope / precision
+        ahead = slope * before
+        if not ahead > _NEAR:
+            break
+        scale = pace * min(1.0, _FARTHEST / max(abs(s * before) * widest, 1e-300))
+        z += scale * before
+    return z, precision
 
 
 @njit(**APART)
@@ -213,105 +165,86 @@ def _halved(V: Array, middle: Array, count: int) -> None:
         V[2 * k + 1] = middle[k]
 
 
-def search(
-    tag: Any,
-    rows: Rows,
-    at: Point,
-    group: int,
-    L: Array,
-    widest: float,
-    tolerance: float,
-    lattices: Lattices,
-    found: Array,
+@njit(**APART)
+def _placed(lattices: Lattices, group: int, centre: float, reach: float, steepness: float) -> None:
+    """A first lattice around the centre."""
+    count = _count(2.0 * reach, steepness)
+    lattices.first[group], lattices.step[group] = around(centre, reach, reach, count)
+    lattices.counts[group], lattices.places[group] = count, ROOM // 8
+
+
+@njit(**APART)
+def _evaluated(
+    tag: Any, rows: Rows, at: Point, group: int, s: float, lattices: Lattices, begin: float, count: int, place: int
 ) -> None:
+    """Values of some of the group's nodes: `count` of them from `begin` on, to `place`."""
+    first, counts, places = lattices.first[group], lattices.counts[group], lattices.places[group]
+    lattices.first[group], lattices.counts[group], lattices.places[group] = begin, count, place
+    log_densities(tag, rows, at, group, group + 1, s, lattices)
+    lattices.first[group], lattices.counts[group], lattices.places[group] = first, counts, places
+
+
+@njit(**APART)
+def _extended(lattices: Lattices, group: int, need: int, top: float) -> tuple[int, float, int, int]:
+    """Makes room for what the group's nodes need; then what that is, and which nodes: `_evaluated`. -1: no room."""
+    left, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
+    values, right, start, ahead = lattices.values, left + count, lattices.first[group], 1
+    if need == 4:
+        need = 1 if values[left] > values[right - 1] else 2
+    if need == 1:
+        ahead = _missing(values[left], values[left + 1], top)
+    elif need == 2:
+        ahead = _missing(values[right - 1], values[right - 2], top)
+    if ahead == 0 or top != top:  # the end falls within one step, or nothing has a value
+        need = 3
+    if need == 1 and ahead <= left:
+        lattices.first[group], lattices.counts[group] = start - ahead * h, count + ahead
+        lattices.places[group] = left - ahead
+        return need, start - ahead * h, ahead, left - ahead
+    if need == 2 and right + ahead <= ROOM // 2 - LANES:
+        lattices.counts[group] = count + ahead
+        return need, start + count * h, ahead, right
+    if need == 3 and left + 2 * count <= ROOM // 2:
+        return need, start + 0.5 * h, count - 1, ROOM // 2
+    return (-1 if need < 3 else -2), start, count, left
+
+
+def _search(
+    tag: Any, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
+    found: Array,
+) -> None:  # fmt: skip
     """Nodes of one effect b = s z around the peak; found: log of the integral, its error, the peak, and - V'' there.
 
     `lattices.values` are a room of `ROOM`, whose contents are lost.
     """
-    raise TypeError("Compiled code calls this.")
-
-
-@overload(search, strict=False, jit_options=INNER)
-def _search_of(
-    tag: Any,
-    rows: Rows,
-    at: Point,
-    group: int,
-    L: Array,
-    widest: float,
-    tolerance: float,
-    lattices: Lattices,
-    found: Array,
-) -> Any:
-    call = by_name(_search, (tag, rows, at, group, L, widest, tolerance, lattices, found))
-    return lambda tag, rows, at, group, L, widest, tolerance, lattices, found: call(
-        (tag, rows, at, group, L, widest, tolerance, lattices, found)
-    )
-
-
-def _search(
-    tag: Any,
-    rows: Rows,
-    at: Point,
-    group: int,
-    L: Array,
-    widest: float,
-    tolerance: float,
-    lattices: Lattices,
-    found: Array,
-) -> None:
-    z, A, shares = np.empty(1), np.empty((1, 1)), np.empty(ROOM)
-    z[0] = 0.0
-    first, step, counts, place, values = lattices
-    _peak(tag, rows, at, group, L, widest, z, A)
-    s, drop, reach = L[0, 0], DROP, _REACH / math.sqrt(A[0, 0])
-    count, fresh, need = _count(2.0 * reach, abs(s) * widest), ROOM // 8, 0
-    first[group], step[group] = around(z[0], reach, reach, count)
-    counts[group], place[group], begin, ahead = count, fresh, first[group], count
+    z, precision = _peak(tag, rows, at, group, s, widest)
+    reach, need, shares = _REACH / math.sqrt(precision), 0, np.empty(ROOM)
+    _placed(lattices, group, z, reach, abs(s) * widest)
+    begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
     while True:
-        # Nodes that are new: `ahead` of them, from `begin` on, at `fresh`.
-        whole = (first[group], step[group], counts[group], place[group])
-        first[group], counts[group], place[group] = begin, ahead, fresh
-        log_densities(tag, rows, at, group, group + 1, s, lattices)
-        first[group], step[group], counts[group], place[group] = whole
+        _evaluated(tag, rows, at, group, s, lattices, begin, count, place)
         if need == 3:
-            _halved(values[place[group] :], values[fresh:], counts[group])
-            counts[group], step[group] = 2 * counts[group] - 1, 0.5 * step[group]
-        need, value, error = settled(lattices, group, tolerance, drop, shares)
+            home = lattices.places[group]
+            _halved(lattices.values[home:], lattices.values[place:], lattices.counts[group])
+            lattices.counts[group], lattices.step[group] = 2 * lattices.counts[group] - 1, 0.5 * lattices.step[group]
+        need, value, error = settled(lattices, group, tolerance, DROP, shares)
+        if need > 0:
+            need, begin, count, place = _extended(lattices, group, need, value)
+        if need == -1 and reach < _FARTHEST_REACH:  # for so small a step
+            reach = 4.0 * reach
+            _placed(lattices, group, z, reach, abs(s) * widest)
+            begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
+        elif need < 0:  # it stays as it is, and its error is told
+            need, value, error = settled(lattices, group, np.inf, -np.inf, shares)
         if need == 0:
-            found[0], found[1], found[2], found[3] = value, error, z[0], A[0, 0]
+            found[0], found[1], found[2], found[3] = value, error, z, precision
             return
-        left, count, h = place[group], counts[group], step[group]
-        right = left + count
-        if need == 4:
-            need = 1 if values[left] > values[right - 1] else 2
-        if need == 1:
-            ahead = _missing(values[left], values[left + 1], value)
-        elif need == 2:
-            ahead = _missing(values[right - 1], values[right - 2], value)
-        if ahead == 0 or value != value:  # the end falls within one step, or nothing has a value
-            need = 3
-        if need == 1 and ahead <= left:
-            begin, fresh = first[group] - ahead * h, left - ahead
-            first[group], counts[group], place[group] = begin, count + ahead, fresh
-        elif need == 2 and right + ahead <= ROOM // 2 - LANES:
-            begin, fresh = first[group] + count * h, right
-            counts[group] = count + ahead
-        elif need == 3 and left + 2 * count <= ROOM // 2:
-            begin, fresh, ahead = first[group] + 0.5 * h, ROOM // 2, count - 1
-        elif need < 3 and reach < _FARTHEST_REACH:  # no room for so small a step
-            reach, need, fresh = 4.0 * reach, 0, ROOM // 8
-            count = _count(2.0 * reach, abs(s) * widest)
-            first[group], step[group] = around(z[0], reach, reach, count)
-            counts[group], place[group], begin, ahead = count, fresh, first[group], count
-        else:  # no room: it stays as it is, and its error is told
-            _, value, error = settled(lattices, group, np.inf, -np.inf, shares)
-            found[0], found[1], found[2], found[3] = value, error, z[0], A[0, 0]
-            return
+
+
+search = named(_search)
 
 
 def ready(tag: Any) -> None:
     """Compiles what others call by name, or finds it on disk."""
     ready_rows(tag)
-    numbers = (types.int64, TABLE, types.float64, types.float64)
-    by_name(_search, (typeof(tag), ROWS, POINT, *numbers, LATTICES, FLOATS))
+    by_name(_search, (typeof(tag), ROWS, POINT, types.int64, *[types.float64] * 3, LATTICES, FLOATS))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.outcome import Outcome
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
@@ -26,7 +27,7 @@ _WHOLE, _LARGEST = 1e-4, 1e-8
 
 @dataclass(frozen=True)
 class GroupQuadrature:
-    """log p(y | phi, L, aux) = sum over groups of log of the integral of p(y_g | F phi + W L z) N(z; 0, I) over z.
+    """log p(y | phi, s, aux) = sum over groups of log of the integral of p(y_g | F phi + W s z) N(z; 0, 1) over z.
 
     Each integral is a trapezoid sum around the peak of its integrand (`group_nodes`). Rows are sorted by group.
 
@@ -36,14 +37,14 @@ class GroupQuadrature:
         The family's `rows` under its link.
     names : tuple of str
         The family's parameters that it reads, in order.
-    order : (row,) int
-        Where each of the rows stood.
     starts : (group + 1,) int
     y, n, weights, offset : (row,) float
-    W : (term, row) float
+    W : (row,) float
     F : (coordinate, row) float
     reads : (2, row) int
         Which of the parameters are u and v; the number of parameters for one far below, the next for one far above.
+    kinds, samples : (row,) int, (kind,) int
+        Which rows have the same y, n and parameters: kind of each row, one row of each kind.
     rest : (group, column) float
         What `at_rest` found; zeros where nothing is known yet.
     constant : float
@@ -52,7 +53,6 @@ class GroupQuadrature:
 
     tag: Any
     names: tuple[str, ...]
-    order: Integers
     starts: Integers
     y: Array
     n: Array
@@ -61,6 +61,8 @@ class GroupQuadrature:
     W: Array
     F: Array
     reads: Integers
+    kinds: Integers
+    samples: Integers
     rest: Array
     constant: float = 0.0
 
@@ -75,11 +77,6 @@ class GroupQuadrature:
         return len(self.starts) - 1
 
     @property
-    def shifts(self) -> bool:
-        """Is the group effect one number that is added to eta?"""
-        return len(self.W) == 1 and bool((self.W == 1.0).all())
-
-    @property
     def tolerance(self) -> float:
         """Of a group's integral, relative."""
         return float(min(_WHOLE / max(self.groups, 1), _LARGEST))
@@ -87,16 +84,9 @@ class GroupQuadrature:
     @cached_property
     def widest(self) -> Array:
         """Largest W of each group: (group,)."""
-        sizes = np.append(np.abs(self.W).max(axis=0), 0.0)
+        sizes = np.append(np.abs(self.W), 0.0)
         widest: Array = np.maximum.reduceat(sizes, self.starts[:-1])
         return np.where(np.diff(self.starts) > 0, widest, 0.0)
-
-    @cached_property
-    def kinds(self) -> tuple[Integers, Integers]:
-        """Which rows have the same y, n and parameters: kind of each row, one row of each kind."""
-        keys = np.column_stack([self.y, self.n, self.reads.T])
-        _, samples, kinds = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        return kinds.ravel().astype(np.int64), samples.astype(np.int64)
 
     @cached_property
     def model(self) -> Any:
@@ -104,16 +94,8 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_quadrature_kernels import Model
         from bayesmargins.integrate.group_rows import Rows
 
-        rows = Rows(
-            self.y,
-            self.n,
-            self.weights,
-            self.W,
-            self.starts,
-            *self.kinds,
-            self.shifts,
-            bool((self.n == 1.0).all() and (self.weights == 1.0).all()),
-        )
+        shifts, plain = bool((self.W == 1.0).all()), bool((self.n == 1.0).all() and (self.weights == 1.0).all())
+        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, self.kinds, self.samples, shifts, plain)
         return Model(rows, self.F, self.offset, self.reads, self.widest, self.rest, self.tolerance)
 
     def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
@@ -121,16 +103,24 @@ class GroupQuadrature:
         flat = [np.asarray(c, dtype=np.float64).reshape(len(phi), -1) for c in columns]
         return np.ascontiguousarray(np.concatenate(flat, axis=1))  # columns side by side may lie column by column
 
+    @cached_property
+    def flat(self) -> tuple[Array, Integers]:
+        """`flat_rows`, made once."""
+        from bayesmargins.integrate.group_entry import flat_rows
+
+        return flat_rows(self)
+
     def _run(self, task: int, x: Array, out: Array) -> Array:
         """The compiled function at points x (draw, variable): out (draw, value)."""
-        from bayesmargins.integrate.group_entry import flat_rows, group_entry
+        from bayesmargins.integrate.group_entry import group_entry
 
-        p, q = len(self.F), len(self.W)
-        function, flat = group_entry(self.tag), flat_rows(self, x.shape[1] - p - q * q, task)
+        function, (data, sizes) = group_entry(self.tag), self.flat
+        if task != sizes[0]:
+            sizes = np.concatenate([[task], sizes[1:]])
 
         def some(begin: int, end: int) -> None:
             for d in range(begin, end):
-                function.into(x[d], *flat, out[d])
+                function.into(x[d], data, sizes, out[d])
 
         in_threads(some, len(x))
         return out
@@ -144,7 +134,7 @@ class GroupQuadrature:
         return self._values(phi, roots, aux)[:, -1]
 
     def _values(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
-        return self._run(1, self._points(phi, roots, aux), np.empty((len(phi), self.groups + 1)))
+        return self._run(VALUES, self._points(phi, roots, aux), np.empty((len(phi), self.groups + 1)))
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y | phi, roots, aux): (draw,)."""
@@ -156,7 +146,7 @@ class GroupQuadrature:
     ) -> tuple[Array, Array, list[Array], dict[str, Array]]:
         """The log likelihood (draw,), and its derivatives in phi, the roots and the parameters, each of its shape."""
         x = self._points(phi, roots, aux)
-        found = self._run(0, x, np.empty((len(x), x.shape[1] + 1)))
+        found = self._run(GRADIENT, x, np.empty((len(x), x.shape[1] + 1)))
         given = [phi, *roots, *(np.asarray(aux[name]) for name in self.names)]
         ends = np.cumsum([g[0].size for g in given])[:-1]
         pieces = [d.reshape(g.shape) for d, g in zip(np.split(found[:, 1:], ends, axis=1), given, strict=True)]
@@ -172,14 +162,13 @@ class GroupQuadrature:
         self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array], rng: np.random.Generator
     ) -> list[Array]:
         """Draws of b, (draw, group, term), from their exact distribution given the rest."""
-        q = len(self.W)
-        b = self._run(2, self._points(phi, roots, aux), rng.random((len(phi), self.groups * q)))
-        return [b.reshape(len(phi), self.groups, q)]
+        b = self._run(DRAW, self._points(phi, roots, aux), rng.random((len(phi), self.groups)))
+        return [b[..., None]]
 
     def at_rest(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> GroupQuadrature:
         """The same, whose nodes are placed by what this point (one draw) says, where that is near enough."""
         afresh = replace(self, rest=np.zeros_like(self.rest))
-        (rest,) = afresh._run(3, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
+        (rest,) = afresh._run(PILOT, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
         return replace(self, rest=np.nan_to_num(rest).reshape(self.rest.shape))
 
 
@@ -207,8 +196,18 @@ def group_quadrature(
         reads[1] = np.where(k == thresholds + 1, thresholds + 1, k - 1)
     n = np.broadcast_to(np.asarray(outcome.number(), dtype=np.float64), y.shape)
     weights = np.ones(len(y)) if outcome.weights is None else outcome.weights[order]
-    W, columns = (np.ascontiguousarray(part[order].T) for part in (effects.W, F))
+    (W,), columns = (np.ascontiguousarray(part[order].T) for part in (effects.W, F))
     n = np.ascontiguousarray(n[order] if n.size else n)
     offset = np.broadcast_to(offset, y.shape)[order]
-    rest = np.zeros((effects.levels, 5))
-    return GroupQuadrature(tag, tuple(names), order, starts, y, n, weights, offset, W, columns, reads, rest, constant)
+    rest = np.zeros((effects.levels, COLUMNS))
+    kinds = (reads, *_kinds([y, n, *reads]))
+    return GroupQuadrature(tag, tuple(names), starts, y, n, weights, offset, W, columns, *kinds, rest, constant)
+
+
+def _kinds(columns: Sequence[npt.NDArray[Any]]) -> tuple[Integers, Integers]:
+    """Number of each row's combination of values, and a row of each combination."""
+    kinds = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        values, place = np.unique(column, return_inverse=True)
+        _, samples, kinds = np.unique(kinds * len(values) + place, return_index=True, return_inverse=True)
+    return kinds.astype(np.int64), samples.astype(np.int64)

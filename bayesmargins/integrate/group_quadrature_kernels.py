@@ -12,19 +12,18 @@ from numba import njit
 from bayesmargins.integrate.compiled import APART
 from bayesmargins.integrate.group_nodes import DROP, ROOM, STEEP, around, search, settled
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
 from bayesmargins.integrate.small_kernels import add_row, dot
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DRAW", "GRADIENT", "PILOT", "REST", "VALUES", "Model", "answer"]
+__all__ = ["Model", "answer"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 _FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
-NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
-REST = 5  # columns of what is known of a group
-GRADIENT, VALUES, DRAW, PILOT = 0, 1, 2, 3  # what `answer` is asked for
+_NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
 
 
 class Model(NamedTuple):
@@ -39,7 +38,7 @@ class Model(NamedTuple):
         Which of the family's parameters u and v are; two more stand behind the last: one far below, one far above.
     widest : (group,) float
         The largest W of the group's rows.
-    rest : (group, `REST`) float
+    rest : (group, `COLUMNS`) float
         What a pilot point says of one effect's posterior, in place of a search: its precision without the prior tau,
         tau times where it would be at a mean eta of 0, how far nodes reach to the left and to the right in its standard
         deviations, how many there are (0: nothing is known).
@@ -57,7 +56,7 @@ class Model(NamedTuple):
 
 
 @njit(**APART)
-def zeros(n: int) -> Array:
+def _zeros(n: int) -> Array:
     """In place of NumPy's, which takes longer to compile."""
     out = np.empty(n)
     for i in range(n):
@@ -66,16 +65,16 @@ def zeros(n: int) -> Array:
 
 
 @njit(**APART)
-def table(n: int, m: int) -> Array:
+def _table(n: int, m: int) -> Array:
     """Of zeros."""
-    return zeros(n * m).reshape(n, m)
+    return _zeros(n * m).reshape(n, m)
 
 
 @njit(**APART)
 def _point(tag: Any, model: Model, phi: Array, aux: Array) -> Point:
     """eta without b, and the family's parameters of each row."""
     n = len(model.offset)
-    eta, u, v = zeros(n), zeros(n), zeros(n)
+    eta, u, v = _zeros(n), _zeros(n), _zeros(n)
     add_row(eta, model.offset, 1.0, n)
     for c in range(len(phi)):
         add_row(eta, model.F[c], phi[c], n)
@@ -96,7 +95,7 @@ def _at_rest(model: Model, at: Point, s: float) -> Lattices:
     for g in range(groups):
         place += int(rest[g, 4])
     counts, places = np.empty(groups, np.int64), np.empty(groups, np.int64)
-    lattices = Lattices(zeros(groups), zeros(groups), counts, places, np.empty(place))
+    lattices = Lattices(_zeros(groups), _zeros(groups), counts, places, np.empty(place))
     place = 0
     for g in range(groups):
         count = int(rest[g, 4])
@@ -115,14 +114,14 @@ def _at_rest(model: Model, at: Point, s: float) -> Lattices:
 
 @njit(**APART)
 def _integrals(
-    tag: Any, model: Model, at: Point, L: Array, values: Array, r: Array, D: Array, peaks: Array, task: int
+    tag: Any, model: Model, at: Point, s: float, values: Array, r: Array, of_s: Array, peaks: Array, task: int
 ) -> tuple[Lattices, float]:
     """Sets values (group,) to the logs of the integrals; the nodes, and the sum of the errors.
 
-    For the gradient, r (3, row) and D (term, term) get the averages of the derivatives. peaks (group, 2) get z and its
+    For the gradient, r (3, row) and of_s (1,) get the averages of the derivatives. peaks (group, 2) get z and its
     precision at each peak that was searched for.
     """
-    rows, s, groups, error = model.rows, L[0, 0], len(values), 0.0
+    rows, groups, error = model.rows, len(values), 0.0
     lattices = _at_rest(model, at, s)
     log_densities(tag, rows, at, 0, groups, s, lattices)
     counts, shares = np.empty(groups, np.int64), np.empty(ROOM)
@@ -131,21 +130,21 @@ def _integrals(
         if counts[g] > 0 and lattices.step[g] * abs(s) * model.widest[g] > 2.0 * STEEP:
             counts[g] = 0
         if counts[g] > 0:
-            need, values[g], missed = settled(lattices, g, model.tolerance, NEAR_DROP, shares)
+            need, values[g], missed = settled(lattices, g, model.tolerance, _NEAR_DROP, shares)
             counts[g] = lattices.counts[g] if need == 0 else 0
             error += missed
     done = Lattices(lattices.first, lattices.step, counts, lattices.places, lattices.values)
     if task == GRADIENT:
-        averages(tag, rows, at, 0, groups, s, done, r, D)
+        averages(tag, rows, at, 0, groups, s, done, r, of_s)
     room = Lattices(lattices.first, lattices.step, counts, lattices.places, np.empty(ROOM))
     found = np.empty(4)
     for g in range(groups):
         if counts[g] == 0 and (rows.starts[g] < rows.starts[g + 1] or task == DRAW):
-            search(tag, rows, at, g, L, model.widest[g], model.tolerance, room, found)
+            search(tag, rows, at, g, s, model.widest[g], model.tolerance, room, found)
             values[g], peaks[g, 0], peaks[g, 1] = found[0], found[2], found[3]
             error += found[1]
             if task == GRADIENT:
-                averages(tag, rows, at, g, g + 1, s, room, r, D)
+                averages(tag, rows, at, g, g + 1, s, room, r, of_s)
     return room, error
 
 
@@ -153,9 +152,9 @@ def _integrals(
 def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: Lattices, out: Array) -> None:
     """out: `Model.rest`, from the peaks and nodes at a pilot point."""
     shares, first, step, counts = np.empty(ROOM), lattices.first, lattices.step, lattices.counts
-    starts, rest = model.rows.starts, out.reshape(len(peaks), REST)
+    starts, rest = model.rows.starts, out.reshape(len(peaks), COLUMNS)
     for g in range(len(rest)):
-        for k in range(REST):
+        for k in range(COLUMNS):
             rest[g, k] = 0.0
         z, precision, count = peaks[g, 0], peaks[g, 1], counts[g]
         if count == 0 or not precision > 1.0:
@@ -174,7 +173,7 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
             counts[g], lattices.places[g] = fewest, 0
             log_densities(tag, model.rows, at, g, g + 1, s, lattices)
             steep = step[g] * abs(s) * model.widest[g] > STEEP  # settling trims the nodes
-            if settled(lattices, g, 0.1 * model.tolerance, NEAR_DROP, shares)[0] == 0 and not steep:
+            if settled(lattices, g, 0.1 * model.tolerance, _NEAR_DROP, shares)[0] == 0 and not steep:
                 break
         rest[g, 4] = fewest
 
@@ -222,8 +221,8 @@ def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Ar
 
 
 @njit(**APART)
-def _finite(phi: Array, L: Array, aux: Array) -> bool:
-    total = L[0, 0]
+def _finite(phi: Array, s: float, aux: Array) -> bool:
+    total = s
     for k in range(len(phi)):
         total += abs(phi[k])
     for k in range(len(aux)):
@@ -232,27 +231,27 @@ def _finite(phi: Array, L: Array, aux: Array) -> bool:
 
 
 @njit(**APART)
-def answer(tag: Any, model: Model, phi: Array, L: Array, aux: Array, task: int, out: Array) -> None:
+def answer(tag: Any, model: Model, phi: Array, s: float, aux: Array, task: int, out: Array) -> None:
     """What `task` asks for at these parameters.
 
-    GRADIENT: log likelihood, and its derivatives in phi, L and the family's parameters. VALUES: log likelihood of each
-    group, and the error of their sum. DRAW: uniform numbers (group, term) become a draw of b. PILOT: `Model.rest`.
+    GRADIENT: log likelihood, and its derivatives in phi, s and the family's parameters. VALUES: log likelihood of each
+    group, and the error of their sum. DRAW: uniform numbers (group,) become a draw of b. PILOT: `Model.rest`.
     NaN where a parameter is not finite.
     """
-    if not _finite(phi, L, aux):
+    if not _finite(phi, s, aux):
         for k in range(len(out)):
             out[k] = np.nan
         return
-    rows, q, n = model.rows, len(L), len(model.offset)
+    rows, n = model.rows, len(model.offset)
     groups = len(rows.starts) - 1
-    at, values = _point(tag, model, phi, aux), zeros(groups)
-    r, D, peaks = table(3, n), table(q, q), table(groups, 2)
-    lattices, error = _integrals(tag, model, at, L, values, r, D, peaks, task)
+    at, values = _point(tag, model, phi, aux), _zeros(groups)
+    r, of_s, peaks = _table(3, n), _zeros(1), _table(groups, 2)
+    lattices, error = _integrals(tag, model, at, s, values, r, of_s, peaks, task)
     if task == DRAW:
-        _draw(tag, rows, at, L[0, 0], lattices, out)
+        _draw(tag, rows, at, s, lattices, out)
         return
     if task == PILOT:
-        _rest(tag, model, at, L[0, 0], peaks, lattices, out)
+        _rest(tag, model, at, s, peaks, lattices, out)
         return
     add_base(tag, rows, at, values, r)
     if task == VALUES:
@@ -267,12 +266,9 @@ def answer(tag: Any, model: Model, phi: Array, L: Array, aux: Array, task: int, 
     p, k = len(phi), 1 + len(phi)
     for c in range(p):
         out[1 + c] = dot(model.F[c], r[0], n)
-    for a in range(q):
-        for c in range(q):
-            out[k] = D[a, c]
-            k += 1
+    out[k] = of_s[0]
     if tag.reads > 0:
         for i in range(n):
             for j in range(tag.reads):
                 if model.reads[j, i] < len(aux):
-                    out[k + model.reads[j, i]] += r[1 + j, i]
+                    out[k + 1 + model.reads[j, i]] += r[1 + j, i]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit, typeof, types
 from numba.extending import overload
 
-from bayesmargins.integrate.by_name import by_name
+from bayesmargins.integrate.by_name import by_name, named
 from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.small_kernels import dot
 from bayesmargins.integrate.vector_math import vector_exp, vector_log, vectorised
@@ -24,7 +24,6 @@ __all__ = [
     "LATTICES",
     "POINT",
     "ROWS",
-    "TABLE",
     "Lattices",
     "Point",
     "Rows",
@@ -51,8 +50,8 @@ class Rows(NamedTuple):
     Attributes
     ----------
     y, n, weights : (row,) float
-    W : (term, row) float
-        What the group effects multiply.
+    W : (row,) float
+        What the group effect multiplies.
     starts : (group + 1,) int
         Where each group's rows begin.
     kinds : (row,) int
@@ -120,7 +119,7 @@ def base(tag: Any, y: float, n: float, u: float, v: float) -> tuple[float, float
     raise TypeError(_COMPILED)
 
 
-def summed(tag: Any, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
+def parts(tag: Any, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
     """a and c of a eta - c exp(sign eta), if the log density is that, and their derivatives in u."""
     raise TypeError(_COMPILED)
 
@@ -135,9 +134,9 @@ def _base(tag: Any, y: float, n: float, u: float, v: float) -> Any:
     return vectorised(tag.instance_class.base)
 
 
-@overload(summed, strict=False, jit_options=INNER)
-def _summed(tag: Any, y: float, n: float, u: float, v: float) -> Any:
-    own = getattr(tag.instance_class, "summed", None)
+@overload(parts, strict=False, jit_options=INNER)
+def _parts(tag: Any, y: float, n: float, u: float, v: float) -> Any:
+    own = getattr(tag.instance_class, "parts", None)
     return own or (lambda tag, y, n, u, v: (0.0, 0.0, 0.0, 0.0))
 
 
@@ -153,28 +152,12 @@ def _multiplies(tag: Any) -> bool:
 
 @overload(_sums, strict=False, jit_options=INNER)
 def _sums_of(tag: Any) -> Any:
-    return (lambda tag: True) if hasattr(tag.instance_class, "summed") else (lambda tag: False)
+    return (lambda tag: True) if hasattr(tag.instance_class, "parts") else (lambda tag: False)
 
 
 @overload(_multiplies, strict=False, jit_options=INNER)
 def _multiplies_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "multiplies") else (lambda tag: False)
-
-
-FLOATS, INTEGERS, TABLE = (
-    types.Array(t, d, "C") for t, d in ((types.float64, 1), (types.int64, 1), (types.float64, 2))
-)
-ROWS = types.NamedTuple([*[FLOATS] * 3, TABLE, *[INTEGERS] * 3, types.boolean, types.boolean], Rows)
-POINT = types.NamedUniTuple(FLOATS, 4, Point)
-LATTICES = types.NamedTuple([FLOATS, FLOATS, INTEGERS, INTEGERS, FLOATS], Lattices)
-
-
-def ready(tag: Any) -> None:
-    """Compiles what others call by name, or finds it on disk."""
-    first = (typeof(tag), ROWS, POINT, types.int64)
-    by_name(_log_densities, (*first, types.int64, types.float64, LATTICES))
-    by_name(_averages, (*first, types.int64, types.float64, LATTICES, TABLE, TABLE))
-    by_name(_slopes, (*first, FLOATS, FLOATS, TABLE), reordered=True)
 
 
 @njit(**APART)
@@ -187,95 +170,91 @@ def powers(tag: Any, eta: Array) -> Array:
     return power
 
 
-def slopes(tag: Any, rows: Rows, at: Point, group: int, b: Array, g: Array, H: Array) -> None:
-    """Derivatives of the group's log density in its effects: g (term,) and the lower triangle of H (term, term)."""
-    raise TypeError(_COMPILED)
-
-
-@overload(slopes, strict=False, jit_options=INNER)
-def _slopes_of(tag: Any, rows: Rows, at: Point, group: int, b: Array, g: Array, H: Array) -> Any:
-    call = by_name(_slopes, (tag, rows, at, group, b, g, H), reordered=True)
-    return lambda tag, rows, at, group, b, g, H: call((tag, rows, at, group, b, g, H))
-
-
-def _slopes(tag: Any, rows: Rows, at: Point, group: int, b: Array, g: Array, H: Array) -> None:
+def _slopes(tag: Any, rows: Rows, at: Point, group: int, b: float, found: Array) -> None:
+    """Two derivatives of the group's log density in its effect."""
     y, n, weights, W, eta, u, v = rows.y, rows.n, rows.weights, rows.W, at.eta, at.u, at.v
-    second, b0, b1 = len(b) - 1, b[0], b[len(b) - 1]
-    slope_0, slope_1, own, cross, other = 0.0, 0.0, 0.0, 0.0, 0.0
+    first, second = 0.0, 0.0
     for i in range(rows.starts[group], rows.starts[group + 1]):
-        w, x = W[0, i], W[second, i] * second
-        _, slope, bend, _, _ = node(tag, y[i], n[i], eta[i] + w * b0 + x * b1, u[i], v[i])
-        slope, bend = weights[i] * slope, weights[i] * bend
-        slope_0 += w * slope
-        slope_1 += x * slope
-        own += w * w * bend
-        cross += w * x * bend
-        other += x * x * bend
-    g[second], H[second, 0], H[second, second] = slope_1, cross, other
-    g[0], H[0, 0] = slope_0, own
+        _, slope, bend, _, _ = node(tag, y[i], n[i], eta[i] + W[i] * b, u[i], v[i])
+        first += weights[i] * W[i] * slope
+        second += weights[i] * W[i] * W[i] * bend
+    found[0], found[1] = first, second
 
 
-def log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
-    """Log density of a group's rows and of z at the nodes of the groups from begin to before end, effects b = s z."""
-    raise TypeError(_COMPILED)
+@njit(**INNER)
+def _most(counts: Integers, begin: int, end: int) -> int:
+    """Room for the nodes of any of these groups, in whole lanes."""
+    most = 0
+    for g in range(begin, end):
+        most = max(most, counts[g])
+    return most + LANES
 
 
-@overload(log_densities, strict=False, jit_options=INNER)
-def _log_densities_of(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> Any:
-    call = by_name(_log_densities, (tag, rows, at, begin, end, s, lattices))
-    return lambda tag, rows, at, begin, end, s, lattices: call((tag, rows, at, begin, end, s, lattices))
+@njit(**INNER)
+def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array) -> None:
+    """Rows whose log densities are a eta - c exp(sign eta): their sum is one such."""
+    sign, constant, linear, amounts = float(tag.sign), 0.0, 0.0, 0.0
+    for i in range(low, high):
+        a, c, _, _ = parts(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
+        constant += rows.weights[i] * a * at.eta[i]
+        linear += rows.weights[i] * a
+        amounts += rows.weights[i] * c * at.power[i]
+    for k in range(count):
+        out[k] += constant + linear * b[k] - amounts * vector_exp(sign * b[k])
+
+
+@njit(**INNER)
+def _add_product(
+    rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array, C: Array, T: Array
+) -> None:
+    """Rows whose log densities are y eta - log(1 + exp(eta)): some share one logarithm, that of a product."""
+    constant, linear = 0.0, 0.0
+    for i in range(low, high):
+        constant += rows.y[i] * at.eta[i]
+        linear += rows.y[i]
+    for k in range(count):
+        out[k] += constant + linear * b[k]
+        C[k] = vector_exp(b[k])
+        T[k] = 1.0
+    for i in range(low, high):
+        x = at.power[i]
+        for k in range(count):
+            T[k] *= 1.0 + x * C[k]
+        if (i - low) % _TOGETHER == _TOGETHER - 1 or i == high - 1:
+            for k in range(count):
+                out[k] -= vector_log(T[k])
+                T[k] = 1.0
+
+
+@njit(**INNER)
+def _add_rows(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array) -> None:
+    """Row by row, node by node."""
+    for i in range(low, high):
+        y, n, weight, w, eta, u, v = rows.y[i], rows.n[i], rows.weights[i], rows.W[i], at.eta[i], at.u[i], at.v[i]
+        for k in range(count):
+            out[k] += weight * node(tag, y, n, eta + w * b[k], u, v)[0]
 
 
 def _log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
-    y, n, weights, W, starts = rows.y, rows.n, rows.weights, rows.W[0], rows.starts
-    eta, power, u, v, sign = at.eta, at.power, at.u, at.v, float(tag.sign)
-    first, step, counts, place, values = lattices
-    largest = 0
+    """Log density of a group's rows and of z at the nodes of the groups from begin to before end, effects b = s z."""
+    first, step, counts, places, values = lattices
+    room = _most(counts, begin, end)
+    b, out, C, T = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
     for g in range(begin, end):
-        largest = max(largest, counts[g] + LANES)
-    b, out, C, T = np.empty(largest), np.empty(largest), np.empty(largest), np.empty(largest)
-    for g in range(begin, end):
-        count = (counts[g] + LANES - 1) // LANES * LANES
-        z, h, low, high = first[g], step[g], starts[g], starts[g + 1]
+        count, low, high = (counts[g] + LANES - 1) // LANES * LANES, rows.starts[g], rows.starts[g + 1]
+        z, h, place = first[g], step[g], places[g]
         for k in range(count):
             here = z + k * h
             b[k] = s * here
             out[k] = -0.5 * here * here
         if _sums(tag) and rows.shifts:
-            constant, linear, amounts = 0.0, 0.0, 0.0
-            for i in range(low, high):
-                a, c, _, _ = summed(tag, y[i], n[i], u[i], v[i])
-                constant += weights[i] * a * eta[i]
-                linear += weights[i] * a
-                amounts += weights[i] * c * power[i]
-            for k in range(count):
-                out[k] += constant + linear * b[k] - amounts * vector_exp(sign * b[k])
-        elif _multiplies(tag) and rows.shifts and rows.plain and _bounded(eta, low, high, b, counts[g]):
-            constant, linear = 0.0, 0.0
-            for i in range(low, high):
-                constant += y[i] * eta[i]
-                linear += y[i]
-            for k in range(count):
-                out[k] += constant + linear * b[k]
-                C[k] = vector_exp(b[k])
-            for i in range(low, high):
-                x = power[i]
-                if (i - low) % _TOGETHER == 0:
-                    for k in range(count):
-                        T[k] = 1.0 + x * C[k]
-                else:
-                    for k in range(count):
-                        T[k] *= 1.0 + x * C[k]
-                if (i - low) % _TOGETHER == _TOGETHER - 1 or i == high - 1:
-                    for k in range(count):
-                        out[k] -= vector_log(T[k])
+            _add_sum(tag, rows, at, low, high, b, count, out)
+        elif _multiplies(tag) and rows.shifts and rows.plain and _bounded(at.eta, low, high, b, counts[g]):
+            _add_product(rows, at, low, high, b, count, out, C, T)
         else:
-            for i in range(low, high):
-                yi, ni, weight, e, ui, vi, w = y[i], n[i], weights[i], eta[i], u[i], v[i], W[i]
-                for k in range(count):
-                    out[k] += weight * node(tag, yi, ni, e + w * b[k], ui, vi)[0]
+            _add_rows(tag, rows, at, low, high, b, count, out)
         for k in range(count):
-            values[place[g] + k] = out[k]
+            values[place + k] = out[k]
 
 
 @njit(**INNER)
@@ -287,84 +266,112 @@ def _bounded(eta: Array, low: int, high: int, b: Array, count: int) -> bool:
     return most + max(b[0], b[count - 1]) < _LARGEST
 
 
-def averages(
-    tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, D: Array
-) -> None:
-    """Averages over nodes, with weights in proportion to `values`, of the derivatives of the rows' log density.
+@njit(**INNER)
+def _average_sum(
+    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Array, count: int, P: Array, Q: Array, C: Array,
+    r: Array,
+) -> float:  # fmt: skip
+    """Of `_add_sum`: what they need is the average power, and effect."""
+    sign, mean, d_s = float(tag.sign), 0.0, 0.0
+    for k in range(count):
+        C[k] = vector_exp(sign * b[k])
+        mean += Q[k]
+    of_power, of_z = dot(C, P, count), dot(C, Q, count)
+    for i in range(low, high):
+        a, c, d_a, d_c = parts(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
+        x, weight = at.power[i], rows.weights[i]
+        r[0, i] = weight * (a - sign * c * x * of_power)
+        d_s += weight * (a * mean - sign * c * x * of_z)
+        if tag.reads > 0:
+            r[1, i], r[2, i] = weight * (d_a * (at.eta[i] + s * mean) - d_c * x * of_power), 0.0
+    return d_s
 
-    In eta, u and v they go to r (3, row); D (1, 1) gets that in s. A group without nodes is left out.
-    """
-    raise TypeError(_COMPILED)
+
+@njit(**INNER)
+def _average_product(
+    rows: Rows, at: Point, low: int, high: int, b: Array, count: int, P: Array, Q: Array, C: Array, S: Array, r: Array
+) -> float:
+    """Of `_add_product`."""
+    mean, d_s = 0.0, 0.0
+    for k in range(count):
+        C[k] = vector_exp(b[k])
+        mean += Q[k]
+    for i in range(low, high):
+        x, y = at.power[i], rows.y[i]
+        for k in range(count):
+            S[k] = x * C[k] / (1.0 + x * C[k])
+        r[0, i] = y - dot(S, P, count)
+        d_s += y * mean - dot(S, Q, count)
+    return d_s
 
 
-@overload(averages, strict=False, jit_options=INNER)
-def _averages_of(
-    tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, D: Array
-) -> Any:
-    call = by_name(_averages, (tag, rows, at, begin, end, s, lattices, r, D))
-    return lambda tag, rows, at, begin, end, s, lattices, r, D: call((tag, rows, at, begin, end, s, lattices, r, D))
+@njit(**INNER)
+def _average_rows(
+    tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, count: int, P: Array, Q: Array, S: Array, U: Array,
+    V: Array, r: Array,
+) -> float:  # fmt: skip
+    """Of `_add_rows`."""
+    d_s = 0.0
+    for i in range(low, high):
+        y, n, weight, w, eta, u, v = rows.y[i], rows.n[i], rows.weights[i], rows.W[i], at.eta[i], at.u[i], at.v[i]
+        for k in range(count):
+            _, S[k], _, U[k], V[k] = node(tag, y, n, eta + w * b[k], u, v)
+        r[0, i] = weight * dot(S, P, count)
+        d_s += weight * w * dot(S, Q, count)
+        if tag.reads > 0:
+            r[1, i], r[2, i] = weight * dot(U, P, count), weight * dot(V, P, count)
+    return d_s
 
 
 def _averages(
-    tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, D: Array
+    tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, of_s: Array
 ) -> None:
-    y, n, weights, W, starts = rows.y, rows.n, rows.weights, rows.W[0], rows.starts
-    eta, power, u, v, sign, own = at.eta, at.power, at.u, at.v, float(tag.sign), tag.reads > 0
-    first, step, counts, place, values = lattices
-    largest = 0
+    """Averages over nodes, with weights in proportion to `values`, of the derivatives of the rows' log density.
+
+    In eta, u and v they go to r (3, row); that in s is added to of_s (1,). A group without nodes is left out.
+    """
+    first, step, counts, places, values = lattices
+    room = _most(counts, begin, end)
+    b, C, P, Q = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    S, U, V = np.empty(room), np.empty(room), np.empty(room)
     for g in range(begin, end):
-        largest = max(largest, counts[g] + LANES)
-    b, C, P, Q = np.empty(largest), np.empty(largest), np.empty(largest), np.empty(largest)
-    S, U, T = np.empty(largest), np.empty(largest), np.empty(largest)
-    of_u, of_v, d_s = r[1], r[2], 0.0
-    for g in range(begin, end):
-        count, z, h, low, high = counts[g], first[g], step[g], starts[g], starts[g + 1]
-        if count == 0:
+        if counts[g] == 0:
             continue
-        total, mean = 0.0, 0.0
+        z, h, place, low, high = first[g], step[g], places[g], rows.starts[g], rows.starts[g + 1]
+        count, total = (counts[g] + LANES - 1) // LANES * LANES, 0.0
         for k in range(count):
-            P[k] = values[place[g] + k]
+            P[k] = values[place + k] if k < counts[g] else 0.0
             total += P[k]
-        for k in range(count, count + LANES):
-            P[k] = 0.0
-        count = (count + LANES - 1) // LANES * LANES
         for k in range(count):
             here = z + k * h
             b[k] = s * here
             P[k] = P[k] / total
             Q[k] = P[k] * here
         if _sums(tag) and rows.shifts:
-            for k in range(count):
-                C[k] = vector_exp(sign * b[k])
-                mean += Q[k]
-            of_power, of_z = dot(C, P, count), dot(C, Q, count)
-            for i in range(low, high):
-                a, c, d_a, d_c = summed(tag, y[i], n[i], u[i], v[i])
-                x, weight = power[i], weights[i]
-                r[0, i] = weight * (a - sign * c * x * of_power)
-                d_s += weight * (a * mean - sign * c * x * of_z)
-                if own:
-                    of_u[i], of_v[i] = weight * (d_a * (eta[i] + s * mean) - d_c * x * of_power), 0.0
-        elif _multiplies(tag) and rows.shifts and rows.plain and _bounded(eta, low, high, b, counts[g]):
-            for k in range(count):
-                C[k] = vector_exp(b[k])
-                mean += Q[k]
-            for i in range(low, high):
-                x = power[i]
-                for k in range(count):
-                    S[k] = x * C[k] / (1.0 + x * C[k])
-                r[0, i] = y[i] - dot(S, P, count)
-                d_s += y[i] * mean - dot(S, Q, count)
+            of_s[0] += _average_sum(tag, rows, at, low, high, s, b, count, P, Q, C, r)
+        elif _multiplies(tag) and rows.shifts and rows.plain and _bounded(at.eta, low, high, b, counts[g]):
+            of_s[0] += _average_product(rows, at, low, high, b, count, P, Q, C, S, r)
         else:
-            for i in range(low, high):
-                yi, ni, weight, e, ui, vi, w = y[i], n[i], weights[i], eta[i], u[i], v[i], W[i]
-                for k in range(count):
-                    _, S[k], _, U[k], T[k] = node(tag, yi, ni, e + w * b[k], ui, vi)
-                r[0, i] = weight * dot(S, P, count)
-                d_s += weight * w * dot(S, Q, count)
-                if own:
-                    of_u[i], of_v[i] = weight * dot(U, P, count), weight * dot(T, P, count)
-    D[0, 0] += d_s
+            of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
+
+
+slopes = named(_slopes, reordered=True)
+log_densities, averages = named(_log_densities), named(_averages)
+
+FLOATS, INTEGERS, TABLE = (
+    types.Array(t, d, "C") for t, d in ((types.float64, 1), (types.int64, 1), (types.float64, 2))
+)
+ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, types.boolean, types.boolean], Rows)
+POINT = types.NamedUniTuple(FLOATS, 4, Point)
+LATTICES = types.NamedTuple([FLOATS, FLOATS, INTEGERS, INTEGERS, FLOATS], Lattices)
+
+
+def ready(tag: Any) -> None:
+    """Compiles what others call by name, or finds it on disk."""
+    first = (typeof(tag), ROWS, POINT, types.int64)
+    by_name(_slopes, (*first, types.float64, FLOATS), reordered=True)
+    by_name(_log_densities, (*first, types.int64, types.float64, LATTICES))
+    by_name(_averages, (*first, types.int64, types.float64, LATTICES, TABLE, FLOATS))
 
 
 @njit(**APART)

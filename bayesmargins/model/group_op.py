@@ -18,7 +18,7 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_defa
 
 from bayesmargins.integrate.compiled import digest
 from bayesmargins.integrate.entry import SIGNATURE, Entry
-from bayesmargins.integrate.group_entry import flat_rows, group_entry
+from bayesmargins.integrate.group_entry import group_entry
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
 from bayesmargins.integrate.normal_entry import flat_data, normal_entry
 from bayesmargins.integrate.normal_groups import NormalGroups
@@ -86,8 +86,7 @@ def log_marginal(
     if isinstance(likelihood, NormalGroups):
         return _normal(likelihood, phi, roots[0], roots[1:], aux[likelihood.sd])
     x = pt.concatenate([phi, roots[0].ravel(), *(pt.atleast_1d(aux[name]) for name in likelihood.names)])
-    data = flat_rows(likelihood, likelihood.parameters)
-    return GroupMarginal(likelihood.tag)(x, *data)[0] + likelihood.constant
+    return GroupMarginal(likelihood.tag)(x, *likelihood.flat)[0] + likelihood.constant
 
 
 def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma: Any) -> Any:

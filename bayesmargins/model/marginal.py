@@ -48,11 +48,10 @@ def likelihood_without_b(
         outcome, family, constant = fewer.outcome, fewer.family, fewer.constant
         if outcome.rate is not None:
             offset = offset + np.log(outcome.rate)
-    effects, K = Effects(W, codes, len(part.factor.levels)), len(design.response.categories)
-    rows = group_quadrature(
-        family.compiled_rows(link), family.aux, outcome, F, effects, offset, max(K - 1, 0), constant
-    )
-    return placed(rows, link)
+    effects, tag = Effects(W, codes, len(part.factor.levels)), family.compiled_rows(link)
+    thresholds = link.link(outcome.reached()) if family.ordinal else np.empty(0)
+    rows = group_quadrature(tag, family.aux, outcome, F, effects, offset, len(thresholds), constant)
+    return placed(rows, thresholds)
 
 
 def error_of(
@@ -66,34 +65,23 @@ def error_of(
     return {"integration_error": float(error.max())}
 
 
-def placed(rows: GroupQuadrature, link: Link) -> GroupQuadrature:
-    """With nodes placed by what the most likely point says; thresholds are not sought with it."""
+def placed(rows: GroupQuadrature, thresholds: np.ndarray) -> GroupQuadrature:
+    """With nodes placed by what the most likely point says; thresholds, of ordered rows, are not sought with it."""
     from scipy.optimize import minimize
 
-    p, q = len(rows.F), len(rows.W)
-    thresholds = _reached(rows, link) if rows.tag.reads == 2 else None
-    own = len(rows.names) if thresholds is None else 0
+    p, own = len(rows.F), 0 if len(thresholds) else len(rows.names)
 
     def point(x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
-        aux = dict(zip(rows.names, np.exp(x[p + q :]).reshape(-1, 1), strict=False))
-        if thresholds is not None:
-            aux[rows.names[0]] = thresholds[None]
-        return x[None, :p], [np.diag(np.exp(x[p : p + q]))[None]], aux
+        values = [thresholds[None]] if len(thresholds) else np.exp(x[p + 1 :]).reshape(-1, 1)
+        return x[None, :p], [np.exp(x[p]).reshape(1, 1, 1)], dict(zip(rows.names, values, strict=True))
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         phi, roots, aux = point(x)
         value, d_phi, d_roots, d_aux = rows.derivatives(phi, roots, aux)
-        of_logs = [np.diag(d_roots[0][0] * roots[0][0]), *((d_aux[n] * aux[n])[0] for n in rows.names[:own])]
-        slope = np.concatenate([d_phi[0], *map(np.atleast_1d, of_logs)])
-        return float(0.5 * x @ x / _PULL - value[0]), x / _PULL - slope
+        of_logs = [(d_roots[0] * roots[0]).ravel(), *(d_aux[n] * aux[n] for n in rows.names[:own])]
+        return float(0.5 * x @ x / _PULL - value[0]), x / _PULL - np.concatenate([d_phi[0], *of_logs])
 
-    bounds = [(None, None)] * p + [(-4.0, 4.0)] * (q + own)
+    bounds = [(None, None)] * p + [(-4.0, 4.0)] * (1 + own)
     options = {"maxiter": 60, "ftol": 1e-6}
-    found = minimize(loss, np.zeros(p + q + own), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    found = minimize(loss, np.zeros(p + 1 + own), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return rows.at_rest(*point(found.x))
-
-
-def _reached(rows: GroupQuadrature, link: Link) -> np.ndarray:
-    """Thresholds at which no covariate and no group says anything."""
-    counts = np.bincount(rows.y.astype(np.int64), rows.weights)[1:]
-    return link.link(np.cumsum(counts)[:-1] / counts.sum())

@@ -118,8 +118,7 @@ def _first_values(family: Family, link: Link, outcome: Outcome) -> dict[str, np.
     found = {}
     for parameter in family.parameters[1:]:
         if parameter.along:
-            counts = np.bincount(outcome.y.astype(np.int64), outcome.weights)[1:]
-            found[parameter.name] = np.asarray(link.link(np.cumsum(counts)[:-1] / counts.sum()))
+            found[parameter.name] = np.asarray(link.link(outcome.reached()))
         else:
             _, given = parameter.prior(outcome) if parameter.prior is not None else ("", {})
             found[parameter.name] = np.array(float(given.get("scale", 1.0)))

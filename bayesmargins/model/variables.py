@@ -132,8 +132,7 @@ def thresholds(link: Link, outcome: Outcome, constant: Any, prior: Any) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    counts = np.bincount(outcome.y.astype(np.int64), outcome.weights)[1:]
-    start, ordered = link.link(np.cumsum(counts)[:-1] / counts.sum()), pm.distributions.transforms.ordered
+    start, ordered = link.link(outcome.reached()), pm.distributions.transforms.ordered
     centred = pt.sort(register("thresholds_centred", prior, (len(start),), transform=ordered, initval=start))
     pm.Deterministic("thresholds", centred - constant, dims="threshold")
     return centred

@@ -71,7 +71,7 @@ class GammaRows(NamedTuple):
         ratio = y * exp(-eta)
         return -u * (eta + ratio), u * (ratio - 1.0), -u * ratio, -eta - ratio, 0.0
 
-    def summed(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
+    def parts(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
         """a and c of a eta - c exp(sign eta), and their derivatives in u."""
         return -u, u * y, -1.0, y
 

@@ -72,7 +72,7 @@ class PoissonRows(NamedTuple):
         E = n * exp(eta)
         return y * eta - E, y - E, -E, 0.0, 0.0
 
-    def summed(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
+    def parts(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
         """a and c of a eta - c exp(sign eta), and their derivatives in u."""
         return y, n, 0.0, 0.0
 
