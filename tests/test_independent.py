@@ -302,6 +302,7 @@ def test_session_may_name_the_sampler() -> None:
     ("options", "message"),
     [
         ({"target_accept": 0.9}, "no options of its own, got {'target_accept': 0.9}"),
+        ({"parametrisation": "non-centred"}, "is about group effects that are sampled"),
         ({"ess": 0}, "ess=0; it must be a whole number from 1"),
         ({"max_draws": "many"}, "max_draws='many'"),
         ({"draws": 0}, "draws=0"),
@@ -311,6 +312,14 @@ def test_session_may_name_the_sampler() -> None:
 def test_what_it_does_not_take_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(bm.FitError, match=message):
         _fit(**options)
+
+
+def test_a_seed_that_nobody_gave_is_told() -> None:
+    model = bm.GLMM(SLEEP, bm.load_dataset("sleepstudy"))
+    first = model.fit(sampler="independent", progressbar=False)
+    again = model.fit(sampler="independent", progressbar=False, random_seed=first.info["random_seed"])
+    np.testing.assert_array_equal(first.beta, again.beta)
+    assert first.info["ess"] == 400
 
 
 def test_stopped_fit_keeps_whole_draws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,16 @@ def test_sd_prior_of_one_factor_beats_that_of_all() -> None:
         assert model.priors["sd_h"] is both["sd_h"]
 
 
+def test_a_prior_whose_density_is_no_number_is_refused() -> None:
+    """PyMC squares the scale of this one in a byte; a sampler that meets NaN may end the process."""
+    import pymc as pm
+
+    data = bm.load_dataset("sleepstudy")
+    with pytest.raises(bm.ModelError, match=r"The prior of 'sd' has a density that is no number.*decimal point"):
+        bm.GLMM("Reaction ~ Days + (1 | Subject)", data, priors={"sd": pm.HalfStudentT.dist(3, sigma=30)})
+    bm.GLMM("Reaction ~ Days + (1 | Subject)", data, priors={"sd": pm.HalfStudentT.dist(3, sigma=30.0)})
+
+
 @pytest.mark.parametrize(
     ("name", "example"), [("sd", "HalfNormal"), ("sd_g", "HalfNormal"), ("beta", "Normal"), ("x", "Normal")]
 )

@@ -10,7 +10,7 @@ from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
-from bayesmargins.habits import taught_as
+from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import Observed, build_pymc
@@ -31,7 +31,7 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
-from bayesmargins.model.sampled import SampledModel, parametrisation, sampled_model
+from bayesmargins.model.sampled import Parametrisation, SampledModel, parametrised, sampled_model
 from bayesmargins.model.sampling import draw_prior
 from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
 from bayesmargins.model.words import WORDS
@@ -209,6 +209,7 @@ class GLMM:
         observed = Observed(self._outcome, self._offset)
         return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups, observed)
 
+    @taught_as(FitError, WORDS)
     def pymc_for(self, group_effects: str = "auto", parametrisation: str = "auto") -> Any:
         """Which PyMC model does `fit` sample from?
 
@@ -228,7 +229,7 @@ class GLMM:
         Raises
         ------
         FitError
-            An unknown word; ``"integrated"`` where the integral has no closed form; a parametrisation that is not
+            An unknown word; ``"integrated"`` where they cannot be integrated out; a parametrisation that is not
             possible, or of group effects that are not sampled.
 
         Examples
@@ -239,7 +240,7 @@ class GLMM:
         ['directions', 'Intercept_centred', 'partial_Subject', 'sd_centred_Subject', 'sigma']
         """
         plan = treatment(group_effects, self.design, self.family, self.link)
-        return self._model(plan, parametrisation).pymc
+        return self._model(plan, self._coordinates(plan, parametrisation)).pymc
 
     @cached_property
     def _likelihood(self) -> Likelihood:
@@ -258,20 +259,24 @@ class GLMM:
         """Models of `fit` that hold b, by parametrisation: compiled once for all fits."""
         return {}
 
-    def _model(self, plan: Treatment, asked: str) -> IntegratedModel | SampledModel:
-        """What `fit` samples from."""
-        coordinates = parametrisation(asked, self.design)
-        if plan.how != INTEGRATED:
-            if coordinates.how not in self._sampled:
-                parts = (self.priors, self._fixed, self._groups, self._outcome, self._scales, coordinates)
-                self._sampled[coordinates.how] = sampled_model(self.design, self.family, self.link, *parts)
-            return self._sampled[coordinates.how]
-        if asked != "auto":
+    def _coordinates(self, plan: Treatment, asked: str) -> Parametrisation:
+        """How the sampler sees b, where it sees it."""
+        coordinates = parametrised(asked, self.design)
+        if plan.how == INTEGRATED and asked != "auto":
             raise FitError(
                 f"parametrisation={asked!r} is about group effects that are sampled, and those of "
                 f"{self.design.formula!r} are integrated out. Leave it out, or add group_effects='sampled'."
             )
-        return self._integrated
+        return coordinates
+
+    def _model(self, plan: Treatment, coordinates: Parametrisation) -> IntegratedModel | SampledModel:
+        """What `fit` samples from."""
+        if plan.how == INTEGRATED:
+            return self._integrated
+        if coordinates.how not in self._sampled:
+            parts = (self.priors, self._fixed, self._groups, self._outcome, self._scales, coordinates)
+            self._sampled[coordinates.how] = sampled_model(self.design, self.family, self.link, *parts)
+        return self._sampled[coordinates.how]
 
     def fit(
         self,
@@ -333,7 +338,7 @@ class GLMM:
         ------
         FitError
             An unknown sampler, one that is not installed, impossible counts, such as ``max_draws`` below ``draws``;
-            ``group_effects="integrated"`` where they cannot be; a parametrisation that is not possible.
+            ``group_effects="integrated"`` where they cannot be integrated out; a parametrisation that is not possible.
 
         Warns
         -----
@@ -344,12 +349,15 @@ class GLMM:
         --------
         >>> post = model.fit(random_seed=1)  # doctest: +SKIP
         """
-        sampler = session.sampler if sampler is None else sampler
-        enough = goal(ess, draws, max_draws)
-        if is_word(sampler, (INDEPENDENT,)):
-            return independent_fit(self, enough, tune, chains, random_seed, progressbar, group_effects, **options)
-        plan = treatment(group_effects, self.design, self.family, self.link, sampler)
-        model = self._model(plan, parametrisation)
+        with plain_arguments("fit", FitError):
+            sampler = session.sampler if sampler is None else sampler
+            enough, independent = goal(ess, draws, max_draws), is_word(sampler, (INDEPENDENT,))
+            plan = treatment(group_effects, self.design, self.family, self.link, sampler)
+            coordinates = self._coordinates(plan, parametrisation)
+        if independent:
+            of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
+            return independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
+        model = self._model(plan, coordinates)
         fit = Fit(self.design, self.family, self.link, model, plan.info)
         return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
@@ -418,7 +426,7 @@ class GLMM:
         if not self.design.factors:
             return ["no grouping factor: a generalised linear model"]
         plan = treatment("auto", self.design, self.family, self.link)
-        return [str(plan), *([] if plan.how == INTEGRATED else [str(parametrisation("auto", self.design))])]
+        return [str(plan), *([] if plan.how == INTEGRATED else [str(parametrised("auto", self.design))])]
 
 
 def _check_factors(design: Design) -> None:

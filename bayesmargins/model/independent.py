@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bayesmargins.model.enough import Goal
 from bayesmargins.model.fitting import posterior_of
 from bayesmargins.model.log_posterior import LogPosterior, log_posterior
 from bayesmargins.model.marginal import error_of, largest_first
-from bayesmargins.model.treatment import SAMPLED, treatment
+from bayesmargins.model.treatment import SAMPLED, Treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -32,39 +33,46 @@ _INSTEAD = "nutpie"
 
 def independent_fit(
     model: Any,
+    plan: Treatment,
     enough: Goal,
     tune: int,
     chains: int,
     random_seed: int | None,
     progressbar: bool,
-    group_effects: str,
+    of_nuts: Mapping[str, str],
     **options: Any,
 ) -> Posterior:
-    """The posterior of a `GLMM` by independent proposals, or by NUTS where these cannot be trusted, which is said."""
+    """The posterior of a `GLMM` by independent proposals, or by NUTS where these cannot be trusted, which is said.
+
+    `of_nuts` are arguments of a fit that would be NUTS's.
+    """
     draws, chains = enough.draws, whole_number("chains", chains, 1, FitError)
-    seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
+    if random_seed is None:
+        random_seed = int(np.random.SeedSequence().generate_state(1)[0])
+    seed = whole_number("random_seed", random_seed, 0, FitError, ", or None")
     switch("progressbar", progressbar, FitError)
     if options:
         raise FitError(f"sampler={INDEPENDENT!r} has no options of its own, got {shown(options)}; leave them out.")
     ess, longest = float(enough.ess or 0), max(draws, enough.most or _LONGEST)
-    plan = treatment(group_effects, model.design, model.family, model.link, INDEPENDENT)
-    if plan.how == SAMPLED and group_effects == SAMPLED:
+    if of_nuts["group_effects"] == SAMPLED:
         raise FitError(
             "sampler='independent' draws from a likelihood without group effects, and group_effects='sampled' asks "
             f"for one with them. Leave group_effects at 'auto', or use sampler={_INSTEAD!r}."
         )
-    by_nuts = (draws, tune, chains, random_seed, _INSTEAD, progressbar, group_effects, enough.ess, enough.most)
+    by_nuts = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed, "sampler": _INSTEAD, **of_nuts}
+    by_nuts |= {"progressbar": progressbar, "ess": enough.ess, "max_draws": enough.most}
     if plan.how == SAMPLED:
         return _by_nuts(model, by_nuts, f"group effects are sampled, {plan.why}")
     target = log_posterior_of(model)
     found = _chains(target, draws, chains, seed, progressbar, ess, longest)
     if found.obstacle:
         start = {} if found.mean is None else {"init_mean": found.mean}
-        return _by_nuts(model, by_nuts, found.obstacle, **start)
+        return _by_nuts(model, by_nuts | start, found.obstacle)
     if found.stopped:
         warn(f"Stopped: {found.draws.shape[1]:,} of {draws:,} draws a chain are kept, which are whole.")
     trace, stats = _datasets(target, found, seed)
     info: dict[str, Any] = {"source": f"bayesmargins, {INDEPENDENT}", "sampler": INDEPENDENT, **plan.info}
+    info |= {"random_seed": seed, **({} if enough.ess is None else {"ess": enough.ess})}
     info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
     x = target.values(found.draws.reshape(-1, found.draws.shape[-1]))
     info |= error_of(model._likelihood, *target.parameters(x))
@@ -82,9 +90,9 @@ def log_posterior_of(model: Any) -> LogPosterior:
     return log_posterior(model.design, model.family, *parts)
 
 
-def _by_nuts(model: Any, arguments: tuple[Any, ...], why: str, **start: Any) -> Posterior:
+def _by_nuts(model: Any, arguments: Mapping[str, Any], why: str) -> Posterior:
     print(f"sampler='{INDEPENDENT}' is not used, NUTS is: {why}.", file=sys.stderr)
-    post: Posterior = model.fit(*arguments, **start)
+    post: Posterior = model.fit(**arguments)
     post.info["independent"] = why
     return post
 

@@ -305,6 +305,8 @@ def _check_prior(name: str, prior: Any, positive: bool) -> None:
     if name.startswith("cor") and isinstance(prior, int | float) and prior > 0:
         return
     if isinstance(prior, Prior) or hasattr(prior, "owner"):
+        if hasattr(prior, "owner"):
+            _refuse_overflow(name, prior)
         return
     wanted, example = "a PyMC distribution, made outside a model", "pm.Normal.dist(0, 2.5)"
     if name.startswith("cor"):
@@ -326,4 +328,20 @@ def _refuse_negative(name: str, prior: Any) -> None:
         raise ModelError(
             f"The prior of {name!r} is {kind}, which allows negative values; {name} is above 0. Write "
             f"pm.{half}.dist(...)."
+        )
+
+
+def _refuse_overflow(name: str, prior: Any) -> None:
+    """PyMC keeps small whole numbers in a byte, whose square overflows: a density of NaN, at which nutpie crashes."""
+    inputs = prior.owner.inputs if prior.owner is not None else ()
+    if not any(getattr(i, "dtype", "").startswith("int") for i in inputs) or prior.ndim:
+        return
+    import pymc as pm
+    from pytensor.compile.mode import Mode
+
+    density = pm.logp(prior, 1.0).eval(mode=Mode("py", "fast_compile"))  # not compiled: one number
+    if np.isnan(density):
+        raise ModelError(
+            f"The prior of {name!r} has a density that is no number at 1. PyMC squares small whole numbers in one byte: "
+            "write its parameters with a decimal point, as in pm.HalfStudentT.dist(nu=3.0, sigma=30.0)."
         )

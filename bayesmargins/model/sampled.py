@@ -21,7 +21,7 @@ from bayesmargins.model.pilot import pilot
 from bayesmargins.model.priors import Scales
 from bayesmargins.values import is_word
 
-__all__ = ["Parametrisation", "SampledModel", "parametrisation", "sampled_model"]
+__all__ = ["Parametrisation", "SampledModel", "parametrised", "sampled_model"]
 
 _STANDARDISED, _NON_CENTRED = "standardised", "non-centred"
 _ASKED = ("auto", _STANDARDISED, _NON_CENTRED)
@@ -46,7 +46,7 @@ class Parametrisation:
         return f"the sampler sees them {self.how}: {self.why}"
 
 
-def parametrisation(asked: str, design: Design) -> Parametrisation:
+def parametrised(asked: str, design: Design) -> Parametrisation:
     """What does ``parametrisation=asked`` mean for this model?
 
     Raises

@@ -81,7 +81,7 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     if not design.factors:
         return "the model has none"
     obstacle = _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)
-    if not obstacle and sampler in _NO_JAX:
+    if not obstacle and is_word(sampler, _NO_JAX):
         return f"sampler {sampler!r} cannot run the compiled integral"
     return obstacle
 
