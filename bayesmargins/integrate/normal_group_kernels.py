@@ -98,6 +98,17 @@ def _backward(C: Array, x: Array, n: int) -> None:
 
 
 @njit(**APART)
+def _whitened(
+    R: Array, L: Array, a: Array, B: Array, e: Array, t: float, first: int, n: int, H: Array, C: Array, v: Array
+) -> None:
+    """H, C of P = C C', and v (term, group) = C^-1 (a t - B e)."""
+    _residuals(a, B, e, t, first, n, v)
+    _products(R, L, first, n, H)
+    _factored(H, n, False, C)
+    _forward(C, v, n)
+
+
+@njit(**APART)
 def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, used: Integers) -> int:
     """U (small effect, term, group) = C^-1 E for those effects that a group of the block has; how many, and which."""
     count = 0
@@ -124,10 +135,7 @@ def _small_moments(e: Array, L: Array, t: float, R: Array, a: Array, B: Array, K
     U, used = np.empty((m, q, BLOCK)), np.empty(m, np.int64)
     for first in range(0, groups, BLOCK):
         n = min(BLOCK, groups - first)
-        _residuals(a, B, e, t, first, n, v)
-        _products(R, L, first, n, H)
-        _factored(H, n, False, C)
-        _forward(C, v, n)
+        _whitened(R, L, a, B, e, t, first, n, H, C, v)
         count = _small_columns(B, C, p, first, n, U, used)
         for j in range(count):
             for i in range(q):
@@ -172,6 +180,18 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
                 D[r, k] += dot(N[r, i], work[i], n)
 
 
+@njit(**APART)
+def _of_root(D: Array, L: Array) -> Array:
+    """The lower triangle of 2 D L."""
+    q = len(L)
+    out = np.zeros((q, q))
+    for i in range(q):
+        for k in range(i + 1):
+            for m in range(k, q):
+                out[i, k] += 2.0 * D[i, m] * L[m, k]
+    return out
+
+
 @njit(**PASTED)
 def group_marginal(
     c: Array,
@@ -213,10 +233,7 @@ def group_marginal(
     U, used = np.empty((m, q, BLOCK)), np.empty(m, np.int64)
     for first in range(0, groups, BLOCK):
         n = min(BLOCK, groups - first)
-        _residuals(a, B, e, t, first, n, w)
-        _products(R, L, first, n, H)
-        _factored(H, n, False, C)
-        _forward(C, w, n)
+        _whitened(R, L, a, B, e, t, first, n, H, C, w)
         if slopes:
             count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
             _shrunk(w, U, used, count, V, n, Y, work)
@@ -235,12 +252,7 @@ def group_marginal(
             dt += 2.0 * dot(a[i, first:], w[i], n)
             for k in range(p):
                 dc[k] -= 2.0 * dot(B[i, k, first:], w[i], n)
-    dL = np.zeros((q, q))
-    for i in range(q):
-        for k in range(i + 1):
-            for m in range(k, q):
-                dL[i, k] += 2.0 * D[i, m] * L[m, k]
-    return total, dc, dL, dt, d_roots
+    return total, dc, _of_root(D, L), dt, d_roots
 
 
 @kernel
@@ -300,10 +312,7 @@ def each_group(
     for d in range(begin, end):
         for first in range(0, groups, BLOCK):
             n = min(BLOCK, groups - first)
-            _residuals(a, B, c[d], t[d], first, n, v)
-            _products(R, L[d], first, n, H)
-            _factored(H, n, False, C)
-            _forward(C, v, n)
+            _whitened(R, L[d], a, B, c[d], t[d], first, n, H, C, v)
             form[:n] = 0.0
             for i in range(p + 1):
                 for k in range(p + 1):

@@ -342,6 +342,6 @@ def _refuse_overflow(name: str, prior: Any) -> None:
     density = pm.logp(prior, 1.0).eval(mode=Mode("py", "fast_compile"))  # not compiled: one number
     if np.isnan(density):
         raise ModelError(
-            f"The prior of {name!r} has a density that is no number at 1. PyMC squares small whole numbers in one byte: "
+            f"The prior of {name!r} has a density that is no number at 1. PyMC squares small whole numbers in a byte: "
             "write its parameters with a decimal point, as in pm.HalfStudentT.dist(nu=3.0, sigma=30.0)."
         )
