@@ -46,9 +46,11 @@ def _normal(post: Any, factor: Factor) -> np.ndarray:
     measured = y if post.family.measured is None else post.family.measured(y)
     F, R = np.linalg.qr(rows.X)  # columns may be nearly dependent: their combinations are better told apart
     effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
-    likelihood = normal_groups(measured - rows.offset, F, effects, sd=post.family.normal_sd)
+    weights = post.design.response.beside.get("weights")
+    likelihood = normal_groups(measured - rows.offset, F, effects, weights=weights, sd=post.family.normal_sd)
     value = likelihood.by_group(draws.beta @ R.T, [_roots(draws.Sigma[factor.name])], draws.aux)
-    return value + np.bincount(factor.codes, _volume(post, measured), len(factor.levels))
+    volume = _volume(post, measured) if weights is None else weights * _volume(post, measured)
+    return value + np.bincount(factor.codes, volume, len(factor.levels))
 
 
 def _summed(post: Any, factor: Factor) -> np.ndarray:
@@ -56,7 +58,7 @@ def _summed(post: Any, factor: Factor) -> np.ndarray:
     rows, response, draws = post.design.rows(post.design.data, what="data"), post.design.response, post.draws
     effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
     tag, thresholds = post.family.compiled_rows(post.link), max(len(response.categories) - 1, 0)
-    outcome = Outcome(response.y, response.n)
+    outcome = Outcome.of(response)
     likelihood = group_quadrature(tag, post.family.aux, outcome, rows.X, effects, rows.offset, thresholds)
     point = (draws.beta, [_roots(draws.Sigma[factor.name])], dict(draws.aux))
     middle = {name: values.mean(axis=0)[None] for name, values in point[2].items()}
@@ -71,6 +73,9 @@ def _obstacle(post: Any) -> str:
         return "it came without its rows"
     if factors != 1:
         return f"it has {factors or 'no'} grouping factors, and one is needed"
+    beyond = post.family.not_integrated(post.design.response.given)
+    if beyond:
+        return f"its left-hand side says {listed(beyond)}"
     normal = post.family.normal_sd and post.link.linear
     if not normal and post.family.compiled_rows(post.link) is None:
         return (
@@ -97,5 +102,5 @@ def _volume(post: Any, measured: np.ndarray) -> np.ndarray:
     """What the density of y has beside that of the measured y: (row,), 0 where they are the same."""
     at_mode = values_at(post.link, measured, {post.family.normal_sd: np.ones(1)})
     response = post.design.response
-    density = post.family.log_density(at_mode, Outcome(response.y, response.n))
+    density = post.family.log_density(at_mode, Outcome(response.y))
     return np.asarray(density + 0.5 * np.log(2.0 * np.pi))

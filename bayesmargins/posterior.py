@@ -204,7 +204,8 @@ class Posterior:
         Returns
         -------
         Dataset
-            The response's name with dims (chain, draw, obs): log density, natural logarithm.
+            The response's name with dims (chain, draw, obs): log density, natural logarithm. Of a censored row it is
+            that of what is known, and weights of the formula multiply it, as in brms.
 
         Raises
         ------
@@ -216,8 +217,8 @@ class Posterior:
         aux |= {k: parameter_values(k, part.link, part.linear_predictor()) for k, part in self.parts.items()}
         response = self.design.response
         self.need_parameters("log_likelihood")
-        p = values_at(self.link, eta, aux)
-        value = self.family.need("log_density", "log_likelihood")(p, Outcome(response.y, response.n))
+        o = Outcome.of(response)
+        value = self.family.log_likelihood(values_at(self.link, eta, self.family.of_rows(aux, o)), o)
         shape = (*(len(c) for c in self.sample_coords.values()), -1)
         data = xr.Dataset(
             {self.response_name: ((*SAMPLE_DIMS, "obs"), value.reshape(shape))}, {**self.sample_coords, **_obs(self)}
@@ -251,7 +252,8 @@ class Posterior:
         PosteriorError
             Names the parameters.
         """
-        absent = [p for p in self.family.aux if p not in self.aux and p not in self.parts]
+        needed = [p.name for p in self.family.estimated(self.design.response.known_error)]
+        absent = [p for p in needed if p not in self.aux and p not in self.parts]
         if absent:
             raise PosteriorError(
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."

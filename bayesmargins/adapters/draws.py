@@ -161,7 +161,7 @@ def posterior_of(
     kind = get_family(family)
     design = design_from(formula, data, levels, namespace, kind.ordinal)
     if design.frame is not None:
-        check_outcome(kind, Outcome(design.response.y, design.response.n), design.response.text)
+        check_outcome(kind, Outcome.of(design.response), design.response.text)
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.aux), required=False)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)

@@ -16,9 +16,9 @@ from bayesmargins.design.calls import context_of, names_called
 from bayesmargins.design.categories import ordered_response
 from bayesmargins.design.coding import codings
 from bayesmargins.design.dialect import with_quoted_names
-from bayesmargins.design.formula import Parts, parse
+from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
-from bayesmargins.design.frozen import Design, Response, left_side
+from bayesmargins.design.frozen import Design, Response, given_values, left_side
 from bayesmargins.design.grouping import freeze_factors
 from bayesmargins.design.matrix import freeze, freeze_one, python_parts, required_columns
 from bayesmargins.design.orthonormal import orthonormal_basis
@@ -84,7 +84,7 @@ def build_design(
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
-    kept = _complete(frame, read, missing)
+    kept = _complete(frame, read - _read_in_some_rows(parts, covariates, context), missing)
     labels = data.index if isinstance(data, pd.DataFrame) else frame.index
     labels = None if stored or invented else labels.take(kept.index)
     frame = kept.reset_index(drop=True)
@@ -145,7 +145,7 @@ def build_part(
     text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
     namespace = functions(namespace)
     parts = parse(with_quoted_names(text, of.data.columns), namespace)
-    if parts.response != name or parts.trials is not None:
+    if parts.response != name or parts.given:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
         check_stored(piece, of.data, namespace)
@@ -155,7 +155,7 @@ def build_part(
     require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "refuse")
-    response = Response(of.response.text, None, np.full(len(frame), np.nan), None, context)
+    response = Response(of.response.text, np.full(len(frame), np.nan), context=context)
     design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
@@ -228,6 +228,13 @@ def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: s
         raise FormulaError(f"The response {name!r} is also in {where} of {formula!r}: it would explain itself.")
 
 
+def _read_in_some_rows(parts: Parts, covariates: set[str], context: Mapping[str, Any]) -> set[str]:
+    """Columns that only rows with censored intervals are asked for: others may lack them."""
+    others = covariates.union(parts.group_columns, *(required_columns(expression(text), context) for text in (
+        parts.response, *(text for name, text in parts.given.items() if name != "y2"))))  # fmt: skip
+    return set() if "y2" not in parts.given else set(required_columns(expression(parts.given["y2"]), context)) - others
+
+
 def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame:
     mask, counts = missing_rows(frame, sorted(read))
     if not mask.any():
@@ -246,17 +253,22 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
 
 
 def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
-    n = None if parts.trials is None else left_side(parts.trials, frame, "data", context)
-    return Response(parts.response, parts.trials, left_side(parts.response, frame, "data", context), n, context)
+    y = left_side(parts.response, frame, "data", context)
+    return Response(parts.response, y, parts.given, _beside(parts, frame, context), parts.known_error, context)
+
+
+def _beside(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: given_values(name, text, frame, "data", context) for name, text in parts.given.items()}
 
 
 def _ordered(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], formula: str, invented: bool) -> Response:
-    if parts.trials is not None:
-        raise FormulaError(f"{formula!r} has trials, and an ordered response has none.")
+    others = [name for name in parts.given if name != "weights"]
+    if others:
+        raise FormulaError(f"{formula!r} has {listed(others)} on its left, and an ordered response has none.")
     if invented:
-        return Response(parts.response, None, np.full(len(frame), np.nan), None, context)
+        return Response(parts.response, np.full(len(frame), np.nan), parts.given, context=context)
     y, categories = ordered_response(parts.response, frame, formula)
-    return Response(parts.response, None, y, None, context, categories)
+    return Response(parts.response, y, parts.given, _beside(parts, frame, context), False, context, categories)
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:

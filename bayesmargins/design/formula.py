@@ -6,10 +6,11 @@ Only the splitting is done here; formulaic parses and evaluates every piece that
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from bayesmargins.design.dialect import as_here, own_intercept, refuse_dot, with_comparison
+from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import scan, signed_terms, split, whole_call
 from bayesmargins.errors import FormulaError
 
@@ -48,8 +49,12 @@ class Parts:
 
     Attributes
     ----------
-    response, trials : str, str or None
-        Expressions left of ``~``.
+    response : str
+        Expression of y.
+    given : dict of str
+        What else the left-hand side says of every row, by the field of an outcome: ``{"trials": "n"}``.
+    known_error : bool
+        Whether its ``se()`` is all the error that y has.
     fixed : str
         Right-hand side without blocks and offsets, for formulaic.
     blocks : tuple of Block
@@ -59,7 +64,8 @@ class Parts:
     """
 
     response: str
-    trials: str | None
+    given: Mapping[str, str]
+    known_error: bool
     fixed: str
     blocks: tuple[Block, ...]
     offsets: tuple[str, ...]
@@ -67,7 +73,7 @@ class Parts:
     @property
     def left(self) -> tuple[str, ...]:
         """Left-hand expressions, each as a formula of its own."""
-        return tuple(expression(t) for t in (self.response, self.trials) if t is not None)
+        return tuple(expression(t) for t in (self.response, *self.given.values()))
 
     @property
     def right(self) -> tuple[str, ...]:
@@ -107,7 +113,7 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
     Returns
     -------
     Parts
-        Response, trials, fixed part, blocks, offsets.
+        Both sides, taken apart.
 
     Raises
     ------
@@ -128,12 +134,13 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
             f"The formula {formula!r} has {len(sides) - 1} '~' and the response {sides[0].strip()!r}; it needs one "
             "'~' with the response on its left, like 'y ~ x + (1 | g)'."
         )
-    response, trials = _left_side(sides[0].strip(), formula)
+    left = left_of(sides[0].strip(), formula)
     if not sides[1].strip():
         raise FormulaError(f"Nothing stands right of '~' in {formula!r}; write '1' for a model of the mean alone.")
     fixed: list[str] = []
     blocks: list[Block] = []
-    offsets: list[str] = []
+    # rate() multiplies what is expected under a log link, and the family says whether anything else.
+    offsets = [f"log({left.given['rate']})"] if "rate" in left.given else []
     for sign, term in _terms(sides[1], formula):
         inner = _inside_block(term, formula)
         offset = whole_call(term, "offset")
@@ -147,7 +154,7 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
             _refuse_idle(term, formula)
             fixed.append(f"{sign} {term}")
     _refuse_twice(blocks, formula)
-    return Parts(response, trials, _join(fixed), tuple(blocks), tuple(offsets))
+    return Parts(*left, _join(fixed), tuple(blocks), tuple(offsets))
 
 
 def _terms(text: str, formula: str) -> list[tuple[str, str]]:
@@ -170,43 +177,6 @@ def _inside_block(term: str, formula: str) -> str | None:
 
 def _join(terms: list[str]) -> str:
     return " ".join(terms).removeprefix("+ ") if terms else "1"
-
-
-def _left_side(text: str, formula: str) -> tuple[str, str | None]:
-    pieces = split(text, "|")
-    if re.match(r"(mvbind|mvbf)\s*\(", text):
-        raise FormulaError(f"{text} in {formula!r} are several responses; a model here has one. Give each its own.")
-    if re.search(r"(?<![\w.])offset\s*\(", text):
-        raise FormulaError(f"offset() stands left of '~' in {formula!r}; it goes right of it, '~ x + offset(o)'.")
-    if len(pieces) == 1:
-        if re.match(r"(cbind|p|prop|proportion)\s*\(", text):
-            raise FormulaError(
-                f"The response {text!r} in {formula!r} is another package's spelling. Write counts of successes as "
-                "'successes | trials(n) ~ ...'."
-            )
-        return text, None
-    trials = whole_call(pieces[1].strip(), "trials")
-    if len(pieces) != 2 or trials is None or not trials.strip():
-        raise FormulaError(
-            f"Left of '~' in {formula!r} stands {text!r}; allowed are 'y', an expression such as 'log(y)', and "
-            f"'successes | trials(n)'.{_advice_on_the_left(pieces[1].strip())}"
-        )
-    return pieces[0].strip(), trials.strip()
-
-
-_LEFT = {
-    "weights": " wts= weighs rows in averages; a fit counts each row once.",
-    "rate": " Write offset(log(n)) on the right: expected counts are then those of n.",
-    "se": " Known standard errors are read by from_brms; a fit here has none.",
-    "cens": " A censored response is not among the models.",
-    "trunc": " A truncated response is not among the models.",
-    "mi": " Drop rows without a response: missing='drop'.",
-    "thres": " Leave it out: family='cumulative' takes the categories that the response has.",
-}
-
-
-def _advice_on_the_left(text: str) -> str:
-    return _LEFT.get(text.partition("(")[0].strip(), "")
 
 
 def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:

@@ -22,28 +22,60 @@ from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_
 from bayesmargins.errors import DataError, listed
 from bayesmargins.reserved import PARAMETERS, VARIABLES
 
-__all__ = ["Design", "Response", "Rows", "left_side"]
+__all__ = ["Design", "Response", "Rows", "given_values", "left_side"]
 
 _OTHER_VARIABLES = VARIABLES | {"Intercept_centred", "chain", "draw"}
 
 
 @dataclass(frozen=True)
 class Response:
-    """The left-hand side: what is modelled, and out of how many trials; an ordered y has numbers of categories."""
+    """The left-hand side.
+
+    Attributes
+    ----------
+    text : str
+        Expression of y.
+    y : (row,) float
+        What is modelled; an ordered y has numbers of categories.
+    given : dict of str
+        Expressions of what else it says of every row, by the field of an outcome.
+    beside : dict of (row,) float
+        Their values.
+    known_error : bool
+        Whether its ``se()`` is all the error that y has.
+    context : dict
+        Names that expressions may call.
+    categories : tuple
+        Of an ordered y.
+    """
 
     text: str
-    trials: str | None
     y: np.ndarray = field(repr=False)
-    n: np.ndarray | None = field(repr=False)
+    given: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    known_error: bool = False
     context: Mapping[str, Any] = field(default_factory=dict, repr=False)
     categories: tuple[Any, ...] = ()
 
     @property
+    def trials(self) -> str | None:
+        """Expression of the trials, where there are some."""
+        return self.given.get("trials")
+
+    @property
+    def n(self) -> np.ndarray | None:
+        """Trials of each row, where there are some."""
+        return self.beside.get("trials")
+
+    def variables(self, fields: Iterable[str]) -> frozenset[str]:
+        """Columns of the data that some of these fields are computed from."""
+        texts = [self.given[name] for name in fields if name in self.given]
+        return frozenset().union(*(required_columns(expression(text), self.context) for text in texts))
+
+    @property
     def trials_variables(self) -> frozenset[str]:
         """Columns of the data that the trials are computed from."""
-        return (
-            frozenset() if self.trials is None else frozenset(required_columns(expression(self.trials), self.context))
-        )
+        return self.variables(["trials"])
 
     def in_proportion(self, frame: pd.DataFrame | None) -> bool:
         """Is it a column of the data, or a multiple of one?"""
@@ -238,6 +270,10 @@ class Design:
         offset = np.where(missing, np.nan, 0.0) + sum(filled(o)[:, 0] for o in self.offsets)
         return Rows(filled(self.fixed), Z, offset, ~missing)
 
+    def given(self, field: str, frame: pd.DataFrame, what: str = "newdata") -> np.ndarray:
+        """What the left-hand side says of other rows than the fit's, such as ``"se"``: (row,)."""
+        return given_values(field, self.response.given[field], frame, what, self.response.context)
+
     def trials(self, frame: pd.DataFrame, what: str = "newdata") -> np.ndarray:
         """How many trials does each row have?
 
@@ -272,6 +308,24 @@ def _together(columns: Iterable[Column]) -> dict[str, Column]:
     return found
 
 
+_CENSORED = {"left": -1.0, "none": 0.0, "right": 1.0, "interval": 2.0}
+
+
+def given_values(field: str, text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:
+    """Values of what else a left-hand side says; of ``cens()`` as numbers, whatever words the column has."""
+    column = frame[text.strip("`")] if field == "cens" and text.strip("`") in frame.columns else None
+    if column is None or pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        return left_side(text, frame, what, context)
+    missing = column.isna()
+    strange = sorted(set(column[~missing].astype(str)) - set(_CENSORED))
+    if strange:
+        raise DataError(
+            f"cens({text}) has the value {strange[0]!r}; allowed are {listed(_CENSORED)}, the numbers -1, 0, 1 and 2 "
+            "in their place, and True for right censored."
+        )
+    return column.astype(str).map(_CENSORED).where(~missing).to_numpy(dtype=np.float64)
+
+
 def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:
     """A left-hand expression as numbers; text and categories are not guessed into 0 and 1.
 
@@ -282,7 +336,7 @@ def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, A
     """
     matrix = expression(text)
     require_columns(frame, sorted(required_columns(matrix, context)), what, f"The left-hand side {text!r}")
-    if text.isdigit():
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text):
         return np.full(len(frame), float(text))
     name = text.strip("`")
     if name in frame.columns:

@@ -138,8 +138,8 @@ def template_design(
         check_row_by_row(matrix, wide, matrix.evaluate(wide))
     none = np.empty(0)
     categories = given.get(parts.response.strip("`"), ()) if ordered else ()
-    n = None if design.response.trials is None else none
-    response = replace(design.response, y=none, n=n, categories=categories)
+    beside = dict.fromkeys(design.response.given, none)
+    response = replace(design.response, y=none, beside=beside, categories=categories)
     factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
     return replace(design, response=response, factors=factors, frame=None, levels=given)
 

@@ -13,7 +13,7 @@ from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
 from bayesmargins.estimands.parts import check_parts
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.ordered import EachCategory
 from bayesmargins.family.quantity import OwnParameter, ResponseMean, Target, quantity_of
@@ -73,8 +73,8 @@ def ask(
     design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
     by, labels = by_columns(by, frame, what)
-    trials = post.design.response.trials_variables if of_response or target == "count" else ()
-    settings = at_settings(at, design, trials)
+    of_rows = post.design.response.variables(fields_of(target, post.design.response))
+    settings = at_settings(at, design, of_rows)
     policy = _resolved(groups, design, whole, group_weights)
     check_parts(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
@@ -82,7 +82,7 @@ def ask(
     if quantity is None or not quantity.linear:
         _warn_of_zero(policy, post)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    derived = derived_settings(at, design, _with_at_columns(frame, settings), trials)
+    derived = derived_settings(at, design, _with_at_columns(frame, settings), of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
     weights = _weights(wts, newdata, post.design, derived)
     return Question(

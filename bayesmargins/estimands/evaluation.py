@@ -322,7 +322,7 @@ class Evaluation:
         multiplier = question.multiplier(frame)
         if of is not None:
             multiplier = _multiplier(of, frame, multiplier)
-        return Chunk(rows, plan, cells, multiplier, d_rows, question.distribution_trials(frame), second, parts)
+        return Chunk(rows, plan, cells, multiplier, d_rows, question.outcome(frame), second, parts)
 
     def _design_rows(
         self, scenario: Scenario, frame: pd.DataFrame, of: Derivative | None
@@ -346,8 +346,7 @@ class Evaluation:
         names |= part_variables(question.post, question.parts, scenario.policy)
         if of is not None and of.of_x:
             names.add(of.variable)
-        if question.needs_trials:
-            names |= design.response.trials_variables
+        names |= design.response.variables(question.of_rows)
         constant = {s.variable for s in settings if s.step is None}
         return {n for n in names - constant if n in question.frame.columns}
 
@@ -375,10 +374,10 @@ class Evaluation:
     def _refuse_missing(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> None:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
         question, frame = self.question, self.question.frame
-        if question.needs_trials:
-            question.trials(apply_settings(frame, settings))
-        trials = question.post.design.response.trials_variables if question.needs_trials else frozenset()
-        mask, counts = missing_rows(frame, sorted(self._read(scenario, settings, of) - trials))
+        fields = question.of_rows
+        question.observing(apply_settings(frame, settings), fields)
+        said_apart = question.post.design.response.variables(fields)
+        mask, counts = missing_rows(frame, sorted(self._read(scenario, settings, of) - said_apart))
         if not mask.any():
             return
         said = f"{int(mask.sum())} of {len(frame)} rows of {question.what} have missing values, by column: {counts}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -15,10 +15,10 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.counterfactuals import Setting, Settings
-from bayesmargins.design import Design
+from bayesmargins.design import Design, Response
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
-from bayesmargins.family import Link, Quantity
+from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
@@ -37,6 +37,13 @@ class Scenario:
 
     settings: Settings
     policy: Policy
+
+
+def fields_of(target: Any, response: Response) -> tuple[str, ...]:
+    """What of a left-hand side, by field, a target reads row by row."""
+    if isinstance(target, Target):
+        return tuple(name for name in OF_ROWS if name in response.given) if target.of_response else ()
+    return ("trials",) if target == "count" else ()
 
 
 @dataclass(frozen=True)
@@ -160,15 +167,39 @@ class Question:
         return stacked if self.averaging.dims else stacked[..., 0]
 
     @property
-    def needs_trials(self) -> bool:
-        """Whether the numbers depend on the trials of the rows."""
-        if isinstance(self.target, Target):
-            return self.target.of_response and self.post.design.response.trials is not None
-        return self.target == "count"
+    def of_rows(self) -> tuple[str, ...]:
+        """What of the left-hand side, by field, the numbers depend on row by row."""
+        return fields_of(self.target, self.post.design.response)
 
-    def distribution_trials(self, frame: pd.DataFrame) -> np.ndarray | None:
-        """Trials of every row where the target is a number of the distribution of y."""
-        return self.trials(frame) if self.needs_trials and self.target != "count" else None
+    def outcome(self, frame: pd.DataFrame) -> Outcome | None:
+        """The same of every row where the target is a number of the distribution of y."""
+        if not self.of_rows or self.target == "count":
+            return None
+        return self.observing(frame, self.of_rows)
+
+    def observing(self, frame: pd.DataFrame, fields: Collection[str]) -> Outcome:
+        """What the left-hand side says of rows of the frame, by field."""
+        read, others = self.post.design.given, [name for name in fields if name != "trials"]
+        given: dict[str, Any] = {name: self._possible(name, read(name, frame, self.what)) for name in others}
+        return Outcome(**given, trials=self.trials(frame) if "trials" in fields else None)
+
+    def _possible(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Known errors and rates of rows; a missing one stops an average."""
+        missing = np.isnan(values)
+        bad = ~missing & ~((values > 0.0) & np.isfinite(values))
+        if bad.any():
+            raise DataError(
+                f"{int(bad.sum())} rows of {self.what} have an impossible {name}() such as {values[bad][0]:g}; it is a "
+                "finite number above 0."
+            )
+        self._refuse_unknown(name, missing)
+        return values
+
+    def _refuse_unknown(self, name: str, missing: np.ndarray) -> None:
+        if missing.any() and self.averaged:
+            raise DataError(
+                f"{int(missing.sum())} of {len(missing)} rows of {self.what} have missing {name}. Fill or drop them."
+            )
 
     def multiplier(self, frame: pd.DataFrame) -> np.ndarray | None:
         """Trials of every row where the target counts."""
@@ -181,10 +212,7 @@ class Question:
         bad = ~missing & ~((n >= 0) & np.isfinite(n) & (n == np.floor(n)))
         if bad.any():
             raise DataError(f"{int(bad.sum())} rows of {self.what} have impossible trials, such as {n[bad][0]:g}.")
-        if missing.any() and self.averaged:
-            raise DataError(
-                f"{int(missing.sum())} of {len(n)} rows of {self.what} have missing trials. Fill or drop them."
-            )
+        self._refuse_unknown("trials", missing)
         return n
 
     def check_size(self, contrasts: int = 1) -> None:

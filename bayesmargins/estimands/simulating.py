@@ -15,7 +15,7 @@ from bayesmargins.errors import GroupsError
 from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
-from bayesmargins.family import Outcome, values_at
+from bayesmargins.family import OF_ROWS, Outcome, values_at
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE
@@ -71,15 +71,14 @@ def posterior_predictive(
 
     def observations(scenario: Scenario) -> np.ndarray:
         eta = evaluation.values(scenario).values["mean"]
-        trials = None
-        if post.design.response.trials is not None:
-            trials = question.trials(apply_settings(question.frame, scenario.settings))
+        fields = [name for name in OF_ROWS if name in post.design.response.given]
+        o = question.observing(apply_settings(question.frame, scenario.settings), fields)
         aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(scenario)
         found = []
         for group in range(question.named_groups):
             rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
             own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
-            found.append(_simulated(post, eta[:, rows], own, trials, [seed, 1, group + 1]))
+            found.append(_simulated(post, eta[:, rows], own, o, [seed, 1, group + 1]))
         return np.concatenate(found, axis=1)[:, None]
 
     values = evaluation.run(observations)[:, 0]
@@ -103,7 +102,7 @@ def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
 
 
 def _simulated(
-    post: Posterior, eta: np.ndarray, aux: Mapping[str, np.ndarray], trials: np.ndarray | None, seed: list[int]
+    post: Posterior, eta: np.ndarray, aux: Mapping[str, np.ndarray], o: Outcome, seed: list[int]
 ) -> np.ndarray:
     """Draws of the family, (draw, row); NaN where a row has missing values.
 
@@ -111,14 +110,16 @@ def _simulated(
     """
     simulate = post.family.need("simulate", "posterior_predictive")
     known = np.isfinite(post.link.inverse(eta))
-    known &= True if trials is None else np.isfinite(trials)
+    for given in (o.trials, o.se, o.rate):
+        known &= True if given is None else np.isfinite(given)
+    aux = post.family.of_rows(aux, o)
     out = np.full(eta.shape, np.nan)
     for row in np.flatnonzero(known.any(axis=0)):
         rng = np.random.default_rng([*seed, int(row)])
         own = {k: v[:, row if v.shape[1] > 1 else 0] for k, v in aux.items()}
         own = {k: np.where(known[:, row], v, 1.0) if v.ndim == 1 else v for k, v in own.items()}
         p = values_at(post.link, np.where(known[:, row], eta[:, row], 0.0), own)
-        drawn = simulate(rng, p, Outcome(trials=None if trials is None else trials[row]))
+        drawn = simulate(rng, p, Outcome(trials=None if o.trials is None else o.trials[row]))
         out[:, row] = np.where(known[:, row], drawn, np.nan)
     return out
 

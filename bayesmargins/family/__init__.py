@@ -5,13 +5,13 @@
 `integrate`, which they ask.
 """
 
+from bayesmargins.family.checking import check_outcome
 from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.families import FAMILIES, get_family, known_as
 from bayesmargins.family.family import (
     Family,
     Parameter,
     Summed,
-    check_outcome,
     parameter_family,
     parameter_values,
     resolve_link,
@@ -19,11 +19,12 @@ from bayesmargins.family.family import (
 )
 from bayesmargins.family.link import PARTS, Link
 from bayesmargins.family.links import LINKS, get_link
-from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.family.outcome import OF_ROWS, Outcome, Support, Values
 
 __all__ = [
     "FAMILIES",
     "LINKS",
+    "OF_ROWS",
     "PARTS",
     "Curve",
     "Family",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown
+from bayesmargins.family.censoring import Density, Tails, log_likelihood
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
@@ -23,7 +24,6 @@ __all__ = [
     "Parameter",
     "Residual",
     "Summed",
-    "check_outcome",
     "parameter_family",
     "parameter_values",
     "resolve_link",
@@ -101,11 +101,14 @@ class Summed(NamedTuple):
         The sums, one a cell.
     constant : float
         log p of the rows less that of the sums.
+    rate : (cell,) float or None
+        What multiplies the mean of one row.
     """
 
     family: Family
     outcome: Outcome
     constant: float
+    rate: Array | None = None
 
 
 LATENT = Residual(
@@ -156,12 +159,14 @@ class Family:
     summed : callable or None
         ``(o, cell, cells) -> Summed``, cell (row,) the number of each row's cell: how rows of the same parameters add
         up, whatever their y. None where only rows of the same y are the same.
-    rate : bool
-        Whether ``rate()`` of brms multiplies the mean and nothing else, as an offset does.
+    tails : Tails or None
+        Logarithms of the tails for samplers, where rows may be censored, or observed between bounds only.
+    rate : tuple of str or None
+        What ``rate()`` multiplies beside the mean; None where it is refused.
     normal_sd : str
         The parameter that is the standard deviation of y where y is normal about mu; empty where y is not normal.
     known_error : str
-        The parameter whose place ``se()`` of brms takes; empty where it takes none.
+        The parameter whose square a known error, ``se()``, is added to; empty where it takes none.
     names : dict of str
         What other packages call it, by package.
     link_in_r : str
@@ -198,7 +203,8 @@ class Family:
     residual: Residual | None = None
     pymc: Callable[[Any, str, Values, Outcome], None] | None = None
     summed: Callable[[Outcome, Codes, int], Summed] | None = None
-    rate: bool = False
+    tails: Tails | None = None
+    rate: tuple[str, ...] | None = None
     normal_sd: str = ""
     known_error: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -236,6 +242,30 @@ class Family:
     def target(self) -> str:
         """What is asked of it where nothing is said."""
         return "category" if self.ordinal else "mean"
+
+    def log_likelihood(self, p: Values, o: Outcome) -> Array:
+        """What rows say: log p(y), or of what is known of y, times their weights."""
+        density = self.need("log_density", "log_likelihood")
+        assert self.support is not None
+        return log_likelihood(Density(density, self.above, self.below, self.support), p, o)
+
+    def estimated(self, known_error: bool) -> tuple[Parameter, ...]:
+        """Parameters beside the mean, without the one whose place a known error takes."""
+        return tuple(p for p in self.parameters[1:] if not (known_error and p.name == self.known_error))
+
+    def of_rows(self, aux: Mapping[str, Any], o: Outcome) -> dict[str, Any]:
+        """Parameters beside the mean as rows have them, where these differ in their rate or have a known error."""
+        found = dict(aux)
+        if o.rate is not None:
+            found |= {name: found[name] * o.rate for name in self.rate or () if name in found}
+        if o.se is not None:
+            name = self.known_error
+            found[name] = (found[name] ** 2 + o.se**2) ** 0.5 if name in found else o.se
+        return found
+
+    def not_integrated(self, given: Collection[str]) -> list[str]:
+        """What of these fields of a left-hand side keeps rows from being integrated over b."""
+        return [name for name in given if name not in ("trials", "weights") and not (name == "rate" and not self.rate)]
 
     def compiled_rows(self, link: Link) -> Any:
         """Its `rows` under this link; None where log p(y) may have several peaks in eta."""
@@ -322,27 +352,3 @@ def resolve_link(family: Family, link: str | None) -> Link:
             f"{close_matches(link, family.links)}"
         )
     return LINKS[name]
-
-
-def check_outcome(family: Family, outcome: Outcome, text: str) -> None:
-    """Refuse what cannot be a response of this family; `text` is the left-hand side.
-
-    ModelError for values outside the support, trials missing or out of place. Warns of a continuous response that is 0
-    or 1 in every row.
-    """
-    support, y = family.support, outcome.y
-    assert support is not None
-    if (outcome.trials is None) == support.counts_trials:
-        need = "needs 'successes | trials(n)'" if outcome.trials is None else "takes no trials()"
-        raise ModelError(
-            f"family={family.name!r} {need}, and the left-hand side is {text!r}. A 0/1 response is 'bernoulli', "
-            "successes out of trials are 'binomial'."
-        )
-    bad = ~support.holds(outcome)
-    if bad.any():
-        raise ModelError(
-            f"The response {text!r} has {int(bad.sum())} values that family={family.name!r} cannot have, such as "
-            f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {support.allowed}."
-        )
-    if not support.discrete and np.isin(y, (0.0, 1.0)).all():
-        warn(f"The response {text!r} is 0 or 1 and family={family.name!r}: did you mean family='bernoulli'?")

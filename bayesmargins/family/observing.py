@@ -1,4 +1,4 @@
-"""What likelihoods in PyMC share: rows that count more than once, and terms that few values of y have in common."""
+"""What likelihoods in PyMC share: rows that count more than once or are known in part, and terms of few values of y."""
 
 from __future__ import annotations
 
@@ -7,27 +7,47 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.family.outcome import Outcome
+from bayesmargins.family.censoring import Tails, tensor_log_likelihood
+from bayesmargins.family.outcome import REAL, Outcome
 
 __all__ = ["by_value", "observe", "weighed"]
 
 
-def observe(pm: Any, kind: Any, name: str, o: Outcome, y: Any, **parameters: Any) -> None:
-    """Adds ``kind(name, **parameters, observed=y)``, each row's log density times its weight where rows have one."""
-    if o.weights is None:
+def observe(
+    pm: Any,
+    kind: Any,
+    name: str,
+    o: Outcome,
+    y: Any,
+    tails: Tails | None = None,
+    **parameters: Any,
+) -> None:
+    """Adds ``kind(name, **parameters, observed=y)``, or what rows say that have weights, or are known in part."""
+    if o.weights is None and not o.partial:
         kind(name, **parameters, observed=y, dims="obs")
         return
-    names = tuple(parameters)
+    import pytensor.tensor as pt
+
+    def named(given: Any) -> dict[str, Any]:
+        return dict(zip(parameters, given, strict=True))
+
+    def density(value: Any, *given: Any) -> Any:
+        return pm.logp(kind.dist(**named(given)), value)
+
+    def of_tails(value: Any, *given: Any) -> Any:
+        assert tails is not None
+        return tails.logs(pm, value, **named(given))
 
     def log_density(value: Any, *given: Any) -> Any:
-        return given[-1] * pm.logp(kind.dist(**dict(zip(names, given[:-1], strict=True))), value)
+        return tensor_log_likelihood(pt, o, value, list(given), density, of_tails, support)
 
     def drawn(*given: Any) -> Any:
-        *values, _, size = given
-        return kind.dist(**dict(zip(names, values, strict=True)), size=size)
+        *values, size = given
+        return kind.dist(**named(values), size=size)
 
+    support = REAL if tails is None else tails.support
     options = {"logp": log_density, "dist": drawn, "class_name": kind.__name__, "observed": y, "dims": "obs"}
-    pm.CustomDist(name, *parameters.values(), o.weights, **options)
+    pm.CustomDist(name, *parameters.values(), **options)
 
 
 def weighed(value: Any, o: Outcome) -> Any:

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINARY", "COUNTS", "ORDERED", "POSITIVE", "REAL", "SUCCESSES", "Outcome", "Support", "Values"]
+__all__ = [
+    "BINARY",
+    "COUNTS",
+    "OF_ROWS",
+    "ORDERED",
+    "POSITIVE",
+    "REAL",
+    "SUCCESSES",
+    "Flags",
+    "Outcome",
+    "Support",
+    "Values",
+]
 
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+
+OF_ROWS = ("trials", "se", "rate")
+"""Fields of an outcome that the distribution of an unseen y depends on."""
 
 
 class Values(SimpleNamespace):
@@ -43,6 +59,8 @@ class Outcome:
         -1, 0, 1, 2 for left, not, right and interval censored, and the other end of the interval.
     lb, ub : (row,) float
         Between which values y was observed at all.
+    known_error : bool
+        Whether `se` is all the error that y has, and no parameter adds to it.
     """
 
     y: Array = field(default_factory=lambda: np.empty(0))
@@ -54,6 +72,45 @@ class Outcome:
     y2: Array | None = None
     lb: Array | None = None
     ub: Array | None = None
+    known_error: bool = False
+
+    @classmethod
+    def of(cls, response: Any) -> Outcome:
+        """What the left-hand side of a design says; the other end of what is no interval is y itself."""
+        given = dict(response.beside)
+        if "y2" in given and "cens" in given:
+            given["y2"] = np.where(given["cens"] == 2.0, given["y2"], response.y)
+        return cls(response.y, **given, known_error=response.known_error)
+
+    def take(self, which: Any) -> Outcome:
+        """The same of some rows."""
+        return self._each(lambda values: values[which])
+
+    def tiled(self, times: int) -> Outcome:
+        """The same rows, one time after another."""
+        return self._each(lambda values: np.tile(values, times))
+
+    def _each(self, of: Callable[[Array], Array]) -> Outcome:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "known_error"}
+        made: dict[str, Any] = {k: of(v) for k, v in given.items() if v is not None and np.size(v)}
+        return replace(self, **made)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether y was observed between bounds only."""
+        return self.lb is not None or self.ub is not None
+
+    @property
+    def partial(self) -> bool:
+        """Whether rows say less, or more, than the density of y."""
+        return self.cens is not None or self.bounded
+
+    def bounds(self, support: Support) -> tuple[Array, Array]:
+        """What y lies above, and what it does not exceed: (row,), infinite where that says nothing."""
+        none = np.full(len(self.y), np.inf)
+        lb = -none if self.lb is None else self.lb
+        low = np.ceil(lb) - 1.0 if support.discrete else lb
+        return np.where(lb <= support.lowest, -np.inf, low), none if self.ub is None else self.ub
 
     def number(self) -> Array | float:
         """Trials; 1 where there are none."""
@@ -81,6 +138,8 @@ class Support:
         Whether y counts successes out of trials, and E[y] is trials times mu.
     highest : callable
         Outcome -> the largest value; infinite by default.
+    lowest : float
+        The smallest value: a y that is censored to its right may be as low.
     """
 
     allowed: str
@@ -88,6 +147,7 @@ class Support:
     discrete: bool = False
     counts_trials: bool = False
     highest: Callable[[Outcome], Array | float] = lambda o: np.inf
+    lowest: float = -np.inf
 
 
 def _whole(y: Array) -> Flags:
@@ -100,7 +160,7 @@ def _successes(o: Outcome) -> Flags:
 
 
 REAL = Support("finite numbers", lambda o: np.isfinite(o.y))
-POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0))
+POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0), lowest=0.0)
 BINARY = Support("0 and 1 (or False and True)", lambda o: (o.y == 0) | (o.y == 1), discrete=True, highest=lambda o: 1.0)
 SUCCESSES = Support(
     "whole numbers from 0 to the trials of the row, which are at least 1",
@@ -110,4 +170,4 @@ SUCCESSES = Support(
     highest=lambda o: o.number(),
 )
 ORDERED = Support("ordered categories", lambda o: _whole(o.y) & (o.y >= 1.0), discrete=True)
-COUNTS = Support("whole numbers from 0", lambda o: _whole(o.y), discrete=True)
+COUNTS = Support("whole numbers from 0", lambda o: _whole(o.y), discrete=True, lowest=0.0)

@@ -80,7 +80,7 @@ def build_pymc(
 
     with pm.Model(coords=coords(design, len(observed.offset))) as model:
         of_columns = coefficients(design, fixed, priors)
-        aux = {name: register(name, priors[name], ()) for name in family.numbers}
+        aux = {name: register(name, priors[name], ()) for name in family.numbers if name in priors}
         if family.ordinal:
             aux["thresholds"] = thresholds(link, observed.outcome, of_columns.constant, priors["thresholds"])
         eta = of_columns.eta(fixed) + observed.offset
@@ -89,7 +89,7 @@ def build_pymc(
         for name in [*observed.found, *(name for name in groups if name not in observed.found)]:
             effects[name] = _group_effects(groups[name], priors, observed.found.get(name), phi, effects)
             eta = eta + _picked(groups[name], effects[name])
-        p = Values(**tensor_means(link, eta), eta=eta, link=link, **aux)
+        p = Values(**tensor_means(link, eta), eta=eta, link=link, **family.of_rows(aux, observed.outcome))
         family.need("pymc", "GLMM(...).pymc")(pm, design.response.name, p, observed.outcome)
         if observed.constant:
             pm.Potential(f"{design.response.name}_constant", pt.constant(observed.constant))

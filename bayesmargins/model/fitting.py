@@ -109,7 +109,7 @@ def posterior_of(
         beta=array("beta"),
         b={f: array(f"b_{stem(f)}") for f in factors},
         Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
-        aux={p: array(p) for p in family.aux},
+        aux={p: array(p) for p in family.aux if p in trace},
         sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
     )
     return Posterior(design=design, family=family, link=link, sample_stats=stats, info=info, **arrays)

@@ -111,8 +111,8 @@ class GLMM:
         one_of("missing", missing, ("error", "drop"), DataError)
         self.design = build_design(formula, data, missing=missing, namespace=namespace, ordered=self.family.ordinal)
         response = self.design.response
-        self._outcome = Outcome(response.y, response.n)
-        check_outcome(self.family, self._outcome, response.text)
+        self._outcome = Outcome.of(response)
+        check_outcome(self.family, self._outcome, response.text, self.link)
         _check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, tuple(self.design.factors), what="data")
@@ -391,7 +391,7 @@ class GLMM:
         >>> bm.avg_predictions(prior, by="trt")["estimate"].shape
         (1, 200, 3)
         """
-        names = ["beta", *self.family.aux]
+        names = ["beta", *(name for name in self.family.aux if name in self.priors)]
         for name, factor in self.design.factors.items():
             names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
             names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +26,11 @@ class Merged(NamedTuple):
     cell : (row,) int
         Which of these each row belongs to.
     outcome, family : Outcome, Family
-        What was observed in each cell, and its distribution: a ``rate`` multiplies the mean.
+        What was observed in each cell, and its distribution.
     constant : float
         log p of the rows less that of the cells, whatever the parameters are.
+    rate : (kept,) float or None
+        What multiplies the mean of one row.
     """
 
     kept: np.ndarray
@@ -36,6 +38,7 @@ class Merged(NamedTuple):
     outcome: Outcome
     family: Family
     constant: float
+    rate: np.ndarray | None = None
 
 
 def merged(
@@ -43,11 +46,11 @@ def merged(
 ) -> Merged | None:
     """Rows alike in all columns (row,) and codes (row,); None where more than `MOST` of the rows would stay.
 
-    A family says how such rows add up. Where it does not, or rows have weights, those with the same y are one row that
-    counts as many times.
+    A family says how such rows add up. Where it does not, or rows have more to say than y, those that say the same are
+    one row that counts as many times.
     """
-    counted = outcome.weights is not None or family.summed is None
-    names = [f.name for f in fields(outcome) if f.name != "weights"]
+    counted = outcome.weights is not None or outcome.partial or family.summed is None
+    names = [f.name for f in fields(outcome) if f.name not in ("weights", "known_error")]
     observed = {name: v for name in names if (v := getattr(outcome, name)) is not None}
     found = _cells([*codes, *columns, *(observed.values() if counted else [])])
     if found is None:
@@ -56,10 +59,10 @@ def merged(
     if not counted:
         assert family.summed is not None
         of = family.summed(outcome, cell, len(kept))
-        return Merged(kept, cell, of.outcome, of.family, of.constant)
+        return Merged(kept, cell, of.outcome, of.family, of.constant, of.rate)
     weights = np.bincount(cell, outcome.weights, minlength=len(kept)).astype(np.float64)
     values = {name: v[kept] for name, v in observed.items()}
-    return Merged(kept, cell, Outcome(**values, weights=weights), family, 0.0)
+    return Merged(kept, cell, replace(outcome, **values, weights=weights), family, 0.0)
 
 
 def _cells(keys: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:

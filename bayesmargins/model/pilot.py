@@ -77,13 +77,11 @@ def pilot(
     scales: Scales,
 ) -> Pilot:
     """Newton steps, the fixed part and one factor at a time; Sigma by the EM algorithm, other parameters by search."""
-    density = family.need("log_density", "fit")
 
     def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
         with np.errstate(all="ignore"):
-            value = density(values_at(link, eta, aux), outcome)
-        value = np.where(np.isfinite(value), value, _NEVER)
-        return value if outcome.weights is None else outcome.weights * value
+            value = family.log_likelihood(values_at(link, eta, family.of_rows(aux, outcome)), outcome)
+        return np.where(np.isfinite(value), value, _NEVER)
 
     at = Pilot(
         np.linalg.lstsq(F, np.full(len(F), scales.location), rcond=None)[0],
@@ -116,7 +114,7 @@ def _settled(at: Pilot, eta: np.ndarray, Sigma: list[np.ndarray]) -> bool:
 def _first_values(family: Family, link: Link, outcome: Outcome) -> dict[str, np.ndarray]:
     """A parameter of the scale of its prior; thresholds of the categories' shares."""
     found = {}
-    for parameter in family.parameters[1:]:
+    for parameter in family.estimated(outcome.known_error):
         if parameter.along:
             found[parameter.name] = np.asarray(link.link(outcome.reached()))
         else:
@@ -181,7 +179,7 @@ def regular(Sigma: np.ndarray) -> np.ndarray:
 
 def _search(at: Pilot, family: Family, log_density: LogDensity) -> None:
     """The family's own parameters, at this linear predictor."""
-    for name in family.numbers:
+    for name in (name for name in family.numbers if name in at.aux):
         here = float(np.log(at.aux[name]))
 
         def loss(log: float, name: str = name) -> float:

@@ -189,16 +189,16 @@ def default_priors(
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
         if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
-    priors.update(_of_family(family, Outcome(design.response.y, design.response.n)))
-    return priors
+    return priors | _of_family(family, Outcome.of(design.response))
 
 
 def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
     """Its own parameters', beside the mean."""
-    silent = [p.name for p in family.parameters[1:] if p.prior is None]
+    own = family.estimated(outcome.known_error)
+    silent = [p.name for p in own if p.prior is None]
     if silent:
         raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
-    return {p.name: _prior(*p.prior(outcome)) for p in family.parameters[1:] if p.prior is not None}
+    return {p.name: _prior(*p.prior(outcome)) for p in own if p.prior is not None}
 
 
 def _prior(name: str, parameters: Mapping[str, Any]) -> Prior:
@@ -215,7 +215,7 @@ def names_of_priors(design: Design, family: Family) -> list[str]:
         *slopes,
         *(f"sd_{f}" for f in design.factors),
         *(f"cor_{f}" for f in correlated),
-        *family.aux,
+        *(p.name for p in family.estimated(design.response.known_error)),
         *(["sd"] if design.factors else []),
         *(["cor"] if correlated else []),
     ]

@@ -116,12 +116,10 @@ def sampled_model(
     fewer = merged(columns, [part.factor.codes for part in parts.values()], outcome, family)
     if fewer is not None:
         family, kept = fewer.family, fewer.kept
-        observed = Observed(fewer.outcome, rows.offset[kept], fewer.constant)
+        more = 0.0 if fewer.rate is None else np.log(fewer.rate)
+        observed = Observed(fewer.outcome, rows.offset[kept] + more, fewer.constant)
         fixed = replace(fixed, R=fixed.R[kept], basis=replace(fixed.basis, M=fixed.basis.M[kept]))
         parts = {name: _rows_of(part, kept) for name, part in parts.items()}
-    if observed.outcome.rate is not None:
-        offset = observed.offset + np.log(observed.outcome.rate)
-        observed = replace(observed, offset=offset, outcome=replace(observed.outcome, rate=None))
     if coordinates.how == _STANDARDISED and parts:
         observed, coordinates = _standardised(observed, family, link, fixed, parts, scales, coordinates)
     model = build_pymc(design, family, link, priors, fixed, parts, observed)

@@ -9,6 +9,7 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.family.link import Link
+from bayesmargins.family.outcome import Outcome
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import Integral
@@ -72,8 +73,8 @@ class Chunk:
         What every value is multiplied by: trials, where the target counts; for elasticities the variable.
     d_rows : Rows or None
         Derivatives of X, z and the offset, for slopes.
-    trials : ndarray, shape (row,), or None
-        Trials, where the target is a number of the distribution of y.
+    outcome : Outcome or None
+        Trials, known errors and rates, where the target is a number of the distribution of y.
     second : Second or None
         For derivatives of slopes.
     parts : tuple of PartRows
@@ -85,7 +86,7 @@ class Chunk:
     cells: Cells
     multiplier: np.ndarray | None = None
     d_rows: Rows | None = None
-    trials: np.ndarray | None = None
+    outcome: Outcome | None = None
     second: Second | None = None
     parts: tuple[PartRows, ...] = ()
 
@@ -118,7 +119,7 @@ class Chunk:
             cells=replace(self.cells, index=self.cells.index[which], share=self.cells.share[which]),
             multiplier=None if self.multiplier is None else self.multiplier[which],
             d_rows=None if self.d_rows is None else _taken(self.d_rows, which),
-            trials=None if self.trials is None else self.trials[which],
+            outcome=None if self.outcome is None else self.outcome.take(which),
             second=None
             if self.second is None
             else Second(_taken(self.second.d_rows, which), _taken(self.second.dd_rows, which)),

@@ -14,7 +14,7 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Family, Link, parameter_values
+from bayesmargins.family import Family, Link, Outcome, parameter_values
 from bayesmargins.family.mixture import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.threads import in_threads
@@ -116,8 +116,9 @@ class DistributionPredictor:
                 etas = np.concatenate([(eta + b).reshape(len(b), -1) for b in shifts])
             aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in self.draws.aux.items()}
             aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
-            trials = np.ones(eta.shape[1]) if chunk.trials is None else chunk.trials[block]
-            yield block, mixture(self.family, self.link, etas, weights, s, aux, np.tile(trials, n_draws))
+            o = Outcome() if chunk.outcome is None else chunk.outcome.take(block).tiled(n_draws)
+            trials = np.ones(eta.size) if o.trials is None else o.trials
+            yield block, mixture(self.family, self.link, etas, weights, s, self.family.of_rows(aux, o), trials)
 
     def _found(self, y: Mixture, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from bayesmargins.design import Design, parse
+from bayesmargins.design.left import written
 from bayesmargins.design.matrix import Matrix
 from bayesmargins.errors import FormulaError, listed
 
@@ -55,12 +56,12 @@ def with_rs_coding(formula: str, design: Design) -> str:
         texts |= {b.terms: _respelt(m, design) for b, m in zip(blocks, factor.matrices, strict=True)}
     if all(new is None for new in texts.values()):
         return formula
-    left = parts.response if parts.trials is None else f"{parts.response} | trials({parts.trials})"
+    left = written(parts.response, parts.given, parts.known_error)
     spelt = [
         f"({texts[b.terms] or b.terms} {'|' if b.correlated else '||'} {':'.join(map(_quoted, b.columns))})"
         for b in parts.blocks
     ]
-    offsets = [f"offset({o})" for o in parts.offsets]
+    offsets = [f"offset({o})" for o in parts.offsets[int("rate" in parts.given) :]]
     return f"{left} ~ {' + '.join([texts[parts.fixed] or parts.fixed, *spelt, *offsets])}"
 
 

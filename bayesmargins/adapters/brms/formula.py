@@ -10,8 +10,9 @@ from typing import Any
 from bayesmargins.adapters.brms.parts import link_of
 from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
+from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import signed_terms, split, whole_call
-from bayesmargins.errors import FormulaError, ModelError, listed, shown, warn
+from bayesmargins.errors import FormulaError, ModelError, listed, shown
 from bayesmargins.family import FAMILIES, Family, get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
@@ -84,9 +85,9 @@ def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = 
     if len(sides) != 2:
         return Spelling(formula)  # `parse` says what is wrong with it
     _refuse_terms(sides[1], formula, functions(namespace))
-    left, more, set_aside = _left(sides[0].strip(), family, formula)
+    left, set_aside = _left(sides[0].strip(), family, formula)
     right = " ".join(_right(as_here(sides[1], namespace or ()), formula)).removeprefix("+ ")
-    spelt = f"{left} ~ {right}{more}"
+    spelt = f"{left} ~ {right}"
     same = re.sub(r"\s", "", spelt) == re.sub(r"\s", "", formula)
     return Spelling(formula.strip() if same else spelt, set_aside)
 
@@ -102,51 +103,25 @@ def _refuse_terms(right: str, formula: str, own: Mapping[str, Any]) -> None:
         )
 
 
-def _left(text: str, family: str, formula: str) -> tuple[str, str, tuple[str, ...]]:
-    """The left side, what it adds to the right one, and the parameters that lose their meaning."""
+_LEFT = {
+    "mi": "the missing responses are parameters",
+    "subset": "it belongs to a model of several responses",
+    "vreal": "it belongs to a family that is not brms's own",
+    "vint": "it belongs to a family that is not brms's own",
+}
+
+
+def _left(text: str, family: str, formula: str) -> tuple[str, tuple[str, ...]]:
+    """The left side, and the parameters that lose their meaning."""
     response, *after = split(text, "|")
     if re.match(r"\s*(mvbind|cbind)\s*\(", response):
         raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
-    if len(after) > 1:
-        raise FormulaError(f"Left of '~' in {formula!r} stands more than one '|'.")
-    kept, more = "", ""
-    set_aside: tuple[str, ...] = ()
-    for _, call in signed_terms(after[0]) if after else ():
-        name, _, inside = call.partition("(")
-        argument = split(inside.strip().removesuffix(")"), ",")[0].strip()
-        name = name.strip()
-        if name == "trials":
-            kept = f" | trials({argument})"
-        elif name == "rate" and _fitted(family).rate:
-            more = f" + offset(log({argument}))"
-        elif name == "se" and _fitted(family).known_error:
-            set_aside = (_fitted(family).known_error,)
-        elif name == "weights":
-            warn(
-                f"The weights {argument} have shaped these draws and are not used further: averages weigh rows by "
-                f"wts={argument!r}, and log_likelihood counts every row once."
-            )
-        else:
-            raise _refused(name, call, formula)
-    return f"{response.strip()}{kept}", more, set_aside
-
-
-def _refused(name: str, call: str, formula: str) -> FormulaError:
-    why = {
-        "rate": "under this family brms multiplies the shape by it too; offset(log(n)) in the fit is read",
-        "se": f"known errors are read under {_those('known_error')}",
-        "cens": "what is predicted is not what was observed",
-        "trunc": "the mean of a truncated response is not the inverse link of eta",
-        "mi": "the missing responses are parameters",
-    }.get(name, "it has no counterpart")
-    return FormulaError(
-        f"{call} left of '~' in {formula!r} is refused: {why}. Read are trials(n), weights(w), rate(n) of "
-        f"{_those('rate')} and se(s) of {_those('known_error')}."
-    )
-
-
-def _those(what: str) -> str:
-    return " and ".join(family.name for family in FAMILIES.values() if getattr(family, what))
+    calls = [call for _, call in signed_terms(after[0])] if len(after) == 1 else []
+    name = next((name for call in calls if (name := call.partition("(")[0].strip()) in _LEFT), None)
+    if name is not None:
+        raise FormulaError(f"{name}() left of '~' in {formula!r} is refused: {_LEFT[name]}.")
+    known = left_of(as_here(text.strip(), ()), formula).known_error
+    return text.strip(), (_fitted(family).known_error,) if known else ()
 
 
 def _right(text: str, formula: str) -> Iterator[str]:

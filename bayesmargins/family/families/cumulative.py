@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.family.between import BETWEEN_ROWS
+from bayesmargins.family.censoring import log_between
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array, Link
@@ -63,7 +64,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
             both = pt.switch(highest, 0.0, high[0]) + pt.switch(lowest, 0.0, low[1])
             value = both + _widths(pt, thresholds)[pt.clip(y, 0, last)]
         else:
-            value = pt.switch(lowest, high[0], pt.switch(highest, low[1], _between(pt, low, high)))
+            value = pt.switch(lowest, high[0], pt.switch(highest, low[1], log_between(pt, low, high)))
         return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, last)), -np.inf, value), o)
 
     def drawn(eta: Any, thresholds: Any, size: Any) -> Any:
@@ -79,16 +80,6 @@ def _widths(pt: Any, thresholds: Any) -> Any:
     """log(1 - exp(u - v)) of each category's thresholds, 0 at either end: (category,)."""
     end = pt.zeros(1)
     return pt.concatenate([end, pt.log1mexp(thresholds[:-1] - thresholds[1:]), end])
-
-
-def _between(pt: Any, low: tuple[Any, Any], high: tuple[Any, Any]) -> Any:
-    """log P of what lies between two thresholds: of the two differences that of the smaller numbers.
-
-    Each is told of the other's rows that its argument is 1, so that no infinite derivative is multiplied by 0.
-    """
-    above = pt.gt(low[0], np.log(0.5))
-    below = high[0] + pt.log1mexp(pt.switch(above, -1.0, low[0] - high[0]))
-    return pt.switch(above, low[1] + pt.log1mexp(pt.switch(above, high[1] - low[1], -1.0)), below)
 
 
 cumulative = Family(

@@ -9,10 +9,11 @@ import numpy as np
 import scipy
 
 from bayesmargins.errors import PosteriorError
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
-from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.family.outcome import POSITIVE, Outcome, Values
 from bayesmargins.family.special import digamma
 
 __all__ = ["gamma"]
@@ -56,7 +57,15 @@ def _scaled(c: Array, p: Values) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.Gamma, name, o, o.y, alpha=p.shape, beta=p.shape / p.mu)
+    observe(pm, pm.Gamma, name, o, o.y, _TAILS, alpha=p.shape, beta=p.shape / p.mu)
+
+
+def _tails(pm: Any, y: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
+    pt = pm.math.pt
+    return pt.log(pt.gammainc(alpha, beta * y)), pt.log(pt.gammaincc(alpha, beta * y))
+
+
+_TAILS = Tails(_tails, POSITIVE)
 
 
 class GammaRows(NamedTuple):
@@ -96,7 +105,7 @@ gamma = Family(
             names={"bambi": "alpha"},
         ),
     ),
-    Support("numbers above 0", lambda o: (o.y > 0.0) & np.isfinite(o.y)),
+    POSITIVE,
     _log_density,
     _simulate,
     _above,
@@ -110,6 +119,7 @@ gamma = Family(
         lambda link: "the residual variance trigamma(shape), that of log y",
     ),
     pymc=_pymc,
+    tails=_TAILS,
     rows={"log": GammaRows()},  # under the identity link its density may have several peaks
     names={"brms": "Gamma"},
     link_in_r="inverse",

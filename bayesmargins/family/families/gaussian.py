@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
+from bayesmargins.family.links.probit import normal_tails
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
 
@@ -19,6 +21,8 @@ def _log_density(p: Values, o: Outcome) -> Array:
 
     return stats.norm.logpdf(o.y, p.mu, p.sigma)
 
+
+_TAILS = Tails(normal_tails, REAL)
 
 gaussian = Family(
     "gaussian",
@@ -38,7 +42,8 @@ gaussian = Family(
     quantile=lambda q, p: p.mu + p.sigma * scipy.special.ndtri(q),
     variance=lambda p, o: (p.sigma**2, 0.0, 0.0),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},
-    pymc=lambda pm, name, p, o: observe(pm, pm.Normal, name, o, o.y, mu=p.mu, sigma=p.sigma),
+    pymc=lambda pm, name, p, o: observe(pm, pm.Normal, name, o, o.y, _TAILS, mu=p.mu, sigma=p.sigma),
+    tails=_TAILS,
     normal_sd="sigma",
     known_error="sigma",
     aliases=("normal",),

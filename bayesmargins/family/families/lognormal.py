@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.log import log
+from bayesmargins.family.links.probit import normal_tails
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import POSITIVE, Outcome, Values
 
@@ -31,7 +33,14 @@ def _score(c: Array, p: Values) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.LogNormal, name, o, o.y, mu=p.mu, sigma=p.sigma)
+    observe(pm, pm.LogNormal, name, o, o.y, _TAILS, mu=p.mu, sigma=p.sigma)
+
+
+def _tails(pm: Any, y: Any, mu: Any, sigma: Any) -> tuple[Any, Any]:
+    return normal_tails(pm, pm.math.log(y), mu, sigma)
+
+
+_TAILS = Tails(_tails, POSITIVE)
 
 
 lognormal = Family(
@@ -57,5 +66,6 @@ lognormal = Family(
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},
     residual=Residual(lambda link, mean, p: p.sigma**2, lambda link: "the residual variance sigma^2 of the logarithm"),
     pymc=_pymc,
+    tails=_TAILS,
     aliases=("log_normal", "lnorm"),
 )

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
-from bayesmargins.family.observing import by_value, weighed
+from bayesmargins.family.observing import by_value, observe, weighed
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
 from bayesmargins.family.special import digamma, incomplete_beta, odds
 
@@ -42,6 +43,10 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     """PyMC's own density takes two gamma functions a row, where y has few values; their terms in mu are its own."""
     import pytensor.tensor as pt
 
+    if o.partial:
+        observe(pm, pm.NegativeBinomial, name, o, o.y.astype(np.int64), _TAILS, mu=p.mu, alpha=p.shape)
+        return
+
     def log_mass(y: Any, eta: Any, shape: Any) -> Any:
         def rising(y: Any) -> Any:
             return pt.gammaln(y + shape) - pt.gammaln(shape) - pt.gammaln(y + 1.0)
@@ -56,6 +61,16 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     y = o.y.astype(np.int64)
     options = {"logp": log_mass, "dist": drawn, "class_name": "NegativeBinomial", "observed": y, "dims": "obs"}
     pm.CustomDist(name, p.eta, p.shape, **options)
+
+
+def _tails(pm: Any, y: Any, mu: Any, alpha: Any) -> tuple[Any, Any]:
+    pt = pm.math.pt
+    share = mu / (mu + alpha)
+    below, above = pt.betainc(alpha, y + 1.0, 1.0 - share), pt.betainc(y + 1.0, alpha, share)
+    return pt.log(below), pt.log(above)
+
+
+_TAILS = Tails(_tails, COUNTS)
 
 
 class NegbinomialRows(NamedTuple):
@@ -100,6 +115,8 @@ negbinomial = Family(
         lambda link: "the residual variance log(1 + 1 / mean count + 1 / shape)",
     ),
     pymc=_pymc,
+    tails=_TAILS,
+    rate=("shape",),
     rows={"log": NegbinomialRows()},
     names={"bambi": "negativebinomial"},
     aliases=("negativebinomial", "negative_binomial", "nbinom"),

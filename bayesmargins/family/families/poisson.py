@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.family import Codes, Family, Parameter, Residual, Summed
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -44,18 +45,24 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.Poisson, name, o, o.y.astype(np.int64), mu=p.mu)
+    observe(pm, pm.Poisson, name, o, o.y.astype(np.int64), _TAILS, mu=p.mu)
+
+
+def _tails(pm: Any, y: Any, mu: Any) -> tuple[Any, Any]:
+    pt = pm.math.pt
+    return pt.log(pt.gammaincc(y + 1.0, mu)), pt.log(pt.gammainc(y + 1.0, mu))
+
+
+_TAILS = Tails(_tails, COUNTS)
 
 
 def _summed(o: Outcome, cell: Codes, cells: int) -> Summed:
-    """Counts of all rows of a cell, whose mean is `rate` times that of one."""
-    rates = np.ones(len(o.y)) if o.rate is None else o.rate
-    y, rate = (np.bincount(cell, values, minlength=cells).astype(np.float64) for values in (o.y, rates))
-    constant = _constant(o.y, rates) - _constant(y, rate)
-    return Summed(poisson, Outcome(y, rate=rate), constant)
+    """Counts of all rows of a cell, whose mean is that of one times the number of rows."""
+    y, rate = (np.bincount(cell, values, minlength=cells).astype(np.float64) for values in (o.y, np.ones(len(o.y))))
+    return Summed(poisson, Outcome(y), _constant(o.y, 1.0) - _constant(y, rate), rate)
 
 
-def _constant(y: Array, rate: Array) -> float:
+def _constant(y: Array, rate: Array | float) -> float:
     """What of log p does not depend on the mean."""
     return float((scipy.special.xlogy(y, rate) - scipy.special.gammaln(y + 1.0)).sum())
 
@@ -95,6 +102,7 @@ poisson = Family(
     ),
     pymc=_pymc,
     summed=_summed,
-    rate=True,
+    tails=_TAILS,
+    rate=(),
     rows={"log": PoissonRows()},
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -59,7 +60,18 @@ def _variance(p: Values, o: Outcome) -> tuple[Array, float, float]:
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.StudentT, name, o, o.y, nu=p.nu, mu=p.mu, sigma=p.sigma)
+    observe(pm, pm.StudentT, name, o, o.y, _TAILS, nu=p.nu, mu=p.mu, sigma=p.sigma)
+
+
+def _tails(pm: Any, y: Any, nu: Any, mu: Any, sigma: Any) -> tuple[Any, Any]:
+    """Each from the beta function of the smaller argument, as `_tail`."""
+    pt = pm.math.pt
+    t = (y - mu) / sigma
+    outside = 0.5 * pt.betainc(0.5 * nu, 0.5, nu / (nu + t**2))
+    return tuple(pt.log(pt.switch(far, outside, 1.0 - outside)) for far in (pt.lt(t, 0.0), pt.gt(t, 0.0)))
+
+
+_TAILS = Tails(_tails, REAL)
 
 
 student_t = Family(
@@ -89,6 +101,7 @@ student_t = Family(
     quantile=_quantile,
     variance=_variance,
     pymc=_pymc,
+    tails=_TAILS,
     known_error="sigma",
     names={"brms": "student", "bambi": "t"},
 )

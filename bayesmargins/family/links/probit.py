@@ -11,7 +11,7 @@ import scipy
 
 from bayesmargins.family.link import FLAT, Array, Between, Link, Tensors, as_float, normal_density
 
-__all__ = ["probit"]
+__all__ = ["normal_tails", "probit"]
 
 _HERMITE = 1.0865 / math.sqrt(2.0 * math.pi)
 _ROOT_HALF = math.sqrt(0.5)
@@ -131,3 +131,9 @@ probit = Link(
     steeper=lambda n: _HERMITE * math.exp(0.5 * math.lgamma(n)),
     kernels=Probit,
 )
+
+
+def normal_tails(pm: Any, y: Any, mu: Any, sigma: Any) -> tuple[Any, Any]:
+    """log P(Y <= y) and log P(Y > y) of a normal y, however far out."""
+    z = (y - mu) / sigma
+    return _log_ndtr(pm.math.pt, z), _log_ndtr(pm.math.pt, -z)

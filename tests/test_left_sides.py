@@ -1,0 +1,172 @@
+"""What stands beside y on the left: weights, censoring, truncation, known errors, rates; each against SciPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import bayesmargins as bm
+from bayesmargins.design.left import left_of, written
+from bayesmargins.family import FAMILIES, LINKS, Outcome, values_at
+from bayesmargins.model.build import tensor_means
+
+N = 40
+Frozen = Callable[[np.ndarray], Any]
+# By family: other parameters, and SciPy's distribution of the mean.
+CASES: dict[str, tuple[dict[str, float], Frozen]] = {
+    "gaussian": ({"sigma": 1.3}, lambda mu: stats.norm(mu, 1.3)),
+    "student_t": ({"sigma": 1.3, "nu": 5.0}, lambda mu: stats.t(5.0, mu, 1.3)),
+    "lognormal": ({"sigma": 0.7}, lambda mu: stats.lognorm(0.7, scale=np.exp(mu))),
+    "gamma": ({"shape": 2.3}, lambda mu: stats.gamma(2.3, scale=mu / 2.3)),
+    "poisson": ({}, stats.poisson),
+    "negbinomial": ({"shape": 1.7}, lambda mu: stats.nbinom(1.7, 1.7 / (1.7 + mu))),
+}
+
+
+def test_every_family_with_tails_has_a_case() -> None:
+    assert set(CASES) == {name for name, family in FAMILIES.items() if family.tails is not None}
+
+
+def outcome(name: str, mu: np.ndarray, discrete: bool) -> Outcome:
+    """Rows of every kind, observed between bounds, with weights."""
+    rng = np.random.default_rng(3)
+    y = np.asarray(CASES[name][1](mu).rvs(random_state=rng), dtype=float)
+    cens = np.resize([0.0, 1.0, -1.0, 2.0], N)
+    lb, ub = np.full(N, np.floor(y.min()) - (0.0 if discrete else 0.4)), np.full(N, y.max() + 3.0)
+    y2 = np.where(cens == 2.0, y + np.resize([1.0, 2.0, np.inf], N), y)
+    return Outcome(y, weights=rng.uniform(0.5, 2.0, N), cens=cens, y2=y2, lb=np.maximum(lb, -5.0), ub=ub)
+
+
+def by_hand(dist: Any, o: Outcome, discrete: bool) -> np.ndarray:
+    """The same from SciPy's distribution functions."""
+    density = dist.logpmf(o.y) if discrete else dist.logpdf(o.y)
+    kinds = {
+        0.0: density,
+        1.0: dist.logsf(o.y),
+        -1.0: dist.logcdf(o.y),
+        2.0: np.log(np.where(o.cens == 2.0, dist.cdf(o.y2) - dist.cdf(o.y), 1.0)),
+    }
+    value = np.choose(np.where(o.cens == -1.0, 3, o.cens).astype(int), [kinds[k] for k in (0.0, 1.0, 2.0, -1.0)])
+    inside = dist.cdf(o.ub) - dist.cdf(o.lb - 1.0 if discrete else o.lb)
+    return np.asarray(o.weights * (value - np.log(inside)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_rows_say_is_what_scipy_says(name: str) -> None:
+    family, (aux, dist) = FAMILIES[name], CASES[name]
+    link, eta = LINKS[family.links[0]], np.linspace(-0.5, 1.5, N)
+    p = values_at(link, eta, {k: np.array(v) for k, v in aux.items()})
+    o = outcome(name, eta if name == "lognormal" else p.mu, family.discrete)
+    frozen = dist(eta if name == "lognormal" else p.mu)
+    np.testing.assert_allclose(family.log_likelihood(p, o), by_hand(frozen, o, family.discrete), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pymc_says_the_same_with_derivatives(name: str) -> None:
+    import pymc as pm
+    import pytensor
+
+    family, (aux, _) = FAMILIES[name], CASES[name]
+    link, eta = LINKS[family.links[0]], np.linspace(-0.5, 1.5, N)
+    p = values_at(link, eta, {k: np.array(v) for k, v in aux.items()})
+    o = outcome(name, eta if name == "lognormal" else p.mu, family.discrete)
+    step = {k: np.array(v) for k, v in aux.items()}
+    with pm.Model(coords={"obs": range(N)}) as model:
+        x = pm.Flat("x", shape=N)
+        own = {k: pm.Flat(k) for k in aux}
+        tensors = type(p)(**tensor_means(link, x), eta=x, link=link, **own)
+        family.pymc(pm, "y", tensors, o)
+    point = {"x": eta, **step}
+    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
+        rows = model.compile_fn(model.logp(vars=model.observed_RVs, sum=False), inputs=model.value_vars)(point)[0]
+        slopes = model.compile_fn(model.dlogp(vars=[x]), inputs=model.value_vars)(point)
+    np.testing.assert_allclose(rows, family.log_likelihood(p, o), rtol=1e-9, atol=1e-10)
+    h = 1e-5
+    up, down = (family.log_likelihood(values_at(link, eta + d, step), o) for d in (h, -h))
+    np.testing.assert_allclose(slopes, (up - down) / (2 * h), rtol=2e-5, atol=1e-7)
+
+
+def test_limits_of_censoring() -> None:
+    """Not censored, up to infinity, and beyond the lower end of y."""
+    family, y = FAMILIES["gamma"], np.array([0.4, 2.0, 7.0])
+    p = values_at(LINKS["log"], np.array([0.1, 0.5, 1.0]), {"shape": np.array(2.0)})
+    none, right, interval = np.zeros(3), np.ones(3), np.full(3, 2.0)
+    plain = family.log_likelihood(p, Outcome(y))
+    np.testing.assert_array_equal(family.log_likelihood(p, Outcome(y, cens=none)), plain)
+    beyond = family.log_likelihood(p, Outcome(y, cens=right))
+    np.testing.assert_array_equal(family.log_likelihood(p, Outcome(y, cens=interval, y2=np.full(3, np.inf))), beyond)
+    np.testing.assert_array_equal(family.log_likelihood(p, Outcome(np.zeros(3), cens=right)), 0.0)
+    np.testing.assert_allclose(family.log_likelihood(p, Outcome(y, weights=interval)), 2.0 * plain)
+    wide = Outcome(y, lb=np.zeros(3), ub=np.full(3, np.inf))
+    np.testing.assert_allclose(family.log_likelihood(p, wide), plain, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "known"),
+    [
+        ("y", {}, False),
+        ("y | trials(n) + weights(w)", {"trials": "n", "weights": "w"}, False),
+        ("y | cens(c, y2 = z)", {"cens": "c", "y2": "z"}, False),
+        ("y | trunc(ub = 3)", {"ub": "3"}, False),
+        ("y | se(s)", {"se": "s"}, True),
+        ("y | se(s, sigma = TRUE) + weights(1/w)", {"se": "s", "weights": "1/w"}, False),
+    ],
+)
+def test_left_sides_are_read_and_written(text: str, given: dict[str, str], known: bool) -> None:
+    found = left_of(text, f"{text} ~ x")
+    assert (found.response, found.given, found.known_error) == ("y", given, known)
+    assert left_of(written(*found), text) == found
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "said"),
+    [
+        ("t | cens(d) + cens(d) ~ x", "gamma", "says 'cens' twice"),
+        ("t | cens() ~ x", "gamma", "allowed are"),
+        ("t | cens(d, t2, t) ~ x", "gamma", "its arguments are"),
+        ("t | dec(d) ~ x", "gamma", "stands 't | dec"),
+        ("t | weights(w) | cens(d) ~ x", "gamma", "more than one"),
+        ("t | se(s, sigma=2) ~ x", "gaussian", "sigma is True or False"),
+        ("t | cens(word) ~ x", "gamma", r"cens\(word\) has the value 'dead'"),
+        ("t | cens(s) ~ x", "gamma", r"cens\(\) of the response .* allowed are -1"),
+        ("t | cens(two) ~ x", "gamma", r"interval.* where cens\(c, y2\) says its other end"),
+        ("t | cens(two, t) ~ x", "gamma", r"cens\(\) of the response .* numbers above y"),
+        ("t | weights(-w) ~ x", "gamma", r"weights\(\) of the response .* finite numbers from 0"),
+        ("t | weights(0 * w) ~ x", "gamma", "0 in every row"),
+        ("t | trunc(lb=3) ~ x", "gamma", "outside the bounds"),
+        ("t | trunc(lb=3, ub=2) ~ x", "gamma", "lb below ub"),
+        ("t | se(s) ~ x", "gamma", r"family='gamma' takes no se\(\); 'gaussian', 'student_t' do"),
+        ("t | rate(s) ~ x", "gamma", r"takes no rate\(\)"),
+        ("b | cens(d) ~ x", "bernoulli", r"takes no cens\(\)"),
+        ("t | se(0 * s) ~ x", "gaussian", "finite numbers above 0"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_words(formula: str, family: str, said: str) -> None:
+    with pytest.raises(bm.BayesmarginsError, match=said):
+        bm.GLMM(formula, rows(), family=family)
+
+
+def rows() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    t = rng.gamma(2.0, 1.0, N) + 0.05
+    return pd.DataFrame(
+        {
+            "t": t,
+            "t2": t + 1.0,
+            "k": rng.poisson(2.0, N),
+            "b": np.resize([0, 1], N),
+            "d": np.resize([0, 1, 0, 0], N),
+            "two": np.resize([0, 2], N),
+            "word": np.resize(["none", "dead"], N),
+            "said": np.resize(["none", "right"], N),
+            "s": rng.uniform(0.5, 1.5, N),
+            "w": rng.uniform(0.5, 2.0, N),
+            "x": rng.normal(size=N),
+            "g": np.repeat([f"g{i}" for i in range(8)], 5),
+        }
+    )
