@@ -11,7 +11,7 @@ from bayesmargins.design import Factor
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import Outcome, values_at
 from bayesmargins.integrate.group_quadrature import group_quadrature
-from bayesmargins.integrate.normal_groups import Effects, normal_groups
+from bayesmargins.integrate.normal_groups import Effects, normal_rows
 from bayesmargins.limits import options
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
 
@@ -46,10 +46,12 @@ def _normal(post: Any, factor: Factor) -> np.ndarray:
     measured = y if post.family.measured is None else post.family.measured(y)
     F, R = np.linalg.qr(rows.X)  # columns may be nearly dependent: their combinations are better told apart
     effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
-    weights = post.design.response.beside.get("weights")
-    likelihood = normal_groups(measured - rows.offset, F, effects, weights=weights, sd=post.family.normal_sd)
+    o = Outcome.of(post.design.response)
+    likelihood = normal_rows(measured - rows.offset, F, effects, (), o, post.family.normal_sd)
     value = likelihood.by_group(draws.beta @ R.T, [_roots(draws.Sigma[factor.name])], draws.aux)
-    volume = _volume(post, measured) if weights is None else weights * _volume(post, measured)
+    volume = _volume(post, measured) * (1.0 if o.weights is None else o.weights)
+    if o.se is not None:
+        volume = volume - np.log(o.se) * (1.0 if o.weights is None else o.weights)
     return value + np.bincount(factor.codes, volume, len(factor.levels))
 
 
@@ -73,7 +75,8 @@ def _obstacle(post: Any) -> str:
         return "it came without its rows"
     if factors != 1:
         return f"it has {factors or 'no'} grouping factors, and one is needed"
-    beyond = post.family.not_integrated(post.design.response.given)
+    response = post.design.response
+    beyond = post.family.not_integrated(response.given, post.link, response.known_error)
     if beyond:
         return f"its left-hand side says {listed(beyond)}"
     normal = post.family.normal_sd and post.link.linear
@@ -84,7 +87,8 @@ def _obstacle(post: Any) -> str:
     (factor,) = post.design.factors.values()
     if not normal and len(factor.terms) > 1:
         return f"under family {post.family.name!r} {len(factor.terms)} effects of a group take as many dimensions"
-    missing = [name for name in post.family.aux if name not in post.aux]
+    needed = [parameter.name for parameter in post.family.estimated(response.known_error)]
+    missing = [name for name in needed if name not in post.aux]
     return f"draws of {listed(missing)}, the same for all rows, are needed" if missing else ""
 
 

@@ -39,9 +39,10 @@ def _rows(**columns: Any) -> pd.DataFrame:
         ("y ~ x + (x || g)", "bernoulli", "y ~ x + (x || g)"),
         ("y ~ 0 + Intercept + x + (1 | a:b) + (1 | a/b)", "bernoulli", "y ~ 1 + x + (1 | a:b) + (1 | a/b)"),
         ("y | trials(n) ~ as.factor(k)", "binomial", "y | trials(n) ~ C(k)"),
-        ("y | rate(n) ~ x", "poisson", "y ~ x + offset(log(n))"),
+        ("y | rate(n) ~ x", "poisson", "y | rate(n) ~ x"),
+        ("y | cens(c, y2) + trunc(lb = 0) ~ x", "gaussian", "y | cens(c, y2) + trunc(lb = 0) ~ x"),
         ("y ~ x + offset(log(n))", "poisson", "y ~ x + offset(log(n))"),
-        ("y | se(s, sigma = TRUE) ~ 1 + (1 | study)", "gaussian", "y ~ 1 + (1 | study)"),
+        ("y | se(s, sigma = TRUE) ~ 1 + (1 | study)", "gaussian", "y | se(s, sigma = TRUE) ~ 1 + (1 | study)"),
     ],
 )
 def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: str) -> None:
@@ -61,9 +62,8 @@ def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: s
         ("y ~ x + (1 | gr(g, by = h))", "bernoulli", r"has 'by=h': group effects here are Gaussian"),
         ("y ~ x + (1 | gr(g, dist = 'student'))", "bernoulli", "has \"dist='student'\""),
         ("y ~ (1 |p| g) + (0 + x |p| g)", "bernoulli", "Two blocks .* are correlated by 'p'. Write them as one"),
-        ("y | cens(c) ~ x", "gaussian", r"cens\(c\) left of '~' .* is refused: what is predicted"),
-        ("y | trunc(lb = 0) ~ x", "gaussian", "mean of a truncated response"),
-        ("y | rate(n) ~ x", "negbinomial", "multiplies the shape"),
+        ("y | mi() ~ x", "gaussian", r"mi\(\) left of '~' .* is refused: the missing responses are parameters"),
+        ("y | weights(w, scale = TRUE) ~ x", "gaussian", r"weights\(w, scale = TRUE\) .*: its arguments are"),
         ("mvbind(y, z) ~ x", "gaussian", "several responses"),
         ("y ~ Intercept + x", "gaussian", r"goes with 0 \+ Intercept"),
         ("y ~ 0 + Intercept + x + (1 | a | b | g)", "gaussian", "is no block"),
@@ -180,16 +180,25 @@ def test_rates_are_offsets_and_known_errors_leave_sigma_unread() -> None:
     eta = draws["b_Intercept"].to_numpy()[:, None] + draws["b_x"].to_numpy()[:, None] * _rows()["x"].to_numpy()
     np.testing.assert_allclose(bm.avg_predictions(rate)["estimate"][0], 4 * np.exp(eta).mean(axis=1), rtol=1e-12)
     measured = _rows().assign(y=_rows()["y"] + 0.5)
-    known = bm.from_brms(draws.assign(sigma=0.0), "y | se(x) ~ x", measured, family="gaussian")
+    measured["s"] = np.linspace(0.5, 1.0, len(measured))
+    known = bm.from_brms(draws.assign(sigma=0.0), "y | se(s) ~ x", measured, family="gaussian")
     assert known.aux == {}
-    with pytest.raises(bm.PosteriorError, match="needs draws of 'sigma'"):
-        bm.predictions(known, target=bm.sd())
+    of_rows = bm.predictions(known, target=bm.sd())["estimate"][0]
+    np.testing.assert_allclose(of_rows, np.broadcast_to(measured["s"], of_rows.shape), rtol=1e-13)
+    density = norm.logpdf(measured["y"], eta, measured["s"])
+    np.testing.assert_allclose(known.log_likelihood()["y"][0], density, rtol=1e-12)
+    both = bm.from_brms(draws.assign(sigma=0.6), "y | se(s, sigma = TRUE) ~ x", measured, family="gaussian")
+    of_rows = bm.predictions(both, target=bm.sd())["estimate"][0]
+    np.testing.assert_allclose(of_rows, np.broadcast_to(np.hypot(measured["s"], 0.6), of_rows.shape), rtol=1e-13)
 
 
-def test_weights_of_the_fit_are_said_to_be_used_no_further() -> None:
-    with pytest.warns(bm.BayesmarginsWarning, match="weights n have shaped these draws.*wts='n'"):
-        post = bm.from_brms(_draws(["b_Intercept", "b_x"]), "y | weights(n) ~ x", _rows(), family="bernoulli")
-    assert post.formula == "y ~ x"
+def test_weights_of_the_fit_multiply_its_log_likelihood() -> None:
+    """As in brms, whose log_lik() is of the weighted rows."""
+    post = bm.from_brms(_draws(["b_Intercept", "b_x"]), "y | weights(n) ~ x", _rows(), family="bernoulli")
+    plain = bm.from_brms(_draws(["b_Intercept", "b_x"]), "y ~ x", _rows(), family="bernoulli")
+    weighed, unweighed = (p.log_likelihood()["y"] for p in (post, plain))
+    np.testing.assert_allclose(weighed, 4.0 * unweighed, rtol=1e-13)
+    np.testing.assert_array_equal(*(bm.avg_predictions(p)["estimate"] for p in (post, plain)))
 
 
 MAIN = [f"b_f{s}" for s in SPELT]

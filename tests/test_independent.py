@@ -68,6 +68,7 @@ CASES: dict[str, tuple[str, str, Callable[[], Mapping[str, Any]]]] = {
     "no constant": ("y ~ 0 + x + (x || g)", "gaussian", NONE),
     "terms of a factor": ("y ~ x * f + (0 + f | g)", "gaussian", NONE),
     "crossed": ("y ~ x + (1 | f) + (1 + x | g)", "gaussian", NONE),
+    "known errors": ("y | se(z) + weights(z) ~ x + (1 + x | g)", "gaussian", NONE),
     "lognormal": ("z ~ x + (1 + x | g)", "lognormal", NONE),
     "all own": ("y ~ w + x + f + (1 + x | g)", "gaussian", _own("beta", "x", "Intercept", "sd", "cor", "sigma")),
     "own of one factor": ("y ~ x + (1 | f) + (1 + x | g)", "gaussian", _own("sd_g", "cor_g")),

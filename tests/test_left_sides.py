@@ -170,3 +170,84 @@ def rows() -> pd.DataFrame:
             "g": np.repeat([f"g{i}" for i in range(8)], 5),
         }
     )
+
+
+def test_known_errors_are_integrated_as_they_are_sampled() -> None:
+    """Density of the integrated model against the multivariate normal one of the whole response."""
+    data = rows()
+    model = bm.GLMM("t | se(s) ~ x + (1 | g)", data)
+    assert [v.name for v in model.pymc.free_RVs if v.name == "sigma"] == []
+    likelihood, codes = model._likelihood, model.design.factors["g"].codes
+    phi, root = np.array([[1.5, -0.3]]), np.array([[[0.8]]])
+    mean = model._fixed.columns @ phi[0]
+    together = np.diag(data.s**2) + 0.64 * (codes[:, None] == codes)
+    wanted = stats.multivariate_normal(mean, together).logpdf(data.t)
+    np.testing.assert_allclose(likelihood.log_likelihood(phi, [root], {}), wanted, rtol=1e-12)
+    *_, d_roots, d_aux = likelihood.derivatives(phi, [root], {})
+    assert d_aux == {}
+    h = 1e-6
+    moved = [likelihood.log_likelihood(phi, [root + d], {})[0] for d in (h, -h)]
+    np.testing.assert_allclose(d_roots[0].ravel(), (moved[0] - moved[1]) / (2 * h), rtol=1e-6)
+
+
+def test_meta_analysis_from_fit_to_margins(tmp_path: Any) -> None:
+    """By the independent sampler, against the posterior on a grid; it needs no sigma, asks for se where y scatters."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"study": [f"s{i}" for i in range(12)], "sei": rng.uniform(0.1, 0.4, 12)})
+    data["yi"] = 0.3 + 0.5 * rng.normal(size=12) + data.sei * rng.normal(size=12)
+    model = bm.GLMM("yi | se(sei) ~ 1 + (1 | study)", data)
+    post = model.fit(sampler="independent", random_seed=4, progressbar=False)
+    assert post.info["group_effects"] == "integrated"
+    assert not post.aux
+    mu, tau = np.meshgrid(np.linspace(-1.5, 2.0, 351), np.linspace(0.002, 2.0, 300), indexing="ij")
+    of_mu, of_tau = model.priors["Intercept"].parameters, model.priors["sd_study"].parameters
+    log_p = stats.norm.logpdf(mu, of_mu["mu"], of_mu["sigma"]) + stats.halfnorm.logpdf(tau, 0.0, of_tau["sigma"])
+    for y, se in zip(data.yi, data.sei, strict=True):
+        log_p += stats.norm.logpdf(y, mu, np.hypot(tau, se))
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    draws, sd = post.draws.beta[:, 0], np.sqrt(post.draws.Sigma["study"][:, 0, 0])
+    for found, grid in ((draws, mu), (sd, tau)):
+        mean, scatter = (p * grid).sum(), np.sqrt((p * grid**2).sum() - (p * grid).sum() ** 2)
+        assert abs(found.mean() - mean) < 5.0 * scatter / np.sqrt(400.0)
+        assert abs(found.std() / scatter - 1.0) < 0.2
+    wanted = np.sqrt(sd**2 + data.sei.to_numpy()[0] ** 2)
+    found = bm.predictions(post, data.head(1), target=bm.sd())["estimate"].to_numpy().ravel()
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    post.save(tmp_path / "meta.nc")
+    of_both = (bm.predictions(p, target=bm.exceeds(0.5))["estimate"] for p in (bm.load(tmp_path / "meta.nc"), post))
+    np.testing.assert_array_equal(*of_both)
+    with pytest.raises(bm.DataError, match="sei"):
+        bm.predictions(post, pd.DataFrame({"study": ["s1"]}), target=bm.sd())
+    new = bm.posterior_predictive(post, data, groups="sample", random_seed=1)["estimate"].to_numpy().reshape(-1, 12)
+    np.testing.assert_allclose(new.std(axis=0), np.sqrt((sd**2).mean() + data.sei**2 + draws.var()), rtol=0.1)
+
+
+def test_rate_multiplies_the_shape_too() -> None:
+    """As in brms: the sum of counts of ``t`` units, whose mean and shape are t times those of one."""
+    data = rows().assign(time=4.0)
+    prior = bm.GLMM("k | rate(time) ~ 1 + (1 | g)", data, family="negbinomial").prior(draws=20, random_seed=2)
+    one = bm.predictions(prior, data.head(1), groups="zero", target=bm.exceeds(2))["estimate"].to_numpy().ravel()
+    mu, shape = 4.0 * np.exp(prior.draws.beta[:, 0]), 4.0 * prior.draws.aux["shape"]
+    np.testing.assert_allclose(one, stats.nbinom.sf(2, shape, shape / (shape + mu)), rtol=1e-9)
+    np.testing.assert_allclose(
+        bm.predictions(prior, data.head(1), groups="zero")["estimate"].to_numpy().ravel(), mu, rtol=1e-12
+    )
+
+
+def test_weights_of_two_are_rows_twice() -> None:
+    data = rows()
+    twice = pd.concat([data, data], ignore_index=True)
+    for formula, family in (
+        ("t | weights(two) ~ x + (1 | g)", "gaussian"),
+        ("k | weights(two) ~ x + (1 | g)", "poisson"),
+    ):
+        weighed = bm.GLMM(formula, data.assign(two=2.0), family=family)
+        doubled = bm.GLMM(formula.replace(" | weights(two)", ""), twice, family=family)
+        point = (
+            np.array([[0.7, 0.2]]),
+            [np.array([[[0.4]]])],
+            {"sigma": np.array([1.1])} if family == "gaussian" else {},
+        )
+        found, wanted = (m._likelihood.log_likelihood(*point) for m in (weighed, doubled))
+        np.testing.assert_allclose(found, wanted, rtol=1e-9)

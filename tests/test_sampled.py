@@ -114,7 +114,7 @@ def test_merged_outcome_has_the_log_density_of_the_rows(name: str, weighted: boo
         eta = size * x + 0.1 * codes
         each = family.log_density(values_at(link, eta, AUX[name]), o)
         wanted = (each if weights is None else weights * each).sum()
-        rate = 0.0 if found.outcome.rate is None else np.log(found.outcome.rate)
+        rate = 0.0 if found.rate is None else np.log(found.rate)
         one = found.family.log_density(values_at(link, eta[found.kept] + rate, AUX[name]), found.outcome)
         counted = one if found.outcome.weights is None else found.outcome.weights * one
         assert counted.sum() + found.constant == pytest.approx(wanted, rel=1e-12)

@@ -112,7 +112,7 @@ def _simulated(
     known = np.isfinite(post.link.inverse(eta))
     for given in (o.trials, o.se, o.rate):
         known &= True if given is None else np.isfinite(given)
-    aux = post.family.of_rows(aux, o)
+    aux = {name: np.atleast_2d(values) for name, values in post.family.of_rows(aux, o).items()}
     out = np.full(eta.shape, np.nan)
     for row in np.flatnonzero(known.any(axis=0)):
         rng = np.random.default_rng([*seed, int(row)])

@@ -263,9 +263,11 @@ class Family:
             found[name] = (found[name] ** 2 + o.se**2) ** 0.5 if name in found else o.se
         return found
 
-    def not_integrated(self, given: Collection[str]) -> list[str]:
+    def not_integrated(self, given: Collection[str], link: Link, known_error: bool) -> list[str]:
         """What of these fields of a left-hand side keeps rows from being integrated over b."""
-        return [name for name in given if name not in ("trials", "weights") and not (name == "rate" and not self.rate)]
+        taken = ["trials", "weights", *(["rate"] if not self.rate else [])]
+        taken += ["se"] if self.normal_sd and link.linear and known_error else []
+        return [name for name in given if name not in taken]
 
     def compiled_rows(self, link: Link) -> Any:
         """Its `rows` under this link; None where log p(y) may have several peaks in eta."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
+from bayesmargins.family.outcome import Outcome
 from bayesmargins.integrate.threads import in_threads
 
-__all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups"]
+__all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups", "normal_rows"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.integer]
@@ -73,7 +74,9 @@ class NormalGroups:
     codes, weights : (row,) int, (row,) float or None
         Group of each row, and its weight.
     sd : str
-        Which parameter of the family sigma is.
+        Which parameter of the family sigma is; empty where it is 1.
+    constant : float
+        Added to log p.
     """
 
     centre: Array
@@ -90,6 +93,7 @@ class NormalGroups:
     codes: Integers
     weights: Array | None
     sd: str = "sigma"
+    constant: float = 0.0
 
     @cached_property
     def compiled(self) -> tuple[Array, Array, Array, Array, Array]:
@@ -100,14 +104,18 @@ class NormalGroups:
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y) of every draw without b: (draw,); the largest factor's root (draw, term, term) comes first."""
-        value, *_ = self._marginals(phi, roots, aux[self.sd], False)
-        return -0.5 * (self.count * np.log(2.0 * np.pi * aux[self.sd] ** 2) + value)
+        sigma = self._sigma(phi, aux)
+        value, *_ = self._marginals(phi, roots, sigma, False)
+        return self.constant - 0.5 * (self.count * np.log(2.0 * np.pi * sigma**2) + value)
+
+    def _sigma(self, phi: Array, aux: Mapping[str, Array]) -> Array:
+        return aux[self.sd] if self.sd else np.ones(len(phi))
 
     def derivatives(
         self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]
     ) -> tuple[Array, Array, list[Array], dict[str, Array]]:
         """`log_likelihood`, and its derivatives in phi (draw, coordinate), the roots' lower triangles and sigma."""
-        sigma = aux[self.sd]
+        sigma = self._sigma(phi, aux)
         t = 1.0 / sigma
         value, dc, dL, dt, d_small = self._marginals(phi, roots, sigma, True)
         d_roots = [dL, *(d_small[:, f, : root.shape[-1], : root.shape[-1]] for f, root in enumerate(roots[1:]))]
@@ -115,8 +123,8 @@ class NormalGroups:
         dt += sum((d * np.tril(root)).sum(axis=(1, 2)) for d, root in zip(d_roots, roots, strict=True))
         d_sigma = 0.5 * t**2 * dt - self.count * t
         scaled = [-0.5 * t[:, None, None] * np.tril(d) for d in d_roots]
-        value = -0.5 * (self.count * np.log(2.0 * np.pi * sigma**2) + value)
-        return value, -0.5 * t[:, None] * dc, scaled, {self.sd: d_sigma}
+        value = self.constant - 0.5 * (self.count * np.log(2.0 * np.pi * sigma**2) + value)
+        return value, -0.5 * t[:, None] * dc, scaled, {self.sd: d_sigma} if self.sd else {}
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p of the rows of each group without b: (draw, group)."""
@@ -127,7 +135,7 @@ class NormalGroups:
                 f"The rows of a group have a likelihood of their own where there is one grouping factor; here are "
                 f"{len(roots)}, and groups of one share effects of others."
             )
-        t = 1.0 / aux[self.sd]
+        t = 1.0 / self._sigma(phi, aux)
         c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
         R, a, B, *_ = self.compiled
         out = np.empty((len(phi), a.shape[1]))
@@ -152,7 +160,7 @@ class NormalGroups:
         """Draws of the effects of every factor given the parameters: (draw, group, term) each."""
         large, *small = roots
         back = np.eye(large.shape[-1])
-        b, s = draw_normal_effects(self, phi, large, self._padded(small, len(phi)), aux[self.sd], back, rng)
+        b, s = draw_normal_effects(self, phi, large, self._padded(small, len(phi)), self._sigma(phi, aux), back, rng)
         ends = np.cumsum(self.layout.prod(axis=1))
         pieces = np.split(s, ends[:-1], axis=1) if len(ends) else []
         return [b, *(piece.reshape(len(s), *of) for piece, of in zip(pieces, self.layout, strict=True))]
@@ -179,6 +187,21 @@ class NormalGroups:
         for f, root in enumerate(roots):
             out[:, f, : root.shape[-1], : root.shape[-1]] = root
         return out
+
+
+def normal_rows(
+    y: Array, F: Array, large: Effects, small: Sequence[Effects], outcome: Outcome, sd: str
+) -> NormalGroups:
+    """`normal_groups` with what else is known of the rows: their weights, or standard errors in place of sigma.
+
+    Divided by their standard errors, rows have a standard deviation of 1.
+    """
+    weights, se = outcome.weights, outcome.se
+    if se is None:
+        return normal_groups(y, F, large, small, weights, sd)
+    large, *others = (replace(of, W=of.W / se[:, None]) for of in (large, *small))
+    found = normal_groups(y / se, F / se[:, None], large, others, weights, "")
+    return replace(found, constant=-float((np.log(se) * (1.0 if weights is None else weights)).sum()))
 
 
 def normal_groups(

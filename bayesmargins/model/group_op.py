@@ -84,7 +84,7 @@ def log_marginal(
 ) -> Any:
     """log p(y | phi, roots, aux) as a tensor; roots are lower triangles, that of the largest factor first."""
     if isinstance(likelihood, NormalGroups):
-        return _normal(likelihood, phi, roots[0], roots[1:], aux[likelihood.sd])
+        return _normal(likelihood, phi, roots[0], roots[1:], aux.get(likelihood.sd, pt.as_tensor(1.0)))
     x = pt.concatenate([phi, roots[0].ravel(), *(pt.atleast_1d(aux[name]) for name in likelihood.names)])
     return GroupMarginal(likelihood.tag)(x, *likelihood.flat)[0] + likelihood.constant
 
@@ -96,4 +96,4 @@ def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma
     small = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
     x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], small])
     value = GroupMarginal()(x, *flat_data(groups))[0]
-    return -0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)
+    return groups.constant - 0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)

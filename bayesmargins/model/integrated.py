@@ -96,9 +96,9 @@ def integrated_model(
             name: pm.Deterministic(_ROOT.format(stem(name)), covariance(part, priors).root())
             for name, part in parts.items()
         }
-        aux = {name: register(name, priors[name], ()) for name in family.numbers}
+        aux = {name: register(name, priors[name], ()) for name in family.numbers if name in priors}
         if family.ordinal:
             aux["thresholds"] = thresholds(link, outcome, of_columns.constant, priors["thresholds"])
         of_parts = [roots[part.factor.name] for part in ordered]
         pm.Potential(design.response.name, log_marginal(likelihood, phi, of_parts, aux))
-    return IntegratedModel(model, likelihood, ordered, family.aux)
+    return IntegratedModel(model, likelihood, ordered, tuple(aux))

@@ -180,8 +180,8 @@ def log_posterior(
     for name, part in parts.items():
         maps[name], own = root_map(part, priors)
         stated += own
-    stated += [(name, priors[name], ()) for name in family.numbers]
-    aux = {name: name for name in family.numbers}
+    aux = {name: name for name in family.numbers if name in priors}
+    stated += [(name, priors[name], ()) for name in aux]
     if family.ordinal:
         stated.append((_THRESHOLDS, priors["thresholds"], (len(design.response.categories) - 1,)))
         aux["thresholds"] = _THRESHOLDS

@@ -12,7 +12,7 @@ import numpy as np
 from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.integrate.group_quadrature import GroupQuadrature, group_quadrature
-from bayesmargins.integrate.normal_groups import Effects, NormalGroups, normal_groups
+from bayesmargins.integrate.normal_groups import Effects, NormalGroups, normal_rows
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.merging import merged
 from bayesmargins.model.treatment import closed_form
@@ -38,7 +38,7 @@ def likelihood_without_b(
     if closed_form(family, link):
         large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
         y = outcome.y if family.measured is None else family.measured(outcome.y)
-        return normal_groups(y - offset, fixed.columns, large, small, outcome.weights, family.normal_sd)
+        return normal_rows(y - offset, fixed.columns, large, small, outcome, family.normal_sd)
     (part,) = ordered
     # Where thresholds stand in its place, the constant is no coordinate.
     F, codes, W = fixed.columns[:, int(fixed.constant and not design.fixed.constant) :], part.factor.codes, part.W

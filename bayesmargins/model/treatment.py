@@ -80,9 +80,9 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     """Why b cannot be integrated out exactly; empty where it can."""
     if not design.factors:
         return "the model has none"
-    beyond = family.not_integrated(design.response.given)
+    beyond = family.not_integrated(design.response.given, link, design.response.known_error)
     if beyond:
-        return f"the left-hand side says {listed(beyond)}, and what rows say then is summed over no nodes"
+        return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"
     obstacle = _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)
     if not obstacle and is_word(sampler, _NO_JAX):
         return f"sampler {sampler!r} cannot run the compiled integral"
