@@ -32,6 +32,7 @@ from bayesmargins.estimands import (
 )
 from bayesmargins.family.ordered import category, score
 from bayesmargins.family.quantity import exceeds, quantile, sd
+from bayesmargins.family.survival import hazard, rmst, survival
 from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
@@ -71,6 +72,7 @@ __all__ = [
     "from_draws",
     "from_pymc",
     "from_statsmodels",
+    "hazard",
     "heterogeneity",
     "hypotheses",
     "list_datasets",
@@ -84,10 +86,12 @@ __all__ = [
     "posterior_predictive",
     "predictions",
     "quantile",
+    "rmst",
     "score",
     "sd",
     "slopes",
     "summary",
+    "survival",
     "table",
     "variance_partition",
 ]

@@ -111,9 +111,16 @@ class Question:
         return self.post.link if self.quantity is None else self.quantity.curves[0].link
 
     @property
-    def categories(self) -> tuple[Any, ...] | None:
-        """Labels along the dimension ``category`` of the result, if it has one."""
-        return None if self.quantity is None else self.quantity.categories
+    def outputs(self) -> tuple[str, tuple[Any, ...]] | None:
+        """A dimension of the result and its labels, where the target is several numbers."""
+        if isinstance(self.target, Target) and self.target.along is not None:
+            return self.target.along
+        labels = None if self.quantity is None else self.quantity.categories
+        return None if labels is None else ("category", labels)
+
+    def _named(self, column: str) -> str:
+        """A user's column in this result, where the dimension of outputs has a name that users have too."""
+        return f"data_{column}" if self.outputs is not None and column == self.outputs[0] else public_name(column)
 
     @property
     def probability(self) -> bool:
@@ -217,7 +224,7 @@ class Question:
 
     def check_size(self, contrasts: int = 1) -> None:
         """Refuse a result that would not fit in memory."""
-        values = self.scenarios * contrasts * self.averaging.cells.n * len(self.categories or (1,))
+        values = self.scenarios * contrasts * self.averaging.cells.n * (len(self.outputs[1]) if self.outputs else 1)
         check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
 
     def result(
@@ -242,14 +249,16 @@ class Question:
         coords: dict[str, Any] = {}
         if contrast:
             coords = {"contrast": plain(contrast), "term": ("contrast", plain(term))}
-        if self.categories is not None:
-            dims.append("category")
-            coords["category"] = plain(list(self.categories))
+        if self.outputs is not None:
+            dims.append(self.outputs[0])
+            coords[self.outputs[0]] = plain(list(self.outputs[1]))
         for name, entries in (*self.at.items(), *self.policy.named.items()):
-            dims.append(public_name(name))
-            coords[public_name(name)] = plain(entries)
-        dims += self.averaging.dims
-        along = {k: v for k, v in self.averaging.coords.items() if k not in coords}
+            dims.append(self._named(name))
+            coords[self._named(name)] = plain(entries)
+        taken = {} if self.outputs is None else {self.outputs[0]: self._named(self.outputs[0])}
+        dims += [taken.get(name, name) for name in self.averaging.dims]
+        along = {taken.get(k, k): v for k, v in self.averaging.coords.items()}
+        along = {k: v for k, v in along.items() if k not in coords}
         attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
         attrs |= {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
         attrs |= {"scales": self._scales_of(differences)} if differences else {}

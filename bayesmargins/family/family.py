@@ -142,6 +142,8 @@ class Family:
         ``(rng, p, o) -> y``, broadcasting.
     above, below : callable or None
         ``(c, p, o) -> P(y > c)`` and P(y <= c) with full relative accuracy, however small; elementwise.
+    limited : callable or None
+        ``(c, p, o) -> E[min(y, c)]`` where y is a waiting time.
     quantile : callable or None
         ``(q, p)``: the q-quantile where y is continuous.
     variance : callable or None
@@ -197,6 +199,7 @@ class Family:
     above: Tail | None = None
     below: Tail | None = None
     quantile: Callable[[float, Values], Array] | None = None
+    limited: Tail | None = field(default=None, kw_only=True)
     variance: Callable[[Values, Outcome], Coefficients] | None = None
     mean_above: float = -np.inf
     convolved: Callable[[Values, Array], dict[str, Array]] | None = None
@@ -311,6 +314,7 @@ _NEEDED = {
     "above": "P(y > c)",
     "below": "P(y <= c)",
     "quantile": "quantiles of y",
+    "limited": "the mean of a waiting time up to a limit",
     "variance": "the variance of y given its mean",
     "pymc": "the likelihood of a PyMC model",
 }

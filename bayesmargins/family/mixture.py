@@ -6,8 +6,8 @@ groups are integrated out. Tails are averages over it, and everything else follo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -98,9 +98,26 @@ class Mixture:
 
         `against` is the number that they are held against: no more digits are computed than that takes.
         """
+        found = self.smooth(side, c, 1.0, which, against)
+        return Smooth(np.clip(found.value, 0.0, 1.0), found.error, found.nodes)
+
+    def density(self, c: Array, scale: float) -> Smooth:
+        """The density of y at c (n,), in units of 1 / `scale`, averaged over b."""
+        log_density = self.family.need("log_density", "a density of y")
+        return self._averaged(
+            lambda c, p, o: scale * np.exp(log_density(p, replace(o, y=c))), c, np.arange(len(self.s)), None
+        )
+
+    def smooth(
+        self, what: str, c: Array, scale: float, which: Index | None = None, against: float | None = None
+    ) -> Smooth:
+        """A function of the family at c, in units of 1 / `scale`, averaged over b."""
         some = np.arange(len(self.s)) if which is None else which
+        function = self.family.need(what, "a number of the distribution of y")
+        return self._averaged(lambda c, p, o: scale * function(c, p, o), c, some, against)
+
+    def _averaged(self, function: Callable[..., Array], c: Array, some: Index, against: float | None) -> Smooth:
         aux, trials, s = {k: v[some] for k, v in self.aux.items()}, self.trials[some], self.s[some]
-        function = self.family.need(side, "a tail of y")
         centre, width = self._turn(c, aux, trials)
 
         def given(x: Array, part: Index) -> Array:
@@ -112,7 +129,7 @@ class Mixture:
         for weight, eta in zip(self.weights, self.etas, strict=True):
             term = smooth_expectation(given, eta[some], s, centre, width, refined)
             value, error, nodes = value + weight * term.value, error + weight * term.error, max(nodes, term.nodes)
-        return Smooth(np.clip(value, 0.0, 1.0), error, nodes)
+        return Smooth(value, error, nodes)
 
     def sd(self) -> Number:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).

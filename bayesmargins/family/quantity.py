@@ -87,6 +87,15 @@ class Target(ABC):
         """Which averages over b it is a sum of; None where it is none. `categories` are those of an ordered y."""
         return None
 
+    @property
+    def along(self) -> tuple[str, tuple[Any, ...]] | None:
+        """A dimension of the result, and its labels, where it is several numbers that are no sums; None: it is one."""
+        return None
+
+    def each(self) -> Sequence[Target]:
+        """These numbers, one by one."""
+        return [self]
+
     def found(self, y: Mixture, part: str) -> Number:
         """Its values, where it is no sum; "complement" is 1 minus it to full relative accuracy."""
         raise TypeError(f"{self} is no number of the distribution of y.")

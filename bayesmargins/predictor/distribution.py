@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -67,25 +68,27 @@ class DistributionPredictor:
         Returns
         -------
         Passed
-            Values by part, shape (draw, cell), with method and estimate of the error.
+            Values by part, shape (draw, [output], cell), with method and estimate of the error.
 
         Raises
         ------
         IntegrationError
             A value could not be computed to 1e-6.
         """
-        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts}, error_estimate=0.0)
+        each, draws = self.target.each(), len(self.draws.beta)
+        passed = Passed({part: np.zeros((draws, len(each), cells)) for part in parts}, error_estimate=0.0)
         for whole in chunks:
             chunk = complete(whole, passed)
             if not self.target.of_response:
                 self._add_constant(chunk, passed)
                 continue
             for block, y in self._blocks(chunk):
-                shape = len(self.draws.beta), block.stop - block.start
-                for part in parts:
-                    values = self._found(y, part, passed).reshape(shape)
-                    chunk.cells.add(passed.values[part], values, block)
+                for part, (k, one) in product(parts, enumerate(each)):
+                    values = self._found(one, y, part, passed).reshape(draws, block.stop - block.start)
+                    chunk.cells.add(passed.values[part][:, k], values, block)
                     self.tick(values.size)
+        if self.target.along is None:
+            passed.values.update({part: values[:, 0] for part, values in passed.values.items()})
         return passed
 
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
@@ -96,7 +99,7 @@ class DistributionPredictor:
         value = self.target.constant(self.draws.aux)[:, None]
         for block in exact.blocks(len(chunk.cells.index), len(value)):
             values = np.broadcast_to(value, (len(value), block.stop - block.start))
-            chunk.cells.add(passed.values["mean"], values, block)
+            chunk.cells.add(passed.values["mean"][:, 0], values, block)
             self.tick(values.size)
         passed.note("draws as they are", 0.0)
 
@@ -120,13 +123,13 @@ class DistributionPredictor:
             trials = np.ones(eta.size) if o.trials is None else o.trials
             yield block, mixture(self.family, self.link, etas, weights, s, self.family.of_rows(aux, o), trials)
 
-    def _found(self, y: Mixture, part: str, passed: Passed) -> np.ndarray:
+    def _found(self, target: Target, y: Mixture, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
 
         def some(first: int, last: int) -> None:
             for start in range(first * TASK_VALUES, min(last * TASK_VALUES, len(value)), TASK_VALUES):
                 which = slice(start, min(start + TASK_VALUES, len(value)))
-                found = self.target.found(_part(y, which), part)
+                found = target.found(_part(y, which), part)
                 value[which] = found.value
                 notes.append(found)
 

@@ -68,6 +68,12 @@ def _tails(pm: Any, y: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
 _TAILS = Tails(_tails, POSITIVE)
 
 
+def _limited(c: Array, p: Values, o: Outcome) -> Array:
+    """E[min(y, c)] = mu P(shape + 1, shape c / mu) + c Q(shape, shape c / mu)."""
+    x = _scaled(c, p)
+    return p.mu * scipy.special.gammainc(p.shape + 1.0, x) + c * scipy.special.gammaincc(p.shape, x)
+
+
 class GammaRows(NamedTuple):
     """-u (eta + y exp(-eta)), u the shape."""
 
@@ -112,6 +118,7 @@ gamma = Family(
     _below,
     quantile=lambda q, p: np.maximum(p.mu, 0.0) / p.shape * scipy.special.gammaincinv(p.shape, q),
     variance=lambda p, o: (0.0, 0.0, 1.0 / p.shape),
+    limited=_limited,
     mean_above=0.0,
     # Var(log y) (Nakagawa, Johnson & Schielzeth 2017, Journal of the Royal Society Interface 14).
     residual=Residual(

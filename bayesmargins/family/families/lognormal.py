@@ -32,6 +32,14 @@ def _score(c: Array, p: Values) -> Array:
         return (np.log(np.maximum(c, 0.0)) - p.mu) / p.sigma
 
 
+def _limited(c: Array, p: Values, o: Outcome) -> Array:
+    """E[min(y, c)]: mean times P(Z <= score - sigma), and c P(y > c); in logs, where the mean is no float."""
+    z = _score(c, p)
+    with np.errstate(over="ignore"):
+        below = np.exp(p.mu + 0.5 * p.sigma**2 + scipy.special.log_ndtr(z - p.sigma))
+    return below + c * scipy.special.ndtr(-z)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     observe(pm, pm.LogNormal, name, o, o.y, _TAILS, mu=p.mu, sigma=p.sigma)
 
@@ -61,6 +69,7 @@ lognormal = Family(
     quantile=lambda q, p: np.exp(p.mu + p.sigma * scipy.special.ndtri(q)),
     mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, reads=("sigma",)),
     measured=np.log,
+    limited=_limited,
     normal_sd="sigma",
     variance=lambda p, o: (0.0, 0.0, np.expm1(p.sigma**2)),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},

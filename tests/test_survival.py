@@ -1,0 +1,114 @@
+"""Waiting times: survival, restricted means and hazards, over new groups against quadrature of SciPy's functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, stats
+
+import bayesmargins as bm
+from bayesmargins.family import FAMILIES, LINKS, Outcome, values_at
+
+WAITS = {name: family for name, family in FAMILIES.items() if family.limited is not None}
+AUX = {"gamma": {"shape": 2.3}, "lognormal": {"sigma": 0.8}}
+FROZEN = {
+    "gamma": lambda eta: stats.gamma(2.3, scale=np.exp(eta) / 2.3),
+    "lognormal": lambda eta: stats.lognorm(0.8, scale=np.exp(eta)),
+}
+
+
+def test_every_waiting_time_has_a_case() -> None:
+    assert set(WAITS) == set(AUX) == set(FROZEN)
+
+
+def posterior(name: str) -> bm.Posterior:
+    """Two draws of a model with a random intercept."""
+    data = pd.DataFrame({"time": [1.0, 2, 3, 4], "x": [0.0, 1, 0, 1], "g": ["a", "a", "b", "b"]})
+    given: dict[str, Any] = {
+        "beta": np.array([[[0.5, -0.4], [1.2, 0.3]]]),
+        "Sigma": {"g": np.array([[[[0.64]], [[2.25]]]])},
+        "b": {"g": np.array([[[[0.2], [-0.6]], [[1.0], [0.1]]]])},
+        "aux": {k: np.full((1, 2), v) for k, v in AUX[name].items()},
+    }
+    return bm.from_draws("time ~ x + (1 | g)", data, family=name, **given)
+
+
+def over_new_groups(name: str, f: Any) -> np.ndarray:
+    """f(SciPy's distribution) averaged over b: (draw, row at x = 0 and 1)."""
+    post = posterior(name)
+    sd = np.sqrt(post.draws.Sigma["g"][:, 0, 0])
+    eta = post.draws.beta @ np.array([[1.0, 1.0], [0.0, 1.0]])
+
+    def one(e: float, s: float) -> float:
+        options = {"epsabs": 0.0, "epsrel": 1e-12, "limit": 400, "points": [-4, -2, 0, 2, 4]}
+        return float(integrate.quad(lambda z: stats.norm.pdf(z) * f(FROZEN[name](e + s * z)), -12, 12, **options)[0])
+
+    return np.array([[one(e, s) for e in row] for row, s in zip(eta, sd, strict=True)])
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_limited_means_are_areas_under_the_survival_curve(name: str) -> None:
+    eta = np.array([-0.5, 0.9])
+    p = values_at(LINKS[FAMILIES[name].links[0]], eta, {k: np.array(v) for k, v in AUX[name].items()})
+    for tau in (0.2, 1.5, 30.0):
+        wanted = [integrate.quad(FROZEN[name](e).sf, 0.0, tau, epsrel=1e-12, limit=200)[0] for e in eta]
+        np.testing.assert_allclose(FAMILIES[name].limited(np.array(tau), p, Outcome()), wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_numbers_of_new_groups_against_quadrature(name: str) -> None:
+    post, rows = posterior(name), posterior(name).design.data.head(2)
+    t, tau = 1.7, 4.0
+
+    def found(target: Any) -> np.ndarray:
+        return np.asarray(bm.predictions(post, rows, target=target)["estimate"])[0]
+
+    S = over_new_groups(name, lambda d: d.sf(t))
+    np.testing.assert_allclose(found(bm.survival(t)), S, rtol=1e-9)
+    f = over_new_groups(name, lambda d: d.pdf(t))
+    np.testing.assert_allclose(found(bm.hazard(t)), f / S, rtol=1e-8)
+    limited = over_new_groups(name, lambda d: integrate.quad(d.sf, 0.0, tau, epsrel=1e-10)[0])
+    np.testing.assert_allclose(found(bm.rmst(tau)), limited, rtol=1e-8)
+
+
+def test_several_times_are_a_dimension_and_the_users_column_keeps_its_values() -> None:
+    post = posterior("gamma")
+    several = bm.predictions(post, target=bm.survival([1, 2.5]))
+    assert several["estimate"].dims == ("chain", "draw", "time", "row")
+    assert several["time"].to_numpy().tolist() == [1.0, 2.5]
+    assert several["data_time"].to_numpy().tolist() == [1.0, 2.0, 3.0, 4.0]
+    for k, t in enumerate((1, 2.5)):
+        one = bm.predictions(post, target=bm.survival(t))
+        np.testing.assert_array_equal(several["estimate"][:, :, k], one["estimate"])
+        assert "time" not in one.dims
+    ratios = bm.avg_comparisons(post, "x", target=bm.hazard([1, 5]), comparison="ratio")
+    assert ratios["estimate"].dims == ("chain", "draw", "contrast", "time")
+    assert "hazard of time at 1, 5" in bm.describe(ratios)
+    assert len(bm.summary(several)) == 8
+    areas = bm.avg_comparisons(post, "x", target=bm.rmst([1, 5]))
+    assert (np.abs(areas["estimate"][..., 0]) < np.abs(areas["estimate"][..., 1])).all()
+
+
+def test_hazard_ratios_given_b_and_of_the_population() -> None:
+    """Of lognormal times the ratio moves with time; over new groups it is nearer to 1 than given b."""
+    post = posterior("gamma")
+    given = bm.avg_comparisons(post, "x", target=bm.hazard(3), comparison="ratio", groups="zero")["estimate"]
+    averaged = bm.avg_comparisons(post, "x", target=bm.hazard(3), comparison="ratio")["estimate"]
+    assert (np.abs(np.log(averaged)) < np.abs(np.log(given))).all()
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "a", [1, 1], [], np.inf, None, [1, np.nan]])
+@pytest.mark.parametrize("target", [bm.survival, bm.rmst, bm.hazard])
+def test_times_that_are_none_are_refused(target: Any, wrong: Any) -> None:
+    with pytest.raises(bm.EstimandError, match="finite number above 0"):
+        target(wrong)
+
+
+def test_other_responses_have_no_waiting_times() -> None:
+    data = pd.DataFrame({"y": [0, 1, 0, 1]})
+    post = bm.from_draws("y ~ 1", data, family="bernoulli", beta=np.zeros((1, 2, 1)))
+    with pytest.raises(bm.EstimandError, match=r"survival\(3\): responses of family='bernoulli'.*gamma.*lognormal"):
+        bm.predictions(post, target=bm.survival(3))
