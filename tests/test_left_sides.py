@@ -251,3 +251,78 @@ def test_weights_of_two_are_rows_twice() -> None:
         )
         found, wanted = (m._likelihood.log_likelihood(*point) for m in (weighed, doubled))
         np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def truncated(name: str) -> bm.Posterior:
+    """Two draws of a model with a random intercept whose response is seen between 1 and 6 only."""
+    data = pd.DataFrame({"y": [1.0, 2, 3, 4], "g": ["a", "a", "b", "b"], "low": 1.0, "high": 6.0, "none": np.inf})
+    aux = {k: np.full((1, 2), v) for k, v in CASES[name][0].items()}
+    Sigma, b = np.array([[[[0.49]], [[1.21]]]]), np.array([[[[0.2], [-0.6]], [[1.0], [0.1]]]])
+    given = {"beta": np.array([[[0.5], [1.1]]]), "Sigma": {"g": Sigma}, "b": {"g": b}, "aux": aux}
+    return bm.from_draws("y | trunc(low, high) ~ 1 + (1 | g)", data, family=name, **given)
+
+
+def mean_between(dist: Any, bounds: tuple[float, float], positive: bool) -> float:
+    """E[y | lb <= y <= ub] by Gauss-Legendre panels, in log y where y is positive, else in asinh of its distance."""
+    low = bounds[0] if np.isfinite(bounds[0]) else min(float(dist.isf(1.0 - 1e-15)), bounds[1] / 2.0)
+    low = max(low, 1e-12) if positive else low
+    high = bounds[1] if np.isfinite(bounds[1]) else max(float(dist.isf(1e-18)), 2.0 * low)
+    x, w = np.polynomial.legendre.leggauss(20)
+    middle = 0.0 if positive else float(dist.median())
+    to, back = (np.log, np.exp) if positive else (lambda y: np.arcsinh(y - middle), lambda u: middle + np.sinh(u))
+    ends = np.linspace(to(low), to(high), 61)
+    half = np.diff(ends)[:, None] / 2.0
+    u = ends[:-1, None] + half * (1.0 + x)
+    y = back(u)
+    log_mass = dist.logpdf(y) + np.log(half * w * (y if positive else np.cosh(u)))
+    mass = np.exp(log_mass - log_mass.max())
+    return float((mass * y).sum() / mass.sum())
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 6.0), (1.0, np.inf), (-np.inf, 6.0)])
+@pytest.mark.parametrize("name", CASES)
+def test_observed_means_over_new_groups_against_sums_and_quadrature(name: str, bounds: tuple[float, float]) -> None:
+    """E over b of E[y | lb <= y <= ub, b], which is no mean of the truncated mixture."""
+    post, family = truncated(name), FAMILIES[name]
+    z, step = np.linspace(-6.0, 6.0, 81, retstep=True)
+
+    def given_b(eta: float) -> float:
+        dist = CASES[name][1](np.exp(eta) if family.links[0] == "log" else eta)
+        if not family.discrete:
+            return mean_between(dist, bounds, family.support.lowest == 0.0)
+        k = np.arange(max(bounds[0], 0.0), min(bounds[1], 60.0 + 60.0 * np.exp(eta)) + 1.0)
+        p = np.exp(dist.logpmf(k) - dist.logpmf(k).max())
+        return float((k * p).sum() / p.sum())
+
+    data = post.design.data.head(1).assign(low=bounds[0], high=bounds[1])
+    found = np.asarray(bm.predictions(post, data, target="observed_mean")["estimate"])[0, :, 0]
+    for value, beta, s in zip(found, post.draws.beta[:, 0], np.sqrt(post.draws.Sigma["g"][:, 0, 0]), strict=True):
+        wanted = step * sum(stats.norm.pdf(x) * given_b(beta + s * x) for x in z)
+        assert value == pytest.approx(wanted, rel=1e-6)
+
+
+def test_observed_means_need_bounds() -> None:
+    post = truncated("gaussian")
+    with pytest.raises(bm.DataError, match="low"):
+        bm.predictions(post, pd.DataFrame({"g": ["a"]}), target="observed_mean")
+    data = post.design.data
+    plain = bm.from_draws("y ~ 1", data, family="gaussian", beta=np.zeros((1, 2, 1)), aux={"sigma": np.ones((1, 2))})
+    with pytest.raises(bm.EstimandError, match=r"between the bounds of trunc\(\)"):
+        bm.predictions(plain, target="observed_mean")
+
+
+@pytest.mark.parametrize("name", ["gaussian", "poisson"])
+def test_predictive_draws_of_a_truncated_response_are_those_that_can_be_observed(name: str) -> None:
+    post = truncated(name)
+    rows = pd.concat([post.design.data.head(1)] * 4000, ignore_index=True)
+    y = np.asarray(bm.posterior_predictive(post, rows, random_seed=3)["estimate"])[0]
+    assert ((y >= 1.0) & (y <= 6.0)).all()
+    mean = np.asarray(bm.predictions(post, rows.head(1), target="observed_mean", groups="own")["estimate"])[0, :, 0]
+    assert (np.abs(y.mean(axis=1) - mean) < 5.0 * y.std(axis=1) / np.sqrt(4000.0)).all()
+
+
+def test_a_truncated_response_that_is_never_seen_is_refused() -> None:
+    post = truncated("gaussian")
+    far = post.design.data.head(1).assign(low=100.0, high=101.0)
+    with pytest.raises(bm.EstimandError, match="too rare there"):
+        bm.posterior_predictive(post, far, random_seed=1)

@@ -557,7 +557,7 @@ BAD: list[tuple[type[Exception], str, Callable[[], Any]]] = [
     (bm.DataError, r"such as inf; categories that are numbers are whole", lambda: _model(y=[np.inf, 1, 2, 1, 2, 1])),
     (bm.DataError, r"is 1 in every row", lambda: _model(y=[1] * 6)),
     (bm.FormulaError, r"leaves the constant out.*Leave '0 \+' or '- 1' out", lambda: _model("y ~ 0 + x + (1 | g)")),
-    (bm.FormulaError, r"has trials", lambda: _model("y | trials(3) ~ x + (1 | g)")),
+    (bm.FormulaError, r"has 'trials' on its left", lambda: _model("y | trials(3) ~ x + (1 | g)")),
     (bm.FormulaError, r"an ordered response is a column", lambda: _model("log(y) ~ x + (1 | g)")),
     (bm.ModelError, r"does not take link='log'", lambda: bm.GLMM("y ~ x", _frame(), family="cumulative", link="log")),
 ]

@@ -15,6 +15,7 @@ from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, clos
 from bayesmargins.estimands.parts import check_parts
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
+from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory
 from bayesmargins.family.quantity import OwnParameter, ResponseMean, Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
@@ -206,6 +207,8 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         target = OwnParameter(target, family.parameter(target).meaning)
     elif is_word(target, ("category",)):
         target = EachCategory()
+    elif is_word(target, ("observed_mean",)) and _truncated(post):
+        target = ObservedMean()
     if isinstance(target, Target):
         return _served(target, post)
     if not is_word(target, TARGETS):
@@ -228,6 +231,16 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             f"target={family.target!r}{', which for counts is the expected count' if not family.ordinal else ''}."
         )
     return str(target)
+
+
+def _truncated(post: Posterior) -> bool:
+    given = post.design.response.given
+    if "lb" in given or "ub" in given:
+        return True
+    raise EstimandError(
+        f"target='observed_mean' is of a response between the bounds of trunc(), and {post.formula!r} has none: all "
+        f"values can be observed, and target={post.family.target!r} is their mean."
+    )
 
 
 def _served(target: Target, post: Posterior) -> Target:

@@ -331,7 +331,8 @@ def refuse_transformed(question: Question, asked: str) -> None:
     raise EstimandError(
         f"{asked} divides by predictions of {post.design.response.text!r}, a transformed response: such a ratio is "
         "none of what was measured, and changes with its unit. Use comparison='difference' (under a logarithm it is "
-        "the log of a ratio of geometric means); with family='gaussian', link='log' averages have ratios."
+        "the log of a ratio of geometric means); means of the variable itself have ratios: family='lognormal', or "
+        "family='gaussian' with link='log'."
     )
 
 

@@ -375,7 +375,8 @@ class Evaluation:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
         question, frame = self.question, self.question.frame
         fields = question.of_rows
-        question.observing(apply_settings(frame, settings), fields)
+        if fields:
+            question.observing(apply_settings(frame, settings), fields)
         said_apart = question.post.design.response.variables(fields)
         mask, counts = missing_rows(frame, sorted(self._read(scenario, settings, of) - said_apart))
         if not mask.any():

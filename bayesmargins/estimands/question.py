@@ -42,7 +42,7 @@ class Scenario:
 def fields_of(target: Any, response: Response) -> tuple[str, ...]:
     """What of a left-hand side, by field, a target reads row by row."""
     if isinstance(target, Target):
-        return tuple(name for name in OF_ROWS if name in response.given) if target.of_response else ()
+        return tuple(name for name in target.rows if name in response.given) if target.of_response else ()
     return ("trials",) if target == "count" else ()
 
 
@@ -193,7 +193,7 @@ class Question:
     def _possible(self, name: str, values: np.ndarray) -> np.ndarray:
         """Known errors and rates of rows; a missing one stops an average."""
         missing = np.isnan(values)
-        bad = ~missing & ~((values > 0.0) & np.isfinite(values))
+        bad = ~missing & ~((values > 0.0) & np.isfinite(values)) & (name in OF_ROWS)
         if bad.any():
             raise DataError(
                 f"{int(bad.sum())} rows of {self.what} have an impossible {name}() such as {values[bad][0]:g}; it is a "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,17 +11,19 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.counterfactuals import apply_settings
-from bayesmargins.errors import GroupsError
+from bayesmargins.errors import EstimandError, GroupsError
 from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
-from bayesmargins.family import OF_ROWS, Outcome, values_at
+from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.stacks import add_group
 
 __all__ = ["posterior_predictive"]
+
+_TRIES = 1000
 
 
 @taught
@@ -71,7 +73,7 @@ def posterior_predictive(
 
     def observations(scenario: Scenario) -> np.ndarray:
         eta = evaluation.values(scenario).values["mean"]
-        fields = [name for name in OF_ROWS if name in post.design.response.given]
+        fields = [name for name in (*OF_ROWS, "lb", "ub") if name in post.design.response.given]
         o = question.observing(apply_settings(question.frame, scenario.settings), fields)
         aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(scenario)
         found = []
@@ -110,7 +112,7 @@ def _simulated(
     """
     simulate = post.family.need("simulate", "posterior_predictive")
     known = np.isfinite(post.link.inverse(eta))
-    for given in (o.trials, o.se, o.rate):
+    for given in (o.trials, o.se, o.rate, o.lb, o.ub):
         known &= True if given is None else np.isfinite(given)
     aux = {name: np.atleast_2d(values) for name, values in post.family.of_rows(aux, o).items()}
     out = np.full(eta.shape, np.nan)
@@ -119,9 +121,26 @@ def _simulated(
         own = {k: v[:, row if v.shape[1] > 1 else 0] for k, v in aux.items()}
         own = {k: np.where(known[:, row], v, 1.0) if v.ndim == 1 else v for k, v in own.items()}
         p = values_at(post.link, np.where(known[:, row], eta[:, row], 0.0), own)
-        drawn = simulate(rng, p, Outcome(trials=None if o.trials is None else o.trials[row]))
-        out[:, row] = np.where(known[:, row], drawn, np.nan)
+        out[:, row] = np.where(known[:, row], _drawn(simulate, rng, p, o.take(row)), np.nan)
     return out
+
+
+def _drawn(simulate: Callable[..., np.ndarray], rng: np.random.Generator, p: Values, o: Outcome) -> np.ndarray:
+    """One y a draw, again where it lies outside the bounds within which it is observed."""
+    drawn = np.array(simulate(rng, p, o), dtype=np.float64)
+    low, high = -np.inf if o.lb is None else o.lb, np.inf if o.ub is None else o.ub
+    for _ in range(_TRIES if o.bounded else 0):
+        outside = (drawn < low) | (drawn > high)
+        if not outside.any():
+            return drawn
+        drawn = np.where(outside, simulate(rng, p, o), drawn)
+    if not o.bounded:
+        return drawn
+    raise EstimandError(
+        f"posterior_predictive of a truncated response draws y until it lies between {low:g} and {high:g}, and in "
+        f"{int(((drawn < low) | (drawn > high)).sum())} draws of a row it did not in {_TRIES} attempts: such a y is too "
+        "rare there. Ask about other rows, or leave trunc() out of the model to draw y as it is."
+    )
 
 
 def _for_arviz(question: Question, ds: xr.Dataset) -> xr.Dataset:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bayesmargins.family.outcome import Outcome, Support, Values
 
-__all__ = ["Density", "Tails", "log_between", "log_likelihood", "tensor_log_likelihood"]
+__all__ = ["Density", "Tails", "log_between", "log_likelihood", "mass", "tensor_log_likelihood"]
 
 Array = npt.NDArray[np.float64]
 Tail = Callable[[Array, Values, Outcome], Array]
@@ -65,6 +65,11 @@ def log_likelihood(of: Density, p: Values, o: Outcome) -> Array:
 
 
 def _mass(of: Density, low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """P(low < Y <= high)."""
+    return mass(of.above, of.below, low, high, p, o)
+
+
+def mass(above: Tail | None, below: Tail | None, low: Array, high: Array, p: Values, o: Outcome) -> Array:
     """P(low < Y <= high) from the smaller tails; either end may be infinite."""
 
     def of_end(tail: Tail | None, end: Array, infinite: float) -> Array:
@@ -72,9 +77,9 @@ def _mass(of: Density, low: Array, high: Array, p: Values, o: Outcome) -> Array:
         known = np.isfinite(end)
         return np.where(known, tail(np.where(known, end, 0.0), p, o), infinite)
 
-    under = of_end(of.below, low, 0.0)
-    from_below = of_end(of.below, high, 1.0) - under
-    return np.where(under > 0.5, of_end(of.above, low, 1.0) - of_end(of.above, high, 0.0), from_below)
+    under = of_end(below, low, 0.0)
+    from_below = of_end(below, high, 1.0) - under
+    return np.where(under > 0.5, of_end(above, low, 1.0) - of_end(above, high, 0.0), from_below)
 
 
 def tensor_log_likelihood(

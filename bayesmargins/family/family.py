@@ -142,6 +142,8 @@ class Family:
         ``(rng, p, o) -> y``, broadcasting.
     above, below : callable or None
         ``(c, p, o) -> P(y > c)`` and P(y <= c) with full relative accuracy, however small; elementwise.
+    mean_between : callable or None
+        ``(low, high, p, o) -> E[y | low < y <= high]``; either may be infinite.
     limited : callable or None
         ``(c, p, o) -> E[min(y, c)]`` where y is a waiting time.
     quantile : callable or None
@@ -199,6 +201,7 @@ class Family:
     above: Tail | None = None
     below: Tail | None = None
     quantile: Callable[[float, Values], Array] | None = None
+    mean_between: Callable[[Array, Array, Values, Outcome], Array] | None = field(default=None, kw_only=True)
     limited: Tail | None = field(default=None, kw_only=True)
     variance: Callable[[Values, Outcome], Coefficients] | None = None
     mean_above: float = -np.inf
@@ -314,6 +317,7 @@ _NEEDED = {
     "above": "P(y > c)",
     "below": "P(y <= c)",
     "quantile": "quantiles of y",
+    "mean_between": "the mean of y between bounds",
     "limited": "the mean of a waiting time up to a limit",
     "variance": "the variance of y given its mean",
     "pymc": "the likelihood of a PyMC model",

@@ -7,7 +7,8 @@ groups are integrated out. Tails are averages over it, and everything else follo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,8 @@ class Mixture:
         Parameters of the family.
     trials : (n,) float
         1 where the family has none.
+    outcome : Outcome
+        Bounds (n,) between which y is observed, where there are some.
     """
 
     family: Family
@@ -85,6 +88,13 @@ class Mixture:
     s: Array
     aux: dict[str, Array]
     trials: Array
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def bounds(self) -> tuple[Array, Array]:
+        """What an observed y lies above, and what it does not exceed: (n,), infinite where that says nothing."""
+        assert self.family.support is not None
+        return replace(self.outcome, y=self.s).bounds(self.family.support)
 
     @property
     def method(self) -> str:
@@ -108,6 +118,25 @@ class Mixture:
             lambda c, p, o: scale * np.exp(log_density(p, replace(o, y=c))), c, np.arange(len(self.s)), None
         )
 
+    def distance(self, which: Index, origin: Array | None) -> Smooth:
+        """How far E[y | low < y <= high] lies below `origin` (n,), or above E[y] where that is None; averaged over b.
+
+        Given a b under which nothing between the bounds has a probability that a float holds, it is the nearer bound.
+        """
+        between, curve = self.family.need("mean_between", "the mean of a truncated y"), self.family.curve(self.link)
+        low, high = (end[which] for end in self.bounds)
+        place = np.where(np.isfinite(low), low, high)
+
+        def given(_: Array, p: Values, o: Outcome, ends: tuple[Array, Array, Array | None]) -> Array:
+            low, high, origin = ends
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mean, of_all = between(low, high, p, o), curve.link.inverse(curve.of(p.eta, p))
+            mean = np.where(np.isfinite(mean), mean, np.clip(of_all, low, high))
+            return mean - of_all if origin is None else origin - mean
+
+        of = (low, high, None if origin is None else origin[which])
+        return self._averaged(given, place, which, None, of)
+
     def smooth(
         self, what: str, c: Array, scale: float, which: Index | None = None, against: float | None = None
     ) -> Smooth:
@@ -116,13 +145,16 @@ class Mixture:
         function = self.family.need(what, "a number of the distribution of y")
         return self._averaged(lambda c, p, o: scale * function(c, p, o), c, some, against)
 
-    def _averaged(self, function: Callable[..., Array], c: Array, some: Index, against: float | None) -> Smooth:
+    def _averaged(
+        self, function: Callable[..., Array], c: Array, some: Index, against: float | None, more: Any = None
+    ) -> Smooth:
         aux, trials, s = {k: v[some] for k, v in self.aux.items()}, self.trials[some], self.s[some]
         centre, width = self._turn(c, aux, trials)
 
         def given(x: Array, part: Index) -> Array:
             p = values_at(self.link, x, {k: v[part] for k, v in aux.items()})
-            return np.asarray(function(c[part], p, Outcome(trials=trials[part])))
+            rest = () if more is None else (tuple(None if v is None else v[part] for v in more),)
+            return np.asarray(function(c[part], p, Outcome(trials=trials[part]), *rest))
 
         value, error, nodes = np.zeros(len(some)), np.zeros(len(some)), 0
         refined = against if len(self.weights) == 1 else None
@@ -316,14 +348,25 @@ class Mixture:
 
 
 def mixture(
-    family: Family, link: Link, etas: Array, weights: Array, s: Array, aux: dict[str, Array], trials: Array
+    family: Family,
+    link: Link,
+    etas: Array,
+    weights: Array,
+    s: Array,
+    aux: dict[str, Array],
+    trials: Array,
+    outcome: Outcome | None = None,
+    given_b: bool = False,
 ) -> Mixture:
-    """How is y distributed over b, with what is normal and can be added up added up? Arguments as of `Mixture`."""
+    """How is y distributed over b, with what is normal and can be added up added up? Arguments as of `Mixture`.
+
+    Nothing is added up where a number of y `given_b` is averaged, and not one of y over b.
+    """
     if link.linear:
         _refuse_means(family, etas, s)
-    if link.linear and family.convolved is not None:
+    if link.linear and family.convolved is not None and not given_b:
         aux, s = family.convolved(Values(**aux), s), np.zeros(len(s))
-    return Mixture(family, link, etas, weights, s, aux, trials)
+    return Mixture(family, link, etas, weights, s, aux, trials, Outcome() if outcome is None else outcome)
 
 
 def _refuse_means(family: Family, etas: Array, s: Array) -> None:

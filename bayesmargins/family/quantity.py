@@ -19,6 +19,7 @@ from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
 from bayesmargins.family.links.identity import identity
 from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.outcome import OF_ROWS
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value
 
@@ -54,12 +55,18 @@ class Target(ABC):
         Whether it needs y given b: its parameters and the trials.
     needs : tuple of str
         What a family has to say of y for it.
+    rows : tuple of str
+        What of a left-hand side, by field, it depends on row by row.
+    given_b : bool
+        Whether it is an average over b of a number of y given b, and no number of the distribution of y over b.
     """
 
     reading = "marginal"
     probability = False
     of_response = True
     needs: ClassVar[tuple[str, ...]] = ()
+    rows: ClassVar[tuple[str, ...]] = OF_ROWS
+    given_b: ClassVar[bool] = False
 
     @abstractmethod
     def noun(self, response: str, averaged: bool) -> str:

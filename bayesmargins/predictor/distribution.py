@@ -120,8 +120,8 @@ class DistributionPredictor:
             aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in self.draws.aux.items()}
             aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
             o = Outcome() if chunk.outcome is None else chunk.outcome.take(block).tiled(n_draws)
-            trials = np.ones(eta.size) if o.trials is None else o.trials
-            yield block, mixture(self.family, self.link, etas, weights, s, self.family.of_rows(aux, o), trials)
+            trials, own = np.ones(eta.size) if o.trials is None else o.trials, self.family.of_rows(aux, o)
+            yield block, mixture(self.family, self.link, etas, weights, s, own, trials, o, self.target.given_b)
 
     def _found(self, target: Target, y: Mixture, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
@@ -180,4 +180,5 @@ def part_values(part: PartRows, block: slice) -> np.ndarray:
 
 def _part(y: Mixture, which: slice) -> Mixture:
     aux = {k: v[which] for k, v in y.aux.items()}
-    return replace(y, etas=y.etas[:, which], s=y.s[which], aux=aux, trials=y.trials[which])
+    o = y.outcome.take(which)
+    return replace(y, etas=y.etas[:, which], s=y.s[which], aux=aux, trials=y.trials[which], outcome=o)

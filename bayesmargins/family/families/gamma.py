@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from bayesmargins.errors import PosteriorError
-from bayesmargins.family.censoring import Tails
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -68,6 +68,12 @@ def _tails(pm: Any, y: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
 _TAILS = Tails(_tails, POSITIVE)
 
 
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """mu P(low < y' <= high) / P(low < y <= high), y' with a shape of 1 more and the same rate."""
+    other = Values(mu=p.mu * (1.0 + 1.0 / p.shape), shape=p.shape + 1.0)
+    return p.mu * mass(_above, _below, low, high, other, o) / mass(_above, _below, low, high, p, o)
+
+
 def _limited(c: Array, p: Values, o: Outcome) -> Array:
     """E[min(y, c)] = mu P(shape + 1, shape c / mu) + c Q(shape, shape c / mu)."""
     x = _scaled(c, p)
@@ -118,6 +124,7 @@ gamma = Family(
     _below,
     quantile=lambda q, p: np.maximum(p.mu, 0.0) / p.shape * scipy.special.gammaincinv(p.shape, q),
     variance=lambda p, o: (0.0, 0.0, 1.0 / p.shape),
+    mean_between=_mean_between,
     limited=_limited,
     mean_above=0.0,
     # Var(log y) (Nakagawa, Johnson & Schielzeth 2017, Journal of the Royal Society Interface 14).

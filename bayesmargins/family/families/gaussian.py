@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy
 
-from bayesmargins.family.censoring import Tails
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.family import Family, Parameter
-from bayesmargins.family.link import Array
+from bayesmargins.family.link import Array, normal_density
 from bayesmargins.family.links.probit import normal_tails
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
@@ -20,6 +20,20 @@ def _log_density(p: Values, o: Outcome) -> Array:
     from scipy import stats
 
     return stats.norm.logpdf(o.y, p.mu, p.sigma)
+
+
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    return scipy.special.ndtr((p.mu - c) / p.sigma)
+
+
+def _below(c: Array, p: Values, o: Outcome) -> Array:
+    return scipy.special.ndtr((c - p.mu) / p.sigma)
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """mu + sigma (phi(a) - phi(b)) / P(a < Z <= b)."""
+    a, b = (low - p.mu) / p.sigma, (high - p.mu) / p.sigma
+    return p.mu + p.sigma * (normal_density(a) - normal_density(b)) / mass(_above, _below, low, high, p, o)
 
 
 _TAILS = Tails(normal_tails, REAL)
@@ -37,8 +51,9 @@ gaussian = Family(
     REAL,
     _log_density,
     simulate=lambda rng, p, o: rng.normal(p.mu, p.sigma),
-    above=lambda c, p, o: scipy.special.ndtr((p.mu - c) / p.sigma),
-    below=lambda c, p, o: scipy.special.ndtr((c - p.mu) / p.sigma),
+    above=_above,
+    below=_below,
+    mean_between=_mean_between,
     quantile=lambda q, p: p.mu + p.sigma * scipy.special.ndtri(q),
     variance=lambda p, o: (p.sigma**2, 0.0, 0.0),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s)},

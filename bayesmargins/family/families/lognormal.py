@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bayesmargins.family.censoring import Tails
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
@@ -30,6 +30,21 @@ def _score(c: Array, p: Values) -> Array:
     """How many standard deviations log c lies above mu; below everything where c is not positive."""
     with np.errstate(divide="ignore"):
         return (np.log(np.maximum(c, 0.0)) - p.mu) / p.sigma
+
+
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    return scipy.special.ndtr(-_score(c, p))
+
+
+def _below(c: Array, p: Values, o: Outcome) -> Array:
+    return scipy.special.ndtr(_score(c, p))
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """E[y] P(low < y' <= high) / P(low < y <= high), the logarithm of y' larger by sigma^2 on average."""
+    other = Values(mu=p.mu + p.sigma**2, sigma=p.sigma)
+    mean = np.exp(p.mu + 0.5 * p.sigma**2)
+    return mean * mass(_above, _below, low, high, other, o) / mass(_above, _below, low, high, p, o)
 
 
 def _limited(c: Array, p: Values, o: Outcome) -> Array:
@@ -64,11 +79,12 @@ lognormal = Family(
     POSITIVE,
     _log_density,
     simulate=lambda rng, p, o: rng.lognormal(p.mu, p.sigma),
-    above=lambda c, p, o: scipy.special.ndtr(-_score(c, p)),
-    below=lambda c, p, o: scipy.special.ndtr(_score(c, p)),
+    above=_above,
+    below=_below,
     quantile=lambda q, p: np.exp(p.mu + p.sigma * scipy.special.ndtri(q)),
     mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, reads=("sigma",)),
     measured=np.log,
+    mean_between=_mean_between,
     limited=_limited,
     normal_sd="sigma",
     variance=lambda p, o: (0.0, 0.0, np.expm1(p.sigma**2)),

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayesmargins.family.censoring import Tails
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
@@ -37,6 +37,13 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
     c = np.floor(c)
     one, other = odds(p.mu, p.shape)
     return np.where(c < 0.0, 0.0, incomplete_beta(p.shape, np.maximum(c, 0.0) + 1.0, other, one))
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """mu P(low - 1 < y' <= high - 1) / P(low < y <= high), y' with a shape of 1 more and the same odds."""
+    other = Values(mu=p.mu * (1.0 + 1.0 / p.shape), shape=p.shape + 1.0)
+    shifted = mass(_above, _below, low - 1.0, high - 1.0, other, o)
+    return p.mu * shifted / mass(_above, _below, low, high, p, o)
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
@@ -109,6 +116,7 @@ negbinomial = Family(
     simulate=lambda rng, p, o: draw_counts(rng, rng.gamma(p.shape, p.mu / p.shape)),
     above=_above,
     below=_below,
+    mean_between=_mean_between,
     variance=lambda p, o: (0.0, 1.0, 1.0 / p.shape),
     residual=Residual(
         lambda link, mean, p: np.log1p(1.0 / mean + 1.0 / p.shape),

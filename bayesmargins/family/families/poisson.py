@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
-from bayesmargins.family.censoring import Tails
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.family import Codes, Family, Parameter, Residual, Summed
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -42,6 +42,11 @@ def _above(c: Array, p: Values, o: Outcome) -> Array:
 def _below(c: Array, p: Values, o: Outcome) -> Array:
     c = np.floor(c)
     return np.where(c < 0.0, 0.0, scipy.special.gammaincc(np.maximum(c, 0.0) + 1.0, p.mu))
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """mu P(low - 1 < y <= high - 1) / P(low < y <= high)."""
+    return p.mu * mass(_above, _below, low - 1.0, high - 1.0, p, o) / mass(_above, _below, low, high, p, o)
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
@@ -96,6 +101,7 @@ poisson = Family(
     simulate=lambda rng, p, o: draw_counts(rng, p.mu),
     above=_above,
     below=_below,
+    mean_between=_mean_between,
     variance=lambda p, o: (0.0, 1.0, 0.0),
     residual=Residual(
         lambda link, mean, p: np.log1p(1.0 / mean), lambda link: "the residual variance log(1 + 1 / mean count)"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bayesmargins.family.censoring import Tails
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -59,6 +59,23 @@ def _variance(p: Values, o: Outcome) -> tuple[Array, float, float]:
     return value, 0.0, 0.0
 
 
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    return _tail((c - p.mu) / p.sigma, p.nu)
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """mu + sigma (g(a) - g(b)) / P(a < T <= b), g(t) = (nu + t^2) / (nu - 1) times the density of T at t."""
+    from scipy import stats
+
+    def g(end: Array) -> Array:
+        t = np.where(np.isinf(end), 0.0, (end - p.mu) / p.sigma)
+        return np.where(np.isinf(end), 0.0, (p.nu + t * t) / (p.nu - 1.0) * stats.t.pdf(t, p.nu))
+
+    with np.errstate(divide="ignore"):
+        value = p.mu + p.sigma * (g(low) - g(high)) / mass(_above, _below, low, high, p, o)
+    return np.where((p.nu > 1.0) | (np.isfinite(low) & np.isfinite(high)), value, np.nan)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     observe(pm, pm.StudentT, name, o, o.y, _TAILS, nu=p.nu, mu=p.mu, sigma=p.sigma)
 
@@ -96,9 +113,10 @@ student_t = Family(
     REAL,
     _log_density,
     _simulate,
-    above=lambda c, p, o: _tail((c - p.mu) / p.sigma, p.nu),
+    above=_above,
     below=_below,
     quantile=_quantile,
+    mean_between=_mean_between,
     variance=_variance,
     pymc=_pymc,
     tails=_TAILS,
