@@ -138,7 +138,7 @@ def _drawn(simulate: Callable[..., np.ndarray], rng: np.random.Generator, p: Val
         return drawn
     raise EstimandError(
         f"posterior_predictive of a truncated response draws y until it lies between {low:g} and {high:g}, and in "
-        f"{int(((drawn < low) | (drawn > high)).sum())} draws of a row it did not in {_TRIES} attempts: such a y is too "
+        f"{int(((drawn < low) | (drawn > high)).sum())} draws of a row it did not in {_TRIES} attempts: it is too "
         "rare there. Ask about other rows, or leave trunc() out of the model to draw y as it is."
     )
 
