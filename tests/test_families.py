@@ -58,6 +58,9 @@ CASES = {
     "beta": Case({"phi": 6.0}, c=0.4, span=(0.0, 1.0)),
     "student_t": Case({"sigma": 1.3, "nu": 11.0}),
     "beta_binomial": Case({"phi": 3.0}, trials=7.0, c=3.0, most=7),
+    "exponential": Case(c=1.4, span=(0.0, np.inf)),
+    "weibull": Case({"shape": 1.6}, c=1.4, span=(0.0, np.inf)),
+    "geometric": Case(c=2.0, most=400),
 }
 ORDINAL = {"cumulative"}  # tests/test_ordered.py has their laws: categories have neither tails in y nor a mean
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
