@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Tail = Callable[[Array, Values, Outcome], Array]
-Coefficients = tuple[Array | float, Array | float, Array | float]
+Coefficients = tuple[Array | float, ...]
 Codes = npt.NDArray[np.int64]
 
 
@@ -140,10 +140,10 @@ class Family:
     above, below : callable or None
         ``(c, p, o) -> P(y > c)`` and P(y <= c) with full relative accuracy, however small; elementwise.
     quantile : callable or None
-        ``(q, p)``: the q-quantile where y is continuous.
+        ``(q, p)``: the q-quantile where y is continuous; None where it has no closed form and is searched by the tails.
     variance : callable or None
         ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial), in units of y, none
-        of them a function of m. Infinite where y has no variance.
+        of them a function of m; a fourth number belongs to m^3. Infinite where y has no variance.
     mean_above : float
         What the mean has to lie above for y to have a distribution, where a link does not see to it.
     convolved : callable or None
@@ -178,7 +178,7 @@ class Family:
     Notes
     -----
     The variance of most families is quadratic in the mean (Morris 1982, Annals of Statistics 10:65-80), which makes
-    the average of it over groups one of the mean and its square.
+    the average of it over groups one of the mean and its square. That of the inverse Gaussian is cubic.
     """
 
     name: str
@@ -278,7 +278,6 @@ _NEEDED = {
     "simulate": "how y is drawn",
     "above": "P(y > c)",
     "below": "P(y <= c)",
-    "quantile": "quantiles of y",
     "variance": "the variance of y given its mean",
     "pymc": "the likelihood of a PyMC model",
 }

@@ -81,6 +81,8 @@ class Support:
         Whether y counts successes out of trials, and E[y] is trials times mu.
     highest : callable
         Outcome -> the largest value; infinite by default.
+    lowest : float
+        Below all values of a continuous y.
     """
 
     allowed: str
@@ -88,6 +90,7 @@ class Support:
     discrete: bool = False
     counts_trials: bool = False
     highest: Callable[[Outcome], Array | float] = lambda o: np.inf
+    lowest: float = -np.inf
 
 
 def _whole(y: Array) -> Flags:
@@ -100,7 +103,7 @@ def _successes(o: Outcome) -> Flags:
 
 
 REAL = Support("finite numbers", lambda o: np.isfinite(o.y))
-POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0))
+POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0), lowest=0.0)
 BINARY = Support("0 and 1 (or False and True)", lambda o: (o.y == 0) | (o.y == 1), discrete=True, highest=lambda o: 1.0)
 SUCCESSES = Support(
     "whole numbers from 0 to the trials of the row, which are at least 1",
