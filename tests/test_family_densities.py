@@ -37,6 +37,21 @@ def scale(mu: Any, shape: Any) -> Any:
     return mu / mp.gamma(1 + 1 / shape)
 
 
+def wald_deviates(c: Any, mu: Any, shape: Any) -> tuple[Any, Any]:
+    root = mp.sqrt(shape / c)
+    return root * (c / mu - 1), root * (c / mu + 1)
+
+
+def wald_below(c: Any, mu: Any, shape: Any) -> Any:
+    a, b = wald_deviates(c, mu, shape)
+    return mp.ncdf(a) + mp.exp(2 * shape / mu) * mp.ncdf(-b)
+
+
+def wald_above(c: Any, mu: Any, shape: Any) -> Any:
+    a, b = wald_deviates(c, mu, shape)
+    return mp.ncdf(-a) - mp.exp(2 * shape / mu) * mp.ncdf(-b)
+
+
 EXACT = {
     "exponential": Exact(
         "log",
@@ -69,6 +84,24 @@ EXACT = {
         lambda c, mu: (mu / (1 + mu)) ** (mp.floor(c) + 1),
         lambda c, mu: 1 - (mu / (1 + mu)) ** (mp.floor(c) + 1),
         ((0.0, -40.0, {}), (0.0, 40.0, {}), (7.0, -40.0, {}), (1e6, 9.0, {}), (0.0, 700.0, {})),
+    ),
+    "inverse_gaussian": Exact(
+        "log",
+        {"shape": log_uniform(0.01, 100.0)},
+        lambda z, mu, p: (
+            mu * np.exp(np.where(z < 0, np.maximum(z, -4), z) * np.sqrt(mu / p["shape"]) / (1 + mu / p["shape"]))
+        ),
+        lambda y, mu, shape: mp.sqrt(shape / (2 * mp.pi * y**3)) * mp.exp(-shape * (y - mu) ** 2 / (2 * mu**2 * y)),
+        wald_above,
+        wald_below,
+        (
+            *((y, 0.3, {"shape": 1.3}) for y in (0.003, 0.02, 40.0, 400.0)),
+            *((1e5, 0.0, {"shape": shape}) for shape in (1e-4, 1e-3)),
+            *((1e-3, 0.0, {"shape": shape}) for shape in (1e-4, 1e-3)),
+            *((0.9, 0.0, {"shape": shape}) for shape in (1e-8, 1e4)),
+            *((1.2, 0.0, {"shape": shape}) for shape in (1e-8, 1e3)),
+            (50.0, 30.0, {"shape": 1.0}),
+        ),
     ),
 }
 
