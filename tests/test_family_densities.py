@@ -1,4 +1,4 @@
-"""Densities and tails of families against mpmath, written down anew: 200 points, the edges, and far out in the tails."""
+"""Densities and tails of families against mpmath, written down anew: 200 points, edges, and far out in the tails."""
 
 from __future__ import annotations
 

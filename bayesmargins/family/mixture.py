@@ -311,7 +311,7 @@ class Mixture:
         return Number(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
 
     def _searched_quantile(self, side: str, level: float) -> Number:
-        """The root of P(y <= x) = q in x, or in log x where y is above 0, from a standard deviation about the mean on."""
+        """The root of P(y <= x) = q in x, or in log x where y is above 0, from the mean on."""
         support, nodes = self.family.support, [0]
         assert support is not None
         rising = support.lowest == 0.0

@@ -65,7 +65,7 @@ def digamma(x: float) -> float:
 
 
 def lgamma_from_1(x: float) -> float:
-    """log Gamma(x), x >= 1, to some 1e-15 of the larger of it and 1, without a branch or a loop: for the rows of loops."""
+    """log Gamma(x), x >= 1, to 1e-14 of the larger of it and 1, without a branch or a loop: for compiled loops."""
     z = x + 8.0
     r = 1.0 / z
     q = r * r
@@ -88,14 +88,14 @@ def digamma_from_1(x: float) -> float:
 
 
 def positive_integral(f: Callable[..., Array], low: Array, high: Array, *others: Array) -> Array:
-    """The integral of ``f(v, *others)`` over v from low to high, f as smooth as a Gaussian over some 18 sd; all (n,)."""
+    """The integral of ``f(v, *others)`` over v from low to high, f as smooth as a Gaussian over 18 sd; all (n,)."""
     half = 0.5 * (high - low)
     v = (low + half)[:, None] + half[:, None] * _NODES
     return np.asarray(half * (f(v, *(o[:, None] for o in others)) @ _WEIGHTS))
 
 
 def log_tilted(a: Array, d: Array) -> Array:
-    """log of exp(a d + d^2 / 2) Phi(-a - d): what an exponential tail beyond a normal deviate a adds, without overflow."""
+    """log of exp(a d + d^2 / 2) Phi(-a - d): what an exponential tail adds beyond a normal deviate a."""
     b = a + d
     near = np.maximum(b, 0.0) * _ROOT_HALF
     with np.errstate(over="ignore", invalid="ignore"):
