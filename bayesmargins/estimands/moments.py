@@ -101,7 +101,8 @@ def _add(
     """Add a block of rows to the variances; gives E[y], (draw, row)."""
     total = sum(s2.values(), np.zeros((len(eta), 1)))
     curve = post.family.curve(post.link)
-    link, eta = curve.link, curve.of(eta, Values(**aux))
+    p = Values(**aux)
+    link, eta, beside = curve.link, curve.of(eta, p), curve.beside(p)
     mean = out.passed.record(expectation(link, eta, total))
     together = out.passed.record(between(link, eta, total))
     out.between += together @ weights
@@ -111,7 +112,7 @@ def _add(
         of = together if alone else out.passed.record(between(link, eta, own, rest))
         out.groups[factor] += of @ weights
     out.variance += _variance(post, link, eta, total, aux, mean, together) @ weights
-    return mean
+    return mean + beside
 
 
 def _variance(

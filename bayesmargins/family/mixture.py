@@ -117,8 +117,8 @@ class Mixture:
     def sd(self) -> Number:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
-        With m = E[y | b], Var(y | b) = v0 + v1 m + v2 m^2, M = E_b[m] and B = Var_b(m) the sum is
-        v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers. A term v3 m^3 adds v3 E_b[m^3].
+        With m = E[y | b] (less what its curve adds), M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the
+        sum is v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers; v3 m^3 adds v3 E_b[m^3].
         """
         v0, v1, v2, *v3 = self._variance(self.aux, self.trials)
         scale, link = self.trials**2 + v2, self.family.curve(self.link).link
@@ -142,11 +142,13 @@ class Mixture:
 
     def average(self, curve: Curve, part: str = "mean") -> Number:
         """E_b of a curve, or 1 - that ("complement")."""
+        sign = 1.0 if part == "mean" else -1.0
         value, bound, nodes, methods = np.zeros(len(self.s)), 0.0, 0, set()
         for weight, moved in self._moved(curve):
             found = expectation(curve.link, moved[None], self.s[None] ** 2, part)
             value, bound, nodes = value + weight * found.value[0], max(bound, found.error_bound), found.nodes
             methods.add(found.method)
+        value = value + sign * curve.beside(Values(**self.aux))
         return Number(value, np.full(len(value), bound), ", ".join(sorted(methods)), nodes)
 
     def mean(self, part: str) -> Number:
