@@ -15,6 +15,7 @@ import xarray as xr
 from bayesmargins.checks import array_of
 from bayesmargins.design import Design
 from bayesmargins.errors import PosteriorError, listed, shown
+from bayesmargins.family.family import Family, Parameter
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
 
 __all__ = [
@@ -163,8 +164,8 @@ def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:
     return {"threshold": plain([f"{a}|{b}" for a, b in pairwise(categories)])}
 
 
-def check_draws(design: Design, draws: Draws, of: str = "") -> None:
-    """Refuse what cannot be draws of this design: of its shape, finite, Sigma a covariance, parameters above 0."""
+def check_draws(design: Design, draws: Draws, family: Family, of: str = "") -> None:
+    """Refuse what cannot be draws of this design: of its shape, finite, Sigma a covariance, parameters possible."""
     before, n = f"{of} " if of else "", len(draws.beta)
     expected: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {f"{before}beta": (draws.beta, (n, len(design.coef)))}
     for name, factor in design.factors.items():
@@ -183,13 +184,13 @@ def check_draws(design: Design, draws: Draws, of: str = "") -> None:
     for name, values in draws.Sigma.items():
         check_covariance(values, f"{before}Sigma of {name!r}")
     for name, values in draws.aux.items():
-        refuse_impossible(values, f"The draws of {name} hold")
+        refuse_impossible(values, f"The draws of {name} hold", family.parameter(name))
 
 
-def refuse_impossible(values: np.ndarray, holds: str) -> None:
-    """Numbers (sample,) of a parameter that are not above 0, and thresholds (..., threshold) that do not rise."""
-    if values.ndim == 1 and (values <= 0).any():
-        raise PosteriorError(f"{holds} {int((values <= 0).sum())} values that are not above 0.")
+def refuse_impossible(values: np.ndarray, holds: str, parameter: Parameter) -> None:
+    """Numbers (sample,) that the parameter cannot have, and thresholds (..., threshold) that do not rise."""
+    if values.ndim == 1 and (bad := int((~parameter.has(values)).sum())):
+        raise PosteriorError(f"{holds} {bad} values that are not {parameter.allowed}.")
     if values.ndim > 1 and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):
         raise PosteriorError(
             f"{holds} {falling} draws whose thresholds do not rise: each is above the one before. Order them as the "

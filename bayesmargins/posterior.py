@@ -214,7 +214,8 @@ class Posterior:
         """
         eta = self.linear_predictor()
         aux = {k: v[:, None] for k, v in self.draws.aux.items()}
-        aux |= {k: parameter_values(k, part.link, part.linear_predictor()) for k, part in self.parts.items()}
+        of = self.family.parameter
+        aux |= {k: parameter_values(of(k), part.link, part.linear_predictor()) for k, part in self.parts.items()}
         response = self.design.response
         self.need_parameters("log_likelihood")
         o = Outcome.of(response)
@@ -329,7 +330,7 @@ def make_part(
     ModelError
         Another link.
     """
-    family = parameter_family(parameter.name, parameter.links)
+    family = parameter_family(parameter.name, parameter.links, parameter.between)
     return Posterior(
         design=design,
         family=family,
@@ -353,4 +354,4 @@ def _obs(post: Posterior) -> dict[str, np.ndarray]:
 def check_posterior(post: Posterior) -> None:
     """Refuse what cannot be draws of the posterior's design and of those of its parts."""
     for name, predictor in {"": post, **post.parts}.items():
-        check_draws(predictor.design, predictor.draws, name)
+        check_draws(predictor.design, predictor.draws, predictor.family, name)

@@ -18,6 +18,9 @@ AUX: dict[str, dict[str, Any]] = {
     "poisson": {},
     "negbinomial": {"shape": 1.7},
     "gamma": {"shape": 2.3},
+    "exponential": {},
+    "weibull": {"shape": 0.8},
+    "geometric": {},
     "cumulative": {"thresholds": np.array([-1.0, 0.2, 1.5])},
 }
 PAIRS = [(family, link) for family in AUX for link in FAMILIES[family].rows]
@@ -65,7 +68,12 @@ class Case:
             return np.where(logs[0][0] < np.log(0.5), left, right)
         if self.family == "poisson":
             return y * eta - np.exp(eta) - special.gammaln(y + 1)
-        u = aux["shape"]
+        if self.family == "exponential":
+            return -eta - y * np.exp(-eta)
+        u = aux.get("shape", 1.0)
+        if self.family == "weibull":
+            log_scale = eta - special.gammaln(1 + 1 / u)
+            return np.log(u / y) + u * (np.log(y) - log_scale) - np.exp(u * (np.log(y) - log_scale))
         if self.family == "gamma":
             return u * (np.log(u) - eta - y * np.exp(-eta)) + (u - 1) * np.log(y) - special.gammaln(u)
         ways = special.gammaln(y + u) - special.gammaln(u) - special.gammaln(y + 1)
@@ -124,7 +132,11 @@ def case(family: str, link: str, *, slope: bool = False, weights: bool = False, 
     trials = rng.integers(1, 9, n).astype(float) if whole.support.counts_trials else None
     o = Outcome(trials=trials, weights=rng.uniform(0.3, 2.0, n) if weights else None)
     y = np.asarray(whole.simulate(rng, values_at(LINKS[link], eta, AUX[family]), o), dtype=float)
-    low, high = {"gamma": (1e-4, 1e4), "cumulative": (1.0, 4.0)}.get(family, (0.0, 1e5))
+    low, high = {
+        **dict.fromkeys(("gamma", "exponential"), (1e-4, 1e4)),
+        "weibull": (1e-3, 1e3),
+        "cumulative": (1.0, 4.0),
+    }.get(family, (0.0, 1e5))
     y[codes == 5] = low
     y[codes == 6] = np.minimum(high, whole.support.highest(o) * np.ones(n))[codes == 6]
     order = rng.permutation(n)  # rows of a group need not be neighbours

@@ -22,6 +22,9 @@ CASES: dict[str, list[tuple[float, float, float, float]]] = {
     "poisson": [(y, 1.0, 0.0, 0.0) for y in (0.0, 1.0, 7.0, 1e5)],
     "negbinomial": [(y, 1.0, u, 0.0) for y in (0.0, 3.0, 1e5) for u in (1e-3, 1.7, 1e4)],
     "gamma": [(y, 1.0, u, 0.0) for y in (1e-8, 2.3, 1e5) for u in (1e-2, 1.7, 400.0)],
+    "exponential": [(y, 1.0, 0.0, 0.0) for y in (1e-8, 2.3, 1e5)],
+    "weibull": [(y, 1.0, u, 0.0) for y in (1e-8, 2.3, 1e5) for u in (0.05, 1.7, 12.0)],
+    "geometric": [(y, 1.0, 0.0, 0.0) for y in (0.0, 3.0, 1e5)],
     "cumulative": [(2.0, 1.0, u, v) for u, v in ((-inf, -1.0), (-1.0, 0.5), (0.1, 0.1001), (0.5, 9.0), (1.5, inf))],
 }
 PAIRS = [(family, link) for family in CASES for link in FAMILIES[family].rows]
@@ -63,7 +66,19 @@ def _log_density(family: str, link: str, y: float, n: float) -> Callable[[Any, A
     def amounts(eta: Any, u: Any, v: Any) -> Any:
         return u * (mp.log(u) - eta) + (u - 1) * mp.log(y) - u * y * mp.exp(-eta) - mp.loggamma(u)
 
-    return {"poisson": counts, "negbinomial": mixed, "gamma": amounts, "cumulative": between}.get(family, successes)
+    def times(eta: Any, u: Any, v: Any) -> Any:
+        return -eta - y * mp.exp(-eta)
+
+    def powers(eta: Any, u: Any, v: Any) -> Any:
+        over = y * mp.gamma(1 + 1 / u) / mp.exp(eta)
+        return mp.log(u / y) + u * mp.log(over) - over**u
+
+    def failures(eta: Any, u: Any, v: Any) -> Any:
+        return y * eta - (y + 1) * mp.log1p(mp.exp(eta))
+
+    known = {"poisson": counts, "negbinomial": mixed, "gamma": amounts, "cumulative": between}
+    known |= {"exponential": times, "weibull": powers, "geometric": failures}
+    return known.get(family, successes)
 
 
 @pytest.mark.parametrize(("family", "link"), PAIRS)

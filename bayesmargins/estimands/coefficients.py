@@ -107,6 +107,11 @@ def _curve(post: Posterior) -> Curve:
             "avg_comparisons has the changes of the probabilities of their categories."
         )
     curve = post.family.curve(post.link)
+    if curve.added is not None:
+        raise EstimandError(
+            f"Marginal coefficients describe the mean by an inverse link, and that of family={post.family.name!r} is "
+            f"one with {listed(curve.reads)} added. avg_comparisons and avg_predictions take it."
+        )
     by_row = [name for name in curve.reads if name in post.parts]
     if by_row:
         raise EstimandError(

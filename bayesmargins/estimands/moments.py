@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.family import Link, Outcome, Values
-from bayesmargins.integrate import between, expectation
+from bayesmargins.integrate import between, cubed, expectation
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import PartRows, Passed, normal_blocks, part_values
 
@@ -101,7 +101,8 @@ def _add(
     """Add a block of rows to the variances; gives E[y], (draw, row)."""
     total = sum(s2.values(), np.zeros((len(eta), 1)))
     curve = post.family.curve(post.link)
-    link, eta = curve.link, curve.of(eta, Values(**aux))
+    p = Values(**aux)
+    link, eta, beside = curve.link, curve.of(eta, p), curve.beside(p)
     mean = out.passed.record(expectation(link, eta, total))
     together = out.passed.record(between(link, eta, total))
     out.between += together @ weights
@@ -111,7 +112,7 @@ def _add(
         of = together if alone else out.passed.record(between(link, eta, own, rest))
         out.groups[factor] += of @ weights
     out.variance += _variance(post, link, eta, total, aux, mean, together) @ weights
-    return mean
+    return mean + beside
 
 
 def _variance(
@@ -126,10 +127,11 @@ def _variance(
     """Var(y) of a single trial at the row's covariates: between groups, and E of Var(y given b), (draw, row).
 
     With m = E[y given b] and Var(y given b) = v0 + v1 m + v2 m^2 these are averages of m and its square, which
-    1 - mean keeps exact where m is a probability.
+    1 - mean keeps exact where m is a probability; where there is a v3, of its cube too.
     """
-    v0, v1, v2 = post.family.need("variance", "variance_partition")(Values(**aux), Outcome())
+    v0, v1, v2, *v3 = post.family.need("variance", "variance_partition")(Values(**aux), Outcome())
     if link.bounded:
         complement = expectation(link, eta, s2, "complement").value
         return np.asarray(v0 + v1 * mean * complement + (v1 + v2) * mean**2 + (1.0 + v2) * together)
-    return np.asarray(together + (v0 + v1 * mean + v2 * (together + mean**2)))
+    cubic = v3[0] * cubed(link, eta, s2) if v3 else 0.0
+    return np.asarray(together + (v0 + v1 * mean + v2 * (together + mean**2)) + cubic)

@@ -144,5 +144,5 @@ def part_rows(
         require_columns(frame, sorted(part.design.variables(active)), what, repr(part.formula))
         rows = part.design.rows(frame, active, what)
         plan = plan_groups(policy, part, frame, seed, what)
-        found.append(PartRows(name, part.draws, part.link, rows, plan))
+        found.append(PartRows(post.family.parameter(name), part.draws, part.link, rows, plan))
     return tuple(found)

@@ -314,7 +314,7 @@ def _refuse_relative(question: Question, slope: str) -> None:
     if question.quantity is not None and question.quantity.only is None and not question.quantity.plain:
         raise EstimandError(
             f"slope={slope!r} divides the slope of each row by its value, which is there for the mean and for other "
-            f"averages of one inverse link; target={question.target} is a sum of several. slope='dydx' has its slope, "
+            f"averages of one inverse link; target={question.target} is a sum. slope='dydx' has its slope, "
             "and avg_comparisons(..., comparison='ratio') a relative change."
         )
 

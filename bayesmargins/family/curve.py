@@ -15,7 +15,7 @@ __all__ = ["Curve", "Quantity"]
 
 @dataclass(frozen=True)
 class Curve:
-    """h(sign * eta + shift): an inverse link of the linear predictor, whose averages over b the engines give.
+    """h(sign * eta + shift) + added: an inverse link of the linear predictor, whose averages over b the engines give.
 
     Attributes
     ----------
@@ -25,24 +25,31 @@ class Curve:
         Parameters of the family -> what is added, broadcasting; None adds nothing.
     sign : {1.0, -1.0}
         Of eta.
+    added : callable or None
+        Parameters of the family -> what is added to h, broadcasting; None adds nothing.
     reads : tuple of str
-        The parameters that `shift` reads.
+        The parameters that `shift` and `added` read.
     """
 
     link: Link
     shift: Callable[[Values], Array] | None = None
     sign: float = 1.0
+    added: Callable[[Values], Array] | None = None
     reads: tuple[str, ...] = ()
 
     @property
     def plain(self) -> bool:
         """Whether it is h(eta) itself."""
-        return self.shift is None and self.sign == 1.0
+        return self.shift is None and self.added is None and self.sign == 1.0
 
     def of(self, eta: Array, p: Values) -> Array:
         """What h is taken of, broadcasting."""
         turned = eta if self.sign == 1.0 else -eta
         return turned if self.shift is None else turned + self.shift(p)
+
+    def beside(self, p: Values) -> Array | float:
+        """What is added to h, broadcasting."""
+        return 0.0 if self.added is None else self.added(p)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class Quantity:
     @classmethod
     def single(cls, curve: Curve) -> Quantity:
         """The average of one curve."""
-        return cls((curve,), np.zeros(1), np.ones((1, 1)), curve.link.bounded)
+        return cls((curve,), np.zeros(1), np.ones((1, 1)), curve.link.bounded and curve.added is None)
 
     @classmethod
     def exceeding(cls, at_most: Curve) -> Quantity:
@@ -84,8 +91,8 @@ class Quantity:
 
     @property
     def only(self) -> Curve | None:
-        """The curve whose average it is, if it is that of one."""
-        one = self.categories is None and len(self.curves) == 1
+        """The curve whose average it is, if it is that of one inverse link with nothing added."""
+        one = self.categories is None and len(self.curves) == 1 and self.curves[0].added is None
         return self.curves[0] if one and self.constants[0] == 0.0 and self.weights[0, 0] == 1.0 else None
 
     @property

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Tail = Callable[[Array, Values, Outcome], Array]
-Coefficients = tuple[Array | float, Array | float, Array | float]
+Coefficients = tuple[Array | float, ...]
 Codes = npt.NDArray[np.int64]
 
 
@@ -51,23 +51,38 @@ class Parameter:
         What it is, in brackets behind its name; empty where the name says it.
     prior : callable or None
         Outcome -> name and arguments of a distribution of PyMC: the prior where the user names none. An argument that
-        is a distribution is such a pair too.
+        is a distribution is such a pair too. A number in place of the pair: the parameter is held at it.
     names : dict of str
         What other packages call it, by package.
     caution : tuple of float and str, or None
         At or below which value something of y does not exist, and what.
     along : str
         The dimension of a parameter that has several values; empty where it is one number.
+    between : tuple of two float
+        Its values lie between these, both excluded.
     """
 
     name: str
     links: tuple[str, ...] = ("log", "identity")
     noun: str = ""
     meaning: str = ""
-    prior: Callable[[Outcome], tuple[str, dict[str, Any]]] | None = None
+    prior: Callable[[Outcome], tuple[str, dict[str, Any]] | float] | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     caution: tuple[float, str] | None = None
     along: str = ""
+    between: tuple[float, float] = (0.0, np.inf)
+
+    @property
+    def allowed(self) -> str:
+        """Which values it has, in the words of a message."""
+        low, high = self.between
+        if np.isfinite(high):
+            return f"between {low:g} and {high:g}"
+        return f"above {low:g}" if np.isfinite(low) else "finite"
+
+    def has(self, values: Array) -> Any:
+        """Which of these it can have."""
+        return (values > self.between[0]) & (values < self.between[1])
 
     def named(self, package: str) -> str:
         """Its name in another package."""
@@ -147,10 +162,11 @@ class Family:
     limited : callable or None
         ``(c, p, o) -> E[min(y, c)]`` where y is a waiting time.
     quantile : callable or None
-        ``(q, p)``: the q-quantile where y is continuous.
+        ``(q, p)``: the q-quantile where y is continuous; None where it has no closed form and is searched by the tails.
     variance : callable or None
-        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial), in units of y, none
-        of them a function of m. Infinite where y has no variance.
+        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial, less what its curve
+        adds), in units of y, none of them a function of m; a fourth number belongs to m^3. Infinite where y has no
+        variance.
     mean_above : float
         What the mean has to lie above for y to have a distribution, where a link does not see to it.
     convolved : callable or None
@@ -187,7 +203,7 @@ class Family:
     Notes
     -----
     The variance of most families is quadratic in the mean (Morris 1982, Annals of Statistics 10:65-80), which makes
-    the average of it over groups one of the mean and its square.
+    the average of it over groups one of the mean and its square. That of the inverse Gaussian is cubic.
     """
 
     name: str
@@ -316,7 +332,6 @@ _NEEDED = {
     "simulate": "how y is drawn",
     "above": "P(y > c)",
     "below": "P(y <= c)",
-    "quantile": "quantiles of y",
     "mean_between": "the mean of y between bounds",
     "limited": "the mean of a waiting time up to a limit",
     "variance": "the variance of y given its mean",
@@ -324,24 +339,27 @@ _NEEDED = {
 }
 
 
-def parameter_family(name: str, links: tuple[str, ...] = ("log", "identity")) -> Family:
+def parameter_family(
+    name: str, links: tuple[str, ...] = ("log", "identity"), between: tuple[float, float] = (0.0, np.inf)
+) -> Family:
     """What takes the place of a family where a parameter beside the mean is predicted: its "mean" is the parameter."""
-    return Family(name, (Parameter(name, links, noun=f"parameter {name}"),), None)
+    return Family(name, (Parameter(name, links, noun=f"parameter {name}", between=between),), None)
 
 
-def parameter_values(name: str, link: Link, eta: Array) -> Array:
+def parameter_values(parameter: Parameter, link: Link, eta: Array) -> Array:
     """Values of a parameter beside the mean, from its linear predictor; NaN where a row is not complete.
 
-    PosteriorError where an identity link leads to values that are not above 0.
+    PosteriorError where an identity link leads to values that it cannot have.
     """
     with np.errstate(over="ignore"):
         values = link.inverse(eta)
-    bad = values <= 0.0
+    bad = ~(parameter.has(values) | np.isnan(values))
     if link.linear and bad.any():
         raise PosteriorError(
-            f"The linear predictor of {name!r}, which has the identity link, is not above 0 in {int(bad.sum())} of "
-            f"{bad.size} pairs of a draw and a row, down to {values[bad].min():.4g}: y has no distribution there. Ask "
-            "about rows nearer to those of the fit; a log link keeps it above 0."
+            f"The linear predictor of {parameter.name!r}, which has the identity link, is not {parameter.allowed} in "
+            f"{int(bad.sum())} of {bad.size} pairs of a draw and a row, down to {values[bad].min():.4g}: y has no "
+            f"distribution there. Ask about rows nearer to those of the fit; a {parameter.links[0]} link keeps it "
+            f"{parameter.allowed}."
         )
     return values
 

@@ -17,10 +17,10 @@ import scipy
 from bayesmargins.errors import PosteriorError
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
-from bayesmargins.family.link import Link
+from bayesmargins.family.link import Link, exponential
 from bayesmargins.family.outcome import Outcome, Values
-from bayesmargins.integrate import expectation
-from bayesmargins.integrate.search import crossing, smallest_integer
+from bayesmargins.integrate import cubed, expectation
+from bayesmargins.integrate.search import bracketed, crossing, smallest_integer
 from bayesmargins.integrate.smooth import Smooth, smooth_expectation
 
 __all__ = ["Mixture", "Number", "mixture"]
@@ -166,10 +166,10 @@ class Mixture:
     def sd(self) -> Number:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
-        With m = E[y | b], Var(y | b) = v0 + v1 m + v2 m^2, M = E_b[m] and B = Var_b(m) the sum is
-        v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers.
+        With m = E[y | b] (less what its curve adds), M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the
+        sum is v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers; v3 m^3 adds v3 E_b[m^3].
         """
-        v0, v1, v2 = self._variance(self.aux, self.trials)
+        v0, v1, v2, *v3 = self._variance(self.aux, self.trials)
         scale, link = self.trials**2 + v2, self.family.curve(self.link).link
         mean, complement, between, error, nodes = self._moments(bool(np.any(scale != 0.0)))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -177,18 +177,27 @@ class Mixture:
                 within = v0 + v1 * mean * complement + (v1 + v2) * mean**2
             else:
                 within = v0 + v1 * mean + np.where(np.asarray(v2) == 0.0, 0.0, v2 * mean**2)
+            within = within + (v3[0] * self._cubed() if v3 else 0.0)
             value = np.sqrt(within + scale * between)
             wrong = np.where(value > 0.0, scale * error / (2.0 * value), 0.0)
         method = "closed form" if link.separable else self.method
         return Number(value, wrong, method, nodes)
 
+    def _cubed(self) -> Array:
+        """E_b of the cube of E[y | b]."""
+        curve, s2 = self.family.curve(self.link), self.s[None] ** 2
+        terms = (weight * cubed(curve.link, moved[None], s2)[0] for weight, moved in self._moved(curve))
+        return np.asarray(sum(terms, np.zeros(len(self.s))))
+
     def average(self, curve: Curve, part: str = "mean") -> Number:
         """E_b of a curve, or 1 - that ("complement")."""
+        sign = 1.0 if part == "mean" else -1.0
         value, bound, nodes, methods = np.zeros(len(self.s)), 0.0, 0, set()
         for weight, moved in self._moved(curve):
             found = expectation(curve.link, moved[None], self.s[None] ** 2, part)
             value, bound, nodes = value + weight * found.value[0], max(bound, found.error_bound), found.nodes
             methods.add(found.method)
+        value = value + sign * curve.beside(Values(**self.aux))
         return Number(value, np.full(len(value), bound), ", ".join(sorted(methods)), nodes)
 
     def mean(self, part: str) -> Number:
@@ -237,24 +246,28 @@ class Mixture:
         return self._whole_quantile(q) if self.family.discrete else self._continuous_quantile(q)
 
     def _variance(self, aux: dict[str, Array], trials: Array) -> Coefficients:
-        """v0, v1, v2 of the variance of y given mu."""
+        """v0, v1, v2 and, where there is one, v3 of the variance of y given mu."""
         found: Coefficients = self.family.need("variance", "the scatter of y")(Values(**aux), Outcome(trials=trials))
         return found
 
     def _turn(self, c: Array, aux: dict[str, Array], trials: Array) -> tuple[Array, Array]:
         """Where, and over which distance of eta, the tails of y at c go from 0 to 1."""
         trials = np.maximum(trials, 1.0)  # without trials y is 0, whatever eta is
-        v0, v1, v2 = self._variance(aux, trials)
+        coefficients = self._variance(aux, trials)
         if self.link.bounded:
             mu = np.clip(np.floor(c) + 0.7, 0.3, trials + 0.1) / (trials + 0.4)
             mu = mu if self.family.discrete else np.clip(c, _EDGE, 1.0 - _EDGE)
         elif self.link.linear:
             mu = np.where(c > self.family.mean_above, c, self.family.mean_above + 1.0)
         else:
-            mu = np.maximum(np.floor(c), 0.0) + 0.7 if self.family.discrete else np.maximum(np.abs(c), np.sqrt(v0))
+            mu = (
+                np.maximum(np.floor(c), 0.0) + 0.7
+                if self.family.discrete
+                else np.maximum(np.abs(c), np.sqrt(coefficients[0]))
+            )
             mu = np.where(mu > 0.0, mu, 1.0)
         centre = self.link.link(mu)
-        width = np.sqrt(v0 + v1 * mu + v2 * mu**2) / trials / self.link.derivative(centre)
+        width = np.sqrt(_polynomial(coefficients, mu)) / trials / self.link.derivative(centre)
         return centre, width if self.link.linear else np.minimum(width, _WIDEST * self.link.latent_sd)
 
     def _moments(self, scattering: bool) -> tuple[Array, Array, Array, Array, int]:
@@ -318,16 +331,18 @@ class Mixture:
         z = float(scipy.special.ndtri(q))
         middle = self.weights @ self.etas
         spread = np.sqrt(self.weights @ (self.etas - middle) ** 2 + self.s**2)
-        v0, v1, v2 = self._variance(self.aux, self.trials)
+        coefficients = self._variance(self.aux, self.trials)
         with np.errstate(over="ignore", invalid="ignore"):
             centre, moved = (self.link.inverse(x) for x in (middle, middle + z * spread))
-            scatter = np.hypot(self.trials * (moved - centre), z * np.sqrt(v0 + v1 * centre + v2 * centre**2))
+            scatter = np.hypot(self.trials * (moved - centre), z * np.sqrt(_polynomial(coefficients, centre)))
             return self.trials * centre + np.sign(z) * scatter, 0.1 * scatter
 
     def _continuous_quantile(self, q: float) -> Number:
         """The root of P(y <= x) = q in u, x being the quantile given eta = u: of all u, one gives the mixture's."""
         side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
-        quantile = self.family.need("quantile", "a quantile of y")
+        quantile = self.family.quantile
+        if quantile is None:
+            return self._searched_quantile(side, level)
         nodes = [0]
 
         def at(u: Array, which: Index) -> Array:
@@ -345,6 +360,34 @@ class Mixture:
         u, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
         value = at(u, everything)
         return Number(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
+
+    def _searched_quantile(self, side: str, level: float) -> Number:
+        """The root of P(y <= x) = q in x, or in log x where y is above 0, from the mean on."""
+        support, nodes = self.family.support, [0]
+        assert support is not None
+        rising = support.lowest == 0.0
+
+        def at(t: Array) -> Array:
+            return exponential(t) if rising else t
+
+        def excess(t: Array, which: Index) -> Array:
+            found = self.tail(side, at(t), which)
+            nodes[0] = max(nodes[0], found.nodes)
+            return level - found.value if side == "above" else found.value - level
+
+        mean, spread = self.mean("mean").value, self.sd().value
+        known = np.where(np.isfinite(spread) & (spread > 0.0), spread, 1.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            centre, step = (np.log(mean), np.ones(len(mean))) if rising else (mean, known)
+        low, high = bracketed(excess, centre, step)
+        t, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
+        value = at(t)
+        return Number(value, np.abs(at(other) - value), f"{self.method}, root", nodes[0])
+
+
+def _polynomial(coefficients: Coefficients, m: Array) -> Array:
+    """Var(y) at the mean m."""
+    return np.asarray(sum(v * m**k for k, v in enumerate(coefficients)))
 
 
 def mixture(

@@ -139,7 +139,7 @@ class Support:
     highest : callable
         Outcome -> the largest value; infinite by default.
     lowest : float
-        The smallest value: a y that is censored to its right may be as low.
+        Below all values of a continuous y; the smallest of a discrete one.
     """
 
     allowed: str

@@ -209,8 +209,8 @@ class Quantile(Target):
     needs = ("above", "below", "variance")
 
     def serves(self, family: Family) -> bool:
-        """As for `Target`; of a continuous y the search begins at its quantile given b."""
-        return family.ordinal or (super().serves(family) and (family.discrete or family.quantile is not None))
+        """As for `Target`."""
+        return family.ordinal or super().serves(family)
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`; the quantile of an average, or of all rows together, would be another number."""

@@ -1,7 +1,7 @@
 """Averages over groups, with a bound on their error: new groups are integrated out, existing groups are summed.
 
 Downward: `link_scale` (the population mean as a linear predictor), `between_groups` (how the mean varies between
-groups) and `spread` (how an effect does) on
+groups), `cubes` (the average of its cube) and `spread` (how an effect does) on
 `mixture` (existing groups) and `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new
 groups) on `rules` (nodes and bounds); `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
@@ -16,6 +16,7 @@ calls.
 """
 
 from bayesmargins.integrate.between_groups import between
+from bayesmargins.integrate.cubes import cubed
 from bayesmargins.integrate.engine import Integral, expectation, trusted
 from bayesmargins.integrate.link_scale import linked_mean
 from bayesmargins.integrate.log_tails import log_expectation
@@ -28,6 +29,7 @@ __all__ = [
     "Rule",
     "apply_rule",
     "between",
+    "cubed",
     "expectation",
     "in_threads",
     "linked_mean",

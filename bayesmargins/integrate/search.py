@@ -7,13 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["crossing", "smallest_integer"]
+__all__ = ["bracketed", "crossing", "smallest_integer"]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 _ITERATIONS = 200
+_DOUBLINGS = 1100
 _INTEGERS = 2000  # doublings reach the largest float within 1,100
 _RESOLUTION = 2.0**-50
 
@@ -65,6 +66,45 @@ def _next(low: Array, high: Array, tried_low: Mask, tried_high: Mask, stride: Ar
         middle = np.where(np.isinf(high), low + stride, low + np.floor((high - low) / 2.0))
         c = np.where(~tried_high, low + stride, np.where(~tried_low, high - stride, middle))
     return np.where((c > low) & (c < high), c, middle)
+
+
+def bracketed(function: Callable[[Array, Index], Array], centre: Array, step: Array) -> tuple[Array, Array]:
+    """Between which two numbers does an increasing function cross 0?
+
+    Parameters
+    ----------
+    function : callable
+        As of `crossing`.
+    centre, step : (n,) float
+        Where to begin, and how far the first move goes; moves double.
+
+    Returns
+    -------
+    low, high : (n,) float
+        Not finite where the centre is not.
+
+    Examples
+    --------
+    >>> bracketed(lambda x, which: x - 6.0, np.zeros(1), np.ones(1))
+    (array([3.]), array([7.]))
+    """
+    low, high = centre.astype(np.float64).copy(), centre.astype(np.float64).copy()
+    some = np.flatnonzero(np.isfinite(centre))
+    below = np.zeros(len(centre), dtype=bool)
+    below[some] = function(centre[some], some) < 0.0
+    stride, active = step.astype(np.float64).copy(), some
+    for _ in range(_DOUBLINGS):
+        if not active.size:
+            break
+        up = below[active]
+        low[active], high[active] = (
+            np.where(up, high[active], low[active] - stride[active]),
+            np.where(up, high[active] + stride[active], low[active]),
+        )
+        found = function(np.where(up, high[active], low[active]), active)
+        active = active[np.where(up, found < 0.0, found > 0.0)]
+        stride[active] *= 2.0
+    return low, high
 
 
 def crossing(

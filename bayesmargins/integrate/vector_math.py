@@ -15,7 +15,7 @@ from numba import njit
 from numba import types as numba_types
 from numba.extending import intrinsic
 
-from bayesmargins.family.special import digamma
+from bayesmargins.family.special import digamma, digamma_from_1, lgamma_from_1
 from bayesmargins.integrate.compiled import INNER
 
 __all__ = ["vector_erfcx", "vector_exp", "vector_log", "vectorised"]
@@ -111,10 +111,18 @@ def vector_erfcx(x: float) -> float:
     return (t * one - two + _COEFFICIENTS[0]) / (1.0 + 2.0 * x)
 
 
-_TWINS = {"exp": vector_exp, "log": vector_log, "erfcx": vector_erfcx, "digamma": njit(**INNER)(digamma)}
+_TWINS: dict[str, Any] = {
+    "exp": vector_exp,
+    "log": vector_log,
+    "erfcx": vector_erfcx,
+    "digamma": njit(**INNER)(digamma),
+}
 
 
 def vectorised(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same plain function, whose ``exp``, ``log``, ``erfcx`` and ``digamma`` are the compiled ones."""
+    """The same plain function, whose ``exp``, ``log``, ``erfcx`` and so on are the compiled ones."""
     names = {name: twin for name, twin in _TWINS.items() if name in function.__globals__}
     return types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
+
+
+_TWINS |= {plain.__name__: njit(**INNER)(vectorised(plain)) for plain in (digamma_from_1, lgamma_from_1)}

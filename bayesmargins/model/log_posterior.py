@@ -19,7 +19,7 @@ from bayesmargins.family import Family
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.model.root_maps import RootMap, Stated, root_map
-from bayesmargins.model.unconstrained import Closed, Ordered, Variable, closed
+from bayesmargins.model.unconstrained import Closed, Held, Ordered, Variable, closed
 from bayesmargins.model.written_priors import written
 from bayesmargins.schema import stem
 
@@ -223,6 +223,8 @@ def _carry(fixed: FixedPart, design: Design) -> Array:
 
 
 def _variable(name: str, prior: Any, shape: tuple[int, ...]) -> Variable:
+    if isinstance(prior, int | float):
+        return Variable(name, Held(float(prior)), np.zeros(0))
     ordered, size = name == _THRESHOLDS, int(np.prod(shape))
     known = closed(prior) if isinstance(prior, Prior) else None
     if known is None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
 
-from bayesmargins.family import Family, Link, Outcome, values_at
+from bayesmargins.family import Family, Link, Outcome, Parameter, values_at
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.priors import Scales
 
@@ -75,8 +76,12 @@ def pilot(
     F: np.ndarray,
     parts: Sequence[GroupPart],
     scales: Scales,
+    held: Mapping[str, float] | None = None,
 ) -> Pilot:
-    """Newton steps, the fixed part and one factor at a time; Sigma by the EM algorithm, other parameters by search."""
+    """Newton steps, the fixed part and one factor at a time; Sigma by the EM algorithm, other parameters by search.
+
+    `held` has the parameters that are no more than a number.
+    """
 
     def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -87,7 +92,7 @@ def pilot(
         np.linalg.lstsq(F, np.full(len(F), scales.location), rcond=None)[0],
         [np.zeros((len(part.factor.levels), part.W.shape[1])) for part in parts],
         [scales.unit**2 * np.eye(part.W.shape[1]) for part in parts],
-        _first_values(family, link, outcome),
+        _first_values(family, link, outcome, held or {}),
         [np.zeros(len(F)) for _ in parts],
         offset,
     )
@@ -97,7 +102,7 @@ def pilot(
         for k, part in enumerate(parts):
             at.differentiate(log_density, scales.unit)
             _newton(at, k, part, F, log_density)
-        _search(at, family, log_density)
+        _search(at, family, log_density, outcome, held or {})
         if _settled(at, eta, Sigma):
             break
     at.differentiate(log_density, scales.unit)
@@ -111,16 +116,45 @@ def _settled(at: Pilot, eta: np.ndarray, Sigma: list[np.ndarray]) -> bool:
     return moved < _NEAR**2 and max(changes) < _NEAR / 2.0
 
 
-def _first_values(family: Family, link: Link, outcome: Outcome) -> dict[str, np.ndarray]:
-    """A parameter of the scale of its prior; thresholds of the categories' shares."""
+def _first_values(family: Family, link: Link, outcome: Outcome, held: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """A parameter of the scale of its prior, or amid what it lies between; thresholds of the categories' shares."""
     found = {}
     for parameter in family.estimated(outcome.known_error):
+        given, line = _default(parameter, outcome), _Line.of(parameter, outcome)
         if parameter.along:
             found[parameter.name] = np.asarray(link.link(outcome.reached()))
         else:
-            _, given = parameter.prior(outcome) if parameter.prior is not None else ("", {})
-            found[parameter.name] = np.array(float(given.get("scale", 1.0)))
+            scale = line.value(0.0) if "scale" not in given else np.array(float(given["scale"]))
+            found[parameter.name] = np.array(float(held.get(parameter.name, scale)))
     return found
+
+
+def _default(parameter: Parameter, outcome: Outcome) -> Mapping[str, Any]:
+    """Arguments of its default prior."""
+    prior = None if parameter.prior is None else parameter.prior(outcome)
+    return prior[1] if isinstance(prior, tuple) else {}
+
+
+class _Line(NamedTuple):
+    """Where a parameter lies, as the real line: by its logarithm, its log odds between two numbers, or as it is."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, parameter: Parameter, outcome: Outcome) -> _Line:
+        (low, high), given = parameter.between, _default(parameter, outcome)
+        return cls(max(low, given.get("lower", low)), min(high, given.get("upper", high)))
+
+    def value(self, u: float) -> np.ndarray:
+        if np.isfinite(self.high):
+            return np.asarray(self.low + (self.high - self.low) * scipy.special.expit(u))
+        return np.asarray(self.low + np.exp(min(u, _LARGEST)) if np.isfinite(self.low) else u)
+
+    def place(self, value: np.ndarray) -> float:
+        if np.isfinite(self.high):
+            return float(scipy.special.logit((value - self.low) / (self.high - self.low)))
+        return float(np.log(value - self.low) if np.isfinite(self.low) else value)
 
 
 def group_sums(codes: np.ndarray, levels: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -177,17 +211,18 @@ def regular(Sigma: np.ndarray) -> np.ndarray:
     return Sigma + 1e-10 * np.trace(Sigma) * np.eye(len(Sigma))
 
 
-def _search(at: Pilot, family: Family, log_density: LogDensity) -> None:
+def _search(at: Pilot, family: Family, log_density: LogDensity, outcome: Outcome, held: Mapping[str, float]) -> None:
     """The family's own parameters, at this linear predictor."""
-    for name in (name for name in family.numbers if name in at.aux):
-        here = float(np.log(at.aux[name]))
+    for name in (name for name in family.numbers if name in at.aux and name not in held):
+        line = _Line.of(family.parameter(name), outcome)
+        here = line.place(at.aux[name])
 
-        def loss(log: float, name: str = name) -> float:
-            return -float(log_density(at.eta, at.aux | {name: np.exp(log)}).sum())
+        def loss(u: float, name: str = name, line: _Line = line) -> float:
+            return -float(log_density(at.eta, at.aux | {name: line.value(u)}).sum())
 
         bounds = (here - _WIDER, here + _WIDER)
         found = scipy.optimize.minimize_scalar(loss, bounds=bounds, method="bounded", options={"maxiter": 10})
-        at.aux[name] = np.exp(min(float(found.x), _LARGEST))
+        at.aux[name] = line.value(float(found.x))
     if family.ordinal:
 
         def of_thresholds(theta: np.ndarray) -> float:

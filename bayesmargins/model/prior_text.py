@@ -28,8 +28,12 @@ def prior_lines(
     lines = [*_fixed_lines(design, priors, fixed)]
     for part in groups.values():
         lines += _group_lines(priors, part)
-    lines += [f"{name} ~ {_text(prior)}" for name, prior in priors.items() if name not in said]
+    lines += [_own_line(name, prior) for name, prior in priors.items() if name not in said]
     return ["priors", *(f"  {line}" for line in lines)]
+
+
+def _own_line(name: str, prior: Any) -> str:
+    return f"{name} = {prior:g}, held" if isinstance(prior, int | float) else f"{name} ~ {_text(prior)}"
 
 
 def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Iterator[str]:

@@ -11,8 +11,9 @@ import numpy as np
 from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
-from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.family import Family, Link, Outcome, Parameter
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero
+from bayesmargins.values import is_number
 
 __all__ = [
     "DIVIDED",
@@ -198,7 +199,8 @@ def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
     silent = [p.name for p in own if p.prior is None]
     if silent:
         raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
-    return {p.name: _prior(*p.prior(outcome)) for p in own if p.prior is not None}
+    found = {p.name: p.prior(outcome) for p in own if p.prior is not None}
+    return {name: _prior(*prior) if isinstance(prior, tuple) else prior for name, prior in found.items()}
 
 
 def _prior(name: str, parameters: Mapping[str, Any]) -> Prior:
@@ -237,7 +239,11 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
                 f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
                 f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
-        positive = name in family.numbers or name.split("_")[0] == "sd"
+        own = family.parameter(name) if name in family.numbers else None
+        if own is not None and is_number(prior):
+            _check_held(own, prior)
+            continue
+        positive = name.split("_")[0] == "sd" if own is None else own.between[0] == 0.0
         _check_prior(name, prior, positive)
     everywhere = {
         target: given[name]
@@ -296,6 +302,14 @@ def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -
             f"priors has 'Intercept', the mean of the linear predictor, which is no parameter of {design.formula!r} "
             f"under these priors: the columns {listed(design.coef, 40)} that have no prior of their own do not add up "
             "to a constant. Leave it out, or write the formula with an intercept."
+        )
+
+
+def _check_held(parameter: Parameter, value: float) -> None:
+    if not parameter.has(np.array(float(value))):
+        raise ModelError(
+            f"priors={{{parameter.name!r}: {shown(value)}}} holds {parameter.name} at a value that it cannot have; it "
+            f"has to be {parameter.allowed}."
         )
 
 

@@ -121,7 +121,7 @@ def sampled_model(
         fixed = replace(fixed, R=fixed.R[kept], basis=replace(fixed.basis, M=fixed.basis.M[kept]))
         parts = {name: _rows_of(part, kept) for name, part in parts.items()}
     if coordinates.how == _STANDARDISED and parts:
-        observed, coordinates = _standardised(observed, family, link, fixed, parts, scales, coordinates)
+        observed, coordinates = _standardised(observed, family, link, fixed, parts, scales, priors, coordinates)
     model = build_pymc(design, family, link, priors, fixed, parts, observed)
     return SampledModel(model, len(observed.offset), coordinates)
 
@@ -137,13 +137,15 @@ def _standardised(
     fixed: FixedPart,
     parts: Mapping[str, GroupPart],
     scales: Scales,
+    priors: Mapping[str, Any],
     coordinates: Parametrisation,
 ) -> tuple[Observed, Parametrisation]:
     ordered, F = largest_first(parts), fixed.columns
     free = F[:, 1:] if family.ordinal else F  # thresholds are the constant
+    held = {name: prior for name, prior in priors.items() if name in family.numbers and isinstance(prior, int | float)}
     try:
         with np.errstate(all="ignore"):
-            at = pilot(family, link, observed.outcome, observed.offset, free, ordered, scales)
+            at = pilot(family, link, observed.outcome, observed.offset, free, ordered, scales, held)
             found = information(at, ordered, F, observed.offset)
     except (np.linalg.LinAlgError, ValueError):  # of numbers that are not finite
         return observed, Parametrisation(_NON_CENTRED, "the pilot fit found no mode")

@@ -17,7 +17,7 @@ from scipy.special import betaln, expit, gammaincc, gammaln
 
 from bayesmargins.model.priors import Prior
 
-__all__ = ["CLOSED", "Closed", "Density", "Ordered", "Variable", "closed"]
+__all__ = ["CLOSED", "Closed", "Density", "Held", "Ordered", "Variable", "closed"]
 
 Array = npt.NDArray[np.float64]
 # x, dx/du, log density of u, its derivative: all of the shape of u.
@@ -76,6 +76,25 @@ class Closed:
         """See `Density`."""
         _, slope, _, own = self.elements(u)
         return d_x * slope + own
+
+
+@dataclass(frozen=True)
+class Held:
+    """One number that nothing moves: no entry on the real line."""
+
+    value: float
+
+    def values(self, u: Array) -> Array:
+        """See `Density`."""
+        return np.full((len(u), 1), self.value)
+
+    def log_density(self, u: Array) -> Array:
+        """See `Density`."""
+        return np.zeros(len(u))
+
+    def gradient(self, u: Array, d_x: Array) -> Array:
+        """See `Density`."""
+        return np.zeros((len(u), 0))
 
 
 @dataclass(frozen=True)

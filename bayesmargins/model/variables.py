@@ -35,10 +35,13 @@ def _pairs(factor: Factor) -> list[tuple[int, int]]:
 
 
 def register(name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ...] | None = None, **options: Any) -> Any:
-    """A variable of the model with this prior, whatever shape the prior was written for."""
+    """A variable of the model with this prior, whatever shape the prior was written for; or a number that is held."""
     import pymc as pm
+    import pytensor.tensor as pt
     from pymc.distributions.shape_utils import change_dist_size
 
+    if isinstance(prior, int | float):
+        return pm.Deterministic(name, pt.constant(float(prior), dtype="float64"))
     dist = prior.dist() if isinstance(prior, Prior) else prior
     if tuple(dist.type.shape) != shape:
         dist = change_dist_size(dist, shape, expand=False)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.family.family import Parameter
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.grid import Cells
@@ -39,8 +40,7 @@ class PartRows:
 
     Attributes
     ----------
-    name : str
-        The parameter.
+    parameter : Parameter
     draws : Draws
         Of its linear predictor.
     link : Link
@@ -50,11 +50,16 @@ class PartRows:
         What is done with its b: looked up or 0, never integrated.
     """
 
-    name: str
+    parameter: Parameter
     draws: Draws
     link: Link
     rows: Rows
     plan: GroupPlan
+
+    @property
+    def name(self) -> str:
+        """The parameter's."""
+        return self.parameter.name
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ class CombinedPredictor:
         if self.quantity.only is not None:
             out.values, out.relative_bound = {part: averages[part][0] for part in parts}, found[0].relative_bound
         else:
-            out.values = {part: self._shaped(self.quantity.combined(averages, part)) for part in parts}
+            combined = {part: self.quantity.combined(averages, part) for part in parts}
+            out.values = {part: self._shaped(values + self._beside(part)) for part, values in combined.items()}
         return out
 
     def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
@@ -89,6 +90,12 @@ class CombinedPredictor:
         out = _together(found, float(np.abs(self.quantity.weights).sum(axis=1).max()))
         out.values = {part: self._shaped(self.quantity.changes(np.stack([passed.values[part] for passed in found])))}
         return out
+
+    def _beside(self, part: str) -> np.ndarray:
+        """What the curves have beside their inverse links: (draw, output, 1)."""
+        p, sign, n = Values(**self.draws.aux), 1.0 if part == "mean" else -1.0, len(self.draws.beta)
+        each = np.stack([np.broadcast_to(curve.beside(p), n) for curve in self.quantity.curves], axis=1)
+        return sign * (each @ self.quantity.weights.T)[..., None]
 
     def _shaped(self, values: np.ndarray) -> np.ndarray:
         return values if self.quantity.categories is not None else values[:, 0]

@@ -175,7 +175,7 @@ def part_values(part: PartRows, block: slice) -> np.ndarray:
     PosteriorError
         Values that it cannot have.
     """
-    return parameter_values(part.name, part.link, exact.linear(part.draws, part.rows, part.plan, block))
+    return parameter_values(part.parameter, part.link, exact.linear(part.draws, part.rows, part.plan, block))
 
 
 def _part(y: Mixture, which: slice) -> Mixture:

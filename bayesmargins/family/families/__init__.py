@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Callable
+from typing import Any
 
 from bayesmargins.errors import ModelError, close_matches, shown, written
 from bayesmargins.family.collecting import collected
@@ -37,7 +39,10 @@ def known_as(package: str, name: str) -> Family:
 
 
 # A posterior that goes to another process, or is copied, keeps the one object that each name stands for.
-copyreg.pickle(
-    Family,
-    lambda family: (get_family, (family.name,)) if family.support else (parameter_family, (family.name, family.links)),
-)
+def _reduced(family: Family) -> tuple[Callable[..., Family], tuple[Any, ...]]:
+    if family.support is not None:
+        return get_family, (family.name,)
+    return parameter_family, (family.name, family.links, family.parameters[0].between)
+
+
+copyreg.pickle(Family, _reduced)

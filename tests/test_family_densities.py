@@ -1,0 +1,149 @@
+"""Densities and tails of families against mpmath, written down anew: 200 points, edges, and far out in the tails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from bayesmargins.family import FAMILIES, LINKS, Outcome, values_at
+
+DIGITS = 60
+LEAST = mp.mpf("1e-290")  # below it a float has no digits to spare
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Parameters by how they are drawn, y from a standard normal number and mu, and what mpmath says of them."""
+
+    link: str
+    aux: dict[str, Callable[[np.random.Generator], float]]
+    y: Callable[[np.ndarray, np.ndarray, dict[str, np.ndarray]], np.ndarray]
+    density: Callable[..., Any]  # y, mu, **aux
+    above: Callable[..., Any]
+    below: Callable[..., Any]
+    edges: tuple[tuple[float, float, dict[str, float]], ...] = field(default=())  # y, eta, aux
+
+
+def log_uniform(low: float, high: float) -> Callable[[np.random.Generator], float]:
+    return lambda rng: float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def scale(mu: Any, shape: Any) -> Any:
+    return mu / mp.gamma(1 + 1 / shape)
+
+
+def wald_deviates(c: Any, mu: Any, shape: Any) -> tuple[Any, Any]:
+    root = mp.sqrt(shape / c)
+    return root * (c / mu - 1), root * (c / mu + 1)
+
+
+def wald_below(c: Any, mu: Any, shape: Any) -> Any:
+    a, b = wald_deviates(c, mu, shape)
+    return mp.ncdf(a) + mp.exp(2 * shape / mu) * mp.ncdf(-b)
+
+
+def wald_above(c: Any, mu: Any, shape: Any) -> Any:
+    a, b = wald_deviates(c, mu, shape)
+    return mp.ncdf(-a) - mp.exp(2 * shape / mu) * mp.ncdf(-b)
+
+
+EXACT = {
+    "exponential": Exact(
+        "log",
+        {},
+        lambda z, mu, p: mu * np.exp(z),
+        lambda y, mu: mp.exp(-y / mu) / mu,
+        lambda c, mu: mp.exp(-c / mu),
+        lambda c, mu: -mp.expm1(-c / mu),
+        ((1e-300, 0.3, {}), (600.0, 0.0, {}), (1e-12, 30.0, {}), (1.0, 300.0, {})),
+    ),
+    "weibull": Exact(
+        "log",
+        {"shape": log_uniform(0.2, 30.0)},
+        lambda z, mu, p: mu * np.exp(z / p["shape"]),
+        lambda y, mu, shape: shape / y * (y / scale(mu, shape)) ** shape * mp.exp(-((y / scale(mu, shape)) ** shape)),
+        lambda c, mu, shape: mp.exp(-((c / scale(mu, shape)) ** shape)),
+        lambda c, mu, shape: -mp.expm1(-((c / scale(mu, shape)) ** shape)),
+        (
+            (1e-200, 0.3, {"shape": 0.3}),
+            (1e-20, 0.3, {"shape": 0.5}),
+            (1e4, 0.0, {"shape": 0.6}),
+            (3.0, 0.0, {"shape": 5.0}),
+        ),
+    ),
+    "geometric": Exact(
+        "log",
+        {},
+        lambda z, mu, p: np.floor(mu * np.exp(z)),
+        lambda y, mu: (mu / (1 + mu)) ** y / (1 + mu),
+        lambda c, mu: (mu / (1 + mu)) ** (mp.floor(c) + 1),
+        lambda c, mu: 1 - (mu / (1 + mu)) ** (mp.floor(c) + 1),
+        ((0.0, -40.0, {}), (0.0, 40.0, {}), (7.0, -40.0, {}), (1e6, 9.0, {}), (0.0, 700.0, {})),
+    ),
+    "inverse_gaussian": Exact(
+        "log",
+        {"shape": log_uniform(0.01, 100.0)},
+        lambda z, mu, p: (
+            mu * np.exp(np.where(z < 0, np.maximum(z, -4), z) * np.sqrt(mu / p["shape"]) / (1 + mu / p["shape"]))
+        ),
+        lambda y, mu, shape: mp.sqrt(shape / (2 * mp.pi * y**3)) * mp.exp(-shape * (y - mu) ** 2 / (2 * mu**2 * y)),
+        wald_above,
+        wald_below,
+        (
+            *((y, 0.3, {"shape": 1.3}) for y in (0.003, 0.02, 40.0, 400.0)),
+            *((1e5, 0.0, {"shape": shape}) for shape in (1e-4, 1e-3)),
+            *((1e-3, 0.0, {"shape": shape}) for shape in (1e-4, 1e-3)),
+            *((0.9, 0.0, {"shape": shape}) for shape in (1e-8, 1e4)),
+            *((1.2, 0.0, {"shape": shape}) for shape in (1e-8, 1e3)),
+            (50.0, 30.0, {"shape": 1.0}),
+        ),
+    ),
+}
+
+
+def points(name: str) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """y, eta and parameters: 200 at random, the edges, and far tails."""
+    exact, rng = EXACT[name], np.random.default_rng(len(name))
+    eta = rng.normal(size=230) * 1.5
+    aux = {k: np.array([draw(rng) for _ in eta]) for k, draw in exact.aux.items()}
+    z = np.concatenate([rng.normal(size=200) * 1.5, rng.uniform(3.0, 9.0, size=30) * rng.choice([-1, 1], size=30)])
+    y = exact.y(z, LINKS[exact.link].inverse(eta), aux)
+    more = exact.edges
+    aux = {k: np.append(v, [e[2][k] for e in more]) for k, v in aux.items()}
+    return np.append(y, [e[0] for e in more]), np.append(eta, [e[1] for e in more]), aux
+
+
+def exactly(name: str, what: str, y: np.ndarray, eta: np.ndarray, aux: dict[str, np.ndarray]) -> list[Any]:
+    """By mpmath, at the numbers that doubles are."""
+    function, link = getattr(EXACT[name], what), EXACT[name].link
+    mu = LINKS[link].inverse(eta)
+    return [function(mp.mpf(y[i]), mp.mpf(mu[i]), **{k: mp.mpf(v[i]) for k, v in aux.items()}) for i in range(len(y))]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_log_densities_are_those_of_mpmath(name: str) -> None:
+    y, eta, aux = points(name)
+    found = FAMILIES[name].log_density(values_at(LINKS[EXACT[name].link], eta, aux), Outcome(y))
+    with mp.workdps(DIGITS):
+        wanted = [float(mp.log(f)) for f in exactly(name, "density", y, eta, aux)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("side", ["above", "below"])
+@pytest.mark.parametrize("name", EXACT)
+def test_tails_have_their_digits_however_small_they_are(name: str, side: str) -> None:
+    y, eta, aux = points(name)
+    found = getattr(FAMILIES[name], side)(y, values_at(LINKS[EXACT[name].link], eta, aux), Outcome())
+    with mp.workdps(DIGITS):
+        wanted = exactly(name, side, y, eta, aux)
+    assert any(mp.mpf("1e-30") < w < mp.mpf("1e-5") for w in wanted)
+    for i, (value, true) in enumerate(zip(found, wanted, strict=True)):
+        # A tail that falls like exp(-t) moves by t times the rounding of what t is made of.
+        steep = 1.0 + abs(float(mp.log(max(true, LEAST))))
+        at = y[i], eta[i], {k: v[i] for k, v in aux.items()}
+        assert value == pytest.approx(float(true), rel=2e-13 * steep, abs=1e-290), at
