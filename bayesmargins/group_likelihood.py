@@ -60,7 +60,7 @@ def _summed(post: Any, factor: Factor) -> np.ndarray:
     rows, response, draws = post.design.rows(post.design.data, what="data"), post.design.response, post.draws
     effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
     tag, thresholds = post.family.compiled_rows(post.link), max(len(response.categories) - 1, 0)
-    outcome = Outcome.of(response)
+    outcome = Outcome.of(response).events()
     likelihood = group_quadrature(tag, post.family.aux, outcome, rows.X, effects, rows.offset, thresholds)
     point = (draws.beta, [_roots(draws.Sigma[factor.name])], dict(draws.aux))
     middle = {name: values.mean(axis=0)[None] for name, values in point[2].items()}
@@ -76,7 +76,7 @@ def _obstacle(post: Any) -> str:
     if factors != 1:
         return f"it has {factors or 'no'} grouping factors, and one is needed"
     response = post.design.response
-    beyond = post.family.not_integrated(response.given, post.link, response.known_error)
+    beyond = post.family.not_integrated(Outcome.of(response), post.link)
     if beyond:
         return f"its left-hand side says {listed(beyond)}"
     normal = post.family.normal_sd and post.link.linear

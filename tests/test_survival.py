@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import integrate, stats
+from scipy.special import gamma
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, LINKS, Outcome, values_at
 
 WAITS = {name: family for name, family in FAMILIES.items() if family.limited is not None}
-AUX = {"gamma": {"shape": 2.3}, "lognormal": {"sigma": 0.8}}
+AUX = {"gamma": {"shape": 2.3}, "lognormal": {"sigma": 0.8}, "weibull": {"shape": 1.6}, "exponential": {}}
 FROZEN = {
+    "exponential": lambda eta: stats.expon(scale=np.exp(eta)),
+    "weibull": lambda eta: stats.weibull_min(1.6, scale=np.exp(eta) / gamma(1.0 + 1.0 / 1.6)),
     "gamma": lambda eta: stats.gamma(2.3, scale=np.exp(eta) / 2.3),
     "lognormal": lambda eta: stats.lognorm(0.8, scale=np.exp(eta)),
 }
@@ -93,11 +96,49 @@ def test_several_times_are_a_dimension_and_the_users_column_keeps_its_values() -
 
 
 def test_hazard_ratios_given_b_and_of_the_population() -> None:
-    """Of lognormal times the ratio moves with time; over new groups it is nearer to 1 than given b."""
-    post = posterior("gamma")
-    given = bm.avg_comparisons(post, "x", target=bm.hazard(3), comparison="ratio", groups="zero")["estimate"]
-    averaged = bm.avg_comparisons(post, "x", target=bm.hazard(3), comparison="ratio")["estimate"]
+    """Given b a Weibull hazard ratio is exp(-shape beta) at all times; that of the population is nearer to 1."""
+    post = posterior("weibull")
+
+    def ratio(**asked: Any) -> np.ndarray:
+        target = bm.hazard([0.5, 3.0])
+        return np.asarray(bm.avg_comparisons(post, "x", target=target, comparison="ratio", **asked)["estimate"])[
+            0, :, 0
+        ]
+
+    given, averaged = ratio(groups="zero"), ratio()
+    np.testing.assert_allclose(given, np.exp(-1.6 * post.draws.beta[:, 1:]).repeat(2, axis=1), rtol=1e-10)
     assert (np.abs(np.log(averaged)) < np.abs(np.log(given))).all()
+    assert (np.abs(np.log(averaged[:, 1])) < np.abs(np.log(averaged[:, 0]))).all()
+
+
+def test_a_shared_frailty_model_is_integrated_with_its_censored_rows() -> None:
+    """Density of the model without b against a fine sum of SciPy's densities and survival functions."""
+    rng = np.random.default_rng(4)
+    g, x = np.repeat(np.arange(6), 5), rng.normal(size=30)
+    t = rng.weibull(1.6, 30) * np.exp(0.4 * x)
+    data = pd.DataFrame({"t": np.minimum(t, 1.2), "c": (t > 1.2).astype(int), "x": x, "g": [f"g{i}" for i in g]})
+    for family, aux in (("weibull", {"shape": np.array([1.6])}), ("exponential", {})):
+        model = bm.GLMM("t | cens(c) ~ x + (1 | g)", data, family=family)
+        phi, root = np.array([[0.2, 0.3]]), np.array([[[0.8]]])
+        found = model._likelihood.log_likelihood(phi, [root], aux)[0]
+        eta, z = model._fixed.columns @ phi[0], np.linspace(-10, 10, 4001)
+        dist = (
+            FROZEN[family](eta[:, None] + 0.8 * z)
+            if family == "weibull"
+            else stats.expon(scale=np.exp(eta[:, None] + 0.8 * z))
+        )
+        rows = np.where(
+            data.c.to_numpy()[:, None] == 1,
+            dist.logsf(data.t.to_numpy()[:, None]),
+            dist.logpdf(data.t.to_numpy()[:, None]),
+        )
+        groups = np.array([rows[g == k].sum(axis=0) for k in range(6)])
+        wanted = np.log((np.exp(groups) * stats.norm.pdf(z)).sum(axis=1) * (z[1] - z[0])).sum()
+        assert found == pytest.approx(wanted, abs=1e-6)
+        assert "integrated out" in str(model)
+    assert "sampled: the left-hand side says 'cens()'" in str(
+        bm.GLMM("t | cens(c) ~ x + (1 | g)", data, family="gamma")
+    )
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "a", [1, 1], [], np.inf, None, [1, np.nan]])
@@ -110,5 +151,8 @@ def test_times_that_are_none_are_refused(target: Any, wrong: Any) -> None:
 def test_other_responses_have_no_waiting_times() -> None:
     data = pd.DataFrame({"y": [0, 1, 0, 1]})
     post = bm.from_draws("y ~ 1", data, family="bernoulli", beta=np.zeros((1, 2, 1)))
-    with pytest.raises(bm.EstimandError, match=r"survival\(3\): responses of family='bernoulli'.*gamma.*lognormal"):
+    with pytest.raises(
+        bm.EstimandError,
+        match=r"survival\(3\): responses of family='bernoulli'.*exponential, gamma, lognormal, weibull",
+    ):
         bm.predictions(post, target=bm.survival(3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -183,6 +183,8 @@ class Family:
         Logarithms of the tails for samplers, where rows may be censored, or observed between bounds only.
     rate : tuple of str or None
         What ``rate()`` multiplies beside the mean; None where it is refused.
+    events : bool
+        Whether `rows` read n as 1 where y is known, and as 0 where it is known to be exceeded.
     normal_sd : str
         The parameter that is the standard deviation of y where y is normal about mu; empty where y is not normal.
     known_error : str
@@ -227,6 +229,7 @@ class Family:
     summed: Callable[[Outcome, Codes, int], Summed] | None = None
     tails: Tails | None = None
     rate: tuple[str, ...] | None = None
+    events: bool = False
     normal_sd: str = ""
     known_error: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -285,11 +288,15 @@ class Family:
             found[name] = (found[name] ** 2 + o.se**2) ** 0.5 if name in found else o.se
         return found
 
-    def not_integrated(self, given: Collection[str], link: Link, known_error: bool) -> list[str]:
-        """What of these fields of a left-hand side keeps rows from being integrated over b."""
-        taken = ["trials", "weights", *(["rate"] if not self.rate else [])]
-        taken += ["se"] if self.normal_sd and link.linear and known_error else []
-        return [name for name in given if name not in taken]
+    def not_integrated(self, o: Outcome, link: Link) -> list[str]:
+        """What of a left-hand side keeps rows from being integrated over b."""
+        keeps = {
+            "cens": o.cens is not None and not (self.events and np.isin(o.cens, (0.0, 1.0)).all()),
+            "trunc": o.bounded,
+            "rate": o.rate is not None and bool(self.rate),
+            "se": o.se is not None and not (self.normal_sd and link.linear and o.known_error),
+        }
+        return [f"{name}()" for name, does in keeps.items() if does]
 
     def compiled_rows(self, link: Link) -> Any:
         """Its `rows` under this link; None where log p(y) may have several peaks in eta."""

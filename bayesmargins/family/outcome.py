@@ -82,6 +82,10 @@ class Outcome:
             given["y2"] = np.where(given["cens"] == 2.0, given["y2"], response.y)
         return cls(response.y, **given, known_error=response.known_error)
 
+    def events(self) -> Outcome:
+        """As compiled rows take it: in place of trials 1 where y is known, and 0 where it is known to be exceeded."""
+        return self if self.cens is None else replace(self, trials=1.0 - self.cens, cens=None, y2=None)
+
     def take(self, which: Any) -> Outcome:
         """The same of some rows."""
         return self._each(lambda values: values[which])

@@ -47,6 +47,7 @@ def likelihood_without_b(
         F, codes, W, offset = F[fewer.kept], codes[fewer.kept], W[fewer.kept], offset[fewer.kept]
         outcome, family, constant = fewer.outcome, fewer.family, fewer.constant
         offset = offset if fewer.rate is None else offset + np.log(fewer.rate)
+    outcome = outcome.events()
     effects, tag = Effects(W, codes, len(part.factor.levels)), family.compiled_rows(link)
     thresholds = link.link(outcome.reached()) if family.ordinal else np.empty(0)
     rows = group_quadrature(tag, family.aux, outcome, F, effects, offset, len(thresholds), constant)

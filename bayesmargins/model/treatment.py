@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bayesmargins.design import Design
 from bayesmargins.errors import FitError, close_matches, listed, shown
-from bayesmargins.family import Family, Link
+from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.values import is_word
 
 __all__ = ["INTEGRATED", "SAMPLED", "Treatment", "closed_form", "treatment"]
@@ -80,7 +80,7 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     """Why b cannot be integrated out exactly; empty where it can."""
     if not design.factors:
         return "the model has none"
-    beyond = family.not_integrated(design.response.given, link, design.response.known_error)
+    beyond = family.not_integrated(Outcome.of(design.response), link)
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"
     obstacle = _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)

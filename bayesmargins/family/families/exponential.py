@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.family import Codes, Family, Parameter, Residual, Summed
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -36,7 +37,7 @@ def _summed(o: Outcome, cell: Codes, cells: int) -> Summed:
 
 
 class ExponentialRows(NamedTuple):
-    """-eta - y exp(-eta)."""
+    """-n eta - y exp(-eta), n 1 where y is known and 0 where it is exceeded."""
 
     reads: int = 0
     sign: int = -1
@@ -45,19 +46,47 @@ class ExponentialRows(NamedTuple):
         """log density without `base`; its first and second derivative in eta; its derivatives in u and v."""
         eta = min(max(eta, -_FAR), _FAR)
         ratio = y * exp(-eta)
-        return -eta - ratio, ratio - 1.0, -ratio, 0.0, 0.0
+        return -n * eta - ratio, ratio - n, -ratio, 0.0, 0.0
 
     def parts(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float, float]:
         """a and c of a eta - c exp(sign eta), and their derivatives in u."""
-        return -1.0, y, 0.0, 0.0
+        return -n, y, 0.0, 0.0
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
         return 0.0, 0.0, 0.0
 
 
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    return np.exp(-_scaled(c, p))
+
+
+def _below(c: Array, p: Values, o: Outcome) -> Array:
+    return -np.expm1(-_scaled(c, p))
+
+
+def _limited(c: Array, p: Values, o: Outcome) -> Array:
+    """E[min(y, c)] = mu P(y <= c)."""
+    return p.mu * _below(c, p, o)
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """From the lower end on y is exponential again: mu less what is beyond the upper end."""
+    low = np.maximum(low, 0.0)
+    width = np.where(np.isinf(high), 1.0, (high - low) / p.mu)
+    with np.errstate(over="ignore"):
+        return low + p.mu - np.where(np.isinf(high), 0.0, (high - low) / np.expm1(width))
+
+
+def _tails(pm: Any, y: Any, scale: Any) -> tuple[Any, Any]:
+    return pm.math.log1mexp(-y / scale), -y / scale
+
+
+_TAILS = Tails(_tails, POSITIVE)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.Exponential, name, o, o.y, scale=p.mu)
+    observe(pm, pm.Exponential, name, o, o.y, _TAILS, scale=p.mu)
 
 
 exponential = Family(
@@ -67,8 +96,11 @@ exponential = Family(
     _log_density,
     # What underflows to 0 is the smallest number above it.
     simulate=lambda rng, p, o: np.maximum(rng.exponential(p.mu), _SMALLEST),
-    above=lambda c, p, o: np.exp(-_scaled(c, p)),
-    below=lambda c, p, o: -np.expm1(-_scaled(c, p)),
+    above=_above,
+    below=_below,
+    mean_between=_mean_between,
+    limited=_limited,
+    tails=_TAILS,
     quantile=lambda q, p: -p.mu * np.log1p(-q),
     variance=lambda p, o: (0.0, 0.0, 1.0),
     residual=Residual(
@@ -78,5 +110,6 @@ exponential = Family(
     pymc=_pymc,
     summed=_summed,
     rows={"log": ExponentialRows()},
+    events=True,
     aliases=("exp",),
 )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.families.poisson import draw_counts
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
@@ -38,8 +39,25 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
     return -np.expm1(-np.maximum(np.floor(c) + 1.0, 0.0) * _log_rise(p))
 
 
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """From the lower end on y is geometric again: one more than it and mu, less what is beyond the upper end."""
+    first = np.maximum(np.floor(low) + 1.0, 0.0)
+    n, rise = np.floor(high) - first + 1.0, _log_rise(p)
+    with np.errstate(over="ignore"):
+        beyond = np.where(np.isinf(high), 0.0, n / np.expm1(np.where(np.isinf(high), 1.0, n) * rise))
+    return first + p.mu - beyond
+
+
+def _tails(pm: Any, y: Any, mu: Any, alpha: Any) -> tuple[Any, Any]:
+    above = -(y + 1.0) * pm.math.pt.log1p(1.0 / mu)
+    return pm.math.log1mexp(above), above
+
+
+_TAILS = Tails(_tails, COUNTS)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.NegativeBinomial, name, o, o.y.astype(np.int64), mu=p.mu, alpha=1.0)
+    observe(pm, pm.NegativeBinomial, name, o, o.y.astype(np.int64), _TAILS, mu=p.mu, alpha=1.0)
 
 
 class GeometricRows(NamedTuple):
@@ -69,6 +87,8 @@ geometric = Family(
     simulate=lambda rng, p, o: draw_counts(rng, rng.exponential(p.mu)),
     above=_above,
     below=_below,
+    mean_between=_mean_between,
+    tails=_TAILS,
     variance=lambda p, o: (0.0, 1.0, 1.0),
     residual=Residual(
         lambda link, mean, p: np.log1p(1.0 / mean + 1.0), lambda link: "the residual variance log(2 + 1 / mean count)"

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
+from bayesmargins.family.links.probit import log_ndtr
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import POSITIVE, Outcome, Values
 from bayesmargins.family.special import less_tilted, tilted
@@ -51,8 +53,20 @@ def _below(c: Array, p: Values, o: Outcome) -> Array:
     return np.where(c > 0.0, scipy.special.ndtr(a) + tilted(a, d), 0.0)
 
 
+def _tails(pm: Any, y: Any, mu: Any, lam: Any) -> tuple[Any, Any]:
+    """As above in logs; PyMC's own distribution functions differ between its versions."""
+    pt = pm.math.pt
+    root = pt.sqrt(lam / y)
+    a, b = root * (y / mu - 1.0), root * (y / mu + 1.0)
+    tilt = 2.0 * lam / mu + log_ndtr(pt, -b)
+    return pt.logaddexp(log_ndtr(pt, a), tilt), log_ndtr(pt, -a) + pt.log1mexp(tilt - log_ndtr(pt, -a))
+
+
+_TAILS = Tails(_tails, POSITIVE)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    observe(pm, pm.Wald, name, o, o.y, mu=p.mu, lam=p.shape)
+    observe(pm, pm.Wald, name, o, o.y, _TAILS, mu=p.mu, lam=p.shape)
 
 
 inverse_gaussian = Family(
@@ -74,6 +88,7 @@ inverse_gaussian = Family(
     _below,
     variance=lambda p, o: (0.0, 0.0, 0.0, 1.0 / p.shape),
     pymc=_pymc,
+    tails=_TAILS,
     names={"brms": "inverse.gaussian", "bambi": "wald"},
     link_in_r="1/mu^2",
     aliases=("inversegaussian", "invgauss", "inv_gaussian"),

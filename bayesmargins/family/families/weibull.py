@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
@@ -60,15 +61,45 @@ def _variance(p: Values, o: Outcome) -> tuple[float, float, Array]:
         return 0.0, 0.0, np.expm1(np.where(x < _NARROW, series, logs))
 
 
+def _above(c: Array, p: Values, o: Outcome) -> Array:
+    return np.exp(-_hazard(c, p))
+
+
+def _below(c: Array, p: Values, o: Outcome) -> Array:
+    return -np.expm1(-_hazard(c, p))
+
+
+def _limited(c: Array, p: Values, o: Outcome) -> Array:
+    """E[min(y, c)] = mu P(1 + 1 / shape, H) + c exp(-H), H the cumulative hazard at c."""
+    H = _hazard(c, p)
+    return p.mu * scipy.special.gammainc(1.0 + 1.0 / p.shape, H) + c * np.exp(-H)
+
+
+def _mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    """mu (P(1 + 1 / shape, H(high)) - P(1 + 1 / shape, H(low))) / P(low < y <= high), from the smaller tails."""
+    x, a, b = 1.0 + 1.0 / p.shape, _hazard(np.maximum(low, 0.0), p), _hazard(high, p)
+    upper = scipy.special.gammaincc(x, a) - scipy.special.gammaincc(x, b)
+    lower = scipy.special.gammainc(x, b) - scipy.special.gammainc(x, a)
+    return p.mu * np.where(a > x, upper, lower) / mass(_above, _below, low, high, p, o)
+
+
+def _tails(pm: Any, y: Any, alpha: Any, beta: Any) -> tuple[Any, Any]:
+    H = (y / beta) ** alpha
+    return pm.math.log1mexp(-H), -H
+
+
+_TAILS = Tails(_tails, POSITIVE)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     import pytensor.tensor as pt
 
     scale = p.mu * pt.exp(-pt.gammaln(1.0 + 1.0 / p.shape))
-    observe(pm, pm.Weibull, name, o, o.y, alpha=p.shape, beta=scale)
+    observe(pm, pm.Weibull, name, o, o.y, _TAILS, alpha=p.shape, beta=scale)
 
 
 class WeibullRows(NamedTuple):
-    """-u eta - (y Gamma(1 + 1 / u) exp(-eta))^u, u the shape."""
+    """-n u eta - (y Gamma(1 + 1 / u) exp(-eta))^u, u the shape, n 1 where y is known and 0 where it is exceeded."""
 
     reads: int = 1
     sign: int = 0
@@ -78,13 +109,14 @@ class WeibullRows(NamedTuple):
         x = 1.0 + 1.0 / u
         apart = log(y) + lgamma_from_1(x) - eta
         H = exp(min(max(u * apart, -_FAR), _FAR))
-        return -u * eta - H, u * (H - 1.0), -u * u * H, -eta - H * (apart - digamma_from_1(x) / u), 0.0
+        return -n * u * eta - H, u * (H - n), -u * u * H, -n * eta - H * (apart - digamma_from_1(x) / u), 0.0
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
         x, log_y = 1.0 + 1.0 / u, log(y)
         L = lgamma_from_1(x)
-        return log(u) + (u - 1.0) * log_y + u * L, 1.0 / u + log_y + L - digamma_from_1(x) / u, 0.0
+        value, slope = log(u) + (u - 1.0) * log_y + u * L, 1.0 / u + log_y + L - digamma_from_1(x) / u
+        return n * value, n * slope, 0.0
 
 
 weibull = Family(
@@ -102,8 +134,11 @@ weibull = Family(
     POSITIVE,
     _log_density,
     _simulate,
-    above=lambda c, p, o: np.exp(-_hazard(c, p)),
-    below=lambda c, p, o: -np.expm1(-_hazard(c, p)),
+    above=_above,
+    below=_below,
+    mean_between=_mean_between,
+    limited=_limited,
+    tails=_TAILS,
     quantile=_quantile,
     variance=_variance,
     residual=Residual(
@@ -112,4 +147,5 @@ weibull = Family(
     ),
     pymc=_pymc,
     rows={"log": WeibullRows()},
+    events=True,
 )

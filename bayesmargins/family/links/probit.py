@@ -11,7 +11,7 @@ import scipy
 
 from bayesmargins.family.link import FLAT, Array, Between, Link, Tensors, as_float, normal_density
 
-__all__ = ["normal_tails", "probit"]
+__all__ = ["log_ndtr", "normal_tails", "probit"]
 
 _HERMITE = 1.0865 / math.sqrt(2.0 * math.pi)
 _ROOT_HALF = math.sqrt(0.5)
@@ -82,7 +82,7 @@ def _plackett(a2: Array, top: Array, nodes: int) -> Array:
     return total * top / (2.0 * np.pi)
 
 
-def _log_ndtr(pt: Any, x: Any) -> Any:
+def log_ndtr(pt: Any, x: Any) -> Any:
     """log Phi(x), by erfcx in the lower tail. PyMC's own takes the square root of 2 in single precision."""
     u = x / np.sqrt(2.0)
     return pt.switch(pt.lt(x, -1.0), pt.log(pt.erfcx(-u) / 2.0) - u * u, pt.log1p(-pt.erfc(u) / 2.0))
@@ -114,7 +114,7 @@ probit = Link(
     higher=(_third, _fourth),
     tensors=Tensors(
         lambda pt, eta: 0.5 * pt.erfc(-eta / np.sqrt(2.0)),
-        logs=lambda pt, eta: (_log_ndtr(pt, eta), _log_ndtr(pt, -eta)),
+        logs=lambda pt, eta: (log_ndtr(pt, eta), log_ndtr(pt, -eta)),
     ),
     complement=_complement,
     bounded=True,
@@ -136,4 +136,4 @@ probit = Link(
 def normal_tails(pm: Any, y: Any, mu: Any, sigma: Any) -> tuple[Any, Any]:
     """log P(Y <= y) and log P(Y > y) of a normal y, however far out."""
     z = (y - mu) / sigma
-    return _log_ndtr(pm.math.pt, z), _log_ndtr(pm.math.pt, -z)
+    return log_ndtr(pm.math.pt, z), log_ndtr(pm.math.pt, -z)
