@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, Response
 from bayesmargins.errors import BayesmarginsError, PosteriorError, listed
 
 __all__ = ["Places", "check_response", "places_of"]
@@ -206,8 +206,8 @@ def check_response(design: Design, theirs: np.ndarray) -> None:
     ----------
     design : Design
         Of this package.
-    theirs : ndarray, shape (row,) or (row, 2)
-        Bambi's response; successes and trials for a binomial one.
+    theirs : ndarray, shape (row,) or (row, field)
+        Bambi's response, and what its call says beside it: trials of successes, statuses of censored ones.
 
     Raises
     ------
@@ -215,9 +215,18 @@ def check_response(design: Design, theirs: np.ndarray) -> None:
         They differ.
     """
     response = design.response
-    here = response.y if response.n is None else np.column_stack([response.y, response.n])
     there = np.asarray(theirs, dtype=np.float64)
+    here = response.y if not response.beside else np.column_stack([response.y, *_beside(response, there.shape[-1])])
     if here.shape != there.shape or not np.allclose(here, there, rtol=TOLERANCE, atol=0.0):
         raise PosteriorError(
             f"The response {response.text!r} is not the one that Bambi modelled. Make a column of it beforehand."
         )
+
+
+def _beside(response: Response, columns: int) -> list[np.ndarray]:
+    """In Bambi's order; of two bounds one may be infinite there."""
+    given = dict(response.beside)
+    if columns == 3 and ("lb" in given or "ub" in given):
+        none = np.full(len(response.y), np.inf)
+        return [given.get("lb", -none), given.get("ub", none)]
+    return [given[name] for name in ("y2", "trials", "weights", "cens") if name in given]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design.calls import FUNCTIONS
+from bayesmargins.design.left import written
 from bayesmargins.errors import FormulaError, listed
 from bayesmargins.values import plain_value
 
@@ -20,8 +21,15 @@ __all__ = ["Spelling", "categoric_variables"]
 
 _RESPONSES = ("p", "prop", "proportion")
 _BINARY = ("B", "binary")
+# Arguments of the calls that say more of rows than y: the fields of an outcome, in Bambi's order.
+_MORE = {
+    "weighted": ("y", "weights"),
+    "truncated": ("y", "lb", "ub"),
+    "censored": ("y", "cens"),
+    "censored up to": ("y", "y2", "cens"),
+}
 # Responses that a formula here has no word for.
-_OTHER_RESPONSES = ("c", "counts", "censored", "constrained", "truncated", "weighted")
+_OTHER_RESPONSES = ("c", "counts", "constrained")
 
 
 class Spelling:
@@ -54,12 +62,13 @@ class Spelling:
         Returns
         -------
         str
-            ``"y"``, ``"log(y)"``, ``"k | trials(n)"``; for a response made 0 and 1 the column's name alone.
+            ``"y"``, ``"log(y)"``, ``"k | trials(n)"``, ``"t | cens(status)"``; for a response made 0 and 1 the
+            column's name alone.
 
         Raises
         ------
         FormulaError
-            Censored, truncated, weighted and other responses.
+            Responses that have no counterpart here.
         """
         if not hasattr(component, "call"):
             return quoted(component.name)
@@ -69,6 +78,13 @@ class Spelling:
             return f"{successes} | trials({trials})"
         if call.callee in _BINARY:
             return quoted(call.args[0].name)
+        if call.callee in _MORE:
+            arguments = [self._written(a, component) for a in call.args]
+            fields = _MORE["censored up to" if len(arguments) == 3 and call.callee == "censored" else call.callee]
+            given = dict(zip(fields, arguments, strict=False))
+            given |= {k: self._written(a, component) for k, a in call.kwargs.items()}
+            y = given.pop("y", given.pop("x", ""))
+            return written(y, {k: text for k, text in given.items() if text != "None"}, False)
         if call.callee in _OTHER_RESPONSES:
             raise FormulaError(
                 f"The response {component.name!r} of the Bambi model is {call.callee}; a response here is a column, an "
