@@ -25,6 +25,7 @@ ROWS = {
     "cbpp": 56,
     "contraception": 1934,
     "inhaler": 572,
+    "kidney": 76,
     "grouseticks": 403,
     "verbagg": 7584,
 }
@@ -40,6 +41,7 @@ LEVELS = {
     ("epilepsy", "Trt"): ["0", "1"],
     ("grouseticks", "YEAR"): ["95", "96", "97"],
     ("inhaler", "subject"): [str(subject) for subject in range(1, 287)],
+    ("kidney", "patient"): [str(patient) for patient in range(1, 39)],
     ("verbagg", "resp"): ["no", "perhaps", "yes"],
 }
 

@@ -132,6 +132,47 @@ def test_a_shared_frailty_model_is_integrated_with_its_censored_rows() -> None:
     )
 
 
+def test_kidney_fit_has_the_posterior_of_brms() -> None:
+    """Its priors, and mean and sd of its 4,000 draws: brms 2.18, ``time | cens(censored) ~ age10 + sex + (1 | patient)``.
+
+    Its intercept is that of women.
+    """
+    import pymc as pm
+
+    data = bm.load_dataset("kidney").assign(age10=lambda d: (d.age - 44.0) / 10.0)
+    priors = {
+        "Intercept": pm.StudentT.dist(3, mu=3.7, sigma=2.5),
+        "beta": pm.Normal.dist(0, 2.5),
+        "sd": pm.HalfStudentT.dist(3.0, sigma=2.5),
+        "shape": pm.Gamma.dist(alpha=0.01, beta=0.01),
+    }
+    model = bm.GLMM("time | cens(censored) ~ age10 + sex + (1 | patient)", data, family="weibull", priors=priors)
+    post = model.fit(sampler="independent", draws=2000, random_seed=1, progressbar=False)
+    assert post.info["sampler"] == "independent"
+    found = dict(zip(post.design.coef, post.draws.beta.T, strict=True))
+    found |= {"sd": np.sqrt(post.draws.Sigma["patient"][:, 0, 0]), "shape": post.draws.aux["shape"]}
+    theirs = {  # mean, sd, effective draws
+        "Intercept": (3.7111, 0.3463, 1804),
+        "age10": (-0.0462, 0.1148, 2692),
+        "sex[male]": (-1.3374, 0.3898, 2116),
+        "sd": (0.6961, 0.2009, 825),
+        "shape": (1.1489, 0.1591, 1136),
+    }
+    for name, (mean, sd, ess) in theirs.items():
+        assert abs(found[name].mean() - mean) < 5.0 * sd * np.sqrt(1.0 / ess + 1.0 / 2000.0), name
+        assert abs(found[name].std() / sd - 1.0) < 0.15, name
+
+
+def test_a_point_at_which_nothing_is_a_number_has_no_density_and_an_end() -> None:
+    """A first guess of the search for a mode: the integrals of its groups were sought for ever."""
+    data = bm.load_dataset("kidney")
+    likelihood = bm.GLMM("time | cens(censored) ~ sex + (1 | patient)", data, family="weibull")._likelihood
+    value = likelihood.log_likelihood(
+        np.array([[-4.0, -28.0]]), [np.array([[[2.8e-27]]])], {"shape": np.array([1.4e26])}
+    )
+    assert not value[0] > 0.0
+
+
 @pytest.mark.parametrize("wrong", [0, -1, "a", [1, 1], [], np.inf, None, [1, np.nan]])
 @pytest.mark.parametrize("target", [bm.survival, bm.rmst, bm.hazard])
 def test_times_that_are_none_are_refused(target: Any, wrong: Any) -> None:

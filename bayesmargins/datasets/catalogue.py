@@ -192,6 +192,21 @@ CATALOGUE: Mapping[str, Dataset] = {
         },
         numbered=("subject",),
     ),
+    "kidney": Dataset(
+        file="kidney.csv",
+        rows=76,
+        title="Times to infection at the point of insertion of a catheter, twice for each of 38 kidney patients",
+        source="McGilchrist & Aisbett (1991), Biometrics 47, 461-466; R package brms, data set kidney",
+        columns={
+            "patient": "patient, 1 to 38",
+            "time": "days to the infection, or until the catheter was removed for another reason",
+            "censored": "1: removed for another reason, so that the infection would have come later; 0: infected",
+            "age": "age, in years",
+            "sex": "female or male",
+        },
+        levels={"sex": ("female", "male")},
+        numbered=("patient",),
+    ),
     "grouseticks": Dataset(
         file="grouseticks.csv",
         rows=403,

@@ -41,6 +41,7 @@ Array = npt.NDArray[np.float64]
 DROP = 18.0  # nodes this far below the peak in log density are left out: 2e-9 of the integral lies beyond
 ROOM = 2048  # for the nodes of one group, half of it for those in between
 FIRST, _REACH = 16, 5.33  # nodes of the first lattice, and how far they reach, in standard deviations at the peak
+_ATTEMPTS = 300  # at nodes, beyond which values are no numbers
 STEEP = 1.0  # the largest step in eta: a steep part that is small beside the whole would be seen too late
 _FARTHEST_REACH = 1e9  # of these nodes
 _NEAR = 0.05  # squared distance to the peak, in the same units, at which the search stops
@@ -88,7 +89,7 @@ def _missing(outer: float, inner: float, top: float) -> int:
     V falls there at least as fast.
     """
     rest = DROP - (top - outer)
-    if not rest > 0.0:
+    if not (rest > 0.0 and inner - outer < math.inf):
         return 0
     more = 1 + int(min(64.0, rest / max(inner - outer, 0.05)))
     return (more + LANES - 1) // LANES * LANES
@@ -221,7 +222,7 @@ def _search(
     reach, need, shares = _REACH / math.sqrt(precision), 0, np.empty(ROOM)
     _placed(lattices, group, z, reach, abs(s) * widest)
     begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
-    while True:
+    for attempt in range(_ATTEMPTS):
         _evaluated(tag, rows, at, group, s, lattices, begin, count, place)
         if need == 3:
             home = lattices.places[group]
@@ -234,7 +235,7 @@ def _search(
             reach = 4.0 * reach
             _placed(lattices, group, z, reach, abs(s) * widest)
             begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
-        elif need < 0:  # it stays as it is, and its error is told
+        elif need < 0 or attempt == _ATTEMPTS - 1:  # it stays as it is, and its error is told
             need, value, error = settled(lattices, group, np.inf, -np.inf, shares)
         if need == 0:
             found[0], found[1], found[2], found[3] = value, error, z, precision
