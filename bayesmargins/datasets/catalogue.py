@@ -204,7 +204,7 @@ CATALOGUE: Mapping[str, Dataset] = {
             "age": "age, in years",
             "sex": "female or male",
         },
-        levels={"sex": ("female", "male")},
+        levels={"sex": ("male", "female")},
         numbered=("patient",),
     ),
     "grouseticks": Dataset(
