@@ -30,7 +30,7 @@ class ObservedMean(Target):
     @property
     def scale(self) -> str:
         """As for `Target`."""
-        return "expected value between the bounds of trunc()"
+        return "observed mean"
 
     @property
     def written(self) -> str:

@@ -49,7 +49,8 @@ class GLMM:
     ----------
     formula : str
         lme4-style: ``"y ~ trt + week + (1 + week | id)"``, ``"successes | trials(n) ~ x + (1 | a/b)"``,
-        ``"y ~ x + offset(log(exposure)) + (1 | site)"``.
+        ``"y ~ x + offset(log(exposure)) + (1 | site)"``. Behind the bar ``weights(w)``, ``cens(c)``, ``trunc(lb, ub)``,
+        ``se(s)`` and ``rate(t)`` say more of the rows.
     data : DataFrame
         pandas, polars or pyarrow; one row an observation.
     family : str
