@@ -94,7 +94,7 @@ def from_brms(
     R's names are put together from terms and levels (``trt`` and ``drug+`` give ``trtdrugP``), the order of factors in
     an interaction does not matter, and group effects are found by the names of their levels, not by their order.
     Stan's numbers follow the columns of R's model matrix, grouping factors by the alphabet, and R's levels (brms 2.18
-    to 2.23). Under ``se(s)`` draws of sigma are left aside, and under ``trunc()`` the mean is that of the response itself.
+    to 2.23). Under ``se(s)`` draws of sigma are left aside; under ``trunc()`` the mean is that of the response itself.
 
     Examples
     --------
