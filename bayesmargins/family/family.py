@@ -19,6 +19,7 @@ from bayesmargins.values import is_word
 __all__ = [
     "LATENT",
     "Coefficients",
+    "Elsewhere",
     "Family",
     "Parameter",
     "Residual",
@@ -105,6 +106,21 @@ class Residual:
     words: Callable[[Link], str]
 
 
+class Elsewhere(NamedTuple):
+    """How another package's parameters of a family become those here.
+
+    Attributes
+    ----------
+    aux : callable
+        Values beside the mean under their names here, as that package has them -> as they are here.
+    beside : callable or None
+        The same -> what that package's mu lacks to be mu here.
+    """
+
+    aux: Callable[[Mapping[str, Array]], dict[str, Array]]
+    beside: Callable[[Mapping[str, Array]], Array] | None = None
+
+
 class Summed(NamedTuple):
     """Rows of the same parameters as one row.
 
@@ -188,6 +204,8 @@ class Family:
         By link: how compiled loops take a row of y, where log p(y) has one peak in eta. A tuple whose type has the
         plain functions ``node`` and ``base``, as `PoissonRows` has. Its ``reads`` says how many of u and v they read:
         with 1, u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
+    elsewhere : mapping
+        By package, an `Elsewhere` where its parameters mean something else.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 
@@ -221,6 +239,7 @@ class Family:
     link_in_r: str = ""
     aliases: tuple[str, ...] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
+    elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     ones: tuple[str, ...] = ()
 
     @property

@@ -7,13 +7,14 @@ Statistics 33:1733-1753, written as sums of positive terms.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import scipy
 
 from bayesmargins.family.curve import Curve
-from bayesmargins.family.family import Family, Parameter
+from bayesmargins.family.family import Elsewhere, Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
@@ -84,6 +85,12 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     )
 
 
+def _of_bambi(aux: Mapping[str, Array]) -> dict[str, Array]:
+    """From b and kappa, under which the rates are b kappa upwards and b / kappa downwards."""
+    rate, kappa = aux["sigma"], aux["quantile"]
+    return {"sigma": kappa / (rate * (1.0 + kappa**2)), "quantile": kappa**2 / (1.0 + kappa**2)}
+
+
 asymmetric_laplace = Family(
     "asymmetric_laplace",
     (
@@ -92,6 +99,7 @@ asymmetric_laplace = Family(
             "sigma",
             meaning="the scale: the mean distances from mu upwards and downwards are sigma / p and sigma / (1 - p)",
             prior=lambda o: ("Exponential", {"scale": float(o.y.std()) or 1.0}),
+            names={"bambi": "b"},
         ),
         Parameter(
             "quantile",
@@ -99,6 +107,7 @@ asymmetric_laplace = Family(
             meaning="p: mu is the p-quantile of y within a group",
             prior=lambda o: 0.5,  # estimated, mu would be of a quantile that nobody chose
             between=(0.0, 1.0),
+            names={"bambi": "kappa"},
         ),
     ),
     REAL,
@@ -115,5 +124,6 @@ asymmetric_laplace = Family(
     convolved=lambda p, s: {"sigma": p.sigma, "quantile": p.quantile, "noise": s},
     pymc=_pymc,
     names={"brms": "asym_laplace", "bambi": "asymmetriclaplace"},
+    elsewhere={"bambi": Elsewhere(_of_bambi)},
     aliases=("quantile", "laplace", "ald"),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bayesmargins.family.family import Family, Parameter
+from bayesmargins.family.family import Elsewhere, Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.probit import probit
 from bayesmargins.family.observing import weighed
@@ -78,5 +78,6 @@ exgaussian = Family(
     variance=lambda p, o: (p.sigma**2 + p.tau**2, 0.0, 0.0),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s), "tau": p.tau},
     pymc=_pymc,
+    elsewhere={"bambi": Elsewhere(dict, lambda aux: aux["tau"])},  # whose mu is the mean of the normal part
     aliases=("ex_gaussian", "exgauss", "emg"),
 )
