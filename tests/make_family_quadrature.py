@@ -1,7 +1,8 @@
 """Write tests/data/family_quadrature.csv: y over normal groups by 30-digit quadrature, with mpmath alone.
 
-Run in tests/: ``python make_family_quadrature.py [family ...]``, of these families alone or of all. Densities and tails are written down here anew. The trapezoid rule
-in z converges geometrically for integrands that are analytic around the real line; two steps have to agree.
+Run in tests/: ``python make_family_quadrature.py [family ...]``, of these families alone or of all. Densities and tails
+are written down here anew. The trapezoid rule in z converges geometrically for integrands that are analytic around the
+real line; two steps have to agree.
 """
 
 from __future__ import annotations
@@ -211,7 +212,9 @@ def rows(only):
 def _rows(family, links, given, eta, s, c):
     p = {k: v if k == "trials" else mp.mpf(v) for k, v in given.items()}
     narrow = family in ("student_t", "exgaussian", "shifted_lognormal") and s > given["sigma"]
-    finer = 6 if narrow else 2 if family == "inverse_gaussian" else 1  # what is narrow may have poles near the real line
+    finer = (
+        6 if narrow else 2 if family == "inverse_gaussian" else 1
+    )  # what is narrow may have poles near the real line
     for link in links:
         fine = numbers(family, link, p, eta, s, c, mp.mpf(1) / (16 * finer))
         coarse = numbers(family, link, p, eta, s, c, mp.mpf(1) / (12 * finer))
