@@ -1,11 +1,13 @@
 """Write tests/data/family_quadrature.csv: y over normal groups by 30-digit quadrature, with mpmath alone.
 
-Run in tests/: ``python make_family_quadrature.py``. Densities and tails are written down here anew. The trapezoid rule
-in z converges geometrically for integrands that are analytic around the real line; two steps have to agree.
+Run in tests/: ``python make_family_quadrature.py [family ...]``, of these families alone or of all. Densities and tails
+are written down here anew. The trapezoid rule in z converges geometrically for integrands that are analytic around the
+real line; two steps have to agree.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import mpmath as mp
@@ -49,7 +51,73 @@ def t_variance(mu, complement, p):
     return p["sigma"] ** 2 * p["nu"] / (p["nu"] - 2)
 
 
+def weibull_below(c, mu, _, p):
+    return -mp.expm1(-((c * mp.gamma(1 + 1 / p["shape"]) / mu) ** p["shape"]))
+
+
+def weibull_variance(mu, _, p):
+    return mu**2 * (mp.gamma(1 + 2 / p["shape"]) / mp.gamma(1 + 1 / p["shape"]) ** 2 - 1)
+
+
+def inverse_gaussian_below(c, mu, _, p):
+    root = mp.sqrt(p["shape"] / c)
+    first = mp.ncdf(root * (c / mu - 1))
+    if p["shape"] / mu > 1e5:
+        return first + mp.npdf(root * (c / mu - 1)) / (root * (c / mu + 1))  # both below every digit of the sum
+    return first + mp.exp(2 * p["shape"] / mu) * mp.ncdf(-root * (c / mu + 1))
+
+
+def shifted_lognormal_below(c, mu, _, p):
+    return mp.ncdf((mp.log(c - p["ndt"]) - mu) / p["sigma"])
+
+
+def exgaussian_below(c, mu, _, p):
+    x, d = (c - mu + p["tau"]) / p["sigma"], p["sigma"] / p["tau"]
+    return mp.ncdf(x) - mp.exp(d * d / 2 - d * x) * mp.ncdf(x - d)
+
+
+def laplace_below(c, mu, _, p):
+    q, z = p["quantile"], (c - mu) / p["sigma"]
+    return 1 - (1 - q) * mp.exp(-q * z) if z > 0 else q * mp.exp((1 - q) * z)
+
+
+def laplace_over_groups(c, eta, s, p):
+    """In two pieces: the density of y has a kink at its centre."""
+    kink = (c - eta) / s
+    ends = sorted({mp.mpf(-13), mp.mpf(-5), mp.mpf(0), mp.mpf(5), mp.mpf(13), kink})
+    return mp.quad(lambda z: mp.npdf(z) * laplace_below(c, eta + s * z, None, p), ends)
+
+
+def skew_normal_over_groups(c, eta, s, p):
+    """y is xi + omega (delta |U| + sqrt(1 - delta^2) V), and b + V are one normal number."""
+    delta = p["alpha"] / mp.sqrt(1 + p["alpha"] ** 2)
+    omega = p["sigma"] / mp.sqrt(1 - 2 * delta**2 / mp.pi)
+    xi, rest = eta - omega * delta * mp.sqrt(2 / mp.pi), mp.sqrt(omega**2 * (1 - delta**2) + s**2)
+    return 2 * mp.quad(lambda u: mp.npdf(u) * mp.ncdf((c - xi - omega * delta * u) / rest), [0, 1, 2, 4, 8, 13])
+
+
+OVER_GROUPS = {"asymmetric_laplace": laplace_over_groups, "skew_normal": skew_normal_over_groups}
+"""P(y <= c) over normal groups, where the trapezoid rule does not give it."""
+MEANS = {
+    "shifted_lognormal": lambda mu, p: p["ndt"] + mp.exp(mu + p["sigma"] ** 2 / 2),
+    "asymmetric_laplace": lambda mu, p: mu + p["sigma"] * (1 / p["quantile"] - 1 / (1 - p["quantile"])),
+}
+"""E[y], where it is not mu."""
 FAMILIES = {
+    "exponential": (lambda c, mu, _, p: -mp.expm1(-c / mu), lambda mu, _, p: mu**2),
+    "weibull": (weibull_below, weibull_variance),
+    "geometric": (lambda c, mu, _, p: 1 - (mu / (1 + mu)) ** (int(c) + 1), lambda mu, _, p: mu + mu**2),
+    "inverse_gaussian": (inverse_gaussian_below, lambda mu, _, p: mu**3 / p["shape"]),
+    "shifted_lognormal": (
+        shifted_lognormal_below,
+        lambda mu, _, p: mp.exp(2 * mu + p["sigma"] ** 2) * mp.expm1(p["sigma"] ** 2),
+    ),
+    "exgaussian": (exgaussian_below, lambda mu, _, p: p["sigma"] ** 2 + p["tau"] ** 2),
+    "skew_normal": (None, lambda mu, _, p: p["sigma"] ** 2),
+    "asymmetric_laplace": (
+        laplace_below,
+        lambda mu, _, p: p["sigma"] ** 2 * (1 / p["quantile"] ** 2 + 1 / (1 - p["quantile"]) ** 2),
+    ),
     "gamma": (gamma_below, lambda mu, _, p: mu**2 / p["shape"]),
     "beta": (beta_below, lambda mu, complement, p: mu * complement / (1 + p["phi"])),
     "student_t": (t_below, t_variance),
@@ -71,22 +139,50 @@ CASES = [
     ("beta_binomial", ("logit", "probit", "cloglog"), {"phi": 3.0, "trials": 7}, 0.5, 0.75, 4.0),
     ("beta_binomial", ("logit", "probit", "cloglog"), {"phi": 40.0, "trials": 12}, -1.25, 1.25, 10.0),
 ]
+CASES += [
+    ("exponential", ("log",), {}, 0.5, 0.75, 1.5),
+    ("exponential", ("log",), {}, -1.0, 1.5, 20.0),
+    ("weibull", ("log",), {"shape": 1.625}, 0.5, 0.75, 1.5),
+    ("weibull", ("log",), {"shape": 0.5}, -1.0, 1.5, 20.0),
+    ("geometric", ("log",), {}, 0.5, 0.75, 2.0),
+    ("geometric", ("log",), {}, -1.0, 1.5, 20.0),
+    ("inverse_gaussian", ("log",), {"shape": 2.25}, 0.5, 0.75, 1.5),
+    ("inverse_gaussian", ("log",), {"shape": 0.5}, -1.0, 1.5, 20.0),
+    ("shifted_lognormal", ("identity",), {"sigma": 0.625, "ndt": 0.25}, 0.5, 0.75, 1.5),
+    ("shifted_lognormal", ("identity",), {"sigma": 0.25, "ndt": 0.125}, -1.0, 1.5, 3.0),
+    ("exgaussian", ("identity",), {"sigma": 0.75, "tau": 1.25}, 0.5, 0.75, 2.0),
+    ("exgaussian", ("log",), {"sigma": 0.75, "tau": 1.25}, 0.5, 0.375, 2.0),
+    ("exgaussian", ("identity",), {"sigma": 1.25, "tau": 0.125}, -1.0, 2.0, 6.0),
+    ("skew_normal", ("identity",), {"sigma": 1.25, "alpha": 3.0}, 0.5, 0.75, 2.0),
+    ("skew_normal", ("identity",), {"sigma": 1.25, "alpha": -8.0}, 0.25, 0.375, 4.0),
+    ("asymmetric_laplace", ("identity",), {"sigma": 0.5, "quantile": 0.25}, 0.5, 0.75, 2.0),
+    ("asymmetric_laplace", ("identity",), {"sigma": 0.25, "quantile": 0.9375}, 1.0, 0.375, 2.0),
+]
 Q = mp.mpf(3) / 4
 
 
 def average(f, eta, s, step):
     """E[f(eta + s Z)]."""
-    k = int(13 / step)
+    k = int(17 / step)
     return step * mp.fsum(mp.npdf(i * step) * f(eta + s * (i * step)) for i in range(-k, k + 1))
 
 
 def numbers(family, link, p, eta, s, c, step):
     """Mean, standard deviation, and P(y > c), over normal groups."""
-    below, variance = FAMILIES[family]
-    h, n = LINKS[link], p.get("trials", 1)
-    mean = average(lambda x: h(x)[0], eta, s, step)
+    (below, variance), of_y = FAMILIES[family], MEANS.get(family, lambda mu, p: mu)
+    n = p.get("trials", 1)
+
+    def h(x):
+        return LINKS[link](x)
+
+    def m(x):
+        return of_y(h(x)[0], p)
+
+    mean = average(m, eta, s, step)
     within = average(lambda x: variance(*h(x), p), eta, s, step)
-    between = average(lambda x: (n * (h(x)[0] - mean)) ** 2, eta, s, step)
+    between = average(lambda x: (n * (m(x) - mean)) ** 2, eta, s, step)
+    if family in OVER_GROUPS:
+        return mean, mp.sqrt(within + between), 1 - OVER_GROUPS[family](mp.mpf(c), mp.mpf(eta), mp.mpf(s), p)
     tail = average(lambda x: 1 - below(mp.mpf(c), *h(x), p), eta, s, step)
     return mean, mp.sqrt(within + between), tail
 
@@ -96,29 +192,42 @@ def quantile(family, link, p, eta, s, step):
     below, h = FAMILIES[family][0], LINKS[link]
 
     def excess(x):
+        if family in OVER_GROUPS:
+            return OVER_GROUPS[family](x, eta, s, p) - Q
         return average(lambda e: below(x, *h(e), p), eta, s, step) - Q
 
-    if family == "beta_binomial":
-        return next(k for k in range(p["trials"] + 1) if excess(k) >= 0)
+    if family in ("beta_binomial", "geometric"):
+        return next(k for k in range(p.get("trials", 1000) + 1) if excess(k) >= 0)
     low, high = {"beta": (mp.mpf("1e-6"), 1 - mp.mpf("1e-9"))}.get(family, (mp.mpf("0.01"), mp.mpf(20)))
+    low = p["ndt"] + low if family == "shifted_lognormal" else low
     return mp.findroot(excess, (low, high), solver="anderson", tol=1e-50, maxsteps=60)
 
 
-def rows():
-    """Lines of the table."""
-    for family, links, given, eta, s, c in CASES:
-        p = {k: v if k == "trials" else mp.mpf(v) for k, v in given.items()}
-        finer = 6 if s > given.get("sigma", s) else 1  # a narrow t over wide groups has its poles near the real line
-        for link in links:
-            fine = numbers(family, link, p, eta, s, c, mp.mpf(1) / (16 * finer))
-            coarse = numbers(family, link, p, eta, s, c, mp.mpf(1) / (12 * finer))
-            assert all(abs(a / b - 1) < 1e-20 for a, b in zip(fine, coarse, strict=True)), (family, link)
-            found = [*fine, mp.mpf(quantile(family, link, p, mp.mpf(eta), mp.mpf(s), mp.mpf(1) / (10 * finer)))]
-            said = ";".join(f"{k}={v!r}" for k, v in given.items())
-            yield f"{family},{link},{said},{eta!r},{s!r},{c!r}," + ",".join(mp.nstr(v, 22) for v in found)
+def rows(only):
+    """Lines of the table, of these families or of all."""
+    for family, links, given, eta, s, c in (case for case in CASES if not only or case[0] in only):
+        yield from _rows(family, links, given, eta, s, c)
+
+
+def _rows(family, links, given, eta, s, c):
+    p = {k: v if k == "trials" else mp.mpf(v) for k, v in given.items()}
+    narrow = family in ("student_t", "exgaussian", "shifted_lognormal") and s > given["sigma"]
+    finer = (
+        6 if narrow else 2 if family == "inverse_gaussian" else 1
+    )  # what is narrow may have poles near the real line
+    for link in links:
+        fine = numbers(family, link, p, eta, s, c, mp.mpf(1) / (16 * finer))
+        coarse = numbers(family, link, p, eta, s, c, mp.mpf(1) / (12 * finer))
+        assert all(abs(a / b - 1) < 1e-20 for a, b in zip(fine, coarse, strict=True)), (family, link)
+        found = [*fine, mp.mpf(quantile(family, link, p, mp.mpf(eta), mp.mpf(s), mp.mpf(1) / (10 * finer)))]
+        said = ";".join(f"{k}={v!r}" for k, v in given.items())
+        yield f"{family},{link},{said},{eta!r},{s!r},{c!r}," + ",".join(mp.nstr(v, 22) for v in found)
 
 
 if __name__ == "__main__":
+    only = sys.argv[1:]
+    table = Path(__file__).parent / "data" / "family_quadrature.csv"
     head = f"# made by tests/make_family_quadrature.py with mpmath {mp.__version__}\n"
     head += "family,link,parameters,eta,s,c,mean,sd,above,quantile\n"
-    (Path(__file__).parent / "data" / "family_quadrature.csv").write_text(head + "\n".join(rows()) + "\n")
+    kept = [line for line in table.read_text().splitlines()[2:] if line.split(",")[0] not in only] if only else []
+    table.write_text(head + "\n".join([*kept, *rows(only)]) + "\n")

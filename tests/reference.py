@@ -133,6 +133,17 @@ CASES = {
             ("period", "herd"),
             ("phi",),
         ),
+        Case(
+            "v_weibull",
+            "time ~ age10 + sex + (1 | patient)",
+            "weibull",
+            "log",
+            ("Intercept", "age10", "sexfemale"),
+            {"patient": ("Intercept",)},
+            {"sex": ("male", "female")},
+            ("patient",),
+            ("shape",),
+        ),
     )
 }
 

@@ -211,6 +211,8 @@ BESIDE = {
     "beta": ("w ~ x + f + (1|g)", {"link": "cloglog"}, {"phi": "kappa"}),
     "t": ("y ~ x + f + (1|g)", {}, {"sigma": "sigma", "nu": "nu"}),
     "beta_binomial": ("p(k, n) ~ x + f + (1|g)", {}, {"phi": "kappa"}),
+    "weibull": ("e ~ x + f + (1|g)", {}, {"shape": "alpha"}),
+    "wald": ("e ~ x + f + (1|g)", {"link": "log"}, {"shape": "lam"}),
 }
 
 
@@ -231,6 +233,45 @@ def test_families_with_parameters_of_their_own_are_read(family: str) -> None:
             ours = bm.predictions(post, target=here, groups="own")["estimate"].to_numpy()
             values = theirs[there].transpose("chain", "draw", ...).to_numpy()
             np.testing.assert_allclose(ours, values if values.ndim == 3 else values[..., None] + 0 * ours, rtol=1e-10)
+
+
+OTHERWISE = {
+    "exponential": ("e", "Exponential", lambda p: {"scale": p["mu"]}),
+    "weibull": ("e", "Weibull", lambda p: {"alpha": p["alpha"], "beta": p["mu"] / special.gamma(1 + 1 / p["alpha"])}),
+    "wald": ("e", "Wald", dict),
+    "asymmetriclaplace": ("y", "AsymmetricLaplace", dict),
+    "exgaussian": ("y", "ExGaussian", dict),
+}
+
+
+@pytest.mark.parametrize("family", OTHERWISE)
+def test_densities_are_those_of_bambis_own_parameters(family: str) -> None:
+    """Where they mean something else here (a rate, the mean of a part of y) too."""
+    import pymc as pm
+
+    y, name, given = OTHERWISE[family]
+    options = {"link": "log"} if family == "wald" else {}
+    try:
+        model = _model(f"{y} ~ x + f + (1|g)", family, **options)
+    except (ValueError, KeyError):
+        pytest.skip("this version of Bambi does not have it")
+    idata = _prior(model)
+    theirs = _of(idata, "prior")
+    aux = [n for n in ("alpha", "lam", "b", "kappa", "sigma", "nu") if n in theirs]
+    p = given({n: theirs[n].to_numpy()[0][:, None] for n in aux} | {"mu": theirs["mu"].to_numpy()[0]})
+    wanted = pm.logp(getattr(pm, name).dist(**p), rows()[y].to_numpy()).eval()
+    post = bm.from_bambi(model, idata)
+    # PyMC's own densities take the root of 2 in single precision.
+    np.testing.assert_allclose(post.log_likelihood()[y].to_numpy()[0], wanted, rtol=1e-6)
+    zero = bm.avg_predictions(post, groups="new")["estimate"].to_numpy()
+    assert np.isfinite(zero).all()
+
+
+def test_a_formula_of_what_is_another_parameter_here_is_refused() -> None:
+    model = bmb.Model(bmb.Formula("y ~ x", "kappa ~ z"), rows(), family="asymmetriclaplace")
+    model.build()
+    with pytest.raises(bm.ModelError, match="are other ones than those here, and 'quantile' has a formula"):
+        bm.from_bambi(model, _prior(model))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Gamma, beta, Student's t and beta-binomial over groups, against 30-digit quadrature; and their edges."""
+"""Families over groups, against 30-digit quadrature; and their edges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, LINKS, Outcome, Values
 from bayesmargins.family.mixture import mixture
-from bayesmargins.integrate import expectation
 
 TABLE = pd.read_csv(Path(__file__).parent / "data" / "family_quadrature.csv", comment="#")
 
@@ -21,13 +20,12 @@ TABLE = pd.read_csv(Path(__file__).parent / "data" / "family_quadrature.csv", co
 @pytest.mark.parametrize("row", list(TABLE.itertuples()), ids=lambda r: f"{r.family}-{r.link}-{r.eta}")
 def test_averages_over_new_groups_are_those_of_quadrature(row: Any) -> None:
     """mpmath at 30 digits, made by make_family_quadrature.py: mean, standard deviation, tail and quantile of y."""
-    given = dict(entry.split("=") for entry in row.parameters.split(";"))
+    given = dict(entry.split("=") for entry in str(row.parameters).split(";") if "=" in entry)
     trials = np.array([float(given.pop("trials", 1.0))])
     aux = {name: np.array([float(value)]) for name, value in given.items()}
     link, one = LINKS[row.link], np.ones(1)
     y = mixture(FAMILIES[row.family], link, row.eta * one[None], one, row.s * one, aux, trials)
-    mean = expectation(link, np.array([[row.eta]]), np.array([[row.s**2]])).value.item()
-    assert mean == pytest.approx(row.mean, rel=1e-12)
+    assert y.mean("mean").value.item() == pytest.approx(row.mean, rel=1e-12)
     assert y.sd().value.item() == pytest.approx(row.sd, rel=1e-9)
     tail = y.tail("above", np.array([row.c]))
     assert tail.value.item() == pytest.approx(row.above, rel=1e-9)

@@ -28,7 +28,12 @@ RANGES = {"week": (0, 6), "Days": (0, 9), "cH10": (-2, 2), "per": (-1.5, 1.5)}
 
 
 # What the ids "cf" compare, by response.
-CONTRASTS = {"angle": {"recipe": ("A", "C")}, "yield": {"ep": 1}, "incidence": {"period": ("1", "4")}}
+CONTRASTS = {
+    "angle": {"recipe": ("A", "C")},
+    "yield": {"ep": 1},
+    "incidence": {"period": ("1", "4")},
+    "time": {"sex": ("male", "female")},
+}
 
 
 def _policy(id_: str) -> str:

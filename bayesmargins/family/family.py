@@ -20,6 +20,7 @@ from bayesmargins.values import is_word
 __all__ = [
     "LATENT",
     "Coefficients",
+    "Elsewhere",
     "Family",
     "Parameter",
     "Residual",
@@ -103,6 +104,21 @@ class Residual:
 
     variance: Callable[[Link, Array, Values], Array]
     words: Callable[[Link], str]
+
+
+class Elsewhere(NamedTuple):
+    """How another package's parameters of a family become those here.
+
+    Attributes
+    ----------
+    aux : callable
+        Values beside the mean under their names here, as that package has them -> as they are here.
+    beside : callable or None
+        The same -> what that package's mu lacks to be mu here.
+    """
+
+    aux: Callable[[Mapping[str, Array]], dict[str, Array]]
+    beside: Callable[[Mapping[str, Array]], Array] | None = None
 
 
 class Summed(NamedTuple):
@@ -199,6 +215,8 @@ class Family:
         By link: how compiled loops take a row of y, where log p(y) has one peak in eta. A tuple whose type has the
         plain functions ``node`` and ``base``, as `PoissonRows` has. Its ``reads`` says how many of u and v they read:
         with 1, u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
+    elsewhere : mapping
+        By package, an `Elsewhere` where its parameters mean something else.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 
@@ -236,6 +254,7 @@ class Family:
     link_in_r: str = ""
     aliases: tuple[str, ...] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
+    elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     ones: tuple[str, ...] = ()
 
     @property

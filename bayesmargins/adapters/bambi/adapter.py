@@ -16,7 +16,8 @@ from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.checks import functions
 from bayesmargins.design import Design, build_design, build_part
-from bayesmargins.errors import PosteriorError, listed
+from bayesmargins.errors import ModelError, PosteriorError, listed
+from bayesmargins.family import get_family, resolve_link
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
@@ -94,6 +95,7 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
         predictors[name] = _Predictor.read(component, part, drawn, spelling)
     aux = {name: drawn.constant(component) for name, component in there.constants.items()}
     drawn.refuse_the_rest()
+    aux, beside = _as_here(there, aux, design)
 
     def made(turned: bool) -> Posterior:
         given = {n: p.draws(turned) for n, p in predictors.items()}
@@ -102,7 +104,39 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
         return posterior_of(texts["mean"], there.data, family=family, link=there.link, **given["mean"], **rest)
 
     centred = any(p.uncentred is not p.beta for p in predictors.values())
-    return _finished(_with_real_intercepts(made, drawn) if centred else made(False), drawn)
+    found = _with_real_intercepts(made, drawn) if centred else made(False)
+    return _finished(found if beside is None else _moved(found, beside), drawn)
+
+
+def _as_here(
+    there: BambiModel, aux: dict[str, np.ndarray], design: Design
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """The family's parameters as they are meant here, and what Bambi's mu lacks to be mu here.
+
+    ModelError where that is not one number a draw, or mu has no intercept that it could be added to.
+    """
+    family = get_family(there.family)
+    read = family.elsewhere.get("bambi")
+    if read is None:
+        return aux, None
+    if there.parts:
+        raise ModelError(
+            f"Parameters of Bambi's family {there.model.family.name!r} are other ones than those here, and "
+            f"{listed(there.parts)} has a formula: it cannot be read. Give the draws to from_draws, row by row."
+        )
+    beside = None if read.beside is None else read.beside(aux)
+    if beside is not None and not (resolve_link(family, there.link).linear and "Intercept" in design.coef):
+        raise ModelError(
+            f"mu of Bambi's family {there.model.family.name!r} is not the mean. It becomes the mean by what is added "
+            "to the intercept: that needs the identity link and an intercept."
+        )
+    return read.aux(aux), beside
+
+
+def _moved(post: Posterior, beside: np.ndarray) -> Posterior:
+    """With that added to the intercept."""
+    step = np.array([name == "Intercept" for name in post.design.coef], dtype=np.float64)
+    return replace(post, beta=post.beta + beside[..., None] * step)
 
 
 def _texts(there: BambiModel, spelling: Spelling) -> dict[str, str]:

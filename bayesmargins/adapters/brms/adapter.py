@@ -15,7 +15,7 @@ from bayesmargins.adapters.brms.coding import with_rs_coding
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
 from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
 from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
-from bayesmargins.adapters.brms.parts import across, correlated_across, link_of, separated
+from bayesmargins.adapters.brms.parts import across, correlated_across, held_by, link_of, separated
 from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
@@ -107,7 +107,8 @@ def from_brms(
     """
     of_mean = formula["mu"] if isinstance(formula, Mapping) and "mu" in formula else formula
     text, family, link = agreed(family, link, said_by(of_mean).family)
-    mean, formulas = separated(formula, get_family(family).aux)
+    names = {p.named("brms"): p.name for p in get_family(family).parameters[1:]}
+    (mean, formulas), held = separated(formula, names), held_by(formula, names)
     _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
     ordered = get_family(family).ordinal
@@ -115,9 +116,14 @@ def from_brms(
     frame = read_draws(draws)
     table = _Table(_named(frame, design, formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
-    parts = {name: _part(table, name, text, {"mu": str(mean), **formulas}, design, namespace) for name in formulas}
+    parts = {
+        names[name]: _part(table, name, names[name], text, {"mu": str(mean), **formulas}, design, namespace)
+        for name in formulas
+    }
     read = _linear_predictor(table, design)
-    aux = _parameters(table, family, {*spelling.set_aside, *formulas})
+    known = {names[name]: table.held(name, value) for name, value in held.items()}
+    aux = known | _parameters(table, family, {*spelling.set_aside, *(names[name] for name in formulas), *known})
+    aux = {name: aux[name] for name in names.values() if name in aux}
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     made = posterior_of(
@@ -200,17 +206,18 @@ def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> 
 def _part(
     table: _Table,
     name: str,
+    here: str,
     family: str,
     formulas: Mapping[str, str],
     of: Design,
     namespace: Mapping[str, Callable[..., Any]] | None,
 ) -> dict[str, Any]:
-    """A parameter that has a formula, as `from_draws` takes it."""
-    formula = translated(formulas[name], family, namespace).formula
-    design = build_part(name, formula, of, namespace=namespace)
+    """A parameter that has a formula, as `from_draws` takes it; `here` is what it is called here."""
+    formula = f"{here} ~ {translated(formulas[name], family, namespace).formula.split('~', 1)[1].strip()}"
+    design = build_part(here, formula, of, namespace=namespace)
     in_r = with_rs_coding(formula, design)
     if in_r != formula:
-        formula, design = in_r, build_part(name, in_r, of, namespace=namespace)
+        formula, design = in_r, build_part(here, in_r, of, namespace=namespace)
     columns = [str(c) for c in table.frame.columns]
     together = correlated_across(name, formulas, design.factors, columns)
     table.used |= {c for c in columns if any(across(c, f, name) for f in together)}
@@ -259,6 +266,15 @@ class _Table:
                 "infinite; a draw has a finite value of every parameter. Look at how the draws were written."
             )
         return values.reshape(self.shape)
+
+    def held(self, name: str, value: float) -> np.ndarray:
+        """A parameter that the formula holds at a number, whether or not the draws have a column of it."""
+        if name in self.frame and not (self.exact(name) == value).all():
+            raise PosteriorError(
+                f"The formula holds {name!r} at {value:g}, and the column {name!r} of the draws has other values: give "
+                "the formula of the fit."
+            )
+        return np.full(self.shape, value)
 
     def column(self, prefix: str, names: Sequence[str]) -> np.ndarray:
         """The column that one of these names stands for, whatever the order of an interaction's factors."""

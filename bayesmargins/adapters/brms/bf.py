@@ -19,6 +19,7 @@ _BF = ("bf", "brmsformula")
 _HARMLESS = ("center", "cmc", "decomp", "sparse", "unused")
 _SETTINGS = ("nl", "loop", "dpar", "resp", "autocor", "mecor")
 _NAMED = re.compile(r"([\w.]+)\s*=(?!=)\s*(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _FORMULA = re.compile(r"(\w+)\s*~")
 _NAMES = "|".join(family.named("brms") for family in FAMILIES.values())
 _FAMILY = re.compile(rf"(?i:(?:brms::)?(brmsfamily|{_NAMES})\s*(\(.*\))?)", re.DOTALL)
@@ -36,11 +37,14 @@ class Said:
         Parameter and its formula, in the order in which they stand.
     family : str or None
         As R writes it, where the formula names it.
+    fixed : tuple of (str, float)
+        Parameters that the fit held at a number.
     """
 
     mean: Any
     formulas: tuple[tuple[str, str], ...] = ()
     family: str | None = None
+    fixed: tuple[tuple[str, float], ...] = ()
 
 
 def said_by(formula: Any) -> Said:
@@ -58,7 +62,7 @@ def said_by(formula: Any) -> Said:
     Raises
     ------
     FormulaError
-        A part that has no counterpart: a non-linear formula, a parameter that is fixed, a second response.
+        A part that has no counterpart: a non-linear formula, a parameter that is another one, a second response.
 
     Examples
     --------
@@ -101,6 +105,8 @@ def _with_argument(said: Said, text: str, formula: str) -> Said:
         return replace(said, formulas=(*said.formulas, *_formulas(listed, formula)))
     if value.startswith("~"):
         return said if name in _HARMLESS else replace(said, formulas=(*said.formulas, (name, f"{name} {value}")))
+    if _NUMBER.fullmatch(value) and name not in _SETTINGS:
+        return replace(said, fixed=(*said.fixed, (name, float(value))))
     if name in _HARMLESS or (name in ("nl", "loop") and value in ("FALSE", "F")):
         return said
     raise _refused(text, formula)
@@ -135,11 +141,11 @@ def _with_family(said: Said, family: str, formula: str) -> Said:
 
 
 def _refused(text: str, formula: str) -> FormulaError:
-    fixed = re.fullmatch(r"(\w+)\s*=\s*([-+.\deE]+|'\w+'|\"\w+\")", text)
-    if fixed and not _is_named(text, _SETTINGS):
+    same = re.fullmatch(r"(\w+)\s*=\s*('\w+'|\"\w+\")", text)
+    if same and not _is_named(text, _SETTINGS):
         return FormulaError(
-            f"{text!r} in {formula!r} fixes the parameter {fixed[1]!r}, whose draws from_brms would look for: it is "
-            f"refused. from_draws takes the value as aux={{{fixed[1]!r}: ...}}, the same in every draw."
+            f"{text!r} in {formula!r} makes the parameter {same[1]!r} that of {same[2]}: it is refused. from_draws "
+            f"takes its draws as aux={{{same[1]!r}: ...}}."
         )
     if _inside(text, *_BF, "mvbf", "mvbrmsformula") is not None:
         return FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")

@@ -257,8 +257,8 @@ def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, 
     its = its or kind.links[0]
     pairs = {"link": (own, its)}
     for parameter in kind.aux:
-        default = kind.parameter(parameter).links[0]
-        pairs[f"link_{parameter}"] = link_of(parameter, family), link_of(parameter, of_formula) or default
+        default, name = kind.parameter(parameter).links[0], kind.parameter(parameter).named("brms")
+        pairs[f"link_{name}"] = link_of(name, family), link_of(name, of_formula) or default
     for argument, (ours, theirs) in pairs.items():
         if ours not in (None, theirs):
             raise ModelError(

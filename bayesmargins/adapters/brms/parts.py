@@ -9,7 +9,7 @@ from typing import Any
 from bayesmargins.adapters.brms.bf import said_by
 from bayesmargins.errors import FormulaError, listed, shown
 
-__all__ = ["across", "correlated_across", "link_of", "separated"]
+__all__ = ["across", "correlated_across", "held_by", "link_of", "separated"]
 
 _MARK = re.compile(r"\|\s*(\w+)\s*\|\s*(?:gr\(\s*)?([\w.:]+)")
 
@@ -55,6 +55,41 @@ def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, s
         return said.mean, _checked([*said.formulas, *given], parameters)
     said = said_by(formula)
     return said.mean, _checked(list(said.formulas), parameters)
+
+
+def held_by(formula: Any, parameters: Iterable[str]) -> dict[str, float]:
+    """Which parameters does the formula hold at a number?
+
+    Parameters
+    ----------
+    formula : str or dict
+        As of `separated`: ``"bf(y ~ x, quantile = 0.9)"``.
+    parameters : iterable of str
+        Those of the family beside the mean.
+
+    Returns
+    -------
+    dict of float
+
+    Raises
+    ------
+    FormulaError
+        A parameter that the family does not have.
+
+    Examples
+    --------
+    >>> held_by("bf(y ~ x, quantile = 0.9)", ["sigma", "quantile"])
+    {'quantile': 0.9}
+    """
+    of_mean = formula.get("mu") if isinstance(formula, Mapping) else formula
+    allowed, found = list(parameters), dict(said_by(of_mean).fixed)
+    unknown = [name for name in found if name not in allowed]
+    if unknown:
+        raise FormulaError(
+            f"{formula!r} holds {listed(unknown)} at a number; the parameters of this family beside the mean are "
+            f"{listed(allowed) or 'none'}."
+        )
+    return found
 
 
 def _checked(given: list[tuple[str, Any]], parameters: Iterable[str]) -> dict[str, str]:
