@@ -57,8 +57,8 @@ def predictions(
         of an ordered response: the probability of each category, along the dimension ``category``. ``"link"``: the
         linear predictor. ``"count"``: probability times trials. A parameter of the family (``"sigma"``; where it has a
         linear predictor of its own, averaged over groups as E[y] is). `exceeds`: P(y > c); `quantile`; `sd`; their
-        error is estimated (attribute ``error_estimate``). Of an ordered response `category` and `score` too; of a waiting
-        time `survival`, `rmst`, `hazard`. ``"observed_mean"`` of a response with ``trunc()``: E[y] between its bounds.
+        error is estimated (attribute ``error_estimate``). Of an ordered response `category` and `score` too; of a
+        waiting time `survival`, `rmst`, `hazard`. ``"observed_mean"`` under ``trunc()``: E[y] between the bounds.
     wts : str, Series or array, optional
         Weights of rows in averages: the name of a column; a Series, matched to the rows by its index (that of newdata,
         or of the data of the fit), whatever its order; an array or list, one number a row in their order.
