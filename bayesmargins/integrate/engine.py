@@ -23,7 +23,7 @@ Array = npt.NDArray[np.float64]
 
 _SMALLEST = 1e-290  # far enough from where floats lose digits
 _RARE = 1e-20  # rules with s above 4 cut what is beyond z = +-12, 4e-33 of it
-_STEEP = 1e-8  # of a complement that is accurate in absolute terms, to 1e-22
+_STEEP = 1e-8  # of what is accurate in absolute terms, to 1e-22
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def trusted(link: Link, part: str) -> float:
     """From which value on is a mean or complement relatively accurate? Below, its logarithm is `log_expectation`'s."""
     if link.closed_form is not None:
         return _SMALLEST
-    return _STEEP if part == "complement" and strip_of(link).scale[part] is not None else _RARE
+    return _STEEP if part in link.steep else _RARE
 
 
 def _all_numerical(s: Array) -> bool:

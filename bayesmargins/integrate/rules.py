@@ -214,8 +214,8 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
     a, log_sup = _log_sup(strip, s, part)
     x = 2.0 * np.pi * a / step
     discretisation = float(np.min(2.0 * np.exp(log_sup - x) / -np.expm1(-x)))
-    half, truncation, relative = _truncated(strip, s, step, part)
-    if part == "complement" and strip.scale[part] is not None:
+    half, truncation, relative = _truncated(link, s, step, part)
+    if part in link.steep:
         return Rule(link, part, s, step, half, 0.0, discretisation + truncation)
     if relative:
         return Rule(link, part, s, step, half, discretisation + truncation * (1.0 + discretisation), 0.0)
@@ -281,14 +281,14 @@ def _best_step(strip: Strip, s: float, part: str) -> float:
     return float(np.max(2.0 * np.pi * a / (np.log(2.0 / (0.5 * strip.tolerance[part])) + log_sup)))
 
 
-def _truncated(strip: Strip, s: float, step: float, part: str) -> tuple[int, float, bool]:
+def _truncated(link: Link, s: float, step: float, part: str) -> tuple[int, float, bool]:
     """Nodes on each side, what leaving out the rest costs, and whether that is relative to E[F].
 
     F(x) exp(-x) falls and F(x) exp(x) grows, so under the weights exp(+-s z) phi(z), a Gaussian moved by s, the tail's
     share of E[F] is at most that Gaussian's own tail. Where s is too large for that, f <= 1 (or what E[F] is at most)
     bounds the tail itself.
     """
-    absolute = part == "complement" and strip.scale[part] is not None
+    strip, absolute = strip_of(link), part in link.steep
     tail = -float(scipy.special.ndtri(strip.tolerance[part] / 8.0))
     reach = tail if absolute else min(s + tail, _FARTHEST)
     half = int(np.ceil(reach / step))
