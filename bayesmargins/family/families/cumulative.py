@@ -94,7 +94,7 @@ def _between(pt: Any, low: tuple[Any, Any], high: tuple[Any, Any]) -> Any:
 cumulative = Family(
     "cumulative",
     (
-        Parameter("mu", ("logit", "probit", "cloglog", "loglog"), noun="category"),
+        Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="category"),
         Parameter(
             "thresholds",
             ("identity",),

@@ -23,7 +23,7 @@ def _log_density(p: Values, o: Outcome) -> Array:
 gaussian = Family(
     "gaussian",
     (
-        Parameter("mu", ("identity", "log"), noun="expected value"),
+        Parameter("mu", ("identity", "log", "inverse", "softplus"), noun="expected value"),
         Parameter(
             "sigma",
             meaning="the standard deviation within a group",

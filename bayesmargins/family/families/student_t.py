@@ -65,7 +65,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
 student_t = Family(
     "student_t",
     (
-        Parameter("mu", ("identity",), noun="expected value"),
+        Parameter("mu", ("identity", "log", "inverse", "softplus"), noun="expected value"),
         Parameter(
             "sigma",
             meaning="the scale: the standard deviation within a group is sigma sqrt(nu / (nu - 2))",

@@ -207,8 +207,8 @@ def checked_part(link: Link, part: str) -> None:
         raise IntegrationError(
             f"part={part!r}: tables hold 'mean' and 'complement'; derivatives come from the same look-up."
         )
-    if not link.bounded:
-        raise IntegrationError(f"The {link.name} link is unbounded: it has a closed form and no table.")
+    if not link.tabled:
+        raise IntegrationError(f"The {link.name} link is unbounded and has no strip: there is no table of it.")
 
 
 def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REACH) -> Curves:
@@ -345,7 +345,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
         make_rules(link, part, np.array([1.01 * S_MAX, s_high])),  # rounding may put s a little above a bound
     )  # fmt: skip
     bounds = [table.bounds(row, SURFACE_TERMS) for row in range(first, last)]
-    rounding = 64.0 * EPS
+    rounding = 64.0 * EPS * link.size(REACH + last * ROW_WIDTH)
     value, d1, d2 = (max(bound[k] for bound in bounds) + rounding * 16.0**k for k in range(3))
     return Surface(link, part, arrays, value, d1, d2)
 
@@ -381,7 +381,7 @@ def _curve_bounds(link: Link, table: RowTable, rows: npt.NDArray[np.int64]) -> B
 
 @lru_cache(maxsize=4096)
 def _row_bounds(link: Link, table: RowTable, row: int) -> Bounds:
-    noise = table.bounds(row, TERMS)[0] + 32.0 * EPS
+    noise = table.bounds(row, TERMS)[0] + 32.0 * EPS * link.size(table.reach + (row + 1) * ROW_WIDTH)
     return interpolation_bounds(link, row * ROW_WIDTH, cell_width(link), noise)
 
 

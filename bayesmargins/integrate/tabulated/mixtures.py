@@ -155,4 +155,4 @@ def _fill(
             crowd,
         )
     smallest = 0.0 if same.any() else float(np.floor(s[covered].min() / ROW_WIDTH) * ROW_WIDTH)
-    return group_bounds(link, smallest, step, noise, int(crowd.max()))
+    return group_bounds(link, smallest, step, noise, int(crowd.max()), link.size(reach + float(s[covered].max())))
