@@ -18,9 +18,37 @@ def _cloglog(x):
     return -mp.expm1(-u), mp.exp(-u)
 
 
+def _cauchit(x):
+    """For complex x as well: atan of the reciprocal keeps the digits of the small one, for real x."""
+    if isinstance(x, mp.mpc) or x == 0:
+        return mp.mpf(1) / 2 + mp.atan(x) / mp.pi, mp.mpf(1) / 2 - mp.atan(x) / mp.pi
+    small = mp.atan(1 / abs(x)) / mp.pi
+    return (small, 1 - small) if x < 0 else (1 - small, small)
+
+
+def _cauchy(part: str, x):
+    """Derivatives of atan(x) / pi."""
+    q = 1 + x**2
+    return {"d1": 1 / q, "d2": -2 * x / q**2, "d3": (6 * x**2 - 2) / q**3, "d4": 24 * x * (1 - x**2) / q**4}[
+        part
+    ] / mp.pi
+
+
+_MIRROR = {"mean": ("complement", 1), "complement": ("mean", 1), "d1": ("d1", 1), "d2": ("d2", -1), "d3": ("d3", 1)}
+_MIRROR |= {"d4": ("d4", -1)}
+_LOWER = {"d1": "mean", "d2": "d1", "d3": "d2", "d4": "d3"}
+
+
 def response(link: str, part: str, x):
     """h, 1 - h or a derivative of h at x, with mpmath."""
-    mean, complement = {"logit": _logit, "cloglog": _cloglog}[link](x)
+    if link == "loglog":
+        other, sign = _MIRROR[part]
+        return sign * response("cloglog", other, -x)
+    if link == "softplus":
+        return mp.log1p(mp.exp(x)) if part == "mean" else response("logit", _LOWER[part], x)
+    if link == "cauchit" and part not in ("mean", "complement"):
+        return _cauchy(part, x)
+    mean, complement = {"logit": _logit, "cloglog": _cloglog, "cauchit": _cauchit}[link](x)
     if part in ("mean", "complement"):
         return mean if part == "mean" else complement
     if link == "logit":
@@ -51,6 +79,9 @@ def expected(link: str, eta: float, s: float, part: str, method: str = "gauss-le
             tails = {
                 "logit": {"mean": min(x, 0), "complement": min(-x, 0)},
                 "cloglog": {"mean": min(x, 0), "complement": -float(mp.exp(min(x, 300)))},
+                "loglog": {"mean": -float(mp.exp(min(-x, 300))), "complement": min(-x, 0)},
+                "softplus": {"mean": min(x, 0), "complement": min(-x, 0)},
+                "cauchit": {"mean": 0.0, "complement": 0.0},
             }[link]
             size = {"mean": tails["mean"], "complement": tails["complement"]}.get(part, sum(tails.values()))
             return size - 0.5 * z * z

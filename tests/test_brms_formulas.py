@@ -319,6 +319,10 @@ def test_numbers_as_r_writes_them_and_groups_that_brms_names_alike() -> None:
         ("Gamma", ("gamma", None)),
         ("Gamma()", ("gamma", "inverse")),
         ("beta_binomial(link_phi = 'identity')", ("beta_binomial", None)),
+        ("poisson(link = sqrt)", ("poisson", "sqrt")),
+        ("bernoulli('cauchit')", ("bernoulli", "cauchit")),
+        ('brmsfamily("gaussian", link = "softplus", link_sigma = "softplus")', ("gaussian", "softplus")),
+        ('gamma(link = "1/mu^2")', ("gamma", "1/mu^2")),
     ],
 )
 def test_families_go_by_the_names_that_r_gives_them(text: str, expected: tuple[str, str | None]) -> None:
@@ -326,12 +330,24 @@ def test_families_go_by_the_names_that_r_gives_them(text: str, expected: tuple[s
     assert family_and_link(text, None) == expected
 
 
-def test_the_inverse_link_is_refused_and_not_taken_for_the_default() -> None:
-    rows = pd.DataFrame({"y": [1.0, 2.0, 0.5]})
-    draws = pd.DataFrame({"b_Intercept": [0.1, 0.2], "shape": [1.0, 2.0], ".chain": [1, 1]})
+def test_the_inverse_link_of_r_is_not_taken_for_the_default() -> None:
+    rows = pd.DataFrame({"y": [1.0, 2.0, 0.5, 1.2], "g": [*"aabb"]})
+    draws = pd.DataFrame({"b_Intercept": [1.1, 1.2], "shape": [1.0, 2.0], ".chain": [1, 1]})
     assert bm.from_brms(draws, "y ~ 1", rows, family="Gamma").link.name == "log"
-    with pytest.raises(bm.ModelError, match="family='gamma' does not take link='inverse'; allowed are log, identity"):
-        bm.from_brms(draws, "y ~ 1", rows, family="Gamma()")
+    draws = draws.assign(**{"sd_g__Intercept": 0.3, "r_g[a,Intercept]": [0.2, 0.1], "r_g[b,Intercept]": [-0.3, -0.1]})
+    post = bm.from_brms(draws, "y ~ 1 + (1 | g)", rows, family="Gamma()")
+    assert post.link.name == "inverse"
+    for groups, wanted in (
+        ("zero", [1 / 1.1, 1 / 1.2]),
+        ("existing", [(1 / 1.3 + 1 / 0.8) / 2, (1 / 1.3 + 1 / 1.1) / 2]),
+        ({"g": ["a"]}, [1 / 1.3, 1 / 1.3]),
+    ):
+        found = bm.avg_predictions(post, groups=groups)["estimate"].values
+        np.testing.assert_allclose(found.ravel(), wanted, rtol=1e-14)
+    own = bm.predictions(post, groups="own")["estimate"].values[0]
+    np.testing.assert_allclose(own, [[1 / 1.3] * 2 + [1 / 0.8] * 2, [1 / 1.3] * 2 + [1 / 1.1] * 2], rtol=1e-14)
+    with pytest.raises(bm.IntegrationError, match=r"do not exist under the inverse link: .* not integrable .*'own'"):
+        bm.avg_predictions(post)
 
 
 def test_degrees_of_freedom_with_a_formula_have_the_link_of_brms() -> None:

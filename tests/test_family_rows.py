@@ -41,6 +41,8 @@ def _tails(link: str, x: Any) -> tuple[Any, Any]:
         return 1 / (1 + mp.exp(-x)), 1 / (1 + mp.exp(x))
     if link == "probit":
         return mp.erfc(-x / mp.sqrt(2)) / 2, mp.erfc(x / mp.sqrt(2)) / 2
+    if link == "loglog":
+        return mp.exp(-mp.exp(-x)), -mp.expm1(-mp.exp(-x))
     return -mp.expm1(-mp.exp(x)), mp.exp(-mp.exp(x))
 
 
@@ -90,7 +92,7 @@ def test_rows_are_the_density_and_its_derivatives(family: str, link: str) -> Non
         _, of_u, of_v = tag.base(y, n, *far)
         for eta in ETAS:
             value, slope, bend, d_u, d_v = tag.node(y, n, eta, *far)
-            with mp.workdps(mp.mp.dps + 400 if link == "cloglog" else 80):
+            with mp.workdps(mp.mp.dps + 400 if link in ("cloglog", "loglog") else 80):
                 point = tuple(map(mp.mpf, (eta, u, v)))
                 exact = density(*point)
                 if not mp.isfinite(exact) or exact < -1e200:

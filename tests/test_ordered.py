@@ -25,11 +25,19 @@ HERE = Path(__file__).parent / "data" / "reference" / "g_inhaler"
 FORMULA = "rating ~ treat + period + carry + (1 | subject)"
 CUMULATIVE = FAMILIES["cumulative"]
 THETA = np.array([-1.1, 0.3, 1.9])
-CDF = {"logit": stats.logistic, "probit": stats.norm, "cloglog": stats.gumbel_l}
+CDF = {
+    "logit": stats.logistic,
+    "probit": stats.norm,
+    "cloglog": stats.gumbel_l,
+    "loglog": stats.gumbel_r,
+    "cauchit": stats.cauchy,
+}
 CDF_30 = {
     "logit": lambda x: 1 / (1 + mp.exp(-x)),
     "probit": mp.ncdf,
     "cloglog": lambda x: -mp.expm1(-mp.exp(x)),
+    "loglog": lambda x: mp.exp(-mp.exp(-x)),
+    "cauchit": lambda x: mp.mpf(1) / 2 + mp.atan(x) / mp.pi,
 }
 
 

@@ -27,6 +27,11 @@ def log_of(link: str, part: str) -> Callable[[Any], Any]:
         return lambda x: -mp.log1p(mp.exp(-x if part == "mean" else x))
     if link == "probit":
         return lambda x: mp.log(mp.ncdf(x if part == "mean" else -x))
+    if link == "softplus":
+        return lambda x: mp.log(mp.log1p(mp.exp(x)))
+    if link == "loglog":
+        mirrored = log_of("cloglog", "mean" if part == "complement" else "complement")
+        return lambda x: mirrored(-x)
     if part == "complement":
         return lambda x: -mp.exp(x)
     return lambda x: mp.log(-mp.expm1(-mp.exp(x))) if x < 8 else -mp.exp(-mp.exp(x))
@@ -41,7 +46,7 @@ def log_average(link: str, part: str, eta: Any, s: Any) -> Any:
     if s == 0 or link == "log":
         return f(eta) + s * s / 2
     v = lambda z: z * z / 2 - f(eta + s * z)  # noqa: E731
-    low, high = mp.mpf(-4000), mp.mpf(0 if part == "complement" else 4000)
+    low, high = (mp.mpf(0 if link == "loglog" else -4000), mp.mpf(0 if part == "complement" else 4000))
     while high - low > mp.mpf("1e-10"):
         middle = (low + high) / 2
         low, high = (low, middle) if v(middle + mp.mpf("1e-15")) > v(middle) else (middle, high)
@@ -68,6 +73,9 @@ CASES = [
     ("logit", "mean", [(-60, 5.0), (-900, 0.5), (-200, 14.0), (3, 1.0)]),
     ("logit", "complement", [(60, 5.0), (900, 0.5), (200, 14.0), (-3, 1.0)]),
     ("probit", "mean", [(-60, 0.5), (-300, 2.0), (1, 1.0)]),
+    ("loglog", "mean", [(-8, 0.5), (-6, 0.1), (-30, 0.5), (-3, 2.0), (-700, 0.3), (40, 1)]),
+    ("loglog", "complement", [(60, 5.0), (900, 0.5), (-5, 1.0), (200, 12.0)]),
+    ("softplus", "mean", [(-60, 5.0), (-900, 0.5), (-200, 14.0), (3, 1.0), (40, 2.0)]),
 ]  # fmt: skip
 
 

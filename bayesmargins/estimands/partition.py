@@ -130,6 +130,11 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         mean = np.empty(len(post.draws.beta)) if moments is None else moments.mean
         entries = _link_scale(post, rows, weights, groups, mean)
         entries += [] if moments is None else _response_scale(post, moments)
+        if not entries:
+            raise EstimandError(
+                f"Shares of variance of a {post.family.name} response stand on the link scale, and under the "
+                f"{post.link.name} link the latent variable has no variance. heterogeneity has how groups differ."
+            )
         attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
     else:
         assert post.link.ratio is not None
@@ -238,7 +243,7 @@ def _median_ratios(name: str, groups: dict[str, np.ndarray]) -> list[_Entry]:
 
 def _has_link_scale(post: Posterior) -> bool:
     """Under the identity it is the response scale; not every response has a variance on another one."""
-    return not _on_response(post) and post.family.residual is not None and not post.parts
+    return not _on_response(post) and post.family.residual_on(post.link) is not None and not post.parts
 
 
 def _on_response(post: Posterior) -> bool:
@@ -260,9 +265,10 @@ def _left_out(post: Posterior) -> str:
         return ""
     if _on_response(post):
         return "the link scale, which under the identity is the response scale"
-    if post.family.residual is not None:
+    if post.family.residual_on(post.link) is not None:
         return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"
-    return f"the link scale, on which a {post.family.name} response has no variance of its own"
+    under = "" if post.family.residual is None else f" under the {post.link.name} link"
+    return f"the link scale, on which a {post.family.name} response has no variance of its own{under}"
 
 
 def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:

@@ -305,6 +305,7 @@ def _engines(
 ) -> Iterator[tuple[np.ndarray, Engine]]:
     """Which draws are evaluated where? Grids are as fine as s of their draws asks for."""
     everything, link = np.arange(len(s)), within.question.link
+    link.check_average(s)
     if rank == 0 or (link.linear and effect.linear):
         yield everything, engine_for_linear(rank)
     elif rank > 1:

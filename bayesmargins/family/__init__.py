@@ -18,7 +18,7 @@ from bayesmargins.family.family import (
     values_at,
 )
 from bayesmargins.family.link import PARTS, Link
-from bayesmargins.family.links import LINKS, get_link
+from bayesmargins.family.links import LINKS, get_link, link_known_as
 from bayesmargins.family.outcome import OF_ROWS, Outcome, Support, Values
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "get_family",
     "get_link",
     "known_as",
+    "link_known_as",
     "parameter_family",
     "parameter_values",
     "resolve_link",

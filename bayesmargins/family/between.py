@@ -71,14 +71,16 @@ class ProbitBetween(NamedTuple):
 
 
 class CloglogBetween(NamedTuple):
-    """exp(-A) - exp(-B) = exp(-A) (1 - exp(A - B)), A = exp(a), B = exp(b)."""
+    """exp(-A) - exp(-B) = exp(-A) (1 - exp(A - B)), A = exp(a), B = exp(b). Turned, a and b swap and change signs."""
 
     reads: int = 2
     sign: int = 0
+    turn: float = 1.0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitBetween`."""
-        a, b = min(max(u - eta, -_FAR), _FAR), min(max(v - eta, -_FAR), _FAR)
+        a, b = (u - eta, v - eta) if self.turn > 0.0 else (eta - v, eta - u)
+        a, b = min(max(a, -_FAR), _FAR), min(max(b, -_FAR), _FAR)
         A = exp(a)
         gap = exp(b) * (1.0 - exp(a - b))
         q, x = exp(-gap), min(gap, 0.1)
@@ -90,12 +92,18 @@ class CloglogBetween(NamedTuple):
         d_v, d_u = B * r, -A - A * r
         slope = A - r * gap
         bend = -A + r * gap - r * gap * gap / P
-        return log(P) - A, slope, bend, d_u, d_v
+        d_u, d_v = (d_u, d_v) if self.turn > 0.0 else (-d_v, -d_u)
+        return log(P) - A, self.turn * slope, bend, d_u, d_v
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """As of `LogitBetween`."""
         return 0.0, 0.0, 0.0
 
 
-BETWEEN_ROWS: Mapping[str, Any] = {"logit": LogitBetween(), "probit": ProbitBetween(), "cloglog": CloglogBetween()}
+BETWEEN_ROWS: Mapping[str, Any] = {
+    "logit": LogitBetween(),
+    "probit": ProbitBetween(),
+    "cloglog": CloglogBetween(),
+    "loglog": CloglogBetween(turn=-1.0),
+}
 """By link."""

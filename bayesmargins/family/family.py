@@ -25,6 +25,7 @@ __all__ = [
     "Parameter",
     "Residual",
     "Summed",
+    "not_below_zero",
     "parameter_family",
     "parameter_values",
     "resolve_link",
@@ -64,7 +65,7 @@ class Parameter:
     """
 
     name: str
-    links: tuple[str, ...] = ("log", "identity")
+    links: tuple[str, ...] = ("log", "identity", "softplus")
     noun: str = ""
     meaning: str = ""
     prior: Callable[[Outcome], tuple[str, dict[str, Any]] | float] | None = None
@@ -100,10 +101,13 @@ class Residual:
         ``(link, mean, p) -> (draw,)``, with the average mean and the parameters.
     words : callable
         Link -> what a sentence calls it.
+    under : callable
+        Link -> whether it holds under that link.
     """
 
     variance: Callable[[Link, Array, Values], Array]
     words: Callable[[Link], str]
+    under: Callable[[Link], bool] = lambda link: True
 
 
 class Elsewhere(NamedTuple):
@@ -145,6 +149,7 @@ class Summed(NamedTuple):
 LATENT = Residual(
     lambda link, mean, p: np.full(mean.shape, link.latent_sd**2),
     lambda link: f"the latent residual variance {link.latent_variance}",
+    under=lambda link: link.latent_variance != "",
 )
 """That of the latent variable behind a response of 0 and 1."""
 
@@ -317,6 +322,10 @@ class Family:
         }
         return [f"{name}()" for name, does in keeps.items() if does]
 
+    def residual_on(self, link: Link) -> Residual | None:
+        """Its `residual`, if there is one on the scale of this link."""
+        return self.residual if self.residual is not None and self.residual.under(link) else None
+
     def compiled_rows(self, link: Link) -> Any:
         """Its `rows` under this link; None where log p(y) may have several peaks in eta."""
         return self.rows.get(link.name)
@@ -366,7 +375,7 @@ _NEEDED = {
 
 
 def parameter_family(
-    name: str, links: tuple[str, ...] = ("log", "identity"), between: tuple[float, float] = (0.0, np.inf)
+    name: str, links: tuple[str, ...] = ("log", "identity", "softplus"), between: tuple[float, float] = (0.0, np.inf)
 ) -> Family:
     """What takes the place of a family where a parameter beside the mean is predicted: its "mean" is the parameter."""
     return Family(name, (Parameter(name, links, noun=f"parameter {name}", between=between),), None)
@@ -395,6 +404,18 @@ def values_at(link: Link, eta: Array, aux: Mapping[str, Array]) -> Values:
     mu = link.inverse(eta)
     complement = mu if link.complement is None else link.complement(eta)
     return Values(mu=mu, complement=complement, eta=eta, link=link, **aux)
+
+
+def not_below_zero(p: Values, name: str) -> Array:
+    """p.mu; PosteriorError where a mean below 0 leaves y without a distribution."""
+    mu = np.asarray(p.mu)
+    bad = int(np.sum(mu < 0.0))
+    if bad:
+        raise PosteriorError(
+            f"Under the {p.link.name} link the mean of a {name} response is below 0 in {bad} draws, down to "
+            f"{np.min(mu):.4g}: y has no distribution there. Ask about other rows; a log link keeps it above 0."
+        )
+    return mu
 
 
 def resolve_link(family: Family, link: str | None) -> Link:

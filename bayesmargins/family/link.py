@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.errors import ModelError, close_matches, listed
+from bayesmargins.errors import IntegrationError, ModelError, close_matches, listed
 
 __all__ = [
     "CELLS",
@@ -58,14 +58,21 @@ class Strip:
     tolerance : dict of str to float
         By part, the discretisation error that a rule is built for, in units of E[F].
     moments : tuple of four float
-        Raw moments 1 to 4 of the distribution whose cdf is h; used when s is far larger than they are.
+        Raw moments 1 to 4 of the distribution whose cdf is h; used when s is far larger than they are. Empty where it
+        has none.
+    integrated : {0, 1}
+        1 where that cdf is h', so that h grows as eta does.
+    wide : callable or None
+        In place of moments, ``wide(eta, s, part)``: E[f(eta + s Z)] to rounding from s = 4096 on.
     """
 
     half_width: float
     log_growth: Callable[[str, Array], Array]
     scale: dict[str, float | None]
     tolerance: dict[str, float]
-    moments: tuple[float, float, float, float]
+    moments: tuple[float, ...] = ()
+    integrated: int = 0
+    wide: Callable[[Array, Array, str], Array] | None = None
 
 
 class Cells(NamedTuple):
@@ -255,15 +262,19 @@ class Link:
     between : callable or None
         Without a closed form, Var(h(eta + s Z)) from averages: ``between(average, mean, complement)`` with
         ``average(part, shift)``; also the error that the further averages add. None: no identity is known.
+    no_average : str
+        Why E[h(eta + s Z)] does not exist, for any s above 0; empty where it does.
     steepest : tuple of float
         sup of abs(h^(n)) for n = 0, 1, ..., rounded up in the fourth digit.
     steeper : callable or None
         An upper bound of it for larger n; None: Cauchy's, from the strip.
     cells : Cells
         Of its tables.
-    kernels, higher_kernels : class or None
-        What compiled code knows of it: a tuple of the number of the part, whose type has plain functions that
-        `integrate` compiles. The second is for the third and fourth derivative.
+    kernels, higher_kernels : callable or None
+        The number of a part -> what compiled code knows of it: a tuple that begins with that number, whose type has
+        plain functions that `integrate` compiles. The second is for the third and fourth derivative.
+    names : dict of str
+        What other packages call it, by package.
     ratio : Ratio or None
         Words for exp() of a difference in eta; None where that is no ratio.
 
@@ -298,11 +309,13 @@ class Link:
     strip: Strip | None = field(default=None, repr=False)
     linked: Callable[[Averages], tuple[Array, float]] | None = None
     between: Callable[[Callable[..., Any], Average, Average], tuple[Array, float]] | None = None
+    no_average: str = ""
     steepest: tuple[float, ...] = field(default=(), repr=False)
     steeper: Callable[[int], float] | None = None
     cells: Cells = field(default=CELLS, repr=False)
     kernels: Any = field(default=None, repr=False)
     higher_kernels: Any = field(default=None, repr=False)
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
     ratio: Ratio | None = field(default=None, repr=False)
 
     def part(self, name: str) -> Function:
@@ -317,15 +330,33 @@ class Link:
             )
         return found
 
+    def check_average(self, s2: Array | float) -> None:
+        """Refuse averages over normal group effects where there are none: IntegrationError."""
+        if self.no_average and np.any(np.asarray(s2) > 0.0):
+            raise IntegrationError(
+                f"Averages over new groups, b ~ N(0, Sigma), do not exist under the {self.name} link: "
+                f"{self.no_average}. groups='own' (each row with its own group), 'existing' (averaged over the fitted "
+                "groups, exactly) and 'zero' (b = 0) work, and so does target='link'; a log link has the average."
+            )
+
     def tag(self, part: str) -> Any:
         """How compiled code is told which function of which link it averages."""
         kind = self.higher_kernels if part in ("d3", "d4") else self.kernels
         return kind(PARTS.index(part))
 
     @property
+    def tabled(self) -> bool:
+        """Whether tables can hold its averages: it is bounded, or a strip says how it grows."""
+        return self.bounded or self.strip is not None
+
+    @property
     def separable(self) -> bool:
         """Whether h turns sums into sums or products, so that groups shift an average and do nothing else to it."""
         return self.linear or self.exponential
+
+    def size(self, reach: float) -> float:
+        """How large abs(h) gets up to this distance from 0, at least 1: rounding errors are in units of it."""
+        return 1.0 if self.bounded else max(1.0, *np.abs(self.inverse([-reach, reach])).tolist())
 
     def supremum(self, n: int) -> float:
         """An upper bound of abs(h^(n)) over the real line; Cauchy's is n! sup abs(h) / a^n for any a in the strip."""

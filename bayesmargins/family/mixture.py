@@ -267,7 +267,7 @@ class Mixture:
             )
             mu = np.where(mu > 0.0, mu, 1.0)
         centre = self.link.link(mu)
-        width = np.sqrt(_polynomial(coefficients, mu)) / trials / self.link.derivative(centre)
+        width = np.sqrt(_polynomial(coefficients, mu)) / trials / np.abs(self.link.derivative(centre))
         return centre, width if self.link.linear else np.minimum(width, _WIDEST * self.link.latent_sd)
 
     def _moments(self, scattering: bool) -> tuple[Array, Array, Array, Array, int]:
@@ -292,12 +292,11 @@ class Mixture:
         """E[m], 1 - that, and Var(m) where m is the inverse link of eta + s Z."""
         s2, none, link = self.s**2, np.zeros(len(eta)), self.family.curve(self.link).link
         mean = expectation(link, eta[None], s2[None]).value[0]
-        if link.linear:
-            return mean, none, Smooth(s2, none, 0)
-        if link.exponential:
-            with np.errstate(over="ignore"):
-                return mean, none, Smooth(np.where(s2 == 0.0, 0.0, mean**2 * np.expm1(s2)), none, 0)
-        complement = expectation(link, eta[None], s2[None], "complement").value[0]
+        if link.closed_between is not None and not link.bounded:
+            with np.errstate(over="ignore", invalid="ignore"):
+                spread = link.closed_between(eta, s2, none).value
+            return mean, none, Smooth(np.where(s2 == 0.0, 0.0, spread), none, 0)
+        complement = expectation(link, eta[None], s2[None], "complement").value[0] if link.bounded else none
         if not scattering:
             return mean, complement, Smooth(none, none, 0)
         centre = np.full(len(eta), float(link.link(0.5)))
@@ -405,23 +404,25 @@ def mixture(
 
     Nothing is added up where a number of y `given_b` is averaged, and not one of y over b.
     """
-    if link.linear:
-        _refuse_means(family, etas, s)
+    link.check_average(s)
+    if link.linear or link.no_average:
+        _refuse_means(family, link, etas, s)
     if link.linear and family.convolved is not None and not given_b:
         aux, s = family.convolved(Values(**aux), s), np.zeros(len(s))
     return Mixture(family, link, etas, weights, s, aux, trials, Outcome() if outcome is None else outcome)
 
 
-def _refuse_means(family: Family, etas: Array, s: Array) -> None:
+def _refuse_means(family: Family, link: Link, etas: Array, s: Array) -> None:
     """Where b leads to means that y cannot have, no distribution of y is left to speak of."""
     if family.mean_above == -np.inf:
         return
+    least = family.mean_above if link.linear else 0.0  # a reciprocal is above 0 where eta is
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(s > 0.0, scipy.special.ndtr((family.mean_above - etas) / s), etas <= family.mean_above)
+        share = np.where(s > 0.0, scipy.special.ndtr((least - etas) / s), etas <= least)
     bad = share > _NEVER
     if bad.any():
         raise PosteriorError(
-            f"Under the identity link the mean of a {family.name} response is not above {family.mean_above:g} for a "
+            f"Under the {link.name} link the mean of a {family.name} response is not above {family.mean_above:g} for a "
             f"share of up to {share.max():.3g} of the groups asked about (in {int(bad.any(axis=0).sum())} of "
             f"{bad.shape[1]} pairs of a draw and a row): y has no distribution there. target='mean' can be asked for; "
             "under the log link no mean is that low."

@@ -65,14 +65,16 @@ class ProbitRows(NamedTuple):
 
 
 class CloglogRows(NamedTuple):
-    """y log(1 - exp(-E)) - (n - y) E, E = exp(eta)."""
+    """y log(1 - exp(-E)) - (n - y) E, E = exp(eta). Turned, failures at -eta: the log-log link."""
 
     reads: int = 0
     sign: int = 0
+    turn: float = 1.0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitRows`."""
-        eta = min(max(eta, -_FAR), _FAR)
+        eta = min(max(self.turn * eta, -_FAR), _FAR)
+        y = y if self.turn > 0.0 else n - y
         E, m = exp(eta), n - y
         q, x = exp(-E), min(E, _SMALL)
         # (1 - exp(-E)) / E, and its logarithm
@@ -83,12 +85,17 @@ class CloglogRows(NamedTuple):
         share = series if small else (1.0 - q) / E
         value = eta + log_series if small else log(1.0 - q)
         r = q / share
-        return y * value - m * E, y * r - m * E, y * r * (1.0 - E - r) - m * E, 0.0, 0.0
+        return y * value - m * E, self.turn * (y * r - m * E), y * r * (1.0 - E - r) - m * E, 0.0, 0.0
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """As of `LogitRows`."""
         return lgamma(n + 1.0) - lgamma(y + 1.0) - lgamma(n - y + 1.0), 0.0, 0.0
 
 
-SUCCESS_ROWS: Mapping[str, Any] = {"logit": LogitRows(), "probit": ProbitRows(), "cloglog": CloglogRows()}
+SUCCESS_ROWS: Mapping[str, Any] = {
+    "logit": LogitRows(),
+    "probit": ProbitRows(),
+    "cloglog": CloglogRows(),
+    "loglog": CloglogRows(turn=-1.0),
+}
 """By link."""

@@ -23,7 +23,8 @@ Array = npt.NDArray[np.float64]
 
 _SMALLEST = 1e-290  # far enough from where floats lose digits
 _RARE = 1e-20  # rules with s above 4 cut what is beyond z = +-12, 4e-33 of it
-_STEEP = 1e-8  # of a complement that is accurate in absolute terms, to 1e-22
+_ORDERS = {"mean": 0, "complement": 0, "d1": 1, "d2": 2, "d3": 3, "d4": 4}
+_STEEP = 1e-8  # of what is accurate in absolute terms, to 1e-22
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
     wide = s > WIDE
     if wide.any():
         _fill(value, wide, eta, s, lambda eta, s: _expansion(link, eta, s, part))
-        bound = max(bound, _expansion_bound(link, part))
+        bound = max(bound, _expansion_bound(link, part, largest_of(value)))
     zero = s == 0.0
     if zero.any():
         _fill(value, zero, eta, s, lambda eta, s: link.part(part)(eta))
@@ -136,6 +137,7 @@ def checked(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str) -> tup
             f"s2 is negative ({np.nanmin(s2):.6g} is the smallest of its values): a variance must be >= 0. "
             "Check that every Sigma is positive semi-definite."
         )
+    link.check_average(s2)
     per_draw = s2.size == 1 or s2.shape[-1:] == (1,)
     return eta, np.ascontiguousarray(np.broadcast_to(s2, (draws, 1) if per_draw else (draws, rows)))
 
@@ -170,7 +172,7 @@ def trusted(link: Link, part: str) -> float:
     """From which value on is a mean or complement relatively accurate? Below, its logarithm is `log_expectation`'s."""
     if link.closed_form is not None:
         return _SMALLEST
-    return _STEEP if part == "complement" and strip_of(link).scale[part] is not None else _RARE
+    return _STEEP if part in link.steep else _RARE
 
 
 def _all_numerical(s: Array) -> bool:
@@ -187,26 +189,34 @@ def largest_of(value: Array) -> float:
 
 
 def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:
-    """E[f(eta + s Z)] to third order in 1/s: h is the cdf of some L, so E[h] = P(L - s Z <= eta)."""
+    """E[f(eta + s Z)] to third order in 1/s: h (or h') is the cdf of some L, so E[h] = P(L - s Z <= eta)."""
+    wide = strip_of(link).wide
+    if wide is not None:
+        return wide(eta, s, part)
     moments = (1.0, *strip_of(link).moments)
-    order = {"mean": 0, "complement": 0, "d1": 1, "d2": 2, "d3": 3, "d4": 4}[part]
+    order = _ORDERS[part] - strip_of(link).integrated
     with np.errstate(invalid="ignore"):
-        x = np.clip(eta / s, -40.0, 40.0)
+        far = eta / s
+        x = np.clip(far, -40.0, 40.0)
     density = np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
     total = np.zeros_like(x)
     for j in range(4):
         k = j + order
-        phi_k = (
-            scipy.special.ndtr(x) if k == 0 else (-1.0) ** (k - 1) * scipy.special.eval_hermitenorm(k - 1, x) * density
-        )
-        if k == 0 and part == "complement":
-            phi_k = -scipy.special.ndtr(-x)
+        if k < 0:
+            phi_k = np.where(far < 0.0, 0.0, far) + density - np.abs(x) * scipy.special.ndtr(-np.abs(x))
+        elif k == 0:
+            phi_k = -scipy.special.ndtr(-x) if part == "complement" else scipy.special.ndtr(x)
+        else:
+            phi_k = (-1.0) ** (k - 1) * scipy.special.eval_hermitenorm(k - 1, x) * density
         total = total + (-1.0) ** j * moments[j] / (scipy.special.factorial(j) * s**j) * phi_k
-    return (-total if part == "complement" else total) / s**order
+    return np.asarray((-total if part == "complement" else total) * s**-order)
 
 
-def _expansion_bound(link: Link, part: str) -> float:
+def _expansion_bound(link: Link, part: str, largest: float) -> float:
     """Remainder of the expansion, at the smallest s it is used for, and rounding."""
-    # sup of derivative 4, 5, ..., 8 of Phi
-    steepest = {"mean": 0.56, "complement": 0.56, "d1": 1.2, "d2": 2.4, "d3": 6.0, "d4": 14.3}[part]
-    return steepest * strip_of(link).moments[3] / (24.0 * WIDE**4) + 16.0 * EPS
+    strip, rounding = strip_of(link), 16.0 * EPS * max(1.0, largest)
+    if strip.wide is not None:
+        return rounding
+    order = _ORDERS[part] - strip.integrated
+    steepest = (0.41, 0.56, 1.2, 2.4, 6.0, 14.3)[order + 1]  # sup of derivative 3, 4, ..., 8 of Phi
+    return steepest * strip.moments[3] / (24.0 * WIDE ** min(4 + order, 4)) + rounding

@@ -49,7 +49,7 @@ def plain(link: Any, eta: float, s2: float) -> float:
 
 
 def factor(link: Any, x: float) -> float:
-    """What eta, or a group's shift, multiplies a row's t by."""
+    """What eta, or a group's shift, multiplies a row's t by; of a link that only knows single nodes, itself."""
     raise TypeError(_COMPILED)
 
 
@@ -65,6 +65,11 @@ def _start(link: Any, x: float) -> tuple[float, float]:
 
 def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
     """Add the two nodes +-z of every row."""
+    raise TypeError(_COMPILED)
+
+
+def _far(link: Any, x: float, reach: float) -> bool:
+    """Is a row, whose nodes lie within `reach` of x, for `_slowly`? All are, of a link that only knows single nodes."""
     raise TypeError(_COMPILED)
 
 
@@ -94,12 +99,19 @@ def _plain(link: Any, eta: float, s2: float) -> Any:
 
 @overload(factor, strict=False, jit_options=_INLINE)
 def _factor(link: Any, x: float) -> Any:
-    return link.instance_class.factor
+    return getattr(link.instance_class, "factor", None) or (lambda link, x: x)
 
 
 @overload(_start, strict=False, jit_options=_INLINE)
 def _start_of(link: Any, x: float) -> Any:
-    return link.instance_class.start
+    return getattr(link.instance_class, "start", None) or (lambda link, x: (0.0, 0.0))
+
+
+@overload(_far, strict=False, jit_options=_INLINE)
+def _far_of(link: Any, x: float, reach: float) -> Any:
+    if not hasattr(link.instance_class, "start"):
+        return lambda link, x, reach: True
+    return getattr(link.instance_class, "far", None) or (lambda link, x, reach: not abs(x) <= FAR)
 
 
 @overload(_finish, strict=False, jit_options=_INLINE)
@@ -115,6 +127,10 @@ def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> A
 
         def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
             both(link, m, w, work[3], work[4], work[0], work[1], work[2])
+    elif not hasattr(link.instance_class, "start"):
+
+        def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+            pass
     else:
         terms = njit(**INNER)(link.instance_class.terms)
 
@@ -133,6 +149,11 @@ def _add_group_of(link: Any, m: int, w: float, g: float, work: Array, bits: Inte
 
         def add(link: Any, m: int, w: float, g: float, work: Array, bits: Integers) -> None:
             one(link, m, w, g, work[0], work[1])
+    elif not hasattr(link.instance_class, "terms"):
+
+        def add(link: Any, m: int, w: float, g: float, work: Array, bits: Integers) -> None:
+            for i in range(m):
+                work[1, i] += w * one_node(link, link.part, work[0, i] + g)
     else:
         terms = njit(**INNER)(link.instance_class.terms)
 
@@ -164,13 +185,14 @@ def _prepare(
     rows: Integers,
     m: int,
     step: float,
+    half: int,
     work: Array,
 ) -> None:
     """exp of the linear predictor of every row, and the factor by which its nodes advance."""
     t, alpha, total, up, down, rise, fall = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     for i in range(m):
         x = eta[rows[i]]
-        if not abs(x) <= FAR:
+        if _far(link, x, s[0 if shared else rows[i]] * (step * half)):
             x = 0.0  # _slowly does this row
         total[i] = 0.0
         up[i] = down[i] = 1.0
@@ -197,7 +219,7 @@ def _block(
 ) -> None:
     """The rows of one block, all with the same rule."""
     total, up, down, rise, fall = work[2], work[3], work[4], work[5], work[6]
-    _prepare(link, eta, s, shared, rows, m, step, work)
+    _prepare(link, eta, s, shared, rows, m, step, half, work)
     g, g_down, factor = 1.0, 1.0, math.exp(s[0] * step) if shared else 1.0
     factor_down = 1.0 / factor
     for k in range(half + 1):
@@ -214,9 +236,9 @@ def _block(
         w = 0.5 * weights[k] if k == 0 else weights[k]  # z = 0 is both of its pair
         _add_nodes(link, m, w, work, bits)
     for i in range(m):
-        x = eta[rows[i]]
-        if not abs(x) <= FAR:
-            out[rows[i]] = _slowly(link, x, s[0] if shared else s[rows[i]], step, half, weights)
+        x, sd = eta[rows[i]], s[0 if shared else rows[i]]
+        if _far(link, x, sd * (step * half)):
+            out[rows[i]] = _slowly(link, x, sd, step, half, weights)
         else:
             out[rows[i]] = _finish(link, x, total[i])
 

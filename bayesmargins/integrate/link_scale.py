@@ -59,7 +59,8 @@ def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
         raise IntegrationError(f"The {link.name} link does not say how a mean is brought to its scale without loss.")
     if not np.any(s2 > 0.0):
         return Integral(eta + 0.0 * s2, 0.0, "plug-in", 0)
-    mean, complement = (expectation(link, eta, s2, part) for part in ("mean", "complement"))
+    mean = expectation(link, eta, s2)
+    complement = mean if link.complement is None else expectation(link, eta, s2, "complement")
     with np.errstate(divide="ignore", invalid="ignore"):
         value, bound = link.linked(_Averages(link, np.sqrt(s2), mean, complement, _farthest(eta, s2)))
     value = np.where(s2 == 0.0, eta, value)

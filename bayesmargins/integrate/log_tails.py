@@ -96,7 +96,7 @@ def _steps(link: Link, part: str, tail: LogTail, s: Array, mode: Array) -> Array
     theta = widest[:, None] * (np.arange(1, _THETAS + 1) / _THETAS)
     a = theta / s[:, None]
     if tail.growth is None:
-        growth = strip_of(link).log_growth("mean", theta)  # relative to h itself
+        growth = strip_of(link).log_growth(part, theta)  # relative to f itself
     else:
         growth = tail.growth(theta, s[:, None], mode[:, None])
     growth = 0.5 * a * a + growth

@@ -214,12 +214,10 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
     a, log_sup = _log_sup(strip, s, part)
     x = 2.0 * np.pi * a / step
     discretisation = float(np.min(2.0 * np.exp(log_sup - x) / -np.expm1(-x)))
-    half, truncation, relative = _truncated(strip, s, step, part)
-    if part == "complement" and strip.scale[part] is not None:
-        return Rule(link, part, s, step, half, 0.0, discretisation + truncation)
-    if relative:
-        return Rule(link, part, s, step, half, discretisation + truncation * (1.0 + discretisation), 0.0)
-    return Rule(link, part, s, step, half, discretisation, truncation)
+    half, share, absolute = _truncated(link, s, step, part)
+    if part in link.steep:
+        return Rule(link, part, s, step, half, 0.0, discretisation + absolute)
+    return Rule(link, part, s, step, half, discretisation + share * (1.0 + discretisation), absolute)
 
 
 def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
@@ -281,26 +279,25 @@ def _best_step(strip: Strip, s: float, part: str) -> float:
     return float(np.max(2.0 * np.pi * a / (np.log(2.0 / (0.5 * strip.tolerance[part])) + log_sup)))
 
 
-def _truncated(strip: Strip, s: float, step: float, part: str) -> tuple[int, float, bool]:
-    """Nodes on each side, what leaving out the rest costs, and whether that is relative to E[F].
+def _truncated(link: Link, s: float, step: float, part: str) -> tuple[int, float, float]:
+    """Nodes on each side, and what leaving out the rest costs: relative to E[F], and to add to that.
 
     F(x) exp(-x) falls and F(x) exp(x) grows, so under the weights exp(+-s z) phi(z), a Gaussian moved by s, the tail's
     share of E[F] is at most that Gaussian's own tail. Where s is too large for that, f <= 1 (or what E[F] is at most)
-    bounds the tail itself.
+    bounds the tail itself; an f that grows with slope 1 has f(eta + s z) <= f(eta) + s z there, and f(eta) <= E[f].
     """
-    absolute = part == "complement" and strip.scale[part] is not None
+    strip, absolute = strip_of(link), part in link.steep
+    grows = part == "mean" and strip.integrated > 0
     tail = -float(scipy.special.ndtri(strip.tolerance[part] / 8.0))
-    reach = tail if absolute else min(s + tail, _FARTHEST)
+    reach = tail if absolute else min(s + tail, _FARTHEST + 1.0 if grows else _FARTHEST)
     half = int(np.ceil(reach / step))
     last = half * step
     # the discrete Gaussian's total is 1 to within this
     aliased = 2.0 / math.expm1(min(2.0 * np.pi**2 / step**2, 700.0))
     share = 2.0 * float(scipy.special.ndtr(s - last)) / (1.0 - aliased) if aliased < 1.0 else np.inf
     if not absolute and share <= strip.tolerance[part]:
-        return half, share, True
-    highest = max(1.0, strip.scale[part] or 1.0)
-    return (
-        half,
-        highest * 2.0 * float(scipy.special.ndtr(-last)),
-        False,
-    )  # discrete tail <= integral beyond the last node
+        return half, share, 0.0
+    beyond = 2.0 * float(scipy.special.ndtr(-last))  # a discrete tail is at most the integral beyond the last node
+    if grows:
+        return half, beyond, s * math.exp(-0.5 * last * last)
+    return half, 0.0, max(1.0, strip.scale[part] or 1.0) * beyond

@@ -57,7 +57,7 @@ class GLMM:
         Distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``, ``"negbinomial"``
         or another. The page on families lists all, and so does the message about one that is not known.
     link : str, optional
-        identity, logit, probit, cloglog or log; the family's usual one by default.
+        One that the family takes, such as ``"logit"`` or ``"log"``; its usual one by default.
     priors : dict, optional
         In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
         ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single

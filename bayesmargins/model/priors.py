@@ -75,8 +75,9 @@ class Scales:
     location : float
         Link of the mean response, less the offset: where the mean of the linear predictor is expected.
     unit : float
-        One unit on the link scale: sd(y) for the identity link; otherwise the standard deviation of the link's latent
-        variable relative to the logistic's (logit 1, probit 0.55, cloglog 0.71), and 1 for log.
+        One unit on the link scale: sd(y) for the identity link, 1 for log. Of probabilities the standard deviation of
+        the link's latent variable relative to the logistic's (logit 1, probit 0.55, cloglog and loglog 0.71, cauchit
+        0.91), elsewhere sd(y) over the slope of the inverse link.
     """
 
     location: float
@@ -100,7 +101,7 @@ def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) ->
     refuse_extreme("The offset", offset)
     y = response.y if family.measured is None else family.measured(response.y)
     location = 0.0 if family.ordinal else _location(family, link, y, response.n) - _typical(link, offset)
-    return Scales(location, _unit(link, y))
+    return Scales(location, _unit(link, y, location))
 
 
 def refuse_extreme(what: str, values: np.ndarray, largest: float = SQUARED) -> None:
@@ -127,10 +128,10 @@ def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -
     elif link.bounded:
         total = float(len(y) if n is None else n.sum())
         mean = (y.sum() + 0.5) / (total + 1.0)
-    elif link.exponential:
-        mean = max((y.sum() + 0.5) / (len(y) + 1.0), 1e-6)
+    elif link.linear or (not family.discrete and link.no_average):
+        mean = y.mean()  # which may be negative
     else:
-        mean = y.mean()
+        mean = max((y.sum() + 0.5) / (len(y) + 1.0), 1e-6)
     return float(link.link(np.asarray(mean)))
 
 
@@ -142,10 +143,13 @@ def _typical(link: Link, offset: np.ndarray) -> float:
     return float(largest + np.log(np.mean(np.exp(offset - largest))))
 
 
-def _unit(link: Link, y: np.ndarray) -> float:
+def _unit(link: Link, y: np.ndarray, location: float) -> float:
     if link.linear:
         return float(y.std()) or 1.0
-    return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
+    if link.exponential or link.bounded:
+        return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
+    moved = float(y.std() / np.abs(link.derivative(location)))  # what a standard deviation of y is on the link scale
+    return moved if 0.0 < moved < np.inf else 1.0
 
 
 def default_priors(

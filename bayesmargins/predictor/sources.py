@@ -87,7 +87,7 @@ class Sources:
         """Where z of fitted groups moves along a line; None where it does not, or curves of the pieces are cheaper."""
         plan, rows, d_rows = chunk.plan, chunk.rows, chunk.d_rows
         constant = all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated)
-        if plan.mixture is None or not self.link.bounded or not constant:
+        if plan.mixture is None or not self.link.tabled or not constant:
             return None
         if d_rows is not None and moves(d_rows, plan.integrated):
             return None
@@ -133,6 +133,8 @@ class Sources:
             shifts, z = found
         if z is None and (not plan.integrated or self.link.closed_form is not None):
             return Source("bare", shifts)
+        if z is None and not self.link.tabled:
+            return Source("exact")
         low, high = self._limits(chunk)
         if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
             return Source("curves", shifts, np.sqrt(high), z=z)
@@ -160,7 +162,7 @@ class Sources:
             return None
         z = {f: rows.Z[f][0] for f in mixture.factors}
         if not self.link.exponential:
-            return (), z
+            return ((), z) if self.link.tabled else None
         key = key_of(z)
         if key not in self._shifts:
             self._shifts[key] = log_mean_exp(self.draws, z, mixture)

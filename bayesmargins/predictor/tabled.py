@@ -61,9 +61,6 @@ class Tables:
             too where the average is not looked up in curves.
         """
         everything = np.arange(len(self.draws.beta))
-        # 1 - h of the cloglog falls too steeply for a grid of groups: its digits are those of the exact sum.
-        if self.link.strip is not None and part in self.link.steep and chunk.plan.mixture is not None:
-            return everything
         pieces = self.sources.of(chunk)
         served = ("curves",) if step is not None else ("bare", "curves", "surface", "lines")
         if any(source.kind not in served for _, source in pieces):

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bayesmargins.adapters.bambi.names import categoric_variables
 from bayesmargins.errors import DataError, PosteriorError, listed, shown
-from bayesmargins.family import get_family, known_as, resolve_link
+from bayesmargins.family import get_family, known_as, link_known_as, resolve_link
 
 __all__ = ["BambiModel", "common_terms", "group_terms"]
 
@@ -105,7 +105,7 @@ class BambiModel:
 
     def link_of(self, component: Any) -> str:
         """Name of the link of a linear predictor."""
-        return str(self.model.family.link[component.name].name)
+        return link_known_as("bambi", str(self.model.family.link[component.name].name))
 
     @property
     def constants(self) -> dict[str, Any]:

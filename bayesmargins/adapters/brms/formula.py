@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayesmargins.adapters.brms.parts import link_of
+from bayesmargins.adapters.brms.parts import LINK, link_of
 from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.left import left_of
@@ -210,8 +210,8 @@ def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
     kind = next((f for f in FAMILIES.values() if f.named("brms").lower() == text.lower()), None)
     name = text.lower() if kind is None else kind.name
     first, *more = (a.strip() for a in split(match["rest"], ","))
-    links = (re.fullmatch(r"link\s*=\s*['\"]?(\w+)['\"]?", a) for a in (first, *more))
-    said = next((m for m in links if m), None) or re.fullmatch(r"['\"]?(\w+)['\"]?", first)
+    links = (re.fullmatch(rf"link\s*=\s*['\"]?({LINK})['\"]?", a) for a in (first, *more))
+    said = next((m for m in links if m), None) or re.fullmatch(rf"['\"]?({LINK})['\"]?", first)
     if said and link is not None and said[1] != link:
         raise ModelError(f"family={shown(family)} names the link {said[1]!r}, and link={link!r}; give one of them.")
     called = match["bare"] is not None and family.rstrip().endswith(")")

@@ -9,7 +9,9 @@ from typing import Any
 from bayesmargins.adapters.brms.bf import said_by
 from bayesmargins.errors import FormulaError, listed, shown
 
-__all__ = ["across", "correlated_across", "held_by", "link_of", "separated"]
+__all__ = ["LINK", "across", "correlated_across", "held_by", "link_of", "separated"]
+
+LINK = r"[\w/^]+"  # such as 1/mu^2
 
 _MARK = re.compile(r"\|\s*(\w+)\s*\|\s*(?:gr\(\s*)?([\w.:]+)")
 
@@ -123,7 +125,7 @@ def link_of(name: str, family: Any) -> str | None:
     >>> link_of("sigma", 'brmsfamily("gaussian", link_sigma = "identity")'), link_of("sigma", "gaussian")
     ('identity', None)
     """
-    said = re.search(rf"link_{name}\s*=\s*['\"]?(\w+)", family) if isinstance(family, str) else None
+    said = re.search(rf"link_{name}\s*=\s*['\"]?({LINK})", family) if isinstance(family, str) else None
     return said[1] if said else None
 
 

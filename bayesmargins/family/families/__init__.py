@@ -6,7 +6,7 @@ import copyreg
 from collections.abc import Callable
 from typing import Any
 
-from bayesmargins.errors import ModelError, close_matches, shown, written
+from bayesmargins.errors import ModelError, close_matches, listed, shown, written
 from bayesmargins.family.collecting import collected
 from bayesmargins.family.family import Family, parameter_family
 from bayesmargins.family.links import LINKS
@@ -28,8 +28,9 @@ def get_family(name: str) -> Family:
     word = written(name).lower().replace(" ", "_").removesuffix("()")
     known = next((f.name for f in FAMILIES.values() if word in (f.name, *f.aliases, *f.names.values())), None)
     hint = f" Here it is called {known!r}." if known else close_matches(name, FAMILIES)
-    if word in LINKS and not LINKS[word].separable:
-        hint = f" It is a link: family='bernoulli' (or 'binomial'), link={word!r}."
+    takes = [f.name for f in FAMILIES.values() if word in f.links]
+    if takes and not LINKS[word].separable:
+        hint = f" It is a link, of {listed(takes)}: family={takes[0]!r}, link={word!r}."
     raise ModelError(f"family={shown(name)} is not known; allowed are {', '.join(FAMILIES)}.{hint}")
 
 

@@ -37,7 +37,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
 
 bernoulli = Family(
     "bernoulli",
-    (Parameter("mu", ("logit", "probit", "cloglog"), noun="probability"),),
+    (Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="probability"),),
     BINARY,
     log_density,
     simulate,

@@ -63,7 +63,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
 beta = Family(
     "beta",
     (
-        Parameter("mu", ("logit", "probit", "cloglog"), noun="expected value"),
+        Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="expected value"),
         Parameter(
             "phi",
             meaning="Var(y) = mu (1 - mu) / (1 + phi)",

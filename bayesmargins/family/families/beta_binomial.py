@@ -92,7 +92,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
 beta_binomial = Family(
     "beta_binomial",
     (
-        Parameter("mu", ("logit", "probit", "cloglog"), noun="probability"),
+        Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="probability"),
         Parameter(
             "phi",
             meaning="Var(y) = n mu (1 - mu) (phi + n) / (phi + 1)",

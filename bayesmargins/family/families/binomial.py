@@ -83,7 +83,7 @@ def _log_ways(y: Array, n: Array) -> Array:
 
 binomial = Family(
     "binomial",
-    (Parameter("mu", ("logit", "probit", "cloglog"), noun="probability"),),
+    (Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="probability"),),
     SUCCESSES,
     log_density,
     simulate,

@@ -85,7 +85,7 @@ def _widths(pt: Any, thresholds: Any) -> Any:
 cumulative = Family(
     "cumulative",
     (
-        Parameter("mu", ("logit", "probit", "cloglog"), noun="category"),
+        Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="category"),
         Parameter(
             "thresholds",
             ("identity",),

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy
 
-from bayesmargins.errors import PosteriorError
 from bayesmargins.family.censoring import Tails, mass
-from bayesmargins.family.family import Family, Parameter, Residual
+from bayesmargins.family.family import Family, Parameter, Residual, not_below_zero
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import POSITIVE, Outcome, Values
@@ -33,13 +32,8 @@ def _log_density(p: Values, o: Outcome) -> Array:
 
 def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
     """What underflows to 0 is the smallest number above it."""
-    bad = int(np.sum(np.asarray(p.mu) < 0.0))
-    if bad:
-        raise PosteriorError(
-            f"Under the identity link the mean of a gamma response is below 0 in {bad} draws, down to "
-            f"{np.min(p.mu):.4g}: y has no distribution there. Ask about other rows; a log link keeps it above 0."
-        )
-    return np.maximum(rng.gamma(*np.broadcast_arrays(p.shape, p.mu / p.shape)), _SMALLEST)
+    mu = not_below_zero(p, "gamma")
+    return np.maximum(rng.gamma(*np.broadcast_arrays(p.shape, mu / p.shape)), _SMALLEST)
 
 
 def _above(c: Array, p: Values, o: Outcome) -> Array:
@@ -102,12 +96,10 @@ class GammaRows(NamedTuple):
         return value, log(u) + 1.0 - digamma(u) + log(y), 0.0
 
 
-# `inverse` is no link of this package. R's Gamma() has it where none is named; over a normal b it has no mean at all,
-# for however small a variance: 1 / (eta + s Z) is not integrable around eta + s Z = 0.
 gamma = Family(
     "gamma",
     (
-        Parameter("mu", ("log", "identity"), noun="expected value"),
+        Parameter("mu", ("log", "identity", "inverse", "softplus"), noun="expected value"),
         Parameter(
             "shape",
             meaning="Var(y) = mu^2 / shape",
@@ -131,10 +123,11 @@ gamma = Family(
     residual=Residual(
         lambda link, mean, p: scipy.special.polygamma(1, p.shape),
         lambda link: "the residual variance trigamma(shape), that of log y",
+        under=lambda link: link.exponential,
     ),
     pymc=_pymc,
     tails=_TAILS,
-    rows={"log": GammaRows()},  # under the identity link its density may have several peaks
+    rows={"log": GammaRows()},  # under the others its density may have several peaks
     names={"brms": "Gamma"},
-    link_in_r="inverse",
+    link_in_r="inverse",  # of R's own Gamma()
 )

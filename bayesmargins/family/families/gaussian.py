@@ -41,7 +41,7 @@ _TAILS = Tails(normal_tails, REAL)
 gaussian = Family(
     "gaussian",
     (
-        Parameter("mu", ("identity", "log"), noun="expected value"),
+        Parameter("mu", ("identity", "log", "inverse", "softplus"), noun="expected value"),
         Parameter(
             "sigma",
             meaning="the standard deviation within a group",

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.families.poisson import draw_counts
-from bayesmargins.family.family import Family, Parameter, Residual
+from bayesmargins.family.family import Family, Parameter, Residual, not_below_zero
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import by_value, observe, weighed
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
@@ -24,7 +24,8 @@ _FAR = 690.0  # exp() of it is finite
 def _log_density(p: Values, o: Outcome) -> Array:
     from scipy import stats
 
-    return stats.nbinom.logpmf(o.y, p.shape, p.shape / (p.shape + p.mu))
+    mu = np.maximum(p.mu, 0.0)
+    return np.where(p.mu >= 0.0, stats.nbinom.logpmf(o.y, p.shape, p.shape / (p.shape + mu)), -np.inf)
 
 
 def _above(c: Array, p: Values, o: Outcome) -> Array:
@@ -58,7 +59,8 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
         def rising(y: Any) -> Any:
             return pt.gammaln(y + shape) - pt.gammaln(shape) - pt.gammaln(y + 1.0)
 
-        over = eta - pt.log(shape)  # log of mu / shape
+        log_mu = eta if p.link.exponential else pt.log(p.link.tensors.inverse(pt, eta))
+        over = log_mu - pt.log(shape)
         value = by_value(rising, y) + y * over - (y + shape) * pt.softplus(over)
         return weighed(pt.switch(pt.lt(y, 0), -np.inf, value), o)
 
@@ -103,7 +105,7 @@ class NegbinomialRows(NamedTuple):
 negbinomial = Family(
     "negbinomial",
     (
-        Parameter("mu", ("log",), noun="expected count"),
+        Parameter("mu", ("log", "identity", "sqrt", "softplus"), noun="expected count"),
         Parameter(
             "shape",
             meaning="Var(y) = mu + mu^2 / shape",
@@ -113,14 +115,16 @@ negbinomial = Family(
     ),
     COUNTS,
     _log_density,
-    simulate=lambda rng, p, o: draw_counts(rng, rng.gamma(p.shape, p.mu / p.shape)),
+    simulate=lambda rng, p, o: draw_counts(rng, rng.gamma(p.shape, not_below_zero(p, "negbinomial") / p.shape)),
     above=_above,
     below=_below,
     mean_between=_mean_between,
     variance=lambda p, o: (0.0, 1.0, 1.0 / p.shape),
+    mean_above=0.0,
     residual=Residual(
         lambda link, mean, p: np.log1p(1.0 / mean + 1.0 / p.shape),
         lambda link: "the residual variance log(1 + 1 / mean count + 1 / shape)",
+        under=lambda link: link.exponential,
     ),
     pymc=_pymc,
     tails=_TAILS,

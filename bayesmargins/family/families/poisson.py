@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 
 from bayesmargins.family.censoring import Tails, mass
-from bayesmargins.family.family import Codes, Family, Parameter, Residual, Summed
+from bayesmargins.family.family import Codes, Family, Parameter, Residual, Summed, not_below_zero
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
@@ -24,7 +24,7 @@ _FAR = 690.0  # exp() of it is finite
 def _log_density(p: Values, o: Outcome) -> Array:
     from scipy import stats
 
-    return stats.poisson.logpmf(o.y, p.mu)
+    return np.where(p.mu >= 0.0, stats.poisson.logpmf(o.y, np.maximum(p.mu, 0.0)), -np.inf)
 
 
 def draw_counts(rng: np.random.Generator, mu: Array) -> Array:
@@ -95,16 +95,19 @@ class PoissonRows(NamedTuple):
 
 poisson = Family(
     "poisson",
-    (Parameter("mu", ("log",), noun="expected count"),),
+    (Parameter("mu", ("log", "identity", "sqrt", "softplus"), noun="expected count"),),
     COUNTS,
     _log_density,
-    simulate=lambda rng, p, o: draw_counts(rng, p.mu),
+    simulate=lambda rng, p, o: draw_counts(rng, not_below_zero(p, "poisson")),
     above=_above,
     below=_below,
     mean_between=_mean_between,
     variance=lambda p, o: (0.0, 1.0, 0.0),
+    mean_above=0.0,
     residual=Residual(
-        lambda link, mean, p: np.log1p(1.0 / mean), lambda link: "the residual variance log(1 + 1 / mean count)"
+        lambda link, mean, p: np.log1p(1.0 / mean),
+        lambda link: "the residual variance log(1 + 1 / mean count)",
+        under=lambda link: link.exponential,
     ),
     pymc=_pymc,
     summed=_summed,

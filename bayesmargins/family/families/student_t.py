@@ -94,7 +94,7 @@ _TAILS = Tails(_tails, REAL)
 student_t = Family(
     "student_t",
     (
-        Parameter("mu", ("identity",), noun="expected value"),
+        Parameter("mu", ("identity", "log", "inverse", "softplus"), noun="expected value"),
         Parameter(
             "sigma",
             meaning="the scale: the standard deviation within a group is sigma sqrt(nu / (nu - 2))",

@@ -8,7 +8,7 @@ from bayesmargins.errors import ModelError, close_matches, listed
 from bayesmargins.family.collecting import collected
 from bayesmargins.family.link import Link
 
-__all__ = ["LINKS", "get_link", "grows"]
+__all__ = ["LINKS", "get_link", "grows", "link_known_as"]
 
 LINKS: dict[str, Link] = collected(__name__, __path__, Link)
 """Every link, by name."""
@@ -20,6 +20,11 @@ def get_link(name: str) -> Link:
     if found is None:
         raise ModelError(f"link={name!r} is not known: allowed are {listed(LINKS)}.{close_matches(name, LINKS)}")
     return found
+
+
+def link_known_as(package: str, name: str) -> str:
+    """What is a link of another package called here? A name that is no other's stays as it is."""
+    return next((link.name for link in LINKS.values() if link.names.get(package) == name), name)
 
 
 def grows(name: object) -> bool:

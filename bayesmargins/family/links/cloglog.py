@@ -152,30 +152,31 @@ def _logs(pt: Any, eta: Any) -> tuple[Any, Any]:
 
 
 class Cloglog(NamedTuple):
-    """h, 1 - h and two derivatives in compiled code."""
+    """h, 1 - h and two derivatives in compiled code; with sign = -1 those of 1 - h(-eta), the log-log link."""
 
     part: int
+    sign: float = 1.0
 
     def node(self, part: int, x: float) -> float:
         """f(x) of one node, for any x."""
-        u = math.exp(min(x, _EXP_SAFE))
-        if part == 0:
-            return -math.expm1(-u)
-        if part == 1:
-            return math.exp(-u)
+        u = math.exp(min(self.sign * x, _EXP_SAFE))
+        if part < 2:
+            return -math.expm1(-u) if (part == 0) == (self.sign > 0.0) else math.exp(-u)
         u = min(u, 1000.0)  # exp(-1000) is exactly 0, and powers of 1000 are finite
         d1 = u * math.exp(-u)
-        if part < 4:
-            return d1 * (1.0 if part == 2 else 1.0 - u)
-        return d1 * (1.0 - u * (3.0 - u)) if part == 4 else d1 * (1.0 - u * (7.0 - u * (6.0 - u)))
+        if part == 2:
+            return d1
+        if part == 3:
+            return self.sign * d1 * (1.0 - u)
+        return d1 * (1.0 - u * (3.0 - u)) if part == 4 else self.sign * d1 * (1.0 - u * (7.0 - u * (6.0 - u)))
 
     def start(self, x: float) -> tuple[float, float]:
         """t = exp(eta); nothing else."""
-        return math.exp(x), 0.0
+        return math.exp(self.sign * x), 0.0
 
     def factor(self, x: float) -> float:
         """What eta or a group's shift multiplies exp(eta) by."""
-        return math.exp(x)
+        return math.exp(self.sign * x)
 
     def terms(
         self, m: int, w: float, g: Array, t: Array, mantissa: Array, power: Array, bits: Integers, total: Array
@@ -206,13 +207,13 @@ class Cloglog(NamedTuple):
             power[i] = shifted
         for i in range(m):
             bits[i] = (bits[i] << 52) + (1023 << 52)
-        if self.part == 0:
+        if self.part < 2 and (self.part == 0) == (self.sign > 0.0):
             for i in range(m):
                 total[i] += w * ((1.0 - power[i]) - power[i] * mantissa[i])
         else:  # exp(-u) times 1, u or u - u^2
-            a = 1.0 if self.part == 1 else 0.0
-            b = 1.0 - a
-            c = -1.0 if self.part == 3 else 0.0
+            a = 1.0 if self.part < 2 else 0.0
+            b = 0.0 if self.part < 2 else self.sign if self.part == 3 else 1.0
+            c = -b if self.part == 3 else 0.0
             for i in range(m):
                 u = min(t[i] * g[i], 708.0)
                 total[i] += w * ((a + u * (b + c * u)) * (power[i] + power[i] * mantissa[i]))
@@ -228,7 +229,7 @@ class CloglogHigher(Cloglog):
         for i in range(m):
             u = min(t[i] * g[i], 708.0)
             d1 = u * math.exp(-u)
-            bend = 1.0 - u * (3.0 - u) if self.part == 4 else 1.0 - u * (7.0 - u * (6.0 - u))
+            bend = 1.0 - u * (3.0 - u) if self.part == 4 else self.sign * (1.0 - u * (7.0 - u * (6.0 - u)))
             total[i] += w * (d1 * bend)
 
 

@@ -40,6 +40,7 @@ __all__ = [
     "curves",
     "row_curves",
     "surface",
+    "trusted_cells",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -49,7 +50,7 @@ REACH = 40.0
 INSIDE = 1.0 - 1e-12  # the last cell ends a rounding error early, so that no eta is rounded into the cell after it
 SURFACE_TERMS = 10
 _TOGETHER = 2048  # cells times draws in one product of matrices: larger ones would wait for a second thread
-_RARE = 1e-5  # where the cloglog's complement is smaller, its cells lose relative accuracy
+_RARE = 1e-5  # where what falls steeply is smaller, its cells lose relative accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,8 +207,8 @@ def checked_part(link: Link, part: str) -> None:
         raise IntegrationError(
             f"part={part!r}: tables hold 'mean' and 'complement'; derivatives come from the same look-up."
         )
-    if not link.bounded:
-        raise IntegrationError(f"The {link.name} link is unbounded: it has a closed form and no table.")
+    if not link.tabled:
+        raise IntegrationError(f"The {link.name} link is unbounded and has no strip: there is no table of it.")
 
 
 def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REACH) -> Curves:
@@ -282,9 +283,9 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
         in_threads(fill, len(some))
         bounds = _curve_bounds(link, table, np.unique(which[covered]))
     edge = np.where(covered, reach * INSIDE, 0.0)
-    high = _trusted(link, part, coef, edge) if covered.any() else edge
+    low, high = trusted_cells(link, part, coef, edge) if covered.any() else (-edge, edge)
     arrays = CurveArrays(
-        coef, np.full(len(s), 1.0 / cell_width(link)), -edge, high, s, np.zeros((len(s), 1)), np.ones(1), rules
+        coef, np.full(len(s), 1.0 / cell_width(link)), low, high, s, np.zeros((len(s), 1)), np.ones(1), rules
     )
     return Curves(link, part, arrays, covered, *bounds)
 
@@ -337,14 +338,14 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     first, last = min(int(s_low / ROW_WIDTH), beyond - 1), min(int(s_high / ROW_WIDTH) + 1, beyond)
     table = row_table(link, part, REACH)
     coef = np.ascontiguousarray(table.rows(first, last)[:, :, :SURFACE_TERMS])
-    high = float(_trusted(link, part, coef, np.full(len(coef), REACH * INSIDE)).min())
+    low, high = trusted_cells(link, part, coef, np.full(len(coef), REACH * INSIDE))
     arrays = SurfaceArrays(
         coef, float(first), 1.0 / ROW_WIDTH, 1.0 / cell_width(link),
-        -REACH * INSIDE, high, first * ROW_WIDTH, last * ROW_WIDTH,
+        float(low.max()), float(high.min()), first * ROW_WIDTH, last * ROW_WIDTH,
         make_rules(link, part, np.array([1.01 * S_MAX, s_high])),  # rounding may put s a little above a bound
     )  # fmt: skip
     bounds = [table.bounds(row, SURFACE_TERMS) for row in range(first, last)]
-    rounding = 64.0 * EPS
+    rounding = 64.0 * EPS * link.size(REACH + last * ROW_WIDTH)
     value, d1, d2 = (max(bound[k] for bound in bounds) + rounding * 16.0**k for k in range(3))
     return Surface(link, part, arrays, value, d1, d2)
 
@@ -380,14 +381,16 @@ def _curve_bounds(link: Link, table: RowTable, rows: npt.NDArray[np.int64]) -> B
 
 @lru_cache(maxsize=4096)
 def _row_bounds(link: Link, table: RowTable, row: int) -> Bounds:
-    noise = table.bounds(row, TERMS)[0] + 32.0 * EPS
+    noise = table.bounds(row, TERMS)[0] + 32.0 * EPS * link.size(table.reach + (row + 1) * ROW_WIDTH)
     return interpolation_bounds(link, row * ROW_WIDTH, cell_width(link), noise)
 
 
-def _trusted(link: Link, part: str, coef: Array, edge: Array) -> Array:
-    """(line,): up to which eta are the cells relatively accurate? Only the cloglog's complement falls too steeply."""
+def trusted_cells(link: Link, part: str, coef: Array, edge: Array) -> tuple[Array, Array]:
+    """(line,) each: between which eta are the cells relatively accurate? What falls too steeply ends early there."""
     if part not in link.steep:
-        return edge
-    small = coef[:, :, 0] < _RARE
+        return -edge, edge
+    falling = coef[:, :, 0] if part == "complement" else coef[:, ::-1, 0]
+    small = falling < _RARE
     first = np.where(small.any(axis=1), small.argmax(axis=1), coef.shape[1])
-    return np.minimum(edge, (first - 0.5 * coef.shape[1]) * cell_width(link))
+    last = np.minimum(edge, (first - 0.5 * coef.shape[1]) * cell_width(link))
+    return (-edge, last) if part == "complement" else (-last, edge)

@@ -97,7 +97,9 @@ def lagrange_weights() -> Array:
     return np.ascontiguousarray(rows)
 
 
-def group_bounds(link: Link, s: float, step: float, noise: float, crowd: int) -> tuple[float, float, float]:
+def group_bounds(
+    link: Link, s: float, step: float, noise: float, crowd: int, size: float
+) -> tuple[float, float, float]:
     """What may the averages err by: interpolation between grid points and in cells, the values, rounding of the sums.
 
     Parameters
@@ -112,6 +114,8 @@ def group_bounds(link: Link, s: float, step: float, noise: float, crowd: int) ->
         Bound on the values' errors.
     crowd : int
         Groups of the fullest bin.
+    size : float
+        The largest value on the grid.
 
     Returns
     -------
@@ -122,5 +126,5 @@ def group_bounds(link: Link, s: float, step: float, noise: float, crowd: int) ->
     t = np.linspace(-0.5, 0.5, 101)[:, None]
     lebesgue = float(np.abs(t ** np.arange(GRID) @ lagrange_weights().T).sum(axis=1).max()) * 1.01
     error = derivative_bound(link, GRID, s) * step**GRID * float(np.prod(np.abs(nodes))) / math.factorial(GRID)
-    rounding = EPS * lebesgue * (64.0 + crowd)
+    rounding = EPS * lebesgue * (64.0 + crowd) * max(1.0, size)
     return interpolation_bounds(link, s, cell_width(link), error + lebesgue * noise + rounding)

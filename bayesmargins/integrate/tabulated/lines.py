@@ -309,7 +309,8 @@ def _fill(link: Link, part: str, arrays: LineArrays, panels: Panels, root: Array
         crowd,
     )
     least = float(np.floor(s[covered].min() * _STEPS) / _STEPS) if spread else 0.0
-    curve = group_bounds(link, least, step, noise, int(crowd.max()))
+    size = link.size(reach + float(s[covered].max()))
+    curve = group_bounds(link, least, step, noise, int(crowd.max()), size)
     return _line_bounds(link, least, curve, 2.0 * float(panels.per_t[covered].max()))
 
 

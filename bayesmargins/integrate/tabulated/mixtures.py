@@ -15,7 +15,15 @@ import numpy.typing as npt
 from bayesmargins.family.link import Link
 from bayesmargins.integrate.mixture import checked_groups
 from bayesmargins.integrate.tabulated.bounds import CURVE_POINTS, monomials_from_points
-from bayesmargins.integrate.tabulated.curves import INSIDE, REACH, Curves, checked_part, checked_s, covers
+from bayesmargins.integrate.tabulated.curves import (
+    INSIDE,
+    REACH,
+    Curves,
+    checked_part,
+    checked_s,
+    covers,
+    trusted_cells,
+)
 from bayesmargins.integrate.tabulated.group_grid import (
     FARTHEST,
     GRID,
@@ -98,7 +106,8 @@ def mixture_curves(
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
     edge = np.where(covered, reach * INSIDE / root, 0.0)
-    arrays = CurveArrays(coef, root / cell_width(link), -edge, edge, s, shifts, weights, rules)
+    low, high = (-edge, edge) if link.normal or not covered.any() else trusted_cells(link, part, coef, edge)
+    arrays = CurveArrays(coef, root / cell_width(link), low, high, s, shifts, weights, rules)
     return Curves(link, part, arrays, covered, *bounds)
 
 
@@ -146,4 +155,4 @@ def _fill(
             crowd,
         )
     smallest = 0.0 if same.any() else float(np.floor(s[covered].min() / ROW_WIDTH) * ROW_WIDTH)
-    return group_bounds(link, smallest, step, noise, int(crowd.max()))
+    return group_bounds(link, smallest, step, noise, int(crowd.max()), link.size(reach + float(s[covered].max())))

@@ -101,7 +101,7 @@ def wide_cells(curves: Curves, s: float, reach: float, order: int = 0, step: npt
     in_threads(
         fill_wide_cells, lines, curves.arrays, order, step, half, least, points, to_chebyshev, to_monomials, coef
     )
-    noise, sharpest = curves.error_bound + 4.0 * POINTS * EPS, POINTS**2 / half
+    noise, sharpest = curves.error_bound + 4.0 * POINTS * EPS * curves.link.size(reach), POINTS**2 / half
     error = lebesgue[0] * noise + _CLOSE if order == 0 else lebesgue[1] / half * noise + sharpest * _CLOSE
     return Wide(WideCells(coef, half), error if not step.size else 2.0 * error)
 
