@@ -30,7 +30,7 @@ from bayesmargins.estimands import (
     slopes,
     variance_partition,
 )
-from bayesmargins.family.ordered import category, score
+from bayesmargins.family.ordered import category, score, top
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.limits import options
 from bayesmargins.loading import load
@@ -89,5 +89,6 @@ __all__ = [
     "slopes",
     "summary",
     "table",
+    "top",
     "variance_partition",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -163,8 +163,11 @@ def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:
     return {"threshold": plain([f"{a}|{b}" for a, b in pairwise(categories)])}
 
 
-def check_draws(design: Design, draws: Draws, of: str = "") -> None:
-    """Refuse what cannot be draws of this design: of its shape, finite, Sigma a covariance, parameters above 0."""
+def check_draws(design: Design, draws: Draws, of: str = "", rising: Collection[str] = ()) -> None:
+    """Refuse what cannot be draws of this design: of its shape, finite, Sigma a covariance, parameters above 0.
+
+    `rising` are the parameters whose values have to rise.
+    """
     before, n = f"{of} " if of else "", len(draws.beta)
     expected: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {f"{before}beta": (draws.beta, (n, len(design.coef)))}
     for name, factor in design.factors.items():
@@ -183,14 +186,14 @@ def check_draws(design: Design, draws: Draws, of: str = "") -> None:
     for name, values in draws.Sigma.items():
         check_covariance(values, f"{before}Sigma of {name!r}")
     for name, values in draws.aux.items():
-        refuse_impossible(values, f"The draws of {name} hold")
+        refuse_impossible(values, f"The draws of {name} hold", name in rising)
 
 
-def refuse_impossible(values: np.ndarray, holds: str) -> None:
-    """Numbers (sample,) of a parameter that are not above 0, and thresholds (..., threshold) that do not rise."""
+def refuse_impossible(values: np.ndarray, holds: str, rising: bool) -> None:
+    """Numbers (sample,) of a parameter that are not above 0, and values (..., threshold) that do not rise but have to."""
     if values.ndim == 1 and (values <= 0).any():
         raise PosteriorError(f"{holds} {int((values <= 0).sum())} values that are not above 0.")
-    if values.ndim > 1 and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):
+    if rising and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):
         raise PosteriorError(
             f"{holds} {falling} draws whose thresholds do not rise: each is above the one before. Order them as the "
             "categories are."

@@ -351,4 +351,5 @@ def _obs(post: Posterior) -> dict[str, np.ndarray]:
 def check_posterior(post: Posterior) -> None:
     """Refuse what cannot be draws of the posterior's design and of those of its parts."""
     for name, predictor in {"": post, **post.parts}.items():
-        check_draws(predictor.design, predictor.draws, name)
+        rising = [p.name for p in predictor.family.parameters if p.rising]
+        check_draws(predictor.design, predictor.draws, name, rising)

@@ -170,7 +170,7 @@ def posterior_of(
     for name, values in parameters.items():
         rest, labels = _extent(kind.parameter(name), values, design)
         _check_shape(f"aux[{name!r}]", values, sample, rest, labels)
-        refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds")
+        refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds", kind.parameter(name).rising)
         _caution(kind.parameter(name), values)
     _refuse_without_thresholds(kind, parameters)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn
-from bayesmargins.family.curve import Curve
+from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.outcome import Outcome, Support, Values
@@ -58,6 +58,8 @@ class Parameter:
         At or below which value something of y does not exist, and what.
     along : str
         The dimension of a parameter that has several values; empty where it is one number.
+    rising : bool
+        Whether several values have to rise.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Parameter:
     names: Mapping[str, str] = field(default_factory=dict)
     caution: tuple[float, str] | None = None
     along: str = ""
+    rising: bool = False
 
     def named(self, package: str) -> str:
         """Its name in another package."""
@@ -133,6 +136,9 @@ class Family:
         y -> what mu is on the scale of, for priors, where that is not y itself.
     at_most : callable or None
         ``(link, k)`` -> the `Curve` of P(y <= k) given b, of an ordered response whose categories are 1, 2, ...
+    probabilities : callable or None
+        ``(link, K)`` -> the `Bundle` of P(y = 1), ..., P(y = K) given b, of an ordered response whose P(y <= k) is no
+        `Curve`.
     log_density : callable or None
         ``(p, o) -> log p(y)``, p the `Values` of the parameters and o the `Outcome`, broadcasting.
     simulate : callable or None
@@ -187,6 +193,7 @@ class Family:
     mean: Callable[[Link], Curve] | None = field(default=None, kw_only=True)
     measured: Callable[[Array], Array] | None = field(default=None, kw_only=True)
     at_most: Callable[[Link, int], Curve] | None = field(default=None, kw_only=True)
+    probabilities: Callable[[Link, int], Bundle] | None = field(default=None, kw_only=True)
     log_density: Callable[[Values, Outcome], Array] | None = None
     simulate: Callable[[np.random.Generator, Values, Outcome], Array] | None = None
     above: Tail | None = None
@@ -230,7 +237,7 @@ class Family:
     @property
     def ordinal(self) -> bool:
         """Whether y is one of some ordered categories, with thresholds in place of an intercept."""
-        return self.at_most is not None
+        return self.at_most is not None or self.probabilities is not None
 
     @property
     def target(self) -> str:

@@ -102,6 +102,7 @@ cumulative = Family(
             prior=lambda o: ("StudentT", {"nu": 3.0, "mu": 0.0, "sigma": 2.5}),  # as in brms
             names={"brms": "b_Intercept", "bambi": "threshold"},
             along="threshold",
+            rising=True,
         ),
     ),
     ORDERED,
