@@ -4,7 +4,7 @@ Downward: `link_scale` (the population mean as a linear predictor), `between_gro
 groups) and `spread` (how an effect does) on
 `mixture` (existing groups) and `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new
 groups) on `rules` (nodes and bounds); `bundles` is the engine of several functions of one eta at once, with
-`lattice_kernels`; `mixture_kernels` on
+`lattice_kernels`, and `bundle_tables` its tables for many rows; `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
 `threads`. `tabulated` holds the same averages in tables, for many rows.
 
@@ -17,6 +17,7 @@ calls.
 """
 
 from bayesmargins.integrate.between_groups import between
+from bayesmargins.integrate.bundle_tables import BundleTable, bundle_table
 from bayesmargins.integrate.bundles import BundleAverages
 from bayesmargins.integrate.engine import Integral, expectation, trusted
 from bayesmargins.integrate.link_scale import linked_mean
@@ -27,10 +28,12 @@ from bayesmargins.integrate.threads import in_threads
 
 __all__ = [
     "BundleAverages",
+    "BundleTable",
     "Integral",
     "Rule",
     "apply_rule",
     "between",
+    "bundle_table",
     "expectation",
     "in_threads",
     "linked_mean",

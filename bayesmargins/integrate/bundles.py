@@ -69,6 +69,10 @@ class BundleAverages:
     bundle: Bundle
     parameters: Parameters
 
+    def take(self, draws: Index | slice) -> BundleAverages:
+        """The same for some of the draws."""
+        return BundleAverages(self.bundle, {name: v[draws] for name, v in self.parameters.items()})
+
     def average(self, eta: Array, s2: Array, part: str) -> Integral:
         """Over new groups: `bundle_expectation`."""
         return bundle_expectation(self.bundle, self.parameters, eta, s2, _ORDERS[part])

@@ -23,6 +23,7 @@ from bayesmargins.predictor.chunks import Chunk, Passed
 __all__ = [
     "blocks",
     "constant_row",
+    "group_shifts",
     "linear",
     "moves",
     "second_derivatives",
@@ -326,6 +327,15 @@ def _average(link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Inte
 def _over_groups(weights: np.ndarray, each: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """The weighted sum of values ([output], draw, group x row) over groups."""
     return np.asarray(weights @ each.reshape(*each.shape[:-2], *shift.shape))
+
+
+def group_shifts(draws: Draws, rows: Rows, plan: GroupPlan) -> tuple[np.ndarray, np.ndarray] | None:
+    """Shifts of eta (draw, group) by fitted groups whose z is the same in all rows, and their weights."""
+    existing = _existing(draws, rows, plan)
+    if existing is None:
+        return None
+    assert existing.shifts is not None
+    return existing.shifts, existing.mixture.weights
 
 
 def _over_existing(existing: _Existing, link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import comb
 from typing import Any
 
@@ -24,6 +25,7 @@ def _logs(p: Values) -> Array:
     return np.asarray(height - np.log(np.exp(height).sum(axis=0)))
 
 
+@lru_cache(maxsize=64)  # rules and tables are kept by the bundle
 def _probabilities(link: Link, K: int) -> Bundle:
     """With P_k proportional to exp(k eta - c_k): P_k' = P_k (k - m), m the mean of k.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from bayesmargins.family.stages import (
 __all__ = ["sequential"]
 
 
+@lru_cache(maxsize=64)  # rules and tables are kept by the bundle
 def _probabilities(link: Link, K: int) -> Bundle:
     """P(y = k) = h(theta_k - eta) (1 - h(theta_(k - 1) - eta)) ... (1 - h(theta_1 - eta)).
 
