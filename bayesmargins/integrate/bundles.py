@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ _RELATIVE, _ABSOLUTE = 1e-14, 1e-18  # discretisation errors that steps are chos
 _RUN = 512.0  # rounding of a weight that follows from 32 others, in units of EPS
 _TASK_VALUES = 2**15  # f at so many nodes stays in the processor's cache
 _ORDERS = {"mean": 0, "d1": 1, "d2": 2, "d3": 3, "d4": 4}
+_TASK_ROWS = 2**12
 _NOT_INTEGRATED = np.iinfo(np.int64).min
 
 
@@ -54,12 +55,13 @@ class _Rows:
 
     def take(self, draws: Index) -> _Rows:
         """The same of some of the draws."""
-        parameters = {name: v[draws] for name, v in self.parameters.items()}
-        return replace(self, parameters=parameters, eta=self.eta[draws], s=self.s[draws], mine=self.mine[draws])
+        eta, s, mine = self.eta[draws], self.s[draws], self.mine[draws]
+        return replace(self, parameters=self.parameters_of(draws), eta=eta, s=s, mine=mine)
 
-    def at(self, eta: Array) -> Array:
-        """The functions at eta (draw, any)."""
-        return values_of(self.bundle, self.parameters, eta, self.order)
+    def parameters_of(self, draws: Index) -> Parameters:
+        """What the functions read, of some of the draws."""
+        return {name: v[draws] for name, v in self.parameters.items()}
+
 
 
 @dataclass(frozen=True)
@@ -194,20 +196,25 @@ def _fill(rows: _Rows, rule: _Rule, out: Array, draws: Index) -> None:
     low, high = (f(np.where(mine, rows.eta, -sign * np.inf), axis=1) for f, sign in ((np.min, -1.0), (np.max, 1.0)))
     points = (high - low + 2.0 * beyond) / step
     shared = points <= rule.nodes * mine.sum(axis=1)
-    values = np.where(shared, points, mine.shape[1])
 
-    def work(first: int, last: int, which: Index, on_lattice: bool, size: int) -> None:
+    def on_lattice(first: int, last: int, which: Index, size: int) -> None:
         for start in range(first * size, min(last * size, len(which)), size):
             some = which[start : start + size]
-            part, ends = rows.take(some), (low[some] - beyond, high[some] + beyond)
-            found = _on_lattice(part, step, ends) if on_lattice else _one_by_one(part, rule.step)
+            found = _on_lattice(rows.take(some), step, (low[some] - beyond, high[some] + beyond))
             for o in range(len(out)):
                 out[o, draws[some]] = np.where(mine[some], found[o], out[o, draws[some]])
 
-    for which, on_lattice in ((np.flatnonzero(shared), True), (np.flatnonzero(~shared & mine.any(axis=1)), False)):
-        if which.size:
-            size = max(1, int(_TASK_VALUES / values[which].max()))
-            in_threads(work, -(-len(which) // size), which, on_lattice, size)
+    def one_by_one(first: int, last: int, draw: Index, row: Index) -> None:
+        for start in range(first * _TASK_ROWS, min(last * _TASK_ROWS, len(draw)), _TASK_ROWS):
+            d, r = draw[start : start + _TASK_ROWS], row[start : start + _TASK_ROWS]
+            out[:, draws[d], r] = _one_by_one(rows, rule.step, d, r)
+
+    which = np.flatnonzero(shared)
+    if which.size:
+        size = max(1, int(_TASK_VALUES / points[which].max()))
+        in_threads(on_lattice, -(-len(which) // size), which, size)
+    draw, row = np.nonzero(mine & ~shared[:, None])
+    in_threads(one_by_one, -(-len(draw) // _TASK_ROWS), draw, row)
 
 
 def _on_lattice(rows: _Rows, step: float, ends: tuple[Array, Array]) -> Array:
@@ -216,17 +223,20 @@ def _on_lattice(rows: _Rows, step: float, ends: tuple[Array, Array]) -> Array:
 
     left = np.floor(ends[0] / step).astype(np.int64)
     nodes = int((np.ceil(ends[1] / step) - left).max()) + 1
-    values = rows.at((left[:, None] + np.arange(nodes)) * step)
+    values = values_of(rows.bundle, rows.parameters, (left[:, None] + np.arange(nodes)) * step, rows.order)
     found = np.empty((len(values), *rows.eta.shape))
     lattice_sums(np.ascontiguousarray(values.swapaxes(0, 1)), left, step, rows.eta, rows.s, rows.mine, _REACH, found)
     return found
 
 
-def _one_by_one(rows: _Rows, step: float) -> Array:
-    """Nodes at eta + k step s, a row each."""
-    total = step / np.sqrt(2.0 * np.pi) * rows.at(rows.eta)
+def _one_by_one(rows: _Rows, step: float, draw: Index, row: Index) -> Array:
+    """Nodes at eta + k step s of some rows, each with its own: (output, row)."""
+    at = partial(values_of, rows.bundle, rows.parameters_of(draw), order=rows.order)
+    eta = rows.eta[draw, row][:, None]
+    s = np.broadcast_to(rows.s, rows.eta.shape)[draw, row][:, None]
+    total = step / np.sqrt(2.0 * np.pi) * at(eta)
     for k in range(1, math.ceil(_REACH / step) + 1):
         z = k * step
         weight = step / np.sqrt(2.0 * np.pi) * math.exp(-0.5 * z * z)
-        total += weight * (rows.at(rows.eta - rows.s * z) + rows.at(rows.eta + rows.s * z))
-    return total
+        total += weight * (at(eta - s * z) + at(eta + s * z))
+    return total[..., 0]

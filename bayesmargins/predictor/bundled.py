@@ -60,11 +60,14 @@ class BundlePredictor:
         passed = Passed({part: out})
         for whole in chunks:
             chunk = complete(whole, passed)
-            for piece in _pieces(chunk) if part != "second" and not _z_moves(chunk) else [chunk]:
-                if len(piece.cells.index) < _MANY_ROWS or part == "second" or _z_moves(piece):
-                    self._add_exactly(piece, part, engine, passed, self.draws, self.averages, slice(None))
-                else:
+            if part == "second" or _z_moves(chunk):
+                self._add_exactly(chunk, part, engine, passed, self.draws, self.averages, slice(None))
+                continue
+            for piece, same_z in _pieces(chunk):
+                if same_z and len(piece.cells.index) >= _MANY_ROWS:
                     self._add_looked_up(piece, part, engine, passed)
+                else:
+                    self._add_exactly(piece, part, engine, passed, self.draws, self.averages, slice(None))
         return passed
 
     def _add_exactly(
@@ -136,25 +139,27 @@ def _widen(low: np.ndarray, high: np.ndarray, which: slice, eta: np.ndarray, fir
     high[which] = most if first else np.maximum(high[which], most)
 
 
+def _averaged(chunk: Chunk) -> tuple[str, ...]:
+    """Factors that are averaged over."""
+    plan = chunk.plan
+    return (*plan.integrated, *(() if plan.mixture is None else plan.mixture.factors))
+
+
 def _z_moves(chunk: Chunk) -> bool:
     """Whether a slope's variable is in z of what is averaged over."""
-    plan = chunk.plan
-    factors = (*plan.integrated, *(() if plan.mixture is None else plan.mixture.factors))
-    return chunk.d_rows is not None and exact.moves(chunk.d_rows, factors)
+    return chunk.d_rows is not None and exact.moves(chunk.d_rows, _averaged(chunk))
 
 
-def _pieces(chunk: Chunk) -> Iterator[Chunk]:
-    """The rows by their z of what is averaged over; all together where few rows share one."""
-    plan = chunk.plan
-    factors = (*plan.integrated, *(() if plan.mixture is None else plan.mixture.factors))
+def _pieces(chunk: Chunk) -> Iterator[tuple[Chunk, bool]]:
+    """The rows by their z of what is averaged over, and whether it is one; all together where few rows share one."""
     n = len(chunk.cells.index)
-    z = np.column_stack([np.zeros((n, 1)), *(chunk.rows.Z[f] for f in factors)])
-    if not n or (z == z[:1]).all():
-        yield chunk
+    z = np.column_stack([np.zeros((n, 1)), *(chunk.rows.Z[f] for f in _averaged(chunk))])
+    if (z == z[:1]).all():
+        yield chunk, True
         return
     kinds, of_row = np.unique(z, axis=0, return_inverse=True)
     if n < _MANY_ROWS * len(kinds):
-        yield chunk
+        yield chunk, False
         return
     for k in range(len(kinds)):
-        yield chunk.take(np.flatnonzero(of_row.ravel() == k))
+        yield chunk.take(np.flatnonzero(of_row.ravel() == k)), True
