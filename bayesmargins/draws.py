@@ -190,7 +190,7 @@ def check_draws(design: Design, draws: Draws, of: str = "", rising: Collection[s
 
 
 def refuse_impossible(values: np.ndarray, holds: str, rising: bool) -> None:
-    """Numbers (sample,) of a parameter that are not above 0, and values (..., threshold) that do not rise but have to."""
+    """Numbers (sample,) of a parameter that are not above 0, or values (..., threshold) that fall but have to rise."""
     if values.ndim == 1 and (values <= 0).any():
         raise PosteriorError(f"{holds} {int((values <= 0).sum())} values that are not above 0.")
     if rising and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):

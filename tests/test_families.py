@@ -59,7 +59,8 @@ CASES = {
     "student_t": Case({"sigma": 1.3, "nu": 11.0}),
     "beta_binomial": Case({"phi": 3.0}, trials=7.0, c=3.0, most=7),
 }
-ORDINAL = {"cumulative"}  # tests/test_ordered.py has their laws: categories have neither tails in y nor a mean
+# tests/test_ordered_families.py has their laws: categories have neither tails in y nor a mean
+ORDINAL = {"adjacent", "cumulative", "sequential"}
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
 
 

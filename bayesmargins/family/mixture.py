@@ -163,7 +163,7 @@ class Mixture:
 
     def _summed(self, bundle: Bundle, part: str) -> list[Number]:
         """The same where the family has the probability of each category."""
-        value, bound, nodes, method = 0.0, 0.0, 0, ""
+        value, bound, nodes, method = np.zeros((bundle.outputs, len(self.s))), 0.0, 0, ""
         averages, s2 = BundleAverages(bundle, {name: self.aux[name] for name in bundle.reads}), self.s[:, None] ** 2
         for weight, eta in zip(self.weights, self.etas, strict=True):
             found = averages.average(eta[:, None], s2, "mean")

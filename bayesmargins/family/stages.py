@@ -65,7 +65,9 @@ def growth_of(link: Link) -> tuple[float, Callable[[Array], Array], bool]:
         growth, scale = strip.log_growth, strip.scale
         both = scale["mean"] is None and scale["complement"] is None
         return strip.half_width, lambda y: np.maximum(growth("mean", y), growth("complement", y)), both
-    assert link.normal  # Phi(x) is the integral of the density at x - t over t > 0, and abs(phi(x + iy)) its exp(y^2 / 2)
+    assert (
+        link.normal
+    )  # Phi(x) is the integral of the density at x - t over t > 0, and abs(phi(x + iy)) its exp(y^2 / 2)
     return np.inf, lambda y: 0.5 * y * y, True
 
 

@@ -89,7 +89,7 @@ def bundle_table(
     cells = int((np.ceil(high / width) - first).max()) + 1
     if cells > _MOST_CELLS:
         return None
-    at = (first[:, None] + np.arange(cells + 1)) * width
+    at = np.asarray((first[:, None] + np.arange(cells + 1)) * width, dtype=np.float64)
     if groups is None:
         found = [averages.average(at, s2, part) for part in _AS_PARTS[order : order + 3]]
         derivatives, errors = [f.value for f in found], [f.error_bound for f in found]

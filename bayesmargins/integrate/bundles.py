@@ -63,7 +63,6 @@ class _Rows:
         return {name: v[draws] for name, v in self.parameters.items()}
 
 
-
 @dataclass(frozen=True)
 class BundleAverages:
     """A bundle with draws of the parameters that it reads, (draw, ...): averaged as a link is, by part."""
@@ -125,7 +124,9 @@ def bundle_expectation(bundle: Bundle, parameters: Parameters, eta: Array, s2: A
     """
     s = np.sqrt(s2)
     bucket = _buckets(s)
-    value = values_of(bundle, parameters, eta, order) if _any_bare(eta, bucket) else np.empty((bundle.outputs, *eta.shape))
+    value = (
+        values_of(bundle, parameters, eta, order) if _any_bare(eta, bucket) else np.empty((bundle.outputs, *eta.shape))
+    )
     present = [int(b) for b in np.unique(bucket) if b != _NOT_INTEGRATED]
     if not present:
         return Integral(value, 0.0, "plug-in", 0)
@@ -223,7 +224,8 @@ def _on_lattice(rows: _Rows, step: float, ends: tuple[Array, Array]) -> Array:
 
     left = np.floor(ends[0] / step).astype(np.int64)
     nodes = int((np.ceil(ends[1] / step) - left).max()) + 1
-    values = values_of(rows.bundle, rows.parameters, (left[:, None] + np.arange(nodes)) * step, rows.order)
+    at = np.asarray((left[:, None] + np.arange(nodes)) * step, dtype=np.float64)
+    values = values_of(rows.bundle, rows.parameters, at, rows.order)
     found = np.empty((len(values), *rows.eta.shape))
     lattice_sums(np.ascontiguousarray(values.swapaxes(0, 1)), left, step, rows.eta, rows.s, rows.mine, _REACH, found)
     return found

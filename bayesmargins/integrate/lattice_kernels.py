@@ -1,4 +1,4 @@
-"""Compiled sums over a lattice that all rows of a draw share, and look-ups in tables of polynomials, all outputs at once.
+"""Compiled sums over a lattice that rows of a draw share, and look-ups in tables of polynomials, all outputs at once.
 
 Of a lattice, each row has Gaussian weights and a product an output; of a table, one place and a polynomial an output.
 """
@@ -34,7 +34,7 @@ def _dot(n: int, weights: Array, values: Array, first: int) -> float:
 
 @njit(**SUM)
 def _weights(half: int, z: float, h: float, bend: float, weights: Array) -> None:
-    """h times the density at z + k h for k = -half, ..., half: each is the last times a ratio, which changes by bend."""
+    """h times the density at z + k h for k = -half, ..., half: each is the last times a ratio that changes by bend."""
     for start in range(-half, half + 1, _RUN):
         x = z + start * h
         w, ratio = h * _DENSITY * math.exp(-0.5 * x * x), math.exp(-h * (x + 0.5 * h))
@@ -60,11 +60,11 @@ def lattice_sums(
             if not mine[d, at] or not math.isfinite(eta[d, i]):
                 continue
             h = step / s[d, at]
-            half = int(math.ceil(reach / h))
+            half = np.int64(math.ceil(reach / h))
             n = 2 * half + 1
             if n > len(weights):
                 weights = np.empty(n)
-            centre = int(round(eta[d, i] / step))
+            centre = np.int64(math.floor(eta[d, i] / step + 0.5))
             _weights(half, (centre * step - eta[d, i]) / s[d, at], h, math.exp(-h * h), weights)
             first = centre - half - left[d]
             for o in range(values.shape[1]):

@@ -71,7 +71,14 @@ class BundlePredictor:
         return passed
 
     def _add_exactly(
-        self, chunk: Chunk, part: str, engine: Engine, passed: Passed, draws: Draws, averages: BundleAverages, which: slice
+        self,
+        chunk: Chunk,
+        part: str,
+        engine: Engine,
+        passed: Passed,
+        draws: Draws,
+        averages: BundleAverages,
+        which: slice,
     ) -> None:
         for block, values in engine(draws, averages, chunk, part, passed):
             for total, of_output in zip(passed.values[part], values, strict=True):
@@ -89,7 +96,10 @@ class BundlePredictor:
             which = slice(start, min(start + size, n))
             draws, some = subset(self.draws, chunk, which)
             averages, one = self.averages.take(which), slice(0, 1)
-            s2, groups = exact.variance(draws, some.rows, some.plan, one), exact.group_shifts(draws, some.rows, some.plan)
+            s2, groups = (
+                exact.variance(draws, some.rows, some.plan, one),
+                exact.group_shifts(draws, some.rows, some.plan),
+            )
             ends = low[which], high[which]
             known = bool(np.isfinite(ends).all())
             table = bundle_table(averages, ends, s2, int(part == "slope"), groups) if known else None
