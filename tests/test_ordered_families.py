@@ -108,10 +108,10 @@ def test_log_density_is_that_of_scipy(pair: tuple[str, str]) -> None:
     """At 200 random points and far out, where a category is nearly certain or nearly impossible."""
     family, link = pair
     rng, theta = np.random.default_rng(1), theta_of(family)
-    eta = np.concatenate([rng.normal(0.0, 2.0, 200), [-3.0, 3.5] if link == "cloglog" else [-9.0, 9.0]])
+    eta = np.concatenate([rng.normal(0.0, 2.0, 200).clip(-4.0), [-3.0, 3.5] if link == "cloglog" else [-9.0, 9.0]])
     y = rng.integers(1, 5, len(eta)).astype(float)
     found = FAMILIES[family].log_density(values_at(LINKS[link], eta, {"thresholds": theta}), Outcome(y))
-    with mp.workdps(120):
+    with mp.workdps(250):
         wanted = [
             float(mp.log(in_30_digits(family, link, mp.mpf(float(e)), theta)[int(k) - 1]))
             for e, k in zip(eta, y, strict=True)

@@ -178,6 +178,9 @@ class Family:
         By link: how compiled loops take a row of y, where log p(y) has one peak in eta. A tuple whose type has the
         plain functions ``node`` and ``base``, as `PoissonRows` has. Its ``reads`` says how many of u and v they read:
         with 1, u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
+    looks_like : callable or None
+        Outcome -> what such a y looks like and which other family that has, behind "The response ..."; empty where
+        nothing speaks for one.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 
@@ -212,6 +215,7 @@ class Family:
     link_in_r: str = ""
     aliases: tuple[str, ...] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
+    looks_like: Callable[[Outcome], str] | None = None
     ones: tuple[str, ...] = ()
 
     @property
@@ -351,5 +355,18 @@ def check_outcome(family: Family, outcome: Outcome, text: str) -> None:
             f"The response {text!r} has {int(bad.sum())} values that family={family.name!r} cannot have, such as "
             f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {support.allowed}."
         )
+    _warn_of_other_families(family, outcome, text)
     if not support.discrete and np.isin(y, (0.0, 1.0)).all():
         warn(f"The response {text!r} is 0 or 1 and family={family.name!r}: did you mean family='bernoulli'?")
+
+
+_TOLD: set[str] = set()  # what is said once a process
+
+
+def _warn_of_other_families(family: Family, outcome: Outcome, text: str) -> None:
+    """Of values that another family is made for, once for each response."""
+    found = "" if family.looks_like is None else family.looks_like(outcome)
+    said = f"The response {text!r} {found}. family={family.name!r} gives every number a chance. (Said once.)"
+    if found and said not in _TOLD:
+        _TOLD.add(said)
+        warn(said)

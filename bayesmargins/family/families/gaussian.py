@@ -8,6 +8,7 @@ import scipy
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
+from bayesmargins.family.looks import like_another_family
 from bayesmargins.family.outcome import REAL, Outcome, Values
 
 __all__ = ["gaussian"]
@@ -42,4 +43,5 @@ gaussian = Family(
     normal_sd="sigma",
     known_error="sigma",
     aliases=("normal",),
+    looks_like=like_another_family,
 )
