@@ -30,7 +30,7 @@ from bayesmargins.estimands import (
     slopes,
     variance_partition,
 )
-from bayesmargins.family.ordered import category, score
+from bayesmargins.family.ordered import category, score, top
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
 from bayesmargins.limits import options
@@ -93,5 +93,6 @@ __all__ = [
     "summary",
     "survival",
     "table",
+    "top",
     "variance_partition",
 ]

@@ -191,7 +191,7 @@ def refuse_impossible(values: np.ndarray, holds: str, parameter: Parameter) -> N
     """Numbers (sample,) that the parameter cannot have, and thresholds (..., threshold) that do not rise."""
     if values.ndim == 1 and (bad := int((~parameter.has(values)).sum())):
         raise PosteriorError(f"{holds} {bad} values that are not {parameter.allowed}.")
-    if values.ndim > 1 and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):
+    if parameter.rising and (falling := int((np.diff(values, axis=-1) <= 0).any(axis=-1).sum())):
         raise PosteriorError(
             f"{holds} {falling} draws whose thresholds do not rise: each is above the one before. Order them as the "
             "categories are."

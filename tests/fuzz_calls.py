@@ -699,6 +699,7 @@ CALLS: dict[str, Call] = {
     "exceeds": Call(bm.exceeds, lambda _: {"c": 1.0}, ("c",), 0.3),
     "category": Call(bm.category, lambda _: {"k": 1}, ("k",), 0.3),
     "score": Call(bm.score, lambda _: {"values": [0.0, 1.0, 3.0]}, ("values",), 0.3),
+    "top": Call(bm.top, lambda _: {"k": 2}, ("k",), 0.3),
     "quantile": Call(bm.quantile, lambda _: {"q": 0.5}, ("q",), 0.3),
     "hypotheses": Call(bm.hypotheses, _of_result(spec="pairwise"), ("ds", "spec", "along", "comparison"), 3),
     "hypotheses of a dict": Call(

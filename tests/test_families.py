@@ -74,7 +74,8 @@ OTHERWISE = {  # under some links
     ("poisson", "identity"): Case(c=2.0, most=60, etas=(2.5, 3.2), s=0.15),
     ("negbinomial", "identity"): Case({"shape": 1.7}, c=2.0, most=400, etas=(2.5, 3.2), s=0.15),
 }
-ORDINAL = {"cumulative"}  # tests/test_ordered.py has their laws: categories have neither tails in y nor a mean
+# tests/test_ordered_families.py has their laws: categories have neither tails in y nor a mean
+ORDINAL = {"adjacent", "cumulative", "sequential"}
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
 
 

@@ -75,8 +75,9 @@ def test_every_public_function_says_what_it_raises(name: str, function: Callable
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
 
 
-# These are names of functions, coordinates and coefficients too; where they are those of one, `.name` shows it.
-NAMES = {*FAMILIES, *LINKS} - {"log", "identity", "beta", "sqrt", "inverse"}
+# These are names of functions, coordinates, coefficients and comparisons too; where they are those of one, `.name`
+# shows it.
+NAMES = {*FAMILIES, *LINKS} - {"log", "identity", "beta", "sequential", "sqrt", "inverse"}
 
 
 def _constants(node: ast.AST) -> set[object]:

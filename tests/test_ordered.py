@@ -603,7 +603,10 @@ def test_categories_belong_to_ordered_responses() -> None:
     frame = _frame(y=[0, 1, 1, 0, 1, 0])
     post = bm.from_draws("y ~ x", frame, family="bernoulli", beta=np.zeros((1, 2, 2)))
     for target in ("category", bm.category(1), bm.score()):
-        with pytest.raises(bm.EstimandError, match=r"responses of family='bernoulli' have no .* it serves cumulative"):
+        with pytest.raises(
+            bm.EstimandError,
+            match=r"responses of family='bernoulli' have no .* it serves adjacent, cumulative, sequential",
+        ):
             bm.predictions(post, target=target)
     scores: list[Any] = ["a", [1, "b"], [1], [], [2, 2, 2, 2], [1e308, -1e308, 0, 1]]
     for bad in (lambda: bm.category([1]), *(partial(bm.score, values) for values in scores)):

@@ -20,7 +20,7 @@ from bayesmargins.model.merging import MOST, merged
 
 THRESHOLDS = np.array([-1.0, 0.3, 1.2])
 AUX: dict[str, dict[str, Any]] = {name: case.aux for name, case in CASES.items()} | {
-    "cumulative": {"thresholds": THRESHOLDS}
+    name: {"thresholds": THRESHOLDS} for name, family in FAMILIES.items() if family.ordinal
 }
 TRIALS = {name: case.trials for name, case in CASES.items()}
 

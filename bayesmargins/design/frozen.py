@@ -344,7 +344,7 @@ def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, A
         if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
             raise DataError(
                 f"The response {name!r} holds {held_type(column)}, with the values {listed(pd.unique(column))}; a "
-                f"response is a number. {_as_number(column, name)}"
+                f"response is a number. {_in_order(column)}{_as_number(column, name)}"
             )
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     from formulaic import Formula
@@ -356,6 +356,11 @@ def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, A
     if values.shape[1] != 1:
         raise DataError(f"The response {text!r} gives {values.shape[1]} columns; it must give one number a row.")
     return values[:, 0]
+
+
+def _in_order(column: pd.Series) -> str:
+    ordered = isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered
+    return "Categories that have an order are modelled as they are by family='cumulative'. " if ordered else ""
 
 
 def _as_number(column: pd.Series, name: str) -> str:

@@ -108,7 +108,7 @@ class Question:
     @property
     def link(self) -> Link:
         """Link between the linear predictor and the target, where that is the average of one curve."""
-        return self.post.link if self.quantity is None else self.quantity.curves[0].link
+        return self.post.link if self.quantity is None else self.quantity.link
 
     @property
     def outputs(self) -> tuple[str, tuple[Any, ...]] | None:

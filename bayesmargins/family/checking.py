@@ -45,6 +45,7 @@ def check_outcome(family: Family, outcome: Outcome, text: str, link: Link | None
             f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {support.allowed}."
         )
     _refuse_outside(outcome, text)
+    _warn_of_other_families(family, outcome, text)
     if not support.discrete and np.isin(y, (0.0, 1.0)).all():
         warn(f"The response {text!r} is 0 or 1 and family={family.name!r}: did you mean family='bernoulli'?")
 
@@ -107,3 +108,15 @@ def _refuse_outside(o: Outcome, text: str) -> None:
             f"The response {text!r} has {int(outside.sum())} values outside the bounds of trunc(), such as "
             f"{o.y[outside][0]:g} in row {int(np.flatnonzero(outside)[0])}: rows that could not be observed."
         )
+
+
+_TOLD: set[str] = set()  # what is said once a process
+
+
+def _warn_of_other_families(family: Family, outcome: Outcome, text: str) -> None:
+    """Of values that another family is made for, once for each response."""
+    found = "" if family.looks_like is None else family.looks_like(outcome)
+    said = f"The response {text!r} {found}. family={family.name!r} gives every number a chance. (Said once.)"
+    if found and said not in _TOLD:
+        _TOLD.add(said)
+        warn(said)

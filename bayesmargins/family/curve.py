@@ -10,7 +10,7 @@ import numpy as np
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.outcome import Values
 
-__all__ = ["Curve", "Quantity"]
+__all__ = ["Bundle", "Curve", "Quantity"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,43 @@ class Curve:
         return 0.0 if self.added is None else self.added(p)
 
 
+@dataclass(frozen=True, eq=False)  # compared and hashed by identity
+class Bundle:
+    """Several smooth functions of one eta that are averaged over b together, such as the probabilities of categories.
+
+    Attributes
+    ----------
+    link : Link
+        Of the model.
+    outputs : int
+        How many functions there are.
+    of : callable
+        ``(p, order) -> (order + 1, output, ...)``: their values at ``p.eta`` and derivatives in it up to an order, 4 at
+        most, with full relative accuracy; ``p`` is as in `Values`, broadcasting.
+    half_width : float
+        They are analytic for abs(Im eta) < half_width, which may be infinite.
+    growth : callable
+        ``growth(y)``: log of the K for which abs(f(x + iy)) <= K f(x) at every real x (or <= K, where not `relative`).
+        Increasing in y.
+    relative : bool
+        Whether `growth` is relative to the function itself.
+    reads : tuple of str
+        The parameters of the family that they read.
+
+    Notes
+    -----
+    The functions lie between 0 and 1 on the real line.
+    """
+
+    link: Link
+    outputs: int
+    of: Callable[[Values, int], Array]
+    half_width: float
+    growth: Callable[[Array], Array]
+    relative: bool = True
+    reads: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Quantity:
     """Numbers of the response that are sums of averages: constants + weights @ averages of curves.
@@ -59,13 +96,15 @@ class Quantity:
     Attributes
     ----------
     curves : tuple of Curve
-        What is averaged.
+        What is averaged; empty where a `bundle` is.
     constants : ndarray, shape (output,)
     weights : ndarray, shape (output, curve)
     probability : bool
         Whether every output lies between 0 and 1.
     categories : tuple or None
         Labels of the outputs, where they are an axis of the result; None where there is one output and no axis.
+    bundle : Bundle or None
+        What is averaged in place of curves: probabilities that sum to 1. The constants are 0.
     """
 
     curves: tuple[Curve, ...]
@@ -73,16 +112,12 @@ class Quantity:
     weights: Array
     probability: bool = False
     categories: tuple[object, ...] | None = None
+    bundle: Bundle | None = None
 
     @classmethod
     def single(cls, curve: Curve) -> Quantity:
         """The average of one curve."""
         return cls((curve,), np.zeros(1), np.ones((1, 1)), curve.link.bounded and curve.added is None)
-
-    @classmethod
-    def exceeding(cls, at_most: Curve) -> Quantity:
-        """1 less the average of one curve."""
-        return cls((at_most,), np.ones(1), -np.ones((1, 1)), True)
 
     @property
     def plain(self) -> bool:
@@ -96,9 +131,14 @@ class Quantity:
         return self.curves[0] if one and self.constants[0] == 0.0 and self.weights[0, 0] == 1.0 else None
 
     @property
+    def link(self) -> Link:
+        """Of what is averaged, of the first where these are several."""
+        return self.curves[0].link if self.bundle is None else self.bundle.link
+
+    @property
     def linear(self) -> bool:
         """Whether averaging over b leaves b = 0."""
-        return all(curve.link.linear for curve in self.curves)
+        return self.bundle is None and all(curve.link.linear for curve in self.curves)
 
     @property
     def signed(self) -> bool:
@@ -113,18 +153,22 @@ class Quantity:
         """
         if self.only is not None:
             return tuple(parts)
+        if self.bundle is not None:
+            return ("mean",)
         return ("mean", "complement") if self.probability and (careful or len(self.weights) == 1) else ("mean",)
 
     def combined(self, averages: Mapping[str, Array], part: str = "mean") -> Array:
         """The outputs: (draw, output, cell), from averages by part, (curve, draw, cell)."""
+        if self.bundle is not None:  # 1 less some of the probabilities is the sum of the others
+            return self.changes(averages["mean"], self.weights if part == "mean" else 1.0 - self.weights)
         sign, base = (1.0, self.constants) if part == "mean" else (-1.0, 1.0 - self.constants)
         outputs = [_summed(averages, t, sign * w) for t, w in zip(base, self.weights, strict=True)]
         values = np.stack(outputs, axis=1)
         return np.clip(values, 0.0, 1.0) if self.probability else values
 
-    def changes(self, derivatives: Array) -> Array:
+    def changes(self, derivatives: Array, weights: Array | None = None) -> Array:
         """Derivatives of the outputs: (draw, output, cell), from those of the averages, (curve, draw, cell)."""
-        return np.einsum("oc,cdn->don", self.weights, derivatives)
+        return np.einsum("oc,cdn->don", self.weights if weights is None else weights, derivatives)
 
 
 def _summed(averages: Mapping[str, Array], constant: float, weights: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown
 from bayesmargins.family.censoring import Density, Tails, log_likelihood
-from bayesmargins.family.curve import Curve
+from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.outcome import Outcome, Support, Values
@@ -62,6 +62,8 @@ class Parameter:
         The dimension of a parameter that has several values; empty where it is one number.
     between : tuple of two float
         Its values lie between these, both excluded.
+    rising : bool
+        Whether several values have to rise.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Parameter:
     caution: tuple[float, str] | None = None
     along: str = ""
     between: tuple[float, float] = (0.0, np.inf)
+    rising: bool = False
 
     @property
     def allowed(self) -> str:
@@ -172,6 +175,9 @@ class Family:
         y -> what mu is on the scale of, for priors, where that is not y itself.
     at_most : callable or None
         ``(link, k)`` -> the `Curve` of P(y <= k) given b, of an ordered response whose categories are 1, 2, ...
+    probabilities : callable or None
+        ``(link, K)`` -> the `Bundle` of P(y = 1), ..., P(y = K) given b, of an ordered response whose P(y <= k) is no
+        `Curve`.
     log_density : callable or None
         ``(p, o) -> log p(y)``, p the `Values` of the parameters and o the `Outcome`, broadcasting.
     simulate : callable or None
@@ -222,6 +228,9 @@ class Family:
         with 1, u is the parameter beside the mean; with 2, u and v are the thresholds below and above y.
     elsewhere : mapping
         By package, an `Elsewhere` where its parameters mean something else.
+    looks_like : callable or None
+        Outcome -> what such a y looks like and which other family that has, behind "The response ..."; empty where
+        nothing speaks for one.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
 
@@ -237,6 +246,7 @@ class Family:
     mean: Callable[[Link], Curve] | None = field(default=None, kw_only=True)
     measured: Callable[[Array], Array] | None = field(default=None, kw_only=True)
     at_most: Callable[[Link, int], Curve] | None = field(default=None, kw_only=True)
+    probabilities: Callable[[Link, int], Bundle] | None = field(default=None, kw_only=True)
     log_density: Callable[[Values, Outcome], Array] | None = None
     simulate: Callable[[np.random.Generator, Values, Outcome], Array] | None = None
     above: Tail | None = None
@@ -260,6 +270,7 @@ class Family:
     aliases: tuple[str, ...] = ()
     rows: Mapping[str, Any] = field(default_factory=dict)
     elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
+    looks_like: Callable[[Outcome], str] | None = None
     ones: tuple[str, ...] = ()
 
     @property
@@ -285,7 +296,7 @@ class Family:
     @property
     def ordinal(self) -> bool:
         """Whether y is one of some ordered categories, with thresholds in place of an intercept."""
-        return self.at_most is not None
+        return self.at_most is not None or self.probabilities is not None
 
     @property
     def target(self) -> str:

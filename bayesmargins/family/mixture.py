@@ -15,11 +15,11 @@ import numpy.typing as npt
 import scipy
 
 from bayesmargins.errors import PosteriorError
-from bayesmargins.family.curve import Curve
+from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
 from bayesmargins.family.link import Link, exponential
 from bayesmargins.family.outcome import Outcome, Values
-from bayesmargins.integrate import cubed, expectation
+from bayesmargins.integrate import BundleAverages, cubed, expectation
 from bayesmargins.integrate.search import bracketed, crossing, smallest_integer
 from bayesmargins.integrate.smooth import Smooth, smooth_expectation
 
@@ -212,10 +212,23 @@ class Mixture:
 
     def _cumulated(self, part: str) -> list[Number]:
         """P(y <= k) ("mean") or P(y > k) ("complement") of an ordered y, for all categories k but the last."""
+        if self.family.probabilities is not None:
+            return self._summed(self.family.probabilities(self.link, self.aux["thresholds"].shape[-1] + 1), part)
         assert self.family.at_most is not None
         below_last = self.aux["thresholds"].shape[-1]
         curves = (self.family.at_most(self.link, k) for k in range(1, below_last + 1))
         return [self.average(curve, part) for curve in curves]
+
+    def _summed(self, bundle: Bundle, part: str) -> list[Number]:
+        """The same where the family has the probability of each category."""
+        value, bound, nodes, method = np.zeros((bundle.outputs, len(self.s))), 0.0, 0, ""
+        averages, s2 = BundleAverages(bundle, {name: self.aux[name] for name in bundle.reads}), self.s[:, None] ** 2
+        for weight, eta in zip(self.weights, self.etas, strict=True):
+            found = averages.average(eta[:, None], s2, "mean")
+            value, bound, nodes = value + weight * found.value[..., 0], max(bound, found.error_bound), found.nodes
+            method = found.method
+        sums = np.cumsum(value, axis=0)[:-1] if part == "mean" else np.cumsum(value[::-1], axis=0)[:-1][::-1]
+        return [Number(one, np.full(len(one), len(value) * bound), method, nodes) for one in sums]
 
     def ordered_sd(self, numbers: Sequence[float]) -> Number:
         """That of an ordered y whose categories count as these numbers.

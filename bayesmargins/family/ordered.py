@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.checks import whole_number
 from bayesmargins.errors import EstimandError, listed, shown
+from bayesmargins.family.categories import of_categories
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
@@ -16,20 +18,28 @@ from bayesmargins.family.quantity import Target, counted_as, numbers_of, positio
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value, value_list
 
-__all__ = ["Category", "EachCategory", "Score", "category", "score"]
+__all__ = ["Category", "EachCategory", "Score", "Top", "category", "score", "top"]
+
+
+class _OfCategories(Target):
+    """What responses with ordered categories have, and no others."""
+
+    reading = "curved"
+
+    def serves(self, family: Family) -> bool:
+        """As for `Target`."""
+        return family.ordinal
 
 
 @dataclass(frozen=True, repr=False)
-class EachCategory(Target):
+class EachCategory(_OfCategories):
     """P(y = k) for every category k, along a dimension of their own: ``target="category"``."""
 
-    reading = "curved"
     probability = True
-    needs = ("at_most",)
 
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
         """As for `Target`: P(y = k) = P(y <= k) - P(y <= k - 1)."""
-        return _of_categories(family, link, tuple(categories), np.eye(len(categories)), along=True)
+        return of_categories(family, link, tuple(categories), np.eye(len(categories)), along=True)
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -50,19 +60,17 @@ class EachCategory(Target):
 
 
 @dataclass(frozen=True, repr=False)
-class Category(Target):
+class Category(_OfCategories):
     """P(y = k), from `category`."""
 
     k: Any
-    reading = "curved"
     probability = True
-    needs = ("at_most",)
 
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
         """As for `Target`."""
         values = np.zeros(len(categories))
         values[position(self.k, categories, str(self)) - 1] = 1.0
-        return _of_categories(family, link, tuple(categories), values[None])
+        return of_categories(family, link, tuple(categories), values[None])
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -78,12 +86,41 @@ class Category(Target):
 
 
 @dataclass(frozen=True, repr=False)
-class Score(Target):
+class Top(_OfCategories):
+    """P(y is one of the highest k categories), from `top`."""
+
+    k: int
+    probability = True
+
+    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
+        """As for `Target`."""
+        K = len(categories)
+        if self.k >= K:
+            raise EstimandError(
+                f"target={self}: the response has the {K} categories {listed(categories)}, so that probability is 1 "
+                f"whatever the rows. Give a number from 1 to {K - 1}."
+            )
+        return of_categories(family, link, tuple(categories), (np.arange(K) >= K - self.k).astype(float)[None])
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`."""
+        which = "the highest category" if self.k == 1 else f"one of the {self.k} highest categories"
+        return f"probability that {response} is {which}"
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return "P(y is the highest)" if self.k == 1 else f"P(y among the {self.k} highest)"
+
+    def __repr__(self) -> str:
+        return f"top({self.k})"
+
+
+@dataclass(frozen=True, repr=False)
+class Score(_OfCategories):
     """sum of P(y = k) times what category k counts, from `score`."""
 
     values: tuple[float, ...] = ()
-    reading = "curved"
-    needs = ("at_most",)
 
     def counting(self, categories: Sequence[Any]) -> Target:
         """As for `Target`."""
@@ -97,7 +134,7 @@ class Score(Target):
                 f"target={self} has {len(values)} values, and the response has the {len(categories)} categories "
                 f"{listed(categories)}: give one value for each."
             )
-        return _of_categories(family, link, tuple(categories), np.array([values], dtype=np.float64))
+        return of_categories(family, link, tuple(categories), np.array([values], dtype=np.float64))
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -110,21 +147,6 @@ class Score(Target):
 
     def __repr__(self) -> str:
         return f"score({[float(f'{v:.12g}') for v in self.values] if self.values else ''})"
-
-
-def _of_categories(
-    family: Family, link: Link, categories: tuple[Any, ...], values: np.ndarray, along: bool = False
-) -> Quantity:
-    """Sums of values (output, category) times P(y = k), from the curves of P(y <= k) that they read.
-
-    sum_k v_k P(y = k) = v_K + sum_k (v_k - v_(k + 1)) P(y <= k).
-    """
-    assert family.at_most is not None
-    weights = values[:, :-1] - values[:, 1:]
-    read = np.flatnonzero(np.any(weights != 0.0, axis=0))
-    curves = tuple(family.at_most(link, int(k) + 1) for k in read)
-    probability = bool(np.isin(values, (0.0, 1.0)).all() and (values.sum(axis=1) == 1.0).all())
-    return Quantity(curves, values[:, -1], weights[:, read], probability, categories if along else None)
 
 
 @taught
@@ -158,6 +180,36 @@ def category(k: Any) -> Target:
     if not (is_number(value) or isinstance(value, str | bool)):
         raise EstimandError(f"category(k={shown(k)}); k must be a category of the response, a number or a text.")
     return Category(value)
+
+
+@taught
+def top(k: int) -> Target:
+    """How probable are the k highest categories of an ordered response? A target: ``predictions(post, target=top(2))``.
+
+    Parameters
+    ----------
+    k : int
+        How many categories, counted from the highest: ``top(2)`` of a rating from 1 to 5 is the share of 4 and 5.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    EstimandError
+        k is no whole number from 1. Whether the response has more categories is checked by the question.
+
+    Notes
+    -----
+    With five categories ``top(2)`` is ``exceeds`` of the third: it needs no names of categories.
+
+    Examples
+    --------
+    >>> top(2)
+    top(2)
+    """
+    return Top(whole_number("top(k)", k, 1))
 
 
 @taught

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.family.categories import of_categories
 from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
@@ -129,9 +130,10 @@ class Exceeds(Target):
         return family.ordinal or super().serves(family)
 
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity | None:
-        """As for `Target`: of an ordered y it is 1 less one average."""
-        if family.at_most is not None:
-            return Quantity.exceeding(family.at_most(link, _reached(self, categories)))
+        """As for `Target`: of an ordered y the probability of the categories above c."""
+        if family.ordinal:
+            above = (np.arange(len(categories)) >= _reached(self, categories)).astype(np.float64)
+            return of_categories(family, link, tuple(categories), above[None])
         if isinstance(self.c, str):
             raise EstimandError(
                 f"target={self}: a response of family={family.name!r} is a number, and no category; give a number."

@@ -3,7 +3,8 @@
 Downward: `link_scale` (the population mean as a linear predictor), `between_groups` (how the mean varies between
 groups), `cubes` (the average of its cube) and `spread` (how an effect does) on
 `mixture` (existing groups) and `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new
-groups) on `rules` (nodes and bounds); `mixture_kernels` on
+groups) on `rules` (nodes and bounds); `bundles` is the engine of several functions of one eta at once, with
+`lattice_kernels`, and `bundle_tables` its tables for many rows; `mixture_kernels` on
 `kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
 `threads`. `tabulated` holds the same averages in tables, for many rows.
 
@@ -16,6 +17,8 @@ calls.
 """
 
 from bayesmargins.integrate.between_groups import between
+from bayesmargins.integrate.bundle_tables import BundleTable, bundle_table
+from bayesmargins.integrate.bundles import BundleAverages
 from bayesmargins.integrate.cubes import cubed
 from bayesmargins.integrate.engine import Integral, expectation, trusted
 from bayesmargins.integrate.link_scale import linked_mean
@@ -25,10 +28,13 @@ from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_s
 from bayesmargins.integrate.threads import in_threads
 
 __all__ = [
+    "BundleAverages",
+    "BundleTable",
     "Integral",
     "Rule",
     "apply_rule",
     "between",
+    "bundle_table",
     "cubed",
     "expectation",
     "in_threads",

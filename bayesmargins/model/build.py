@@ -82,7 +82,8 @@ def build_pymc(
         of_columns = coefficients(design, fixed, priors)
         aux = {name: register(name, priors[name], ()) for name in family.numbers if name in priors}
         if family.ordinal:
-            aux["thresholds"] = thresholds(link, observed.outcome, of_columns.constant, priors["thresholds"])
+            rising, prior = family.parameter("thresholds").rising, priors["thresholds"]
+            aux["thresholds"] = thresholds(link, observed.outcome, of_columns.constant, prior, rising)
         eta = of_columns.eta(fixed) + observed.offset
         phi = _phi(of_columns, aux, observed)
         effects: dict[str, Any] = {}

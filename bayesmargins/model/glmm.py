@@ -417,7 +417,9 @@ class GLMM:
             *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
             *self._of_effects(),
-            *prior_lines(self.design, self.priors, self._fixed, self._groups),
+            *prior_lines(
+                self.design, self.priors, self._fixed, self._groups, any(p.rising for p in self.family.parameters)
+            ),
         ]
         return "\n".join(lines)
 

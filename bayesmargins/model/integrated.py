@@ -98,7 +98,8 @@ def integrated_model(
         }
         aux = {name: register(name, priors[name], ()) for name in family.numbers if name in priors}
         if family.ordinal:
-            aux["thresholds"] = thresholds(link, outcome, of_columns.constant, priors["thresholds"])
+            rising = family.parameter("thresholds").rising
+            aux["thresholds"] = thresholds(link, outcome, of_columns.constant, priors["thresholds"], rising)
         of_parts = [roots[part.factor.name] for part in ordered]
         pm.Potential(design.response.name, log_marginal(likelihood, phi, of_parts, aux))
     return IntegratedModel(model, likelihood, ordered, tuple(aux))

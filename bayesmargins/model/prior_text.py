@@ -15,9 +15,9 @@ __all__ = ["prior_lines"]
 
 
 def prior_lines(
-    design: Design, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart]
+    design: Design, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart], rising: bool
 ) -> list[str]:
-    """Lines of ``print(model)`` on its priors."""
+    """Lines of ``print(model)`` on its priors; `rising` thresholds are in order."""
     said = {
         "Intercept",
         "beta",
@@ -25,7 +25,7 @@ def prior_lines(
         *design.coef,
         *(f"{p}_{f}" for p in ("sd", "cor") for f in groups),
     }
-    lines = [*_fixed_lines(design, priors, fixed)]
+    lines = [*_fixed_lines(design, priors, fixed, rising)]
     for part in groups.values():
         lines += _group_lines(priors, part)
     lines += [_own_line(name, prior) for name, prior in priors.items() if name not in said]
@@ -36,10 +36,11 @@ def _own_line(name: str, prior: Any) -> str:
     return f"{name} = {prior:g}, held" if isinstance(prior, int | float) else f"{name} ~ {_text(prior)}"
 
 
-def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Iterator[str]:
+def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart, rising: bool) -> Iterator[str]:
     own = [fixed.names[j] for j in fixed.own]
     if not design.fixed.constant:
-        yield f"thresholds ~ {_text(priors['thresholds'])} in order, at the mean of the columns"
+        order = " in order" if rising else ""
+        yield f"thresholds ~ {_text(priors['thresholds'])}{order}, at the mean of the columns"
     elif fixed.constant:
         yield f"Intercept ~ {_text(priors['Intercept'])}, the mean of the linear predictor over the rows"
     if shared := [name for name in own if name not in priors]:

@@ -126,17 +126,19 @@ def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
     return pt.stack([pieces[n] for n in names])
 
 
-def thresholds(link: Link, outcome: Outcome, constant: Any, prior: Any) -> Any:
-    """Thresholds of the centred linear predictor, in order; the posterior keeps those of the columns as they are.
+def thresholds(link: Link, outcome: Outcome, constant: Any, prior: Any, rising: bool) -> Any:
+    """Thresholds of the centred linear predictor; the posterior keeps those of the columns as they are.
 
-    They are the order statistics of draws from the prior: sampling moves among ordered values, where sorting changes
-    nothing, and draws of the prior itself are sorted.
+    Those that have to rise are the order statistics of draws from the prior: sampling moves among ordered values, where
+    sorting changes nothing, and draws of the prior itself are sorted.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    start, ordered = link.link(outcome.reached()), pm.distributions.transforms.ordered
-    centred = pt.sort(register("thresholds_centred", prior, (len(start),), transform=ordered, initval=start))
+    start = link.link(outcome.reached())
+    options = {"transform": pm.distributions.transforms.ordered} if rising else {}
+    centred = register("thresholds_centred", prior, (len(start),), initval=start, **options)
+    centred = pt.sort(centred) if rising else centred
     pm.Deterministic("thresholds", centred - constant, dims="threshold")
     return centred
 

@@ -210,7 +210,7 @@ class Passed:
         return error if logs is None else np.where(np.isnan(logs), error, self.log_bound)
 
 
-def subset(draws: Draws, chunk: Chunk, which: np.ndarray) -> tuple[Draws, Chunk]:
+def subset(draws: Draws, chunk: Chunk, which: np.ndarray | slice) -> tuple[Draws, Chunk]:
     """Some of the draws, and the chunk with the group effects of these draws: for means, which need no parts."""
     some = Draws(
         beta=draws.beta[which],

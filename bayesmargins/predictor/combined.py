@@ -1,4 +1,7 @@
-"""Sums of averages of curves: each curve goes through a predictor of its own, and their values are put together."""
+"""Sums of averages of curves: each goes through a predictor of its own, and their values are put together.
+
+A bundle of curves goes through one predictor.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.outcome import Values
+from bayesmargins.predictor.bundled import BundlePredictor
 from bayesmargins.predictor.chunks import Chunk, Passed, Second
 from bayesmargins.predictor.passes import Predictor
 
@@ -41,17 +45,22 @@ class CombinedPredictor:
 
     def __init__(self, draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> None:
         self.draws, self.quantity = draws, quantity
-        share = len(quantity.curves)
+        share = max(len(quantity.curves), 1)
         self._each = [Predictor(_moved(draws, c), c.link, lambda done: tick(done // share)) for c in quantity.curves]
+        self._bundled = None if quantity.bundle is None else BundlePredictor(draws, quantity.bundle, tick)
 
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
     ) -> Passed:
         """As of `Predictor`: values (draw, [category], cell) by part; `careful` where they are divided by."""
         needs = self.quantity.needs(parts, careful)
-        found = [p.values(seen, rows, cells, needs) for p, seen in self._seen(chunks)]
-        averages = {part: np.stack([passed.values[part] for passed in found]) for part in needs}
-        out = _together(found, float(np.abs(self.quantity.weights).sum(axis=1).max()))
+        if self._bundled is not None:
+            out = self._bundled.values(chunks, rows, cells)
+            averages, out = dict(out.values), _together([out], self._size)
+        else:
+            found = [p.values(seen, rows, cells, needs) for p, seen in self._seen(chunks)]
+            averages = {part: np.stack([passed.values[part] for passed in found]) for part in needs}
+            out = _together(found, self._size)
         if self.quantity.only is not None:
             out.values, out.relative_bound = {part: averages[part][0] for part in parts}, found[0].relative_bound
         else:
@@ -71,11 +80,15 @@ class CombinedPredictor:
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
-        return self._changes("slope", [p.slopes(seen, rows, cells) for p, seen in self._seen(chunks)])
+        if self._bundled is not None:
+            return self._changed("slope", [self._bundled.slopes(chunks, rows, cells)])
+        return self._changed("slope", [p.slopes(seen, rows, cells) for p, seen in self._seen(chunks)])
 
     def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
-        return self._changes("second", [p.second_derivatives(seen, rows, cells) for p, seen in self._seen(chunks)])
+        if self._bundled is not None:
+            return self._changed("second", [self._bundled.second_derivatives(chunks, rows, cells)])
+        return self._changed("second", [p.second_derivatives(seen, rows, cells) for p, seen in self._seen(chunks)])
 
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`, for the average of one curve."""
@@ -86,9 +99,15 @@ class CombinedPredictor:
         for predictor, curve in zip(self._each, self.quantity.curves, strict=True):
             yield predictor, _seen(chunks, curve)
 
-    def _changes(self, part: str, found: list[Passed]) -> Passed:
-        out = _together(found, float(np.abs(self.quantity.weights).sum(axis=1).max()))
-        out.values = {part: self._shaped(self.quantity.changes(np.stack([passed.values[part] for passed in found])))}
+    @property
+    def _size(self) -> float:
+        """By how much more than an average an output can be wrong."""
+        return float(np.abs(self.quantity.weights).sum(axis=1).max())
+
+    def _changed(self, part: str, found: list[Passed]) -> Passed:
+        out, averages = _together(found, self._size), [passed.values[part] for passed in found]
+        derivatives = averages[0] if self._bundled is not None else np.stack(averages)
+        out.values = {part: self._shaped(self.quantity.changes(derivatives))}
         return out
 
     def _beside(self, part: str) -> np.ndarray:
@@ -125,8 +144,10 @@ def _seen(chunks: Iterable[Chunk], curve: Curve) -> Iterator[Chunk]:
 
 def _together(found: Sequence[Passed], size: float) -> Passed:
     """Methods and bounds of a sum whose weights have this sum of sizes."""
+    estimates = [passed.error_estimate for passed in found if passed.error_estimate is not None]
     return Passed(
         {},
+        error_estimate=size * max(estimates) if estimates else None,
         error_bound=size * max(passed.error_bound for passed in found),
         methods=set().union(*(passed.methods for passed in found)),
         nodes=max(passed.nodes for passed in found),

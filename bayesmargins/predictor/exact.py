@@ -1,7 +1,7 @@
 """Rows through the exact engine, as arrays of draws x rows: for few rows, and for what no table holds.
 
 In each block of rows the linear predictor of every draw is one matrix product, the variance s2 of what is integrated
-another, and `integrate.expectation` turns both into values.
+another, and `integrate.expectation` turns both into values. Those of a bundle have the axis of its outputs first.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
-from bayesmargins.integrate import Integral, expectation, mixture_expectation
+from bayesmargins.integrate import BundleAverages, Integral, expectation, mixture_expectation
 from bayesmargins.predictor.chunks import Chunk, Passed
 
 __all__ = [
     "blocks",
     "constant_row",
+    "group_shifts",
     "linear",
     "moves",
     "second_derivatives",
@@ -31,6 +32,8 @@ __all__ = [
     "values",
     "variance",
 ]
+
+Averaged = Link | BundleAverages
 
 # Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
 BLOCK_VALUES = 2**20
@@ -49,15 +52,15 @@ class _Existing:
     shifts: np.ndarray | None  # (draw, combination)
 
 
-def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
+def values(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
     """What is the mean response of these rows, in every draw, with b treated as planned?
 
     Parameters
     ----------
     draws : Draws
         Posterior draws.
-    link : Link
-        Between linear predictor and the target.
+    link : Link or BundleAverages
+        What is averaged: the inverse link, or functions of a bundle.
     chunk : Chunk
         Rows.
     part : {"mean", "complement"}
@@ -81,7 +84,7 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
     for block in blocks(len(rows.X), len(draws.beta)):
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         if existing is None:
-            yield block, passed.record(expectation(link, eta, s2, part))
+            yield block, passed.record(_average(link, eta, s2, part))
         elif existing.shifts is not None:
             yield block, passed.record(_over_existing(existing, link, eta, s2, part))
         elif _row_by_row(eta, existing.mixture):
@@ -89,12 +92,12 @@ def values(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
         else:
             total = np.zeros(eta.shape)
             for weights, shift in shifts(draws, rows.Z, existing.mixture, block):
-                each = passed.record(expectation(link, moved(eta, shift), repeated(s2, len(weights)), part))
-                total += weights @ each.reshape(shift.shape)
+                each = passed.record(_average(link, moved(eta, shift), repeated(s2, len(weights)), part))
+                total = total + _over_groups(weights, each, shift)
             yield block, total
 
 
-def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
+def slopes(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
     """How does the mean response of these rows change with a variable, in every draw?
 
     Parameters
@@ -138,13 +141,13 @@ def slopes(draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed) ->
         for (weights, shift), (_, d_shift) in zip(*both, strict=True):
             variances = repeated(s2, len(weights)), repeated(d_s2, len(weights))
             each = _chain_rule(passed, link, moved(eta, shift), variances[0], moved(d_eta, d_shift), variances[1])
-            total += weights @ each.reshape(shift.shape)
+            total = total + _over_groups(weights, each, shift)
         yield block, total
 
 
 def _chain_rule(
     passed: Passed,
-    link: Link,
+    link: Averaged,
     eta: np.ndarray,
     s2: np.ndarray,
     d_eta: np.ndarray,
@@ -158,7 +161,7 @@ def _chain_rule(
 
 def _combined(
     passed: Passed,
-    link: Link,
+    link: Averaged,
     eta: np.ndarray,
     s2: np.ndarray,
     factors: dict[str, np.ndarray],
@@ -167,16 +170,16 @@ def _combined(
     """The sum over parts of E[part] times its factor; the bounds add up too."""
     total, bound, nodes = np.zeros(eta.shape), 0.0, 0
     for part, factor in factors.items():
-        over = expectation if existing is None else partial(_over_existing, existing)
+        over = _average if existing is None else partial(_over_existing, existing)
         integral = over(link, eta, s2, part)
-        total += integral.value * factor
+        total = total + integral.value * factor
         bound, nodes = bound + integral.error_bound * _largest(factor), max(nodes, integral.nodes)
         passed.note(integral.method, bound, nodes)
     return total
 
 
 def second_derivatives(
-    draws: Draws, link: Link, chunk: Chunk, part: str, passed: Passed
+    draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """How do the slopes of these rows change with a second variable (or with the first, once more), in every draw?
 
@@ -225,7 +228,7 @@ def second_derivatives(
             slopes_of = [moved(of, change) for of, (_, change) in zip(etas, changes, strict=True)]
             factors = _factors(slopes_of, [repeated(v, len(weights)) for v in variances])
             each = _combined(passed, link, moved(eta, shift), repeated(s2, len(weights)), factors, None)
-            total += weights @ each.reshape(shift.shape)
+            total = total + _over_groups(weights, each, shift)
         yield block, total
 
 
@@ -317,8 +320,28 @@ def _existing(draws: Draws, rows: Rows, plan: GroupPlan) -> _Existing | None:
     )
 
 
-def _over_existing(existing: _Existing, link: Link, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
+def _average(link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
+    return expectation(link, eta, s2, part) if isinstance(link, Link) else link.average(eta, s2, part)
+
+
+def _over_groups(weights: np.ndarray, each: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The weighted sum of values ([output], draw, group x row) over groups."""
+    return np.asarray(weights @ each.reshape(*each.shape[:-2], *shift.shape))
+
+
+def group_shifts(draws: Draws, rows: Rows, plan: GroupPlan) -> tuple[np.ndarray, np.ndarray] | None:
+    """Shifts of eta (draw, group) by fitted groups whose z is the same in all rows, and their weights."""
+    existing = _existing(draws, rows, plan)
+    if existing is None:
+        return None
     assert existing.shifts is not None
+    return existing.shifts, existing.mixture.weights
+
+
+def _over_existing(existing: _Existing, link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
+    assert existing.shifts is not None
+    if not isinstance(link, Link):
+        return link.over_groups(eta, s2, existing.shifts, existing.mixture.weights, part)
     return mixture_expectation(link, eta, s2, existing.shifts, existing.mixture.weights, part)
 
 
@@ -358,22 +381,22 @@ def _over_rows(
     Z: dict[str, np.ndarray],
     mixture: Mixture,
     block: slice,
-    link: Link,
+    link: Averaged,
     eta: np.ndarray,
     s2: np.ndarray,
     part: str,
     passed: Passed,
 ) -> np.ndarray:
     """The mean over fitted groups of each row by itself, whose z is constant: (draw, row of the block)."""
-    out = np.empty(eta.shape)
+    columns = []
     z = {f: Z[f][block] for f in mixture.factors}
     for row in range(eta.shape[1]):
         of = [(draws.b[f] @ z[f][row])[:, codes] for f, codes in zip(mixture.factors, mixture.codes.T, strict=True)]
         one = _Existing(mixture, np.asarray(sum(of)))
         column = s2 if s2.shape[1] == 1 else s2[:, row : row + 1]
         integral = _over_existing(one, link, eta[:, row : row + 1], column, part)
-        out[:, row] = passed.record(integral)[:, 0]
-    return out
+        columns.append(passed.record(integral)[..., 0])
+    return np.stack(columns, axis=-1)
 
 
 def constant_row(z: np.ndarray) -> np.ndarray:

@@ -271,7 +271,7 @@ def complete(chunk: Chunk, passed: Passed) -> Chunk:
     if not missing.any():
         return chunk
     for values in passed.values.values():
-        values[:, chunk.cells.index[missing]] = np.nan
+        values[..., chunk.cells.index[missing]] = np.nan
     return chunk.take(np.flatnonzero(~missing))
 
 

@@ -13,28 +13,23 @@ from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.observing import weighed
 from bayesmargins.family.outcome import ORDERED, Outcome, Values
+from bayesmargins.family.stages import log_at_thresholds, of_own, thresholds
 
 __all__ = ["cumulative"]
 
 
-def _bounds(p: Values, y: Array) -> tuple[Array, Array]:
-    """What lies below and above category y of the latent variable, less eta: infinite at either end."""
-    theta = p.thresholds
-    shape = np.broadcast_shapes(theta.shape[:-1], np.shape(p.eta), np.shape(y))
-    end = np.full((*theta.shape[:-1], 1), np.inf)
-    padded = np.broadcast_to(np.concatenate([-end, theta, end], axis=-1), (*shape, theta.shape[-1] + 2))
-    k = np.broadcast_to(np.asarray(y, dtype=np.intp), shape)[..., None]
-    low, high = (np.take_along_axis(padded, at, axis=-1)[..., 0] for at in (k - 1, k))
-    return low - p.eta, high - p.eta
-
-
 def _log_density(p: Values, o: Outcome) -> Array:
-    """log of P(y <= k) - P(y <= k - 1), or of the difference of their complements, where these are smaller."""
-    low, high = _bounds(p, o.y)
-    below = p.link.inverse(high) - p.link.inverse(low)
-    above = p.link.complement(low) - p.link.complement(high)
+    """log of P(y <= k) - P(y <= k - 1), or of the difference of their complements, where these are smaller.
+
+    Either difference is that of two exponentials, of which the larger is a factor.
+    """
+    h, rest = log_at_thresholds(p.link, p)
+    never, surely = np.full_like(h[:1], -np.inf), np.zeros_like(h[:1])
+    h, rest = np.concatenate([never, h, surely]), np.concatenate([surely, rest, never])
     with np.errstate(divide="ignore"):
-        return np.log(np.where(p.link.inverse(low) > 0.5, above, below))
+        below = h[1:] + np.log(-np.expm1(h[:-1] - h[1:]))
+        above = rest[:-1] + np.log(-np.expm1(rest[1:] - rest[:-1]))
+    return of_own(np.where(h[:-1] > np.log(0.5), above, below), o.y)
 
 
 def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
@@ -86,14 +81,7 @@ cumulative = Family(
     "cumulative",
     (
         Parameter("mu", ("logit", "probit", "cloglog", "loglog", "cauchit"), noun="category"),
-        Parameter(
-            "thresholds",
-            ("identity",),
-            meaning="what the latent variable exceeds in the next category",
-            prior=lambda o: ("StudentT", {"nu": 3.0, "mu": 0.0, "sigma": 2.5}),  # as in brms
-            names={"brms": "b_Intercept", "bambi": "threshold"},
-            along="threshold",
-        ),
+        thresholds("what the latent variable exceeds in the next category", rising=True),
     ),
     ORDERED,
     _log_density,

@@ -9,6 +9,7 @@ from bayesmargins.family.censoring import Tails, mass
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array, normal_density
 from bayesmargins.family.links.probit import normal_tails
+from bayesmargins.family.looks import like_another_family
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
 
@@ -62,4 +63,5 @@ gaussian = Family(
     normal_sd="sigma",
     known_error="sigma",
     aliases=("normal",),
+    looks_like=like_another_family,
 )
