@@ -23,6 +23,7 @@ CASES: dict[str, tuple[dict[str, float], Frozen]] = {
     "gaussian": ({"sigma": 1.3}, lambda mu: stats.norm(mu, 1.3)),
     "student_t": ({"sigma": 1.3, "nu": 5.0}, lambda mu: stats.t(5.0, mu, 1.3)),
     "lognormal": ({"sigma": 0.7}, lambda mu: stats.lognorm(0.7, scale=np.exp(mu))),
+    "shifted_lognormal": ({"sigma": 0.7, "ndt": 0.2}, lambda mu: stats.lognorm(0.7, loc=0.2, scale=np.exp(mu))),
     "gamma": ({"shape": 2.3}, lambda mu: stats.gamma(2.3, scale=mu / 2.3)),
     "exponential": ({}, lambda mu: stats.expon(scale=mu)),
     "weibull": ({"shape": 1.6}, lambda mu: stats.weibull_min(1.6, scale=mu / gamma(1.0 + 1.0 / 1.6))),
@@ -66,8 +67,8 @@ def test_what_rows_say_is_what_scipy_says(name: str) -> None:
     family, (aux, dist) = FAMILIES[name], CASES[name]
     link, eta = LINKS[family.links[0]], np.linspace(-0.5, 1.5, N)
     p = values_at(link, eta, {k: np.array(v) for k, v in aux.items()})
-    o = outcome(name, eta if name == "lognormal" else p.mu, family.discrete)
-    frozen = dist(eta if name == "lognormal" else p.mu)
+    o = outcome(name, eta if "lognormal" in name else p.mu, family.discrete)
+    frozen = dist(eta if "lognormal" in name else p.mu)
     np.testing.assert_allclose(family.log_likelihood(p, o), by_hand(frozen, o, family.discrete), rtol=1e-10, atol=1e-12)
 
 
@@ -79,7 +80,7 @@ def test_pymc_says_the_same_with_derivatives(name: str) -> None:
     family, (aux, _) = FAMILIES[name], CASES[name]
     link, eta = LINKS[family.links[0]], np.linspace(-0.5, 1.5, N)
     p = values_at(link, eta, {k: np.array(v) for k, v in aux.items()})
-    o = outcome(name, eta if name == "lognormal" else p.mu, family.discrete)
+    o = outcome(name, eta if "lognormal" in name else p.mu, family.discrete)
     step = {k: np.array(v) for k, v in aux.items()}
     with pm.Model(coords={"obs": range(N)}) as model:
         x = pm.Flat("x", shape=N)

@@ -10,43 +10,54 @@ import numpy as np
 from bayesmargins.family.censoring import Tails, tensor_log_likelihood
 from bayesmargins.family.outcome import REAL, Outcome
 
-__all__ = ["by_value", "observe", "weighed"]
+__all__ = ["by_value", "observe", "observe_by", "weighed"]
 
 
-def observe(
-    pm: Any,
-    kind: Any,
-    name: str,
-    o: Outcome,
-    y: Any,
-    tails: Tails | None = None,
-    **parameters: Any,
-) -> None:
+def observe(pm: Any, kind: Any, name: str, o: Outcome, y: Any, tails: Tails | None = None, **parameters: Any) -> None:
     """Adds ``kind(name, **parameters, observed=y)``, or what rows say that have weights, or are known in part."""
     if o.weights is None and not o.partial:
         kind(name, **parameters, observed=y, dims="obs")
         return
+
+    def density(value: Any, **given: Any) -> Any:
+        return pm.logp(kind.dist(**given), value)
+
+    observe_by(pm, name, o, y, density, kind.dist, tails, kind.__name__, **parameters)
+
+
+def observe_by(
+    pm: Any,
+    name: str,
+    o: Outcome,
+    y: Any,
+    density: Callable[..., Any],
+    drawn: Callable[..., Any],
+    tails: Tails | None,
+    kind: str,
+    **parameters: Any,
+) -> None:
+    """The same of a distribution that is no class of PyMC's: its log density at y, and its draws of a ``size``."""
     import pytensor.tensor as pt
 
     def named(given: Any) -> dict[str, Any]:
         return dict(zip(parameters, given, strict=True))
-
-    def density(value: Any, *given: Any) -> Any:
-        return pm.logp(kind.dist(**named(given)), value)
 
     def of_tails(value: Any, *given: Any) -> Any:
         assert tails is not None
         return tails.logs(pm, value, **named(given))
 
     def log_density(value: Any, *given: Any) -> Any:
-        return tensor_log_likelihood(pt, o, value, list(given), density, of_tails, support)
+        def one(value: Any, *given: Any) -> Any:
+            return density(value, **named(given))
 
-    def drawn(*given: Any) -> Any:
+        return tensor_log_likelihood(pt, o, value, list(given), one, of_tails, support)
+
+    def draws(*given: Any) -> Any:
         *values, size = given
-        return kind.dist(**named(values), size=size)
+        return drawn(**named(values), size=size)
 
     support = REAL if tails is None else tails.support
-    options = {"logp": log_density, "dist": drawn, "class_name": kind.__name__, "observed": y, "dims": "obs"}
+    options = {"logp": log_density, "dist": draws, "class_name": kind, "observed": y, "dims": "obs"}
     pm.CustomDist(name, *parameters.values(), **options)
 
 

@@ -110,8 +110,10 @@ class CombinedPredictor:
         out.values = {part: self._shaped(self.quantity.changes(derivatives))}
         return out
 
-    def _beside(self, part: str) -> np.ndarray:
+    def _beside(self, part: str) -> np.ndarray | float:
         """What the curves have beside their inverse links: (draw, output, 1)."""
+        if all(curve.added is None for curve in self.quantity.curves):
+            return 0.0
         p, sign, n = Values(**self.draws.aux), 1.0 if part == "mean" else -1.0, len(self.draws.beta)
         each = np.stack([np.broadcast_to(curve.beside(p), n) for curve in self.quantity.curves], axis=1)
         return sign * (each @ self.quantity.weights.T)[..., None]

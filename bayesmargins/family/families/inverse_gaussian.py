@@ -8,7 +8,7 @@ import numpy as np
 import scipy
 
 from bayesmargins.family.censoring import Tails
-from bayesmargins.family.family import Family, Parameter
+from bayesmargins.family.family import Family, Parameter, not_below_zero
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.probit import log_ndtr
 from bayesmargins.family.observing import observe
@@ -22,7 +22,8 @@ _SMALLEST = np.finfo(np.float64).tiny
 
 def _log_density(p: Values, o: Outcome) -> Array:
     apart = (o.y - p.mu) / np.maximum(p.mu, _SMALLEST)
-    return 0.5 * np.log(p.shape / (2.0 * np.pi)) - 1.5 * np.log(o.y) - 0.5 * p.shape / o.y * apart * apart
+    value = 0.5 * np.log(p.shape / (2.0 * np.pi)) - 1.5 * np.log(o.y) - 0.5 * p.shape / o.y * apart * apart
+    return np.where(p.mu > 0.0, value, -np.inf)
 
 
 def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
@@ -30,7 +31,7 @@ def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
 
     The larger is a sum, so that the smaller one has its digits.
     """
-    mu, shape = np.broadcast_arrays(p.mu, p.shape)
+    mu, shape = np.broadcast_arrays(not_below_zero(p, "inverse Gaussian"), p.shape)
     w = 0.5 * mu / shape * rng.standard_normal(mu.shape) ** 2
     larger = 1.0 + w + np.sqrt(w * (w + 2.0))
     smaller = rng.uniform(size=mu.shape) * (1.0 + 1.0 / larger) < 1.0
@@ -72,7 +73,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
 inverse_gaussian = Family(
     "inverse_gaussian",
     (
-        Parameter("mu", ("log",), noun="expected value"),
+        Parameter("mu", ("log", "1/mu^2", "inverse", "identity", "softplus"), noun="expected value"),
         Parameter(
             "shape",
             meaning="Var(y) = mu^3 / shape",
@@ -86,6 +87,7 @@ inverse_gaussian = Family(
     _simulate,
     _above,
     _below,
+    mean_above=0.0,
     variance=lambda p, o: (0.0, 0.0, 0.0, 1.0 / p.shape),
     pymc=_pymc,
     tails=_TAILS,

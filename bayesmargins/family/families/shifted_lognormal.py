@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import scipy
 
+from bayesmargins.family.censoring import Tails
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.family import Family, Parameter, Residual
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.log import log
-from bayesmargins.family.observing import weighed
+from bayesmargins.family.links.probit import normal_tails
+from bayesmargins.family.observing import observe_by
 from bayesmargins.family.outcome import POSITIVE, Outcome, Values
 
 __all__ = ["shifted_lognormal"]
@@ -32,15 +34,22 @@ def _log_density(p: Values, o: Outcome) -> Array:
     return np.where(rest > 0.0, -0.5 * z * z - np.log(_ROOT * p.sigma * known), -np.inf)
 
 
+def _tails(pm: Any, y: Any, mu: Any, sigma: Any, ndt: Any) -> tuple[Any, Any]:
+    return normal_tails(pm, pm.math.log(y - ndt), mu, sigma)
+
+
+_TAILS = Tails(_tails, POSITIVE)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    def log_density(y: Any, mu: Any, sigma: Any, ndt: Any) -> Any:
-        return weighed(pm.logp(pm.LogNormal.dist(mu=mu, sigma=sigma), y - ndt), o)
+    def density(y: Any, mu: Any, sigma: Any, ndt: Any) -> Any:
+        return pm.logp(pm.LogNormal.dist(mu=mu, sigma=sigma), y - ndt)
 
     def drawn(mu: Any, sigma: Any, ndt: Any, size: Any) -> Any:
         return ndt + pm.LogNormal.dist(mu=mu, sigma=sigma, size=size)
 
-    options = {"logp": log_density, "dist": drawn, "class_name": "ShiftedLogNormal", "observed": o.y, "dims": "obs"}
-    pm.CustomDist(name, p.mu, p.sigma, p.ndt, **options)
+    parameters = {"mu": p.mu, "sigma": p.sigma, "ndt": p.ndt}
+    observe_by(pm, name, o, o.y, density, drawn, _TAILS, "ShiftedLogNormal", **parameters)
 
 
 shifted_lognormal = Family(
@@ -72,5 +81,6 @@ shifted_lognormal = Family(
         lambda link, mean, p: p.sigma**2, lambda link: "the residual variance sigma^2 of the logarithm of y - ndt"
     ),
     pymc=_pymc,
+    tails=_TAILS,
     aliases=("shifted_log_normal", "shifted_lnorm"),
 )
