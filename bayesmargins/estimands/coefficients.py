@@ -110,7 +110,7 @@ def _curve(post: Posterior) -> Curve:
     if curve.added is not None:
         raise EstimandError(
             f"Marginal coefficients describe the mean by an inverse link, and that of family={post.family.name!r} is "
-            f"one with {listed(curve.reads)} added. avg_comparisons and avg_predictions take it."
+            f"one with a parameter added. avg_comparisons and avg_predictions take it."
         )
     by_row = [name for name in curve.reads if name in post.parts]
     if by_row:
