@@ -55,6 +55,19 @@ def speed(size: argparse.Namespace) -> Iterator[Line]:
     yield against('`avg_slopes` / `avg_comparisons`: `"new"`, random intercept', times, "slopes", "new", 1.5)
 
 
+def links(size: argparse.Namespace) -> Iterator[Line]:
+    """Every link with averages over new groups against logit, random intercept."""
+    frame = rows(size.rows)
+    families = {"logit": "bernoulli", "loglog": "bernoulli", "cauchit": "bernoulli", "softplus": "poisson"}
+    families |= {"sqrt": "poisson", "log": "poisson"}
+    posts = {link: posterior(RANDOM_INTERCEPT, link, size.draws, family=of) for link, of in families.items()}
+    calls = {link: lambda p=p: bm.avg_comparisons(p, "t", newdata=frame) for link, p in posts.items()}
+    times = taken_in_turn(calls, size.repeats)
+    for link in list(families)[1:]:
+        limit = None if link == "log" else 3.0  # an exponential a value, where the others look up
+        yield against(f'{link} / logit: `"new"`, random intercept, {size.rows:,} rows', times, link, "logit", limit)
+
+
 def check_same(ours: np.ndarray, theirs: np.ndarray) -> None:
     """A peer that computes something else is no peer."""
     if not np.allclose(ours, theirs, rtol=0.0, atol=1e-11):
@@ -229,6 +242,7 @@ def child(*task: object, python: str = sys.executable, **environment: str) -> di
 SECTIONS: dict[str, Callable[[argparse.Namespace], Iterator[Line]]] = {
     "speed": speed,
     "slope": slope,
+    "links": links,
     "existing": existing,
     "rows": growth,
     "memory": memory,

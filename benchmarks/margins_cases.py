@@ -85,7 +85,13 @@ def draws_of(formula: str, draws: int, groups: int, seed: int = SEED + 2) -> dic
 
 
 def posterior(
-    formula: str, link: str, draws: int, groups: int = 100, data: pd.DataFrame | None = None, intercept: object = None
+    formula: str,
+    link: str,
+    draws: int,
+    groups: int = 100,
+    data: pd.DataFrame | None = None,
+    intercept: object = None,
+    family: str = "bernoulli",
 ) -> bm.Posterior:
     """A posterior as it would come from a fit; `intercept` replaces that of every draw."""
     made = draws_of(formula, draws, groups)
@@ -94,7 +100,7 @@ def posterior(
     return bm.from_draws(
         formula,
         fitted_rows(groups) if data is None else data,
-        family="bernoulli",
+        family=family,
         link=link,
         beta=made["beta"][None],
         b={"g": made["b"][None]},
