@@ -7,8 +7,8 @@ import scipy
 
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
-from bayesmargins.family.observing import observe
 from bayesmargins.family.looks import like_another_family
+from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import REAL, Outcome, Values
 
 __all__ = ["gaussian"]
