@@ -171,7 +171,7 @@ def _check_scale(measure: str, post: Posterior) -> None:
     if measure == "share" and post.family.ordinal and not _has_link_scale(post):
         raise EstimandError(
             f"Categories have no variance on the response scale, and a {post.family.name} response has none on the "
-            "link scale: there is no variance to take shares of. attenuation(post, variables) says what the groups change."
+            "link scale: there is no variance to take shares of. attenuation() says what groups change."
         )
 
 
