@@ -524,9 +524,12 @@ def test_a_fit_by_nutpie_and_the_interval_that_bambi_averages() -> None:
     assert (high - low) > 1.2 * (right["eti89_ub"] - right["eti89_lb"]).item()
 
 
-@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
-def test_thresholds_of_an_ordered_response_give_bambis_own_probabilities(link: str) -> None:
-    model = _model("o ~ x*f + z + (1 + z|g)", "cumulative", link=link)
+@pytest.mark.parametrize(
+    ("family", "link"),
+    [(family, link) for family in ("cumulative", "sratio") for link in ("logit", "probit", "cloglog")],
+)
+def test_thresholds_of_an_ordered_response_give_bambis_own_probabilities(family: str, link: str) -> None:
+    model = _model("o ~ x*f + z + (1 + z|g)", family, link=link)
     prior = _of(_prior(model), "prior").drop_dims("o_dim")
     # Draws of the prior through PyMC are in no order; those of a fit are.
     threshold = prior["threshold"].copy(data=np.sort(prior["threshold"].values, axis=-1))

@@ -284,6 +284,44 @@ def test_slopes_are_the_derivatives_of_predictions(pair: tuple[str, str]) -> Non
     np.testing.assert_allclose(second, (sides[0] - sides[1]) / (2 * step), rtol=1e-5, atol=1e-9)
 
 
+def test_a_cumulative_odds_ratio_is_that_of_the_averaged_probabilities(pair: tuple[str, str]) -> None:
+    post = posterior(*pair, 1.1)
+    asked = {"target": bm.exceeds(2)}
+    found = bm.avg_comparisons(post, {"x": (0.0, 1.0)}, comparison="or", **asked)["estimate"].values.ravel()
+    low, high = (bm.avg_predictions(post, at={"x": [x]}, **asked)["estimate"].values.ravel() for x in (0.0, 1.0))
+    np.testing.assert_allclose(found, high / (1.0 - high) / (low / (1.0 - low)), rtol=1e-11)
+
+
+def test_categories_go_through_hypotheses_and_regions_of_equivalence(pair: tuple[str, str]) -> None:
+    post = posterior(*pair, 1.1, draws=20)
+    each = bm.avg_predictions(post, by="g", groups="own")
+    apart = bm.hypotheses(each, "pairwise", along="category")["estimate"]
+    np.testing.assert_allclose(
+        apart.isel(contrast=0), each["estimate"].sel(category=2) - each["estimate"].sel(category=1), rtol=1e-12
+    )
+    assert apart.sizes["contrast"] == 6
+    change = bm.avg_comparisons(post, {"x": (0.0, 1.0)})
+    table = bm.summary(change, rope=(-0.05, 0.05))
+    inside = (abs(change["estimate"]) < 0.05).mean(("chain", "draw")).values.ravel()
+    np.testing.assert_allclose(table["p_rope"].to_numpy(dtype=float), inside)
+    assert table.index.get_level_values("category").tolist() == [1, 2, 3, 4]
+
+
+def test_what_has_no_variance_has_no_shares_of_it() -> None:
+    for family in ("sequential", "adjacent"):
+        with pytest.raises(bm.EstimandError, match=f"no variance on the response scale, and a {family} response"):
+            bm.variance_partition(posterior(family, "logit", 1.0))
+
+
+def test_more_categories_than_there_are_is_no_question() -> None:
+    post = posterior("sequential", "logit", 1.0)
+    with pytest.raises(bm.EstimandError, match=r"target=top\(4\): the response has the 4 categories.*from 1 to 3"):
+        bm.predictions(post, target=bm.top(4))
+    for bad in (0, 1.5, "a", True, None):
+        with pytest.raises(bm.EstimandError, match="whole number from 1"):
+            bm.top(bad)
+
+
 @pytest.mark.parametrize(
     ("family", "link", "mirrors"),
     [

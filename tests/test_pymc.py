@@ -12,7 +12,7 @@ import pytest
 import reference
 import xarray as xr
 from scipy.integrate import quad
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 import bayesmargins as bm
 from bayesmargins.adapters.reading import read_posterior
@@ -697,12 +697,18 @@ def test_a_fit_of_pymc_comes_with_its_statistics(houses: pd.DataFrame, tmp_path:
     assert "new groups of county" in bm.describe(ds)
 
 
-def test_thresholds_of_an_ordered_response_are_one_variable() -> None:
+@pytest.mark.parametrize("family", ["cumulative", "sequential", "adjacent"])
+def test_thresholds_of_an_ordered_response_are_one_variable(family: str) -> None:
     data = pd.DataFrame({"y": [1, 2, 3, 2, 1, 3], "x": np.arange(6.0)})
     draws = {"slope": np.full((2, 5), 0.4), "cutpoints": np.tile([-0.5, 1.0], (2, 5, 1))}
-    post = bm.from_pymc(draws, "y ~ x", data, family="cumulative", names={"x": "slope", "thresholds": "cutpoints"})
-    reached = expit(np.array([-0.5, 1.0]) - 0.4 * data["x"].to_numpy()[:, None])
-    wanted = np.diff(reached, prepend=0.0, append=1.0)
+    post = bm.from_pymc(draws, "y ~ x", data, family=family, names={"x": "slope", "thresholds": "cutpoints"})
+    below = np.array([-0.5, 1.0]) - 0.4 * data["x"].to_numpy()[:, None]
+    first, second = expit(below).T
+    wanted = {
+        "cumulative": np.diff(expit(below), prepend=0.0, append=1.0),
+        "sequential": np.column_stack([first, (1.0 - first) * second, (1.0 - first) * (1.0 - second)]),
+        "adjacent": softmax(np.column_stack([0.0 * first, -below[:, 0], -below.sum(axis=1)]), axis=1),
+    }[family]
     np.testing.assert_allclose(bm.predictions(post)["estimate"].values[0, 0].T, wanted, rtol=1e-12)
     with pytest.raises(bm.PosteriorError, match="3 dimensions are needed"):
-        bm.from_pymc(draws, "y ~ x", data, family="cumulative", names={"x": "slope", "thresholds": "slope"})
+        bm.from_pymc(draws, "y ~ x", data, family=family, names={"x": "slope", "thresholds": "slope"})

@@ -121,6 +121,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
             "effects are terms such as (1 | id)."
         )
     _check_measure(measure, post)
+    _check_scale(measure, post)
     rows, weights, parts = distinct_rows(question)
     groups = _between_on_link_scale(post, rows, weights)
     moments = None
@@ -167,6 +168,15 @@ def _check_measure(measure: Any, post: Posterior) -> None:
         raise EstimandError(
             f"measure='median_ratio' under the {post.link.name} link: exp() of a difference between two groups is no "
             f"ratio there. It is one under {listed(some)}. measure='share' has the shares of variance."
+        )
+
+
+def _check_scale(measure: str, post: Posterior) -> None:
+    """Shares are of a variance, on one scale at least."""
+    if measure == "share" and post.family.ordinal and not _has_link_scale(post):
+        raise EstimandError(
+            f"Categories have no variance on the response scale, and a {post.family.name} response has none on the "
+            "link scale: there is no variance to take shares of. attenuation() says what groups change."
         )
 
 

@@ -83,6 +83,6 @@ sequential = Family(
     simulate=_simulate,
     pymc=_pymc,
     names={"brms": "sratio", "bambi": "sratio"},
-    aliases=("stopping_ratio", "continuation_ratio"),
+    aliases=("stopping_ratio",),
     ones=("disc",),
 )
