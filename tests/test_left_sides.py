@@ -97,18 +97,21 @@ def test_pymc_says_the_same_with_derivatives(name: str) -> None:
     np.testing.assert_allclose(slopes, (up - down) / (2 * h), rtol=2e-5, atol=1e-7)
 
 
-def test_limits_of_censoring() -> None:
-    """Not censored, up to infinity, and beyond the lower end of y."""
-    family, y = FAMILIES["gamma"], np.array([0.4, 2.0, 7.0])
-    p = values_at(LINKS["log"], np.array([0.1, 0.5, 1.0]), {"shape": np.array(2.0)})
-    none, right, interval = np.zeros(3), np.ones(3), np.full(3, 2.0)
+@pytest.mark.parametrize("name", CASES)
+def test_limits_of_censoring(name: str) -> None:
+    """Not censored, up to infinity, beyond the lower end of y, without bounds, and rows that count twice."""
+    family, (aux, _) = FAMILIES[name], CASES[name]
+    y, eta = np.array([1.0, 2.0, 7.0]), np.array([0.1, 0.5, 1.0])
+    p = values_at(LINKS[family.links[0]], eta, {k: np.array(v) for k, v in aux.items()})
+    none, right, interval, infinite = np.zeros(3), np.ones(3), np.full(3, 2.0), np.full(3, np.inf)
     plain = family.log_likelihood(p, Outcome(y))
     np.testing.assert_array_equal(family.log_likelihood(p, Outcome(y, cens=none)), plain)
     beyond = family.log_likelihood(p, Outcome(y, cens=right))
-    np.testing.assert_array_equal(family.log_likelihood(p, Outcome(y, cens=interval, y2=np.full(3, np.inf))), beyond)
-    np.testing.assert_array_equal(family.log_likelihood(p, Outcome(np.zeros(3), cens=right)), 0.0)
+    np.testing.assert_allclose(family.log_likelihood(p, Outcome(y, cens=interval, y2=infinite)), beyond, rtol=1e-12)
+    lowest = np.full(3, {True: -1.0, False: max(family.support.lowest, -1e9)}[family.discrete])
+    np.testing.assert_allclose(family.log_likelihood(p, Outcome(lowest, cens=right)), 0.0, atol=1e-12)
     np.testing.assert_allclose(family.log_likelihood(p, Outcome(y, weights=interval)), 2.0 * plain)
-    wide = Outcome(y, lb=np.zeros(3), ub=np.full(3, np.inf))
+    wide = Outcome(y, lb=np.full(3, family.support.lowest), ub=infinite)
     np.testing.assert_allclose(family.log_likelihood(p, wide), plain, rtol=1e-14)
 
 

@@ -62,8 +62,8 @@ class GLMM:
         In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
         ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single
         coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
-        the family's own, such as ``sigma`` (a number holds it there). The defaults do not depend on how the columns are coded; a prior of yours
-        is of the column as you wrote it.
+        the family's own, such as ``sigma`` (a number holds it there). The defaults do not depend on how the columns are
+        coded; a prior of yours is of the column as you wrote it.
     missing : {"error", "drop"}
         What to do with rows where a column of the formula is missing.
     namespace : dict, optional
