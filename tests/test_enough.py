@@ -72,7 +72,11 @@ def _data() -> pd.DataFrame:
 
 
 @pytest.mark.sampling
-def test_a_longer_fit_is_the_shorter_one_continued(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_longer_fit_is_the_shorter_one_continued(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it prints on the way: how far it goes, and after a long wait which call is a faster one."""
+    monkeypatch.setattr("bayesmargins.model.fitting._LONG", 0.0)
     model = bm.GLMM("y ~ x + (1 | g)", _data())
 
     def fit(draws: int, **more: Any) -> bm.Posterior:
@@ -81,10 +85,10 @@ def test_a_longer_fit_is_the_shorter_one_continued(capfd: pytest.CaptureFixture[
             return model.fit(draws, 500, **{"random_seed": 1, "progressbar": False, **more})
 
     short, on, enough, exactly = fit(40, ess=None), fit(40, progressbar=True), fit(1000), fit(1000, ess=None)
-    said = re.search(
-        r"Effective sample size \d+ of 400 \(.*\): going on to (\d+) draws a chain\.", capfd.readouterr().err
-    )
+    err = capfd.readouterr().err
+    said = re.search(r"Effective sample size \d+ of 400 \(.*\): going on to (\d+) draws a chain\.", err)
     assert said is not None
+    assert err.count("sampler='independent' draws from the same posterior") == 1
     assert int(said[1]) <= on.beta.sizes["draw"]
     assert short.beta.sizes["draw"] == 40
     assert on.beta.sizes["draw"] in (80, 120, 160, 200)

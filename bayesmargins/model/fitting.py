@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ from bayesmargins.schema import SAMPLE_DIMS, stem
 
 __all__ = ["Fit", "posterior_of"]
 
+_LONG = 10.0  # seconds of waiting, from which on a faster call is named
+
 
 class Samplable(Protocol):
     """What a sampler runs on, and how its draws get their group effects."""
@@ -38,13 +41,14 @@ class Samplable(Protocol):
 
 @dataclass(frozen=True)
 class Fit:
-    """What is fitted, and what the posterior's ``info`` says of it beside its diagnostics."""
+    """What is fitted, what the posterior's ``info`` says of it beside its diagnostics, and what a long wait names."""
 
     design: Design
     family: Family
     link: Link
     model: Samplable
     info: Mapping[str, Any]
+    faster: str = ""
 
     def posterior(
         self,
@@ -62,7 +66,7 @@ class Fit:
         so that a longer run is the run that was there, continued.
         """
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if random_seed is None else random_seed
-        draws = enough.draws
+        draws, start = enough.draws, time.monotonic()
         while True:
             trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, seed, progressbar, **options)
             trace = self.model.with_effects(trace, seed)
@@ -81,6 +85,9 @@ class Fit:
         if "target_accept" in options:
             post.info["target_accept"] = float(options["target_accept"])
         report_convergence(post.info, chains, draws)
+        waited = time.monotonic() - start
+        if progressbar and self.faster and waited > _LONG:
+            print(f"The fit took {waited:.0f} s. {self.faster}", file=sys.stderr, flush=True)
         return post
 
 

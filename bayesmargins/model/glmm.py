@@ -17,7 +17,7 @@ from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.enough import goal
 from bayesmargins.model.fitting import Fit, posterior_of
-from bayesmargins.model.independent import INDEPENDENT, independent_fit
+from bayesmargins.model.independent import FASTER, INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import IntegratedModel, integrated_model
 from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
 from bayesmargins.model.prior_text import prior_lines
@@ -359,7 +359,7 @@ class GLMM:
             of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
             return independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
         model = self._model(plan, coordinates)
-        fit = Fit(self.design, self.family, self.link, model, plan.info)
+        fit = Fit(self.design, self.family, self.link, model, plan.info, FASTER if plan.how == INTEGRATED else "")
         return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)

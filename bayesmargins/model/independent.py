@@ -24,9 +24,10 @@ from bayesmargins.schema import SAMPLE_DIMS, stem
 if TYPE_CHECKING:
     from bayesmargins.sampler import Chains
 
-__all__ = ["INDEPENDENT", "independent_fit", "log_posterior_of"]
+__all__ = ["FASTER", "INDEPENDENT", "independent_fit", "log_posterior_of"]
 
 INDEPENDENT = "independent"
+FASTER = f"sampler={INDEPENDENT!r} draws from the same posterior without NUTS, and mostly in less time."
 _LONGEST = 10_000  # draws of a chain, or more where more are asked for
 _INSTEAD = "nutpie"
 
