@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown, warn
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.reserved import VARIABLES
 from bayesmargins.values import is_word
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Parameter",
     "Residual",
     "Summed",
+    "check_family",
     "check_outcome",
     "parameter_family",
     "parameter_values",
@@ -38,7 +40,7 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a family.
+    """What is a parameter of a family, and which values, links and names has it?
 
     Attributes
     ----------
@@ -148,7 +150,9 @@ LATENT = Residual(
 
 @dataclass(frozen=True, eq=False)  # `FAMILIES` holds the only instance: identity compares and hashes
 class Family:
-    """A distribution of y given its parameters. What is None is refused by a sentence wherever it is needed.
+    """What is the distribution of y given its parameters?
+
+    What is None is refused by a sentence wherever it is needed. ``GLMM(..., family=Family(...))`` takes yours.
 
     Attributes
     ----------
@@ -208,6 +212,18 @@ class Family:
         By package, an `Elsewhere` where its parameters mean something else.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rayleigh = Family(
+    ...     "rayleigh",
+    ...     (Parameter("mu", ("log",), noun="expected value"),),
+    ...     Support("numbers above 0", lambda o: o.y > 0),
+    ...     variance=lambda p, o: (0.0, 0.0, 4.0 / np.pi - 1.0),
+    ... )
+    >>> rayleigh.links, rayleigh.target
+    (('log',), 'mean')
 
     Notes
     -----
@@ -359,6 +375,29 @@ def resolve_link(family: Family, link: str | None) -> Link:
             f"{close_matches(link, family.links)}"
         )
     return LINKS[name]
+
+
+def check_family(family: Family) -> None:
+    """Refuse what is no family: ModelError for names that are none or are taken, and links that are not there."""
+    made = f"Family({shown(family.name)}, ...)"
+    kinds = isinstance(family.parameters, tuple) and all(isinstance(p, Parameter) for p in family.parameters)
+    if not kinds or not isinstance(family.support, Support):
+        raise ModelError(
+            f"{made} has the parameters {shown(family.parameters)} and the support {shown(family.support)}; it needs a "
+            "tuple of bm.Parameter, the mean first, and a bm.Support."
+        )
+    names = [p.name for p in family.parameters]
+    wrong = [n for n in (family.name, *names) if not (isinstance(n, str) and n.isidentifier())]
+    taken = [n for n in names[1:] if n in VARIABLES or names.count(n) > 1]
+    if wrong or taken or names[:1] != ["mu"]:
+        said = f"the names {listed(wrong or taken or names)}"
+        raise ModelError(
+            f"{made} has {said}; its first parameter is called 'mu', the others by other names that Python could have, "
+            f"and not {listed(sorted(VARIABLES))}."
+        )
+    absent = [link for p in family.parameters for link in p.links if not is_word(link, LINKS)]
+    if absent or not all(p.links for p in family.parameters):
+        raise ModelError(f"{made} has the links {listed(absent) or 'none'}; allowed are {listed(LINKS)}.")
 
 
 def check_outcome(family: Family, outcome: Outcome, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import DataError, FitError, ModelError, listed
-from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
@@ -52,17 +52,18 @@ class GLMM:
         ``"y ~ x + offset(log(exposure)) + (1 | site)"``.
     data : DataFrame
         pandas, polars or pyarrow; one row an observation.
-    family : str
+    family : str or Family
         Distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``, ``"negbinomial"``
-        or another. The page on families lists all, and so does the message about one that is not known.
+        or another. The page on families lists all, and so does the message about one that is not known. Or one of your
+        own.
     link : str, optional
         identity, logit, probit, cloglog or log; the family's usual one by default.
     priors : dict, optional
         In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
         ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single
         coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
-        the family's own, such as ``sigma`` (a number holds it there). The defaults do not depend on how the columns are coded; a prior of yours
-        is of the column as you wrote it.
+        the family's own, such as ``sigma`` (a number holds it there). The defaults do not depend on how the columns are
+        coded; a prior of yours is of the column as you wrote it.
     missing : {"error", "drop"}
         What to do with rows where a column of the formula is missing.
     namespace : dict, optional
@@ -99,7 +100,7 @@ class GLMM:
         self,
         formula: str,
         data: Any,
-        family: str = "gaussian",
+        family: str | Family = "gaussian",
         link: str | None = None,
         priors: Mapping[str, Any] | None = None,
         *,
@@ -403,7 +404,7 @@ class GLMM:
         """What another process needs: PyMC models are built again there, family and link go by name."""
         made = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
         state = {name: value for name, value in vars(self).items() if name not in made}
-        return state | {"family": self.family.name, "link": self.link.name}
+        return state | {"family": self.family, "link": self.link.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         family = get_family(state["family"])
