@@ -30,7 +30,9 @@ from bayesmargins.estimands import (
     slopes,
     variance_partition,
 )
+from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.ordered import category, score, top
+from bayesmargins.family.outcome import Support
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
 from bayesmargins.limits import options
@@ -48,14 +50,17 @@ __all__ = [
     "BayesmarginsWarning",
     "DataError",
     "EstimandError",
+    "Family",
     "FitError",
     "FormulaError",
     "GroupsError",
     "IntegrationError",
     "ModelError",
+    "Parameter",
     "Posterior",
     "PosteriorError",
     "ResultError",
+    "Support",
     "__version__",
     "attenuation",
     "avg_comparisons",

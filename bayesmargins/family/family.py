@@ -39,7 +39,7 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a family.
+    """What is a parameter of a family, and which values, links and names has it?
 
     Attributes
     ----------
@@ -159,7 +159,9 @@ LATENT = Residual(
 
 @dataclass(frozen=True, eq=False)  # `FAMILIES` holds the only instance: identity compares and hashes
 class Family:
-    """A distribution of y given its parameters. What is None is refused by a sentence wherever it is needed.
+    """What is the distribution of y given its parameters?
+
+    What is None is refused by a sentence wherever it is needed. ``GLMM(..., family=Family(...))`` takes yours.
 
     Attributes
     ----------
@@ -233,6 +235,18 @@ class Family:
         nothing speaks for one.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rayleigh = Family(
+    ...     "rayleigh",
+    ...     (Parameter("mu", ("log",), noun="expected value"),),
+    ...     Support("numbers above 0", lambda o: o.y > 0),
+    ...     variance=lambda p, o: (0.0, 0.0, 4.0 / np.pi - 1.0),
+    ... )
+    >>> rayleigh.links, rayleigh.target
+    (('log',), 'mean')
 
     Notes
     -----

@@ -9,7 +9,7 @@ from typing import Any
 from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import DataError, FitError, ModelError, listed
-from bayesmargins.family import Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link
 from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
@@ -53,9 +53,10 @@ class GLMM:
         ``se(s)`` and ``rate(t)`` say more of the rows.
     data : DataFrame
         pandas, polars or pyarrow; one row an observation.
-    family : str
+    family : str or Family
         Distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``, ``"negbinomial"``
-        or another. The page on families lists all, and so does the message about one that is not known.
+        or another. The page on families lists all, and so does the message about one that is not known. Or one of your
+        own.
     link : str, optional
         One that the family takes, such as ``"logit"`` or ``"log"``; its usual one by default.
     priors : dict, optional
@@ -100,7 +101,7 @@ class GLMM:
         self,
         formula: str,
         data: Any,
-        family: str = "gaussian",
+        family: str | Family = "gaussian",
         link: str | None = None,
         priors: Mapping[str, Any] | None = None,
         *,
@@ -404,7 +405,7 @@ class GLMM:
         """What another process needs: PyMC models are built again there, family and link go by name."""
         made = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
         state = {name: value for name, value in vars(self).items() if name not in made}
-        return state | {"family": self.family.name, "link": self.link.name}
+        return state | {"family": self.family, "link": self.link.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         family = get_family(state["family"])

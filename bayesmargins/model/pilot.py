@@ -21,7 +21,7 @@ _ROUNDS, _EM_STEPS = 12, 8
 _NEAR = 0.1
 _STEP = 1e-3  # of the numerical derivatives in eta, in its unit
 _NODES = ((0.0, 2 / 3), (-(3**0.5), 1 / 6), (3**0.5, 1 / 6))  # of Gauss and Hermite
-_LEAST = 1e-3  # information of a row, as a share of the mean: where the density is not concave it would be negative
+_LEAST = 1e-3  # information of a row, as a share of the mean
 _HALVINGS = 4
 _FALL = 1e-6  # of log p, which the change of a penalised mode to an averaged one may bring
 _NEVER = -1e10  # in place of an infinite log density, whose differences are no numbers
@@ -59,13 +59,16 @@ class Pilot:
     def differentiate(self, log_density: LogDensity, unit: float) -> None:
         """By central differences."""
         h, sd = _STEP * unit, np.sqrt(sum(self.variance))
-        self.score, curvature = np.zeros(len(self.eta)), np.zeros(len(self.eta))
+        self.score, curvature, squared = (np.zeros(len(self.eta)) for _ in range(3))
         for node, share in _NODES:
             low, middle, high = (log_density(self.eta + node * sd + d, self.aux) for d in (-h, 0.0, h))
-            self.score += share * (high - low) / (2.0 * h)
+            slope = (high - low) / (2.0 * h)
+            self.score += share * slope
+            squared += share * slope**2
             curvature += share * (2.0 * middle - low - high) / h**2
         least = _LEAST * np.maximum(curvature, 0.0).mean() + np.finfo(np.float64).tiny
-        self.information = np.maximum(curvature, least)
+        # Where the density is not concave: the square of the slope is as large on average, and never negative.
+        self.information = np.where(curvature > least, curvature, np.maximum(squared, least))
 
 
 def pilot(
@@ -193,7 +196,7 @@ def _covariance(part: GroupPart, b: np.ndarray, V: np.ndarray) -> np.ndarray:
 
 
 def _damped(at: Pilot, k: int, step: np.ndarray, b: np.ndarray, P: np.ndarray, log_density: LogDensity) -> float:
-    """How much of the step is taken, and takes it in eta: half and half again while log p falls."""
+    """How much of the step is taken, and takes it in eta: half and half again while log p falls, in the end none."""
 
     def penalised(size: float) -> float:
         moved = at.b[k] + size * b
@@ -202,6 +205,8 @@ def _damped(at: Pilot, k: int, step: np.ndarray, b: np.ndarray, P: np.ndarray, l
     size, before = 1.0, penalised(0.0)
     while penalised(size) < before - _FALL * abs(before) and size > 0.5**_HALVINGS:
         size *= 0.5
+    if penalised(size) < before - _FALL * abs(before):  # from where the density is not concave a step may lead anywhere
+        size = 0.0
     at.eta = at.eta + size * step
     return size
 
