@@ -16,6 +16,7 @@ from bayesmargins.family.family import (
     parameter_values,
     resolve_link,
     values_at,
+    warn_of_other_families,
 )
 from bayesmargins.family.link import PARTS, Link
 from bayesmargins.family.links import LINKS, get_link
@@ -42,4 +43,5 @@ __all__ = [
     "parameter_values",
     "resolve_link",
     "values_at",
+    "warn_of_other_families",
 ]

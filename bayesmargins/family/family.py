@@ -28,6 +28,7 @@ __all__ = [
     "parameter_values",
     "resolve_link",
     "values_at",
+    "warn_of_other_families",
 ]
 
 Tail = Callable[[Array, Values, Outcome], Array]
@@ -355,7 +356,6 @@ def check_outcome(family: Family, outcome: Outcome, text: str) -> None:
             f"The response {text!r} has {int(bad.sum())} values that family={family.name!r} cannot have, such as "
             f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {support.allowed}."
         )
-    _warn_of_other_families(family, outcome, text)
     if not support.discrete and np.isin(y, (0.0, 1.0)).all():
         warn(f"The response {text!r} is 0 or 1 and family={family.name!r}: did you mean family='bernoulli'?")
 
@@ -363,8 +363,8 @@ def check_outcome(family: Family, outcome: Outcome, text: str) -> None:
 _TOLD: set[str] = set()  # what is said once a process
 
 
-def _warn_of_other_families(family: Family, outcome: Outcome, text: str) -> None:
-    """Of values that another family is made for, once for each response."""
+def warn_of_other_families(family: Family, outcome: Outcome, text: str) -> None:
+    """Of values that another family is made for, where one is chosen: once for each response."""
     found = "" if family.looks_like is None else family.looks_like(outcome)
     said = f"The response {text!r} {found}. family={family.name!r} gives every number a chance. (Said once.)"
     if found and said not in _TOLD:
