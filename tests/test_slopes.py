@@ -238,7 +238,7 @@ def test_second_derivative_is_the_derivative_of_the_slope(formula: str, family: 
 def test_mixed_derivative_is_the_derivative_of_the_slope_whichever_comes_first(
     y: str, family: str, link: str, policy: Any
 ) -> None:
-    data = simulated()
+    data = simulated().assign(w=lambda frame: frame.w + 1.0)  # no share
     post = random_posterior(f"{y} ~ x * e * treated + (1 + x * e | g)", data, family, link)
     if link == "log":  # exp(s2 / 2) up to 1e40 would leave nothing of the difference that this is held against
         post = rewritten(post, Sigma={"g": post.Sigma["g"].to_numpy() * 0.05})
@@ -256,7 +256,7 @@ def test_mixed_derivative_is_the_derivative_of_the_slope_whichever_comes_first(
 
 
 def test_second_derivative_where_nothing_bends_is_the_coefficient_of_the_product() -> None:
-    data = simulated()
+    data = simulated().assign(w=lambda frame: frame.w + 1.0)  # no share
     post = random_posterior("w ~ x * e + f + (1 + x | g)", data, "gaussian")
     product = np.broadcast_to(post.beta.sel(coef="x:e").to_numpy()[:, :, None, None], (2, 5, 1, 80))
     np.testing.assert_allclose(values(bm.slopes(post, "x", second="e")), product, rtol=1e-13)

@@ -5,21 +5,20 @@
 `integrate`, which they ask.
 """
 
-from bayesmargins.family.checking import check_outcome
+from bayesmargins.family.checking import check_outcome, warn_of_other_families
 from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.families import FAMILIES, get_family, known_as
 from bayesmargins.family.family import (
     Family,
     Parameter,
     Summed,
-    parameter_family,
-    parameter_values,
     resolve_link,
     values_at,
 )
 from bayesmargins.family.link import PARTS, Link
 from bayesmargins.family.links import LINKS, get_link, link_known_as
 from bayesmargins.family.outcome import OF_ROWS, Outcome, Support, Values
+from bayesmargins.family.predicted import parameter_family, parameter_values
 
 __all__ = [
     "FAMILIES",
@@ -44,4 +43,5 @@ __all__ = [
     "parameter_values",
     "resolve_link",
     "values_at",
+    "warn_of_other_families",
 ]

@@ -12,7 +12,7 @@ from bayesmargins.family.family import Family
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.outcome import Flags, Outcome, Support
 
-__all__ = ["check_outcome"]
+__all__ = ["check_outcome", "warn_of_other_families"]
 
 _CALL = {"y2": "cens", "lb": "trunc", "ub": "trunc"}
 
@@ -45,7 +45,6 @@ def check_outcome(family: Family, outcome: Outcome, text: str, link: Link | None
             f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {support.allowed}."
         )
     _refuse_outside(outcome, text)
-    _warn_of_other_families(family, outcome, text)
     if not support.discrete and np.isin(y, (0.0, 1.0)).all():
         warn(f"The response {text!r} is 0 or 1 and family={family.name!r}: did you mean family='bernoulli'?")
 
@@ -113,7 +112,7 @@ def _refuse_outside(o: Outcome, text: str) -> None:
 _TOLD: set[str] = set()  # what is said once a process
 
 
-def _warn_of_other_families(family: Family, outcome: Outcome, text: str) -> None:
+def warn_of_other_families(family: Family, outcome: Outcome, text: str) -> None:
     """Of values that another family is made for, once for each response."""
     found = "" if family.looks_like is None else family.looks_like(outcome)
     said = f"The response {text!r} {found}. family={family.name!r} gives every number a chance. (Said once.)"

@@ -26,10 +26,9 @@ __all__ = [
     "Residual",
     "Summed",
     "not_below_zero",
-    "parameter_family",
-    "parameter_values",
     "resolve_link",
     "values_at",
+    "warn_of_other_families",
 ]
 
 Tail = Callable[[Array, Values, Outcome], Array]
@@ -397,31 +396,6 @@ _NEEDED = {
     "variance": "the variance of y given its mean",
     "pymc": "the likelihood of a PyMC model",
 }
-
-
-def parameter_family(
-    name: str, links: tuple[str, ...] = ("log", "identity", "softplus"), between: tuple[float, float] = (0.0, np.inf)
-) -> Family:
-    """What takes the place of a family where a parameter beside the mean is predicted: its "mean" is the parameter."""
-    return Family(name, (Parameter(name, links, noun=f"parameter {name}", between=between),), None)
-
-
-def parameter_values(parameter: Parameter, link: Link, eta: Array) -> Array:
-    """Values of a parameter beside the mean, from its linear predictor; NaN where a row is not complete.
-
-    PosteriorError where an identity link leads to values that it cannot have.
-    """
-    with np.errstate(over="ignore"):
-        values = link.inverse(eta)
-    bad = ~(parameter.has(values) | np.isnan(values))
-    if link.linear and bad.any():
-        raise PosteriorError(
-            f"The linear predictor of {parameter.name!r}, which has the identity link, is not {parameter.allowed} in "
-            f"{int(bad.sum())} of {bad.size} pairs of a draw and a row, down to {values[bad].min():.4g}: y has no "
-            f"distribution there. Ask about rows nearer to those of the fit; a {parameter.links[0]} link keeps it "
-            f"{parameter.allowed}."
-        )
-    return values
 
 
 def values_at(link: Link, eta: Array, aux: Mapping[str, Array]) -> Values:

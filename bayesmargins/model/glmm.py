@@ -9,7 +9,7 @@ from typing import Any
 from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import DataError, FitError, ModelError, listed
-from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link
+from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link, warn_of_other_families
 from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
@@ -115,6 +115,7 @@ class GLMM:
         response = self.design.response
         self._outcome = Outcome.of(response)
         check_outcome(self.family, self._outcome, response.text, self.link)
+        warn_of_other_families(self.family, self._outcome, response.text)
         _check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, tuple(self.design.factors), what="data")

@@ -8,9 +8,10 @@ from typing import Any
 
 from bayesmargins.errors import ModelError, close_matches, listed, shown, written
 from bayesmargins.family.collecting import collected
-from bayesmargins.family.family import Family, parameter_family
+from bayesmargins.family.family import Family
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.own import check_family
+from bayesmargins.family.predicted import parameter_family
 from bayesmargins.reserved import PARAMETERS
 from bayesmargins.values import is_word
 
