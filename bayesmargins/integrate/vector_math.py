@@ -115,6 +115,12 @@ _TWINS = {"exp": vector_exp, "log": vector_log, "erfcx": vector_erfcx, "digamma"
 
 
 def vectorised(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same plain function, whose ``exp``, ``log``, ``erfcx`` and ``digamma`` are the compiled ones."""
-    names = {name: twin for name, twin in _TWINS.items() if name in function.__globals__}
+    """The same plain function, whose ``exp``, ``log``, ``erfcx`` and ``digamma`` are the compiled ones.
+
+    So are those of the plain functions that it calls.
+    """
+    known = function.__globals__
+    called = (name for name in function.__code__.co_names if isinstance(known.get(name), types.FunctionType))
+    names = {name: njit(**INNER)(vectorised(known[name])) for name in called if name not in _TWINS}
+    names |= {name: twin for name, twin in _TWINS.items() if name in known}
     return types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
