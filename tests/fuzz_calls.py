@@ -474,7 +474,7 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "group_weights": ("equal", "rows"),
     "missing": ("error", "drop"),
     "family": ("gaussian", "bernoulli", "binomial", "poisson", "negbinomial"),
-    "link": (None, "logit", "probit", "cloglog", "log", "identity"),
+    "link": (None, "logit", "probit", "cloglog", "loglog", "cauchit", "softplus", "inverse", "log", "identity"),
     "slope": ("dydx", "eyex", "eydx", "dyex"),
     "estimand": ("comparisons", "slopes"),
     "point": ("median", "mean", "mode"),

@@ -7,8 +7,8 @@ from quadrature import response
 from scipy import special
 
 from bayesmargins.errors import IntegrationError, ModelError
-from bayesmargins.family import LINKS, PARTS, get_link
-from bayesmargins.integrate import expectation, mixture_expectation
+from bayesmargins.family import LINKS, PARTS, get_link, link_known_as
+from bayesmargins.integrate import expectation, log_expectation, mixture_expectation
 
 NAMES = list(LINKS)
 BOUNDED = [name for name, link in LINKS.items() if link.bounded]
@@ -183,6 +183,20 @@ def test_inverse_link_and_four_derivatives_have_their_digits(name):
             for n, part in enumerate(("d1", "d2", "d3", "d4"), start=1):
                 size = max(abs(exact[n]), abs(exact[1])) or 1
                 assert abs(mp.mpf(float(link.part(part)(eta))) - exact[n]) < 2e-13 * size, (eta, part)
+
+
+def test_links_of_bambi_go_by_their_names_here():
+    assert link_known_as("bambi", "inverse_squared") == "1/mu^2"
+    assert link_known_as("bambi", "inverse") == "inverse"
+    assert link_known_as("brms", "1/mu^2") == "1/mu^2"
+
+
+def test_cauchit_averages_far_out_have_logarithms():
+    """Where a comparison divides by them; E[h] = (1 + s^2 / eta^2 + ...) / (pi abs(eta)) there."""
+    for eta, s in ((-1e10, 3.0), (-1e21, 50.0), (-3e9, 4000.0)):
+        for part, sign in (("mean", 1.0), ("complement", -1.0)):
+            found = log_expectation(LINKS["cauchit"], np.array([sign * eta]), np.array([s * s]), part).value[0]
+            assert found == pytest.approx(-np.log(np.pi * -eta) + np.log1p(s * s / eta**2), rel=1e-14)
 
 
 def test_slopes_of_the_cauchit_over_groups_are_voigt_profiles():

@@ -11,7 +11,8 @@ from bayesmargins.family import LINKS, PARTS
 from bayesmargins.integrate import expectation, mixture_expectation
 from bayesmargins.limits import options
 
-CASES = [(name, part) for name, link in LINKS.items() for part in PARTS if link.bounded or part != "complement"]
+AVERAGED = [name for name, link in LINKS.items() if not link.no_average]  # tests/test_links.py has the others
+CASES = [(name, part) for name in AVERAGED for part in PARTS if LINKS[name].bounded or part != "complement"]
 COMPILED = [case for case in CASES if case[0] in ("logit", "probit", "cloglog")]
 
 
@@ -106,8 +107,9 @@ def test_one_group_equals_the_expectation_at_its_own_eta(link, part, s2, example
     one = mixture_expectation(LINKS[link], eta, s2, shifts[:, :1], [1.0], part)
     alone = expectation(LINKS[link], eta + shifts[:, :1], s2, part)
     np.testing.assert_allclose(one.value, alone.value, rtol=1e-12, atol=1e-15)
-    assert (one.method, one.nodes) == (alone.method, alone.nodes)
-    assert alone.error_bound <= one.error_bound <= alone.error_bound + 1e-14
+    assert one.nodes == alone.nodes
+    assert one.method == alone.method or (one.method, alone.method) == ("plug-in", "closed form")
+    assert alone.error_bound <= one.error_bound <= alone.error_bound + 1e-14 * max(1.0, np.abs(one.value).max())
 
 
 @pytest.mark.parametrize("s2", [0.0, 1.3])
@@ -117,8 +119,8 @@ def test_permuting_groups_changes_nothing(link, part, s2, example):
     order = np.random.default_rng(2).permutation(weights.size)
     whole = mixture_expectation(LINKS[link], eta, s2, shifts, weights, part).value
     permuted = mixture_expectation(LINKS[link], eta, s2, shifts[:, order], weights[order], part).value
-    # these links move eta by one rounding error of the common shift
-    scale = max(1.0, float(np.abs(whole).max())) if LINKS[link].separable else 1.0
+    # some links move eta by one rounding error of the common shift, and values above 1 round in proportion
+    scale = max(1.0, float(np.abs(whole).max())) if not LINKS[link].bounded else 1.0
     np.testing.assert_allclose(permuted, whole, rtol=0, atol=1e-15 * scale)
 
 
@@ -139,7 +141,7 @@ def test_mean_and_complement_sum_to_one(link, example):
 
 @pytest.mark.parametrize(
     ("link", "upper", "lower"),
-    [(n, *p) for n in LINKS for p in (("mean", "d1"), ("d1", "d2"), ("d2", "d3"), ("d3", "d4"))],
+    [(n, *p) for n in AVERAGED for p in (("mean", "d1"), ("d1", "d2"), ("d2", "d3"), ("d3", "d4"))],
 )
 def test_derivative_of_the_average_is_the_average_of_the_derivative(link, upper, lower, example):
     _, shifts, weights = example
@@ -212,7 +214,7 @@ def test_infinite_shift_counts_as_certain(link):
     np.testing.assert_allclose(got, 0.75, rtol=1e-15)
 
 
-@pytest.mark.parametrize("link", list(LINKS))
+@pytest.mark.parametrize("link", AVERAGED)
 def test_no_rows_or_draws_give_no_values(link):
     for shape in ((0, 4), (4, 0)):
         for s2 in (0.0, 1.0):

@@ -70,30 +70,48 @@ class ProbitBetween(NamedTuple):
         return 0.0, 0.0, 0.0
 
 
+def _cloglog(a: float, b: float) -> tuple[float, float, float, float, float]:
+    """log of exp(-A) - exp(-B) = exp(-A) (1 - exp(A - B)), A = exp(a), B = exp(b).
+
+    Then its two derivatives as both fall by the same amount, and those in a and b.
+    """
+    a, b = min(max(a, -_FAR), _FAR), min(max(b, -_FAR), _FAR)
+    A = exp(a)
+    gap = exp(b) * (1.0 - exp(a - b))
+    q, x = exp(-gap), min(gap, 0.1)
+    series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0 * (
+        1.0 - x / 8.0 * (1.0 - x / 9.0)))))))  # fmt: skip
+    P = gap * series if gap < 0.1 else 1.0 - q
+    B = A + gap
+    r = q / P if gap < _FAR else 0.0
+    return log(P) - A, A - r * gap, -A + r * gap - r * gap * gap / P, -A - A * r, B * r
+
+
 class CloglogBetween(NamedTuple):
-    """exp(-A) - exp(-B) = exp(-A) (1 - exp(A - B)), A = exp(a), B = exp(b). Turned, a and b swap and change signs."""
+    """a = u - eta, b = v - eta."""
 
     reads: int = 2
     sign: int = 0
-    turn: float = 1.0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitBetween`."""
-        a, b = (u - eta, v - eta) if self.turn > 0.0 else (eta - v, eta - u)
-        a, b = min(max(a, -_FAR), _FAR), min(max(b, -_FAR), _FAR)
-        A = exp(a)
-        gap = exp(b) * (1.0 - exp(a - b))
-        q, x = exp(-gap), min(gap, 0.1)
-        series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0 * (
-            1.0 - x / 8.0 * (1.0 - x / 9.0)))))))  # fmt: skip
-        P = gap * series if gap < 0.1 else 1.0 - q
-        B = A + gap
-        r = q / P if gap < _FAR else 0.0
-        d_v, d_u = B * r, -A - A * r
-        slope = A - r * gap
-        bend = -A + r * gap - r * gap * gap / P
-        d_u, d_v = (d_u, d_v) if self.turn > 0.0 else (-d_v, -d_u)
-        return log(P) - A, self.turn * slope, bend, d_u, d_v
+        return _cloglog(u - eta, v - eta)
+
+    def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
+        """As of `LogitBetween`."""
+        return 0.0, 0.0, 0.0
+
+
+class LoglogBetween(NamedTuple):
+    """Its mirror image: a = eta - v, b = eta - u."""
+
+    reads: int = 2
+    sign: int = 0
+
+    def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
+        """As of `LogitBetween`."""
+        value, slope, bend, d_a, d_b = _cloglog(eta - v, eta - u)
+        return value, -slope, bend, -d_b, -d_a
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """As of `LogitBetween`."""
@@ -104,6 +122,6 @@ BETWEEN_ROWS: Mapping[str, Any] = {
     "logit": LogitBetween(),
     "probit": ProbitBetween(),
     "cloglog": CloglogBetween(),
-    "loglog": CloglogBetween(turn=-1.0),
+    "loglog": LoglogBetween(),
 }
 """By link."""

@@ -28,7 +28,6 @@ __all__ = [
     "not_below_zero",
     "resolve_link",
     "values_at",
-    "warn_of_other_families",
 ]
 
 Tail = Callable[[Array, Values, Outcome], Array]

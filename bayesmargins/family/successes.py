@@ -64,28 +64,48 @@ class ProbitRows(NamedTuple):
         return lgamma(n + 1.0) - lgamma(y + 1.0) - lgamma(n - y + 1.0), 0.0, 0.0
 
 
+def _cloglog(y: float, m: float, eta: float) -> tuple[float, float, float]:
+    """y log(1 - exp(-E)) - m E with E = exp(eta), and two derivatives in eta."""
+    eta = min(max(eta, -_FAR), _FAR)
+    E = exp(eta)
+    q, x = exp(-E), min(E, _SMALL)
+    # (1 - exp(-E)) / E, and its logarithm
+    series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0 * (
+        1.0 - x / 8.0 * (1.0 - x / 9.0)))))))  # fmt: skip
+    log_series = x * (-0.5 + x * (1.0 / 24.0 + x * x * (-1.0 / 2880.0 + x * x / 181440.0)))
+    small = E < _SMALL
+    share = series if small else (1.0 - q) / E
+    value = eta + log_series if small else log(1.0 - q)
+    r = q / share
+    return y * value - m * E, y * r - m * E, y * r * (1.0 - E - r) - m * E
+
+
 class CloglogRows(NamedTuple):
-    """y log(1 - exp(-E)) - (n - y) E, E = exp(eta). Turned, failures at -eta: the log-log link."""
+    """Successes and failures of `_cloglog`."""
 
     reads: int = 0
     sign: int = 0
-    turn: float = 1.0
 
     def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
         """As of `LogitRows`."""
-        eta = min(max(self.turn * eta, -_FAR), _FAR)
-        y = y if self.turn > 0.0 else n - y
-        E, m = exp(eta), n - y
-        q, x = exp(-E), min(E, _SMALL)
-        # (1 - exp(-E)) / E, and its logarithm
-        series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0 * (
-            1.0 - x / 8.0 * (1.0 - x / 9.0)))))))  # fmt: skip
-        log_series = x * (-0.5 + x * (1.0 / 24.0 + x * x * (-1.0 / 2880.0 + x * x / 181440.0)))
-        small = E < _SMALL
-        share = series if small else (1.0 - q) / E
-        value = eta + log_series if small else log(1.0 - q)
-        r = q / share
-        return y * value - m * E, self.turn * (y * r - m * E), y * r * (1.0 - E - r) - m * E, 0.0, 0.0
+        value, slope, bend = _cloglog(y, n - y, eta)
+        return value, slope, bend, 0.0, 0.0
+
+    def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
+        """As of `LogitRows`."""
+        return lgamma(n + 1.0) - lgamma(y + 1.0) - lgamma(n - y + 1.0), 0.0, 0.0
+
+
+class LoglogRows(NamedTuple):
+    """Its mirror image: failures and successes at -eta."""
+
+    reads: int = 0
+    sign: int = 0
+
+    def node(self, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
+        """As of `LogitRows`."""
+        value, slope, bend = _cloglog(n - y, y, -eta)
+        return value, -slope, bend, 0.0, 0.0
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """As of `LogitRows`."""
@@ -96,6 +116,6 @@ SUCCESS_ROWS: Mapping[str, Any] = {
     "logit": LogitRows(),
     "probit": ProbitRows(),
     "cloglog": CloglogRows(),
-    "loglog": CloglogRows(turn=-1.0),
+    "loglog": LoglogRows(),
 }
 """By link."""

@@ -1,7 +1,8 @@
 """How much the mean response varies from group to group: Var(E[h(eta + s Z + r U) given Z]), Z and U standard normal.
 
-Closed forms for identity and log, a finite integral for probit; logit and cloglog from averages of the engine where all
-groups are looked at together, and by the trapezoid rule in z where one factor is looked at beside others.
+Closed forms for identity, log and sqrt, a finite integral for probit; logit, cloglog and loglog from averages of the
+engine where all groups are looked at together, and by the trapezoid rule in z where one factor is looked at beside
+others, as cauchit and softplus are everywhere.
 """
 
 from __future__ import annotations

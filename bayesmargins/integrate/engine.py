@@ -74,13 +74,14 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
     Raises
     ------
     IntegrationError
-        Unknown part, the complement of an unbounded link, shapes that do not fit, a negative variance.
+        Unknown part, the complement of an unbounded link, shapes that do not fit, a negative variance; a link whose
+        average does not exist.
 
     Notes
     -----
-    Closed forms for the identity, log and probit links; for logit and cloglog the trapezoid rule with its step chosen
-    for s (Trefethen & Weideman 2014), and an expansion in 1/s above s = 4096. Means are relatively accurate to 1e-12
-    and better down to 1e-20, complements of the logit too, complements of the cloglog down to 1e-12.
+    Closed forms where the link has one; elsewhere the trapezoid rule with its step chosen for s (Trefethen & Weideman
+    2014), and an expansion in 1/s above s = 4096. Means and complements are relatively accurate to 1e-12 and better
+    down to 1e-20, those that fall steeply (complements of the cloglog, means of the log-log) down to 1e-12.
 
     Examples
     --------

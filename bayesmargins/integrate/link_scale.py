@@ -44,7 +44,8 @@ def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
     Identity, log and probit: eta, eta + s2 / 2, eta / sqrt(1 + s2). Logit: log E[h] - log E[1 - h], each integrated in
     its own right, so that neither rare nor nearly certain events lose digits. Cloglog: log(-log(1 - E[h])), from
     whichever of E[h] and E[1 - h] is the smaller; NaN where E[1 - h] is below about 1e-18, which the engine knows in
-    absolute terms only.
+    absolute terms only; loglog is its mirror image. Cauchit: the cotangent of the smaller of the
+    two. Softplus: log(exp(E[h]) - 1). Sqrt: the root of eta^2 + s2.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from numba import njit
 from numba import types as numba_types
 from numba.extending import intrinsic
 
-from bayesmargins.family.special import digamma, digamma_from_1, lgamma_from_1
+from bayesmargins.family.special import digamma
 from bayesmargins.integrate.compiled import INNER
 
 __all__ = ["vector_erfcx", "vector_exp", "vector_log", "vectorised"]
@@ -120,9 +120,12 @@ _TWINS: dict[str, Any] = {
 
 
 def vectorised(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same plain function, whose ``exp``, ``log``, ``erfcx`` and so on are the compiled ones."""
-    names = {name: twin for name, twin in _TWINS.items() if name in function.__globals__}
+    """The same plain function, whose ``exp``, ``log``, ``erfcx`` and ``digamma`` are the compiled ones.
+
+    So are those of the plain functions that it calls.
+    """
+    known = function.__globals__
+    called = (name for name in function.__code__.co_names if isinstance(known.get(name), types.FunctionType))
+    names = {name: njit(**INNER)(vectorised(known[name])) for name in called if name not in _TWINS}
+    names |= {name: twin for name, twin in _TWINS.items() if name in known}
     return types.FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
-
-
-_TWINS |= {plain.__name__: njit(**INNER)(vectorised(plain)) for plain in (digamma_from_1, lgamma_from_1)}

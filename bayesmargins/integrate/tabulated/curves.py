@@ -1,7 +1,7 @@
 """E[h(eta + s Z)] from tables, at about the price of h itself: a curve in eta per draw, or a surface in eta and s.
 
-A table costs milliseconds once; `expectation` stays the exact engine that it is made from. Links need a strip (logit,
-cloglog, and any further link with a numerical rule); averages over existing groups are in `mixtures`.
+A table costs milliseconds once; `expectation` stays the exact engine that it is made from. Links need a strip, as
+every link with a numerical rule has; averages over existing groups are in `mixtures`.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REAC
     Parameters
     ----------
     link : Link
-        A bounded link with a numerical rule: logit, cloglog.
+        A link with a numerical rule.
     s : (draw,) float, link scale
         Standard deviation of z'b in each draw.
     part : {"mean", "complement"}
@@ -302,7 +302,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     Parameters
     ----------
     link : Link
-        A bounded link with a numerical rule: logit, cloglog.
+        A link with a numerical rule.
     s_low, s_high : float, link scale
         The range of standard deviations that will be asked for; beyond it, values are exact sums, and slow.
     part : {"mean", "complement"}

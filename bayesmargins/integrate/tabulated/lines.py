@@ -211,7 +211,7 @@ def line_mixture(
     Parameters
     ----------
     link : Link
-        logit, probit or cloglog.
+        One with a numerical rule, or probit.
     s : (draw,) float, link scale
         Standard deviation of the part of z'b that is integrated out besides; 0 where nothing is.
     base, slope : (draw, group) float

@@ -58,7 +58,7 @@ def mixture_curves(
     Parameters
     ----------
     link : Link
-        logit, probit or cloglog.
+        One with a numerical rule, or probit.
     s : (draw,) float, link scale
         Standard deviation of the part of z'b that is integrated out besides; 0 where nothing is.
     shifts : (draw, group) float, link scale

@@ -284,7 +284,7 @@ def row_table(link: Link, part: str, reach: float) -> RowTable:
     Parameters
     ----------
     link : Link
-        A bounded link with a numerical rule.
+        A link with a numerical rule.
     part : {"mean", "complement"}
         What is averaged.
     reach : float
