@@ -135,7 +135,7 @@ CASES = {
         ),
         Case(
             "v_weibull",
-            "time ~ age10 + sex + (1 | patient)",
+            "time | cens(censored) ~ age10 + sex + (1 | patient)",
             "weibull",
             "log",
             ("Intercept", "age10", "sexfemale"),
