@@ -21,9 +21,12 @@ _LESS = 0.25  # of the skewness, what logarithms leave at most
 
 
 def like_another_family(o: Outcome) -> str:
-    """What y looks like and which family that has, to follow "The response ..."; empty where nothing speaks for one."""
+    """What y looks like and which family that has, to follow "The response ..."; empty where nothing speaks for one.
+
+    Estimates with known errors are normal, whatever they are of.
+    """
     y = o.y
-    if len(y) < _ROWS or not np.isfinite(y).all():
+    if len(y) < _ROWS or o.se is not None or not np.isfinite(y).all():
         return ""
     whole, distinct = bool((y == np.floor(y)).all()), np.unique(y)
     if whole and _is_rating(y, distinct):
