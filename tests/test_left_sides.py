@@ -223,6 +223,10 @@ def test_meta_analysis_from_fit_to_margins(tmp_path: Any) -> None:
     wanted = np.sqrt(sd**2 + data.sei.to_numpy()[0] ** 2)
     found = bm.predictions(post, data.head(1), target=bm.sd())["estimate"].to_numpy().ravel()
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    with pytest.raises(bm.EstimandError, match=r"gives each row its own.*bm.sd\(\)"):
+        bm.variance_partition(post)
+    with pytest.raises(bm.EstimandError, match=r"there is no sigma\. se\(\.\.\., sigma=True\) adds one"):
+        bm.avg_predictions(post, target="sigma")
     post.save(tmp_path / "meta.nc")
     of_both = (bm.predictions(p, target=bm.exceeds(0.5))["estimate"] for p in (bm.load(tmp_path / "meta.nc"), post))
     np.testing.assert_array_equal(*of_both)

@@ -251,6 +251,12 @@ def _served(target: Target, post: Posterior) -> Target:
             f"{served}. Use target='mean'."
         )
     post.need_parameters(f"target={target}")
+    known = post.design.response.known_error and isinstance(target, OwnParameter)
+    if known and target.name == post.family.known_error and target.name not in post.aux:
+        raise EstimandError(
+            f"target={target}: {post.formula!r} has se(), which is all the error that its rows have, so there is no "
+            f"{target.name}. se(..., sigma=True) adds one."
+        )
     return target.counting(post.categories) if post.categories else target
 
 

@@ -114,6 +114,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     share = is_word(measure, ("share",))
     if share and isinstance(post, Posterior):
         _check_parts(post)
+        _refuse_own_scatter(post)
     question = ask(post, newdata, average=True, wts=wts, observed="variance_partition" if share else "")
     if not post.design.factors:
         raise EstimandError(
@@ -177,6 +178,17 @@ def _check_scale(measure: str, post: Posterior) -> None:
         raise EstimandError(
             f"Categories have no variance on the response scale, and a {post.family.name} response has none on the "
             "link scale: there is no variance to take shares of. attenuation() says what groups change."
+        )
+
+
+def _refuse_own_scatter(post: Posterior) -> None:
+    """Shares are of a variance that rows have in common."""
+    given = post.design.response.given
+    own = "se" if "se" in given else "rate" if "rate" in given and post.family.rate else ""
+    if own:
+        raise EstimandError(
+            f"variance_partition needs one variance within groups, and {own}() of {post.formula!r} gives each row its "
+            f"own. avg_predictions(post, target=bm.sd()) has the standard deviation of rows, groups included."
         )
 
 
