@@ -699,6 +699,9 @@ CALLS: dict[str, Call] = {
     "exceeds": Call(bm.exceeds, lambda _: {"c": 1.0}, ("c",), 0.3),
     "category": Call(bm.category, lambda _: {"k": 1}, ("k",), 0.3),
     "score": Call(bm.score, lambda _: {"values": [0.0, 1.0, 3.0]}, ("values",), 0.3),
+    "survival": Call(bm.survival, lambda _: {"t": [1.0, 2.0]}, ("t",), 0.3),
+    "rmst": Call(bm.rmst, lambda _: {"tau": 3.0}, ("tau",), 0.3),
+    "hazard": Call(bm.hazard, lambda _: {"t": 2.0}, ("t",), 0.3),
     "top": Call(bm.top, lambda _: {"k": 2}, ("k",), 0.3),
     "quantile": Call(bm.quantile, lambda _: {"q": 0.5}, ("q",), 0.3),
     "hypotheses": Call(bm.hypotheses, _of_result(spec="pairwise"), ("ds", "spec", "along", "comparison"), 3),
@@ -953,6 +956,8 @@ def main() -> None:
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     among = {k: v for k, v in {**CALLS, **SLOW}.items() if given.only in k}
+    if not among:
+        parser.error(f"--only {given.only}: no function is called so; there are {', '.join({**CALLS, **SLOW})}")
     found = []
     folder = tempfile.TemporaryDirectory()  # for texts that a call takes for a path
     os.chdir(folder.name)
