@@ -350,6 +350,12 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
             f"{what} names {name!r}, the trials: a probability does not depend on them. at={{{name!r}: [100]}} goes "
             "with target='count', the expected number of successes."
         )
+    if is_word(name, sorted(design.response.variables(["se", "lb", "ub"]))):
+        raise EstimandError(
+            f"{what} names {name!r}, which stands left of '~' and changes what is observed, not what is expected. "
+            f"at={{{name!r}: [...]}} sets it where the target depends on it: bm.exceeds, bm.quantile, bm.sd, "
+            "'observed_mean'. bm.hypotheses compares what comes out."
+        )
     if is_word(name, (design.response.text,)):
         raise EstimandError(f"{what} names {name!r}, the response: it is what is predicted, and cannot be set.")
     in_data = is_word(name, [] if design.frame is None else list(design.frame))

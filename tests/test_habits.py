@@ -196,7 +196,7 @@ def test_what_makes_models_and_posteriors_refuses_unknown_keywords_too(name: str
     ("name", "keyword", "value", "said"),
     [
         ("GLMM", "familly", "bernoulli", "Did you mean 'family'"),
-        ("GLMM", "weights", "ap", "The likelihood takes no weights"),
+        ("GLMM", "weights", "ap", "Weights of the likelihood stand in the formula"),
         ("GLMM", "prior", {}, "called 'priors'"),
         ("GLMM", "chains", 2, r"Here it is model\.fit\(chains=2\)"),
         ("GLMM", "offset", "n", r"offset\(log\(exposure\)\)"),

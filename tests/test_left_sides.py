@@ -142,9 +142,9 @@ def test_left_sides_are_read_and_written(text: str, given: dict[str, str], known
         ("t | weights(w) | cens(d) ~ x", "gamma", "more than one"),
         ("t | se(s, sigma=2) ~ x", "gaussian", "sigma is True or False"),
         ("t | cens(word) ~ x", "gamma", r"cens\(word\) has the value 'dead'"),
-        ("t | cens(s) ~ x", "gamma", r"cens\(\) of the response .* allowed are -1"),
-        ("t | cens(two) ~ x", "gamma", r"interval.* where cens\(c, y2\) says its other end"),
-        ("t | cens(two, t) ~ x", "gamma", r"cens\(\) of the response .* numbers above y"),
+        ("t | cens(s) ~ x", "gamma", r"cens\(\) of the response .* allowed are 'left' or -1"),
+        ("t | cens(two) ~ x", "gamma", r"'interval' \(2\) in cens\(c, y2\)"),
+        ("t | cens(two, t) ~ x", "gamma", r"The other end in cens\(c, y2\) of the response .* numbers above y"),
         ("t | weights(-w) ~ x", "gamma", r"weights\(\) of the response .* finite numbers from 0"),
         ("t | weights(0 * w) ~ x", "gamma", "0 in every row"),
         ("t | trunc(lb=3) ~ x", "gamma", "outside the bounds"),
@@ -246,6 +246,62 @@ def test_rate_multiplies_the_shape_too() -> None:
     np.testing.assert_allclose(
         bm.predictions(prior, data.head(1), groups="zero")["estimate"].to_numpy().ravel(), mu, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("more", ["", " + weights(w)"])
+@pytest.mark.parametrize("distinct", [False, True])
+def test_rates_in_pymc_have_the_density_of_scipy(more: str, distinct: bool) -> None:
+    """A shape a row: what counts of one value share under one shape they do not share here."""
+    data = rows().assign(time=lambda d: np.linspace(1.0, 3.0, len(d)))
+    data["k"] = np.arange(len(data)) if distinct else data.k
+    model = bm.GLMM(f"k | rate(time){more} ~ x + (1 | g)", data, family="negbinomial").pymc
+    point = model.initial_point()
+    point["shape_log__"] = np.array(np.log(1.7))
+    from pytensor.compile.mode import Mode
+
+    found = model.compile_logp(vars=model.observed_RVs, sum=False, mode=Mode("py", "fast_compile"))(point)[0]
+    eta = np.log(data.time) + point["Intercept_centred"]
+    assert not point["directions"].any()
+    assert not point["z_g"].any()
+    shape, mu = 1.7 * data.time, np.exp(eta)
+    wanted = stats.nbinom.logpmf(data.k, shape, shape / (shape + mu)) * (data.w if more else 1.0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_nothing_lies_below_the_shift_of_a_lognormal_response() -> None:
+    """A bound below ndt changes nothing, a row censored there neither; ndt is bounded by what was seen."""
+    import pymc as pm
+
+    data = rows()
+    data["y"], data["c"] = data.t + 2.0, np.where(np.arange(N) == 3, 1, 0)
+    data.loc[3, "y"] = 0.5
+    model = bm.GLMM("y | cens(c) ~ x", data, family="shifted_lognormal")
+    assert model.priors["ndt"].parameters["upper"] == data.y.drop(3).min()
+    family = FAMILIES["shifted_lognormal"]
+    with pm.Model(coords={"obs": range(N)}) as made:
+        ndt = pm.Flat("ndt")
+        o = Outcome(data.y.to_numpy(), cens=data.c.to_numpy(dtype=float), lb=np.zeros(N) + 0.1, ub=np.full(N, 99.0))
+        eta = np.full(N, 0.3)
+        family.pymc(pm, "y", values_at(LINKS["identity"], eta, {"sigma": np.array(0.7), "ndt": ndt}), o)
+    p = values_at(LINKS["identity"], eta, {"sigma": np.array(0.7), "ndt": np.array(1.9)})
+    found = made.compile_logp(vars=made.observed_RVs)({"ndt": np.array(1.9)})
+    assert found == pytest.approx(float(family.log_likelihood(p, o).sum()), rel=1e-9)
+    assert np.isfinite(made.compile_dlogp()({"ndt": np.array(1.9)})).all()
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "said"),
+    [
+        ("Surv(t, d) ~ x", "weibull", r"time \| cens\(1 - event\)"),
+        ("t | weight(w) ~ x", "gamma", r"It is called weights\(\) here"),
+        ("t | censored(d) ~ x", "gamma", r"It is called cens\(\) here"),
+        ("k | rate(0 * w) ~ x", "poisson", "nothing can be counted in no time"),
+        ("k | rate(w) ~ x + offset(log(w))", "poisson", "would grow with its square"),
+    ],
+)
+def test_what_other_packages_write_is_answered(formula: str, family: str, said: str) -> None:
+    with pytest.raises(bm.BayesmarginsError, match=said):
+        bm.GLMM(formula, rows(), family=family)
 
 
 def test_weights_of_two_are_rows_twice() -> None:

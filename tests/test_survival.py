@@ -170,11 +170,19 @@ def test_a_point_at_which_nothing_is_a_number_has_no_density_and_an_end() -> Non
     assert not value[0] > 0.0
 
 
-@pytest.mark.parametrize("wrong", [0, -1, "a", [1, 1], [], np.inf, None, [1, np.nan]])
+@pytest.mark.parametrize("wrong", [-1, "a", [1, 1], [], np.inf, None, [1, np.nan]])
 @pytest.mark.parametrize("target", [bm.survival, bm.rmst, bm.hazard])
 def test_times_that_are_none_are_refused(target: Any, wrong: Any) -> None:
-    with pytest.raises(bm.EstimandError, match="finite number above 0"):
+    with pytest.raises(bm.EstimandError, match=r"finite number (above|from) 0"):
         target(wrong)
+
+
+def test_everybody_waits_at_first() -> None:
+    post = posterior("weibull")
+    assert (bm.predictions(post, target=bm.survival([0, 1]))["estimate"][..., 0, :] == 1.0).all()
+    for target in (bm.rmst, bm.hazard):
+        with pytest.raises(bm.EstimandError, match="above 0"):
+            target(0)
 
 
 def test_other_responses_have_no_waiting_times() -> None:

@@ -154,6 +154,11 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
             _refuse_idle(term, formula)
             fixed.append(f"{sign} {term}")
     _refuse_twice(blocks, formula)
+    if "rate" in left.given and offsets.count(offsets[0]) > 1:
+        raise FormulaError(
+            f"{formula!r} has rate({left.given['rate']}) and the offset {offsets[0]}, which are the same: expected "
+            "counts would grow with its square. Leave one out."
+        )
     return Parts(*left, _join(fixed), tuple(blocks), tuple(offsets))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bayesmargins.design.pieces import signed_terms, split, whole_call
-from bayesmargins.errors import FormulaError, listed
+from bayesmargins.errors import FormulaError, close_matches, listed
 
 __all__ = ["Left", "left_of", "written"]
 
@@ -42,6 +42,10 @@ _CALLS = {
 }
 _WRITTEN = "trials(n), weights(w), cens(c), cens(c, y2), trunc(lb=0, ub=10), se(s), se(s, sigma=True) and rate(t)"
 _ADVICE = {
+    "censored": " It is called cens() here.",
+    "weight": " It is called weights() here.",
+    "weighted": " It is called weights() here.",
+    "truncated": " It is called trunc() here.",
     "mi": " Drop rows without a response: missing='drop'.",
     "thres": " Leave it out: family='cumulative' takes the categories that the response has.",
 }
@@ -81,6 +85,11 @@ def left_of(text: str, formula: str) -> Left:
         raise FormulaError(f"{text} in {formula!r} are several responses; a model here has one. Give each its own.")
     if re.search(r"(?<![\w.])offset\s*\(", text):
         raise FormulaError(f"offset() stands left of '~' in {formula!r}; it goes right of it, '~ x + offset(o)'.")
+    if re.match(r"(survival::)?Surv\s*\(", text):
+        raise FormulaError(
+            f"{text} in {formula!r} is R's spelling. Write 'time | cens(1 - event) ~ ...': cens() is 1 where a time is "
+            "right censored, and 0 where the event was seen."
+        )
     response, *after = (piece.strip() for piece in split(text, "|"))
     if not after and re.match(r"(cbind|p|prop|proportion)\s*\(", text):
         raise FormulaError(
@@ -107,7 +116,8 @@ def _fields(after: list[str], text: str, formula: str) -> Iterator[tuple[str, st
         if sign == "-" or name not in _CALLS or inside is None or not inside.strip():
             raise FormulaError(
                 f"Left of '~' in {formula!r} stands {text!r}; allowed are 'y', an expression such as 'log(y)', and "
-                f"behind a bar {_WRITTEN}, added up where there are several.{_ADVICE.get(name, '')}"
+                f"behind a bar {_WRITTEN}, added up with + where there are several."
+                f"{_ADVICE.get(name) or close_matches(name, _CALLS)}"
             )
         yield from _arguments(name, inside, formula)
 

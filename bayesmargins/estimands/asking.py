@@ -213,7 +213,9 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         return _served(target, post)
     if not is_word(target, TARGETS):
         words = ("category", "link") if family.ordinal else TARGETS
-        calls = "bm.category(k), bm.score(), " if family.ordinal else ""
+        calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
+        calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
+        words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
         raise EstimandError(
             f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}bm.exceeds(c), "
             f"bm.quantile(q), bm.sd().{_target_hint(target, post)}"
@@ -248,11 +250,10 @@ def _served(target: Target, post: Posterior) -> Target:
         served = ", ".join(f.name for f in FAMILIES.values() if target.serves(f))
         raise EstimandError(
             f"target={target}: responses of family={post.family.name!r} have no {target.scale} here; it serves "
-            f"{served}. Use target='mean'."
+            f"{served}. {f'{target.instead}.' if target.instead else f'Use target={post.family.target!r}.'}"
         )
     post.need_parameters(f"target={target}")
-    known = post.design.response.known_error and isinstance(target, OwnParameter)
-    if known and target.name == post.family.known_error and target.name not in post.aux:
+    if isinstance(target, OwnParameter) and target.name not in post.aux:  # a known error stands in its place
         raise EstimandError(
             f"target={target}: {post.formula!r} has se(), which is all the error that its rows have, so there is no "
             f"{target.name}. se(..., sigma=True) adds one."

@@ -14,7 +14,7 @@ from bayesmargins.family.outcome import Flags, Outcome, Support
 
 __all__ = ["check_outcome", "warn_of_other_families"]
 
-_CALL = {"y2": "cens", "lb": "trunc", "ub": "trunc"}
+_SAID = {"y2": "The other end in cens(c, y2)", "ub": "trunc()"}
 
 
 def check_outcome(family: Family, outcome: Outcome, text: str, link: Link | None = None) -> None:
@@ -34,7 +34,9 @@ def check_outcome(family: Family, outcome: Outcome, text: str, link: Link | None
         )
     _refuse_calls(family, outcome, link)
     for name, holds, allowed in _rules(outcome):
-        _refuse_values(f"{_CALL.get(name, name)}() of the response {text!r}", getattr(outcome, name), holds, allowed)
+        _refuse_values(
+            f"{_SAID.get(name, f'{name}()')} of the response {text!r}", getattr(outcome, name), holds, allowed
+        )
     if outcome.weights is not None and not outcome.weights.any():
         raise ModelError(f"The weights of the response {text!r} are 0 in every row: nothing would be fitted.")
     holds = _held(support, outcome)
@@ -82,9 +84,10 @@ def _rules(o: Outcome) -> Iterator[tuple[str, Flags, str]]:
         yield "rate", np.isfinite(o.rate) & (o.rate > 0.0), "finite numbers above 0"
     if o.cens is not None:
         known = np.isin(o.cens, (-1.0, 0.0, 1.0) if o.y2 is None else (-1.0, 0.0, 1.0, 2.0))
-        yield "cens", known, "-1 (left), 0 (none), 1 (right), and 2 (interval) where cens(c, y2) says its other end"
+        ends = "'interval' or 2" if o.y2 is not None else "'interval' (2) in cens(c, y2), which says the other end"
+        yield "cens", known, f"'left' or -1, 'none' or 0, 'right' or 1, and {ends}"
     if o.y2 is not None and o.cens is not None:
-        yield "y2", (o.cens != 2.0) | (o.y2 > o.y), "numbers above y where cens is 2; infinite where nothing is known"
+        yield "y2", (o.cens != 2.0) | (o.y2 > o.y), "numbers above y in rows with an interval, infinite ones among them"
     if o.lb is not None and o.ub is not None:
         yield "ub", o.ub > o.lb, "bounds with lb below ub"
 

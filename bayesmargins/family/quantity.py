@@ -96,6 +96,11 @@ class Target(ABC):
         return None
 
     @property
+    def instead(self) -> str:
+        """What a response that has no such number can be asked for; empty where nothing comes near."""
+        return ""
+
+    @property
     def along(self) -> tuple[str, tuple[Any, ...]] | None:
         """A dimension of the result, and its labels, where it is several numbers that are no sums; None: it is one."""
         return None

@@ -50,6 +50,11 @@ class Survival(_OfTime):
     reading = "curved"
     probability = True
 
+    @property
+    def instead(self) -> str:
+        """As for `Target`."""
+        return f"bm.exceeds({self.times[0]:.12g}) is that probability of other responses"
+
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
         return f"probability that {response} exceeds {self._said}"
@@ -127,7 +132,7 @@ def survival(t: Any) -> Target:
     Raises
     ------
     EstimandError
-        No finite times above 0, or one twice.
+        No finite times from 0, or one twice.
 
     Notes
     -----
@@ -139,7 +144,7 @@ def survival(t: Any) -> Target:
     >>> survival([6, 12])
     survival([6, 12])
     """
-    return Survival(*_times("survival", "t", t))
+    return Survival(*_times("survival", "t", t, 0.0))
 
 
 @taught
@@ -201,14 +206,14 @@ def hazard(t: Any) -> Target:
     return Hazard(*_times("hazard", "t", t))
 
 
-def _times(function: str, name: str, t: Any) -> tuple[tuple[float, ...], bool]:
-    """The times, and whether they are several."""
+def _times(function: str, name: str, t: Any, least: float = np.inf) -> tuple[tuple[float, ...], bool]:
+    """The times, above 0 or this, and whether they are several."""
     value = plain_value(t)
     found = [value] if is_number(value) else value_list(t)
-    known = bool(found) and all(is_number(v) and 0.0 < v < np.inf for v in found or [])
+    known = bool(found) and all(is_number(v) and (0.0 < v < np.inf or v == least) for v in found or [])
     if found is None or not known or len(set(found)) < len(found):
         raise EstimandError(
-            f"{function}({name}={shown(t)}); give a finite number above 0, in units of the response, or a list of "
-            "different ones."
+            f"{function}({name}={shown(t)}); give a finite number {'from' if least == 0.0 else 'above'} 0, in units of "
+            "the response, or a list of different ones."
         )
     return tuple(map(float, found)), not is_number(value)

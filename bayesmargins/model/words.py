@@ -34,7 +34,10 @@ _OWN = (
     *("group_effects", "parametrisation"),
 )
 _SAMPLERS = "The sampler is model.fit(sampler='nutpie'), 'pymc', 'numpyro' or 'independent'."
-_LIKELIHOOD = "The likelihood takes no weights; averages over rows do: avg_predictions(post, wts='w')."
+_LIKELIHOOD = (
+    "Weights of the likelihood stand in the formula, 'y | weights(w) ~ x'; averages have others, "
+    "avg_predictions(post, wts='w')."
+)
 _CONTRASTS = "Factors have treatment contrasts, against their first level: order the levels in the data."
 
 

@@ -35,7 +35,18 @@ def _log_density(p: Values, o: Outcome) -> Array:
 
 
 def _tails(pm: Any, y: Any, mu: Any, sigma: Any, ndt: Any) -> tuple[Any, Any]:
-    return normal_tails(pm, pm.math.log(y - ndt), mu, sigma)
+    """Below ndt there is nothing."""
+    pt = pm.math.pt
+    known = pt.gt(y, ndt)
+    below, above = normal_tails(pm, pt.log(pt.switch(known, y - ndt, 1.0)), mu, sigma)
+    return pt.switch(known, below, -np.inf), pt.switch(known, above, 0.0)
+
+
+def _earliest(o: Outcome) -> float:
+    """The smallest value that some y is known not to exceed."""
+    upper = o.y if o.y2 is None else np.where(o.cens == 2.0, o.y2, o.y)
+    known = upper if o.cens is None else upper[(o.cens != 1.0) & np.isfinite(upper)]
+    return float(known.min()) if len(known) else float(o.y.max())
 
 
 _TAILS = Tails(_tails, POSITIVE)
@@ -64,7 +75,7 @@ shifted_lognormal = Family(
         Parameter(
             "ndt",
             meaning="the part of y that is the same in all rows; a reaction's time without the decision",
-            prior=lambda o: ("Uniform", {"lower": 0.0, "upper": float(o.y.min())}),  # as in brms
+            prior=lambda o: ("Uniform", {"lower": 0.0, "upper": _earliest(o)}),  # as in brms
         ),
     ),
     POSITIVE,
