@@ -162,6 +162,25 @@ def test_simulated_mean_and_variance_are_those_of_the_family(pair: tuple[Family,
         assert abs(np.mean((y - n * mu) ** 2) - variance) < FAR * np.sqrt(of_squares / SIMULATED)
 
 
+def test_draws_have_the_distribution(pair: tuple[Family, Link, Case]) -> None:
+    """By Kolmogorov's test against P(y <= c), or the chi-squared test of counts against the density; fixed seeds."""
+    family, link, case = pair
+    p = values(family, link, np.full(20_000, case.etas[0]), case)
+    y = np.asarray(family.simulate(np.random.default_rng(7), p, Outcome(trials=case.trials and np.array(case.trials))))
+    one = values(family, link, np.array(case.etas[0]), case)
+    if not family.discrete:
+        assert stats.kstest(y, lambda c: family.below(c, one, Outcome())).pvalue > 1e-4
+        return
+    k = np.arange(case.most + 1.0)
+    expected = len(y) * np.exp(family.log_density(one, Outcome(k, case.trials)))
+    seen = np.bincount(y.astype(int), minlength=len(k))[: len(k)]
+    often = expected >= 10.0
+    apart = (seen - expected)[often]
+    rest = len(y) - expected[often].sum()
+    statistic = (apart**2 / expected[often]).sum() + (apart.sum() ** 2 / rest if rest > 10.0 else 0.0)
+    assert stats.chi2.sf(statistic, often.sum() - (rest <= 10.0)) > 1e-4
+
+
 def test_tails_are_those_of_the_density_and_sum_to_one(pair: tuple[Family, Link, Case]) -> None:
     family, link, case = pair
     o = Outcome(trials=case.trials)
