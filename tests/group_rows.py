@@ -29,6 +29,7 @@ _LOGS = {
     "logit": (special.log_expit, lambda x: special.log_expit(-x)),
     "probit": (special.log_ndtr, lambda x: special.log_ndtr(-x)),
     "cloglog": (lambda x: np.where(x < -36.0, x, np.log(-np.expm1(-np.exp(x)))), lambda x: -np.exp(x)),
+    "loglog": (lambda x: -np.exp(-x), lambda x: np.where(x > 36.0, -x, np.log(-np.expm1(-np.exp(-x))))),
 }
 
 

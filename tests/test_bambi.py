@@ -436,7 +436,6 @@ def _skewed() -> dict[str, Any]:
 NOTHING = xr.Dataset({"Intercept": (("chain", "draw"), np.zeros((1, 3)))})
 
 REFUSED = [
-    ("z ~ x", "wald", {}, bm.ModelError, "family='wald' is not known"),
     ("ok ~ x", "bernoulli", {"link": "identity"}, bm.ModelError, "does not take link='identity'"),
     ("y ~ hsgp(x, m=5, c=2)", "gaussian", {}, bm.FormulaError, "a Gaussian process, whose weights"),
     ("constrained(z, lb=0.1) ~ x", "gaussian", {}, bm.FormulaError, "is constrained; a response here"),

@@ -167,7 +167,7 @@ def test_the_family_of_the_formula_and_the_argument_have_to_agree() -> None:
 
 
 def test_a_family_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(bm.ModelError, match="family='com_poisson' is not known; allowed are asymmetric_laplace, "):
+    with pytest.raises(bm.ModelError, match="family='com_poisson' is not known; allowed are adjacent, "):
         bm.from_brms(_draws(["b_Intercept"]), "y ~ 1", _rows(), family="com_poisson()")
 
 

@@ -35,7 +35,7 @@ def test_blocks_are_read_as_in_lme4(formula: str, blocks: list[tuple[str, str, b
 
 def test_left_side_offsets_and_fixed_part_are_split_off() -> None:
     parts = parse("k | trials(n) ~ x * z + offset(log(e)) + (1 | g) - 1")
-    assert (parts.response, parts.trials, parts.fixed, parts.offsets) == ("k", "n", "x * z - 1", ("log(e)",))
+    assert (parts.response, parts.given, parts.fixed, parts.offsets) == ("k", {"trials": "n"}, "x * z - 1", ("log(e)",))
     assert parse("y ~ (1 | g)").fixed == "1"
 
 
@@ -53,7 +53,7 @@ def test_left_side_offsets_and_fixed_part_are_split_off() -> None:
         ("y ~ (1 | g", "left open"),
         ("y ~ (1 | g | h)", "not of the form"),
         ("cbind(a, b) ~ x", "another package's spelling"),
-        ("y | weights(n) ~ x", "successes | trials(n)"),
+        ("y | dec(n) ~ x", "behind a bar trials(n), weights(w)"),
     ],
 )
 def test_formulas_that_cannot_be_read_are_refused_with_the_reason(formula: str, said: str) -> None:

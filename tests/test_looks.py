@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import bayesmargins as bm
-from bayesmargins.family import family as told
+from bayesmargins.family import checking as told
 
 Made = Callable[[np.random.Generator, int], np.ndarray]
 

@@ -584,7 +584,7 @@ NO_TARGET: list[tuple[str, Any]] = [
     (r"probability is 0 whatever the rows. Give one of 1, 2, 3", bm.exceeds(4)),
     (r"probability is 1 whatever the rows", bm.exceeds(0)),
     (r"has 2 values, and the response has the 4 categories", bm.score([1, 2])),
-    (r"allowed are category, link, bm.category\(k\), bm.score\(\)", "categry"),
+    (r"allowed are category, link, bm.category\(k\), bm.top\(k\), bm.score\(\)", "categry"),
     (r"thresholds are several numbers a draw.*post.aux\['thresholds'\]", "thresholds"),
     (r"a value, not a word: target=bm.score\(\)", bm.score),
     (r"no category True", bm.category(True)),
@@ -616,7 +616,7 @@ def test_categories_belong_to_ordered_responses() -> None:
 
 def test_elasticities_of_sums_are_refused() -> None:
     post = posterior("logit", 0.5)
-    with pytest.raises(bm.EstimandError, match=r"slope='eyex' divides.*is a sum of several"):
+    with pytest.raises(bm.EstimandError, match=r"slope='eyex' divides.*is a sum\. slope='dydx'"):
         bm.avg_slopes(post, "x", slope="eyex")
     with pytest.raises(bm.EstimandError, match="how an effect differs between groups"):
         bm.heterogeneity(post, "x")

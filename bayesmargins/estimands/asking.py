@@ -17,7 +17,8 @@ from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory
-from bayesmargins.family.quantity import OwnParameter, ResponseMean, Target, quantity_of
+from bayesmargins.family.parameter_targets import OwnParameter, ResponseMean
+from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options

@@ -15,7 +15,8 @@ from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
-from bayesmargins.family.quantity import ResponseMean, Target
+from bayesmargins.family.parameter_targets import ResponseMean
+from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables

@@ -26,9 +26,7 @@ from bayesmargins.values import is_number, plain_value
 
 __all__ = [
     "Exceeds",
-    "OwnParameter",
     "Quantile",
-    "ResponseMean",
     "Sd",
     "Target",
     "counted_as",
@@ -271,70 +269,6 @@ class Sd(Target):
 
     def __repr__(self) -> str:
         return "sd()"
-
-
-@dataclass(frozen=True, repr=False)
-class ResponseMean(Target):
-    """E[y] where it is no inverse link that is moved by the same in all rows: a parameter differs by row."""
-
-    word: str
-    reading = "curved"
-
-    def noun(self, response: str, averaged: bool) -> str:
-        """As for `Target`."""
-        return f"{self.word} of {response}"
-
-    @property
-    def scale(self) -> str:
-        """As for `Target`."""
-        return self.word
-
-    @property
-    def written(self) -> str:
-        """As for `Target`."""
-        return "'mean'"
-
-    def found(self, y: Mixture, part: str) -> Number:
-        """As for `Target`."""
-        return y.mean(part)
-
-    def __repr__(self) -> str:
-        return "mean"
-
-
-@dataclass(frozen=True, repr=False)
-class OwnParameter(Target):
-    """A parameter of the family beside the mean, by its name, and what it means."""
-
-    name: str
-    meaning: str = ""
-    reading = "constant"
-    of_response = False
-
-    def noun(self, response: str, averaged: bool) -> str:
-        """As for `Target`."""
-        return f"parameter {self.name}{f' ({self.meaning})' if self.meaning else ''} of {response}"
-
-    @property
-    def scale(self) -> str:
-        """As for `Target`."""
-        return self.name
-
-    @property
-    def written(self) -> str:
-        """As for `Target`."""
-        return repr(self.name)
-
-    def serves(self, family: Family) -> bool:
-        """As for `Target`."""
-        return self.name in family.aux
-
-    def constant(self, aux: Mapping[str, np.ndarray]) -> np.ndarray:
-        """As for `Target`."""
-        return aux[self.name]
-
-    def __repr__(self) -> str:
-        return self.name
 
 
 def quantity_of(target: str | Target, family: Family, link: Link, categories: Sequence[Any] = ()) -> Quantity | None:

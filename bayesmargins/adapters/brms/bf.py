@@ -67,7 +67,7 @@ def said_by(formula: Any) -> Said:
     Examples
     --------
     >>> said_by("bf(y ~ x, sigma ~ z, family = gaussian())")
-    Said(mean='y ~ x', formulas=(('sigma', 'sigma ~ z'),), family='gaussian()')
+    Said(mean='y ~ x', formulas=(('sigma', 'sigma ~ z'),), family='gaussian()', fixed=())
     >>> said_by("bf(y ~ x) + lf(sigma ~ z)").formulas
     (('sigma', 'sigma ~ z'),)
     """
