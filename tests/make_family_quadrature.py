@@ -20,6 +20,10 @@ LINKS = {
     "logit": lambda x: (1 / (1 + mp.exp(-x)), 1 / (1 + mp.exp(x))),
     "probit": lambda x: (mp.ncdf(x), mp.ncdf(-x)),
     "cloglog": lambda x: (-mp.expm1(-mp.exp(x)), mp.exp(-mp.exp(x))),
+    "loglog": lambda x: (mp.exp(-mp.exp(-x)), -mp.expm1(-mp.exp(-x))),
+    "cauchit": lambda x: (0.5 + mp.atan(x) / mp.pi, 0.5 - mp.atan(x) / mp.pi),
+    "softplus": lambda x: (mp.log1p(mp.exp(x)), 1 - mp.log1p(mp.exp(x))),
+    "sqrt": lambda x: (x * x, 1 - x * x),
 }
 """The mean and 1 - mean."""
 
@@ -32,6 +36,15 @@ def beta_below(c, mu, complement, p):
     if complement * p["phi"] < 1e-40:
         return mp.mpf(0)  # all mass is at 1, but for less than the digits of the sum
     return mp.betainc(mu * p["phi"], complement * p["phi"], 0, c, regularized=True)
+
+
+def negbinomial_below(c, mu, _, p):
+    return mp.betainc(p["shape"], int(c) + 1, 0, p["shape"] / (p["shape"] + mu), regularized=True)
+
+
+def binomial_below(c, mu, complement, p):
+    n = p["trials"]
+    return mp.fsum(mp.binomial(n, k) * mu**k * complement ** (n - k) for k in range(int(c) + 1))
 
 
 def t_below(c, mu, _, p):
@@ -118,6 +131,10 @@ FAMILIES = {
         laplace_below,
         lambda mu, _, p: p["sigma"] ** 2 * (1 / p["quantile"] ** 2 + 1 / (1 - p["quantile"]) ** 2),
     ),
+    "gaussian": (lambda c, mu, _, p: mp.ncdf((c - mu) / p["sigma"]), lambda mu, _, p: p["sigma"] ** 2),
+    "poisson": (lambda c, mu, _, p: mp.gammainc(int(c) + 1, mu, mp.inf, regularized=True), lambda mu, _, p: mu),
+    "negbinomial": (negbinomial_below, lambda mu, _, p: mu + mu**2 / p["shape"]),
+    "binomial": (binomial_below, lambda mu, complement, p: p["trials"] * mu * complement),
     "gamma": (gamma_below, lambda mu, _, p: mu**2 / p["shape"]),
     "beta": (beta_below, lambda mu, complement, p: mu * complement / (1 + p["phi"])),
     "student_t": (t_below, t_variance),
@@ -158,6 +175,17 @@ CASES += [
     ("asymmetric_laplace", ("identity",), {"sigma": 0.5, "quantile": 0.25}, 0.5, 0.75, 2.0),
     ("asymmetric_laplace", ("identity",), {"sigma": 0.25, "quantile": 0.9375}, 1.0, 0.375, 2.0),
 ]
+CASES += [
+    ("gaussian", ("log", "softplus"), {"sigma": 1.25}, 0.5, 0.75, 2.0),
+    ("student_t", ("log", "softplus"), {"sigma": 1.25, "nu": 5.0}, 0.5, 0.75, 2.0),
+    ("gamma", ("softplus",), {"shape": 2.25}, 0.5, 0.75, 1.5),
+    ("inverse_gaussian", ("softplus",), {"shape": 2.25}, 0.5, 0.75, 1.5),
+    ("poisson", ("log", "sqrt", "softplus"), {}, 0.5, 0.75, 2.0),
+    ("negbinomial", ("log", "sqrt", "softplus"), {"shape": 1.75}, 0.5, 0.75, 2.0),
+    ("beta", ("loglog", "cauchit"), {"phi": 6.0}, 0.5, 0.75, 0.375),
+    ("beta_binomial", ("loglog", "cauchit"), {"phi": 3.0, "trials": 7}, 0.5, 0.75, 4.0),
+    ("binomial", ("logit", "probit", "cloglog", "loglog", "cauchit"), {"trials": 7}, 0.5, 0.75, 4.0),
+]
 Q = mp.mpf(3) / 4
 
 
@@ -196,7 +224,7 @@ def quantile(family, link, p, eta, s, step):
             return OVER_GROUPS[family](x, eta, s, p) - Q
         return average(lambda e: below(x, *h(e), p), eta, s, step) - Q
 
-    if family in ("beta_binomial", "geometric"):
+    if family in ("beta_binomial", "binomial", "geometric", "negbinomial", "poisson"):
         return next(k for k in range(p.get("trials", 1000) + 1) if excess(k) >= 0)
     low, high = {"beta": (mp.mpf("1e-6"), 1 - mp.mpf("1e-9"))}.get(family, (mp.mpf("0.01"), mp.mpf(20)))
     low = p["ndt"] + low if family == "shifted_lognormal" else low
