@@ -248,6 +248,15 @@ def test_rate_multiplies_the_shape_too() -> None:
     )
 
 
+def test_rates_belong_to_the_log_link() -> None:
+    data, beta = rows(), np.zeros((1, 2, 1))
+    with pytest.raises(bm.ModelError, match="under a log link, and the link is 'sqrt'"):
+        bm.from_draws("k | rate(w) ~ 1", data, family="poisson", link="sqrt", beta=beta)
+    post = bm.from_draws("k | rate(w) ~ 1", data, family="poisson", beta=beta)
+    found = bm.predictions(post, data.assign(w=3.0))["estimate"]
+    np.testing.assert_allclose(found, 3.0)
+
+
 @pytest.mark.parametrize("more", ["", " + weights(w)"])
 @pytest.mark.parametrize("distinct", [False, True])
 def test_rates_in_pymc_have_the_density_of_scipy(more: str, distinct: bool) -> None:

@@ -159,9 +159,10 @@ def posterior_of(
         As `from_draws`.
     """
     kind = get_family(family)
+    of_kind = resolve_link(kind, link)
     design = design_from(formula, data, levels, namespace, kind.ordinal)
     if design.frame is not None:
-        check_outcome(kind, Outcome.of(design.response), design.response.text)
+        check_outcome(kind, Outcome.of(design.response), design.response.text, of_kind)
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.aux), required=False)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)
@@ -175,7 +176,7 @@ def posterior_of(
     _refuse_without_thresholds(kind, parameters)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
-    post = Posterior(design=design, family=kind, link=resolve_link(kind, link), info={"source": "draws"}, **arrays)
+    post = Posterior(design=design, family=kind, link=of_kind, info={"source": "draws"}, **arrays)
     return replace(post, parts=_parts(parts, post, namespace))
 
 
