@@ -259,11 +259,10 @@ def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> 
 
 def _beside(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> dict[str, np.ndarray]:
     found = {name: given_values(name, text, frame, "data", context) for name, text in parts.given.items()}
-    if "rate" in found and not (found["rate"] > 0.0).all():
-        rate = found["rate"]
+    if "rate" in found and not (known := (found["rate"] > 0.0) & np.isfinite(found["rate"])).all():
         raise DataError(
-            f"rate({parts.given['rate']}) has {int((~(rate > 0.0)).sum())} values that are not above 0, such as "
-            f"{rate[~(rate > 0.0)][0]:g}: nothing can be counted in no time."
+            f"rate({parts.given['rate']}) has {int((~known).sum())} values that are not finite numbers above 0, such "
+            f"as {found['rate'][~known][0]:g}: nothing can be counted in no time."
         )
     return found
 

@@ -296,7 +296,7 @@ class Design:
         """
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
-        return left_side(self.response.trials, frame, what, self.response.context)
+        return self.given("trials", frame, what)
 
 
 def _together(columns: Iterable[Column]) -> dict[str, Column]:
@@ -308,6 +308,7 @@ def _together(columns: Iterable[Column]) -> dict[str, Column]:
     return found
 
 
+_CALL = {"y2": "cens", "lb": "trunc", "ub": "trunc"}
 _CENSORED = {"left": -1.0, "none": 0.0, "right": 1.0, "interval": 2.0}
 
 
@@ -315,7 +316,7 @@ def given_values(field: str, text: str, frame: pd.DataFrame, what: str, context:
     """Values of what else a left-hand side says; of ``cens()`` as numbers, whatever words the column has."""
     column = frame[text.strip("`")] if field == "cens" and text.strip("`") in frame.columns else None
     if column is None or pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        return left_side(text, frame, what, context)
+        return left_side(text, frame, what, context, _CALL.get(field, field))
     missing = column.isna()
     strange = sorted(set(column[~missing].astype(str)) - set(_CENSORED))
     if strange:
@@ -326,8 +327,8 @@ def given_values(field: str, text: str, frame: pd.DataFrame, what: str, context:
     return column.astype(str).map(_CENSORED).where(~missing).to_numpy(dtype=np.float64)
 
 
-def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any]) -> np.ndarray:
-    """A left-hand expression as numbers; text and categories are not guessed into 0 and 1.
+def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any], call: str = "") -> np.ndarray:
+    """A left-hand expression as numbers, the response or inside a `call`; text is not guessed into 0 and 1.
 
     Raises
     ------
@@ -342,6 +343,11 @@ def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, A
     if name in frame.columns:
         column = frame[name]
         if not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)):
+            if call:
+                raise DataError(
+                    f"{call}() left of '~' reads {name!r}, which holds {held_type(column)}, with the values "
+                    f"{listed(pd.unique(column))}; it takes numbers."
+                )
             raise DataError(
                 f"The response {name!r} holds {held_type(column)}, with the values {listed(pd.unique(column))}; a "
                 f"response is a number. {_in_order(column)}{_as_number(column, name)}"

@@ -132,11 +132,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         mean = np.empty(len(post.draws.beta)) if moments is None else moments.mean
         entries = _link_scale(post, rows, weights, groups, mean)
         entries += [] if moments is None else _response_scale(post, moments)
-        if not entries:
-            raise EstimandError(
-                f"Shares of variance of a {post.family.name} response stand on the link scale, and under the "
-                f"{post.link.name} link the latent variable has no variance. heterogeneity has how groups differ."
-            )
+        _refuse_none(entries, post)
         attrs = {"scale": "share of variance", "left_out": _left_out(post) or None}
     else:
         assert post.link.ratio is not None
@@ -178,6 +174,14 @@ def _check_scale(measure: str, post: Posterior) -> None:
         raise EstimandError(
             f"Categories have no variance on the response scale, and a {post.family.name} response has none on the "
             "link scale: there is no variance to take shares of. attenuation() says what groups change."
+        )
+
+
+def _refuse_none(entries: list[_Entry], post: Posterior) -> None:
+    if not entries:
+        raise EstimandError(
+            f"Shares of variance of a {post.family.name} response stand on the link scale, and under the "
+            f"{post.link.name} link the latent variable has no variance. heterogeneity has how groups differ."
         )
 
 

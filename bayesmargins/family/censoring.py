@@ -57,16 +57,11 @@ def log_likelihood(of: Density, p: Values, o: Outcome) -> Array:
             value = np.where(o.cens == _LEFT, np.log(of.below(o.y, p, o)), value)
             if o.y2 is not None:
                 between = o.cens == _BETWEEN
-                mass = _mass(of, np.where(between, o.y, 0.0), np.where(between, o.y2, 1.0), p, o)
-                value = np.where(between, np.log(mass), value)
+                ends = np.where(between, o.y, 0.0), np.where(between, o.y2, 1.0)
+                value = np.where(between, np.log(mass(of.above, of.below, *ends, p, o)), value)
         if o.bounded:
-            value = value - np.log(_mass(of, *o.bounds(of.support), p, o))
+            value = value - np.log(mass(of.above, of.below, *o.bounds(of.support), p, o))
     return value if o.weights is None else o.weights * value
-
-
-def _mass(of: Density, low: Array, high: Array, p: Values, o: Outcome) -> Array:
-    """P(low < Y <= high)."""
-    return mass(of.above, of.below, low, high, p, o)
 
 
 def mass(above: Tail | None, below: Tail | None, low: Array, high: Array, p: Values, o: Outcome) -> Array:

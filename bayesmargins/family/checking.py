@@ -80,8 +80,6 @@ def _rules(o: Outcome) -> Iterator[tuple[str, Flags, str]]:
         yield "weights", np.isfinite(o.weights) & (o.weights >= 0.0), "finite numbers from 0"
     if o.se is not None:
         yield "se", np.isfinite(o.se) & (o.se > 0.0), "finite numbers above 0"
-    if o.rate is not None:
-        yield "rate", np.isfinite(o.rate) & (o.rate > 0.0), "finite numbers above 0"
     if o.cens is not None:
         known = np.isin(o.cens, (-1.0, 0.0, 1.0) if o.y2 is None else (-1.0, 0.0, 1.0, 2.0))
         ends = "'interval' or 2" if o.y2 is not None else "'interval' (2) in cens(c, y2), which says the other end"

@@ -99,9 +99,9 @@ class Mixture:
     @property
     def method(self) -> str:
         """How averages over b are taken."""
-        if self.link.linear and self.family.convolved is not None:
-            return "closed form"
-        return "trapezoid, halved" if np.any(self.s > 0.0) else "plug-in"
+        if np.any(self.s > 0.0):
+            return "trapezoid, halved"
+        return "closed form" if self.link.linear and self.family.convolved is not None else "plug-in"
 
     def tail(self, side: str, c: Array, which: Index | None = None, against: float | None = None) -> Smooth:
         """P(y > c) ("above") or P(y <= c) ("below"), averaged over b; c (n,) belongs to the entries of `which`.

@@ -98,28 +98,8 @@ def values(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
 
 
 def slopes(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
-    """How does the mean response of these rows change with a variable, in every draw?
+    """As `values`: derivatives of the mean response, (draw, row of the block), where the chunk has those of its rows.
 
-    Parameters
-    ----------
-    draws, link, chunk, passed
-        As for `values`; the chunk has derivatives.
-    part : {"slope"}
-        As it is recorded.
-
-    Yields
-    ------
-    block : slice
-        Rows of the chunk.
-    values : ndarray, shape (draw, row of the block)
-
-    Raises
-    ------
-    IntegrationError
-        The average does not exist.
-
-    Notes
-    -----
     d/dx E[h(eta + s Z)] = E[h'] d eta/dx + E[h''] / 2 d s2/dx, with s2 = z' Sigma z: the second term is the movement of
     the variance with x under a random slope. It follows from the heat equation dE[h]/ds2 = E[h''] / 2.
     """

@@ -10,7 +10,7 @@ import scipy
 from bayesmargins.family.family import Elsewhere, Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.probit import probit
-from bayesmargins.family.observing import weighed
+from bayesmargins.family.observing import observe_by
 from bayesmargins.family.outcome import REAL, Outcome, Values
 from bayesmargins.family.special import less_tilted, log_tilted, tilted
 
@@ -41,17 +41,16 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     """PyMC's own density is that of a normal number where tau is less than a twentieth of sigma."""
     import pytensor.tensor as pt
 
-    def log_density(y: Any, mu: Any, sigma: Any, tau: Any) -> Any:
+    def density(y: Any, mu: Any, sigma: Any, tau: Any) -> Any:
         x, d = (y - mu + tau) / sigma, sigma / tau
         assert probit.tensors.logs is not None
         tail = probit.tensors.logs(pt, x - d)[0]
-        return weighed(tail + d * (0.5 * d - x) - pt.log(tau), o)
+        return tail + d * (0.5 * d - x) - pt.log(tau)
 
     def drawn(mu: Any, sigma: Any, tau: Any, size: Any) -> Any:
         return pm.ExGaussian.dist(mu=mu - tau, sigma=sigma, nu=tau, size=size)
 
-    options = {"logp": log_density, "dist": drawn, "class_name": "ExGaussian", "observed": o.y, "dims": "obs"}
-    pm.CustomDist(name, p.mu, p.sigma, p.tau, **options)
+    observe_by(pm, name, o, o.y, density, drawn, None, "ExGaussian", mu=p.mu, sigma=p.sigma, tau=p.tau)
 
 
 exgaussian = Family(

@@ -10,7 +10,7 @@ import scipy
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.link import Array
 from bayesmargins.family.links.probit import probit
-from bayesmargins.family.observing import weighed
+from bayesmargins.family.observing import observe_by
 from bayesmargins.family.outcome import REAL, Outcome, Values
 from bayesmargins.family.special import positive_integral
 
@@ -98,19 +98,18 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
         omega = sigma / pt.sqrt(1.0 - delta**2)
         return mu - omega * delta, omega
 
-    def log_density(y: Any, mu: Any, sigma: Any, alpha: Any) -> Any:
+    def density(y: Any, mu: Any, sigma: Any, alpha: Any) -> Any:
         xi, omega = placed(mu, sigma, alpha)
         z = (y - xi) / omega
         assert probit.tensors.logs is not None
         tail = probit.tensors.logs(pt, alpha * z)[0]
-        return weighed(np.log(2.0) - pt.log(omega) - 0.5 * (z**2 + _LOG_TWO_PI) + tail, o)
+        return np.log(2.0) - pt.log(omega) - 0.5 * (z**2 + _LOG_TWO_PI) + tail
 
     def drawn(mu: Any, sigma: Any, alpha: Any, size: Any) -> Any:
         xi, omega = placed(mu, sigma, alpha)
         return pm.SkewNormal.dist(mu=xi, sigma=omega, alpha=alpha, size=size)
 
-    options = {"logp": log_density, "dist": drawn, "class_name": "SkewNormal", "observed": o.y, "dims": "obs"}
-    pm.CustomDist(name, p.mu, p.sigma, p.alpha, **options)
+    observe_by(pm, name, o, o.y, density, drawn, None, "SkewNormal", mu=p.mu, sigma=p.sigma, alpha=p.alpha)
 
 
 skew_normal = Family(
