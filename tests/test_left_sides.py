@@ -389,6 +389,8 @@ def test_observed_means_over_new_groups_against_sums_and_quadrature(name: str, b
 
 def test_observed_means_need_bounds() -> None:
     post = truncated("gaussian")
+    said = bm.avg_predictions(post, target="observed_mean").attrs
+    assert any("trapezoid, halved" in str(value) for value in said.values())  # and no closed form
     with pytest.raises(bm.DataError, match="low"):
         bm.predictions(post, pd.DataFrame({"g": ["a"]}), target="observed_mean")
     data = post.design.data
