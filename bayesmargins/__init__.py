@@ -42,6 +42,7 @@ from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posteri
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
+from bayesmargins.validation import logo, sensitivity
 from bayesmargins.version import __version__
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "list_datasets",
     "load",
     "load_dataset",
+    "logo",
     "marginal_coefficients",
     "options",
     "plot_forest",
@@ -94,6 +96,7 @@ __all__ = [
     "rmst",
     "score",
     "sd",
+    "sensitivity",
     "slopes",
     "summary",
     "survival",

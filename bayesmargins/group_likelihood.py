@@ -15,7 +15,7 @@ from bayesmargins.integrate.normal_groups import Effects, normal_rows
 from bayesmargins.limits import options
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
 
-__all__ = ["log_likelihood_by_group"]
+__all__ = ["log_likelihood_by_group", "roots", "volume"]
 
 
 def log_likelihood_by_group(post: Any) -> xr.DataArray:
@@ -48,11 +48,11 @@ def _normal(post: Any, factor: Factor) -> np.ndarray:
     effects = Effects(rows.Z[factor.name], factor.codes, len(factor.levels))
     o = Outcome.of(post.design.response)
     likelihood = normal_rows(measured - rows.offset, F, effects, (), o, post.family.normal_sd)
-    value = likelihood.by_group(draws.beta @ R.T, [_roots(draws.Sigma[factor.name])], draws.aux)
-    volume = _volume(post, measured) * (1.0 if o.weights is None else o.weights)
+    value = likelihood.by_group(draws.beta @ R.T, [roots(draws.Sigma[factor.name])], draws.aux)
+    of_y = volume(post, measured) * (1.0 if o.weights is None else o.weights)
     if o.se is not None:
-        volume = volume - np.log(o.se) * (1.0 if o.weights is None else o.weights)
-    return value + np.bincount(factor.codes, volume, len(factor.levels))
+        of_y = of_y - np.log(o.se) * (1.0 if o.weights is None else o.weights)
+    return value + np.bincount(factor.codes, of_y, len(factor.levels))
 
 
 def _summed(post: Any, factor: Factor) -> np.ndarray:
@@ -62,7 +62,7 @@ def _summed(post: Any, factor: Factor) -> np.ndarray:
     tag, thresholds = post.family.compiled_rows(post.link), max(len(response.categories) - 1, 0)
     outcome = Outcome.of(response).events()
     likelihood = group_quadrature(tag, post.family.aux, outcome, rows.X, effects, rows.offset, thresholds)
-    point = (draws.beta, [_roots(draws.Sigma[factor.name])], dict(draws.aux))
+    point = (draws.beta, [roots(draws.Sigma[factor.name])], dict(draws.aux))
     middle = {name: values.mean(axis=0)[None] for name, values in point[2].items()}
     placed = likelihood.at_rest(point[0].mean(axis=0)[None], [point[1][0].mean(axis=0)[None]], middle)
     return placed.by_group(*point)
@@ -92,17 +92,18 @@ def _obstacle(post: Any) -> str:
     return f"draws of {listed(missing)}, the same for all rows, are needed" if missing else ""
 
 
-def _roots(Sigma: np.ndarray) -> np.ndarray:
-    """Lower triangles L with L L' = Sigma, which may be singular: (draw, term, term)."""
+def roots(Sigma: np.ndarray) -> np.ndarray:
+    """Lower triangles L with L L' = Sigma, which may be singular, and no diagonal below 0: (draw, term, term)."""
     sd = np.sqrt(np.diagonal(Sigma, axis1=1, axis2=2))[..., None]
     unit = np.where(sd > 0, sd, 1.0)
     values, vectors = np.linalg.eigh(Sigma / unit / unit.transpose(0, 2, 1))
     wide = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
     triangles: np.ndarray = np.linalg.qr(wide.transpose(0, 2, 1)).R
-    return np.asarray(unit * triangles.transpose(0, 2, 1))
+    sign = np.where(np.diagonal(triangles, axis1=1, axis2=2) < 0.0, -1.0, 1.0)
+    return np.asarray(unit * (sign[..., None] * triangles).transpose(0, 2, 1))
 
 
-def _volume(post: Any, measured: np.ndarray) -> np.ndarray:
+def volume(post: Any, measured: np.ndarray) -> np.ndarray:
     """What the density of y has beside that of the measured y: (row,), 0 where they are the same."""
     at_mode = values_at(post.link, measured, {post.family.normal_sd: np.ones(1)})
     response = post.design.response

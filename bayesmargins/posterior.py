@@ -63,6 +63,8 @@ class Posterior:
         What the sampler said about its draws.
     info : dict
         Where the draws come from.
+    origin : Origin or None
+        Of a fit of this package, while it is in memory: the model, and draws of the variables that have priors.
     """
 
     design: Design
@@ -75,6 +77,7 @@ class Posterior:
     sample_stats: xr.Dataset | None = None
     info: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Posterior] = field(default_factory=dict)
+    origin: Any = None
 
     def __post_init__(self) -> None:
         fetch_ahead()
@@ -225,6 +228,36 @@ class Posterior:
             {self.response_name: ((*SAMPLE_DIMS, "obs"), value.reshape(shape))}, {**self.sample_coords, **_obs(self)}
         )
         add_group(self.idata, "log_likelihood", data)
+        return data
+
+    def log_prior(self) -> xr.Dataset:
+        """How probable is every draw before any data? It also joins `idata`, for ``az.psense_summary``.
+
+        Returns
+        -------
+        Dataset
+            A variable for each prior, under the name that it has in ``priors=`` (``Intercept``, ``beta``, ``week``,
+            ``sd_id``, ``cor_id``, ``sigma``), with dims (chain, draw): log density, natural logarithm, of the
+            parameters as the PyMC model has them (``model.pymc``), without the Jacobians of their transforms. ``beta``
+            is of all coefficients that have no prior of their own, along the directions in which it is stated. The
+            distribution of b given its covariance is part of the model, and not among them.
+
+        Raises
+        ------
+        PosteriorError
+            The draws are not those of `GLMM.fit` in this session: draws of other software, of a file or of a prior
+            come without the priors.
+        """
+        if self.origin is None:
+            raise PosteriorError(
+                f"log_prior of {shown(self.formula)} is not known: draws from other software or from a file come "
+                "without their priors, and draws of a prior are no posterior. Fit the model here, "
+                "post = bm.GLMM(...).fit(), and ask that posterior."
+            )
+        sizes = tuple(len(c) for c in self.sample_coords.values())
+        blocks = {name: (SAMPLE_DIMS, value.reshape(sizes)) for name, value in self.origin.log_prior().items()}
+        data = xr.Dataset(blocks, self.sample_coords)
+        add_group(self.idata, "log_prior", data)
         return data
 
     @cached_property

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import xarray as xr
 
-__all__ = ["add_group", "group_of", "groups_of", "make_idata"]
+__all__ = ["add_group", "elpd_class", "group_of", "groups_of", "make_elpd", "make_idata"]
 
 
 def make_idata(groups: Mapping[str, xr.Dataset]) -> Any:
@@ -88,3 +89,29 @@ def add_group(idata: Any, name: str, data: xr.Dataset) -> None:
     if name in idata.groups():
         delattr(idata, name)
     idata.add_groups({name: data})
+
+
+def elpd_class() -> Any:
+    """The class of what ``az.compare`` of this stack takes."""
+    import arviz as az
+
+    if int(az.__version__.split(".")[0]) < 1:
+        return az.stats.stats.ELPDData
+    from arviz_stats import utils
+
+    return getattr(utils, "ELPDDataLOO", utils.ELPDData)
+
+
+def make_elpd(kind: Any, known: Mapping[str, Any], also: Mapping[str, Any]) -> Any:
+    """An object of `kind`, a subclass of `elpd_class`; `known` has ArviZ 1.x's names, `also` what is said beside."""
+    names = {f.name for f in fields(kind)} if is_dataclass(kind) else set()
+    if names:
+        made = kind(**{k: v for k, v in {"kind": "loo", **known}.items() if k in names})
+        for name, value in also.items():
+            made[name] = value
+        return made
+    older = {"elpd": "elpd_loo", "p": "p_loo", "elpd_i": "loo_i"}
+    # It tells what it is by the name of its first number, and prints the first three.
+    order = ["elpd", "se", "p", *(k for k in known if k not in ("elpd", "se", "p"))]
+    values = {older.get(k, k): known[k] for k in order}
+    return kind(data=[*values.values(), *also.values()], index=[*values, *also])

@@ -16,6 +16,7 @@ from bayesmargins.design import Design, Factor
 from bayesmargins.draws import canonical
 from bayesmargins.family import Family, Link
 from bayesmargins.model.enough import Goal
+from bayesmargins.model.origin import origin_of
 from bayesmargins.model.sampling import run_sampler
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS, stem
@@ -41,7 +42,10 @@ class Samplable(Protocol):
 
 @dataclass(frozen=True)
 class Fit:
-    """What is fitted, what the posterior's ``info`` says of it beside its diagnostics, and what a long wait names."""
+    """What is fitted, what the posterior's ``info`` says of it beside its diagnostics, what a long wait names.
+
+    `glmm` is the model as it was written, which the posterior remembers.
+    """
 
     design: Design
     family: Family
@@ -49,6 +53,7 @@ class Fit:
     model: Samplable
     info: Mapping[str, Any]
     faster: str = ""
+    glmm: Any = None
 
     def posterior(
         self,
@@ -71,7 +76,7 @@ class Fit:
             trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, seed, progressbar, **options)
             trace = self.model.with_effects(trace, seed)
             info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **self.info}
-            post = posterior_of(self.design, self.family, self.link, trace, stats, info)
+            post = posterior_of(self.design, self.family, self.link, trace, stats, info, self.glmm)
             found = convergence(post.parameters, stats)
             further = enough.next(found, draws, max(trace.nbytes // draws, 1))
             if further == draws or trace.sizes["draw"] < draws:  # nutpie keeps what it has when it is interrupted
@@ -99,9 +104,15 @@ def _going_on(found: Mapping[str, Any], draws: int, enough: Goal) -> str:
 
 
 def posterior_of(
-    design: Design, family: Family, link: Link, trace: xr.Dataset, stats: xr.Dataset | None, info: dict[str, Any]
+    design: Design,
+    family: Family,
+    link: Link,
+    trace: xr.Dataset,
+    stats: xr.Dataset | None,
+    info: dict[str, Any],
+    glmm: Any = None,
 ) -> Posterior:
-    """Draws of a model's PyMC variables in canonical form."""
+    """Draws of a model's PyMC variables in canonical form; of a fit of `glmm`, which they remember."""
 
     def array(name: str) -> np.ndarray:
         return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
@@ -119,7 +130,8 @@ def posterior_of(
         aux={p: array(p) for p in family.aux if p in trace},
         sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
     )
-    return Posterior(design=design, family=family, link=link, sample_stats=stats, info=info, **arrays)
+    origin = None if glmm is None else origin_of(glmm, trace)
+    return Posterior(design=design, family=family, link=link, sample_stats=stats, info=info, origin=origin, **arrays)
 
 
 def _covariance(sd: np.ndarray, cor: np.ndarray | None, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:

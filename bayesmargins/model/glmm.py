@@ -361,7 +361,8 @@ class GLMM:
             of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
             return independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
         model = self._model(plan, coordinates)
-        fit = Fit(self.design, self.family, self.link, model, plan.info, FASTER if plan.how == INTEGRATED else "")
+        faster = FASTER if plan.how == INTEGRATED else ""
+        fit = Fit(self.design, self.family, self.link, model, plan.info, faster, self)
         return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
 
     @taught_as(FitError, WORDS)

@@ -77,7 +77,7 @@ def independent_fit(
     info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
     x = target.values(found.draws.reshape(-1, found.draws.shape[-1]))
     info |= error_of(model._likelihood, *target.parameters(x))
-    post = posterior_of(model.design, model.family, model.link, trace, stats, info)
+    post = posterior_of(model.design, model.family, model.link, trace, stats, info, model)
     effects = [f"b_{stem(name)}" for name in model.design.factors]
     post.info.update(convergence(post.parameters.drop_vars(effects), stats))  # b given these is drawn exactly
     report_convergence(post.info, chains, found.draws.shape[1])
@@ -134,7 +134,7 @@ def _datasets(target: LogPosterior, found: Chains, seed: int | None) -> tuple[xr
     x = target.values(found.draws.reshape(sizes[0] * sizes[1], -1))
     # A stream of its own, as the chains have theirs.
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(9,)))
-    named = target.named(x) | target.effects(x, rng)
+    named = x | target.named(x) | target.effects(x, rng)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sizes, strict=True)}
     trace = {
         name: ((*SAMPLE_DIMS, *(f"{name}_{k}" for k in range(v.ndim - 1))), v.reshape(*sizes, *v.shape[1:]))

@@ -23,7 +23,7 @@ from bayesmargins.model.unconstrained import Closed, Held, Ordered, Variable, cl
 from bayesmargins.model.written_priors import written
 from bayesmargins.schema import stem
 
-__all__ = ["Likelihood", "LogPosterior", "log_posterior"]
+__all__ = ["Likelihood", "LogPosterior", "log_posterior", "stated_by_block"]
 
 Array = npt.NDArray[np.float64]
 Parameters = tuple[Array, list[Array], dict[str, Array]]
@@ -188,6 +188,27 @@ def log_posterior(
     variables = tuple(_variable(*one) for one in stated)
     ordered, carry = tuple(maps[name] for name in order), _carry(fixed, design)
     return LogPosterior(variables, coordinates, places, ordered, aux, carry, likelihood)
+
+
+def stated_by_block(
+    design: Design, family: Family, priors: Mapping[str, Any], fixed: FixedPart, parts: Mapping[str, GroupPart]
+) -> dict[str, list[Stated]]:
+    """The model's variables under the name that their prior has in ``priors=``; none that a number holds."""
+    found: dict[str, list[Stated]] = {}
+    for one in _fixed_variables(design, priors, fixed)[0]:
+        found.setdefault(_OF_ALL.get(one[0], one[0].removeprefix("slope_")), []).append(one)
+    for name, part in parts.items():
+        of_sd, stated = root_map(part, priors)[0].sd, root_map(part, priors)[1]
+        for one in stated:
+            found.setdefault(f"{'sd' if one[0] == of_sd else 'cor'}_{stem(name)}", []).append(one)
+    found |= {name: [(name, priors[name], ())] for name in family.numbers if name in priors}
+    if family.ordinal:
+        found["thresholds"] = [(_THRESHOLDS, priors["thresholds"], (len(design.response.categories) - 1,))]
+    free = {block: [s for s in stated if not isinstance(s[1], int | float)] for block, stated in found.items()}
+    return {block: stated for block, stated in free.items() if stated}
+
+
+_OF_ALL = {"Intercept_centred": "Intercept", "directions": "beta", "slopes": "beta"}
 
 
 def _fixed_variables(

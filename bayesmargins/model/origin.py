@@ -1,0 +1,118 @@
+"""What made a posterior's draws: its model, to fit again without some rows, and the variables that have priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from bayesmargins.errors import PosteriorError, listed
+from bayesmargins.family import Outcome
+from bayesmargins.model.log_posterior import stated_by_block
+from bayesmargins.model.root_maps import Stated
+from bayesmargins.model.treatment import INTEGRATED, treatment
+from bayesmargins.schema import SAMPLE_DIMS
+
+__all__ = ["Origin", "origin_of"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Of a posterior of `GLMM.fit`.
+
+    Attributes
+    ----------
+    model : GLMM
+        Without what it has compiled.
+    blocks : dict of str to list
+        Variables with a prior, by the name that the prior has in ``priors=``.
+    variables : dict of ndarray, shape (sample, entry)
+        Their draws.
+    """
+
+    model: Any
+    blocks: dict[str, list[Stated]]
+    variables: dict[str, Array]
+
+    def log_prior(self) -> dict[str, Array]:
+        """By block the log density of the prior: (sample,)."""
+        return {
+            block: np.sum([_log_density(prior, shape, self.variables[name]) for name, prior, shape in stated], axis=0)
+            for block, stated in self.blocks.items()
+        }
+
+    def not_refitted(self) -> str:
+        """Why the model is not fitted again without rows; empty where it is."""
+        m = self.model
+        plan = treatment("auto", m.design, m.family, m.link)
+        return "" if plan.how == INTEGRATED else plan.why
+
+    def without(self, kept: npt.NDArray[np.bool_]) -> Any:
+        """The model of some rows: the same priors, stated along the same directions; groups may have no rows left."""
+        again = _bare(self.model)
+        design = again.design
+        left, response = kept.nonzero()[0], design.response
+        beside = {name: values[kept] for name, values in response.beside.items()}
+        again.design = replace(
+            design,
+            frame=design.data.iloc[left],
+            response=replace(response, y=response.y[kept], beside=beside),
+            factors={name: replace(f, codes=f.codes[kept]) for name, f in design.factors.items()},
+            row_labels=None if design.row_labels is None else design.row_labels[left],
+        )
+        missing = set(np.unique(response.y)) - set(np.unique(response.y[kept])) if response.categories else set()
+        if missing:
+            names = listed([response.categories[int(k) - 1] for k in sorted(missing)])
+            raise PosteriorError(f"Without these rows no response is {names}, whose threshold they alone tell.")
+        fixed = again._fixed
+        again._outcome, again._offset = Outcome.of(again.design.response), again._offset[kept]
+        again._fixed = replace(fixed, R=fixed.R[kept], basis=replace(fixed.basis, M=fixed.basis.M[kept]))
+        again._groups = {
+            name: replace(part, W=part.W[kept], factor=again.design.factors[name])
+            for name, part in again._groups.items()
+        }
+        return again
+
+
+def origin_of(model: Any, trace: xr.Dataset) -> Origin | None:
+    """From a `GLMM` and draws of its variables; None where the sampler did not keep one of them."""
+    blocks = stated_by_block(model.design, model.family, model.priors, model._fixed, model._groups)
+    names = [name for stated in blocks.values() for name, _, _ in stated]
+    if not set(names) <= {str(name) for name in trace}:
+        return None
+    variables = {name: trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy() for name in names}
+    flat = {k: np.asarray(v, dtype=np.float64).reshape(v.shape[0] * v.shape[1], -1) for k, v in variables.items()}
+    return Origin(_bare(model), blocks, flat)
+
+
+def _bare(model: Any) -> Any:
+    """A copy without PyMC models and likelihoods, which are made again where they are asked for."""
+    again = object.__new__(type(model))
+    again.__setstate__(model.__getstate__())
+    return again
+
+
+def _log_density(prior: Any, shape: tuple[int, ...], values: Array) -> Array:
+    """Of (sample, entry) under the prior of one variable, which has this shape: (sample,)."""
+    import pymc as pm
+    import pytensor
+    import pytensor.tensor as pt
+    from pymc.distributions.shape_utils import change_dist_size
+    from pytensor.compile.mode import Mode
+    from pytensor.graph.replace import vectorize_graph
+
+    dist = prior if hasattr(prior, "owner") else prior.dist()
+    if tuple(dist.type.shape) != shape:
+        dist = change_dist_size(dist, shape, expand=False)
+    x = pt.tensor("x", dtype="float64", shape=shape)
+    many = pt.tensor("many", dtype="float64", shape=(None, *shape))
+    density = vectorize_graph(pm.logp(dist, x).sum(), replace={x: many})
+    # Not compiled: few numbers for many draws at once, which NumPy takes as they are.
+    of = pytensor.function([many], density, mode=Mode("py", "fast_compile"))
+    found: Array = np.asarray(of(values.reshape(len(values), *shape)), dtype=np.float64)
+    return found

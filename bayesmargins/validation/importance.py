@@ -1,0 +1,72 @@
+"""Pareto-smoothed importance sampling over groups: from the posterior of all rows to those without one group each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.special import logsumexp
+
+from bayesmargins.diagnostics import diagnostics
+from bayesmargins.schema import SAMPLE_DIMS
+
+__all__ = ["LeftOut", "leave_out"]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What the draws say of each group without having seen it.
+
+    Attributes
+    ----------
+    elpd : (group,) float
+        Log of the mean density of the group's rows.
+    p : (group,) float
+        How much higher it is for draws that have seen them.
+    khat : (group,) float
+        Shape of the largest importance ratios.
+    log_weights : (sample, group) float
+        Their logarithms, smoothed; the weights of a group add up to 1.
+    good : float
+        Up to which k-hat that many draws can be trusted.
+    """
+
+    elpd: np.ndarray
+    p: np.ndarray
+    khat: np.ndarray
+    log_weights: np.ndarray
+    good: float
+
+
+def leave_out(log_likelihood: xr.DataArray) -> LeftOut:
+    """From (chain, draw, group)."""
+    values = log_likelihood.transpose(*SAMPLE_DIMS, ...).to_numpy()
+    flat = values.reshape(-1, values.shape[-1])
+    n, efficiency = len(flat), _efficiency(values)
+    each = [_smoothed(own, efficiency) for own in flat.T]
+    log_weights, khat = np.stack([weights for weights, _ in each], axis=1), np.array([shape for _, shape in each])
+    log_weights = log_weights - logsumexp(log_weights, axis=0)
+    elpd = logsumexp(log_weights + flat, axis=0)
+    seen = logsumexp(flat, axis=0) - np.log(n)
+    return LeftOut(elpd, seen - elpd, khat, log_weights, min(1.0 - 1.0 / np.log10(n), 0.7) if n > 1 else 0.7)
+
+
+def _smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:
+    """Log weights (sample,) of one group, and k-hat."""
+    from arviz_stats.base import array_stats
+
+    if np.ptp(log_density) == 0.0:  # ratios of 1, whose tail has no shape
+        return -log_density, -np.inf
+    try:
+        weights, khat = array_stats.psislw(log_density, r_eff=efficiency)
+    except ValueError:  # the tail is one draw, again and again
+        return -log_density, np.inf
+    return weights, float(khat)
+
+
+def _efficiency(values: np.ndarray) -> float:
+    """Effective draws of the likelihood over draws, of the average group: (chain, draw, group)."""
+    effective = diagnostics(np.ascontiguousarray(values.transpose(2, 0, 1)), "mode")["ess_bulk"]
+    known = effective[np.isfinite(effective)]
+    return float(np.clip(known.mean() / values[..., 0].size, 1e-3, 1.0)) if len(known) else 1.0
