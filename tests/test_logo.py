@@ -188,7 +188,8 @@ def test_numbers_are_those_of_arviz_and_compare_takes_them() -> None:
         warnings.simplefilter("ignore")  # of k-hat, which is above 0.7 in one group
         theirs = loo(tree, pointwise=True)
     assert found.elpd == pytest.approx(theirs.elpd, abs=0.02)
-    assert found.se == pytest.approx(theirs.se, abs=0.02)
+    # The variance of six groups divides by five, or in older versions of ArviZ by six.
+    assert min(abs(theirs.se / found.se - 1), abs(theirs.se / found.se - np.sqrt(5 / 6))) < 0.002
     assert found.p == pytest.approx(theirs.p, abs=0.02)
     assert found.groups["khat"].to_numpy() == pytest.approx(theirs.pareto_k.to_numpy(), abs=0.05)
     model = bm.GLMM("y ~ 1 + (1 | g)", _rows(), family="poisson")
@@ -198,7 +199,8 @@ def test_numbers_are_those_of_arviz_and_compare_takes_them() -> None:
         table = az.compare({"with x": found, "without": other})
     better = "with x" if found.elpd > other.elpd else "without"
     assert table.index[0] == better
-    assert float(table.filter(regex="^elpd(_loo)?$").iloc[0, 0]) == pytest.approx(max(found.elpd, other.elpd), abs=0.1)
+    # ArviZ 1.x shows the digits that the standard error leaves.
+    assert float(table.filter(regex="^elpd(_loo)?$").iloc[0, 0]) == pytest.approx(max(found.elpd, other.elpd), abs=5)
     assert str(found).startswith("Leave one group out: 6 groups of g, 4,000 draws")
     assert repr(found) == found.sentences
 

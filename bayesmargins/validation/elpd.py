@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.stacks import elpd_class, make_elpd
-from bayesmargins.validation.importance import LeftOut
+from bayesmargins.validation.importance import LeftOut, standard_error
 
 __all__ = ["Logo", "make_logo"]
 
@@ -67,7 +67,7 @@ def make_logo(left: LeftOut, dim: str, groups: pd.DataFrame, samples: int, said:
     doubtful = (khat > left.good) & ~groups["refitted"].to_numpy()
     known = {
         "elpd": float(elpd.sum()),
-        "se": float(np.sqrt(n * np.var(elpd))),
+        "se": standard_error(elpd),
         "p": float(groups["p"].sum()),
         "n_samples": samples,
         "n_data_points": n,

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.schema import SAMPLE_DIMS
 
-__all__ = ["LeftOut", "leave_out"]
+__all__ = ["LeftOut", "leave_out", "standard_error"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ def leave_out(log_likelihood: xr.DataArray) -> LeftOut:
     elpd = logsumexp(log_weights + flat, axis=0)
     seen = logsumexp(flat, axis=0) - np.log(n)
     return LeftOut(elpd, seen - elpd, khat, log_weights, min(1.0 - 1.0 / np.log10(n), 0.7) if n > 1 else 0.7)
+
+
+def standard_error(elpd: np.ndarray) -> float:
+    """Of the sum over groups, these being a sample of groups; NaN of a single one."""
+    n = len(elpd)
+    return float(np.sqrt(n * np.var(elpd, ddof=1))) if n > 1 else float("nan")
 
 
 def _smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:

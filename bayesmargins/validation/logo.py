@@ -20,7 +20,7 @@ from bayesmargins.schema import plain
 from bayesmargins.validation.calibration import calibration as calibrated
 from bayesmargins.validation.calibration import not_calibrated
 from bayesmargins.validation.densities import Densities, densities
-from bayesmargins.validation.importance import LeftOut, leave_out
+from bayesmargins.validation.importance import LeftOut, leave_out, standard_error
 
 __all__ = ["logo"]
 
@@ -196,7 +196,7 @@ def _warn(of: Factor, found: Densities, left: LeftOut, table: pd.DataFrame) -> N
 
 def _sentences(post: Posterior, of: Factor, found: Densities, left: LeftOut, table: pd.DataFrame, obstacle: str) -> str:
     n, draws = len(table), len(left.log_weights)
-    se = np.sqrt(n * np.var(table["elpd"]))
+    se = standard_error(table["elpd"].to_numpy())
     return "\n".join([
         f"Leave one group out: {n} groups of {of.name}, {draws:,} draws; the effects of a group are integrated out "
         f"{found.method}.",
