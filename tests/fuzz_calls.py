@@ -411,6 +411,9 @@ NEAR: dict[str, tuple[Any, ...]] = {
     "offset": (np.ones(5), [np.inf] * 6, ["a"] * 6, 3),
     "c": ("2", 1e400), "q": (50, 0, 1, "0.5"),
     "block": (slice(0, 1), 3, [0]),
+    "factor": ("id", ["ID"], "hilo", ("ID",)),
+    "refit": ("yes", 1), "calibration": ("no", 0),
+    "prior": ("sd", ["sd_Subject", "nope"], [], ("sigma",), "Sigma"),
     "spec_of_frame": (),
 }  # fmt: skip
 
@@ -480,6 +483,8 @@ WORDS: dict[str, tuple[Any, ...]] = {
     "point": ("median", "mean", "mode"),
     "ci_kind": (None, "eti", "hdi"),
     "cross": (True, False),
+    "refit": (True, False),
+    "calibration": (True, False),
     "exponentiate": (True, False),
     "diagnostics": (True, False),
     "sampler": ("nutpie", "pymc", "numpyro"),
@@ -588,6 +593,13 @@ def model() -> bm.GLMM:
 
 
 @cache
+def fitted() -> bm.Posterior:
+    """A posterior that remembers its priors."""
+    small = bm.GLMM("Reaction ~ Days + (1 | Subject)", bm.load_dataset("sleepstudy"))
+    return small.fit(draws=100, chains=2, ess=None, random_seed=1, sampler="independent", progressbar=False)
+
+
+@cache
 def brms() -> pd.DataFrame:
     """Draws as brms names them."""
     rng = np.random.default_rng(6)
@@ -650,6 +662,10 @@ def _log_likelihood(post: bm.Posterior) -> Any:
     return post.log_likelihood()
 
 
+def _log_prior(post: Any) -> Any:
+    return post.log_prior() if isinstance(post, bm.Posterior) else None
+
+
 def _written(ds: Any, **given: Any) -> Any:
     return bm.table(ds).to_markdown(**given)
 
@@ -695,6 +711,14 @@ CALLS: dict[str, Call] = {
     "posterior_predictive": Call(
         bm.posterior_predictive, _of_post(newdata=FRAME), ("post", "newdata", "groups", "random_seed")
     ),
+    "logo": Call(bm.logo, _of_post(), ("post", "factor", "refit", "calibration", "random_seed")),
+    "sensitivity": Call(
+        bm.sensitivity,
+        lambda _: {"ds": bm.avg_slopes(fitted(), "Days"), "post": fitted()},
+        ("ds", "post", "prior"),
+        0.5,
+    ),
+    "Posterior.log_prior": Call(_log_prior, lambda _: {"post": fitted()}, ("post",), 0.3),
     "datagrid": Call(bm.datagrid, _of_post(columns={"week": [1.0]}), ("post", "columns", "grid", "newdata")),
     "exceeds": Call(bm.exceeds, lambda _: {"c": 1.0}, ("c",), 0.3),
     "category": Call(bm.category, lambda _: {"k": 1}, ("k",), 0.3),

@@ -79,7 +79,11 @@ def test_the_log_prior_of_every_block_is_that_of_the_model_in_pymc(case: str) ->
     for block, stated in origin.blocks.items():
         own = [list(free).index(name) for name, _, _ in stated]
         assert ours[block] == pytest.approx([sum(float(f[n + j]) for j in own) for f in found], rel=1e-9)
-    assert sorted(name for s in origin.blocks.values() for name, _, _ in s) == sorted(free)
+    names = {name for stated in origin.blocks.values() for name, _, _ in stated}
+    assert names == set(free)
+    for group_effects in ["sampled", *(["integrated"] if not origin.not_refitted() else [])]:
+        sampled = {v.name for v in model.pymc_for(group_effects).free_RVs}
+        assert names == {name for name in sampled if not name.startswith("z_")}
 
 
 @cache

@@ -49,7 +49,12 @@ def leave_out(log_likelihood: xr.DataArray) -> LeftOut:
     log_weights = log_weights - logsumexp(log_weights, axis=0)
     elpd = logsumexp(log_weights + flat, axis=0)
     seen = logsumexp(flat, axis=0) - np.log(n)
-    return LeftOut(elpd, seen - elpd, khat, log_weights, min(1.0 - 1.0 / np.log10(n), 0.7) if n > 1 else 0.7)
+    return LeftOut(elpd, seen - elpd, khat, log_weights, _good(n))
+
+
+def _good(draws: int) -> float:
+    """Vehtari et al. (2024), section 3.2.4; of ten draws or fewer no k-hat is good."""
+    return float(np.clip(1.0 - 1.0 / np.log10(max(draws, 2)), 0.0, 0.7))
 
 
 def standard_error(elpd: np.ndarray) -> float:

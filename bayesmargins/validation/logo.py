@@ -124,8 +124,8 @@ def _check(post: Any) -> None:
         raise PosteriorError(f"logo needs a Posterior, got {shown(post)}: bm.logo(model.fit()).")
     if post.kind != "posterior":
         raise PosteriorError(
-            f"logo weighs draws of a posterior, and these are {post.kind} draws: they have not seen the groups that "
-            "would be left out."
+            f"logo weighs draws of a posterior, and the kind of these is {post.kind!r}: they have no likelihood to "
+            "take a group's rows out of."
         )
     if post.design.frame is None:
         raise PosteriorError(
@@ -210,7 +210,8 @@ def _sentences(post: Posterior, of: Factor, found: Densities, left: LeftOut, tab
 def _of_khat(of: Factor, left: LeftOut, table: pd.DataFrame) -> str:
     high, n = table["khat"] > left.good, len(table)
     if not high.any():
-        return f"k-hat is at most {left.good:.2g} in all {n} groups: weighing the draws can be trusted."
+        largest = max(table["khat"].max(), 0.0)
+        return f"k-hat is at most {largest:.2f}, and up to {left.good:.2g} weighing the draws can be trusted."
     again = table.index[table["refitted"]]
     if len(again):
         return (
