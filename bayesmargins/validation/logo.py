@@ -112,7 +112,7 @@ def logo(
     if refit and len(high):
         table = _refitted(post, of, found, table, high, seed)
     said = _sentences(post, of, found, left, table, obstacle)
-    _warn(of, found, left, table)
+    _warn(post, of, found, left, table)
 
     from bayesmargins.validation.elpd import make_logo  # ArviZ, which takes its time
 
@@ -178,13 +178,13 @@ def _refitted(
     return table.astype({"refitted": bool})
 
 
-def _warn(of: Factor, found: Densities, left: LeftOut, table: pd.DataFrame) -> None:
+def _warn(post: Posterior, of: Factor, found: Densities, left: LeftOut, table: pd.DataFrame) -> None:
     doubtful = table.index[(table["khat"] > left.good) & ~table["refitted"]]
     if len(doubtful):
         warn(
             f"k-hat of {len(doubtful)} of {len(table)} groups of {of.name} is above {left.good:.2g}: "
             f"{listed(doubtful)}. The draws say little of what they would be without these groups, and elpd is "
-            "uncertain by more than its standard error. logo(post, refit=True) fits the model without each."
+            f"uncertain by more than its standard error.{_way_out(post)}"
         )
     error = float(np.sqrt((found.error**2).sum()))
     if error > _LARGE:
@@ -192,6 +192,12 @@ def _warn(of: Factor, found: Densities, left: LeftOut, table: pd.DataFrame) -> N
             f"The likelihoods of the groups, {found.method}, have errors that add up to {error:.2g} in elpd, by "
             "independent scramblings of the points."
         )
+
+
+def _way_out(post: Posterior) -> str:
+    """Where there is one."""
+    possible = post.origin is not None and not post.origin.not_refitted()
+    return " logo(post, refit=True) fits the model without each of them." if possible else ""
 
 
 def _sentences(post: Posterior, of: Factor, found: Densities, left: LeftOut, table: pd.DataFrame, obstacle: str) -> str:
@@ -202,12 +208,12 @@ def _sentences(post: Posterior, of: Factor, found: Densities, left: LeftOut, tab
         f"{found.method}.",
         f"elpd {table['elpd'].sum():.1f} (se {se:.1f}): the expected log density of a group's rows before any of them "
         f"was seen, summed over the groups. p {table['p'].sum():.1f}: how much higher it is after.",
-        _of_khat(of, left, table),
+        _of_khat(post, left, table),
         *([_of_calibration(table)] if "pit" in table else [f"Not held against observed means: {obstacle}."]),
     ])  # fmt: skip
 
 
-def _of_khat(of: Factor, left: LeftOut, table: pd.DataFrame) -> str:
+def _of_khat(post: Posterior, left: LeftOut, table: pd.DataFrame) -> str:
     high, n = table["khat"] > left.good, len(table)
     if not high.any():
         largest = max(table["khat"].max(), 0.0)
@@ -219,7 +225,7 @@ def _of_khat(of: Factor, left: LeftOut, table: pd.DataFrame) -> str:
         )
     return (
         f"k-hat is above {left.good:.2g} in {high.sum()} of {n} groups: {listed(table.index[high])}. Their elpd may be "
-        "far off; logo(post, refit=True) fits the model without each."
+        f"far off.{_way_out(post)}"
     )
 
 

@@ -13,7 +13,7 @@ from scipy.special import logsumexp, ndtri
 
 __all__ = ["Proposal", "proposal", "summed"]
 
-_POWER, _SCRAMBLES = 7, 4  # points of each half of a scrambling: 2**7
+_POWER, _SCRAMBLES = 6, 4  # points of each half of a scrambling: 2**6
 _WIDER = 1.5  # than the group's draws of u, so that its tails are reached
 _SEED = 20111
 
