@@ -81,7 +81,8 @@ def test_two_effects_without_a_closed_form_are_summed_over_points_with_an_honest
         exact = special.logsumexp(log_rows - 0.5 * (u**2).sum(axis=0)) + np.log((z[1] - z[0]) ** 2 / (2 * np.pi))
         # Four scramblings tell their standard error to within a factor; that of a single draw may be small by chance.
         assert abs(float(found.values[0, d, k]) - exact) < 6 * found.error[k] + 1e-4
-    assert 0 < found.error.max() < 0.05
+    # These b are no draws given the rows: the half of the points that is placed by them lies elsewhere.
+    assert 0 < found.error.max() < 0.1
 
 
 @pytest.mark.parametrize(
