@@ -169,3 +169,16 @@ def test_model_is_the_sampled_one_with_b_integrated_out(formula: str, family: st
                 ends = [dense(point | {v.name: point[v.name] + sign * unit}) for sign in (-1, 1)]
                 assert slopes[first] == pytest.approx((ends[1] - ends[0]) / (2 * h), abs=1e-4, rel=1e-5)
                 first += 1
+
+
+@pytest.mark.parametrize("link", [link for family, link in PAIRS if family == "cumulative"])
+def test_a_category_between_two_equal_thresholds_is_all_but_impossible(link: str) -> None:
+    """Steps that are too small for a threshold to rise: a sampler may come there, and must see no high density."""
+    rows = case("cumulative", link)
+    between = np.bincount(rows.effects.codes, rows.outcome.y == 2, rows.effects.levels) > 0
+    assert between.any()
+    for low in (-17.4, -1.0, 0.3, 5.0):
+        for step in (0.0, 4e-16 * abs(low)):
+            aux = {"thresholds": np.array([low, low + step, 6.0])}
+            found = rows.likelihood.by_group(*rows.arguments(PHI, 1e-3, aux))[0]
+            assert not (found[between] > -30.0).any(), (low, step)

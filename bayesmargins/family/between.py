@@ -15,6 +15,7 @@ from bayesmargins.family.special import erfcx
 __all__ = ["BETWEEN_ROWS"]
 
 _FAR = 690.0  # exp() of it is finite
+_TINY = 1e-300  # in place of 0, or of what rounding puts below it
 _ROOT, _PHI = 0.7071067811865476, 0.3989422804014327
 
 
@@ -35,7 +36,7 @@ class LogitBetween(NamedTuple):
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
-        gap = -expm1(u - v)
+        gap = max(-expm1(u - v), _TINY)  # of equal thresholds -0.0, whose sign compiled logarithms read as size
         ratio = exp(u - v) / gap
         return log(gap), -ratio, ratio
 
@@ -57,7 +58,7 @@ class ProbitBetween(NamedTuple):
         # Both below 0: in units of the density at `high`, which may underflow.
         shift = exp(min(0.5 * (high * high - low * low), 0.0))
         both = high <= 0.0
-        P = of_high - of_low * shift if both else 1.0 - of_low * at_low - of_high * at_high
+        P = max(of_high - of_low * shift if both else 1.0 - of_low * at_low - of_high * at_high, _TINY)
         value = log(P) - (0.5 * high * high if both else 0.0)
         d_low, d_high = -_PHI * (shift if both else at_low) / P, _PHI * (1.0 if both else at_high) / P
         slope = d_low + d_high
@@ -81,7 +82,7 @@ def _cloglog(a: float, b: float) -> tuple[float, float, float, float, float]:
     q, x = exp(-gap), min(gap, 0.1)
     series = 1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0 * (1.0 - x / 6.0 * (1.0 - x / 7.0 * (
         1.0 - x / 8.0 * (1.0 - x / 9.0)))))))  # fmt: skip
-    P = gap * series if gap < 0.1 else 1.0 - q
+    P = max(gap * series if gap < 0.1 else 1.0 - q, _TINY)
     B = A + gap
     r = q / P if gap < _FAR else 0.0
     return log(P) - A, A - r * gap, -A + r * gap - r * gap * gap / P, -A - A * r, B * r
