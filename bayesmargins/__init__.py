@@ -38,7 +38,13 @@ from bayesmargins.family.survival import hazard, rmst, survival
 from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
-from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posterior
+from bayesmargins.plots import (
+    plot_comparisons,
+    plot_forest,
+    plot_predictions,
+    plot_prior_posterior,
+    plot_slopes,
+)
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
@@ -85,9 +91,11 @@ __all__ = [
     "load_dataset",
     "marginal_coefficients",
     "options",
+    "plot_comparisons",
     "plot_forest",
     "plot_predictions",
     "plot_prior_posterior",
+    "plot_slopes",
     "posterior_predictive",
     "predictions",
     "quantile",

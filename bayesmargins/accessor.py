@@ -10,7 +10,6 @@ import xarray as xr
 
 from bayesmargins import contrasts, plots, tables
 from bayesmargins.habits import taught
-from bayesmargins.schema import check_result
 
 __all__ = ["Margins"]
 
@@ -84,5 +83,4 @@ class Margins:
         ResultError
             As for the two functions.
         """
-        curves = check_result(self._ds).attrs.get("kind") == "predictions" and plots.has_curves(self._ds)
-        return plots.plot_predictions(self._ds, **options) if curves else plots.plot_forest(self._ds, **options)
+        return plots.plot_forest(self._ds, **options)

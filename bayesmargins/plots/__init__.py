@@ -1,10 +1,13 @@
 """Pictures of results: the same numbers as `summary`, drawn with matplotlib.
 
-A file each: `curves`, `forest`, `prior_posterior`, on `drawing`, which they share.
+A picture is made in four steps, a file each: `asked` (the question, where a posterior is given), `cells` (the entries
+with their points and intervals), `placement` (which column goes where), `panels` (the figure). `over` joins them for
+curves and points; pictures of another kind have a file each.
 """
 
-from bayesmargins.plots.curves import has_curves, plot_predictions
+from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
+from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
 
-__all__ = ["has_curves", "plot_forest", "plot_predictions", "plot_prior_posterior"]
+__all__ = ["plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes"]

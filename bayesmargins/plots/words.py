@@ -1,0 +1,78 @@
+"""Text in pictures that stays inside them: wrapped to the room there is, tick labels turned, names spread apart."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["fit_ticks", "measured", "points_of", "short", "spread_apart", "wrapped"]
+
+_WIDTH_OF_A_LETTER = 0.52  # of its height, on average
+
+
+def wrapped(text: str, inches: float, points: float) -> str:
+    """Text folded into lines of so many inches, at a size in points."""
+    letters = max(int(72 * inches / (points * _WIDTH_OF_A_LETTER)), 8)
+    return "\n".join(textwrap.fill(line, letters, break_on_hyphens=False) for line in text.split("\n"))
+
+
+def points_of(size: Any) -> float:
+    """A size such as ``"small"`` in points."""
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=size).get_size_in_points())
+
+
+def short(value: Any) -> str:
+    """A label: numbers without digits that say nothing."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def measured(fig: Figure) -> None:
+    """Lay the figure out, so that what is in it has a size."""
+    fig.draw_without_rendering()
+
+
+def fit_ticks(fig: Figure, axes: Sequence[Axes]) -> None:
+    """Turn the labels of levels where they would overlap; the same in all panels."""
+    for turn in (0, 35, 90):
+        if turn:
+            for ax in axes:
+                ax.tick_params(axis="x", labelrotation=turn)
+                for label in ax.get_xticklabels():
+                    label.set(ha="right" if turn < 90 else "center", rotation_mode="anchor" if turn < 90 else "default")
+        measured(fig)
+        if turn == 90 or not any(_overlap(ax, turn) for ax in axes):
+            return
+
+
+def _overlap(ax: Axes, turn: float) -> bool:
+    boxes = [t.get_window_extent() for t in ax.get_xticklabels() if t.get_visible() and t.get_text()]
+    if turn:  # parallel strips: only their distance counts
+        height = 1.25 * points_of(ax.xaxis.get_ticklabels()[0].get_fontsize()) * ax.figure.dpi / 72 if boxes else 0.0
+        places = [b.x1 for b in boxes]
+        return any(abs(q - p) * np.sin(np.deg2rad(turn)) < height for p, q in pairwise(places))
+    return any(p.x1 + 2 > q.x0 for p, q in pairwise(boxes))
+
+
+def spread_apart(places: np.ndarray, gap: float, low: float, high: float) -> np.ndarray | None:
+    """Places at least a gap apart, in the same order and near where they were; None where there is no room."""
+    if gap * (len(places) - 1) > high - low:
+        return None
+    order = np.argsort(places, kind="stable")
+    steps = gap * np.arange(len(places))
+    # The least squares answer is the isotonic regression of what is left when the gaps are taken out.
+    from scipy.optimize import isotonic_regression
+
+    moved = np.clip(isotonic_regression(places[order] - steps).x, low, high - steps[-1]) + steps
+    out = np.empty(len(places))
+    out[order] = moved
+    return out
