@@ -130,12 +130,7 @@ class Panels:
                 ax.set_title(wrapped(said, room, size), fontsize="medium", loc="left")
             if down is not None and (k + 1) % self.columns == 0:
                 said = f"{cells.name(down)}: {short(values[down])}"
-                place: dict[str, Any] = {
-                    "xy": (1.0, 0.5),
-                    "xycoords": "axes fraction",
-                    "xytext": (5, 0),
-                    "textcoords": "offset points",
-                }
+                place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
                 ax.annotate(said, (1.0, 0.5), (5, 0), **place, rotation=-90, va="center", ha="left", fontsize="medium")
 
     def each(self, cells: Cells) -> Iterator[tuple[Axes, Cells]]:
