@@ -7,7 +7,8 @@ curves and points; pictures of another kind have a file each.
 
 from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
+from bayesmargins.plots.picture import picture_of
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
 
-__all__ = ["plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes"]
+__all__ = ["picture_of", "plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes"]

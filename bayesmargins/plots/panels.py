@@ -171,7 +171,7 @@ class Panels:
         names = list(found) if handles is None else [str(h.get_label()) for h in handles]
         if not marks:
             return
-        width = self.figure.get_size_inches()[0] if self.own else self._width_of(self.axes[0][0])
+        width = self._room()
         for columns in range(min(len(marks), 6), 0, -1):
             made = self._legend(marks, names, title, columns)
             measured(self.figure)
@@ -182,30 +182,31 @@ class Panels:
     def _legend(self, marks: list[Any], names: list[str], title: str, columns: int) -> Any:
         look: dict[str, Any] = {"frameon": False, "fontsize": "small", "ncols": columns, "title_fontsize": "small"}
         look |= {"title": title, "alignment": "left", "borderaxespad": 0.2, "handlelength": 2.6, "columnspacing": 1.2}
-        if self.own:
+        if len(self.axes) > 1:
             return self.figure.legend(marks, names, loc="outside upper left", **look)
         return self.axes[0][0].legend(marks, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), **look)
 
-    def _width_of(self, ax: Axes) -> float:
-        return float(ax.get_position().width * self.figure.get_size_inches()[0])
+    def _room(self) -> float:
+        """Inches for what stands above and below the panels."""
+        width = float(self.figure.get_size_inches()[0])
+        return width - 0.3 if self.own else float(self.axes[0][0].get_position().width) * width
 
     def caption(self, said: str, left_out: Sequence[str] = ()) -> None:
         """Say beneath the picture what is drawn; what earlier pictures on these axes said stays."""
         lines = [said, *([f"not drawn, on another scale: {', '.join(left_out)}"] if left_out else [])]
-        if self.own:
-            room = self.figure.get_size_inches()[0] - 0.3
-            text = wrapped("\n".join(lines), room, points_of("small"))
+        if len(self.axes) > 1:
+            text = wrapped("\n".join(lines), self.figure.get_size_inches()[0] - 0.3, points_of("small"))
             made = self.figure.supxlabel(text, x=0.99, ha="right", fontsize="small", color="0.35")
             made.set_gid(_CAPTION)
             return
         ax = self.axes[0][0]
-        before = next((t for t in (*ax.texts, *self.figure.texts) if t.get_gid() == _CAPTION), None)
+        before = next((t for t in ax.texts if t.get_gid() == _CAPTION), None)
         if before is not None:
             drawn = before.get_text().split("\n")
             before.set_text("\n".join([*drawn, *(line for line in lines if line not in drawn)]))
             return
         ax.annotate(
-            wrapped("\n".join(lines), self._width_of(ax), points_of("small")),
+            wrapped("\n".join(lines), self._room(), points_of("small")),
             xy=(1.0, 0.0),
             xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
             xytext=(0, -3),
