@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.words import fit_ticks, measured, points_of, short, wrapped
@@ -19,6 +21,7 @@ __all__ = ["WIDE", "Panels", "check_size", "new_figure"]
 
 WIDE = 6.7  # inches: 170 mm, the width of a page; a column has 85 mm
 _MOST = 25  # panels
+_ABREAST = 6  # entries of a legend
 _CAPTION = "bayesmargins-caption"
 
 
@@ -171,13 +174,12 @@ class Panels:
         names = list(found) if handles is None else [str(h.get_label()) for h in handles]
         if not marks:
             return
-        width = self._room()
-        for columns in range(min(len(marks), 6), 0, -1):
-            made = self._legend(marks, names, title, columns)
-            measured(self.figure)
-            if columns == 1 or made.get_window_extent().width <= self.figure.dpi * width:
-                return
-            made.remove()
+        narrow = self._legend(marks, names, title, 1)
+        narrow.set_in_layout(False)
+        measured(self.figure)
+        width = narrow.get_window_extent().width / self.figure.dpi
+        narrow.remove()
+        self._legend(marks, names, title, int(np.clip(self._room() / width, 1, min(len(marks), _ABREAST))))
 
     def _legend(self, marks: list[Any], names: list[str], title: str, columns: int) -> Any:
         look: dict[str, Any] = {"frameon": False, "fontsize": "small", "ncols": columns, "title_fontsize": "small"}
