@@ -94,9 +94,9 @@ def figure_of(drawn: Any) -> Figure:
 def points_drawn(figure: Figure) -> list[tuple[np.ndarray, np.ndarray, bool]]:
     """x, y of every artist that holds points, and whether a line joins them."""
     lines = [line for ax in figure.axes for line in ax.lines if line.get_gid() == POINT]
-    joined = ("None", "", " ")
-    return [(np.asarray(line.get_xdata(), float), np.asarray(line.get_ydata(), float), line.get_linestyle() not in joined)
-            for line in lines]  # fmt: skip
+    drawn = [np.asarray(line.get_xydata(), float).T for line in lines]
+    joined = [line.get_linestyle() not in ("None", "", " ") for line in lines]
+    return [(x, y, j) for (x, y), j in zip(drawn, joined, strict=True)]
 
 
 def limits_drawn(figure: Figure) -> list[float]:

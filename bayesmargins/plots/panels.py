@@ -10,7 +10,7 @@ import numpy as np
 
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.words import fit_ticks, measured, points_of, short, wrapped
+from bayesmargins.plots.words import fit_ticks, letters, measured, short, small_letters, wrapped
 from bayesmargins.values import is_number, value_list
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ def new_figure(figsize: Any, usual: tuple[float, float], rows: int = 1, columns:
     import matplotlib.pyplot as plt
 
     size = check_size(figsize) or usual
-    return plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
+    for ax in grid.flat:
+        ax.tick_params(labelsize=letters(figure))
+    return figure, grid
 
 
 @dataclass
@@ -126,15 +129,15 @@ class Panels:
 
     def _titles(self, cells: Cells, across: str | None, down: str | None) -> None:
         """The value of the panels beside each other above them; that of the panels below each other at their right."""
-        room, size = self.figure.get_size_inches()[0] / self.columns - 0.4, points_of("medium")
+        room, size = self.figure.get_size_inches()[0] / self.columns - 0.4, letters(self.figure)
         for k, (ax, values) in enumerate(self.axes):
             if across is not None and (down is None or k < self.columns):
                 said = f"{cells.name(across)}: {short(values[across])}"
-                ax.set_title(wrapped(said, room, size), fontsize="medium", loc="left")
+                ax.set_title(wrapped(said, room, size), fontsize=size, loc="left")
             if down is not None and (k + 1) % self.columns == 0:
                 said = f"{cells.name(down)}: {short(values[down])}"
                 place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-                ax.annotate(said, (1.0, 0.5), (5, 0), **place, rotation=-90, va="center", ha="left", fontsize="medium")
+                ax.annotate(said, (1.0, 0.5), (5, 0), **place, rotation=-90, va="center", ha="left", fontsize=size)
 
     def each(self, cells: Cells) -> Iterator[tuple[Axes, Cells]]:
         """Every panel with its entries."""
@@ -148,15 +151,15 @@ class Panels:
         """Names of the axes: below the lowest panels, beside the first ones."""
         for k, (ax, _) in enumerate(self.axes):
             lowest = k + self.columns >= len(self.axes)
-            ax.set_xlabel(x if lowest else "")
+            ax.set_xlabel(x if lowest else "", fontsize=letters(self.figure))
             if lowest:
                 ax.tick_params(axis="x", labelbottom=True)
-        height = self.figure.get_size_inches()[1]
+        height, size = self.figure.get_size_inches()[1], letters(self.figure)
         if len(self.axes) > 1:
-            self.figure.supylabel(wrapped(y, height - 0.8, points_of("medium")), fontsize="medium")
+            self.figure.supylabel(wrapped(y, height - 0.8, size), fontsize=size)
         else:
             room = height if self.own else self.axes[0][0].get_position().height * height
-            self.axes[0][0].set_ylabel(wrapped(y, max(room - 0.6, 1.0), points_of("medium")))
+            self.axes[0][0].set_ylabel(wrapped(y, max(room - 0.6, 1.0), size), fontsize=size)
 
     def levels(self, values: Sequence[Any], labels: Sequence[Any] | None = None) -> None:
         """Levels along x, at 0, 1, 2, ..."""
@@ -182,7 +185,8 @@ class Panels:
         self._legend(marks, names, title, int(np.clip(self._room() / width, 1, min(len(marks), _ABREAST))))
 
     def _legend(self, marks: list[Any], names: list[str], title: str, columns: int) -> Any:
-        look: dict[str, Any] = {"frameon": False, "fontsize": "small", "ncols": columns, "title_fontsize": "small"}
+        size = small_letters(self.figure)
+        look: dict[str, Any] = {"frameon": False, "fontsize": size, "ncols": columns, "title_fontsize": size}
         look |= {"title": title, "alignment": "left", "borderaxespad": 0.2, "handlelength": 2.6, "columnspacing": 1.2}
         if len(self.axes) > 1:
             return self.figure.legend(marks, names, loc="outside upper left", **look)
@@ -195,10 +199,11 @@ class Panels:
 
     def caption(self, said: str, left_out: Sequence[str] = ()) -> None:
         """Say beneath the picture what is drawn; what earlier pictures on these axes said stays."""
+        size = small_letters(self.figure)
         lines = [said, *([f"not drawn, on another scale: {', '.join(left_out)}"] if left_out else [])]
         if len(self.axes) > 1:
-            text = wrapped("\n".join(lines), self.figure.get_size_inches()[0] - 0.3, points_of("small"))
-            made = self.figure.supxlabel(text, x=0.99, ha="right", fontsize="small", color="0.35")
+            text = wrapped("\n".join(lines), self.figure.get_size_inches()[0] - 0.3, size)
+            made = self.figure.supxlabel(text, x=0.99, ha="right", fontsize=size, color="0.35")
             made.set_gid(_CAPTION)
             return
         ax = self.axes[0][0]
@@ -208,7 +213,7 @@ class Panels:
             before.set_text("\n".join([*drawn, *(line for line in lines if line not in drawn)]))
             return
         ax.annotate(
-            wrapped("\n".join(lines), self._room(), points_of("small")),
+            wrapped("\n".join(lines), self._room(), size),
             xy=(1.0, 0.0),
             xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
             xytext=(0, -3),
@@ -216,7 +221,7 @@ class Panels:
             ha="right",
             va="top",
             color="0.35",
-            fontsize="small",
+            fontsize=size,
             gid=_CAPTION,
         )
 
