@@ -19,7 +19,7 @@ from bayesmargins.plots.marks import dodge
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import Style
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import public_name
+from bayesmargins.schema import plain, public_name
 from bayesmargins.values import is_word
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def observed(post: Posterior, cells: Cells) -> Observed:
             "plot_survival shows what was observed of waiting times."
         )
     frame = post.design.data
-    columns = frame.rename(columns={str(c): public_name(str(c)) for c in frame.columns})
+    columns = pd.DataFrame({public_name(str(c)): plain(frame[c]) for c in frame.columns})
     y, n = np.asarray(response.y, dtype=np.float64), response.n
     size = np.ones(len(y)) if n is None or target == "count" else np.asarray(n, dtype=np.float64)
     if target == "category":
@@ -324,12 +324,12 @@ def _others(groups: Any, factor: str) -> Any:
 
 
 def _as_seen(curves: pd.DataFrame, frame: pd.DataFrame, columns: Any, axes: Mapping[str, Any]) -> pd.DataFrame:
-    """A variable that never changes within a group keeps its value: a patient has one arm."""
+    """A variable that never changes within a group keeps its value: a patient has one arm; x runs all the same."""
     by = [str(c) for c in columns]
-    for name in axes:
+    for name in list(axes)[1:]:
         if name not in frame or frame.groupby(by, observed=True)[name].nunique().max() > 1:
             continue
-        own = frame.drop_duplicates(by).set_index(by)[name]
+        own = pd.DataFrame({c: plain(frame[c]) for c in [*by, name]}).drop_duplicates(by).set_index(by)[name]
         keys = curves[[public_name(c) for c in by]]
         index = keys.iloc[:, 0] if len(by) == 1 else pd.MultiIndex.from_frame(keys)
         curves = curves[(own.reindex(index).to_numpy() == curves[public_name(name)].to_numpy())]

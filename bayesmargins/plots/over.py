@@ -47,7 +47,7 @@ def draw(
     panels = Panels.of(cells, placement.across, placement.down, ax, figsize, usual)
     colours = [None] if placement.colour is None else cells.levels(placement.colour)
     _check_highlight(highlight, colours, placement)
-    crowded = len(colours) > MANY
+    crowded = len(colours) > MANY or highlight is not None
     for panel, (axes, some) in zip(panels.axes, panels.each(cells), strict=True):
         for k, colour in enumerate(colours):
             part = some if placement.colour is None else some.where(placement.colour, colour)
