@@ -39,11 +39,13 @@ from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
 from bayesmargins.plots import (
+    plot_categories,
     plot_comparisons,
     plot_forest,
     plot_predictions,
     plot_prior_posterior,
     plot_slopes,
+    plot_survival,
 )
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
@@ -91,11 +93,13 @@ __all__ = [
     "load_dataset",
     "marginal_coefficients",
     "options",
+    "plot_categories",
     "plot_comparisons",
     "plot_forest",
     "plot_predictions",
     "plot_prior_posterior",
     "plot_slopes",
+    "plot_survival",
     "posterior_predictive",
     "predictions",
     "quantile",

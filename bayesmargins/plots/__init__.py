@@ -5,9 +5,11 @@ with their points and intervals), `placement` (which column goes where), `panels
 curves and points; pictures of another kind have a file each.
 """
 
+from bayesmargins.plots.categories import plot_categories
 from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
+from bayesmargins.plots.survival import plot_survival
 
-__all__ = ["plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes"]
+__all__ = ["plot_categories", "plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes", "plot_survival"]

@@ -34,8 +34,13 @@ def draw(
     highlight: Any = None,
     behind: Behind | None = None,
     said: str = "",
+    y: str = "",
+    beneath: Callable[[Panels], None] | None = None,
 ) -> Axes | Figure:
-    """One picture: every entry is drawn once, at its x, in its colour, in its panel."""
+    """One picture: every entry is drawn once, at its x, in its colour, in its panel.
+
+    `y` names the axis in other words than the scale; `beneath` adds what stands under the axes, before the caption.
+    """
     levels = None if placement.x in cells.numbers else cells.levels(placement.x)
     flat = levels is not None and len(levels) > _UPRIGHT
     usual = (WIDE, 0.19 * len(levels) + 1.4) if flat and levels and not placement.across else None
@@ -55,7 +60,7 @@ def draw(
                 _one(axes, part, placement, levels, style, label, (k, len(colours)), flat, many and colour != highlight)
         null_line(axes, cells.null, "x" if flat else "y")
         axis_of_ratios(axes, cells, "x" if flat else "y")
-    return _furnished(panels, cells, placement, levels, flat, many, said)
+    return _furnished(panels, cells, placement, levels, flat, many, (said, y or _of_what(cells, placement)), beneath)
 
 
 def _one(
@@ -82,10 +87,17 @@ def _one(
 
 
 def _furnished(
-    panels: Panels, cells: Cells, placement: Placement, levels: list[Any] | None, flat: bool, many: bool, said: str
+    panels: Panels,
+    cells: Cells,
+    placement: Placement,
+    levels: list[Any] | None,
+    flat: bool,
+    many: bool,
+    words: tuple[str, str],
+    beneath: Callable[[Panels], None] | None,
 ) -> Axes | Figure:
     """Axes, legend and caption of what was drawn."""
-    x, y = cells.name(placement.x), _of_what(cells, placement)
+    x, (said, y) = cells.name(placement.x), words
     panels.label(*((y, x) if flat else (x, y)))
     if levels is not None and flat:
         for axes, _ in panels.axes:
@@ -99,6 +111,8 @@ def _furnished(
     elif many and levels is None:
         _named_at_ends(panels)
         lines.append(f"one line for each {cells.name(placement.colour or '')}")
+    if beneath is not None:
+        beneath(panels)
     panels.caption("; ".join(lines), cells.left_out)
     return panels.finished(levels is not None and not flat)
 

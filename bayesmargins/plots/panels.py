@@ -60,12 +60,15 @@ class Panels:
         Whether the figure was made here, so that it may be laid out.
     columns : int
         Of panels.
+    beneath : float
+        Points that something takes between the name of the x axis and the caption, where an Axes was given.
     """
 
     figure: Figure
     axes: list[tuple[Axes, dict[str, Any]]]
     own: bool
     columns: int = 1
+    beneath: float = 0.0
 
     @classmethod
     def of(
@@ -208,7 +211,7 @@ class Panels:
             wrapped("\n".join(lines), self._width_of(ax), points_of("small")),
             xy=(1.0, 0.0),
             xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
-            xytext=(0, -3),
+            xytext=(0, -3 - self.beneath),
             textcoords="offset points",
             ha="right",
             va="top",
@@ -221,4 +224,14 @@ class Panels:
         """The Axes of one panel, the Figure of several; `levels` along x are turned where they would overlap."""
         if levels:
             fit_ticks(self.figure, [ax for ax, _ in self.axes])
+        if self.own and len(self.axes) == 1:
+            self._fold_name_of_y(self.axes[0][0])
         return self.axes[0][0] if len(self.axes) == 1 else self.figure
+
+    def _fold_name_of_y(self, ax: Axes) -> None:
+        """Once all else has its room, the name of the y axis is no longer than the axis."""
+        measured(self.figure)
+        label, height = ax.yaxis.label, ax.get_window_extent().height
+        if label.get_window_extent().height > height:
+            text = " ".join(label.get_text().split())
+            label.set_text(wrapped(text, height / self.figure.dpi, points_of(label.get_fontsize())))
