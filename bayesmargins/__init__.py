@@ -45,6 +45,7 @@ from bayesmargins.plots import (
     plot_predictions,
     plot_prior_posterior,
     plot_slopes,
+    plot_surface,
     plot_survival,
 )
 from bayesmargins.posterior import Posterior
@@ -99,6 +100,7 @@ __all__ = [
     "plot_predictions",
     "plot_prior_posterior",
     "plot_slopes",
+    "plot_surface",
     "plot_survival",
     "posterior_predictive",
     "predictions",

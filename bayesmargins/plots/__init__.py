@@ -10,6 +10,15 @@ from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
+from bayesmargins.plots.surface import plot_surface
 from bayesmargins.plots.survival import plot_survival
 
-__all__ = ["plot_categories", "plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes", "plot_survival"]
+__all__ = [
+    "plot_categories",
+    "plot_forest",
+    "plot_predictions",
+    "plot_prior_posterior",
+    "plot_slopes",
+    "plot_surface",
+    "plot_survival",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Behind", "draw"]
+__all__ = ["Behind", "draw", "of_what"]
 
 Behind = Callable[["Axes", Mapping[str, Any], Placement, "list[Any] | None", Style, tuple[int, int]], None]
 _UPRIGHT = 12  # more levels stand below each other
@@ -60,7 +60,9 @@ def draw(
                 _one(axes, part, placement, levels, style, label, (k, len(colours)), flat, many and colour != highlight)
         null_line(axes, cells.null, "x" if flat else "y")
         axis_of_ratios(axes, cells, "x" if flat else "y")
-    return _furnished(panels, cells, placement, levels, flat, many, (said, y or _of_what(cells, placement)), beneath)
+    return _furnished(
+        panels, cells, placement, levels, flat, many, (said, y or of_what(cells, placement.columns)), beneath
+    )
 
 
 def _one(
@@ -117,12 +119,12 @@ def _furnished(
     return panels.finished(levels is not None and not flat)
 
 
-def _of_what(cells: Cells, placement: Placement) -> str:
+def of_what(cells: Cells, placed: Sequence[str]) -> str:
     """The scale, and what every entry shares: ``difference in probability (drug - placebo)``."""
     shared = [
         short(cells.columns[c].iloc[0])
         for c in _SAID
-        if c in cells.columns and c not in placement.columns and cells.columns[c].nunique() == 1
+        if c in cells.columns and c not in placed and cells.columns[c].nunique() == 1
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
     said = ", ".join(shared)

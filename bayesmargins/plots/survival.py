@@ -14,7 +14,7 @@ from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.family.survival import survival
 from bayesmargins.habits import taught
-from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.plots.asked import Rows, axis_values, fitted_rows, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.behind import Observed
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.over import draw
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_survival", "product_limit"]
 
-_POINTS = 50
+_POINTS, _FEWEST = 50, 15
+_WORK = 6_000_000  # draws times rows times times
 _TICKS = 6
 _LINE = 1.25  # the height of a line of the table, in sizes of its text
 
@@ -70,7 +71,8 @@ def plot_survival(
     by : str or dict, optional
         A variable with a curve for each value, as for `plot_predictions`.
     times : list of float, optional
-        Of a posterior: where the curve is computed; by default 50 times from 0 to the longest that was observed.
+        Of a posterior: where the curve is computed; by default 15 to 50 times (fewer, the more draws and rows) from 0
+        to the longest that was observed, closer to each other at the beginning.
     facet : str or pair of str, optional
         One panel a value: beside each other, and for a second column below each other.
     data : bool
@@ -117,8 +119,9 @@ def plot_survival(
         rows.refuse("plot_survival", {"data": data, "at_risk": at_risk, "times": times})
         cells = _of_survival(Cells.of(ds, **how))
         return _drawn(cells, place(cells, "time", name_of(by, "by"), facet), there, None, data=False, at_risk=False)
-    at_times = _times(ds, times)
     axes = axis_values(ds, None, places_asked(by, facet), rows)
+    copies = int(np.prod([len(v) for v in axes.values()])) * len(fitted_rows(ds, rows))
+    at_times = _times(ds, times, copies)
     asked = Rows(newdata, at, groups, group_weights, survival(at_times), wts, random_seed)
     cells = _of_survival(Cells.of(avg_predictions(ds, **set_on_rows(ds, axes, asked)), **how))
     colour = None if by is None else public_name(str(name_of(by, "by")))
@@ -130,11 +133,12 @@ def plot_survival(
     return _drawn(cells, placement, there, seen, data, (few and seen is not None) if at_risk is None else at_risk)
 
 
-def _times(post: Posterior, times: Any) -> list[float]:
+def _times(post: Posterior, times: Any, copies: int) -> list[float]:
     """Where the curve is computed, from 0."""
     if times is None:
         longest = float(np.max(_known_times(post)))
-        return [float(t) for t in np.linspace(0.0, longest, _POINTS)]
+        n = int(np.clip(_WORK / (len(post.draws.beta) * max(copies, 1)), _FEWEST, _POINTS))
+        return [float(t) for t in longest * np.linspace(0.0, 1.0, n) ** 1.5]
     given = value_list(times)
     if given is None or len(given) < 2 or not all(is_number(t) for t in given):
         raise ResultError(f"times={shown(times)}; a curve needs a list of several times, such as range(0, 365, 7).")
