@@ -15,6 +15,7 @@ from bayesmargins.plots.survival import plot_survival
 
 __all__ = [
     "plot_categories",
+    "plot_comparisons",
     "plot_forest",
     "plot_predictions",
     "plot_prior_posterior",

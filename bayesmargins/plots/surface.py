@@ -116,8 +116,8 @@ def plot_surface(
     how: dict[str, Any] = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "labels": labels}
     if not is_posterior(ds):
         rows.refuse("plot_surface", {"data": data, "too_far": too_far})
-        cells, *places = _placed(Cells.of(ds, **how), name_of(x, "x"), name_of(y, "y"), facet)
-        return _Map(cells, *places, kind=kind).drawn(width, ax, figsize)
+        cells, x, y, facet = _placed(Cells.of(ds, **how), name_of(x, "x"), name_of(y, "y"), facet)
+        return _Map(cells, x, y, facet, kind=kind).drawn(width, ax, figsize)
     far = 0.1 if too_far is None else too_far
     if not is_number(far) or not far > 0:
         raise ResultError(f"too_far={shown(too_far)}; it must be a number above 0: shares of the ranges of the axes.")
@@ -127,8 +127,8 @@ def plot_surface(
     panel = None if facet is None else public_name(str(name_of(facet, "facet")))
     seen = fitted_rows(ds, rows)
     seen = seen.rename(columns={str(c): public_name(str(c)) for c in seen.columns})
-    cells, *places = _placed(cells, named[0], named[1], panel)
-    return _Map(cells, *places, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)
+    cells, x, y, facet = _placed(cells, named[0], named[1], panel)
+    return _Map(cells, x, y, facet, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)
 
 
 def _axes(post: Posterior, x: Any, y: Any, facet: Any, rows: Rows) -> dict[str, list[Any]]:
