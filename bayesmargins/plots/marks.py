@@ -31,12 +31,15 @@ def curve(ax: Axes, x: np.ndarray, cells: Cells, style: Style, label: str | None
 
 
 def bars(ax: Axes, at: np.ndarray, cells: Cells, style: Style, label: str | None = None, flat: bool = False) -> None:
-    """A point an entry, with a bar an interval, the narrower the thicker; `flat` bars lie along x."""
+    """A point an entry, with a bar an interval, the narrower the thicker; `flat` bars lie along x.
+
+    A bar runs from limit to limit also where the point, a mean or a mode, lies outside of them.
+    """
     for k, (lower, upper) in enumerate(cells.limits):
         reach = np.abs(np.stack([lower, upper]) - cells.point)
         x, y = (cells.point, at) if flat else (at, cells.point)
         said: dict[str, Any] = {"xerr" if flat else "yerr": reach}
-        ax.errorbar(
+        drawn = ax.errorbar(
             x,
             y,
             **said,
@@ -46,6 +49,8 @@ def bars(ax: Axes, at: np.ndarray, cells: Cells, style: Style, label: str | None
             elinewidth=1.2 + 1.6 * k,
             label=label if k == 0 else None,
         )
+        ends = [[(a, t), (b, t)] if flat else [(t, a), (t, b)] for a, b, t in zip(lower, upper, at, strict=True)]
+        drawn.lines[2][0].set_segments(ends)
 
 
 def dodge(k: int, n: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Behind", "draw"]
+__all__ = ["Behind", "draw", "of_what"]
 
 Behind = Callable[["Axes", Mapping[str, Any], Placement, "list[Any] | None", Style, tuple[int, int]], None]
 _UPRIGHT = 12  # more levels stand below each other
@@ -85,7 +85,7 @@ def _furnished(
     panels: Panels, cells: Cells, placement: Placement, levels: list[Any] | None, flat: bool, many: bool, said: str
 ) -> Axes | Figure:
     """Axes, legend and caption of what was drawn."""
-    x, y = cells.name(placement.x), _of_what(cells, placement)
+    x, y = cells.name(placement.x), of_what(cells, placement.columns)
     panels.label(*((y, x) if flat else (x, y)))
     if levels is not None and flat:
         for axes, _ in panels.axes:
@@ -103,12 +103,12 @@ def _furnished(
     return panels.finished(levels is not None and not flat)
 
 
-def _of_what(cells: Cells, placement: Placement) -> str:
-    """The scale, and what every entry shares: ``difference in probability (drug - placebo)``."""
+def of_what(cells: Cells, columns: Sequence[str]) -> str:
+    """The scale, and what every entry shares beside the columns that have a place: ``probability (category 2)``."""
     shared = [
         short(cells.columns[c].iloc[0])
         for c in _SAID
-        if c in cells.columns and c not in placement.columns and cells.columns[c].nunique() == 1
+        if c in cells.columns and c not in columns and cells.columns[c].nunique() == 1
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
     said = ", ".join(shared)

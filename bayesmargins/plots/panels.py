@@ -76,6 +76,7 @@ class Panels:
         ax: Any = None,
         figsize: Any = None,
         usual: tuple[float, float] | None = None,
+        same_x: bool = True,
     ) -> Panels:
         """One panel for each value of up to two columns; `ax` itself where there is one panel.
 
@@ -98,7 +99,7 @@ class Panels:
         columns = len(firsts) if down is not None else min(n, {5: 3, 6: 3, 9: 3}.get(n, 4))
         rows = -(-n // columns)
         usual = usual or ((6.4, 4.2) if n == 1 else (WIDE, 2.4 * rows + 0.9))
-        figure, grid = new_figure(figsize, usual, rows, columns, sharex=True, sharey=True)
+        figure, grid = new_figure(figsize, usual, rows, columns, sharex=same_x, sharey=True)
         values = [{c: v for c, v in ((across, a), (down, d)) if c is not None} for d in seconds for a in firsts]
         flat = list(grid.flat)
         for empty in flat[n:]:
