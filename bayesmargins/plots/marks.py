@@ -12,7 +12,7 @@ from bayesmargins.plots.styles import GREY, Style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["axis_of_ratios", "bars", "curve", "dodge", "null_line"]
+__all__ = ["axis_of_ratios", "bars", "curve", "dodge", "null_line", "rope_area"]
 
 _FEW = 12  # places along a curve that still have markers
 _SHADE = 0.18  # of the widest band
@@ -63,6 +63,15 @@ def null_line(ax: Axes, null: float | None, along: str = "y") -> None:
     if null is not None:
         draw = ax.axhline if along == "y" else ax.axvline
         draw(null, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+
+
+def rope_area(ax: Axes, rope: tuple[float, float] | None) -> str:
+    """Shade the region of practical equivalence along x, and say so; what lies beyond the axis is cut off."""
+    if rope is None:
+        return ""
+    low, high = np.clip(rope, *sorted(ax.get_xlim())) if np.isinf(rope).any() else rope
+    ax.axvspan(low, high, color=GREY, alpha=0.14, linewidth=0, zorder=0)
+    return f"shaded: practically no effect, {rope[0]:g} to {rope[1]:g}"
 
 
 def axis_of_ratios(ax: Axes, cells: Cells, along: str = "y") -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.words import fit_ticks, measured, points_of, short, wrapped
+from bayesmargins.plots.words import fit_ticks, measured, points_of, short, thin_numbers, wrapped
 from bayesmargins.values import is_number, value_list
 
 if TYPE_CHECKING:
@@ -155,6 +155,18 @@ class Panels:
         else:
             room = height if self.own else self.axes[0][0].get_position().height * height
             self.axes[0][0].set_ylabel(wrapped(y, max(room - 0.6, 1.0), points_of("medium")))
+
+    def fit_x(self, name: str) -> None:
+        """Fold the name of the x axes where it would run out of the figure, and leave out numbers that would touch."""
+        measured(self.figure)
+        thin_numbers([ax for ax, _ in self.axes])
+        dpi, width = self.figure.dpi, self.figure.bbox.width
+        for ax, _ in self.axes:
+            if ax.get_xlabel():
+                box = ax.get_window_extent()
+                alone = self.own and len(self.axes) == 1
+                room = 2 * min((box.x0 + box.x1) / 2, width - (box.x0 + box.x1) / 2) if alone else box.width
+                ax.set_xlabel(wrapped(name, max(room / dpi - 0.1, 0.8), points_of("medium")))
 
     def levels(self, values: Sequence[Any], labels: Sequence[Any] | None = None) -> None:
         """Levels along x, at 0, 1, 2, ..."""
