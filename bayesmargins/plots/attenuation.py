@@ -135,5 +135,5 @@ def _in_words(ds: xr.Dataset, cells: Cells, how: Mapping[str, Any]) -> str:
     for values, block in blocks:
         of = {r[_DIM]: text_of(r["point"], r["lower"], r["upper"]) for _, r in block.iterrows()}
         head = f"{', '.join(short(v) for v in values)}: " if columns else ""
-        lines.append(head + ", ".join(f"{name} {of[name]}" for name in _SAID if name in of))
+        lines.append(head + ", ".join(f"{name} {of[name]}".replace(" ", "\u00a0") for name in _SAID if name in of))
     return "; ".join(lines)

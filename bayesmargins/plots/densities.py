@@ -176,7 +176,15 @@ def _draw_densities(
         grid, heights = of
         edge = base - _TALL * heights / (heights.max() if own else top)
         ax.fill_between(grid, base, edge, color=COLOURS[0], alpha=_PALE, linewidth=0)
-        ax.fill_between(grid, base, edge, where=bright(grid, point), color=COLOURS[0], alpha=_FULL - _PALE, linewidth=0)
+        ax.fill_between(
+            grid,
+            base,
+            edge,
+            where=bright(grid, point),  # type: ignore[arg-type]
+            color=COLOURS[0],
+            alpha=_FULL - _PALE,
+            linewidth=0,
+        )
         ax.plot(grid, edge, color=COLOURS[0], linewidth=0.8)
 
 

@@ -105,7 +105,8 @@ random_seed
     rows = Rows(newdata, at, groups, group_weights, target, wts, random_seed)
     each, said = None, ""
     if is_posterior(ds):
-        post, kinds = ds, {"estimand": estimand, "comparison": comparison, "cross": cross, "slope": slope}
+        post = ds
+        kinds: dict[str, Any] = {"estimand": estimand, "comparison": comparison, "cross": cross, "slope": slope}
         factor = the_factor(post, over, "over")
         ds = heterogeneity(post, variables, over=factor, by=by, quantiles=quantiles, null=null, **kinds, **rows.given())
         if fitted and factor in post.b:
@@ -178,7 +179,6 @@ def _draw(
     panels.label(name, "share of new groups with a smaller effect")
     _titles(panels, told)
     panels.caption("; ".join(s for s in (cells.said, said) if s))
-    panels.fit_x(name)
     return panels.finished()
 
 
@@ -220,7 +220,7 @@ def _in_words(told: pd.DataFrame, alone: bool) -> list[str]:
     moments, shares = [], []
     for name, *numbers in told[[_DIM, "point", "lower", "upper"]].itertuples(index=False):
         if name in ("mean", "sd"):
-            moments.append(f"{name} {text_of(*numbers)}")
+            moments.append(f"{name}\u00a0{text_of(*numbers)}")
         elif "share" in name:
             null, said = name.partition("> ")[2], share_of(*numbers)
             shares.append(f"{said} of new groups have an effect above {null}" if alone else f"above {null}: {said}")

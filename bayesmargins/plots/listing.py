@@ -230,7 +230,6 @@ def furnish(
     if not _fit_labels(panels, listing):
         more = "too many rows for labels at this height"
         panels.caption(f"{told}; {more}" if panels.own else more, cells.left_out)
-    panels.fit_x(scale)
     return panels.finished()
 
 
@@ -282,4 +281,4 @@ def _flush_left(panels: Panels, ax: Axes) -> None:
     widest = max(label.get_window_extent().width for label in ax.get_yticklabels())
     ax.tick_params(axis="y", pad=72 * widest / panels.figure.dpi + 4)
     for label in ax.get_yticklabels():
-        label.set_ha("left")
+        label.set_horizontalalignment("left")

@@ -69,7 +69,8 @@ def rope_area(ax: Axes, rope: tuple[float, float] | None) -> str:
     """Shade the region of practical equivalence along x, and say so; what lies beyond the axis is cut off."""
     if rope is None:
         return ""
-    low, high = np.clip(rope, *sorted(ax.get_xlim())) if np.isinf(rope).any() else rope
+    least, most = sorted(ax.get_xlim())
+    low, high = (v if np.isfinite(v) else min(max(v, least), most) for v in rope)
     ax.axvspan(low, high, color=GREY, alpha=0.14, linewidth=0, zorder=0)
     return f"shaded: practically no effect, {rope[0]:g} to {rope[1]:g}"
 

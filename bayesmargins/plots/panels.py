@@ -156,18 +156,6 @@ class Panels:
             room = height if self.own else self.axes[0][0].get_position().height * height
             self.axes[0][0].set_ylabel(wrapped(y, max(room - 0.6, 1.0), points_of("medium")))
 
-    def fit_x(self, name: str) -> None:
-        """Fold the name of the x axes where it would run out of the figure, and leave out numbers that would touch."""
-        measured(self.figure)
-        thin_numbers([ax for ax, _ in self.axes])
-        dpi, width = self.figure.dpi, self.figure.bbox.width
-        for ax, _ in self.axes:
-            if ax.get_xlabel():
-                box = ax.get_window_extent()
-                alone = self.own and len(self.axes) == 1
-                room = 2 * min((box.x0 + box.x1) / 2, width - (box.x0 + box.x1) / 2) if alone else box.width
-                ax.set_xlabel(wrapped(name, max(room / dpi - 0.1, 0.8), points_of("medium")))
-
     def levels(self, values: Sequence[Any], labels: Sequence[Any] | None = None) -> None:
         """Levels along x, at 0, 1, 2, ..."""
         for ax, _ in self.axes:
@@ -234,4 +222,22 @@ class Panels:
         """The Axes of one panel, the Figure of several; `levels` along x are turned where they would overlap."""
         if levels:
             fit_ticks(self.figure, [ax for ax, _ in self.axes])
+        self._fit(levels)
         return self.axes[0][0] if len(self.axes) == 1 else self.figure
+
+    def _fit(self, levels: bool) -> None:
+        """Fold names of axes that would run out of the figure, and leave out numbers along x that would touch."""
+        measured(self.figure)
+        fig, alone = self.figure, self.own and len(self.axes) == 1
+        if not levels:
+            thin_numbers([ax for ax, _ in self.axes])
+        for ax, _ in self.axes:
+            box, size = ax.get_window_extent(), points_of("medium")
+            for axis, low, high, most in (
+                (ax.xaxis, box.x0, box.x1, fig.bbox.width),
+                (ax.yaxis, box.y0, box.y1, fig.bbox.height),
+            ):
+                room = 2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low
+                text = axis.get_label_text().replace("\n", " ")
+                if text:
+                    axis.set_label_text(wrapped(text, max(room / fig.dpi - 0.1, 0.8), size))

@@ -18,7 +18,7 @@ __all__ = ["quoted", "share_of", "text_of"]
 
 
 def quoted(ds: xr.Dataset, how: Mapping[str, Any]) -> pd.DataFrame:
-    """Of every entry, on whatever scale, its columns, ``point``, and ``lower``, ``upper`` of the widest interval; `how` as `Cells.of`."""
+    """Of every entry, on whatever scale: its columns, ``point``, ``lower`` and ``upper`` of the widest interval."""
     draws, _ = draws_of(ds)
     flat = draws.reshape(-1, draws.shape[-1])
     probs = value_list(how["ci_prob"])

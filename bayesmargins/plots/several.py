@@ -36,9 +36,9 @@ def rows_of(ds: Any, how: Mapping[str, Any]) -> tuple[Cells, str | None]:
         ones = [on_one_scale(of)[0] for of in ds.values()]
         for (name0, first), (name, other) in combinations(zip(names, ones, strict=True), 2):
             check_same_rows(name0, first, name, other)
-    together = together(names, each)
+    whole = together(names, each)
     varies = (RESULT,) if single else tuple(dict.fromkeys(c for cells in each for c in cells.varies))
-    return replace(together, varies=varies, scale=scale), None if single else RESULT
+    return replace(whole, varies=varies, scale=scale), None if single else RESULT
 
 
 def together(names: Sequence[str], each: Sequence[Cells]) -> Cells:
