@@ -11,10 +11,12 @@ from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
 from bayesmargins.plots.groups import plot_groups
 from bayesmargins.plots.heterogeneity import plot_heterogeneity
+from bayesmargins.plots.picture import picture_of
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
 
 __all__ = [
+    "picture_of",
     "plot_attenuation",
     "plot_comparisons",
     "plot_densities",

@@ -16,12 +16,12 @@ from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, is_posterior
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.groups import others_of, the_factor
-from bayesmargins.plots.marks import axis_of_ratios, null_line
+from bayesmargins.plots.marks import INTERVAL, POINT, axis_of_ratios, null_line
 from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.quoted import quoted, share_of, text_of
 from bayesmargins.plots.styles import COLOURS
-from bayesmargins.plots.words import points_of, wrapped
+from bayesmargins.plots.words import small_letters, wrapped
 from bayesmargins.posterior import Posterior
 
 if TYPE_CHECKING:
@@ -187,9 +187,9 @@ def _curve(axes: Axes, cells: Cells, probs: np.ndarray) -> None:
     order = np.argsort(probs)
     cells, probs = cells.take(order), probs[order]
     for lower, upper in cells.limits:
-        axes.fill_betweenx(probs, lower, upper, color=COLOURS[0], alpha=0.18, linewidth=0)
+        axes.fill_betweenx(probs, lower, upper, color=COLOURS[0], alpha=0.18, linewidth=0, gid=INTERVAL)
     marker = "o" if len(probs) <= 12 else None
-    axes.plot(cells.point, probs, color=COLOURS[0], linewidth=1.6, marker=marker, markersize=4)
+    axes.plot(cells.point, probs, color=COLOURS[0], linewidth=1.6, marker=marker, markersize=4, gid=POINT)
 
 
 def _circles(axes: Axes, each: Cells | None, values: Mapping[str, Any]) -> None:
@@ -211,8 +211,8 @@ def _titles(panels: Panels, told: pd.DataFrame) -> None:
         for column, value in values.items():
             here = here[(here[column] == value).to_numpy()]
         lines = [axes.get_title(loc="left"), *_in_words(here, alone=len(panels.axes) == 1)]
-        text = "\n".join(wrapped(line, room, points_of("small")) for line in lines if line)
-        axes.set_title(text, fontsize="small", loc="left")
+        text = "\n".join(wrapped(line, room, small_letters(panels.figure)) for line in lines if line)
+        axes.set_title(text, fontsize=small_letters(panels.figure), loc="left")
 
 
 def _in_words(told: pd.DataFrame, alone: bool) -> list[str]:

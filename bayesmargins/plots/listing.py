@@ -12,7 +12,7 @@ from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import Panels
-from bayesmargins.plots.words import measured, points_of, short, wrapped
+from bayesmargins.plots.words import measured, short, small_letters, wrapped
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.values import is_word
 
@@ -221,7 +221,11 @@ def furnish(
     panels.label(scale, cells.name(listing.column) if listing.column and listing.lines else "")
     for ax, _ in panels.axes:
         ax.set_ylim(listing.height - 0.5, -0.5)
-        ax.set_yticks([line.at for line in listing.lines], [line.text for line in listing.lines], fontsize="small")
+        ax.set_yticks(
+            [line.at for line in listing.lines],
+            [line.text for line in listing.lines],
+            fontsize=small_letters(panels.figure),
+        )
         ax.tick_params(axis="y", length=0)
     told = "; ".join(s for s in (cells.said, *said, listing.said) if s)
     panels.caption(told, cells.left_out)
@@ -241,7 +245,7 @@ def _fit_labels(panels: Panels, listing: Listing) -> bool:
         return True
     measured(panels.figure)
     row = 72 * ax.get_window_extent().height / panels.figure.dpi / listing.height * _closest(listing)
-    size = min(row / _LEADING, points_of("small"))
+    size = min(row / _LEADING, small_letters(panels.figure))
     if size < _SMALLEST:
         ax.set_yticks([])
         ax.set_ylabel("")

@@ -12,7 +12,10 @@ from bayesmargins.plots.styles import GREY, Style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["axis_of_ratios", "bars", "curve", "dodge", "null_line", "rope_area"]
+__all__ = ["INTERVAL", "POINT", "axis_of_ratios", "bars", "curve", "dodge", "null_line", "rope_area"]
+
+POINT, INTERVAL = "bayesmargins-point", "bayesmargins-interval"
+"""What an artist holds, as its gid: entries' points, or one of their intervals."""
 
 _FEW = 12  # places along a curve that still have markers
 _SHADE = 0.18  # of the widest band
@@ -24,10 +27,10 @@ def curve(ax: Axes, x: np.ndarray, cells: Cells, style: Style, label: str | None
     x, cells = x[order], cells.take(order)
     if banded:
         for lower, upper in cells.limits:
-            ax.fill_between(x, lower, upper, color=style.colour, alpha=_SHADE, linewidth=0)
+            ax.fill_between(x, lower, upper, color=style.colour, alpha=_SHADE, linewidth=0, gid=INTERVAL)
     marker = style.marker if len(x) <= _FEW and banded else None
     line = {"color": style.colour, "linestyle": style.line, "linewidth": style.width, "alpha": style.alpha}
-    ax.plot(x, cells.point, marker=marker, markersize=4, label=label, **line)
+    ax.plot(x, cells.point, marker=marker, markersize=4, label=label, gid=POINT, **line)
 
 
 def bars(ax: Axes, at: np.ndarray, cells: Cells, style: Style, label: str | None = None, flat: bool = False) -> None:
@@ -51,6 +54,10 @@ def bars(ax: Axes, at: np.ndarray, cells: Cells, style: Style, label: str | None
         )
         ends = [[(a, t), (b, t)] if flat else [(t, a), (t, b)] for a, b, t in zip(lower, upper, at, strict=True)]
         drawn.lines[2][0].set_segments(ends)
+        for artist in drawn.lines[2]:
+            artist.set_gid(INTERVAL)
+        if k == 0:
+            drawn.lines[0].set_gid(POINT)
 
 
 def dodge(k: int, n: int) -> float:
