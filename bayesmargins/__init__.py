@@ -39,9 +39,13 @@ from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
 from bayesmargins.plots import (
+    plot_attenuation,
     plot_categories,
     plot_comparisons,
+    plot_densities,
     plot_forest,
+    plot_groups,
+    plot_heterogeneity,
     plot_predictions,
     plot_prior_posterior,
     plot_slopes,
@@ -94,9 +98,13 @@ __all__ = [
     "load_dataset",
     "marginal_coefficients",
     "options",
+    "plot_attenuation",
     "plot_categories",
     "plot_comparisons",
+    "plot_densities",
     "plot_forest",
+    "plot_groups",
+    "plot_heterogeneity",
     "plot_predictions",
     "plot_prior_posterior",
     "plot_slopes",

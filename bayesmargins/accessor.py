@@ -74,7 +74,7 @@ class Margins:
         return tables.to_frame(self._ds)
 
     def plot(self, **options: Any) -> Any:
-        """`plot_predictions` for predictions over one or two variables, `plot_forest` for every other result.
+        """The picture that fits this result: curves, points, a forest, or what its kind has.
 
         Raises
         ------
@@ -83,4 +83,4 @@ class Margins:
         ResultError
             As for the two functions.
         """
-        return plots.plot_forest(self._ds, **options)
+        return plots.picture_of(self._ds)(self._ds, **options)

@@ -344,7 +344,7 @@ def test_pictures_show_the_numbers_of_the_table(post: bm.Posterior) -> None:
 
 
 def test_pictures_refuse_what_they_cannot_show(post: bm.Posterior) -> None:
-    with pytest.raises(bm.ResultError, match="a picture shows one or two dimensions"):
+    with pytest.raises(bm.ResultError, match="220 rows of data, and a picture needs to know"):
         bm.plot_predictions(bm.predictions(post))
     with pytest.raises(bm.ResultError, match=r"has no 'wek'; it has .* Did you mean 'week'"):
         bm.plot_predictions(bm.avg_predictions(post, by="week"), x="wek")

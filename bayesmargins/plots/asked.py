@@ -213,6 +213,8 @@ def set_on_rows(
     n = int(np.prod([len(v) for v in axes.values()]))
     if frame is None or not len(frame) or len(frame) * n > _WORK or not isinstance(rows.wts, str | None):
         return {**together, "by": list(also)} if also else together
-    copies = pd.concat([frame.assign(**dict(zip(axes, v, strict=True))) for v in product(*axes.values())])
+    copies = frame.iloc[np.tile(np.arange(len(frame)), n)].reset_index(drop=True)
+    set_to = pd.DataFrame(list(product(*axes.values())), columns=list(axes)).loc[np.repeat(np.arange(n), len(frame))]
+    copies[list(axes)] = set_to.reset_index(drop=True)
     at = {} if rows.at is None else {"at": dict(rows.at)}
-    return {**rows.given(), **at, "newdata": copies.reset_index(drop=True), "by": [*axes, *also]}
+    return {**rows.given(), **at, "newdata": copies, "by": [*axes, *also]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.plots.asked import Rows, fitted_rows, set_on_rows
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.cells import Cells, all_columns
 from bayesmargins.plots.marks import dodge
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import Style
@@ -312,9 +313,9 @@ def group_curves(post: Posterior, axes: Mapping[str, Any], rows: Rows, factor: s
         some = frame[labels.isin(chosen[first : first + together]).to_numpy()]
         asked = Rows(newdata=some, at=rows.at, groups=policy, target=rows.target, random_seed=rows.random_seed)
         ds = avg_predictions(post, **set_on_rows(post, axes, asked, of.columns))
-        found.append(ds["estimate"].median(("chain", "draw")).to_dataframe("point").reset_index())
+        found.append(all_columns(ds).assign(point=Cells.of(ds).point))
     curves = pd.concat(found, ignore_index=True)
-    curves["group"] = curves[[public_name(c) for c in of.columns]].astype(str).agg(":".join, axis=1)
+    curves["group"] = reduce(lambda a, b: a + ":" + b, (curves[public_name(c)].astype(str) for c in of.columns))
     some = f"{len(chosen)} of {len(every)}" if len(chosen) < len(every) else f"{len(every)}"
     return _as_seen(curves, frame, of.columns, axes), f"thin lines: the curves of {some} fitted groups of {factor}"
 

@@ -20,7 +20,7 @@ from bayesmargins.plots.marks import bars, curve, dodge
 from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.placement import place
 from bayesmargins.plots.styles import Style, style_of
-from bayesmargins.plots.words import measured, points_of, short, wrapped
+from bayesmargins.plots.words import measured, short, small_letters, wrapped
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
 
@@ -286,7 +286,7 @@ def _furnished(panels: Panels, cells: Cells, asked: _Asked, levels: list[Any] | 
     tops = _headed(panels, cells, asked, levels or []) if asked.by is not None else []
     shades = [Patch(color=c, label=name) for c, name in zip(palette(len(categories)), categories, strict=True)]
     panels.legend(named, None if asked.kind == "curves" else shades)
-    if tops and not panels.own:
+    if tops and len(panels.axes) == 1:
         _above(panels.axes[0][0], tops[0])
     said = ["posterior means" if asked.kind != "curves" else cells.said]
     if asked.seen is not None:
@@ -299,16 +299,17 @@ def _headed(panels: Panels, cells: Cells, asked: _Asked, levels: list[Any]) -> l
     """Values of `by` under the bars, and those of x above each group of them."""
     beside, tops = cells.levels(str(asked.by)), []
     places = [i + _shift(k, len(beside)) for i in range(len(levels)) for k in range(len(beside))]
+    size = small_letters(panels.figure)
     room = panels.figure.get_size_inches()[0] / panels.columns / len(levels) - 0.15
     for k, (axes, _) in enumerate(panels.axes):
-        axes.set_xticks(places, [short(v) for v in beside] * len(levels), fontsize="small")
+        axes.set_xticks(places, [short(v) for v in beside] * len(levels), fontsize=size)
         axes.set_xlim(-0.6, len(levels) - 0.4)
         if k >= panels.columns:
             continue
         top = axes.secondary_xaxis("top")
-        top.set_xticks(range(len(levels)), [wrapped(short(v), room, points_of("small")) for v in levels])
-        top.tick_params(length=0, labelsize="small")
-        top.set_xlabel(cells.name(asked.x), fontsize="small")
+        top.set_xticks(range(len(levels)), [wrapped(short(v), room, size) for v in levels])
+        top.tick_params(length=0, labelsize=size)
+        top.set_xlabel(cells.name(asked.x), fontsize=size)
         tops.append(top)
     return tops
 

@@ -16,7 +16,7 @@ from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import draws_of, in_words, interval, labels_along, on_one_scale, point_estimate, scale_of
 from bayesmargins.values import value_list
 
-__all__ = ["Cells", "all_columns", "varying", "with_terms"]
+__all__ = ["Cells", "all_columns", "numbers_among", "varying", "with_terms"]
 
 RATIOS = ("ratio", "or")  # comparisons whose scale is that of ratios
 
@@ -88,7 +88,7 @@ class Cells:
         return cls(
             columns=columns,
             varies=tuple(varying(ds)),
-            numbers=_numbers(ds, columns),
+            numbers=numbers_among(ds, columns),
             point=np.atleast_1d(point_estimate(ds, point).to_numpy().astype(np.float64).ravel()),
             limits=tuple(interval(finite, prob, ci_kind) for prob in probs),
             draws=flat,
@@ -183,7 +183,7 @@ def _along(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
     return others if isinstance(ds.indexes.get(dim), pd.MultiIndex) else {dim: own, **others}
 
 
-def _numbers(ds: xr.Dataset, columns: pd.DataFrame) -> frozenset[str]:
+def numbers_among(ds: xr.Dataset, columns: pd.DataFrame) -> frozenset[str]:
     """Columns of numbers, but for those that are factors in the formula, group or count entries."""
     levels = {*json.loads(str(ds.attrs.get("factors", "[]"))), "row", "by", "category"}
     for factor in json.loads(str(ds.attrs.get("groups", "{}"))):

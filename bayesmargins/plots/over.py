@@ -13,7 +13,7 @@ from bayesmargins.plots.marks import axis_of_ratios, bars, curve, dodge, null_li
 from bayesmargins.plots.panels import WIDE, Panels
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import MANY, Style, style_of, thin
-from bayesmargins.plots.words import measured, short, spread_apart
+from bayesmargins.plots.words import measured, short, small_letters, spread_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ __all__ = ["Behind", "draw", "of_what"]
 
 Behind = Callable[["Axes", Mapping[str, Any], Placement, "list[Any] | None", Style, tuple[int, int]], None]
 _UPRIGHT = 12  # more levels stand below each other
+_CLOSE = 60  # more of them stand close, in small letters
 _SAID = ("contrast", "category", "groups", "statistic", "term", "quantity")
 
 
@@ -43,26 +44,39 @@ def draw(
     """
     levels = None if placement.x in cells.numbers else cells.levels(placement.x)
     flat = levels is not None and len(levels) > _UPRIGHT
-    usual = (WIDE, 0.19 * len(levels) + 1.4) if flat and levels and not placement.across else None
+    usual = (
+        (WIDE, (0.11 if len(levels) > _CLOSE else 0.19) * len(levels) + 1.4)
+        if flat and levels and not placement.across
+        else None
+    )
     panels = Panels.of(cells, placement.across, placement.down, ax, figsize, usual)
     colours = [None] if placement.colour is None else cells.levels(placement.colour)
     _check_highlight(highlight, colours, placement)
-    many = len(colours) > MANY
+    crowded = len(colours) > MANY
     for panel, (axes, some) in zip(panels.axes, panels.each(cells), strict=True):
         for k, colour in enumerate(colours):
             part = some if placement.colour is None else some.where(placement.colour, colour)
-            style = thin(colour == highlight) if many else style_of(k)
+            style = thin(colour == highlight) if crowded else style_of(k)
             label = None if colour is None else short(colour)
             if behind is not None:
                 at = panel[1] | ({} if placement.colour is None else {placement.colour: colour})
                 behind(axes, at, placement, levels, style, (k, len(colours)))
             if len(part):
-                _one(axes, part, placement, levels, style, label, (k, len(colours)), flat, many and colour != highlight)
+                _one(
+                    axes,
+                    part,
+                    placement,
+                    levels,
+                    style,
+                    label,
+                    (k, len(colours)),
+                    flat,
+                    crowded and colour != highlight,
+                )
         null_line(axes, cells.null, "x" if flat else "y")
         axis_of_ratios(axes, cells, "x" if flat else "y")
-    return _furnished(
-        panels, cells, placement, levels, flat, many, (said, y or of_what(cells, placement.columns)), beneath
-    )
+    words = said, y or of_what(cells, placement.columns)
+    return _furnished(panels, cells, placement, levels, flat, crowded, words, beneath)
 
 
 def _one(
@@ -103,7 +117,8 @@ def _furnished(
     panels.label(*((y, x) if flat else (x, y)))
     if levels is not None and flat:
         for axes, _ in panels.axes:
-            axes.set_yticks(range(len(levels)), [short(v) for v in levels], fontsize="small")
+            size = 5.0 if len(levels) > _CLOSE else small_letters(panels.figure)
+            axes.set_yticks(range(len(levels)), [short(v) for v in levels], fontsize=size)
             axes.set_ylim(len(levels) - 0.4, -0.6)
     elif levels is not None:
         panels.levels(levels)
@@ -119,12 +134,12 @@ def _furnished(
     return panels.finished(levels is not None and not flat)
 
 
-def of_what(cells: Cells, placed: Sequence[str]) -> str:
-    """The scale, and what every entry shares: ``difference in probability (drug - placebo)``."""
+def of_what(cells: Cells, columns: Sequence[str]) -> str:
+    """The scale, and what every entry shares beside the columns that have a place: ``probability (category 2)``."""
     shared = [
         short(cells.columns[c].iloc[0])
         for c in _SAID
-        if c in cells.columns and c not in placed and cells.columns[c].nunique() == 1
+        if c in cells.columns and c not in columns and cells.columns[c].nunique() == 1
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
     said = ", ".join(shared)

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.words import fit_ticks, measured, points_of, short, wrapped
+from bayesmargins.plots.words import fit_ticks, letters, measured, short, small_letters, thin_numbers, wrapped
 from bayesmargins.values import is_number, value_list
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ __all__ = ["WIDE", "Panels", "check_size", "new_figure"]
 
 WIDE = 6.7  # inches: 170 mm, the width of a page; a column has 85 mm
 _MOST = 25  # panels
+_ABREAST = 6  # entries of a legend
 _CAPTION = "bayesmargins-caption"
 
 
@@ -43,7 +46,10 @@ def new_figure(figsize: Any, usual: tuple[float, float], rows: int = 1, columns:
     import matplotlib.pyplot as plt
 
     size = check_size(figsize) or usual
-    return plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False, **options)
+    for ax in grid.flat:
+        ax.tick_params(labelsize=letters(figure))
+    return figure, grid
 
 
 @dataclass
@@ -79,6 +85,7 @@ class Panels:
         ax: Any = None,
         figsize: Any = None,
         usual: tuple[float, float] | None = None,
+        same_x: bool = True,
     ) -> Panels:
         """One panel for each value of up to two columns; `ax` itself where there is one panel.
 
@@ -101,7 +108,7 @@ class Panels:
         columns = len(firsts) if down is not None else min(n, {5: 3, 6: 3, 9: 3}.get(n, 4))
         rows = -(-n // columns)
         usual = usual or ((6.4, 4.2) if n == 1 else (WIDE, 2.4 * rows + 0.9))
-        figure, grid = new_figure(figsize, usual, rows, columns, sharex=True, sharey=True)
+        figure, grid = new_figure(figsize, usual, rows, columns, sharex=same_x, sharey=True)
         values = [{c: v for c, v in ((across, a), (down, d)) if c is not None} for d in seconds for a in firsts]
         flat = list(grid.flat)
         for empty in flat[n:]:
@@ -126,15 +133,15 @@ class Panels:
 
     def _titles(self, cells: Cells, across: str | None, down: str | None) -> None:
         """The value of the panels beside each other above them; that of the panels below each other at their right."""
-        room, size = self.figure.get_size_inches()[0] / self.columns - 0.4, points_of("medium")
+        room, size = self.figure.get_size_inches()[0] / self.columns - 0.4, letters(self.figure)
         for k, (ax, values) in enumerate(self.axes):
             if across is not None and (down is None or k < self.columns):
                 said = f"{cells.name(across)}: {short(values[across])}"
-                ax.set_title(wrapped(said, room, size), fontsize="medium", loc="left")
+                ax.set_title(wrapped(said, room, size), fontsize=size, loc="left")
             if down is not None and (k + 1) % self.columns == 0:
                 said = f"{cells.name(down)}: {short(values[down])}"
                 place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-                ax.annotate(said, (1.0, 0.5), (5, 0), **place, rotation=-90, va="center", ha="left", fontsize="medium")
+                ax.annotate(said, (1.0, 0.5), (5, 0), **place, rotation=-90, va="center", ha="left", fontsize=size)
 
     def each(self, cells: Cells) -> Iterator[tuple[Axes, Cells]]:
         """Every panel with its entries."""
@@ -148,15 +155,15 @@ class Panels:
         """Names of the axes: below the lowest panels, beside the first ones."""
         for k, (ax, _) in enumerate(self.axes):
             lowest = k + self.columns >= len(self.axes)
-            ax.set_xlabel(x if lowest else "")
+            ax.set_xlabel(x if lowest else "", fontsize=letters(self.figure))
             if lowest:
                 ax.tick_params(axis="x", labelbottom=True)
-        height = self.figure.get_size_inches()[1]
+        height, size = self.figure.get_size_inches()[1], letters(self.figure)
         if len(self.axes) > 1:
-            self.figure.supylabel(wrapped(y, height - 0.8, points_of("medium")), fontsize="medium")
+            self.figure.supylabel(wrapped(y, height - 0.8, size), fontsize=size)
         else:
             room = height if self.own else self.axes[0][0].get_position().height * height
-            self.axes[0][0].set_ylabel(wrapped(y, max(room - 0.6, 1.0), points_of("medium")))
+            self.axes[0][0].set_ylabel(wrapped(y, max(room - 0.6, 1.0), size), fontsize=size)
 
     def levels(self, values: Sequence[Any], labels: Sequence[Any] | None = None) -> None:
         """Levels along x, at 0, 1, 2, ..."""
@@ -174,41 +181,43 @@ class Panels:
         names = list(found) if handles is None else [str(h.get_label()) for h in handles]
         if not marks:
             return
-        width = self.figure.get_size_inches()[0] if self.own else self._width_of(self.axes[0][0])
-        for columns in range(min(len(marks), 6), 0, -1):
-            made = self._legend(marks, names, title, columns)
-            measured(self.figure)
-            if columns == 1 or made.get_window_extent().width <= self.figure.dpi * width:
-                return
-            made.remove()
+        narrow = self._legend(marks, names, title, 1)
+        narrow.set_in_layout(False)
+        measured(self.figure)
+        width = narrow.get_window_extent().width / self.figure.dpi
+        narrow.remove()
+        self._legend(marks, names, title, int(np.clip(self._room() / width, 1, min(len(marks), _ABREAST))))
 
     def _legend(self, marks: list[Any], names: list[str], title: str, columns: int) -> Any:
-        look: dict[str, Any] = {"frameon": False, "fontsize": "small", "ncols": columns, "title_fontsize": "small"}
+        size = small_letters(self.figure)
+        look: dict[str, Any] = {"frameon": False, "fontsize": size, "ncols": columns, "title_fontsize": size}
         look |= {"title": title, "alignment": "left", "borderaxespad": 0.2, "handlelength": 2.6, "columnspacing": 1.2}
-        if self.own:
+        if len(self.axes) > 1:
             return self.figure.legend(marks, names, loc="outside upper left", **look)
         return self.axes[0][0].legend(marks, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), **look)
 
-    def _width_of(self, ax: Axes) -> float:
-        return float(ax.get_position().width * self.figure.get_size_inches()[0])
+    def _room(self) -> float:
+        """Inches for what stands above and below the panels."""
+        width = float(self.figure.get_size_inches()[0])
+        return width - 0.3 if self.own else float(self.axes[0][0].get_position().width) * width
 
     def caption(self, said: str, left_out: Sequence[str] = ()) -> None:
         """Say beneath the picture what is drawn; what earlier pictures on these axes said stays."""
+        size = small_letters(self.figure)
         lines = [said, *([f"not drawn, on another scale: {', '.join(left_out)}"] if left_out else [])]
-        if self.own:
-            room = self.figure.get_size_inches()[0] - 0.3
-            text = wrapped("\n".join(lines), room, points_of("small"))
-            made = self.figure.supxlabel(text, x=0.99, ha="right", fontsize="small", color="0.35")
+        if len(self.axes) > 1:
+            text = wrapped("\n".join(lines), self.figure.get_size_inches()[0] - 0.3, size)
+            made = self.figure.supxlabel(text, x=0.99, ha="right", fontsize=size, color="0.35")
             made.set_gid(_CAPTION)
             return
         ax = self.axes[0][0]
-        before = next((t for t in (*ax.texts, *self.figure.texts) if t.get_gid() == _CAPTION), None)
+        before = next((t for t in ax.texts if t.get_gid() == _CAPTION), None)
         if before is not None:
             drawn = before.get_text().split("\n")
             before.set_text("\n".join([*drawn, *(line for line in lines if line not in drawn)]))
             return
         ax.annotate(
-            wrapped("\n".join(lines), self._width_of(ax), points_of("small")),
+            wrapped("\n".join(lines), self._room(), size),
             xy=(1.0, 0.0),
             xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
             xytext=(0, -3 - self.beneath),
@@ -216,7 +225,7 @@ class Panels:
             ha="right",
             va="top",
             color="0.35",
-            fontsize="small",
+            fontsize=size,
             gid=_CAPTION,
         )
 
@@ -224,14 +233,19 @@ class Panels:
         """The Axes of one panel, the Figure of several; `levels` along x are turned where they would overlap."""
         if levels:
             fit_ticks(self.figure, [ax for ax, _ in self.axes])
-        if self.own and len(self.axes) == 1:
-            self._fold_name_of_y(self.axes[0][0])
+        self._fit(levels)
         return self.axes[0][0] if len(self.axes) == 1 else self.figure
 
-    def _fold_name_of_y(self, ax: Axes) -> None:
-        """Once all else has its room, the name of the y axis is no longer than the axis."""
+    def _fit(self, levels: bool) -> None:
+        """Fold names of axes that would run out of the figure, and leave out numbers along x that would touch."""
         measured(self.figure)
-        label, height = ax.yaxis.label, ax.get_window_extent().height
-        if label.get_window_extent().height > height:
-            text = " ".join(label.get_text().split())
-            label.set_text(wrapped(text, height / self.figure.dpi, points_of(label.get_fontsize())))
+        if not levels:
+            thin_numbers([ax for ax, _ in self.axes])
+        whole, alone = self.figure.bbox, self.own and len(self.axes) == 1
+        for ax, _ in self.axes:
+            box = ax.get_window_extent()
+            sides = ((ax.xaxis, box.x0, box.x1, whole.width), (ax.yaxis, box.y0, box.y1, whole.height))
+            for axis, low, high, most in sides:
+                room = (2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low) / self.figure.dpi
+                if text := axis.label.get_text().replace("\n", " "):
+                    axis.label.set_text(wrapped(text, max(room - 0.1, 0.8), letters(self.figure)))

@@ -7,7 +7,6 @@ other; columns with many levels come last. What is named is as named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +51,7 @@ class Placement:
         return [c for c in (self.x, self.colour, self.across, self.down) if c is not None]
 
 
-def place(cells: Cells, x: str | None, colour: str | None, facet: str | Sequence[str] | None) -> Placement:
+def place(cells: Cells, x: Any, colour: Any, facet: Any) -> Placement:
     """Every column that varies has one place.
 
     Raises

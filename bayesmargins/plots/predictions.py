@@ -122,7 +122,7 @@ def plot_predictions(
     if not is_posterior(ds):
         rows.refuse("plot_predictions", {"data": data, "means": means, "curves": curves})
         cells = Cells.of(ds, **how)
-        return draw(cells, place(cells, name_of(x, "x"), name_of(_one_of(by, colour), "by"), facet), **there)
+        return draw(cells, place(cells, x, _one_of(by, colour), facet), **there)
     return _of_posterior(ds, x, _one_of(by, colour), facet, rows, (data, means, curves), how, there)
 
 

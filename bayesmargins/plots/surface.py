@@ -19,7 +19,7 @@ from bayesmargins.plots.asked import Rows, axis_values, fitted_rows, is_posterio
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import WIDE, Panels, check_size
-from bayesmargins.plots.words import measured, points_of, short, wrapped
+from bayesmargins.plots.words import letters, measured, short, small_letters, wrapped
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_number
@@ -116,8 +116,9 @@ def plot_surface(
     how: dict[str, Any] = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "labels": labels}
     if not is_posterior(ds):
         rows.refuse("plot_surface", {"data": data, "too_far": too_far})
-        cells, x, y, facet = _placed(Cells.of(ds, **how), name_of(x, "x"), name_of(y, "y"), facet)
-        return _Map(cells, x, y, facet, kind=kind).drawn(width, ax, figsize)
+        cells = Cells.of(ds, **how)
+        there = _placed(cells, name_of(x, "x"), name_of(y, "y"), facet)
+        return _Map(cells, *there, kind).drawn(width, ax, figsize)
     far = 0.1 if too_far is None else too_far
     if not is_number(far) or not far > 0:
         raise ResultError(f"too_far={shown(too_far)}; it must be a number above 0: shares of the ranges of the axes.")
@@ -127,8 +128,8 @@ def plot_surface(
     panel = None if facet is None else public_name(str(name_of(facet, "facet")))
     seen = fitted_rows(ds, rows)
     seen = seen.rename(columns={str(c): public_name(str(c)) for c in seen.columns})
-    cells, x, y, facet = _placed(cells, named[0], named[1], panel)
-    return _Map(cells, x, y, facet, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)
+    cells, there = _placed(cells, named[0], named[1], panel)
+    return _Map(cells, *there, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)
 
 
 def _axes(post: Posterior, x: Any, y: Any, facet: Any, rows: Rows) -> dict[str, list[Any]]:
@@ -164,7 +165,7 @@ def _spread(post: Posterior, frame: pd.DataFrame, given: Any, place: str, n: int
     return {name: np.linspace(values.min(), values.max(), n).tolist()}
 
 
-def _placed(cells: Cells, x: str | None, y: str | None, facet: Any) -> tuple[Cells, Any, Any, Any]:
+def _placed(cells: Cells, x: str | None, y: str | None, facet: Any) -> tuple[str, str, str | None]:
     """The columns of the two axes and of the panels, which are all that varies.
 
     Raises
@@ -194,7 +195,7 @@ def _placed(cells: Cells, x: str | None, y: str | None, facet: Any) -> tuple[Cel
             "avg_predictions(post, at={'age': [...], 'dose': [...]}) has two, and plot_surface(post, 'age', 'dose') "
             "asks for them."
         )
-    return cells, str(x), str(y), facet
+    return str(x), str(y), facet
 
 
 @dataclass(frozen=True)
@@ -296,13 +297,14 @@ class _Map:
         for which, made in drawn.items():
             bar = panels.figure.colorbar(made[0][1], ax=[one for one, _ in made], shrink=1.0, aspect=22, pad=0.02)
             bar.outline.set_linewidth(0.5)  # type: ignore[operator]
-            bar.ax.tick_params(labelsize="small")
+            bar.ax.tick_params(labelsize=small_letters(panels.figure))
             room = panels.figure.get_size_inches()[1] / max(1, len(panels.axes) // panels.columns) - 0.9
-            bar.set_label(wrapped(names[which], max(room, 1.0), points_of("medium")), fontsize="medium")
+            size = letters(panels.figure)
+            bar.set_label(wrapped(names[which], max(room, 1.0), size), fontsize=size)
         if width:
             for axes, _ in panels.axes:
                 said = axes.get_title(loc="left")
-                axes.set_title("" if said.startswith(_SHOWN) else said, loc="left", fontsize="medium")
+                axes.set_title("" if said.startswith(_SHOWN) else said, loc="left", fontsize=letters(panels.figure))
                 for text in [t for t in axes.texts if t.get_text().startswith(_SHOWN)]:
                     text.remove()
 
@@ -319,7 +321,9 @@ class _Map:
             if inside.size:
                 lines = axes.contour(x, y, z, levels=inside, colors="white", linewidths=0.9)
                 axes.contour(x, y, z, levels=inside, colors="black", linewidths=0.35)
-                for text in axes.clabel(lines, fmt=short, fontsize="small", colors="white", inline=False):
+                for text in axes.clabel(
+                    lines, fmt=short, fontsize=small_letters(panels.figure), colors="white", inline=False
+                ):
                     text.set_path_effects([withStroke(linewidth=1.8, foreground="black")])
             null = None if which else self.cells.null
             if null is not None and np.nanmin(z) < null < np.nanmax(z):

@@ -21,7 +21,7 @@ from bayesmargins.plots.over import draw
 from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.placement import Placement, place
 from bayesmargins.plots.styles import MANY, Style, style_of
-from bayesmargins.plots.words import measured, points_of, short
+from bayesmargins.plots.words import measured, short, small_letters
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_number, value_list
@@ -244,7 +244,7 @@ def _table(panels: Panels, cells: Cells, placement: Placement, seen: _Waits) -> 
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
     measured(panels.figure)
-    size = points_of("small")
+    size = small_letters(panels.figure)
     curves = [None] if placement.colour is None else cells.levels(placement.colour)
     last = float(cells.columns["time"].max())
     for k, (ax, at) in enumerate(panels.axes):
