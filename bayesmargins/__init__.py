@@ -39,11 +39,18 @@ from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
 from bayesmargins.plots import (
+    plot_attenuation,
+    plot_categories,
     plot_comparisons,
+    plot_densities,
     plot_forest,
+    plot_groups,
+    plot_heterogeneity,
     plot_predictions,
     plot_prior_posterior,
     plot_slopes,
+    plot_surface,
+    plot_survival,
 )
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
@@ -91,11 +98,18 @@ __all__ = [
     "load_dataset",
     "marginal_coefficients",
     "options",
+    "plot_attenuation",
+    "plot_categories",
     "plot_comparisons",
+    "plot_densities",
     "plot_forest",
+    "plot_groups",
+    "plot_heterogeneity",
     "plot_predictions",
     "plot_prior_posterior",
     "plot_slopes",
+    "plot_surface",
+    "plot_survival",
     "posterior_predictive",
     "predictions",
     "quantile",

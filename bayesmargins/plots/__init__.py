@@ -5,10 +5,31 @@ with their points and intervals), `placement` (which column goes where), `panels
 curves and points; pictures of another kind have a file each.
 """
 
+from bayesmargins.plots.attenuation import plot_attenuation
+from bayesmargins.plots.categories import plot_categories
+from bayesmargins.plots.densities import plot_densities
 from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
+from bayesmargins.plots.groups import plot_groups
+from bayesmargins.plots.heterogeneity import plot_heterogeneity
 from bayesmargins.plots.picture import picture_of
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
+from bayesmargins.plots.surface import plot_surface
+from bayesmargins.plots.survival import plot_survival
 
-__all__ = ["picture_of", "plot_comparisons", "plot_forest", "plot_predictions", "plot_prior_posterior", "plot_slopes"]
+__all__ = [
+    "picture_of",
+    "plot_attenuation",
+    "plot_categories",
+    "plot_comparisons",
+    "plot_densities",
+    "plot_forest",
+    "plot_groups",
+    "plot_heterogeneity",
+    "plot_predictions",
+    "plot_prior_posterior",
+    "plot_slopes",
+    "plot_surface",
+    "plot_survival",
+]

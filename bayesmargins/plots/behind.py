@@ -25,7 +25,7 @@ from bayesmargins.values import is_word
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Backdrop", "Observed", "group_curves", "observed"]
+__all__ = ["Backdrop", "Observed", "binned", "circles", "group_curves", "observed"]
 
 _BINS = 10
 _DISTINCT = 12  # a number with no more values needs no bins
@@ -189,16 +189,16 @@ def observed(post: Posterior, cells: Cells) -> Observed:
     y, n = np.asarray(response.y, dtype=np.float64), response.n
     size = np.ones(len(y)) if n is None or target == "count" else np.asarray(n, dtype=np.float64)
     if target == "category":
-        return _of_categories(columns, y, [str(c) for c in response.categories])
+        return _of_categories(columns, y, list(post.categories))
     y = y if n is None or target == "count" else y / n
     return Observed(columns, y, size, (n is not None and target == "mean") or bool(np.isin(y, (0.0, 1.0)).all()))
 
 
-def _of_categories(columns: pd.DataFrame, y: np.ndarray, categories: list[str]) -> Observed:
+def _of_categories(columns: pd.DataFrame, y: np.ndarray, categories: list[Any]) -> Observed:
     """Every row once for each category: whether it is the one."""
     k = len(categories)
     tiled = pd.concat([columns.assign(category=c) for c in categories], ignore_index=True)
-    ones = np.concatenate([(y == j).astype(np.float64) for j in range(k)])
+    ones = np.concatenate([(y == j + 1).astype(np.float64) for j in range(k)])
     return Observed(tiled, ones, np.ones(len(ones)), True)
 
 
@@ -212,13 +212,13 @@ def draw_observed(
     if levels is not None:
         codes = x.map({v: i for i, v in enumerate(levels)}).to_numpy(dtype=np.float64)
         at = codes + dodge(*place)
-        _circles(ax, _binned(at, rows), style) if rows.shares else _spread(ax, at, rows.y, style)
+        circles(ax, binned(at, rows), style) if rows.shares else _spread(ax, at, rows.y, style)
         return
     values = x.to_numpy(dtype=np.float64)
     if not rows.shares:
         ax.scatter(values, rows.y, s=9, color=style.colour, alpha=_faint(len(values)), linewidths=0, zorder=1)
         return
-    _circles(ax, _binned(values, rows), style)
+    circles(ax, binned(values, rows), style)
     if set(np.unique(rows.y)) <= {0.0, 1.0} and (rows.size == 1).all():
         for border, of in ((0.0, 0.0), (1.0, 1.0)):
             at = values[rows.y == of]
@@ -230,7 +230,7 @@ def _faint(n: int) -> float:
     return float(np.clip(30 / max(n, 1), 0.12, 0.6))
 
 
-def _binned(x: np.ndarray, rows: Observed) -> pd.DataFrame:
+def binned(x: np.ndarray, rows: Observed) -> pd.DataFrame:
     """Mean x, share and number of observations; a bin holds as many observations as another."""
     known = np.isfinite(x) & np.isfinite(rows.y)
     frame = pd.DataFrame({"x": x, "n": rows.size, "ones": rows.y * rows.size})[known]
@@ -240,10 +240,11 @@ def _binned(x: np.ndarray, rows: Observed) -> pd.DataFrame:
     return pd.DataFrame({"x": sums["x"] / sums["n"], "y": sums["ones"] / sums["n"], "n": sums["n"]})
 
 
-def _circles(ax: Axes, bins: pd.DataFrame, style: Style) -> None:
+def circles(ax: Axes, bins: pd.DataFrame, style: Style, width: float = 0.9, zorder: float = 1.5) -> None:
+    """Circles whose areas grow with the number of observations."""
     area = _AREA * bins["n"] / max(bins["n"].max(), 1.0)
     ax.scatter(bins["x"], bins["y"], s=np.maximum(area, 6.0), facecolors="none", edgecolors=style.colour,
-               linewidths=0.9, alpha=0.8, zorder=1.5)  # fmt: skip
+               linewidths=width, alpha=0.8, zorder=zorder)  # fmt: skip
 
 
 def _spread(ax: Axes, at: np.ndarray, y: np.ndarray, style: Style) -> None:

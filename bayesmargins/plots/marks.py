@@ -12,7 +12,7 @@ from bayesmargins.plots.styles import GREY, Style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["INTERVAL", "POINT", "axis_of_ratios", "bars", "curve", "dodge", "null_line"]
+__all__ = ["INTERVAL", "POINT", "axis_of_ratios", "bars", "curve", "dodge", "null_line", "rope_area"]
 
 POINT, INTERVAL = "bayesmargins-point", "bayesmargins-interval"
 """What an artist holds, as its gid: entries' points, or one of their intervals."""
@@ -34,7 +34,10 @@ def curve(ax: Axes, x: np.ndarray, cells: Cells, style: Style, label: str | None
 
 
 def bars(ax: Axes, at: np.ndarray, cells: Cells, style: Style, label: str | None = None, flat: bool = False) -> None:
-    """A point an entry, with a bar an interval, the narrower the thicker; `flat` bars lie along x."""
+    """A point an entry, with a bar an interval, the narrower the thicker; `flat` bars lie along x.
+
+    A bar runs from limit to limit also where the point, a mean or a mode, lies outside of them.
+    """
     for k, (lower, upper) in enumerate(cells.limits):
         reach = np.abs(np.stack([lower, upper]) - cells.point)
         x, y = (cells.point, at) if flat else (at, cells.point)
@@ -49,6 +52,8 @@ def bars(ax: Axes, at: np.ndarray, cells: Cells, style: Style, label: str | None
             elinewidth=1.2 + 1.6 * k,
             label=label if k == 0 else None,
         )
+        ends = [[(a, t), (b, t)] if flat else [(t, a), (t, b)] for a, b, t in zip(lower, upper, at, strict=True)]
+        drawn.lines[2][0].set_segments(ends)
         for artist in drawn.lines[2]:
             artist.set_gid(INTERVAL)
         if k == 0:
@@ -65,6 +70,16 @@ def null_line(ax: Axes, null: float | None, along: str = "y") -> None:
     if null is not None:
         draw = ax.axhline if along == "y" else ax.axvline
         draw(null, color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
+
+
+def rope_area(ax: Axes, rope: tuple[float, float] | None) -> str:
+    """Shade the region of practical equivalence along x, and say so; what lies beyond the axis is cut off."""
+    if rope is None:
+        return ""
+    least, most = sorted(ax.get_xlim())
+    low, high = (v if np.isfinite(v) else min(max(v, least), most) for v in rope)
+    ax.axvspan(low, high, color=GREY, alpha=0.14, linewidth=0, zorder=0)
+    return f"shaded: practically no effect, {rope[0]:g} to {rope[1]:g}"
 
 
 def axis_of_ratios(ax: Axes, cells: Cells, along: str = "y") -> None:

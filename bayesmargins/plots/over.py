@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Behind", "draw"]
+__all__ = ["Behind", "draw", "of_what"]
 
 Behind = Callable[["Axes", Mapping[str, Any], Placement, "list[Any] | None", Style, tuple[int, int]], None]
 _UPRIGHT = 12  # more levels stand below each other
@@ -35,8 +35,13 @@ def draw(
     highlight: Any = None,
     behind: Behind | None = None,
     said: str = "",
+    y: str = "",
+    beneath: Callable[[Panels], None] | None = None,
 ) -> Axes | Figure:
-    """One picture: every entry is drawn once, at its x, in its colour, in its panel."""
+    """One picture: every entry is drawn once, at its x, in its colour, in its panel.
+
+    `y` names the axis in other words than the scale; `beneath` adds what stands under the axes, before the caption.
+    """
     levels = None if placement.x in cells.numbers else cells.levels(placement.x)
     flat = levels is not None and len(levels) > _UPRIGHT
     usual = (
@@ -70,12 +75,8 @@ def draw(
                 )
         null_line(axes, cells.null, "x" if flat else "y")
         axis_of_ratios(axes, cells, "x" if flat else "y")
-    return _furnished(panels, cells, placement, levels, flat, crowded, said)
-
-
-def _usual(levels: list[Any]) -> tuple[float, float]:
-    """Inches for so many levels below each other."""
-    return WIDE, (0.11 if len(levels) > _CLOSE else 0.19) * len(levels) + 1.4
+    words = said, y or of_what(cells, placement.columns)
+    return _furnished(panels, cells, placement, levels, flat, crowded, words, beneath)
 
 
 def _one(
@@ -102,10 +103,17 @@ def _one(
 
 
 def _furnished(
-    panels: Panels, cells: Cells, placement: Placement, levels: list[Any] | None, flat: bool, many: bool, said: str
+    panels: Panels,
+    cells: Cells,
+    placement: Placement,
+    levels: list[Any] | None,
+    flat: bool,
+    many: bool,
+    words: tuple[str, str],
+    beneath: Callable[[Panels], None] | None,
 ) -> Axes | Figure:
     """Axes, legend and caption of what was drawn."""
-    x, y = cells.name(placement.x), _of_what(cells, placement)
+    x, (said, y) = cells.name(placement.x), words
     panels.label(*((y, x) if flat else (x, y)))
     if levels is not None and flat:
         for axes, _ in panels.axes:
@@ -120,16 +128,18 @@ def _furnished(
     elif many and levels is None:
         _named_at_ends(panels)
         lines.append(f"one line for each {cells.name(placement.colour or '')}")
+    if beneath is not None:
+        beneath(panels)
     panels.caption("; ".join(lines), cells.left_out)
     return panels.finished(levels is not None and not flat)
 
 
-def _of_what(cells: Cells, placement: Placement) -> str:
-    """The scale, and what every entry shares: ``difference in probability (drug - placebo)``."""
+def of_what(cells: Cells, columns: Sequence[str]) -> str:
+    """The scale, and what every entry shares beside the columns that have a place: ``probability (category 2)``."""
     shared = [
         short(cells.columns[c].iloc[0])
         for c in _SAID
-        if c in cells.columns and c not in placement.columns and cells.columns[c].nunique() == 1
+        if c in cells.columns and c not in columns and cells.columns[c].nunique() == 1
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
     said = ", ".join(shared)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.words import fit_ticks, letters, measured, short, small_letters, wrapped
+from bayesmargins.plots.words import fit_ticks, letters, measured, short, small_letters, thin_numbers, wrapped
 from bayesmargins.values import is_number, value_list
 
 if TYPE_CHECKING:
@@ -66,12 +66,15 @@ class Panels:
         Whether the figure was made here, so that it may be laid out.
     columns : int
         Of panels.
+    beneath : float
+        Points that something takes between the name of the x axis and the caption, where an Axes was given.
     """
 
     figure: Figure
     axes: list[tuple[Axes, dict[str, Any]]]
     own: bool
     columns: int = 1
+    beneath: float = 0.0
 
     @classmethod
     def of(
@@ -82,6 +85,7 @@ class Panels:
         ax: Any = None,
         figsize: Any = None,
         usual: tuple[float, float] | None = None,
+        same_x: bool = True,
     ) -> Panels:
         """One panel for each value of up to two columns; `ax` itself where there is one panel.
 
@@ -104,7 +108,7 @@ class Panels:
         columns = len(firsts) if down is not None else min(n, {5: 3, 6: 3, 9: 3}.get(n, 4))
         rows = -(-n // columns)
         usual = usual or ((6.4, 4.2) if n == 1 else (WIDE, 2.4 * rows + 0.9))
-        figure, grid = new_figure(figsize, usual, rows, columns, sharex=True, sharey=True)
+        figure, grid = new_figure(figsize, usual, rows, columns, sharex=same_x, sharey=True)
         values = [{c: v for c, v in ((across, a), (down, d)) if c is not None} for d in seconds for a in firsts]
         flat = list(grid.flat)
         for empty in flat[n:]:
@@ -216,7 +220,7 @@ class Panels:
             wrapped("\n".join(lines), self._room(), size),
             xy=(1.0, 0.0),
             xycoords=("axes fraction", ax.xaxis.label),  # type: ignore[arg-type]
-            xytext=(0, -3),
+            xytext=(0, -3 - self.beneath),
             textcoords="offset points",
             ha="right",
             va="top",
@@ -229,4 +233,19 @@ class Panels:
         """The Axes of one panel, the Figure of several; `levels` along x are turned where they would overlap."""
         if levels:
             fit_ticks(self.figure, [ax for ax, _ in self.axes])
+        self._fit(levels)
         return self.axes[0][0] if len(self.axes) == 1 else self.figure
+
+    def _fit(self, levels: bool) -> None:
+        """Fold names of axes that would run out of the figure, and leave out numbers along x that would touch."""
+        measured(self.figure)
+        if not levels:
+            thin_numbers([ax for ax, _ in self.axes])
+        whole, alone = self.figure.bbox, self.own and len(self.axes) == 1
+        for ax, _ in self.axes:
+            box = ax.get_window_extent()
+            sides = ((ax.xaxis, box.x0, box.x1, whole.width), (ax.yaxis, box.y0, box.y1, whole.height))
+            for axis, low, high, most in sides:
+                room = (2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low) / self.figure.dpi
+                if text := axis.label.get_text().replace("\n", " "):
+                    axis.label.set_text(wrapped(text, max(room - 0.1, 0.8), letters(self.figure)))

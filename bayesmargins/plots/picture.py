@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from bayesmargins.plots.attenuation import plot_attenuation
+from bayesmargins.plots.categories import plot_categories
 from bayesmargins.plots.cells import all_columns, numbers_among, varying
 from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
+from bayesmargins.plots.heterogeneity import plot_heterogeneity
 from bayesmargins.plots.predictions import plot_predictions
+from bayesmargins.plots.survival import plot_survival
 from bayesmargins.schema import check_result
 
 if TYPE_CHECKING:
@@ -36,8 +40,10 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
     columns, varies = all_columns(ds), varying(ds)
     if "row" in varies or not 1 <= len(varies) <= _PLACES:
         return plot_forest
-    if kind == "predictions" and (special := next((v for v in varies if v in _BY_DIM), None)):
-        return _BY_DIM[special]
+    if kind == "predictions" and "category" in varies:
+        return plot_categories
+    if kind == "predictions" and "time" in varies and str(ds.attrs.get("target")).startswith("survival("):
+        return plot_survival
     counts = {v: columns[v].nunique() for v in varies}
     curved = any(counts[v] >= _LINE for v in varies if v in numbers_among(ds, columns))
     if kind == "predictions":
@@ -46,5 +52,4 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
     return effects if curved else plot_forest
 
 
-_BY_KIND: dict[str, Callable[..., Any]] = {}
-_BY_DIM: dict[str, Callable[..., Any]] = {}
+_BY_KIND: dict[str, Callable[..., Any]] = {"attenuation": plot_attenuation, "heterogeneity": plot_heterogeneity}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["fit_ticks", "letters", "measured", "short", "small_letters", "spread_apart", "wrapped"]
+__all__ = ["fit_ticks", "letters", "measured", "short", "small_letters", "spread_apart", "thin_numbers", "wrapped"]
 
 _WIDTH_OF_A_LETTER = 0.52  # of its height, on average
 _COLUMN = 4.5  # inches; narrower figures have smaller letters
@@ -66,6 +66,21 @@ def fit_ticks(fig: Figure, axes: Sequence[Axes]) -> None:
         measured(fig)
         if turn == 90 or not any(_overlap(fig, ax, turn or 0) for ax in axes):
             return
+
+
+def thin_numbers(axes: Sequence[Axes]) -> None:
+    """Of the numbers along x every second, third, ... where they would touch; 1 and 0 stay. The figure is laid out."""
+    for ax in axes:
+        low, high = sorted(ax.get_xlim())
+        marks = [t for t in ax.xaxis.get_major_ticks() if t.label1.get_text() and low <= t.get_loc() <= high]
+        places, boxes = [float(t.get_loc()) for t in marks], [t.label1.get_window_extent() for t in marks]
+        first = next((places.index(v) for v in (0.0, 1.0) if v in places), 0)
+        for step in range(1, len(places)):
+            kept = range(first % step, len(places), step)
+            if not any(boxes[p].x1 + 4 > boxes[q].x0 for p, q in pairwise(kept)):
+                if step > 1:
+                    ax.set_xticks([places[k] for k in kept])
+                break
 
 
 def _overlap(fig: Figure, ax: Axes, turn: float) -> bool:
