@@ -14,7 +14,17 @@ from bayesmargins.checks import entries
 from bayesmargins.errors import DataError, close_matches, listed, shown, warn
 from bayesmargins.habits import taught_as
 
-__all__ = ["LABELS", "index_for_readers", "label", "labels_of", "named", "names_of", "steps_worded", "worded"]
+__all__ = [
+    "LABELS",
+    "index_for_readers",
+    "label",
+    "labels_of",
+    "named",
+    "names_of",
+    "steps_worded",
+    "terms_worded",
+    "worded",
+]
 
 LABELS = "labels"  # in the attributes of a DataFrame (a dict) and of a result (JSON)
 _LONGEST = 200  # characters: what stands on an axis, and many of which an attribute of a file must hold
@@ -137,6 +147,11 @@ def worded(name: str, labels: Mapping[str, str]) -> str:
     return labels.get(bare) or ":".join(labels.get(piece, piece) for piece in bare.split(":")) if labels else name
 
 
+def terms_worded(term: str, labels: Mapping[str, str]) -> str:
+    """A column as `worded`; of several, as crossed contrasts have them, each."""
+    return ", ".join(worded(name, labels) for name in term.split(", "))
+
+
 def steps_worded(contrast: str, term: str, labels: Mapping[str, str]) -> str:
     """A contrast whose steps name their variable as readers know it; levels, and ``dY/dage``, stay as they are.
 
@@ -184,7 +199,7 @@ def index_for_readers(index: pd.Index, ds: xr.Dataset | pd.DataFrame) -> pd.Inde
     if {"term", "contrast"} <= set(values):
         terms = [str(term) for term in values["term"]]
         values["contrast"] = [steps_worded(str(c), t, labels) for c, t in zip(values["contrast"], terms, strict=True)]
-        values["term"] = [", ".join(worded(name, labels) for name in t.split(", ")) for t in terms]
+        values["term"] = [terms_worded(t, labels) for t in terms]
     names = [None if name is None else worded(str(name), labels) for name in values]
     arrays = list(values.values())
     return pd.MultiIndex.from_arrays(arrays, names=names) if len(arrays) > 1 else pd.Index(arrays[0], name=names[0])

@@ -32,7 +32,8 @@ from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.labelling import worded
 from bayesmargins.parameters import arviz_groups
 from bayesmargins.parameters import shown as named_for_arviz
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS
+from bayesmargins.seals import fingerprint
 from bayesmargins.stacks import add_group, make_idata
 
 __all__ = ["Posterior", "check_posterior", "make_part"]

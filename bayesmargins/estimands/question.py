@@ -22,7 +22,7 @@ from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
-from bayesmargins.labelling import LABELS, steps_worded, worded
+from bayesmargins.labelling import LABELS, steps_worded, terms_worded
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
@@ -374,8 +374,8 @@ class Question:
         return Scope(rows, self.averaged, by, self.worded(self.weights), at, phrases, relabelled, derived)
 
     def worded(self, column: str) -> str:
-        """A column as readers know it; of several, as crossed contrasts have them, each."""
-        return ", ".join(worded(name, self.whole.labels) for name in column.split(", "))
+        """A column, or several as crossed contrasts have them, as readers know it."""
+        return terms_worded(column, self.whole.labels)
 
     def contrast_worded(self, term: str, label: str) -> str:
         """A contrast in a sentence, where it names its variable."""
