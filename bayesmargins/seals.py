@@ -107,7 +107,7 @@ def _digests(bits: np.ndarray, estimate: xr.DataArray, names: Iterable[str], sai
         labels += hashed.reshape(
             [n if d in of.dims else 1 for d, n in zip(estimate.dims, estimate.shape, strict=True)][2:]
         )
-    return (_mixed(bits ^ _mixed(labels).ravel()) >> _HALF).astype("<u4")
+    return (_mixed(bits ^ _mixed(labels.ravel())) >> _HALF).astype("<u4")
 
 
 def _of_draws(values: np.ndarray) -> np.ndarray:
