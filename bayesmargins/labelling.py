@@ -74,8 +74,9 @@ def label(data: pd.DataFrame, labels: Mapping[str, str]) -> pd.DataFrame:
     given = entries("labels", labels, "'trt': 'treatment'", DataError)
     _refuse_unknown(given, data.columns)
     known = {c: text for c, text in _read(data).items() if c in data.columns}
+    checked = _checked({**known, **given}, data.columns)
     made = data.copy(deep=False)
-    made.attrs = {**data.attrs, LABELS: _checked({**known, **given}, data.columns)}
+    made.attrs = {**data.attrs, LABELS: checked}
     return made
 
 
@@ -195,11 +196,13 @@ def index_for_readers(index: pd.Index, ds: xr.Dataset | pd.DataFrame) -> pd.Inde
     labels = names_of(ds)
     if not labels:
         return index
-    values: dict[Any, Any] = {name: index.get_level_values(k) for k, name in enumerate(index.names)}
-    if {"term", "contrast"} <= set(values):
-        terms = [str(term) for term in values["term"]]
-        values["contrast"] = [steps_worded(str(c), t, labels) for c, t in zip(values["contrast"], terms, strict=True)]
-        values["term"] = [terms_worded(t, labels) for t in terms]
-    names = [None if name is None else worded(str(name), labels) for name in values]
-    arrays = list(values.values())
+    arrays: list[Any] = [index.get_level_values(k) for k in range(index.nlevels)]
+    at = {name: k for k, name in enumerate(index.names)}
+    if {"term", "contrast"} <= set(at):
+        terms = [str(term) for term in arrays[at["term"]]]
+        contrasts = zip(arrays[at["contrast"]], terms, strict=True)
+        arrays[at["contrast"]] = [steps_worded(str(contrast), term, labels) for contrast, term in contrasts]
+        arrays[at["term"]] = [terms_worded(term, labels) for term in terms]
+    names = [None if name is None else worded(str(name), labels) for name in index.names]
+    names = names if len(set(names)) == len(names) else list(index.names)  # a label that is a level's name already
     return pd.MultiIndex.from_arrays(arrays, names=names) if len(arrays) > 1 else pd.Index(arrays[0], name=names[0])
