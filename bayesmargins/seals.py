@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -112,7 +113,7 @@ def _digests(bits: np.ndarray, estimate: xr.DataArray, names: Iterable[str], sai
 
 def _of_draws(values: np.ndarray) -> np.ndarray:
     """(entry,) of 64 bits that any draw changes, and their order: a sum of mixed bits times an odd number a draw."""
-    draws = values.reshape(values.shape[0] * values.shape[1], -1)
+    draws = values.reshape(values.shape[0] * values.shape[1], math.prod(values.shape[2:]))
     weights = _mixed(np.arange(1, len(draws) + 1, dtype=np.uint64) * _ODD) | np.uint64(1)
     total = np.zeros(draws.shape[1], dtype=np.uint64)
     step = max(1, _BLOCK // max(1, draws.shape[1]))

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from reference import posterior
+from reference import draws, posterior
 from test_sentences import Case, cases, data
 
 import bayesmargins as bm
@@ -141,7 +141,15 @@ def test_a_fit_and_a_parameter_with_a_formula_have_the_labels_of_the_data() -> N
     assert fit.labels == both.labels
 
 
+@pytest.mark.filterwarnings("ignore:Imported draws")
 def test_adapters_read_the_labels_of_the_data() -> None:
+    bacteria = bm.label(posterior("b_bacteria").design.data, BACTERIA)
+    of = {"formula": posterior("b_bacteria").formula, "data": bacteria, "family": "bernoulli"}
+    assert bm.from_brms(draws("b_bacteria"), **of).labels == BACTERIA
+    rng = np.random.default_rng(1)
+    by_hand = {"beta": rng.normal(size=(2, 30, 4)), "u": rng.normal(size=(2, 30, 50)), "s": rng.uniform(size=(2, 30))}
+    names = {"beta": "beta", "b(ID)": "u", "sd(ID)": "s"}
+    assert bm.from_pymc(by_hand, names=names, **of).labels == BACTERIA
     smf = pytest.importorskip("statsmodels.formula.api")
     frame = bm.label(bm.load_dataset("sleepstudy"), {"Days": "days without sleep", "Subject": "person"})
     fit = smf.mixedlm("Reaction ~ Days", frame, groups="Subject").fit()
