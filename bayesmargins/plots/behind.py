@@ -13,6 +13,7 @@ import pandas as pd
 from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.labelling import worded
 from bayesmargins.plots.asked import Rows, fitted_rows, set_on_rows
 from bayesmargins.plots.cells import Cells, all_columns
 from bayesmargins.plots.marks import dodge
@@ -74,7 +75,11 @@ class Backdrop:
         curves = None if curves is None else check_factor(post, curves, "curves")
         seen = observed(post, cells).nearest(axes) if data or means else None
         lines, said = group_curves(post, axes, rows, curves) if curves else (None, "")
-        told = [said, _data_said(seen) if data and seen else "", f"small circles: means of {means}" if means else ""]
+        told = [
+            said,
+            _data_said(seen) if data and seen else "",
+            f"small circles: means of {worded(means, post.labels)}" if means else "",
+        ]
         if seen is None and lines is None:
             return None
         return cls(seen, data, means, lines, "; ".join(t for t in told if t))
@@ -317,7 +322,9 @@ def group_curves(post: Posterior, axes: Mapping[str, Any], rows: Rows, factor: s
     curves = pd.concat(found, ignore_index=True)
     curves["group"] = reduce(lambda a, b: a + ":" + b, (curves[public_name(c)].astype(str) for c in of.columns))
     some = f"{len(chosen)} of {len(every)}" if len(chosen) < len(every) else f"{len(every)}"
-    return _as_seen(curves, frame, of.columns, axes), f"thin lines: the curves of {some} fitted groups of {factor}"
+    return _as_seen(
+        curves, frame, of.columns, axes
+    ), f"thin lines: the curves of {some} fitted groups of {worded(factor, post.labels)}"
 
 
 def _others(groups: Any, factor: str) -> Any:

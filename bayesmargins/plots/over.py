@@ -143,7 +143,7 @@ def of_what(cells: Cells, columns: Sequence[str]) -> str:
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
     said = ", ".join(shared)
-    return f"{cells.scale} ({said})" if said else cells.scale
+    return f"{cells.worded_scale} ({said})" if said else cells.worded_scale
 
 
 def _check_highlight(highlight: Any, colours: list[Any], placement: Placement) -> None:
