@@ -66,6 +66,7 @@ def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Poste
             check_signs(predictor.formula, len(predictor.coef) + sum(map(len, predictor.terms.values())))
         post = _posterior(contents, namespace)
         check_posterior(post)
+        post.joined.update(contents.joined)
     if not contents.sealed:
         warn(
             f"{shown(str(path))} was saved by a version whose files hold no checksum: whether it was damaged or "

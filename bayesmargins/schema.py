@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError, written
+from bayesmargins.errors import ResultError, listed, written
 from bayesmargins.reserved import PARAMETERS, VARIABLES
 from bayesmargins.seals import ENTRIES, is_sealed, sealed
 
@@ -20,6 +20,7 @@ __all__ = [
     "ESTIMATE",
     "RESERVED",
     "SAMPLE_DIMS",
+    "are_several",
     "check_result",
     "factor_dim",
     "is_original",
@@ -30,6 +31,7 @@ __all__ = [
     "seal",
     "selected",
     "stem",
+    "whole",
 ]
 
 ESTIMATE = "estimate"
@@ -47,6 +49,10 @@ CAVEATS = {
     ),
 }
 """By kind of draws, what every sentence about them says beside the estimand."""
+
+_NOUNS = {"hypotheses": "hypothesis"}
+_UNITS_OF_TIME = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+_DRAWN = ("posterior", "prior")  # groups of a tree, where ArviZ looks for draws
 
 _SAID = ("estimand", "kind", "of", "scale", "scales", "target", "groups", "comparison", "slope", "draws")
 
@@ -154,6 +160,12 @@ def plain(values: Any) -> np.ndarray:
     return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
 
 
+def whole(y: np.ndarray) -> np.ndarray:
+    """As int64 where every one is a whole number that int64 holds; as they are otherwise."""
+    fits = np.isfinite(y).all() and (np.abs(y) < 2.0**63).all() and (y == np.floor(y)).all()
+    return y.astype(np.int64) if fits else y
+
+
 def seal(ds: xr.Dataset) -> dict[str, Any]:
     """Attributes by which it is seen later whether entries, or what is said of them, were changed or put together."""
     return sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs))
@@ -202,7 +214,7 @@ def make_result(
     Returns
     -------
     xarray.Dataset
-        The variable ``estimate`` with dims ``chain, draw, *dims``.
+        The variable ``estimate`` with dims ``chain, draw, *dims`` and the attributes ``long_name`` and ``units``.
 
     Examples
     --------
@@ -212,9 +224,21 @@ def make_result(
     n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     text = {k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in attrs.items() if v is not None}
-    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube)
+    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(text))
     made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
     return made.assign_attrs(seal(made))
+
+
+def _axis(attrs: Mapping[str, Any]) -> dict[str, str]:
+    """What the axis of a picture by xarray says: a noun and a scale.
+
+    Of entries on several scales none is said, and none that a file would be read as times for.
+    """
+    kind, units = str(attrs.get("kind", "")), str(attrs.get("scale", ""))
+    said = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": units}
+    if "scales" in attrs or "since" in units or units in _UNITS_OF_TIME:
+        del said["units"]
+    return {name: text for name, text in said.items() if text}
 
 
 def check_result(ds: object) -> xr.Dataset:
@@ -223,12 +247,13 @@ def check_result(ds: object) -> xr.Dataset:
     Parameters
     ----------
     ds : object
-        What a reporting function was given.
+        What a reporting function was given: a Dataset, or a tree (`az.from_netcdf`) that has it at its root or as its
+        group ``posterior`` or ``prior``.
 
     Returns
     -------
     xarray.Dataset
-        The same Dataset.
+        The same Dataset, out of its tree.
 
     Raises
     ------
@@ -240,6 +265,7 @@ def check_result(ds: object) -> xr.Dataset:
     >>> check_result(xr.Dataset({"estimate": (("chain", "draw"), np.zeros((1, 2)))})).sizes["draw"]
     2
     """
+    ds = _out_of_tree(ds)
     if isinstance(ds, xr.DataArray):
         raise ResultError("A DataArray has left its provenance behind; pass the Dataset itself, without ['estimate'].")
     if not isinstance(ds, xr.Dataset):
@@ -258,3 +284,33 @@ def check_result(ds: object) -> xr.Dataset:
             "it, or as arithmetic on it."
         )
     return ds
+
+
+def are_several(given: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether these are results by name: Datasets and trees of ArviZ are mappings too, and one result."""
+    return isinstance(given, Mapping) and not isinstance(given, xr.Dataset | xr.DataTree) and not _is_idata(given)
+
+
+def _is_idata(given: object) -> bool:
+    return type(given).__name__ == "InferenceData"  # asked without importing ArviZ
+
+
+def _out_of_tree(given: object) -> object:
+    """The first Dataset of a tree that holds estimates; anything else as it is."""
+    if isinstance(given, xr.DataTree):
+        places = [given, *(given.children[name] for name in _DRAWN if name in given.children)]
+        found, groups = [place.to_dataset() for place in places], list(given.children)
+    elif _is_idata(given):
+        groups = list(given.groups())  # type: ignore[attr-defined]
+        found = [given[name] for name in _DRAWN if name in groups]  # type: ignore[index]
+    else:
+        return given
+    for ds in found:
+        if ESTIMATE in ds.data_vars:
+            return ds
+    said = f"the groups {listed(groups)}" if groups else "no groups"
+    raise ResultError(
+        f"The {type(given).__name__} has {said}, and neither its root nor its group 'posterior' is a result, "
+        "with a variable 'estimate'. A fit is read by bayesmargins.load(path), a result that was written by "
+        "ds.to_netcdf(path) by xarray.load_dataset(path), and by ArviZ from version 1 on."
+    )

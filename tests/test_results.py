@@ -291,7 +291,7 @@ def test_idata_holds_what_loo_and_predictive_checks_need() -> None:
     bm.posterior_predictive(post, random_seed=1)
     groups = set(post.idata.children) if isinstance(post.idata, xr.DataTree) else set(post.idata.groups())
     assert {"posterior", "observed_data", "constant_data", "log_likelihood", "posterior_predictive"} <= groups
-    (az.plot_ppc if hasattr(az, "plot_ppc") else az.plot_ppc_dist)(post.idata)
+    (az.plot_ppc if hasattr(az, "plot_ppc") else az.plot_ppc_rootogram)(post.idata)
     drawn = post.idata["posterior_predictive"]["incidence"]
     assert (np.asarray(drawn).reshape(-1, 56) <= post.design.response.n).all()
 

@@ -137,7 +137,8 @@ def entries_of(ds: Any, along: str | None) -> Entries:
     EstimandError
         No such dimension, none, or several of which one must be named.
     """
-    origin = describe(check_result(ds))
+    ds = check_result(ds)
+    origin = describe(ds)
     draws_of(ds)
     ds = without_levels(ds)
     if "by" in ds[ESTIMATE].dims and is_word(along, _columns(ds, "by")):

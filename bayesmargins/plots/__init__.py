@@ -12,6 +12,7 @@ from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
 from bayesmargins.plots.groups import plot_groups
 from bayesmargins.plots.heterogeneity import plot_heterogeneity
+from bayesmargins.plots.inline import inline
 from bayesmargins.plots.picture import picture_of
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
@@ -19,6 +20,7 @@ from bayesmargins.plots.surface import plot_surface
 from bayesmargins.plots.survival import plot_survival
 
 __all__ = [
+    "inline",
     "picture_of",
     "plot_attenuation",
     "plot_categories",

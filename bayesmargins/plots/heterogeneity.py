@@ -23,6 +23,7 @@ from bayesmargins.plots.quoted import quoted, share_of, text_of
 from bayesmargins.plots.styles import COLOURS
 from bayesmargins.plots.words import small_letters, wrapped
 from bayesmargins.posterior import Posterior
+from bayesmargins.schema import check_result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -113,6 +114,7 @@ random_seed
             each, said = _fitted(post, variables, factor, by, kinds, rows, how)
     else:
         rows.refuse("plot_heterogeneity", {"variables": variables, "over": over, "by": by, "null": null})
+        ds = check_result(ds)
     cells = Cells.of(ds, **how, labels=labels)
     return _draw(cells, _quantiles(cells), quoted(ds, how), each, said, ax, figsize)
 

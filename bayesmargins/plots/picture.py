@@ -36,7 +36,8 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
     ResultError
         No result of this package.
     """
-    kind = str(check_result(ds).attrs.get("kind", ""))
+    ds = check_result(ds)
+    kind = str(ds.attrs.get("kind", ""))
     if kind in _BY_KIND:
         return _BY_KIND[kind]
     columns, varies = all_columns(ds), varying(ds)

@@ -17,6 +17,7 @@ from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.several import common_scale, together
 from bayesmargins.plots.shapes import density, finite_draws
 from bayesmargins.plots.styles import COLOURS, GREY, Style
+from bayesmargins.schema import check_result
 from bayesmargins.tables import check_null
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def plot_prior_posterior(
     'difference in probability'
     """
     check_null(null)
-    results = {"posterior": posterior, "prior": prior}
+    results = {"posterior": check_result(posterior), "prior": check_result(prior)}
     common_scale(results)
     _check_kinds(results)
     each = {name: Cells.of(ds, point, ci_prob, ci_kind, labels) for name, ds in results.items()}

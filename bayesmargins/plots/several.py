@@ -26,6 +26,7 @@ def rows_of(ds: Any, how: Mapping[str, Any]) -> tuple[Cells, str | None]:
     """The entries of one or several results, and the column that tells the results apart where they share rows."""
     if not isinstance(ds, dict):
         return Cells.of(ds, **how), None
+    ds = {name: check_result(of) for name, of in ds.items()}
     scale = common_scale(ds)
     each = [Cells.of(of, **how) for of in ds.values()]
     names = [str(name) for name in ds]
@@ -71,7 +72,7 @@ def common_scale(results: Mapping[str, xr.Dataset]) -> str:
     """
     if not results:
         raise ResultError("The dict of results is empty; give at least one, such as {'new': ds}.")
-    scales = list(dict.fromkeys(scale_of(on_one_scale(check_result(d))[0]) for d in results.values()))
+    scales = list(dict.fromkeys(scale_of(on_one_scale(d)[0]) for d in results.values()))
     if len(scales) > 1:
         raise ResultError(f"The results are on the scales {listed(scales)}; one axis shows one scale. Plot them apart.")
     derived = len(results) > 1 and scales[0].startswith("derived from")

@@ -45,7 +45,7 @@ def describe(ds: xr.Dataset) -> str:
     >>> describe(avg_predictions(post, groups="zero"))[:46]
     'Average probability of yb, over the 220 rows o'
     """
-    check_result(ds)
+    ds = check_result(ds)
     sentence = ds.attrs.get("estimand")
     if sentence is None and "bayesmargins_version" in ds.attrs:
         # xarray keeps of two results' attributes what they share.

@@ -95,7 +95,8 @@ def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
     ResultError
         No result, or another point estimate.
     """
-    check_arguments(check_result(ds), point, None)
+    ds = check_result(ds)
+    check_arguments(ds, point, None)
     draws, _ = draws_of(ds)
     first = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).isel(chain=0, draw=0, drop=True)
     return first.copy(data=points(draws.reshape(-1, draws.shape[-1]).T, point).reshape(first.shape))

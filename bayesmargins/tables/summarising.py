@@ -8,17 +8,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.checks import switch
 from bayesmargins.diagnostics import diagnostics
-from bayesmargins.errors import warn
+from bayesmargins.errors import ResultError, warn
 from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
 from bayesmargins.labelling import LABELS
+from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
 from bayesmargins.tables.draws import draws_of, index_of
 from bayesmargins.tables.frames import Summary
+from bayesmargins.tables.posteriors import parameters_of
 from bayesmargins.tables.unchanged import marks
 
 __all__ = ["summary"]
@@ -28,19 +31,22 @@ _BLOCK = 2**18  # draws that are summarised together: about 2 MB, and some ten a
 
 @taught
 def summary(
-    ds: xr.Dataset,
+    ds: xr.Dataset | Posterior,
     point: str = "median",
     ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
     null: float | None = None,
     rope: Sequence[float] | None = None,
+    *,
+    exponentiate: bool = False,
 ) -> pd.DataFrame:
     """What do the draws say, in one table?
 
     Parameters
     ----------
-    ds : Dataset
-        What predictions, comparisons or slopes returned, or plain xarray arithmetic on it.
+    ds : Dataset or Posterior
+        What predictions, comparisons or slopes returned, or plain xarray arithmetic on it. Of a posterior its
+        parameters: coefficients, standard deviations and correlations of group effects, and those of the family.
     point : {"median", "mean", "mode"}
         Point estimate over draws. The mode is ArviZ's half-sample mode (of whole numbers the most frequent one); it is
         the noisiest of the three, by about a sixth of the posterior's standard deviation in 4,000 draws.
@@ -56,6 +62,8 @@ def summary(
         included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``:
         ``equivalent`` where that interval lies wholly in the region, ``different`` where wholly outside, else
         ``undecided``. The interval is that of the largest `ci_prob` given, or else of 0.95.
+    exponentiate : bool
+        Of a posterior: exp() of its coefficients, such as odds ratios (logit) or ratios of means (log) within a group.
 
     Returns
     -------
@@ -88,13 +96,16 @@ def summary(
 
     Examples
     --------
+    >>> summary(post, exponentiate=True).index[1]
+    ('exp(beta)', 'trt[drug]')
     >>> effect = avg_comparisons(post, "trt")
     >>> summary(effect, null=0).columns[:4].tolist()
     ['median', 'sd', 'eti89_lb', 'eti89_ub']
     >>> summary(effect, ci_prob=[0.5, 0.95], rope=(-0.05, 0.05)).columns[2:9].tolist()
     ['eti50_lb', 'eti50_ub', 'eti95_lb', 'eti95_ub', 'p_rope', 'p_rope_hdi95', 'decision']
     """
-    asked = arguments.read(check_result(ds), point, ci_prob, ci_kind, null, rope)
+    ds = _of_posterior(ds, exponentiate)
+    asked = arguments.read(ds, point, ci_prob, ci_kind, null, rope)
     draws, dims = draws_of(ds)
     of = str(ds.attrs.get("draws", "posterior"))
     frame = Summary(_columns(draws, asked, of != ASYMPTOTIC), index=index_of(ds, dims))
@@ -111,6 +122,16 @@ def summary(
         frame.attrs["rope"] = asked.rope
     frame.attrs |= marks(frame)
     return frame
+
+
+def _of_posterior(given: xr.Dataset | Posterior, exponentiate: bool) -> xr.Dataset:
+    """The result, or the parameters of a posterior as one."""
+    exponentiate = switch("exponentiate", exponentiate, ResultError)
+    if isinstance(given, Posterior):
+        return parameters_of(given, exponentiate)
+    if exponentiate:
+        raise ResultError("exponentiate=True is for summary(post). Of a result take numpy.exp(ds), or ask for a ratio.")
+    return check_result(given)
 
 
 def _columns(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.ndarray]:

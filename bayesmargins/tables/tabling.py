@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import xarray as xr
@@ -12,6 +12,8 @@ from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.labelling import index_for_readers
+from bayesmargins.posterior import Posterior
+from bayesmargins.schema import are_several, check_result
 from bayesmargins.tables import cells
 from bayesmargins.tables.digits import check_digits
 from bayesmargins.tables.draws import check_same_rows
@@ -24,7 +26,7 @@ __all__ = ["table"]
 
 @taught
 def table(
-    ds: xr.Dataset | pd.DataFrame | Mapping[str, xr.Dataset],
+    ds: xr.Dataset | Posterior | pd.DataFrame | Mapping[str, xr.Dataset],
     point: str = "median",
     ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
@@ -37,8 +39,8 @@ def table(
 
     Parameters
     ----------
-    ds : Dataset, DataFrame, or dict of str to Dataset
-        A result; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
+    ds : Dataset, Posterior, DataFrame, or dict of str to Dataset
+        A result, or a posterior for its parameters; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
         several results of the same rows (the same values in all columns that both have), on the same scale, which are
         put side by side under their names.
     point, ci_prob, ci_kind, null, rope
@@ -89,8 +91,8 @@ def table(
     """
     digits = check_digits(digits)
     diagnostics = switch("diagnostics", diagnostics, ResultError)
-    if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
-        results = _named(ds)
+    if are_several(ds):
+        results = {name: check_result(of) for name, of in _named(ds).items()}
         summaries = {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in results.items()}
         return _side_by_side(results, summaries, digits, diagnostics)
     if isinstance(ds, pd.DataFrame):
@@ -98,7 +100,7 @@ def table(
         _refuse_asking_twice({k: v for k, v in asked.items() if v is not None and not (k == "point" and v == "median")})
         numbers = ds
     else:
-        numbers = summary(ds, point, ci_prob, ci_kind, null, rope)
+        numbers = summary(cast("xr.Dataset | Posterior", ds), point, ci_prob, ci_kind, null, rope)
     if numbers.columns.name is None:
         raise ResultError(
             f"The DataFrame with the columns {shown(list(numbers.columns))} does not say its scale. Give the result "
