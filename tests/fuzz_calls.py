@@ -33,6 +33,7 @@ import pandas as pd
 import xarray as xr
 
 import bayesmargins as bm
+from bayesmargins.accessor import Margins
 
 MEMORY = 8 * 2**30  # bytes: a call that takes them all must not take the machine with it
 SECONDS = 60  # a call that takes longer hangs: none of these needs a second
@@ -720,7 +721,14 @@ CALLS: dict[str, Call] = {
         lambda _: {"ds": {"a": result(), "b": result()}, "spec": "pairwise"},
         ("ds", "spec", "along", "comparison", "independent"),
     ),
-    "summary": Call(bm.summary, _of_result(), TABLES, 2),
+    "summary": Call(bm.summary, _of_result(), (*TABLES, "exponentiate"), 2),
+    "summary of a posterior": Call(bm.summary, lambda _: {"ds": post()}, (*TABLES, "exponentiate")),
+    "Posterior.add_prior": Call(
+        lambda post, prior: post.add_prior(prior),
+        lambda _: {"post": post(), "prior": dataclasses.replace(post(), info={"draws": "prior"})},
+        ("prior",),
+    ),
+    "ds.margins.to_idata": Call(lambda ds: Margins(ds).to_idata(), _of_result(), ("ds",), 0.3),
     "table": Call(bm.table, _of_result(), (*TABLES, "digits", "diagnostics"), 2),
     "describe": Call(bm.describe, _of_result(), ("ds",), 0.5),
     "plot_predictions": Call(

@@ -53,7 +53,7 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
     signature.bind(self, *args, **kwargs)
     if kwargs.get("sampler", "nutpie") != "nutpie" or set(kwargs) - {*signature.parameters, "target_accept"}:
         return _real_fit(self, *args, **kwargs)  # a page shows what is refused
-    info = {"source": "bayesmargins, nutpie", "sampler": "nutpie", "divergences": 0, "max_rhat": 1.0}
+    info = {"source": "bayesmargins, nutpie", "sampler": "nutpie", "divergences": 0, "max_rhat": 1.0, "min_ess": 400.0}
     design = self.design
     if design.formula == BACTERIA and self.family.name == "bernoulli" and self.link.name == "logit":
         return dataclasses.replace(reference.posterior("b_bacteria"), info=info)

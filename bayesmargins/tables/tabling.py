@@ -40,9 +40,9 @@ def table(
     Parameters
     ----------
     ds : Dataset, Posterior, DataFrame, or dict of str to Dataset
-        A result, or a posterior for its parameters; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
-        several results of the same rows (the same values in all columns that both have), on the same scale, which are
-        put side by side under their names.
+        A result, or a posterior for its parameters; or what `summary` returned, whole or rows of it, which has been
+        asked the next five already; or several results of the same rows (the same values in all columns that both
+        have), on the same scale, which are put side by side under their names.
     point, ci_prob, ci_kind, null, rope
         As for `summary`.
     digits : int, optional

@@ -47,6 +47,6 @@ def _texts(dim: str, labels: Mapping[str, np.ndarray]) -> np.ndarray | None:
 
 def _text(name: str, value: Any) -> str:
     """A number is nothing without its column."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not value[:1].isdigit():
         return value
     return f"{name} {value:.12g}" if isinstance(value, float) else f"{name} {value}"
