@@ -125,7 +125,7 @@ def test_picture_says_how_much_of_the_prior_lies_outside(bacteria: bm.Posterior)
     draws = prior["estimate"].to_numpy()
     share = 100 * ((draws < low) | (draws > high)).mean()
     interval = "median and 89% equal-tailed interval"
-    assert [t.get_text() for t in ax.texts] == [f"{share:.0f} % of the prior lies outside", interval]
+    assert [t.get_text() for t in ax.texts] == [f"{interval}; {share:.0f} % of the prior lies outside"]
     assert 5 < share < 50
     assert ax.get_lines()[-1].get_xdata()[0] == 1.0  # no effect, of a ratio
 
