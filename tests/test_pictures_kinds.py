@@ -31,7 +31,7 @@ def post() -> bm.Posterior:
 
 @pytest.fixture(scope="module")
 def heterogeneity(post: bm.Posterior) -> xr.Dataset:
-    return bm.heterogeneity(post, {"trt": ("placebo", "drug")})
+    return bm.heterogeneity(post, {"trt": ("placebo", "drug")}, null=-0.15)
 
 
 @pytest.fixture(scope="module")
@@ -259,10 +259,10 @@ def test_heterogeneity_rises_through_the_quantiles_and_says_the_share(
     np.testing.assert_allclose(y, [0.05, 0.25, 0.5, 0.75, 0.95])
     band = next(c for c in ax.collections if c.get_gid() == INTERVAL).get_paths()[0].vertices
     np.testing.assert_allclose(band[:, 0].min(), rows["eti89_lb"].min())
-    share = table.loc["share > 0", "median"]
+    share = table.loc["share > -0.15", "median"]
     title = ax.get_title(loc="left").replace("\n", " ").replace("\u00a0", " ")
     assert f"{share:.2f} [" in title
-    assert "] of new groups have an effect above 0" in title
+    assert "] of new groups have an effect above -0.15" in title
     check_room(figure_of(bm.plot_heterogeneity(heterogeneity, figsize=COLUMN)))
 
 

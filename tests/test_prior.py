@@ -120,6 +120,8 @@ def test_picture_says_how_much_of_the_prior_lies_outside(bacteria: bm.Posterior)
     prior, posterior = (
         bm.avg_comparisons(p, "trt", comparison="or") for p in (bacteria, reference.posterior("b_bacteria"))
     )
+    # Of a sharper posterior, of whose width four times do not reach as far as the prior.
+    prior, posterior = ((d**power).assign_attrs(d.attrs) for d, power in ((prior, 1.01), (posterior, 0.2)))
     ax = bm.plot_prior_posterior(prior, posterior)
     low, high = ax.get_xlim()
     draws = prior["estimate"].to_numpy()

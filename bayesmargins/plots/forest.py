@@ -87,7 +87,7 @@ def plot_forest(
     'difference in probability'
     >>> ax = plot_forest(avg_comparisons(post, "trt", by="week"), sort=True)
     >>> [t.get_text() for t in ax.get_yticklabels()][:2]
-    ['drug - placebo', '  0.0']
+    ['drug - placebo', '  11']
     """
     check_null(null)
     area = rope_of(rope)

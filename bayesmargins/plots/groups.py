@@ -104,7 +104,7 @@ def plot_groups(
     >>> plot_groups(post).get_xlabel()
     'probability'
     >>> plot_groups(post, effects=True).get_xlabel()
-    'b of ID, logit scale'
+    'b of ID, logit scale (Intercept)'
     """
     rows = Rows(newdata, at, groups, None, target, wts, random_seed)
     how: dict[str, Any] = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "labels": labels}
