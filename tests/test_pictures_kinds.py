@@ -210,6 +210,15 @@ def test_draws_of_one_value_have_a_point_and_no_density() -> None:
     assert len([line for line in ax.lines if len(line.get_xdata()) > 100]) == 1
 
 
+def test_counts_have_bars_of_their_shares() -> None:
+    ds = made(arm=["a"])
+    counts = np.repeat([0.0, 1.0, 3.0], [30, 20, 10])
+    ds["estimate"][:] = counts.reshape(2, 30, 1)
+    edge = next(np.asarray(line.get_xydata()) for line in bm.plot_densities(ds, heights="own").lines)
+    heights = {k: 0.3 - edge[np.isclose(edge[:, 0], k - 0.5)][-1, 1] for k in range(4)}
+    assert [heights[k] / heights[0] for k in range(4)] == pytest.approx([1, 2 / 3, 0, 1 / 3])
+
+
 # ---- groups
 
 
@@ -321,6 +330,7 @@ REFUSED: list[tuple[str, Callable[[bm.Posterior], Any]]] = [
     ("leaves no label", lambda p: bm.plot_forest(made(arm=["a", "b"]), headings="arm")),
     ("must be the value of a row", lambda p: bm.plot_forest(BLOCKS, highlight="d - a")),
     ("two numbers, the lower first", lambda p: bm.plot_forest(BLOCKS, rope=0.1)),
+    ("must be the value of a row", lambda p: bm.plot_forest(BLOCKS, highlight=BLOCKS)),
     ("kind='violin'; allowed are halfeye, density, dots", lambda p: bm.plot_densities(BLOCKS, kind="violin")),
     ("quantiles=0", lambda p: bm.plot_densities(BLOCKS, kind="dots", quantiles=0)),
     ("201 entries", lambda p: bm.plot_densities(made(patient=[f"p{k}" for k in range(201)]))),
