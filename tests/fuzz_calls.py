@@ -716,6 +716,15 @@ CALLS: dict[str, Call] = {
     "plot_predictions": Call(
         bm.plot_predictions, _of_result(), ("ds", "x", "colour", "point", "ci_prob", "ci_kind", "ax"), 0.5
     ),
+    "plot_categories": Call(
+        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_survival": Call(
+        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_surface": Call(
+        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
+    ),
     "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,

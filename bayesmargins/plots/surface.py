@@ -128,7 +128,7 @@ def plot_surface(
     panel = None if facet is None else public_name(str(name_of(facet, "facet")))
     seen = fitted_rows(ds, rows)
     seen = seen.rename(columns={str(c): public_name(str(c)) for c in seen.columns})
-    cells, there = _placed(cells, named[0], named[1], panel)
+    there = _placed(cells, named[0], named[1], panel)
     return _Map(cells, *there, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)
 
 
@@ -324,7 +324,7 @@ class _Map:
                 for text in axes.clabel(
                     lines, fmt=short, fontsize=small_letters(panels.figure), colors="white", inline=False
                 ):
-                    text.set_path_effects([withStroke(linewidth=1.8, foreground="black")])
+                    text.set_path_effects([withStroke(linewidth=1.2, foreground="black")])
             null = None if which else self.cells.null
             if null is not None and np.nanmin(z) < null < np.nanmax(z):
                 axes.contour(x, y, z, levels=[null], colors="black", linewidths=2.0)
