@@ -47,9 +47,7 @@ def illustrated(text: str) -> str:
     for section, name in reversed(list(zip(sections, names, strict=True))):
         picture = f"\n![{section[1]}](pictures/gallery/{name}.png)\n"
         text = text[: section.end()] + picture + text[section.end() :]
-    links = "\n".join(
-        f"[![{s[1]}](pictures/gallery/{n}.png)](#{n})" for s, n in zip(sections, names, strict=True)
-    )
+    links = "\n".join(f"[![{s[1]}](pictures/gallery/{n}.png)](#{n})" for s, n in zip(sections, names, strict=True))
     grid = f"{STYLE}\n```{{container}} gallery\n{links}\n```\n\n"
     return text.replace("```python\n", grid + "```python\n", 1)
 

@@ -319,8 +319,8 @@ class _Map:
             levels = _levels(reaches[which])
             inside = levels[(levels > np.nanmin(z)) & (levels < np.nanmax(z))]
             if inside.size:
-                lines = axes.contour(x, y, z, levels=inside, colors="white", linewidths=0.9)
-                axes.contour(x, y, z, levels=inside, colors="black", linewidths=0.35)
+                lines = axes.contour(x, y, z, levels=inside, colors="white", linewidths=0.9, linestyles="solid")
+                axes.contour(x, y, z, levels=inside, colors="black", linewidths=0.35, linestyles="solid")
                 for text in axes.clabel(
                     lines, fmt=short, fontsize=small_letters(panels.figure), colors="white", inline=False
                 ):
