@@ -234,9 +234,11 @@ class _Map:
         said = [self.cells.said.partition(" and ")[0] if not width else self.cells.said]
         if self.seen is not None and self.too_far < 2**0.5:
             said.append(f"veiled: farther than {self.too_far:g} of the ranges from every row")
-        panels.caption("; ".join([*said, *(["points: the rows"] if self.points else [])]), self.cells.left_out)
         self._bars(panels, drawn, width)
         self._lines(panels, cells, ranges, width)
+        right = panels.axes[0][0].get_window_extent().x1
+        panels.aside = (panels.figure.bbox.width - right) / panels.figure.dpi
+        panels.caption("; ".join([*said, *(["points: the rows"] if self.points else [])]), self.cells.left_out)
         return panels.finished()
 
     def _with_width(self) -> Cells:
