@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,4 +89,6 @@ def _stored_fit(self: bm.GLMM, **_: Any) -> bm.Posterior:
     draws = pd.read_parquet(folder / "draws.parquet")
     if ".chain" not in draws:
         draws = draws.assign(**{".chain": np.repeat(range(1, 5), len(draws) // 4)})
-    return bm.from_brms(draws, self.design.formula, self.design.data, family=self.family.name, link=self.link.name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Imported draws")  # they are few
+        return bm.from_brms(draws, self.design.formula, self.design.data, family=self.family.name, link=self.link.name)

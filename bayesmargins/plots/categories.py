@@ -98,9 +98,10 @@ def plot_categories(
 
     Examples
     --------
-    >>> inhaler = bm.load_dataset("inhaler")
-    >>> prior = bm.GLMM("rating ~ treat + (1 | subject)", inhaler, family="cumulative").prior(draws=50, random_seed=1)
-    >>> plot_categories(prior, "treat").get_ylabel()
+    >>> beta, thresholds = [[[-0.8], [-0.7]]], [[[0.4, 3.0, 4.2], [0.5, 2.9, 4.4]]]
+    >>> few = from_draws("rating ~ treat + (1 | subject)", load_dataset("inhaler"), family="cumulative", beta=beta,
+    ...                  Sigma={"subject": [[[[1.2]], [[1.5]]]]}, aux={"thresholds": thresholds})
+    >>> plot_categories(few, "treat", data=True).get_ylabel()
     'probability of rating'
     """
     rows = Rows(newdata, at, groups, group_weights, None, wts, random_seed)

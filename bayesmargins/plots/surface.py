@@ -105,10 +105,12 @@ def plot_surface(
 
     Examples
     --------
-    >>> ticks = bm.load_dataset("grouseticks")
-    >>> prior = bm.GLMM("TICKS ~ cHEIGHT * HEIGHT + (1 | BROOD)", ticks, "poisson").prior(draws=20, random_seed=1)
-    >>> plot_surface(prior, "cHEIGHT", "HEIGHT", groups="zero", target="link").get_ylabel()
-    'HEIGHT'
+    >>> frame = {"y": [1, 2, 4, 3], "age": [20, 30, 40, 50], "dose": [0, 2, 1, 3], "id": ["a", "a", "b", "b"]}
+    >>> beta, Sigma = [[[1.0, 0.1, 0.2], [0.9, 0.1, 0.3]]], {"id": [[[[0.5]], [[0.4]]]]}
+    >>> few = from_draws("y ~ age + dose + (1 | id)", frame, family="gaussian", beta=beta, Sigma=Sigma,
+    ...                  aux={"sigma": [[1.0, 1.0]]})
+    >>> plot_surface(few, "age", "dose").get_ylabel()
+    'dose'
     """
     rows = Rows(newdata, at, groups, group_weights, target, wts, random_seed)
     kind = one_of("kind", kind, KINDS, ResultError)
@@ -291,7 +293,10 @@ class _Map:
         away = cKDTree((rows - low) / reach).query(fine)[0].reshape(_VEIL, _VEIL)
         gx, gy = low[0] + reach[0] * at, low[1] + reach[1] * at
         if away.max() > self.too_far:
-            axes.contourf(gx, gy, away, levels=[self.too_far, 10.0], colors="white", alpha=0.7)
+            levels = [self.too_far, 10.0]
+            axes.contourf(gx, gy, away, levels=levels, colors="white", alpha=0.7)
+            lines = axes.contourf(gx, gy, away, levels=levels, colors="none", hatches=["////"])  # pale is high in grey
+            lines.set(edgecolor="0.6", linewidth=0.0)
 
     def _bars(self, panels: Panels, drawn: Mapping[int, list[Any]], width: bool) -> None:
         """A bar of colours for each kind of map, named by the scale."""

@@ -105,9 +105,10 @@ def plot_survival(
 
     Examples
     --------
-    >>> kidney = bm.load_dataset("kidney")
-    >>> waits = bm.GLMM("time | cens(censored) ~ sex + (1 | patient)", kidney, family="weibull")
-    >>> plot_survival(waits.prior(draws=50, random_seed=1), by="sex", data=True).get_xlabel()
+    >>> waits = from_draws("time | cens(censored) ~ sex + (1 | patient)", load_dataset("kidney"), family="weibull",
+    ...                    beta=[[[4.0, 1.3], [4.1, 1.4]]], Sigma={"patient": [[[[0.2]], [[0.3]]]]},
+    ...                    aux={"shape": [[1.1, 1.2]]})
+    >>> plot_survival(waits, by="sex", data=True).get_xlabel()
     'time'
     """
     rows = Rows(newdata, at, groups, group_weights, None, wts, random_seed)
