@@ -208,6 +208,11 @@ def test_words_have_room_in_a_column(name: str, rated: bm.Posterior, waits: bm.P
         (lambda post, waits: bm.plot_categories(post, "treat", facet="period", ax=plt.subplots()[1]), "ax= is one"),
         (lambda post, waits: bm.plot_categories(bm.avg_predictions(post), data=True), "was given a result"),
         (lambda post, waits: bm.plot_survival(bm.avg_predictions(waits)), "bm.survival"),
+        (lambda post, waits: bm.plot_categories(bm.avg_comparisons(post, "carry")), "dimension 'category'"),
+        (
+            lambda post, waits: bm.plot_survival(bm.avg_comparisons(waits, "sex", target=bm.survival([9, 99]))),
+            "bm.survival",
+        ),
         (lambda post, waits: bm.plot_survival(waits, times=[-1, 2]), "from 0"),
         (lambda post, waits: bm.plot_survival(waits, times=3), "list of several times"),
         (lambda post, waits: bm.plot_surface(waits, "age10", "sex"), "has levels"),

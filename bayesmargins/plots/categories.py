@@ -130,10 +130,10 @@ def plot_categories(
 
 def _with_categories(cells: Cells) -> Cells:
     """The entries, with a column to stand along x where only categories tell them apart."""
-    if "category" not in cells.columns:
+    if "category" not in cells.columns or cells.attrs.get("kind") != "predictions":
         raise ResultError(
-            f"plot_categories draws a result with the dimension 'category', and this one is of {cells.scale}: "
-            "avg_predictions of an ordered response has it, and plot_predictions draws all others."
+            "plot_categories draws predictions with the dimension 'category', and this result is of "
+            f"{cells.scale}: avg_predictions of an ordered response has it; plot_predictions and plot_forest draw others."
         )
     if set(cells.varies) - {"category"}:
         return cells

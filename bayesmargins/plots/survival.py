@@ -156,7 +156,8 @@ def _known_times(post: Posterior) -> np.ndarray:
 
 def _of_survival(cells: Cells) -> Cells:
     """The entries, where they are probabilities of waiting along a time."""
-    if not str(cells.attrs.get("target", "")).startswith("survival(") or "time" not in cells.varies:
+    asked = str(cells.attrs.get("target", "")).startswith("survival(") and cells.attrs.get("kind") == "predictions"
+    if not asked or "time" not in cells.varies:
         raise ResultError(
             f"plot_survival draws probabilities of waiting over time, and this result is of {cells.scale}: it is made "
             "by avg_predictions(post, target=bm.survival([10, 20, 30])), with several times."
