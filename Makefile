@@ -69,7 +69,7 @@ evidence: $(VENV)/.installed-test
 	@for script in benchmarks/evidence_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-floors demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-floors demo dist build docs/_build docs/reference docs/pictures/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps turn older than pyproject.toml after its dependencies change, and pip then brings the rest.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made

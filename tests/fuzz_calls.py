@@ -762,6 +762,15 @@ CALLS: dict[str, Call] = {
          "group_weights", "target", "wts", "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
         0.5,
     ),
+    "plot_categories": Call(
+        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_survival": Call(
+        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_surface": Call(
+        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
+    ),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
         lambda _: {"prior": result("of the prior"), "posterior": result()},

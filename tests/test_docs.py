@@ -139,7 +139,7 @@ def test_every_block_of_a_page_runs_and_prints_what_the_page_shows(page: Path) -
             assert _outline(printed, numbers=numbers) == _outline(match[4], numbers=numbers), match[2]
         if _drawn(page, match):
             assert plt.get_fignums(), match[2]
-            plt.close("all")
+        plt.close("all")
 
     _run(page, compare)
 

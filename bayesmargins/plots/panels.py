@@ -67,7 +67,9 @@ class Panels:
     columns : int
         Of panels.
     beneath : float
-        Points that something takes between the name of the x axis and the caption, where an Axes was given.
+        Points that something takes between the name of the x axis and the caption of one panel.
+    aside : float
+        Inches that something takes at the right of one panel.
     """
 
     figure: Figure
@@ -75,6 +77,7 @@ class Panels:
     own: bool
     columns: int = 1
     beneath: float = 0.0
+    aside: float = 0.0
 
     @classmethod
     def of(
@@ -199,7 +202,7 @@ class Panels:
     def _room(self) -> float:
         """Inches for what stands above and below the panels."""
         width = float(self.figure.get_size_inches()[0])
-        return width - 0.3 if self.own else float(self.axes[0][0].get_position().width) * width
+        return width - 0.3 - self.aside if self.own else float(self.axes[0][0].get_position().width) * width
 
     def caption(self, said: str, left_out: Sequence[str] = ()) -> None:
         """Say beneath the picture what is drawn; what earlier pictures on these axes said stays."""
