@@ -20,8 +20,8 @@ import bayesmargins as bm
 BASELINES = Path(__file__).parent / "data" / "pictures"
 DPI = 60
 TOLERANCE = 14.0
-"""Root mean square of the differences of colours, out of 255. Versions of matplotlib and of its fonts differ by up to 6;
-a curve that is gone, or elsewhere, by more than 20."""
+"""Root mean square of the differences of colours, out of 255: versions of matplotlib and of its fonts differ by less, a
+curve that is gone by more."""
 
 
 def bacteria() -> bm.Posterior:
