@@ -133,7 +133,8 @@ def _with_categories(cells: Cells) -> Cells:
     if "category" not in cells.columns or cells.attrs.get("kind") != "predictions":
         raise ResultError(
             "plot_categories draws predictions with the dimension 'category', and this result is of "
-            f"{cells.scale}: avg_predictions of an ordered response has it; plot_predictions and plot_forest draw others."
+            f"{cells.scale}: avg_predictions of an ordered response has it. plot_predictions and plot_forest draw all "
+            "others."
         )
     if set(cells.varies) - {"category"}:
         return cells
