@@ -725,7 +725,42 @@ CALLS: dict[str, Call] = {
     "plot_surface": Call(
         bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
     ),
-    "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
+    "plot_forest": Call(
+        bm.plot_forest,
+        _of_result(),
+        ("ds", "point", "ci_prob", "ci_kind", "null", "ax", "sort", "headings", "rope", "highlight", "labels",
+         "figsize"),
+        0.5,
+    ),
+    "plot_densities": Call(
+        bm.plot_densities,
+        lambda _: {"ds": Kind("averages")},
+        ("ds", "kind", "quantiles", "heights", "point", "ci_prob", "ci_kind", "null", "rope", "sort", "headings",
+         "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_groups": Call(
+        bm.plot_groups,
+        lambda _: {"ds": post()},
+        ("ds", "factor", "effects", "sort", "highlight", "newdata", "at", "groups", "target", "wts", "random_seed",
+         "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_heterogeneity": Call(
+        bm.plot_heterogeneity,
+        lambda _: {"ds": post(), "variables": "trt", "newdata": FRAME},
+        ("ds", "variables", "over", "estimand", "fitted", "quantiles", "null", "by", "comparison", "cross", "slope",
+         "newdata", "at", "groups", "group_weights", "target", "wts", "random_seed", "point", "ci_prob", "ci_kind",
+         "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_attenuation": Call(
+        bm.plot_attenuation,
+        lambda _: {"ds": post(), "variables": "trt"},
+        ("ds", "variables", "estimand", "by", "facet", "comparison", "cross", "slope", "newdata", "at",
+         "group_weights", "target", "wts", "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
+        0.5,
+    ),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
         lambda _: {"prior": result("of the prior"), "posterior": result()},

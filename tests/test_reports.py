@@ -308,7 +308,7 @@ def test_rows_of_a_grid_are_called_by_the_columns_that_vary(post: bm.Posterior) 
     assert index(None).name == index(post.design.data.head(3)).name == index(one.head(1)).name == "row"
     assert index(two.assign(a=range(4), b=range(4), c=range(4))).name == "row"
     forest = bm.plot_forest(bm.predictions(post, two))
-    assert [t.get_text() for t in forest.get_yticklabels()][1] == "trt placebo, week 6"
+    assert [t.get_text() for t in forest.get_yticklabels()][:3] == ["trt placebo", "  0", "  6"]
     table = bm.table({g: bm.predictions(post, one, groups=g) for g in ("zero", "new")})
     assert table.index.tolist() == ["placebo", "drug", "drug+"]
 
@@ -349,8 +349,8 @@ def test_a_selection_on_one_scale_is_headed_by_it(post: bm.Posterior) -> None:
 def test_a_picture_has_one_scale_and_says_its_interval(post: bm.Posterior) -> None:
     ds = bm.attenuation(post, {"trt": ("placebo", "drug")})
     forest = bm.plot_forest(ds, ci_prob=0.5, ci_kind="hdi")
-    assert forest.get_xlabel() == "difference in probability"
-    assert [t.get_text().split(" groups ")[1] for t in forest.get_yticklabels()] == ds["groups"].values.tolist()[:-1]
+    assert forest.get_xlabel() == "difference in probability (drug - placebo)"
+    assert [t.get_text() for t in forest.get_yticklabels()] == ds["groups"].values.tolist()[:-1]
     said = "median and 50% highest-density interval\nnot drawn, on another scale: new / zero"
     assert [t.get_text() for t in forest.texts] == [said]
     bm.plot_forest(ds, ci_prob=0.9, ax=forest)

@@ -110,7 +110,7 @@ class Cells:
     @property
     def null(self) -> float | None:
         """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none."""
-        kind = self.attrs.get("kind")
+        kind = self.attrs.get("of", self.attrs.get("kind"))
         named = kind == "hypotheses" and "comparison" in self.attrs
         if not named and kind not in ("comparisons", "slopes", "coefficients", "attenuation", "heterogeneity"):
             return None

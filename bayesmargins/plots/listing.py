@@ -14,7 +14,7 @@ from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.words import measured, short, small_letters, wrapped
 from bayesmargins.schema import ESTIMATE
-from bayesmargins.values import is_word
+from bayesmargins.values import is_number, is_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -205,12 +205,16 @@ def standing_out(cells: Cells, columns: Sequence[str], value: Any) -> np.ndarray
     known = [v for c in columns if c in cells.columns for v in cells.levels(c)]
     chosen = np.zeros(len(cells), dtype=bool)
     for column in (c for c in columns if c in cells.columns):
-        chosen |= np.array([v == value for v in cells.columns[column]], dtype=bool)
+        chosen |= np.array([_same(v, value) for v in cells.columns[column]], dtype=bool)
     if not chosen.any():
         raise ResultError(
             f"highlight={shown(value)}; it must be the value of a row: {listed(known)}.{close_matches(value, known)}"
         )
     return chosen
+
+
+def _same(known: Any, value: Any) -> bool:
+    return is_word(value, [known]) if isinstance(known, str) else is_number(value) and bool(known == value)
 
 
 def furnish(

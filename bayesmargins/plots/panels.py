@@ -249,6 +249,10 @@ class Panels:
             box = ax.get_window_extent()
             sides = ((ax.xaxis, box.x0, box.x1, whole.width), (ax.yaxis, box.y0, box.y1, whole.height))
             for axis, low, high, most in sides:
-                room = (2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low) / self.figure.dpi
-                if text := axis.label.get_text().replace("\n", " "):
-                    axis.label.set_text(wrapped(text, max(room - 0.1, 0.8), letters(self.figure)))
+                room = 2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low
+                if text := axis.label.get_text():
+                    axis.label.set_text(text.replace("\n", " "))
+                    extent = axis.label.get_window_extent()
+                    if (extent.width if axis is ax.xaxis else extent.height) > room:
+                        inches = max(room / self.figure.dpi - 0.1, 0.8)
+                        axis.label.set_text(wrapped(axis.label.get_text(), inches, letters(self.figure)))
