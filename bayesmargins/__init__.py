@@ -35,6 +35,7 @@ from bayesmargins.family.ordered import category, score, top
 from bayesmargins.family.outcome import Support
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
+from bayesmargins.labelling import label
 from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
@@ -93,6 +94,7 @@ __all__ = [
     "hazard",
     "heterogeneity",
     "hypotheses",
+    "label",
     "list_datasets",
     "load",
     "load_dataset",

@@ -12,6 +12,7 @@ from bayesmargins.errors import PosteriorError, shown, warn
 from bayesmargins.family import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
 from bayesmargins.habits import taught_as
+from bayesmargins.labelling import LABELS
 from bayesmargins.posterior import Posterior, check_posterior, make_part
 
 __all__ = ["load"]
@@ -93,6 +94,7 @@ def _design(contents: Contents, namespace: _Namespace, ordered: bool) -> Design:
     formula, levels = contents.mean.formula, contents.levels
     if levels is not None or contents.data is None:
         return template_design(formula, levels or {}, namespace=namespace, stored=True, ordered=ordered)
+    contents.data.attrs = {LABELS: contents.labels} if contents.labels else {}
     return build_design(formula, contents.data, namespace=namespace, stored=True, ordered=ordered)
 
 

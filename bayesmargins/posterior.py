@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,11 @@ from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.group_likelihood import log_likelihood_by_group
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
+from bayesmargins.labelling import worded
 from bayesmargins.parameters import arviz_groups
 from bayesmargins.parameters import shown as named_for_arviz
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint
+from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS
+from bayesmargins.seals import fingerprint
 from bayesmargins.stacks import add_group, make_idata
 
 __all__ = ["Posterior", "check_posterior", "make_part"]
@@ -83,6 +86,16 @@ class Posterior:
     def formula(self) -> str:
         """The formula as the user wrote it."""
         return self.design.formula
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What readers see in place of a column's name: those that the data had (`bayesmargins.label`)."""
+        return MappingProxyType(self.design.labels)
+
+    @property
+    def response_words(self) -> str:
+        """The response as sentences call it: its label, or the expression of the formula."""
+        return worded(self.design.response.text, self.design.labels)
 
     @property
     def kind(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, written
 from bayesmargins.reserved import PARAMETERS, VARIABLES
+from bayesmargins.seals import ENTRIES, is_sealed, sealed
 
 __all__ = [
     "ASYMPTOTIC",
@@ -21,15 +21,14 @@ __all__ = [
     "RESERVED",
     "SAMPLE_DIMS",
     "check_result",
-    "count",
     "factor_dim",
-    "fingerprint",
-    "is_sealed",
+    "is_original",
     "make_result",
     "plain",
     "public_name",
     "public_names",
     "seal",
+    "selected",
     "stem",
 ]
 
@@ -155,49 +154,27 @@ def plain(values: Any) -> np.ndarray:
     return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
 
 
-def fingerprint(values: np.ndarray, said: str = "") -> str:
-    """Are these still the numbers that the provenance describes?
+def seal(ds: xr.Dataset) -> dict[str, Any]:
+    """Attributes by which it is seen later whether entries, or what is said of them, were changed or put together."""
+    return sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs))
 
-    Parameters
-    ----------
-    values : ndarray
-        The estimates.
-    said : str
-        What is said of them.
 
-    Returns
-    -------
-    str
-        16 hexadecimal digits that change with any value, with the shape, or with what is said.
+def is_original(ds: xr.Dataset) -> bool:
+    """Whether values, labels and words are those that were sealed, of all entries or of those that were selected.
 
-    Examples
-    --------
-    >>> fingerprint(np.zeros(2)) == fingerprint(np.zeros(2))
-    True
+    Of results of more than 4,096 entries a selection is not known again, and neither are some of the draws.
     """
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=8)
-    digest.update(array.data)
-    digest.update(said.encode())
-    return digest.hexdigest()
+    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), ds.attrs, _words(ds.attrs))
 
 
-def count(values: np.ndarray) -> int:
-    """How many numbers are there? Gaps, as those of a cube that lacks combinations, do not count."""
-    return int(np.count_nonzero(~np.isnan(values)))
+def selected(ds: xr.Dataset) -> dict[str, Any]:
+    """What was selected: the labels left where there were several, by coordinate."""
+    known = json.loads(str(ds.attrs.get(ENTRIES, "{}")))
+    return {n: ds.coords[n].item() for n in known.get("by", ()) if n in ds.coords and ds.coords[n].ndim == 0}
 
 
-def seal(values: np.ndarray, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes by which it is seen later whether values, or what is said of them, were changed or put together."""
-    said = json.dumps([str(attrs.get(name, "")) for name in _SAID])
-    return {"values": count(values), "fingerprint": fingerprint(values, said)}
-
-
-def is_sealed(values: np.ndarray, attrs: Mapping[str, Any]) -> bool:
-    """Whether values and words are those that were sealed."""
-    if "values" in attrs:
-        return seal(values, attrs)["fingerprint"] == attrs.get("fingerprint")
-    return fingerprint(values) == attrs.get("fingerprint")  # results saved by earlier versions
+def _words(attrs: Mapping[str, Any]) -> str:
+    return json.dumps([str(attrs.get(name, "")) for name in _SAID])
 
 
 def make_result(
@@ -235,9 +212,9 @@ def make_result(
     n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     text = {k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in attrs.items() if v is not None}
-    text |= seal(cube, text)
     variable = xr.Variable((*SAMPLE_DIMS, *dims), cube)
-    return xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
+    made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
+    return made.assign_attrs(seal(made))
 
 
 def check_result(ds: object) -> xr.Dataset:

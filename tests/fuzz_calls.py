@@ -375,6 +375,8 @@ NEAR: dict[str, tuple[Any, ...]] = {
               {"ID": np.full((1, 8, 1, 1), 1e308)}, {3: np.ones((1, 8, 1, 1))}),
     "aux": ({"sigma": 1.0}, {"sigma": None}, {1: 2}, {"shape": np.ones((1, 8))}),
     "parts": ({"sigma": {}}, {"sigma": None}, {"sigma": {"formula": "~ x", "beta": 1}}, {1: {}}, {"mu": "~ x"}),
+    "labels": ({"week": ""}, {"week": "a\nb"}, {"weeek": "time"}, {"week": "trt"}, {"week": "t", "trt": "t"}, {1: "t"},
+               {"week": 1}, {"week": None}, {"week": "t" * 10**6}, ["week"], {"week": Hostile()}, {Quiet: "t"}),
     "levels": ({"trt": ["a"]}, {"trt": "abc"}, {"trt": None}, {"nope": [1]}, {1: [2]}, {"trt": []}, {"trt": ["a", "a"]},
                {"ID": ["a", 1, None]}, {"ID": [Hostile(), Hostile()]}, {"week": ["a", "b"]}),
     "names": ({"beta": "nope"}, {"Beta": "beta"}, {3: "beta"}, {"beta": raises}, {"beta": nothing}, {"beta": "beta[",
@@ -455,6 +457,7 @@ INSIDE: dict[str, tuple[Callable[[Any], Any], ...]] = {
               lambda v: {"sigma": {"formula": "~ 1", "beta": v}}, lambda v: {"sigma": {"formula": "~ 1",
               "beta": np.ones((1, 8, 1)),
               "link": v}}, lambda v: {"sigma": {"formula": "~ 1", "beta": np.ones((1, 8, 1)), "correlated": v}}),
+    "labels": (lambda v: {"week": v}, lambda v: {v: "time"}),
     "levels": (lambda v: {"ID": v}, lambda v: {"trt": ["placebo", v]}, lambda v: {"trt": ["a", "b", "c"], "week": v}),
     "names": (lambda v: {"beta": v, "sd(ID)": "sd"}, lambda v: {"beta": ("beta", v)}, lambda v: {"beta": lambda d: v},
               lambda v: {"beta": "beta", "sd(ID)": v}, lambda v: ["x", v]),
@@ -642,6 +645,13 @@ def _saved(path: Any) -> None:
         post().save(path)
 
 
+def _of_labels(labels: Any) -> Any:
+    """Labels that a user wrote himself."""
+    frame = data()
+    frame.attrs["labels"] = labels
+    return bm.GLMM(FORMULA, frame, family="bernoulli")
+
+
 def _linear_predictor(post: bm.Posterior, block: Any) -> Any:
     return post.linear_predictor(block)
 
@@ -716,15 +726,6 @@ CALLS: dict[str, Call] = {
     "plot_predictions": Call(
         bm.plot_predictions, _of_result(), ("ds", "x", "colour", "point", "ci_prob", "ci_kind", "ax"), 0.5
     ),
-    "plot_categories": Call(
-        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
-    ),
-    "plot_survival": Call(
-        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
-    ),
-    "plot_surface": Call(
-        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
-    ),
     "plot_forest": Call(
         bm.plot_forest,
         _of_result(),
@@ -760,6 +761,15 @@ CALLS: dict[str, Call] = {
         ("ds", "variables", "estimand", "by", "facet", "comparison", "cross", "slope", "newdata", "at",
          "group_weights", "target", "wts", "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
         0.5,
+    ),
+    "plot_categories": Call(
+        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_survival": Call(
+        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_surface": Call(
+        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
     ),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
@@ -832,6 +842,10 @@ CALLS: dict[str, Call] = {
     "Posterior.linear_predictor": Call(_linear_predictor, _of_post(block=slice(0, 2)), ("block",), 0.5),
     "Posterior.log_likelihood": Call(_log_likelihood, _of_post(), (), 0.5),
     "Table.to_markdown": Call(_written, _of_result(), ("buf", "caption"), 0.3),
+    "label": Call(bm.label, lambda _: {"data": data(), "labels": {"week": "time (weeks)"}}, ("data", "labels")),
+    "GLMM of labels": Call(
+        _of_labels, lambda _: {"labels": {"week": "time (weeks)", "trt": "treatment"}}, ("labels",), 0.5
+    ),
     "load_dataset": Call(bm.load_dataset, lambda _: {"name": "bacteria"}, ("name",), 0.5),
     "load": Call(_loaded, lambda _: {"path": "none.nc"}, ("path", "namespace"), 0.5),
     "Posterior.save": Call(_saved, lambda _: {"path": "fit.nc"}, ("path",), 0.5),

@@ -338,10 +338,10 @@ def test_every_entry_stands_under_its_own_scale(post: bm.Posterior) -> None:
 def test_a_selection_on_one_scale_is_headed_by_it(post: bm.Posterior) -> None:
     ds = bm.attenuation(post, {"trt": ("placebo", "drug")})
     averages = bm.summary(ds.sel(groups=["zero", "new"]))
-    assert averages.columns.name == "derived from difference in probability"
+    assert averages.columns.name == "difference in probability"
     assert "scale" not in averages.index.names
     for one in ("new / zero", ["new / zero"]):
-        assert bm.summary(ds.sel(groups=one)).columns.name == "derived from ratio of difference in probability"
+        assert bm.summary(ds.sel(groups=one)).columns.name == "ratio of difference in probability"
     assert bm.hypotheses(ds, along="groups").attrs["scale"] == "difference of several scales"
     assert bm.table(ds).to_markdown().splitlines()[-1].startswith("Several scales, posterior median")
 

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.labelling import named
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
 from bayesmargins.values import is_word, plain_value, value_list
@@ -152,7 +153,7 @@ def entries_of(ds: Any, along: str | None) -> Entries:
         draws=values,
         labels=tuple(_different(labels_along(ds, along))),
         term=_term(ds, along),
-        origin=f"the entries along {along} of: {origin}",
+        origin=f"the entries along {named(ds, along)} of: {origin}",
         names={},
     )
 

@@ -22,6 +22,7 @@ from bayesmargins.errors import (
 from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
 from bayesmargins.estimands.predicting import avg_predictions
+from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.estimands.sloping import avg_slopes
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
@@ -267,8 +268,9 @@ def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
     caveat = f"; {post.caveat}" if post.caveat else ""
+    of = factors_worded(post.design.factors, post.design)
     return (
-        f"{head}; side by side for the group effects of {' and '.join(post.design.factors)}: {policies}; their "
+        f"{head}; side by side for the group effects of {of}: {policies}; their "
         "differences; and the ratio new / zero, to be reported by its median (it has no mean where its denominator "
         f"crosses 0){caveat}."
     )

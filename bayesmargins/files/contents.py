@@ -44,6 +44,7 @@ class Contents:
     levels: dict[str, Any] | None  # in their place
     sample_coords: dict[str, np.ndarray]  # labels of chains and draws
     sample_stats: xr.Dataset | None
+    labels: dict[str, str] | None = None  # of columns, for readers
     sealed: bool = True  # whether a checksum was there, and right
 
 

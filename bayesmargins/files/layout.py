@@ -61,6 +61,7 @@ def _about(post: Any, of: str, places: Mapping[str, str]) -> dict[str, Any]:
         "link": post.link.name,
         "info": post.info,
         "given_levels": post.design.levels,
+        "labels": post.design.labels,
         "coef": post.design.coef,
         "levels": {name: list(map(str, f.levels)) for name, f in factors.items()},
         "terms": {name: f.terms for name, f in factors.items()},
@@ -91,6 +92,7 @@ def contents_of(saved: Saved) -> Contents:
         aux={name: saved.numbers(path) for name, path in first["aux"].items()},
         data=to_frame(saved, _DATA) if _DATA in saved else None,
         levels=first["given_levels"],
+        labels=first.get("labels"),
         sample_coords={d: saved.labels(path) for d, path in first["samples"].items()},
         sample_stats=saved.dataset("sample_stats") if "sample_stats" in saved else None,
     )

@@ -211,7 +211,13 @@ def set_on_rows(
     together = rows.question(axes)
     frame = fitted_rows(post, rows) if axes else None
     n = int(np.prod([len(v) for v in axes.values()]))
-    if frame is None or not len(frame) or len(frame) * n > _WORK or not isinstance(rows.wts, str | None):
+    if (
+        frame is None
+        or not len(frame)
+        or len(frame) * n > _WORK
+        or not isinstance(rows.wts, str | None)
+        or rows.wts in axes
+    ):
         return {**together, "by": list(also)} if also else together
     copies = frame.iloc[np.tile(np.arange(len(frame)), n)].reset_index(drop=True)
     set_to = pd.DataFrame(list(product(*axes.values())), columns=list(axes)).loc[np.repeat(np.arange(n), len(frame))]

@@ -13,13 +13,14 @@ import pandas as pd
 from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.labelling import worded
 from bayesmargins.plots.asked import Rows, fitted_rows, set_on_rows
 from bayesmargins.plots.cells import Cells, all_columns
 from bayesmargins.plots.marks import dodge
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import Style
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import public_name
+from bayesmargins.schema import plain, public_name
 from bayesmargins.values import is_word
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ class Backdrop:
         curves = None if curves is None else check_factor(post, curves, "curves")
         seen = observed(post, cells).nearest(axes) if data or means else None
         lines, said = group_curves(post, axes, rows, curves) if curves else (None, "")
-        told = [said, _data_said(seen) if data and seen else "", f"small circles: means of {means}" if means else ""]
+        told = [
+            said,
+            _data_said(seen) if data and seen else "",
+            f"small circles: means of {worded(means, post.labels)}" if means else "",
+        ]
         if seen is None and lines is None:
             return None
         return cls(seen, data, means, lines, "; ".join(t for t in told if t))
@@ -185,7 +190,7 @@ def observed(post: Posterior, cells: Cells) -> Observed:
             "plot_survival shows what was observed of waiting times."
         )
     frame = post.design.data
-    columns = frame.rename(columns={str(c): public_name(str(c)) for c in frame.columns})
+    columns = pd.DataFrame({public_name(str(c)): plain(frame[c]) for c in frame.columns})
     y, n = np.asarray(response.y, dtype=np.float64), response.n
     size = np.ones(len(y)) if n is None or target == "count" else np.asarray(n, dtype=np.float64)
     if target == "category":
@@ -317,7 +322,9 @@ def group_curves(post: Posterior, axes: Mapping[str, Any], rows: Rows, factor: s
     curves = pd.concat(found, ignore_index=True)
     curves["group"] = reduce(lambda a, b: a + ":" + b, (curves[public_name(c)].astype(str) for c in of.columns))
     some = f"{len(chosen)} of {len(every)}" if len(chosen) < len(every) else f"{len(every)}"
-    return _as_seen(curves, frame, of.columns, axes), f"thin lines: the curves of {some} fitted groups of {factor}"
+    return _as_seen(
+        curves, frame, of.columns, axes
+    ), f"thin lines: the curves of {some} fitted groups of {worded(factor, post.labels)}"
 
 
 def _others(groups: Any, factor: str) -> Any:
@@ -325,12 +332,12 @@ def _others(groups: Any, factor: str) -> Any:
 
 
 def _as_seen(curves: pd.DataFrame, frame: pd.DataFrame, columns: Any, axes: Mapping[str, Any]) -> pd.DataFrame:
-    """A variable that never changes within a group keeps its value: a patient has one arm."""
+    """A variable that never changes within a group keeps its value: a patient has one arm; x runs all the same."""
     by = [str(c) for c in columns]
-    for name in axes:
+    for name in list(axes)[1:]:
         if name not in frame or frame.groupby(by, observed=True)[name].nunique().max() > 1:
             continue
-        own = frame.drop_duplicates(by).set_index(by)[name]
+        own = pd.DataFrame({c: plain(frame[c]) for c in [*by, name]}).drop_duplicates(by).set_index(by)[name]
         keys = curves[[public_name(c) for c in by]]
         index = keys.iloc[:, 0] if len(by) == 1 else pd.MultiIndex.from_frame(keys)
         curves = curves[(own.reindex(index).to_numpy() == curves[public_name(name)].to_numpy())]

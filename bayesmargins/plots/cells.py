@@ -12,11 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, shown
+from bayesmargins.labelling import names_of, steps_worded, terms_worded, worded
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import draws_of, in_words, interval, labels_along, on_one_scale, point_estimate, scale_of
 from bayesmargins.values import value_list
 
-__all__ = ["Cells", "all_columns", "numbers_among", "varying", "with_terms"]
+__all__ = ["Cells", "all_columns", "numbers_among", "varying"]
 
 RATIOS = ("ratio", "or")  # comparisons whose scale is that of ratios
 
@@ -84,7 +85,8 @@ class Cells:
         flat = draws.reshape(-1, draws.shape[-1])
         finite = np.where(np.isfinite(flat), flat, np.nan)
         probs = _probabilities(ci_prob)
-        columns = with_terms(all_columns(ds))
+        names = _names(ds, labels)
+        columns = _with_terms(all_columns(ds), names)
         return cls(
             columns=columns,
             varies=tuple(varying(ds)),
@@ -96,7 +98,7 @@ class Cells:
             scale=scale_of(ds),
             said=_said(point, probs, ci_kind),
             left_out=tuple(map(str, others)),
-            names=_names(ds, labels),
+            names=names,
         )
 
     def __len__(self) -> int:
@@ -118,7 +120,13 @@ class Cells:
 
     def name(self, column: str) -> str:
         """How a column is called in a picture."""
-        return self.names.get(column, column)
+        return worded(column, self.names)
+
+    @property
+    def worded_scale(self) -> str:
+        """The scale; of a response that has a label, of what."""
+        response = str(self.attrs.get("formula", "")).partition("~")[0].partition("|")[0].strip()
+        return f"{self.scale} of {self.names[response]}" if response in self.names else self.scale
 
     def take(self, which: np.ndarray) -> Cells:
         """Some entries, in the order of `which`."""
@@ -164,11 +172,14 @@ def varying(ds: xr.Dataset) -> list[str]:
     return several or names[:1]
 
 
-def with_terms(columns: pd.DataFrame) -> pd.DataFrame:
-    """Contrasts of several variables say of which variable they are."""
-    if "contrast" not in columns or "term" not in columns or columns["term"].nunique() < 2:
+def _with_terms(columns: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Contrasts in the reader's words; those of several variables say of which they are."""
+    if "contrast" not in columns or "term" not in columns:
         return columns
-    said = [x if t in x else f"{t}: {x}" for t, x in zip(columns["term"], columns["contrast"], strict=True)]
+    several, said = columns["term"].nunique() > 1, []
+    for term, contrast in zip(columns["term"], columns["contrast"], strict=True):
+        told = steps_worded(contrast, term, names)
+        said.append(f"{terms_worded(term, names)}: {told}" if several and term not in contrast else told)
     return columns.assign(contrast=said)
 
 
@@ -219,9 +230,8 @@ def _said(point: str, probs: Sequence[float | None], kind: str | None) -> str:
 
 def _names(ds: xr.Dataset, labels: Mapping[str, str] | None) -> dict[str, str]:
     """Words for columns: those of the data, then those of the call."""
-    known = json.loads(str(ds.attrs.get("labels", "{}")))
     if labels is not None and not (isinstance(labels, Mapping) and all(isinstance(v, str) for v in labels.values())):
         raise ResultError(
             f"labels={shown(labels)}; it must be a dict of column to text, such as {{'trt': 'treatment'}}."
         )
-    return {**known, **(labels or {})}
+    return {**names_of(ds), **(labels or {})}

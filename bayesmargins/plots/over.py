@@ -52,7 +52,7 @@ def draw(
     panels = Panels.of(cells, placement.across, placement.down, ax, figsize, usual)
     colours = [None] if placement.colour is None else cells.levels(placement.colour)
     _check_highlight(highlight, colours, placement)
-    crowded = len(colours) > MANY
+    crowded = len(colours) > MANY or highlight is not None
     for panel, (axes, some) in zip(panels.axes, panels.each(cells), strict=True):
         for k, colour in enumerate(colours):
             part = some if placement.colour is None else some.where(placement.colour, colour)
@@ -143,7 +143,7 @@ def of_what(cells: Cells, columns: Sequence[str]) -> str:
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
     said = ", ".join(shared)
-    return f"{cells.scale} ({said})" if said else cells.scale
+    return f"{cells.worded_scale} ({said})" if said else cells.worded_scale
 
 
 def _check_highlight(highlight: Any, colours: list[Any], placement: Placement) -> None:

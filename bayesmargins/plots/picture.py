@@ -13,6 +13,7 @@ from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
 from bayesmargins.plots.heterogeneity import plot_heterogeneity
 from bayesmargins.plots.predictions import plot_predictions
+from bayesmargins.plots.surface import plot_surface
 from bayesmargins.plots.survival import plot_survival
 from bayesmargins.schema import check_result
 
@@ -23,6 +24,7 @@ __all__ = ["picture_of"]
 
 _LINE = 3  # values of a number that make a curve
 _PLACES = 4
+_GRID = 12  # values of each of two numbers that make a surface
 _UPRIGHT = 12  # levels that still stand beside each other
 
 
@@ -45,7 +47,10 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
     if kind == "predictions" and "time" in varies and str(ds.attrs.get("target")).startswith("survival("):
         return plot_survival
     counts = {v: columns[v].nunique() for v in varies}
-    curved = any(counts[v] >= _LINE for v in varies if v in numbers_among(ds, columns))
+    numbers = [v for v in varies if v in numbers_among(ds, columns)]
+    curved = any(counts[v] >= _LINE for v in numbers)
+    if len(varies) == len(numbers) == 2 and min(counts.values()) >= _GRID:
+        return plot_surface
     if kind == "predictions":
         return plot_predictions if curved or max(counts.values()) <= _UPRIGHT else plot_forest
     effects = plot_slopes if kind == "slopes" else plot_comparisons

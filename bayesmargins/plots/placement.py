@@ -71,10 +71,10 @@ def place(cells: Cells, x: Any, colour: Any, facet: Any) -> Placement:
         )
     if len(given) + len(free) > _PLACES:
         raise ResultError(_too_many(cells))
+    if not given and not free:
+        raise ResultError("The result is one number, and a curve needs something to run over. plot_forest draws it.")
     if x is None and not free:
-        raise ResultError(
-            f"{shown(given[0] if given else None)} is all that the result varies over: name it as x, x={given[0]!r}."
-        )
+        raise ResultError(f"{shown(given[0])} is all that the result varies over: name it as x, x={given[0]!r}.")
     if x is None:
         x = max(free, key=lambda c: _rank(cells, c))
         free.remove(x)

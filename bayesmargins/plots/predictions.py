@@ -82,7 +82,7 @@ def plot_predictions(
         A grouping factor: the fitted groups' own curves as thin lines (medians; of up to 100 groups), each averaged
         over its own rows.
     highlight : object, optional
-        Of more than eight curves, which are thin and grey: the value of the one that stands out.
+        The value of the curve that stands out: all others are thin and grey, as more than eight curves always are.
     newdata, at, groups, group_weights, target, wts, random_seed
         Of a posterior: as for `avg_predictions`.
     labels : dict of str, optional

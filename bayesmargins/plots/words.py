@@ -38,8 +38,10 @@ def small_letters(figure: Figure) -> float:
 
 
 def short(value: Any) -> str:
-    """A label: numbers without digits that say nothing."""
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    """A label: numbers with three digits, or all those before the point."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.12g}" if value == round(value, 2) else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def measured(fig: Figure) -> None:

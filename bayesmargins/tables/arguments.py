@@ -13,8 +13,7 @@ import xarray as xr
 from bayesmargins.checks import one_of
 from bayesmargins.errors import ResultError, close_matches, shown, warn, written
 from bayesmargins.family.links import grows
-from bayesmargins.schema import ESTIMATE
-from bayesmargins.tables.describing import is_original
+from bayesmargins.schema import ESTIMATE, is_original
 from bayesmargins.values import is_infinite, is_number, is_word, plain_value, value_list
 
 __all__ = [

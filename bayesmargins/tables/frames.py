@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.habits import taught
+from bayesmargins.labelling import index_for_readers
 from bayesmargins.tables import cells, writing
 
 __all__ = ["Summary", "Table"]
@@ -172,7 +173,7 @@ class Summary(_Written):
         return cells.rounded(self)
 
     def _as_written(self) -> pd.DataFrame:
-        return cells.cells(self)
+        return cells.cells(self).set_axis(index_for_readers(self.index, self), axis=0)
 
 
 class Table(_Written):

@@ -12,6 +12,7 @@ from bayesmargins.diagnostics import diagnostics
 from bayesmargins.errors import warn
 from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
+from bayesmargins.labelling import LABELS
 from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
@@ -105,6 +106,7 @@ def summary(
     frame.attrs["estimand"] = describe(ds)
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
     frame.attrs["draws_of"] = of
+    frame.attrs |= {LABELS: ds.attrs[LABELS]} if LABELS in ds.attrs else {}
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
     frame.attrs |= marks(frame)

@@ -11,6 +11,7 @@ import xarray as xr
 from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, listed, shown
 from bayesmargins.habits import taught
+from bayesmargins.labelling import index_for_readers
 from bayesmargins.tables import cells
 from bayesmargins.tables.digits import check_digits
 from bayesmargins.tables.draws import check_same_rows
@@ -107,7 +108,7 @@ def table(
 
 
 def _made(text: pd.DataFrame, numbers: pd.DataFrame, note: str) -> Table:
-    made = Table(text)
+    made = Table(text.set_axis(index_for_readers(text.index, numbers), axis=0))
     made.columns.name = scale_said(numbers)
     made.attrs = {name: value for name, value in numbers.attrs.items() if name != MARKS} | {"note": note}
     return made
