@@ -220,7 +220,7 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
         "hypothesis": made.spec,
         "along": entries.along,
     }
-    for name in ("nulls", "scales"):
+    for name in ("nulls", "scales", "versus"):
         attrs.pop(name, None)
     if made.subtracted:
         attrs["nulls"] = json.dumps({"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)})

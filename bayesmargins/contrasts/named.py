@@ -140,6 +140,12 @@ def check_comparison(comparison: str) -> None:
     """
     if is_word(comparison, _WORDS):
         return
+    if is_word(comparison, COMPARISONS) and COMPARISONS[comparison].event:
+        raise EstimandError(
+            f"comparison={comparison!r} tells a difference of two probabilities as a number needed to treat. Ask for "
+            f"it where these are compared: avg_comparisons(..., comparison={comparison!r}). Here {', '.join(_WORDS)} "
+            "are allowed."
+        )
     if is_word(comparison, COMPARISONS):
         raise EstimandError(
             f"comparison={comparison!r} needs 1 - mean, integrated in its own right, and a result holds means only. "
