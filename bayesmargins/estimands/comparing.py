@@ -347,7 +347,7 @@ def _refuse_no_event(question: Question, comparison: str) -> None:
     """Only events are counted: a number needed to treat for one more of them is 1 / difference in their probability."""
     family, target = question.post.family, question.target
     scale = scale_name("predictions", target, family.noun, question.post.link.name, None)
-    if scale != "probability":
+    if not (question.probability and (isinstance(target, Target) or scale == "probability")):
         raise EstimandError(
             f"comparison={comparison!r} is 1 / difference in the probability of an event; the target here is "
             f"{str(target)!r} of family {family.name!r}, on the scale {scale!r}. Use 'difference', or the probability "

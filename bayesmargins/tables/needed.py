@@ -19,6 +19,7 @@ from bayesmargins.tables.digits import fixed
 __all__ = ["columns_of_needed", "event_of", "interval_needed", "legend_of_needed", "needed"]
 
 _LARGE = 1e7  # beyond, a power of ten is shorter than digits
+_NONE = 1e-12  # a smaller difference is one of rounding
 # What stands before the number: where the difference is above 0, and below.
 _WORDS = {
     "neutral": ("one more in", "one fewer in"),
@@ -65,7 +66,7 @@ def needed(difference: float, event: str, digits: int | None = None) -> str:
     """
     if pd.isna(difference):
         return "NaN"
-    if difference == 0:
+    if abs(difference) < _NONE:
         return "∞"
     return f"{_WORDS[event][int(difference < 0)]} {_number(difference, digits)}"
 
@@ -80,11 +81,12 @@ def interval_needed(point: float, low: float, high: float, event: str, digits: i
     """
     if pd.isna([low, high]).any():
         return "NaN"
+    low, high = (0.0 if abs(limit) < _NONE else limit for limit in (low, high))
     near, far = (low, high) if point < 0 else (high, low)
     if near * far < 0:
         return f"{needed(near, event, digits)} to ∞ to {needed(far, event, digits)}"
     near, far = sorted((near, far), key=abs, reverse=True)
-    if near * point <= 0:  # not on the side of the point, or 0
+    if near * point <= 0:  # not on the side of the point, or no difference
         return f"{needed(near, event, digits)} to {_number(far, digits)}" if near else "∞"
     return f"{_number(near, digits)} to {_number(far, digits)}"
 
