@@ -57,13 +57,15 @@ def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = 
     return frame
 
 
-def rounded(summary: pd.DataFrame) -> pd.DataFrame:
+def rounded(summary: pd.DataFrame, pad: str = " ") -> pd.DataFrame:
     """How are the numbers of a summary shown on a screen: all columns, without digits that mean nothing?
 
     Parameters
     ----------
     summary : DataFrame
         From `bayesmargins.summary`; columns that were added are left as they are.
+    pad : str
+        Fills numbers up that are narrower than others of their column.
 
     Returns
     -------
@@ -83,10 +85,10 @@ def rounded(summary: pd.DataFrame) -> pd.DataFrame:
             out[name] = [shown_as(v) for v in summary[name]]
     if "mcse" in out:
         out["mcse"] = _small(summary["mcse"].to_numpy(dtype=np.float64), scales_of(summary))
-    return in_line(out, scales_of(summary))
+    return in_line(out, scales_of(summary), pad)
 
 
-def in_line(text: pd.DataFrame, scales: np.ndarray | None, pad: str = " ") -> pd.DataFrame:
+def in_line(text: pd.DataFrame, scales: np.ndarray | None, pad: str) -> pd.DataFrame:
     """The same to be seen: numbers of a column aligned at their decimal points, each scale by itself."""
     out = pd.DataFrame(text)
     groups = np.zeros(len(out)) if scales is None else scales

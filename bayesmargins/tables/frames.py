@@ -32,8 +32,8 @@ class _Written(pd.DataFrame):
         return pd.DataFrame
 
     @abstractmethod
-    def _as_shown(self) -> pd.DataFrame:
-        """As it is printed."""
+    def _as_shown(self, pad: str) -> pd.DataFrame:
+        """As it is printed, numbers filled up with `pad` where they are narrower than others of their column."""
 
     @abstractmethod
     def _as_written(self) -> pd.DataFrame:
@@ -41,7 +41,7 @@ class _Written(pd.DataFrame):
 
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((10_000, 0)).columns  # text that goes to a file or a page is not folded
-        table = self._as_shown().to_string(line_width=width, **_rows(len(self)))
+        table = self._as_shown(" ").to_string(line_width=width, **_rows(len(self)))
         above, beneath = (
             textwrap.fill(text, min(width, 100), break_on_hyphens=False)
             for text in (notes.caption(self), notes.note(self))
@@ -50,7 +50,7 @@ class _Written(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         above, beneath = (f"<p>{html.escape(text)}</p>" for text in (notes.caption(self), notes.note(self)))
-        return f"{above}\n{self._as_shown().to_html(**_rows(len(self)))}\n{beneath}"
+        return f"{above}\n{self._as_shown(FIGURE_SPACE).to_html(**_rows(len(self)))}\n{beneath}"
 
     @taught
     def to_markdown(self, buf: Any = None, caption: str | None = None) -> str | None:
@@ -183,8 +183,8 @@ class _Written(pd.DataFrame):
 class Summary(_Written):
     """Numbers, from `bayesmargins.summary`."""
 
-    def _as_shown(self) -> pd.DataFrame:
-        return cells.rounded(self)
+    def _as_shown(self, pad: str) -> pd.DataFrame:
+        return cells.rounded(self, pad)
 
     def _as_written(self) -> pd.DataFrame:
         return cells.cells(self)
@@ -193,8 +193,8 @@ class Summary(_Written):
 class Table(_Written):
     """Cells of text, from `bayesmargins.table`."""
 
-    def _as_shown(self) -> pd.DataFrame:
-        return cells.in_line(pd.DataFrame(self), cells.scales_of(self))
+    def _as_shown(self, pad: str) -> pd.DataFrame:
+        return cells.in_line(pd.DataFrame(self), cells.scales_of(self), pad)
 
     def _as_written(self) -> pd.DataFrame:
         return pd.DataFrame(self)
