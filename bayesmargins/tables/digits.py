@@ -133,11 +133,16 @@ def aligned(texts: Sequence[str], pad: str = " ") -> list[str]:
     widths = [[max(len(number[part]) for number in column) for part in (0, 1)] for column in zip(*numbers, strict=True)]
     out = []
     for row in numbers:
-        padded = [
-            f"{whole.rjust(w, pad)}{rest.ljust(v, pad)}" for (whole, rest), (w, v) in zip(row, widths, strict=True)
-        ]
+        padded = [_padded(*number, *width, pad) for number, width in zip(row, widths, strict=True)]
         out.append(first + "".join(a + b for a, b in zip(padded, others, strict=True)))
     return out
+
+
+def _padded(whole: str, rest: str, left: int, right: int, pad: str) -> str:
+    """A number filled up on both sides of its decimal point; what is none, on the left."""
+    if whole in ("NaN", "inf", "-inf"):
+        return whole.rjust(left + right, pad)
+    return f"{whole.rjust(left, pad)}{rest.ljust(right, pad)}"
 
 
 def check_digits(digits: Any) -> int | None:
