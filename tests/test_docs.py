@@ -205,8 +205,8 @@ def _write_outputs(page: Path) -> None:
 
 
 def _folded(line: str) -> str:
-    """Sentences in lines that fit on a page; lines of tables are shorter."""
-    return textwrap.fill(line, 100, break_on_hyphens=False) if len(line) > 120 else line
+    """Sentences in lines that fit on a page; lines of tables, which have gaps, are left as they are."""
+    return textwrap.fill(line, 100, break_on_hyphens=False) if len(line) > 110 and "  " not in line else line
 
 
 def _write_api(page: Path) -> None:
