@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.comparison import COMPARISONS, Comparison, changes_sign, compared, warn_of_signs
+from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import scale_name
@@ -36,9 +35,6 @@ __all__ = [
 ]
 
 _RELATIVE = {"ratio": "ratio", "lift": "relative change", "lnratio": "log ratio"}
-
-# How a contrast reads whatever is computed of its sides: results of several comparisons stand beside each other by it.
-_VERSUS = replace(COMPARISONS["difference"], label="{high} vs {low}")
 
 _SOME = 200  # rows on which it is seen whether anything changes
 
@@ -247,7 +243,7 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
         wrong=max(wrong),
     )
     return ds.assign_attrs(
-        versus=json.dumps(dict(zip(labels, contrast_labels(asked, _VERSUS, "difference"), strict=True)))
+        versus=json.dumps(dict(zip(labels, contrast_labels(asked, VERSUS, "difference"), strict=True)))
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from bayesmargins.errors import warn
 from bayesmargins.predictor import Passed
 
-__all__ = ["COMPARISONS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
+__all__ = ["COMPARISONS", "VERSUS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
 
 Side = Mapping[str, np.ndarray]
 Pair = Callable[[Side, Side], np.ndarray]
@@ -157,3 +157,6 @@ COMPARISONS: dict[str, Comparison] = {
     "nnt_harm": replace(_DIFFERENCE, event="harm"),
 }
 """Every comparison that has a word, by it."""
+
+VERSUS = replace(_DIFFERENCE, label="{high} vs {low}")
+"""How a contrast reads whatever is computed of its sides: results of several comparisons stand side by side by it."""

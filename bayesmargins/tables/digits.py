@@ -130,16 +130,20 @@ def aligned(texts: Sequence[str], pad: str = " ") -> list[str]:
         return list(texts)
     first, *others = between.pop()
     numbers = [_NUMBER.findall(text) for text in texts]
-    widths = [[max(len(number[part]) for number in column) for part in (0, 1)] for column in zip(*numbers, strict=True)]
+    widths = [
+        (max(len(number[0]) for number in column), max(len(number[1]) for number in column))
+        for column in zip(*numbers, strict=True)
+    ]
     out = []
     for row in numbers:
-        padded = [_padded(*number, *width, pad) for number, width in zip(row, widths, strict=True)]
+        padded = [_padded(number, width, pad) for number, width in zip(row, widths, strict=True)]
         out.append(first + "".join(a + b for a, b in zip(padded, others, strict=True)))
     return out
 
 
-def _padded(whole: str, rest: str, left: int, right: int, pad: str) -> str:
+def _padded(number: tuple[str, str], width: tuple[int, int], pad: str) -> str:
     """A number filled up on both sides of its decimal point; what is none, on the left."""
+    (whole, rest), (left, right) = number, width
     if whole in ("NaN", "inf", "-inf"):
         return whole.rjust(left + right, pad)
     return f"{whole.rjust(left, pad)}{rest.ljust(right, pad)}"
