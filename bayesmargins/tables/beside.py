@@ -108,7 +108,7 @@ def _check_index(name0: str, first: pd.DataFrame, name: str, numbers: pd.DataFra
 def _columns(
     summaries: Mapping[str, pd.DataFrame], index: pd.Index, digits: int | None, diagnostics: bool
 ) -> dict[str, pd.Series]:
-    nouns = {name: str(numbers.attrs["noun"]) for name, numbers in summaries.items()}
+    nouns = {name: _noun(numbers) for name, numbers in summaries.items()}
     several, columns = len(set(nouns.values())) > 1, {}
     for name, numbers in summaries.items():
         text = cells.cells(numbers.reindex(index), digits, diagnostics)
@@ -119,6 +119,10 @@ def _columns(
     return columns
 
 
+def _noun(numbers: pd.DataFrame) -> str:
+    return str(numbers.attrs.get("noun", numbers.columns.name))
+
+
 def _scale(scales: list[str]) -> str:
     if len(set(scales)) > 1:
         return SEVERAL
@@ -127,7 +131,7 @@ def _scale(scales: list[str]) -> str:
 
 
 def _caption(summaries: Mapping[str, pd.DataFrame]) -> str:
-    nouns = list(dict.fromkeys(str(numbers.attrs["noun"]) for numbers in summaries.values()))
+    nouns = list(dict.fromkeys(map(_noun, summaries.values())))
     policies = {numbers.attrs.get("policies", "") for numbers in summaries.values()}
     noun = notes.joined(nouns) if len(nouns) > 1 else _scale(nouns * len(summaries))
     return notes.capital(", ".join([noun, *(p for p in policies if p and len(policies) == 1)]))

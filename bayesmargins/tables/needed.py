@@ -28,8 +28,8 @@ _WORDS = {
 }
 _LEGENDS = {
     "neutral": "How many are treated for one more event, or for one fewer",
-    "benefit": "NNTB: number needed to treat for one more event, which is a benefit; NNTH: for one fewer",
-    "harm": "NNTB: number needed to treat for one fewer event, which is a harm; NNTH: for one more",
+    "benefit": "NNTB: number needed to treat for one event more, as events are a benefit; NNTH: for one fewer",
+    "harm": "NNTB: number needed to treat for one event fewer, as events are a harm; NNTH: for one more",
 }
 
 
