@@ -720,8 +720,13 @@ CALLS: dict[str, Call] = {
         lambda _: {"ds": {"a": result(), "b": result()}, "spec": "pairwise"},
         ("ds", "spec", "along", "comparison", "independent"),
     ),
-    "summary": Call(bm.summary, _of_result(), TABLES, 2),
+    "summary": Call(bm.summary, _of_result(), (*TABLES, "diagnostics"), 2),
     "table": Call(bm.table, _of_result(), (*TABLES, "digits", "diagnostics"), 2),
+    "table of a dict": Call(
+        bm.table,
+        lambda _: {"ds": {"a": result(), "b": result()}, "null": {"a": 0, "b": 1}},
+        (*TABLES, "digits", "diagnostics"),
+    ),
     "describe": Call(bm.describe, _of_result(), ("ds",), 0.5),
     "plot_predictions": Call(
         bm.plot_predictions, _of_result(), ("ds", "x", "colour", "point", "ci_prob", "ci_kind", "ax"), 0.5
@@ -777,7 +782,7 @@ CALLS: dict[str, Call] = {
         ("prior", "posterior", "point", "ci_prob", "ci_kind", "null", "ax"),
         0.5,
     ),
-    "ds.margins.summary": Call(_accessor("summary"), _of_result(), TABLES[1:]),
+    "ds.margins.summary": Call(_accessor("summary"), _of_result(), (*TABLES[1:], "diagnostics")),
     "ds.margins.table": Call(_accessor("table"), _of_result(), (*TABLES[1:], "digits", "diagnostics")),
     "ds.margins.hypotheses": Call(_accessor("hypotheses"), _of_result(spec="pairwise"), ("spec", "along",
              "comparison")),
