@@ -11,6 +11,8 @@ from scipy import stats
 
 import bayesmargins as bm
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 def _data() -> pd.DataFrame:
     """Calendar years, a temperature near 300 K, three arms, and a response far from zero."""
