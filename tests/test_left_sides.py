@@ -90,8 +90,8 @@ def test_pymc_says_the_same_with_derivatives(name: str) -> None:
         family.pymc(pm, "y", tensors, o)
     point = {"x": eta, **step}
     with uncompiled():
-        rows = model.compile_fn(model.logp(vars=model.observed_RVs, sum=False), inputs=model.value_vars)(point)[0]
-        slopes = model.compile_fn(model.dlogp(vars=[x]), inputs=model.value_vars)(point)
+        asked = [*model.logp(vars=model.observed_RVs, sum=False), model.dlogp(vars=[x])]
+        rows, slopes = model.compile_fn(asked, inputs=model.value_vars)(point)
     np.testing.assert_allclose(rows, family.log_likelihood(p, o), rtol=1e-9, atol=1e-10)
     h = 1e-5
     up, down = (family.log_likelihood(values_at(link, eta + d, step), o) for d in (h, -h))
