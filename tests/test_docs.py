@@ -125,7 +125,7 @@ def _outline(text: str, *, numbers: bool) -> str:
 
 
 @pytest.fixture
-def _user_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _user_machine(uncompiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bm.GLMM, "fit", _stored_fit)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(mpl.rcParams, "backend", "agg")

@@ -9,16 +9,20 @@ import naive
 import numpy as np
 import pytest
 import reference
+from interpreted import uncompiled
 from scipy import stats
 from test_margins import simulated, values
 from test_results import QUESTIONS
 
 import bayesmargins as bm
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 
 @pytest.fixture(scope="module")
 def prior() -> bm.Posterior:
-    return _model().prior(draws=2000, random_seed=1)
+    with uncompiled():
+        return _model().prior(draws=2000, random_seed=1)
 
 
 def _model() -> bm.GLMM:
