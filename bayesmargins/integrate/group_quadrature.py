@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.outcome import Outcome
-from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
@@ -115,12 +115,11 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_entry import group_entry
 
         function, (data, sizes) = group_entry(self.tag), self.flat
-        if task != sizes[0]:
-            sizes = np.concatenate([[task], sizes[1:]])
 
         def some(begin: int, end: int) -> None:
-            for d in range(begin, end):
-                function.into(x[d], data, sizes, out[d])
+            asked = sizes.copy()
+            asked[TASK], asked[POINTS] = task, end - begin
+            function.into(x[begin:end], data, asked, out[begin:end])
 
         in_threads(some, len(x))
         return out
