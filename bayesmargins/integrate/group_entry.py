@@ -28,7 +28,7 @@ def flat_rows(groups: GroupQuadrature) -> tuple[Array, Integers]:
     rows: Rows = model.rows
     floats = (rows.y, rows.n, rows.weights, model.offset, rows.W, model.F, model.widest, model.rest, [model.tolerance])
     sizes = [GRADIENT, len(rows.y), groups.groups, len(model.F), groups.parameters, len(rows.samples)]
-    sizes += [rows.shifts, rows.plain, 1]
+    sizes += [rows.shifts, 1]
     whole = (sizes, rows.starts, rows.kinds, rows.samples, model.reads)
     return np.concatenate([np.ravel(x) for x in floats]), np.concatenate([np.ravel(x) for x in whole])
 
@@ -40,17 +40,17 @@ def group_entry(tag: Any) -> Entry:
     kind, reads, sign = type(tag), tag.reads, tag.sign
 
     def run(x: Any, data: Any, sizes: Any, out: Any) -> None:
-        head = carray(sizes, 9)
+        head = carray(sizes, 8)
         task, n, groups, p = head[0], head[1], head[2], head[3]
-        parameters, kinds, shifts, plain, points = head[4], head[5], head[6], head[7], head[8]
-        whole = carray(sizes, 9 + groups + 1 + n + kinds + 2 * n)[9:]
+        parameters, kinds, shifts, points = head[4], head[5], head[6], head[7]
+        whole = carray(sizes, 8 + groups + 1 + n + kinds + 2 * n)[8:]
         starts, of_kind = whole[: groups + 1], whole[groups + 1 : groups + 1 + n]
         samples, read = whole[groups + 1 + n : groups + 1 + n + kinds], whole[groups + 1 + n + kinds :].reshape(2, n)
         columns, rest = (5 + p) * n, (1 + COLUMNS) * groups
         every = carray(data, columns + rest + 1)
         of_rows = every[: 3 * n].reshape(3, n)
         W, F = every[4 * n : 5 * n], every[5 * n : columns].reshape(p, n)
-        rows = Rows(of_rows[0], of_rows[1], of_rows[2], W, starts, of_kind, samples, shifts == 1, plain == 1)
+        rows = Rows(of_rows[0], of_rows[1], of_rows[2], W, starts, of_kind, samples, shifts == 1)
         known = every[columns + groups : columns + rest].reshape(groups, COLUMNS)
         widest = every[columns : columns + groups]
         model = Model(rows, F, every[3 * n : 4 * n], read, widest, known, every[-1])

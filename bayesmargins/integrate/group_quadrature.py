@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,8 +21,8 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Of the log likelihood, over all groups, at most; and of a group. Nodes move with the parameters, and an error that
-# changes with them is worth some ten times as much in the gradient.
-_WHOLE, _LARGEST = 1e-4, 1e-8
+# changes with them is worth some ten times as much in the gradient. Where the gradient only looks for a mode, less does.
+_WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class GroupQuadrature:
         What `at_rest` found; zeros where nothing is known yet.
     constant : float
         Added to the log likelihood of all groups together.
+    largest : float
+        Error of a group's integral, relative, at most.
+    pilot : (variable,) float
+        Of `at_rest`; nothing where there was none.
     """
 
     tag: Any
@@ -65,6 +69,8 @@ class GroupQuadrature:
     samples: Integers
     rest: Array
     constant: float = 0.0
+    largest: float = _LARGEST
+    pilot: Array = field(default_factory=lambda: np.empty(0))
 
     @property
     def parameters(self) -> int:
@@ -79,7 +85,7 @@ class GroupQuadrature:
     @property
     def tolerance(self) -> float:
         """Of a group's integral, relative."""
-        return float(min(_WHOLE / max(self.groups, 1), _LARGEST))
+        return float(min(_WHOLE / max(self.groups, 1), self.largest))
 
     @cached_property
     def widest(self) -> Array:
@@ -94,8 +100,8 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_quadrature_kernels import Model
         from bayesmargins.integrate.group_rows import Rows
 
-        shifts, plain = bool((self.W == 1.0).all()), bool((self.n == 1.0).all() and (self.weights == 1.0).all())
-        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, self.kinds, self.samples, shifts, plain)
+        shifts = bool((self.W == 1.0).all())
+        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, self.kinds, self.samples, shifts)
         return Model(rows, self.F, self.offset, self.reads, self.widest, self.rest, self.tolerance)
 
     def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
@@ -166,9 +172,17 @@ class GroupQuadrature:
 
     def at_rest(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> GroupQuadrature:
         """The same, whose nodes are placed by what this point (one draw) says, where that is near enough."""
+        return self._resting(self._points(phi, roots, aux)[0])
+
+    def coarser(self) -> GroupQuadrature:
+        """The same for who asks for values: all groups together err by as much, each by more and with fewer nodes."""
+        coarse = replace(self, largest=_COARSE)
+        return coarse._resting(self.pilot) if len(self.pilot) else coarse
+
+    def _resting(self, pilot: Array) -> GroupQuadrature:
         afresh = replace(self, rest=np.zeros_like(self.rest))
-        (rest,) = afresh._run(PILOT, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
-        return replace(self, rest=np.nan_to_num(rest).reshape(self.rest.shape))
+        (rest,) = afresh._run(PILOT, pilot[None], np.empty((1, self.rest.size)))
+        return replace(self, rest=np.nan_to_num(rest).reshape(self.rest.shape), pilot=pilot)
 
 
 def group_quadrature(

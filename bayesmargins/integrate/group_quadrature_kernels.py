@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART
-from bayesmargins.integrate.group_nodes import DROP, ROOM, STEEP, around, search, settled
+from bayesmargins.integrate.group_nodes import ROOM, STEEP, around, drop_of, search, settled
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
 from bayesmargins.integrate.small_kernels import add_row, dot
@@ -23,7 +23,8 @@ Integers = npt.NDArray[np.int64]
 
 _FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
-_NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
+_MOST = 1.6  # times as many nodes as there, so that they also do where their sum is a little less exact
+_SPARED = 1.0  # of the drop to these ends, where a little more is not worth a search
 
 
 class Model(NamedTuple):
@@ -124,13 +125,13 @@ def _integrals(
     rows, groups, error = model.rows, len(values), 0.0
     lattices = _at_rest(model, at, s)
     log_densities(tag, rows, at, 0, groups, s, lattices)
-    counts, shares = np.empty(groups, np.int64), np.empty(ROOM)
+    counts, shares, drop = np.empty(groups, np.int64), np.empty(ROOM), drop_of(model.tolerance) - _SPARED
     for g in range(groups):
         counts[g] = lattices.counts[g]
         if counts[g] > 0 and lattices.step[g] * abs(s) * model.widest[g] > 2.0 * STEEP:
             counts[g] = 0
         if counts[g] > 0:
-            need, values[g], missed = settled(lattices, g, model.tolerance, _NEAR_DROP, shares)
+            need, values[g], missed = settled(lattices, g, model.tolerance, drop, shares)
             counts[g] = lattices.counts[g] if need == 0 else 0
             error += missed
     done = Lattices(lattices.first, lattices.step, counts, lattices.places, lattices.values)
@@ -152,7 +153,7 @@ def _integrals(
 def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: Lattices, out: Array) -> None:
     """out: `Model.rest`, from the peaks and nodes at a pilot point."""
     shares, first, step, counts = np.empty(ROOM), lattices.first, lattices.step, lattices.counts
-    starts, rest = model.rows.starts, out.reshape(len(peaks), COLUMNS)
+    starts, rest, drop = model.rows.starts, out.reshape(len(peaks), COLUMNS), drop_of(model.tolerance) - _SPARED
     for g in range(len(rest)):
         for k in range(COLUMNS):
             rest[g, k] = 0.0
@@ -166,14 +167,14 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
         rest[g, 1] = z * precision / s + rest[g, 0] * eta / (starts[g + 1] - starts[g])
         left, right = first[g], first[g] + (count - 1) * step[g]
         rest[g, 2], rest[g, 3] = _MARGIN * scale * (z - left), _MARGIN * scale * (right - z)
-        fewest, most = 0, (int(_MARGIN * count) + LANES) // LANES * LANES
+        fewest, most = 0, (int(_MOST * count) + LANES) // LANES * LANES
         while fewest < most:
             fewest += LANES
             first[g], step[g] = around(z, rest[g, 2] / scale, rest[g, 3] / scale, fewest)
             counts[g], lattices.places[g] = fewest, 0
             log_densities(tag, model.rows, at, g, g + 1, s, lattices)
             steep = step[g] * abs(s) * model.widest[g] > STEEP  # settling trims the nodes
-            if settled(lattices, g, 0.1 * model.tolerance, _NEAR_DROP, shares)[0] == 0 and not steep:
+            if settled(lattices, g, 0.1 * model.tolerance, drop, shares)[0] == 0 and not steep:
                 break
         rest[g, 4] = fewest
 

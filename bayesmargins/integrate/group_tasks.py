@@ -4,4 +4,4 @@ __all__ = ["COLUMNS", "DRAW", "GRADIENT", "PILOT", "POINTS", "TASK", "VALUES"]
 
 GRADIENT, VALUES, DRAW, PILOT = 0, 1, 2, 3
 COLUMNS = 5
-TASK, POINTS = 0, 8  # where `flat_rows` says what is asked, and for how many points
+TASK, POINTS = 0, 7  # where `flat_rows` says what is asked, and for how many points
