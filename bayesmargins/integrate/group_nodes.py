@@ -34,7 +34,7 @@ from bayesmargins.integrate.group_rows import (
 from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "drop_of", "ready", "search", "settled"]
+__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "drop_of", "largest", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
@@ -120,7 +120,7 @@ def drop_of(tolerance: float) -> float:
 
 
 @njit(**INNER)
-def _largest(V: Array, count: int) -> float:
+def largest(V: Array, count: int) -> float:
     """Of the first values: four at a time, as each comparison waits for the one before."""
     a, b, c, d = V[0], V[0], V[0], V[0]
     for k in range(0, count - 3, 4):
@@ -144,7 +144,7 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
     """
     place, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
     V = lattices.values[place:]
-    top, far = _largest(V, count), min(DROP, drop + 1.0) if drop > -math.inf else DROP
+    top, far = largest(V, count), min(DROP, drop + 1.0) if drop > -math.inf else DROP
     if drop > -math.inf and not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
         return 4, top, 0.0
     if top - V[0] < drop:

@@ -21,8 +21,9 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Of the log likelihood, over all groups, at most; and of a group. Nodes move with the parameters, and an error that
-# changes with them is worth some ten times as much in the gradient. Where the gradient only looks for a mode, less does.
+# changes with them is worth some ten times as much in the gradient. Less does to find a mode.
 _WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
+_FEW = 20_000  # rows of all points: fewer take less time than threads take to begin
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,10 @@ class GroupQuadrature:
             asked[TASK], asked[POINTS] = task, end - begin
             function.into(x[begin:end], data, asked, out[begin:end])
 
-        in_threads(some, len(x))
+        if len(x) * len(self.y) < _FEW:
+            some(0, len(x))
+        else:
+            in_threads(some, len(x))
         return out
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:

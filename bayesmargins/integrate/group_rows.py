@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from bayesmargins.integrate.by_name import by_name, named
 from bayesmargins.integrate.compiled import APART, INNER
-from bayesmargins.integrate.small_kernels import dot
+from bayesmargins.integrate.small_kernels import dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp, vector_log, vectorised
 
 __all__ = [
@@ -282,10 +282,9 @@ def _average_sum(
     r: Array,
 ) -> float:  # fmt: skip
     """Of `_add_sum`: what they need is the average power, and effect."""
-    sign, mean, d_s = float(tag.sign), 0.0, 0.0
+    sign, mean, d_s = float(tag.sign), sum_of(Q, count), 0.0
     for k in range(count):
         C[k] = vector_exp(sign * b[k])
-        mean += Q[k]
     of_power, of_z = dot(C, P, count), dot(C, Q, count)
     for i in range(low, high):
         a, c, d_a, d_c = parts(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
@@ -302,10 +301,9 @@ def _average_product(
     rows: Rows, at: Point, low: int, high: int, b: Array, count: int, P: Array, Q: Array, C: Array, S: Array, r: Array
 ) -> float:
     """Of `_add_product`."""
-    mean, d_s = 0.0, 0.0
+    mean, d_s = sum_of(Q, count), 0.0
     for k in range(count):
         C[k] = vector_exp(b[k])
-        mean += Q[k]
     for i in range(low, high):
         x, weight, y, n = at.power[i], rows.weights[i], rows.y[i], rows.n[i]
         for k in range(count):
