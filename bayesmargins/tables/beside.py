@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed, shown
+from bayesmargins.labelling import LABELS
 from bayesmargins.schema import check_result
 from bayesmargins.tables import cells, notes
 from bayesmargins.tables.describing import SEVERAL, scale_of
@@ -50,6 +51,7 @@ def side_by_side(
         check_same_rows(name0, alike[name0], name, alike[name])
     columns = _columns(summaries, first.index, digits, diagnostics)
     plain = pd.DataFrame(first)
+    plain.attrs = {LABELS: first.attrs[LABELS]} if LABELS in first.attrs else {}
     plain.columns.name = _scale(list(scales.values()))
     return made(pd.DataFrame(columns, index=first.index), plain, _caption(summaries), _note(summaries))
 

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.estimands.comparison import COMPARISONS
-from bayesmargins.tables.describing import is_original
+from bayesmargins.schema import is_original
 from bayesmargins.tables.digits import fixed
 
 __all__ = ["columns_of_needed", "event_of", "interval_needed", "legend_of_needed", "needed"]

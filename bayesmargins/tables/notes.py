@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.schema import is_original
 from bayesmargins.tables.arguments import KINDS, MIXED, POINTS
-from bayesmargins.tables.describing import SEVERAL, is_original, scale_of, scales_along
+from bayesmargins.tables.describing import SEVERAL, scale_of, scales_along
 from bayesmargins.tables.intervals import intervals_of
 from bayesmargins.tables.needed import event_of, legend_of_needed
 from bayesmargins.tables.unchanged import is_changed, said_of, scale_said
