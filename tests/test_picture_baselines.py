@@ -19,9 +19,14 @@ import bayesmargins as bm
 
 BASELINES = Path(__file__).parent / "data" / "pictures"
 DPI = 60
-TOLERANCE = 14.0
-"""Root mean square of the differences of colours, out of 255: versions of matplotlib and of its fonts differ by less, a
-curve that is gone by more."""
+DRAWN_BY = "3.10"
+"""The matplotlib of the older stack: another one's letters move axes by a pixel, and that counts more than a curve."""
+TOLERANCE = 4.0
+"""Root mean square of the differences of colours, out of 255; the next version of matplotlib differs by 20 to 33."""
+
+of_one_matplotlib = pytest.mark.skipif(
+    not mpl.__version__.startswith(f"{DRAWN_BY}."), reason=f"the pictures were drawn by matplotlib {DRAWN_BY}"
+)
 
 
 def bacteria() -> bm.Posterior:
@@ -53,7 +58,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
 
 
 def drawn(name: str, path: Path) -> Path:
-    with mpl.rc_context({"font.family": "DejaVu Sans", "text.hinting": "none", "text.hinting_factor": 1}):
+    with mpl.rc_context({"font.family": "DejaVu Sans", "text.hinting": "none"}):
         picture = PICTURES[name]()
         figure = picture if isinstance(picture, Figure) else picture.figure
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
@@ -61,6 +66,7 @@ def drawn(name: str, path: Path) -> Path:
     return path
 
 
+@of_one_matplotlib
 @pytest.mark.parametrize("name", PICTURES)
 def test_picture_is_the_one_that_was_looked_at(name: str, tmp_path: Path) -> None:
     expected = Path(shutil.copy(BASELINES / f"{name}.png", tmp_path / "expected.png"))
@@ -71,8 +77,10 @@ def test_picture_is_the_one_that_was_looked_at(name: str, tmp_path: Path) -> Non
 def test_a_curve_that_is_gone_is_noticed(tmp_path: Path) -> None:
     """The tolerance would not hide it."""
     ds = bm.avg_predictions(bacteria(), at={"week": [0.0, 6.0], "trt": ["placebo", "drug"]})
-    for name, of in (("expected", ds), ("actual", ds.sel(trt=["placebo"]))):
-        bm.plot_predictions(of, "week", "trt").figure.savefig(tmp_path / f"{name}.png", dpi=DPI)
+    for name in ("expected", "actual"):
+        ax = bm.plot_predictions(ds, "week", "trt")
+        ax.lines[0].set_visible(name == "expected")
+        ax.figure.savefig(tmp_path / f"{name}.png", dpi=DPI)
     plt.close("all")
     images = (str(tmp_path / f"{n}.png") for n in ("expected", "actual"))
     assert compare_images(*images, tol=TOLERANCE) is not None
