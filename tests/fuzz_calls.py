@@ -729,7 +729,31 @@ CALLS: dict[str, Call] = {
     ),
     "describe": Call(bm.describe, _of_result(), ("ds",), 0.5),
     "plot_predictions": Call(
-        bm.plot_predictions, _of_result(), ("ds", "x", "colour", "point", "ci_prob", "ci_kind", "ax"), 0.5
+        bm.plot_predictions,
+        _of_result(),
+        ("ds", "x", "colour", "by", "facet", "data", "curves", "highlight", "point", "ci_prob", "ci_kind", "labels",
+         "ax", "figsize"),
+        0.5,
+    ),
+    "plot_predictions of a posterior": Call(
+        bm.plot_predictions,
+        lambda _: {"ds": post(), "x": "week"},
+        ("x", "by", "facet", "data", "means", "curves", "highlight", "newdata", "at", "groups", "group_weights",
+         "target", "wts", "random_seed", "labels", "figsize"),
+        0.5,
+    ),
+    "plot_comparisons": Call(
+        bm.plot_comparisons,
+        lambda _: {"ds": post(), "variables": "trt", "over": "week"},
+        ("ds", "variables", "over", "by", "facet", "comparison", "cross", "highlight", "newdata", "at", "groups",
+         "point", "ci_prob", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_slopes": Call(
+        bm.plot_slopes,
+        lambda _: {"ds": post(), "variables": "week", "over": "trt"},
+        ("ds", "variables", "over", "by", "facet", "slope", "at", "groups", "point", "ci_prob", "ax", "figsize"),
+        0.5,
     ),
     "plot_forest": Call(
         bm.plot_forest,
