@@ -63,9 +63,10 @@ class Margins:
         ci_kind: str | None = None,
         null: float | None = None,
         rope: Sequence[float] | None = None,
+        diagnostics: bool = False,
     ) -> pd.DataFrame:
         """See `bayesmargins.summary`."""
-        return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope)
+        return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope, diagnostics)
 
     @taught
     def hypotheses(

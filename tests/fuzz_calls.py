@@ -721,8 +721,8 @@ CALLS: dict[str, Call] = {
         lambda _: {"ds": {"a": result(), "b": result()}, "spec": "pairwise"},
         ("ds", "spec", "along", "comparison", "independent"),
     ),
-    "summary": Call(bm.summary, _of_result(), (*TABLES, "exponentiate"), 2),
-    "summary of a posterior": Call(bm.summary, lambda _: {"ds": post()}, (*TABLES, "exponentiate")),
+    "summary": Call(bm.summary, _of_result(), (*TABLES, "diagnostics", "exponentiate"), 2),
+    "summary of a posterior": Call(bm.summary, lambda _: {"ds": post()}, (*TABLES, "diagnostics", "exponentiate")),
     "Posterior.add_prior": Call(
         lambda post, prior: post.add_prior(prior),
         lambda _: {"post": post(), "prior": dataclasses.replace(post(), info={"draws": "prior"})},
@@ -730,18 +730,91 @@ CALLS: dict[str, Call] = {
     ),
     "ds.margins.to_idata": Call(lambda ds: Margins(ds).to_idata(), _of_result(), ("ds",), 0.3),
     "table": Call(bm.table, _of_result(), (*TABLES, "digits", "diagnostics"), 2),
+    "table of a dict": Call(
+        bm.table,
+        lambda _: {"ds": {"a": result(), "b": result()}, "null": {"a": 0, "b": 1}},
+        (*TABLES, "digits", "diagnostics"),
+    ),
     "describe": Call(bm.describe, _of_result(), ("ds",), 0.5),
     "plot_predictions": Call(
-        bm.plot_predictions, _of_result(), ("ds", "x", "colour", "point", "ci_prob", "ci_kind", "ax"), 0.5
+        bm.plot_predictions,
+        _of_result(),
+        ("ds", "x", "colour", "by", "facet", "data", "curves", "highlight", "point", "ci_prob", "ci_kind", "labels",
+         "ax", "figsize"),
+        0.5,
     ),
-    "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
+    "plot_predictions of a posterior": Call(
+        bm.plot_predictions,
+        lambda _: {"ds": post(), "x": "week"},
+        ("x", "by", "facet", "data", "means", "curves", "highlight", "newdata", "at", "groups", "group_weights",
+         "target", "wts", "random_seed", "labels", "figsize"),
+        0.5,
+    ),
+    "plot_comparisons": Call(
+        bm.plot_comparisons,
+        lambda _: {"ds": post(), "variables": "trt", "over": "week"},
+        ("ds", "variables", "over", "by", "facet", "comparison", "cross", "highlight", "newdata", "at", "groups",
+         "point", "ci_prob", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_slopes": Call(
+        bm.plot_slopes,
+        lambda _: {"ds": post(), "variables": "week", "over": "trt"},
+        ("ds", "variables", "over", "by", "facet", "slope", "at", "groups", "point", "ci_prob", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_forest": Call(
+        bm.plot_forest,
+        _of_result(),
+        ("ds", "point", "ci_prob", "ci_kind", "null", "ax", "sort", "headings", "rope", "highlight", "labels",
+         "figsize"),
+        0.5,
+    ),
+    "plot_densities": Call(
+        bm.plot_densities,
+        lambda _: {"ds": Kind("averages")},
+        ("ds", "kind", "quantiles", "heights", "point", "ci_prob", "ci_kind", "null", "rope", "sort", "headings",
+         "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_groups": Call(
+        bm.plot_groups,
+        lambda _: {"ds": post()},
+        ("ds", "factor", "effects", "sort", "highlight", "newdata", "at", "groups", "target", "wts", "random_seed",
+         "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_heterogeneity": Call(
+        bm.plot_heterogeneity,
+        lambda _: {"ds": post(), "variables": "trt", "newdata": FRAME},
+        ("ds", "variables", "over", "estimand", "fitted", "quantiles", "null", "by", "comparison", "cross", "slope",
+         "newdata", "at", "groups", "group_weights", "target", "wts", "random_seed", "point", "ci_prob", "ci_kind",
+         "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_attenuation": Call(
+        bm.plot_attenuation,
+        lambda _: {"ds": post(), "variables": "trt"},
+        ("ds", "variables", "estimand", "by", "facet", "comparison", "cross", "slope", "newdata", "at",
+         "group_weights", "target", "wts", "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_categories": Call(
+        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_survival": Call(
+        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_surface": Call(
+        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
+    ),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
         lambda _: {"prior": result("of the prior"), "posterior": result()},
         ("prior", "posterior", "point", "ci_prob", "ci_kind", "null", "ax"),
         0.5,
     ),
-    "ds.margins.summary": Call(_accessor("summary"), _of_result(), TABLES[1:]),
+    "ds.margins.summary": Call(_accessor("summary"), _of_result(), (*TABLES[1:], "diagnostics")),
     "ds.margins.table": Call(_accessor("table"), _of_result(), (*TABLES[1:], "digits", "diagnostics")),
     "ds.margins.hypotheses": Call(_accessor("hypotheses"), _of_result(spec="pairwise"), ("spec", "along",
              "comparison")),

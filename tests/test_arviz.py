@@ -293,7 +293,7 @@ def test_only_the_prior_of_the_same_model_joins() -> None:
 
 def test_summary_of_a_posterior_has_the_numbers_of_arviz(case: str) -> None:
     post = reference.posterior(case)
-    table = bm.summary(post, point="mean")
+    table = bm.summary(post, point="mean", diagnostics=True)
     variables = [n for n in post.parameters.data_vars if not str(n).startswith("b_")]
     theirs = az.summary(post.parameters[variables], round_to="none")
     np.testing.assert_allclose(table["mean"], theirs["mean"], rtol=1e-10)

@@ -79,7 +79,9 @@ def test_accessor_gives_the_same_as_the_functions(result: xr.Dataset) -> None:
 def test_summary_is_that_of_numpy_and_arviz(result: xr.Dataset) -> None:
     import arviz_stats as azs
 
-    table = bm.summary(result, ci_prob=0.9, null=0.1, rope=(0.0, 0.5))
+    table = bm.summary(result, ci_prob=0.9, null=0.1, rope=(0.0, 0.5), diagnostics=True)
+    short = bm.summary(result, ci_prob=0.9, null=0.1, rope=(0.0, 0.5))
+    pd.testing.assert_frame_equal(short, table.drop(columns=["sd", "ess_bulk", "ess_tail", "r_hat", "mcse"]))
     draws = result["estimate"].transpose("chain", "draw", ...).to_numpy()
     flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
     np.testing.assert_allclose(table["median"], np.median(flat, axis=0))
@@ -95,7 +97,9 @@ def test_summary_is_that_of_numpy_and_arviz(result: xr.Dataset) -> None:
 
 def test_summary_defaults_are_arviz_1s_on_both_stacks(post: bm.Posterior) -> None:
     table = bm.summary(bm.avg_predictions(post))
-    assert list(table.columns) == ["median", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "r_hat", "mcse"]
+    assert list(table.columns) == ["median", "eti89_lb", "eti89_ub"]
+    full = bm.summary(bm.avg_predictions(post), diagnostics=True)
+    assert list(full.columns) == ["median", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "r_hat", "mcse"]
     assert table.columns.name == "probability"
     assert "hdi95_lb" in bm.summary(bm.avg_predictions(post), ci_prob=0.95, ci_kind="hdi")
 

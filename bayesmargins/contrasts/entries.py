@@ -105,6 +105,8 @@ class Made:
         ``"difference"``, ``"ratio"`` and the like, where it is one of them.
     subtracted : tuple of str
         Labels of contrasts whose right-hand side was subtracted: their null is 0.
+    versus : tuple of str
+        How contrasts read whatever is computed of their sides, where they have two.
     """
 
     values: np.ndarray
@@ -114,6 +116,7 @@ class Made:
     spec: str
     comparison: str | None = None
     subtracted: tuple[str, ...] = ()
+    versus: tuple[str, ...] = ()
 
 
 def entries_of(ds: Any, along: str | None) -> Entries:

@@ -222,8 +222,10 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
         "hypothesis": made.spec,
         "along": entries.along,
     }
-    for name in ("nulls", "scales"):
+    for name in ("nulls", "scales", "versus"):
         attrs.pop(name, None)
+    if made.versus:
+        attrs["versus"] = json.dumps(dict(zip(made.labels, made.versus, strict=True)))
     if made.subtracted:
         attrs["nulls"] = json.dumps({"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)})
     values = np.moveaxis(made.values, 0, -1)

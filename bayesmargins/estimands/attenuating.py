@@ -21,6 +21,7 @@ from bayesmargins.errors import (
 )
 from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
+from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.estimands.sloping import avg_slopes
@@ -157,6 +158,11 @@ def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: An
         raise EstimandError(
             f"estimand={estimand!r} {said}: attenuation(post, 'x'), attenuation(post, 'x', estimand='slopes') or "
             "attenuation(post, estimand='predictions')."
+        )
+    if is_word(comparison, COMPARISONS) and COMPARISONS[comparison].event:
+        raise EstimandError(
+            f"comparison={comparison!r}: the policies are held against each other by differences and a ratio, which "
+            "numbers needed to treat do not have. Use 'difference', which this number is made of."
         )
     others = {"comparisons": {"comparison": (comparison, "difference"), "cross": (cross, False)}}
     others["slopes"] = {"slope": (slope, "dydx")}

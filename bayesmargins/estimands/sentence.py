@@ -152,6 +152,7 @@ def scale_name(kind: str, target: str | Target, family_noun: str, link: str, how
         "lnratio": f"log ratio of {base}",
         "lnor": "log odds ratio",
         "or": "odds ratio",
+        **dict.fromkeys(("nnt", "nnt_benefit", "nnt_harm"), f"difference in {base}"),
     }.get(how, f"{how}(high, low) of {base}")
 
 
@@ -171,6 +172,9 @@ _COMPARED = {
     "lnratio": "Log ratio of",
     "lnor": "Log odds ratio of",
     "or": "Odds ratio of",
+    "nnt": "Difference (told as number needed to treat, 1 / difference) in",
+    "nnt_benefit": "Difference (told as number needed to treat, 1 / difference, where one more is a benefit) in",
+    "nnt_harm": "Difference (told as number needed to treat, 1 / difference, where one more is a harm) in",
 }
 
 

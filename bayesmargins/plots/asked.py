@@ -13,7 +13,7 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column
-from bayesmargins.errors import EstimandError, ResultError, listed, shown
+from bayesmargins.errors import DataError, EstimandError, ResultError, listed, shown
 from bayesmargins.grid import frame_of
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import check_result
@@ -27,6 +27,7 @@ _POINTS = 50  # along a curve
 _FEWEST = 21
 _WORK = 2_000_000  # rows times values that are set on them
 _DISTINCT = 12  # a number with no more values is set to these
+_LARGEST = 1e150  # beyond, matplotlib finds no ticks
 _CURVES = 5  # a number with no more values has a curve, or a panel, each
 
 
@@ -191,8 +192,14 @@ def _seen(post: Posterior, column: Column, rows: Rows) -> np.ndarray:
     frame = fitted_rows(post, rows)
     if column.name not in frame:
         return np.linspace(column.lower, column.upper, _POINTS)
-    values = frame[column.name].dropna().to_numpy()
-    return np.unique(values)
+    values = column.replay(frame[column.name]).dropna().to_numpy(dtype=np.float64)
+    if not len(values) or np.abs(values).max() > _LARGEST:
+        raise DataError(
+            f"{column.name!r} has {'no value' if not len(values) else f'values up to {np.abs(values).max():g}'} in the "
+            "rows, and an axis cannot show that: leave such rows out, or name the values, x={...: [...]}."
+        )
+    whole = pd.api.types.is_integer_dtype(frame[column.name].dtype)
+    return np.unique(values.astype(np.int64) if whole else values)
 
 
 def fitted_rows(post: Posterior, rows: Rows) -> pd.DataFrame:

@@ -98,9 +98,10 @@ def plot_categories(
 
     Examples
     --------
-    >>> inhaler = bm.load_dataset("inhaler")
-    >>> prior = bm.GLMM("rating ~ treat + (1 | subject)", inhaler, family="cumulative").prior(draws=50, random_seed=1)
-    >>> plot_categories(prior, "treat").get_ylabel()
+    >>> beta, thresholds = [[[-0.8], [-0.7]]], [[[0.4, 3.0, 4.2], [0.5, 2.9, 4.4]]]
+    >>> few = from_draws("rating ~ treat + (1 | subject)", load_dataset("inhaler"), family="cumulative", beta=beta,
+    ...                  Sigma={"subject": [[[[1.2]], [[1.5]]]]}, aux={"thresholds": thresholds})
+    >>> plot_categories(few, "treat", data=True).get_ylabel()
     'probability of rating'
     """
     rows = Rows(newdata, at, groups, group_weights, None, wts, random_seed)
@@ -129,10 +130,11 @@ def plot_categories(
 
 def _with_categories(cells: Cells) -> Cells:
     """The entries, with a column to stand along x where only categories tell them apart."""
-    if "category" not in cells.columns:
+    if "category" not in cells.columns or cells.attrs.get("kind") != "predictions":
         raise ResultError(
-            f"plot_categories draws a result with the dimension 'category', and this one is of {cells.scale}: "
-            "avg_predictions of an ordered response has it, and plot_predictions draws all others."
+            "plot_categories draws predictions with the dimension 'category', and this result is of "
+            f"{cells.scale}: avg_predictions of an ordered response has it. plot_predictions and plot_forest draw "
+            "others."
         )
     if set(cells.varies) - {"category"}:
         return cells

@@ -112,7 +112,7 @@ class Cells:
     @property
     def null(self) -> float | None:
         """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none."""
-        kind = self.attrs.get("kind")
+        kind = self.attrs.get("of", self.attrs.get("kind"))
         named = kind == "hypotheses" and "comparison" in self.attrs
         if not named and kind not in ("comparisons", "slopes", "coefficients", "attenuation", "heterogeneity"):
             return None
@@ -212,7 +212,7 @@ def _probabilities(ci_prob: Any) -> list[float | None]:
     given = value_list(ci_prob)
     if given is None:
         return [ci_prob]
-    if not given:
+    if not given or any(prob is None for prob in given):
         raise ResultError(f"ci_prob={shown(ci_prob)}; name at least one probability, such as 0.95 or [0.5, 0.89].")
     for prob in given:
         in_words("median", prob, None)  # refuses what is no probability

@@ -89,7 +89,7 @@ def plot_comparisons(
     Examples
     --------
     >>> plot_comparisons(post, "trt", over="week").get_ylabel()
-    'difference in probability (drug - placebo)'
+    'difference in probability'
     """
     rows = Rows(newdata, at, groups, group_weights, target, wts, random_seed)
     how: dict[str, Any] = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "labels": labels}

@@ -14,7 +14,7 @@ from bayesmargins.plots.listing import Listing, furnish, standing_out
 from bayesmargins.plots.marks import axis_of_ratios, bars, dodge, null_line, rope_area
 from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.several import rows_of
-from bayesmargins.plots.styles import GREY, Style, style_of
+from bayesmargins.plots.styles import PALE, Style, style_of
 from bayesmargins.plots.words import short
 from bayesmargins.tables import check_null
 from bayesmargins.tables.arguments import rope_of
@@ -87,7 +87,7 @@ def plot_forest(
     'difference in probability'
     >>> ax = plot_forest(avg_comparisons(post, "trt", by="week"), sort=True)
     >>> [t.get_text() for t in ax.get_yticklabels()][:2]
-    ['drug - placebo', '  0.0']
+    ['drug - placebo', '  11']
     """
     check_null(null)
     area = rope_of(rope)
@@ -114,7 +114,7 @@ def _draw(
     chosen = standing_out(cells, listing.columns, highlight)
     for k, colour in enumerate(colours):
         of = np.ones(len(cells), dtype=bool) if colour is None else (cells.columns[beside] == colour).to_numpy()
-        for which, style in ((of & ~chosen, Style(GREY)), (of & chosen, style_of(k))):
+        for which, style in ((of & ~chosen, Style(PALE)), (of & chosen, style_of(k))):
             some = np.flatnonzero(which)
             if len(some):
                 label = None if colour is None else short(colour)

@@ -20,7 +20,7 @@ from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import Listing, furnish, standing_out
 from bayesmargins.plots.marks import axis_of_ratios, bars, null_line
 from bayesmargins.plots.panels import WIDE, Panels
-from bayesmargins.plots.styles import COLOURS, GREY, Style
+from bayesmargins.plots.styles import COLOURS, PALE, Style
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import make_result, public_name
 from bayesmargins.values import is_word
@@ -104,7 +104,7 @@ def plot_groups(
     >>> plot_groups(post).get_xlabel()
     'probability'
     >>> plot_groups(post, effects=True).get_xlabel()
-    'b of ID, logit scale'
+    'b of ID, logit scale (Intercept)'
     """
     rows = Rows(newdata, at, groups, None, target, wts, random_seed)
     how: dict[str, Any] = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "labels": labels}
@@ -146,7 +146,7 @@ class _Picture:
             for column, value in values.items():
                 here &= (cells.columns[column] == value).to_numpy()
             self._draw_population(axes, values)
-            for which, style in ((here & ~chosen, Style(GREY)), (here & chosen, Style())):
+            for which, style in ((here & ~chosen, Style(PALE)), (here & chosen, Style())):
                 some = np.flatnonzero(which)
                 if len(some):
                     bars(axes, listing.at[some], cells.take(some), style, flat=True)

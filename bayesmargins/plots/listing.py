@@ -10,7 +10,7 @@ import numpy as np
 
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.over import of_what
+from bayesmargins.plots.over import is_same, of_what
 from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.words import measured, short, small_letters, wrapped
 from bayesmargins.schema import ESTIMATE
@@ -205,7 +205,7 @@ def standing_out(cells: Cells, columns: Sequence[str], value: Any) -> np.ndarray
     known = [v for c in columns if c in cells.columns for v in cells.levels(c)]
     chosen = np.zeros(len(cells), dtype=bool)
     for column in (c for c in columns if c in cells.columns):
-        chosen |= np.array([v == value for v in cells.columns[column]], dtype=bool)
+        chosen |= np.array([is_same(v, value) for v in cells.columns[column]], dtype=bool)
     if not chosen.any():
         raise ResultError(
             f"highlight={shown(value)}; it must be the value of a row: {listed(known)}.{close_matches(value, known)}"

@@ -14,12 +14,13 @@ from bayesmargins.plots.panels import WIDE, Panels
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import MANY, Style, style_of, thin
 from bayesmargins.plots.words import measured, short, small_letters, spread_apart
+from bayesmargins.values import is_number, is_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Behind", "draw", "of_what"]
+__all__ = ["Behind", "draw", "is_same", "of_what"]
 
 Behind = Callable[["Axes", Mapping[str, Any], Placement, "list[Any] | None", Style, tuple[int, int]], None]
 _UPRIGHT = 12  # more levels stand below each other
@@ -146,8 +147,13 @@ def of_what(cells: Cells, columns: Sequence[str]) -> str:
     return f"{cells.worded_scale} ({said})" if said else cells.worded_scale
 
 
+def is_same(known: Any, value: Any) -> bool:
+    """Whether a value that a user wrote is this one of a result's."""
+    return is_word(value, [known]) if isinstance(known, str) else is_number(value) and bool(known == value)
+
+
 def _check_highlight(highlight: Any, colours: list[Any], placement: Placement) -> None:
-    if highlight is not None and highlight not in colours:
+    if highlight is not None and not any(is_same(known, highlight) for known in colours):
         raise ResultError(
             f"highlight={shown(highlight)}; it must be one of the curves: {listed(colours)} of {placement.colour}."
             f"{close_matches(highlight, colours)}"

@@ -67,7 +67,9 @@ class Panels:
     columns : int
         Of panels.
     beneath : float
-        Points that something takes between the name of the x axis and the caption, where an Axes was given.
+        Points that something takes between the name of the x axis and the caption of one panel.
+    aside : float
+        Inches that something takes at the right of one panel.
     """
 
     figure: Figure
@@ -75,6 +77,7 @@ class Panels:
     own: bool
     columns: int = 1
     beneath: float = 0.0
+    aside: float = 0.0
 
     @classmethod
     def of(
@@ -199,7 +202,7 @@ class Panels:
     def _room(self) -> float:
         """Inches for what stands above and below the panels."""
         width = float(self.figure.get_size_inches()[0])
-        return width - 0.3 if self.own else float(self.axes[0][0].get_position().width) * width
+        return width - 0.3 - self.aside if self.own else float(self.axes[0][0].get_position().width) * width
 
     def caption(self, said: str, left_out: Sequence[str] = ()) -> None:
         """Say beneath the picture what is drawn; what earlier pictures on these axes said stays."""
@@ -246,6 +249,10 @@ class Panels:
             box = ax.get_window_extent()
             sides = ((ax.xaxis, box.x0, box.x1, whole.width), (ax.yaxis, box.y0, box.y1, whole.height))
             for axis, low, high, most in sides:
-                room = (2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low) / self.figure.dpi
-                if text := axis.label.get_text().replace("\n", " "):
-                    axis.label.set_text(wrapped(text, max(room - 0.1, 0.8), letters(self.figure)))
+                room = 2 * min((low + high) / 2, most - (low + high) / 2) if alone else high - low
+                if text := axis.label.get_text():
+                    axis.label.set_text(text.replace("\n", " "))
+                    extent = axis.label.get_window_extent()
+                    if (extent.width if axis is ax.xaxis else extent.height) > room:
+                        inches = max(room / self.figure.dpi - 0.1, 0.8)
+                        axis.label.set_text(wrapped(axis.label.get_text(), inches, letters(self.figure)))

@@ -16,6 +16,8 @@ __all__ = ["Density", "density", "dots", "finite_draws", "reach", "stacks"]
 Density = tuple[np.ndarray, np.ndarray]
 """Places, and the density there."""
 
+_MOST_BARS = 60  # counts that reach farther are drawn as a curve
+
 
 def finite_draws(draws: np.ndarray) -> list[np.ndarray]:
     """Draws by entry, those left out that are not finite; draws is (sample, entry)."""
@@ -23,13 +25,22 @@ def finite_draws(draws: np.ndarray) -> list[np.ndarray]:
 
 
 def density(values: np.ndarray, logarithmic: bool = False) -> Density | None:
-    """Places and density there, of the logarithms on a logarithmic axis; None where all draws are one value."""
+    """Places and density there, of the logarithms on a logarithmic axis; counts have bars; None of one value alone."""
     from arviz_stats.base import array_stats
 
     if len(values) < 2 or np.ptp(values) == 0.0:
         return None
+    if not logarithmic and np.ptp(values) <= _MOST_BARS and (values == np.floor(values)).all():
+        return _bars(values)
     grid, height, _ = array_stats.kde(np.log(values) if logarithmic else values)
     return (np.exp(grid) if logarithmic else grid), height
+
+
+def _bars(values: np.ndarray) -> Density:
+    """Counts have a bar for each number."""
+    edges = np.arange(values.min(), values.max() + 2) - 0.5
+    shares = np.histogram(values, edges)[0] / len(values)
+    return np.repeat(edges, 2), np.concatenate([[0.0], np.repeat(shares, 2), [0.0]])
 
 
 def stacks(values: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["COLOURS", "GREY", "MANY", "Style", "style_of", "thin"]
+__all__ = ["COLOURS", "GREY", "MANY", "PALE", "Style", "style_of", "thin"]
 
 # Okabe & Ito (2008), without the yellow that white paper swallows; in turn dark and light, for grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#8C510A", "#E69F00")
 GREY = "0.45"
+PALE = "0.72"  # of what stands beside a highlight, also in grey print
 _DASHES: tuple[Any, ...] = (
     "-",
     (0, (6, 2)),

@@ -105,10 +105,12 @@ def plot_surface(
 
     Examples
     --------
-    >>> ticks = bm.load_dataset("grouseticks")
-    >>> prior = bm.GLMM("TICKS ~ cHEIGHT * HEIGHT + (1 | BROOD)", ticks, "poisson").prior(draws=20, random_seed=1)
-    >>> plot_surface(prior, "cHEIGHT", "HEIGHT", groups="zero", target="link").get_ylabel()
-    'HEIGHT'
+    >>> frame = {"y": [1, 2, 4, 3], "age": [20, 30, 40, 50], "dose": [0, 2, 1, 3], "id": ["a", "a", "b", "b"]}
+    >>> beta, Sigma = [[[1.0, 0.1, 0.2], [0.9, 0.1, 0.3]]], {"id": [[[[0.5]], [[0.4]]]]}
+    >>> few = from_draws("y ~ age + dose + (1 | id)", frame, family="gaussian", beta=beta, Sigma=Sigma,
+    ...                  aux={"sigma": [[1.0, 1.0]]})
+    >>> plot_surface(few, "age", "dose").get_ylabel()
+    'dose'
     """
     rows = Rows(newdata, at, groups, group_weights, target, wts, random_seed)
     kind = one_of("kind", kind, KINDS, ResultError)
@@ -128,7 +130,7 @@ def plot_surface(
     panel = None if facet is None else public_name(str(name_of(facet, "facet")))
     seen = fitted_rows(ds, rows)
     seen = seen.rename(columns={str(c): public_name(str(c)) for c in seen.columns})
-    cells, there = _placed(cells, named[0], named[1], panel)
+    there = _placed(cells, named[0], named[1], panel)
     return _Map(cells, *there, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)
 
 
@@ -234,9 +236,11 @@ class _Map:
         said = [self.cells.said.partition(" and ")[0] if not width else self.cells.said]
         if self.seen is not None and self.too_far < 2**0.5:
             said.append(f"veiled: farther than {self.too_far:g} of the ranges from every row")
-        panels.caption("; ".join([*said, *(["points: the rows"] if self.points else [])]), self.cells.left_out)
         self._bars(panels, drawn, width)
         self._lines(panels, cells, ranges, width)
+        right = panels.axes[0][0].get_window_extent().x1
+        panels.aside = (panels.figure.bbox.width - right) / panels.figure.dpi
+        panels.caption("; ".join([*said, *(["points: the rows"] if self.points else [])]), self.cells.left_out)
         return panels.finished()
 
     def _with_width(self) -> Cells:
@@ -289,7 +293,10 @@ class _Map:
         away = cKDTree((rows - low) / reach).query(fine)[0].reshape(_VEIL, _VEIL)
         gx, gy = low[0] + reach[0] * at, low[1] + reach[1] * at
         if away.max() > self.too_far:
-            axes.contourf(gx, gy, away, levels=[self.too_far, 10.0], colors="white", alpha=0.7)
+            levels = [self.too_far, 10.0]
+            axes.contourf(gx, gy, away, levels=levels, colors="white", alpha=0.7)
+            lines = axes.contourf(gx, gy, away, levels=levels, colors="none", hatches=["////"])  # pale is high in grey
+            lines.set(edgecolor="0.6", linewidth=0.0)
 
     def _bars(self, panels: Panels, drawn: Mapping[int, list[Any]], width: bool) -> None:
         """A bar of colours for each kind of map, named by the scale."""
@@ -319,12 +326,12 @@ class _Map:
             levels = _levels(reaches[which])
             inside = levels[(levels > np.nanmin(z)) & (levels < np.nanmax(z))]
             if inside.size:
-                lines = axes.contour(x, y, z, levels=inside, colors="white", linewidths=0.9)
-                axes.contour(x, y, z, levels=inside, colors="black", linewidths=0.35)
+                lines = axes.contour(x, y, z, levels=inside, colors="white", linewidths=0.9, linestyles="solid")
+                axes.contour(x, y, z, levels=inside, colors="black", linewidths=0.35, linestyles="solid")
                 for text in axes.clabel(
                     lines, fmt=short, fontsize=small_letters(panels.figure), colors="white", inline=False
                 ):
-                    text.set_path_effects([withStroke(linewidth=1.8, foreground="black")])
+                    text.set_path_effects([withStroke(linewidth=1.2, foreground="black")])
             null = None if which else self.cells.null
             if null is not None and np.nanmin(z) < null < np.nanmax(z):
                 axes.contour(x, y, z, levels=[null], colors="black", linewidths=2.0)

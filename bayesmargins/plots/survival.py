@@ -105,9 +105,10 @@ def plot_survival(
 
     Examples
     --------
-    >>> kidney = bm.load_dataset("kidney")
-    >>> waits = bm.GLMM("time | cens(censored) ~ sex + (1 | patient)", kidney, family="weibull")
-    >>> plot_survival(waits.prior(draws=50, random_seed=1), by="sex", data=True).get_xlabel()
+    >>> waits = from_draws("time | cens(censored) ~ sex + (1 | patient)", load_dataset("kidney"), family="weibull",
+    ...                    beta=[[[4.0, 1.3], [4.1, 1.4]]], Sigma={"patient": [[[[0.2]], [[0.3]]]]},
+    ...                    aux={"shape": [[1.1, 1.2]]})
+    >>> plot_survival(waits, by="sex", data=True).get_xlabel()
     'time'
     """
     rows = Rows(newdata, at, groups, group_weights, None, wts, random_seed)
@@ -155,7 +156,8 @@ def _known_times(post: Posterior) -> np.ndarray:
 
 def _of_survival(cells: Cells) -> Cells:
     """The entries, where they are probabilities of waiting along a time."""
-    if not str(cells.attrs.get("target", "")).startswith("survival(") or "time" not in cells.varies:
+    asked = str(cells.attrs.get("target", "")).startswith("survival(") and cells.attrs.get("kind") == "predictions"
+    if not asked or "time" not in cells.varies:
         raise ResultError(
             f"plot_survival draws probabilities of waiting over time, and this result is of {cells.scale}: it is made "
             "by avg_predictions(post, target=bm.survival([10, 20, 30])), with several times."

@@ -72,7 +72,8 @@ def thin_numbers(axes: Sequence[Axes]) -> None:
     """Of the numbers along x every second, third, ... where they would touch; 1 and 0 stay. The figure is laid out."""
     for ax in axes:
         low, high = sorted(ax.get_xlim())
-        marks = [t for t in ax.xaxis.get_major_ticks() if t.label1.get_text() and low <= t.get_loc() <= high]
+        ticks = [t for t in ax.xaxis.get_major_ticks() if t.label1.get_visible() and t.label1.get_text()]
+        marks = [t for t in ticks if low <= t.get_loc() <= high]
         places, boxes = [float(t.get_loc()) for t in marks], [t.label1.get_window_extent() for t in marks]
         first = next((places.index(v) for v in (0.0, 1.0) if v in places), 0)
         for step in range(1, len(places)):

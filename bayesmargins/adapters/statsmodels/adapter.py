@@ -103,7 +103,7 @@ def from_statsmodels(
     >>> post = from_statsmodels(fit, random_seed=1)
     >>> post.formula, post.kind
     ('Reaction ~ Days + (1 + Days | Subject)', 'asymptotic normal, not a posterior')
-    >>> summary(avg_slopes(post, "Days"))[["median", "sd"]].round(3).to_numpy()
+    >>> summary(avg_slopes(post, "Days"), diagnostics=True)[["median", "sd"]].round(3).to_numpy()
     array([[10.467,  1.546]])
     """
     fit = _checked(results)
