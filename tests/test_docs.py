@@ -78,7 +78,7 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         beta[..., 0] += self.priors["Intercept"].parameters["mu"]
     post = bm.from_draws(
         design.formula,
-        design.data,
+        bm.label(design.data, dict(self.design.labels)) if self.design.labels else design.data,
         family=self.family.name,
         link=self.link.name,
         beta=beta,
