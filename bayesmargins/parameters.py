@@ -64,7 +64,7 @@ def now() -> str:
 
 def check_prior(post: Any, prior: Any) -> None:
     """Refuse what cannot stand as the prior beside this posterior."""
-    kind = getattr(prior, "kind", type(prior).__name__)
+    kind = prior.kind if isinstance(prior, type(post)) else type(prior).__name__
     if kind != "prior":
         raise PosteriorError(f"add_prior takes draws of the prior, from model.prior(), and got {in_words(kind)}.")
     ours, theirs = post.parameters, prior.parameters
