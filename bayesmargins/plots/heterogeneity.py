@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import avg_comparisons, avg_slopes, heterogeneity
 from bayesmargins.habits import taught
@@ -104,7 +105,7 @@ random_seed
     """
     how: dict[str, Any] = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind}
     rows = Rows(newdata, at, groups, group_weights, target, wts, random_seed)
-    each, said = None, ""
+    each, said, fitted = None, "", switch("fitted", fitted, ResultError)
     if is_posterior(ds):
         post = ds
         kinds: dict[str, Any] = {"estimand": estimand, "comparison": comparison, "cross": cross, "slope": slope}
