@@ -29,7 +29,7 @@ help:
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
 	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html"
 	@echo "make bench        measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
-	@echo "make evidence     laws that need many fits; writes its tables into docs/evidence (an hour)"
+	@echo "make evidence     the tests that 'make test' leaves out, and laws that need many fits; writes docs/evidence (an hour)"
 	@echo "make clean        delete $(VENV), .venv-floors, caches and what the demo wrote"
 	@echo
 	@echo "Each sets up $(VENV) first where needed. PYTHON=... names the interpreter, VENV=... another folder."
@@ -66,10 +66,11 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench_margins.py $(BENCH_ARGS)
 
 evidence: $(VENV)/.installed-test
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m evidence tests
 	@for script in benchmarks/evidence_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-floors demo dist build docs/_build docs/reference .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-floors demo dist build docs/_build docs/reference docs/pictures/gallery .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps turn older than pyproject.toml after its dependencies change, and pip then brings the rest.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made

@@ -30,6 +30,15 @@ def _names_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[s
     doctest_namespace["post"] = reference.posterior("b_bacteria")
 
 
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """Draws of a prior and the like come from plain Python."""
+    from interpreted import uncompiled
+
+    with uncompiled():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _pictures_are_closed() -> Iterator[None]:
     yield

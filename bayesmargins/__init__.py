@@ -35,10 +35,24 @@ from bayesmargins.family.ordered import category, score, top
 from bayesmargins.family.outcome import Support
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
+from bayesmargins.labelling import label
 from bayesmargins.limits import options
 from bayesmargins.loading import load
 from bayesmargins.model import GLMM, fit_many
-from bayesmargins.plots import plot_forest, plot_predictions, plot_prior_posterior
+from bayesmargins.plots import (
+    plot_attenuation,
+    plot_categories,
+    plot_comparisons,
+    plot_densities,
+    plot_forest,
+    plot_groups,
+    plot_heterogeneity,
+    plot_predictions,
+    plot_prior_posterior,
+    plot_slopes,
+    plot_surface,
+    plot_survival,
+)
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.tables import describe, summary, table
@@ -81,15 +95,25 @@ __all__ = [
     "hazard",
     "heterogeneity",
     "hypotheses",
+    "label",
     "list_datasets",
     "load",
     "load_dataset",
     "logo",
     "marginal_coefficients",
     "options",
+    "plot_attenuation",
+    "plot_categories",
+    "plot_comparisons",
+    "plot_densities",
     "plot_forest",
+    "plot_groups",
+    "plot_heterogeneity",
     "plot_predictions",
     "plot_prior_posterior",
+    "plot_slopes",
+    "plot_surface",
+    "plot_survival",
     "posterior_predictive",
     "predictions",
     "quantile",

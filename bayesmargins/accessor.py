@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,20 +11,24 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins import contrasts, plots, tables
+from bayesmargins.errors import ResultError
 from bayesmargins.habits import taught
-from bayesmargins.schema import check_result
+from bayesmargins.schema import ESTIMATE, check_result
 
 __all__ = ["Margins"]
 
+_MOST = 200  # entries that are summarised to be looked at
+
 
 @xr.register_dataset_accessor("margins")
+@xr.register_datatree_accessor("margins")
 class Margins:
     """Which reports can be made of this result?
 
     Parameters
     ----------
-    ds : Dataset
-        A result of this package.
+    ds : Dataset or DataTree
+        A result of this package, or a tree that holds one (``az.from_netcdf``).
 
     Raises
     ------
@@ -33,6 +39,22 @@ class Margins:
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
 
+    def __repr__(self) -> str:
+        try:
+            ds = check_result(self._ds)
+        except ResultError as error:
+            return str(error)
+        return f"{textwrap.fill(tables.describe(ds), 100, break_on_hyphens=False)}\n\n{_table(ds, to='string')}"
+
+    def _repr_html_(self) -> str:
+        try:
+            ds = check_result(self._ds)
+        except ResultError as error:
+            return f"<p>{html.escape(str(error))}</p>"
+        said = tables.describe(ds)
+        picture = plots.inline(ds, said) if 0 < ds[ESTIMATE][{"chain": 0, "draw": 0}].size <= _MOST else ""
+        return f"<p>{html.escape(said)}</p>\n{_table(ds, to='html')}\n{picture}"
+
     @taught
     def summary(
         self,
@@ -41,9 +63,10 @@ class Margins:
         ci_kind: str | None = None,
         null: float | None = None,
         rope: Sequence[float] | None = None,
+        diagnostics: bool = False,
     ) -> pd.DataFrame:
         """See `bayesmargins.summary`."""
-        return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope)
+        return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope, diagnostics)
 
     @taught
     def hypotheses(
@@ -74,8 +97,25 @@ class Margins:
         """Draws as a tidy table: one row a draw, with what varies as columns."""
         return tables.to_frame(self._ds)
 
+    def to_idata(self) -> Any:
+        """The result for ArviZ, its entries labelled by what tells them apart.
+
+        Returns
+        -------
+        InferenceData (ArviZ 0.23) or DataTree (1.x)
+            With the group ``posterior``, or ``prior`` where the draws are those. Rows, averages by several columns and
+            contrasts of several terms have text in place of numbers, such as ``placebo, week 2``. All functions of this
+            package take it too.
+
+        Raises
+        ------
+        ResultError
+            No result of this package.
+        """
+        return tables.to_idata(self._ds)
+
     def plot(self, **options: Any) -> Any:
-        """`plot_predictions` for predictions over one or two variables, `plot_forest` for every other result.
+        """The picture that fits this result: curves, points, a forest, or what its kind has.
 
         Raises
         ------
@@ -84,5 +124,15 @@ class Margins:
         ResultError
             As for the two functions.
         """
-        curves = check_result(self._ds).attrs.get("kind") == "predictions" and plots.has_curves(self._ds)
-        return plots.plot_predictions(self._ds, **options) if curves else plots.plot_forest(self._ds, **options)
+        return plots.picture_of(self._ds)(self._ds, **options)
+
+
+def _table(ds: xr.Dataset, to: str) -> str:
+    """The table of a result to look at; of many entries where to find it."""
+    size = ds[ESTIMATE][{"chain": 0, "draw": 0}].size
+    if not 0 < size <= _MOST:
+        text = f"{size:,} entries: .summary() and .table() have them all."
+        return text if to == "string" else f"<p>{text}</p>"
+    frame = pd.DataFrame(tables.table(ds))
+    frame.columns.name = tables.scale_of(ds)
+    return str(frame.to_string(max_rows=20) if to == "string" else frame.to_html(max_rows=20))

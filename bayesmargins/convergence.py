@@ -11,7 +11,7 @@ import xarray as xr
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.errors import warn
 
-__all__ = ["convergence", "report_convergence"]
+__all__ = ["convergence", "poorly_sampled", "report_convergence"]
 
 MAX_RHAT = 1.01
 MIN_ESS_PER_CHAIN = 100
@@ -68,6 +68,29 @@ def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, f
         out |= {"max_rhat": float(np.nanmax(rhat)), "worst": names[int(np.nanargmax(rhat))]}
         out |= {"min_ess": float(np.nanmin(ess)), "least": names[int(np.nanargmin(ess))]}
     return out
+
+
+def poorly_sampled(found: Mapping[str, np.ndarray], chains: int) -> list[str]:
+    """Sentences on entries whose chains have not mixed, or whose draws are too few; the last says how to see which.
+
+    Examples
+    --------
+    >>> ess = np.array([900.0, 800.0])
+    >>> found = {"r_hat": np.array([1.0, 1.2]), "ess_bulk": ess, "ess_tail": ess}
+    >>> poorly_sampled(found, 4)[0]
+    'r-hat is above 1.01 in 1 of 2 entries (1.200 at most): the chains have not mixed.'
+    """
+    if "r_hat" not in found:
+        return []
+    rhat, ess = found["r_hat"], np.fmin(found["ess_bulk"], found["ess_tail"])
+    wanted, said = MIN_ESS_PER_CHAIN * chains, []
+    if (rhat > MAX_RHAT).any():
+        where = f"{(rhat > MAX_RHAT).sum():,} of {len(rhat):,} entries ({np.nanmax(rhat):.3f} at most)"
+        said.append(f"r-hat is above {MAX_RHAT} in {where}: the chains have not mixed.")
+    if (ess < wanted).any():
+        where = f"{(ess < wanted).sum():,} of {len(ess):,} entries ({np.nanmin(ess):,.0f} at least)"
+        said.append(f"The effective sample size is below {wanted:,} in {where}: take more draws.")
+    return [*said, "bm.summary(ds, diagnostics=True) shows which."] if said else []
 
 
 def _blocks(parameters: xr.Dataset) -> Iterator[tuple[list[str], np.ndarray]]:

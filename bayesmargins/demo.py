@@ -95,7 +95,7 @@ def _report(name: str, results: dict[str, xr.Dataset]) -> None:
     table = pd.concat({k: t.iloc[0] for k, t in tables.items()}, axis=1).T
     scale = next(iter(tables.values())).columns.name
     print(f"\n{what} on the probability of a bad nail ({scale})\n")
-    print(table[["median", "sd", "eti89_lb", "eti89_ub", "p_gt_0"]].to_string(float_format="{:.4f}".format))
+    print(table[["median", "eti89_lb", "eti89_ub", "p_gt_0"]].to_string(float_format="{:.4f}".format))
     print()
     for policy, ds in results.items():
         print(f"  {policy}: {bm.describe(ds)}")

@@ -29,6 +29,7 @@ __all__ = [
 Relabelled = dict[str, dict[Any, str]]  # by column: what each of its values is called
 
 _SAMPLE = 2000  # rows that are looked at before all are compared with each other
+_MOSTLY = 0.95  # of the sample are different: hardly any row repeats
 
 
 @dataclass(frozen=True)
@@ -397,7 +398,8 @@ def repeated_rows(
     """
     n = len(frame)
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]
-    if n < 2 or (names and len(sample.drop_duplicates()) > len(sample) / 2):
+    # Of rows that each repeat r times, a share of about r * sample / (2 n) of an even sample repeats.
+    if n < 2 or (names and len(sample.drop_duplicates()) > _MOSTLY * len(sample)):
         return None, None, cells
     keys: list[Any] = [frame[name] for name in names]
     keys += [] if cells.unit or cells.n == 1 else [cells.index]

@@ -98,7 +98,7 @@ _WHERE = {
     "null": "Probabilities are reported last of all: bm.summary(ds, null=0).",
     "rope": "Probabilities are reported last of all: bm.summary(ds, rope=(-0.1, 0.1)).",
     "digits": "Digits are chosen where a table is made for readers: bm.table(ds, digits=2).",
-    "diagnostics": "bm.summary(ds) has them always; bm.table(ds, diagnostics=True) adds two.",
+    "diagnostics": "Draws are judged where they are summarised: bm.summary(ds, diagnostics=True).",
     "x": "Axes are named in plot_predictions(ds, x=..., colour=...).",
     "colour": "Axes are named in plot_predictions(ds, x=..., colour=...).",
     "along": "Entries of a result are compared in hypotheses(ds, 'pairwise', along='trt').",

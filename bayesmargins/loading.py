@@ -12,6 +12,7 @@ from bayesmargins.errors import PosteriorError, shown, warn
 from bayesmargins.family import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
 from bayesmargins.habits import taught_as
+from bayesmargins.labelling import LABELS
 from bayesmargins.posterior import Posterior, check_posterior, make_part
 
 __all__ = ["load"]
@@ -65,6 +66,7 @@ def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Poste
             check_signs(predictor.formula, len(predictor.coef) + sum(map(len, predictor.terms.values())))
         post = _posterior(contents, namespace)
         check_posterior(post)
+        post.joined.update(contents.joined)
     if not contents.sealed:
         warn(
             f"{shown(str(path))} was saved by a version whose files hold no checksum: whether it was damaged or "
@@ -93,6 +95,7 @@ def _design(contents: Contents, namespace: _Namespace, ordered: bool) -> Design:
     formula, levels = contents.mean.formula, contents.levels
     if levels is not None or contents.data is None:
         return template_design(formula, levels or {}, namespace=namespace, stored=True, ordered=ordered)
+    contents.data.attrs = {LABELS: contents.labels} if contents.labels else {}
     return build_design(formula, contents.data, namespace=namespace, stored=True, ordered=ordered)
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayesmargins.errors import PosteriorError, listed
+from bayesmargins.errors import shown as in_words
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name, stem
+from bayesmargins.version import __version__
 
-__all__ = ["arviz_groups", "shown"]
+__all__ = ["arviz_groups", "check_prior", "creation", "data_columns", "now", "provenance", "shown"]
+
+_OF_SAMPLER = ("created_at", "inference_library", "inference_library_version", "sampling_time", "tuning_steps")
 
 
 def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
@@ -24,19 +30,63 @@ def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
     if not post.is_part:
         y = post.as_observed(post.design.response.y)
         groups["observed_data"] = xr.Dataset({post.response_name: (("obs",), y)}, obs)
-    groups["constant_data"] = _constant_data(post, obs)
+    groups["constant_data"] = data_columns(post.design.data, post.design.response.text, obs)
     return groups
 
 
-def _constant_data(post: Any, obs: dict[str, np.ndarray]) -> xr.Dataset:
+def provenance(post: Any) -> dict[str, Any]:
+    """Which software made the draws, and when: attributes of every group, as ArviZ's schema calls them."""
+    stats = {} if post.sample_stats is None else post.sample_stats.attrs
+    of_sampler = {k: stats[k] for k in _OF_SAMPLER if isinstance(stats.get(k), str | int | float)}
+    ours = str(post.info.get("source", "")).startswith("bayesmargins")
+    library = {"inference_library": "bayesmargins" if ours else str(post.info.get("source", "draws"))}
+    return {
+        **creation(post.created_at),
+        **(library | ({"inference_library_version": __version__} if ours else {})),
+        **of_sampler,
+    }
+
+
+def creation(created_at: str) -> dict[str, str]:
+    """Attributes of every group that this package makes."""
+    return {
+        "created_at": created_at,
+        "creation_library": "bayesmargins",
+        "creation_library_version": __version__,
+        "creation_library_language": "Python",
+    }
+
+
+def now() -> str:
+    """The time, as ArviZ writes it."""
+    return datetime.now(UTC).isoformat()
+
+
+def check_prior(post: Any, prior: Any) -> None:
+    """Refuse what cannot stand as the prior beside this posterior."""
+    kind = prior.kind if isinstance(prior, type(post)) else type(prior).__name__
+    if kind != "prior":
+        raise PosteriorError(f"add_prior takes draws of the prior, from model.prior(), and got {in_words(kind)}.")
+    ours, theirs = post.parameters, prior.parameters
+    other = [str(n) for n, v in theirs.data_vars.items() if n in ours and v.shape[2:] != ours[n].shape[2:]]
+    if post.formula != prior.formula or other or set(ours.data_vars) - set(theirs.data_vars):
+        lacks = [str(n) for n in ours.data_vars if n not in theirs.data_vars]
+        said = f"lacks {listed(lacks)}" if lacks else f"has another {listed(other)}" if other else "has other columns"
+        raise PosteriorError(
+            f"The prior of {in_words(prior.formula)} {said}: beside the posterior of {in_words(post.formula)} stands "
+            "the prior of the same model."
+        )
+
+
+def data_columns(data: Any, response: str, obs: dict[str, np.ndarray]) -> xr.Dataset:
     """The columns, under names that netCDF takes: two that would be called the same stay apart."""
     columns: dict[str, Any] = {}
-    for column in post.design.data.columns:
+    for column in data.columns:
         name = f"data_{column}" if column == "obs" else public_name(column)
         while name in columns:
             name += "_"
-        if column != post.design.response.text:
-            columns[name] = (("obs",), plain(post.design.data[column]))
+        if column != response:
+            columns[name] = (("obs",), plain(data[column]))
     return xr.Dataset(columns, obs)
 
 

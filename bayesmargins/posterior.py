@@ -6,12 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayesmargins.design import Design, check_signs
+from bayesmargins.displays import as_html, posterior_in_words
 from bayesmargins.draws import Draws, check_draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import (
@@ -28,9 +30,11 @@ from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.group_likelihood import log_likelihood_by_group
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
-from bayesmargins.parameters import arviz_groups
+from bayesmargins.labelling import worded
+from bayesmargins.parameters import arviz_groups, check_prior, now, provenance
 from bayesmargins.parameters import shown as named_for_arviz
-from bayesmargins.schema import ASYMPTOTIC, CAVEATS, SAMPLE_DIMS, fingerprint
+from bayesmargins.schema import CAVEATS, SAMPLE_DIMS, whole
+from bayesmargins.seals import fingerprint
 from bayesmargins.stacks import add_group, make_idata
 
 __all__ = ["Posterior", "check_posterior", "make_part"]
@@ -86,6 +90,16 @@ class Posterior:
     def formula(self) -> str:
         """The formula as the user wrote it."""
         return self.design.formula
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What readers see in place of a column's name: those that the data had (`bayesmargins.label`)."""
+        return MappingProxyType(self.design.labels)
+
+    @property
+    def response_words(self) -> str:
+        """The response as sentences call it: its label, or the expression of the formula."""
+        return worded(self.design.response.text, self.design.labels)
 
     @property
     def kind(self) -> str:
@@ -144,11 +158,63 @@ class Posterior:
         """The posterior for ArviZ: InferenceData (0.23) or DataTree (1.x).
 
         Groups ``posterior`` (``prior`` for draws of the prior; what kind of draws they are stands in the group's
-        attribute ``draws``), ``sample_stats`` (where a sampler made the draws),
-        ``observed_data``, ``constant_data``; ``log_likelihood`` and ``posterior_predictive`` (``prior_predictive``)
-        once they were asked for.
+        attribute ``draws``), ``sample_stats`` (where a sampler made the draws), ``observed_data``, ``constant_data``;
+        once they were asked for ``log_likelihood``, predictive draws (`posterior_predictive` says in which groups) and
+        ``prior`` (`add_prior`).
         """
-        return make_idata(arviz_groups(self))
+        return make_idata(self.arviz_groups)
+
+    @property
+    def arviz_groups(self) -> dict[str, xr.Dataset]:
+        """The groups of `idata`, and of the file that `save` writes."""
+        about = provenance(self)
+        return {name: ds.assign_attrs(about | ds.attrs) for name, ds in {**arviz_groups(self), **self.joined}.items()}
+
+    @cached_property
+    def created_at(self) -> str:
+        """When: as the sampler says it, or the time of the first question for it."""
+        said = None if self.sample_stats is None else self.sample_stats.attrs.get("created_at")
+        return said if isinstance(said, str) else now()
+
+    @cached_property
+    def joined(self) -> dict[str, xr.Dataset]:
+        """Groups that were asked for, beside those that every posterior has."""
+        return {}
+
+    def join(self, name: str, group: xr.Dataset) -> None:
+        """Put a group beside the others, in place of an older one of that name."""
+        self.joined[name] = group
+        if "idata" in self.__dict__:
+            add_group(self.idata, name, group.assign_attrs(provenance(self) | group.attrs))
+
+    def add_prior(self, prior: Posterior) -> None:
+        """Put draws of the prior beside those of the posterior in `idata`, as group ``prior``.
+
+        ArviZ then compares the two: ``az.plot_prior_posterior``, ``az.plot_bf``, ``az.bayes_factor``. What was asked
+        of the prior before (``prior_predictive``) joins too, and `save` keeps it.
+
+        Parameters
+        ----------
+        prior : Posterior
+            From ``model.prior()``, of the same formula.
+
+        Raises
+        ------
+        PosteriorError
+            Draws of another kind or formula, or other parameters than the posterior has.
+
+        Examples
+        --------
+        >>> import bayesmargins as bm
+        >>> model = bm.GLMM(post.formula, post.design.data, family="bernoulli")
+        >>> post.add_prior(model.prior(draws=200, random_seed=1))
+        >>> post.idata["prior"]["beta"].sizes["draw"]
+        200
+        """
+        check_prior(self, prior)
+        for name, group in prior.arviz_groups.items():
+            if name.startswith("prior"):
+                self.join(name, group)
 
     @property
     def categories(self) -> tuple[Any, ...]:
@@ -159,11 +225,11 @@ class Posterior:
         return known or tuple(range(1, self.aux["thresholds"].sizes["threshold"] + 2))
 
     def as_observed(self, y: np.ndarray) -> np.ndarray:
-        """Values of y as the data have them: of an ordered one its categories, where these are numbers."""
-        if not (self.categories and all(isinstance(k, int | float) for k in self.categories)):
-            return y
-        of_number = np.array([np.nan, *self.categories], dtype=np.float64)
-        return of_number[np.where(np.isnan(y), 0, y).astype(np.intp)]
+        """Values of y as the data have them: whole numbers as int64, of an ordered y its categories if numbers."""
+        if self.categories and all(isinstance(k, int | float) for k in self.categories):
+            of_number = np.array([np.nan, *self.categories], dtype=np.float64)
+            y = of_number[np.where(np.isnan(y), 0, y).astype(np.intp)]
+        return whole(y) if self.family.support is not None and self.family.support.discrete else y
 
     @property
     def response_name(self) -> str:
@@ -227,7 +293,7 @@ class Posterior:
         data = xr.Dataset(
             {self.response_name: ((*SAMPLE_DIMS, "obs"), value.reshape(shape))}, {**self.sample_coords, **_obs(self)}
         )
-        add_group(self.idata, "log_likelihood", data)
+        self.join("log_likelihood", data)
         return data
 
     def log_prior(self) -> xr.Dataset:
@@ -257,7 +323,7 @@ class Posterior:
         sizes = tuple(len(c) for c in self.sample_coords.values())
         blocks = {name: (SAMPLE_DIMS, value.reshape(sizes)) for name, value in self.origin.log_prior().items()}
         data = xr.Dataset(blocks, self.sample_coords)
-        add_group(self.idata, "log_prior", data)
+        self.join("log_prior", data)
         return data
 
     @cached_property
@@ -295,9 +361,10 @@ class Posterior:
 
     @taught_as(PosteriorError)
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Keep the posterior in a netCDF file: draws, formula, data and levels. `bayesmargins.load` reads it.
+        """Keep the posterior in a netCDF file: draws, formula, data, levels, and what joined `idata`.
 
-        ArviZ and xarray read it too (``az.from_netcdf``); what they write, `bayesmargins.load` refuses.
+        `bayesmargins.load` reads it, and so do ArviZ (``az.from_netcdf``) and xarray; what these two write,
+        `bayesmargins.load` refuses.
 
         Parameters
         ----------
@@ -319,19 +386,13 @@ class Posterior:
         check_posterior(self)
         for design in (self.design, *(part.design for part in self.parts.values())):
             check_signs(design.formula, len(design.coef) + sum(len(f.terms) for f in design.factors.values()))
-        write_bytes(to_netcdf(laid_out(self, arviz_groups(self))), path)
+        write_bytes(to_netcdf(laid_out(self, self.arviz_groups)), path)
 
     def __repr__(self) -> str:
-        chains, draws = (len(c) for c in self.sample_coords.values())
-        groups = ", ".join(_counted(name, len(f.levels)) for name, f in self.design.factors.items()) or "no groups"
-        rows = "levels, no rows" if self.design.frame is None else f"{len(self.design.data)} rows"
-        parts = "".join(f"; {part.formula}, link {part.link.name}" for part in self.parts.values())
-        kind = "Draws of an asymptotic normal distribution (not a posterior)" if self.kind == ASYMPTOTIC else self.kind
-        return (
-            f"{kind[0].upper()}{kind[1:]} of {self.formula}\n"
-            f"  family {self.family.name}, link {self.link.name}{parts}; "
-            f"{rows}, {groups}; {chains} chain{'s' * (chains > 1)} x {draws} draws"
-        )
+        return posterior_in_words(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(repr(self))
 
 
 def make_part(
@@ -374,10 +435,6 @@ def make_part(
         aux={},
         info=dict(info),
     )
-
-
-def _counted(factor: str, levels: int) -> str:
-    return f"{levels} {factor}" if levels else f"groups of {factor} not named"  # as without rows and without b
 
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:

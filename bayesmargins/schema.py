@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError, written
+from bayesmargins.errors import ResultError, listed, written
 from bayesmargins.reserved import PARAMETERS, VARIABLES
+from bayesmargins.seals import ENTRIES, is_sealed, sealed
 
 __all__ = [
     "ASYMPTOTIC",
@@ -20,17 +20,18 @@ __all__ = [
     "ESTIMATE",
     "RESERVED",
     "SAMPLE_DIMS",
+    "are_several",
     "check_result",
-    "count",
     "factor_dim",
-    "fingerprint",
-    "is_sealed",
+    "is_original",
     "make_result",
     "plain",
     "public_name",
     "public_names",
     "seal",
+    "selected",
     "stem",
+    "whole",
 ]
 
 ESTIMATE = "estimate"
@@ -48,6 +49,10 @@ CAVEATS = {
     ),
 }
 """By kind of draws, what every sentence about them says beside the estimand."""
+
+_NOUNS = {"hypotheses": "hypothesis"}
+_UNITS_OF_TIME = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+_DRAWN = ("posterior", "prior")  # groups of a tree, where ArviZ looks for draws
 
 _SAID = ("estimand", "kind", "of", "scale", "scales", "target", "groups", "comparison", "slope", "draws")
 
@@ -155,49 +160,33 @@ def plain(values: Any) -> np.ndarray:
     return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
 
 
-def fingerprint(values: np.ndarray, said: str = "") -> str:
-    """Are these still the numbers that the provenance describes?
+def whole(y: np.ndarray) -> np.ndarray:
+    """As int64 where every one is a whole number that int64 holds; as they are otherwise."""
+    fits = np.isfinite(y).all() and (np.abs(y) < 2.0**63).all() and (y == np.floor(y)).all()
+    return y.astype(np.int64) if fits else y
 
-    Parameters
-    ----------
-    values : ndarray
-        The estimates.
-    said : str
-        What is said of them.
 
-    Returns
-    -------
-    str
-        16 hexadecimal digits that change with any value, with the shape, or with what is said.
+def seal(ds: xr.Dataset) -> dict[str, Any]:
+    """Attributes by which it is seen later whether entries, or what is said of them, were changed or put together."""
+    return sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs))
 
-    Examples
-    --------
-    >>> fingerprint(np.zeros(2)) == fingerprint(np.zeros(2))
-    True
+
+def is_original(ds: xr.Dataset) -> bool:
+    """Whether values, labels and words are those that were sealed, of all entries or of those that were selected.
+
+    Of results of more than 4,096 entries a selection is not known again, and neither are some of the draws.
     """
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    digest = hashlib.blake2b(repr(array.shape).encode(), digest_size=8)
-    digest.update(array.data)
-    digest.update(said.encode())
-    return digest.hexdigest()
+    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), ds.attrs, _words(ds.attrs))
 
 
-def count(values: np.ndarray) -> int:
-    """How many numbers are there? Gaps, as those of a cube that lacks combinations, do not count."""
-    return int(np.count_nonzero(~np.isnan(values)))
+def selected(ds: xr.Dataset) -> dict[str, Any]:
+    """What was selected: the labels left where there were several, by coordinate."""
+    known = json.loads(str(ds.attrs.get(ENTRIES, "{}")))
+    return {n: ds.coords[n].item() for n in known.get("by", ()) if n in ds.coords and ds.coords[n].ndim == 0}
 
 
-def seal(values: np.ndarray, attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes by which it is seen later whether values, or what is said of them, were changed or put together."""
-    said = json.dumps([str(attrs.get(name, "")) for name in _SAID])
-    return {"values": count(values), "fingerprint": fingerprint(values, said)}
-
-
-def is_sealed(values: np.ndarray, attrs: Mapping[str, Any]) -> bool:
-    """Whether values and words are those that were sealed."""
-    if "values" in attrs:
-        return seal(values, attrs)["fingerprint"] == attrs.get("fingerprint")
-    return fingerprint(values) == attrs.get("fingerprint")  # results saved by earlier versions
+def _words(attrs: Mapping[str, Any]) -> str:
+    return json.dumps([str(attrs.get(name, "")) for name in _SAID])
 
 
 def make_result(
@@ -225,7 +214,7 @@ def make_result(
     Returns
     -------
     xarray.Dataset
-        The variable ``estimate`` with dims ``chain, draw, *dims``.
+        The variable ``estimate`` with dims ``chain, draw, *dims`` and the attributes ``long_name`` and ``units``.
 
     Examples
     --------
@@ -235,9 +224,21 @@ def make_result(
     n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     text = {k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in attrs.items() if v is not None}
-    text |= seal(cube, text)
-    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube)
-    return xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
+    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(text))
+    made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
+    return made.assign_attrs(seal(made))
+
+
+def _axis(attrs: Mapping[str, Any]) -> dict[str, str]:
+    """What the axis of a picture by xarray says: a noun and a scale.
+
+    Of entries on several scales none is said, and none that a file would be read as times for.
+    """
+    kind, units = str(attrs.get("kind", "")), str(attrs.get("scale", ""))
+    said = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": units}
+    if "scales" in attrs or "since" in units or units in _UNITS_OF_TIME:
+        del said["units"]
+    return {name: text for name, text in said.items() if text}
 
 
 def check_result(ds: object) -> xr.Dataset:
@@ -246,12 +247,13 @@ def check_result(ds: object) -> xr.Dataset:
     Parameters
     ----------
     ds : object
-        What a reporting function was given.
+        What a reporting function was given: a Dataset, or a tree (`az.from_netcdf`) that has it at its root or as its
+        group ``posterior`` or ``prior``.
 
     Returns
     -------
     xarray.Dataset
-        The same Dataset.
+        The same Dataset, out of its tree.
 
     Raises
     ------
@@ -263,6 +265,7 @@ def check_result(ds: object) -> xr.Dataset:
     >>> check_result(xr.Dataset({"estimate": (("chain", "draw"), np.zeros((1, 2)))})).sizes["draw"]
     2
     """
+    ds = _out_of_tree(ds)
     if isinstance(ds, xr.DataArray):
         raise ResultError("A DataArray has left its provenance behind; pass the Dataset itself, without ['estimate'].")
     if not isinstance(ds, xr.Dataset):
@@ -281,3 +284,33 @@ def check_result(ds: object) -> xr.Dataset:
             "it, or as arithmetic on it."
         )
     return ds
+
+
+def are_several(given: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Whether these are results by name: Datasets and trees of ArviZ are mappings too, and one result."""
+    return isinstance(given, Mapping) and not isinstance(given, xr.Dataset | xr.DataTree) and not _is_idata(given)
+
+
+def _is_idata(given: object) -> bool:
+    return type(given).__name__ == "InferenceData"  # asked without importing ArviZ
+
+
+def _out_of_tree(given: object) -> object:
+    """The first Dataset of a tree that holds estimates; anything else as it is."""
+    if isinstance(given, xr.DataTree):
+        places = [given, *(given.children[name] for name in _DRAWN if name in given.children)]
+        found, groups = [place.to_dataset() for place in places], list(given.children)
+    elif _is_idata(given):
+        groups = list(given.groups())  # type: ignore[attr-defined]
+        found = [given[name] for name in _DRAWN if name in groups]  # type: ignore[index]
+    else:
+        return given
+    for ds in found:
+        if ESTIMATE in ds.data_vars:
+            return ds
+    said = f"the groups {listed(groups)}" if groups else "no groups"
+    raise ResultError(
+        f"The {type(given).__name__} has {said}, and neither its root nor its group 'posterior' is a result, "
+        "with a variable 'estimate'. A fit is read by bayesmargins.load(path), a result that was written by "
+        "ds.to_netcdf(path) by xarray.load_dataset(path), and by ArviZ from version 1 on."
+    )

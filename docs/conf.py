@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from sphinx.util.typing import ExtensionMetadata
 import bayesmargins as bm
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import draw_gallery  # noqa: E402  # a module of this folder
 
 project = "bayesmargins"
 author = "The bayesmargins contributors"
@@ -39,6 +43,7 @@ BELOW = {
         "docs/get_started",
         "notebooks/README",
         "docs/recipes",
+        "docs/gallery",
         "docs/explanation/README",
         "docs/coming_from",
         "docs/api",
@@ -77,6 +82,7 @@ TITLES = {
     "docs/get_started": "Get started",
     "notebooks/README": "Notebooks",
     "docs/recipes": "Recipes",
+    "docs/gallery": "Gallery",
     "docs/explanation/README": "Explanation",
     "docs/coming_from": "Coming from",
     "docs/api": "Reference",
@@ -132,6 +138,8 @@ mystnb: {execution_mode: force}
 def read(app: Sphinx, docname: str, source: list[str]) -> None:
     """Adds to a page what the site needs and a code host would show as raw text."""
     text = source[0]
+    if docname == "docs/gallery":
+        text = draw_gallery.illustrated(text)
     if docname in EXECUTED:
         text = PICTURE.sub(r"\1", OUTPUT.sub(r"\1", text)).replace("```python\n", "```{code-cell} ipython3\n")
         text = RUNNABLE + text

@@ -33,6 +33,7 @@ import pandas as pd
 import xarray as xr
 
 import bayesmargins as bm
+from bayesmargins.accessor import Margins
 
 MEMORY = 8 * 2**30  # bytes: a call that takes them all must not take the machine with it
 SECONDS = 60  # a call that takes longer hangs: none of these needs a second
@@ -375,6 +376,8 @@ NEAR: dict[str, tuple[Any, ...]] = {
               {"ID": np.full((1, 8, 1, 1), 1e308)}, {3: np.ones((1, 8, 1, 1))}),
     "aux": ({"sigma": 1.0}, {"sigma": None}, {1: 2}, {"shape": np.ones((1, 8))}),
     "parts": ({"sigma": {}}, {"sigma": None}, {"sigma": {"formula": "~ x", "beta": 1}}, {1: {}}, {"mu": "~ x"}),
+    "labels": ({"week": ""}, {"week": "a\nb"}, {"weeek": "time"}, {"week": "trt"}, {"week": "t", "trt": "t"}, {1: "t"},
+               {"week": 1}, {"week": None}, {"week": "t" * 10**6}, ["week"], {"week": Hostile()}, {Quiet: "t"}),
     "levels": ({"trt": ["a"]}, {"trt": "abc"}, {"trt": None}, {"nope": [1]}, {1: [2]}, {"trt": []}, {"trt": ["a", "a"]},
                {"ID": ["a", 1, None]}, {"ID": [Hostile(), Hostile()]}, {"week": ["a", "b"]}),
     "names": ({"beta": "nope"}, {"Beta": "beta"}, {3: "beta"}, {"beta": raises}, {"beta": nothing}, {"beta": "beta[",
@@ -458,6 +461,7 @@ INSIDE: dict[str, tuple[Callable[[Any], Any], ...]] = {
               lambda v: {"sigma": {"formula": "~ 1", "beta": v}}, lambda v: {"sigma": {"formula": "~ 1",
               "beta": np.ones((1, 8, 1)),
               "link": v}}, lambda v: {"sigma": {"formula": "~ 1", "beta": np.ones((1, 8, 1)), "correlated": v}}),
+    "labels": (lambda v: {"week": v}, lambda v: {v: "time"}),
     "levels": (lambda v: {"ID": v}, lambda v: {"trt": ["placebo", v]}, lambda v: {"trt": ["a", "b", "c"], "week": v}),
     "names": (lambda v: {"beta": v, "sd(ID)": "sd"}, lambda v: {"beta": ("beta", v)}, lambda v: {"beta": lambda d: v},
               lambda v: {"beta": "beta", "sd(ID)": v}, lambda v: ["x", v]),
@@ -654,6 +658,13 @@ def _saved(path: Any) -> None:
         post().save(path)
 
 
+def _of_labels(labels: Any) -> Any:
+    """Labels that a user wrote himself."""
+    frame = data()
+    frame.attrs["labels"] = labels
+    return bm.GLMM(FORMULA, frame, family="bernoulli")
+
+
 def _linear_predictor(post: bm.Posterior, block: Any) -> Any:
     return post.linear_predictor(block)
 
@@ -734,20 +745,100 @@ CALLS: dict[str, Call] = {
         lambda _: {"ds": {"a": result(), "b": result()}, "spec": "pairwise"},
         ("ds", "spec", "along", "comparison", "independent"),
     ),
-    "summary": Call(bm.summary, _of_result(), TABLES, 2),
+    "summary": Call(bm.summary, _of_result(), (*TABLES, "diagnostics", "exponentiate"), 2),
+    "summary of a posterior": Call(bm.summary, lambda _: {"ds": post()}, (*TABLES, "diagnostics", "exponentiate")),
+    "Posterior.add_prior": Call(
+        lambda post, prior: post.add_prior(prior),
+        lambda _: {"post": post(), "prior": dataclasses.replace(post(), info={"draws": "prior"})},
+        ("prior",),
+    ),
+    "ds.margins.to_idata": Call(lambda ds: Margins(ds).to_idata(), _of_result(), ("ds",), 0.3),
     "table": Call(bm.table, _of_result(), (*TABLES, "digits", "diagnostics"), 2),
+    "table of a dict": Call(
+        bm.table,
+        lambda _: {"ds": {"a": result(), "b": result()}, "null": {"a": 0, "b": 1}},
+        (*TABLES, "digits", "diagnostics"),
+    ),
     "describe": Call(bm.describe, _of_result(), ("ds",), 0.5),
     "plot_predictions": Call(
-        bm.plot_predictions, _of_result(), ("ds", "x", "colour", "point", "ci_prob", "ci_kind", "ax"), 0.5
+        bm.plot_predictions,
+        _of_result(),
+        ("ds", "x", "colour", "by", "facet", "data", "curves", "highlight", "point", "ci_prob", "ci_kind", "labels",
+         "ax", "figsize"),
+        0.5,
     ),
-    "plot_forest": Call(bm.plot_forest, _of_result(), ("ds", "point", "ci_prob", "ci_kind", "null", "ax"), 0.5),
+    "plot_predictions of a posterior": Call(
+        bm.plot_predictions,
+        lambda _: {"ds": post(), "x": "week"},
+        ("x", "by", "facet", "data", "means", "curves", "highlight", "newdata", "at", "groups", "group_weights",
+         "target", "wts", "random_seed", "labels", "figsize"),
+        0.5,
+    ),
+    "plot_comparisons": Call(
+        bm.plot_comparisons,
+        lambda _: {"ds": post(), "variables": "trt", "over": "week"},
+        ("ds", "variables", "over", "by", "facet", "comparison", "cross", "highlight", "newdata", "at", "groups",
+         "point", "ci_prob", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_slopes": Call(
+        bm.plot_slopes,
+        lambda _: {"ds": post(), "variables": "week", "over": "trt"},
+        ("ds", "variables", "over", "by", "facet", "slope", "at", "groups", "point", "ci_prob", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_forest": Call(
+        bm.plot_forest,
+        _of_result(),
+        ("ds", "point", "ci_prob", "ci_kind", "null", "ax", "sort", "headings", "rope", "highlight", "labels",
+         "figsize"),
+        0.5,
+    ),
+    "plot_densities": Call(
+        bm.plot_densities,
+        lambda _: {"ds": Kind("averages")},
+        ("ds", "kind", "quantiles", "heights", "point", "ci_prob", "ci_kind", "null", "rope", "sort", "headings",
+         "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_groups": Call(
+        bm.plot_groups,
+        lambda _: {"ds": post()},
+        ("ds", "factor", "effects", "sort", "highlight", "newdata", "at", "groups", "target", "wts", "random_seed",
+         "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_heterogeneity": Call(
+        bm.plot_heterogeneity,
+        lambda _: {"ds": post(), "variables": "trt", "newdata": FRAME},
+        ("ds", "variables", "over", "estimand", "fitted", "quantiles", "null", "by", "comparison", "cross", "slope",
+         "newdata", "at", "groups", "group_weights", "target", "wts", "random_seed", "point", "ci_prob", "ci_kind",
+         "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_attenuation": Call(
+        bm.plot_attenuation,
+        lambda _: {"ds": post(), "variables": "trt"},
+        ("ds", "variables", "estimand", "by", "facet", "comparison", "cross", "slope", "newdata", "at",
+         "group_weights", "target", "wts", "point", "ci_prob", "ci_kind", "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_categories": Call(
+        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_survival": Call(
+        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
+    ),
+    "plot_surface": Call(
+        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
+    ),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,
         lambda _: {"prior": result("of the prior"), "posterior": result()},
         ("prior", "posterior", "point", "ci_prob", "ci_kind", "null", "ax"),
         0.5,
     ),
-    "ds.margins.summary": Call(_accessor("summary"), _of_result(), TABLES[1:]),
+    "ds.margins.summary": Call(_accessor("summary"), _of_result(), (*TABLES[1:], "diagnostics")),
     "ds.margins.table": Call(_accessor("table"), _of_result(), (*TABLES[1:], "digits", "diagnostics")),
     "ds.margins.hypotheses": Call(_accessor("hypotheses"), _of_result(spec="pairwise"), ("spec", "along",
              "comparison")),
@@ -812,6 +903,10 @@ CALLS: dict[str, Call] = {
     "Posterior.linear_predictor": Call(_linear_predictor, _of_post(block=slice(0, 2)), ("block",), 0.5),
     "Posterior.log_likelihood": Call(_log_likelihood, _of_post(), (), 0.5),
     "Table.to_markdown": Call(_written, _of_result(), ("buf", "caption"), 0.3),
+    "label": Call(bm.label, lambda _: {"data": data(), "labels": {"week": "time (weeks)"}}, ("data", "labels")),
+    "GLMM of labels": Call(
+        _of_labels, lambda _: {"labels": {"week": "time (weeks)", "trt": "treatment"}}, ("labels",), 0.5
+    ),
     "load_dataset": Call(bm.load_dataset, lambda _: {"name": "bacteria"}, ("name",), 0.5),
     "load": Call(_loaded, lambda _: {"path": "none.nc"}, ("path", "namespace"), 0.5),
     "Posterior.save": Call(_saved, lambda _: {"path": "fit.nc"}, ("path",), 0.5),

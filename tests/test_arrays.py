@@ -12,6 +12,8 @@ from test_margins import simulated, values
 
 import bayesmargins as bm
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 DATA = simulated()
 X = np.column_stack([np.ones(80), DATA.x, DATA.treated])
 CODES = DATA.g.to_numpy()

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from interpreted import uncompiled
 from scipy import integrate, special, stats
 
 import bayesmargins as bm
@@ -67,10 +68,8 @@ def twice(values: Any) -> Any:
 @pytest.fixture(autouse=True)
 def _uncompiled() -> Any:
     """PyTensor as plain Python: seconds for a few draws, where a compiler takes a minute."""
-    import pytensor
-
     logging.disable(logging.INFO)
-    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
+    with uncompiled():
         yield
     logging.disable(logging.NOTSET)
 

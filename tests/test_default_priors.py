@@ -157,6 +157,7 @@ def test_gaussian_root_has_the_wishart_distribution() -> None:
     assert stats.kstest((r + 1) / 2, stats.beta(1, 1).cdf).pvalue > 1e-3
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_two_dependent_columns_have_a_proper_prior_and_leave_the_others_alone() -> None:
     with pytest.warns(bm.BayesmarginsWarning, match="have rank 3"):
         dependent = _model("y ~ trt + T + cel + (1 | g)")
@@ -215,6 +216,7 @@ def test_maximum_likelihood_of_the_data_sets_lies_within_three_prior_standard_de
     assert np.sqrt(apart @ np.linalg.solve(cov, apart)) < 3
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_prior_of_the_users_own_is_of_the_column_as_written() -> None:
     """It leaves before the rest is made orthonormal: the prior of the rest is that of a model without the column."""
     import pymc as pm
@@ -230,6 +232,7 @@ def test_a_prior_of_the_users_own_is_of_the_column_as_written() -> None:
     assert stats.kstest(centred, stats.norm(stated["mu"], stated["sigma"]).cdf).pvalue > 1e-3
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_default_of_the_rest_does_not_know_where_the_users_column_is_zero() -> None:
     """A prior for the interaction alone: the prior of the linear predictor is the same in calendar years."""
     import pymc as pm
@@ -289,6 +292,7 @@ def test_a_constant_that_the_columns_span_may_have_a_prior() -> None:
         _model("y ~ 0 + T + (1 | g)", Intercept=pm.Normal.dist(5, 1))
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_print_shows_what_is_implied_for_each_coefficient() -> None:
     model = _model("y ~ 0 + trt + trt:year + (1 + year | g)")
     text = str(model)

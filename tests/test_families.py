@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy
+from interpreted import interpreted
 from scipy import integrate, stats
 
 import bayesmargins as bm
@@ -229,7 +230,7 @@ def test_likelihood_of_pymc_is_the_log_density(pair: tuple[Family, Link, Case]) 
     with pm.Model(coords={"obs": np.arange(len(etas))}) as model:
         eta = pt.as_tensor(etas)
         family.pymc(pm, "y", Values(**tensor_means(link, eta), eta=eta, link=link, **aux), o)
-    found = model.logp(sum=False)[0].eval()
+    found = model.logp(sum=False)[0].eval(mode=interpreted())
     np.testing.assert_allclose(found, family.log_density(p, o), rtol=1e-9, atol=1e-11)
 
 
@@ -273,7 +274,7 @@ def test_likelihood_of_pymc_far_out_has_its_digits_and_a_slope(name: str, word: 
     eta = pt.vector("eta", dtype="float64", shape=x.shape)
     model = in_pymc(FAMILIES[name], LINKS[word], eta, Outcome(y, None if n == 1 else np.full(len(x), float(n))))
     found = model.logp(sum=False)[0]
-    found, slopes = pytensor.function([eta], [found, pt.grad(found.sum(), eta)])(x)
+    found, slopes = pytensor.function([eta], [found, pt.grad(found.sum(), eta)], mode=interpreted())(x)
 
     def exact(x: Any, k: float) -> Any:
         below, above = TAILS[word](x), UPPER_TAILS[word](x)
@@ -299,7 +300,7 @@ def test_pymc_draws_the_family_and_knows_what_y_cannot_be(name: str, word: str) 
     assert drawn.dtype == np.int64
     assert np.all(np.abs(drawn.mean(axis=0) - n * mu) < FAR * np.sqrt(n * mu * (1.0 - mu) / 4000))
     for impossible in (-1, int(n) + 1):
-        assert np.all(pm.logp(y, np.full(8, impossible)).eval() == -np.inf)
+        assert np.all(pm.logp(y, np.full(8, impossible)).eval(mode=interpreted()) == -np.inf)
 
 
 def posterior(family: Family, link: Link, case: Case, s: float) -> bm.Posterior:

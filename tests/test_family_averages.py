@@ -166,6 +166,7 @@ def test_default_priors_of_a_measurement_know_its_unit(unit: float) -> None:
     assert prior.parameters["mu"] == pytest.approx(np.log(unit * ROWS["y"].mean()), rel=1e-12)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_factor_may_be_called_like_a_parameter() -> None:
     """Its dimension gets another name, so that both have a place in a file, and in ArviZ's groups."""
     data = ROWS.assign(y=ROWS["y"] / 3.0)

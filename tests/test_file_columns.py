@@ -193,6 +193,7 @@ def test_a_group_of_any_name_reaches_a_file_that_others_can_read(name: str, tmp_
     np.testing.assert_array_equal(np.asarray(found["posterior"]["beta"]), post.beta)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_slash_in_a_group_works_from_the_model_to_the_file(tmp_path: Path) -> None:
     data = simulated().rename(columns={"g": "Plot/Block"})
     model = bm.GLMM("y ~ x + (1 + x | `Plot/Block`)", data, "bernoulli")

@@ -7,7 +7,7 @@ The priors are those of the reference fits (`info.json`), whose means, sds and e
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -44,7 +44,15 @@ PRIORS: dict[str, Callable[[], dict[str, Any]]] = {
     "d_sleep": lambda: _priors(50, 50, (300, 100), sigma=50) | {"cor": 2.0},
     "k_epil": lambda: _priors(2, 2.5, (0, 5)) | {"cor": 2.0},
 }
-FITS = list(PRIORS)
+SAMPLED = "k_epil"  # two effects of each subject, under a Poisson response, are not integrated out
+
+
+def _marked(names: Iterable[str]) -> list[Any]:
+    """A fit that samples the effects takes minutes."""
+    return [pytest.param(name, marks=[pytest.mark.evidence] * (name == SAMPLED)) for name in names]
+
+
+FITS = _marked(PRIORS)
 SAID: dict[str, list[str]] = {}
 
 
@@ -53,7 +61,7 @@ def fit(name: str) -> bm.Posterior:
     case = reference.CASES[name]
     model = bm.GLMM(case.formula, reference.data(name), case.family, case.link, PRIORS[name]())
     # The counts of epil tie beta to the b of each subject: its draws are worth a third of the others'.
-    draws = 3000 if name == "k_epil" else 1000
+    draws = 3000 if name == SAMPLED else 1000
     # A processor's last digit decides which draws there are, and so whether one of thousands diverges or an r-hat is
     # just above 1.01. What a fit says of itself is held against its diagnostics; whether it is right, against brms.
     with warnings.catch_warnings(record=True) as caught:
@@ -80,11 +88,22 @@ def _brms_names(post: bm.Posterior, case: reference.Case) -> dict[str, np.ndarra
 
 @pytest.mark.parametrize("name", FITS)
 def test_posterior_agrees_with_brms_within_monte_carlo_error(name: str) -> None:
+    assert fit(name).info["group_effects"] == ("sampled" if name == SAMPLED else "integrated")
+    _agrees_with_brms(name, fit(name))
+
+
+def test_independent_draws_agree_with_brms_within_monte_carlo_error() -> None:
+    case = reference.CASES["d_sleep"]
+    model = bm.GLMM(case.formula, reference.data("d_sleep"), case.family, case.link, PRIORS["d_sleep"]())
+    post = model.fit(random_seed=20261122, sampler="independent", progressbar=False)
+    assert post.info["sampler"] == "independent"
+    _agrees_with_brms("d_sleep", post)
+
+
+def _agrees_with_brms(name: str, post: bm.Posterior) -> None:
     from arviz_stats.base import array_stats
 
-    # Two effects of each subject of epil, under a Poisson response, are not integrated out.
-    assert fit(name).info["group_effects"] == ("sampled" if name == "k_epil" else "integrated")
-    draws = _brms_names(fit(name), reference.CASES[name])
+    draws = _brms_names(post, reference.CASES[name])
     table = pd.read_csv(reference.HERE / name / "posterior_summary.csv").set_index("variable")
     shared = [v for v in table.index if v in draws]
     assert len(shared) >= len(draws)
@@ -193,7 +212,7 @@ def test_average_comparisons_of_every_policy_equal_plain_numpy(name: str, policy
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@pytest.mark.parametrize("name", [n for n in FITS if FOCUS[n].slope])
+@pytest.mark.parametrize("name", _marked(n for n in PRIORS if FOCUS[n].slope))
 def test_average_slopes_of_every_policy_equal_plain_numpy(name: str, policy: str) -> None:
     post, variable = fit(name), FOCUS[name].slope
     assert variable is not None

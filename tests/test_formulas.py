@@ -159,6 +159,7 @@ def test_file_that_calls_an_own_function_needs_the_namespace(tmp_path: Path) -> 
     np.testing.assert_array_equal(values(bm.predictions(found)), values(bm.predictions(post)))
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_file_that_is_given_another_function_than_the_fit_is_refused(tmp_path: Path) -> None:
     model = bm.GLMM("y ~ bent(x) + (1 | g)", simulated(), "bernoulli", namespace={"bent": lambda v: np.maximum(v, 0)})
     model.prior(draws=3, random_seed=1).save(path := tmp_path / "bent.nc")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from group_rows import AUX, PAIRS, PHI, SIZES, Case, case
+from interpreted import interpreted
 from scipy import stats
 
 import bayesmargins as bm
@@ -144,10 +145,10 @@ def test_model_is_the_sampled_one_with_b_integrated_out(formula: str, family: st
     ours, sampled = model.pymc_for("integrated"), model.pymc
     assert {v.name for v in ours.free_RVs} | {"z_g"} == {v.name for v in sampled.free_RVs}
     rng = np.random.default_rng(5)
-    density, gradient = ours.compile_logp(), ours.compile_dlogp()
+    density, gradient = ours.compile_logp(mode=interpreted()), ours.compile_dlogp(mode=interpreted())
     response = model.design.response.name
-    prior = sampled.compile_logp([v for v in sampled.free_RVs if v.name != "z_g"])
-    rows = sampled.compile_logp([sampled[response]], sum=False)
+    prior = sampled.compile_logp([v for v in sampled.free_RVs if v.name != "z_g"], mode=interpreted())
+    rows = sampled.compile_logp([sampled[response]], sum=False, mode=interpreted())
     shape, codes = sampled["z_g"].shape.eval(), model.design.factors["g"].codes
     z = np.linspace(-9.0, 9.0, 181)
     for _ in range(2):

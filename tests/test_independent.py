@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
+from interpreted import interpreted
 
 import bayesmargins as bm
 from bayesmargins.limits import Options
@@ -78,13 +79,6 @@ CASES: dict[str, tuple[str, str, Callable[[], Mapping[str, Any]]]] = {
 }
 
 
-def _interpreted() -> Any:
-    """Compiling a hundred small graphs would take longer than all that they compute here."""
-    from pytensor.compile.mode import Mode
-
-    return Mode("py", "fast_compile")
-
-
 def _points(model: Any, u: np.ndarray) -> list[dict[str, np.ndarray]]:
     """Each row of u as values of the model's variables, in their order."""
     shapes = {v.name: np.shape(model.initial_point()[v.name]) for v in model.value_vars}
@@ -99,14 +93,13 @@ def test_log_posterior_is_that_of_the_pymc_model(case: str) -> None:
     ours, theirs = log_posterior_of(model), model.pymc_for("integrated")
     assert [v.name for v in ours.variables] == [v.name for v in theirs.free_RVs]
     u = ours.start + np.random.default_rng(5).normal(size=(100, len(ours.start)))
-    function, points = theirs.compile_logp(mode=_interpreted()), _points(theirs, u)
-    expected = np.array([function(point) for point in points])
+    function = theirs.compile_fn([theirs.logp(), theirs.dlogp()], inputs=theirs.value_vars, mode=interpreted())
+    expected, slopes = zip(*(function(point) for point in _points(theirs, u)), strict=True)
     np.testing.assert_allclose(ours.log_density(u), expected, rtol=1e-8)
-    slopes = theirs.compile_dlogp(mode=_interpreted())
     value, gradient = ours.value_and_gradient(u)
     np.testing.assert_allclose(value, expected, rtol=1e-8)
-    for found, point in zip(gradient[:10], points[:10], strict=True):
-        np.testing.assert_allclose(found, slopes(point), rtol=1e-7, atol=1e-9 * np.abs(found).max())
+    for found, wanted in zip(gradient[:10], slopes[:10], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9 * np.abs(found).max())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -120,7 +113,7 @@ def test_parameters_of_a_point_are_those_of_the_pymc_model(case: str) -> None:
         theirs.replace_rvs_by_values([theirs[name] for name in named]),
         inputs=theirs.value_vars,
         on_unused_input="ignore",
-        mode=_interpreted(),
+        mode=interpreted(),
     )
     for k, point in enumerate(_points(theirs, u)):
         for (name, found), expected in zip(named.items(), at(point), strict=True):
@@ -169,7 +162,7 @@ def test_priors_of_other_families_are_those_of_the_pymc_model(family: str, own: 
     u = ours.start + np.random.default_rng(5).normal(size=(20, len(ours.start)))
     values = [theirs.rvs_to_values[v] for v in variables]
     graphs = [theirs.logp(variables), *theirs.replace_rvs_by_values([theirs["beta"], theirs["sd_g"]])]
-    at = theirs.compile_fn(graphs, inputs=values, on_unused_input="ignore", mode=_interpreted())
+    at = theirs.compile_fn(graphs, inputs=values, on_unused_input="ignore", mode=interpreted())
     start = theirs.initial_point()
     shapes = [np.shape(start[v.name]) for v in values]
     ends = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
@@ -337,6 +330,7 @@ def test_stopped_fit_keeps_whole_draws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.sampling
+@pytest.mark.evidence
 def test_posterior_is_that_of_nuts() -> None:
     """Means, standard deviations and limits of parameters and group effects, within Monte Carlo error."""
     model = bm.GLMM(SLEEP, bm.load_dataset("sleepstudy"))

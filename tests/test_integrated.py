@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from interpreted import interpreted
 from scipy import stats
 from scipy.linalg import block_diag
 
@@ -92,7 +93,8 @@ def _log_marginal(case: Case) -> Any:
 
     phi, sigma, roots = pt.dvector(), pt.dscalar(), [pt.dmatrix() for _ in case.factors]
     value = log_marginal(case.groups, phi, roots, {"sigma": sigma})
-    return pytensor.function([phi, sigma, *roots], [value, *pytensor.grad(value, [phi, sigma, *roots])])
+    outputs = [value, *pytensor.grad(value, [phi, sigma, *roots])]
+    return pytensor.function([phi, sigma, *roots], outputs, mode=interpreted())
 
 
 @pytest.mark.parametrize(("terms", "weighted"), CASES)
@@ -221,8 +223,8 @@ def test_model_is_the_sampled_one_with_b_integrated_out(formula: str, own: bool)
     assert {v.name for v in ours.free_RVs} | effects == {v.name for v in sampled.free_RVs}
     rng = np.random.default_rng(5)
     point = {v.name: rng.normal(size=v.type.shape) * 0.3 for v in ours.value_vars}
-    density = ours.compile_logp(ours.free_RVs)(point)
-    same = sampled.compile_logp([v for v in sampled.free_RVs if v.name not in effects])
+    density = ours.compile_logp(ours.free_RVs, mode=interpreted())(point)
+    same = sampled.compile_logp([v for v in sampled.free_RVs if v.name not in effects], mode=interpreted())
     zeros = {name: np.zeros(sampled[name].shape.eval()) for name in effects}
     assert density == pytest.approx(same(point | zeros), rel=1e-12)
 
@@ -231,6 +233,7 @@ def test_model_is_the_sampled_one_with_b_integrated_out(formula: str, own: bool)
         ours.replace_rvs_by_values([*(ours[n] for n in names), ours["sigma"], ours["y"]]),
         inputs=ours.value_vars,
         on_unused_input="ignore",
+        mode=interpreted(),
     )(point)
     found = dict(zip([*names, "sigma", "y"], values, strict=True))
     rows = model.design.rows(model.design.data)
@@ -284,6 +287,7 @@ def test_same_seed_same_effects() -> None:
 
 
 @pytest.mark.sampling
+@pytest.mark.evidence
 def test_integrated_and_sampled_effects_have_the_same_posterior() -> None:
     """Means, and products of beta with b, within Monte Carlo error.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from arviz_stats.base import array_stats
+from interpreted import interpreted, uncompiled
 from scipy import stats
 from scipy.special import gamma
 
@@ -76,7 +77,6 @@ def test_what_rows_say_is_what_scipy_says(name: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_pymc_says_the_same_with_derivatives(name: str) -> None:
     import pymc as pm
-    import pytensor
 
     family, (aux, _) = FAMILIES[name], CASES[name]
     link, eta = LINKS[family.links[0]], np.linspace(-0.5, 1.5, N)
@@ -89,9 +89,9 @@ def test_pymc_says_the_same_with_derivatives(name: str) -> None:
         tensors = type(p)(**tensor_means(link, x), eta=x, link=link, **own)
         family.pymc(pm, "y", tensors, o)
     point = {"x": eta, **step}
-    with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
-        rows = model.compile_fn(model.logp(vars=model.observed_RVs, sum=False), inputs=model.value_vars)(point)[0]
-        slopes = model.compile_fn(model.dlogp(vars=[x]), inputs=model.value_vars)(point)
+    with uncompiled():
+        asked = [*model.logp(vars=model.observed_RVs, sum=False), model.dlogp(vars=[x])]
+        rows, slopes = model.compile_fn(asked, inputs=model.value_vars)(point)
     np.testing.assert_allclose(rows, family.log_likelihood(p, o), rtol=1e-9, atol=1e-10)
     h = 1e-5
     up, down = (family.log_likelihood(values_at(link, eta + d, step), o) for d in (h, -h))
@@ -244,6 +244,7 @@ def test_meta_analysis_from_fit_to_margins(tmp_path: Any) -> None:
     np.testing.assert_allclose(new.std(axis=0), np.sqrt((sd**2).mean() + data.sei**2 + draws.var()), rtol=0.1)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_rate_multiplies_the_shape_too() -> None:
     """As in brms: the sum of counts of ``t`` units, whose mean and shape are t times those of one."""
     data = rows().assign(time=4.0)
@@ -274,9 +275,7 @@ def test_rates_in_pymc_have_the_density_of_scipy(more: str, distinct: bool) -> N
     model = bm.GLMM(f"k | rate(time){more} ~ x + (1 | g)", data, family="negbinomial").pymc
     point = model.initial_point()
     point["shape_log__"] = np.array(np.log(1.7))
-    from pytensor.compile.mode import Mode
-
-    found = model.compile_logp(vars=model.observed_RVs, sum=False, mode=Mode("py", "fast_compile"))(point)[0]
+    found = model.compile_logp(vars=model.observed_RVs, sum=False, mode=interpreted())(point)[0]
     eta = np.log(data.time) + point["Intercept_centred"]
     assert not point["directions"].any()
     assert not point["z_g"].any()
@@ -301,9 +300,9 @@ def test_nothing_lies_below_the_shift_of_a_lognormal_response() -> None:
         eta = np.full(N, 0.3)
         family.pymc(pm, "y", values_at(LINKS["identity"], eta, {"sigma": np.array(0.7), "ndt": ndt}), o)
     p = values_at(LINKS["identity"], eta, {"sigma": np.array(0.7), "ndt": np.array(1.9)})
-    found = made.compile_logp(vars=made.observed_RVs)({"ndt": np.array(1.9)})
+    found = made.compile_logp(vars=made.observed_RVs, mode=interpreted())({"ndt": np.array(1.9)})
     assert found == pytest.approx(float(family.log_likelihood(p, o).sum()), rel=1e-9)
-    assert np.isfinite(made.compile_dlogp()({"ndt": np.array(1.9)})).all()
+    assert np.isfinite(made.compile_dlogp(mode=interpreted())({"ndt": np.array(1.9)})).all()
 
 
 @pytest.mark.parametrize(

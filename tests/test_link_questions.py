@@ -134,6 +134,7 @@ def test_new_groups_of_narrow_draws_are_the_average_over_many_simulated_ones(lin
         assert abs(value - simulated.mean()) < 5.0 * simulated.std() / 1e3
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.filterwarnings("ignore:The response")  # made-up ones look like other families
 @pytest.mark.parametrize(("name", "link"), [p for p in PAIRS if p[1] != "identity"], ids=lambda value: value)
 def test_default_priors_know_the_scale_of_the_link(name: str, link: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from interpreted import interpreted
 from scipy import stats
 from test_margins import simulated
 
@@ -53,7 +54,7 @@ def test_likelihood_is_that_of_scipy_at_any_point(formula: str, family: str, lin
     y = model.pymc[model.design.response.name]
     logp = pm.logp(y, model.pymc.rvs_to_values[y])
     function = model.pymc.compile_fn(
-        [*wanted, logp], inputs=model.pymc.free_RVs, point_fn=False, on_unused_input="ignore"
+        [*wanted, logp], inputs=model.pymc.free_RVs, point_fn=False, on_unused_input="ignore", mode=interpreted()
     )
     beta, *b, found = function(*(point[v.name] for v in model.pymc.free_RVs))
     rows = model.design.rows(model.design.data)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from interpreted import interpreted
 from scipy import special, stats
 
 import bayesmargins as bm
@@ -140,7 +141,7 @@ def test_likelihood_of_pymc_is_the_log_density_and_its_slopes_exist(pair: tuple[
         p = Values(**tensor_means(LINKS[link], eta), eta=eta, link=LINKS[link], thresholds=pt.as_tensor(theta))
         FAMILIES[family].pymc(pm, "y", p, o)
     log = model.logp(sum=False)[0]
-    found, slopes = pytensor.function([eta], [log, pt.grad(log.sum(), eta)])(at)
+    found, slopes = pytensor.function([eta], [log, pt.grad(log.sum(), eta)], mode=interpreted())(at)
     wanted = FAMILIES[family].log_density(values_at(LINKS[link], at, {"thresholds": theta}), o)
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
     with mp.workdps(20):
@@ -375,6 +376,7 @@ def test_two_categories_are_a_bernoulli_response(pair: tuple[str, str]) -> None:
     np.testing.assert_allclose(found, bm.predictions(one)["estimate"], rtol=1e-12)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_model_samples_its_own_prior_and_says_what_thresholds_are(pair: tuple[str, str]) -> None:
     family, link = pair
     data = posterior(family, link, 1.0).design.data

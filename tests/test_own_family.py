@@ -73,6 +73,7 @@ def test_margins_over_new_groups_are_those_of_a_simulation() -> None:
     assert "own_gumbel" in str(post)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_its_pymc_model_has_its_density_and_its_prior_margins() -> None:
     model = bm.GLMM("y ~ x + (1 | g)", ROWS, family=gumbel())
     assert "scale ~ Exponential" in str(model)

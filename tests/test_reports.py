@@ -137,7 +137,7 @@ def test_mode_is_that_of_arviz_and_of_whole_numbers_the_most_frequent() -> None:
 
 def test_mode_has_no_monte_carlo_error_and_is_drawn_by_pictures_too(post: bm.Posterior) -> None:
     ds = bm.avg_comparisons(post, "trt")
-    table = bm.summary(ds, point="mode")
+    table = bm.summary(ds, point="mode", diagnostics=True)
     assert list(table.columns) == ["mode", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "r_hat"]
     offsets = bm.plot_forest(ds, point="mode").containers[0][0].get_xdata()
     np.testing.assert_allclose(np.asarray(offsets, dtype=float), table["mode"])
@@ -160,9 +160,9 @@ def test_blocks_and_threads_change_no_number(post: bm.Posterior, monkeypatch: py
 def test_several_probabilities_are_the_columns_of_each_alone(post: bm.Posterior) -> None:
     ds = bm.avg_comparisons(post, "trt")
     both = bm.summary(ds, ci_prob=[0.5, 0.975], ci_kind="hdi")
-    assert both.columns[2:6].tolist() == ["hdi50_lb", "hdi50_ub", "hdi97.5_lb", "hdi97.5_ub"]
+    assert both.columns[1:].tolist() == ["hdi50_lb", "hdi50_ub", "hdi97.5_lb", "hdi97.5_ub"]
     for prob in (0.5, 0.975):
-        alone = bm.summary(ds, ci_prob=prob, ci_kind="hdi").iloc[:, 2:4]
+        alone = bm.summary(ds, ci_prob=prob, ci_kind="hdi").iloc[:, 1:]
         pd.testing.assert_frame_equal(both[list(alone.columns)], alone)
 
 
@@ -231,7 +231,7 @@ def test_region_may_be_open_and_a_region_between_draws_is_undecided() -> None:
 def test_entry_without_a_finite_draw_is_not_decided() -> None:
     values = np.stack([normal_draws(0.0, 1.0, 50), np.full(50, np.nan)], axis=1)
     with pytest.warns(bm.BayesmarginsWarning, match="50 of 100 draws are not finite"):
-        table = bm.summary(result(values), rope=(-9, 9), null=0)
+        table = bm.summary(result(values), rope=(-9, 9), null=0, diagnostics=True)
     assert table["decision"].tolist()[0] == "equivalent"
     assert table["decision"].isna().tolist() == [False, True]
     assert table.loc["x1", ["median", "p_gt_0", "p_rope", "ess_bulk"]].isna().all()
@@ -265,9 +265,31 @@ def test_cells_have_the_digits_that_the_width_supports(row: tuple[float, ...], s
     assert f"{point} [{lower}, {upper}]" == shown
 
 
-def test_decimals_of_a_row_do_not_depend_on_its_neighbours() -> None:
-    rows = np.array([[0.4, 0.6], [0.52, 0.58], [400.0, 600.0], [0.0004, 0.02]])
-    assert decimals(rows).tolist() == [decimals(row[None]).item() for row in rows] == [2, 3, 0, 4]
+def test_a_column_has_the_decimals_of_its_narrowest_interval() -> None:
+    rows = np.array([[0.4, 0.6], [0.52, 0.58], [0.0004, 0.02], [0.3, 0.3], [np.nan, np.nan]])
+    assert [decimals(row[None]).item() for row in rows] == [2, 3, 4, 3, 2]
+    for order in (slice(None), slice(None, None, -1)):
+        assert decimals(rows[order]).tolist() == [4] * 5
+    # At most two more than the widest needs; rows that would read as zeros keep their own.
+    spread = np.array([[400.0, 600.0], [0.4, 0.6], [0.0004, 0.02], [0.000012, 0.000012]])
+    assert decimals(spread).tolist() == [2, 2, 4, 5]
+    scales = np.array(["difference", "ratio", "difference", "ratio"])
+    assert decimals(rows[:4], scales=scales).tolist() == [4, 3, 4, 3]
+    assert decimals(spread, 1).tolist() == [1] * 4
+
+
+def test_numbers_stand_below_each_other_where_a_table_is_printed_or_written(post: bm.Posterior) -> None:
+    table = bm.table(bm.avg_comparisons(post, "trt", comparison="lnor"))
+    cells = table.iloc[:, 0].tolist()
+    assert cells == [" ".join(cell.split()) for cell in cells]
+    # As wide as a digit where fonts differ; in LaTeX it is a phantom.
+    texts = [str(table), table.to_markdown(), table.to_html(), table.to_latex().replace(r"\phantom{0}", "\u2007")]
+    for text in texts:
+        rows = [line for line in text.splitlines() if "drug" in line and "]" in line]
+        lines = [row.replace("$-$", "-").partition("]")[0] for row in rows]
+        one, other = ([m.start() - len(line) for m in re.finditer(r"\.\d", line)] for line in lines)
+        assert len(one) == 3
+        assert one == other, text
 
 
 def test_shares_claim_no_more_than_the_draws_tell() -> None:
@@ -308,7 +330,7 @@ def test_rows_of_a_grid_are_called_by_the_columns_that_vary(post: bm.Posterior) 
     assert index(None).name == index(post.design.data.head(3)).name == index(one.head(1)).name == "row"
     assert index(two.assign(a=range(4), b=range(4), c=range(4))).name == "row"
     forest = bm.plot_forest(bm.predictions(post, two))
-    assert [t.get_text() for t in forest.get_yticklabels()][1] == "trt placebo, week 6"
+    assert [t.get_text() for t in forest.get_yticklabels()][:3] == ["trt placebo", "  0", "  6"]
     table = bm.table({g: bm.predictions(post, one, groups=g) for g in ("zero", "new")})
     assert table.index.tolist() == ["placebo", "drug", "drug+"]
 
@@ -338,19 +360,19 @@ def test_every_entry_stands_under_its_own_scale(post: bm.Posterior) -> None:
 def test_a_selection_on_one_scale_is_headed_by_it(post: bm.Posterior) -> None:
     ds = bm.attenuation(post, {"trt": ("placebo", "drug")})
     averages = bm.summary(ds.sel(groups=["zero", "new"]))
-    assert averages.columns.name == "derived from difference in probability"
+    assert averages.columns.name == "difference in probability"
     assert "scale" not in averages.index.names
     for one in ("new / zero", ["new / zero"]):
-        assert bm.summary(ds.sel(groups=one)).columns.name == "derived from ratio of difference in probability"
+        assert bm.summary(ds.sel(groups=one)).columns.name == "ratio of difference in probability"
     assert bm.hypotheses(ds, along="groups").attrs["scale"] == "difference of several scales"
-    assert bm.table(ds).to_markdown().splitlines()[-1].startswith("Several scales, posterior median")
+    assert bm.table(ds).to_markdown().startswith("Attenuation of difference in probability\n")
 
 
 def test_a_picture_has_one_scale_and_says_its_interval(post: bm.Posterior) -> None:
     ds = bm.attenuation(post, {"trt": ("placebo", "drug")})
     forest = bm.plot_forest(ds, ci_prob=0.5, ci_kind="hdi")
-    assert forest.get_xlabel() == "difference in probability"
-    assert [t.get_text().split(" groups ")[1] for t in forest.get_yticklabels()] == ds["groups"].values.tolist()[:-1]
+    assert forest.get_xlabel() == "difference in probability (drug - placebo)"
+    assert [t.get_text() for t in forest.get_yticklabels()] == ds["groups"].values.tolist()[:-1]
     said = "median and 50% highest-density interval\nnot drawn, on another scale: new / zero"
     assert [t.get_text() for t in forest.texts] == [said]
     bm.plot_forest(ds, ci_prob=0.9, ax=forest)
@@ -379,7 +401,7 @@ def test_table_takes_a_summary_whole_or_in_part(post: bm.Posterior) -> None:
     pd.testing.assert_frame_equal(bm.table(summary), whole)
     part = bm.table(summary.iloc[1:])
     assert part.index.tolist() == [("trt", "drug+ - placebo")]
-    assert str(part).split("\n\n")[1] == str(whole).split("\n\n")[1]
+    assert str(part).split("\n\n")[::2] == str(whole).split("\n\n")[::2]
     for text in (summary.to_markdown(), summary.to_latex(), summary.to_html()):
         assert text in (whole.to_markdown(), whole.to_latex(), whole.to_html())
 
@@ -390,13 +412,21 @@ def test_results_stand_side_by_side_under_their_names(post: bm.Posterior) -> Non
     assert (table.columns.tolist(), table.columns.name) == (list(results), "difference in probability")
     for name, ds in results.items():
         assert table[name].tolist() == bm.table(ds, ci_prob=0.95).iloc[:, 0].tolist()
-        assert f"{name}: {bm.describe(ds)}" in table.attrs["note"]
-    assert table.attrs["note"].startswith("Difference in probability, posterior median and 95% equal-tailed interval.")
+        head, _, policy = bm.describe(ds).removesuffix(".").partition("; ")
+        assert table.attrs["note"].count(head) == table.attrs["note"].count(f"{name}: {policy}") == 1
+    assert table.attrs["note"].startswith("Posterior median and 95% equal-tailed interval. Difference in the average")
+    assert table.attrs["caption"] == "Difference in probability"
     full = bm.table(results, null=0).columns.tolist()
-    assert full == ["b = 0: median [89% ETI]", "b = 0: P(> 0)", "new: median [89% ETI]", "new: P(> 0)"]
+    assert full == ["b = 0", "b = 0: P(> 0)", "new", "new: P(> 0)"]
+    several = bm.table(results, ci_prob=[0.5, 0.9]).columns.tolist()
+    assert several == [f"{name}: {c}" for name in results for c in ("median", "50% ETI", "90% ETI")]
     prior = bm.avg_comparisons(dataclasses.replace(post, info={**post.info, "draws": "prior"}), "trt")
     beside = bm.table({"prior": prior, "posterior": results["new"]}).attrs["note"]
-    assert "median and 89% equal-tailed interval of draws (prior and posterior). prior: Difference" in beside
+    said = "prior: Prior median and 89% equal-tailed interval. posterior: Posterior median and"
+    assert beside.startswith(said)
+    assert "prior: Difference" in beside
+    again = bm.table({"one": results["new"], "same": results["new"]}).attrs["note"]
+    assert again.count(bm.describe(results["new"])) == 1
     twice = results["new"] * 2
     both = bm.table({"turned": twice.isel(contrast=[1, 0]), "as it was": twice})
     assert both["as it was"].tolist() == both["turned"].tolist() == bm.table(twice).iloc[::-1, 0].tolist()
@@ -405,13 +435,11 @@ def test_results_stand_side_by_side_under_their_names(post: bm.Posterior) -> Non
 @pytest.mark.parametrize(
     ("said", "other"),
     [
-        ("on the scale 'difference in probability', 'b' on 'odds ratio'", {"comparison": "or"}),
+        ("'a' has the rows .*'b' .*Select those that both have", {"variables": {"trt": "pairwise"}}),
         ("'a' has the rows .*'b' .*Select those that both have", {"variables": "week"}),
     ],
 )
-def test_results_of_other_scales_or_rows_do_not_stand_side_by_side(
-    post: bm.Posterior, said: str, other: dict[str, str]
-) -> None:
+def test_results_of_other_rows_do_not_stand_side_by_side(post: bm.Posterior, said: str, other: dict[str, Any]) -> None:
     results = {"a": bm.avg_comparisons(post, "trt"), "b": bm.avg_comparisons(post, **{"variables": "trt"} | other)}
     with pytest.raises(bm.ResultError, match=said):
         bm.table(results)
@@ -440,10 +468,10 @@ def test_other_rows_of_the_same_number_do_not_stand_side_by_side(
 
 def test_numbers_that_were_changed_in_a_summary_are_said_to_be_derived(post: bm.Posterior) -> None:
     summary = bm.summary(bm.avg_predictions(post, by="trt"), ci_prob=[0.5, 0.95], null=0.5, rope=(0, 1))
-    kept = (summary, summary.iloc[[2, 0]], summary.sort_values("median"), summary.drop(columns="sd"), summary.copy())
+    kept = (summary, summary.iloc[[2, 0]], summary.sort_values("median"), summary.drop(columns="pd"), summary.copy())
     for frame in (*kept, summary.assign(more=1.0), pd.concat([summary, summary])):
         assert bm.table(frame).columns.name == "probability"
-        assert bm.table(frame).attrs["note"].startswith("Probability, posterior median")
+        assert bm.table(frame).attrs["caption"] == "Probability, new groups"
     one = summary.copy()
     one.loc["drug", "eti95_ub"] += 0.01
     in_place = bm.summary(bm.avg_predictions(post, by="trt"))
@@ -452,11 +480,11 @@ def test_numbers_that_were_changed_in_a_summary_are_said_to_be_derived(post: bm.
         table = bm.table(frame)
         assert table.columns.name == "derived from probability"
         note = table.attrs["note"]
-        assert note.startswith("Derived from probability, posterior median")
+        assert table.attrs["caption"] == "Derived from probability"
         assert "Derived (numbers of the summary were changed) from: Average probability" in note
         assert "caption{Derived from probability" in table.to_latex()
     assert "Derived from probability" in in_place.to_markdown()
-    assert repr(in_place).startswith("derived from probability")
+    assert repr(in_place).startswith("Derived from probability\n")
 
 
 def test_derived_results_side_by_side_are_not_said_to_be_on_one_scale(post: bm.Posterior) -> None:
@@ -464,7 +492,7 @@ def test_derived_results_side_by_side_are_not_said_to_be_on_one_scale(post: bm.P
     results = {"percent": (ds * 100).assign_attrs(ds.attrs), "log": np.log(ds).assign_attrs(ds.attrs)}
     table = bm.table(results)
     assert table.columns.name == "derived from probability (each column in its own way)"
-    assert table.attrs["note"].startswith("Derived from probability (each column in its own way), posterior median")
+    assert table.attrs["caption"] == "Derived from probability (each column in its own way)"
     assert bm.plot_forest(results).get_xlabel() == "derived from probability (each in its own way)"
     assert bm.table({"log": results["log"]}).columns.name == "derived from probability"
 
@@ -474,15 +502,15 @@ def test_a_caption_is_written_out_and_the_estimand_moves_beneath(post: bm.Poster
     note = table.attrs["note"]
     latex = table.to_latex(caption="5% & a_b {x}", label="tab:x-1")
     assert "\\caption{5\\% \\& a\\_b \\{x\\}}\n\\label{tab:x-1}\n" in latex
-    assert latex.index("\\end{tabular}") < latex.index("Probability, posterior median") < latex.index("\\end{table}")
-    assert "\\label{tab:y}" in table.to_latex(label="tab:y")
-    assert "minipage" not in table.to_latex(label="tab:y")
+    beneath = latex.index("Probability, new groups. Posterior median")
+    assert latex.index("\\end{tabular}") < beneath < latex.index("\\end{table}")
+    assert "\\caption{Probability, new groups}\n\\label{tab:y}\n" in table.to_latex(label="tab:y")
     page = ElementTree.fromstring(table.to_html(caption="a < b"))
-    assert (page.findtext("caption"), page.findtext("tfoot/tr/td")) == ("a < b", note)
-    assert [cell.attrib for cell in page.iter("td") if cell.text == note] == [{"colspan": "2"}]
+    assert (page.findtext("caption"), page.findtext("tfoot/tr/td")) == ("a < b", f"Probability, new groups. {note}")
+    assert page.find("tfoot/tr/td").attrib == {"colspan": "2"}
     markdown = table.to_markdown(caption="a | b").splitlines()
     assert markdown[0] == "a \\| b"
-    assert markdown[2:] == table.to_markdown().splitlines()
+    assert markdown[2:-1] == table.to_markdown().splitlines()[2:-1]
     for said, ask in [
         ("caption=3; it must be text", lambda: table.to_html(caption=3)),
         ("caption=' '", lambda: table.to_markdown(caption=" ")),
@@ -497,7 +525,9 @@ def test_table_refuses_what_it_cannot_show(post: bm.Posterior) -> None:
     summary = bm.summary(bm.avg_comparisons(post, "trt"))
     for said, ask in [
         (r"table was given a summary and ci_prob=0.5.*bm.summary\(ds", lambda: bm.table(summary, ci_prob=0.5)),
-        ("an interval .*the columns are 'sd'", lambda: bm.table(summary[["sd"]])),
+        ("an interval .*the columns are 'median'", lambda: bm.table(summary[["median"]])),
+        ("diagnostics=True, .*no columns ess_bulk", lambda: bm.table(summary, diagnostics=True)),
+        ("diagnostics='yes'", lambda: bm.summary(bm.avg_predictions(post), diagnostics="yes")),
         ("does not say its scale", lambda: bm.table(pd.DataFrame(summary.to_numpy(), columns=list(summary.columns)))),
         ("digits=2.5; .*whole number", lambda: bm.table(summary, digits=2.5)),
         ("digits=True", lambda: bm.table(summary, digits=True)),
@@ -516,11 +546,11 @@ def test_printed_summary_shows_all_columns_and_the_sentence(
     monkeypatch.setenv("COLUMNS", "1000")
     ds = bm.avg_comparisons(post, "trt")
     summary = bm.summary(ds, null=0, rope=(-0.1, 0.1), ci_prob=[0.5, 0.9])
-    first = str(summary).splitlines()[0]
-    assert first.split("  ")[0] == "difference in probability"
-    assert first.split()[3:] == list(summary.columns)
+    caption, table, _ = str(summary).split("\n\n")
+    assert caption == "Difference in probability, new groups"
+    assert table.splitlines()[0].split() == list(summary.columns)
     flat = " ".join(str(summary).split())
-    assert flat.endswith(bm.describe(ds))
+    assert flat.count(bm.describe(ds)) == flat.count(caption) == 1
     assert "ROPE: -0.1 to 0.1; decided by the 90% HDI (Kruschke 2018)." in flat
     page = summary._repr_html_()
     assert all(f"<th>{c}</th>" in page for c in summary.columns)
@@ -529,8 +559,8 @@ def test_printed_summary_shows_all_columns_and_the_sentence(
 
 def test_printed_summary_of_many_rows_is_cut_as_pandas_cuts(post: bm.Posterior) -> None:
     summary = bm.summary(bm.predictions(post))
-    assert len(str(summary).splitlines()) < 25
-    assert "[220 rows x 8 columns]" in str(summary)
+    assert len(str(summary).splitlines()) < 27
+    assert "[220 rows x 3 columns]" in str(summary)
     with pd.option_context("display.max_rows", None):
         assert len(str(summary).splitlines()) > 220
 
@@ -567,7 +597,7 @@ class Cells(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
-        assert tag in ("table", "caption", "thead", "tbody", "tr", "th", "td", "p"), tag
+        assert tag in ("table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "p"), tag
         self.inside = tag
         if tag == "tr":
             self.rows.append([])
@@ -596,14 +626,15 @@ def test_markdown_comes_back_from_a_reader_of_markdown() -> None:
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table.to_markdown())
     found = Cells(page)
     assert found.rows == expected_rows(table)
-    assert found.caption.strip() == " ".join(table.attrs["note"].split())
+    said = f"{table.attrs['caption']}{table.attrs['note']}"
+    assert found.caption.replace("\n", "") == " ".join(said.split())
 
 
 def test_html_comes_back_from_a_reader_of_html() -> None:
     table = nasty()
     found = Cells(table.to_html())
-    assert [[" ".join(c.split()) for c in row] for row in found.rows] == expected_rows(table)
-    assert found.caption.strip() == table.attrs["note"]
+    assert [[" ".join(c.split()) for c in row] for row in found.rows] == [*expected_rows(table), [table.attrs["note"]]]
+    assert found.caption.strip() == table.attrs["caption"]
 
 
 def test_latex_has_no_command_but_its_own() -> None:
@@ -620,7 +651,7 @@ def test_latex_has_no_command_but_its_own() -> None:
     assert not set("\\&%$#_{}~^<>|") & set(plain)
     assert "\n{}[0, 1) & " in text  # a bracket after the end of a row would be its option
     assert "$-$0.10 [$-$0.26, 0.06]" in text
-    assert r"\caption{Derived from odds\_ratio \& more, " in text
+    assert r"\caption{Derived from odds\_ratio \& more}" in text
 
 
 def test_tables_are_written_to_paths_and_files(tmp_path: Path, post: bm.Posterior) -> None:
@@ -631,14 +662,49 @@ def test_tables_are_written_to_paths_and_files(tmp_path: Path, post: bm.Posterio
     assert page.getvalue() == table.to_html()
 
 
-def test_every_table_says_its_scale_and_estimand(post: bm.Posterior) -> None:
+def test_every_table_says_its_scale_and_estimand_once(post: bm.Posterior) -> None:
     ds = bm.avg_comparisons(post, "trt", comparison="ratio")
-    for text in (bm.table(ds).to_markdown(), bm.table(ds).to_latex(), bm.table(ds).to_html(), str(bm.table(ds))):
-        flat = " ".join(text.split())
-        assert "Ratio of probability, posterior median and 89" in flat
-        assert "makes it a population average." in flat
+    for made in (bm.table(ds), bm.summary(ds)):
+        for text in (made.to_markdown(), made.to_latex(), made.to_html(), str(made), made._repr_html_()):
+            flat = " ".join(text.split())
+            order = ("Ratio of probability, new groups", "0.8", "Posterior median and 89", "Ratio of the", "makes it a")
+            assert [flat.count(said) for said in order if said != "0.8"] == [1] * 4
+            assert sorted(map(flat.index, order)) == [flat.index(said) for said in order]
     derived = np.log(ds).assign_attrs(ds.attrs)
-    assert "Derived from ratio of probability, posterior median" in bm.table(derived).to_markdown()
+    assert bm.table(derived).to_markdown().startswith("Derived from ratio of probability\n")
+
+
+def test_a_caption_names_what_was_done_with_groups(post: bm.Posterior) -> None:
+    said = {"zero": "b = 0", "own": "own groups", "existing": "fitted groups", "sample": "drawn groups"}
+    for groups, words in (said | {"new": "new groups"}).items():
+        seed = {"random_seed": 1} if groups == "sample" else {}
+        assert bm.table(bm.avg_predictions(post, groups=groups, **seed)).attrs["caption"] == f"Probability, {words}"
+    named = bm.avg_predictions(post, groups={"ID": ["X01", "X02"]})
+    assert bm.table(named).attrs["caption"] == "Probability, named groups"
+    assert bm.table(bm.heterogeneity(post, "week")).attrs["caption"] == "Heterogeneity of difference in probability"
+
+
+def test_bad_diagnostics_are_not_hidden() -> None:
+    rng = np.random.default_rng(4)
+    good = rng.normal(size=(4, 500, 3))
+    bad = good.copy()
+    bad[0, :, 1] += 3.0
+    sticky = np.cumsum(rng.normal(size=(4, 500)), axis=1)
+
+    def note(values: np.ndarray, **more: Any) -> str:
+        ds = xr.Dataset({"estimate": (("chain", "draw", "row"), values)}, attrs={"scale": "probability"})
+        return str(bm.table(ds, **more).attrs["note"])
+
+    assert "r-hat" not in note(good) + note(bad, diagnostics=True)
+    mean = diagnostics(bad.transpose(2, 0, 1), "median")
+    ess = np.fmin(mean["ess_bulk"], mean["ess_tail"]).min()
+    assert f"r-hat is above 1.01 in 1 of 3 entries ({mean['r_hat'].max():.3f} at most): the chains" in note(bad)
+    assert f"The effective sample size is below 400 in 1 of 3 entries ({ess:.0f} at least): take" in note(bad)
+    assert note(bad).endswith("bm.summary(ds, diagnostics=True) shows which.")
+    assert "in 1 of 1 entries" in note(sticky[..., None])
+    draws = {"a": bad, "b": good}
+    both = {n: xr.Dataset({"estimate": (("chain", "draw", "row"), v)}, attrs={"scale": "x"}) for n, v in draws.items()}
+    assert "Of a, chains have not mixed or draws are too few" in bm.table(both).attrs["note"]
 
 
 def test_great_tables_is_given_the_cells_where_it_is_there(post: bm.Posterior, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -651,27 +717,32 @@ def test_great_tables_is_given_the_cells_where_it_is_there(post: bm.Posterior, m
         def __init__(self, data: pd.DataFrame) -> None:
             self.data = data
 
-        def tab_source_note(self, note: str) -> tuple[pd.DataFrame, str]:
-            return self.data, note
+        def tab_header(self, title: str) -> GT:
+            self.title = title
+            return self
+
+        def tab_source_note(self, note: str) -> tuple[pd.DataFrame, str, str]:
+            return self.data, self.title, note
 
     stub = types.ModuleType("great_tables")
     stub.GT = GT  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "great_tables", stub)
-    data, note = table.to_great_tables()
+    data, title, note = table.to_great_tables()
     assert data.columns.tolist() == ["trt", "median [89% ETI]"]
     assert data["trt"].tolist() == ["placebo", "drug", "drug+"]
-    assert note.startswith("Probability, posterior median")
+    assert (title, note) == (table.attrs["caption"], table.attrs["note"])
 
 
 def test_accessor_makes_the_same_table(post: bm.Posterior) -> None:
     ds = bm.avg_comparisons(post, "trt")
     made = ds.margins.table(ci_prob=0.5, null=0, digits=2)
     pd.testing.assert_frame_equal(made, bm.table(ds, ci_prob=0.5, null=0, digits=2))
-    assert ds.margins.summary(ci_prob=[0.5, 0.9]).shape == (2, 10)
+    assert ds.margins.summary(ci_prob=[0.5, 0.9]).shape == (2, 5)
+    assert ds.margins.summary(diagnostics=True).shape == (2, 8)
 
 
 def test_empty_cells_do_not_break_a_row() -> None:
-    assert writing.markdown(["", "b"], [["", "1"]], 1, "n").splitlines()[2] == "|  | 1 |"
+    assert writing.markdown(["", "b"], [["", "1"]], 1, "n", "c").splitlines()[4] == "|  | 1 |"
 
 
 # ---- labels of contrasts

@@ -79,7 +79,9 @@ def test_accessor_gives_the_same_as_the_functions(result: xr.Dataset) -> None:
 def test_summary_is_that_of_numpy_and_arviz(result: xr.Dataset) -> None:
     import arviz_stats as azs
 
-    table = bm.summary(result, ci_prob=0.9, null=0.1, rope=(0.0, 0.5))
+    table = bm.summary(result, ci_prob=0.9, null=0.1, rope=(0.0, 0.5), diagnostics=True)
+    short = bm.summary(result, ci_prob=0.9, null=0.1, rope=(0.0, 0.5))
+    pd.testing.assert_frame_equal(short, table.drop(columns=["sd", "ess_bulk", "ess_tail", "r_hat", "mcse"]))
     draws = result["estimate"].transpose("chain", "draw", ...).to_numpy()
     flat = draws.reshape(-1, int(np.prod(draws.shape[2:])))
     np.testing.assert_allclose(table["median"], np.median(flat, axis=0))
@@ -95,7 +97,9 @@ def test_summary_is_that_of_numpy_and_arviz(result: xr.Dataset) -> None:
 
 def test_summary_defaults_are_arviz_1s_on_both_stacks(post: bm.Posterior) -> None:
     table = bm.summary(bm.avg_predictions(post))
-    assert list(table.columns) == ["median", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "r_hat", "mcse"]
+    assert list(table.columns) == ["median", "eti89_lb", "eti89_ub"]
+    full = bm.summary(bm.avg_predictions(post), diagnostics=True)
+    assert list(full.columns) == ["median", "sd", "eti89_lb", "eti89_ub", "ess_bulk", "ess_tail", "r_hat", "mcse"]
     assert table.columns.name == "probability"
     assert "hdi95_lb" in bm.summary(bm.avg_predictions(post), ci_prob=0.95, ci_kind="hdi")
 
@@ -125,7 +129,7 @@ def test_columns_named_like_dimensions_are_renamed(post: bm.Posterior) -> None:
 
 def test_derived_values_are_described_as_derived(post: bm.Posterior) -> None:
     ds = bm.avg_predictions(post, by="trt")
-    for derived in (ds * 100, ds.isel(trt=0), ds - ds.isel(trt=0)):
+    for derived in (ds * 100, ds.isel(trt=0, drop=True), ds - ds.isel(trt=0)):
         derived = derived.assign_attrs(ds.attrs)
         assert bm.describe(derived).startswith("Derived (selected, combined or transformed")
         assert len(bm.summary(derived)) == derived["estimate"][0, 0].size
@@ -291,7 +295,7 @@ def test_idata_holds_what_loo_and_predictive_checks_need() -> None:
     bm.posterior_predictive(post, random_seed=1)
     groups = set(post.idata.children) if isinstance(post.idata, xr.DataTree) else set(post.idata.groups())
     assert {"posterior", "observed_data", "constant_data", "log_likelihood", "posterior_predictive"} <= groups
-    (az.plot_ppc if hasattr(az, "plot_ppc") else az.plot_ppc_dist)(post.idata)
+    (az.plot_ppc if hasattr(az, "plot_ppc") else az.plot_ppc_rootogram)(post.idata)
     drawn = post.idata["posterior_predictive"]["incidence"]
     assert (np.asarray(drawn).reshape(-1, 56) <= post.design.response.n).all()
 
@@ -344,7 +348,7 @@ def test_pictures_show_the_numbers_of_the_table(post: bm.Posterior) -> None:
 
 
 def test_pictures_refuse_what_they_cannot_show(post: bm.Posterior) -> None:
-    with pytest.raises(bm.ResultError, match="a picture shows one or two dimensions"):
+    with pytest.raises(bm.ResultError, match="220 rows of data, and a picture needs to know"):
         bm.plot_predictions(bm.predictions(post))
     with pytest.raises(bm.ResultError, match=r"has no 'wek'; it has .* Did you mean 'week'"):
         bm.plot_predictions(bm.avg_predictions(post, by="week"), x="wek")

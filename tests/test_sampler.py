@@ -9,6 +9,7 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import stats
 
+from bayesmargins.diagnostics import pareto_shape
 from bayesmargins.sampler import Chains, sample
 from bayesmargins.sampler.straight import Straight, straightened
 
@@ -115,9 +116,13 @@ def _share_below(apart: float) -> float:
 
 def test_what_proposals_do_not_cover_is_refused() -> None:
     """Neal's funnel, whose neck is exp(-v / 2) wide: no mixture of some components fills it."""
-    found = _drawn(
-        lambda x: -0.5 * (x[:, 0] / 3) ** 2 - 0.5 * np.exp(-x[:, 0]) * (x[:, 1:] ** 2).sum(axis=1) - 2.0 * x[:, 0], 5
-    )
+
+    def log_density(x: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # proposals may be far away
+            squares = np.exp(-x[:, 0]) * (x[:, 1:] ** 2).sum(axis=1)
+        return -0.5 * (x[:, 0] / 3) ** 2 - 0.5 * squares - 2.0 * x[:, 0]
+
+    found = _drawn(log_density, 5)
     assert found.obstacle
     assert found.mean is not None
 
@@ -191,3 +196,12 @@ def test_straight_coordinates_of_a_skewed_entry_are_nearly_symmetric() -> None:
     assert np.abs(stats.skew(points))[:2].min() > 1.4
     assert skew.max() < 0.3
     assert straight.bend[2] == 0.0
+
+
+@pytest.mark.parametrize("n", [100, 225, 226, 4000])
+@pytest.mark.parametrize("df", [1, 4])
+def test_pareto_shape_is_arvizs(n: int, df: int) -> None:
+    log_weights = np.log(np.abs(np.random.default_rng(n).standard_t(df, n)))
+    expected = float(array_stats.psislw(-log_weights)[1])
+    assert pareto_shape(log_weights) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(pareto_shape(np.zeros(n)))

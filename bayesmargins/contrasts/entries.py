@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.labelling import named
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
 from bayesmargins.values import is_word, plain_value, value_list
@@ -104,6 +105,8 @@ class Made:
         ``"difference"``, ``"ratio"`` and the like, where it is one of them.
     subtracted : tuple of str
         Labels of contrasts whose right-hand side was subtracted: their null is 0.
+    versus : tuple of str
+        How contrasts read whatever is computed of their sides, where they have two.
     """
 
     values: np.ndarray
@@ -113,6 +116,7 @@ class Made:
     spec: str
     comparison: str | None = None
     subtracted: tuple[str, ...] = ()
+    versus: tuple[str, ...] = ()
 
 
 def entries_of(ds: Any, along: str | None) -> Entries:
@@ -136,7 +140,8 @@ def entries_of(ds: Any, along: str | None) -> Entries:
     EstimandError
         No such dimension, none, or several of which one must be named.
     """
-    origin = describe(check_result(ds))
+    ds = check_result(ds)
+    origin = describe(ds)
     draws_of(ds)
     ds = without_levels(ds)
     if "by" in ds[ESTIMATE].dims and is_word(along, _columns(ds, "by")):
@@ -152,7 +157,7 @@ def entries_of(ds: Any, along: str | None) -> Entries:
         draws=values,
         labels=tuple(_different(labels_along(ds, along))),
         term=_term(ds, along),
-        origin=f"the entries along {along} of: {origin}",
+        origin=f"the entries along {named(ds, along)} of: {origin}",
         names={},
     )
 

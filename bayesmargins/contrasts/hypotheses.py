@@ -20,7 +20,7 @@ from bayesmargins.contrasts.results import scales, side_by_side
 from bayesmargins.contrasts.weighted import weighted
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.habits import taught
-from bayesmargins.schema import SAMPLE_DIMS, make_result
+from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result, make_result
 from bayesmargins.tables import scale_of
 from bayesmargins.values import plain_value, value_list
 
@@ -107,11 +107,13 @@ def hypotheses(
     """
     check_comparison(comparison)
     independent = switch("independent", independent)
-    if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
+    if are_several(ds):
+        ds = {name: check_result(of) for name, of in ds.items()}
         entries, bases = _of_results(ds, along, independent), scales(ds)
     elif independent:
         raise EstimandError("independent=True is for a dict of results of different fits; here is one result.")
     else:
+        ds = check_result(ds)
         entries, bases = entries_of(ds, along), [scale_of(ds)]
     made = _made(entries, spec, comparison)
     return _result(entries, made, _scale(made.scale, bases, entries))
@@ -220,8 +222,10 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
         "hypothesis": made.spec,
         "along": entries.along,
     }
-    for name in ("nulls", "scales"):
+    for name in ("nulls", "scales", "versus"):
         attrs.pop(name, None)
+    if made.versus:
+        attrs["versus"] = json.dumps(dict(zip(made.labels, made.versus, strict=True)))
     if made.subtracted:
         attrs["nulls"] = json.dumps({"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)})
     values = np.moveaxis(made.values, 0, -1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesmargins.contrasts.entries import Entries, Made, bracketed, text, weighted_sum
 from bayesmargins.errors import EstimandError, close_matches, shown
-from bayesmargins.estimands.comparison import COMPARISONS, changes_sign, warn_of_signs
+from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, changes_sign, warn_of_signs
 from bayesmargins.predictor import check_size
 from bayesmargins.values import is_word
 
@@ -140,6 +140,12 @@ def check_comparison(comparison: str) -> None:
     """
     if is_word(comparison, _WORDS):
         return
+    if is_word(comparison, COMPARISONS) and COMPARISONS[comparison].event:
+        raise EstimandError(
+            f"comparison={comparison!r} tells a difference of two probabilities as a number needed to treat. Ask for "
+            f"it where these are compared: avg_comparisons(..., comparison={comparison!r}). Here {', '.join(_WORDS)} "
+            "are allowed."
+        )
     if is_word(comparison, COMPARISONS):
         raise EstimandError(
             f"comparison={comparison!r} needs 1 - mean, integrated in its own right, and a result holds means only. "
@@ -189,20 +195,22 @@ def named(entries: Entries, spec: str, comparison: str) -> Made:
     how = COMPARISONS[comparison]
     nouns, against, scale = _WORDS[comparison]
     values = np.empty((len(pairs), *entries.draws.shape[1:]))
-    labels, doubtful = [], []
+    labels, versus, doubtful = [], [], []
     value = cache(partial(_value, entries))
     for c, (high, low) in enumerate(pairs):
         upper, lower = value(high), value(low)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             values[c] = how.compare({"mean": upper}, {"mean": lower})
-        labels.append(how.label.format(high=_name(entries, high), low=_name(entries, low)))
+        names = {"high": _name(entries, high), "low": _name(entries, low)}
+        labels.append(how.label.format(**names))
+        versus.append(VERSUS.label.format(**names))
         doubtful += (
             [labels[-1]] if comparison != "difference" and changes_sign(upper, lower, comparison, (0, 1)) else []
         )
     if doubtful:
         warn_of_signs(doubtful, scale)
     said = NAMED[spec].said.format(nouns=nouns, Nouns=nouns.capitalize(), against=against)
-    return Made(values, tuple(labels), f"{said} between", scale, spec, comparison)
+    return Made(values, tuple(labels), f"{said} between", scale, spec, comparison, versus=tuple(versus))
 
 
 def _value(entries: Entries, side: Side) -> np.ndarray:

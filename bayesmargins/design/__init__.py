@@ -1,9 +1,9 @@
 """Formula and data to a frozen design; new data to rows of X, z, codes and offset.
 
-Downward: `template` (a design without rows) and `second` on `derivative` (of its rows) on `frozen` (the design), which
-`building` makes, on `coding` (numbers that a formula makes factors), `grouping` (factors) and `stored` (what a file's
-formula may hold) on `matrix` (columns with frozen state) on `frames` (any library's frame), `formula` (the lme4 syntax)
-and `calls` (which functions it may call). `orthonormal` (directions of columns) knows none.
+Downward: `template` (a design without rows), `references` (levels) and `second` on `derivative` (of its rows) on
+`frozen` (the design), which `building` makes, on `coding` (numbers that a formula makes factors), `grouping` (factors)
+and `stored` (what a file's formula may hold) on `matrix` (columns with frozen state) on `frames` (any library's frame),
+`formula` (the lme4 syntax) and `calls` (which functions it may call). `orthonormal` (directions of columns) knows none.
 """
 
 from bayesmargins.design.building import build_design, build_part
@@ -14,6 +14,7 @@ from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
+from bayesmargins.design.references import reference_levels
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.stored import check_signs
 from bayesmargins.design.template import design_from, template_design
@@ -38,6 +39,7 @@ __all__ = [
     "missing_rows",
     "orthonormal_basis",
     "parse",
+    "reference_levels",
     "require_columns",
     "required_columns",
     "second_derivative_rows",

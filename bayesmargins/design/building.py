@@ -24,6 +24,7 @@ from bayesmargins.design.matrix import freeze, freeze_one, python_parts, require
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
+from bayesmargins.labelling import labels_of
 
 __all__ = ["build_design", "build_part"]
 
@@ -92,7 +93,7 @@ def build_design(
     design = _frozen(formula, parts, covariates, frame, response, invented)
     if ordered:
         design = replace(design, fixed=design.fixed.without_constant())
-    design = replace(design, row_labels=labels)
+    design = replace(design, row_labels=labels, labels=labels_of(data))
     if not invented:
         _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
@@ -156,7 +157,7 @@ def build_part(
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, np.full(len(frame), np.nan), context=context)
-    design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels)
+    design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels, labels=of.labels)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
 

@@ -139,6 +139,8 @@ class Design:
         What stood in for the rows: levels of each factor by column.
     row_labels : pandas.Index or None
         Index of the fitted rows in the user's frame; None where nobody knows it.
+    labels : dict of str
+        What readers see in place of a column's name.
     """
 
     formula: str
@@ -150,6 +152,7 @@ class Design:
     frame: pd.DataFrame | None = field(repr=False)
     levels: dict[str, tuple[Any, ...]] | None = None
     row_labels: pd.Index | None = field(default=None, repr=False, compare=False)
+    labels: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def data(self) -> pd.DataFrame:

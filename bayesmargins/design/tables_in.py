@@ -82,7 +82,7 @@ def _made_plain(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _as_frame(data: Any, what: str) -> pd.DataFrame:
     if isinstance(data, pd.DataFrame):
-        return data
+        return pd.DataFrame(data) if data.attrs else data  # pandas copies attributes, whatever they are, at each step
     kind = type(data).__name__
     if (isinstance(data, Mapping) and kind != "Dataset") or _is_records(data):
         return _from_dicts(data, what)

@@ -21,7 +21,9 @@ from bayesmargins.errors import (
 )
 from bayesmargins.estimands.asking import answering
 from bayesmargins.estimands.comparing import avg_comparisons
+from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.predicting import avg_predictions
+from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.estimands.sloping import avg_slopes
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
@@ -157,6 +159,11 @@ def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: An
             f"estimand={estimand!r} {said}: attenuation(post, 'x'), attenuation(post, 'x', estimand='slopes') or "
             "attenuation(post, estimand='predictions')."
         )
+    if is_word(comparison, COMPARISONS) and COMPARISONS[comparison].event:
+        raise EstimandError(
+            f"comparison={comparison!r}: the policies are held against each other by differences and a ratio, which "
+            "numbers needed to treat do not have. Use 'difference', which this number is made of."
+        )
     others = {"comparisons": {"comparison": (comparison, "difference"), "cross": (cross, False)}}
     others["slopes"] = {"slope": (slope, "dydx")}
     for owner, arguments in others.items():
@@ -267,8 +274,9 @@ def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
     caveat = f"; {post.caveat}" if post.caveat else ""
+    of = factors_worded(post.design.factors, post.design)
     return (
-        f"{head}; side by side for the group effects of {' and '.join(post.design.factors)}: {policies}; their "
+        f"{head}; side by side for the group effects of {of}: {policies}; their "
         "differences; and the ratio new / zero, to be reported by its median (it has no mean where its denominator "
         f"crosses 0){caveat}."
     )

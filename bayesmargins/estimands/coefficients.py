@@ -170,7 +170,7 @@ def _projector(question: Question, X: np.ndarray, weights: np.ndarray) -> np.nda
 
 def _sentence(question: Question, scope: Scope, exponentiate: bool, link: Link) -> str:
     post = question.post
-    noun = quantity(post.family.noun, post.design.response.text, "mean", link.name)
+    noun = quantity(post.family.noun, post.response_words, "mean", link.name)
     what = f", as {link.ratio.phrase}" if exponentiate and link.ratio else ""
     weighted = f", weighted by {scope.weights}" if scope.weights else ""
     offset = " less the offset" if post.design.offsets else ""

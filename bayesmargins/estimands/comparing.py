@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,10 @@ from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.comparison import COMPARISONS, Comparison, changes_sign, compared, warn_of_signs
+from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.sentence import scale_name
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -47,6 +49,10 @@ _OTHER_WORDS = {
     "riskdifference": "difference",
     "rd": "difference",
     "logratio": "lnratio",
+    "numberneededtotreat": "nnt",
+    "nntb": "nnt_benefit",
+    "nnh": "nnt_harm",
+    "nnth": "nnt_harm",
 }
 
 
@@ -82,9 +88,11 @@ def comparisons(
         within them, and the label says so.
     newdata, at, by, groups, group_weights, target, wts, random_seed
         As for `predictions`.
-    comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or"} or callable
+    comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or", "nnt", "nnt_benefit", "nnt_harm"} or callable
         How the two sides are compared, after each has been integrated over groups (and averaged over rows); a function
-        is given the draws of both, ``(high, low)``, arrays of the same shape, and gives one.
+        is given the draws of both, ``(high, low)``, arrays of the same shape, and gives one. The three of ``"nnt"`` are
+        of probabilities, and say whether one more event (y = 1) is a benefit, a harm, or neither: ``estimate`` holds
+        the draws of the difference, which `summary` and `table` tell as numbers needed to treat.
     cross : bool
         Change all variables together instead of one at a time: ``(drug, 6) - (placebo, 0)``. How one variable's effect
         changes with another is a difference of differences: `hypotheses` of comparisons ``at=`` its values.
@@ -110,6 +118,10 @@ def comparisons(
     -----
     Order of operations: rows, counterfactual copies, groups integrated, rows averaged, compared. A ratio is therefore a
     ratio of averages. Both sides use the same nodes, so that a contrast carries no noise of integration.
+
+    A number needed to treat is 1 / difference. It has no mean over draws, and where the difference can be 0 its
+    interval runs through infinity. So its point and interval are those of the difference, inverted, in words: Altman
+    (1998), "Confidence intervals for the number needed to treat", BMJ 317, 1309-1312.
 
     Examples
     --------
@@ -203,7 +215,7 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
             return found[side]
 
         def value(contrast: Contrast) -> np.ndarray:
-            if how is COMPARISONS["difference"] and len(asked) < len(sides):
+            if how.subtracts and len(asked) < len(sides):
                 difference = evaluation.differences(scenario, contrast.low, contrast.high)
                 if difference is not None:
                     wrong.append(evaluation.passed[-1].wrong)
@@ -221,7 +233,7 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     labels = contrast_labels(asked, how, comparison)
     if doubtful:
         warn_of_signs([x for x, c in zip(labels, asked, strict=True) if c in doubtful], _RELATIVE[comparison])
-    return question.result(
+    ds = question.result(
         "comparisons",
         values,
         evaluation.passed,
@@ -229,6 +241,9 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
         term=[c.term for c in asked],
         comparison=comparison,
         wrong=max(wrong),
+    )
+    return ds.assign_attrs(
+        versus=json.dumps(dict(zip(labels, contrast_labels(asked, VERSUS, "difference"), strict=True)))
     )
 
 
@@ -319,7 +334,21 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
             f"comparison={comparison!r} compares odds, which only a probability has; the target here is "
             f"{str(target)!r} of family {question.post.family.name!r}. Use 'difference' or 'ratio'."
         )
+    if how.event:
+        _refuse_no_event(question, comparison)
     return how, comparison
+
+
+def _refuse_no_event(question: Question, comparison: str) -> None:
+    """Only events are counted: a number needed to treat for one more of them is 1 / difference in their probability."""
+    family, target = question.post.family, question.target
+    scale = scale_name("predictions", target, family.noun, question.post.link.name, None)
+    if not (question.probability and (isinstance(target, Target) or scale == "probability")):
+        raise EstimandError(
+            f"comparison={comparison!r} is 1 / difference in the probability of an event; the target here is "
+            f"{str(target)!r} of family {family.name!r}, on the scale {scale!r}. Use 'difference', or the probability "
+            "of an event: target=bm.exceeds(...)."
+        )
 
 
 def refuse_transformed(question: Question, asked: str) -> None:
@@ -373,4 +402,4 @@ def _label(contrast: Contrast, how: Comparison, comparison: str) -> str:
     if contrast.low_label:
         return how.label.format(high=contrast.high_label, low=contrast.low_label)
     step = f"{contrast.term} {contrast.high_label}"
-    return step if comparison == "difference" else f"{comparison}({step})"
+    return step if how.subtracts else f"{comparison}({step})"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bayesmargins.errors import warn
 from bayesmargins.predictor import Passed
 
-__all__ = ["COMPARISONS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
+__all__ = ["COMPARISONS", "VERSUS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
 
 Side = Mapping[str, np.ndarray]
 Pair = Callable[[Side, Side], np.ndarray]
@@ -32,6 +32,8 @@ class Comparison:
         The same from logarithms of the parts, for parts that are too small for `compare`.
     error : callable, optional
         ``(value, relative) -> error``: how wrong the value can be, with the relative errors of all parts added up.
+    event : {"", "neutral", "benefit", "harm"}
+        What one more event is, where a difference of probabilities is told as a number needed to treat.
     """
 
     label: str
@@ -39,6 +41,12 @@ class Comparison:
     odds: bool = False
     of_logs: Pair | None = None
     error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    event: str = ""
+
+    @property
+    def subtracts(self) -> bool:
+        """Whether the value is the difference of the two means."""
+        return self.compare is _minus
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -91,6 +99,10 @@ def warn_of_signs(labels: Sequence[str], scale: str) -> None:
     )
 
 
+def _minus(high: Side, low: Side) -> np.ndarray:
+    return high["mean"] - low["mean"]
+
+
 def _log_odds_ratio(high: Side, low: Side) -> np.ndarray:
     return np.log(high["mean"] / high["complement"]) - np.log(low["mean"] / low["complement"])
 
@@ -103,10 +115,10 @@ def _log_odds(high: Side, low: Side) -> np.ndarray:
     return (high["mean"] - low["mean"]) - (high["complement"] - low["complement"])
 
 
+_DIFFERENCE = Comparison("{high} - {low}", _minus, error=lambda value, relative: relative)
+
 COMPARISONS: dict[str, Comparison] = {
-    "difference": Comparison(
-        "{high} - {low}", lambda h, low: h["mean"] - low["mean"], error=lambda value, relative: relative
-    ),
+    "difference": _DIFFERENCE,
     "ratio": Comparison(
         "{high} / {low}",
         lambda h, low: h["mean"] / low["mean"],
@@ -139,5 +151,12 @@ COMPARISONS: dict[str, Comparison] = {
         of_logs=lambda h, low: np.exp(_log_odds(h, low)),
         error=lambda value, relative: np.abs(value) * np.expm1(relative),
     ),
+    # 1 / difference has no mean and no interval of one piece: the draws stay those of the difference.
+    "nnt": replace(_DIFFERENCE, event="neutral"),
+    "nnt_benefit": replace(_DIFFERENCE, event="benefit"),
+    "nnt_harm": replace(_DIFFERENCE, event="harm"),
 }
 """Every comparison that has a word, by it."""
+
+VERSUS = replace(_DIFFERENCE, label="{high} vs {low}")
+"""How a contrast reads whatever is computed of its sides: results of several comparisons stand side by side by it."""

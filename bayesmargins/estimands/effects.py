@@ -147,6 +147,11 @@ def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any
             "on the link scale) is normal over groups and can be 0 or negative: there is no mean of such ratios. Use "
             "'difference'; the ratio of two averages is avg_comparisons."
         )
+    if how.event:
+        raise EstimandError(
+            f"comparison={name!r}: the effects of groups are differences, of which some can be 0, and 1 / 0 has "
+            "no mean over groups. Use 'difference'; the number needed to treat of the average is avg_comparisons."
+        )
     asked = contrasts_asked(question, variables, cross)
     effects = tuple(Effect((c.low, c.high), None, how) for c in asked)
     return Effects("comparisons", effects, contrast_labels(asked, how, name), [c.term for c in asked], name)

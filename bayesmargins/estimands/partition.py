@@ -13,7 +13,7 @@ from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.moments import Moments, response_moments
-from bayesmargins.estimands.sentence import Scope, quantity
+from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
 from bayesmargins.estimands.whole import distinct_rows
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.habits import taught
@@ -298,10 +298,10 @@ def _left_out(post: Posterior) -> str:
 
 
 def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:
-    noun = quantity(post.family.noun, post.design.response.text, "mean", post.link.name)
+    noun = quantity(post.family.noun, post.response_words, "mean", post.link.name)
     weighted = f", weighted by {scope.weights}" if scope.weights else ""
     rows = f"averaged over {scope.rows}{weighted}"
-    groups = "; ".join([f"over new groups of {' and '.join(post.design.factors)}", *scope.groups[1:]])
+    groups = "; ".join([f"over new groups of {factors_worded(post.design.factors, post.design)}", *scope.groups[1:]])
     if entries[0].measure != "VPC":
         return f"Median over pairs of groups of the {entries[0].measure[7:]} between them, variances {rows}; {groups}."
     scales = [] if post.family.ordinal else [f"response scale by the {noun}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -22,6 +22,7 @@ from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
+from bayesmargins.labelling import LABELS, steps_worded, terms_worded
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
@@ -293,18 +294,18 @@ class Question:
         slope: Slope | None,
     ) -> dict[str, Any]:
         post, whole = self.post, self.whole
-        response = post.design.response.text
+        response = post.response_words
         response = f"{post.family.name} of {response}" if post.is_part and self.target == "link" else response
         noun = (
             quantity(post.family.noun, response, self.target, post.link.name, self.averaged)
             if kind != "observations"
             else response
         )
-        named = [x if t in x else f"{t}: {x}" for t, x in zip(term, labels, strict=True)]
-        said = list(dict.fromkeys(term)) if kind == "slopes" else named
+        said = [self.worded(t) for t in dict.fromkeys(term)]
+        said = said if kind == "slopes" else [self.contrast_worded(t, x) for t, x in zip(term, labels, strict=True)]
         info = whole.info
         return {
-            "estimand": compose(kind, noun, self.scope(), said, comparison or "difference", slope),
+            "estimand": compose(kind, noun, self.scope(), said, comparison or "difference", self._worded(slope)),
             "kind": kind,
             "scale": scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
             "formula": whole.formula,
@@ -327,6 +328,7 @@ class Question:
             "factors": json.dumps(self._coded) if self._coded else None,
             "derived_columns": json.dumps([s.variable for s in self.derived]) if self.derived else None,
             "weights": self.weights or None,
+            LABELS: json.dumps(self._labels) if self._labels else None,
             **_integration(passed),
             "random_seed": self.seed,
             "source": info.get("source", "draws"),
@@ -365,8 +367,34 @@ class Question:
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts]
         phrases += [self.whole.caveat] if self.whole.caveat else []
-        derived = tuple(s.variable for s in self.derived)
-        return Scope(rows, self.averaged, self.by, self.weights, self.at, phrases, self.labels, derived)
+        derived = tuple(self.worded(s.variable) for s in self.derived)
+        by = tuple(map(self.worded, self.by))
+        at = {self.worded(name): values for name, values in self.at.items()}
+        relabelled = {self.worded(column): new for column, new in self.labels.items()}
+        return Scope(rows, self.averaged, by, self.worded(self.weights), at, phrases, relabelled, derived)
+
+    def worded(self, column: str) -> str:
+        """A column, or several as crossed contrasts have them, as readers know it."""
+        return terms_worded(column, self.whole.labels)
+
+    def contrast_worded(self, term: str, label: str) -> str:
+        """A contrast in a sentence, where it names its variable."""
+        said = steps_worded(label, term, self.whole.labels)
+        return said if term in label else f"{self.worded(term)}: {said}"
+
+    def _worded(self, slope: Slope | None) -> Slope | None:
+        if slope is None:
+            return None
+        variables = tuple(map(self.worded, slope.variables))
+        return replace(slope, variables=variables, second=self.worded(slope.second))
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """Labels of what the result is about, by the names in it: those of a wide frame would fill an attribute."""
+        about = {*self.design.columns, *self.by, *self.at, self.weights, self.post.design.response.text.strip("`")}
+        about |= {c for f in self.design.factors.values() for c in f.columns} | self.fixed
+        about |= set() if self.averaged else set(self.frame.columns)
+        return {self._named(column): text for column, text in self.whole.labels.items() if column in about}
 
     @property
     def no_groups(self) -> str:

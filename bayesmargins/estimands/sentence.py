@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,19 @@ import pandas as pd
 from bayesmargins.design import Design, combinations
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
+from bayesmargins.labelling import worded
 
-__all__ = ["NO_GROUPS", "POPULATION", "Scope", "Slope", "compose", "group_phrases", "quantity", "scale_name"]
+__all__ = [
+    "NO_GROUPS",
+    "POPULATION",
+    "Scope",
+    "Slope",
+    "compose",
+    "factors_worded",
+    "group_phrases",
+    "quantity",
+    "scale_name",
+]
 
 
 @dataclass(frozen=True)
@@ -141,6 +152,7 @@ def scale_name(kind: str, target: str | Target, family_noun: str, link: str, how
         "lnratio": f"log ratio of {base}",
         "lnor": "log odds ratio",
         "or": "odds ratio",
+        **dict.fromkeys(("nnt", "nnt_benefit", "nnt_harm"), f"difference in {base}"),
     }.get(how, f"{how}(high, low) of {base}")
 
 
@@ -160,6 +172,9 @@ _COMPARED = {
     "lnratio": "Log ratio of",
     "lnor": "Log odds ratio of",
     "or": "Odds ratio of",
+    "nnt": "Difference (told as number needed to treat, 1 / difference) in",
+    "nnt_benefit": "Difference (told as number needed to treat, 1 / difference, where one more is a benefit) in",
+    "nnt_harm": "Difference (told as number needed to treat, 1 / difference, where one more is a harm) in",
 }
 
 
@@ -296,12 +311,19 @@ def group_phrases(
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
         over = "of the distribution of y over" if scale == "marginal" else "averaged over"
-        phrases.append(f"{over} the {combos:,} fitted groups of {' and '.join(existing)}, each counted {counted}")
+        phrases.append(
+            f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}, each counted {counted}"
+        )
     new = policy.factors("new")
     if new:
         over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
-        phrases.append(f"{over} new groups of {' and '.join(new)}{_what_it_is(policy, scale)}")
+        phrases.append(f"{over} new groups of {factors_worded(new, design)}{_what_it_is(policy, scale)}")
     return phrases or [NO_GROUPS]
+
+
+def factors_worded(factors: Iterable[str], design: Design) -> str:
+    """``"clinic and patient"``: grouping factors as readers know them."""
+    return " and ".join(worded(name, design.labels) for name in factors)
 
 
 NO_GROUPS = "the model has no groups"
@@ -330,11 +352,12 @@ def _of_factor(
     scale: str,
     can_be_new: bool,
 ) -> str:
+    name = worded(factor, design.labels)
     if isinstance(policy, tuple):
         more = f" and {len(policy) - 5} more" if len(policy) > 5 else ""
-        return f"for the named groups of {factor}: {', '.join(map(str, policy[:5]))}{more}"
+        return f"for the named groups of {name}: {', '.join(map(str, policy[:5]))}{more}"
     if policy == "own":
-        return f"each row with the b of its own {factor}"
+        return f"each row with the b of its own {name}"
     if policy == "sample":
         of = f"{kind} " if kind in ("posterior", "prior") else ""
         return f"with {_sampled(factor, design, frame)}, drawn for each {of}draw"
@@ -343,12 +366,12 @@ def _of_factor(
         "marginal": ", which leaves out how groups differ (groups='new' has it)",
     }.get(scale, "")
     caution = caution if can_be_new else caution.partition(" (")[0]
-    return f"at b = 0 for {factor}, a group at the centre of the distribution{caution}"
+    return f"at b = 0 for {name}, a group at the centre of the distribution{caution}"
 
 
 def _sampled(factor: str, design: Design, frame: pd.DataFrame) -> str:
-    of = design.factors[factor]
+    of, name = design.factors[factor], worded(factor, design.labels)
     if not all(c in frame.columns for c in of.columns):
-        return f"one new group of {factor}, shared by all rows"
+        return f"one new group of {name}, shared by all rows"
     n = of.labels(frame).nunique()
-    return f"one new group of {factor}" if n == 1 else f"{n:,} new groups of {factor}, one for each label"
+    return f"one new group of {name}" if n == 1 else f"{n:,} new groups of {name}, one for each label"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -17,9 +18,9 @@ from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.habits import taught
+from bayesmargins.parameters import data_columns
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ESTIMATE
-from bayesmargins.stacks import add_group
 
 __all__ = ["posterior_predictive"]
 
@@ -37,9 +38,11 @@ def posterior_predictive(
     post : Posterior
         Draws with their design.
     newdata : DataFrame, optional
-        Rows to predict for; the fitted rows by default, and then the draws also join ``post.idata`` as the group
-        ``posterior_predictive``, for ``az.plot_ppc`` (ArviZ 0.23) and ``az.plot_ppc_dist`` (1.x). Of a prior the group
-        is ``prior_predictive``.
+        Rows to predict for; the fitted rows by default. The draws also join ``post.idata``: those of the fitted rows
+        as the group ``posterior_predictive``, for ``az.plot_ppc`` (ArviZ 0.23) and ``az.plot_ppc_dist`` (1.x), of a
+        prior ``prior_predictive``; those of other rows as ``predictions``, with ``predictions_constant_data``. These
+        are of ``groups="own"``. Another policy has groups of its own (``posterior_predictive_sample``,
+        ``predictions_sample``), and the attribute ``groups`` says which. Draws for named levels do not join.
     groups : str or dict
         ``"own"``, ``"sample"`` (new groups: the same label, the same b), ``"zero"`` or named levels. An average over
         groups (``"new"``, ``"existing"``) is no group that an observation could come from.
@@ -49,9 +52,9 @@ def posterior_predictive(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, one a factor with named groups, and ``row``; on the scale of the response
-        (for binomial the number of successes; for an ordered response the category where that is a number, else its
-        number from 1).
+        ``estimate`` with dims chain, draw, one a factor with named groups, and ``row``; on the scale of the response,
+        and integers where that has integers (for binomial the number of successes; for an ordered response the category
+        where that is a number, else its number from 1).
 
     Raises
     ------
@@ -64,7 +67,7 @@ def posterior_predictive(
     --------
     >>> new = posterior_predictive(post, random_seed=1)
     >>> sorted(set(new["estimate"].values.ravel().tolist()))
-    [0.0, 1.0]
+    [0, 1]
     """
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     question = _asked(post, newdata, groups, seed)
@@ -86,8 +89,8 @@ def posterior_predictive(
     values = evaluation.run(observations)[:, 0]
     ds = replace(question, target="mean").result("observations", post.as_observed(values), evaluation.passed)
     ds.attrs["random_seed"] = seed
-    if newdata is None and not question.policy.named:
-        add_group(post.idata, f"{post.arviz_group}_predictive", _for_arviz(question, ds))
+    if not question.policy.named:
+        _join(question, ds, newdata is None)
     return ds
 
 
@@ -143,6 +146,17 @@ def _drawn(simulate: Callable[..., np.ndarray], rng: np.random.Generator, p: Val
     )
 
 
-def _for_arviz(question: Question, ds: xr.Dataset) -> xr.Dataset:
-    values = ds[ESTIMATE].reset_coords(drop=True).rename(row="obs")
-    return xr.Dataset({question.post.response_name: values})
+def _join(question: Question, ds: xr.Dataset, of_the_fit: bool) -> None:
+    """Where ArviZ looks for them: a group for each policy, so that none overwrites another."""
+    post = question.post
+    policies = dict.fromkeys(p for p in question.policy.by_factor.values() if isinstance(p, str))
+    own = len(policies) == 0 or list(policies) == ["own"]
+    each = [re.sub(r"\W", "_", f"{f}_{p}") for f, p in question.policy.by_factor.items()]
+    suffix = "" if own else f"_{'_'.join(policies if len(policies) == 1 else each)}"
+    values = ds[ESTIMATE].reset_coords(drop=True).rename(row="obs").assign_attrs(ds[ESTIMATE].attrs)
+    said = {k: ds.attrs[k] for k in ("groups", "random_seed", "estimand") if k in ds.attrs}
+    group = f"{post.arviz_group}_predictive" if of_the_fit else "predictions"
+    post.join(group + suffix, xr.Dataset({post.response_name: values}, attrs=said))
+    if not of_the_fit:
+        rows = data_columns(question.frame, post.design.response.text, {"obs": values["obs"].to_numpy()})
+        post.join(f"{group}{suffix}_constant_data", rows.assign_attrs(groups=said["groups"]))

@@ -227,7 +227,7 @@ def _beside_differences(
     said = iter(contrast_labels(between, COMPARISONS["difference"], "difference"))
     labels = [f"d{question.symbol}/d{c}" if isinstance(c, str) else next(said) for c in asked]
     terms = [c if isinstance(c, str) else c.term for c in asked]
-    named = [x if c.term in x else f"{c.term}: {x}" for c, x in zip(asked, labels, strict=True) if c in between]
+    named = [question.contrast_worded(c.term, x) for c, x in zip(asked, labels, strict=True) if not isinstance(c, str)]
     how = Slope("dydx", tuple(c for c in asked if isinstance(c, str)), beside=tuple(named))
     differences = [label for c, label in zip(asked, labels, strict=True) if c in between]
     passed = evaluation.passed

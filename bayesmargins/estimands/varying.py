@@ -408,7 +408,7 @@ def _sentence(said: str, of_others: Question, asked: _Asked) -> str:
     said = "".join(f"; {phrase}" for phrase in others)
     quantiles = "".join(f", {_quantile_name(p)}" for p in asked.probs)
     return (
-        f"Distribution over new groups of {asked.over}, each given the same rows, of the effect within a group: "
-        f"{head[0].lower()}{head[1:]}{said}; over groups, in each draw: mean, sd{quantiles}, and the share of groups "
-        f"where it is above {asked.null:g}."
+        f"Distribution over new groups of {of_others.worded(asked.over)}, each given the same rows, of the effect "
+        f"within a group: {head[0].lower()}{head[1:]}{said}; over groups, in each draw: mean, sd{quantiles}, and the "
+        f"share of groups where it is above {asked.null:g}."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Contents:
     levels: dict[str, Any] | None  # in their place
     sample_coords: dict[str, np.ndarray]  # labels of chains and draws
     sample_stats: xr.Dataset | None
+    labels: dict[str, str] | None = None  # of columns, for readers
+    joined: dict[str, xr.Dataset] = field(default_factory=dict)  # groups for ArviZ that were asked for
     sealed: bool = True  # whether a checksum was there, and right
 
 

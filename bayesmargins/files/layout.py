@@ -31,6 +31,7 @@ def laid_out(post: Any, shown: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset
         groups[group], names[group] = named(_writable(ds) if group == "sample_stats" else ds)
     places = {**_within(post.arviz_group, names[post.arviz_group]), **_within(_DRAWS, names[_DRAWS])}
     about = [_about(p, of, places) for of, p in predictors.items()]
+    about[0]["joined"] = list(post.joined)
     checks: dict[str, Any] = {"about": as_json(about)}
     if post.design.levels is None:
         groups[_DATA] = frame_to_dataset(post.design.data)
@@ -61,6 +62,7 @@ def _about(post: Any, of: str, places: Mapping[str, str]) -> dict[str, Any]:
         "link": post.link.name,
         "info": post.info,
         "given_levels": post.design.levels,
+        "labels": post.design.labels,
         "coef": post.design.coef,
         "levels": {name: list(map(str, f.levels)) for name, f in factors.items()},
         "terms": {name: f.terms for name, f in factors.items()},
@@ -91,8 +93,10 @@ def contents_of(saved: Saved) -> Contents:
         aux={name: saved.numbers(path) for name, path in first["aux"].items()},
         data=to_frame(saved, _DATA) if _DATA in saved else None,
         levels=first["given_levels"],
+        labels=first.get("labels"),
         sample_coords={d: saved.labels(path) for d, path in first["samples"].items()},
         sample_stats=saved.dataset("sample_stats") if "sample_stats" in saved else None,
+        joined={name: saved.dataset(name) for name in first.get("joined", ())},  # files of before have none
     )
 
 

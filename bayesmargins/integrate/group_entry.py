@@ -23,12 +23,12 @@ Integers = npt.NDArray[np.int64]
 
 
 def flat_rows(groups: GroupQuadrature) -> tuple[Array, Integers]:
-    """All columns one after the other; what is asked (the gradient), then sizes, and all whole numbers."""
+    """All columns one after the other; what is asked (the gradient), sizes, for how many points, all whole numbers."""
     model = groups.model
     rows: Rows = model.rows
     floats = (rows.y, rows.n, rows.weights, model.offset, rows.W, model.F, model.widest, model.rest, [model.tolerance])
     sizes = [GRADIENT, len(rows.y), groups.groups, len(model.F), groups.parameters, len(rows.samples)]
-    sizes += [rows.shifts, rows.plain]
+    sizes += [rows.shifts, 1]
     whole = (sizes, rows.starts, rows.kinds, rows.samples, model.reads)
     return np.concatenate([np.ravel(x) for x in floats]), np.concatenate([np.ravel(x) for x in whole])
 
@@ -42,23 +42,26 @@ def group_entry(tag: Any) -> Entry:
     def run(x: Any, data: Any, sizes: Any, out: Any) -> None:
         head = carray(sizes, 8)
         task, n, groups, p = head[0], head[1], head[2], head[3]
-        parameters, kinds, shifts, plain = head[4], head[5], head[6], head[7]
+        parameters, kinds, shifts, points = head[4], head[5], head[6], head[7]
         whole = carray(sizes, 8 + groups + 1 + n + kinds + 2 * n)[8:]
-        starts, own = whole[: groups + 1], whole[groups + 1 : groups + 1 + n]
+        starts, of_kind = whole[: groups + 1], whole[groups + 1 : groups + 1 + n]
         samples, read = whole[groups + 1 + n : groups + 1 + n + kinds], whole[groups + 1 + n + kinds :].reshape(2, n)
         columns, rest = (5 + p) * n, (1 + COLUMNS) * groups
         every = carray(data, columns + rest + 1)
         of_rows = every[: 3 * n].reshape(3, n)
         W, F = every[4 * n : 5 * n], every[5 * n : columns].reshape(p, n)
-        rows = Rows(of_rows[0], of_rows[1], of_rows[2], W, starts, own, samples, shifts == 1, plain == 1)
+        rows = Rows(of_rows[0], of_rows[1], of_rows[2], W, starts, of_kind, samples, shifts == 1)
         known = every[columns + groups : columns + rest].reshape(groups, COLUMNS)
         widest = every[columns : columns + groups]
         model = Model(rows, F, every[3 * n : 4 * n], read, widest, known, every[-1])
-        variables, size = carray(x, p + 1 + parameters), 1 + p + 1 + parameters
+        width, size = p + 1 + parameters, 1 + p + 1 + parameters
         if task == VALUES:
             size = groups + 1
         elif task != GRADIENT:
             size = groups * (COLUMNS if task == PILOT else 1)
-        answer(kind(reads, sign), model, variables[:p], variables[p], variables[p + 1 :], task, carray(out, size))
+        variables, values = carray(x, (points, width)), carray(out, (points, size))
+        for d in range(points):
+            own = variables[d]
+            answer(kind(reads, sign), model, own[:p], own[p], own[p + 1 :], task, values[d])
 
     return entry(f"group_marginal_{kind.__name__}", run)

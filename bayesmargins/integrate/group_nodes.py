@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numba import njit, typeof, types
 
 from bayesmargins.integrate.by_name import by_name, named
-from bayesmargins.integrate.compiled import APART
+from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.group_rows import (
     FLOATS,
     LANES,
@@ -34,11 +34,11 @@ from bayesmargins.integrate.group_rows import (
 from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "ready", "search", "settled"]
+__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "drop_of", "largest", "ready", "search", "settled"]
 
 Array = npt.NDArray[np.float64]
 
-DROP = 18.0  # nodes this far below the peak in log density are left out: 2e-9 of the integral lies beyond
+DROP = 18.0  # nodes this far below the peak in log density are left out at most: 2e-9 of the integral lies beyond
 ROOM = 2048  # for the nodes of one group, half of it for those in between
 FIRST, _REACH = 16, 5.33  # nodes of the first lattice, and how far they reach, in standard deviations at the peak
 _ATTEMPTS = 300  # at nodes, beyond which values are no numbers
@@ -83,12 +83,12 @@ def _peak(tag: Any, rows: Rows, at: Point, group: int, s: float, widest: float) 
 
 
 @njit(**APART)
-def _missing(outer: float, inner: float, top: float) -> int:
+def _missing(outer: float, inner: float, top: float, drop: float) -> int:
     """How many nodes, in whole lanes, are missing at an end whose last two values are these.
 
     V falls there at least as fast.
     """
-    rest = DROP - (top - outer)
+    rest = drop - (top - outer)
     if not (rest > 0.0 and inner - outer < math.inf):
         return 0
     more = 1 + int(min(64.0, rest / max(inner - outer, 0.05)))
@@ -114,6 +114,26 @@ def _count(width: float, steepness: float) -> int:
 
 
 @njit(**APART)
+def drop_of(tolerance: float) -> float:
+    """How far below the peak in log density the outermost nodes lie, for an integral of this relative error."""
+    return min(DROP, -math.log(tolerance))
+
+
+@njit(**INNER)
+def largest(V: Array, count: int) -> float:
+    """Of the first values: four at a time, as each comparison waits for the one before."""
+    a, b, c, d = V[0], V[0], V[0], V[0]
+    for k in range(0, count - 3, 4):
+        a = V[k] if V[k] > a else a
+        b = V[k + 1] if V[k + 1] > b else b
+        c = V[k + 2] if V[k + 2] > c else c
+        d = V[k + 3] if V[k + 3] > d else d
+    for k in range(count // 4 * 4, count):
+        a = V[k] if V[k] > a else a
+    return max(max(a, b), max(c, d))
+
+
+@njit(**APART)
 def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Array) -> tuple[int, float, float]:
     """What the nodes of a group need, log of the integral, and its error, relative.
 
@@ -124,9 +144,7 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
     """
     place, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
     V = lattices.values[place:]
-    top = V[0]
-    for k in range(1, count):
-        top = max(top, V[k])
+    top, far = largest(V, count), min(DROP, drop + 1.0) if drop > -math.inf else DROP
     if drop > -math.inf and not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
         return 4, top, 0.0
     if top - V[0] < drop:
@@ -134,9 +152,9 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
     if top - V[count - 1] < drop:
         return 2, top, 0.0
     first = 0
-    while count > 2 and V[first + 1] < top - DROP:
+    while count > 2 and V[first + 1] < top - far:
         first, count = first + 1, count - 1
-    while count > 2 and V[first + count - 2] < top - DROP:
+    while count > 2 and V[first + count - 2] < top - far:
         count -= 1
     lattices.places[group], lattices.counts[group] = place + first, count
     lattices.first[group] += first * h
@@ -186,16 +204,16 @@ def _evaluated(
 
 
 @njit(**APART)
-def _extended(lattices: Lattices, group: int, need: int, top: float) -> tuple[int, float, int, int]:
+def _extended(lattices: Lattices, group: int, need: int, top: float, drop: float) -> tuple[int, float, int, int]:
     """Makes room for what the group's nodes need; then what that is, and which nodes: `_evaluated`. -1: no room."""
     left, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
     values, right, start, ahead = lattices.values, left + count, lattices.first[group], 1
     if need == 4:
         need = 1 if values[left] > values[right - 1] else 2
     if need == 1:
-        ahead = _missing(values[left], values[left + 1], top)
+        ahead = _missing(values[left], values[left + 1], top, drop)
     elif need == 2:
-        ahead = _missing(values[right - 1], values[right - 2], top)
+        ahead = _missing(values[right - 1], values[right - 2], top, drop)
     if ahead == 0 or top != top:  # the end falls within one step, or nothing has a value
         need = 3
     if need == 1 and ahead <= left:
@@ -219,7 +237,8 @@ def _search(
     `lattices.values` are a room of `ROOM`, whose contents are lost.
     """
     z, precision = _peak(tag, rows, at, group, s, widest)
-    reach, need, shares = _REACH / math.sqrt(precision), 0, np.empty(ROOM)
+    drop, need, shares = drop_of(tolerance), 0, np.empty(ROOM)
+    reach = _REACH * math.sqrt(drop / (DROP * precision))
     _placed(lattices, group, z, reach, abs(s) * widest)
     begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
     for attempt in range(_ATTEMPTS):
@@ -228,9 +247,9 @@ def _search(
             home = lattices.places[group]
             _halved(lattices.values[home:], lattices.values[place:], lattices.counts[group])
             lattices.counts[group], lattices.step[group] = 2 * lattices.counts[group] - 1, 0.5 * lattices.step[group]
-        need, value, error = settled(lattices, group, tolerance, DROP, shares)
+        need, value, error = settled(lattices, group, tolerance, drop, shares)
         if need > 0:
-            need, begin, count, place = _extended(lattices, group, need, value)
+            need, begin, count, place = _extended(lattices, group, need, value, drop)
         if need == -1 and reach < _FARTHEST_REACH:  # for so small a step
             reach = 4.0 * reach
             _placed(lattices, group, z, reach, abs(s) * widest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.outcome import Outcome
-from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
@@ -21,8 +21,9 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Of the log likelihood, over all groups, at most; and of a group. Nodes move with the parameters, and an error that
-# changes with them is worth some ten times as much in the gradient.
-_WHOLE, _LARGEST = 1e-4, 1e-8
+# changes with them is worth some ten times as much in the gradient. Less does to find a mode.
+_WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
+_FEW = 20_000  # rows of all points: fewer take less time than threads take to begin
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class GroupQuadrature:
         What `at_rest` found; zeros where nothing is known yet.
     constant : float
         Added to the log likelihood of all groups together.
+    largest : float
+        Error of a group's integral, relative, at most.
+    pilot : (variable,) float
+        Of `at_rest`; nothing where there was none.
     """
 
     tag: Any
@@ -65,6 +70,8 @@ class GroupQuadrature:
     samples: Integers
     rest: Array
     constant: float = 0.0
+    largest: float = _LARGEST
+    pilot: Array = field(default_factory=lambda: np.empty(0))
 
     @property
     def parameters(self) -> int:
@@ -79,7 +86,7 @@ class GroupQuadrature:
     @property
     def tolerance(self) -> float:
         """Of a group's integral, relative."""
-        return float(min(_WHOLE / max(self.groups, 1), _LARGEST))
+        return float(min(_WHOLE / max(self.groups, 1), self.largest))
 
     @cached_property
     def widest(self) -> Array:
@@ -94,8 +101,8 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_quadrature_kernels import Model
         from bayesmargins.integrate.group_rows import Rows
 
-        shifts, plain = bool((self.W == 1.0).all()), bool((self.n == 1.0).all() and (self.weights == 1.0).all())
-        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, self.kinds, self.samples, shifts, plain)
+        shifts = bool((self.W == 1.0).all())
+        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, self.kinds, self.samples, shifts)
         return Model(rows, self.F, self.offset, self.reads, self.widest, self.rest, self.tolerance)
 
     def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
@@ -115,14 +122,16 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_entry import group_entry
 
         function, (data, sizes) = group_entry(self.tag), self.flat
-        if task != sizes[0]:
-            sizes = np.concatenate([[task], sizes[1:]])
 
         def some(begin: int, end: int) -> None:
-            for d in range(begin, end):
-                function.into(x[d], data, sizes, out[d])
+            asked = sizes.copy()
+            asked[TASK], asked[POINTS] = task, end - begin
+            function.into(x[begin:end], data, asked, out[begin:end])
 
-        in_threads(some, len(x))
+        if len(x) * len(self.y) < _FEW:
+            some(0, len(x))
+        else:
+            in_threads(some, len(x))
         return out
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
@@ -167,9 +176,17 @@ class GroupQuadrature:
 
     def at_rest(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> GroupQuadrature:
         """The same, whose nodes are placed by what this point (one draw) says, where that is near enough."""
+        return self._resting(self._points(phi, roots, aux)[0])
+
+    def coarser(self) -> GroupQuadrature:
+        """The same for who asks for values: all groups together err by as much, each by more and with fewer nodes."""
+        coarse = replace(self, largest=_COARSE)
+        return coarse._resting(self.pilot) if len(self.pilot) else coarse
+
+    def _resting(self, pilot: Array) -> GroupQuadrature:
         afresh = replace(self, rest=np.zeros_like(self.rest))
-        (rest,) = afresh._run(PILOT, self._points(phi, roots, aux), np.empty((1, self.rest.size)))
-        return replace(self, rest=np.nan_to_num(rest).reshape(self.rest.shape))
+        (rest,) = afresh._run(PILOT, pilot[None], np.empty((1, self.rest.size)))
+        return replace(self, rest=np.nan_to_num(rest).reshape(self.rest.shape), pilot=pilot)
 
 
 def group_quadrature(

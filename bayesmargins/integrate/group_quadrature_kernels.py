@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART
-from bayesmargins.integrate.group_nodes import DROP, ROOM, STEEP, around, search, settled
+from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.group_nodes import ROOM, STEEP, around, drop_of, largest, search, settled
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
-from bayesmargins.integrate.small_kernels import add_row, dot
+from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp
 
 __all__ = ["Model", "answer"]
@@ -23,7 +23,9 @@ Integers = npt.NDArray[np.int64]
 
 _FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
-_NEAR_DROP = DROP - 1.0  # of these ends, where a little more is not worth a search
+_WIDER = (1.8, 1.5, 1.25)  # the same, where as many nodes do: they come in lanes, and some are not needed
+_MOST = 1.6  # times as many nodes as there, so that they also do where their sum is a little less exact
+_SPARED = 1.0  # of the drop to these ends, where a little more is not worth a search
 
 
 class Model(NamedTuple):
@@ -124,13 +126,13 @@ def _integrals(
     rows, groups, error = model.rows, len(values), 0.0
     lattices = _at_rest(model, at, s)
     log_densities(tag, rows, at, 0, groups, s, lattices)
-    counts, shares = np.empty(groups, np.int64), np.empty(ROOM)
+    counts, shares, drop = np.empty(groups, np.int64), np.empty(ROOM), drop_of(model.tolerance) - _SPARED
     for g in range(groups):
         counts[g] = lattices.counts[g]
         if counts[g] > 0 and lattices.step[g] * abs(s) * model.widest[g] > 2.0 * STEEP:
             counts[g] = 0
         if counts[g] > 0:
-            need, values[g], missed = settled(lattices, g, model.tolerance, _NEAR_DROP, shares)
+            need, values[g], missed = settled(lattices, g, model.tolerance, drop, shares)
             counts[g] = lattices.counts[g] if need == 0 else 0
             error += missed
     done = Lattices(lattices.first, lattices.step, counts, lattices.places, lattices.values)
@@ -146,6 +148,20 @@ def _integrals(
             if task == GRADIENT:
                 averages(tag, rows, at, g, g + 1, s, room, r, of_s)
     return room, error
+
+
+@njit(**INNER)
+def _does(tag: Any, model: Model, at: Point, s: float, g: int, count: int, lattices: Lattices, shares: Array) -> bool:
+    """Would so many of the group's nodes still do a little further off?"""
+    first, step, drop = lattices.first[g], lattices.step[g], drop_of(model.tolerance) - _SPARED
+    if step * abs(s) * model.widest[g] > STEEP:
+        return False
+    for shift in (0.0, 0.5):  # halves may agree by chance; those of nodes half a step away do not then
+        lattices.first[g], lattices.counts[g], lattices.places[g] = first + shift * step, count, 0
+        log_densities(tag, model.rows, at, g, g + 1, s, lattices)
+        if settled(lattices, g, 0.1 * model.tolerance, drop, shares)[0] != 0:
+            return False
+    return True
 
 
 @njit(**APART)
@@ -164,17 +180,19 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
             eta += at.eta[i]
         rest[g, 0] = (precision - 1.0) / (s * s)
         rest[g, 1] = z * precision / s + rest[g, 0] * eta / (starts[g + 1] - starts[g])
-        left, right = first[g], first[g] + (count - 1) * step[g]
-        rest[g, 2], rest[g, 3] = _MARGIN * scale * (z - left), _MARGIN * scale * (right - z)
-        fewest, most = 0, (int(_MARGIN * count) + LANES) // LANES * LANES
+        left, right = scale * (z - first[g]), scale * (first[g] + (count - 1) * step[g] - z)
+        fewest, most, margin = LANES, (int(_MOST * count) + LANES) // LANES * LANES, _MARGIN
         while fewest < most:
-            fewest += LANES
-            first[g], step[g] = around(z, rest[g, 2] / scale, rest[g, 3] / scale, fewest)
-            counts[g], lattices.places[g] = fewest, 0
-            log_densities(tag, model.rows, at, g, g + 1, s, lattices)
-            steep = step[g] * abs(s) * model.widest[g] > STEEP  # settling trims the nodes
-            if settled(lattices, g, 0.1 * model.tolerance, _NEAR_DROP, shares)[0] == 0 and not steep:
+            lattices.first[g], lattices.step[g] = around(z, margin * left / scale, margin * right / scale, fewest)
+            if _does(tag, model, at, s, g, fewest, lattices, shares):
                 break
+            fewest += LANES
+        for wider in _WIDER:
+            lattices.first[g], lattices.step[g] = around(z, wider * left / scale, wider * right / scale, fewest)
+            if _does(tag, model, at, s, g, fewest, lattices, shares):
+                margin = wider
+                break
+        rest[g, 2], rest[g, 3] = margin * left, margin * right
         rest[g, 4] = fewest
 
 
@@ -207,15 +225,13 @@ def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Ar
     )
     for g in range(groups):
         place, count = lattices.places[g], lattices.counts[g]
-        top, total = V[place], 0.0
-        for k in range(place, place + count):
-            top = max(top, V[k])
-        for k in range(place, place + count):
-            V[k] = vector_exp(V[k] - top)
-            total += V[k]
-        left, k = total * out[g], 0
-        while k < count - 1 and left >= V[place + k]:
-            left -= V[place + k]
+        own = V[place:]
+        top = largest(own, count)
+        for k in range(count):
+            own[k] = vector_exp(own[k] - top)
+        left, k = sum_of(own, count) * out[g], 0
+        while k < count - 1 and left >= own[k]:
+            left -= own[k]
             k += 1
         out[g] = s * (lattices.first[g] + k * lattices.step[g])
 

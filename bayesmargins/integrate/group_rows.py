@@ -15,7 +15,7 @@ from numba.extending import overload
 
 from bayesmargins.integrate.by_name import by_name, named
 from bayesmargins.integrate.compiled import APART, INNER
-from bayesmargins.integrate.small_kernels import dot
+from bayesmargins.integrate.small_kernels import dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp, vector_log, vectorised
 
 __all__ = [
@@ -39,7 +39,7 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 LANES = 8  # nodes come in multiples of it: what is left over would run one by one
-_TOGETHER = 8  # rows under one logarithm
+_TOGETHER, _FEW = 8, 4  # factors under one logarithm, and those of a row among them, at most
 _LARGEST = 80.0  # eta of each of them: their product is finite
 _COMPILED = "Compiled code calls this: there the overload below puts the family's own function in its place."
 
@@ -58,8 +58,8 @@ class Rows(NamedTuple):
         Rows with the same number have the same y, n and u, v.
     samples : (kind,) int
         One row of each kind.
-    shifts, plain : bool
-        Is the group effect one number that is added to eta? Has every row the weight 1, and n of 1?
+    shifts : bool
+        Is the group effect one number that is added to eta?
     """
 
     y: Array
@@ -70,7 +70,6 @@ class Rows(NamedTuple):
     kinds: Integers
     samples: Integers
     shifts: bool
-    plain: bool
 
 
 class Point(NamedTuple):
@@ -207,23 +206,34 @@ def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, cou
 def _add_product(
     rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array, C: Array, T: Array
 ) -> None:
-    """Rows whose log densities are y eta - log(1 + exp(eta)): some share one logarithm, that of a product."""
-    constant, linear = 0.0, 0.0
+    """Rows whose log densities are y eta - n log(1 + exp(eta)): some share one logarithm, that of a product."""
+    constant, linear, factors = 0.0, 0.0, 0
     for i in range(low, high):
-        constant += rows.y[i] * at.eta[i]
-        linear += rows.y[i]
+        constant += rows.weights[i] * rows.y[i] * at.eta[i]
+        linear += rows.weights[i] * rows.y[i]
     for k in range(count):
         out[k] += constant + linear * b[k]
         C[k] = vector_exp(b[k])
         T[k] = 1.0
     for i in range(low, high):
-        x = at.power[i]
-        for k in range(count):
-            T[k] *= 1.0 + x * C[k]
-        if (i - low) % _TOGETHER == _TOGETHER - 1 or i == high - 1:
+        x, n = at.power[i], rows.weights[i] * rows.n[i]
+        times = int(n)
+        if n != times or times > _FEW:
+            for k in range(count):
+                out[k] -= n * vector_log(1.0 + x * C[k])
+            continue
+        if factors + times > _TOGETHER:
             for k in range(count):
                 out[k] -= vector_log(T[k])
                 T[k] = 1.0
+            factors = 0
+        for _ in range(times):
+            for k in range(count):
+                T[k] *= 1.0 + x * C[k]
+        factors += times
+    if factors > 0:
+        for k in range(count):
+            out[k] -= vector_log(T[k])
 
 
 @njit(**INNER)
@@ -249,7 +259,7 @@ def _log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: flo
             out[k] = -0.5 * here * here
         if _sums(tag) and rows.shifts:
             _add_sum(tag, rows, at, low, high, b, count, out)
-        elif _multiplies(tag) and rows.shifts and rows.plain and _bounded(at.eta, low, high, b, counts[g]):
+        elif _multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
             _add_product(rows, at, low, high, b, count, out, C, T)
         else:
             _add_rows(tag, rows, at, low, high, b, count, out)
@@ -272,10 +282,9 @@ def _average_sum(
     r: Array,
 ) -> float:  # fmt: skip
     """Of `_add_sum`: what they need is the average power, and effect."""
-    sign, mean, d_s = float(tag.sign), 0.0, 0.0
+    sign, mean, d_s = float(tag.sign), sum_of(Q, count), 0.0
     for k in range(count):
         C[k] = vector_exp(sign * b[k])
-        mean += Q[k]
     of_power, of_z = dot(C, P, count), dot(C, Q, count)
     for i in range(low, high):
         a, c, d_a, d_c = parts(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
@@ -292,16 +301,15 @@ def _average_product(
     rows: Rows, at: Point, low: int, high: int, b: Array, count: int, P: Array, Q: Array, C: Array, S: Array, r: Array
 ) -> float:
     """Of `_add_product`."""
-    mean, d_s = 0.0, 0.0
+    mean, d_s = sum_of(Q, count), 0.0
     for k in range(count):
         C[k] = vector_exp(b[k])
-        mean += Q[k]
     for i in range(low, high):
-        x, y = at.power[i], rows.y[i]
+        x, weight, y, n = at.power[i], rows.weights[i], rows.y[i], rows.n[i]
         for k in range(count):
             S[k] = x * C[k] / (1.0 + x * C[k])
-        r[0, i] = y - dot(S, P, count)
-        d_s += y * mean - dot(S, Q, count)
+        r[0, i] = weight * (y - n * dot(S, P, count))
+        d_s += weight * (y * mean - n * dot(S, Q, count))
     return d_s
 
 
@@ -349,7 +357,7 @@ def _averages(
             Q[k] = P[k] * here
         if _sums(tag) and rows.shifts:
             of_s[0] += _average_sum(tag, rows, at, low, high, s, b, count, P, Q, C, r)
-        elif _multiplies(tag) and rows.shifts and rows.plain and _bounded(at.eta, low, high, b, counts[g]):
+        elif _multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
             of_s[0] += _average_product(rows, at, low, high, b, count, P, Q, C, S, r)
         else:
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
@@ -361,7 +369,7 @@ log_densities, averages = named(_log_densities), named(_averages)
 FLOATS, INTEGERS, TABLE = (
     types.Array(t, d, "C") for t, d in ((types.float64, 1), (types.int64, 1), (types.float64, 2))
 )
-ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, types.boolean, types.boolean], Rows)
+ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, types.boolean], Rows)
 POINT = types.NamedUniTuple(FLOATS, 4, Point)
 LATTICES = types.NamedTuple([FLOATS, FLOATS, INTEGERS, INTEGERS, FLOATS], Lattices)
 

@@ -29,6 +29,15 @@ def dot(x: Array, y: Array, n: int) -> float:
     return total
 
 
+@njit(**SUM)
+def sum_of(x: Array, n: int) -> float:
+    """The first n entries."""
+    total = 0.0
+    for i in range(n):
+        total += x[i]
+    return total
+
+
 @njit(**APART)
 def add_row(out: Array, x: Array, factor: float, n: int) -> None:
     """Of the first n entries."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design
+from bayesmargins.displays import as_html
 from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link, warn_of_other_families
 from bayesmargins.habits import plain_arguments, taught_as
@@ -427,6 +428,9 @@ class GLMM:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(str(self))
 
     def _of_effects(self) -> list[str]:
         if not self.design.factors:

@@ -22,6 +22,7 @@ __all__ = ["Likelihood", "error_of", "largest_first", "likelihood_without_b"]
 Likelihood = NormalGroups | GroupQuadrature
 
 _LOOKS = 50  # draws whose integrals are asked for their error
+_FAR = 4.0  # the pilot point's log standard deviation, and those of the family's parameters, at most
 _PULL = 100.0  # variance of the normal prior of the pilot point, so that what the data do not know stays where it is
 
 
@@ -72,16 +73,19 @@ def placed(rows: GroupQuadrature, thresholds: np.ndarray) -> GroupQuadrature:
     p, own = len(rows.F), 0 if len(thresholds) else len(rows.names)
 
     def point(x: np.ndarray) -> tuple[np.ndarray, list[np.ndarray], dict[str, np.ndarray]]:
-        values = [thresholds[None]] if len(thresholds) else np.exp(x[p + 1 :]).reshape(-1, 1)
-        return x[None, :p], [np.exp(x[p]).reshape(1, 1, 1)], dict(zip(rows.names, values, strict=True))
+        logs = np.clip(x[p:], -_FAR, _FAR)
+        values = [thresholds[None]] if len(thresholds) else np.exp(logs[1:]).reshape(-1, 1)
+        return x[None, :p], [np.exp(logs[0]).reshape(1, 1, 1)], dict(zip(rows.names, values, strict=True))
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         phi, roots, aux = point(x)
         value, d_phi, d_roots, d_aux = rows.derivatives(phi, roots, aux)
         of_logs = [(d_roots[0] * roots[0]).ravel(), *(d_aux[n] * aux[n] for n in rows.names[:own])]
-        return float(0.5 * x @ x / _PULL - value[0]), x / _PULL - np.concatenate([d_phi[0], *of_logs])
+        slopes = np.concatenate([d_phi[0], *of_logs])
+        slopes[p:][np.abs(x[p:]) > _FAR] = 0.0
+        return float(0.5 * x @ x / _PULL - value[0]), x / _PULL - slopes
 
-    bounds = [(None, None)] * p + [(-4.0, 4.0)] * (1 + own)
-    options = {"maxiter": 60, "ftol": 1e-6}
-    found = minimize(loss, np.zeros(p + 1 + own), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    # L-BFGS-B would solve triangles of three by BLAS, whose threads take longer to begin than all of the work.
+    options = {"maxiter": 60, "gtol": 1e-2}
+    found = minimize(loss, np.zeros(p + 1 + own), jac=True, method="BFGS", options=options)
     return rows.at_rest(*point(found.x))

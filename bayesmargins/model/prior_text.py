@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, reference_levels
+from bayesmargins.errors import written
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
 
@@ -17,7 +18,7 @@ __all__ = ["prior_lines"]
 def prior_lines(
     design: Design, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart], rising: bool
 ) -> list[str]:
-    """Lines of ``print(model)`` on its priors; `rising` thresholds are in order."""
+    """Lines of ``print(model)`` on reference levels and priors; `rising` thresholds are in order."""
     said = {
         "Intercept",
         "beta",
@@ -25,11 +26,13 @@ def prior_lines(
         *design.coef,
         *(f"{p}_{f}" for p in ("sd", "cor") for f in groups),
     }
+    references = [f"{name} {written(level)}" for name, level in reference_levels(design).items()]
     lines = [*_fixed_lines(design, priors, fixed, rising)]
     for part in groups.values():
         lines += _group_lines(priors, part)
     lines += [_own_line(name, prior) for name, prior in priors.items() if name not in said]
-    return ["priors", *(f"  {line}" for line in lines)]
+    compared = [f"reference levels: {', '.join(references)}"] if references else []
+    return [*compared, "priors", *(f"  {line}" for line in lines)]
 
 
 def _own_line(name: str, prior: Any) -> str:

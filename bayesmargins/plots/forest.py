@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from bayesmargins.habits import taught
-from bayesmargins.plots.drawing import (
-    COLOURS,
-    all_on_one_scale,
-    caption,
-    common_scale,
-    dodge,
-    new_axes,
-    null_of,
-    points_and_limits,
-    row_labels,
-)
-from bayesmargins.tables import check_null, check_same_rows, in_words
+from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.listing import Listing, furnish, standing_out
+from bayesmargins.plots.marks import axis_of_ratios, bars, dodge, null_line, rope_area
+from bayesmargins.plots.panels import Panels
+from bayesmargins.plots.several import rows_of
+from bayesmargins.plots.styles import PALE, Style, style_of
+from bayesmargins.plots.words import short
+from bayesmargins.tables import check_null
+from bayesmargins.tables.arguments import rope_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,10 +29,17 @@ __all__ = ["plot_forest"]
 def plot_forest(
     ds: xr.Dataset | dict[str, xr.Dataset],
     point: str = "median",
-    ci_prob: float | None = None,
+    ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
     null: float | None = None,
     ax: Axes | None = None,
+    *,
+    sort: bool | str = False,
+    headings: str | bool | None = None,
+    rope: Sequence[float] | None = None,
+    highlight: Any = None,
+    labels: Mapping[str, str] | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Axes:
     """Which effects are there, with which intervals, one below the other?
 
@@ -45,51 +48,80 @@ def plot_forest(
     ds : Dataset, or dict of str to Dataset
         A result; a dict puts several results with the same entries side by side, in one colour each.
     point, ci_prob, ci_kind
-        As for `summary`.
+        As for `summary`; several probabilities draw several bars, the narrower the thicker.
     null : float, optional
         Where the reference line stands; 0 for differences, slopes and logarithms, 1 for ratios by default.
     ax : matplotlib Axes, optional
         Drawn on, in place of a new one.
+    sort : bool or "descending"
+        By the points, the smallest on top or the largest; of a dict by those of its first result. Rows stay beneath
+        their headings.
+    headings : str or False, optional
+        The column whose values stand above blocks of rows, so that no row repeats them. By default, of two or more
+        columns, ``contrast`` or the one with the fewest values; False writes every label in full.
+    rope : (float, float), optional
+        Region of practical equivalence, shaded.
+    highlight : object, optional
+        A value of a column: all other rows are grey.
+    labels : dict of str, optional
+        Words for columns, in place of those of `label`.
+    figsize : (float, float), optional
+        Inches; a column of a journal is 3.35 wide, a page 6.7.
 
     Returns
     -------
     matplotlib Axes
-        A line beneath says which point estimate and interval are drawn, and which entries are not, because they are on
-        another scale (the ratio of an attenuation).
+        What all entries share stands at the axis. Ratios stand on a logarithmic axis. A line beneath says which point
+        estimate and interval are drawn, and which entries are not, because they are on another scale (the ratio of an
+        attenuation). More than 200 rows are sorted and have no labels.
 
     Raises
     ------
     ResultError
-        No result of this package, none at all, results on different scales, or rows that read the same and are others.
+        No result of this package, none at all, results on different scales, rows that read the same and are others, or
+        an order, a heading or a highlight that the result does not have.
 
     Examples
     --------
     >>> plot_forest(avg_comparisons(post, "trt")).get_xlabel()
     'difference in probability'
+    >>> ax = plot_forest(avg_comparisons(post, "trt", by="week"), sort=True)
+    >>> [t.get_text() for t in ax.get_yticklabels()][:2]
+    ['drug - placebo', '  11']
     """
     check_null(null)
-    results, others = all_on_one_scale(ds if isinstance(ds, dict) else {"": ds})
-    scale = common_scale(results)
-    tables = {name: points_and_limits(d, point, ci_prob, ci_kind) for name, d in results.items()}
-    labels = {name: row_labels(results[name], t) for name, t in tables.items()}
-    if len(results) > 1 and all(len(t) == 1 for t in tables.values()):
-        # One entry each: the results themselves are the rows.
-        tables, labels = {"": pd.concat(tables.values())}, {"": list(results)}
-    elif len(results) > 1:
-        for (name0, first), (name, other) in combinations(results.items(), 2):
-            check_same_rows(name0, first, name, other)
-    order = list(dict.fromkeys(label for of_result in labels.values() for label in of_result))
-    ax = new_axes(ax, (7.2, 1.1 + 0.36 * len(order) * max(1.0, 0.6 * len(tables))))
-    for k, (name, table) in enumerate(tables.items()):
-        y = np.array([order.index(label) for label in labels[name]]) + dodge(k, len(tables))
-        reach = np.abs(table[["lower", "upper"]].to_numpy().T - table["point"].to_numpy())
-        ax.errorbar(table["point"], y, xerr=reach, fmt="o", color=COLOURS[k % len(COLOURS)], capsize=3, label=name)
-    line = null_of(results) if null is None else null
-    if line is not None:
-        ax.axvline(line, color="0.6", linewidth=0.8, zorder=0)
-    ax.set_yticks(range(len(order)), order)
-    ax.set(xlabel=scale, ylim=(len(order) - 0.5, -0.5))
-    if len(tables) > 1:
-        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
-    caption(ax, in_words(point, ci_prob, ci_kind), others)
-    return ax
+    area = rope_of(rope)
+    cells, beside = rows_of(ds, {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "labels": labels})
+    return _draw(cells, beside, (sort, headings, highlight), cells.null if null is None else null, area, ax, figsize)
+
+
+def _draw(
+    cells: Cells,
+    beside: str | None,
+    order: tuple[Any, Any, Any],
+    null: float | None,
+    rope: tuple[float, float] | None,
+    ax: Any,
+    figsize: Any,
+) -> Axes:
+    """A row an entry, entries that differ in `beside` in one row; order is sort, headings and highlight."""
+    sort, headings, highlight = order
+    listing = Listing.of(cells, beside, sort, headings)
+    colours = [None] if beside is None else cells.levels(beside)
+    size = listing.size(0.26 * max(1.0, 0.6 * len(colours)))
+    panels = Panels.of(cells, ax=ax, figsize=figsize, usual=size)
+    axes = panels.axes[0][0]
+    chosen = standing_out(cells, listing.columns, highlight)
+    for k, colour in enumerate(colours):
+        of = np.ones(len(cells), dtype=bool) if colour is None else (cells.columns[beside] == colour).to_numpy()
+        for which, style in ((of & ~chosen, Style(PALE)), (of & chosen, style_of(k))):
+            some = np.flatnonzero(which)
+            if len(some):
+                label = None if colour is None else short(colour)
+                bars(axes, listing.at[some] + dodge(k, len(colours)), cells.take(some), style, label, flat=True)
+    axis_of_ratios(axes, cells, "x")
+    null_line(axes, null, "x")
+    shaded = rope_area(axes, rope)
+    title = None if beside is None else cells.name(beside)
+    furnish(panels, listing, cells, [shaded], title)
+    return axes

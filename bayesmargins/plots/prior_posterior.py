@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.habits import taught
-from bayesmargins.plots.drawing import (
-    COLOURS,
-    all_on_one_scale,
-    caption,
-    common_scale,
-    new_axes,
-    null_of,
-    points_and_limits,
-    row_labels,
-)
-from bayesmargins.tables import check_null, draws_of, in_words
+from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.listing import Listing, furnish
+from bayesmargins.plots.marks import axis_of_ratios, bars, null_line
+from bayesmargins.plots.panels import Panels
+from bayesmargins.plots.several import common_scale, together
+from bayesmargins.plots.shapes import density, finite_draws
+from bayesmargins.plots.styles import COLOURS, GREY, Style
+from bayesmargins.schema import check_result
+from bayesmargins.tables import check_null
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["plot_prior_posterior"]
+
+_STYLES = {"posterior": Style(COLOURS[0]), "prior": Style(GREY, marker="s")}
+_SIDES = {"posterior": -1, "prior": 1}
+_TALL = 0.42  # rows, of every density
 
 
 @taught
@@ -33,10 +35,13 @@ def plot_prior_posterior(
     prior: xr.Dataset,
     posterior: xr.Dataset,
     point: str = "median",
-    ci_prob: float | None = None,
+    ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
     null: float | None = None,
     ax: Axes | None = None,
+    *,
+    labels: Mapping[str, str] | None = None,
+    figsize: tuple[float, float] | None = None,
 ) -> Axes:
     """How much did the data say? One estimand, under the posterior and under the prior.
 
@@ -50,13 +55,16 @@ def plot_prior_posterior(
         As for `plot_forest`.
     ax : matplotlib Axes, optional
         Drawn on, in place of a new one.
+    labels, figsize
+        As for `plot_forest`.
 
     Returns
     -------
     matplotlib Axes
         For each entry the density of the posterior above a line and that of the prior below it, each with point and
         interval, each as high as any other: heights compare nothing. The axis reaches at most four times the width of
-        the posteriors beyond them; where the prior reaches farther, a note says how much of it lies outside.
+        the posteriors beyond them, of the logarithms where it is logarithmic; where the prior reaches farther, the line
+        beneath says how much of it lies outside.
 
     Raises
     ------
@@ -70,32 +78,32 @@ def plot_prior_posterior(
     'difference in probability'
     """
     check_null(null)
-    results, others = all_on_one_scale({"posterior": posterior, "prior": prior})
-    scale = common_scale(results)
+    results = {"posterior": check_result(posterior), "prior": check_result(prior)}
+    common_scale(results)
     _check_kinds(results)
-    tables = {name: points_and_limits(d, point, ci_prob, ci_kind) for name, d in results.items()}
-    labels = _same_entries(results, tables)
-    draws = {name: _finite_draws(d) for name, d in results.items()}
-    low, high = _window(draws)
-    ax = new_axes(ax, (7.2, 1.2 + 0.9 * len(labels)))
-    for name, colour, side in (("posterior", COLOURS[0], -1), ("prior", "0.45", 1)):
-        for row, values in enumerate(draws[name]):
-            _half_density(ax, values[(values >= low) & (values <= high)], row, side, colour)
-        y = np.arange(len(labels)) + 0.07 * side
-        reach = np.abs(tables[name][["lower", "upper"]].to_numpy().T - tables[name]["point"].to_numpy())
-        ax.errorbar(tables[name]["point"], y, xerr=reach, fmt="o", markersize=4, color=colour, label=name)
-    line = null_of(results) if null is None else null
-    if line is not None:
-        ax.axvline(line, color="0.6", linewidth=0.8, zorder=0)
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set(xlabel=scale, xlim=(low, high), ylim=(len(labels) - 0.5, -0.5))
-    outside = float(np.mean(np.concatenate([(v < low) | (v > high) for v in draws["prior"]])))
-    if outside >= 0.01:
-        note = f"{100 * outside:.0f} % of the prior lies outside"
-        ax.text(1.0, 1.02, note, transform=ax.transAxes, ha="right", va="bottom", color="0.45")
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, borderaxespad=0.1)
-    caption(ax, in_words(point, ci_prob, ci_kind), others)
-    return ax
+    each = {name: Cells.of(ds, point, ci_prob, ci_kind, labels) for name, ds in results.items()}
+    listing = _one_listing(each)
+    both = together(list(each), list(each.values()))
+    panels = Panels.of(both, ax=ax, figsize=figsize, usual=listing.size(0.8))
+    axes = panels.axes[0][0]
+    axis_of_ratios(axes, both, "x")
+    logarithmic = axes.get_xscale() == "log"
+    draws = {name: finite_draws(cells.draws) for name, cells in each.items()}
+    low, high = _window(draws, logarithmic)
+    for name, cells in each.items():
+        for base, values in zip(listing.at, draws[name], strict=True):
+            inside = values[(values >= low) & (values <= high)]
+            _half_density(axes, inside, base, _SIDES[name], _STYLES[name].colour, logarithmic)
+        bars(axes, listing.at + 0.07 * _SIDES[name], cells, _STYLES[name], name, flat=True)
+    null_line(axes, both.null if null is None else null, "x")
+    axes.set_xlim(low, high)
+    furnish(panels, listing, both, [_outside(draws["prior"], low, high)], "")
+    return axes
+
+
+def _outside(draws: list[np.ndarray], low: float, high: float) -> str:
+    share = float(np.mean(np.concatenate([(v < low) | (v > high) for v in draws])))
+    return f"{100 * share:.0f} % of the prior lies outside" if share >= 0.01 else ""
 
 
 def _check_kinds(results: dict[str, xr.Dataset]) -> None:
@@ -114,30 +122,27 @@ def _check_kinds(results: dict[str, xr.Dataset]) -> None:
         )
 
 
-def _same_entries(results: dict[str, xr.Dataset], tables: dict[str, pd.DataFrame]) -> list[str]:
-    labels, others = (row_labels(results[name], tables[name]) for name in ("posterior", "prior"))
+def _one_listing(each: Mapping[str, Cells]) -> Listing:
+    """The entries of the posterior, which must be those of the prior."""
+    posterior, prior = (Listing.of(each[name]) for name in ("posterior", "prior"))
+    labels, others = ([line.text for line in of.lines] for of in (posterior, prior))
     if labels != others:
         raise ResultError(
             f"The posterior's result has the entries {listed(labels)}, the prior's {listed(others)}; both must be "
             "answers to one question."
         )
-    return labels
+    return posterior
 
 
-def _finite_draws(ds: xr.Dataset) -> list[np.ndarray]:
-    """Draws by entry, those left out that are not finite."""
-    draws, _ = draws_of(ds)
-    return [of[np.isfinite(of)] for of in draws.reshape(-1, draws.shape[-1]).T]
-
-
-def _window(draws: dict[str, list[np.ndarray]]) -> tuple[float, float]:
+def _window(draws: Mapping[str, list[np.ndarray]], logarithmic: bool) -> tuple[float, float]:
     """The posterior, and of the prior what is not too far away to see the posterior beside it."""
     ranges = {}
     for name, share in (("posterior", 0.001), ("prior", 0.01)):
         limits = [np.quantile(v, (share, 1.0 - share)) for v in draws[name] if len(v)]
         if not limits:
             raise ResultError(f"The {name}'s result has no finite draws; there is nothing to draw.")
-        ranges[name] = float(np.min(limits)), float(np.max(limits))
+        ends = float(np.min(limits)), float(np.max(limits))
+        ranges[name] = (float(np.log(ends[0])), float(np.log(ends[1]))) if logarithmic else ends
     low, high = ranges["posterior"]
     width = (high - low) or abs(low) or 1.0
     low, high = (
@@ -145,14 +150,12 @@ def _window(draws: dict[str, list[np.ndarray]]) -> tuple[float, float]:
         high + min(max(ranges["prior"][1] - high, 0.0), 4 * width),
     )
     margin = 0.02 * ((high - low) or 1.0)
-    return low - margin, high + margin
+    low, high = low - margin, high + margin
+    return (float(np.exp(low)), float(np.exp(high))) if logarithmic else (low, high)
 
 
-def _half_density(ax: Axes, values: np.ndarray, row: int, side: int, colour: str) -> None:
-    from arviz_stats.base import array_stats
-
-    if len(values) < 2 or np.ptp(values) == 0.0:
-        return
-    grid, density, _ = array_stats.kde(values)
-    height = 0.42 * density / density.max()
-    ax.fill_between(grid, row, row + side * height, color=colour, alpha=0.3, linewidth=0)
+def _half_density(ax: Axes, values: np.ndarray, row: float, side: int, colour: str, logarithmic: bool) -> None:
+    found = density(values, logarithmic)
+    if found is not None:
+        grid, height = found
+        ax.fill_between(grid, row, row + side * _TALL * height / height.max(), color=colour, alpha=0.3, linewidth=0)

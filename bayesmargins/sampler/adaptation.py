@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
-from bayesmargins.sampler.mixtures import Mixture, fitted, moments, root_of
+from bayesmargins.sampler.mixtures import Mixture, fitted, log_sum, moments, root_of
 from bayesmargins.sampler.modes import Mode
 
 __all__ = ["ROUNDS", "Proposal", "adapted", "at_mode", "fitting"]
@@ -69,7 +68,7 @@ def adapted(
         new = mixture.draw(rng, n)
         points, values = np.concatenate([points, new]), np.concatenate([values, log_density(new)])
         tick(n)
-        weights = _weights(values - logsumexp([m.log_density(points) for m in past], axis=0))
+        weights = _weights(values - log_sum(np.array([m.log_density(points) for m in past])))
         shares.append(1.0 / (_weights(values[-n:] - mixture.log_density(new)) ** 2).sum() / n)
         if k > 0 and (shares[-1] > _ENOUGH or _LITTLE < shares[-1] < _MORE * max(shares[:-1])):
             break
@@ -83,7 +82,7 @@ def round_size(d: int) -> int:
 
 
 def _weights(log_weights: Array) -> Array:
-    weights: Array = np.exp(log_weights - logsumexp(log_weights))
+    weights: Array = np.exp(log_weights - log_sum(log_weights))
     return weights
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.diagnostics import diagnostics
+from bayesmargins.diagnostics import diagnostics, pareto_shape
 from bayesmargins.sampler.adaptation import ROUNDS, LogDensity, Proposal, adapted, at_mode, fitting
 from bayesmargins.sampler.mixtures import moments
 from bayesmargins.sampler.modes import Mode, Slopes, modes
@@ -220,10 +220,8 @@ class _Walk:
     @property
     def khat(self) -> float:
         """Of the weights of all proposals; missing where these are few."""
-        from arviz_stats.base import array_stats
-
         finite = self.log_weights[np.isfinite(self.log_weights)]
-        return float(array_stats.psislw(-finite)[1]) if len(finite) >= FEWEST else float("nan")
+        return pareto_shape(finite) if len(finite) >= FEWEST else float("nan")
 
     def stuck(self) -> str:
         """Why there are too few draws, by the longest stay at a point; empty where there are enough."""

@@ -7,16 +7,16 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
-__all__ = ["Mixture", "fitted", "moments", "root_of"]
+__all__ = ["Mixture", "fitted", "log_sum", "moments", "root_of"]
 
 Array = npt.NDArray[np.float64]
 
 _DF = (5.0, 12.0, 40.0)  # degrees of freedom that are tried
-_STEPS = 6  # of EM, before and after degrees of freedom are chosen: the proposal need not be the best one
+_STEPS = 3, 6  # of EM, before and after degrees of freedom are chosen: the proposal need not be the best one
 _SMALL = 2**17  # multiplications
-_POINTS = 300  # an entry, at most
+_POINTS = 200  # an entry, at most
 _LEAST = 0.02  # weight of a component, below which it is dropped
 _PRIOR = 0.1  # how much of the spread of all points, at least, each component's scale is made of
 
@@ -53,8 +53,7 @@ class Mixture:
 
     def log_density(self, x: Array) -> Array:
         """(draw,)."""
-        total: Array = logsumexp(self.parts(x)[0], axis=0)
-        return total
+        return log_sum(self.parts(x)[0])
 
     def draw(self, rng: np.random.Generator, n: int) -> Array:
         """(n, entry), in random order of the components."""
@@ -83,6 +82,13 @@ def _blocks(x: Array) -> list[slice]:
     """
     size = max(16, _SMALL // x.shape[1] ** 2)
     return [slice(first, first + size) for first in range(0, len(x), size)]
+
+
+def log_sum(x: Array) -> Array:
+    """log of the sum of exp(x) over the first axis; SciPy's takes longer to begin than these to end."""
+    top = x.max(axis=0)
+    total: Array = top + np.log(np.exp(x - top).sum(axis=0))
+    return total
 
 
 def product(x: Array, A: Array) -> Array:
@@ -119,13 +125,13 @@ def fitted(x: Array, weights: Array, components: int, rng: np.random.Generator) 
     at = _apart(z, weights, components, rng)
     k, d = len(at), x.shape[1]
     roots = np.repeat(np.eye(d)[None] * k ** (-1.0 / d), k, axis=0)
-    ends = [_steps(Mixture(np.full(k, 1.0 / k), z[at], roots, np.full(k, df)), z, weights) for df in _DF]
-    best = _steps(max(ends, key=lambda mixture: float((weights * mixture.log_density(z)).sum())), z, weights)
+    ends = [_steps(Mixture(np.full(k, 1.0 / k), z[at], roots, np.full(k, df)), z, weights, _STEPS[0]) for df in _DF]
+    best = _steps(max(ends, key=lambda mixture: float((weights * mixture.log_density(z)).sum())), z, weights, _STEPS[1])
     return replace(best, means=mean + best.means @ whole.T, roots=whole @ best.roots)
 
 
-def _steps(mixture: Mixture, z: Array, weights: Array) -> Mixture:
-    for _ in range(_STEPS):
+def _steps(mixture: Mixture, z: Array, weights: Array, count: int) -> Mixture:
+    for _ in range(count):
         mixture = _improved(mixture, z, weights)
     return mixture
 
@@ -151,7 +157,7 @@ def _improved(mixture: Mixture, z: Array, weights: Array) -> Mixture:
     """One step of EM on points of mean 0 and covariance I; scales are drawn a little towards that of all points."""
     d = z.shape[1]
     parts, squares = mixture.parts(z)
-    shares = np.exp(parts - logsumexp(parts, axis=0)) * weights
+    shares = np.exp(parts - log_sum(parts)) * weights
     sizes = shares.sum(axis=1)
     kept = sizes > _LEAST
     shares, sizes, df = shares[kept], sizes[kept], mixture.df[kept]

@@ -6,6 +6,7 @@ from bayesmargins.tables.draws import check_same_rows, draws_of, labels_along, t
 from bayesmargins.tables.estimates import interval, point_estimate
 from bayesmargins.tables.summarising import summary
 from bayesmargins.tables.tabling import table
+from bayesmargins.tables.trees import to_idata
 
 __all__ = [
     "check_null",
@@ -21,4 +22,5 @@ __all__ = [
     "summary",
     "table",
     "to_frame",
+    "to_idata",
 ]

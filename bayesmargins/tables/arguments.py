@@ -13,13 +13,13 @@ import xarray as xr
 from bayesmargins.checks import one_of
 from bayesmargins.errors import ResultError, close_matches, shown, warn, written
 from bayesmargins.family.links import grows
-from bayesmargins.schema import ESTIMATE
-from bayesmargins.tables.describing import is_original
+from bayesmargins.schema import ESTIMATE, is_original
 from bayesmargins.values import is_infinite, is_number, is_word, plain_value, value_list
 
 __all__ = [
     "INTERVALS",
     "KINDS",
+    "MIXED",
     "POINTS",
     "Asked",
     "check_arguments",
@@ -35,7 +35,7 @@ POINTS = ("median", "mean", "mode")
 KINDS = {"eti": "equal-tailed", "hdi": "highest-density"}
 INTERVALS = tuple(KINDS)
 _EXPONENTIAL = ("mean", "count", "sd()")  # targets that grow as exp(s2 / 2) under a log link
-_MIXED = ("attenuation", "heterogeneity")  # kinds of result with ratios beside differences
+MIXED = ("attenuation", "heterogeneity")  # kinds of result with ratios beside differences
 _KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, where none was asked for
 
 
@@ -237,7 +237,7 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
     one_of("point", point, POINTS, ResultError)
     check_null(null)
     ratio = ds.attrs.get("comparison") in ("ratio", "or") and is_original(ds) and not (ds[ESTIMATE] <= 0).any()
-    if null is not None and null <= 0 and ratio and ds.attrs.get("kind") not in _MIXED:
+    if null is not None and null <= 0 and ratio and ds.attrs.get("kind") not in MIXED:
         raise ResultError(
             f"null={shown(null)} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. "
             "(Differences, slopes and logarithms have null=0.)"

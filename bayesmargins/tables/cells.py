@@ -1,23 +1,22 @@
-"""Numbers of a summary as cells of text: ``0.13 [0.06, 0.20]``, with the digits that the interval's width supports."""
+"""Numbers of a summary as cells of text: ``0.13 [0.06, 0.20]``, with the digits that the intervals' widths support."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import ResultError, listed
-from bayesmargins.tables.arguments import KINDS, POINTS
-from bayesmargins.tables.digits import decimals, fixed, share
-from bayesmargins.tables.unchanged import said_of, scale_said
+from bayesmargins.tables.arguments import POINTS
+from bayesmargins.tables.digits import aligned, decimals, fixed, in_columns, share
+from bayesmargins.tables.intervals import intervals_of, located
+from bayesmargins.tables.needed import interval_needed, needed
+from bayesmargins.tables.notes import event_told
 
-__all__ = ["cells", "labels", "note", "rounded"]
+__all__ = ["cells", "in_line", "labels", "rounded", "scales_of"]
 
-_INTERVAL = re.compile(r"(eti|hdi)([\d.e+-]+)_lb")
 _WITHIN = "p_rope_hdi"
 
 
@@ -29,7 +28,7 @@ def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = 
     summary : DataFrame
         From `bayesmargins.summary`, or rows of it.
     digits : int, optional
-        Decimals of point and limits; from the width of the interval by default.
+        Decimals of point and limits; from the widths of the intervals by default.
     diagnostics : bool
         Adds the smaller of the two effective sample sizes, and r-hat.
 
@@ -43,8 +42,7 @@ def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = 
     ResultError
         No point estimate, or no interval.
     """
-    point, intervals = _located(summary)
-    text = _located_text(summary, point, intervals, digits)
+    text = _located_text(summary, digits)
     for name in summary.columns:
         header, worded = _share_column(str(name), summary)
         if worded is not None:
@@ -59,57 +57,49 @@ def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = 
     return frame
 
 
-def rounded(summary: pd.DataFrame) -> pd.DataFrame:
+def rounded(summary: pd.DataFrame, pad: str = " ") -> pd.DataFrame:
     """How are the numbers of a summary shown on a screen: all columns, without digits that mean nothing?
 
     Parameters
     ----------
     summary : DataFrame
         From `bayesmargins.summary`; columns that were added are left as they are.
+    pad : str
+        Fills numbers up that are narrower than others of their column.
 
     Returns
     -------
     DataFrame
         Text.
     """
-    limits = [c for pair in _intervals(summary).values() for c in pair]
+    limits = [c for pair in intervals_of(summary).values() for c in pair]
     out = pd.DataFrame(summary)
     if limits:
         # One more than in a table for readers, so that a limit near a border is seen to lie on one side.
-        places = decimals(summary[limits].to_numpy(dtype=np.float64)) + 1
+        places = decimals(summary[limits].to_numpy(dtype=np.float64), None, scales_of(summary)) + 1
         for name in [c for c in (*POINTS, "sd", *limits) if c in out]:
             out[name] = [fixed(v, d) for v, d in zip(summary[name], places, strict=True)]
     for name in out.columns:
         shown_as = _screen_format(str(name))
         if shown_as is not None:
             out[name] = [shown_as(v) for v in summary[name]]
-    out.columns.name = scale_said(summary) if summary.columns.name is not None else None
+    if "mcse" in out:
+        out["mcse"] = _small(summary["mcse"].to_numpy(dtype=np.float64), scales_of(summary))
+    return in_line(out, scales_of(summary), pad)
+
+
+def in_line(text: pd.DataFrame, scales: np.ndarray | None, pad: str) -> pd.DataFrame:
+    """The same to be seen: numbers of a column aligned at their decimal points, each scale by itself."""
+    out = pd.DataFrame(text)
+    groups = np.zeros(len(out)) if scales is None else scales
+    for k in range(out.shape[1]):
+        column = out.iloc[:, k].to_numpy(dtype=object)
+        if all(isinstance(v, str) for v in column):
+            for group in np.unique(groups):
+                column[groups == group] = aligned(list(column[groups == group]), pad)
+            out.isetitem(k, column)
+    out.columns.name = None  # the caption says it
     return out
-
-
-def note(frame: pd.DataFrame) -> str:
-    """What stands beneath a table: what its numbers are, on which scale, and of which estimand.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        A summary, or a table made of it.
-
-    Returns
-    -------
-    str
-    """
-    if "note" in frame.attrs:
-        return str(frame.attrs["note"])
-    scale, said = scale_said(frame), _legend(frame)
-    parts = [f"{scale[:1].upper()}{scale[1:]}{f', {said}' if said else ''}."]
-    rope = frame.attrs.get("rope")
-    if rope is not None and "p_rope" in frame:
-        within = next((str(c)[len(_WITHIN) :] for c in frame.columns if str(c).startswith(_WITHIN)), None)
-        rule = f"; decided by the {within}% HDI (Kruschke 2018)" if within and "decision" in frame else ""
-        parts.append(f"ROPE: {rope[0]:g} to {rope[1]:g}{rule}.")
-    unknown = "The estimand is not known: the table was put together from several."
-    return " ".join([*parts, said_of(frame, unknown)])
 
 
 def labels(index: pd.Index) -> list[list[str]]:
@@ -122,35 +112,32 @@ def _label(value: Any) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def _intervals(summary: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """``89% ETI`` -> its two columns."""
-    found = [(m, str(c)) for c in summary.columns if (m := _INTERVAL.fullmatch(str(c)))]
-    return {
-        f"{m[2]}% {m[1].upper()}": (name, f"{name[:-2]}ub") for m, name in found if f"{name[:-2]}ub" in summary.columns
-    }
+def scales_of(summary: pd.DataFrame) -> np.ndarray | None:
+    """The scale of every row, where they differ."""
+    level = summary.attrs.get("scale_level")
+    return summary.index.get_level_values(level).to_numpy() if level in summary.index.names else None
 
 
-def _located(summary: pd.DataFrame) -> tuple[str, dict[str, tuple[str, str]]]:
-    point = next((p for p in POINTS if p in summary.columns), None)
-    intervals = _intervals(summary)
-    if point is None or not intervals:
-        raise ResultError(
-            f"A table needs a point estimate ({', '.join(POINTS)}) and an interval (eti89_lb, eti89_ub), and the "
-            f"columns are {listed(summary.columns)}. Give it what bayesmargins.summary returned, or rows of it."
-        )
-    return point, intervals
-
-
-def _located_text(
-    summary: pd.DataFrame, point: str, intervals: dict[str, tuple[str, str]], digits: int | None
-) -> dict[str, list[str]]:
+def _located_text(summary: pd.DataFrame, digits: int | None) -> dict[str, list[str]]:
     """Point and interval in one cell; beside each other where there are several intervals."""
+    point, intervals = located(summary)
     columns = [point, *(c for pair in intervals.values() for c in pair)]
     values = summary[columns].to_numpy(dtype=np.float64)
-    places = decimals(values[:, 1:], digits)
+    event = event_told(summary)
+    if event:
+        points = [needed(row[0], event, digits) for row in values]
+        limits = {
+            name: [f"[{interval_needed(row[0], row[2 * k + 1], row[2 * k + 2], event, digits)}]" for row in values]
+            for k, name in enumerate(intervals)
+        }
+        return _in_cells("NNT", points, limits)
+    places = decimals(values[:, 1:], digits, scales_of(summary))
     rows = [[fixed(v, d) for v in row] for row, d in zip(values, places, strict=True)]
-    points = [row[0] for row in rows]
     limits = {name: [f"[{row[2 * k + 1]}, {row[2 * k + 2]}]" for row in rows] for k, name in enumerate(intervals)}
+    return _in_cells(point, [row[0] for row in rows], limits)
+
+
+def _in_cells(point: str, points: list[str], limits: dict[str, list[str]]) -> dict[str, list[str]]:
     if len(limits) > 1:
         return {point: points, **limits}
     name, both = next(iter(limits.items()))
@@ -164,6 +151,8 @@ def _share_column(name: str, summary: pd.DataFrame) -> tuple[str, Callable[[Any]
         return f"P(> {name[len('p_gt_') :]})", lambda v: share(v, n)
     if name == "p_rope":
         return "P(in ROPE)", lambda v: share(v, n)
+    if name == "p_harm":
+        return "P(harm)", lambda v: share(v, n)
     if name == "decision":
         return "decision", lambda v: v if isinstance(v, str) else "NaN"
     return name, None
@@ -172,24 +161,14 @@ def _share_column(name: str, summary: pd.DataFrame) -> tuple[str, Callable[[Any]
 def _screen_format(name: str) -> Callable[[float], str] | None:
     if name in ("ess_bulk", "ess_tail"):
         return lambda v: fixed(v, 0)
-    if name in ("r_hat", "pd", "p_rope") or name.startswith(("p_gt_", _WITHIN)):
+    if name in ("r_hat", "pd", "p_rope", "p_harm") or name.startswith(("p_gt_", _WITHIN)):
         return lambda v: fixed(v, 3)
-    return (lambda v: "NaN" if math.isnan(v) else f"{v:.2g}") if name == "mcse" else None
+    return None
 
 
-def _legend(summary: pd.DataFrame) -> str:
-    """``posterior median and 89% equal-tailed interval``; of draws that are neither, what they are."""
-    point = next((p for p in POINTS if p in summary.columns), None)
-    kinds: dict[str, list[str]] = {}
-    for name in _intervals(summary):
-        prob, kind = name.split()
-        kinds.setdefault(kind.lower(), []).append(prob)
-    said = [_joined(probs, KINDS[kind]) for kind, probs in kinds.items()]
-    of = summary.attrs.get("draws_of", "posterior")
-    whose = of in ("posterior", "prior")
-    legend = " and ".join([*([f"{of} {point}" if whose else point] if point else []), *said])
-    return legend if whose else f"{legend} of draws ({of})"
-
-
-def _joined(probs: Sequence[str], kind: str) -> str:
-    return f"{' and '.join(probs)} {kind} interval{'s' if len(probs) > 1 else ''}"
+def _small(values: np.ndarray, scales: np.ndarray | None) -> list[str]:
+    """Two significant digits of the smallest."""
+    sizes = [v if v > 0 else math.nan for v in values]
+    own = np.array([0 if math.isnan(v) else max(1 - math.floor(math.log10(v)), 0) for v in sizes], dtype=int)
+    places = in_columns(own, ~np.isnan(sizes), np.zeros(len(own), dtype=int), scales)
+    return [fixed(v, d) for v, d in zip(values, places, strict=True)]

@@ -8,9 +8,11 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.habits import taught
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, count, is_sealed, seal
+from bayesmargins.labelling import named, names_of, terms_worded
+from bayesmargins.schema import ESTIMATE, check_result, is_original, seal, selected
+from bayesmargins.seals import count
 
-__all__ = ["SEVERAL", "describe", "is_original", "on_one_scale", "scale_of", "scales_along"]
+__all__ = ["SEVERAL", "describe", "on_one_scale", "scale_of", "scales_along"]
 
 SEVERAL = "several scales"
 
@@ -27,10 +29,11 @@ def describe(ds: xr.Dataset) -> str:
     Returns
     -------
     str
-        The estimand. Where the values are no longer those that were computed (selected, subtracted, transformed in
-        xarray) the sentence says that they are derived from it; where several results were put side by side
-        (``xr.concat``), that it is the sentence of one of them. `attenuation` and `hypotheses` of several results say
-        what each of them is.
+        The estimand. Of entries that were selected (``ds.sel``, ``ds.isel``) it says which. Where the values are no
+        longer those that were computed (subtracted, averaged, transformed, thinned in xarray) the sentence says that
+        they are derived from it; where several results were put side by side (``xr.concat``), that it is the sentence
+        of one of them. `attenuation` and `hypotheses` of several results say what each of them is. A selection from
+        more than 4,096 entries, or one that drops the labels (``drop=True``), is not known again: it counts as derived.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def describe(ds: xr.Dataset) -> str:
     >>> describe(avg_predictions(post, groups="zero"))[:46]
     'Average probability of yb, over the 220 rows o'
     """
-    check_result(ds)
+    ds = check_result(ds)
     sentence = ds.attrs.get("estimand")
     if sentence is None and "bayesmargins_version" in ds.attrs:
         # xarray keeps of two results' attributes what they share.
@@ -53,7 +56,7 @@ def describe(ds: xr.Dataset) -> str:
     if sentence is None:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
     if is_original(ds):
-        return str(sentence)
+        return f"{str(sentence).removesuffix('.')}; of which {_selection(ds)}." if selected(ds) else str(sentence)
     if _is_several(ds):
         return (
             "Derived: there are more numbers than one result has (several were put side by side, or repeated), and "
@@ -73,8 +76,8 @@ def scale_of(ds: xr.Dataset) -> str:
     Returns
     -------
     str
-        ``"difference in probability"``; ``"derived from probability"`` after arithmetic or selection; ``"several
-        scales"`` where entries differ (a ratio beside differences), and `scales_along` has each entry's own.
+        ``"difference in probability"``; ``"derived from probability"`` after arithmetic; ``"several scales"`` where
+        entries differ (a ratio beside differences), and `scales_along` has each entry's own.
 
     Examples
     --------
@@ -141,7 +144,7 @@ def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     alike = scales == scales[0]
     kept = ds.isel({dim: alike})
     if is_original(ds):
-        kept.attrs |= seal(kept[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy(), kept.attrs)
+        kept.attrs |= seal(kept)
     return kept, ds[dim].to_numpy()[~alike].tolist()
 
 
@@ -155,9 +158,11 @@ def _scales(ds: xr.Dataset) -> tuple[str, list[str]]:
     return along, [str(of.get(label, scale)) for label in np.atleast_1d(ds[along].to_numpy()).astype(str)]
 
 
-def is_original(ds: xr.Dataset) -> bool:
-    """Whether the values are still those that the provenance describes."""
-    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).to_numpy(), ds.attrs)
+def _selection(ds: xr.Dataset) -> str:
+    """``"treatment = drug, week = 2"``."""
+    texts = {n: f"{v:.12g}" if isinstance(v, float) else str(v) for n, v in selected(ds).items()}
+    texts |= {"term": terms_worded(texts["term"], names_of(ds))} if "term" in texts else {}
+    return ", ".join(f"{named(ds, n)} = {text}" for n, text in texts.items())
 
 
 def _is_several(ds: xr.Dataset) -> bool:

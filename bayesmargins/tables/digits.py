@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,42 +12,63 @@ import numpy as np
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.values import plain_value
 
-__all__ = ["check_digits", "decimals", "fixed", "share"]
+__all__ = ["aligned", "check_digits", "decimals", "fixed", "in_columns", "share"]
 
 _MOST_DECIMALS = 7  # beyond, a power of ten is shorter than zeros
 _MOST_DIGITS = 15
-_MORE = 2  # decimals, for limits that would read as 0
+_MORE = 2  # decimals, for limits that would read as 0, and beyond those that the widest interval of a column needs
+_NUMBER = re.compile(r"([<>]?-?(?:\d+|NaN|inf))((?:\.\d+)?(?:e[+-]\d+)?)")
 
 
-def decimals(limits: np.ndarray, digits: int | None = None) -> np.ndarray:
-    """How many decimals does each row need?
+def decimals(limits: np.ndarray, digits: int | None = None, scales: np.ndarray | None = None) -> np.ndarray:
+    """How many decimals does a column have?
 
     Parameters
     ----------
     limits : ndarray, shape (row, 2 * interval)
-        Lower and upper limit of one or several intervals: two significant digits of the narrowest width are shown.
+        Lower and upper limit of one or several intervals: two significant digits of the narrowest width are shown, and
+        up to two decimals more where a limit that is not 0 would read as 0.
     digits : int, optional
         Decimals of all rows, where the reader has said so.
+    scales : ndarray of str, shape (row,), optional
+        What each row is measured in: every scale has decimals of its own.
 
     Returns
     -------
     ndarray of int, shape (row,)
-        Each row's own, whatever stands beside it, so that a row reads the same in every table; up to two more where a
-        limit that is not 0 would read as 0.
+        The same in all rows: what the narrowest interval needs, up to two more than what the widest needs. A row that
+        needs still more keeps its own, for it would read as a row of zeros. A constant needs none, where anything else
+        varies.
 
     Examples
     --------
-    >>> decimals(np.array([[0.062, 0.204]])), decimals(np.array([[0.0004, 0.02]]))
-    (array([2]), array([4]))
     >>> decimals(np.array([[0.062, 0.204], [0.31, 0.35]]))
-    array([2, 3])
+    array([3, 3])
+    >>> decimals(np.array([[0.062, 0.204], [0.31, 0.35], [0.000012, 0.000043]]))
+    array([3, 3, 6])
     """
     if digits is not None:
         return np.full(len(limits), digits)
     width = (limits[:, 1::2] - limits[:, ::2]).min(axis=1)
     base = np.array([_of_width(row, w) for row, w in zip(limits, width, strict=True)], dtype=int)
-    needed = np.array([_of_smallest(row) for row in limits], dtype=int)
-    return np.where((needed > base) & (needed <= base + _MORE), needed, base)
+    smallest = np.array([_of_smallest(row) for row in limits], dtype=int)
+    needed = np.where((smallest > base) & (smallest <= base + _MORE), smallest, base)
+    return in_columns(needed, width > 0, np.minimum(smallest, base), scales)
+
+
+def in_columns(
+    needed: np.ndarray, telling: np.ndarray, least: np.ndarray, scales: np.ndarray | None = None
+) -> np.ndarray:
+    """One number of decimals a scale, from what rows need, (row,); rows that tell nothing need their least only."""
+    out = np.empty(len(needed), dtype=int)
+    scales = np.zeros(len(needed)) if scales is None else scales
+    for scale in np.unique(scales):
+        of = scales == scale
+        counts = telling[of] if telling[of].any() else np.ones(of.sum(), dtype=bool)
+        own = np.where(counts, needed[of], least[of])
+        common = own[counts & (own <= own[counts].min() + _MORE)].max()
+        out[of] = np.maximum(own, common)
+    return out
 
 
 def _of_width(row: np.ndarray, width: float) -> int:
@@ -58,7 +81,7 @@ def _of_width(row: np.ndarray, width: float) -> int:
 def _of_smallest(row: np.ndarray) -> int:
     """Decimals at which no limit reads as 0 that is not."""
     size = np.abs(row[np.isfinite(row) & (row != 0)])
-    return math.ceil(-math.log10(2 * size.min())) if size.size else 0
+    return max(math.ceil(-math.log10(2 * size.min())), 0) if size.size else 0
 
 
 def fixed(value: float, places: int) -> str:
@@ -92,6 +115,40 @@ def share(value: float, n: float) -> str:
     return {f"{1:.{places}f}": f">{1 - step:.{places}f}", f"{0:.{places}f}": f"<{step:.{places}f}"}.get(text, text)
 
 
+def aligned(texts: Sequence[str], pad: str = " ") -> list[str]:
+    """A column of cells whose numbers stand below each other, decimal point below decimal point.
+
+    Cells that differ in what stands between their numbers are left as they are.
+
+    Examples
+    --------
+    >>> aligned(["0.13 [-0.06, 0.20]", "12.10 [9.00, 15.00]"])
+    [' 0.13 [-0.06,  0.20]', '12.10 [ 9.00, 15.00]']
+    """
+    between = {tuple(_NUMBER.sub("#", text).split("#")) for text in texts}
+    if len(between) != 1:
+        return list(texts)
+    first, *others = between.pop()
+    numbers = [_NUMBER.findall(text) for text in texts]
+    widths = [
+        (max(len(number[0]) for number in column), max(len(number[1]) for number in column))
+        for column in zip(*numbers, strict=True)
+    ]
+    out = []
+    for row in numbers:
+        padded = [_padded(number, width, pad) for number, width in zip(row, widths, strict=True)]
+        out.append(first + "".join(a + b for a, b in zip(padded, others, strict=True)))
+    return out
+
+
+def _padded(number: tuple[str, str], width: tuple[int, int], pad: str) -> str:
+    """A number filled up on both sides of its decimal point; what is none, on the left."""
+    (whole, rest), (left, right) = number, width
+    if whole in ("NaN", "inf", "-inf"):
+        return whole.rjust(left + right, pad)
+    return f"{whole.rjust(left, pad)}{rest.ljust(right, pad)}"
+
+
 def check_digits(digits: Any) -> int | None:
     """Decimals as they were given.
 
@@ -106,6 +163,6 @@ def check_digits(digits: Any) -> int | None:
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MOST_DIGITS:
         raise ResultError(
             f"digits={shown(digits)}; it must be a whole number of decimals from 0 to {_MOST_DIGITS}, or None for what "
-            "the width of the interval supports."
+            "the widths of the intervals support."
         )
     return number

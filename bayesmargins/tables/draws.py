@@ -13,7 +13,7 @@ from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables.describing import scales_along
 from bayesmargins.values import plain_value
 
-__all__ = ["check_same_rows", "draws_of", "index_of", "labels_along", "to_frame"]
+__all__ = ["check_same_rows", "draws_of", "index_of", "labels_along", "scale_level", "to_frame"]
 
 _FEW = 4  # columns of a grid that still read as labels
 
@@ -73,13 +73,18 @@ def index_of(ds: xr.Dataset, dims: list[str]) -> pd.Index:
     mixed_dim, scales = scales_along(ds) or ("", np.array([]))
     for dim, position in zip(dims, positions, strict=True):
         if dim == mixed_dim:
-            columns["scale" if "scale" not in dims else "its scale"] = scales[position]
+            columns[scale_level(ds, dims)] = scales[position]
         columns |= {name: values[position] for name, values in labels_along(ds, dim).items()}
     return (
         pd.MultiIndex.from_arrays(list(columns.values()), names=list(columns))
         if len(columns) > 1
         else pd.Index(next(iter(columns.values())), name=next(iter(columns)))
     )
+
+
+def scale_level(ds: xr.Dataset, dims: list[str]) -> str:
+    """The level of the index that has each entry's own scale; empty where all are on one."""
+    return "" if scales_along(ds) is None else "its scale" if "scale" in dims else "scale"
 
 
 def labels_along(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables.arguments import check_arguments, interval_of
 from bayesmargins.tables.draws import draws_of
 
-__all__ = ["equivalence", "interval", "limits", "point_estimate", "points", "probabilities", "spread"]
+__all__ = ["equivalence", "harm", "interval", "limits", "point_estimate", "points", "probabilities", "spread"]
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -95,7 +95,8 @@ def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
     ResultError
         No result, or another point estimate.
     """
-    check_arguments(check_result(ds), point, None)
+    ds = check_result(ds)
+    check_arguments(ds, point, None)
     draws, _ = draws_of(ds)
     first = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...).isel(chain=0, draw=0, drop=True)
     return first.copy(data=points(draws.reshape(-1, draws.shape[-1]).T, point).reshape(first.shape))
@@ -158,6 +159,18 @@ def probabilities(values: np.ndarray, null: float | None, rope: tuple[float, flo
     if rope is not None:
         out["p_rope"] = _share(finite & (values >= rope[0]) & (values <= rope[1]), finite)
     return out
+
+
+def harm(values: np.ndarray, event: str) -> dict[str, np.ndarray]:
+    """``p_harm``, the share of the finite draws with fewer events, which are a benefit, or with more, which are a harm.
+
+    Examples
+    --------
+    >>> harm(np.array([[-0.1, 0.1, 0.2, np.nan]]), "benefit")
+    {'p_harm': array([0.33333333])}
+    """
+    finite = np.isfinite(values)
+    return {"p_harm": _share(finite & (values < 0 if event == "benefit" else values > 0), finite)}
 
 
 def equivalence(values: np.ndarray, rope: tuple[float, float], prob: float) -> dict[str, np.ndarray]:

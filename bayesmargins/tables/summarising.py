@@ -8,38 +8,50 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.diagnostics import diagnostics
-from bayesmargins.errors import warn
+from bayesmargins.checks import switch
+from bayesmargins.convergence import poorly_sampled
+from bayesmargins.diagnostics import diagnostics as diagnostics_of
+from bayesmargins.errors import ResultError, warn
 from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
+from bayesmargins.labelling import LABELS
+from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
-from bayesmargins.tables.draws import draws_of, index_of
+from bayesmargins.tables.draws import draws_of, index_of, scale_level
 from bayesmargins.tables.frames import Summary
+from bayesmargins.tables.needed import columns_of_needed, event_of
+from bayesmargins.tables.notes import noun_of, policies_of
+from bayesmargins.tables.posteriors import parameters_of
 from bayesmargins.tables.unchanged import marks
 
 __all__ = ["summary"]
 
+DIAGNOSTICS = ("sd", "ess_bulk", "ess_tail", "r_hat", "mcse")
 _BLOCK = 2**18  # draws that are summarised together: about 2 MB, and some ten arrays of that size beside them
 
 
 @taught
 def summary(
-    ds: xr.Dataset,
+    ds: xr.Dataset | Posterior,
     point: str = "median",
     ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
     null: float | None = None,
     rope: Sequence[float] | None = None,
+    diagnostics: bool = False,
+    *,
+    exponentiate: bool = False,
 ) -> pd.DataFrame:
     """What do the draws say, in one table?
 
     Parameters
     ----------
-    ds : Dataset
-        What predictions, comparisons or slopes returned, or plain xarray arithmetic on it.
+    ds : Dataset or Posterior
+        What predictions, comparisons or slopes returned, or plain xarray arithmetic on it. Of a posterior its
+        parameters: coefficients, standard deviations and correlations of group effects, and those of the family.
     point : {"median", "mean", "mode"}
         Point estimate over draws. The mode is ArviZ's half-sample mode (of whole numbers the most frequent one); it is
         the noisiest of the three, by about a sixth of the posterior's standard deviation in 4,000 draws.
@@ -55,6 +67,12 @@ def summary(
         included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``:
         ``equivalent`` where that interval lies wholly in the region, ``different`` where wholly outside, else
         ``undecided``. The interval is that of the largest `ci_prob` given, or else of 0.95.
+    diagnostics : bool
+        Adds ``sd``, the standard deviation of the draws, and what tells whether there are enough of them:
+        ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` of the point estimate (none of a mode; none of the four for
+        the draws of `from_statsmodels`, which no sampler made).
+    exponentiate : bool
+        Of a posterior: exp() of its coefficients, such as odds ratios (logit) or ratios of means (log) within a group.
 
     Returns
     -------
@@ -62,11 +80,14 @@ def summary(
         A row for each thing that varies (the index): rows of a grid by up to four columns that vary in it, with the
         row's number where these do not tell rows apart; rows of more columns, and rows with the observed response, by
         their number. Where entries are on different scales (a ratio beside differences) the index has a level
-        ``scale``. Columns are the point estimate, ``sd``, the intervals (``eti89_lb``, ``eti89_ub``), what was asked
-        for, then ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` (of the point estimate; none of a mode; none
-        of the four for the draws of `from_statsmodels`, which no sampler made). Draws that are not finite are left out
-        and counted in ``n_not_finite``. The columns' name is the scale, or "several
-        scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed whole it shows all columns and the sentence;
+        ``scale``. Columns are the point estimate, the intervals (``eti89_lb``, ``eti89_ub``), and what was asked for.
+        Of a comparison ``"nnt"`` these are of the difference, with the number needed to treat and its interval beside
+        them as text, ``nnt`` and ``nnt_eti89``; of ``"nnt_benefit"`` and ``"nnt_harm"`` there is also ``p_harm``, the
+        posterior probability that the difference has the harmful sign: that of fewer events where one more is a
+        benefit, of more where it is a harm. Draws that are not finite are left out and counted in ``n_not_finite``.
+        The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed
+        whole it shows all columns under a caption, each with one number of decimals (`table` has the rule), and
+        beneath them the sentence. Where chains have not mixed, or draws are too few, that is said there too.
         ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
 
     Raises
@@ -87,16 +108,25 @@ def summary(
 
     Examples
     --------
+    >>> summary(post, exponentiate=True).index[1]
+    ('exp(beta)', 'trt[drug]')
     >>> effect = avg_comparisons(post, "trt")
     >>> summary(effect, null=0).columns[:4].tolist()
-    ['median', 'sd', 'eti89_lb', 'eti89_ub']
-    >>> summary(effect, ci_prob=[0.5, 0.95], rope=(-0.05, 0.05)).columns[2:9].tolist()
+    ['median', 'eti89_lb', 'eti89_ub', 'p_gt_0']
+    >>> summary(effect, ci_prob=[0.5, 0.95], rope=(-0.05, 0.05)).columns[1:].tolist()
     ['eti50_lb', 'eti50_ub', 'eti95_lb', 'eti95_ub', 'p_rope', 'p_rope_hdi95', 'decision']
+    >>> summary(effect, diagnostics=True).columns.tolist()
+    ['median', 'sd', 'eti89_lb', 'eti89_ub', 'ess_bulk', 'ess_tail', 'r_hat', 'mcse']
     """
-    asked = arguments.read(check_result(ds), point, ci_prob, ci_kind, null, rope)
+    diagnostics = switch("diagnostics", diagnostics, ResultError)
+    ds = _of_posterior(ds, exponentiate)
+    asked = arguments.read(ds, point, ci_prob, ci_kind, null, rope)
     draws, dims = draws_of(ds)
     of = str(ds.attrs.get("draws", "posterior"))
-    frame = Summary(_columns(draws, asked, of != ASYMPTOTIC), index=index_of(ds, dims))
+    event = event_of(ds)
+    columns = _columns(draws, asked, of != ASYMPTOTIC, event)
+    poor = poorly_sampled(columns, len(draws))
+    frame = Summary({n: v for n, v in columns.items() if diagnostics or n not in DIAGNOSTICS}, index=index_of(ds, dims))
     if asked.null is not None:
         held = arguments.held_against(ds, dims, asked.null)
         for name in (f"p_gt_{asked.null:g}", "pd"):
@@ -105,13 +135,26 @@ def summary(
     frame.attrs["estimand"] = describe(ds)
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
     frame.attrs["draws_of"] = of
+    frame.attrs |= {LABELS: ds.attrs[LABELS]} if LABELS in ds.attrs else {}
+    more = {"noun": noun_of(ds), "policies": policies_of(ds), "scale_level": scale_level(ds, dims)}
+    frame.attrs |= {name: value for name, value in (more | {"event": event, "poor": poor}).items() if value}
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
     frame.attrs |= marks(frame)
     return frame
 
 
-def _columns(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.ndarray]:
+def _of_posterior(given: xr.Dataset | Posterior, exponentiate: bool) -> xr.Dataset:
+    """The result, or the parameters of a posterior as one."""
+    exponentiate = switch("exponentiate", exponentiate, ResultError)
+    if isinstance(given, Posterior):
+        return parameters_of(given, exponentiate)
+    if exponentiate:
+        raise ResultError("exponentiate=True is for summary(post). Of a result take numpy.exp(ds), or ask for a ratio.")
+    return check_result(given)
+
+
+def _columns(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict[str, np.ndarray]:
     """Columns of the table, from (chain, draw, entry): blocks of entries on threads."""
     n_draws, n_entries = draws.shape[0] * draws.shape[1], draws.shape[2]
     size = max(1, _BLOCK // n_draws)
@@ -120,7 +163,7 @@ def _columns(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.nda
     def run(first: int, last: int) -> None:
         for k in range(first, last):
             block = np.ascontiguousarray(draws[..., k * size : (k + 1) * size].transpose(2, 0, 1))
-            blocks[k] = _block(block, asked, sampled)
+            blocks[k] = _block(block, asked, sampled, event)
 
     run(0, 1)  # imports are done on one thread
     in_threads(lambda first, last: run(first + 1, last + 1), len(blocks) - 1)
@@ -132,17 +175,19 @@ def _columns(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.nda
     return table
 
 
-def _block(draws: np.ndarray, asked: Asked, sampled: bool) -> dict[str, np.ndarray]:
+def _block(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict[str, np.ndarray]:
     """Columns of some entries, from (entry, chain, draw); of draws that no sampler made nothing is diagnosed."""
     values = draws.reshape(len(draws), -1)
     table = {asked.point: estimates.points(values, asked.point), "sd": estimates.spread(values)}
-    for prob in asked.probs:
-        name = arguments.interval_name(prob, asked.kind)
+    intervals = [arguments.interval_name(prob, asked.kind) for prob in asked.probs]
+    for name, prob in zip(intervals, asked.probs, strict=True):
         table[f"{name}_lb"], table[f"{name}_ub"] = estimates.limits(values, prob, asked.kind)
+    table |= columns_of_needed(table, asked.point, intervals, event) if event else {}
+    table |= estimates.harm(values, event) if event in ("benefit", "harm") else {}
     table |= estimates.probabilities(values, asked.null, asked.rope)
     if asked.rope is not None:
         table |= estimates.equivalence(values, asked.rope, asked.rope_prob)
-    table |= diagnostics(draws, asked.point) if sampled else {}
+    table |= diagnostics_of(draws, asked.point) if sampled else {}
     return table | {"n_not_finite": (~np.isfinite(values)).sum(axis=1)}
 
 

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 import pandas as pd
 import xarray as xr
 
 from bayesmargins.checks import switch
-from bayesmargins.errors import ResultError, listed, shown
+from bayesmargins.errors import ResultError, shown
 from bayesmargins.habits import taught
-from bayesmargins.tables import cells
+from bayesmargins.posterior import Posterior
+from bayesmargins.schema import ASYMPTOTIC, are_several, check_result
+from bayesmargins.tables import cells, notes
+from bayesmargins.tables.beside import side_by_side
 from bayesmargins.tables.digits import check_digits
-from bayesmargins.tables.draws import check_same_rows
-from bayesmargins.tables.frames import Table
+from bayesmargins.tables.frames import made
 from bayesmargins.tables.summarising import summary
-from bayesmargins.tables.unchanged import MARKS, scale_said
 
 __all__ = ["table"]
 
 
 @taught
 def table(
-    ds: xr.Dataset | pd.DataFrame | Mapping[str, xr.Dataset],
+    ds: xr.Dataset | Posterior | pd.DataFrame | Mapping[str, xr.Dataset],
     point: str = "median",
     ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
-    null: float | None = None,
-    rope: Sequence[float] | None = None,
+    null: float | Mapping[str, float] | None = None,
+    rope: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     digits: int | None = None,
     diagnostics: bool = False,
 ) -> pd.DataFrame:
@@ -36,16 +37,20 @@ def table(
 
     Parameters
     ----------
-    ds : Dataset, DataFrame, or dict of str to Dataset
-        A result; or what `summary` returned, whole or rows of it, which has been asked the next five already; or
-        several results of the same rows (the same values in all columns that both have), on the same scale, which are
-        put side by side under their names.
+    ds : Dataset, Posterior, DataFrame, or dict of str to Dataset
+        A result, or a posterior for its parameters; or what `summary` returned, whole or rows of it, which has been
+        asked the next five already; or several results of the same rows (the same values in all columns that both
+        have), which are put side by side under their names: four policies for groups, or the difference and the ratio
+        of the same contrasts.
     point, ci_prob, ci_kind, null, rope
-        As for `summary`.
+        As for `summary`. Of results on several scales, `null` and `rope` are said of each by its name:
+        ``null={"RD": 0, "RR": 1}``.
     digits : int, optional
-        Decimals of all point estimates and limits. By default each row has its own: two significant digits of the width
-        of its (narrowest) interval, and up to two decimals more where a limit that is not 0 would read as 0. Other rows
-        do not matter, so that a row reads the same in every table.
+        Decimals of all point estimates and limits. By default a column has what its narrowest interval needs to show
+        two significant digits of its width, and up to two decimals more where a limit that is not 0 would read as 0;
+        but at most two decimals more than its widest interval needs. Rows that need still more keep their own. Rows on
+        another scale (a ratio beside differences) have their own number. Numbers needed to treat are whole from 10 on,
+        and have one decimal below.
     diagnostics : bool
         Adds ``ESS``, the smaller of the two effective sample sizes, and ``r-hat``, where a sampler made the draws.
 
@@ -53,17 +58,21 @@ def table(
     -------
     DataFrame
         Text, a row for each thing that varies (the index): one column ``median [89% ETI]``, or several where several
-        intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. Of several results one
-        column each, under its name, or several such as ``new: P(> 0)``. The columns' name is the scale.
-        ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with its scale and estimand and need no other
-        package; ``to_great_tables()`` hands it to great_tables. All take a path or file, or return text. Where
-        numbers of a summary were changed after it was made, scale and estimand say that they are derived.
+        intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. Numbers needed to treat
+        are in a column ``NNT [89% ETI]``, such as ``NNTB 10 [NNTB 4.0 to ∞ to NNTH 20]`` (B for benefit, H for harm)
+        or, where that was not said, ``one more in 10 [one more in 4.0 to ∞ to one fewer in 20]``. Of several results
+        one column each, under its name, or several such as ``new: P(> 0)``; on several scales the name is followed by
+        its scale. The columns' name is the scale. ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with a
+        short caption above and its estimand beneath, and need no other package; ``to_great_tables()`` hands it to
+        great_tables. All take a path or file, or return text. Numbers are aligned at their decimal points where the
+        table is printed or written. Where numbers of a summary were changed after it was made, caption and estimand
+        say that they are derived.
 
     Raises
     ------
     ResultError
         No result or summary of this package, or an argument that is not allowed; results side by side that have other
-        rows or another scale.
+        rows; one `null` or `rope` for several scales.
 
     Warns
     -----
@@ -80,83 +89,37 @@ def table(
     >>> table(avg_comparisons(post, "trt"), ci_prob=0.95).columns.tolist()
     ['median [95% ETI]']
     >>> print(table(avg_predictions(post, groups="zero"), digits=2).to_markdown())
+    Probability, b = 0
+    <BLANKLINE>
     |          | median [89% ETI]  |
     |:---------|------------------:|
     | estimate | ... |
     <BLANKLINE>
-    Probability, posterior median and 89% equal-tailed interval. Average probability of yb, over ...
+    Posterior median and 89% equal-tailed interval. Average probability of yb, over ...
     """
     digits = check_digits(digits)
     diagnostics = switch("diagnostics", diagnostics, ResultError)
-    if isinstance(ds, Mapping) and not isinstance(ds, xr.Dataset):
-        results = _named(ds)
-        summaries = {name: summary(result, point, ci_prob, ci_kind, null, rope) for name, result in results.items()}
-        return _side_by_side(results, summaries, digits, diagnostics)
+    if are_several(ds):
+        results = {name: check_result(of) for name, of in ds.items()}
+        return side_by_side(results, point, ci_prob, ci_kind, null, rope, digits, diagnostics)
     if isinstance(ds, pd.DataFrame):
         asked = {"point": point, "ci_prob": ci_prob, "ci_kind": ci_kind, "null": null, "rope": rope}
         _refuse_asking_twice({k: v for k, v in asked.items() if v is not None and not (k == "point" and v == "median")})
         numbers = ds
     else:
-        numbers = summary(ds, point, ci_prob, ci_kind, null, rope)
+        of = cast("xr.Dataset | Posterior", ds)
+        numbers = summary(of, point, ci_prob, ci_kind, null, rope, diagnostics)  # type: ignore[arg-type]
     if numbers.columns.name is None:
         raise ResultError(
             f"The DataFrame with the columns {shown(list(numbers.columns))} does not say its scale. Give the result "
             "itself, or what bayesmargins.summary returned, or rows of that."
         )
-    return _made(cells.cells(numbers, digits, diagnostics), numbers, cells.note(numbers))
-
-
-def _made(text: pd.DataFrame, numbers: pd.DataFrame, note: str) -> Table:
-    made = Table(text)
-    made.columns.name = scale_said(numbers)
-    made.attrs = {name: value for name, value in numbers.attrs.items() if name != MARKS} | {"note": note}
-    return made
-
-
-def _named(results: Mapping[Any, Any]) -> Mapping[str, xr.Dataset]:
-    if not results or not all(isinstance(name, str) and name.strip() for name in results):
+    if diagnostics and "r_hat" not in numbers and numbers.attrs.get("draws_of") != ASYMPTOTIC:
         raise ResultError(
-            f"Results side by side are called {listed(results) or 'nothing'}; each needs a name, such as "
-            "{'b = 0': ds0, 'new groups': ds1}."
+            "diagnostics=True, and the summary has no columns ess_bulk, ess_tail and r_hat: make it with "
+            "bm.summary(ds, diagnostics=True), or give the result itself."
         )
-    return results
-
-
-def _side_by_side(
-    results: Mapping[str, xr.Dataset], summaries: Mapping[str, pd.DataFrame], digits: int | None, diagnostics: bool
-) -> Table:
-    name0, first = next(iter(summaries.items()))
-    columns: dict[str, pd.Series] = {}
-    for name, numbers in summaries.items():
-        _check_alike(name0, first, name, numbers)
-        check_same_rows(name0, results[name0], name, results[name])
-        text = cells.cells(numbers.reindex(first.index), digits, diagnostics)
-        columns |= {name if len(text.columns) == 1 else f"{name}: {c}": text[c] for c in text}
-    said = " ".join(f"{name}: {numbers.attrs['estimand']}" for name, numbers in summaries.items())
-    plain = pd.DataFrame(first)
-    if len(summaries) > 1 and str(first.columns.name).startswith("derived from"):
-        plain.columns.name = f"{first.columns.name} (each column in its own way)"
-    of = " and ".join(dict.fromkeys(numbers.attrs["draws_of"] for numbers in summaries.values()))
-    plain.attrs = {**first.attrs, "estimand": said, "draws_of": of}
-    return _made(pd.DataFrame(columns, index=first.index), plain, cells.note(plain))
-
-
-def _check_alike(name0: str, first: pd.DataFrame, name: str, numbers: pd.DataFrame) -> None:
-    if numbers.columns.name != first.columns.name:
-        raise ResultError(
-            f"{name0!r} is on the scale {shown(first.columns.name)}, {name!r} on {shown(numbers.columns.name)}; "
-            "side by side stand results on one scale. Make a table of each."
-        )
-    if (
-        numbers.index.names != first.index.names
-        or set(numbers.index) != set(first.index)
-        or numbers.index.has_duplicates
-    ):
-        raise ResultError(
-            f"{name0!r} has the rows {listed(first.index, 6)} of {listed(first.index.names)}, {name!r} "
-            f"{listed(numbers.index, 6)} of {listed(numbers.index.names)}; side by side stand results with the same "
-            "rows. Select those that both have, or make a table of each."
-        )
+    return made(cells.cells(numbers, digits, diagnostics), numbers, notes.caption(numbers), notes.note(numbers))
 
 
 def _refuse_asking_twice(asked: dict[str, object]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["MARKS", "marks", "said_of", "scale_said"]
+__all__ = ["MARKS", "is_changed", "marks", "said_of", "scale_said"]
 
 MARKS = "values"  # in the attributes, by column
 
@@ -47,7 +47,7 @@ def scale_said(frame: pd.DataFrame) -> str:
         ``"derived from probability"`` where numbers were changed.
     """
     scale = str(frame.columns.name or "estimate")
-    return f"derived from {scale}" if _changed(frame) and not scale.startswith("derived from") else scale
+    return f"derived from {scale}" if is_changed(frame) and not scale.startswith("derived from") else scale
 
 
 def said_of(frame: pd.DataFrame, unknown: str) -> str:
@@ -65,10 +65,11 @@ def said_of(frame: pd.DataFrame, unknown: str) -> str:
     str
     """
     said = str(frame.attrs.get("estimand", unknown))
-    return f"Derived (numbers of the summary were changed) from: {said}" if _changed(frame) else said
+    return f"Derived (numbers of the summary were changed) from: {said}" if is_changed(frame) else said
 
 
-def _changed(frame: pd.DataFrame) -> bool:
+def is_changed(frame: pd.DataFrame) -> bool:
+    """Whether numbers of a summary are no longer those that were summarised."""
     known: dict[str, str] = frame.attrs.get(MARKS, {})
     return any(name in frame and not _all_known(frame[name], digest) for name, digest in known.items())
 

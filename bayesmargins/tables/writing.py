@@ -14,7 +14,7 @@ __all__ = ["html_table", "latex", "markdown"]
 Rows = Sequence[Sequence[str]]
 
 
-def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str | None = None) -> str:
+def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str) -> str:
     r"""How does a table read as a pipe table?
 
     Parameters
@@ -27,8 +27,8 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
         Columns of labels, which are aligned to the left.
     note : str
         Sentence beneath.
-    caption : str, optional
-        Sentence above.
+    caption : str
+        What stands above.
 
     Returns
     -------
@@ -36,12 +36,14 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
 
     Examples
     --------
-    >>> print(markdown(["trt", "median"], [["a|b", "0.1"]], 1, "Probability."))
+    >>> print(markdown(["trt", "median"], [["a|b", "0.1"]], 1, "Posterior median.", "Probability"))
+    Probability
+    <BLANKLINE>
     | trt  | median |
     |:-----|-------:|
     | a\|b |    0.1 |
     <BLANKLINE>
-    Probability.
+    Posterior median.
     """
     lines = [[_markdown(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
@@ -52,21 +54,16 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
         + " |"
         for line in lines
     ]
-    above = [] if caption is None else [_markdown(caption), ""]
-    return "\n".join([*above, padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", _markdown(note)])
+    return "\n".join([_markdown(caption), "", padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", _markdown(note)])
 
 
-def latex(
-    header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str | None = None, label: str | None = None
-) -> str:
+def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str, label: str | None = None) -> str:
     r"""How does a table read in LaTeX, with the package booktabs?
 
     Parameters
     ----------
-    header, rows, n_labels, note
-        As for `markdown`; without another caption the note is the caption.
-    caption : str, optional
-        In place of the note, which then stands beneath the table.
+    header, rows, n_labels, note, caption
+        As for `markdown`.
     label : str, optional
         For ``\ref``; letters, digits and ``: - _ . +`` and ``/`` only.
 
@@ -81,10 +78,10 @@ def latex(
 
     Examples
     --------
-    >>> print(latex(["trt", "median"], [["a_b", "-0.1"]], 1, "Probability."))
+    >>> print(latex(["trt", "median"], [["a_b", "-0.1"]], 1, "Posterior median.", "Probability"))
     \begin{table}
     \centering
-    \caption{Probability.}
+    \caption{Probability}
     \begin{tabular}{lr}
     \toprule
     trt & median \\
@@ -92,6 +89,10 @@ def latex(
     a\_b & $-$0.1 \\
     \bottomrule
     \end{tabular}
+    \par\smallskip
+    \begin{minipage}{0.95\linewidth}
+    \footnotesize Posterior median.
+    \end{minipage}
     \end{table}
     """
     body = [" & ".join(_latex(c) if k < n_labels else _numbers(_latex(c)) for k, c in enumerate(row)) for row in rows]
@@ -101,7 +102,7 @@ def latex(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_latex(note if caption is None else caption)}}}",
+            rf"\caption{{{_latex(caption)}}}",
             *([] if label is None else [rf"\label{{{_label(label)}}}"]),
             rf"\begin{{tabular}}{{{'l' * n_labels}{'r' * (len(header) - n_labels)}}}",
             r"\toprule",
@@ -110,21 +111,19 @@ def latex(
             *(rf"{line} \\" for line in body),
             r"\bottomrule",
             r"\end{tabular}",
-            *([] if caption is None else _beneath(note)),
+            *_beneath(note),
             r"\end{table}",
         ]
     )
 
 
-def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str | None = None) -> str:
+def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str) -> str:
     """How does a table read on a web page?
 
     Parameters
     ----------
-    header, rows, n_labels, note
-        As for `markdown`; without another caption the note is the caption.
-    caption : str, optional
-        In place of the note, which then stands in the foot of the table.
+    header, rows, n_labels, note, caption
+        As for `markdown`; the note stands in the foot of the table.
 
     Returns
     -------
@@ -132,15 +131,18 @@ def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, capt
 
     Examples
     --------
-    >>> print(html_table(["trt", "median"], [["a<b", "0.1"]], 1, "Probability."))
+    >>> print(html_table(["trt", "median"], [["a<b", "0.1"]], 1, "Posterior median.", "Probability"))
     <table>
-    <caption>Probability.</caption>
+    <caption>Probability</caption>
     <thead>
     <tr><th>trt</th><th style="text-align: right">median</th></tr>
     </thead>
     <tbody>
     <tr><th>a&lt;b</th><td style="text-align: right">0.1</td></tr>
     </tbody>
+    <tfoot>
+    <tr><td colspan="2">Posterior median.</td></tr>
+    </tfoot>
     </table>
     """
 
@@ -152,11 +154,16 @@ def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, capt
         ]
         return f"<tr>{''.join(cells)}</tr>"
 
-    above = html.escape(note if caption is None else caption)
-    head = ["<table>", f"<caption>{above}</caption>", "<thead>", line(header, "th"), "</thead>", "<tbody>"]
-    beneath = f'<tfoot>\n<tr><td colspan="{len(header)}">{html.escape(note)}</td></tr>\n</tfoot>'
-    foot = [] if caption is None else [beneath]
-    return "\n".join([*head, *(line(row, "td") for row in rows), "</tbody>", *foot, "</table>"])
+    head = [
+        "<table>",
+        f"<caption>{html.escape(caption)}</caption>",
+        "<thead>",
+        line(header, "th"),
+        "</thead>",
+        "<tbody>",
+    ]
+    foot = f'<tfoot>\n<tr><td colspan="{len(header)}">{html.escape(note)}</td></tr>\n</tfoot>'
+    return "\n".join([*head, *(line(row, "td") for row in rows), "</tbody>", foot, "</table>"])
 
 
 def _beneath(note: str) -> list[str]:
@@ -182,7 +189,8 @@ def _zip(line: Sequence[str], widths: Sequence[int]) -> list[tuple[str, int]]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Without line breaks and indents; figure spaces align numbers and stay."""
+    return re.sub(r"[^\S\u2007]+", " ", text).strip(" ")
 
 
 def _markdown(text: str) -> str:
@@ -205,6 +213,8 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
+    "∞": r"$\infty$",
+    "\u2007": r"\phantom{0}",
 }
 
 

@@ -18,6 +18,7 @@ from bayesmargins.checks import whole_number
 from bayesmargins.design import Design, build_design, to_pandas
 from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, warn
 from bayesmargins.habits import taught_as
+from bayesmargins.labelling import LABELS, labels_of
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC
@@ -102,7 +103,7 @@ def from_statsmodels(
     >>> post = from_statsmodels(fit, random_seed=1)
     >>> post.formula, post.kind
     ('Reaction ~ Days + (1 + Days | Subject)', 'asymptotic normal, not a posterior')
-    >>> summary(avg_slopes(post, "Days"))[["median", "sd"]].round(3).to_numpy()
+    >>> summary(avg_slopes(post, "Days"), diagnostics=True)[["median", "sd"]].round(3).to_numpy()
     array([[10.467,  1.546]])
     """
     fit = _checked(results)
@@ -195,6 +196,7 @@ def _formula_and_data(model: Any, formula: str | None, data: Any) -> tuple[str, 
             raise PosteriorError("The fit was made of arrays and keeps no data: pass data=, the fitted rows.")
         return _of_arrays(model)
     frame = to_pandas(kept, "data")
+    frame.attrs = {LABELS: labels_of(kept)}
     if len(frame) != len(model.exog):
         raise DataError(
             f"The data have {len(frame)} rows and the fit {len(model.exog)}: rows with missing values were dropped, or "
