@@ -320,3 +320,35 @@ def test_drawing_leaves_settings_and_show_alone(monkeypatch: pytest.MonkeyPatch)
     before = dict(mpl.rcParams)
     bm.plot_predictions(SHAPES["levels"])
     assert dict(mpl.rcParams) == before
+
+
+def test_drawing_changes_no_result(post: bm.Posterior) -> None:
+    for ds in (bm.attenuation(post, {"trt": ("placebo", "drug")}), bm.avg_predictions(post, by="trt")):
+        before = dict(ds.attrs)
+        ds.margins.plot()
+        bm.plot_forest(ds)
+        assert ds.attrs == before
+        assert not bm.describe(ds).startswith("Derived")
+
+
+def test_levels_are_drawn_letter_by_letter() -> None:
+    ds = made(age=AGE, arm=["_none", "$10k to $20k & 5%"])
+    ax = bm.plot_predictions(ds, labels={"age": "cost ($) at $x^2$"})
+    figure_of(ax)
+    assert [t.get_text().strip("\u00a0") for t in ax.get_legend().get_texts()] == ["_none", r"\$10k to \$20k & 5%"]
+    assert ax.get_xlabel() == r"cost (\$) at \$x^2\$"
+
+
+def test_a_picture_says_what_was_selected_and_what_is_a_prior(post: bm.Posterior) -> None:
+    effect = bm.avg_comparisons(post, {"trt": ("placebo", "drug")}, at={"week": [0, 6]})
+    ax = bm.plot_forest(effect.sel(week=6))
+    assert "week 6" in ax.get_xlabel()
+    curves = bm.avg_predictions(post, at={"week": [0, 3, 6], "trt": "all"}).sel(trt="drug")
+    assert bm.plot_predictions(curves).get_ylabel() == "probability (trt drug)"
+    ax = bm.plot_predictions(curves.assign_attrs(draws="prior"))
+    assert ax.texts[-1].get_text().startswith("prior median and 89%")
+
+
+def test_what_was_selected_from_an_attenuation_is_a_forest(post: bm.Posterior) -> None:
+    whole = bm.attenuation(post, {"trt": ("placebo", "drug")})
+    assert len(whole.sel(groups=["zero", "new"]).margins.plot().get_yticklabels()) == 2

@@ -13,7 +13,8 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.labelling import names_of, steps_worded, terms_worded, worded
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+from bayesmargins.plots.words import literal
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, selected
 from bayesmargins.tables import draws_of, in_words, interval, labels_along, on_one_scale, point_estimate, scale_of
 from bayesmargins.values import value_list
 
@@ -50,6 +51,8 @@ class Cells:
         Entries that stand on another scale.
     names : dict of str
         Words for columns.
+    selected : dict
+        What was selected from the result before: values that all entries share.
     """
 
     columns: pd.DataFrame
@@ -63,6 +66,7 @@ class Cells:
     said: str
     left_out: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    selected: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -96,7 +100,8 @@ class Cells:
             draws=flat,
             attrs=ds.attrs,
             scale=scale_of(ds),
-            said=_said(point, probs, ci_kind),
+            said=f"{'prior ' if ds.attrs.get('draws') == 'prior' else ''}{_said(point, probs, ci_kind)}",
+            selected=selected(ds),
             left_out=tuple(map(str, others)),
             names=names,
         )
@@ -120,13 +125,13 @@ class Cells:
 
     def name(self, column: str) -> str:
         """How a column is called in a picture."""
-        return worded(column, self.names)
+        return literal(worded(column, self.names))
 
     @property
     def worded_scale(self) -> str:
         """The scale; of a response that has a label, of what."""
         response = str(self.attrs.get("formula", "")).partition("~")[0].partition("|")[0].strip()
-        return f"{self.scale} of {self.names[response]}" if response in self.names else self.scale
+        return f"{self.scale} of {literal(self.names[response])}" if response in self.names else self.scale
 
     def take(self, which: np.ndarray) -> Cells:
         """Some entries, in the order of `which`."""

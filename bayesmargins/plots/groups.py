@@ -14,6 +14,7 @@ from bayesmargins.checks import switch
 from bayesmargins.errors import PosteriorError, ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.habits import taught
+from bayesmargins.labelling import worded
 from bayesmargins.plots.asked import Rows, is_posterior
 from bayesmargins.plots.behind import check_factor
 from bayesmargins.plots.cells import Cells
@@ -188,7 +189,7 @@ def _of_effects(post: Posterior, factor: str, how: Mapping[str, Any]) -> _Pictur
     b, name = post.b[factor], public_name(factor)
     levels, terms = (b[d].to_numpy() for d in b.dims[2:])
     attrs = {"kind": "coefficients", "groups": json.dumps({factor: "own"}), "formula": post.formula,
-             "scale": f"b of {factor}, {post.link.name} scale", "draws": post.kind}  # fmt: skip
+             "scale": f"b of {worded(factor, post.labels)}, {post.link.name} scale", "draws": post.kind}  # fmt: skip
     values = post.draws.b[factor].reshape(-1, len(levels), len(terms))
     ds = make_result(values, [name, _TERM], {name: levels, _TERM: terms}, attrs, post.sample_coords)
     return _Picture(Cells.of(ds, **how), (name,), None, own_axes=True)

@@ -25,6 +25,7 @@ __all__ = ["Behind", "draw", "is_same", "of_what"]
 Behind = Callable[["Axes", Mapping[str, Any], Placement, "list[Any] | None", Style, tuple[int, int]], None]
 _UPRIGHT = 12  # more levels stand below each other
 _CLOSE = 60  # more of them stand close, in small letters
+_SPEAKING = ("contrast", "coef", "quantity")
 _SAID = ("contrast", "category", "groups", "statistic", "term", "quantity")
 
 
@@ -76,7 +77,9 @@ def draw(
                 )
         null_line(axes, cells.null, "x" if flat else "y")
         axis_of_ratios(axes, cells, "x" if flat else "y")
-    words = said, y or of_what(cells, placement.columns)
+    bare = crowded and levels is None and highlight is None
+    drawn = cells.said.partition(" and ")[0].partition(",")[0] if bare else cells.said
+    words = drawn, said, y or of_what(cells, placement.columns)
     return _furnished(panels, cells, placement, levels, flat, crowded, words, beneath)
 
 
@@ -110,11 +113,11 @@ def _furnished(
     levels: list[Any] | None,
     flat: bool,
     many: bool,
-    words: tuple[str, str],
+    words: tuple[str, str, str],
     beneath: Callable[[Panels], None] | None,
 ) -> Axes | Figure:
     """Axes, legend and caption of what was drawn."""
-    x, (said, y) = cells.name(placement.x), words
+    x, (drawn, said, y) = cells.name(placement.x), words
     panels.label(*((y, x) if flat else (x, y)))
     if levels is not None and flat:
         for axes, _ in panels.axes:
@@ -123,7 +126,7 @@ def _furnished(
             axes.set_ylim(len(levels) - 0.4, -0.6)
     elif levels is not None:
         panels.levels(levels)
-    lines = [cells.said, *([said] if said else [])]
+    lines = [drawn, *([said] if said else [])]
     if placement.colour is not None and not many:
         panels.legend(cells.name(placement.colour))
     elif many and levels is None:
@@ -143,7 +146,8 @@ def of_what(cells: Cells, columns: Sequence[str]) -> str:
         if c in cells.columns and c not in columns and cells.columns[c].nunique() == 1
         and not (c == "term" and "contrast" in cells.columns)
     ]  # fmt: skip
-    said = ", ".join(shared)
+    shared += [short(v) if c in _SPEAKING else f"{cells.name(c)} {short(v)}" for c, v in cells.selected.items()]
+    said = ", ".join(dict.fromkeys(shared))
     return f"{cells.worded_scale} ({said})" if said else cells.worded_scale
 
 

@@ -184,6 +184,7 @@ class Panels:
         names = list(found) if handles is None else [str(h.get_label()) for h in handles]
         if not marks:
             return
+        names = [wrapped(name, max(self._room() - 0.8, 1.0), small_letters(self.figure)) for name in names]
         narrow = self._legend(marks, names, title, 1)
         narrow.set_in_layout(False)
         measured(self.figure)

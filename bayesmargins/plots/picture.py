@@ -39,7 +39,8 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
     ds = check_result(ds)
     kind = str(ds.attrs.get("kind", ""))
     if kind in _BY_KIND:
-        return _BY_KIND[kind]
+        along, whole, picture = _BY_KIND[kind]
+        return picture if ds.sizes.get(along, 0) >= whole else plot_forest
     columns, varies = all_columns(ds), varying(ds)
     if "row" in varies or not 1 <= len(varies) <= _PLACES:
         return plot_forest
@@ -58,4 +59,8 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
     return effects if curved else plot_forest
 
 
-_BY_KIND: dict[str, Callable[..., Any]] = {"attenuation": plot_attenuation, "heterogeneity": plot_heterogeneity}
+_BY_KIND: dict[str, tuple[str, int, Callable[..., Any]]] = {
+    "attenuation": ("groups", 4, plot_attenuation),
+    "heterogeneity": ("statistic", 5, plot_heterogeneity),
+}
+"""The dimension that makes the picture, and how many entries a result has along it from which nothing was selected."""

@@ -35,6 +35,6 @@ def text_of(point: float, lower: float, upper: float) -> str:
 
 
 def share_of(point: float, lower: float, upper: float) -> str:
-    """A share and its interval, never 0 or 1."""
-    first, second, third = (share(v, 100) for v in (point, lower, upper))
+    """A share and its interval; 0 or 1 only where it is that exactly."""
+    first, second, third = (f"{v:.0f}" if v in (0.0, 1.0) else share(v, 100) for v in (point, lower, upper))
     return f"{first}\u00a0[{second},\u00a0{third}]"

@@ -14,6 +14,7 @@ from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.family.survival import survival
 from bayesmargins.habits import taught
+from bayesmargins.labelling import worded
 from bayesmargins.plots.asked import Rows, axis_values, fitted_rows, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.behind import Observed
 from bayesmargins.plots.cells import Cells
@@ -123,6 +124,7 @@ def plot_survival(
     axes = axis_values(ds, None, places_asked(by, facet), rows)
     copies = int(np.prod([len(v) for v in axes.values()])) * len(fitted_rows(ds, rows))
     at_times = _times(ds, times, copies)
+    how["labels"] = {"time": worded(ds.response_name, ds.labels), **(labels or {})}
     asked = Rows(newdata, at, groups, group_weights, survival(at_times), wts, random_seed)
     cells = _of_survival(Cells.of(avg_predictions(ds, **set_on_rows(ds, axes, asked)), **how))
     colour = None if by is None else public_name(str(name_of(by, "by")))

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["fit_ticks", "letters", "measured", "short", "small_letters", "spread_apart", "thin_numbers", "wrapped"]
+__all__ = [
+    "fit_ticks",
+    "letters",
+    "literal",
+    "measured",
+    "short",
+    "small_letters",
+    "spread_apart",
+    "thin_numbers",
+    "wrapped",
+]
 
 _WIDTH_OF_A_LETTER = 0.52  # of its height, on average
 _COLUMN = 4.5  # inches; narrower figures have smaller letters
@@ -37,10 +47,16 @@ def small_letters(figure: Figure) -> float:
     return 0.83 * letters(figure)
 
 
+def literal(text: str) -> str:
+    """Text that matplotlib takes letter by letter: a dollar begins no formula, and a first underscore hides nothing."""
+    text = text.replace("\\$", "$").replace("$", "\\$")
+    return f"\u00a0{text}" if text.startswith("_") else text
+
+
 def short(value: Any) -> str:
-    """A label: numbers with three digits, or all those before the point."""
+    """A label: numbers with three digits, or all those before the point; text letter by letter."""
     if not isinstance(value, float):
-        return str(value)
+        return literal(str(value))
     return f"{value:.12g}" if value == round(value, 2) else f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 

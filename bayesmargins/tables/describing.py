@@ -144,7 +144,7 @@ def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     alike = scales == scales[0]
     kept = ds.isel({dim: alike})
     if is_original(ds):
-        kept.attrs |= seal(kept)
+        kept = kept.assign_attrs(seal(kept))  # attrs of a selection may be those of the whole
     return kept, ds[dim].to_numpy()[~alike].tolist()
 
 

@@ -229,7 +229,10 @@ def _put(text: str, buf: Any) -> str | None:
     if hasattr(buf, "write"):
         buf.write(text)
     elif isinstance(buf, str | Path):
-        Path(buf).write_text(text + "\n", encoding="utf-8")
+        try:
+            Path(buf).write_text(text + "\n", encoding="utf-8")
+        except OSError as failure:
+            raise ResultError(f"buf={shown(str(buf))} cannot be written: {failure.strerror}.") from failure
     else:
         raise ResultError(f"buf={shown(buf)}; it must be a path or an open file, or nothing for the text itself.")
     return None
