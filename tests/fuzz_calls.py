@@ -545,6 +545,22 @@ MODELS: dict[str, Callable[[], bm.Posterior]] = {
         Sigma={"ID": np.ones((1, 8, 1, 1)), "hilo": np.ones((1, 8, 1, 1))},
         b={**draws()["b"], "hilo": np.ones((1, 8, 2, 1))},
     ),
+    "ordered": lambda: bm.from_draws(
+        FORMULA,
+        data().assign(yb=np.arange(220) % 3 + 1),
+        family="cumulative",
+        beta=np.ones((1, 8, 3)),
+        Sigma=draws()["Sigma"],
+        aux={"thresholds": np.broadcast_to([0.0, 1.0], (1, 8, 2))},
+    ),
+    "waits": lambda: bm.from_draws(
+        FORMULA, data().assign(yb=np.arange(1.0, 221.0)), family="exponential", beta=draws()["beta"],
+        Sigma=draws()["Sigma"],
+    ),
+    "two numbers": lambda: bm.from_draws(
+        "yb ~ week + z + (1 | ID)", data().assign(z=np.arange(220) % 7), family="bernoulli",
+        beta=np.full((1, 8, 3), 0.1), Sigma=draws()["Sigma"],
+    ),
     "part": lambda: bm.from_draws(
         FORMULA, data().assign(yb=np.arange(220.0)), family="gaussian", **draws(),
         parts={"sigma": {"formula": "~ week", "beta": np.zeros((1, 8, 2))}},
@@ -600,7 +616,7 @@ def model() -> bm.GLMM:
 def fitted() -> bm.Posterior:
     """A posterior that remembers its priors."""
     small = bm.GLMM("Reaction ~ Days + (1 | Subject)", bm.load_dataset("sleepstudy"))
-    return small.fit(draws=100, chains=2, ess=None, random_seed=1, sampler="independent", progressbar=False)
+    return small.fit(draws=400, chains=2, ess=None, random_seed=1, sampler="independent", progressbar=False)
 
 
 @cache
@@ -824,13 +840,19 @@ CALLS: dict[str, Call] = {
         0.5,
     ),
     "plot_categories": Call(
-        bm.plot_categories, _of_result(), ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
+        bm.plot_categories,
+        lambda _: {"ds": post("ordered"), "x": "trt"},
+        ("ds", "x", "by", "facet", "kind", "data", "point", "ci_prob", "ax"), 0.3
     ),
     "plot_survival": Call(
-        bm.plot_survival, _of_result(), ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
+        bm.plot_survival,
+        lambda _: {"ds": post("waits"), "times": [0.5, 1.0, 2.0]},
+        ("ds", "by", "times", "facet", "data", "at_risk", "point", "ci_prob", "ax"), 0.3
     ),
     "plot_surface": Call(
-        bm.plot_surface, _of_result(), ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
+        bm.plot_surface,
+        lambda _: {"ds": post("two numbers"), "x": {"week": [0, 6, 11]}, "y": {"z": [0.0, 1.0, 2.0]}},
+        ("ds", "x", "y", "kind", "facet", "data", "width", "too_far", "ax"), 0.3
     ),
     "plot_prior_posterior": Call(
         bm.plot_prior_posterior,

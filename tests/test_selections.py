@@ -79,7 +79,7 @@ def test_a_change_of_values_is_derived(name: str) -> None:
     ds = result(name)
     last = entries(ds)[-1]
     flipped = ds["estimate"].copy()
-    flipped[{d: 0 for d in flipped.dims}] += 1e-9
+    flipped[{d: 0 for d in flipped.dims}] += 1 if flipped.dtype.kind == "i" else 1e-9
     changed = {
         "times": ds["estimate"] * 2,
         "sign": -ds["estimate"],
