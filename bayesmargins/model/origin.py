@@ -16,7 +16,7 @@ from bayesmargins.model.root_maps import Stated
 from bayesmargins.model.treatment import INTEGRATED, treatment
 from bayesmargins.schema import SAMPLE_DIMS
 
-__all__ = ["Origin", "origin_of"]
+__all__ = ["Origin", "origin_of", "origin_with"]
 
 Array = npt.NDArray[np.float64]
 
@@ -81,13 +81,21 @@ class Origin:
 
 def origin_of(model: Any, trace: xr.Dataset) -> Origin | None:
     """From a `GLMM` and draws of its variables; None where the sampler did not keep one of them."""
-    blocks = stated_by_block(model.design, model.family, model.priors, model._fixed, model._groups)
-    names = [name for stated in blocks.values() for name, _, _ in stated]
+    names = [name for stated in _blocks(model).values() for name, _, _ in stated]
     if not set(names) <= {str(name) for name in trace}:
         return None
     variables = {name: trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy() for name in names}
     flat = {k: np.asarray(v, dtype=np.float64).reshape(v.shape[0] * v.shape[1], -1) for k, v in variables.items()}
-    return Origin(_bare(model), blocks, flat)
+    return origin_with(model, flat)
+
+
+def origin_with(model: Any, variables: dict[str, Array]) -> Origin:
+    """From a `GLMM` and what an origin keeps of the draws, as another process sends it."""
+    return Origin(_bare(model), _blocks(model), variables)
+
+
+def _blocks(model: Any) -> dict[str, list[Stated]]:
+    return stated_by_block(model.design, model.family, model.priors, model._fixed, model._groups)
 
 
 def _bare(model: Any) -> Any:

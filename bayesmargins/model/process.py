@@ -36,8 +36,9 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
         try:
             options(**job["session"])
             post = pickle.loads(job["model"]).fit(**job["fit"])
-            bare = replace(post, design=None, family=None, link=None)
-            answer: dict[str, Any] = {"posterior": pickle.dumps(bare)}
+            bare = replace(post, design=None, family=None, link=None, origin=None)
+            variables = None if post.origin is None else post.origin.variables
+            answer: dict[str, Any] = {"posterior": pickle.dumps((bare, variables))}
         except Exception as error:
             name = "" if isinstance(error, BayesmarginsError) else f"{type(error).__name__}: "
             answer = {"failed": f"{name}{written(error)}"}

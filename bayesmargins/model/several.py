@@ -20,6 +20,7 @@ from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
 from bayesmargins.model.glmm import GLMM
 from bayesmargins.model.independent import INDEPENDENT
+from bayesmargins.model.origin import origin_with
 from bayesmargins.posterior import Posterior
 
 __all__ = ["fit_many"]
@@ -203,8 +204,9 @@ def _collected(named: dict[Any, GLMM], answers: list[dict[str, Any]], by_name: b
             failed.append(f"models[{shown(name)}]: {answer['failed']}")
         else:
             # The parent's own design, family and link, which other objects of the session may be compared with.
-            post = pickle.loads(answer["posterior"])
-            finished[name] = replace(post, design=model.design, family=model.family, link=model.link)
+            post, variables = pickle.loads(answer["posterior"])
+            origin = None if variables is None else origin_with(model, variables)
+            finished[name] = replace(post, design=model.design, family=model.family, link=model.link, origin=origin)
     if failed:
         error = FitError(f"{len(failed)} of {len(named)} fits failed. {' '.join(failed)}")
         error.finished = finished  # type: ignore[attr-defined]
