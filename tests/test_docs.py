@@ -128,6 +128,7 @@ def _outline(text: str, *, numbers: bool) -> str:
 def _user_machine(uncompiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bm.GLMM, "fit", _stored_fit)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "1000")  # tables are folded to the width of a terminal, where there is one
     monkeypatch.setitem(mpl.rcParams, "backend", "agg")
 
 
