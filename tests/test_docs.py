@@ -26,7 +26,7 @@ import re
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ import pytest
 import reference
 
 import bayesmargins as bm
+from bayesmargins.family import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "notebooks" / "README.md"]
@@ -48,6 +49,7 @@ FEW = re.compile(
 )
 NUMBER = re.compile(r"-?\b\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 NAMES = [name for name in bm.__all__ if name != "__version__"]
+SHIPPED = frozenset(FAMILIES)
 BACTERIA = "yb ~ trt + week + (1 | ID)"
 
 
@@ -125,11 +127,14 @@ def _outline(text: str, *, numbers: bool) -> str:
 
 
 @pytest.fixture
-def _user_machine(uncompiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _user_machine(uncompiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(bm.GLMM, "fit", _stored_fit)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "1000")  # tables are folded to the width of a terminal, where there is one
     monkeypatch.setitem(mpl.rcParams, "backend", "agg")
+    yield
+    for name in [name for name in FAMILIES if name not in SHIPPED]:
+        del FAMILIES[name]  # those that a page added: other tests go over all families
 
 
 @pytest.mark.usefixtures("_user_machine")
