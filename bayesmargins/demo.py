@@ -123,7 +123,8 @@ def _pictures(out: Path, results: dict[str, xr.Dataset]) -> list[str]:
     titles = {"new": "Average over new patients", "zero": "A patient at b = 0 (not an average)"}
     for ax, (policy, title) in zip(axes, titles.items(), strict=True):
         bm.plot_predictions(results[f"curves_{policy}"], x="time", colour="treatment", ax=ax)
-        ax.set(title=title, xlabel="months", ylabel="probability of a bad nail" if policy == "new" else "")
+        ax.set(xlabel="months", ylabel="probability of a bad nail" if policy == "new" else "")
+        ax.set_title(title, pad=36)  # above the legend
     figure.savefig(out / "curves.png", dpi=150)
     for name in ("treatment", "time"):
         ax = bm.plot_forest({POLICIES[p]: results[f"{name}_{p}"] for p in POLICIES})
