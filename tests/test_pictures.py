@@ -287,6 +287,12 @@ REFUSED: list[tuple[type[Exception], str, Callable[[bm.Posterior], Any]]] = [
     (bm.EstimandError, "has a place in the picture", lambda p: bm.plot_predictions(p, "week", at={"week": 3})),
     (bm.EstimandError, "needs what changes", lambda p: bm.plot_comparisons(p, over="week")),
     (bm.ResultError, "must be a grouping factor", lambda p: bm.plot_predictions(p, "week", curves="trt")),
+    (
+        bm.DataError,
+        "curves='ID'",
+        lambda p: bm.plot_predictions(p, "week", curves="ID", newdata=p.design.data.drop(columns="ID")),
+    ),
+    (bm.ResultError, "draws waiting times", lambda p: bm.plot_survival(p)),
     (bm.ResultError, "data=True draws y", lambda p: bm.plot_predictions(p, "week", data=True, target="link")),
 ]
 

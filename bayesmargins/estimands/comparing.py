@@ -233,18 +233,10 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     labels = contrast_labels(asked, how, comparison)
     if doubtful:
         warn_of_signs([x for x, c in zip(labels, asked, strict=True) if c in doubtful], _RELATIVE[comparison])
-    ds = question.result(
-        "comparisons",
-        values,
-        evaluation.passed,
-        contrast=labels,
-        term=[c.term for c in asked],
-        comparison=comparison,
-        wrong=max(wrong),
-    )
-    return ds.assign_attrs(
-        versus=json.dumps(dict(zip(labels, contrast_labels(asked, VERSUS, "difference"), strict=True)))
-    )
+    told: dict[str, Any] = {"contrast": labels, "term": [c.term for c in asked], "comparison": comparison}
+    ds = question.result("comparisons", values, evaluation.passed, **told, wrong=max(wrong))
+    versus = contrast_labels(asked, VERSUS, "difference")
+    return ds.assign_attrs(versus=json.dumps(dict(zip(labels, versus, strict=True))))
 
 
 def _every(question: Question, cross: Any) -> dict[str, None]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.checks import switch
+from bayesmargins.design import require_columns
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.labelling import worded
@@ -308,6 +309,7 @@ def group_curves(post: Posterior, axes: Mapping[str, Any], rows: Rows, factor: s
         Which groups, in words.
     """
     frame, of = fitted_rows(post, rows), post.design.factors[factor]
+    require_columns(frame, of.columns, "newdata", f"curves={factor!r}")
     labels = of.labels(frame)
     every = list(dict.fromkeys(labels))
     chosen = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, min(len(every), _CURVES)).astype(int))]

@@ -12,7 +12,7 @@ from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.over import is_same, of_what
 from bayesmargins.plots.panels import Panels
-from bayesmargins.plots.words import measured, short, small_letters, wrapped
+from bayesmargins.plots.words import letters_in, measured, short, small_letters, wrapped
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.values import is_word
 
@@ -275,8 +275,7 @@ def _folded(line: Line, room: float, size: float, folds: int, blocks: bool) -> s
     indent = "" if line.heading or not blocks else "  "
     rows = wrapped(line.text, room, size).split("\n")
     if len(rows) > folds:
-        letters = int(72 * room / (0.52 * size)) * folds
-        rows = wrapped(line.text[: letters - 1].rstrip() + "…", room * 1.1, size).split("\n")
+        rows = wrapped(line.text[: letters_in(room, size) * folds - 1].rstrip() + "…", room * 1.1, size).split("\n")
     return "\n".join(f"{indent}{row}" for row in rows)
 
 

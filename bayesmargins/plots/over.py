@@ -46,11 +46,7 @@ def draw(
     """
     levels = None if placement.x in cells.numbers else cells.levels(placement.x)
     flat = levels is not None and len(levels) > _UPRIGHT
-    usual = (
-        (WIDE, (0.11 if len(levels) > _CLOSE else 0.19) * len(levels) + 1.4)
-        if flat and levels and not placement.across
-        else None
-    )
+    usual = _usual(levels) if levels is not None and flat and not placement.across else None
     panels = Panels.of(cells, placement.across, placement.down, ax, figsize, usual)
     colours = [None] if placement.colour is None else cells.levels(placement.colour)
     _check_highlight(highlight, colours, placement)
@@ -64,23 +60,19 @@ def draw(
                 at = panel[1] | ({} if placement.colour is None else {placement.colour: colour})
                 behind(axes, at, placement, levels, style, (k, len(colours)))
             if len(part):
-                _one(
-                    axes,
-                    part,
-                    placement,
-                    levels,
-                    style,
-                    label,
-                    (k, len(colours)),
-                    flat,
-                    crowded and colour != highlight,
-                )
+                faint = crowded and colour != highlight
+                _one(axes, part, placement, levels, style, label, (k, len(colours)), flat, faint)
         null_line(axes, cells.null, "x" if flat else "y")
         axis_of_ratios(axes, cells, "x" if flat else "y")
     bare = crowded and levels is None and highlight is None
     drawn = cells.said.partition(" and ")[0].partition(",")[0] if bare else cells.said
     words = drawn, said, y or of_what(cells, placement.columns)
     return _furnished(panels, cells, placement, levels, flat, crowded, words, beneath)
+
+
+def _usual(levels: list[Any]) -> tuple[float, float]:
+    """Inches for so many levels below each other."""
+    return WIDE, (0.11 if len(levels) > _CLOSE else 0.19) * len(levels) + 1.4
 
 
 def _one(

@@ -121,6 +121,11 @@ def plot_survival(
         rows.refuse("plot_survival", {"data": data, "at_risk": at_risk, "times": times})
         cells = _of_survival(Cells.of(ds, **how))
         return _drawn(cells, place(cells, "time", name_of(by, "by"), facet), there, None, data=False, at_risk=False)
+    if not survival([1.0]).serves(ds.family):
+        raise ResultError(
+            f"plot_survival draws waiting times, and family={ds.family.name!r} has no probability of waiting longer: "
+            "plot_predictions draws the expected response."
+        )
     axes = axis_values(ds, None, places_asked(by, facet), rows)
     copies = int(np.prod([len(v) for v in axes.values()])) * len(fitted_rows(ds, rows))
     at_times = _times(ds, times, copies)

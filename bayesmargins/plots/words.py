@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "fit_ticks",
     "letters",
+    "letters_in",
     "literal",
     "measured",
     "short",
@@ -31,8 +32,13 @@ _COLUMN = 4.5  # inches; narrower figures have smaller letters
 
 def wrapped(text: str, inches: float, points: float) -> str:
     """Text folded into lines of so many inches, at a size in points."""
-    letters = max(int(72 * inches / (points * _WIDTH_OF_A_LETTER)), 8)
-    return "\n".join(textwrap.fill(line, letters, break_on_hyphens=False) for line in text.split("\n"))
+    room = max(letters_in(inches, points), 8)
+    return "\n".join(textwrap.fill(line, room, break_on_hyphens=False) for line in text.split("\n"))
+
+
+def letters_in(inches: float, points: float) -> int:
+    """How many letters of a size stand in a line."""
+    return int(72 * inches / (points * _WIDTH_OF_A_LETTER))
 
 
 def letters(figure: Figure) -> float:

@@ -67,7 +67,7 @@ def sensitivity(ds: xr.Dataset, post: Posterior, prior: Any = None) -> pd.DataFr
     >>> bm.sensitivity(bm.avg_slopes(post, "Days"), post)["diagnosis"].tolist()
     ['-']
     """
-    check_result(ds)
+    ds = check_result(ds)
     if not isinstance(post, Posterior):
         raise PosteriorError(
             f"sensitivity needs the posterior of the result, got {shown(post)}: sensitivity(ds, post)."

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp, ndtri
+from scipy.special import logsumexp
+
+from bayesmargins.integrate.spread import engine_over_points
 
 __all__ = ["Proposal", "proposal", "summed"]
 
-_POWER, _SCRAMBLES = 6, 4  # points of each half of a scrambling: 2**6
+_POINTS, _SCRAMBLES = 256, 4  # points of each half, a quarter of them scrambled independently of the others
 _WIDER = 1.5  # than the group's draws of u, so that its tails are reached
 _SEED = 20111
 
@@ -55,7 +57,7 @@ def proposal(b: np.ndarray | None, roots: np.ndarray, group: int) -> Proposal:
         u = np.einsum("spq,sq->sp", np.linalg.pinv(roots), b[:, group])
         cov = np.atleast_2d(np.cov(u.T)) + 1e-6 * np.eye(q)
         centre, spread = u.mean(axis=0), _WIDER * np.linalg.cholesky(cov)
-    new = np.concatenate([_normals(q, k) for k in range(_SCRAMBLES)], axis=1).reshape(q, _SCRAMBLES, -1)
+    new = engine_over_points(_POINTS, q, _SEED).points.T.reshape(q, _SCRAMBLES, -1)
     seen = centre[:, None, None] + np.einsum("pq,qsk->psk", spread, new[:, :, ::-1])
     u = np.concatenate([new, seen], axis=2).reshape(q, -1)
     standard = -0.5 * (u**2).sum(axis=0)
@@ -71,11 +73,3 @@ def summed(log_rows: np.ndarray, points: Proposal) -> tuple[np.ndarray, np.ndarr
     value = logsumexp(means, axis=1) - np.log(_SCRAMBLES)
     relative = np.exp(means - value[:, None])
     return value, relative.std(axis=1, ddof=1) / np.sqrt(_SCRAMBLES)
-
-
-def _normals(q: int, scramble: int) -> np.ndarray:
-    """(term, point)."""
-    from scipy.stats import qmc
-
-    uniform = qmc.Sobol(q, seed=np.random.default_rng([_SEED, scramble])).random_base2(_POWER)
-    return np.asarray(ndtri(np.clip(uniform, 1e-12, 1.0 - 1e-12)).T)
