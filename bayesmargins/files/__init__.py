@@ -6,7 +6,7 @@ letter) and `netcdf` (groups to bytes, and back where the walls hold) on `disk` 
 """
 
 from bayesmargins.files.contents import Contents, Predictor, positions, refuse_another_design
-from bayesmargins.files.disk import write_bytes
+from bayesmargins.files.disk import check_writable, write_bytes, write_file
 from bayesmargins.files.layout import laid_out
 from bayesmargins.files.netcdf import to_netcdf
 from bayesmargins.files.reading import read_contents, readable
@@ -14,6 +14,7 @@ from bayesmargins.files.reading import read_contents, readable
 __all__ = [
     "Contents",
     "Predictor",
+    "check_writable",
     "laid_out",
     "positions",
     "read_contents",
@@ -21,4 +22,5 @@ __all__ = [
     "refuse_another_design",
     "to_netcdf",
     "write_bytes",
+    "write_file",
 ]

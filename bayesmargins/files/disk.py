@@ -13,6 +13,7 @@ import re
 import secrets
 import stat
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -23,7 +24,7 @@ from bayesmargins.errors import PosteriorError, shown
 if sys.platform != "win32":  # which locks every open file by itself
     import fcntl
 
-__all__ = ["FORMAT", "file_name", "read_bytes", "seal_of", "write_bytes"]
+__all__ = ["FORMAT", "check_writable", "file_name", "read_bytes", "seal_of", "write_bytes", "write_file"]
 
 FORMAT = 2
 _SEAL = re.compile(rb"\nbayesmargins 2 sha256 [0-9a-f]{64}\n")
@@ -77,17 +78,33 @@ def _refuse_broken_seal(name: str, content: bytes) -> None:
 
 
 def write_bytes(content: memoryview, path: Any) -> None:
-    """Write a sealed file so that a reader finds the old one or the new one, and a full disk leaves the old one."""
+    """Write a sealed file, as `write_file` does."""
+    write_file([content, memoryview(seal_of(content))], path)
+
+
+def write_file(pieces: Sequence[memoryview | bytes], path: Any) -> None:
+    """Write a file so that a reader finds the old one or the new one, and a full disk leaves the old one."""
     name = file_name(path)
     try:
         target = _target(name)
         _remove_left_behind(target)
-        _replace(target, [content, memoryview(seal_of(content))])
+        _replace(target, [memoryview(piece) for piece in pieces])
     except OSError as error:
         raise PosteriorError(
-            f"Cannot write {str(name)!r} ({len(content) / 1e6:.1f} MB): {error.strerror or error}. Choose a folder "
-            "that you may write to, with room on its disk; an older file of this name is left as it was."
+            f"Cannot write {str(name)!r} ({sum(map(len, pieces)) / 1e6:.1f} MB): {error.strerror or error}. Choose a "
+            "folder that you may write to, with room on its disk; an older file of this name is left as it was."
         ) from error
+
+
+def check_writable(path: Any) -> None:
+    """Refuse, before any work, a path that `write_file` would refuse after it."""
+    name = file_name(path)
+    try:
+        folder = _target(name).parent
+    except OSError as error:
+        raise PosteriorError(f"Cannot write {str(name)!r}: {error.strerror or error}.") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PosteriorError(f"Cannot write {str(name)!r}: you may not write to the folder {str(folder)!r}.")
 
 
 def _target(name: Path) -> Path:

@@ -1,0 +1,90 @@
+"""`bayesmargins report`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+import bayesmargins as bm
+from bayesmargins.command_line.fit import name_of_fit
+from bayesmargins.command_line.fits import FIT_OPTIONS, data_options, fitted, model_options
+from bayesmargins.command_line.interruption import stop_if_interrupted
+from bayesmargins.command_line.reading import is_data, read_fit
+from bayesmargins.command_line.typed import items
+from bayesmargins.command_line.writing import check_outputs, say
+
+__all__ = ["report"]
+
+
+@click.command(
+    short_help="One page for a colleague, from data or from a saved fit.",
+    epilog="""\b
+Examples:
+  bayesmargins report toenail "bad ~ treatment * time + (1 | patientID)" --family bernoulli
+  bayesmargins report mydata.csv "y ~ trt + week + (1 | id)" --effects trt --out trt.html --save-fit fit.nc
+  bayesmargins report fit.nc --effects trt,week --title "Does the drug help?" --out report.md""",
+)
+@click.argument("source", metavar="DATA|FIT")
+@click.argument("formula", required=False)
+@click.option("--effects", metavar="COLUMN,...", help="What is compared; every column of the formula by default.")
+@click.option("--title", help="Of the page.")
+@click.option("--question", help="The question that the report answers, for its beginning.")
+@click.option(
+    "--out",
+    default="report.html",
+    show_default=True,
+    metavar="FILE",
+    help="Ends in .html or .md; an older one is replaced.",
+)
+@click.option("--save-fit", metavar="FILE.nc", help="Keep the fit, too.")
+@model_options
+@data_options
+@click.pass_context
+def report(
+    ctx: click.Context,
+    source: str,
+    formula: str | None,
+    effects: str | None,
+    title: str | None,
+    question: str | None,
+    out: str,
+    save_fit: str | None,
+    **asked: Any,
+) -> None:
+    """Write one page for a colleague: from data and a formula, or from a saved fit.
+
+    DATA and FORMULA are those of bayesmargins fit, and so are the options of model and sampler. The page holds the
+    question, the model in words, checks, effects with pictures and tables, and the text of a methods and a results
+    section; it opens in any browser, without a network. A saved FIT has no priors beside it, so that its report says
+    less of them.
+    """
+    check_outputs((out,), (".html", ".md"))
+    post = _posterior(ctx, source, formula, save_fit, asked)
+    say("Writing the report ...") if not asked["quiet"] else None
+    bm.report(post, items(effects) if effects else None, out, title=title, question=question)
+    stop_if_interrupted()
+    say(f"Written: {out}")
+
+
+def _posterior(ctx: click.Context, source: str, formula: str | None, save_fit: str | None, asked: Any) -> bm.Posterior:
+    if formula is None:
+        if is_data(source):
+            raise click.UsageError(f"{source!r} is data, and no FORMULA follows. Quote it: 'y ~ trt + (1 | id)'.")
+        _refuse_options_of_a_fit(ctx, source, save_fit)
+        return read_fit(source)
+    path = None if save_fit is None else name_of_fit(save_fit)
+    post = fitted(source, formula, **asked)
+    if path is not None:
+        post.save(path)
+        say(f"Written: {path}")
+    return post
+
+
+def _refuse_options_of_a_fit(ctx: click.Context, source: str, save_fit: str | None) -> None:
+    typed = [n for n in FIT_OPTIONS if n != "quiet" and ctx.get_parameter_source(n) == ParameterSource.COMMANDLINE]
+    typed += ["save_fit"] if save_fit is not None else []
+    if typed:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
+        raise click.UsageError(f"{options} is of a fit, and {source!r} is fitted already. Leave it out, or fit anew.")
