@@ -49,5 +49,6 @@ def fit(data: str, formula: str, out: str | None, **asked: Any) -> None:
     path = name_of_fit(out)
     post = fitted(data, formula, **asked)
     post.save(path)
-    say(f"Written: {path}")
+    if not asked["quiet"]:
+        say(f"Written: {path}")
     click.echo(str(bm.summary(post)))

@@ -14,6 +14,8 @@ from bayesmargins.command_line.interruption import stop_if_interrupted
 from bayesmargins.command_line.reading import read_data
 from bayesmargins.command_line.typed import priors_of
 from bayesmargins.command_line.writing import say
+from bayesmargins.model.independent import INDEPENDENT
+from bayesmargins.model.sampling import SAMPLERS
 
 __all__ = ["FIT_OPTIONS", "data_options", "fitted", "model_options"]
 
@@ -53,16 +55,19 @@ _MODEL = (
         help="Rows in which a column of the formula is missing.",
     ),
 )
+_COUNT = click.IntRange(1)
 _SAMPLER = (
     click.option(
-        "--sampler", help="nutpie (the default), pymc, numpyro, or independent, which is fast where it applies."
+        "--sampler",
+        type=click.Choice([*SAMPLERS, INDEPENDENT]),
+        help="nutpie by default; independent needs no compiling and is the faster one where it applies.",
     ),
-    click.option("--draws", type=int, default=1000, show_default=True, help="Kept draws a chain, at least."),
-    click.option("--tune", type=int, default=1000, show_default=True, help="Discarded draws a chain."),
-    click.option("--chains", type=int, default=4, show_default=True),
-    click.option("--seed", type=int, help="Same seed, same draws."),
-    click.option("--cores", type=int, help="As many as this process may use by default."),
-    click.option("--quiet", is_flag=True, help="No word of progress."),
+    click.option("--draws", type=_COUNT, default=1000, show_default=True, help="Kept draws a chain, at least."),
+    click.option("--tune", type=click.IntRange(0), default=1000, show_default=True, help="Discarded draws a chain."),
+    click.option("--chains", type=_COUNT, default=4, show_default=True, help="Runs of the sampler."),
+    click.option("--seed", type=click.IntRange(0), help="Same seed, same draws."),
+    click.option("--cores", type=_COUNT, help="As many as this process may use by default."),
+    click.option("--quiet", is_flag=True, help="Nothing but warnings and errors on stderr."),
 )
 
 

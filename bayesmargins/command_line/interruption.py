@@ -27,7 +27,8 @@ def watch_for_interrupts() -> Iterator[None]:
         signal.default_int_handler(signum, frame)
 
     _seen.clear()
-    if threading.current_thread() is not threading.main_thread():
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as in the background, or under nohup
+    if ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGINT, remember)

@@ -139,6 +139,8 @@ def _result(
     function = _function(kind, rows)
     taken = inspect.signature(function).parameters
     asked = {name: value for name, value in given.items() if value is not None}
+    if not variables and "variables" in taken and taken["variables"].default is inspect.Parameter.empty:
+        raise click.UsageError(f"{kind} needs a variable whose effect it is of, such as the last word of: {kind} trt")
     for name in asked:
         if name not in taken:
             raise click.UsageError(_not_taken(name, kind, variables))

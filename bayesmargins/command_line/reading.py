@@ -88,7 +88,7 @@ def _guarded(source: str, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         ) from None
     except (OSError, ValueError, EOFError, zlib.error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else written(error)
-        raise DataError(f"{source!r} cannot be read as a table: {said}.") from error
+        raise DataError(f"{source!r} cannot be read as a table: {said.rstrip('.')}.") from error
 
 
 def _refuse_one_column(frame: pd.DataFrame, source: str, separator: str) -> None:

@@ -62,10 +62,11 @@ def report(
     """
     check_outputs((out,), (".html", ".md"))
     post = _posterior(ctx, source, formula, save_fit, asked)
-    say("Writing the report ...") if not asked["quiet"] else None
+    tell = (lambda text: None) if asked["quiet"] else say
+    tell("Writing the report ...")
     bm.report(post, items(effects) if effects else None, out, title=title, question=question)
     stop_if_interrupted()
-    say(f"Written: {out}")
+    tell(f"Written: {out}")
 
 
 def _posterior(ctx: click.Context, source: str, formula: str | None, save_fit: str | None, asked: Any) -> bm.Posterior:
@@ -78,7 +79,6 @@ def _posterior(ctx: click.Context, source: str, formula: str | None, save_fit: s
     post = fitted(source, formula, **asked)
     if path is not None:
         post.save(path)
-        say(f"Written: {path}")
     return post
 
 
