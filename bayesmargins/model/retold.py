@@ -41,7 +41,7 @@ def _plain(value: Any) -> Any:
 
 
 def prior_in_code(prior: Any) -> str | None:
-    """``pm.Normal.dist(mu=0.0, sigma=2.5)``, to the last digit; None for what is made in another way."""
+    """``pm.Normal.dist(mu=0.0, sigma=2.5)``; None for what is made in another way."""
     if isinstance(prior, int | float):
         return repr(prior)
     if isinstance(prior, Prior) or not hasattr(prior, "owner"):
