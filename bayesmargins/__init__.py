@@ -55,6 +55,7 @@ from bayesmargins.plots import (
 )
 from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
+from bayesmargins.reporting import report
 from bayesmargins.tables import describe, summary, table
 from bayesmargins.validation import check, logo, sensitivity
 from bayesmargins.version import __version__
@@ -118,6 +119,7 @@ __all__ = [
     "posterior_predictive",
     "predictions",
     "quantile",
+    "report",
     "rmst",
     "score",
     "sd",

@@ -11,7 +11,7 @@ import xarray as xr
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.errors import warn
 
-__all__ = ["convergence", "poorly_sampled", "report_convergence"]
+__all__ = ["MAX_RHAT", "MIN_ESS_PER_CHAIN", "convergence", "in_sentences", "poorly_sampled", "report_convergence"]
 
 MAX_RHAT = 1.01
 MIN_ESS_PER_CHAIN = 100
@@ -154,8 +154,8 @@ def _more(diagnostics: Mapping[str, Any], draws: int, source: str) -> str:
     return "Take more draws."
 
 
-def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, source: str = "") -> None:
-    """What should the user know about these draws before reading a number from them? Said once, as one warning.
+def in_sentences(diagnostics: Mapping[str, Any], chains: int, draws: int, source: str = "") -> list[str]:
+    """What should the user know about these draws before reading a number from them? Empty where all is well.
 
     Parameters
     ----------
@@ -167,11 +167,11 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, 
     source : str, optional
         Where they ran, if elsewhere.
 
-    Warns
-    -----
-    BayesmarginsWarning
-        Draws diverged, r-hat exceeds 1.01, or the effective sample size is below what was wanted: 100 a chain unless
-        said otherwise.
+    Returns
+    -------
+    list of str
+        Sentences: draws diverged, r-hat exceeds 1.01, or the effective sample size is below what was wanted, 100 a
+        chain unless said otherwise.
     """
     said = []
     rhat, ess = diagnostics.get("max_rhat", 1.0), diagnostics.get("min_ess", np.inf)
@@ -186,6 +186,12 @@ def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, 
         said.append(_noisy(ess, diagnostics["least"], wanted))
     if ess < wanted or MAX_RHAT < rhat <= APART_RHAT:
         said.append(_more(diagnostics, draws, source))
+    return said
+
+
+def report_convergence(diagnostics: Mapping[str, Any], chains: int, draws: int, source: str = "") -> None:
+    """Says `in_sentences` once, as one `BayesmarginsWarning`."""
+    said = in_sentences(diagnostics, chains, draws, source)
     if said and source:
         said = [f"Imported draws ({source}):", *said, "That is done where they were made: sample again and read anew."]
     if said:

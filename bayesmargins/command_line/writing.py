@@ -11,7 +11,7 @@ import click
 import pandas as pd
 
 from bayesmargins.errors import DataError, close_matches, listed, shown
-from bayesmargins.files import check_writable, write_file
+from bayesmargins.files import check_place, put
 
 __all__ = ["check_outputs", "csv_text", "frame_bytes", "one_line", "picture_bytes", "say", "write"]
 
@@ -37,12 +37,12 @@ def check_outputs(paths: tuple[str, ...], allowed: tuple[str, ...]) -> None:
             raise click.UsageError(
                 f"{path!r} ends in {shown(suffix)}; its ending says what is written: {listed(allowed)}.{near}"
             )
-        check_writable(path)
+        check_place(path, f"result{suffix}")
 
 
 def write(path: str, content: bytes) -> None:
     """A file in one piece, and a line that says so."""
-    write_file([content], path)
+    put([memoryview(content)], path, "")
     say(f"Written: {path}")
 
 

@@ -6,7 +6,7 @@ letter) and `netcdf` (groups to bytes, and back where the walls hold) on `disk` 
 """
 
 from bayesmargins.files.contents import Contents, Predictor, positions, refuse_another_design
-from bayesmargins.files.disk import check_writable, write_bytes, write_file
+from bayesmargins.files.disk import check_place, file_name, put, write_bytes
 from bayesmargins.files.layout import laid_out
 from bayesmargins.files.netcdf import to_netcdf
 from bayesmargins.files.reading import read_contents, readable
@@ -14,13 +14,14 @@ from bayesmargins.files.reading import read_contents, readable
 __all__ = [
     "Contents",
     "Predictor",
-    "check_writable",
+    "check_place",
+    "file_name",
     "laid_out",
     "positions",
+    "put",
     "read_contents",
     "readable",
     "refuse_another_design",
     "to_netcdf",
     "write_bytes",
-    "write_file",
 ]

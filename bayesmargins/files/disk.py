@@ -13,7 +13,6 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -24,7 +23,7 @@ from bayesmargins.errors import PosteriorError, shown
 if sys.platform != "win32":  # which locks every open file by itself
     import fcntl
 
-__all__ = ["FORMAT", "check_writable", "file_name", "read_bytes", "seal_of", "write_bytes", "write_file"]
+__all__ = ["FORMAT", "check_place", "file_name", "put", "read_bytes", "seal_of", "write_bytes"]
 
 FORMAT = 2
 _SEAL = re.compile(rb"\nbayesmargins 2 sha256 [0-9a-f]{64}\n")
@@ -78,17 +77,17 @@ def _refuse_broken_seal(name: str, content: bytes) -> None:
 
 
 def write_bytes(content: memoryview, path: Any) -> None:
-    """Write a sealed file, as `write_file` does."""
-    write_file([content, memoryview(seal_of(content))], path)
+    """Write a sealed file so that a reader finds the old one or the new one, and a full disk leaves the old one."""
+    put([content, memoryview(seal_of(content))], path, "fit.nc")
 
 
-def write_file(pieces: Sequence[memoryview | bytes], path: Any) -> None:
-    """Write a file so that a reader finds the old one or the new one, and a full disk leaves the old one."""
+def put(pieces: list[memoryview], path: Any, example: str) -> None:
+    """The same of any file, without a seal; `example` is a name for one."""
     name = file_name(path)
     try:
-        target = _target(name)
+        target = _target(name, example)
         _remove_left_behind(target)
-        _replace(target, [memoryview(piece) for piece in pieces])
+        _replace(target, pieces)
     except OSError as error:
         raise PosteriorError(
             f"Cannot write {str(name)!r} ({sum(map(len, pieces)) / 1e6:.1f} MB): {error.strerror or error}. Choose a "
@@ -96,21 +95,23 @@ def write_file(pieces: Sequence[memoryview | bytes], path: Any) -> None:
         ) from error
 
 
-def check_writable(path: Any) -> None:
-    """Refuse, before any work, a path that `write_file` would refuse after it."""
+def check_place(path: Any, example: str) -> None:
+    """Refuse early, before there is something to write, a path that cannot be written to."""
     name = file_name(path)
     try:
-        folder = _target(name).parent
+        folder = _target(name, example).parent
     except OSError as error:
         raise PosteriorError(f"Cannot write {str(name)!r}: {error.strerror or error}.") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise PosteriorError(f"Cannot write {str(name)!r}: you may not write to the folder {str(folder)!r}.")
+        raise PosteriorError(
+            f"Cannot write {str(name)!r}: the folder {str(folder)!r} may not be written to. Choose another one."
+        )
 
 
-def _target(name: Path) -> Path:
+def _target(name: Path, example: str) -> Path:
     """The regular file that is replaced: a link stays, and what it points at is written."""
     if name.is_dir():
-        raise PosteriorError(f"Cannot write {str(name)!r}: it is a folder. Name a file in it, such as 'fit.nc'.")
+        raise PosteriorError(f"Cannot write {str(name)!r}: it is a folder. Name a file in it, such as {example!r}.")
     target = Path(os.path.realpath(name)) if name.is_symlink() else name
     if not target.parent.is_dir():
         raise PosteriorError(

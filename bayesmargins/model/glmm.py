@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from bayesmargins.checks import one_of
-from bayesmargins.design import Design, build_design
+from bayesmargins.design import build_design
 from bayesmargins.displays import as_html
 from bayesmargins.errors import DataError, FitError, ModelError, listed
 from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link, warn_of_other_families
@@ -32,9 +32,10 @@ from bayesmargins.model.priors import (
     scales_of,
     warn_of_zero,
 )
+from bayesmargins.model.retold import with_call
 from bayesmargins.model.sampled import Parametrisation, SampledModel, parametrised, sampled_model
 from bayesmargins.model.sampling import draw_prior
-from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
+from bayesmargins.model.treatment import INTEGRATED, Treatment, check_factors, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import stem
@@ -117,7 +118,7 @@ class GLMM:
         self._outcome = Outcome.of(response)
         check_outcome(self.family, self._outcome, response.text, self.link)
         warn_of_other_families(self.family, self._outcome, response.text)
-        _check_factors(self.design)
+        check_factors(self.design)
         given = given_priors(priors, self.design, self.family)
         rows = self.design.rows(self.design.data, tuple(self.design.factors), what="data")
         columns = [*zip(self.design.coef, rows.X.T, strict=True)]
@@ -134,6 +135,7 @@ class GLMM:
         warn_of_zero(given, self.design, self._fixed, self._groups)
         self._offset, self._scales = rows.offset, scales_of(self.design, self.family, self.link, rows.offset)
         self.priors = default_priors(self.design, self.family, self._scales, self._fixed, self._groups) | given
+        self._given = dict(priors or {})
 
     @classmethod
     @taught_as(ModelError, WORDS)
@@ -358,13 +360,15 @@ class GLMM:
             enough, independent = goal(ess, draws, max_draws), is_word(sampler, (INDEPENDENT,))
             plan = treatment(group_effects, self.design, self.family, self.link, sampler)
             coordinates = self._coordinates(plan, parametrisation)
+        of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
         if independent:
-            of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
-            return independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
-        model = self._model(plan, coordinates)
-        faster = FASTER if plan.how == INTEGRATED else ""
-        fit = Fit(self.design, self.family, self.link, model, plan.info, faster, self)
-        return fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
+            post = independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
+        else:
+            model, faster = self._model(plan, coordinates), FASTER if plan.how == INTEGRATED else ""
+            fit = Fit(self.design, self.family, self.link, model, plan.info, faster, self)
+            post = fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
+        counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}
+        return with_call(post, {**counts, "sampler": sampler, **of_nuts, **options})
 
     @taught_as(FitError, WORDS)
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
@@ -421,13 +425,14 @@ class GLMM:
             *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
             *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
             *self._of_effects(),
-            *prior_lines(
-                self.design, self.priors, self._fixed, self._groups, any(p.rising for p in self.family.parameters)
-            ),
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.prior_lines()])
 
     __repr__ = __str__
+
+    def prior_lines(self) -> list[str]:
+        """Reference levels, and the priors with what they imply, as they are printed: lines, indented."""
+        return prior_lines(self.design, self.family, self.priors, self._fixed, self._groups)
 
     def _repr_html_(self) -> str:
         return as_html(str(self))
@@ -437,12 +442,3 @@ class GLMM:
             return ["no grouping factor: a generalised linear model"]
         plan = treatment("auto", self.design, self.family, self.link)
         return [str(plan), *([] if plan.how == INTEGRATED else [str(parametrised("auto", self.design))])]
-
-
-def _check_factors(design: Design) -> None:
-    for name, factor in design.factors.items():
-        if len(factor.levels) < 2:
-            raise ModelError(
-                f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "
-                "learnt from one. Leave the block out, or make it a fixed effect."
-            )

@@ -39,6 +39,14 @@ class Origin:
     blocks: dict[str, list[Stated]]
     variables: dict[str, Array]
 
+    def prior_lines(self) -> list[str]:
+        """The priors, and what they imply, as ``print(model)`` has them."""
+        return list(self.model.prior_lines())
+
+    def given_priors(self) -> dict[str, Any]:
+        """Those that the user named."""
+        return dict(self.model._given)
+
     def log_prior(self) -> dict[str, Array]:
         """By block the log density of the prior: (sample,)."""
         return {

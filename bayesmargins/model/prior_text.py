@@ -9,6 +9,7 @@ import numpy as np
 
 from bayesmargins.design import Design, reference_levels
 from bayesmargins.errors import written
+from bayesmargins.family import Family
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
 
@@ -16,9 +17,9 @@ __all__ = ["prior_lines"]
 
 
 def prior_lines(
-    design: Design, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart], rising: bool
+    design: Design, family: Family, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart]
 ) -> list[str]:
-    """Lines of ``print(model)`` on reference levels and priors; `rising` thresholds are in order."""
+    """Lines of ``print(model)`` on reference levels and priors."""
     said = {
         "Intercept",
         "beta",
@@ -27,6 +28,7 @@ def prior_lines(
         *(f"{p}_{f}" for p in ("sd", "cor") for f in groups),
     }
     references = [f"{name} {written(level)}" for name, level in reference_levels(design).items()]
+    rising = any(p.rising for p in family.parameters)
     lines = [*_fixed_lines(design, priors, fixed, rising)]
     for part in groups.values():
         lines += _group_lines(priors, part)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bayesmargins.design import Design
-from bayesmargins.errors import FitError, close_matches, listed, shown
+from bayesmargins.errors import FitError, ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, Outcome
 from bayesmargins.values import is_word
 
-__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "closed_form", "treatment"]
+__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "check_factors", "closed_form", "treatment"]
 
 INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
@@ -114,3 +114,13 @@ def _no_nodes(design: Design, family: Family, link: Link) -> str:
     if len(factor.terms) > _MOST_TERMS:
         return f"{len(factor.terms)} effects of each group take an integral in as many dimensions"
     return ""
+
+
+def check_factors(design: Design) -> None:
+    """ModelError where a factor has one group only."""
+    for name, factor in design.factors.items():
+        if len(factor.levels) < 2:
+            raise ModelError(
+                f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "
+                "learnt from one. Leave the block out, or make it a fixed effect."
+            )

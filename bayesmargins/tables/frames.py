@@ -17,7 +17,7 @@ from bayesmargins.labelling import index_for_readers
 from bayesmargins.tables import cells, notes, writing
 from bayesmargins.tables.unchanged import MARKS, scale_said
 
-__all__ = ["Summary", "Table", "made"]
+__all__ = ["Summary", "Table", "made", "written_parts"]
 
 FIGURE_SPACE = "\u2007"  # as wide as a digit, and not taken away where spaces are joined
 
@@ -208,6 +208,12 @@ def made(text: pd.DataFrame, numbers: pd.DataFrame, caption: str, note: str) -> 
     kept = {name: value for name, value in numbers.attrs.items() if name != MARKS}
     table.attrs = kept | {"caption": caption, "note": note}
     return table
+
+
+def written_parts(frame: Any) -> tuple[list[str], list[list[str]], int, str, str]:
+    """What a summary or table is written from: header, rows, how many columns are labels, note, caption."""
+    parts: tuple[list[str], list[list[str]], int, str, str] = frame._parts(None)
+    return parts
 
 
 def _rows(n: int) -> dict[str, Any]:

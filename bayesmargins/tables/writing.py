@@ -9,7 +9,7 @@ from typing import Any
 
 from bayesmargins.errors import ResultError, shown
 
-__all__ = ["html_table", "latex", "markdown"]
+__all__ = ["html_table", "latex", "markdown", "markdown_text"]
 
 Rows = Sequence[Sequence[str]]
 
@@ -45,7 +45,7 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
     <BLANKLINE>
     Posterior median.
     """
-    lines = [[_markdown(cell) for cell in line] for line in (header, *rows)]
+    lines = [[markdown_text(cell) for cell in line] for line in (header, *rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(header))]
     rule = [f":{'-' * (w + 1)}" if k < n_labels else f"{'-' * (w + 1)}:" for k, w in enumerate(widths)]
     padded = [
@@ -54,7 +54,9 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
         + " |"
         for line in lines
     ]
-    return "\n".join([_markdown(caption), "", padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", _markdown(note)])
+    return "\n".join(
+        [markdown_text(caption), "", padded[0], f"|{'|'.join(rule)}|", *padded[1:], "", markdown_text(note)]
+    )
 
 
 def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str, label: str | None = None) -> str:
@@ -193,7 +195,8 @@ def _one_line(text: str) -> str:
     return re.sub(r"[^\S\u2007]+", " ", text).strip(" ")
 
 
-def _markdown(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Text in which nothing is taken for markup."""
     # Brackets make a link only before another bracket, so intervals are left as they are.
     escaped = re.sub(r"([\\`*_|<>~$&])", r"\\\1", _one_line(text))
     return re.sub(r"\](?=[(\[:])", r"\\]", escaped)

@@ -1,0 +1,95 @@
+"""Whether the model fits the data, and what it says of groups that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import bayesmargins.plots as plots
+import bayesmargins.validation as validation
+from bayesmargins.errors import BayesmarginsError
+from bayesmargins.posterior import Posterior
+from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
+from bayesmargins.reporting.drawing import drawn
+from bayesmargins.reporting.wording import signed
+
+__all__ = ["Checked", "checks_of", "checks_section"]
+
+
+class Checked:
+    """The checks of a posterior, or why there are none."""
+
+    def __init__(self, check: Any = None, why: str = "", logo: Any = None, no_logo: str = "") -> None:
+        self.check, self.why, self.logo, self.no_logo = check, why, logo, no_logo
+
+    @property
+    def findings(self) -> list[str]:
+        """What does not fit; empty where nothing was found, or nothing was checked."""
+        return [] if self.check is None else list(self.check.findings)
+
+
+def checks_of(post: Posterior, random_seed: int | None, logo: bool) -> Checked:
+    """Checks are made once, for their section and for the paragraphs."""
+    found = Checked()
+    if post.caveat:
+        found.why = f"There is nothing to check by new observations: these are numbers {post.caveat}."
+        return found
+    check = getattr(validation, "check", None)
+    if check is None:
+        found.why = "This version has no checks."
+        return found
+    try:
+        found.check = check(post, random_seed=random_seed)
+    except BayesmarginsError as error:
+        found.why = str(error)
+    if logo:
+        try:
+            found.logo = validation.logo(post)
+        except BayesmarginsError as error:
+            found.no_logo = str(error)
+    return found
+
+
+def checks_section(checked: Checked) -> Section:
+    """What was found, the statistics as a table, and their picture."""
+    return Section("Checks", "checks", tuple(_blocks(checked)))
+
+
+def _blocks(checked: Checked) -> Iterator[Block]:
+    if checked.check is None:
+        yield said(f"Not made. {checked.why}")
+    else:
+        yield from _check(checked.check)
+    if checked.logo is not None:
+        yield from (said(line) for line in str(checked.logo).split("\n\n") if line.strip())
+    if checked.no_logo:
+        yield said(f"Groups were not left out one by one. {checked.no_logo}")
+
+
+def _check(check: Any) -> Iterator[Block]:
+    yield said(
+        "New observations were drawn from the posterior, for the groups of the data and for new ones, and held against "
+        "the data."
+    )
+    if check.findings:
+        yield Notice((" ".join(check.findings),))
+    else:
+        yield said("Nothing was found that the model does not reproduce.")
+    try:
+        svg = drawn(lambda: getattr(plots, "plot_check")(check))  # noqa: B009
+        alt = "Pictures of observed values against those that the model predicts. The table beneath has the numbers."
+        yield Picture(svg, alt, "Observed against predicted.")
+    except BayesmarginsError:
+        pass
+    yield _grid(check.table)
+
+
+def _grid(table: Any) -> Grid:
+    """A row a statistic."""
+    shown = table.reset_index() if any(name is not None for name in table.index.names) else table
+    rows = [[signed(_cell(value)) for value in row] for row in shown.to_numpy(dtype=object)]
+    return Grid("Statistics, observed and predicted", [str(c) for c in shown.columns], rows, words=True)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,127 @@
+"""The model in mathematics and in words, and its priors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bayesmargins.family import Parameter
+from bayesmargins.labelling import worded
+from bayesmargins.posterior import Posterior
+from bayesmargins.reporting.blocks import Block, Display, Mono, Paragraph, Points, Section, said
+from bayesmargins.reporting.mathematics import equations
+from bayesmargins.reporting.wording import listing
+
+__all__ = ["distribution_words", "groups_words", "model_section", "priors_section"]
+
+
+def model_section(post: Posterior) -> Section:
+    """Formula, equations, and the same in words."""
+    return Section("Model", "model", tuple(_blocks(post)))
+
+
+def _blocks(post: Posterior) -> Iterator[Block]:
+    yield said("In the notation of the package: ", Mono(post.formula), *_formulas(post), ".")
+    yield Display(equations(post))
+    yield said(f"{distribution_words(post)} {_predictor_words(post)}")
+    if post.design.factors:
+        yield said(groups_words(post))
+    meanings = [f"{p.name}: {p.meaning}" for p in post.family.parameters[1:] if p.meaning]
+    if meanings:
+        yield Points(tuple((said(text), ()) for text in meanings))
+
+
+def _formulas(post: Posterior) -> list[str | Mono]:
+    """Those of parameters that have a predictor of their own."""
+    pieces: list[str | Mono] = []
+    for part in post.parts.values():
+        pieces += ["; ", Mono(part.formula)]
+    return pieces
+
+
+def distribution_words(post: Posterior) -> str:
+    """Which distribution, given what."""
+    family, given = post.family, "Given the effects of its groups, " if post.design.factors else ""
+    mean = family.parameters[0]
+    of = f"{given}{post.response_words} has the distribution {family.name}"
+    if family.ordinal:
+        return f"{_capital(of)}, which puts it into one of {len(post.categories)} ordered categories by thresholds τ."
+    noun = f" with the {mean.noun} μ" if family.mean is None else " with the parameter μ"
+    return f"{_capital(of)}{noun}{_beside(family.parameters[1:])}."
+
+
+def _beside(parameters: Sequence[Parameter]) -> str:
+    return f" and {listing([p.name for p in parameters])}" if parameters else ""
+
+
+def _predictor_words(post: Posterior) -> str:
+    value = "The linear predictor η" if post.family.ordinal else "μ itself"
+    if not post.family.ordinal and not post.link.linear:
+        value = f"μ on the {post.link.name} scale"
+    if post.family.ordinal:
+        value += f", on the {post.link.name} scale,"
+    offset = ", an offset" if post.design.offsets else ""
+    groups = " and the effects b of the row's groups" if post.design.factors else ""
+    return f"{value} is the sum of the columns times their coefficients β{offset}{groups}."
+
+
+def groups_words(post: Posterior) -> str:
+    """How group effects are distributed, a factor."""
+    return " ".join(
+        f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])} is normal "
+        f"with mean 0{_correlated(f.blocks)}."
+        for name, f in post.design.factors.items()
+    )
+
+
+def _term(term: str) -> str:
+    return "the intercept" if term == "Intercept" else term
+
+
+def _correlated(blocks: Sequence[Sequence[int]]) -> str:
+    if len(blocks) == 1 and len(blocks[0]) == 1:
+        return " and a standard deviation that is estimated"
+    if len(blocks) == 1:
+        return " and a covariance matrix Σ that is estimated"
+    if all(len(block) == 1 for block in blocks):
+        return ", standard deviations that are estimated, and no correlations"
+    return " and a covariance matrix Σ that is estimated, with correlations within its blocks only"
+
+
+def priors_section(post: Posterior) -> Section:
+    """The priors, and what they imply, as the model prints them."""
+    return Section("Priors", "priors", (_priors(post),))
+
+
+def _priors(post: Posterior) -> Block:
+    if post.caveat:
+        return said(f"There are none: these are numbers {post.caveat}.")
+    if post.origin is None:
+        return said(
+            "Not known here: draws from other software or from a file come without their priors. They are part of the "
+            "model, and belong in its description."
+        )
+    lines = post.origin.prior_lines()
+    stated = [line for line in lines[lines.index("priors") + 1 :]]
+    items: list[tuple[Paragraph, list[Paragraph]]] = []
+    for line in stated:
+        if line.startswith("    ") and items:
+            items[-1][1].append(_line(line))
+        else:
+            items.append((_line(line), []))
+    return Points(tuple((first, tuple(rest)) for first, rest in items))
+
+
+def _line(text: str) -> Paragraph:
+    """What stands before a remark is code."""
+    name, tilde, rest = text.strip().partition(" ~ ")
+    prior, comma, remark = rest.partition("), ")
+    if not tilde:
+        return said(text.strip())
+    if not comma:
+        head, along, words = rest.partition(" along ")
+        return said(Mono(f"{name} ~ {head}"), f"{along}{words}" if along else "")
+    return said(Mono(f"{name} ~ {prior})"), f", {remark}")
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

@@ -1,0 +1,97 @@
+"""Whether the draws can be trusted, and the parameters that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bayesmargins.convergence import MAX_RHAT, MIN_ESS_PER_CHAIN, convergence, in_sentences
+from bayesmargins.model.origin import Origin
+from bayesmargins.posterior import Posterior
+from bayesmargins.reporting.asked import Intervals
+from bayesmargins.reporting.blocks import Block, Grid, Notice, Section, said
+from bayesmargins.reporting.wording import counted, signed
+from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.tables import summary, table
+from bayesmargins.tables.frames import written_parts
+
+__all__ = ["diagnosed", "diagnostics_words", "draws_words", "grid_of", "sampler_section"]
+
+_FOUND = ("max_rhat", "worst", "min_ess", "least", "divergences", "ess", "target_accept")
+
+
+def sampler_section(post: Posterior, how: Intervals) -> Section:
+    """How many draws, whether chains mixed, and the parameters with their own diagnostics."""
+    blocks: list[Block] = [said(draws_words(post))]
+    if not post.caveat:
+        found = diagnosed(post)
+        trouble = in_sentences(found, *_sizes(post), _elsewhere(post))
+        blocks.append(Notice((" ".join(trouble),)) if trouble else said(diagnostics_words(post)))
+    numbers = summary(post, **how.asked, diagnostics=not post.caveat)
+    blocks.append(grid_of(table(numbers, diagnostics=not post.caveat), "Parameters of the model"))
+    return Section("Sampler", "sampler", tuple(blocks))
+
+
+def grid_of(written: Any, caption: str = "") -> Grid:
+    """A table of the package as a block, its own caption before its note where another one is given."""
+    header, rows, labels, note, own = written_parts(written)
+    text = [[*row[:labels], *(signed(cell) for cell in row[labels:])] for row in rows]
+    head = [name if k >= labels else name or "entry" for k, name in enumerate(header)]
+    return Grid(caption or own, head, text, labels, f"{own}. {note}" if caption else note)
+
+
+def diagnosed(post: Posterior) -> Mapping[str, Any]:
+    """As the fit has found it, or found here."""
+    known: dict[str, Any] = {name: post.info[name] for name in _FOUND if name in post.info}
+    return known if "max_rhat" in known else known | convergence(post.parameters, post.sample_stats)
+
+
+def draws_words(post: Posterior) -> str:
+    """Where the draws come from, and how many there are."""
+    chains, draws = _sizes(post)
+    if post.caveat:
+        return f"{counted(chains * draws, 'draw')} ({post.kind})."
+    total = f"{counted(chains * draws, 'posterior draw')}, {counted(chains, 'chain')} of {draws:,}"
+    source = str(post.info.get("source", "draws"))
+    by = f"sampler {post.info['sampler']} of bayesmargins" if "sampler" in post.info else f"source: {source}"
+    return f"{total} ({by}).{_effects(post)}{_seed(post)}"
+
+
+def _effects(post: Posterior) -> str:
+    how, why = post.info.get("group_effects"), post.info.get("group_effects_why")
+    if how is None or not post.design.factors:
+        return ""
+    done = "integrated out of the likelihood and drawn afterwards" if how == "integrated" else "sampled"
+    return f" Group effects were {done}: {why}."
+
+
+def _seed(post: Posterior) -> str:
+    return f" The random seed was {post.info['random_seed']}." if "random_seed" in post.info else ""
+
+
+def diagnostics_words(post: Posterior) -> str:
+    """R-hat, effective sample sizes and divergences as they are, whatever they are."""
+    found, (chains, _) = diagnosed(post), _sizes(post)
+    if "max_rhat" not in found:
+        text = "Whether the draws have converged is not known: r-hat takes several chains, and more than a few draws."
+    else:
+        wanted = found.get("ess", MIN_ESS_PER_CHAIN * chains)
+        text = (
+            f"The largest r-hat is {found['max_rhat']:.3f} ({found['worst']}; it should be below {MAX_RHAT}), the "
+            f"smallest effective sample size {found['min_ess']:,.0f} ({found['least']}; at least {wanted:,} is wanted)."
+        )
+    if "divergences" in found:
+        n = found["divergences"]
+        text += f" {'No draw' if not n else counted(n, 'draw')} diverged."
+    return text
+
+
+def _sizes(post: Posterior) -> tuple[int, int]:
+    chains, draws = (post.beta.sizes[d] for d in SAMPLE_DIMS)
+    return chains, draws
+
+
+def _elsewhere(post: Posterior) -> str:
+    """Where they ran, if not here."""
+    source = str(post.info.get("source", "draws"))
+    return "" if isinstance(post.origin, Origin) or source.startswith("bayesmargins") else source

@@ -1,0 +1,208 @@
+"""A model as equations, written twice from the same terms: MathML for a page, LaTeX for Markdown.
+
+The terms are made here, and not read from LaTeX: names of columns stand in them, and libraries that turn LaTeX into
+MathML hand the text of names on as they find it, tags and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+
+from bayesmargins.family import Family, Parameter
+from bayesmargins.posterior import Posterior
+
+__all__ = ["Equations", "Term", "equations"]
+
+_MOST = 12  # coefficients that are written out
+_A_LINE = 2  # terms in a line
+
+
+@dataclass(frozen=True)
+class Term:
+    """A piece of a formula in both languages."""
+
+    mathml: str
+    latex: str
+
+    def __add__(self, other: Term) -> Term:
+        return Term(self.mathml + other.mathml, f"{self.latex} {other.latex}")
+
+
+@dataclass(frozen=True)
+class Equations:
+    """Lines of left side, relation and right side, and the same in words for those who do not see them."""
+
+    lines: tuple[tuple[Term, Term, Term], ...]
+    words: str
+
+    @property
+    def mathml(self) -> str:
+        """One table, aligned at the relations."""
+        rows = "".join(
+            f"<mtr>{''.join(f'<mtd><mrow>{term.mathml}</mrow></mtd>' for term in line)}</mtr>" for line in self.lines
+        )
+        return f'<math display="block" alttext="{escape(self.words)}"><mtable>{rows}</mtable></math>'
+
+    @property
+    def latex(self) -> str:
+        """An ``aligned`` environment."""
+        lines = [f"{left.latex} &{relation.latex} {right.latex}" for left, relation, right in self.lines]
+        return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
+
+
+_LATEX = {"\\": r"\backslash ", "{": r"\{", "}": r"\}", "#": r"\#", "%": r"\%", "&": r"\&", "_": r"\_", "$": r"\$"}
+_LATEX |= {"^": r"\hat{}", "~": r"\sim ", "<": r"\lt ", ">": r"\gt ", "`": "'"}
+
+
+def _name(text: str) -> Term:
+    """A name of the user's, upright."""
+    written = "".join(_LATEX.get(c, c) for c in text)
+    return Term(f"<mtext>{escape(text)}</mtext>", rf"\mathrm{{{written.replace(' ', '~')}}}")
+
+
+def _symbol(character: str, latex: str = "") -> Term:
+    return Term(f"<mi>{escape(character)}</mi>", latex or character)
+
+
+def _sign(character: str, latex: str = "") -> Term:
+    return Term(f"<mo>{escape(character)}</mo>", latex or character)
+
+
+def _number(value: int) -> Term:
+    return Term(f"<mn>{value}</mn>", str(value))
+
+
+def _below(base: Term, index: Term) -> Term:
+    return Term(
+        f"<msub><mrow>{base.mathml}</mrow><mrow>{index.mathml}</mrow></msub>",
+        rf"{{{base.latex}}}_{{{index.latex}}}",
+    )
+
+
+def _above(base: Term, exponent: Term) -> Term:
+    return Term(
+        f"<msup><mrow>{base.mathml}</mrow><mrow>{exponent.mathml}</mrow></msup>",
+        rf"{base.latex}^{{{exponent.latex}}}",
+    )
+
+
+def _call(function: Term, *arguments: Term) -> Term:
+    inside = arguments[0]
+    for argument in arguments[1:]:
+        inside = inside + _sign(",") + argument
+    return function + _sign("(") + inside + _sign(")")
+
+
+def _operator(text: str) -> Term:
+    return Term(f"<mi>{escape(text)}</mi>", rf"\operatorname{{{text.replace('_', chr(92) + '_')}}}")
+
+
+_I, _J, _K = _symbol("i"), _symbol("j"), _symbol("k")
+_B, _N = _symbol("b"), _symbol("n")
+_BETA, _ETA, _MU, _SIGMA = (
+    _symbol("β", r"\beta"),
+    _symbol("η", r"\eta"),
+    _symbol("μ", r"\mu"),
+    _symbol("σ", r"\sigma"),
+)
+_COVARIANCE, _THRESHOLD = _symbol("Σ", r"\Sigma"), _symbol("τ", r"\tau")
+_IS, _LIKE, _GIVEN, _PLUS = _sign("="), _sign("∼", r"\sim"), _sign("∣", r"\mid"), _sign("+")
+_DOT = Term("<mspace width='0.2em'></mspace>", r"\,")
+_NOTHING = Term("", "")
+
+
+def equations(post: Posterior) -> Equations:
+    """The model of a posterior: its distribution, its linear predictors, and the distributions of group effects."""
+    lines = [_distribution(post), *_of_mean(post)]
+    for name, part in post.parts.items():
+        value = _below(_greek(name), _I)
+        left = value if part.link.linear else _call(_operator(part.link.name), value)
+        lines += [*_predictor(part, left, _symbol("γ", r"\gamma"), _symbol("c")), *_groups(part, _symbol("c"))]
+    return Equations(tuple(lines), f"The model {post.formula} as equations; the text beside them says the same.")
+
+
+def _distribution(post: Posterior) -> tuple[Term, Term, Term]:
+    family, response = post.family, post.design.response
+    y = _below(_name(response.text), _I) + _GIVEN + _B if post.design.factors else _below(_name(response.text), _I)
+    inside = [_below(_N, _I)] if response.trials is not None else []
+    inside += [_below(_ETA if family.ordinal else _MU, _I), *(_parameter(p, post) for p in _beside(family, response))]
+    return y, _LIKE, _call(_operator(family.name), *inside)
+
+
+def _beside(family: Family, response: object) -> tuple[Parameter, ...]:
+    return family.estimated(bool(getattr(response, "known_error", False)))
+
+
+def _parameter(parameter: Parameter, post: Posterior) -> Term:
+    if parameter.along:
+        return _THRESHOLD
+    return _below(_greek(parameter.name), _I) if parameter.name in post.parts else _greek(parameter.name)
+
+
+_GREEK = {
+    "sigma": _SIGMA,
+    "phi": _symbol("ϕ", r"\phi"),
+    "nu": _symbol("ν", r"\nu"),
+    "alpha": _symbol("α", r"\alpha"),
+    "kappa": _symbol("κ", r"\kappa"),
+}
+
+
+def _greek(name: str) -> Term:
+    return _GREEK.get(name) or _operator(name)
+
+
+def _of_mean(post: Posterior) -> Iterator[tuple[Term, Term, Term]]:
+    value = _below(_ETA if post.family.ordinal else _MU, _I)
+    plain = post.family.ordinal or post.link.linear
+    left = value if plain else _call(_operator(post.link.name), value)
+    yield from _predictor(post, left, _BETA, _B)
+    yield from _groups(post, _B)
+
+
+def _predictor(post: Posterior, left: Term, beta: Term, b: Term) -> Iterator[tuple[Term, Term, Term]]:
+    terms = [*_fixed(post, beta), *_offsets(post), *_varying(post, b)] or [_number(0)]
+    for first in range(0, len(terms), _A_LINE):
+        right = terms[first] if first == 0 else _PLUS + terms[first]
+        for term in terms[first + 1 : first + _A_LINE]:
+            right = right + _PLUS + term
+        yield (left, _IS, right) if first == 0 else (_NOTHING, _NOTHING, right)
+
+
+def _fixed(post: Posterior, beta: Term) -> Iterator[Term]:
+    coef = post.design.coef
+    if len(coef) > _MOST:
+        yield _above(_below(_symbol("x"), _I), _symbol("T", r"\mathsf{T}")) + beta
+        return
+    for k, name in enumerate(coef):
+        own = _below(beta, _number(k))
+        yield own if name == "Intercept" else own + _DOT + _below(_name(name), _I)
+
+
+def _offsets(post: Posterior) -> Iterator[Term]:
+    if post.design.offsets:
+        yield _below(_operator("offset"), _I)
+
+
+def _varying(post: Posterior, b: Term) -> Iterator[Term]:
+    """b of each factor, with the columns that it multiplies."""
+    for name, factor in post.design.factors.items():
+        group = _name(name) + _sign("[") + _I + _sign("]")
+        for k, term in enumerate(factor.terms):
+            index = group if len(factor.terms) == 1 else _number(k) + _sign(",") + group
+            own = _below(b, index)
+            yield own if term == "Intercept" else own + _DOT + _below(_name(term), _I)
+
+
+def _groups(post: Posterior, b: Term) -> Iterator[tuple[Term, Term, Term]]:
+    for name, factor in post.design.factors.items():
+        of = _name(name)
+        one = len(factor.terms) == 1
+        spread = _above(_below(_SIGMA, of), _number(2)) if one else _below(_COVARIANCE, of)
+        yield _below(b, _J), _LIKE, _call(_operator("Normal"), _number(0), spread) + _for_each(of)
+
+
+def _for_each(of: Term) -> Term:
+    return Term("<mspace width='1em'></mspace><mi>j</mi><mo>∈</mo>", r"\quad j \in") + of

@@ -1,0 +1,128 @@
+"""The methods and the results as paragraphs for a paper; every number is one of the tables'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bayesmargins.labelling import worded
+from bayesmargins.posterior import Posterior
+from bayesmargins.reporting.about_checks import Checked
+from bayesmargins.reporting.about_data import size_words
+from bayesmargins.reporting.about_model import distribution_words, groups_words
+from bayesmargins.reporting.about_sampler import diagnostics_words, draws_words
+from bayesmargins.reporting.about_sensitivity import Moved
+from bayesmargins.reporting.asked import POLICIES, Effect
+from bayesmargins.reporting.blocks import Paragraph, Section, said
+from bayesmargins.reporting.wording import interval_words, listing, results_of
+from bayesmargins.tables import describe
+from bayesmargins.version import __version__
+
+__all__ = ["answers", "paper_section"]
+
+
+def paper_section(post: Posterior, effects: list[Effect], checked: Checked, moved: Moved) -> Section:
+    """A methods paragraph and a results paragraph."""
+    methods = Section("Methods", "methods", (said(" ".join(_methods(post, effects))),))
+    results = Section("Results", "results", tuple(_results(post, effects, checked, moved)))
+    return Section("For a paper", "paper", (), (methods, results))
+
+
+def answers(post: Posterior, effects: list[Effect]) -> list[Paragraph]:
+    """What the page found, a paragraph an effect, under the first policy alone."""
+    found = []
+    for effect in effects:
+        first = next(iter(effect.results))
+        text = results_of(post, effect, first)
+        found.append(said(text or describe(effect.results[first])))
+    return found
+
+
+def _methods(post: Posterior, effects: list[Effect]) -> Iterator[str]:
+    yield f"{distribution_words(post)}{_fixed(post)}"
+    if post.design.factors:
+        yield groups_words(post)
+    if post.origin is not None:
+        given = post.origin.given_priors()
+        yield (
+            f"Priors of {listing(sorted(map(str, given)))} were set by hand; all are listed above."
+            if given
+            else "Priors were the weakly informative defaults of the package, which are scaled to the data and listed "
+            "above."
+        )
+    if post.design.frame is not None:
+        yield f"The model was fitted to {size_words(post)}, with bayesmargins {__version__}."
+    yield draws_words(post)
+    if not post.caveat:
+        yield diagnostics_words(post)
+    yield from _averages(post, effects)
+
+
+def _fixed(post: Posterior) -> str:
+    names = [worded(name, post.design.labels) for name in post.design.columns]
+    scale = "on its own scale" if post.link.linear else f"on the {post.link.name} scale"
+    return f" Its linear predictor, {scale}, is that of {post.formula}{_labelled(post, names)}."
+
+
+def _labelled(post: Posterior, names: list[str]) -> str:
+    used = [name for name in post.design.columns if name in post.design.labels]
+    return f" ({listing([f'{name}: {post.design.labels[name]}' for name in used])})" if used else ""
+
+
+def _averages(post: Posterior, effects: list[Effect]) -> Iterator[str]:
+    """How an effect was made of the draws, a policy."""
+    computed = [effect for effect in effects if effect.computed]
+    used = {words for effect in computed for words in effect.results}
+    done = {
+        POLICIES["new"]: "integrated over the distribution of new groups' effects",
+        POLICIES["existing"]: "averaged over the fitted groups, each with its own effects and each counted once",
+        POLICIES["zero"]: "evaluated at group effects of 0 (a group in the middle, which is no average)",
+    }
+    ways = [text for words, text in done.items() if words in used]
+    if computed:
+        how = f"{'; or they were '.join(ways)}; the two were then" if ways else "averaged over the rows and then"
+        yield (
+            "Effects compare the same rows under two values of a column: in every draw the predictions under either "
+            f"value were {how} subtracted."
+        )
+    yield f"We give {_lower(interval_words(next(iter(effects[0].summaries.values()))))}."
+
+
+def _results(post: Posterior, effects: list[Effect], checked: Checked, moved: Moved) -> Iterator[Paragraph]:
+    for effect in effects:
+        sentences = [results_of(post, effect, words) for words in effect.results]
+        text = " ".join(filter(None, sentences)) or "; ".join(describe(ds) for ds in effect.results.values())
+        yield said(text)
+    closing = [*_checked(checked), *_moved(moved)]
+    if closing:
+        yield said(" ".join(closing))
+
+
+def _checked(checked: Checked) -> Iterator[str]:
+    if checked.check is not None:
+        found = checked.findings
+        yield (
+            f"Checks against new observations drawn from the posterior found: {' '.join(found)}"
+            if found
+            else "Checks against new observations drawn from the posterior found nothing that the model does not "
+            "reproduce."
+        )
+
+
+def _moved(moved: Moved) -> Iterator[str]:
+    tables = {title: table for title, table in moved.items() if not isinstance(table, str)}
+    if not tables:
+        return
+    told = [
+        f"{title} ({', '.join(sorted(set(table['diagnosis']) - {'-'}))})"
+        for title, table in tables.items()
+        if set(table["diagnosis"]) - {"-"}
+    ]
+    yield (
+        f"Power-scaling of priors and likelihood asks for caution about {listing(told)}."
+        if told
+        else "Power-scaling the priors hardly moves these effects."
+    )
+
+
+def _lower(text: str) -> str:
+    return f"{text[:1].lower()}{text[1:]}"
