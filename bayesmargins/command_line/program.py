@@ -15,7 +15,7 @@ from bayesmargins.command_line.check import check
 from bayesmargins.command_line.datasets import datasets
 from bayesmargins.command_line.demo import demo
 from bayesmargins.command_line.fit import fit
-from bayesmargins.command_line.interruption import INTERRUPTED, Interrupted, watch_for_interrupts
+from bayesmargins.command_line.interruption import INTERRUPTED, watch_for_interrupts
 from bayesmargins.command_line.margins import margins
 from bayesmargins.command_line.report import report
 from bayesmargins.command_line.writing import one_line, say
@@ -40,26 +40,33 @@ class Program(click.Group):
     ) -> Never:
         """Run, and leave with an exit code: an exception that leaves here is a fault of the program."""
         extra["standalone_mode"] = False
-        with _warnings_in_one_line(), watch_for_interrupts(), options(progress=sys.stderr.isatty()):
-            sys.exit(self._code(args, prog_name, extra))
+        with _warnings_in_one_line(), options(progress=sys.stderr.isatty()):
+            try:
+                code = int(super().main(args, prog_name or "bayesmargins", **extra) or 0)
+            except click.ClickException as error:
+                code = _mistake(f"{error.format_message()}{_help_of(error)}")
+            except BayesmarginsError as error:
+                code = _mistake(str(error))
+        sys.exit(code)
 
-    def _code(self, args: Sequence[str] | None, prog_name: str | None, extra: dict[str, Any]) -> int:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click has ends of its own for an interruption and for a pipe that nobody reads."""
         try:
-            code = super().main(args, prog_name or "bayesmargins", **extra)
-            sys.stdout.flush()
-            return int(code or 0)
-        except click.ClickException as error:
-            say(f"Error: {one_line(error.format_message())}{_help_of(error)}")
-        except BayesmarginsError as error:
-            say(f"Error: {one_line(str(error))}")
-        except (Interrupted, KeyboardInterrupt, click.Abort):
+            with watch_for_interrupts():
+                super().invoke(ctx)
+                sys.stdout.flush()
+        except KeyboardInterrupt:
             say("Interrupted.")
-            return INTERRUPTED
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             # What Python flushes when it ends would meet the closed pipe once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return NOBODY_READS
-        return MISTAKE
+            ctx.exit(NOBODY_READS)
+
+
+def _mistake(message: str) -> int:
+    say(f"Error: {one_line(message)}")
+    return MISTAKE
 
 
 def _help_of(error: click.ClickException) -> str:

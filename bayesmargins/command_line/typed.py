@@ -101,7 +101,10 @@ def _prior(text: str) -> Any:
         raise click.UsageError(f"--prior {shown(text)} is neither a number nor a distribution such as Normal(0, 1).")
     import pymc as pm
 
-    distributions = {n: of for n, of in vars(pm).items() if isinstance(of, type) and issubclass(of, pm.Distribution)}
+    known = vars(pm).items()
+    distributions: dict[str, Any] = {
+        name: kind for name, kind in known if isinstance(kind, type) and issubclass(kind, pm.Distribution)
+    }
     if call[1] not in distributions:
         raise click.UsageError(f"PyMC has no distribution {shown(call[1])}.{close_matches(call[1], distributions)}")
     args, kwargs = _arguments(call[2], f"--prior {shown(text)}")

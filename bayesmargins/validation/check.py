@@ -179,9 +179,7 @@ def _compared(places: Places, policy: str, gathered: Gathered) -> list[Compared]
     return found + _of_tallies(places, policy, gathered)
 
 
-def _sides(
-    places: Places, block: slice, policy: str, gathered: Gathered, left: RowsLeftOut
-) -> tuple[Side, Side]:
+def _sides(places: Places, block: slice, policy: str, gathered: Gathered, left: RowsLeftOut) -> tuple[Side, Side]:
     """Observed and replicated, of a block; what pictures show is gathered on the way."""
     replicates, residuals = places.replicates, places.residuals
     o, p = replicates.outcome, replicates.parameters(block, policy)
@@ -223,4 +221,3 @@ def _table(found: list[Compared]) -> pd.DataFrame:
 
     columns = ["statistic", "groups", "about", "observed", "predicted", "lower", "upper", "p", "finding"]
     return pd.DataFrame([row(c) for c in found], columns=columns)
-

@@ -112,7 +112,8 @@ def _zeros(t: _Told) -> str:
     more = "More" if t.of.high else "Fewer"
     wider = _others(t.post, wider=True)
     way = (
-        wider or "a predictor that tells rows that can only be 0 from the others: no family of this package has more zeros"
+        wider
+        or "a predictor that tells rows that can only be 0 from the others: no family of this package has more zeros"
         if t.of.high
         else _others(t.post)
     )
