@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import bayesmargins as bm
-from bayesmargins.command_line.fits import data_options, fitted, model_options
+from bayesmargins.command_line.fits import data_options, fitted, model_of, model_options, source_of
 from bayesmargins.command_line.writing import check_outputs, say
 
 __all__ = ["fit", "name_of_fit"]
@@ -47,7 +47,8 @@ def fit(data: str, formula: str, out: str | None, **asked: Any) -> None:
     The parameters are printed. The saved file is netCDF, for the other commands, for bayesmargins.load and for ArviZ.
     """
     path = name_of_fit(out)
-    post = fitted(data, formula, **asked)
+    frame = source_of(data, asked).read()
+    post = fitted(model_of(formula, frame, **asked), **asked)
     post.save(path)
     if not asked["quiet"]:
         say(f"Written: {path}")

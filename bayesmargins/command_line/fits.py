@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 
 import bayesmargins as bm
 from bayesmargins.command_line.interruption import stop_if_interrupted
-from bayesmargins.command_line.reading import read_data
+from bayesmargins.command_line.reading import Source
 from bayesmargins.command_line.typed import priors_of
 from bayesmargins.command_line.writing import say
 from bayesmargins.model.independent import INDEPENDENT
 from bayesmargins.model.sampling import SAMPLERS
 
-__all__ = ["FIT_OPTIONS", "data_options", "fitted", "model_options"]
+__all__ = ["FIT_OPTIONS", "data_options", "fitted", "model_of", "model_options", "source_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -84,18 +85,25 @@ data_options = _applied(_DATA)
 model_options = _applied((*_MODEL, *_SAMPLER))
 FIT_OPTIONS = (
     *("separator", "decimal", "as_category", "levels", "label", "family", "link", "prior", "missing"),
-    *("sampler", "draws", "tune", "chains", "seed", "cores", "quiet"),
+    *("sampler", "draws", "tune", "chains", "seed", "cores"),
 )
 
 
+def source_of(name: str, asked: dict[str, Any]) -> Source:
+    """DATA with its options, which are taken out of `asked`."""
+    return Source(name, **{field.name: asked.pop(field.name) for field in fields(Source) if field.name != "name"})
+
+
+def model_of(
+    formula: str, frame: Any, *, family: str, link: str | None, prior: tuple[str, ...], missing: str, **of_fit: Any
+) -> bm.GLMM:
+    """The model that the options describe."""
+    return bm.GLMM(formula, frame, family, link, priors_of(prior), missing=missing)
+
+
 def fitted(
-    data: str,
-    formula: str,
+    model: bm.GLMM,
     *,
-    family: str,
-    link: str | None,
-    prior: tuple[str, ...],
-    missing: str,
     sampler: str | None,
     draws: int,
     tune: int,
@@ -103,11 +111,9 @@ def fitted(
     seed: int | None,
     cores: int | None,
     quiet: bool,
-    **of_data: Any,
+    **of_model: Any,
 ) -> bm.Posterior:
     """The posterior, with what happens told on stderr: a bar where that is a terminal, else lines."""
-    frame = read_data(data, **of_data)
-    model = bm.GLMM(formula, frame, family, link, priors_of(prior), missing=missing)
     tell = (lambda text: None) if quiet else say
     tell(f"{model}\nFitting: {chains} chains of {draws:,} draws ...")
     start = time.monotonic()

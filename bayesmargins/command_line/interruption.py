@@ -30,7 +30,7 @@ def watch_for_interrupts() -> Iterator[None]:
 
     def again() -> None:
         if not over.wait(_AGAIN):
-            _thread.interrupt_main()
+            _interrupt_main()
 
     def remember(signum: int, frame: FrameType | None) -> None:
         _seen.set()
@@ -50,6 +50,14 @@ def watch_for_interrupts() -> Iterator[None]:
         over.set()
         signal.signal(signal.SIGINT, before)
         sys.unraisablehook = told
+
+
+def _interrupt_main() -> None:
+    """A signal wakes what sleeps, where a thread can be sent one."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def stop_if_interrupted() -> None:

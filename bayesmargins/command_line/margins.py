@@ -13,7 +13,7 @@ import xarray as xr
 
 import bayesmargins as bm
 from bayesmargins.command_line.interruption import stop_if_interrupted
-from bayesmargins.command_line.reading import read_data, read_fit
+from bayesmargins.command_line.reading import Source, read_fit
 from bayesmargins.command_line.typed import columns_to_values, groups_of, items, target_of, variables_of
 from bayesmargins.command_line.writing import PICTURES, check_outputs, csv_text, picture_bytes, write
 from bayesmargins.errors import close_matches, listed
@@ -130,7 +130,7 @@ def _result(
     given = {
         "variables": variables_of(variables, post),
         "groups": groups_of(groups) if groups else None,
-        "newdata": None if newdata is None else read_data(newdata),
+        "newdata": None if newdata is None else Source(newdata).read(),
         "by": items(by) if by else None,
         "at": columns_to_values(at, post, "--at") or None,
         "target": target_of(target),

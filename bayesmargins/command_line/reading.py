@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +14,52 @@ import bayesmargins as bm
 from bayesmargins.command_line.typed import items, pairs
 from bayesmargins.errors import DataError, close_matches, listed, shown, written
 
-__all__ = ["is_data", "read_data", "read_fit"]
+__all__ = ["Source", "is_data", "read_fit"]
 
-_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
+_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+_SUFFIXES = (*_SEPARATORS, ".parquet")
 _PACKED = (".gz", ".bz2", ".xz", ".zip")
 _ENDINGS = ".csv, .tsv and .txt (packed too: .csv.gz) and .parquet"
 
 
-def read_data(
-    source: str,
-    *,
-    separator: str | None = None,
-    decimal: str = ".",
-    as_category: tuple[str, ...] = (),
-    levels: tuple[str, ...] = (),
-    label: tuple[str, ...] = (),
-) -> pd.DataFrame:
-    """A file, or a data set of the package where there is no such file; columns made categories, labels attached."""
-    frame = _read(source, separator, decimal)
-    orders: dict[str, list[str] | None] = dict.fromkeys(as_category)
-    orders |= {name: items(text) for name, text in pairs(levels, "--levels", "trt=placebo,drug").items()}
-    for name, order in orders.items():
-        frame[name] = _categories(_column(frame, name, source), order)
-    labels = pairs(label, "--label", '"week=weeks since the start"')
-    return bm.label(frame, labels) if labels else frame
+@dataclass(frozen=True)
+class Source:
+    """Data by name, and how they are read: a file, or a data set of the package where there is no such file."""
+
+    name: str
+    separator: str | None = None
+    decimal: str = "."
+    as_category: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    label: tuple[str, ...] = ()
+
+    @property
+    def orders(self) -> dict[str, list[str] | None]:
+        """Columns that become categories, with the order of their levels where it was typed."""
+        ordered = pairs(self.levels, "--levels", "trt=placebo,drug")
+        return {**dict.fromkeys(self.as_category), **{name: items(text) for name, text in ordered.items()}}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Words for columns."""
+        return pairs(self.label, "--label", '"week=weeks since the start"')
+
+    def read(self) -> pd.DataFrame:
+        """The rows, columns made categories, labels attached."""
+        frame = _read(self.name, self.separator, self.decimal)
+        for name, order in self.orders.items():
+            frame[name] = _categories(_column(frame, name, self.name), order)
+        return bm.label(frame, self.labels) if self.labels else frame
+
+    def code(self, frame: pd.DataFrame) -> str:
+        """The Python that reads the same."""
+        code = _code(self.name, self.separator, self.decimal)
+        made = [
+            f"{name}=lambda rows: pd.Categorical(rows[{name!r}].astype(str), {list(frame[name].cat.categories)!r})"
+            for name in self.orders
+        ]
+        code = f"{code}.assign({', '.join(made)})" if made else code
+        return f"bm.label({code}, {self.labels!r})" if self.labels else code
 
 
 def read_fit(path: str) -> bm.Posterior:
@@ -73,10 +96,22 @@ def _read(source: str, separator: str | None, decimal: str) -> pd.DataFrame:
         raise DataError(f"{source!r} ends in {shown(path.suffix)}; files that end in {_ENDINGS} are read.")
     if suffix == ".parquet":
         return _guarded(source, lambda: pd.read_parquet(path, engine="pyarrow"))
-    by_ending = {".csv": ",", ".tsv": "\t", ".txt": "\t"}[suffix]
-    frame = _guarded(source, lambda: pd.read_csv(path, sep=separator or by_ending, decimal=decimal))
-    _refuse_one_column(frame, source, separator or by_ending)
+    sep = separator or _SEPARATORS[suffix]
+    frame = _guarded(source, lambda: pd.read_csv(path, sep=sep, decimal=decimal))
+    _refuse_one_column(frame, source, sep)
     return frame
+
+
+def _code(source: str, separator: str | None, decimal: str) -> str:
+    if not Path(source).exists():
+        return f"bm.load_dataset({source!r})"
+    suffix = _suffix(source)
+    if suffix == ".parquet":
+        return f"pd.read_parquet({source!r})"
+    sep = separator or _SEPARATORS[suffix]
+    options = {"sep": (sep, ","), "decimal": (decimal, ".")}
+    said = "".join(f", {name}={value!r}" for name, (value, usual) in options.items() if value != usual)
+    return f"pd.read_csv({source!r}{said})"
 
 
 def _guarded(source: str, read: Callable[[], pd.DataFrame]) -> pd.DataFrame:
