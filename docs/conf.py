@@ -63,7 +63,7 @@ BELOW = {
         "docs/explanation/independent",
         "docs/explanation/speed",
     ],
-    "docs/recipes": ["docs/checks"],
+    "docs/recipes": ["docs/checks", "docs/command_line"],
     "docs/checks": ["docs/evidence/logo"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": ["docs/ordered", "docs/evidence/families"],
