@@ -16,6 +16,7 @@ from bayesmargins.plots.inline import inline
 from bayesmargins.plots.picture import picture_of
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.prior_posterior import plot_prior_posterior
+from bayesmargins.plots.sensitivity import plot_sensitivity
 from bayesmargins.plots.surface import plot_surface
 from bayesmargins.plots.survival import plot_survival
 
@@ -31,6 +32,7 @@ __all__ = [
     "plot_heterogeneity",
     "plot_predictions",
     "plot_prior_posterior",
+    "plot_sensitivity",
     "plot_slopes",
     "plot_surface",
     "plot_survival",

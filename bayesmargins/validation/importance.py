@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.schema import SAMPLE_DIMS
 
-__all__ = ["LeftOut", "leave_out", "standard_error"]
+__all__ = ["LeftOut", "good_khat", "leave_out", "raised", "standard_error"]
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,19 @@ def leave_out(log_likelihood: xr.DataArray) -> LeftOut:
     log_weights = log_weights - logsumexp(log_weights, axis=0)
     elpd = logsumexp(log_weights + flat, axis=0)
     seen = logsumexp(flat, axis=0) - np.log(n)
-    return LeftOut(elpd, seen - elpd, khat, log_weights, _good(n))
+    return LeftOut(elpd, seen - elpd, khat, log_weights, good_khat(n))
 
 
-def _good(draws: int) -> float:
+def good_khat(draws: int) -> float:
     """Vehtari et al. (2024), section 3.2.4; of ten draws or fewer no k-hat is good."""
     return float(np.clip(1.0 - 1.0 / np.log10(max(draws, 2)), 0.0, 0.7))
+
+
+def raised(component: np.ndarray, power: float) -> tuple[np.ndarray, float]:
+    """Weights (sample,) of draws whose log density (chain, draw) had been raised to a power, and k-hat."""
+    log_ratios = (power - 1.0) * component.ravel()
+    log_weights, khat = _smoothed(-log_ratios, _efficiency(component[..., None]))
+    return np.exp(log_weights - logsumexp(log_weights)), khat
 
 
 def standard_error(elpd: np.ndarray) -> float:

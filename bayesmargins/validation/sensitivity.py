@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ from bayesmargins.tables import describe
 from bayesmargins.tables.draws import index_of
 from bayesmargins.validation.sensitivity_table import Sensitivity
 
-__all__ = ["sensitivity"]
+__all__ = ["CONFLICT", "THRESHOLD", "WEAK", "Components", "components", "sensitivity"]
 
-_THRESHOLD = 0.05
-_CONFLICT, _WEAK, _NOTHING = "prior-data conflict", "weak likelihood", "-"
+THRESHOLD = 0.05
+CONFLICT, WEAK, _NOTHING = "prior-data conflict", "weak likelihood", "-"
 
 
 @taught
@@ -68,6 +69,38 @@ def sensitivity(ds: xr.Dataset, post: Posterior, prior: Any = None) -> pd.DataFr
     ['-']
     """
     ds = check_result(ds)
+    scaled = components(ds, post, prior)
+    estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
+    dims = [str(d) for d in estimate.dims if d not in SAMPLE_DIMS]
+    flat = estimate.to_numpy().reshape(*estimate.shape[:2], -1)
+    moved = {name: _moved(flat, component) for name, component in scaled.densities.items()}
+    table = Sensitivity(moved, index=index_of(ds, dims))
+    table["diagnosis"] = np.where(
+        table["prior"] < THRESHOLD, _NOTHING, np.where(table["likelihood"] >= THRESHOLD, CONFLICT, WEAK)
+    )
+    table.loc[table["prior"].isna(), "diagnosis"] = "does not vary"
+    table.attrs["verdict"] = _verdict(table, None if prior is None else scaled.names)
+    table.attrs["said"] = f"{describe(ds)} {table.attrs['verdict']} The likelihood is that of {scaled.of}."
+    return table
+
+
+@dataclass(frozen=True)
+class Components:
+    """What is raised to a power: log densities (chain, draw) of prior and likelihood; which priors, and of what."""
+
+    densities: dict[str, np.ndarray]
+    names: list[str]
+    of: str
+
+
+def components(ds: xr.Dataset, post: Posterior, prior: Any) -> Components:
+    """Of the posterior that a result is of.
+
+    Raises
+    ------
+    PosteriorError, ResultError
+        As `sensitivity`.
+    """
     if not isinstance(post, Posterior):
         raise PosteriorError(
             f"sensitivity needs the posterior of the result, got {shown(post)}: sensitivity(ds, post)."
@@ -75,19 +108,9 @@ def sensitivity(ds: xr.Dataset, post: Posterior, prior: Any = None) -> pd.DataFr
     _check_draws(ds, post)
     log_prior = post.log_prior()
     names = _names(prior, log_prior)
-    estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
-    dims = [str(d) for d in estimate.dims if d not in SAMPLE_DIMS]
-    flat = estimate.to_numpy().reshape(*estimate.shape[:2], -1)
     total = np.sum([log_prior[name].to_numpy() for name in names], axis=0)
     likelihood, of = _log_likelihood(post)
-    moved = {"prior": _moved(flat, total), "likelihood": _moved(flat, likelihood)}
-    table = Sensitivity(moved, index=index_of(ds, dims))
-    table["diagnosis"] = np.where(
-        table["prior"] < _THRESHOLD, _NOTHING, np.where(table["likelihood"] >= _THRESHOLD, _CONFLICT, _WEAK)
-    )
-    table.loc[table["prior"].isna(), "diagnosis"] = "does not vary"
-    table.attrs["said"] = _sentence(table, describe(ds), None if prior is None else names, of)
-    return table
+    return Components({"prior": total, "likelihood": likelihood}, names, of)
 
 
 def _check_draws(ds: xr.Dataset, post: Posterior) -> None:
@@ -140,16 +163,15 @@ def _moved(draws: np.ndarray, component: np.ndarray) -> np.ndarray:
     return np.where(np.ptp(draws, axis=(0, 1)) > 0, found, np.nan)
 
 
-def _sentence(table: pd.DataFrame, about: str, names: list[str] | None, of: str) -> str:
-    counts = {kind: int((table["diagnosis"] == kind).sum()) for kind in (_CONFLICT, _WEAK)}
+def _verdict(table: pd.DataFrame, names: list[str] | None) -> str:
+    counts = {kind: int((table["diagnosis"] == kind).sum()) for kind in (CONFLICT, WEAK)}
     n, which = len(table), "the prior" if names is None else f"the prior of {listed(names)}"
     said = [f"{k} of {n}: {_MEANING[kind].format(which)}." for kind, k in counts.items() if k]
-    if not said:
-        said = [f"Power-scaling {which} moves {'none of the ' + str(n) + ' entries' if n > 1 else 'it little'}."]
-    return f"{about} {' '.join(said)} The likelihood is that of {of}."
+    nothing = f"Power-scaling {which} moves {'none of the ' + str(n) + ' entries' if n > 1 else 'it little'}."
+    return " ".join(said) or nothing
 
 
 _MEANING = {
-    _CONFLICT: "{} and the data pull in different directions, and each moves the effect (prior-data conflict)",
-    _WEAK: "{} moves the effect, and the data hardly do (weak likelihood)",
+    CONFLICT: "{} and the data pull in different directions, and each moves the effect (prior-data conflict)",
+    WEAK: "{} moves the effect, and the data hardly do (weak likelihood)",
 }

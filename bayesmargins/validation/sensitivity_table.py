@@ -23,6 +23,11 @@ class Sensitivity(pd.DataFrame):
         """What they say."""
         return str(self.attrs.get("said", ""))
 
+    @property
+    def verdict(self) -> str:
+        """Of that, what moves the entries."""
+        return str(self.attrs.get("verdict", ""))
+
     def __repr__(self) -> str:
         width = shutil.get_terminal_size((10_000, 0)).columns  # text that goes to a file or a page is not folded
         note = textwrap.fill(self.sentence, min(width, 100), break_on_hyphens=False)
