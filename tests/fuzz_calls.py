@@ -745,6 +745,12 @@ CALLS: dict[str, Call] = {
         ("ds", "post", "prior"),
         0.5,
     ),
+    "plot_sensitivity": Call(
+        bm.plot_sensitivity,
+        lambda _: {"ds": bm.avg_slopes(fitted(), "Days"), "post": fitted()},
+        ("ds", "post", "prior", "ci_prob", "labels", "ax", "figsize"),
+        0.3,
+    ),
     "Posterior.log_prior": Call(_log_prior, lambda _: {"post": fitted()}, ("post",), 0.3),
     "datagrid": Call(bm.datagrid, _of_post(columns={"week": [1.0]}), ("post", "columns", "grid", "newdata")),
     "exceeds": Call(bm.exceeds, lambda _: {"c": 1.0}, ("c",), 0.3),

@@ -211,9 +211,8 @@ def _powers(ds: xr.Dataset, post: Posterior, prior: Any, prob: float, labels: An
     for ax, which in panels.axes:
         powers = raised[which[RESULT]]
         for k, of in enumerate(powers):
-            bars(
-                ax, listing.at + dodge(k, len(powers)), _under(cells, of, prob), style_of(k), f"{of.power:g}", flat=True
-            )
+            at, style = listing.at + dodge(k, len(powers)), _STYLES[of.power]
+            bars(ax, at, _under(cells, of, prob), style, f"{of.power:g}", flat=True)
         axis_of_ratios(ax, cells, "x")
         null_line(ax, cells.null, "x")
     verdict = str(table.attrs["verdict"])
