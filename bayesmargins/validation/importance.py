@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.schema import SAMPLE_DIMS
 
-__all__ = ["LeftOut", "leave_out", "standard_error"]
+__all__ = ["LeftOut", "good_khat", "leave_out", "smoothed", "standard_error"]
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ def leave_out(log_likelihood: xr.DataArray) -> LeftOut:
     values = log_likelihood.transpose(*SAMPLE_DIMS, ...).to_numpy()
     flat = values.reshape(-1, values.shape[-1])
     n, efficiency = len(flat), _efficiency(values)
-    each = [_smoothed(own, efficiency) for own in flat.T]
+    each = [smoothed(own, efficiency) for own in flat.T]
     log_weights, khat = np.stack([weights for weights, _ in each], axis=1), np.array([shape for _, shape in each])
     log_weights = log_weights - logsumexp(log_weights, axis=0)
     elpd = logsumexp(log_weights + flat, axis=0)
     seen = logsumexp(flat, axis=0) - np.log(n)
-    return LeftOut(elpd, seen - elpd, khat, log_weights, _good(n))
+    return LeftOut(elpd, seen - elpd, khat, log_weights, good_khat(n))
 
 
-def _good(draws: int) -> float:
+def good_khat(draws: int) -> float:
     """Vehtari et al. (2024), section 3.2.4; of ten draws or fewer no k-hat is good."""
     return float(np.clip(1.0 - 1.0 / np.log10(max(draws, 2)), 0.0, 0.7))
 
@@ -63,7 +63,7 @@ def standard_error(elpd: np.ndarray) -> float:
     return float(np.sqrt(n * np.var(elpd, ddof=1))) if n > 1 else float("nan")
 
 
-def _smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:
+def smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:
     """Log weights (sample,) of one group, and k-hat."""
     from arviz_stats.base import array_stats
 
