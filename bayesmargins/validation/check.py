@@ -195,7 +195,8 @@ def _sides(places: Places, block: slice, policy: str, gathered: Gathered, left: 
     again = rng.standard_normal(np.shape(p.eta)) if residuals.scores else residuals(p, drawn, rng)
     if not o.partial:
         left.add(replicates.post, block, p, o, drawn, np.random.default_rng(replicates.seed))
-    return Side(seen, r, p.eta), Side(drawn, again, p.eta)
+    weights = residuals.weights(p) / np.maximum(places.root_weights, 1e-300)
+    return Side(seen, r, r * weights, p.eta), Side(drawn, again, again * weights, p.eta)
 
 
 def _of_tallies(places: Places, policy: str, gathered: Gathered) -> list[Compared]:

@@ -67,7 +67,7 @@ def _number(value: float) -> str:
 
 def _others(post: Posterior, wider: bool = False) -> str:
     """``family='negbinomial'``: other families that y may have; with `wider` those with more parameters."""
-    own, o = post.family, post.design.response
+    own = post.family
 
     def alike(family: Family) -> bool:
         if family is own or family.support is None or own.support is None or family.ordinal != own.ordinal:
@@ -75,11 +75,7 @@ def _others(post: Posterior, wider: bool = False) -> str:
         kind = family.support.discrete, family.support.counts_trials
         return kind == (own.support.discrete, own.support.counts_trials) and _takes(family, post)
 
-    names = [
-        name for name, family in FAMILIES.items()
-        if alike(family) and (not wider or len(family.aux) > len(own.aux))
-    ]  # fmt: skip
-    del o
+    names = [n for n, f in FAMILIES.items() if alike(f) and (not wider or len(f.aux) > len(own.aux))]
     return listed([f"family={name!r}" for name in names], 5).replace('"', "") if names else ""
 
 
@@ -344,9 +340,9 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
 def _of_rows(gathered: Gathered) -> list[str]:
     if gathered.left is None:
         return []
-    left, pit = gathered.left
+    left = gathered.left
     high, n = int((left.khat > left.good).sum()), len(left.khat)
-    within = float(((pit > 0.05) & (pit < 0.95)).mean())
+    within = float(((left.pit > 0.05) & (left.pit < 0.95)).mean())
     said = f"Leave one row out: {within:.0%} of rows lie within the central 90 % of what the others predict of them. "
     if not high:
         return [f"{said}Pareto k is at most {left.good:.2g} in every row: no row decides alone what the posterior is."]

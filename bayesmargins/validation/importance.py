@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.schema import SAMPLE_DIMS
 
-__all__ = ["LeftOut", "good_khat", "leave_out", "raised", "standard_error"]
+__all__ = ["LeftOut", "good_khat", "leave_out", "raised", "smoothed", "standard_error"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def leave_out(log_likelihood: xr.DataArray) -> LeftOut:
     values = log_likelihood.transpose(*SAMPLE_DIMS, ...).to_numpy()
     flat = values.reshape(-1, values.shape[-1])
     n, efficiency = len(flat), _efficiency(values)
-    each = [_smoothed(own, efficiency) for own in flat.T]
+    each = [smoothed(own, efficiency) for own in flat.T]
     log_weights, khat = np.stack([weights for weights, _ in each], axis=1), np.array([shape for _, shape in each])
     log_weights = log_weights - logsumexp(log_weights, axis=0)
     elpd = logsumexp(log_weights + flat, axis=0)
@@ -60,7 +60,7 @@ def good_khat(draws: int) -> float:
 def raised(component: np.ndarray, power: float) -> tuple[np.ndarray, float]:
     """Weights (sample,) of draws whose log density (chain, draw) had been raised to a power, and k-hat."""
     log_ratios = (power - 1.0) * component.ravel()
-    log_weights, khat = _smoothed(-log_ratios, _efficiency(component[..., None]))
+    log_weights, khat = smoothed(-log_ratios, _efficiency(component[..., None]))
     return np.exp(log_weights - logsumexp(log_weights)), khat
 
 
@@ -70,7 +70,7 @@ def standard_error(elpd: np.ndarray) -> float:
     return float(np.sqrt(n * np.var(elpd, ddof=1))) if n > 1 else float("nan")
 
 
-def _smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:
+def smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:
     """Log weights (sample,) of one group, and k-hat."""
     from arviz_stats.base import array_stats
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from bayesmargins.family import Link, Outcome, Values
+from bayesmargins.family import Link, Outcome, Values, values_at
 from bayesmargins.family.family import Family
 
 __all__ = ["Residuals", "mean_and_variance"]
 
 _LEAST = 1e-15
+_STEP = 1e-4  # of eta, for a slope
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,16 @@ class Residuals:
             found = (y - mean) / np.sqrt(variance)
         return np.where(variance > 0.0, found, 0.0)
 
+    def weights(self, p: Values) -> np.ndarray:
+        """What a small change of eta does to the mean of a residual: (replicate, row), 1 of scores."""
+        if self.scores:
+            return np.ones(np.shape(p.eta))
+        aux = {k: v for k, v in vars(p).items() if k not in ("mu", "complement", "eta", "link")}
+        high, low = (_mean(self.family, self.link, values_at(self.link, p.eta + h, aux), self.outcome)
+                     for h in (_STEP, -_STEP))  # fmt: skip
+        variance = mean_and_variance(self.family, self.link, p, self.outcome)[1]
+        return np.asarray((high - low) / (2.0 * _STEP) / np.sqrt(np.maximum(variance, 1e-300)))
+
     def measured(self, y: np.ndarray) -> np.ndarray:
         """y on the scale on which it is normal, or as it is."""
         return y if self.family.measured is None or not self.family.normal_sd else self.family.measured(y)
@@ -80,17 +91,35 @@ def _score(u: np.ndarray) -> np.ndarray:
 
 def mean_and_variance(family: Family, link: Link, p: Values, o: Outcome) -> tuple[np.ndarray, np.ndarray]:
     """E[y] and Var(y) given the parameters; of an ordered y those of its category's number."""
+    mean = _mean(family, link, p, o)
     if family.ordinal:
-        density, m, square = family.need("log_density", "check"), 0.0, 0.0
-        for k in range(1, p.thresholds.shape[-1] + 2):
-            share = np.exp(density(p, Outcome(np.full(np.shape(p.eta)[-1], float(k)))))
-            m, square = m + k * share, square + k**2 * share
-        return np.asarray(m), np.maximum(square - np.asarray(m) ** 2, 0.0)
+        K, reached = p.thresholds.shape[-1] + 1, _reached(family, link, p)
+        square = float(K**2) - sum((2 * k + 1) * share for k, share in enumerate(reached, 1))
+        return mean, np.maximum(square - mean**2, 0.0)
     variance = family.need("variance", "check")
     curve = family.curve(link)
     m = np.asarray(curve.link.inverse(curve.of(p.eta, p)))
-    total = np.zeros(m.shape)
-    for power, coefficient in enumerate(variance(p, o)):
-        total = total + coefficient * m**power
+    total, power = np.zeros(m.shape), np.ones(m.shape)
+    for coefficient in variance(p, o):
+        total, power = total + coefficient * power, power * m
+    return mean, np.maximum(total, 0.0)
+
+
+def _mean(family: Family, link: Link, p: Values, o: Outcome) -> np.ndarray:
+    if family.ordinal:
+        return np.asarray(p.thresholds.shape[-1] + 1.0 - sum(_reached(family, link, p)))
+    curve = family.curve(link)
     times = o.number() if family.support is not None and family.support.counts_trials else 1.0
-    return times * (m + curve.beside(p)), np.maximum(total, 0.0)
+    return np.asarray(times * (curve.link.inverse(curve.of(p.eta, p)) + curve.beside(p)))
+
+
+def _reached(family: Family, link: Link, p: Values) -> list[np.ndarray]:
+    """P(y <= k) of all categories but the last."""
+    K = p.thresholds.shape[-1] + 1
+    if family.at_most is not None:
+        curves = [family.at_most(link, k) for k in range(1, K)]
+        return [np.asarray(c.link.inverse(c.of(p.eta, p))) for c in curves]
+    density = family.need("log_density", "check")
+    n = np.shape(p.eta)[-1]
+    shares = [np.exp(density(p, Outcome(np.full(n, float(k))))) for k in range(1, K)]
+    return list(np.cumsum(shares, axis=0))

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-import xarray as xr
+from scipy.special import logsumexp
 
 from bayesmargins.family import Outcome, Values
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS
-from bayesmargins.validation.importance import LeftOut, leave_out
+from bayesmargins.validation.importance import good_khat, smoothed
 
-__all__ = ["RowsLeftOut"]
+__all__ = ["Found", "RowsLeftOut"]
 
 _DRAWS = 1000
 _NUMBERS = 2e7  # of log densities that are kept
+_EVEN = 0.7  # weights of more effective draws than that, relative to all, have no tail
+
+
+class Found(NamedTuple):
+    """Of every row.
+
+    Attributes
+    ----------
+    khat : (row,) float
+        Pareto k; NaN where the weights are so even that there is no tail to smooth.
+    pit : (row,) float
+        Probability, without the row, of a y below the observed one.
+    good : float
+        Up to which k that many draws can be trusted.
+    """
+
+    khat: np.ndarray
+    pit: np.ndarray
+    good: float
 
 
 @dataclass
@@ -54,15 +73,20 @@ class RowsLeftOut:
         some = self.keep[block]
         if not some.any():
             return
-        self.log_likelihood.append(np.asarray(post.family.log_likelihood(p, o))[some])
+        kept = {k: v[some] if np.ndim(v) > 1 and len(v) == len(y) else v for k, v in vars(p).items()}
+        self.log_likelihood.append(np.asarray(post.family.log_likelihood(Values(**kept), o)))
         part = rng.uniform(size=y.shape[1])  # one number a row, so that equal values are parted alike in every draw
         self.below.append(np.where(y[some] < o.y, 1.0, np.where(y[some] == o.y, part, 0.0)))
 
-    def found(self) -> tuple[LeftOut, np.ndarray] | None:
-        """With the PIT of every row."""
+    def found(self) -> Found | None:
+        """Of all blocks."""
         if not self.log_likelihood:
             return None
-        values = np.concatenate(self.log_likelihood)
-        left = leave_out(xr.DataArray(values[None], dims=(*SAMPLE_DIMS, "obs")))
-        weights = np.exp(left.log_weights)
-        return left, np.asarray((weights * np.concatenate(self.below)).sum(axis=0))
+        values, below = np.concatenate(self.log_likelihood), np.concatenate(self.below)
+        log_weights = -values - logsumexp(-values, axis=0)
+        even = np.exp(-logsumexp(2.0 * log_weights, axis=0)) / len(values)  # effective draws over draws
+        khat = np.full(values.shape[1], np.nan)
+        for row in np.flatnonzero(even < _EVEN):
+            log_weights[:, row], khat[row] = smoothed(values[:, row], 1.0)
+        weights = np.exp(log_weights - logsumexp(log_weights, axis=0))
+        return Found(khat, np.asarray((weights * below).sum(axis=0)), good_khat(len(values)))

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.schema import SAMPLE_DIMS, plain, public_name
-from bayesmargins.validation.importance import LeftOut
+from bayesmargins.validation.rows_left_out import Found
 from bayesmargins.validation.statistics import Compared, Places
 from bayesmargins.validation.tallies import DISTRIBUTION, Tally
 
@@ -26,12 +26,12 @@ class Gathered:
     ----------
     tallies : list of Tally
         Which sums.
-    left : (LeftOut, (row,) float) or None
-        Of rows left out one by one, with their PIT.
+    left : Found or None
+        Of rows left out one by one.
     """
 
     tallies: list[Tally]
-    left: tuple[LeftOut, np.ndarray] | None = None
+    left: Found | None = None
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     drawn: dict[tuple[str, str, str], list[np.ndarray]] = field(default_factory=dict)
     modes: tuple[list[np.ndarray], list[list[np.ndarray]]] = field(default_factory=lambda: ([], []))
@@ -88,7 +88,7 @@ def as_dataset(places: Places, found: list[Compared], gathered: Gathered, seed: 
         seen, drawn = gathered.modes_of(k)
         arrays[f"{dim}_observed"], arrays[f"{dim}_new"] = (dim, seen), ((*SAMPLE_DIMS, dim), drawn[None])
     if gathered.left is not None:
-        arrays |= {"pareto_k": ("obs", gathered.left[0].khat), "loo_pit": ("obs", gathered.left[1])}
+        arrays |= {"pareto_k": ("obs", gathered.left.khat), "loo_pit": ("obs", gathered.left.pit)}
     coords["statistic"] = [f"{c.name}, {c.groups} groups" for c in found]
     for side in ("observed", "predicted"):
         values = np.array([getattr(c, side) for c in found]).T

@@ -9,18 +9,20 @@ out most in each replicate.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from bayesmargins.design import Factor
-from bayesmargins.validation.group_modes import Modes, modes_of, score_weights
+from bayesmargins.validation.group_modes import Modes, modes_of
 from bayesmargins.validation.predictors import EXPECTED, Predictor, beyond, pairs
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
 
-__all__ = ["STATISTICS", "Compared", "Places", "Side", "Statistic", "compared"]
+__all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "compared"]
+
+_SOME = 200  # draws that weights are averaged over
 
 LEVEL = 0.001
 """At or below which p a statistic is a finding: of some twenty, one in fifty checks of a right model has one."""
@@ -28,18 +30,27 @@ LEVEL = 0.001
 
 @dataclass(frozen=True)
 class Side:
-    """Observed or replicated: y (replicate, row), its residuals, the linear predictor, the modes of the groups."""
+    """Observed or replicated.
+
+    Attributes
+    ----------
+    y : (replicate, row) float
+        The response; one row of the observed one.
+    r : (replicate, row) float
+        Residuals.
+    u : (replicate, row) float
+        Scores: residuals times what a change of eta does to them, over its average.
+    eta : (replicate, row) float
+        The linear predictor.
+    modes : tuple of (replicate, group) float
+        Of the effects of the groups.
+    """
 
     y: np.ndarray
-    residuals: np.ndarray | None = None
-    eta: np.ndarray | None = None
+    r: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
+    u: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
+    eta: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
     modes: tuple[np.ndarray, ...] = ()
-
-    @property
-    def r(self) -> np.ndarray:
-        """(replicate, row)."""
-        assert self.residuals is not None
-        return self.residuals
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +63,10 @@ class Places:
 
     @cached_property
     def root_weights(self) -> np.ndarray:
-        """What a change of eta does to a residual: (row,)."""
-        if self.residuals.scores and not self.replicates.post.family.normal_sd:
-            return np.ones(len(self.replicates.outcome.y))
-        return np.asarray(np.sqrt(score_weights(self.replicates)[1]))
+        """What a change of eta does to a residual, its root mean square over some draws: (row,)."""
+        some = replace(self.replicates, index=self.replicates.index[:: max(1, len(self.replicates.index) // _SOME)])
+        squares = [self.residuals.weights(some.parameters(block, "own")) ** 2 for block in some.blocks]
+        return np.asarray(np.sqrt(np.concatenate(squares).mean(axis=0)))
 
     @cached_property
     def known(self) -> np.ndarray:
@@ -180,8 +191,10 @@ class Statistic:
 def _moment(power: int) -> Of:
     def of(side: Side, places: Places) -> np.ndarray:
         centred = side.r - side.r.mean(axis=1, keepdims=True)
-        spread = np.maximum((centred**2).mean(axis=1), 1e-300)
-        return np.asarray((centred**power).mean(axis=1) / spread ** (power / 2))[:, None]
+        square = centred * centred
+        last = centred if power == 3 else square
+        moment = np.einsum("sr,sr->s", square, last) / centred.shape[1]
+        return np.asarray(moment / np.maximum(square.mean(axis=1), 1e-300) ** (power / 2))[:, None]
 
     return of
 
@@ -190,30 +203,30 @@ def _dispersion(side: Side, places: Places) -> np.ndarray:
     return np.asarray((side.r**2).mean(axis=1))[:, None]
 
 
-def _centred_eta(side: Side) -> tuple[np.ndarray, np.ndarray]:
-    assert side.eta is not None
+def _centred_eta(side: Side) -> np.ndarray:
     c = side.eta - side.eta.mean(axis=1, keepdims=True)
-    return c, np.maximum(np.sqrt((c**2).mean(axis=1)), 1e-300)
+    return np.asarray(c / np.maximum(np.sqrt(np.einsum("sr,sr->s", c, c) / c.shape[1]), 1e-300)[:, None])
 
 
 def _spread(side: Side, places: Places) -> np.ndarray:
-    """Correlation of squared residuals with eta, over the spread that it has."""
-    (c, sd), square = _centred_eta(side), side.r**2
-    return np.asarray((square * c).mean(axis=1) / sd / np.maximum(square.mean(axis=1), 1e-300))[:, None]
+    """Covariance of squared residuals with eta, relative to their mean."""
+    square = side.r**2
+    return np.asarray(np.einsum("sr,sr->s", square, _centred_eta(side)) / np.maximum(square.sum(axis=1), 1e-300))[:, None]
 
 
 def _link(side: Side, places: Places) -> np.ndarray:
-    """Covariance of residuals with the square of eta, what is straight in eta taken out."""
-    c, sd = _centred_eta(side)
-    c = c / sd[:, None]
-    bend = c**2 - 1.0 - (c**3).mean(axis=1, keepdims=True) * c
-    size = np.maximum(np.sqrt((bend**2).mean(axis=1)), 1e-300)
-    return np.asarray((side.r * bend).mean(axis=1) / size)[:, None]
+    """Covariance of scores with the square of eta, what is straight in eta taken out."""
+    c = _centred_eta(side)
+    square = c * c
+    skew = np.einsum("sr,sr->s", square, c) / c.shape[1]
+    bend = square - 1.0 - skew[:, None] * c
+    size = np.sqrt(np.maximum(np.einsum("sr,sr->s", bend, bend), 1e-300))
+    return np.asarray(np.einsum("sr,sr->s", side.u, bend) / size)[:, None]
 
 
 def _squares(directions: Callable[[Places], dict[str, np.ndarray]]) -> Of:
     def of(side: Side, places: Places) -> np.ndarray:
-        return np.stack([((side.r @ Q) ** 2).mean(axis=1) for Q in directions(places).values()], axis=1)
+        return np.stack([((side.u @ Q) ** 2).mean(axis=1) for Q in directions(places).values()], axis=1)
 
     return of
 
@@ -228,7 +241,7 @@ def _slopes(side: Side, places: Places) -> np.ndarray:
         n, total = len(factor.codes), 0.0
         for column in columns:
             by_group = csr_array((column, (factor.codes, np.arange(n))), shape=(len(factor.levels), n))
-            total = total + np.asarray((by_group @ side.r.T) ** 2).sum(axis=0)
+            total = total + np.asarray((by_group @ side.u.T) ** 2).sum(axis=0)
         found.append(total / sum(float((c**2).sum()) for c in columns))
     return np.stack(found, axis=1)
 
