@@ -57,7 +57,7 @@ from bayesmargins.posterior import Posterior
 from bayesmargins.reference_grids import datagrid
 from bayesmargins.reporting import report
 from bayesmargins.tables import describe, summary, table
-from bayesmargins.validation import logo, sensitivity
+from bayesmargins.validation import check, logo, sensitivity
 from bayesmargins.version import __version__
 
 __all__ = [
@@ -83,6 +83,7 @@ __all__ = [
     "avg_predictions",
     "avg_slopes",
     "category",
+    "check",
     "comparisons",
     "datagrid",
     "describe",

@@ -1,0 +1,402 @@
+"""What observed rows and replicated ones are compared by: a table, an entry a statistic.
+
+A statistic is a function of one side, T(y) or T(y, parameters), taken alike of the observed y and of a replicate in
+every draw (Gelman, Meng and Stern 1996). What may differ in many places (a column, a pair of columns, a factor) is one
+statistic with an entry a place; the entry that stands out most speaks for it, and is compared with the one that stands
+out most in each replicate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from bayesmargins.design import Factor
+from bayesmargins.validation.group_modes import Modes, modes_of, score_weights
+from bayesmargins.validation.predictors import EXPECTED, Predictor, beyond, pairs
+from bayesmargins.validation.replicates import Replicates
+from bayesmargins.validation.residuals import Residuals
+
+__all__ = ["STATISTICS", "Compared", "Places", "Side", "Statistic", "compared"]
+
+LEVEL = 0.001
+"""At or below which p a statistic is a finding: of some twenty, one in fifty checks of a right model has one."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Observed or replicated: y (replicate, row), its residuals, the linear predictor, the modes of the groups."""
+
+    y: np.ndarray
+    residuals: np.ndarray | None = None
+    eta: np.ndarray | None = None
+    modes: tuple[np.ndarray, ...] = ()
+
+    @property
+    def r(self) -> np.ndarray:
+        """(replicate, row)."""
+        assert self.residuals is not None
+        return self.residuals
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where statistics of several entries look: directions in the rows, or in the groups."""
+
+    replicates: Replicates
+    predictors: list[Predictor]
+    residuals: Residuals
+
+    @cached_property
+    def root_weights(self) -> np.ndarray:
+        """What a change of eta does to a residual: (row,)."""
+        if self.residuals.scores and not self.replicates.post.family.normal_sd:
+            return np.ones(len(self.replicates.outcome.y))
+        return np.asarray(np.sqrt(score_weights(self.replicates)[1]))
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Directions that the fixed part has fitted: (row, column)."""
+        X = self.replicates.rows.X
+        return np.column_stack([np.ones(len(X)), X]) * self.root_weights[:, None]
+
+    @property
+    def factors(self) -> list[Factor]:
+        """Grouping factors."""
+        return list(self.replicates.post.design.factors.values())
+
+    @cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        """By predictor, its bins beyond what was fitted: orthonormal (row, direction)."""
+        w = self.root_weights[:, None]
+        found = {p.name: beyond(p.indicators * w, self.known) for p in self.predictors}
+        return {name: Q for name, Q in found.items() if Q.shape[1]}
+
+    @cached_property
+    def within(self) -> dict[str, np.ndarray]:
+        """By pair of predictors, their product within groups: orthonormal (row, direction)."""
+        w = self.root_weights[:, None]
+        found = {}
+        for name, columns in pairs(self.predictors):
+            size = np.abs(columns).max()
+            columns = self._centred(columns)
+            if np.abs(columns).max() > 1e-6 * size:
+                found[name] = beyond(columns * w, self.known)
+        return {name: Q for name, Q in found.items() if Q.shape[1]}
+
+    @cached_property
+    def slopes(self) -> dict[str, list[np.ndarray]]:
+        """By predictor and factor, its columns within the groups, weighed: (row,) each."""
+        found = {}
+        for factor in self.factors:
+            for p in self.predictors:
+                if p.name == EXPECTED or p.name in factor.variables:
+                    continue
+                columns = _within(p.basis, factor, self.root_weights**2) * self.root_weights[:, None]
+                if np.abs(columns).max() > 1e-6:
+                    found[f"{p.name} by {factor.name}"] = list(columns.T)
+        return found
+
+    @cached_property
+    def modes(self) -> list[Modes]:
+        """Of the groups' effects."""
+        return modes_of(self.replicates)
+
+    @cached_property
+    def between(self) -> dict[str, tuple[int, np.ndarray]]:
+        """By product, which modes it is compared with, and orthonormal directions: (group, direction)."""
+        found: dict[str, tuple[int, np.ndarray]] = {}
+        for k, modes in enumerate(self.modes):
+            for name, columns in self._between(modes):
+                if columns.shape[1] and len(modes.groups) >= columns.shape[1] + 5:
+                    found[name if name not in found else f"{name} of {modes.factor.name}"] = (k, columns)
+        return found
+
+    def _between(self, modes: Modes) -> list[tuple[str, np.ndarray]]:
+        codes, factor = modes.factor.codes, modes.factor
+        constant = [p for p in self.predictors if p.name != EXPECTED and p.constant_within(codes)]
+        first = np.unique(codes, return_index=True)[1][modes.groups]
+        z = self.replicates.rows.Z[factor.name][:, modes.term]
+        if np.ptp(z) == 0.0:
+            known = np.column_stack([np.ones(len(first)), self.replicates.rows.X[first]])
+            return [(name, beyond(columns[first], known)) for name, columns in pairs(constant)]
+        along = next((p.name for p in self.predictors if p.basis.shape[1] == 1 and _straight(p.basis[:, 0], z)), None)
+        if along is None:
+            return []
+        one = np.ones((len(first), 1))
+        return [(f"{along} × {p.name}", beyond(p.basis[first], one)) for p in constant]
+
+    def _centred(self, columns: np.ndarray) -> np.ndarray:
+        """Within the groups of all factors, whose sums are taken out in turn."""
+        for _ in range(1 if len(self.factors) < 2 else 4):
+            for factor in self.factors:
+                columns = _within(columns, factor, self.root_weights**2)
+        return columns
+
+
+def _within(columns: np.ndarray, factor: Factor, weights: np.ndarray) -> np.ndarray:
+    """Columns less their weighted mean by group."""
+    G = len(factor.levels)
+    total = np.maximum(np.bincount(factor.codes, weights, G), 1e-300)
+    means = [np.bincount(factor.codes, weights * c, G) / total for c in columns.T]
+    return np.asarray(columns - np.array(means).T[factor.codes])
+
+
+def _straight(x: np.ndarray, z: np.ndarray) -> bool:
+    return bool(np.ptp(x) > 0.0 and abs(np.corrcoef(x, z)[0, 1]) > 1.0 - 1e-9)
+
+
+Of = Callable[[Side, Places], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One of them.
+
+    Attributes
+    ----------
+    name : str
+        In the table.
+    groups : {"own", "new"}
+        Whether replicates are of the same groups or of new ones.
+    of : callable
+        ``(side, places) -> (replicate, entry)``.
+    entries : callable
+        Places -> names of its entries; empty where it does not apply.
+    above : bool
+        Whether only a large value says that something does not fit.
+    """
+
+    name: str
+    groups: str
+    of: Of = field(repr=False)
+    entries: Callable[[Places], list[str]] = field(default=lambda places: [""], repr=False)
+    above: bool = False
+
+
+def _moment(power: int) -> Of:
+    def of(side: Side, places: Places) -> np.ndarray:
+        centred = side.r - side.r.mean(axis=1, keepdims=True)
+        spread = np.maximum((centred**2).mean(axis=1), 1e-300)
+        return np.asarray((centred**power).mean(axis=1) / spread ** (power / 2))[:, None]
+
+    return of
+
+
+def _dispersion(side: Side, places: Places) -> np.ndarray:
+    return np.asarray((side.r**2).mean(axis=1))[:, None]
+
+
+def _centred_eta(side: Side) -> tuple[np.ndarray, np.ndarray]:
+    assert side.eta is not None
+    c = side.eta - side.eta.mean(axis=1, keepdims=True)
+    return c, np.maximum(np.sqrt((c**2).mean(axis=1)), 1e-300)
+
+
+def _spread(side: Side, places: Places) -> np.ndarray:
+    """Correlation of squared residuals with eta, over the spread that it has."""
+    (c, sd), square = _centred_eta(side), side.r**2
+    return np.asarray((square * c).mean(axis=1) / sd / np.maximum(square.mean(axis=1), 1e-300))[:, None]
+
+
+def _link(side: Side, places: Places) -> np.ndarray:
+    """Covariance of residuals with the square of eta, what is straight in eta taken out."""
+    c, sd = _centred_eta(side)
+    c = c / sd[:, None]
+    bend = c**2 - 1.0 - (c**3).mean(axis=1, keepdims=True) * c
+    size = np.maximum(np.sqrt((bend**2).mean(axis=1)), 1e-300)
+    return np.asarray((side.r * bend).mean(axis=1) / size)[:, None]
+
+
+def _squares(directions: Callable[[Places], dict[str, np.ndarray]]) -> Of:
+    def of(side: Side, places: Places) -> np.ndarray:
+        return np.stack([((side.r @ Q) ** 2).mean(axis=1) for Q in directions(places).values()], axis=1)
+
+    return of
+
+
+def _slopes(side: Side, places: Places) -> np.ndarray:
+    from scipy.sparse import csr_array
+
+    found = []
+    factors = {f.name: f for f in places.factors}
+    for name, columns in places.slopes.items():
+        factor = factors[name.rpartition(" by ")[2]]
+        n, total = len(factor.codes), 0.0
+        for column in columns:
+            by_group = csr_array((column, (factor.codes, np.arange(n))), shape=(len(factor.levels), n))
+            total = total + np.asarray((by_group @ side.r.T) ** 2).sum(axis=0)
+        found.append(total / sum(float((c**2).sum()) for c in columns))
+    return np.stack(found, axis=1)
+
+
+def _modes(number: Callable[[np.ndarray], np.ndarray]) -> Of:
+    return lambda side, places: np.stack([number(b) for b in side.modes], axis=1)
+
+
+def _shape(power: int) -> Callable[[np.ndarray], np.ndarray]:
+    def of(b: np.ndarray) -> np.ndarray:
+        centred = b - b.mean(axis=1, keepdims=True)
+        return np.asarray((centred**power).mean(axis=1) / np.maximum((centred**2).mean(axis=1), 1e-300) ** (power / 2))
+
+    return of
+
+
+def _between(side: Side, places: Places) -> np.ndarray:
+    return np.stack([((side.modes[k] @ Q) ** 2).mean(axis=1) for k, Q in places.between.values()], axis=1)
+
+
+def _all_at(end: str) -> Of:
+    """Number of groups whose rows are all at the lowest, or the highest, value."""
+
+    def of(side: Side, places: Places) -> np.ndarray:
+        target = np.zeros(side.y.shape[1]) if end == "lowest" else _highest(places)
+        other = (side.y != target).astype(np.float64)
+        return np.stack([(_sums(other, f) == 0.0).sum(axis=1) for f in places.factors], axis=1).astype(np.float64)
+
+    return of
+
+
+def _sums(values: np.ndarray, factor: Factor) -> np.ndarray:
+    from scipy.sparse import csr_array
+
+    n = len(factor.codes)
+    indicator = csr_array((np.ones(n), (factor.codes, np.arange(n))), shape=(len(factor.levels), n))
+    return np.asarray((indicator @ values.T).T)
+
+
+def _highest(places: Places) -> np.ndarray:
+    post = places.replicates.post
+    assert post.family.support is not None
+    return np.broadcast_to(post.family.support.highest(places.replicates.outcome), places.replicates.outcome.y.shape)
+
+
+def _binary(places: Places) -> bool:
+    return bool((_highest(places) == 1.0).all())
+
+
+def _if(condition: Callable[[Places], bool]) -> Callable[[Places], list[str]]:
+    return lambda places: [""] if condition(places) else []
+
+
+def _whole_y(places: Places) -> bool:
+    return not places.replicates.outcome.partial
+
+
+def _graded(places: Places) -> bool:
+    """Whether y has more than two values, which are numbers."""
+    return not _binary(places) and not places.replicates.post.family.ordinal
+
+
+def _counted(places: Places) -> bool:
+    return places.replicates.post.family.discrete and _graded(places) and _whole_y(places)
+
+
+def _ends(places: Places) -> list[str]:
+    """Factors whose groups have several observations."""
+    if not places.replicates.post.family.discrete or places.replicates.post.family.ordinal:
+        return []
+    return [f.name for f in places.factors]
+
+
+def _tops(places: Places) -> list[str]:
+    return _ends(places) if np.isfinite(_highest(places)).all() else []
+
+
+def _terms(places: Places) -> list[str]:
+    return [m.factor.name if len(m.factor.terms) == 1 else f"{m.factor.name}: {m.factor.terms[m.term]}"
+            for m in places.modes]  # fmt: skip
+
+
+STATISTICS: tuple[Statistic, ...] = (
+    Statistic("mean", "own", lambda side, places: side.y.mean(axis=1)[:, None], _if(_whole_y)),
+    Statistic("mean", "new", lambda side, places: side.y.mean(axis=1)[:, None], _if(_whole_y)),
+    Statistic("zeros", "own", lambda side, places: (side.y == 0.0).sum(axis=1)[:, None].astype(float), _if(_counted)),
+    Statistic("maximum", "own", lambda side, places: side.y.max(axis=1)[:, None],
+              _if(lambda places: _graded(places) and _whole_y(places))),
+    Statistic("minimum", "own", lambda side, places: side.y.min(axis=1)[:, None],
+              _if(lambda places: not places.replicates.post.family.discrete and _whole_y(places))),
+    Statistic("dispersion", "own", _dispersion, _if(lambda places: not _binary(places))),
+    Statistic("skewness", "own", _moment(3), _if(_graded)),
+    Statistic("tails", "own", _moment(4), _if(_graded)),
+    Statistic("spread", "own", _spread, _if(lambda places: not _binary(places))),
+    Statistic("link", "own", _link),
+    Statistic("curves", "own", _squares(lambda places: places.curves), lambda places: list(places.curves), above=True),
+    Statistic("slopes", "own", _slopes, lambda places: list(places.slopes), above=True),
+    Statistic("interactions", "own", _squares(lambda places: places.within), lambda places: list(places.within),
+              above=True),
+    Statistic("interactions", "new", _between, lambda places: list(places.between), above=True),
+    Statistic("groups at the lowest", "new", _all_at("lowest"), _ends),
+    Statistic("groups at the highest", "new", _all_at("highest"), _tops),
+    Statistic("spread of groups", "new", _modes(lambda b: b.std(axis=1)), _terms),
+    Statistic("skewness of groups", "new", _modes(_shape(3)), _terms),
+    Statistic("tails of groups", "new", _modes(_shape(4)), _terms),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A statistic of the observed rows against its replicates.
+
+    Attributes
+    ----------
+    name, groups : str
+        Of the statistic.
+    about : str
+        The entry that stands out most.
+    observed : (replicate,) float
+        Of that entry; one number again and again where it does not depend on parameters.
+    predicted : (replicate,) float
+        Of the replicates.
+    p : float
+        How often a replicate lies as far out; of all entries together.
+    """
+
+    name: str
+    groups: str
+    about: str
+    observed: np.ndarray = field(repr=False)
+    predicted: np.ndarray = field(repr=False)
+    p: float
+
+    @property
+    def found(self) -> bool:
+        """Whether it is a finding."""
+        return self.p <= LEVEL
+
+    @property
+    def high(self) -> bool:
+        """Whether the observed one is the larger."""
+        return bool(np.median(self.observed) > np.median(self.predicted))
+
+    @property
+    def distance(self) -> float:
+        """Between the medians, in standard deviations of the replicates."""
+        apart = abs(float(np.median(self.observed) - np.median(self.predicted)))
+        return apart / max(float(self.predicted.std()), 1e-12)
+
+
+def compared(
+    name: str, groups: str, entries: list[str], observed: np.ndarray, predicted: np.ndarray, above: bool
+) -> Compared:
+    """From (replicate, entry) of both sides."""
+    observed = np.broadcast_to(observed, predicted.shape)
+    n = len(predicted)
+    if predicted.shape[1] == 1:
+        place, seen, drawn = 0, observed[:, 0], predicted[:, 0]
+    else:
+        a, b = (np.cbrt(v) if above else v for v in (observed, predicted))
+        middle, spread = b.mean(axis=0), np.where(b.std(axis=0) > 0.0, b.std(axis=0), np.inf)
+        a, b = (a - middle) / spread, (b - middle) / spread
+        a, b = (a, b) if above else (np.abs(a), np.abs(b))
+        place = int(np.median(a, axis=0).argmax())
+        seen, drawn = a.max(axis=1), b.max(axis=1)
+        above = True
+    slack = 1e-12 * np.maximum(np.abs(seen), np.abs(drawn))
+    upper = (1 + int((drawn >= seen - slack).sum())) / (n + 1)
+    lower = (1 + int((drawn <= seen + slack).sum())) / (n + 1)
+    p = upper if above else min(1.0, 2.0 * min(upper, lower))
+    return Compared(name, groups, entries[place], observed[:, place], predicted[:, place], p)
