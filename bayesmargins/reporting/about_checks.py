@@ -67,28 +67,27 @@ def _blocks(checked: Checked) -> Iterator[Block]:
 
 
 def _check(check: Any) -> Iterator[Block]:
-    yield said(
-        "New observations were drawn from the posterior, for the groups of the data and for new ones, and held against "
-        "the data."
-    )
-    if check.findings:
-        yield Notice((" ".join(check.findings),))
-    else:
-        yield said("Nothing was found that the model does not reproduce.")
-    try:
-        svg = drawn(lambda: getattr(plots, "plot_check")(check))  # noqa: B009
-        alt = "Pictures of observed values against those that the model predicts. The table beneath has the numbers."
-        yield Picture(svg, alt, "Observed against predicted.")
-    except BayesmarginsError:
-        pass
+    """What is printed, findings set apart; the picture; the table."""
+    for line in check.sentences.splitlines():
+        finding = line.removeprefix("- ")
+        yield said(line) if finding == line else Notice((finding,))
+    draw = getattr(plots, "plot_check", None)
+    if draw is not None:
+        try:
+            svg = drawn(lambda: draw(check))
+            alt = "Pictures of observed values against those that the model predicts; the table has the numbers."
+            yield Picture(svg, alt, "Observed against predicted.")
+        except BayesmarginsError:
+            pass
     yield _grid(check.table)
 
 
 def _grid(table: Any) -> Grid:
-    """A row a statistic."""
-    shown = table.reset_index() if any(name is not None for name in table.index.names) else table
+    """A row a statistic; which of them are findings is said above."""
+    shown = table.drop(columns="finding", errors="ignore")
     rows = [[signed(_cell(value)) for value in row] for row in shown.to_numpy(dtype=object)]
-    return Grid("Statistics, observed and predicted", [str(c) for c in shown.columns], rows, words=True)
+    labels = sum(not isinstance(value, float) for value in shown.to_numpy(dtype=object)[0]) if len(shown) else 1
+    return Grid("Statistics, observed and predicted", [str(c) for c in shown.columns], rows, labels)
 
 
 def _cell(value: Any) -> str:
