@@ -104,7 +104,8 @@ _BETA, _ETA, _MU, _SIGMA = (
     _symbol("σ", r"\sigma"),
 )
 _COVARIANCE, _THRESHOLD = _symbol("Σ", r"\Sigma"), _symbol("τ", r"\tau")
-_IS, _LIKE, _GIVEN, _PLUS = _sign("="), _sign("∼", r"\sim"), _sign("∣", r"\mid"), _sign("+")
+_IS, _LIKE, _GIVEN = _sign("="), _sign("∼", r"\sim"), _sign("∣", r"\mid")
+_PLUS = Term('<mo form="infix">+</mo>', "+")  # between terms, also where a line begins with it
 _DOT = Term("<mspace width='0.2em'></mspace>", r"\,")
 _NOTHING = Term("", "")
 
