@@ -15,9 +15,10 @@ from bayesmargins.reporting.about_sampler import grid_of
 from bayesmargins.reporting.asked import POLICIES, Effect, Expected, Intervals
 from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
-from bayesmargins.reporting.wording import counted, listing, under_policy
+from bayesmargins.reporting.wording import counted, listing, signed, under_policy
 from bayesmargins.tables import table
-from bayesmargins.tables.frames import written_parts
+from bayesmargins.tables.digits import aligned
+from bayesmargins.tables.frames import FIGURE_SPACE, written_parts
 
 __all__ = ["effects_section"]
 
@@ -60,16 +61,24 @@ def _blocks(post: Posterior, effect: Effect, how: Intervals) -> Iterator[Block]:
 
 def _table(effect: Effect, how: Intervals) -> Grid:
     """A row an entry and policy; the note is that of the policies side by side."""
-    tables = {words: grid_of(table(numbers)) for words, numbers in effect.summaries.items()}
-    first = next(iter(tables.values()))
-    if len(tables) == 1:
-        return first
-    k = first.labels
-    entries = zip(*([(words, row) for row in of.rows] for words, of in tables.items()), strict=True)
+    parts = {words: written_parts(table(numbers)) for words, numbers in effect.summaries.items()}
+    header, _, k, _, caption = next(iter(parts.values()))
+    if len(parts) == 1:
+        return grid_of(table(next(iter(effect.summaries.values()))))
+    entries = zip(*([(words, row) for row in of[1]] for words, of in parts.items()), strict=True)
     rows = [[*row[:k], words, *row[k:]] for entry in entries for words, row in entry]
-    header = [*first.header[:k], "groups", *first.header[k:]]
-    caption = first.caption.rpartition(", ")[0] or first.caption
-    return Grid(caption, header, rows, k + 1, written_parts(table(effect.results, **how.asked))[3])
+    columns = [*map(list, zip(*rows, strict=True))]
+    header = [*(name or "entry" for name in header[:k]), "groups", *header[k:]]
+    columns[k + 1 :] = [_in_line(column) for column in columns[k + 1 :]]
+    if effect.variable is not None and header[0] == "term" and len(set(columns[0])) == 1:  # the heading says it
+        header, columns, k = header[1:], columns[1:], k - 1
+    note = written_parts(table(effect.results, **how.asked))[3]
+    return Grid(caption.rpartition(", ")[0] or caption, header, [*zip(*columns, strict=True)], k + 1, note)
+
+
+def _in_line(cells: list[str]) -> list[str]:
+    """A column whose numbers stand below each other, whichever policy they are of."""
+    return [signed(cell) for cell in aligned([cell.replace(FIGURE_SPACE, "") for cell in cells], FIGURE_SPACE)]
 
 
 def _picture(effect: Effect, how: Intervals) -> Iterator[Block]:

@@ -51,7 +51,7 @@ def draws_words(post: Posterior) -> str:
     if post.caveat:
         return f"{counted(chains * draws, 'draw')} ({post.kind})."
     total = f"There are {counted(chains * draws, 'posterior draw')}, {counted(chains, 'chain')} of {draws:,}"
-    by = f"by the sampler {post.info['sampler']}" if "sampler" in post.info else f"from {source_words(post)}"
+    by = f"by the {post.info['sampler']} sampler" if "sampler" in post.info else f"from {source_words(post)}"
     return f"{total}, {by}.{_effects(post)}{_seed(post)}"
 
 
