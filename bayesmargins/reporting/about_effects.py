@@ -112,12 +112,14 @@ def _expected(post: Posterior, expected: Expected, how: Intervals) -> Iterator[B
     except BayesmarginsError:
         return
     first = next(iter(expected.results.values()))
-    noun = str(first.attrs.get("scale", "estimate"))
-    alt = (
-        f"Curves of the average {noun} over {name} with bands, {len(expected.results)} panels: "
-        f"{', '.join(expected.results)}. {_ends(expected)}"
-    )
-    yield Picture(svg, alt, f"Average {noun} with {name} set to each value on all rows, with intervals.")
+    what = f"Average {first.attrs.get('scale', 'estimate')} with {name} set to each value on all rows"
+    if "category" in first.dims:
+        shown = f"{what}, {next(iter(expected.results))}: the categories above each other"
+        yield Picture(svg, f"Picture. {shown}.", f"{shown}.")
+        return
+    panels = listing(list(expected.results))
+    alt = f"Curves with bands. {what}; {counted(len(expected.results), 'panel')}: {panels}. {_ends(expected)}"
+    yield Picture(svg, alt, f"{what}, with intervals.")
 
 
 def _panels(expected: Expected, how: Intervals) -> Any:
@@ -142,8 +144,6 @@ def _ends(expected: Expected) -> str:
     """The medians at both ends, a policy."""
     said = []
     for words, ds in expected.results.items():
-        if "category" in ds.dims:
-            return ""
         first, last = (float(ds["estimate"].isel({expected.variable: k}).median()) for k in (0, -1))
         said.append(f"{words} from {first:.3g} to {last:.3g}")
     return f"Medians: {'; '.join(said)}."

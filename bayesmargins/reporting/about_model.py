@@ -122,4 +122,4 @@ def _line(text: str) -> Paragraph:
 
 
 def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
+    return f"{text[:1].upper()}{text[1:]}" if text[:1].isascii() else text  # μ stays μ

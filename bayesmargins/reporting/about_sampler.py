@@ -42,7 +42,8 @@ def grid_of(written: Any, caption: str = "") -> Grid:
 def diagnosed(post: Posterior) -> Mapping[str, Any]:
     """As the fit has found it, or found here."""
     known: dict[str, Any] = {name: post.info[name] for name in _FOUND if name in post.info}
-    return known if "max_rhat" in known else known | convergence(post.parameters, post.sample_stats)
+    whole = {"max_rhat", "worst", "min_ess", "least"} <= set(known)
+    return known if whole else known | convergence(post.parameters, post.sample_stats)
 
 
 def draws_words(post: Posterior) -> str:
