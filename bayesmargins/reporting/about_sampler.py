@@ -50,7 +50,7 @@ def draws_words(post: Posterior) -> str:
     """Where the draws come from, and how many there are."""
     chains, draws = _sizes(post)
     if post.caveat:
-        return f"{counted(chains * draws, 'draw')} ({post.kind})."
+        return f"There are {counted(chains * draws, 'draw')} ({post.kind})."
     total = f"There are {counted(chains * draws, 'posterior draw')}, {counted(chains, 'chain')} of {draws:,}"
     by = f"by the {post.info['sampler']} sampler" if "sampler" in post.info else f"from {source_words(post)}"
     return f"{total}, {by}.{_effects(post)}{_seed(post)}"

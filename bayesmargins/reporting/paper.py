@@ -74,7 +74,8 @@ def _averages(post: Posterior, effects: list[Effect]) -> Iterator[str]:
     }
     ways = [text for words, text in done.items() if words in used]
     if computed:
-        how = f"{'; or they were '.join(ways)}; the two were then" if ways else "averaged over the rows and then"
+        averaged = "; both were averaged over the rows, and" if ways else "averaged over the rows and"
+        how = f"{'; or they were '.join(ways)}{averaged}"
         yield (
             "Effects compare the same rows under two values of a column: in every draw the predictions under either "
             f"value were {how} subtracted."
