@@ -17,8 +17,7 @@ from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section,
 from bayesmargins.reporting.drawing import drawn
 from bayesmargins.reporting.wording import counted, listing, signed, under_policy
 from bayesmargins.tables import table
-from bayesmargins.tables.digits import aligned
-from bayesmargins.tables.frames import FIGURE_SPACE, written_parts
+from bayesmargins.tables.frames import written_parts
 
 __all__ = ["effects_section"]
 
@@ -69,16 +68,11 @@ def _table(effect: Effect, how: Intervals) -> Grid:
     rows = [[*row[:k], words, *row[k:]] for entry in entries for words, row in entry]
     columns = [*map(list, zip(*rows, strict=True))]
     header = [*(name or "entry" for name in header[:k]), "groups", *header[k:]]
-    columns[k + 1 :] = [_in_line(column) for column in columns[k + 1 :]]
+    columns[k + 1 :] = [[signed(cell) for cell in column] for column in columns[k + 1 :]]
     if effect.variable is not None and header[0] == "term" and len(set(columns[0])) == 1:  # the heading says it
         header, columns, k = header[1:], columns[1:], k - 1
     note = written_parts(table(effect.results, **how.asked))[3]
     return Grid(caption.rpartition(", ")[0] or caption, header, [*zip(*columns, strict=True)], k + 1, note)
-
-
-def _in_line(cells: list[str]) -> list[str]:
-    """A column whose numbers stand below each other, whichever policy they are of."""
-    return [signed(cell) for cell in aligned([cell.replace(FIGURE_SPACE, "") for cell in cells], FIGURE_SPACE)]
 
 
 def _picture(effect: Effect, how: Intervals) -> Iterator[Block]:
