@@ -271,7 +271,7 @@ def _folder(path: Path) -> Path:
 def test_a_folder_that_may_not_be_written_to_is_refused_before_anything_is_computed(
     post: bm.Posterior, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Root may write anywhere: what the system says of the folder is replaced. The unknown column would be refused later.
+    # Root may write anywhere: the answer of the system is replaced. The unknown column would be refused later.
     monkeypatch.setattr(os, "access", lambda *_: False)
     _refused("may not be written to", post, ["wek"], tmp_path / "r.html")
 
