@@ -937,6 +937,12 @@ CALLS: dict[str, Call] = {
     ),
     "load_dataset": Call(bm.load_dataset, lambda _: {"name": "bacteria"}, ("name",), 0.5),
     "load": Call(_loaded, lambda _: {"path": "none.nc"}, ("path", "namespace"), 0.5),
+    "report": Call(
+        bm.report,
+        lambda _: {"post": post(), "effects": ["trt"], "path": "report.html"},
+        ("post", "effects", "path", "title", "question", "ci_prob", "ci_kind", "data", "logo", "random_seed"),
+        0.3,
+    ),
     "Posterior.save": Call(_saved, lambda _: {"path": "fit.nc"}, ("path",), 0.5),
     "options": Call(_option, lambda _: {}, ("memory", "threads", "progress", "warn_zero", "sampler", "nope"), 1),
 }  # fmt: skip

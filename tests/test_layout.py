@@ -26,6 +26,7 @@ HEAVY = [
     "arviz_base",
     "arviz_stats",
     "arviz_plots",
+    "jinja2",
     "matplotlib.pyplot",
     "numba",
     "nutpie",

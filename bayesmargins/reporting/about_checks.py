@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import bayesmargins.plots as plots
-import bayesmargins.validation as validation
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
 from bayesmargins.reporting.wording import signed
+from bayesmargins.validation import check
+from bayesmargins.validation import logo as leave_out
 
 __all__ = ["Checked", "checks_of", "checks_section"]
 
@@ -34,17 +35,13 @@ def checks_of(post: Posterior, random_seed: int | None, logo: bool) -> Checked:
     if post.caveat:
         found.why = f"There is nothing to check by new observations: these are numbers {post.caveat}."
         return found
-    check = getattr(validation, "check", None)
-    if check is None:
-        found.why = "This version has no checks."
-        return found
     try:
         found.check = check(post, random_seed=random_seed)
     except BayesmarginsError as error:
         found.why = str(error)
     if logo:
         try:
-            found.logo = validation.logo(post)
+            found.logo = leave_out(post)
         except BayesmarginsError as error:
             found.no_logo = str(error)
     return found
@@ -66,29 +63,28 @@ def _blocks(checked: Checked) -> Iterator[Block]:
         yield said(f"Groups were not left out one by one. {checked.no_logo}")
 
 
-def _check(check: Any) -> Iterator[Block]:
-    yield said(
-        "New observations were drawn from the posterior, for the groups of the data and for new ones, and held against "
-        "the data."
-    )
-    if check.findings:
-        yield Notice((" ".join(check.findings),))
-    else:
-        yield said("Nothing was found that the model does not reproduce.")
-    try:
-        svg = drawn(lambda: getattr(plots, "plot_check")(check))  # noqa: B009
-        alt = "Pictures of observed values against those that the model predicts. The table beneath has the numbers."
-        yield Picture(svg, alt, "Observed against predicted.")
-    except BayesmarginsError:
-        pass
-    yield _grid(check.table)
+def _check(made: Any) -> Iterator[Block]:
+    """What is printed, findings set apart; the picture; the table."""
+    for line in made.sentences.splitlines():
+        finding = line.removeprefix("- ")
+        yield said(line) if finding == line else Notice((finding,))
+    draw = getattr(plots, "plot_check", None)
+    if draw is not None:
+        try:
+            svg = drawn(lambda: draw(made))
+            alt = "Pictures of observed values against those that the model predicts; the table has the numbers."
+            yield Picture(svg, alt, "Observed against predicted.")
+        except BayesmarginsError:
+            pass
+    yield _grid(made.table)
 
 
 def _grid(table: Any) -> Grid:
-    """A row a statistic."""
-    shown = table.reset_index() if any(name is not None for name in table.index.names) else table
+    """A row a statistic; which of them are findings is said above."""
+    shown = table.drop(columns="finding", errors="ignore")
     rows = [[signed(_cell(value)) for value in row] for row in shown.to_numpy(dtype=object)]
-    return Grid("Statistics, observed and predicted", [str(c) for c in shown.columns], rows, words=True)
+    labels = sum(not isinstance(value, float) for value in shown.to_numpy(dtype=object)[0]) if len(shown) else 1
+    return Grid("Statistics, observed and predicted", [str(c) for c in shown.columns], rows, labels)
 
 
 def _cell(value: Any) -> str:

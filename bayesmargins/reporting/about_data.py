@@ -52,7 +52,7 @@ def size_words(post: Posterior) -> str:
 
 
 def _response(post: Posterior) -> str:
-    """``1,500 times 0, 408 times 1``, or mean, standard deviation and range."""
+    """``1,500 rows with 0 and 408 rows with 1``, or mean, standard deviation and range."""
     response = post.design.response
     y = response.y[np.isfinite(response.y)]
     values, counts = np.unique(y, return_counts=True)
@@ -60,14 +60,14 @@ def _response(post: Posterior) -> str:
     if response.categories:
         names = [str(c) for c in response.categories]
         by = dict(zip(values.astype(int), counts, strict=True))
-        return f"categories {_counts(names, [by.get(k + 1, 0) for k in range(len(names))])}"
+        return f"{_counts(names, [by.get(k + 1, 0) for k in range(len(names))])}"
     if len(values) <= 2:
         return f"{_counts([f'{v:g}' for v in values], counts)}{said}"
     return f"mean {y.mean():.3g}, standard deviation {y.std(ddof=1):.3g}, from {y.min():g} to {y.max():g}{said}"
 
 
 def _counts(names: list[str], counts: list[int] | np.ndarray) -> str:
-    return listing([f"{name} in {counted(int(n), 'row')}" for name, n in zip(names, counts, strict=True)])
+    return listing([f"{counted(int(n), 'row')} with {name}" for name, n in zip(names, counts, strict=True)])
 
 
 def _described(column: Column, values: pd.Series, reference: object) -> list[str]:

@@ -13,10 +13,11 @@ from bayesmargins.plots import picture_of, plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.about_sampler import grid_of
 from bayesmargins.reporting.asked import POLICIES, Effect, Expected, Intervals
-from bayesmargins.reporting.blocks import Block, Notice, Picture, Section, said
+from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
-from bayesmargins.reporting.wording import under_policy
-from bayesmargins.tables import describe, table
+from bayesmargins.reporting.wording import counted, listing, signed, under_policy
+from bayesmargins.tables import table
+from bayesmargins.tables.frames import written_parts
 
 __all__ = ["effects_section"]
 
@@ -50,31 +51,28 @@ def _policies(post: Posterior, effects: list[Effect]) -> Iterator[Block]:
 
 def _blocks(post: Posterior, effect: Effect, how: Intervals) -> Iterator[Block]:
     yield from _picture(effect, how)
-    yield _table(effect)
+    yield _table(effect, how)
     for words, why in effect.failed.items():
         yield Notice((f"{under_policy(post, words)} there is no answer: {why}",))
     for expected in effect.expected:
         yield from _expected(post, expected, how)
 
 
-def _table(effect: Effect) -> Block:
-    if len(effect.results) == 1:
+def _table(effect: Effect, how: Intervals) -> Grid:
+    """A row an entry and policy; the note is that of the policies side by side."""
+    parts = {words: written_parts(table(numbers)) for words, numbers in effect.summaries.items()}
+    header, _, k, _, caption = next(iter(parts.values()))
+    if len(parts) == 1:
         return grid_of(table(next(iter(effect.summaries.values()))))
-    null = 0.0 if any(str(c).startswith("p_gt_") for s in effect.summaries.values() for c in s.columns) else None
-    return grid_of(side_by_side(effect, null))
-
-
-def side_by_side(effect: Effect, null: float | None) -> Any:
-    """The policies as columns of one table."""
-    first = next(iter(effect.summaries.values()))
-    interval = [str(c) for c in first.columns if str(c).endswith("_lb")]
-    return table(effect.results, null=null, **_asked(interval))
-
-
-def _asked(limits: list[str]) -> dict[str, Any]:
-    """The intervals that a summary has, as keywords."""
-    kinds = {name[:3] for name in limits}
-    return {"ci_prob": [float(name[3:-3]) / 100 for name in limits], "ci_kind": kinds.pop()} if limits else {}
+    entries = zip(*([(words, row) for row in of[1]] for words, of in parts.items()), strict=True)
+    rows = [[*row[:k], words, *row[k:]] for entry in entries for words, row in entry]
+    columns = [*map(list, zip(*rows, strict=True))]
+    header = [*(name or "entry" for name in header[:k]), "groups", *header[k:]]
+    columns[k + 1 :] = [[signed(cell) for cell in column] for column in columns[k + 1 :]]
+    if effect.variable is not None and header[0] == "term" and len(set(columns[0])) == 1:  # the heading says it
+        header, columns, k = header[1:], columns[1:], k - 1
+    note = written_parts(table(effect.results, **how.asked))[3]
+    return Grid(caption.rpartition(", ")[0] or caption, header, [*zip(*columns, strict=True)], k + 1, note)
 
 
 def _picture(effect: Effect, how: Intervals) -> Iterator[Block]:
@@ -88,8 +86,10 @@ def _picture(effect: Effect, how: Intervals) -> Iterator[Block]:
     except BayesmarginsError:  # a result that no picture shows: its table does
         return
     of = next(iter(effect.summaries.values())).attrs.get("noun", "estimate")
-    names = "" if single else f" for {', '.join(effect.results)}, one colour each"
-    alt = f"Picture of the {of}, {entries} entries with their intervals{names}. The table beneath has the numbers."
+    names = "" if single else f", for {listing(list(effect.results))}"
+    alt = (
+        f"Picture of the {of}, {counted(entries, 'entry', 'entries')} with intervals{names}; the table has the numbers."
+    )
     yield Picture(svg, alt, f"{effect.title}: {of}, point estimates and intervals{names}.")
 
 
@@ -97,20 +97,23 @@ def _expected(post: Posterior, expected: Expected, how: Intervals) -> Iterator[B
     """Averages at each value: curves, a panel a policy, or a table of levels."""
     name = worded(expected.variable, post.design.labels)
     if not expected.curved:
-        yield grid_of(table(expected.results, **how.asked), f"Averages with {name} set to each level on all rows")
+        noun = str(next(iter(expected.results.values())).attrs.get("scale", "estimate"))
+        caption = f"Average {noun} with {name} set to each level on all rows"
+        yield grid_of(table(expected.results, **how.asked), caption)
         return
     try:
         svg = drawn(lambda: _panels(expected, how))
     except BayesmarginsError:
         return
     first = next(iter(expected.results.values()))
-    noun = str(first.attrs.get("scale", "estimate"))
-    alt = (
-        f"Curves of the average {noun} over {name} with bands, {len(expected.results)} panels: "
-        f"{', '.join(expected.results)}. {_ends(expected)}"
-    )
-    yield Picture(svg, alt, f"Average {noun} with {name} set to each value on all rows, with intervals.")
-    yield said(describe(first))
+    what = f"Average {first.attrs.get('scale', 'estimate')} with {name} set to each value on all rows"
+    if "category" in first.dims:
+        shown = f"{what}, {next(iter(expected.results))}: the categories above each other"
+        yield Picture(svg, f"Picture. {shown}.", f"{shown}.")
+        return
+    panels = listing(list(expected.results))
+    alt = f"Curves with bands. {what}; {counted(len(expected.results), 'panel')}: {panels}. {_ends(expected)}"
+    yield Picture(svg, alt, f"{what}, with intervals.")
 
 
 def _panels(expected: Expected, how: Intervals) -> Any:
@@ -135,8 +138,6 @@ def _ends(expected: Expected) -> str:
     """The medians at both ends, a policy."""
     said = []
     for words, ds in expected.results.items():
-        if "category" in ds.dims:
-            return ""
         first, last = (float(ds["estimate"].isel({expected.variable: k}).median()) for k in (0, -1))
         said.append(f"{words} from {first:.3g} to {last:.3g}")
     return f"Medians: {'; '.join(said)}."

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bayesmargins.family import Parameter
 from bayesmargins.labelling import worded
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.blocks import Block, Display, Mono, Paragraph, Points, Section, said
 from bayesmargins.reporting.mathematics import equations
 from bayesmargins.reporting.wording import listing
 
-__all__ = ["distribution_words", "groups_words", "model_section", "priors_section"]
+__all__ = ["distribution_words", "groups_words", "model_section", "predictor_words", "priors_section"]
 
 
 def model_section(post: Posterior) -> Section:
@@ -22,10 +21,11 @@ def model_section(post: Posterior) -> Section:
 def _blocks(post: Posterior) -> Iterator[Block]:
     yield said("In the notation of the package: ", Mono(post.formula), *_formulas(post), ".")
     yield Display(equations(post))
-    yield said(f"{distribution_words(post)} {_predictor_words(post)}")
+    yield said(f"{distribution_words(post)} {predictor_words(post)}")
     if post.design.factors:
         yield said(groups_words(post))
-    meanings = [f"{p.name}: {p.meaning}" for p in post.family.parameters[1:] if p.meaning]
+    beside = post.family.estimated(post.design.response.known_error)
+    meanings = [f"{p.name}: {p.meaning}" for p in beside if p.meaning]
     if meanings:
         yield Points(tuple((said(text), ()) for text in meanings))
 
@@ -40,28 +40,26 @@ def _formulas(post: Posterior) -> list[str | Mono]:
 
 def distribution_words(post: Posterior) -> str:
     """Which distribution, given what."""
-    family, given = post.family, "Given the effects of its groups, " if post.design.factors else ""
-    mean = family.parameters[0]
-    of = f"{given}{post.response_words} has the distribution {family.name}"
+    family, mean = post.family, post.family.parameters[0]
+    name = family.name.replace("_", " ")
+    article = "an" if name[0] in "aeiou" else "a"
+    of = f"{'given the effects of its groups, ' if post.design.factors else ''}{post.response_words} follows {article} "
     if family.ordinal:
-        return f"{_capital(of)}, which puts it into one of {len(post.categories)} ordered categories by thresholds τ."
-    noun = f" with the {mean.noun} μ" if family.mean is None else " with the parameter μ"
-    return f"{_capital(of)}{noun}{_beside(family.parameters[1:])}."
+        of += f"{name} distribution over {len(post.categories)} ordered categories, with thresholds τ"
+    else:
+        noun = f"{mean.noun} μ" if family.mean is None else "location μ"
+        beside = family.estimated(post.design.response.known_error)
+        of += f"{name} distribution with {listing([noun, *(p.name for p in beside)])}"
+    return f"{_capital(of)}."
 
 
-def _beside(parameters: Sequence[Parameter]) -> str:
-    return f" and {listing([p.name for p in parameters])}" if parameters else ""
-
-
-def _predictor_words(post: Posterior) -> str:
-    value = "The linear predictor η" if post.family.ordinal else "μ itself"
-    if not post.family.ordinal and not post.link.linear:
-        value = f"μ on the {post.link.name} scale"
-    if post.family.ordinal:
-        value += f", on the {post.link.name} scale,"
-    offset = ", an offset" if post.design.offsets else ""
-    groups = " and the effects b of the row's groups" if post.design.factors else ""
-    return f"{value} is the sum of the columns times their coefficients β{offset}{groups}."
+def predictor_words(post: Posterior) -> str:
+    """What the linear predictor is the sum of, and on which scale."""
+    value = "the linear predictor η" if post.family.ordinal else "μ"
+    scale = "" if post.link.linear else f"on the {post.link.name} scale, "
+    pieces = ["the columns times their coefficients β", *(["the offset"] if post.design.offsets else [])]
+    pieces += ["the effects b of the row's groups"] if post.design.factors else []
+    return f"{_capital(f'{scale}{value}')} is the sum of {listing(pieces)}."
 
 
 def groups_words(post: Posterior) -> str:
@@ -124,4 +122,4 @@ def _line(text: str) -> Paragraph:
 
 
 def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
+    return f"{text[:1].upper()}{text[1:]}" if text[:1].isascii() else text  # μ stays μ

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayesmargins.convergence import MAX_RHAT, MIN_ESS_PER_CHAIN, convergence, in_sentences
-from bayesmargins.model.origin import Origin
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.asked import Intervals
 from bayesmargins.reporting.blocks import Block, Grid, Notice, Section, said
@@ -15,7 +14,7 @@ from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.tables import summary, table
 from bayesmargins.tables.frames import written_parts
 
-__all__ = ["diagnosed", "diagnostics_words", "draws_words", "grid_of", "sampler_section"]
+__all__ = ["diagnosed", "diagnostics_words", "draws_words", "grid_of", "is_ours", "sampler_section", "source_words"]
 
 _FOUND = ("max_rhat", "worst", "min_ess", "least", "divergences", "ess", "target_accept")
 
@@ -33,28 +32,28 @@ def sampler_section(post: Posterior, how: Intervals) -> Section:
 
 
 def grid_of(written: Any, caption: str = "") -> Grid:
-    """A table of the package as a block, its own caption before its note where another one is given."""
+    """A table of the package as a block."""
     header, rows, labels, note, own = written_parts(written)
     text = [[*row[:labels], *(signed(cell) for cell in row[labels:])] for row in rows]
     head = [name if k >= labels else name or "entry" for k, name in enumerate(header)]
-    return Grid(caption or own, head, text, labels, f"{own}. {note}" if caption else note)
+    return Grid(caption or own, head, text, labels, note)
 
 
 def diagnosed(post: Posterior) -> Mapping[str, Any]:
     """As the fit has found it, or found here."""
     known: dict[str, Any] = {name: post.info[name] for name in _FOUND if name in post.info}
-    return known if "max_rhat" in known else known | convergence(post.parameters, post.sample_stats)
+    whole = {"max_rhat", "worst", "min_ess", "least"} <= set(known)
+    return known if whole else known | convergence(post.parameters, post.sample_stats)
 
 
 def draws_words(post: Posterior) -> str:
     """Where the draws come from, and how many there are."""
     chains, draws = _sizes(post)
     if post.caveat:
-        return f"{counted(chains * draws, 'draw')} ({post.kind})."
-    total = f"{counted(chains * draws, 'posterior draw')}, {counted(chains, 'chain')} of {draws:,}"
-    source = str(post.info.get("source", "draws"))
-    by = f"sampler {post.info['sampler']} of bayesmargins" if "sampler" in post.info else f"source: {source}"
-    return f"{total} ({by}).{_effects(post)}{_seed(post)}"
+        return f"There are {counted(chains * draws, 'draw')} ({post.kind})."
+    total = f"There are {counted(chains * draws, 'posterior draw')}, {counted(chains, 'chain')} of {draws:,}"
+    by = f"by the {post.info['sampler']} sampler" if "sampler" in post.info else f"from {source_words(post)}"
+    return f"{total}, {by}.{_effects(post)}{_seed(post)}"
 
 
 def _effects(post: Posterior) -> str:
@@ -91,7 +90,17 @@ def _sizes(post: Posterior) -> tuple[int, int]:
     return chains, draws
 
 
+def source_words(post: Posterior) -> str:
+    """Which software made the draws, as far as they say it."""
+    source = str(post.info.get("source", ""))
+    return "software that is not named" if source in ("", "draws") else source
+
+
+def is_ours(post: Posterior) -> bool:
+    """Whether the draws are of a fit of this package."""
+    return post.origin is not None or str(post.info.get("source", "")).startswith("bayesmargins")
+
+
 def _elsewhere(post: Posterior) -> str:
     """Where they ran, if not here."""
-    source = str(post.info.get("source", "draws"))
-    return "" if isinstance(post.origin, Origin) or source.startswith("bayesmargins") else source
+    return "" if is_ours(post) else source_words(post)

@@ -56,7 +56,13 @@ def _quiet() -> Iterator[None]:
 
 def within_page(svg: str, name: str, alt: str) -> str:
     """An element of a page: without the head of a file, its names begin with that of the picture, its size is free."""
-    text = _HEAD.sub("", svg, count=1)
+    seen: dict[str, int] = {}
+
+    def once(found: re.Match[str]) -> str:  # panels of a picture have parts of the same name, which nothing refers to
+        seen[found[1]] = n = seen.get(found[1], 0) + 1
+        return found[0] if n == 1 else f'id="{found[1]}-{n}"'
+
+    text = _ID.sub(once, _HEAD.sub("", svg, count=1))
     for own in sorted(set(_ID.findall(text)), key=len, reverse=True):
         text = text.replace(f'id="{own}"', f'id="{name}-{own}"')
         text = text.replace(f"url(#{own})", f"url(#{name}-{own})").replace(f'"#{own}"', f'"#{name}-{own}"')

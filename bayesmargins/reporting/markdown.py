@@ -63,7 +63,8 @@ def _plain(text: str) -> str:
 
 def _piece(piece: Piece) -> str:
     if isinstance(piece, str):
-        return _plain(piece)
+        before, after = (" " * (piece != strip(piece)) for strip in (str.lstrip, str.rstrip))
+        return f"{before}{_plain(piece)}{after}"
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", piece.text)), default=0))
     pad = " " if piece.text[:1] == "`" or piece.text[-1:] == "`" else ""
     return f"{ticks}{pad}{piece.text}{pad}{ticks}"

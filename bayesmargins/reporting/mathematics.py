@@ -40,9 +40,7 @@ class Equations:
     @property
     def mathml(self) -> str:
         """One table, aligned at the relations."""
-        rows = "".join(
-            f"<mtr>{''.join(f'<mtd><mrow>{term.mathml}</mrow></mtd>' for term in line)}</mtr>" for line in self.lines
-        )
+        rows = "".join(f"<mtr>{''.join(f'<mtd>{term.mathml}</mtd>' for term in line)}</mtr>" for line in self.lines)
         return f'<math display="block" alttext="{escape(self.words)}"><mtable>{rows}</mtable></math>'
 
     @property
@@ -67,7 +65,7 @@ def _symbol(character: str, latex: str = "") -> Term:
 
 
 def _sign(character: str, latex: str = "") -> Term:
-    return Term(f"<mo>{escape(character)}</mo>", latex or character)
+    return Term(f'<mo stretchy="false">{escape(character)}</mo>', latex or character)
 
 
 def _number(value: int) -> Term:
@@ -81,11 +79,9 @@ def _below(base: Term, index: Term) -> Term:
     )
 
 
-def _above(base: Term, exponent: Term) -> Term:
-    return Term(
-        f"<msup><mrow>{base.mathml}</mrow><mrow>{exponent.mathml}</mrow></msup>",
-        rf"{base.latex}^{{{exponent.latex}}}",
-    )
+def _both(base: Term, index: Term, exponent: Term) -> Term:
+    inside = "".join(f"<mrow>{term.mathml}</mrow>" for term in (base, index, exponent))
+    return Term(f"<msubsup>{inside}</msubsup>", rf"{base.latex}_{{{index.latex}}}^{{{exponent.latex}}}")
 
 
 def _call(function: Term, *arguments: Term) -> Term:
@@ -108,7 +104,8 @@ _BETA, _ETA, _MU, _SIGMA = (
     _symbol("σ", r"\sigma"),
 )
 _COVARIANCE, _THRESHOLD = _symbol("Σ", r"\Sigma"), _symbol("τ", r"\tau")
-_IS, _LIKE, _GIVEN, _PLUS = _sign("="), _sign("∼", r"\sim"), _sign("∣", r"\mid"), _sign("+")
+_IS, _LIKE, _GIVEN = _sign("="), _sign("∼", r"\sim"), _sign("∣", r"\mid")
+_PLUS = Term('<mo form="infix">+</mo>', "+")  # between terms, also where a line begins with it
 _DOT = Term("<mspace width='0.2em'></mspace>", r"\,")
 _NOTHING = Term("", "")
 
@@ -174,7 +171,7 @@ def _predictor(post: Posterior, left: Term, beta: Term, b: Term) -> Iterator[tup
 def _fixed(post: Posterior, beta: Term) -> Iterator[Term]:
     coef = post.design.coef
     if len(coef) > _MOST:
-        yield _above(_below(_symbol("x"), _I), _symbol("T", r"\mathsf{T}")) + beta
+        yield _both(_symbol("x"), _I, _symbol("T", r"\mathsf{T}")) + beta
         return
     for k, name in enumerate(coef):
         own = _below(beta, _number(k))
@@ -200,7 +197,7 @@ def _groups(post: Posterior, b: Term) -> Iterator[tuple[Term, Term, Term]]:
     for name, factor in post.design.factors.items():
         of = _name(name)
         one = len(factor.terms) == 1
-        spread = _above(_below(_SIGMA, of), _number(2)) if one else _below(_COVARIANCE, of)
+        spread = _both(_SIGMA, of, _number(2)) if one else _below(_COVARIANCE, of)
         yield _below(b, _J), _LIKE, _call(_operator("Normal"), _number(0), spread) + _for_each(of)
 
 

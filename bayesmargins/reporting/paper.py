@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bayesmargins.labelling import worded
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.about_checks import Checked
 from bayesmargins.reporting.about_data import size_words
-from bayesmargins.reporting.about_model import distribution_words, groups_words
-from bayesmargins.reporting.about_sampler import diagnostics_words, draws_words
+from bayesmargins.reporting.about_model import distribution_words, groups_words, predictor_words
+from bayesmargins.reporting.about_sampler import diagnostics_words, draws_words, is_ours
 from bayesmargins.reporting.about_sensitivity import Moved
 from bayesmargins.reporting.asked import POLICIES, Effect
 from bayesmargins.reporting.blocks import Paragraph, Section, said
@@ -38,33 +37,29 @@ def answers(post: Posterior, effects: list[Effect]) -> list[Paragraph]:
 
 
 def _methods(post: Posterior, effects: list[Effect]) -> Iterator[str]:
-    yield f"{distribution_words(post)}{_fixed(post)}"
+    yield f"{distribution_words(post)} {predictor_words(post)}"
+    yield f"The columns are those of {post.formula}{_labelled(post)}."
     if post.design.factors:
         yield groups_words(post)
     if post.origin is not None:
         given = post.origin.given_priors()
         yield (
-            f"Priors of {listing(sorted(map(str, given)))} were set by hand; all are listed above."
+            f"Priors of {listing(sorted(map(str, given)))} were chosen for this analysis; all are listed above."
             if given
-            else "Priors were the weakly informative defaults of the package, which are scaled to the data and listed "
-            "above."
+            else "Priors were the defaults of the package, which are scaled to the data and listed above."
         )
     if post.design.frame is not None:
-        yield f"The model was fitted to {size_words(post)}, with bayesmargins {__version__}."
+        by = f", with bayesmargins {__version__}" if is_ours(post) else ""
+        yield f"The model was fitted to {size_words(post)}{by}."
     yield draws_words(post)
     if not post.caveat:
         yield diagnostics_words(post)
     yield from _averages(post, effects)
 
 
-def _fixed(post: Posterior) -> str:
-    names = [worded(name, post.design.labels) for name in post.design.columns]
-    scale = "on its own scale" if post.link.linear else f"on the {post.link.name} scale"
-    return f" Its linear predictor, {scale}, is that of {post.formula}{_labelled(post, names)}."
-
-
-def _labelled(post: Posterior, names: list[str]) -> str:
-    used = [name for name in post.design.columns if name in post.design.labels]
+def _labelled(post: Posterior) -> str:
+    """The words for columns that have some."""
+    used = [name for name in (*post.design.columns, *post.design.factors) if name in post.design.labels]
     return f" ({listing([f'{name}: {post.design.labels[name]}' for name in used])})" if used else ""
 
 
@@ -79,12 +74,13 @@ def _averages(post: Posterior, effects: list[Effect]) -> Iterator[str]:
     }
     ways = [text for words, text in done.items() if words in used]
     if computed:
-        how = f"{'; or they were '.join(ways)}; the two were then" if ways else "averaged over the rows and then"
+        averaged = "; both were averaged over the rows, and" if ways else "averaged over the rows and"
+        how = f"{'; or they were '.join(ways)}{averaged}"
         yield (
             "Effects compare the same rows under two values of a column: in every draw the predictions under either "
             f"value were {how} subtracted."
         )
-    yield f"We give {_lower(interval_words(next(iter(effects[0].summaries.values()))))}."
+    yield f"We give the {_lower(interval_words(next(iter(effects[0].summaries.values()))))} of each."
 
 
 def _results(post: Posterior, effects: list[Effect], checked: Checked, moved: Moved) -> Iterator[Paragraph]:
@@ -99,12 +95,10 @@ def _results(post: Posterior, effects: list[Effect], checked: Checked, moved: Mo
 
 def _checked(checked: Checked) -> Iterator[str]:
     if checked.check is not None:
-        found = checked.findings
         yield (
-            f"Checks against new observations drawn from the posterior found: {' '.join(found)}"
-            if found
-            else "Checks against new observations drawn from the posterior found nothing that the model does not "
-            "reproduce."
+            f"Replicates of the data drawn from the model differ from them: {' '.join(checked.findings)}"
+            if checked.findings
+            else "Replicates of the data drawn from the model showed no misfit in the statistics that were looked at."
         )
 
 

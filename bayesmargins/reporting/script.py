@@ -13,8 +13,10 @@ from bayesmargins.datasets.catalogue import CATALOGUE
 from bayesmargins.model import GLMM
 from bayesmargins.model.retold import CALL, prior_in_code
 from bayesmargins.posterior import Posterior
+from bayesmargins.reporting.about_sampler import is_ours, source_words
 from bayesmargins.reporting.asked import POLICIES, Effect, Intervals
 from bayesmargins.reporting.blocks import Block, Grid, Listing, Section, said
+from bayesmargins.reporting.wording import counted
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.version import __version__
 
@@ -45,18 +47,19 @@ def versions_section(post: Posterior) -> Section:
         except metadata.PackageNotFoundError:
             continue
     rows = [[name, version] for name, version in found]
-    when = f"The draws: {post.info.get('source', 'draws')}, {post.created_at[:10]}." if not post.caveat else ""
-    blocks: list[Block] = [Grid("Software", ["package", "version"], rows, words=True, note=when)]
+    note = "" if is_ours(post) else f"The draws come from {source_words(post)}, whose version they do not say."
+    blocks: list[Block] = [Grid("Software that made this page", ["package", "version"], rows, words=True, note=note)]
     return Section("Versions", "versions", tuple(blocks))
 
 
 def _unsaid(post: Posterior, effects: list[Effect], data: str | None) -> Iterator[str]:
     """What no code can know."""
-    if data is None and _shipped(post) is None:
-        yield "how the data are read"
     if post.origin is None:
         yield "how the draws were made"
-    elif any(prior_in_code(prior) is None for prior in post.origin.given_priors().values()):
+        return
+    if data is None and _shipped(post) is None:
+        yield "how the data are read"
+    if any(prior_in_code(prior) is None for prior in post.origin.given_priors().values()):
         yield "the priors that are left out"
     if any(not effect.computed for effect in effects):
         yield "the results that were handed over"
@@ -79,7 +82,8 @@ def _data(post: Posterior, data: str | None) -> Iterator[str]:
         yield f"data = {code}"
         return
     design = post.design
-    yield f"data = ...  # a DataFrame of {len(design.data):,} rows, with the columns {', '.join(map(repr, design.data))}"
+    columns = ", ".join(map(repr, design.data))
+    yield f"data = ...  # a DataFrame of {counted(len(design.data), 'row')}, with the columns {columns}"
     for name, column in design.columns.items():
         if column.kind == "factor":
             levels = ", ".join(map(repr, column.levels[:_LONGEST]))

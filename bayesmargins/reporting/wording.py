@@ -98,11 +98,8 @@ def _chance(chance: Any, null: str) -> str:
 
 
 def _label(names: Sequence[str], values: Sequence[str]) -> str:
-    """Labels of an entry, without the name of what says it by itself: ``trt, drug - placebo``."""
-    found = dict(zip(names, values, strict=True))
-    if "term" in found and found.get("contrast", "").startswith(found["term"]):
-        found.pop("term")
-    own = {"term", "contrast", "", "estimate"}
-    said = [value if name in own else f"{name} {value}" for name, value in found.items()]
-    said = [text for text in said if text != "estimate"]
-    return ", ".join(said)
+    """Labels of an entry: ``drug - placebo (trt)``, ``week +1``, ``drug - placebo (trt), category good``."""
+    found = {name: value for name, value in zip(names, values, strict=True) if value != "estimate"}
+    term, contrast = found.pop("term", ""), found.pop("contrast", "")
+    first = f"{contrast} ({term})" if contrast and term and term not in contrast else contrast or term
+    return ", ".join(filter(None, [first, *(f"{name} {value}".strip() for name, value in found.items())]))
