@@ -211,7 +211,9 @@ def _centred_eta(side: Side) -> np.ndarray:
 def _spread(side: Side, places: Places) -> np.ndarray:
     """Covariance of squared residuals with eta, relative to their mean."""
     square = side.r**2
-    return np.asarray(np.einsum("sr,sr->s", square, _centred_eta(side)) / np.maximum(square.sum(axis=1), 1e-300))[:, None]
+    return np.asarray(np.einsum("sr,sr->s", square, _centred_eta(side)) / np.maximum(square.sum(axis=1), 1e-300))[
+        :, None
+    ]
 
 
 def _link(side: Side, places: Places) -> np.ndarray:
