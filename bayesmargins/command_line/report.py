@@ -92,6 +92,8 @@ def _fitted(
     post = fitted(model, **asked)
     if path is not None:
         post.save(path)
+        if not asked["quiet"]:
+            say(f"Written: {path}")
     return post, data.code(frame)
 
 
