@@ -129,12 +129,26 @@ def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | 
     logger.setLevel(logging.WARNING)  # the names of internal variables, which it would print, say nothing to the user
     try:
         with model:
-            idata = pm.sample_prior_predictive(draws=draws, random_seed=random_seed, var_names=list(names))
+            idata = pm.sample_prior_predictive(
+                draws=draws, random_seed=random_seed, var_names=list(names), compile_kwargs={"mode": _as_written()}
+            )
     finally:
         logger.setLevel(level)
     prior = group_of(idata, "prior")
     assert prior is not None
     return prior
+
+
+def _as_written() -> Any:
+    """A mode of PyTensor by NumPy alone: a compiler takes longer than thousands of draws.
+
+    Graphs inside of operations (a truncated prior) are laid open, or each would be compiled. All else stays as it
+    is written: Python takes the product of three, which rewriting makes, entry by entry.
+    """
+    from pytensor.compile.mode import Mode
+    from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+
+    return Mode("py", RewriteDatabaseQuery(include=["inline_ofg_expansion"]))
 
 
 def _nutpie(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:
