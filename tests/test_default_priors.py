@@ -138,6 +138,7 @@ def test_standard_deviations_may_be_near_zero() -> None:
     assert near.min() > 0.5 * near.max() > 0.1
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_gaussian_root_has_the_wishart_distribution() -> None:
     """With D divided out, the diagonal of q Sigma is chi-squared with q degrees of freedom, and its correlations are
     those of Wishart(q): (1 + r) / 2 is Beta((q - 1) / 2, (q - 1) / 2)."""

@@ -60,6 +60,6 @@ def test_a_parameter_is_held_at_what_it_can_be() -> None:
 
 @pytest.mark.sampling
 def test_a_fit_by_independent_draws_holds_it() -> None:
-    model = bm.GLMM("y ~ x + (1 | g)", _rows(), "weibull", priors={"shape": 1.0})
+    model = bm.GLMM("y ~ x + (1 | g)", _rows(), "gamma", priors={"shape": 1.0})
     post = model.fit(draws=200, sampler="independent", random_seed=1, progressbar=False)
     np.testing.assert_array_equal(post.aux["shape"], np.ones(post.aux["shape"].shape))

@@ -148,7 +148,7 @@ def test_new_groups_of_narrow_draws_are_the_average_over_many_simulated_ones(lin
 
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.filterwarnings("ignore:The response")  # made-up ones look like other families
-@pytest.mark.parametrize(("name", "link"), [p for p in PAIRS if p[1] != "identity"], ids=lambda value: value)
+@pytest.mark.parametrize(("name", "link"), [case for case in CASES if case.values[1] != "identity"])
 def test_default_priors_know_the_scale_of_the_link(name: str, link: str) -> None:
     """The prior of the intercept is about g(mean of y), and finite for data that the family can have."""
     post = posterior(name, link)
