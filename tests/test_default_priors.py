@@ -117,7 +117,7 @@ def test_spread_of_a_covariance_does_not_know_a_rotation(formula: str) -> None:
     """E[(z' Sigma z)²] of each level: with a root T of q x q normals it is E[|D w|⁴] (1 + 2 / q), D half-normal, and a
     level's w in orthonormal coordinates has one length beside the constant, (1 - p) / p for a level of share p."""
     model = _model(formula)
-    prior = model.prior(draws=20_000, random_seed=4)
+    prior = model.prior(draws=5_000, random_seed=4)
     Sigma = prior.Sigma["g"].to_numpy()[0]
     rows = model.design.rows(DATA)
     size = (2.5 * DATA.y.std(ddof=0)) ** 2
@@ -132,12 +132,13 @@ def test_spread_of_a_covariance_does_not_know_a_rotation(formula: str) -> None:
 
 def test_standard_deviations_may_be_near_zero() -> None:
     """A product of a half-normal and a chi variable has a density above 0 at 0: nothing repels from no variance."""
-    prior = _model("y ~ f + (f | g)").prior(draws=20_000, random_seed=5)
+    prior = _model("y ~ f + (f | g)").prior(draws=5_000, random_seed=5)
     sd = np.sqrt(prior.Sigma["g"].to_numpy()[0, :, 1, 1]) / (2.5 * DATA.y.std(ddof=0))
     near = np.array([(sd < c).mean() / c for c in (0.05, 0.1, 0.2)])
     assert near.min() > 0.5 * near.max() > 0.1
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_gaussian_root_has_the_wishart_distribution() -> None:
     """With D divided out, the diagonal of q Sigma is chi-squared with q degrees of freedom, and its correlations are
     those of Wishart(q): (1 + r) / 2 is Beta((q - 1) / 2, (q - 1) / 2)."""

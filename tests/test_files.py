@@ -164,10 +164,13 @@ def test_a_file_with_something_after_its_end_is_refused(added: bytes, saved: Pat
         bm.load(saved)
 
 
+@pytest.mark.parametrize("times", [20, pytest.param(200, marks=pytest.mark.evidence)])
 @pytest.mark.parametrize("name", ["format_1", "format_1_parts", "format_1_levels"])
-def test_a_damaged_file_of_the_first_format_is_one_error_or_reads_as_before(name: str, tmp_path: Path) -> None:
+def test_a_damaged_file_of_the_first_format_is_one_error_or_reads_as_before(
+    name: str, times: int, tmp_path: Path
+) -> None:
     content, rng = (STORED / f"{name}.nc").read_bytes(), np.random.default_rng(7)
-    for _ in range(60):
+    for _ in range(times):
         (tmp_path / "bad.nc").write_bytes(_damage(content, rng))
         with contextlib.suppress(bm.PosteriorError, bm.FormulaError, bm.BayesmarginsWarning):
             bm.load(tmp_path / "bad.nc")

@@ -90,15 +90,16 @@ def test_a_posterior_has_the_log_likelihood_of_its_groups(family: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::bayesmargins.BayesmarginsWarning")
-@pytest.mark.parametrize("family", ["negbinomial", "cumulative"])
-def test_groups_of_other_families_are_integrated_over_their_effect(family: str) -> None:
+@pytest.mark.parametrize(("family", "link"), [("negbinomial", "log"), ("cumulative", "probit")])
+def test_groups_of_other_families_are_integrated_over_their_effect(family: str, link: str) -> None:
     """Against SciPy's quadrature of the families' own log densities."""
     rng, data = np.random.default_rng(11), _data()
     data["k"] = rng.integers(0, 4, 60) + (1 if family == "cumulative" else 0)
     ordered = family == "cumulative"
     aux = {"thresholds": np.sort(rng.normal(size=(1, 2, 3)))} if ordered else {"shape": np.exp(rng.normal(size=(1, 2)))}
+    beta = rng.normal(size=(1, 2, 1 if ordered else 2))
     post = bm.from_draws(
-        "k ~ x + offset(o) + (1 | g)", data, family=family, beta=rng.normal(size=(1, 2, 1 if ordered else 2)),
+        "k ~ x + offset(o) + (1 | g)", data, family=family, link=link, beta=beta,
         b={}, Sigma={"g": np.exp(rng.normal(size=(1, 2, 1, 1)))}, aux=aux,
     )  # fmt: skip
     found, rows = post.log_likelihood_groups, post.design.rows(data)

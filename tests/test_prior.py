@@ -7,6 +7,7 @@ from pathlib import Path
 import arviz as az
 import naive
 import numpy as np
+import pymc as pm
 import pytest
 import reference
 from interpreted import uncompiled
@@ -15,6 +16,7 @@ from test_margins import simulated, values
 from test_results import QUESTIONS
 
 import bayesmargins as bm
+from bayesmargins.model import sampling
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
@@ -61,6 +63,18 @@ def test_same_seed_same_draws_another_seed_others(prior: bm.Posterior) -> None:
     again, other = (_model().prior(draws=50, random_seed=s) for s in (1, 2))
     np.testing.assert_array_equal(_model().prior(draws=50, random_seed=1).draws.beta, again.draws.beta)
     assert not np.allclose(again.draws.beta, other.draws.beta)
+
+
+def test_few_draws_are_those_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few are taken without a compiler; a truncated prior holds a graph of its own."""
+    priors = {"beta": pm.Truncated.dist(pm.Normal.dist(0.0, 1.0), lower=-1.0, upper=2.0)}
+    model = bm.GLMM("y ~ x + f + (1 + x | g) + (1 | h)", simulated(), "bernoulli", priors=priors)
+    quick = model.prior(draws=20, random_seed=1).draws
+    monkeypatch.setattr(sampling, "_FEW", 0)
+    other = model.prior(draws=20, random_seed=1).draws
+    np.testing.assert_allclose(quick.beta, other.beta, rtol=1e-12, atol=1e-14)
+    for factor in ("g", "h"):
+        np.testing.assert_allclose(quick.b[factor], other.b[factor], rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("groups", ["new", "existing", "own", "zero"])

@@ -265,7 +265,20 @@ def test_a_response_of_one_value_has_a_model_with_a_finite_density() -> None:
 
 
 @pytest.mark.sampling
-def test_both_parametrisations_have_one_posterior_and_its_log_likelihood_is_of_all_rows() -> None:
+def test_a_fit_says_how_it_sampled_and_has_the_log_likelihood_of_all_rows() -> None:
+    model = _model("poisson", "x + (1 | g) + (1 | h)")
+    short = {"draws": 10, "tune": 10, "chains": 2, "progressbar": False, "ess": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)
+        post = model.fit(parametrisation="non-centred", random_seed=4, **short)
+    assert post.info["parametrisation"] == "non-centred"
+    assert post.info["rows_sampled"] < len(model.design.data)
+    assert post.log_likelihood()["y"].shape == (2, 10, 720)
+
+
+@pytest.mark.evidence  # the densities are held against each other above
+@pytest.mark.sampling
+def test_both_parametrisations_have_one_posterior() -> None:
     from arviz_stats.base import array_stats
 
     model = _model("poisson", "x + (1 | g) + (1 | h)")
@@ -277,11 +290,9 @@ def test_both_parametrisations_have_one_posterior_and_its_log_likelihood_is_of_a
     means, errors = [], []
     for how, post in fits.items():
         assert post.info["parametrisation"] == how
-        assert post.info["rows_sampled"] < len(model.design.data)
         draws = np.concatenate([v.to_numpy().reshape(4, 1000, -1) for v in post.parameters.data_vars.values()], axis=-1)
         ess = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="mean")
         means.append(draws.mean(axis=(0, 1)))
         errors.append(draws.std(axis=(0, 1)) / np.sqrt(ess))
     apart = np.abs(means[0] - means[1]) / np.hypot(*errors)
     assert np.nanmax(apart) < stats.norm.isf(1e-4 / 2 / len(apart))
-    assert fits["standardised"].log_likelihood()["y"].shape == (4, 1000, 720)

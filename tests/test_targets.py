@@ -470,7 +470,7 @@ def test_unit_level_comparisons_at_and_by_obey_the_target() -> None:
         np.testing.assert_allclose(
             values(found)[:, :, 0], (cube.sel(YEAR="96") - cube.sel(YEAR="95")).to_numpy(), rtol=1e-9, atol=1e-13
         )
-        by = bm.avg_predictions(post, by="YEAR", target=target)
+        by = bm.avg_predictions(post, post.design.data.groupby("YEAR", observed=True).head(2), by="YEAR", target=target)
         assert dict(by.sizes) == {"chain": 4, "draw": 50, "YEAR": 3}
 
 

@@ -22,6 +22,7 @@ from bayesmargins.values import is_word
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
 _NAMES = ("nutpie", "pymc", "numpyro", "independent")  # the last is no NUTS, and has a module of its own
+_FEW = 5_000  # draws of a prior, up to which a compiler takes longer; many groups make all draws slower alike
 _TAKEN = (
     *("draws", "tune", "chains", "random_seed", "sampler", "progressbar", "ess", "max_draws"),
     *("group_effects", "parametrisation", "target_accept"),
@@ -129,12 +130,28 @@ def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | 
     logger.setLevel(logging.WARNING)  # the names of internal variables, which it would print, say nothing to the user
     try:
         with model:
-            idata = pm.sample_prior_predictive(draws=draws, random_seed=random_seed, var_names=list(names))
+            idata = pm.sample_prior_predictive(
+                draws=draws, random_seed=random_seed, var_names=list(names), compile_kwargs=_prior_mode(draws)
+            )
     finally:
         logger.setLevel(level)
     prior = group_of(idata, "prior")
     assert prior is not None
     return prior
+
+
+def _prior_mode(draws: int) -> dict[str, Any]:
+    """For few draws NumPy alone: a compiler takes longer than thousands of them.
+
+    Graphs inside of operations (a truncated prior) are laid open, or each would be compiled. All else stays as it
+    is written: Python takes the product of three, which rewriting makes, entry by entry.
+    """
+    if draws > _FEW:
+        return {}
+    from pytensor.compile.mode import Mode
+    from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+
+    return {"mode": Mode("py", RewriteDatabaseQuery(include=["inline_ofg_expansion"]))}
 
 
 def _nutpie(model: Any, seed: int | None, progressbar: bool, kwargs: Mapping[str, Any]) -> Any:
