@@ -252,6 +252,8 @@ def _shape_of_groups(t: _Told) -> str:
     if t.of.name.startswith("skew"):
         higher = float(np.median(t.of.observed)) > float(np.median(t.of.predicted))
         kind = f"skewed to the {'right' if higher else 'left'} (skewness {t.seen}, {t.expected})"
+    elif t.of.name.startswith("quantiles"):
+        kind = f"their quantiles lie {t.times} times as far as expected from those of new groups"
     else:
         kind = f"{'with heavier' if t.of.high else 'with lighter'} tails (kurtosis {t.seen}, {t.expected})"
     return (
@@ -281,6 +283,7 @@ _WORDS: dict[str, Callable[[_Told], str]] = {
     "spread of groups": _spread_of_groups,
     "skewness of groups": _shape_of_groups,
     "tails of groups": _shape_of_groups,
+    "quantiles of groups": _shape_of_groups,
 }
 
 

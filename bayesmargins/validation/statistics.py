@@ -20,7 +20,7 @@ from bayesmargins.validation.predictors import EXPECTED, Predictor, beyond, pair
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
 
-__all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "compared"]
+__all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "compared", "terms_of"]
 
 _SOME = 200  # draws that weights are averaged over
 
@@ -319,7 +319,8 @@ def _tops(places: Places) -> list[str]:
     return _ends(places) if np.isfinite(_highest(places)).all() else []
 
 
-def _terms(places: Places) -> list[str]:
+def terms_of(places: Places) -> list[str]:
+    """Names of the effects of groups."""
     return [m.factor.name if len(m.factor.terms) == 1 else f"{m.factor.name}: {m.factor.terms[m.term]}"
             for m in places.modes]  # fmt: skip
 
@@ -344,9 +345,9 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("interactions", "new", _between, lambda places: list(places.between), above=True),
     Statistic("groups at the lowest", "new", _all_at("lowest"), _ends),
     Statistic("groups at the highest", "new", _all_at("highest"), _tops),
-    Statistic("spread of groups", "new", _modes(lambda b: b.std(axis=1)), _terms),
-    Statistic("skewness of groups", "new", _modes(_shape(3)), _terms),
-    Statistic("tails of groups", "new", _modes(_shape(4)), _terms),
+    Statistic("spread of groups", "new", _modes(lambda b: b.std(axis=1)), terms_of),
+    Statistic("skewness of groups", "new", _modes(_shape(3)), terms_of),
+    Statistic("tails of groups", "new", _modes(_shape(4)), terms_of),
 )  # fmt: skip
 
 
