@@ -89,13 +89,14 @@ class Places:
     @cached_property
     def within(self) -> dict[str, np.ndarray]:
         """By pair of predictors, their product within groups: orthonormal (row, direction)."""
-        w = self.root_weights[:, None]
+        w, X = self.root_weights[:, None], self.replicates.rows.X
+        fixed = np.column_stack([np.ones(len(X)), X])
+        known = np.column_stack([self.known, self._centred(X) * w])
         found = {}
         for name, columns in pairs(self.predictors):
-            size = np.abs(columns).max()
-            columns = self._centred(columns)
-            if np.abs(columns).max() > 1e-6 * size:
-                found[name] = beyond(columns * w, self.known)
+            inner = self._centred(columns)
+            if beyond(columns, fixed).shape[1] and np.abs(inner).max() > 1e-6 * np.abs(columns).max():
+                found[name] = beyond(inner * w, known)
         return {name: Q for name, Q in found.items() if Q.shape[1]}
 
     @cached_property
