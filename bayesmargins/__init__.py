@@ -42,6 +42,7 @@ from bayesmargins.model import GLMM, fit_many
 from bayesmargins.plots import (
     plot_attenuation,
     plot_categories,
+    plot_check,
     plot_comparisons,
     plot_densities,
     plot_forest,
@@ -107,6 +108,7 @@ __all__ = [
     "options",
     "plot_attenuation",
     "plot_categories",
+    "plot_check",
     "plot_comparisons",
     "plot_densities",
     "plot_forest",

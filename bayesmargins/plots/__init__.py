@@ -7,6 +7,7 @@ curves and points; pictures of another kind have a file each.
 
 from bayesmargins.plots.attenuation import plot_attenuation
 from bayesmargins.plots.categories import plot_categories
+from bayesmargins.plots.checks import plot_check
 from bayesmargins.plots.densities import plot_densities
 from bayesmargins.plots.effects import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
@@ -25,6 +26,7 @@ __all__ = [
     "picture_of",
     "plot_attenuation",
     "plot_categories",
+    "plot_check",
     "plot_comparisons",
     "plot_densities",
     "plot_forest",

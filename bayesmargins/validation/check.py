@@ -21,8 +21,8 @@ from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
 from bayesmargins.validation.rows_left_out import RowsLeftOut
 from bayesmargins.validation.shown import Gathered, as_dataset
-from bayesmargins.validation.statistics import STATISTICS, Compared, Places, Side, compared
-from bayesmargins.validation.tallies import DISTRIBUTION, far_apart, tallies_of
+from bayesmargins.validation.statistics import STATISTICS, Compared, Places, Side, compared, terms_of
+from bayesmargins.validation.tallies import DISTRIBUTION, far_apart, out_of_order, tallies_of
 
 __all__ = ["check"]
 
@@ -211,6 +211,10 @@ def _of_tallies(places: Places, policy: str, gathered: Gathered) -> list[Compare
             names, seen, drawn = [*names, tally.name], [*seen, pair[0]], [*drawn, pair[1]]
     if names and policy == "new":
         found.append(compared("averages", policy, names, np.hstack(seen), np.hstack(drawn), above=True))
+    if policy == "new" and places.modes:
+        pairs = [out_of_order(*gathered.modes_of(k)) for k in range(len(places.modes))]
+        observed, predicted = (np.column_stack(side) for side in zip(*pairs, strict=True))
+        found.append(compared("quantiles of groups", policy, terms_of(places), observed, predicted, above=True))
     return found
 
 

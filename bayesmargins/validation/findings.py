@@ -66,7 +66,10 @@ def _number(value: float) -> str:
 
 
 def _others(post: Posterior, wider: bool = False) -> str:
-    """``family='negbinomial'``: other families that y may have; with `wider` those with more parameters."""
+    """``family='negbinomial'``: families that y may have, with more parameters; others too where there are none.
+
+    With `wider` only those with more.
+    """
     own = post.family
 
     def alike(family: Family) -> bool:
@@ -75,7 +78,9 @@ def _others(post: Posterior, wider: bool = False) -> str:
         kind = family.support.discrete, family.support.counts_trials
         return kind == (own.support.discrete, own.support.counts_trials) and _takes(family, post)
 
-    names = [n for n, f in FAMILIES.items() if alike(f) and (not wider or len(f.aux) > len(own.aux))]
+    every = [n for n, f in FAMILIES.items() if alike(f)]
+    more = [n for n in every if len(FAMILIES[n].aux) > len(own.aux)]
+    names = more if more or wider else every
     return listed([f"family={name!r}" for name in names], 5).replace('"', "") if names else ""
 
 
@@ -253,6 +258,8 @@ def _shape_of_groups(t: _Told) -> str:
     if t.of.name.startswith("skew"):
         higher = float(np.median(t.of.observed)) > float(np.median(t.of.predicted))
         kind = f"skewed to the {'right' if higher else 'left'} (skewness {t.seen}, {t.expected})"
+    elif t.of.name.startswith("quantiles"):
+        kind = f"their quantiles lie {t.times} times as far as expected from those of new groups"
     else:
         kind = f"{'with heavier' if t.of.high else 'with lighter'} tails (kurtosis {t.seen}, {t.expected})"
     return (
@@ -282,6 +289,7 @@ _WORDS: dict[str, Callable[[_Told], str]] = {
     "spread of groups": _spread_of_groups,
     "skewness of groups": _shape_of_groups,
     "tails of groups": _shape_of_groups,
+    "quantiles of groups": _shape_of_groups,
 }
 
 
@@ -310,7 +318,7 @@ def sentences(
     )
     n = len(found)
     if findings:
-        lines = [f"{len(findings)} of {n} statistics do not fit:", *(f"- {finding}" for finding in findings)]
+        lines = [f"{len(findings)} of {n} statistics {'does' if len(findings) == 1 else 'do'} not fit:", *(f"- {finding}" for finding in findings)]
     else:
         lines = [f"None of {n} statistics stands out; the smallest p is {min((c.p for c in found), default=1.0):.2g}."]
     return "\n".join([first, *lines, *_of_ends(post, found), *_of_rows(gathered), *notes])
@@ -347,6 +355,6 @@ def _of_rows(gathered: Gathered) -> list[str]:
     if not high:
         return [f"{said}Pareto k is at most {left.good:.2g} in every row: no row decides alone what the posterior is."]
     return [
-        f"{said}Pareto k is above {left.good:.2g} in {high:,} of {n:,} rows, mostly of groups of few rows: without such a "
-        "row the posterior would be another, and az.loo is not to be trusted. bm.logo leaves out whole groups."
+        f"{said}Pareto k is above {left.good:.2g} in {high:,} of {n:,} rows: without one of them "
+        "the posterior would be another, and az.loo is not to be trusted. bm.logo leaves out whole groups."
     ]

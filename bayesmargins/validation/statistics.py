@@ -20,7 +20,7 @@ from bayesmargins.validation.predictors import EXPECTED, Predictor, beyond, pair
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
 
-__all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "compared"]
+__all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "compared", "terms_of"]
 
 _SOME = 200  # draws that weights are averaged over
 
@@ -89,13 +89,14 @@ class Places:
     @cached_property
     def within(self) -> dict[str, np.ndarray]:
         """By pair of predictors, their product within groups: orthonormal (row, direction)."""
-        w = self.root_weights[:, None]
+        w, X = self.root_weights[:, None], self.replicates.rows.X
+        fixed = np.column_stack([np.ones(len(X)), X])
+        known = np.column_stack([self.known, self._centred(X) * w])
         found = {}
         for name, columns in pairs(self.predictors):
-            size = np.abs(columns).max()
-            columns = self._centred(columns)
-            if np.abs(columns).max() > 1e-6 * size:
-                found[name] = beyond(columns * w, self.known)
+            inner = self._centred(columns)
+            if beyond(columns, fixed).shape[1] and np.abs(inner).max() > 1e-6 * np.abs(columns).max():
+                found[name] = beyond(inner * w, known)
         return {name: Q for name, Q in found.items() if Q.shape[1]}
 
     @cached_property
@@ -321,7 +322,8 @@ def _tops(places: Places) -> list[str]:
     return _ends(places) if np.isfinite(_highest(places)).all() else []
 
 
-def _terms(places: Places) -> list[str]:
+def terms_of(places: Places) -> list[str]:
+    """Names of the effects of groups."""
     return [m.factor.name if len(m.factor.terms) == 1 else f"{m.factor.name}: {m.factor.terms[m.term]}"
             for m in places.modes]  # fmt: skip
 
@@ -346,9 +348,9 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("interactions", "new", _between, lambda places: list(places.between), above=True),
     Statistic("groups at the lowest", "new", _all_at("lowest"), _ends),
     Statistic("groups at the highest", "new", _all_at("highest"), _tops),
-    Statistic("spread of groups", "new", _modes(lambda b: b.std(axis=1)), _terms),
-    Statistic("skewness of groups", "new", _modes(_shape(3)), _terms),
-    Statistic("tails of groups", "new", _modes(_shape(4)), _terms),
+    Statistic("spread of groups", "new", _modes(lambda b: b.std(axis=1)), terms_of),
+    Statistic("skewness of groups", "new", _modes(_shape(3)), terms_of),
+    Statistic("tails of groups", "new", _modes(_shape(4)), terms_of),
 )  # fmt: skip
 
 

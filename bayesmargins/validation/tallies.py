@@ -11,7 +11,7 @@ import numpy as np
 from bayesmargins.validation.predictors import Predictor
 from bayesmargins.validation.replicates import Replicates
 
-__all__ = ["DISTRIBUTION", "Tally", "far_apart", "tallies_of"]
+__all__ = ["DISTRIBUTION", "Tally", "far_apart", "out_of_order", "tallies_of"]
 
 DISTRIBUTION = "value"
 _BARS = 40
@@ -105,3 +105,15 @@ def far_apart(tally: Tally, values: np.ndarray, predicted: np.ndarray) -> np.nda
     if not known.any():
         return np.zeros(len(values))
     return np.asarray(((values - middle)[:, known] ** 2 / spread[known]).mean(axis=1))
+
+
+def out_of_order(seen: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far the ordered effects of groups lie from those of replicates, whatever their mean and spread.
+
+    From (group,) and (replicate, group): (1,) and (replicate,).
+    """
+    sides = [np.sort((b - b.mean(axis=1, keepdims=True)) / np.maximum(b.std(axis=1, keepdims=True), 1e-300), axis=1)
+             for b in (seen[None], drawn)]  # fmt: skip
+    middle, spread = sides[1].mean(axis=0), np.maximum(sides[1].var(axis=0), 1e-12)
+    observed, predicted = (((b - middle) ** 2 / spread).mean(axis=1) for b in sides)
+    return observed, predicted
