@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import bayesmargins.plots as plots
 from bayesmargins.errors import BayesmarginsError
+from bayesmargins.plots import plot_check
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
@@ -68,14 +68,13 @@ def _check(made: Any) -> Iterator[Block]:
     for line in made.sentences.splitlines():
         finding = line.removeprefix("- ")
         yield said(line) if finding == line else Notice((finding,))
-    draw = getattr(plots, "plot_check", None)
-    if draw is not None:
-        try:
-            svg = drawn(lambda: draw(made))
-            alt = "Pictures of observed values against those that the model predicts; the table has the numbers."
-            yield Picture(svg, alt, "Observed against predicted.")
-        except BayesmarginsError:
-            pass
+    try:
+        svg = drawn(lambda: plot_check(made))
+    except BayesmarginsError:
+        pass
+    else:
+        alt = "Pictures of observed values against those that the model predicts; the table has the numbers."
+        yield Picture(svg, alt, "Observed against predicted.")
     yield _grid(made.table)
 
 

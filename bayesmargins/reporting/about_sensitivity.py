@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-import bayesmargins.plots as plots
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.labelling import index_for_readers
+from bayesmargins.plots import plot_sensitivity
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.asked import Effect
 from bayesmargins.reporting.blocks import Block, Grid, Picture, Section, said
@@ -60,11 +60,8 @@ def _blocks(moved: Moved) -> Iterator[Block]:
 
 
 def _picture(title: str, table: pd.DataFrame) -> Iterator[Block]:
-    draw = getattr(plots, "plot_sensitivity", None)
-    if draw is None:
-        return
     try:
-        svg = drawn(lambda: draw(table))
+        svg = drawn(lambda: plot_sensitivity(table))
     except BayesmarginsError:
         return
     alt = f"Picture of how far prior and likelihood move the entries of {title}. The table beneath has the numbers."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesmargins.errors import listed
-from bayesmargins.family import FAMILIES, Family
+from bayesmargins.family import FAMILIES, Family, resolve_link
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.predictors import EXPECTED
 from bayesmargins.validation.shown import Gathered
@@ -119,8 +119,8 @@ def _zeros(t: _Told) -> str:
         else _others(t.post)
     )
     return (
-        f"{more} zeros than the model expects: {t.seen} of {len(t.places.replicates.outcome.y):,} rows, {t.expected}. The "
-        f"mean of {t.y} may hold; the probability of 0, of large values, and the intervals do not.{_try(way)}"
+        f"{more} zeros than the model expects: {t.seen} of {len(t.places.replicates.outcome.y):,} rows, {t.expected}. "
+        f"The mean of {t.y} may hold; the probability of 0, of large values, and the intervals do not.{_try(way)}"
     )
 
 
@@ -144,7 +144,8 @@ def _dispersion(t: _Told) -> str:
     one_each = _one_each(t) if discrete else ""
     return (
         f"{t.y} varies more around its mean than the family says (overdispersion): {t.times} times the variance "
-        f"({t.expected}). Averages may hold, and their intervals are too narrow.{_try(_others(t.post, wider=True), one_each)}"
+        f"({t.expected}). Averages may hold, and their intervals are too narrow."
+        f"{_try(_others(t.post, wider=True), one_each)}"
     )
 
 
@@ -156,15 +157,16 @@ def _skewness(t: _Told) -> str:
     side = "right" if float(np.median(t.of.observed)) > float(np.median(t.of.predicted)) else "left"
     return (
         f"The residuals are more skewed to the {side} than the family says (skewness {t.seen}, {t.expected}): y has "
-        f"another shape. Means may hold; quantiles, probabilities and intervals for new {t.y} do not.{_try(_others(t.post))}"
+        f"another shape. Means may hold; quantiles, probabilities and intervals for new {t.y} do not."
+        f"{_try(_others(t.post))}"
     )
 
 
 def _tails(t: _Told) -> str:
     kind = "heavier" if t.of.high else "lighter"
     return (
-        f"The residuals have {kind} tails than the family says (kurtosis {t.seen}, {t.expected}). A few rows may decide "
-        f"the averages, and intervals for new {t.y} do not hold.{_try(_others(t.post))}"
+        f"The residuals have {kind} tails than the family says (kurtosis {t.seen}, {t.expected}). A few rows may "
+        f"decide the averages, and intervals for new {t.y} do not hold.{_try(_others(t.post))}"
     )
 
 
@@ -177,7 +179,7 @@ def _spread(t: _Told) -> str:
 
 
 def _link(t: _Told) -> str:
-    links = [name for name in t.post.family.links if name != t.post.link.name]
+    links = [name for name in t.post.family.links if resolve_link(t.post.family, name) is not t.post.link]
     return (
         f"The mean of {t.y} bends along the linear predictor: residuals are {'above' if t.of.high else 'below'} 0 at "
         f"both of its ends. Averages at extreme values of the predictors are off."
@@ -189,8 +191,8 @@ def _curves(t: _Told) -> str:
     name = t.of.about
     if name == EXPECTED:
         return (
-            f"The mean of {t.y} does not follow what the fixed part predicts: in bins of it the residuals are {t.times} "
-            "times as large as expected. Averages at extreme values of the predictors are off. Try curves, "
+            f"The mean of {t.y} does not follow what the fixed part predicts: in bins of it the residuals are "
+            f"{t.times} times as large as expected. Averages at extreme values of the predictors are off. Try curves, "
             "interactions, or another link."
         )
     kind = next((p for p in t.places.predictors if p.name == name), None)
@@ -318,7 +320,10 @@ def sentences(
     )
     n = len(found)
     if findings:
-        lines = [f"{len(findings)} of {n} statistics {'does' if len(findings) == 1 else 'do'} not fit:", *(f"- {finding}" for finding in findings)]
+        lines = [
+            f"{len(findings)} of {n} statistics {'does' if len(findings) == 1 else 'do'} not fit:",
+            *(f"- {finding}" for finding in findings),
+        ]
     else:
         lines = [f"None of {n} statistics stands out; the smallest p is {min((c.p for c in found), default=1.0):.2g}."]
     return "\n".join([first, *lines, *_of_ends(post, found), *_of_rows(gathered), *notes])
@@ -337,9 +342,9 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         lower, upper = np.quantile(c.predicted, (0.025, 0.975))
         end = c.name.rpartition(" ")[2]
         said.append(
-            f"{seen:,.0f} of {total:,} groups of {c.about} have the {end} {post.response_words} in all their rows, and "
-            f"the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their effects "
-            f"are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, and "
+            f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their "
+            f"rows, and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their "
+            f"effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, and "
             "with it the average over new groups."
         )
     return said

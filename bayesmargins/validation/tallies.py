@@ -86,6 +86,7 @@ def _distribution(replicates: Replicates, size: np.ndarray) -> Tally:
         return Tally(DISTRIBUTION, tuple(categories), "bars", np.arange(1.0, len(categories) + 1.0), size=size)
     if post.family.discrete and (size == 1.0).all():
         top = float(y.max(initial=0.0))
+        assert post.family.support is not None
         highest = np.broadcast_to(np.asarray(post.family.support.highest(replicates.outcome)), y.shape)
         last = float(highest.max()) if np.isfinite(highest).all() else 1.3 * top + 2.0
         width = max(1, int(np.ceil((last + 1.0) / _BARS)))
