@@ -613,6 +613,12 @@ def model() -> bm.GLMM:
 
 
 @cache
+def checked() -> Any:
+    """What `check` gives."""
+    return bm.check(post(), draws=50, random_seed=1)
+
+
+@cache
 def fitted() -> bm.Posterior:
     """A posterior that remembers its priors."""
     small = bm.GLMM("Reaction ~ Days + (1 | Subject)", bm.load_dataset("sleepstudy"))
@@ -739,6 +745,10 @@ CALLS: dict[str, Call] = {
         bm.posterior_predictive, _of_post(newdata=FRAME), ("post", "newdata", "groups", "random_seed")
     ),
     "logo": Call(bm.logo, _of_post(), ("post", "factor", "refit", "calibration", "random_seed")),
+    "check": Call(bm.check, _of_post(draws=50), ("post", "groups", "by", "draws", "random_seed"), 0.3),
+    "plot_check": Call(
+        bm.plot_check, lambda _: {"found": checked()}, ("found", "kind", "groups", "ax", "figsize"), 0.3
+    ),
     "sensitivity": Call(
         bm.sensitivity,
         lambda _: {"ds": bm.avg_slopes(fitted(), "Days"), "post": fitted()},

@@ -342,10 +342,10 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         lower, upper = np.quantile(c.predicted, (0.025, 0.975))
         end = c.name.rpartition(" ")[2]
         said.append(
-            f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their "
-            f"rows, and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their "
-            f"effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, and "
-            "with it the average over new groups."
+            f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all "
+            f"their rows, and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only "
+            f"that their effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the "
+            "normal distribution says, and with it the average over new groups."
         )
     return said
 
