@@ -78,9 +78,9 @@ def _others(post: Posterior, wider: bool = False) -> str:
         kind = family.support.discrete, family.support.counts_trials
         return kind == (own.support.discrete, own.support.counts_trials) and _takes(family, post)
 
-    every = [n for n, f in FAMILIES.items() if alike(f)]
-    more = [n for n in every if len(FAMILIES[n].aux) > len(own.aux)]
-    names = more if more or wider else every
+    every = [family for family in FAMILIES.values() if alike(family)]
+    more = [family for family in every if len(family.aux) > len(own.aux)]
+    names = [family.name for family in (more if more or wider else every)]
     return listed([f"family={name!r}" for name in names], 5).replace('"', "") if names else ""
 
 
