@@ -738,6 +738,7 @@ CALLS: dict[str, Call] = {
     "posterior_predictive": Call(
         bm.posterior_predictive, _of_post(newdata=FRAME), ("post", "newdata", "groups", "random_seed")
     ),
+    "check": Call(bm.check, _of_post(draws=50), ("post", "groups", "by", "draws", "random_seed")),
     "logo": Call(bm.logo, _of_post(), ("post", "factor", "refit", "calibration", "random_seed")),
     "sensitivity": Call(
         bm.sensitivity,
@@ -815,6 +816,12 @@ CALLS: dict[str, Call] = {
         lambda _: {"ds": Kind("averages")},
         ("ds", "kind", "quantiles", "heights", "point", "ci_prob", "ci_kind", "null", "rope", "sort", "headings",
          "labels", "ax", "figsize"),
+        0.5,
+    ),
+    "plot_check": Call(
+        bm.plot_check,
+        lambda _: {"found": bm.check(post(), draws=50)},
+        ("found", "kind", "groups", "random_seed", "ax", "figsize"),
         0.5,
     ),
     "plot_groups": Call(

@@ -70,8 +70,8 @@ def check(
     Notes
     -----
     p is the share of replicates whose statistic lies as far out as the observed one (Gelman, Meng and Stern 1996),
-    twice the smaller tail where both directions say something. A finding is a p of at most 0.001: there are some twenty
-    statistics, so a right model has a finding in at most one of fifty checks. The rows have been used twice, for the fit
+    twice the smaller tail where both directions say something. A finding is a p of at most 0.0015: there are some twenty
+    statistics, so of thirty checks of right models at most one has a finding. The rows have been used twice, for the fit
     and for the check, and p is larger for it. Statistics of the groups' effects are compared with replicates of new
     groups (mixed replicates; Marshall and Spiegelhalter 2003), where that does little.
 
@@ -179,9 +179,7 @@ def _compared(places: Places, policy: str, gathered: Gathered) -> list[Compared]
     return found + _of_tallies(places, policy, gathered)
 
 
-def _sides(
-    places: Places, block: slice, policy: str, gathered: Gathered, left: RowsLeftOut
-) -> tuple[Side, Side]:
+def _sides(places: Places, block: slice, policy: str, gathered: Gathered, left: RowsLeftOut) -> tuple[Side, Side]:
     """Observed and replicated, of a block; what pictures show is gathered on the way."""
     replicates, residuals = places.replicates, places.residuals
     o, p = replicates.outcome, replicates.parameters(block, policy)
@@ -228,4 +226,3 @@ def _table(found: list[Compared]) -> pd.DataFrame:
 
     columns = ["statistic", "groups", "about", "observed", "predicted", "lower", "upper", "p", "finding"]
     return pd.DataFrame([row(c) for c in found], columns=columns)
-

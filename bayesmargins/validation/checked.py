@@ -51,5 +51,3 @@ class Check:
         first, *others = self.sentences.splitlines()
         shown = self.table.round(3).to_html(index=False, border=0)
         return f"{as_html(chr(10).join([first, *(line.removeprefix('- ') for line in others)]))}\n{shown}"
-
-

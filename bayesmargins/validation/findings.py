@@ -113,7 +113,8 @@ def _zeros(t: _Told) -> str:
     more = "More" if t.of.high else "Fewer"
     wider = _others(t.post, wider=True)
     way = (
-        wider or "a predictor that tells rows that can only be 0 from the others: no family of this package has more zeros"
+        wider
+        or "a predictor that tells rows that can only be 0 from the others: no family of this package has more zeros"
         if t.of.high
         else _others(t.post)
     )
@@ -317,7 +318,10 @@ def sentences(
     )
     n = len(found)
     if findings:
-        lines = [f"{len(findings)} of {n} statistics {'does' if len(findings) == 1 else 'do'} not fit:", *(f"- {finding}" for finding in findings)]
+        lines = [
+            f"{len(findings)} of {n} statistics {'does' if len(findings) == 1 else 'do'} not fit:",
+            *(f"- {finding}" for finding in findings),
+        ]
     else:
         lines = [f"None of {n} statistics stands out; the smallest p is {min((c.p for c in found), default=1.0):.2g}."]
     return "\n".join([first, *lines, *_of_ends(post, found), *_of_rows(gathered), *notes])

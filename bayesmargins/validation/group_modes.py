@@ -134,5 +134,3 @@ def _apart(z: np.ndarray, others: np.ndarray, weights: np.ndarray, factor: Facto
         rest = z[own] - A @ fit
         out[own] = np.where(np.abs(rest) > 1e-9 * np.abs(z[own]).max(initial=0.0), rest, 0.0)
     return out
-
-

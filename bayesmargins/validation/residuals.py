@@ -76,7 +76,9 @@ class Residuals:
         high = np.where(cens == 1.0, 1.0, last)
         if o.bounded:
             assert self.family.support is not None
-            start, end = (below(c, p, o) for c in (np.where(np.isinf(b), o.y, b) for b in o.bounds(self.family.support)))
+            start, end = (
+                below(c, p, o) for c in (np.where(np.isinf(b), o.y, b) for b in o.bounds(self.family.support))
+            )
             lb, ub = o.bounds(self.family.support)
             start, end = np.where(np.isinf(lb), 0.0, start), np.where(np.isinf(ub), 1.0, end)
             low, high = ((np.clip(u, start, end) - start) / np.maximum(end - start, _LEAST) for u in (low, high))

@@ -66,7 +66,9 @@ class RowsLeftOut:
         keep[chosen] = len(chosen) * rows <= _NUMBERS
         return cls(keep)
 
-    def add(self, post: Posterior, block: slice, p: Values, o: Outcome, y: np.ndarray, rng: np.random.Generator) -> None:
+    def add(
+        self, post: Posterior, block: slice, p: Values, o: Outcome, y: np.ndarray, rng: np.random.Generator
+    ) -> None:
         """The replicates of a block that are kept."""
         some = self.keep[block]
         if not some.any():

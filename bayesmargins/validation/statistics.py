@@ -24,8 +24,8 @@ __all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "co
 
 _SOME = 200  # draws that weights are averaged over
 
-LEVEL = 0.001
-"""At or below which p a statistic is a finding: of some twenty, one in fifty checks of a right model has one."""
+LEVEL = 0.0015
+"""At or below which p a statistic is a finding: there are some twenty, so of thirty checks of right models at most one has one."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,9 @@ def _centred_eta(side: Side) -> np.ndarray:
 def _spread(side: Side, places: Places) -> np.ndarray:
     """Covariance of squared residuals with eta, relative to their mean."""
     square = side.r**2
-    return np.asarray(np.einsum("sr,sr->s", square, _centred_eta(side)) / np.maximum(square.sum(axis=1), 1e-300))[:, None]
+    return np.asarray(np.einsum("sr,sr->s", square, _centred_eta(side)) / np.maximum(square.sum(axis=1), 1e-300))[
+        :, None
+    ]
 
 
 def _link(side: Side, places: Places) -> np.ndarray:
