@@ -70,10 +70,10 @@ def check(
     Notes
     -----
     p is the share of replicates whose statistic lies as far out as the observed one (Gelman, Meng and Stern 1996),
-    twice the smaller tail where both directions say something. A finding is a p of at most 0.0015: there are some twenty
-    statistics, so of thirty checks of right models at most one has a finding. The rows have been used twice, for the fit
-    and for the check, and p is larger for it. Statistics of the groups' effects are compared with replicates of new
-    groups (mixed replicates; Marshall and Spiegelhalter 2003), where that does little.
+    twice the smaller tail where both directions say something. A finding is a p of at most 0.0015: there are some
+    twenty statistics, so of thirty checks of right models at most one has a finding. The rows have been used twice,
+    for the fit and for the check, and p is larger for it. Statistics of the groups' effects are compared with
+    replicates of new groups (mixed replicates; Marshall and Spiegelhalter 2003), where that does little.
 
     Rows that are censored or truncated have residuals only, which are normal scores at a probability drawn from those
     that are left; weights of rows are not used.
@@ -145,8 +145,8 @@ def _possible(places: Places, wanted: list[str]) -> tuple[list[str], list[str]]:
     together = sorted({f for p in post.parts.values() for f in p.info.get("correlated", ())})
     if "new" in left and together:
         notes.append(
-            f"The effects of {listed(together)} are correlated between linear predictors, and new ones cannot be drawn: "
-            "nothing is said of new groups."
+            f"The effects of {listed(together)} are correlated between linear predictors, and new ones cannot be "
+            "drawn: nothing is said of new groups."
         )
         left.remove("new")
     return notes, left
@@ -201,7 +201,10 @@ def _sides(places: Places, block: slice, policy: str, gathered: Gathered, left: 
 
 def _of_tallies(places: Places, policy: str, gathered: Gathered) -> list[Compared]:
     """The distribution, and means by predictor over new groups."""
-    found, names, seen, drawn = [], [], [], []
+    found: list[Compared] = []
+    names: list[str] = []
+    seen: list[np.ndarray] = []
+    drawn: list[np.ndarray] = []
     for tally in gathered.tallies:
         values, replicated = gathered.observed(tally), gathered.predicted(tally, policy)
         pair = far_apart(tally, values, replicated)[:, None], far_apart(tally, replicated, replicated)[:, None]

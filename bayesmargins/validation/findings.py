@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesmargins.errors import listed
-from bayesmargins.family import FAMILIES, Family
+from bayesmargins.family import FAMILIES, Family, Outcome, get_link
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.predictors import EXPECTED
 from bayesmargins.validation.shown import Gathered
@@ -78,15 +78,13 @@ def _others(post: Posterior, wider: bool = False) -> str:
         kind = family.support.discrete, family.support.counts_trials
         return kind == (own.support.discrete, own.support.counts_trials) and _takes(family, post)
 
-    every = [n for n, f in FAMILIES.items() if alike(f)]
-    more = [n for n in every if len(FAMILIES[n].aux) > len(own.aux)]
-    names = more if more or wider else every
+    every = [(n, len(f.aux) > len(own.aux)) for n, f in FAMILIES.items() if alike(f)]
+    more = [n for n, larger in every if larger]
+    names = more if more or wider else [n for n, _ in every]
     return listed([f"family={name!r}" for name in names], 5).replace('"', "") if names else ""
 
 
 def _takes(family: Family, post: Posterior) -> bool:
-    from bayesmargins.family import Outcome
-
     assert family.support is not None
     o = Outcome.of(post.design.response)
     supports = np.atleast_1d(family.support.holds(o)).all()
@@ -119,8 +117,8 @@ def _zeros(t: _Told) -> str:
         else _others(t.post)
     )
     return (
-        f"{more} zeros than the model expects: {t.seen} of {len(t.places.replicates.outcome.y):,} rows, {t.expected}. The "
-        f"mean of {t.y} may hold; the probability of 0, of large values, and the intervals do not.{_try(way)}"
+        f"{more} zeros than the model expects: {t.seen} of {len(t.places.replicates.outcome.y):,} rows, {t.expected}. "
+        f"The mean of {t.y} may hold; the probability of 0, of large values, and the intervals do not.{_try(way)}"
     )
 
 
@@ -144,7 +142,8 @@ def _dispersion(t: _Told) -> str:
     one_each = _one_each(t) if discrete else ""
     return (
         f"{t.y} varies more around its mean than the family says (overdispersion): {t.times} times the variance "
-        f"({t.expected}). Averages may hold, and their intervals are too narrow.{_try(_others(t.post, wider=True), one_each)}"
+        f"({t.expected}). Averages may hold, and their intervals are too narrow."
+        f"{_try(_others(t.post, wider=True), one_each)}"
     )
 
 
@@ -156,15 +155,16 @@ def _skewness(t: _Told) -> str:
     side = "right" if float(np.median(t.of.observed)) > float(np.median(t.of.predicted)) else "left"
     return (
         f"The residuals are more skewed to the {side} than the family says (skewness {t.seen}, {t.expected}): y has "
-        f"another shape. Means may hold; quantiles, probabilities and intervals for new {t.y} do not.{_try(_others(t.post))}"
+        f"another shape. Means may hold; quantiles, probabilities and intervals for new {t.y} do not."
+        f"{_try(_others(t.post))}"
     )
 
 
 def _tails(t: _Told) -> str:
     kind = "heavier" if t.of.high else "lighter"
     return (
-        f"The residuals have {kind} tails than the family says (kurtosis {t.seen}, {t.expected}). A few rows may decide "
-        f"the averages, and intervals for new {t.y} do not hold.{_try(_others(t.post))}"
+        f"The residuals have {kind} tails than the family says (kurtosis {t.seen}, {t.expected}). A few rows may "
+        f"decide the averages, and intervals for new {t.y} do not hold.{_try(_others(t.post))}"
     )
 
 
@@ -177,7 +177,7 @@ def _spread(t: _Told) -> str:
 
 
 def _link(t: _Told) -> str:
-    links = [name for name in t.post.family.links if name != t.post.link.name]
+    links = [name for name in t.post.family.links if get_link(name) is not t.post.link]
     return (
         f"The mean of {t.y} bends along the linear predictor: residuals are {'above' if t.of.high else 'below'} 0 at "
         f"both of its ends. Averages at extreme values of the predictors are off."
@@ -189,8 +189,8 @@ def _curves(t: _Told) -> str:
     name = t.of.about
     if name == EXPECTED:
         return (
-            f"The mean of {t.y} does not follow what the fixed part predicts: in bins of it the residuals are {t.times} "
-            "times as large as expected. Averages at extreme values of the predictors are off. Try curves, "
+            f"The mean of {t.y} does not follow what the fixed part predicts: in bins of it the residuals are "
+            f"{t.times} times as large as expected. Averages at extreme values of the predictors are off. Try curves, "
             "interactions, or another link."
         )
     kind = next((p for p in t.places.predictors if p.name == name), None)
@@ -342,8 +342,8 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         said.append(
             f"{seen:,.0f} of {total:,} groups of {c.about} have the {end} {post.response_words} in all their rows, and "
             f"the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their effects "
-            f"are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, and "
-            "with it the average over new groups."
+            f"are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, "
+            "and with it the average over new groups."
         )
     return said
 
@@ -354,7 +354,7 @@ def _of_rows(gathered: Gathered) -> list[str]:
     left = gathered.left
     high, n = int((left.khat > left.good).sum()), len(left.khat)
     within = float(((left.pit > 0.05) & (left.pit < 0.95)).mean())
-    said = f"Leave one row out: {within:.0%} of rows lie within the central 90 % of what the others predict of them. "
+    said = f"Leave one row out: {within:.0%} of rows lie within the central 90 % of what the others predict. "
     if not high:
         return [f"{said}Pareto k is at most {left.good:.2g} in every row: no row decides alone what the posterior is."]
     return [

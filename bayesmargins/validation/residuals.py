@@ -1,7 +1,7 @@
 """How far an observation lies from its distribution in a draw, in units of its spread.
 
-Of a whole number it is the distance from the mean over the standard deviation. Of a continuous y it is the normal score:
-the quantile of N(0, 1) at P(Y <= y). Of a row that is known in part, or between bounds, it is such a score at a
+Of a whole number it is the distance from the mean over the standard deviation. Of a continuous y it is the normal
+score: the quantile of N(0, 1) at P(Y <= y). Of a row that is known in part, or between bounds, it is such a score at a
 probability drawn from those that what is known leaves (Dunn and Smyth 1996). Scores of the model's own y are N(0, 1).
 """
 

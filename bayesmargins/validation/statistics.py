@@ -25,7 +25,7 @@ __all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "co
 _SOME = 200  # draws that weights are averaged over
 
 LEVEL = 0.0015
-"""At or below which p a statistic is a finding: there are some twenty, so of thirty checks of right models at most one has one."""
+"""At or below which p a statistic is a finding: there are some twenty, and one of thirty right models may have one."""
 
 
 @dataclass(frozen=True)
