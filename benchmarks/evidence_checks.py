@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -144,12 +145,13 @@ FAULTS = (
     Case("zero inflation: a quarter more, fitted as negative binomial", MODEL, "negbinomial", zero_inflated,
          ("zeros", "distribution")),
     Case("zero inflation: a quarter more, fitted as Poisson", MODEL, "poisson", zero_inflated, ("zeros",)),
-    Case("skewed group effects: exponential, Poisson", MODEL, "poisson", skewed_groups, ("skewness of groups",)),
+    Case("skewed group effects: exponential, Poisson", MODEL, "poisson", skewed_groups,
+         ("skewness of groups", "quantiles of groups")),
     Case("forgotten interaction of x and arm, normal", MODEL, "gaussian", interaction, ("interactions",)),
     Case("forgotten interaction of x and arm, 0 and 1", MODEL, "bernoulli", binary_interaction, ("interactions",)),
     Case("missing slope, 0 and 1", MODEL, "bernoulli", binary_slope, ("slopes",)),
     Case("a fifth of the groups is of another kind, normal", MODEL, "gaussian", two_kinds,
-         ("skewness of groups", "tails of groups")),
+         ("skewness of groups", "quantiles of groups")),
     Case("forgotten interaction of a slope by group and arm, normal", "y ~ x + arm + (1 + x | g)", "gaussian",
          between_interaction, ("interactions",)),
 )  # fmt: skip
@@ -191,7 +193,7 @@ RIGHT = tuple(
 """Each twice: 20 data sets."""
 
 
-def checked(case: Case, seed: int) -> bm.Posterior:
+def checked(case: Case, seed: int) -> Any:
     """Simulated, fitted and checked."""
     frame = case.data(np.random.default_rng(seed))
     with warnings.catch_warnings():

@@ -231,7 +231,7 @@ def test_markdown_has_the_same_blocks_and_its_pictures_beside_it(post: bm.Poster
     path = bm.report(post, ["week"], tmp_path / "a page.md", title=ODD)
     text = path.read_text(encoding="utf-8")
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert all(
         (tmp_path / name.replace("%20", " ")).read_text(encoding="utf-8").startswith("<?xml") for name in pictures
     )

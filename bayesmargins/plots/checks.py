@@ -116,8 +116,8 @@ def _figure(n: int, ax: Any, figsize: Any) -> Panels:
     if ax is not None:
         if n > 1 or not hasattr(ax, "errorbar"):
             raise ResultError(
-                f"ax={shown(ax)} and {n} panels; ax= is one matplotlib Axes for one panel: name its kind, or leave "
-                "ax out."
+                f"ax={shown(ax)} and {n} panels; ax= is one matplotlib Axes for one panel: name its kind, or leave ax "
+                "out."
             )
         return Panels(ax.figure, [(ax, {})], False)
     columns = min(n, 3)
@@ -175,8 +175,7 @@ class _Panel:
     def draw(self, ax: Axes, size: float) -> None:
         """Marks and names of axes."""
         x, y = _DRAW[self.kind](self, ax)
-        room = ax.get_position().width * ax.get_figure(root=True).get_size_inches()[0]  # type: ignore[union-attr]
-        ax.set_xlabel(wrapped(x, max(room, 1.6), size), fontsize=size)
+        ax.set_xlabel(wrapped(x, 2.2, size), fontsize=size)
         ax.set_ylabel(wrapped(y, 1.9, size), fontsize=size)
 
 

@@ -70,10 +70,10 @@ def check(
     Notes
     -----
     p is the share of replicates whose statistic lies as far out as the observed one (Gelman, Meng and Stern 1996),
-    twice the smaller tail where both directions say something. A finding is a p of at most 0.001: there are some twenty
-    statistics, so a right model has a finding in at most one of fifty checks. The rows have been used twice, for the
-    fit and for the check, and p is larger for it. Statistics of the groups' effects are compared with replicates of new
-    groups (mixed replicates; Marshall and Spiegelhalter 2003), where that does little.
+    twice the smaller tail where both directions say something. A finding is a p of at most 0.0015: there are some
+    twenty statistics, so of thirty checks of right models at most one has a finding. The rows have been used twice,
+    for the fit and for the check, and p is larger for it. Statistics of the groups' effects are compared with
+    replicates of new groups (mixed replicates; Marshall and Spiegelhalter 2003), where that does little.
 
     Rows that are censored or truncated have residuals only, which are normal scores at a probability drawn from those
     that are left; weights of rows are not used.

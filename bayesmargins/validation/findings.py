@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesmargins.errors import listed
-from bayesmargins.family import FAMILIES, Family, resolve_link
+from bayesmargins.family import FAMILIES, Family, Outcome, get_link
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.predictors import EXPECTED
 from bayesmargins.validation.shown import Gathered
@@ -78,15 +78,13 @@ def _others(post: Posterior, wider: bool = False) -> str:
         kind = family.support.discrete, family.support.counts_trials
         return kind == (own.support.discrete, own.support.counts_trials) and _takes(family, post)
 
-    every = [family for family in FAMILIES.values() if alike(family)]
-    more = [family for family in every if len(family.aux) > len(own.aux)]
-    names = [family.name for family in (more if more or wider else every)]
+    every = [(n, len(f.aux) > len(own.aux)) for n, f in FAMILIES.items() if alike(f)]
+    more = [n for n, larger in every if larger]
+    names = more if more or wider else [n for n, _ in every]
     return listed([f"family={name!r}" for name in names], 5).replace('"', "") if names else ""
 
 
 def _takes(family: Family, post: Posterior) -> bool:
-    from bayesmargins.family import Outcome
-
     assert family.support is not None
     o = Outcome.of(post.design.response)
     supports = np.atleast_1d(family.support.holds(o)).all()
@@ -179,7 +177,7 @@ def _spread(t: _Told) -> str:
 
 
 def _link(t: _Told) -> str:
-    links = [name for name in t.post.family.links if resolve_link(t.post.family, name) is not t.post.link]
+    links = [name for name in t.post.family.links if get_link(name) is not t.post.link]
     return (
         f"The mean of {t.y} bends along the linear predictor: residuals are {'above' if t.of.high else 'below'} 0 at "
         f"both of its ends. Averages at extreme values of the predictors are off."
@@ -241,7 +239,7 @@ def _averages(t: _Told) -> str:
 def _at_end(t: _Told) -> str:
     end, total = t.of.name.rpartition(" ")[2], len(t.post.design.factors[t.factor].levels)
     return (
-        f"{t.seen} of {total:,} groups of {t.factor} have the {end} {t.y} in all their rows; {t.expected}. The normal "
+        f"{t.seen} of {total:,} groups of {t.factor} have {t.y} at its {end} in all their rows; {t.expected}. The normal "
         f"distribution of the groups' effects, which groups='new' integrates over, does not have such groups as often "
         "as they are. Averages over new groups are off; try a predictor that tells these groups apart, and compare "
         "groups='existing'."
@@ -342,10 +340,10 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         lower, upper = np.quantile(c.predicted, (0.025, 0.975))
         end = c.name.rpartition(" ")[2]
         said.append(
-            f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all "
-            f"their rows, and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only "
-            f"that their effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the "
-            "normal distribution says, and with it the average over new groups."
+            f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their rows, and "
+            f"the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their effects "
+            f"are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, "
+            "and with it the average over new groups."
         )
     return said
 
@@ -356,7 +354,7 @@ def _of_rows(gathered: Gathered) -> list[str]:
     left = gathered.left
     high, n = int((left.khat > left.good).sum()), len(left.khat)
     within = float(((left.pit > 0.05) & (left.pit < 0.95)).mean())
-    said = f"Leave one row out: {within:.0%} of rows lie within the central 90 % of what the others predict of them. "
+    said = f"Leave one row out: {within:.0%} of rows lie within the central 90 % of what the others predict. "
     if not high:
         return [f"{said}Pareto k is at most {left.good:.2g} in every row: no row decides alone what the posterior is."]
     return [

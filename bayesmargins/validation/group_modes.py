@@ -1,4 +1,4 @@
-"""One number a group: how far its rows lie from the fixed part, pulled toward 0 as the model pulls its effect.
+"""One number a group: how far its rows lie from the fixed part, pulled toward 0 as the model pulls effects.
 
 The number solves sum_i w_i z_i (y_i - m_i(b z_i)) = b / s^2 with the weights w_i of a score in eta at b = 0. Under a
 canonical link it is the most probable effect given the other parameters. It depends on y by one sum alone, so it is

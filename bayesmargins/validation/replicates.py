@@ -1,4 +1,4 @@
-"""What the model would have observed in the rows of the fit: y with the groups' own effects, or with new ones."""
+"""What the model would have observed in the rows of the fit: draws of y with the groups' own effects, or new ones."""
 
 from __future__ import annotations
 

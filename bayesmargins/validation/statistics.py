@@ -24,8 +24,8 @@ __all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "co
 
 _SOME = 200  # draws that weights are averaged over
 
-LEVEL = 0.001
-"""At or below which p a statistic is a finding: of some twenty, one in fifty checks of a right model has one."""
+LEVEL = 0.0015
+"""At or below which p a statistic is a finding: there are some twenty, and one of thirty right models may have one."""
 
 
 @dataclass(frozen=True)

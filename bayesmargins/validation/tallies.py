@@ -81,6 +81,7 @@ def tallies_of(replicates: Replicates, predictors: Sequence[Predictor]) -> list[
 
 def _distribution(replicates: Replicates, size: np.ndarray) -> Tally:
     post, y = replicates.post, replicates.outcome.y
+    assert post.family.support is not None
     if post.family.ordinal:
         categories = post.categories
         return Tally(DISTRIBUTION, tuple(categories), "bars", np.arange(1.0, len(categories) + 1.0), size=size)
