@@ -240,8 +240,8 @@ def _at_end(t: _Told) -> str:
     end, total = t.of.name.rpartition(" ")[2], len(t.post.design.factors[t.factor].levels)
     return (
         f"{t.seen} of {total:,} groups of {t.factor} have {t.y} at its {end} in all their rows; {t.expected}. The "
-        f"normal distribution of the groups' effects, which groups='new' integrates over, does not have such groups as often "
-        "as they are. Averages over new groups are off; try a predictor that tells these groups apart, and compare "
+        "normal distribution of the groups' effects, which groups='new' integrates over, does not have such groups as "
+        "often as they are. Averages over new groups are off; try a predictor that tells these groups apart, and compare "
         "groups='existing'."
     )
 
@@ -341,8 +341,8 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         end = c.name.rpartition(" ")[2]
         said.append(
             f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their rows, "
-            f"and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their effects "
-            f"are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, "
+            f"and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their "
+            f"effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, "
             "and with it the average over new groups."
         )
     return said
