@@ -241,8 +241,8 @@ def _at_end(t: _Told) -> str:
     return (
         f"{t.seen} of {total:,} groups of {t.factor} have {t.y} at its {end} in all their rows; {t.expected}. The "
         "normal distribution of the groups' effects, which groups='new' integrates over, does not have such groups as "
-        "often as they are. Averages over new groups are off; try a predictor that tells these groups apart, and compare "
-        "groups='existing'."
+        "often as they are. Averages over new groups are off; try a predictor that tells these groups apart, and "
+        "compare groups='existing'."
     )
 
 
@@ -342,8 +342,8 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         said.append(
             f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their rows, "
             f"and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their "
-            f"effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution says, "
-            "and with it the average over new groups."
+            f"effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution "
+            "says, and with it the average over new groups."
         )
     return said
 
