@@ -216,9 +216,9 @@ def page(faults: list[str], right: list[str], alarms: int, total: int) -> str:
     return "\n".join([
         "# Evidence: what `bm.check` finds",
         "",
-        f"Written by `make evidence` on {datetime.date.today()} with bayesmargins {bm.__version__}. Data are simulated, "
-        'fitted with `sampler="independent"`, and checked by `bm.check` as it stands. Seeds are the numbers of the '
-        "data sets, fixed beforehand.",
+        f"Written by `make evidence` on {datetime.date.today()} with bayesmargins {bm.__version__}. Data are "
+        'simulated, fitted with `sampler="independent"`, and checked by `bm.check` as it stands. Seeds are numbers of '
+        "the data sets, fixed beforehand.",
         "",
         "## Planted faults",
         "",
