@@ -24,8 +24,6 @@ def pytest_configure() -> None:
 def _names_of_doctests(request: pytest.FixtureRequest, doctest_namespace: dict[str, object]) -> None:
     if request.node.__class__.__name__ != "DoctestItem":
         return
-    import reference
-
     import bayesmargins as bm
 
     doctest_namespace.update({name: getattr(bm, name) for name in bm.__all__} | {"bm": bm})
