@@ -104,7 +104,7 @@ def _text(prior: Any) -> str:
     if names is None or len(names) != len(values) or any(v.size != 1 for v in values):
         return kind
     said = zip(names, values, strict=True)
-    return f"{kind}({', '.join(f'{n}={v.item():.3g}' for n, v in said if n)})"
+    return f"{kind}({', '.join(f'{n}={v.item() + 0.0:.3g}' for n, v in said if n)})"
 
 
 # Parameters in which PyMC keeps a distribution, whichever of its own it was written with; "" is a fixed location.
