@@ -164,6 +164,21 @@ class Posterior:
         """
         return make_idata(self.arviz_groups)
 
+    def to_datatree(self) -> xr.DataTree:
+        """What do arviz-plots and arviz-stats take, on both stacks? The groups of `idata` as a DataTree.
+
+        Returns
+        -------
+        DataTree
+            A group each, with their attributes.
+
+        Examples
+        --------
+        >>> post.to_datatree()["posterior"]["beta"].dims
+        ('chain', 'draw', 'coef')
+        """
+        return xr.DataTree.from_dict(self.arviz_groups)
+
     @property
     def arviz_groups(self) -> dict[str, xr.Dataset]:
         """The groups of `idata`, and of the file that `save` writes."""
@@ -398,31 +413,10 @@ class Posterior:
 def make_part(
     parameter: Parameter, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
 ) -> Posterior:
-    """What does a posterior hold for a parameter that has a linear predictor of its own?
+    """A parameter with a linear predictor of its own, as a posterior whose mean is the parameter.
 
-    Parameters
-    ----------
-    parameter : Parameter
-        Of the family.
-    design : Design
-        From `build_part`.
-    link : str, optional
-        One of its links, the first by default.
-    draws : mapping
-        ``beta``, ``b`` and ``Sigma``, as from `canonical`.
-    info : mapping
-        Where the draws come from; ``correlated`` lists the factors whose effects here are correlated with those of
-        the mean or of another parameter: their new groups cannot be drawn one parameter at a time.
-
-    Returns
-    -------
-    Posterior
-        Whose mean is the parameter: all that is asked about a mean can be asked about it.
-
-    Raises
-    ------
-    ModelError
-        Another link.
+    `draws` has ``beta``, ``b``, ``Sigma`` as from `canonical`. ``info["correlated"]`` lists factors whose effects are
+    correlated with those on another predictor: their new groups cannot be drawn one parameter at a time.
     """
     family = parameter_family(parameter.name, parameter.links, parameter.between)
     return Posterior(
