@@ -64,6 +64,18 @@ def test_of_several_entries_the_largest_is_compared_with_the_largest_of_each_rep
     assert found.p == pytest.approx(1 - (2 * stats.norm.cdf(2.6) - 1) ** 40, abs=0.03)
 
 
+def test_replicates_without_a_value_are_no_finding() -> None:
+    rng = np.random.default_rng(3)
+    drawn = rng.normal(size=(2000, 1))
+    nothing = compared("tails", "own", [""], np.zeros((1, 1)), np.full((2000, 1), np.nan), above=True)
+    assert nothing.p == 1.0
+    assert np.isnan(nothing.expected(0.5)[0])
+    some = np.where(np.arange(2000)[:, None] < 100, np.nan, drawn)
+    assert compared("tails", "own", [""], np.full((1, 1), 9.0), some, above=True).p == pytest.approx(101 / 2001)
+    several = np.column_stack([some, drawn])
+    assert compared("curves", "own", ["a", "b"], np.array([[9.0, 0.5]]), several, above=True).about == "b"
+
+
 def test_replicates_of_the_same_and_of_new_groups_have_the_moments_of_the_model() -> None:
     post = _made("z ~ x + (1 | g)", "gaussian", draws=20, aux={"sigma": np.full((1, 20), 0.7)})
     replicates = Replicates.of(post, 20_000, 1)

@@ -223,8 +223,8 @@ def _of_tallies(places: Places, policy: str, gathered: Gathered) -> list[Compare
 
 def _table(found: list[Compared]) -> pd.DataFrame:
     def row(c: Compared) -> Mapping[str, Any]:
-        lower, middle, upper = np.quantile(c.predicted, (0.025, 0.5, 0.975))
-        numbers = {"observed": float(np.median(c.observed)), "predicted": middle, "lower": lower, "upper": upper}
+        lower, middle, upper = c.expected(0.025, 0.5, 0.975)
+        numbers = {"observed": c.seen, "predicted": middle, "lower": lower, "upper": upper}
         return {"statistic": c.name, "groups": c.groups, "about": c.about, **numbers, "p": c.p, "finding": c.found}
 
     columns = ["statistic", "groups", "about", "observed", "predicted", "lower", "upper", "p", "finding"]

@@ -35,18 +35,18 @@ class _Told:
     @property
     def expected(self) -> str:
         """``118 to 160 expected``."""
-        lower, upper = np.quantile(self.of.predicted, (0.025, 0.975))
+        lower, upper = self.of.expected(0.025, 0.975)
         return f"{_number(lower)} to {_number(upper)} expected"
 
     @property
     def seen(self) -> str:
         """The observed number."""
-        return _number(float(np.median(self.of.observed)))
+        return _number(self.of.seen)
 
     @property
     def times(self) -> str:
         """How many times as large as expected."""
-        return f"{np.median(self.of.observed) / max(float(self.of.predicted.mean()), 1e-300):.2g}"
+        return f"{self.of.times:.2g}"
 
     @property
     def factor(self) -> str:
@@ -60,6 +60,8 @@ class _Told:
 
 
 def _number(value: float) -> str:
+    if not np.isfinite(value):
+        return "no number"
     if value == round(value) and abs(value) < 1e6:
         return f"{value:,.0f}"
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
@@ -152,7 +154,7 @@ def _one_each(t: _Told) -> str:
 
 
 def _skewness(t: _Told) -> str:
-    side = "right" if float(np.median(t.of.observed)) > float(np.median(t.of.predicted)) else "left"
+    side = "right" if t.of.high else "left"
     return (
         f"The residuals are more skewed to the {side} than the family says (skewness {t.seen}, {t.expected}): y has "
         f"another shape. Means may hold; quantiles, probabilities and intervals for new {t.y} do not."
@@ -256,8 +258,7 @@ def _spread_of_groups(t: _Told) -> str:
 
 def _shape_of_groups(t: _Told) -> str:
     if t.of.name.startswith("skew"):
-        higher = float(np.median(t.of.observed)) > float(np.median(t.of.predicted))
-        kind = f"skewed to the {'right' if higher else 'left'} (skewness {t.seen}, {t.expected})"
+        kind = f"skewed to the {'right' if t.of.high else 'left'} (skewness {t.seen}, {t.expected})"
     elif t.of.name.startswith("quantiles"):
         kind = f"their quantiles lie {t.times} times as far as expected from those of new groups"
     else:
@@ -331,13 +332,13 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
     """Groups that say of their effect only that it is far out."""
     said = []
     for c in found:
-        seen = float(np.median(c.observed))
+        seen = c.seen
         if not c.name.startswith("groups at") or c.found:
             continue
         total = len(post.design.factors[c.about].levels)
         if seen < _GOOD_SHARE * total:
             continue
-        lower, upper = np.quantile(c.predicted, (0.025, 0.975))
+        lower, upper = c.expected(0.025, 0.975)
         end = c.name.rpartition(" ")[2]
         said.append(
             f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their rows, "

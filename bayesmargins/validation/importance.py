@@ -77,10 +77,11 @@ def smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, fl
     if np.ptp(log_density) == 0.0:  # ratios of 1, whose tail has no shape
         return -log_density, -np.inf
     try:
-        weights, khat = array_stats.psislw(log_density, r_eff=efficiency)
+        with np.errstate(all="ignore"):  # of ratios that are nearly all 0 beside the largest the fit divides by 0
+            weights, khat = array_stats.psislw(log_density, r_eff=efficiency)
     except ValueError:  # the tail is one draw, again and again
         return -log_density, np.inf
-    return weights, float(khat)
+    return (weights, float(khat)) if np.isfinite(weights).all() else (-log_density, np.inf)
 
 
 def _efficiency(values: np.ndarray) -> float:

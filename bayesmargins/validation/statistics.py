@@ -387,33 +387,61 @@ class Compared:
     @property
     def high(self) -> bool:
         """Whether the observed one is the larger."""
-        return bool(np.median(self.observed) > np.median(self.predicted))
+        return self.seen > self.expected(0.5)[0]
 
     @property
     def distance(self) -> float:
         """Between the medians, in standard deviations of the replicates."""
-        apart = abs(float(np.median(self.observed) - np.median(self.predicted)))
-        return apart / max(float(self.predicted.std()), 1e-12)
+        spread = float(self._predicted.std()) if self._predicted.size else 1.0
+        return abs(self.seen - self.expected(0.5)[0]) / max(spread, 1e-12)
+
+    @property
+    def seen(self) -> float:
+        """Median of the observed one over draws; NaN where it has no value in any."""
+        finite = self.observed[np.isfinite(self.observed)]
+        return float(np.median(finite)) if finite.size else float("nan")
+
+    def expected(self, *probs: float) -> tuple[float, ...]:
+        """Quantiles of the replicates that have a value."""
+        if not self._predicted.size:
+            return (float("nan"),) * len(probs)
+        return tuple(np.quantile(self._predicted, probs).tolist())
+
+    @property
+    def times(self) -> float:
+        """The observed one over the mean of the replicates."""
+        return self.seen / max(float(self._predicted.mean()), 1e-300) if self._predicted.size else float("nan")
+
+    @property
+    def _predicted(self) -> np.ndarray:
+        return self.predicted[np.isfinite(self.predicted)]
 
 
 def compared(
     name: str, groups: str, entries: list[str], observed: np.ndarray, predicted: np.ndarray, above: bool
 ) -> Compared:
-    """From (replicate, entry) of both sides."""
+    """From (replicate, entry) of both sides. A replicate without a value speaks for neither side.
+
+    Of several entries one that lacks a value in any replicate is left out.
+    """
     observed = np.broadcast_to(observed, predicted.shape)
     n = len(predicted)
     if predicted.shape[1] == 1:
         place, seen, drawn = 0, observed[:, 0], predicted[:, 0]
     else:
         a, b = (np.cbrt(v) if above else v for v in (observed, predicted))
+        known = np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0)
+        a, b = (np.where(known, v, 0.0) for v in (a, b))
         middle, spread = b.mean(axis=0), np.where(b.std(axis=0) > 0.0, b.std(axis=0), np.inf)
         a, b = (a - middle) / spread, (b - middle) / spread
         a, b = (a, b) if above else (np.abs(a), np.abs(b))
         place = int(np.median(a, axis=0).argmax())
         seen, drawn = a.max(axis=1), b.max(axis=1)
         above = True
-    slack = 1e-12 * np.maximum(np.abs(seen), np.abs(drawn))
-    upper = (1 + int((drawn >= seen - slack).sum())) / (n + 1)
-    lower = (1 + int((drawn <= seen + slack).sum())) / (n + 1)
+    unknown = np.isnan(seen) | np.isnan(drawn)
+    with np.errstate(invalid="ignore"):
+        slack = np.nan_to_num(1e-12 * np.maximum(np.abs(seen), np.abs(drawn)), posinf=0.0)
+        upper = (1 + int(((drawn >= seen - slack) | unknown).sum())) / (n + 1)
+        lower = (1 + int(((drawn <= seen + slack) | unknown).sum())) / (n + 1)
     p = upper if above else min(1.0, 2.0 * min(upper, lower))
     return Compared(name, groups, entries[place], observed[:, place], predicted[:, place], p)
