@@ -173,7 +173,7 @@ def _tails(t: _Told) -> str:
 def _spread(t: _Told) -> str:
     way = "more" if t.of.high else "less"
     return (
-        f"The spread of {t.y} grows {way} with its mean than the family says (correlation {t.seen}, {t.expected}). "
+        f"The spread of {t.y} grows {way} with its mean than the family says (relative slope {t.seen}, {t.expected}). "
         f"Intervals are too narrow where it is large, and too wide elsewhere.{_try(_others(t.post))}"
     )
 
