@@ -13,7 +13,7 @@ from bayesmargins.family import Family
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
 
-__all__ = ["prior_lines"]
+__all__ = ["prior_lines", "stored"]
 
 
 def prior_lines(
@@ -98,13 +98,18 @@ def _lkj(prior: Any) -> str:
 def _text(prior: Any) -> str:
     if isinstance(prior, Prior):
         return str(prior)
+    kind, parameters = stored(prior)
+    return kind if parameters is None else f"{kind}({', '.join(f'{n}={v:.3g}' for n, v in parameters.items())})"
+
+
+def stored(prior: Any) -> tuple[str, dict[str, float] | None]:
+    """A distribution's name in PyMC, and its parameters by name; None where these are not known, or no numbers."""
     kind = getattr(prior.owner.op, "_print_name", ("a PyMC distribution",))[0]
     values = [np.asarray(p.eval()) for p in prior.owner.op.dist_params(prior.owner) if hasattr(p, "eval")]
     names = _STORED.get(kind)
     if names is None or len(names) != len(values) or any(v.size != 1 for v in values):
-        return kind
-    said = zip(names, values, strict=True)
-    return f"{kind}({', '.join(f'{n}={v.item() + 0.0:.3g}' for n, v in said if n)})"
+        return kind, None
+    return kind, {n: v.item() + 0.0 for n, v in zip(names, values, strict=True) if n}  # -0.0 is 0
 
 
 # Parameters in which PyMC keeps a distribution, whichever of its own it was written with; "" is a fixed location.

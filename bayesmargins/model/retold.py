@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.model.prior_text import stored
 from bayesmargins.model.priors import Prior
 from bayesmargins.posterior import Posterior
 
@@ -14,20 +15,7 @@ __all__ = ["CALL", "prior_in_code", "with_call"]
 CALL = "fit"  # in the posterior's info
 _PLAIN = (bool, int, float, str, type(None))
 
-# Keywords of ``dist`` for the parameters in which PyMC keeps a distribution, in their order; "" is a fixed location.
-_WRITTEN = {
-    "Normal": ("mu", "sigma"),
-    "HalfNormal": ("", "sigma"),
-    "Exponential": ("scale",),
-    "InverseGamma": ("alpha", "beta"),
-    "StudentT": ("nu", "mu", "sigma"),
-    "HalfStudentT": ("nu", "sigma"),
-    "Cauchy": ("alpha", "beta"),
-    "HalfCauchy": ("", "beta"),
-    "LogNormal": ("mu", "sigma"),
-    "Laplace": ("mu", "b"),
-    "Uniform": ("lower", "upper"),
-}
+_OTHERWISE = ("Gamma",)  # PyMC takes its rate and keeps its scale
 
 
 def with_call(post: Posterior, arguments: dict[str, Any]) -> Posterior:
@@ -46,10 +34,7 @@ def prior_in_code(prior: Any) -> str | None:
         return repr(prior)
     if isinstance(prior, Prior) or not hasattr(prior, "owner"):
         return None
-    kind = getattr(prior.owner.op, "_print_name", ("",))[0]
-    values = [np.asarray(p.eval()) for p in prior.owner.op.dist_params(prior.owner) if hasattr(p, "eval")]
-    names = _WRITTEN.get(kind)
-    if names is None or len(names) != len(values) or any(v.size != 1 for v in values):
+    kind, parameters = stored(prior)
+    if parameters is None or kind in _OTHERWISE:
         return None
-    said = ", ".join(f"{name}={v.item()!r}" for name, v in zip(names, values, strict=True) if name)
-    return f"pm.{kind}.dist({said})"
+    return f"pm.{kind}.dist({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"

@@ -71,7 +71,7 @@ def check(
     -----
     p is the share of replicates whose statistic lies as far out as the observed one (Gelman, Meng and Stern 1996),
     twice the smaller tail where both directions say something. A finding is a p of at most 0.0015: there are some
-    twenty statistics, so of thirty checks of right models at most one has a finding. The rows have been used twice,
+    twenty statistics, so about one of thirty checks of right models would have one. The rows have been used twice,
     for the fit and for the check, and p is larger for it. Statistics of the groups' effects are compared with
     replicates of new groups (mixed replicates; Marshall and Spiegelhalter 2003), where that does little.
 
@@ -96,7 +96,7 @@ def check(
     found: list[Compared] = []
     for policy in possible:
         found += _compared(places, policy, gathered)
-    rows = in_words(post, places, found, gathered)
+    rows = in_words(post, places, found)
     said = sentences(post, places, found, gathered, rows, [*notes, *_left_out(post)], possible)
     return Check(_table(found), rows, said, as_dataset(places, found, gathered, seed))
 

@@ -210,8 +210,14 @@ def _slopes(t: _Told) -> str:
     return (
         f"The effect of {name} differs between the groups of {factor} more than the formula says: {t.times} times as "
         f"much ({t.expected}). The average effect of {name} may hold, and its interval is too narrow. Try "
-        f"({name} | {factor}) in place of (1 | {factor})."
+        f"{_with_slope(t, name, factor)}."
     )
+
+
+def _with_slope(t: _Told, name: str, factor: str) -> str:
+    if t.post.design.factors[factor].terms == ("Intercept",):
+        return f"({name} | {factor}) in place of (1 | {factor})"
+    return f"{name} among the effects of {factor} too"
 
 
 def _interactions(t: _Told) -> str:
@@ -294,7 +300,7 @@ _WORDS: dict[str, Callable[[_Told], str]] = {
 }
 
 
-def in_words(post: Posterior, places: Places, found: Sequence[Compared], gathered: Gathered) -> list[str]:
+def in_words(post: Posterior, places: Places, found: Sequence[Compared]) -> list[str]:
     """A sentence or two a finding, the one that stands out most first."""
     telling = sorted((c for c in found if c.found), key=lambda c: -c.distance)
     return list(dict.fromkeys(_WORDS[c.name](_Told(post, places, c)) for c in telling))

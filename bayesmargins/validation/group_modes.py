@@ -16,7 +16,7 @@ from bayesmargins.design import Factor
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import mean_and_variance
 
-__all__ = ["Modes", "modes_of", "score_weights"]
+__all__ = ["Modes", "by_group", "modes_of", "score_weights"]
 
 _NODES = np.sinh(np.linspace(-4.0, 4.0, 161)) / np.sinh(1.0)  # from -20 to 20 standard deviations, dense around 0
 _STEP = 1e-4
@@ -60,12 +60,13 @@ class Modes:
 
     def __call__(self, measured: np.ndarray) -> np.ndarray:
         """y (replicate, row), on the scale of mu, -> (replicate, told)."""
-        sums = _by_group(measured * self.weights, self.factor)[:, self.groups]
+        sums = by_group(measured * self.weights, self.factor)[:, self.groups]
         each = [np.interp(own, at, self.nodes) for own, at in zip(sums.T, self.sums, strict=True)]
         return np.array(each).reshape(len(each), len(sums)).T
 
 
-def _by_group(values: np.ndarray, factor: Factor) -> np.ndarray:
+def by_group(values: np.ndarray, factor: Factor) -> np.ndarray:
+    """Sums of (replicate, row) over the rows of each group: (replicate, group)."""
     from scipy.sparse import csr_array
 
     n, G = len(factor.codes), len(factor.levels)

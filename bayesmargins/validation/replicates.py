@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -97,12 +96,6 @@ class Replicates:
         rng = np.random.default_rng([self.seed, 3 + _STREAMS[groups], block.start])
         values = np.asarray(simulate(rng, p, self.outcome), dtype=np.float64)
         return np.broadcast_to(values, np.shape(p.eta))
-
-    def each(self, groups: str) -> Iterator[tuple[slice, Values, np.ndarray]]:
-        """Every block with its parameters and its y."""
-        for block in self.blocks:
-            p = self.parameters(block, groups)
-            yield block, p, self.drawn(block, groups, p)
 
     @cached_property
     def _parts(self) -> dict[str, tuple[Posterior, Rows]]:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from bayesmargins.design import Factor
-from bayesmargins.validation.group_modes import Modes, modes_of
+from bayesmargins.validation.group_modes import Modes, by_group, modes_of
 from bayesmargins.validation.predictors import EXPECTED, Predictor, beyond, pairs
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
@@ -25,7 +25,7 @@ __all__ = ["LEVEL", "STATISTICS", "Compared", "Places", "Side", "Statistic", "co
 _SOME = 200  # draws that weights are averaged over
 
 LEVEL = 0.0015
-"""At or below which p a statistic is a finding: there are some twenty, and one of thirty right models may have one."""
+"""At or below which p a statistic is a finding: there are some twenty, so one of thirty right models is expected to."""
 
 
 @dataclass(frozen=True)
@@ -235,16 +235,11 @@ def _squares(directions: Callable[[Places], dict[str, np.ndarray]]) -> Of:
 
 
 def _slopes(side: Side, places: Places) -> np.ndarray:
-    from scipy.sparse import csr_array
-
     found = []
     factors = {f.name: f for f in places.factors}
     for name, columns in places.slopes.items():
         factor = factors[name.rpartition(" by ")[2]]
-        n, total = len(factor.codes), 0.0
-        for column in columns:
-            by_group = csr_array((column, (factor.codes, np.arange(n))), shape=(len(factor.levels), n))
-            total = total + np.asarray((by_group @ side.u.T) ** 2).sum(axis=0)
+        total = sum((by_group(side.u * column, factor) ** 2).sum(axis=1) for column in columns)
         found.append(total / sum(float((c**2).sum()) for c in columns))
     return np.stack(found, axis=1)
 
@@ -271,17 +266,9 @@ def _all_at(end: str) -> Of:
     def of(side: Side, places: Places) -> np.ndarray:
         target = np.zeros(side.y.shape[1]) if end == "lowest" else _highest(places)
         other = (side.y != target).astype(np.float64)
-        return np.stack([(_sums(other, f) == 0.0).sum(axis=1) for f in places.factors], axis=1).astype(np.float64)
+        return np.stack([(by_group(other, f) == 0.0).sum(axis=1) for f in places.factors], axis=1).astype(np.float64)
 
     return of
-
-
-def _sums(values: np.ndarray, factor: Factor) -> np.ndarray:
-    from scipy.sparse import csr_array
-
-    n = len(factor.codes)
-    indicator = csr_array((np.ones(n), (factor.codes, np.arange(n))), shape=(len(factor.levels), n))
-    return np.asarray((indicator @ values.T).T)
 
 
 def _highest(places: Places) -> np.ndarray:
