@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -281,6 +281,15 @@ def test_a_warning_is_one_line_beside_the_table(
     assert result.stdout.startswith("Probability")
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C reaches this process, as in a terminal; what starts tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("swallowed", [False, True])
 def test_an_interrupted_command_writes_nothing(
     swallowed: bool, typed: Callable[[str], Result], folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -301,6 +310,23 @@ def test_an_interrupted_command_writes_nothing(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_interruption_that_is_ignored_stays_so(
+    typed: Callable[[str], Result], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(post: bm.Posterior) -> xr.Dataset:
+        signal.raise_signal(signal.SIGINT)
+        return bm.avg_predictions(post)
+
+    monkeypatch.setitem(margins_command._AVERAGED, "predictions", interrupted)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert typed("margins fit.nc predictions --out a.csv").exit_code == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (folder / "a.csv").exists()
+
+
+@pytest.mark.usefixtures("heard")
 def test_an_interruption_that_is_lost_comes_again(
     typed: Callable[[str], Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
