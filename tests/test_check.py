@@ -79,8 +79,10 @@ def test_replicates_without_a_value_are_no_finding() -> None:
 def test_replicates_of_the_same_and_of_new_groups_have_the_moments_of_the_model() -> None:
     post = _made("z ~ x + (1 | g)", "gaussian", draws=20, aux={"sigma": np.full((1, 20), 0.7)})
     replicates = Replicates.of(post, 20_000, 1)
-    own = np.concatenate([y for _, _, y in replicates.each("own")])
-    new = np.concatenate([y for _, _, y in replicates.each("new")])
+    own, new = (
+        np.concatenate([replicates.drawn(block, of, replicates.parameters(block, of)) for block in replicates.blocks])
+        for of in ("own", "new")
+    )
     eta, fixed = post.linear_predictor(), post.draws.beta @ replicates.rows.X.T
     assert own.mean(axis=0) == pytest.approx(eta.mean(axis=0), abs=0.05)
     assert own.var(axis=0) == pytest.approx(eta.var(axis=0) + 0.49, rel=0.07)
