@@ -64,7 +64,7 @@ BELOW = {
         "docs/explanation/speed",
     ],
     "docs/recipes": ["docs/checks", "docs/command_line"],
-    "docs/checks": ["docs/evidence/logo"],
+    "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": ["docs/ordered", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
