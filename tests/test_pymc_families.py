@@ -14,7 +14,7 @@ from bayesmargins.family import FAMILIES
 from bayesmargins.stacks import make_idata
 
 ROWS, DRAWS = 30, 40
-WHOLE = ("bernoulli", "poisson", "negbinomial", "geometric")
+WHOLE = ("bernoulli", "poisson", "negbinomial", "geometric", "zero_inflated_poisson")
 SHARES = ("beta",)
 
 
