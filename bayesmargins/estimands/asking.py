@@ -12,7 +12,7 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.parts import check_parts
+from bayesmargins.estimands.parts import check_known
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.observed import ObservedMean
@@ -78,7 +78,7 @@ def ask(
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
     settings = at_settings(at, design, of_rows)
     policy = _resolved(groups, design, whole, group_weights)
-    check_parts(policy, post, parts, observed or f"target={target}")
+    check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     if quantity is None or not quantity.linear:

@@ -21,6 +21,7 @@ from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
+from bayesmargins.predictor.joint import Jointly, are_joint, jointly
 from bayesmargins.predictor.passes import complete
 
 __all__ = ["DistributionPredictor", "part_values"]
@@ -103,9 +104,12 @@ class DistributionPredictor:
             self.tick(values.size)
         passed.note("draws as they are", 0.0)
 
-    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture]]:
+    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture | Jointly]]:
         """Rows of the chunk and the distribution of y there, draws x rows as one axis."""
         rows, plan, n_draws = chunk.rows, chunk.plan, len(self.draws.beta)
+        if are_joint(chunk):
+            yield from self._joint_blocks(chunk)
+            return
         groups = plan.mixture
         weights = np.ones(1) if groups is None else groups.weights
         size = max(1, BLOCK_VALUES // (n_draws * len(weights)))
@@ -123,13 +127,24 @@ class DistributionPredictor:
             trials, own = np.ones(eta.size) if o.trials is None else o.trials, self.family.of_rows(aux, o)
             yield block, mixture(self.family, self.link, etas, weights, s, own, trials, o, self.target.given_b)
 
-    def _found(self, target: Target, y: Mixture, part: str, passed: Passed) -> np.ndarray:
+    def _joint_blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Jointly]]:
+        """The same where parameters are averaged over groups too."""
+        plans = [chunk.plan, *(part.plan for part in chunk.parts)]
+        groups = max(1 if plan.mixture is None else len(plan.mixture.weights) for plan in plans)
+        size = max(1, BLOCK_VALUES // (len(self.draws.beta) * groups * len(plans)))
+        for start in range(0, len(chunk.rows.X), size):
+            block = slice(start, min(start + size, len(chunk.rows.X)))
+            yield block, jointly(self.draws, self.link, self.family, chunk, block, self.target.given_b)
+
+    def _found(self, target: Target, y: Mixture | Jointly, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
 
         def some(first: int, last: int) -> None:
             for start in range(first * TASK_VALUES, min(last * TASK_VALUES, len(value)), TASK_VALUES):
                 which = slice(start, min(start + TASK_VALUES, len(value)))
-                found = target.found(_part(y, which), part)
+                found = (
+                    y.take(which).found(target, part) if isinstance(y, Jointly) else target.found(_part(y, which), part)
+                )
                 value[which] = found.value
                 notes.append(found)
 
