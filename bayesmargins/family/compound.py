@@ -7,7 +7,8 @@ these over the rest of b, which is fitted groups or the nodes of a rule; targets
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,18 @@ class Compound:
     Attributes
     ----------
     each : tuple of Mixture
-        Given what is averaged here; of the same rows.
-    weights : (component,) float
-        What each counts for; sum 1.
+        Some components each, of the same pairs of a draw and a row, one component's pairs after those of another.
+    weights : tuple of (component,) float
+        What each component counts for; sum 1 over all.
     """
 
     each: tuple[Mixture, ...]
-    weights: Array
+    weights: tuple[Array, ...]
+
+    @property
+    def size(self) -> int:
+        """How many pairs there are."""
+        return len(self.each[0].s) // len(self.weights[0])
 
     @property
     def family(self) -> Family:
@@ -46,73 +52,90 @@ class Compound:
 
     @property
     def s(self) -> Array:
-        """(n,): that of the first; as many as there are pairs."""
-        return self.each[0].s
+        """(n,): that of the first component."""
+        return self.each[0].s[: self.size]
 
     @property
     def trials(self) -> Array:
         """(n,): 1 where the family has none."""
-        return self.each[0].trials
+        return self.each[0].trials[: self.size]
 
     @property
     def bounds(self) -> tuple[Array, Array]:
         """As of `Mixture`."""
-        return self.each[0].bounds
+        low, high = self.each[0].bounds
+        return low[: self.size], high[: self.size]
 
     @property
     def method(self) -> str:
         """How averages given the components are taken."""
         return self.each[0].method
 
-    def _sum(self, of: Callable[[Mixture], Any]) -> Smooth:
-        value, error, nodes = np.zeros(1), np.zeros(1), 0
-        for weight, y in zip(self.weights, self.each, strict=True):
-            term = of(y)
-            value, error, nodes = value + weight * term.value, error + weight * term.error, max(nodes, term.nodes)
-        return Smooth(value, error, nodes)
+    def _sum(self, of: Callable[[Mixture, Callable[[Array], Array]], Any]) -> Any:
+        """Of averages of all components; `of` gets a function that repeats what pairs have for each component."""
+        value, error, nodes, found = np.zeros(1), np.zeros(1), 0, None
+        for y, weights in zip(self.each, self.weights, strict=True):
+            found = of(y, partial(np.tile, reps=len(weights)))
+            value = value + weights @ found.value.reshape(len(weights), -1)
+            error, nodes = error + weights @ found.error.reshape(len(weights), -1), max(nodes, found.nodes)
+        assert found is not None
+        return replace(found, value=value, error=error, nodes=nodes)
+
+    def _places(self, y: Mixture, which: Index | None) -> Index | None:
+        """Where these pairs are among those of all components."""
+        return None if which is None else np.add.outer(np.arange(0, len(y.s), self.size), which).ravel()
 
     def tail(self, side: str, c: Array, which: Index | None = None, against: float | None = None) -> Smooth:
         """As of `Mixture`."""
-        found = self._sum(lambda y: y.tail(side, c, which))
+        found = self._sum(lambda y, all_: y.tail(side, all_(c), self._places(y, which)))
         return Smooth(np.clip(found.value, 0.0, 1.0), found.error, found.nodes)
 
     def density(self, c: Array, scale: float) -> Smooth:
         """As of `Mixture`."""
-        return self._sum(lambda y: y.density(c, scale))
+        found: Smooth = self._sum(lambda y, all_: y.density(all_(c), scale))
+        return found
 
     def smooth(self, what: str, c: Array, scale: float) -> Smooth:
         """As of `Mixture`."""
-        return self._sum(lambda y: y.smooth(what, c, scale))
+        found: Smooth = self._sum(lambda y, all_: y.smooth(what, all_(c), scale))
+        return found
 
     def distance(self, which: Index, origin: Array | None) -> Smooth:
         """As of `Mixture`."""
-        return self._sum(lambda y: y.distance(which, origin))
+
+        def of(y: Mixture, all_: Callable[[Array], Array]) -> Smooth:
+            places = self._places(y, which)
+            assert places is not None
+            return y.distance(places, None if origin is None else all_(origin))
+
+        found: Smooth = self._sum(of)
+        return found
 
     def mean(self, part: str) -> Number:
         """As of `Mixture`."""
-        found = self._sum(lambda y: y.mean(part))
-        return Number(found.value, found.error, self.each[0].mean(part).method, found.nodes)
+        found: Number = self._sum(lambda y, all_: y.mean(part))
+        return found
 
     def sd(self) -> Number:
         """The root of the average variance and the variance of averages, all of it sums of what is not below 0."""
-        scatters = [y.sd() for y in self.each]
+        middle = self.trials * self.mean("mean").value
+
+        def of(y: Mixture, all_: Callable[[Array], Array]) -> Number:
+            scatter, away = y.sd(), y.trials * y.mean("mean").value - all_(middle)
+            return replace(scatter, value=scatter.value**2 + away**2)
+
         with np.errstate(over="ignore", invalid="ignore"):
-            centres = [self.trials * y.mean("mean").value for y in self.each]
-            middle = sum(w * m for w, m in zip(self.weights, centres, strict=True))
-            variance = sum(
-                w * (of.value**2 + (m - middle) ** 2) for w, of, m in zip(self.weights, scatters, centres, strict=True)
-            )
-            value = np.sqrt(np.asarray(variance))
-        error = np.asarray(sum(w * of.error for w, of in zip(self.weights, scatters, strict=True)))
-        return Number(value, error, scatters[0].method, max(of.nodes for of in scatters))
+            found: Number = self._sum(of)
+            return replace(found, value=np.sqrt(found.value))
 
     def quantile(self, q: float) -> Number:
         """As of `Mixture`; the search begins at that of the component that counts most."""
-        heaviest = self.each[int(np.argmax(self.weights))]
+        chunk = int(np.argmax([weights.max() for weights in self.weights]))
+        first = int(np.argmax(self.weights[chunk])) * self.size
+        heaviest = self.each[chunk].take(slice(first, first + self.size))
         start = heaviest.quantile(q).value
-        with np.errstate(invalid="ignore"):
-            step = np.maximum(1.0, np.floor(0.1 * start)) if self.family.discrete else heaviest.sd().value
-        search = whole_quantile if self.family.discrete else searched_quantile
-        if self.family.support is not None and self.family.support.lowest == 0.0 and not self.family.discrete:
-            start = np.maximum(start, 1e-300)
-        return search(self, q, start, step)
+        if self.family.discrete:
+            return whole_quantile(self, q, start, np.maximum(1.0, np.floor(0.1 * start)))
+        support = self.family.support
+        start = np.maximum(start, 1e-300) if support is not None and support.lowest == 0.0 else start
+        return searched_quantile(self, q, start, heaviest.sd().value)

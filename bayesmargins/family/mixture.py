@@ -82,6 +82,11 @@ class Mixture:
             return "trapezoid, halved"
         return "closed form" if self.link.linear and self.family.convolved is not None else "plug-in"
 
+    def take(self, which: Any) -> Mixture:
+        """The same for some of the pairs."""
+        aux, o = {k: v[which] for k, v in self.aux.items()}, self.outcome.take(which)
+        return replace(self, etas=self.etas[:, which], s=self.s[which], aux=aux, trials=self.trials[which], outcome=o)
+
     def tail(self, side: str, c: Array, which: Index | None = None, against: float | None = None) -> Smooth:
         """P(y > c) ("above") or P(y <= c) ("below"), averaged over b; c (n,) belongs to the entries of `which`.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TOLERANCE", "Smooth", "estimate", "smooth_expectation"]
+__all__ = ["TOLERANCE", "Smooth", "smooth_expectation"]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
@@ -151,7 +151,7 @@ def _halve(
         _add(rule, f, total, which, np.arange(step, rule.reach[which].max() + step, 2.0 * step), rule.reach)
         now = step * total[which]
         before, change = change, np.abs(now - last)
-        value[which], error[which] = now, estimate(before, change, now)
+        value[which], error[which] = now, _estimate(before, change, now)
         left = ~(error[which] <= TOLERANCE * now + _TINY) & ~np.isnan(now)
         if against is not None:
             left &= np.abs(now - against) <= 4.0 * np.maximum(np.maximum(before, change), error[which])
@@ -171,7 +171,7 @@ def _add(rule: _Plain | _Gathered, f: Function, total: Array, which: Index, node
                 total[of] += weight * f(x, of)
 
 
-def estimate(before: Array, change: Array, now: Array) -> Array:
+def _estimate(before: Array, change: Array, now: Array) -> Array:
     """What the last change would become at the rate of the last two, or a hundredth of it where that is more."""
     with np.errstate(divide="ignore", invalid="ignore"):
         r1, r2 = before / np.abs(now), change / np.abs(now)

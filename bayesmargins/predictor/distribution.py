@@ -8,7 +8,6 @@ the same for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -21,7 +20,7 @@ from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
-from bayesmargins.predictor.joint import Jointly, are_joint, jointly
+from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly
 from bayesmargins.predictor.passes import complete
 
 __all__ = ["DistributionPredictor", "part_values"]
@@ -139,17 +138,16 @@ class DistributionPredictor:
     def _found(self, target: Target, y: Mixture | Jointly, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
 
-        def some(first: int, last: int) -> None:
+        def task(first: int, last: int) -> None:
             for start in range(first * TASK_VALUES, min(last * TASK_VALUES, len(value)), TASK_VALUES):
                 which = slice(start, min(start + TASK_VALUES, len(value)))
-                found = (
-                    y.take(which).found(target, part) if isinstance(y, Jointly) else target.found(_part(y, which), part)
-                )
+                some = y.take(which)
+                found = some.found(target, part) if isinstance(some, Jointly) else target.found(some, part)
                 value[which] = found.value
                 notes.append(found)
 
         notes: list[Number] = []
-        in_threads(some, -(-len(value) // TASK_VALUES))
+        in_threads(task, -(-len(value) // TASK_VALUES))
         for found in notes:
             finite = np.isfinite(found.value) & np.isfinite(found.error)
             worst = float(np.max(found.error[finite], initial=0.0))
@@ -159,7 +157,7 @@ class DistributionPredictor:
         return value
 
     def _refuse_inexact(self, found: Number, finite: np.ndarray) -> None:
-        if not self.target.probability:
+        if not self.target.probability or found.method.startswith(SOBOL):
             return
         worst = float(np.max(found.error[finite], initial=0.0))
         if worst > _WORST:
@@ -191,9 +189,3 @@ def part_values(part: PartRows, block: slice) -> np.ndarray:
         Values that it cannot have.
     """
     return parameter_values(part.parameter, part.link, exact.linear(part.draws, part.rows, part.plan, block))
-
-
-def _part(y: Mixture, which: slice) -> Mixture:
-    aux = {k: v[which] for k, v in y.aux.items()}
-    o = y.outcome.take(which)
-    return replace(y, etas=y.etas[:, which], s=y.s[which], aux=aux, trials=y.trials[which], outcome=o)

@@ -2,13 +2,13 @@
 
 In every draw the linear predictors of a row are jointly normal over new groups. Given those of the parameters, that of
 mu is normal again, and what it is averaged over is done by the engines for one dimension; the others are averaged by a
-trapezoid rule, halved until the numbers stand, or over Sobol points where they are several. Fitted groups are looked up
-in all of them at once.
+trapezoid rule, halved until the numbers stand, or over Sobol points where they are more than two. Fitted groups are
+looked up in all of them at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -24,21 +24,26 @@ from bayesmargins.family.mixture import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
-from bayesmargins.integrate.smooth import estimate
 from bayesmargins.integrate.spread import engine_over_points
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk
 
-__all__ = ["Jointly", "are_joint", "jointly"]
+__all__ = ["SOBOL", "Jointly", "are_joint", "jointly"]
 
-_REACH, _WIDEST = 12.0, 36.0  # Gaussian tails of 4e-33; exp(s z) moves what counts to 2 s
+_REACH = {1: 12.0, 2: 8.5}  # by dimension: Gaussian tails of 4e-33 and 2e-17
+_WIDEST = 36.0  # exp(s z) moves what counts to 2 s
 _SURE = 7.7  # a tail of 1e-14: beyond it a parameter may be impossible
+_GRIDDED = 2  # dimensions in which a grid costs less than points of its accuracy
 _STEPS = (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
-_TOLERANCE = 1e-10
+_TOLERANCE = {1: 1e-10, 2: 1e-8}
 _POINTS = (1024, 4096)
 _SOBOL_TOLERANCE = 1e-6
 _SEED = 20111
 _LARGEST = 1e300
+_TOGETHER = 2**14  # pairs of all components in one array
+
+SOBOL = "Sobol points"
+"""In the method of a number whose error is a standard error."""
 
 
 @dataclass(frozen=True)
@@ -112,68 +117,64 @@ class Jointly:
         """Values of a target, (n,)."""
         if len(self.moves) == 0:
             return target.found(self.over(np.zeros((1, 0)), np.ones(1)), part)
-        return self._halved(target, part) if len(self.moves) == 1 else self._over_points(target, part)
+        return self._halved(target, part) if len(self.moves) <= _GRIDDED else self._over_points(target, part)
 
     def over(self, points: np.ndarray, weights: np.ndarray) -> Any:
         """The distribution of y over these points (point, dimension) and all combinations."""
-        each, counts = [], []
-        for point, weight in zip(points, weights, strict=True):
-            for combination, own in self._combinations():
-                each.append(self._at(point, combination))
-                counts.append(weight * own)
-        return each[0] if len(each) == 1 else Compound(tuple(each), np.array(counts))
+        several = any(len(other.eta) > 1 for other in self.others)
+        of_levels = self.weights if several else np.ones(1)
+        counts = np.outer(weights, of_levels).ravel()
+        step = max(1, _TOGETHER // len(self.s))
+        spans = [slice(first, first + step) for first in range(0, len(counts), step)]
+        each = [self._given(points, np.arange(len(counts))[span], len(of_levels)) for span in spans]
+        return each[0] if len(counts) == 1 else Compound(tuple(each), tuple(counts[span] for span in spans))
 
-    def _combinations(self) -> Iterator[tuple[slice, float]]:
-        """Those that differ in a parameter one by one, and else all at once."""
-        if all(len(other.eta) == 1 for other in self.others):
-            yield slice(None), 1.0
-            return
-        for k, weight in enumerate(self.weights):
-            yield slice(k, k + 1), float(weight)
+    def _given(self, points: np.ndarray, components: np.ndarray, levels: int) -> Mixture:
+        """y given some components, the pairs of one after those of another; point by point all fitted levels."""
+        z, times = points[components // levels], len(components)
 
-    def _at(self, point: np.ndarray, combination: slice) -> Mixture:
-        aux = dict(self.aux)
-        for other in self.others:
-            own = combination if len(other.eta) > 1 else slice(None)
-            aux[other.parameter.name] = _possible(other, other.eta[own][0] + point @ other.moves)
-        etas = (self.etas if len(self.etas) == 1 else self.etas[combination]) + point @ self.moves
-        weights = self.weights if len(etas) == len(self.weights) else np.ones(1)
-        trials = np.ones(len(self.s)) if self.outcome.trials is None else self.outcome.trials
-        own_aux = self.family.of_rows(aux, self.outcome)
-        return mixture(self.family, self.link, etas, weights, self.s, own_aux, trials, self.outcome, self.given_b)
+        def moved(eta: np.ndarray, moves: np.ndarray) -> np.ndarray:
+            own = eta[components % levels] if len(eta) == levels else eta
+            return (own + z @ moves).ravel()
+
+        aux = {k: np.tile(v, times) if v.ndim == 1 else np.tile(v, (times, 1)) for k, v in self.aux.items()}
+        aux |= {o.parameter.name: _possible(o, moved(o.eta, o.moves)) for o in self.others}
+        of_mean = [self.etas] if len(self.etas) in (1, levels) else [eta[None] for eta in self.etas]
+        etas = np.stack([moved(eta, self.moves) for eta in of_mean])
+        outcome, s = self.outcome.tiled(times), np.tile(self.s, times)
+        trials = np.ones(len(s)) if outcome.trials is None else outcome.trials
+        own_aux, weights = self.family.of_rows(aux, outcome), self.weights if len(etas) > 1 else np.ones(1)
+        return mixture(self.family, self.link, etas, weights, s, own_aux, trials, outcome, self.given_b)
 
     def _halved(self, target: Target, part: str) -> Number:
         """By the trapezoid rule, its step halved until every value stands."""
-        reach = self._reach
+        reach = self._reach(target.probability)
         value, error = np.full(len(self.s), np.nan), np.zeros(len(self.s))
-        which, before, nodes, method = np.arange(len(self.s)), np.full(len(self.s), np.inf), 0, ""
+        which, before, nodes, method = np.arange(len(self.s)), np.full(len(self.s), np.nan), 0, ""
         last = np.full(len(self.s), np.nan)
         for step in _STEPS:
-            z = step * np.arange(-np.floor(reach / step), np.floor(reach / step) + 1.0)
-            weights = np.exp(-0.5 * z * z)
+            z, weights = _grid(step, reach, len(self.moves))
             some = self if len(which) == len(self.s) else self.take(which)
-            one = target.found(some.over(z[:, None], weights / weights.sum()), part)
+            one = target.found(some.over(z, weights), part)
             change = np.abs(one.value - last)
             value[which], nodes, method = one.value, max(nodes, len(z), one.nodes), one.method
             scale = one.value if target.probability else _not_small(one.value)
-            error[which] = np.maximum(estimate(before, change, scale), one.error)
-            with np.errstate(invalid="ignore"):
-                left = ~(estimate(before, change, scale) <= _TOLERANCE * np.abs(scale) + 1e-30)
-            left &= np.isfinite(one.value) & ~((change == 0.0) & np.isfinite(before))
+            likely = _likely(before, change, scale)
+            error[which] = np.maximum(likely, one.error)
+            left = ~(likely <= _TOLERANCE[len(self.moves)] * np.abs(scale) + 1e-30) & np.isfinite(one.value)
             if not left.any():
                 break
             which, last, before = which[left], one.value[left], change[left]
         names = " and ".join(other.parameter.name for other in self.others if other.moves.any())
         return Number(value, error, f"trapezoid over {names or 'parameters'}, halved ({method})", nodes)
 
-    @property
-    def _reach(self) -> float:
+    def _reach(self, probability: bool) -> float:
         """How far nodes go; no further than a parameter, or mu, is possible for certain."""
         bounded = (self.link.linear or bool(self.link.no_average)) and self.family.mean_above > -np.inf
         if bounded or any(other.link.linear for other in self.others):
             return _SURE
         widest = max(float(np.abs(m).max(initial=0.0)) for m in (self.moves, *(o.moves for o in self.others)))
-        return min(_REACH + 2.0 * widest, _WIDEST)
+        return min(_REACH[len(self.moves)] + (0.0 if probability else 2.0 * widest), _WIDEST)
 
     def _over_points(self, target: Target, part: str) -> Number:
         """The mean over scrambled Sobol points, with the standard error of four scramblings."""
@@ -186,8 +187,27 @@ class Jointly:
                 value, error = values.mean(axis=0), values.std(axis=0, ddof=1) / 2.0
             if np.all(~np.isfinite(value) | (error <= _SOBOL_TOLERANCE * np.abs(value))):
                 break
-        said = f"{size} Sobol points in {len(self.moves)} dimensions ({each[0].method})"
+        said = f"{SOBOL} in {len(self.moves)} dimensions ({each[0].method})"
         return Number(value, np.maximum(error, each[0].error), said, max(size, each[0].nodes))
+
+
+def _likely(before: np.ndarray, change: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The error after two changes: it falls faster than geometrically; a thousandth of the last where that is more."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r1, r2 = before / np.abs(size), change / np.abs(size)
+        relative = np.maximum(np.where(r1 > 0.0, np.minimum(r2 * r2 / r1, r2), r2), 1e-3 * r2)
+        found = (relative + 4.0 * np.finfo(np.float64).eps) * np.abs(size)
+    return np.where(np.isfinite(before), np.where(size == 0.0, change, found), np.inf)
+
+
+def _grid(step: float, reach: float, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes (node, dimension) within a ball, and their weights: the sum over them is the mean over standard normals."""
+    along = step * np.arange(-np.floor(reach / step), np.floor(reach / step) + 1.0)
+    z = np.stack(np.meshgrid(*[along] * dimensions, indexing="ij"), axis=-1).reshape(-1, dimensions)
+    square = (z**2).sum(axis=1)
+    inside = square <= reach**2
+    weights = np.exp(-0.5 * square[inside])
+    return z[inside], weights / weights.sum()
 
 
 def _not_small(values: np.ndarray) -> np.ndarray:
