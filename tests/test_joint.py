@@ -71,6 +71,58 @@ def test_brms_with_a_formula_of_sigma(sleep: bm.Posterior, name: str, ask: Any) 
     np.testing.assert_allclose(found[:, rows].T, of["value"], rtol=1e-11)
 
 
+@pytest.fixture(scope="module")
+def ticks() -> bm.Posterior:
+    text = dict.fromkeys(("YEAR", "BROOD", "LOCATION"), str)
+    frame = pd.read_csv(reference.HERE / "r_zip" / "data.csv", dtype=text)
+    formula = "bf(TICKS ~ YEAR + cH10 + (1 | p | BROOD), zi ~ cH10 + (1 | p | BROOD))"
+    return bm.from_brms(reference.draws("r_zip"), formula, frame, family="zero_inflated_poisson")
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("avg_own", lambda p: bm.avg_predictions(p, groups="own")),
+        ("avg_zero", lambda p: bm.avg_predictions(p, groups="zero")),
+        ("avg_new", bm.avg_predictions),
+        ("rows_own", lambda p: bm.predictions(p, groups="own")),
+        ("cf_new", lambda p: bm.avg_comparisons(p, "cH10")),
+        ("cf_zero", lambda p: bm.avg_comparisons(p, "cH10", groups="zero")),
+    ],
+)
+def test_brms_with_a_formula_of_zi(ticks: bm.Posterior, name: str, ask: Any) -> None:
+    of = reference.expected("r_zip")[name]
+    found = values(ask(ticks)).reshape(10, -1)[of["draw"]]
+    rows = [n[0] for n in of["names"]] if name == "rows_own" else [0]
+    np.testing.assert_allclose(found[:, rows].T, of["value"], rtol=1e-10)
+
+
+def test_the_mean_moved_by_exp_equals_quadrature_over_both(ticks: bm.Posterior) -> None:
+    row, zi = ticks.design.data.head(1), ticks.parts["zi"]
+    found = bm.predictions(ticks, row)
+    assert "moved by exp(eta)" in found.attrs["integration_method"]
+    m1 = ticks.draws.beta @ ticks.design.rows(row, what="row").X[0]
+    m2 = zi.draws.beta @ zi.design.rows(row, what="row").X[0]
+    z = np.arange(-14.0, 14.01, 0.05)
+    u, v = np.meshgrid(z, z)
+    for s, Sigma in enumerate(ticks.across["BROOD"].to_numpy()[0]):
+        L = np.linalg.cholesky(Sigma)
+        count = np.exp(m1[s] + L[0, 0] * u - 0.5 * (u**2 + v**2))
+        kept = 1.0 / (1.0 + np.exp(m2[s] + L[1, 0] * u + L[1, 1] * v))
+        expected = (count * kept).sum() * 0.05**2 / (2.0 * np.pi)
+        assert values(found)[s, 0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_mean_without_end_is_refused() -> None:
+    data = DATA.assign(y=np.exp(DATA["y"]))
+    part = {"formula": "~ 1 + (1 | g)", "beta": np.zeros((1, DRAWS, 1)), "Sigma": {"g": SIGMA[..., 2:, 2:]}}
+    post = bm.from_draws("y ~ x", data, family="lognormal", beta=GIVEN["beta"], parts={"sigma": part})
+    for ask in ({"target": "mean"}, {"target": bm.sd()}):
+        with pytest.raises(bm.IntegrationError, match="over new groups that act on 'sigma' is infinite"):
+            bm.avg_predictions(post, **ask)
+    assert np.isfinite(values(bm.avg_predictions(post, data.head(1), target=bm.exceeds(1.0)))).all()
+
+
 def test_log_likelihood_is_that_of_brms(sleep: bm.Posterior) -> None:
     of = reference.expected("w_sigma")["log_lik"]
     found = sleep.log_likelihood()["rt"].to_numpy().reshape(25, -1)[of["draw"]][:, of["names"]]

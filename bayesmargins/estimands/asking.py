@@ -70,8 +70,8 @@ def ask(
     whole, post = post, answering(post, target)
     target = "mean" if whole is not post else _checked_target(target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
-    of_response = isinstance(target, Target) and target.of_response
-    parts = tuple(post.parts) if of_response or observed else ()
+    read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
+    parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
     by, labels = by_columns(by, frame, what)
@@ -227,7 +227,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
-        return ResponseMean(family.noun)
+        return ResponseMean(family.noun, family.curve(post.link).reads)
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "

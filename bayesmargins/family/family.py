@@ -191,9 +191,9 @@ class Family:
     quantile : callable or None
         ``(q, p)``: the q-quantile where y is continuous; None where it has no closed form and is searched by the tails.
     variance : callable or None
-        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial, less what its curve
-        adds), in units of y, none of them a function of m; a fourth number belongs to m^3. Infinite where y has no
-        variance.
+        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial; less what its curve
+        adds, and before its factor), in units of y, none of them a function of m; a fourth number belongs to m^3.
+        Infinite where y has no variance.
     mean_above : float
         What the mean has to lie above for y to have a distribution, where a link does not see to it.
     convolved : callable or None

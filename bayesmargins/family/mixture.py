@@ -114,7 +114,7 @@ class Mixture:
         def given(_: Array, p: Values, o: Outcome, ends: tuple[Array, Array, Array | None]) -> Array:
             low, high, origin = ends
             with np.errstate(divide="ignore", invalid="ignore"):
-                mean, of_all = between(low, high, p, o), curve.link.inverse(curve.of(p.eta, p))
+                mean, of_all = between(low, high, p, o), curve.scaled(curve.link.inverse(curve.of(p.eta, p)), p)
             mean = np.where(np.isfinite(mean), mean, np.clip(of_all, low, high))
             return mean - of_all if origin is None else origin - mean
 
@@ -150,11 +150,13 @@ class Mixture:
     def sd(self) -> Number:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
-        With m = E[y | b] (less what its curve adds), M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the
-        sum is v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers; v3 m^3 adds v3 E_b[m^3].
+        With m the inverse link in E[y | b], M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the sum is
+        v0 + v1 M + v2 M^2 + (trials^2 factor^2 + v2) B, without a difference of large numbers; v3 m^3 adds
+        v3 E_b[m^3].
         """
         v0, v1, v2, *v3 = self._variance(self.aux, self.trials)
-        scale, link = self.trials**2 + v2, self.family.curve(self.link).link
+        curve = self.family.curve(self.link)
+        scale, link = (self.trials * curve.times(Values(**self.aux))) ** 2 + v2, curve.link
         mean, complement, between, error, nodes = self._moments(bool(np.any(scale != 0.0)))
         with np.errstate(over="ignore", invalid="ignore"):
             if link.bounded:
@@ -168,7 +170,7 @@ class Mixture:
         return Number(value, wrong, method, nodes)
 
     def _cubed(self) -> Array:
-        """E_b of the cube of E[y | b]."""
+        """E_b of the cube of the inverse link in E[y | b]."""
         curve, s2 = self.family.curve(self.link), self.s[None] ** 2
         terms = (weight * cubed(curve.link, moved[None], s2)[0] for weight, moved in self._moved(curve))
         return np.asarray(sum(terms, np.zeros(len(self.s))))
@@ -181,7 +183,8 @@ class Mixture:
             found = expectation(curve.link, moved[None], self.s[None] ** 2, part)
             value, bound, nodes = value + weight * found.value[0], max(bound, found.error_bound), found.nodes
             methods.add(found.method)
-        value = value + sign * curve.beside(Values(**self.aux))
+        p = Values(**self.aux)
+        value = curve.scaled(value, p, part) + sign * curve.beside(p)
         return Number(value, np.full(len(value), bound), ", ".join(sorted(methods)), nodes)
 
     def mean(self, part: str) -> Number:

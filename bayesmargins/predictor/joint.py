@@ -17,6 +17,7 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.errors import IntegrationError
 from bayesmargins.family import Family, Link, Outcome, parameter_values
 from bayesmargins.family.compound import Compound
 from bayesmargins.family.family import Parameter
@@ -24,6 +25,7 @@ from bayesmargins.family.mixture import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
+from bayesmargins.integrate import expectation
 from bayesmargins.integrate.spread import engine_over_points
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk
@@ -115,9 +117,15 @@ class Jointly:
 
     def found(self, target: Target, part: str) -> Number:
         """Values of a target, (n,)."""
+        if target.moment:
+            self._refuse_endless(target)
+        tilting = self._tilting() if target.moment == "mean" and part == "mean" else None
+        if tilting is not None:
+            return self._tilted(tilting)
         if len(self.moves) == 0:
             return target.found(self.over(np.zeros((1, 0)), np.ones(1)), part)
-        return self._halved(target, part) if len(self.moves) <= _GRIDDED else self._over_points(target, part)
+        with np.errstate(over="ignore", invalid="ignore"):  # at far nodes a parameter is as large as floats are
+            return self._halved(target, part) if len(self.moves) <= _GRIDDED else self._over_points(target, part)
 
     def over(self, points: np.ndarray, weights: np.ndarray) -> Any:
         """The distribution of y over these points (point, dimension) and all combinations."""
@@ -145,6 +153,38 @@ class Jointly:
         trials = np.ones(len(s)) if outcome.trials is None else outcome.trials
         own_aux, weights = self.family.of_rows(aux, outcome), self.weights if len(etas) > 1 else np.ones(1)
         return mixture(self.family, self.link, etas, weights, s, own_aux, trials, outcome, self.given_b)
+
+    def _tilting(self) -> Other | None:
+        """The parameter of which the mean is exp(eta) times 1 less it, if that is what the mean is."""
+        curve = self.family.curve(self.link)
+        alone = curve.link.exponential and curve.shift is None and curve.added is None and curve.sign == 1.0
+        found = [o for o in self.others if o.parameter.name == curve.thinned and o.link.bounded]
+        return found[0] if alone and found and len(self.others) == 1 else None
+
+    def _tilted(self, other: Other) -> Number:
+        """E[exp(eta) f(zeta)] = exp(m + v / 2) E[f(zeta + c)], v the variance of eta and c its covariance with zeta.
+
+        The density of b times exp(eta) is that of b moved by the covariance: one dimension is left of two.
+        """
+        v, c = self.s**2 + (self.moves**2).sum(axis=0), (self.moves * other.moves).sum(axis=0)
+        rest = expectation(other.link, other.eta + c, (other.moves**2).sum(axis=0)[None], "complement")
+        with np.errstate(over="ignore"):
+            size = np.exp(self.etas + 0.5 * v)
+        weights = self.weights if len(self.weights) > 1 else np.ones(1)
+        value = weights @ np.broadcast_to(size * rest.value, (len(weights), len(v)))
+        error = rest.error_bound * (weights @ np.broadcast_to(size, (len(weights), len(v))))
+        return Number(value, error, f"moved by exp(eta), {rest.method}", rest.nodes)
+
+    def _refuse_endless(self, target: Target) -> None:
+        curve = self.family.curve(self.link)
+        bad = [o.parameter.name for o in self.others if o.parameter.name in curve.endless and o.moves.any()]
+        if bad:
+            raise IntegrationError(
+                f"target={target} over new groups that act on {bad[0]!r} is infinite: the mean of a {self.family.name} "
+                f"response rises so steeply with {bad[0]!r} that no normal distribution of effects on it gives it an "
+                "average. Quantiles and probabilities over these groups are there (bm.quantile, bm.exceeds), and "
+                "groups='own' or 'existing' have a mean."
+            )
 
     def _halved(self, target: Target, part: str) -> Number:
         """By the trapezoid rule, its step halved until every value stands."""
