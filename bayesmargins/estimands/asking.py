@@ -12,7 +12,7 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.parts import check_parts
+from bayesmargins.estimands.parts import check_known
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.observed import ObservedMean
@@ -70,15 +70,15 @@ def ask(
     whole, post = post, answering(post, target)
     target = "mean" if whole is not post else _checked_target(target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
-    of_response = isinstance(target, Target) and target.of_response
-    parts = tuple(post.parts) if of_response or observed else ()
+    read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
+    parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
     by, labels = by_columns(by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
     settings = at_settings(at, design, of_rows)
     policy = _resolved(groups, design, whole, group_weights)
-    check_parts(policy, post, parts, observed or f"target={target}")
+    check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     if quantity is None or not quantity.linear:
@@ -227,7 +227,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
-        return ResponseMean(family.noun)
+        return ResponseMean(family.noun, family.curve(post.link).reads)
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "

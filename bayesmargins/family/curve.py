@@ -31,6 +31,10 @@ class Curve:
         Parameters of the family -> what h is multiplied by, from 0 to 1, broadcasting; None is 1.
     reads : tuple of str
         The parameters that `shift`, `added` and `factor` read.
+    thinned : str
+        The parameter that `factor` is 1 less; empty where it is something else.
+    endless : tuple of str
+        Parameters in which it rises so steeply that over normal effects on them it has no finite average.
     """
 
     link: Link
@@ -39,6 +43,8 @@ class Curve:
     added: Callable[[Values], Array] | None = None
     reads: tuple[str, ...] = ()
     factor: Callable[[Values], Array] | None = field(default=None, kw_only=True)
+    thinned: str = field(default="", kw_only=True)
+    endless: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def plain(self) -> bool:

@@ -17,10 +17,11 @@ import scipy
 from bayesmargins.errors import PosteriorError
 from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
-from bayesmargins.family.link import Link, exponential
+from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome, Values
+from bayesmargins.family.quantiles import RESOLUTION, Number, searched_quantile, whole_quantile
 from bayesmargins.integrate import BundleAverages, cubed, expectation
-from bayesmargins.integrate.search import bracketed, crossing, smallest_integer
+from bayesmargins.integrate.search import crossing
 from bayesmargins.integrate.smooth import Smooth, smooth_expectation
 
 __all__ = ["Mixture", "Number", "mixture"]
@@ -29,32 +30,10 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
 
 _REACH = 9.0  # a Gaussian tail of 2e-19
-_RESOLUTION = 1e-13
 _TIE = 1e-12
 _EDGE = 1e-9  # of a mean between 0 and 1
 _NEVER = 1e-14
 _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the link's latent error
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number for every pair of a draw and a row.
-
-    Attributes
-    ----------
-    value : (n,) float
-    error : (n,) float
-        Estimate of its absolute error.
-    method : str
-        Engine that was used.
-    nodes : int
-        Most nodes of a rule.
-    """
-
-    value: Array
-    error: Array
-    method: str
-    nodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,6 +81,11 @@ class Mixture:
         if np.any(self.s > 0.0):
             return "trapezoid, halved"
         return "closed form" if self.link.linear and self.family.convolved is not None else "plug-in"
+
+    def take(self, which: Any) -> Mixture:
+        """The same for some of the pairs."""
+        aux, o = {k: v[which] for k, v in self.aux.items()}, self.outcome.take(which)
+        return replace(self, etas=self.etas[:, which], s=self.s[which], aux=aux, trials=self.trials[which], outcome=o)
 
     def tail(self, side: str, c: Array, which: Index | None = None, against: float | None = None) -> Smooth:
         """P(y > c) ("above") or P(y <= c) ("below"), averaged over b; c (n,) belongs to the entries of `which`.
@@ -259,7 +243,7 @@ class Mixture:
 
     def quantile(self, q: float) -> Number:
         """The q-quantile; whole for a discrete y, with the error 1 where P(y <= value) cannot be told from q."""
-        return self._whole_quantile(q) if self.family.discrete else self._continuous_quantile(q)
+        return whole_quantile(self, q, *self._guess(q)) if self.family.discrete else self._continuous_quantile(q)
 
     def _variance(self, aux: dict[str, Array], trials: Array) -> Coefficients:
         """v0, v1, v2 and, where there is one, v3 of the variance of y given mu."""
@@ -323,24 +307,6 @@ class Mixture:
             smooth_expectation(lambda x, which: (link.inverse(x) - mean[which]) ** 2, eta, self.s, centre, width),
         )
 
-    def _whole_quantile(self, q: float) -> Number:
-        side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
-        undecided, nodes = np.zeros(len(self.s), bool), [0]
-
-        def reached(c: Array, which: Index) -> npt.NDArray[np.bool_]:
-            found = self.tail(side, c, which, level)
-            nodes[0] = max(nodes[0], found.nodes)
-            slack = np.maximum(found.error, _TIE * level)  # a tie is reached, whatever its last digit
-            undecided[which] |= np.abs(found.value - level) <= slack
-            return found.value <= level + slack if side == "above" else found.value >= level - slack
-
-        guess, step = self._guess(q)
-        support = self.family.support
-        assert support is not None
-        top = np.broadcast_to(support.highest(Outcome(trials=self.trials)), self.s.shape)
-        value = smallest_integer(reached, guess, step, np.where(np.isnan(top), 0.0, top))
-        return Number(value, undecided.astype(np.float64), self.method, nodes[0])
-
     def _guess(self, q: float) -> tuple[Array, Array]:
         """About where the quantile is, and a fraction of the scatter of y."""
         z = float(scipy.special.ndtri(q))
@@ -357,7 +323,7 @@ class Mixture:
         side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
         quantile = self.family.quantile
         if quantile is None:
-            return self._searched_quantile(side, level)
+            return searched_quantile(self, q, self.mean("mean").value, self.sd().value)
         nodes = [0]
 
         def at(u: Array, which: Index) -> Array:
@@ -372,32 +338,9 @@ class Mixture:
         everything = np.arange(len(self.s))
         if not np.any(low < high):
             return Number(at(low, everything), np.zeros(len(self.s)), self.method)
-        u, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
+        u, other = crossing(excess, low, high, RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
         value = at(u, everything)
         return Number(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
-
-    def _searched_quantile(self, side: str, level: float) -> Number:
-        """The root of P(y <= x) = q in x, or in log x where y is above 0, from the mean on."""
-        support, nodes = self.family.support, [0]
-        assert support is not None
-        rising = support.lowest == 0.0
-
-        def at(t: Array) -> Array:
-            return exponential(t) if rising else t
-
-        def excess(t: Array, which: Index) -> Array:
-            found = self.tail(side, at(t), which)
-            nodes[0] = max(nodes[0], found.nodes)
-            return level - found.value if side == "above" else found.value - level
-
-        mean, spread = self.mean("mean").value, self.sd().value
-        known = np.where(np.isfinite(spread) & (spread > 0.0), spread, 1.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            centre, step = (np.log(mean), np.ones(len(mean))) if rising else (mean, known)
-        low, high = bracketed(excess, centre, step)
-        t, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
-        value = at(t)
-        return Number(value, np.abs(at(other) - value), f"{self.method}, root", nodes[0])
 
 
 def _polynomial(coefficients: Coefficients, m: Array) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,10 +17,12 @@ __all__ = ["OwnParameter", "ResponseMean"]
 
 @dataclass(frozen=True, repr=False)
 class ResponseMean(Target):
-    """E[y] where it is no inverse link that is moved by the same in all rows: a parameter differs by row."""
+    """E[y] where it is no inverse link that is moved by the same in all rows: a parameter that it reads differs."""
 
     word: str
+    reads: tuple[str, ...] = ()
     reading = "curved"
+    moment: ClassVar[str] = "mean"
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -34,6 +37,10 @@ class ResponseMean(Target):
     def written(self) -> str:
         """As for `Target`."""
         return "'mean'"
+
+    def parameters(self, beside: Sequence[str]) -> tuple[str, ...]:
+        """As for `Target`."""
+        return tuple(name for name in beside if name in self.reads)
 
     def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""

@@ -88,7 +88,7 @@ def with_zeros(base: Family, share: str) -> dict[str, Any]:
 
     def mean(link: Link) -> Curve:
         curve = base.curve(link)
-        return replace(curve, factor=lambda p: 1.0 - of(p), reads=(*curve.reads, share))
+        return replace(curve, factor=lambda p: 1.0 - of(p), reads=(*curve.reads, share), thinned=share)
 
     said: dict[str, Any] = {
         "log_density": log_density,
