@@ -70,6 +70,12 @@ CASES = {
     "asymmetric_laplace": Case({"sigma": 0.5, "quantile": 0.3}),
     "inverse_gaussian": Case({"shape": 1.8}, c=1.4, span=(0.0, np.inf), s=0.4),
     "zero_inflated_poisson": Case({"zi": 0.3}, c=2.0, most=60),
+    "zero_inflated_negbinomial": Case({"shape": 1.7, "zi": 0.3}, c=2.0, most=400),
+    "zero_inflated_binomial": Case({"zi": 0.3}, trials=7.0, c=3.0, most=7),
+    "zero_inflated_beta": Case({"phi": 6.0, "zi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0,)),
+    "zero_one_inflated_beta": Case({"phi": 6.0, "zoi": 0.4, "coi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)),
+    "hurdle_gamma": Case({"shape": 2.3, "hu": 0.25}, c=2.0, span=(0.0, np.inf), atoms=(0.0,)),
+    "hurdle_lognormal": Case({"sigma": 0.6, "hu": 0.25}, c=1.4, span=(0.0, np.inf), atoms=(0.0,)),
 }
 OTHERWISE = {  # under some links
     ("inverse_gaussian", "inverse"): Case({"shape": 1.8}, etas=(0.3, 0.5), c=2.5, span=(0.0, np.inf), s=0.03),
@@ -81,6 +87,15 @@ OTHERWISE = {  # under some links
     ("poisson", "identity"): Case(c=2.0, most=60, etas=(2.5, 3.2), s=0.15),
     ("negbinomial", "identity"): Case({"shape": 1.7}, c=2.0, most=400, etas=(2.5, 3.2), s=0.15),
     ("zero_inflated_poisson", "identity"): Case({"zi": 0.3}, c=2.0, most=60, etas=(2.5, 3.2), s=0.15),
+    ("zero_inflated_negbinomial", "identity"): Case(
+        {"shape": 1.7, "zi": 0.3}, c=2.0, most=400, etas=(2.5, 3.2), s=0.15
+    ),
+    ("hurdle_gamma", "identity"): Case(
+        {"shape": 2.3, "hu": 0.25}, etas=(2.5, 3.2), c=2.0, span=(0.0, np.inf), s=0.15, atoms=(0.0,)
+    ),
+    ("hurdle_gamma", "inverse"): Case(
+        {"shape": 2.3, "hu": 0.25}, etas=(0.3, 0.5), c=2.5, span=(0.0, np.inf), s=0.03, atoms=(0.0,)
+    ),
 }
 # tests/test_ordered_families.py has their laws: categories have neither tails in y nor a mean
 ORDINAL = {"adjacent", "cumulative", "sequential"}
@@ -89,7 +104,7 @@ PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family]
 
 def marked(family: str, link: str) -> Any:
     """Zeros are mixed in alike under every link of a family: `make test` looks at the first."""
-    repeats = "zero" in family and link != FAMILIES[family].links[0]
+    repeats = ("zero" in family or "hurdle" in family) and link != FAMILIES[family].links[0]
     return pytest.param((family, link), marks=[pytest.mark.evidence] if repeats else [], id=f"{family}-{link}")
 
 
@@ -208,7 +223,7 @@ def test_tails_are_those_of_the_density_and_sum_to_one(pair: tuple[Family, Link,
         else:
             wanted = integrate.quad(
                 lambda y, p=p: np.exp(family.log_density(p, Outcome(np.asarray(y)))), case.c, case.span[1]
-            )[0]
+            )[0] + sum(np.exp(family.log_density(p, Outcome(np.array(a)))) for a in case.atoms if a > case.c)
         assert above == pytest.approx(wanted, rel=1e-8)
 
 
@@ -222,6 +237,8 @@ def test_quantile_inverts_the_lower_tail(pair: tuple[Family, Link, Case]) -> Non
             reached = float(family.below(np.array(found), p, o))
             if family.discrete:
                 assert float(family.below(np.array(found - 1.0), p, o)) < q <= reached
+            elif found in case.atoms:
+                assert reached - float(np.exp(family.log_density(p, Outcome(np.array(found))))) < q <= reached
             else:
                 assert reached == pytest.approx(q, rel=1e-10)
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "AMOUNTS",
     "BINARY",
     "COUNTS",
     "OF_ROWS",
@@ -165,6 +166,7 @@ def _successes(o: Outcome) -> Flags:
 
 REAL = Support("finite numbers", lambda o: np.isfinite(o.y))
 POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0), lowest=0.0)
+AMOUNTS = Support("finite numbers from 0", lambda o: np.isfinite(o.y) & (o.y >= 0))
 BINARY = Support("0 and 1 (or False and True)", lambda o: (o.y == 0) | (o.y == 1), discrete=True, highest=lambda o: 1.0)
 SUCCESSES = Support(
     "whole numbers from 0 to the trials of the row, which are at least 1",

@@ -1,6 +1,6 @@
 """A family with more zeros: y is 0 with some probability, and else as another family has it.
 
-That other family may be 0 as well (`zero inflation` of counts); where it is a continuous one the zeros are a hurdle.
+That other family may be 0 as well (zero inflation of counts); where it is a continuous one the zeros are a hurdle.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bayesmargins.family.link import Array, Link
 from bayesmargins.family.observing import observe_by
 from bayesmargins.family.outcome import Outcome, Values
 
-__all__ = ["OF_NONZERO", "observe_with_zeros", "share_of_zeros", "tails_with_zeros", "with_zeros"]
+__all__ = ["OF_NONZERO", "above_zero", "observe_with_zeros", "share_of_zeros", "tails_with_zeros", "with_zeros"]
 
 _INSIDE = 0.5  # a value that every continuous family may have
 
@@ -41,6 +41,12 @@ def _of_nonzero(name: str) -> Elsewhere:
 
 OF_NONZERO = {name: {"bambi": _of_nonzero(name)} for name in ("zi", "hu")}
 """By that parameter: PyMC's and Bambi's psi is the probability of what is no such zero."""
+
+
+def above_zero(y: Array) -> Array:
+    """The values that are not 0, which say what mu may be; 1 where there is none."""
+    found = y[y > 0.0]
+    return found if found.size else np.ones(1)
 
 
 def with_zeros(base: Family, share: str) -> dict[str, Any]:
