@@ -74,6 +74,8 @@ CASES = {
     "zero_inflated_binomial": Case({"zi": 0.3}, trials=7.0, c=3.0, most=7),
     "zero_inflated_beta": Case({"phi": 6.0, "zi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0,)),
     "zero_one_inflated_beta": Case({"phi": 6.0, "zoi": 0.4, "coi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)),
+    "hurdle_poisson": Case({"hu": 0.25}, c=2.0, most=60),
+    "hurdle_negbinomial": Case({"shape": 0.8, "hu": 0.25}, c=2.0, most=800),
     "hurdle_gamma": Case({"shape": 2.3, "hu": 0.25}, c=2.0, span=(0.0, np.inf), atoms=(0.0,)),
     "hurdle_lognormal": Case({"sigma": 0.6, "hu": 0.25}, c=1.4, span=(0.0, np.inf), atoms=(0.0,)),
 }
@@ -182,6 +184,8 @@ def test_simulated_mean_and_variance_are_those_of_the_family(pair: tuple[Family,
         mu = float(curve.link.inverse(curve.of(np.array(eta), p)))
         variance = float(sum(v * mu**k for k, v in enumerate(family.variance(p, Outcome(trials=np.array(n))))))
         mean = n * float(curve.scaled(mu, p) + curve.beside(p))
+        first, second = (0.0, 0.0) if family.rest is None else map(float, family.rest(p))
+        mean, variance = mean + first, variance + second - (2.0 * mean + first) * first
         assert abs(y.mean() - mean) < FAR * np.sqrt(variance / SIMULATED)
         of_squares = np.var((y - mean) ** 2)
         assert abs(np.mean((y - mean) ** 2) - variance) < FAR * np.sqrt(of_squares / SIMULATED)

@@ -226,8 +226,9 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has "
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
-    if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
-        return ResponseMean(family.noun, family.curve(post.link).reads)
+    reads = family.curve(post.link).reads
+    if target == "mean" and (family.rest is not None or set(reads) & set(post.parts)):
+        return ResponseMean(family.noun, (*reads, *(family.aux if family.rest is not None else ())))
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "

@@ -107,10 +107,11 @@ def _curve(post: Posterior) -> Curve:
             "avg_comparisons has the changes of the probabilities of their categories."
         )
     curve = post.family.curve(post.link)
-    if curve.added is not None:
+    if curve.added is not None or post.family.rest is not None:
+        more = "a parameter added" if post.family.rest is None else "something added that depends on it"
         raise EstimandError(
             f"Marginal coefficients describe the mean by an inverse link, and that of family={post.family.name!r} is "
-            f"one with a parameter added. avg_comparisons and avg_predictions take it."
+            f"one with {more}. avg_comparisons and avg_predictions take it."
         )
     if curve.factor is not None and not curve.link.exponential:
         raise EstimandError(

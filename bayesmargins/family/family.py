@@ -171,6 +171,9 @@ class Family:
         What y may be; None where it is no response, but a parameter of one.
     mean : callable or None
         Link -> the `Curve` whose value is E[y] given b; None where that is the inverse link of eta itself.
+    rest : callable or None
+        Under a log link, ``p -> r1, r2``: by how much E[y] and E[y^2] given b exceed what `mean` and `variance` say of
+        them; positive, and r1 / (1 + exp(eta)) and r2 / (1 + exp(2 eta)) bounded.
     measured : callable or None
         y -> what mu is on the scale of, for priors, where that is not y itself.
     at_most : callable or None
@@ -256,6 +259,7 @@ class Family:
     parameters: tuple[Parameter, ...]
     support: Support | None
     mean: Callable[[Link], Curve] | None = field(default=None, kw_only=True)
+    rest: Callable[[Values], tuple[Array, Array]] | None = field(default=None, kw_only=True)
     measured: Callable[[Array], Array] | None = field(default=None, kw_only=True)
     at_most: Callable[[Link, int], Curve] | None = field(default=None, kw_only=True)
     probabilities: Callable[[Link, int], Bundle] | None = field(default=None, kw_only=True)

@@ -17,7 +17,7 @@ import scipy
 from bayesmargins.errors import PosteriorError
 from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
-from bayesmargins.family.link import Link
+from bayesmargins.family.link import Link, exponential
 from bayesmargins.family.outcome import Outcome, Values
 from bayesmargins.family.quantiles import RESOLUTION, Number, searched_quantile, whole_quantile
 from bayesmargins.integrate import BundleAverages, cubed, expectation
@@ -152,7 +152,7 @@ class Mixture:
 
         With m the inverse link in E[y | b], M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the sum is
         v0 + v1 M + v2 M^2 + (trials^2 factor^2 + v2) B, without a difference of large numbers; v3 m^3 adds
-        v3 E_b[m^3].
+        v3 E_b[m^3]. What E[y | b] and E[y^2 | b] have besides (`Family.rest`) adds R2 - 2 E[m] R1 - R1^2.
         """
         v0, v1, v2, *v3 = self._variance(self.aux, self.trials)
         curve = self.family.curve(self.link)
@@ -164,7 +164,9 @@ class Mixture:
             else:
                 within = v0 + v1 * mean + np.where(np.asarray(v2) == 0.0, 0.0, v2 * mean**2)
             within = within + (v3[0] * self._cubed() if v3 else 0.0)
-            value = np.sqrt(within + scale * between)
+            rest = self._rest_of_variance(curve.scaled(mean, Values(**self.aux)))
+            value, nodes = np.sqrt(within + scale * between + rest.value), max(nodes, rest.nodes)
+            error = error + rest.error / np.maximum(scale, 1e-300)
             wrong = np.where(value > 0.0, scale * error / (2.0 * value), 0.0)
         method = "closed form" if link.separable else self.method
         return Number(value, wrong, method, nodes)
@@ -189,7 +191,40 @@ class Mixture:
 
     def mean(self, part: str) -> Number:
         """E_b[E[y | b]], or 1 - that ("complement")."""
-        return self.average(self.family.curve(self.link), part)
+        found = self.average(self.family.curve(self.link), part)
+        if self.family.rest is None:
+            return found
+        rest = self._rest(1)
+        return Number(found.value + rest.value, rest.error, f"{found.method}, {self.method}", rest.nodes)
+
+    def _rest_of_variance(self, mean: Array) -> Smooth:
+        if self.family.rest is None:
+            return Smooth(np.zeros(1), np.zeros(1), 0)
+        first, second = self._rest(1), self._rest(2)
+        error = second.error + 2.0 * (mean + first.value) * first.error
+        return Smooth(second.value - (2.0 * mean + first.value) * first.value, error, second.nodes)
+
+    def _rest(self, k: int) -> Smooth:
+        """E_b of what E[y^k | b] has besides: r = f (1 + exp(k eta)), with f bounded.
+
+        E[exp(k eta) f(eta)] is exp(k m + k^2 s^2 / 2) E[f(eta + k s^2)].
+        """
+        rest = self.family.need("rest", "a rest")
+        zero, one = np.zeros(len(self.s)), np.ones(len(self.s))
+
+        def bounded(x: Array, which: Index) -> Array:
+            p = values_at(self.link, x, {name: v[which] for name, v in self.aux.items()})
+            return np.asarray(rest(p)[k - 1] / (1.0 + exponential(k * x)))
+
+        value, error, nodes = zero, zero, 0
+        for weight, eta in zip(self.weights, self.etas, strict=True):
+            for size, moved in ((one, eta), (exponential(k * eta + 0.5 * (k * self.s) ** 2), eta + k * self.s**2)):
+                term = smooth_expectation(bounded, moved, self.s, zero, one)
+                counts = term.value > 0.0  # where it underflows, its size may be infinite
+                value = value + weight * np.where(counts, size * term.value, 0.0)
+                error = error + weight * np.where(counts, size * term.error, 0.0)
+                nodes = max(nodes, term.nodes)
+        return Smooth(value, error, nodes)
 
     def _moved(self, curve: Curve) -> Iterator[tuple[float, Array]]:
         """Weight, and what the inverse link is taken of, by component."""

@@ -136,7 +136,8 @@ def observe_with_zeros(
 
     def draws(share: Any, size: Any, **given: Any) -> Any:
         other = drawn(**given, size=size)
-        return pt.switch(pm.Bernoulli.dist(share, size=size), np.zeros((), dtype=other.dtype), other)
+        is_zero = pm.Bernoulli.dist(share + pt.zeros_like(other))
+        return pt.switch(is_zero, np.zeros((), dtype=other.dtype), other)
 
     observe_by(pm, name, o, y, with_zero, draws, tails, kind, share=share, **parameters)
 

@@ -158,6 +158,7 @@ class Jointly:
         """The parameter of which the mean is exp(eta) times 1 less it, if that is what the mean is."""
         curve = self.family.curve(self.link)
         alone = curve.link.exponential and curve.shift is None and curve.added is None and curve.sign == 1.0
+        alone = alone and self.family.rest is None
         found = [o for o in self.others if o.parameter.name == curve.thinned and o.link.bounded]
         return found[0] if alone and found and len(self.others) == 1 else None
 

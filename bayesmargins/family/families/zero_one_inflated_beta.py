@@ -75,8 +75,8 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
         return pt.switch(at_end, of_end, pt.log1p(-zoi) + between)
 
     def drawn(alpha: Any, beta: Any, zoi: Any, coi: Any, size: Any) -> Any:
-        at_end, high = (pm.Bernoulli.dist(share, size=size) for share in (zoi, coi))
         between = pm.Beta.dist(alpha=alpha, beta=beta, size=size)
+        at_end, high = (pm.Bernoulli.dist(share + pt.zeros_like(between)) for share in (zoi, coi))
         return pt.switch(at_end, pt.cast(high, between.dtype), between)
 
     parameters = {"alpha": p.mu * p.phi, "beta": p.complement * p.phi, "zoi": p.zoi, "coi": p.coi}
