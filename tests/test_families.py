@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+import types
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -285,14 +286,16 @@ UPPER_TAILS = {
 }
 
 
-def in_pymc(family: Family, link: Link, eta: Any, o: Outcome) -> Any:
-    """A model of PyMC with these linear predictors and nothing else."""
+def in_pymc(family: Family, link: Link, eta: Any, o: Outcome, aux: Any = types.MappingProxyType({})) -> Any:
+    """A model of PyMC with these linear predictors and parameters, and nothing else."""
     import pymc as pm
+    import pytensor.tensor as pt
 
     from bayesmargins.model.build import tensor_means
 
+    eta, given = pt.as_tensor(eta), {k: pt.as_tensor(np.float64(v)) for k, v in aux.items()}
     with pm.Model(coords={"obs": np.arange(len(o.y))}) as model:
-        family.pymc(pm, "y", Values(**tensor_means(link, eta), eta=eta, link=link), o)
+        family.pymc(pm, "y", Values(**tensor_means(link, eta), eta=eta, link=link, **given), o)
     return model
 
 

@@ -17,7 +17,7 @@ from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory
-from bayesmargins.family.parameter_targets import OwnParameter, ResponseMean
+from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
@@ -206,6 +206,8 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
     target = family.target if target is None else target
     if is_word(target, family.numbers):
         target = OwnParameter(target, family.parameter(target).meaning)
+    elif is_word(target, ("mu",)) and family.mean is not None:
+        target = OwnMu.of(family, post.link)
     elif is_word(target, ("category",)):
         target = EachCategory()
     elif is_word(target, ("observed_mean",)) and _truncated(post):
@@ -216,6 +218,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         words = ("category", "link") if family.ordinal else TARGETS
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
         calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
+        words = (*words, "mu") if family.mean is not None else words
         words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
         raise EstimandError(
             f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}bm.exceeds(c), "
@@ -285,5 +288,6 @@ def _target_hint(target: Any, post: Posterior) -> str:
     if name in call:
         return f" That is a value, not a word: target=bm.{call[name]}."
     plain = post.family.target
-    word = {"response": plain, "prob": plain, "probability": plain, "count": plain, "linear": "link"}.get(name)
+    plain_words = dict.fromkeys(("response", "prob", "probability", "count", "mu"), plain)
+    word = (plain_words | {"linear": "link"}).get(name)
     return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)

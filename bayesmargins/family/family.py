@@ -366,6 +366,12 @@ class Family:
         """Whether y is a whole number from 0."""
         return self.support is not None and self.support.discrete
 
+    def has_chance(self, c: float) -> bool:
+        """Whether y may be this very value with a probability above 0."""
+        if self.support is None:
+            return False
+        return (c >= 0.0 and c == np.floor(c)) if self.support.discrete else c in self.support.atoms
+
     def parameter(self, name: str) -> Parameter:
         """The parameter of this name."""
         return next(p for p in self.parameters if p.name == name)

@@ -27,7 +27,7 @@ zero_inflated_beta = Family(
         beta.parameter("phi"),
         share_of_zeros("zi", "the probability of 0"),
     ),
-    Support("numbers from 0 to 1, 1 excluded", lambda o: (o.y >= 0.0) & (o.y < 1.0)),
+    Support("numbers from 0 to 1, 1 excluded", lambda o: (o.y >= 0.0) & (o.y < 1.0), atoms=(0.0,)),
     **with_zeros(beta, "zi"),
     pymc=_pymc,
 )

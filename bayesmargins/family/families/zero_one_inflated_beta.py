@@ -91,7 +91,7 @@ zero_one_inflated_beta = Family(
         share_of_zeros("zoi", "the probability of 0 or 1"),
         share_of_zeros("coi", "the probability of 1 among 0 and 1"),
     ),
-    Support("numbers from 0 to 1", lambda o: (o.y >= 0.0) & (o.y <= 1.0)),
+    Support("numbers from 0 to 1", lambda o: (o.y >= 0.0) & (o.y <= 1.0), atoms=(0.0, 1.0)),
     _log_density,
     _simulate,
     _above,
