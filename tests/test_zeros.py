@@ -244,6 +244,45 @@ def test_effects_differ_between_groups_by_their_share_of_those_of_mu() -> None:
     np.testing.assert_allclose(found[0], 0.7 * found[1], rtol=1e-9)
 
 
+def of_both(name: str) -> tuple[bm.Posterior, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Groups act on mu and on the share of zeros, correlated; and nodes over both in a row, with their weights."""
+    own = "hu" if "hurdle" in name else "zi"
+    Sigma = np.array([[0.5, 0.3], [0.3, 0.8]])
+    aux = {k: np.full((1, 2), v) for k, v in CASES[name].aux.items() if k != own}
+    beta, part = (
+        np.array([[[0.3, 0.2], [-0.4, 0.1]]]),
+        {"formula": "~ 1 + (1 | g)", "beta": np.array([[[-0.5], [0.4]]])},
+    )
+    post = bm.from_draws(
+        "y ~ x + (1 | g)",
+        DATA,
+        family=name,
+        beta=beta,
+        Sigma={"g": np.tile(Sigma, (1, 2, 1, 1))},
+        parts={own: part},
+        aux=aux,
+    )
+    z = np.arange(-14.0, 14.01, 0.05)
+    u, v = np.meshgrid(z, z)
+    L = np.linalg.cholesky(Sigma)
+    eta = (beta[0] @ [1.0, -1.0])[:, None, None] + L[0, 0] * u
+    share = 1.0 / (1.0 + np.exp(-(part["beta"][0][..., None] + L[1, 0] * u + L[1, 1] * v)))
+    return post, 0.05**2 / (2.0 * np.pi) * np.exp(-0.5 * (u**2 + v**2)), (eta, share)
+
+
+@pytest.mark.parametrize("name", ["hurdle_gamma", "hurdle_lognormal", "hurdle_poisson", "zero_inflated_negbinomial"])
+def test_shares_of_zeros_that_groups_move_are_integrated_with_mu(name: str) -> None:
+    post, weights, (eta, share) = of_both(name)
+    mean = {"hurdle_lognormal": np.exp(eta + 0.5 * 0.6**2), "hurdle_poisson": np.exp(eta) / -np.expm1(-np.exp(eta))}
+    found = bm.predictions(post, DATA.head(1))
+    wanted = (weights * (1.0 - share) * mean.get(name, np.exp(eta))).sum(axis=(1, 2))
+    np.testing.assert_allclose(values(found).ravel(), wanted, rtol=1e-9 if name == "hurdle_poisson" else 1e-12)
+    assert ("moved by exp(eta)" in found.attrs["integration_method"]) == (name != "hurdle_poisson")
+    zero = values(bm.predictions(post, DATA.head(1), target=bm.equals(0))).ravel()
+    of_count = (1.0 + np.exp(eta) / 1.7) ** -1.7 if "negbinomial" in name else 0.0
+    np.testing.assert_allclose(zero, (weights * (share + (1.0 - share) * of_count)).sum(axis=(1, 2)), rtol=1e-9)
+
+
 @cache
 def brms_draws() -> pd.DataFrame:
     rng = np.random.default_rng(3)

@@ -18,7 +18,7 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
-from bayesmargins.family import Family, Link, Outcome, parameter_values
+from bayesmargins.family import Family, Link, Outcome, Values, parameter_values
 from bayesmargins.family.compound import Compound
 from bayesmargins.family.family import Parameter
 from bayesmargins.family.mixture import Mixture, Number, mixture
@@ -157,8 +157,7 @@ class Jointly:
     def _tilting(self) -> Other | None:
         """The parameter of which the mean is exp(eta) times 1 less it, if that is what the mean is."""
         curve = self.family.curve(self.link)
-        alone = curve.link.exponential and curve.shift is None and curve.added is None and curve.sign == 1.0
-        alone = alone and self.family.rest is None
+        alone = curve.link.exponential and curve.added is None and curve.sign == 1.0 and self.family.rest is None
         found = [o for o in self.others if o.parameter.name == curve.thinned and o.link.bounded]
         return found[0] if alone and found and len(self.others) == 1 else None
 
@@ -170,7 +169,7 @@ class Jointly:
         v, c = self.s**2 + (self.moves**2).sum(axis=0), (self.moves * other.moves).sum(axis=0)
         rest = expectation(other.link, other.eta + c, (other.moves**2).sum(axis=0)[None], "complement")
         with np.errstate(over="ignore"):
-            size = np.exp(self.etas + 0.5 * v)
+            size = np.exp(self.family.curve(self.link).of(self.etas, Values(**self.aux)) + 0.5 * v)
         weights = self.weights if len(self.weights) > 1 else np.ones(1)
         value = weights @ np.broadcast_to(size * rest.value, (len(weights), len(v)))
         error = rest.error_bound * (weights @ np.broadcast_to(size, (len(weights), len(v))))
