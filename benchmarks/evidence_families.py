@@ -188,7 +188,8 @@ def _with_zeros() -> list[str]:
             line = table.loc[family]
             expected = bm.avg_predictions(post, target=bm.equals(0), groups="own")["estimate"].to_numpy()
             at = next(c for c in ("elpd_loo", "elpd") if c in table), next(c for c in ("elpd_diff",) if c in table)
-            own = f"{zi.mean():.3f} ({np.quantile(zi, 0.025):.3f} to {np.quantile(zi, 0.975):.3f})" if "zero" in family else ""
+            low, high = np.quantile(zi, [0.025, 0.975])
+            own = f"{zi.mean():.3f} ({low:.3f} to {high:.3f})" if family.startswith("zero") else ""
             lines.append(
                 f"| `{name}` | {family} | {own} | {(response == 0).mean():.3f} | {expected.mean():.3f} | "
                 f"{line[at[0]]:.1f} | {line[at[1]]:.1f} ({line['dse']:.1f}) |"
@@ -234,9 +235,9 @@ def main() -> None:
         *(_as_brms(name, priors) for name, priors in _of_brms().items()),
         _inhaler(),
         "",
-        "Counts with many zeros, negative binomial and zero-inflated: *zi* with its 95 % interval, the share of zeros seen, that "
-        "expected given each group's effects, and leave-one-out predictive densities (`az.compare`) with their difference "
-        "and its standard error.",
+        "Counts with many zeros, negative binomial and zero-inflated: *zi* with its 95 % interval, the share of zeros "
+        "seen, that expected given each group's effects, and leave-one-out predictive densities (`az.compare`) with "
+        "their difference and its standard error.",
         "",
         "| data | family | zi | zeros | expected | elpd | difference (se) |",
         "| --- | --- | --- | --- | --- | --- | --- |",
