@@ -30,6 +30,7 @@ from bayesmargins.estimands import (
     slopes,
     variance_partition,
 )
+from bayesmargins.family.equal import equals
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.ordered import category, score, top
 from bayesmargins.family.outcome import Support
@@ -89,6 +90,7 @@ __all__ = [
     "comparisons",
     "datagrid",
     "describe",
+    "equals",
     "exceeds",
     "fit_many",
     "from_bambi",

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 from bayesmargins.design import Design, Factor, combinations, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.posterior import Posterior
+from bayesmargins.predictors import block_root, joint_covariance
+from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word, plain_value, value_list
 
 __all__ = ["POLICIES", "Gather", "GroupPlan", "Mixture", "Policy", "plan_groups", "resolve_groups"]
@@ -274,7 +277,15 @@ def _child_may(above: Any, below: Any, parent: Factor, child: Factor) -> bool:
     return bool(above == below and above in ("own", "existing"))
 
 
-def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int | None, what: str) -> GroupPlan:
+def plan_groups(
+    policy: Policy,
+    post: Posterior,
+    frame: pd.DataFrame,
+    seed: int | None,
+    what: str,
+    whole: Posterior | None = None,
+    beside: Collection[str] = (),
+) -> GroupPlan:
     """What does the policy mean for these rows?
 
     Parameters
@@ -289,6 +300,10 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
         For ``"sample"``.
     what : str
         How messages call the frame.
+    whole : Posterior, optional
+        Of which `post` is a linear predictor: groups that are drawn have their effects on all of them together.
+    beside : collection of str
+        Linear predictors of the whole that are read together: fitted levels are combined over the factors of all.
 
     Returns
     -------
@@ -303,17 +318,18 @@ def plan_groups(policy: Policy, post: Posterior, frame: pd.DataFrame, seed: int 
     PosteriorError
         The posterior came without draws of b.
     """
-    design, named = post.design, _named_levels(policy, post)
+    design, named, whole = post.design, _named_levels(policy, post), post if whole is None else whole
+    mixture = _mixture(post, policy, whole, beside)
     policy = policy.of(design.factors)
     gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
-    gathers += [_sampled(post, design.factors[f], frame, int(seed or 0)) for f in policy.factors("sample")]
+    gathers += [_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample")]
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
     return GroupPlan(
         integrated=policy.factors("new"),
         gathers=tuple(gathers),
-        mixture=_mixture(post, policy) if policy.factors("existing") else None,
+        mixture=mixture,
         missing=missing,
         named=named,
     )
@@ -361,20 +377,38 @@ def _named_levels(policy: Policy, post: Posterior) -> tuple[Gather, ...]:
     return tuple(gathers)
 
 
-def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int) -> Gather:
+def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, whole: Posterior) -> Gather:
     """New groups keyed by label: without the group columns all rows share one."""
     if all(c in frame.columns for c in factor.columns):
         codes, labels = pd.factorize(factor.labels(frame))
     else:
         codes, labels = np.zeros(len(frame), dtype=np.intp), pd.Index(["(new)"], dtype=object)
-    Sigma = post.draws.Sigma[factor.name]
-    root = _square_root(Sigma)
-    key = f"{post.family.name} of {factor.name}" if post.is_part else factor.name
-    n, q = Sigma.shape[:2]
-    b = np.empty((n, len(labels), q))
-    for j, label in enumerate(labels):
-        b[:, j] = np.einsum("spq,sq->sp", root, _keyed_normal(seed, key, label, (n, q)))
+    blocks = _blocks_of_root(post, factor.name, whole)
+    b = np.zeros((len(post.draws.beta), len(labels), len(factor.terms)))
+    for key, root in blocks.items():
+        for j, label in enumerate(labels):
+            z = _keyed_normal(seed, key, label, (len(root), root.shape[2]))
+            b[:, j] += np.einsum("spq,sq->sp", root, z)
     return Gather(factor.name, b, codes.astype(np.intp))
+
+
+def _blocks_of_root(post: Posterior, factor: str, whole: Posterior) -> dict[str, np.ndarray]:
+    """What b is of the standard normal numbers of each linear predictor, by the key that these are drawn with.
+
+    Where effects on several are correlated, b of one depends on the numbers of those before it: the draws for each
+    stay what they are without the others.
+    """
+    key = f"{post.family.name} of {factor}" if post.is_part else factor
+    if factor not in whole.across:
+        return {key: block_root(post.draws.Sigma[factor], [len(post.design.factors[factor].terms)])}
+    names = [name for name, p in whole.predictors.items() if factor in p.design.factors]
+    here = next(k for k, name in enumerate(names) if whole.predictors[name] is post)
+    sizes = [len(whole.predictors[name].design.factors[factor].terms) for name in names]
+    root = block_root(joint_covariance(whole, factor, names), sizes)
+    ends = np.cumsum([0, *sizes])
+    rows = root[:, ends[here] : ends[here + 1]]
+    keys = [factor if name == MEAN else f"{name} of {factor}" for name in names[: here + 1]]
+    return {k: rows[:, :, a:b] for k, (a, b) in zip(keys, pairwise(ends.tolist()), strict=False)}
 
 
 def _keyed_normal(seed: int, key: str, label: Any, shape: tuple[int, int]) -> np.ndarray:
@@ -384,23 +418,23 @@ def _keyed_normal(seed: int, key: str, label: Any, shape: tuple[int, int]) -> np
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).standard_normal(shape)
 
 
-def _square_root(Sigma: np.ndarray) -> np.ndarray:
-    """Symmetric root by eigenvalues: a Cholesky factor does not exist where a variance is 0 or a correlation is 1."""
-    values, vectors = np.linalg.eigh(Sigma)
-    return (vectors * np.sqrt(np.clip(values, 0.0, None))[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-
-
-def _mixture(post: Posterior, policy: Policy) -> Mixture:
-    names = policy.factors("existing")
-    for name in names:
+def _mixture(post: Posterior, policy: Policy, whole: Posterior, beside: Collection[str]) -> Mixture | None:
+    """Combinations of the fitted levels of all factors that are read together, for those of this linear predictor."""
+    designs = [whole.predictors[name].design for name in beside] or [post.design]
+    factors = {name: factor for design in designs for name, factor in design.factors.items()}
+    names = policy.of(factors).factors("existing")
+    own = tuple(name for name in names if name in post.design.factors)
+    for name in own:
         _draws_of_b(post, name)
+    if not own:
+        return None
     if post.design.frame is None and (len(names) > 1 or policy.group_weights == "rows"):
         raise GroupsError(
             f"groups='existing' of {listed(names)} with group_weights={policy.group_weights!r} asks which groups occur "
             "together, or how often, and the posterior has no rows: it was made with levels= in place of data=. Equal "
             "weights over the groups of one factor can be asked for."
         )
-    seen = np.column_stack([post.design.factors[f].codes for f in names])
+    seen = np.column_stack([factors[f].codes for f in names])
     codes, counts = combinations(seen)
     weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))
-    return Mixture(names, codes, weights)
+    return Mixture(own, codes[:, [names.index(name) for name in own]], weights)

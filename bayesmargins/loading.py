@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bayesmargins.design import Design, build_design, build_part, check_signs, template_design
@@ -13,7 +14,8 @@ from bayesmargins.family import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
 from bayesmargins.habits import taught_as
 from bayesmargins.labelling import LABELS
-from bayesmargins.posterior import Posterior, check_posterior, make_part
+from bayesmargins.posterior import Posterior, make_part
+from bayesmargins.predictors import across_array, acting, check_posterior
 
 __all__ = ["load"]
 
@@ -80,7 +82,7 @@ def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
     design = _design(contents, namespace, family.ordinal)
     refuse_another_design(mean.rows, design) if design.frame is not None else None
     arrays = _arrays(mean, design, contents)
-    return Posterior(
+    post = Posterior(
         design=design,
         family=family,
         link=resolve_link(family, mean.link),
@@ -89,6 +91,15 @@ def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
         info=_info(mean),
         parts={name: _part(name, part, design, contents, namespace) for name, part in contents.parts.items()},
     )
+    return replace(post, across={f: _across(post, f, *of) for f, of in contents.across.items()})
+
+
+def _across(post: Posterior, factor: str, effects: list[list[str]], Sigma: Any) -> Any:
+    """The covariance of a factor's effects on several linear predictors, in the order of their designs."""
+    terms = acting({name: p.design for name, p in post.predictors.items()}, factor)
+    wanted = [repr([name, str(term)]) for name, own in terms.items() for term in own]
+    order = positions([repr([str(v) for v in effect]) for effect in effects], wanted, f"{factor}_term")
+    return across_array(terms, factor, Sigma[..., order, :][..., order], post.sample_coords)
 
 
 def _design(contents: Contents, namespace: _Namespace, ordered: bool) -> Design:

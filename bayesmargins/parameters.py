@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.errors import shown as in_words
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, public_name, stem
+from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim, plain, public_name, stem
 from bayesmargins.version import __version__
 
 __all__ = ["arviz_groups", "check_prior", "creation", "data_columns", "now", "provenance", "shown"]
@@ -102,7 +102,8 @@ def shown(post: Any) -> xr.Dataset:
     -------
     Dataset
         ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``; of a part ``sigma_beta``, ``sigma_sd_id``
-        with the dimensions ``sigma_coef``, ``sigma_id_term``. Dimensions of groups are shared.
+        with the dimensions ``sigma_coef``, ``sigma_id_term``. Dimensions of groups are shared. Correlations of effects
+        on several linear predictors are ``across_cor_id``, with labels such as ``"Intercept, sigma_Intercept"``.
     """
     variables: dict[str, xr.DataArray] = {"beta": post.beta}
     for factor, Sigma in post.Sigma.items():
@@ -111,6 +112,8 @@ def shown(post: Any) -> xr.Dataset:
     variables |= {f"b_{stem(factor)}": v for factor, v in post.b.items()}
     for name, part in post.parts.items():
         variables |= _of_part(name, part)
+    for factor, Sigma in post.across.items():
+        variables |= _across(stem(factor), Sigma)
     return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})
 
 
@@ -119,6 +122,25 @@ def _of_part(name: str, part: Any) -> dict[str, xr.DataArray]:
     together = {*SAMPLE_DIMS, *map(factor_dim, part.b)}
     apart = [*own.data_vars, *(d for d in own.dims if d not in together)]
     return {str(k): v for k, v in own.rename({k: f"{name}_{k}" for k in apart}).data_vars.items()}
+
+
+def _across(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Correlations of pairs of effects on different linear predictors; those within one stand with its own."""
+    term, of = Sigma[Sigma.dims[2]].to_numpy(), Sigma[f"{factor}_predictor"].to_numpy()
+    names = [t if p == MEAN else f"{p}_{t}" for t, p in zip(term, of, strict=True)]
+    sd = np.sqrt(np.diagonal(Sigma.to_numpy(), axis1=2, axis2=3))
+    pairs = [(i, j) for i, j in combinations(range(len(names)), 2) if of[i] != of[j]]
+    base = {d: Sigma[d] for d in SAMPLE_DIMS}
+    return {f"across_cor_{factor}": _correlations(Sigma.to_numpy(), sd, pairs, names, base, f"across_{factor}_pair")}
+
+
+def _correlations(
+    values: np.ndarray, sd: np.ndarray, pairs: list[tuple[int, int]], names: Any, base: dict[str, Any], dim: str
+) -> xr.DataArray:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cor = np.stack([values[:, :, i, j] / (sd[:, :, i] * sd[:, :, j]) for i, j in pairs], axis=-1)
+    labels = [f"{names[i]}, {names[j]}" for i, j in pairs]
+    return xr.DataArray(cor, dims=(*SAMPLE_DIMS, dim), coords={**base, dim: labels})
 
 
 def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
@@ -130,9 +152,5 @@ def _sd_and_cor(factor: str, Sigma: xr.DataArray) -> dict[str, xr.DataArray]:
     out = {f"sd_{factor}": xr.DataArray(sd, dims=(*SAMPLE_DIMS, term), coords={**base, term: names})}
     pairs = [(i, j) for i, j in combinations(range(len(names)), 2) if np.any(values[:, :, i, j])]
     if pairs:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            cor = np.stack([values[:, :, i, j] / (sd[:, :, i] * sd[:, :, j]) for i, j in pairs], axis=-1)
-        dim = f"{factor}_pair"
-        labels = [f"{names[i]}, {names[j]}" for i, j in pairs]
-        out[f"cor_{factor}"] = xr.DataArray(cor, dims=(*SAMPLE_DIMS, dim), coords={**base, dim: labels})
+        out[f"cor_{factor}"] = _correlations(values, sd, pairs, names, base, f"{factor}_pair")
     return out

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayesmargins.design import Design, check_signs
 from bayesmargins.displays import as_html, posterior_in_words
-from bayesmargins.draws import Draws, check_draws, flat
+from bayesmargins.draws import Draws, flat
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import (
     Family,
@@ -33,11 +33,12 @@ from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.labelling import worded
 from bayesmargins.parameters import arviz_groups, check_prior, now, provenance
 from bayesmargins.parameters import shown as named_for_arviz
-from bayesmargins.schema import CAVEATS, SAMPLE_DIMS, whole
+from bayesmargins.predictors import check_posterior
+from bayesmargins.schema import CAVEATS, MEAN, SAMPLE_DIMS, whole
 from bayesmargins.seals import fingerprint
 from bayesmargins.stacks import add_group, make_idata
 
-__all__ = ["Posterior", "check_posterior", "make_part"]
+__all__ = ["Posterior", "make_part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,9 @@ class Posterior:
     parts : dict of Posterior
         Those of these parameters that have a linear predictor of their own, each as a posterior whose mean is the
         parameter (`make_part`).
+    across : dict of DataArray, dims (chain, draw, <factor>_term, <factor>_term2)
+        The covariance of all effects of a factor, where those on several linear predictors are correlated. Along its
+        terms stands the coordinate ``<factor>_predictor``: ``"mu"``, ``"sigma"``.
     sample_stats : Dataset or None
         What the sampler said about its draws.
     info : dict
@@ -81,6 +85,7 @@ class Posterior:
     sample_stats: xr.Dataset | None = None
     info: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Posterior] = field(default_factory=dict)
+    across: dict[str, xr.DataArray] = field(default_factory=dict)
     origin: Any = None
 
     def __post_init__(self) -> None:
@@ -105,6 +110,11 @@ class Posterior:
     def kind(self) -> str:
         """``"posterior"``, ``"prior"`` (draws that have seen no data), or `ASYMPTOTIC`: around estimates, no prior."""
         return str(self.info.get("draws", "posterior"))
+
+    @property
+    def predictors(self) -> Mapping[str, Posterior]:
+        """Every linear predictor with its design, link, beta, b and Sigma: ``"mu"`` is this posterior itself."""
+        return MappingProxyType({MEAN: self, **self.parts})
 
     @property
     def is_part(self) -> bool:
@@ -142,6 +152,7 @@ class Posterior:
         every = (self, *(self.parts[name] for name in sorted(self.parts)))
         values = [v for p in every for v in (p.draws.beta, *(p.draws.Sigma[f] for f in sorted(p.draws.Sigma)))]
         values += [v for v in self.draws.aux.values() if v.ndim > 1]
+        values += [self.across[f].to_numpy() for f in sorted(self.across)]
         return fingerprint(np.concatenate([v.ravel() for v in values]))
 
     @cached_property
@@ -413,10 +424,10 @@ class Posterior:
 def make_part(
     parameter: Parameter, design: Design, link: str | None, draws: Mapping[str, Any], info: Mapping[str, Any]
 ) -> Posterior:
-    """A parameter with a linear predictor of its own, as a posterior whose mean is the parameter.
+    """What a posterior holds for a parameter with a linear predictor: a posterior whose mean is the parameter.
 
-    `draws` has ``beta``, ``b``, ``Sigma`` as from `canonical`. ``info["correlated"]`` lists factors whose effects are
-    correlated with those on another predictor: their new groups cannot be drawn one parameter at a time.
+    ``info["correlated"]`` lists factors whose effects here are correlated with those on another linear predictor.
+    ModelError where the parameter does not take the link.
     """
     family = parameter_family(parameter.name, parameter.links, parameter.between)
     return Posterior(
@@ -433,9 +444,3 @@ def make_part(
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:
     return {"obs": np.arange(len(post.design.data))}
-
-
-def check_posterior(post: Posterior) -> None:
-    """Refuse what cannot be draws of the posterior's design and of those of its parts."""
-    for name, predictor in {"": post, **post.parts}.items():
-        check_draws(predictor.design, predictor.draws, predictor.family, name)

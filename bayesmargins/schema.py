@@ -18,6 +18,7 @@ __all__ = [
     "ASYMPTOTIC",
     "CAVEATS",
     "ESTIMATE",
+    "MEAN",
     "RESERVED",
     "SAMPLE_DIMS",
     "are_several",
@@ -36,6 +37,9 @@ __all__ = [
 
 ESTIMATE = "estimate"
 SAMPLE_DIMS = ("chain", "draw")
+
+MEAN = "mu"
+"""What the first linear predictor of a model is called."""
 
 ASYMPTOTIC = "asymptotic normal, not a posterior"
 """The attribute ``draws`` of results whose draws stand for the sampling distribution of estimates."""

@@ -763,6 +763,7 @@ CALLS: dict[str, Call] = {
     ),
     "Posterior.log_prior": Call(_log_prior, lambda _: {"post": fitted()}, ("post",), 0.3),
     "datagrid": Call(bm.datagrid, _of_post(columns={"week": [1.0]}), ("post", "columns", "grid", "newdata")),
+    "equals": Call(bm.equals, lambda _: {"c": 0.0}, ("c",), 0.3),
     "exceeds": Call(bm.exceeds, lambda _: {"c": 1.0}, ("c",), 0.3),
     "category": Call(bm.category, lambda _: {"k": 1}, ("k",), 0.3),
     "score": Call(bm.score, lambda _: {"values": [0.0, 1.0, 3.0]}, ("values",), 0.3),

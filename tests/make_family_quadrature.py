@@ -109,11 +109,75 @@ def skew_normal_over_groups(c, eta, s, p):
     return 2 * mp.quad(lambda u: mp.npdf(u) * mp.ncdf((c - xi - omega * delta * u) / rest), [0, 1, 2, 4, 8, 13])
 
 
+def with_zeros(below, second, share, mean=lambda mu, p: mu):
+    """P(y <= c) and Var(y) of a mixture with 0, from P(y <= c) and E[y^2] of what else there is."""
+
+    def of_below(c, mu, complement, p):
+        return p[share] + (1 - p[share]) * below(c, mu, complement, p)
+
+    def variance(mu, complement, p):
+        return (1 - p[share]) * second(mu, complement, p) - ((1 - p[share]) * mean(mu, p)) ** 2
+
+    return of_below, variance
+
+
+def poisson_below(c, mu, _, p):
+    return mp.gammainc(int(c) + 1, mu, mp.inf, regularized=True)
+
+
+def without_zero(below, second):
+    """The same of a count that is not 0."""
+
+    def left(mu, p):
+        return 1 - below(0, mu, None, p)
+
+    def of_below(c, mu, complement, p):
+        return (below(c, mu, complement, p) - below(0, mu, complement, p)) / left(mu, p)
+
+    return of_below, lambda mu, complement, p: second(mu, complement, p) / left(mu, p), lambda mu, p: mu / left(mu, p)
+
+
+def poisson_second(mu, _, p):
+    return mu + mu**2
+
+
+def negbinomial_second(mu, _, p):
+    return mu + mu**2 * (1 + 1 / p["shape"])
+
+
+def beta_second(mu, complement, p):
+    return mu**2 + mu * complement / (1 + p["phi"])
+
+
+def one_inflated_below(c, mu, complement, p):
+    return p["zoi"] * (1 - p["coi"]) + (1 - p["zoi"]) * beta_below(c, mu, complement, p)
+
+
+def one_inflated_variance(mu, complement, p):
+    ones = p["zoi"] * p["coi"]
+    return ones + (1 - p["zoi"]) * beta_second(mu, complement, p) - (ones + (1 - p["zoi"]) * mu) ** 2
+
+
+def lognormal_below(c, mu, _, p):
+    return mp.ncdf((mp.log(c) - mu) / p["sigma"])
+
+
+POISSON_HURDLE = without_zero(poisson_below, poisson_second)
+NEGBINOMIAL_HURDLE = without_zero(negbinomial_below, negbinomial_second)
 OVER_GROUPS = {"asymmetric_laplace": laplace_over_groups, "skew_normal": skew_normal_over_groups}
 """P(y <= c) over normal groups, where the trapezoid rule does not give it."""
 MEANS = {
     "shifted_lognormal": lambda mu, p: p["ndt"] + mp.exp(mu + p["sigma"] ** 2 / 2),
     "asymmetric_laplace": lambda mu, p: mu + p["sigma"] * (1 / p["quantile"] - 1 / (1 - p["quantile"])),
+    "zero_inflated_poisson": lambda mu, p: (1 - p["zi"]) * mu,
+    "zero_inflated_negbinomial": lambda mu, p: (1 - p["zi"]) * mu,
+    "zero_inflated_binomial": lambda mu, p: (1 - p["zi"]) * mu,
+    "zero_inflated_beta": lambda mu, p: (1 - p["zi"]) * mu,
+    "zero_one_inflated_beta": lambda mu, p: (1 - p["zoi"]) * mu + p["zoi"] * p["coi"],
+    "hurdle_poisson": lambda mu, p: (1 - p["hu"]) * POISSON_HURDLE[2](mu, p),
+    "hurdle_negbinomial": lambda mu, p: (1 - p["hu"]) * NEGBINOMIAL_HURDLE[2](mu, p),
+    "hurdle_gamma": lambda mu, p: (1 - p["hu"]) * mu,
+    "hurdle_lognormal": lambda mu, p: (1 - p["hu"]) * mp.exp(mu + p["sigma"] ** 2 / 2),
 }
 """E[y], where it is not mu."""
 FAMILIES = {
@@ -138,6 +202,25 @@ FAMILIES = {
     "gamma": (gamma_below, lambda mu, _, p: mu**2 / p["shape"]),
     "beta": (beta_below, lambda mu, complement, p: mu * complement / (1 + p["phi"])),
     "student_t": (t_below, t_variance),
+    "zero_inflated_poisson": with_zeros(poisson_below, poisson_second, "zi"),
+    "zero_inflated_negbinomial": with_zeros(negbinomial_below, negbinomial_second, "zi"),
+    "zero_inflated_binomial": with_zeros(
+        binomial_below,
+        lambda mu, complement, p: p["trials"] * mu * complement + (p["trials"] * mu) ** 2,
+        "zi",
+        lambda mu, p: p["trials"] * mu,
+    ),
+    "zero_inflated_beta": with_zeros(beta_below, beta_second, "zi"),
+    "zero_one_inflated_beta": (one_inflated_below, one_inflated_variance),
+    "hurdle_poisson": with_zeros(*POISSON_HURDLE[:2], "hu", POISSON_HURDLE[2]),
+    "hurdle_negbinomial": with_zeros(*NEGBINOMIAL_HURDLE[:2], "hu", NEGBINOMIAL_HURDLE[2]),
+    "hurdle_gamma": with_zeros(gamma_below, lambda mu, _, p: mu**2 * (1 + 1 / p["shape"]), "hu"),
+    "hurdle_lognormal": with_zeros(
+        lognormal_below,
+        lambda mu, _, p: mp.exp(2 * mu + 2 * p["sigma"] ** 2),
+        "hu",
+        lambda mu, p: mp.exp(mu + p["sigma"] ** 2 / 2),
+    ),
     "beta_binomial": (
         beta_binomial_below,
         lambda mu, complement, p: p["trials"] * mu * complement * (p["phi"] + p["trials"]) / (p["phi"] + 1),
@@ -186,6 +269,22 @@ CASES += [
     ("beta_binomial", ("loglog", "cauchit"), {"phi": 3.0, "trials": 7}, 0.5, 0.75, 4.0),
     ("binomial", ("logit", "probit", "cloglog", "loglog", "cauchit"), {"trials": 7}, 0.5, 0.75, 4.0),
 ]
+CASES += [
+    ("zero_inflated_poisson", ("log", "softplus"), {"zi": 0.25}, 0.5, 0.75, 2.0),
+    ("zero_inflated_negbinomial", ("log",), {"shape": 1.75, "zi": 0.25}, 0.5, 0.75, 2.0),
+    ("zero_inflated_binomial", ("logit", "probit"), {"zi": 0.25, "trials": 7}, 0.5, 0.75, 4.0),
+    ("zero_inflated_beta", ("logit",), {"phi": 6.0, "zi": 0.25}, 0.5, 0.75, 0.375),
+    ("zero_one_inflated_beta", ("logit", "probit"), {"phi": 6.0, "zoi": 0.25, "coi": 0.375}, 0.5, 0.75, 0.375),
+    ("hurdle_poisson", ("log",), {"hu": 0.25}, -0.5, 1.25, 1.0),
+    ("hurdle_poisson", ("log",), {"hu": 0.5}, 2.0, 0.5, 8.0),
+    ("hurdle_negbinomial", ("log",), {"shape": 0.375, "hu": 0.25}, 0.5, 0.75, 2.0),
+    ("hurdle_negbinomial", ("log",), {"shape": 2.5, "hu": 0.25}, -0.5, 1.25, 1.0),
+    ("hurdle_gamma", ("log",), {"shape": 2.25, "hu": 0.25}, 0.5, 0.75, 1.5),
+    ("hurdle_lognormal", ("identity",), {"sigma": 0.625, "hu": 0.25}, 0.5, 0.75, 1.5),
+]
+COUNTS = ("beta_binomial", "binomial", "geometric", "negbinomial", "poisson", "zero_inflated_poisson")
+COUNTS += ("zero_inflated_negbinomial", "zero_inflated_binomial", "hurdle_poisson", "hurdle_negbinomial")
+SHARES = ("beta", "zero_inflated_beta", "zero_one_inflated_beta")
 Q = mp.mpf(3) / 4
 
 
@@ -224,9 +323,9 @@ def quantile(family, link, p, eta, s, step):
             return OVER_GROUPS[family](x, eta, s, p) - Q
         return average(lambda e: below(x, *h(e), p), eta, s, step) - Q
 
-    if family in ("beta_binomial", "binomial", "geometric", "negbinomial", "poisson"):
+    if family in COUNTS:
         return next(k for k in range(p.get("trials", 1000) + 1) if excess(k) >= 0)
-    low, high = {"beta": (mp.mpf("1e-6"), 1 - mp.mpf("1e-9"))}.get(family, (mp.mpf("0.01"), mp.mpf(20)))
+    low, high = (mp.mpf("1e-6"), 1 - mp.mpf("1e-9")) if family in SHARES else (mp.mpf("0.01"), mp.mpf(20))
     low = p["ndt"] + low if family == "shifted_lognormal" else low
     return mp.findroot(excess, (low, high), solver="anderson", tol=1e-50, maxsteps=60)
 

@@ -266,11 +266,29 @@ def test_shape_of_counts_and_a_link_that_is_named() -> None:
     np.testing.assert_array_equal(post.parts["shape"].draws.beta, _made(columns)[columns[1:]])
 
 
-@pytest.mark.parametrize("column", [["cor_c__Intercept__sigma_Intercept", "cor_c__Intercept__sigma_age"], []])
-def test_correlations_across_parameters_are_known_of(column: list[str]) -> None:
+_ACROSS = ["cor_c__Intercept__sigma_Intercept", "cor_c__Intercept__sigma_age"]
+
+
+def test_correlations_across_parameters_are_kept() -> None:
+    draws = _made([*_OF_MEAN, *_OF_SIGMA, *_ACROSS])
+    draws[[*_ACROSS, _OF_SIGMA[5]]] *= 0.3  # whatever these are, all three together are correlations
+    post = bm.from_brms(draws, _BOTH, MEASURED, family="gaussian")
+    joint = post.across["c"]
+    assert joint["c_predictor"].values.tolist() == ["mu", "sigma", "sigma"]
+    assert joint["c_term"].values.tolist() == ["Intercept", "Intercept", "age"]
+    sds = draws[["sd_c__Intercept", "sd_c__sigma_Intercept", "sd_c__sigma_age"]].to_numpy()
+    correlations = draws[[*_ACROSS, _OF_SIGMA[5]]].to_numpy()
+    for (i, j), cor in zip([(0, 1), (0, 2), (1, 2)], correlations.T, strict=True):
+        np.testing.assert_allclose(joint.values.reshape(-1, 3, 3)[:, i, j], cor * sds[:, i] * sds[:, j], rtol=1e-13)
+    assert "correlated" not in post.parts["sigma"].info
+    labels = post.parameters["across_cor_c"]["across_c_pair"].values.tolist()
+    assert labels == ["Intercept, sigma_Intercept", "Intercept, sigma_age"]
+    np.testing.assert_allclose(post.parameters["across_cor_c"].values.reshape(-1, 2), correlations[:, :2], rtol=1e-12)
+
+
+def test_correlations_across_parameters_that_the_draws_lack_are_known_of() -> None:
     marked = {"mu": "y ~ age + (1 |p| c)", "sigma": "~ arm + (1 + age |p| c)"}
-    formula = _BOTH if column else marked  # the draws say it, or the formula does
-    post = bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA, *column]), formula, MEASURED, family="gaussian")
+    post = bm.from_brms(_made([*_OF_MEAN, *_OF_SIGMA]), marked, MEASURED, family="gaussian")
     assert post.parts["sigma"].info["correlated"] == ["c"]
     bm.avg_predictions(post, target="sigma")
     with pytest.raises(bm.GroupsError, match="correlated with those of another linear predictor"):

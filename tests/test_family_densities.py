@@ -286,6 +286,44 @@ BY_SCIPY: dict[str, tuple[dict[str, Any], Any, Callable[..., Any]]] = {
 }
 
 
+def share_of(rng: np.random.Generator) -> float:
+    return float(rng.uniform(0.02, 0.98))
+
+
+def or_zero(draw: Callable[[np.random.Generator], float]) -> Callable[[np.random.Generator], float]:
+    return lambda rng: float(draw(rng)) if rng.uniform() < 0.6 else 0.0
+
+
+def with_zeros(name: str, share: str, *, truncated: bool = False) -> tuple[Any, Any, Any]:
+    """0 with a probability of its own, else as another family, whose zeros may be left out."""
+    own, draw, density = BY_SCIPY[name]
+    counts = bool(FAMILIES[name].discrete)
+
+    def mixed(y: Any, m: Any, rest: Any, *values: Any) -> Any:
+        *others, zero = values
+        if truncated or not counts:
+            kept = (1 - density(mp.mpf(0), m, rest, *others)) if truncated else 1
+            return zero if y == 0 else (1 - zero) * density(y, m, rest, *others) / kept
+        return (zero if y == 0 else 0) + (1 - zero) * density(y, m, rest, *others)
+
+    return own | {share: share_of}, or_zero(draw), mixed
+
+
+def of_both_ends(y: Any, m: Any, rest: Any, phi: Any, zoi: Any, coi: Any) -> Any:
+    ends = {0: zoi * (1 - coi), 1: zoi * coi}
+    return ends[int(y)] if y in (0, 1) else (1 - zoi) * BY_SCIPY["beta"][2](y, m, rest, phi)
+
+
+BY_SCIPY |= {f"zero_inflated_{name}": with_zeros(name, "zi") for name in ("poisson", "negbinomial", "binomial", "beta")}
+BY_SCIPY |= {f"hurdle_{name}": with_zeros(name, "hu", truncated=True) for name in ("poisson", "negbinomial")}
+BY_SCIPY |= {f"hurdle_{name}": with_zeros(name, "hu") for name in ("gamma", "lognormal")}
+BY_SCIPY["zero_one_inflated_beta"] = (
+    {"phi": SHAPE, "zoi": share_of, "coi": share_of},
+    lambda rng: float(rng.choice([0.0, 1.0, rng.beta(0.5, 0.5)])),
+    of_both_ends,
+)
+
+
 def test_every_family_is_held_against_mpmath() -> None:
     assert set(EXACT) | set(BY_SCIPY) == {name for name, family in FAMILIES.items() if not family.ordinal}
 

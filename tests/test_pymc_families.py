@@ -11,11 +11,12 @@ import xarray as xr
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES
+from bayesmargins.family.outcome import COUNTS
 from bayesmargins.stacks import make_idata
 
 ROWS, DRAWS = 30, 40
-WHOLE = ("bernoulli", "poisson", "negbinomial", "geometric")
-SHARES = ("beta",)
+WHOLE = ("bernoulli", *(name for name, family in FAMILIES.items() if family.support is COUNTS))
+SHARES = ("beta", "zero_inflated_beta", "zero_one_inflated_beta")
 
 
 def data(name: str) -> pd.DataFrame:

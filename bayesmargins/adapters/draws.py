@@ -10,13 +10,15 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.checking import checked
+from bayesmargins.adapters.jointly import taken_apart
 from bayesmargins.design import Design, build_part, design_from
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers, refuse_impossible
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
-from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.predictors import across_array, acting
+from bayesmargins.schema import MEAN, SAMPLE_DIMS
 
 __all__ = ["from_draws", "posterior_of"]
 
@@ -64,15 +66,16 @@ def from_draws(
         ``design.factors["id"].terms``. A DataArray with labels is put in order by them. May be left out, then only
         ``"new"`` and ``"zero"`` can be asked for.
     Sigma : dict of array, (chain, draw, term, term) float
-        Covariance of the group effects a factor.
+        Covariance of the group effects a factor. Where a factor has effects on several linear predictors it may be that
+        of all of them: those on the mean, then those of `parts` in their order, which leave it out then.
     aux : dict of array, (chain, draw) float
         The family's parameters beside the mean, such as ``sigma``; ``thresholds`` are (chain, draw, threshold).
     parts : dict of dict, optional
         Where such a parameter has a linear predictor of its own, in place of its entry in `aux`:
         ``{"sigma": {"formula": "~ x + (1 | g)", "link": "log", "beta": ..., "b": {"g": ...}, "Sigma": {"g": ...}}}``.
         The keys mean what the arguments of the same names do; ``link`` is ``"log"`` (the default) or ``"identity"``.
-        ``"correlated": ["g"]`` lists factors whose effects here are correlated with those on the mean or on another
-        parameter (brms's ``(1 | p | g)``): the correlations are not kept, and what needs them is refused.
+        Effects on several predictors that are correlated (brms's ``(1 | p | g)``) have one covariance in `Sigma`.
+        ``"correlated": ["g"]`` says that they are where it is not known: what needs it is refused.
     namespace : dict, optional
         Own functions that the formula calls.
     levels : dict of list, optional
@@ -165,6 +168,8 @@ def posterior_of(
         check_outcome(kind, Outcome.of(design.response), design.response.text, of_kind)
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.aux), required=False)
+    designs = {MEAN: design, **_designs(parts, kind, aux or {}, design, namespace)}
+    Sigma, parts, joint = taken_apart(Sigma, parts, designs)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)
     sample = fixed.shape[:2]
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
@@ -177,7 +182,18 @@ def posterior_of(
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
     post = Posterior(design=design, family=kind, link=of_kind, info={"source": "draws"}, **arrays)
-    return replace(post, parts=_parts(parts, post, namespace))
+    post = replace(post, parts={name: _part(name, given, designs[name], post) for name, given in (parts or {}).items()})
+    return replace(post, across={f: _across(f, values, designs, post) for f, values in joint.items()})
+
+
+def _across(factor: str, values: Any, designs: Mapping[str, Design], post: Posterior) -> xr.DataArray:
+    """The covariance of effects on several linear predictors, checked as a whole."""
+    terms, what = acting(designs, factor), f"Sigma[{factor!r}]"
+    joint = _array(values, what)
+    size = sum(map(len, terms.values()))
+    _check_shape(what, joint, tuple(len(c) for c in post.sample_coords.values()), (size, size), ())
+    check_covariance(joint, what)
+    return across_array(terms, factor, joint, post.sample_coords)
 
 
 def _extent(parameter: Parameter, values: np.ndarray, design: Design) -> tuple[tuple[int, ...], tuple[Any, ...]]:
@@ -205,16 +221,24 @@ def _caution(parameter: Parameter, values: np.ndarray) -> None:
         warn(f"{parameter.name} is {limit:g} or less in {low} of {values.size} draws: {what}.")
 
 
-def _parts(parts: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> dict[str, Posterior]:
-    """Posteriors of the parameters that have a linear predictor of their own."""
+def _designs(
+    parts: Any,
+    kind: Family,
+    aux: Mapping[str, Any],
+    of: Design,
+    namespace: Mapping[str, Callable[..., Any]] | None,
+) -> dict[str, Design]:
+    """Of the parameters that have a linear predictor of their own, once what they are given is in order."""
     _check_dict("parts", parts, "{'formula': '~ x', 'beta': array}")
-    _check_names("parts", parts or {}, list(post.family.aux), required=False)
-    return {name: _part(name, given, post, namespace) for name, given in (parts or {}).items()}
+    _check_names("parts", parts or {}, list(kind.aux), required=False)
+    for name, given in (parts or {}).items():
+        _check_part(name, given, aux)
+    return {name: build_part(name, given["formula"], of, namespace=namespace) for name, given in (parts or {}).items()}
 
 
-def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callable[..., Any]] | None) -> Posterior:
+def _check_part(name: str, given: Any, aux: Mapping[str, Any]) -> None:
     what = f"parts[{name!r}]"
-    if name in post.aux:
+    if name in aux:
         raise PosteriorError(f"{what} and aux[{name!r}] are both there: {name} is one number a draw or has a formula.")
     if not isinstance(given, Mapping):
         raise PosteriorError(
@@ -225,7 +249,11 @@ def _part(name: str, given: Any, post: Posterior, namespace: Mapping[str, Callab
         said = f"has {listed(unknown)}" if unknown else f"lacks {listed(absent)}"
         hints = "".join(close_matches(k, _PART) for k in unknown)
         raise PosteriorError(f"{what} {said}; it takes {listed(_PART)}, of which formula and beta are needed.{hints}")
-    design = build_part(name, given["formula"], post.design, namespace=namespace)
+
+
+def _part(name: str, given: Any, design: Design, post: Posterior) -> Posterior:
+    """The posterior of a parameter that has a linear predictor of its own."""
+    what = f"parts[{name!r}]"
     named = given.get("correlated", ())
     if not isinstance(named, str | Iterable):
         raise PosteriorError(

@@ -12,12 +12,12 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.parts import check_parts
+from bayesmargins.estimands.parts import check_known
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory
-from bayesmargins.family.parameter_targets import OwnParameter, ResponseMean
+from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
@@ -70,15 +70,15 @@ def ask(
     whole, post = post, answering(post, target)
     target = "mean" if whole is not post else _checked_target(target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
-    of_response = isinstance(target, Target) and target.of_response
-    parts = tuple(post.parts) if of_response or observed else ()
+    read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
+    parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
     by, labels = by_columns(by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
     settings = at_settings(at, design, of_rows)
     policy = _resolved(groups, design, whole, group_weights)
-    check_parts(policy, post, parts, observed or f"target={target}")
+    check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     if quantity is None or not quantity.linear:
@@ -206,6 +206,8 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
     target = family.target if target is None else target
     if is_word(target, family.numbers):
         target = OwnParameter(target, family.parameter(target).meaning)
+    elif is_word(target, ("mu",)) and family.mean is not None:
+        target = OwnMu.of(family, post.link)
     elif is_word(target, ("category",)):
         target = EachCategory()
     elif is_word(target, ("observed_mean",)) and _truncated(post):
@@ -216,6 +218,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         words = ("category", "link") if family.ordinal else TARGETS
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
         calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
+        words = (*words, "mu") if family.mean is not None else words
         words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
         raise EstimandError(
             f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}bm.exceeds(c), "
@@ -226,8 +229,9 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has "
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
-    if target == "mean" and set(family.curve(post.link).reads) & set(post.parts):
-        return ResponseMean(family.noun)
+    reads = family.curve(post.link).reads
+    if target == "mean" and (family.rest is not None or set(reads) & set(post.parts)):
+        return ResponseMean(family.noun, (*reads, *(family.aux if family.rest is not None else ())))
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "
@@ -284,5 +288,6 @@ def _target_hint(target: Any, post: Posterior) -> str:
     if name in call:
         return f" That is a value, not a word: target=bm.{call[name]}."
     plain = post.family.target
-    word = {"response": plain, "prob": plain, "probability": plain, "count": plain, "linear": "link"}.get(name)
+    plain_words = dict.fromkeys(("response", "prob", "probability", "count", "mu"), plain)
+    word = (plain_words | {"linear": "link"}).get(name)
     return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)

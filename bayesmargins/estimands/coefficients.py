@@ -107,10 +107,17 @@ def _curve(post: Posterior) -> Curve:
             "avg_comparisons has the changes of the probabilities of their categories."
         )
     curve = post.family.curve(post.link)
-    if curve.added is not None:
+    if curve.added is not None or post.family.rest is not None:
+        more = "a parameter added" if post.family.rest is None else "something added that depends on it"
         raise EstimandError(
             f"Marginal coefficients describe the mean by an inverse link, and that of family={post.family.name!r} is "
-            f"one with a parameter added. avg_comparisons and avg_predictions take it."
+            f"one with {more}. avg_comparisons and avg_predictions take it."
+        )
+    if curve.factor is not None and not curve.link.exponential:
+        raise EstimandError(
+            f"Marginal coefficients describe the mean by the {curve.link.name} link, and that of "
+            f"family={post.family.name!r} is a share of an inverse link, which that link does not turn into a sum. "
+            "target='mu' in avg_predictions and avg_comparisons has that inverse link, and they take the mean too."
         )
     by_row = [name for name in curve.reads if name in post.parts]
     if by_row:
@@ -149,6 +156,7 @@ def _coefficients(question: Question, passed: Passed) -> np.ndarray:
         total = sum(s2.values(), np.zeros((len(eta), 1)))
         moved = curve.of(eta, p)
         linked = passed.record(linked_mean(curve.link, moved, total), reach)
+        linked = linked if curve.factor is None else linked + np.log(curve.times(p))
         with np.errstate(invalid="ignore"):
             gamma += (linked - eta) @ projector[:, block].T
     return gamma

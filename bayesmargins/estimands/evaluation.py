@@ -11,7 +11,7 @@ import pandas as pd
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.errors import DataError, GroupsError, warn
-from bayesmargins.estimands.parts import OfParameter, part_rows, part_variables
+from bayesmargins.estimands.parts import OfParameter, across_of, part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Cells, repeated_rows
@@ -28,6 +28,7 @@ from bayesmargins.predictor import (
     predictor_of,
 )
 from bayesmargins.progress import Progress
+from bayesmargins.schema import MEAN
 
 __all__ = ["Derivative", "Evaluation"]
 
@@ -317,12 +318,15 @@ class Evaluation:
         frame = apply_settings(frame, settings)
         self._refuse_missing_derived(frame)
         rows, d_rows, second = self._design_rows(scenario, frame, of)
-        plan = plan_groups(scenario.policy, question.post, frame, question.seed, question.what)
+        beside = (MEAN, *question.parts) if question.parts else ()
+        rest = (question.seed, question.what, question.whole, beside)
+        plan = plan_groups(scenario.policy, question.post, frame, *rest)
+        across = across_of(question.post, question.parts, scenario.policy) if question.parts else {}
         parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
         multiplier = question.multiplier(frame)
         if of is not None:
             multiplier = _multiplier(of, frame, multiplier)
-        return Chunk(rows, plan, cells, multiplier, d_rows, question.outcome(frame), second, parts)
+        return Chunk(rows, plan, cells, multiplier, d_rows, question.outcome(frame), second, parts, across)
 
     def _design_rows(
         self, scenario: Scenario, frame: pd.DataFrame, of: Derivative | None

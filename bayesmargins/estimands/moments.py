@@ -102,17 +102,17 @@ def _add(
     total = sum(s2.values(), np.zeros((len(eta), 1)))
     curve = post.family.curve(post.link)
     p = Values(**aux)
-    link, eta, beside = curve.link, curve.of(eta, p), curve.beside(p)
+    link, eta, square = curve.link, curve.of(eta, p), np.asarray(curve.times(p)) ** 2
     mean = out.passed.record(expectation(link, eta, total))
     together = out.passed.record(between(link, eta, total))
-    out.between += together @ weights
+    out.between += (square * together) @ weights
     for factor, own in s2.items():
         alone = len(s2) == 1
         rest = sum((of for other, of in s2.items() if other != factor), np.zeros((len(eta), 1)))
         of = together if alone else out.passed.record(between(link, eta, own, rest))
-        out.groups[factor] += of @ weights
+        out.groups[factor] += (square * of) @ weights
     out.variance += _variance(post, link, eta, total, aux, mean, together) @ weights
-    return mean + beside
+    return np.asarray(curve.scaled(mean, p) + curve.beside(p))
 
 
 def _variance(
@@ -126,12 +126,14 @@ def _variance(
 ) -> np.ndarray:
     """Var(y) of a single trial at the row's covariates: between groups, and E of Var(y given b), (draw, row).
 
-    With m = E[y given b] and Var(y given b) = v0 + v1 m + v2 m^2 these are averages of m and its square, which
-    1 - mean keeps exact where m is a probability; where there is a v3, of its cube too.
+    With m the inverse link in E[y given b], f its factor there, and Var(y given b) = v0 + v1 m + v2 m^2 these are
+    averages of m and its square, which 1 - mean keeps exact where m is a probability; where there is a v3, of its cube
+    too.
     """
+    square = np.asarray(post.family.curve(post.link).times(Values(**aux))) ** 2
     v0, v1, v2, *v3 = post.family.need("variance", "variance_partition")(Values(**aux), Outcome())
     if link.bounded:
         complement = expectation(link, eta, s2, "complement").value
-        return np.asarray(v0 + v1 * mean * complement + (v1 + v2) * mean**2 + (1.0 + v2) * together)
+        return np.asarray(v0 + v1 * mean * complement + (v1 + v2) * mean**2 + (square + v2) * together)
     cubic = v3[0] * cubed(link, eta, s2) if v3 else 0.0
-    return np.asarray(together + (v0 + v1 * mean + v2 * (together + mean**2)) + cubic)
+    return np.asarray(square * together + (v0 + v1 * mean + v2 * (together + mean**2)) + cubic)

@@ -115,6 +115,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     if share and isinstance(post, Posterior):
         _check_parts(post)
         _refuse_own_scatter(post)
+        _refuse_quotient(post)
     question = ask(post, newdata, average=True, wts=wts, observed="variance_partition" if share else "")
     if not post.design.factors:
         raise EstimandError(
@@ -174,6 +175,16 @@ def _check_scale(measure: str, post: Posterior) -> None:
         raise EstimandError(
             f"Categories have no variance on the response scale, and a {post.family.name} response has none on the "
             "link scale: there is no variance to take shares of. attenuation() says what groups change."
+        )
+
+
+def _refuse_quotient(post: Posterior) -> None:
+    """Variances of each factor are those of averages of an inverse link."""
+    if post.family.rest is not None:
+        raise EstimandError(
+            f"variance_partition takes the variance of each factor from averages of an inverse link, and the mean of a "
+            f"{post.family.name} response is a quotient. avg_predictions(post, target=bm.sd()) has the standard "
+            "deviation of a response, groups included."
         )
 
 

@@ -10,8 +10,10 @@ from bayesmargins.errors import GroupsError, listed, warn
 from bayesmargins.groups import GroupPlan, Policy, plan_groups
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import PartRows, linear_blocks
+from bayesmargins.predictors import acting, joint_covariance, unknown_across
+from bayesmargins.schema import MEAN
 
-__all__ = ["OfParameter", "check_parts", "part_rows", "part_variables"]
+__all__ = ["OfParameter", "across_of", "check_known", "part_rows", "part_variables"]
 
 
 class OfParameter:
@@ -62,44 +64,32 @@ class OfParameter:
             )
 
 
-def check_parts(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
-    """Can the mean and these parameters together be had under this policy?
+def check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
+    """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
+    designs = {name: p.design for name, p in post.predictors.items() if name == MEAN or name in parts}
+    new = [f for word in ("new", "sample") for f in policy.factors(word)]
+    unknown = [f for f in new if parts and len(acting(designs, f)) > 1 and unknown_across(post, f)]
+    if unknown:
+        word, both = policy.by_factor[unknown[0]], listed(acting(designs, unknown[0]))
+        raise GroupsError(
+            f"{what} depends on {both} at once, and groups={word!r} is about new groups of {listed(unknown)}, whose "
+            "effects on these are correlated with those of another linear predictor: these correlations were not given "
+            "with the draws. Ask for 'own', 'existing', named levels or 'zero', or read the draws again with them."
+        )
 
-    Parameters
-    ----------
-    policy : Policy
-        Of every factor of the mean and of the parts.
-    post : Posterior
-        Has the parts.
-    parts : tuple of str
-        Parameters that the numbers depend on.
-    what : str
-        What is asked, for the message.
 
-    Raises
-    ------
-    GroupsError
-        An average over groups whose effects are in such a parameter, or new groups whose effects in several linear
-        predictors are correlated.
+def across_of(post: Posterior, parts: tuple[str, ...], policy: Policy) -> dict[str, np.ndarray]:
+    """Covariances (sample, term, term) over the linear predictors that are read, of factors that are integrated.
+
+    Only where effects on several of them are correlated; terms are those of the mean, then of the parts in order.
     """
-    for name in parts:
-        part = post.parts[name]
-        averaged = [f for f in part.design.factors if policy.by_factor[f] in ("new", "existing")]
-        if averaged:
-            raise GroupsError(
-                f"{what} depends on the mean and on {name!r} at once, and groups={policy.by_factor[averaged[0]]!r} "
-                f"averages over {listed(averaged)}, whose effects are in {part.formula!r}: that average is an integral "
-                "with a dimension for each linear predictor, and is not there. It can be asked where b is given: "
-                f"groups={{{averaged[0]!r}: 'own'}}, a list of levels, 'sample' or 'zero'. target='mean' and "
-                f"target={name!r} are averaged over groups, each on its own."
-            )
-        together = [f for f in part.info.get("correlated", ()) if policy.by_factor.get(f) == "sample"]
-        if together:
-            raise GroupsError(
-                f"{what} depends on the mean and on {name!r} at once, and groups='sample' draws new groups of "
-                f"{listed(together)}, whose effects in {part.formula!r} are correlated with those of another linear "
-                "predictor: these correlations are not kept. Ask for 'own', named levels or 'zero'."
-            )
+    designs = {name: post.predictors[name].design for name in (MEAN, *parts)}
+    found = {}
+    for factor in policy.factors("new"):
+        names = list(acting(designs, factor))
+        if factor in post.across and len(names) > 1:
+            found[factor] = joint_covariance(post, factor, names)
+    return found
 
 
 def part_variables(post: Posterior, parts: tuple[str, ...], policy: Policy) -> set[str]:
@@ -120,7 +110,7 @@ def part_rows(
     parts : tuple of str
         Parameters.
     policy : Policy
-        Of every factor; averages over groups of the parts have been refused.
+        Of every factor.
     frame : DataFrame
         Rows.
     seed : int, optional
@@ -143,6 +133,6 @@ def part_rows(
         active = policy.of(part.design.factors).active
         require_columns(frame, sorted(part.design.variables(active)), what, repr(part.formula))
         rows = part.design.rows(frame, active, what)
-        plan = plan_groups(policy, part, frame, seed, what)
+        plan = plan_groups(policy, part, frame, seed, what, post, (MEAN, *parts))
         found.append(PartRows(post.family.parameter(name), part.draws, part.link, rows, plan))
     return tuple(found)

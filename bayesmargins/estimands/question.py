@@ -362,8 +362,7 @@ class Question:
         """What its sentence says beside the quantity itself."""
         count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
         rows = f"the {count} of {self.what}"
-        of_parts = {f for name in self.parts for f in self.post.parts[name].design.factors}
-        phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive, of_parts)
+        phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts]
         phrases += [self.whole.caveat] if self.whole.caveat else []

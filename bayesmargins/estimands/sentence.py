@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -276,9 +276,7 @@ def _listing(items: Sequence[str]) -> str:
     return ", ".join(shown)
 
 
-def group_phrases(
-    policy: Policy, design: Design, frame: pd.DataFrame, kind: str, scale: str, never_new: Collection[str] = ()
-) -> list[str]:
+def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str, scale: str) -> list[str]:
     """What was done with b of every factor?
 
     Parameters
@@ -294,18 +292,12 @@ def group_phrases(
     scale : {"curved", "linear", "link", "marginal", "constant"}
         Response scale under a nonlinear link, identity link, or the linear predictor under a nonlinear link; a number
         of the marginal distribution of y, or one that is the same in all groups.
-    never_new : collection of str
-        Factors that cannot be integrated here: ``"new"`` is no advice for them.
 
     Returns
     -------
     list of str
     """
-    phrases = [
-        _of_factor(f, p, design, frame, kind, scale, f not in never_new)
-        for f, p in policy.by_factor.items()
-        if p not in _JOINT
-    ]
+    phrases = [_of_factor(f, p, design, frame, kind, scale) for f, p in policy.by_factor.items() if p not in _JOINT]
     existing = policy.factors("existing")
     if existing:
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
@@ -350,7 +342,6 @@ def _of_factor(
     frame: pd.DataFrame,
     kind: str,
     scale: str,
-    can_be_new: bool,
 ) -> str:
     name = worded(factor, design.labels)
     if isinstance(policy, tuple):
@@ -365,7 +356,6 @@ def _of_factor(
         "curved": ", which is not an average over groups (groups='new' is)",
         "marginal": ", which leaves out how groups differ (groups='new' has it)",
     }.get(scale, "")
-    caution = caution if can_be_new else caution.partition(" (")[0]
     return f"at b = 0 for {name}, a group at the centre of the distribution{caution}"
 
 

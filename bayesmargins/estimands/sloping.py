@@ -299,7 +299,10 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
         )
     if question.quantity is None:
         name, target = variables if isinstance(variables, str) else "x", question.target
-        why = " of a mean that every row moves by a parameter of its own" if isinstance(target, ResponseMean) else ""
+        moved = " of a mean that every row moves by a parameter of its own"
+        why = (
+            "" if not isinstance(target, ResponseMean) else moved if question.parts else " of a mean that is a quotient"
+        )
         raise EstimandError(
             f"target={target} has no slope{why} here: slopes are analytic, and of averages of an inverse link only "
             "(the mean, link, count, probabilities of categories). "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,7 +15,7 @@ __all__ = ["Bundle", "Curve", "Quantity"]
 
 @dataclass(frozen=True)
 class Curve:
-    """h(sign * eta + shift) + added: an inverse link of the linear predictor, whose averages over b the engines give.
+    """factor h(sign * eta + shift) + added: of an inverse link, whose averages over b the engines give.
 
     Attributes
     ----------
@@ -27,8 +27,14 @@ class Curve:
         Of eta.
     added : callable or None
         Parameters of the family -> what is added to h, broadcasting; None adds nothing.
+    factor : callable or None
+        Parameters of the family -> what h is multiplied by, from 0 to 1, broadcasting; None is 1.
     reads : tuple of str
-        The parameters that `shift` and `added` read.
+        The parameters that `shift`, `added` and `factor` read.
+    thinned : str
+        The parameter that `factor` is 1 less; empty where it is something else.
+    endless : tuple of str
+        Parameters in which it rises so steeply that over normal effects on them it has no finite average.
     """
 
     link: Link
@@ -36,11 +42,14 @@ class Curve:
     sign: float = 1.0
     added: Callable[[Values], Array] | None = None
     reads: tuple[str, ...] = ()
+    factor: Callable[[Values], Array] | None = field(default=None, kw_only=True)
+    thinned: str = field(default="", kw_only=True)
+    endless: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def plain(self) -> bool:
         """Whether it is h(eta) itself."""
-        return self.shift is None and self.added is None and self.sign == 1.0
+        return self.shift is None and self.added is None and self.factor is None and self.sign == 1.0
 
     def of(self, eta: Array, p: Values) -> Array:
         """What h is taken of, broadcasting."""
@@ -50,6 +59,17 @@ class Curve:
     def beside(self, p: Values) -> Array | float:
         """What is added to h, broadcasting."""
         return 0.0 if self.added is None else self.added(p)
+
+    def times(self, p: Values) -> Array | float:
+        """What h is multiplied by, broadcasting."""
+        return 1.0 if self.factor is None else self.factor(p)
+
+    def scaled(self, average: Array, p: Values, part: str = "mean") -> Array:
+        """The average of factor h from that of h; of 1 less it ("complement") from that of 1 - h, broadcasting."""
+        if self.factor is None:
+            return average
+        factor = self.factor(p)
+        return np.asarray(factor * average if part == "mean" else (1.0 - factor) + factor * average)
 
 
 @dataclass(frozen=True, eq=False)  # compared and hashed by identity
@@ -126,7 +146,7 @@ class Quantity:
 
     @property
     def only(self) -> Curve | None:
-        """The curve whose average it is, if it is that of one inverse link with nothing added."""
+        """The curve whose average it is, if that is of one inverse link, or a share of it, with nothing added."""
         one = self.categories is None and len(self.curves) == 1 and self.curves[0].added is None
         return self.curves[0] if one and self.constants[0] == 0.0 and self.weights[0, 0] == 1.0 else None
 

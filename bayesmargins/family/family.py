@@ -171,6 +171,9 @@ class Family:
         What y may be; None where it is no response, but a parameter of one.
     mean : callable or None
         Link -> the `Curve` whose value is E[y] given b; None where that is the inverse link of eta itself.
+    rest : callable or None
+        Under a log link, ``p -> r1, r2``: by how much E[y] and E[y^2] given b exceed what `mean` and `variance` say of
+        them; positive, and r1 / (1 + exp(eta)) and r2 / (1 + exp(2 eta)) bounded.
     measured : callable or None
         y -> what mu is on the scale of, for priors, where that is not y itself.
     at_most : callable or None
@@ -191,9 +194,9 @@ class Family:
     quantile : callable or None
         ``(q, p)``: the q-quantile where y is continuous; None where it has no closed form and is searched by the tails.
     variance : callable or None
-        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial, less what its curve
-        adds), in units of y, none of them a function of m; a fourth number belongs to m^3. Infinite where y has no
-        variance.
+        ``(p, o) -> v0, v1, v2``: Var(y) = v0 + v1 m + v2 m^2 with m = E[y] (of a single trial; less what its curve
+        adds, and before its factor), in units of y, none of them a function of m; a fourth number belongs to m^3.
+        Infinite where y has no variance.
     mean_above : float
         What the mean has to lie above for y to have a distribution, where a link does not see to it.
     convolved : callable or None
@@ -256,6 +259,7 @@ class Family:
     parameters: tuple[Parameter, ...]
     support: Support | None
     mean: Callable[[Link], Curve] | None = field(default=None, kw_only=True)
+    rest: Callable[[Values], tuple[Array, Array]] | None = field(default=None, kw_only=True)
     measured: Callable[[Array], Array] | None = field(default=None, kw_only=True)
     at_most: Callable[[Link, int], Curve] | None = field(default=None, kw_only=True)
     probabilities: Callable[[Link, int], Bundle] | None = field(default=None, kw_only=True)
@@ -361,6 +365,12 @@ class Family:
     def discrete(self) -> bool:
         """Whether y is a whole number from 0."""
         return self.support is not None and self.support.discrete
+
+    def has_chance(self, c: float) -> bool:
+        """Whether y may be this very value with a probability above 0."""
+        if self.support is None:
+            return False
+        return (c >= 0.0 and c == np.floor(c)) if self.support.discrete else c in self.support.atoms
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of this name."""

@@ -19,8 +19,9 @@ from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
 from bayesmargins.family.link import Link, exponential
 from bayesmargins.family.outcome import Outcome, Values
+from bayesmargins.family.quantiles import RESOLUTION, Number, searched_quantile, whole_quantile
 from bayesmargins.integrate import BundleAverages, cubed, expectation
-from bayesmargins.integrate.search import bracketed, crossing, smallest_integer
+from bayesmargins.integrate.search import crossing
 from bayesmargins.integrate.smooth import Smooth, smooth_expectation
 
 __all__ = ["Mixture", "Number", "mixture"]
@@ -29,32 +30,10 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
 
 _REACH = 9.0  # a Gaussian tail of 2e-19
-_RESOLUTION = 1e-13
 _TIE = 1e-12
 _EDGE = 1e-9  # of a mean between 0 and 1
 _NEVER = 1e-14
 _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the link's latent error
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number for every pair of a draw and a row.
-
-    Attributes
-    ----------
-    value : (n,) float
-    error : (n,) float
-        Estimate of its absolute error.
-    method : str
-        Engine that was used.
-    nodes : int
-        Most nodes of a rule.
-    """
-
-    value: Array
-    error: Array
-    method: str
-    nodes: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +82,11 @@ class Mixture:
             return "trapezoid, halved"
         return "closed form" if self.link.linear and self.family.convolved is not None else "plug-in"
 
+    def take(self, which: Any) -> Mixture:
+        """The same for some of the pairs."""
+        aux, o = {k: v[which] for k, v in self.aux.items()}, self.outcome.take(which)
+        return replace(self, etas=self.etas[:, which], s=self.s[which], aux=aux, trials=self.trials[which], outcome=o)
+
     def tail(self, side: str, c: Array, which: Index | None = None, against: float | None = None) -> Smooth:
         """P(y > c) ("above") or P(y <= c) ("below"), averaged over b; c (n,) belongs to the entries of `which`.
 
@@ -130,7 +114,7 @@ class Mixture:
         def given(_: Array, p: Values, o: Outcome, ends: tuple[Array, Array, Array | None]) -> Array:
             low, high, origin = ends
             with np.errstate(divide="ignore", invalid="ignore"):
-                mean, of_all = between(low, high, p, o), curve.link.inverse(curve.of(p.eta, p))
+                mean, of_all = between(low, high, p, o), curve.scaled(curve.link.inverse(curve.of(p.eta, p)), p)
             mean = np.where(np.isfinite(mean), mean, np.clip(of_all, low, high))
             return mean - of_all if origin is None else origin - mean
 
@@ -166,11 +150,13 @@ class Mixture:
     def sd(self) -> Number:
         """sqrt(E_b[Var(y | b)] + Var_b(E[y | b])).
 
-        With m = E[y | b] (less what its curve adds), M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the
-        sum is v0 + v1 M + v2 M^2 + (trials^2 + v2) B, without a difference of large numbers; v3 m^3 adds v3 E_b[m^3].
+        With m the inverse link in E[y | b], M = E_b[m], B = Var_b(m) and Var(y | b) = v0 + v1 m + v2 m^2 the sum is
+        v0 + v1 M + v2 M^2 + (trials^2 factor^2 + v2) B, without a difference of large numbers; v3 m^3 adds
+        v3 E_b[m^3]. What E[y | b] and E[y^2 | b] have besides (`Family.rest`) adds R2 - 2 E[m] R1 - R1^2.
         """
         v0, v1, v2, *v3 = self._variance(self.aux, self.trials)
-        scale, link = self.trials**2 + v2, self.family.curve(self.link).link
+        curve = self.family.curve(self.link)
+        scale, link = (self.trials * curve.times(Values(**self.aux))) ** 2 + v2, curve.link
         mean, complement, between, error, nodes = self._moments(bool(np.any(scale != 0.0)))
         with np.errstate(over="ignore", invalid="ignore"):
             if link.bounded:
@@ -178,13 +164,15 @@ class Mixture:
             else:
                 within = v0 + v1 * mean + np.where(np.asarray(v2) == 0.0, 0.0, v2 * mean**2)
             within = within + (v3[0] * self._cubed() if v3 else 0.0)
-            value = np.sqrt(within + scale * between)
+            rest = self._rest_of_variance(curve.scaled(mean, Values(**self.aux)))
+            value, nodes = np.sqrt(within + scale * between + rest.value), max(nodes, rest.nodes)
+            error = error + rest.error / np.maximum(scale, 1e-300)
             wrong = np.where(value > 0.0, scale * error / (2.0 * value), 0.0)
         method = "closed form" if link.separable else self.method
         return Number(value, wrong, method, nodes)
 
     def _cubed(self) -> Array:
-        """E_b of the cube of E[y | b]."""
+        """E_b of the cube of the inverse link in E[y | b]."""
         curve, s2 = self.family.curve(self.link), self.s[None] ** 2
         terms = (weight * cubed(curve.link, moved[None], s2)[0] for weight, moved in self._moved(curve))
         return np.asarray(sum(terms, np.zeros(len(self.s))))
@@ -197,12 +185,46 @@ class Mixture:
             found = expectation(curve.link, moved[None], self.s[None] ** 2, part)
             value, bound, nodes = value + weight * found.value[0], max(bound, found.error_bound), found.nodes
             methods.add(found.method)
-        value = value + sign * curve.beside(Values(**self.aux))
+        p = Values(**self.aux)
+        value = curve.scaled(value, p, part) + sign * curve.beside(p)
         return Number(value, np.full(len(value), bound), ", ".join(sorted(methods)), nodes)
 
     def mean(self, part: str) -> Number:
         """E_b[E[y | b]], or 1 - that ("complement")."""
-        return self.average(self.family.curve(self.link), part)
+        found = self.average(self.family.curve(self.link), part)
+        if self.family.rest is None:
+            return found
+        rest = self._rest(1)
+        return Number(found.value + rest.value, rest.error, f"{found.method}, {self.method}", rest.nodes)
+
+    def _rest_of_variance(self, mean: Array) -> Smooth:
+        if self.family.rest is None:
+            return Smooth(np.zeros(1), np.zeros(1), 0)
+        first, second = self._rest(1), self._rest(2)
+        error = second.error + 2.0 * (mean + first.value) * first.error
+        return Smooth(second.value - (2.0 * mean + first.value) * first.value, error, second.nodes)
+
+    def _rest(self, k: int) -> Smooth:
+        """E_b of what E[y^k | b] has besides: r = f (1 + exp(k eta)), with f bounded.
+
+        E[exp(k eta) f(eta)] is exp(k m + k^2 s^2 / 2) E[f(eta + k s^2)].
+        """
+        rest = self.family.need("rest", "a rest")
+        zero, one = np.zeros(len(self.s)), np.ones(len(self.s))
+
+        def bounded(x: Array, which: Index) -> Array:
+            p = values_at(self.link, x, {name: v[which] for name, v in self.aux.items()})
+            return np.asarray(rest(p)[k - 1] / (1.0 + exponential(k * x)))
+
+        value, error, nodes = zero, zero, 0
+        for weight, eta in zip(self.weights, self.etas, strict=True):
+            for size, moved in ((one, eta), (exponential(k * eta + 0.5 * (k * self.s) ** 2), eta + k * self.s**2)):
+                term = smooth_expectation(bounded, moved, self.s, zero, one)
+                counts = term.value > 0.0  # where it underflows, its size may be infinite
+                value = value + weight * np.where(counts, size * term.value, 0.0)
+                error = error + weight * np.where(counts, size * term.error, 0.0)
+                nodes = max(nodes, term.nodes)
+        return Smooth(value, error, nodes)
 
     def _moved(self, curve: Curve) -> Iterator[tuple[float, Array]]:
         """Weight, and what the inverse link is taken of, by component."""
@@ -256,7 +278,7 @@ class Mixture:
 
     def quantile(self, q: float) -> Number:
         """The q-quantile; whole for a discrete y, with the error 1 where P(y <= value) cannot be told from q."""
-        return self._whole_quantile(q) if self.family.discrete else self._continuous_quantile(q)
+        return whole_quantile(self, q, *self._guess(q)) if self.family.discrete else self._continuous_quantile(q)
 
     def _variance(self, aux: dict[str, Array], trials: Array) -> Coefficients:
         """v0, v1, v2 and, where there is one, v3 of the variance of y given mu."""
@@ -320,24 +342,6 @@ class Mixture:
             smooth_expectation(lambda x, which: (link.inverse(x) - mean[which]) ** 2, eta, self.s, centre, width),
         )
 
-    def _whole_quantile(self, q: float) -> Number:
-        side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
-        undecided, nodes = np.zeros(len(self.s), bool), [0]
-
-        def reached(c: Array, which: Index) -> npt.NDArray[np.bool_]:
-            found = self.tail(side, c, which, level)
-            nodes[0] = max(nodes[0], found.nodes)
-            slack = np.maximum(found.error, _TIE * level)  # a tie is reached, whatever its last digit
-            undecided[which] |= np.abs(found.value - level) <= slack
-            return found.value <= level + slack if side == "above" else found.value >= level - slack
-
-        guess, step = self._guess(q)
-        support = self.family.support
-        assert support is not None
-        top = np.broadcast_to(support.highest(Outcome(trials=self.trials)), self.s.shape)
-        value = smallest_integer(reached, guess, step, np.where(np.isnan(top), 0.0, top))
-        return Number(value, undecided.astype(np.float64), self.method, nodes[0])
-
     def _guess(self, q: float) -> tuple[Array, Array]:
         """About where the quantile is, and a fraction of the scatter of y."""
         z = float(scipy.special.ndtri(q))
@@ -354,7 +358,7 @@ class Mixture:
         side, level = ("above", 1.0 - q) if q >= 0.5 else ("below", q)
         quantile = self.family.quantile
         if quantile is None:
-            return self._searched_quantile(side, level)
+            return searched_quantile(self, q, self.mean("mean").value, self.sd().value)
         nodes = [0]
 
         def at(u: Array, which: Index) -> Array:
@@ -369,32 +373,9 @@ class Mixture:
         everything = np.arange(len(self.s))
         if not np.any(low < high):
             return Number(at(low, everything), np.zeros(len(self.s)), self.method)
-        u, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
+        u, other = crossing(excess, low, high, RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
         value = at(u, everything)
         return Number(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
-
-    def _searched_quantile(self, side: str, level: float) -> Number:
-        """The root of P(y <= x) = q in x, or in log x where y is above 0, from the mean on."""
-        support, nodes = self.family.support, [0]
-        assert support is not None
-        rising = support.lowest == 0.0
-
-        def at(t: Array) -> Array:
-            return exponential(t) if rising else t
-
-        def excess(t: Array, which: Index) -> Array:
-            found = self.tail(side, at(t), which)
-            nodes[0] = max(nodes[0], found.nodes)
-            return level - found.value if side == "above" else found.value - level
-
-        mean, spread = self.mean("mean").value, self.sd().value
-        known = np.where(np.isfinite(spread) & (spread > 0.0), spread, 1.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            centre, step = (np.log(mean), np.ones(len(mean))) if rising else (mean, known)
-        low, high = bracketed(excess, centre, step)
-        t, other = crossing(excess, low, high, _RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
-        value = at(t)
-        return Number(value, np.abs(at(other) - value), f"{self.method}, root", nodes[0])
 
 
 def _polynomial(coefficients: Coefficients, m: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "AMOUNTS",
     "BINARY",
     "COUNTS",
     "OF_ROWS",
@@ -144,6 +145,8 @@ class Support:
         Outcome -> the largest value; infinite by default.
     lowest : float
         Below all values of a continuous y; the smallest of a discrete one.
+    atoms : tuple of float
+        Single values that a continuous y has with a probability above 0.
     """
 
     allowed: str
@@ -152,6 +155,7 @@ class Support:
     counts_trials: bool = False
     highest: Callable[[Outcome], Array | float] = lambda o: np.inf
     lowest: float = -np.inf
+    atoms: tuple[float, ...] = ()
 
 
 def _whole(y: Array) -> Flags:
@@ -165,6 +169,7 @@ def _successes(o: Outcome) -> Flags:
 
 REAL = Support("finite numbers", lambda o: np.isfinite(o.y))
 POSITIVE = Support("finite numbers above 0", lambda o: np.isfinite(o.y) & (o.y > 0), lowest=0.0)
+AMOUNTS = Support("finite numbers from 0", lambda o: np.isfinite(o.y) & (o.y >= 0), atoms=(0.0,))
 BINARY = Support("0 and 1 (or False and True)", lambda o: (o.y == 0) | (o.y == 1), discrete=True, highest=lambda o: 1.0)
 SUCCESSES = Support(
     "whole numbers from 0 to the trials of the row, which are at least 1",

@@ -58,6 +58,8 @@ class Target(ABC):
         What of a left-hand side, by field, it depends on row by row.
     given_b : bool
         Whether it is an average over b of a number of y given b, and no number of the distribution of y over b.
+    moment : {"", "mean", "sd"}
+        Which moment of y it is: it is there where that is finite.
     """
 
     reading = "marginal"
@@ -66,6 +68,7 @@ class Target(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     rows: ClassVar[tuple[str, ...]] = OF_ROWS
     given_b: ClassVar[bool] = False
+    moment: ClassVar[str] = ""
 
     @abstractmethod
     def noun(self, response: str, averaged: bool) -> str:
@@ -106,6 +109,10 @@ class Target(ABC):
     def each(self) -> Sequence[Target]:
         """These numbers, one by one."""
         return [self]
+
+    def parameters(self, beside: Sequence[str]) -> tuple[str, ...]:
+        """Which of the parameters beside the mean it depends on; all of them by default."""
+        return tuple(beside)
 
     def found(self, y: Mixture, part: str) -> Number:
         """Its values, where it is no sum; "complement" is 1 minus it to full relative accuracy."""
@@ -245,6 +252,7 @@ class Sd(Target):
 
     numbers: tuple[float, ...] = ()
     needs: ClassVar[tuple[str, ...]] = ("variance",)
+    moment: ClassVar[str] = "sd"
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""

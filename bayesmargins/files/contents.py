@@ -46,6 +46,8 @@ class Contents:
     sample_stats: xr.Dataset | None
     labels: dict[str, str] | None = None  # of columns, for readers
     joined: dict[str, xr.Dataset] = field(default_factory=dict)  # groups for ArviZ that were asked for
+    # by factor: linear predictor and term of each effect, and their covariance (chain, draw, effect, effect)
+    across: dict[str, tuple[list[list[str]], np.ndarray]] = field(default_factory=dict)
     sealed: bool = True  # whether a checksum was there, and right
 
 

@@ -20,6 +20,7 @@ from bayesmargins.version import __version__
 
 __all__ = ["contents_of", "laid_out"]
 
+_ACROSS = "across_Sigma_"
 _DRAWS, _DATA, _CHECK = "bayesmargins_draws", "bayesmargins_data", "bayesmargins_check"
 
 
@@ -27,11 +28,13 @@ def laid_out(post: Any, shown: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset
     """Groups of the file of this posterior, ``"/"`` being the root; `shown` are those for ArviZ."""
     predictors = {"": post, **{f"{name}_": part for name, part in post.parts.items()}}
     groups, names = {}, {}
-    for group, ds in {**shown, _DRAWS: _covariances(predictors)}.items():
+    for group, ds in {**shown, _DRAWS: _covariances(predictors, post.across)}.items():
         groups[group], names[group] = named(_writable(ds) if group == "sample_stats" else ds)
     places = {**_within(post.arviz_group, names[post.arviz_group]), **_within(_DRAWS, names[_DRAWS])}
     about = [_about(p, of, places) for of, p in predictors.items()]
     about[0]["joined"] = list(post.joined)
+    if post.across:
+        about[0]["across"] = {f: _said_across(f, Sigma, places) for f, Sigma in post.across.items()}
     checks: dict[str, Any] = {"about": as_json(about)}
     if post.design.levels is None:
         groups[_DATA] = frame_to_dataset(post.design.data)
@@ -42,10 +45,18 @@ def laid_out(post: Any, shown: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset
     return {"/": root.assign_attrs(bayesmargins_format=FORMAT), **groups, _CHECK: xr.Dataset(checks)}
 
 
-def _covariances(predictors: Mapping[str, Any]) -> xr.Dataset:
+def _covariances(predictors: Mapping[str, Any], across: Mapping[str, xr.DataArray]) -> xr.Dataset:
     """With dimensions of their own: the terms of a factor may differ from one linear predictor to another."""
     every = {f"{of}Sigma_{stem(f)}": v for of, p in predictors.items() for f, v in p.Sigma.items()}
+    every |= {f"{_ACROSS}{stem(f)}": v for f, v in across.items()}
     return xr.Dataset({n: ([f"{n}_{d}" for d in range(4)], v.to_numpy()) for n, v in every.items()})
+
+
+def _said_across(factor: str, Sigma: xr.DataArray, places: Mapping[str, str]) -> dict[str, Any]:
+    """Where a covariance over several linear predictors stands, and of which effects it is."""
+    predictors, terms = Sigma[f"{stem(factor)}_predictor"].to_numpy(), Sigma[Sigma.dims[2]].to_numpy()
+    effects = [[str(p), str(t)] for p, t in zip(predictors, terms, strict=True)]
+    return {"Sigma": places[f"{_ACROSS}{stem(factor)}"], "effects": effects}
 
 
 def _within(group: str, names: Mapping[str, str]) -> dict[str, str]:
@@ -97,6 +108,7 @@ def contents_of(saved: Saved) -> Contents:
         sample_coords={d: saved.labels(path) for d, path in first["samples"].items()},
         sample_stats=saved.dataset("sample_stats") if "sample_stats" in saved else None,
         joined={name: saved.dataset(name) for name in first.get("joined", ())},  # files of before have none
+        across={f: (of["effects"], saved.numbers(of["Sigma"])) for f, of in first.get("across", {}).items()},
     )
 
 

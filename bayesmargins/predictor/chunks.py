@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -47,7 +48,7 @@ class PartRows:
     rows : Rows
         Its design rows.
     plan : GroupPlan
-        What is done with its b: looked up or 0, never integrated.
+        What is done with its b.
     """
 
     parameter: Parameter
@@ -84,6 +85,9 @@ class Chunk:
         For derivatives of slopes.
     parts : tuple of PartRows
         Parameters with a linear predictor of their own, where the numbers depend on them.
+    across : mapping of ndarray, shape (draw, term, term)
+        By factor that is integrated, the covariance of its effects on the mean and then on the parts, where effects on
+        several of them are correlated.
     """
 
     rows: Rows
@@ -94,6 +98,7 @@ class Chunk:
     outcome: Outcome | None = None
     second: Second | None = None
     parts: tuple[PartRows, ...] = ()
+    across: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def complete(self) -> np.ndarray:
@@ -131,6 +136,7 @@ class Chunk:
             parts=tuple(
                 replace(part, rows=_taken(part.rows, which), plan=_planned(part.plan, which)) for part in self.parts
             ),
+            across=self.across,
         )
 
 

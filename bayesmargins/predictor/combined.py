@@ -59,7 +59,7 @@ class CombinedPredictor:
             averages, out = dict(out.values), _together([out], self._size)
         else:
             found = [p.values(seen, rows, cells, needs) for p, seen in self._seen(chunks)]
-            averages = {part: np.stack([passed.values[part] for passed in found]) for part in needs}
+            averages = {part: self._scaled([passed.values[part] for passed in found], part) for part in needs}
             out = _together(found, self._size)
         if self.quantity.only is not None:
             out.values, out.relative_bound = {part: averages[part][0] for part in parts}, found[0].relative_bound
@@ -70,9 +70,15 @@ class CombinedPredictor:
 
     def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
         """As of `Predictor`, where the quantity is the average of one curve; other values go without logarithms."""
-        if self.quantity.only is not None:
-            curve, predictor = self.quantity.curves[0], self._each[0]
-            predictor.add_tails(passed, lambda: _seen(chunks(), curve))
+        curve = self.quantity.only
+        if curve is None:
+            return
+        self._each[0].add_tails(passed, lambda: _seen(chunks(), curve))
+        for part, logs in passed.logs.items() if curve.factor is not None else ():
+            passed.logs[part] = self._scaled_logs(curve, logs, part)
+            rare = ~np.isnan(logs)
+            with np.errstate(over="ignore"):
+                passed.values[part][rare] = np.exp(passed.logs[part][rare])
 
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
         """Both sides of a contrast at once: never; each is for `values`."""
@@ -106,9 +112,21 @@ class CombinedPredictor:
 
     def _changed(self, part: str, found: list[Passed]) -> Passed:
         out, averages = _together(found, self._size), [passed.values[part] for passed in found]
-        derivatives = averages[0] if self._bundled is not None else np.stack(averages)
+        derivatives = averages[0] if self._bundled is not None else self._scaled(averages, "mean")
         out.values = {part: self._shaped(self.quantity.changes(derivatives))}
         return out
+
+    def _scaled(self, averages: list[np.ndarray], part: str) -> np.ndarray:
+        """Averages of the curves, (curve, draw, cell), from those of their inverse links."""
+        p = Values(**{name: values[:, None] for name, values in self.draws.aux.items()})
+        return np.stack([c.scaled(found, p, part) for c, found in zip(self.quantity.curves, averages, strict=True)])
+
+    def _scaled_logs(self, curve: Curve, logs: np.ndarray, part: str) -> np.ndarray:
+        """The same of logarithms (draw, cell)."""
+        factor = np.asarray(curve.times(Values(**{name: values[:, None] for name, values in self.draws.aux.items()})))
+        with np.errstate(divide="ignore"):
+            moved = logs + np.log(factor)
+            return moved if part == "mean" else np.logaddexp(np.log1p(-factor), moved)
 
     def _beside(self, part: str) -> np.ndarray | float:
         """What the curves have beside their inverse links: (draw, output, 1)."""

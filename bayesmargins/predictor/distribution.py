@@ -8,7 +8,6 @@ the same for all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -21,6 +20,7 @@ from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
+from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly
 from bayesmargins.predictor.passes import complete
 
 __all__ = ["DistributionPredictor", "part_values"]
@@ -103,9 +103,12 @@ class DistributionPredictor:
             self.tick(values.size)
         passed.note("draws as they are", 0.0)
 
-    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture]]:
+    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture | Jointly]]:
         """Rows of the chunk and the distribution of y there, draws x rows as one axis."""
         rows, plan, n_draws = chunk.rows, chunk.plan, len(self.draws.beta)
+        if are_joint(chunk):
+            yield from self._joint_blocks(chunk)
+            return
         groups = plan.mixture
         weights = np.ones(1) if groups is None else groups.weights
         size = max(1, BLOCK_VALUES // (n_draws * len(weights)))
@@ -123,18 +126,28 @@ class DistributionPredictor:
             trials, own = np.ones(eta.size) if o.trials is None else o.trials, self.family.of_rows(aux, o)
             yield block, mixture(self.family, self.link, etas, weights, s, own, trials, o, self.target.given_b)
 
-    def _found(self, target: Target, y: Mixture, part: str, passed: Passed) -> np.ndarray:
+    def _joint_blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Jointly]]:
+        """The same where parameters are averaged over groups too."""
+        plans = [chunk.plan, *(part.plan for part in chunk.parts)]
+        groups = max(1 if plan.mixture is None else len(plan.mixture.weights) for plan in plans)
+        size = max(1, BLOCK_VALUES // (len(self.draws.beta) * groups * len(plans)))
+        for start in range(0, len(chunk.rows.X), size):
+            block = slice(start, min(start + size, len(chunk.rows.X)))
+            yield block, jointly(self.draws, self.link, self.family, chunk, block, self.target.given_b)
+
+    def _found(self, target: Target, y: Mixture | Jointly, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
 
-        def some(first: int, last: int) -> None:
+        def task(first: int, last: int) -> None:
             for start in range(first * TASK_VALUES, min(last * TASK_VALUES, len(value)), TASK_VALUES):
                 which = slice(start, min(start + TASK_VALUES, len(value)))
-                found = target.found(_part(y, which), part)
+                some = y.take(which)
+                found = some.found(target, part) if isinstance(some, Jointly) else target.found(some, part)
                 value[which] = found.value
                 notes.append(found)
 
         notes: list[Number] = []
-        in_threads(some, -(-len(value) // TASK_VALUES))
+        in_threads(task, -(-len(value) // TASK_VALUES))
         for found in notes:
             finite = np.isfinite(found.value) & np.isfinite(found.error)
             worst = float(np.max(found.error[finite], initial=0.0))
@@ -144,7 +157,7 @@ class DistributionPredictor:
         return value
 
     def _refuse_inexact(self, found: Number, finite: np.ndarray) -> None:
-        if not self.target.probability:
+        if not self.target.probability or found.method.startswith(SOBOL):
             return
         worst = float(np.max(found.error[finite], initial=0.0))
         if worst > _WORST:
@@ -176,9 +189,3 @@ def part_values(part: PartRows, block: slice) -> np.ndarray:
         Values that it cannot have.
     """
     return parameter_values(part.parameter, part.link, exact.linear(part.draws, part.rows, part.plan, block))
-
-
-def _part(y: Mixture, which: slice) -> Mixture:
-    aux = {k: v[which] for k, v in y.aux.items()}
-    o = y.outcome.take(which)
-    return replace(y, etas=y.etas[:, which], s=y.s[which], aux=aux, trials=y.trials[which], outcome=o)

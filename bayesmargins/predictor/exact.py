@@ -21,6 +21,8 @@ from bayesmargins.integrate import BundleAverages, Integral, expectation, mixtur
 from bayesmargins.predictor.chunks import Chunk, Passed
 
 __all__ = [
+    "alike",
+    "bilinear",
     "blocks",
     "constant_row",
     "group_shifts",
@@ -232,7 +234,7 @@ def _variance_changes(
     changes = [_variance_change(draws, rows, r, m, block) for r, m in zip(derived, (first, second, mixed), strict=True)]
     both = [f for f in first if f in second]
     for f in both:
-        bent = 2.0 * _quadratic(draws.Sigma[f], derived[0].Z[f][block], derived[1].Z[f][block])
+        bent = 2.0 * bilinear(draws.Sigma[f], derived[0].Z[f][block], derived[1].Z[f][block])
         changes[2] = bent if changes[2] is None else changes[2] + bent
     return changes
 
@@ -266,7 +268,7 @@ def variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndar
     total = np.zeros((len(draws.beta), 1))
     for factor in plan.integrated:
         z = constant_row(rows.Z[factor][block])
-        total = total + _quadratic(draws.Sigma[factor], z, z)
+        total = total + bilinear(draws.Sigma[factor], z, z)
     return np.maximum(total, 0.0)
 
 
@@ -274,7 +276,7 @@ def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, moving: Sequence[st
     """d s2/dx = 2 z' Sigma dz/dx over the factors whose z moves with x; None where there are none."""
     if not moving:
         return None
-    return np.asarray(sum(2.0 * _quadratic(draws.Sigma[f], rows.Z[f][block], d_rows.Z[f][block]) for f in moving))
+    return np.asarray(sum(2.0 * bilinear(draws.Sigma[f], rows.Z[f][block], d_rows.Z[f][block]) for f in moving))
 
 
 def moves(d_rows: Rows, factors: Sequence[str]) -> bool:
@@ -282,10 +284,16 @@ def moves(d_rows: Rows, factors: Sequence[str]) -> bool:
     return any(np.any(np.nan_to_num(d_rows.Z[f])) for f in factors)
 
 
-def _quadratic(Sigma: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
+def bilinear(Sigma: np.ndarray, z: np.ndarray, w: np.ndarray) -> np.ndarray:
     """z' Sigma w for every draw and row, as one matrix product over the entries of Sigma."""
     outer = z[:, :, None] * w[:, None, :]
     return Sigma.reshape(len(Sigma), -1) @ outer.reshape(len(z), -1).T
+
+
+def alike(z: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of rows, one of which may be the same row for all, as equally many rows."""
+    rows = max(len(z), len(w))
+    return np.broadcast_to(z, (rows, z.shape[1])), np.broadcast_to(w, (rows, w.shape[1]))
 
 
 def _existing(draws: Draws, rows: Rows, plan: GroupPlan) -> _Existing | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.adapters.brms.across import join_across
 from bayesmargins.adapters.brms.bf import said_by
 from bayesmargins.adapters.brms.coding import with_rs_coding
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
@@ -116,16 +117,15 @@ def from_brms(
     frame = read_draws(draws)
     table = _Table(_named(frame, design, formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
-    parts = {
-        names[name]: _part(table, name, names[name], text, {"mu": str(mean), **formulas}, design, namespace)
-        for name in formulas
-    }
+    designs = {name: _design_of(name, names[name], text, formulas, design, namespace) for name in formulas}
+    parts = {names[name]: _part(table, name, of, text, {"mu": str(mean), **formulas}) for name, of in designs.items()}
     read = _linear_predictor(table, design)
     known = {names[name]: table.held(name, value) for name, value in held.items()}
     aux = known | _parameters(table, family, {*spelling.set_aside, *(names[name] for name in formulas), *known})
     aux = {name: aux[name] for name in names.values() if name in aux}
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
+    join_across(table, read, parts, {"": design, **{f"{name}_": designs[name] for name in formulas}})
     made = posterior_of(
         spelling.formula,
         data,
@@ -203,26 +203,28 @@ def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> 
     return named_as_in_r(frame, design)
 
 
-def _part(
-    table: _Table,
+def _design_of(
     name: str,
     here: str,
     family: str,
     formulas: Mapping[str, str],
     of: Design,
     namespace: Mapping[str, Callable[..., Any]] | None,
-) -> dict[str, Any]:
-    """A parameter that has a formula, as `from_draws` takes it; `here` is what it is called here."""
+) -> Design:
+    """Of a parameter that has a formula; `here` is what it is called here."""
     formula = f"{here} ~ {translated(formulas[name], family, namespace).formula.split('~', 1)[1].strip()}"
     design = build_part(here, formula, of, namespace=namespace)
     in_r = with_rs_coding(formula, design)
-    if in_r != formula:
-        formula, design = in_r, build_part(here, in_r, of, namespace=namespace)
+    return design if in_r == formula else build_part(here, in_r, of, namespace=namespace)
+
+
+def _part(table: _Table, name: str, design: Design, family: str, formulas: Mapping[str, str]) -> dict[str, Any]:
+    """A parameter that has a formula, as `from_draws` takes it."""
     columns = [str(c) for c in table.frame.columns]
     together = correlated_across(name, formulas, design.factors, columns)
     table.used |= {c for c in columns if any(across(c, f, name) for f in together)}
     read = _linear_predictor(table, design, name)
-    return {"formula": formula, "link": link_of(name, family), **read, "correlated": together}
+    return {"formula": design.formula, "link": link_of(name, family), **read, "correlated": together}
 
 
 def _linear_predictor(table: _Table, design: Design, name: str = "") -> dict[str, Any]:

@@ -82,7 +82,7 @@ lognormal = Family(
     above=_above,
     below=_below,
     quantile=lambda q, p: np.exp(p.mu + p.sigma * scipy.special.ndtri(q)),
-    mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, reads=("sigma",)),
+    mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, reads=("sigma",), endless=("sigma",)),
     measured=np.log,
     mean_between=_mean_between,
     limited=_limited,

@@ -84,7 +84,9 @@ shifted_lognormal = Family(
     above=lambda c, p, o: scipy.special.ndtr(-_score(c, p)),
     below=lambda c, p, o: scipy.special.ndtr(_score(c, p)),
     quantile=lambda q, p: p.ndt + np.exp(p.mu + p.sigma * scipy.special.ndtri(q)),
-    mean=lambda link: Curve(log, lambda p: 0.5 * p.sigma**2, added=lambda p: p.ndt, reads=("sigma", "ndt")),
+    mean=lambda link: Curve(
+        log, lambda p: 0.5 * p.sigma**2, added=lambda p: p.ndt, reads=("sigma", "ndt"), endless=("sigma",)
+    ),
     measured=np.log,
     variance=lambda p, o: (0.0, 0.0, np.expm1(p.sigma**2)),
     convolved=lambda p, s: {"sigma": np.hypot(p.sigma, s), "ndt": p.ndt},
