@@ -20,6 +20,32 @@ from bayesmargins.model.build import tensor_means
 
 N = 40
 Frozen = Callable[[np.ndarray], Any]
+
+
+class WithZeros:
+    """A distribution of SciPy, and 0 with the probability zi besides."""
+
+    def __init__(self, zi: float, of: Any) -> None:
+        self.zi, self.of = zi, of
+
+    def rvs(self, random_state: np.random.Generator) -> np.ndarray:
+        y = self.of.rvs(random_state=random_state)
+        return np.where(random_state.random(y.shape) < self.zi, 0, y)
+
+    def logpmf(self, y: np.ndarray) -> np.ndarray:
+        share = np.where(np.asarray(y) == 0, np.log(self.zi), -np.inf)
+        return np.logaddexp(share, np.log1p(-self.zi) + self.of.logpmf(y))
+
+    def cdf(self, y: np.ndarray) -> np.ndarray:
+        return self.zi * (np.asarray(y) >= 0) + (1.0 - self.zi) * self.of.cdf(y)
+
+    def logcdf(self, y: np.ndarray) -> np.ndarray:
+        return np.log(self.cdf(y))
+
+    def logsf(self, y: np.ndarray) -> np.ndarray:
+        return np.log1p(-self.zi) + self.of.logsf(y)
+
+
 # By family: other parameters, and SciPy's distribution of the mean.
 CASES: dict[str, tuple[dict[str, float], Frozen]] = {
     "gaussian": ({"sigma": 1.3}, lambda mu: stats.norm(mu, 1.3)),
@@ -33,6 +59,11 @@ CASES: dict[str, tuple[dict[str, float], Frozen]] = {
     "geometric": ({}, lambda mu: stats.nbinom(1.0, 1.0 / (1.0 + mu))),
     "poisson": ({}, stats.poisson),
     "negbinomial": ({"shape": 1.7}, lambda mu: stats.nbinom(1.7, 1.7 / (1.7 + mu))),
+    "zero_inflated_poisson": ({"zi": 0.3}, lambda mu: WithZeros(0.3, stats.poisson(mu))),
+    "zero_inflated_negbinomial": (
+        {"zi": 0.3, "shape": 1.7},
+        lambda mu: WithZeros(0.3, stats.nbinom(1.7, 1.7 / (1.7 + mu))),
+    ),
 }
 
 
@@ -369,7 +400,7 @@ def mean_between(dist: Any, bounds: tuple[float, float], positive: bool) -> floa
 def test_observed_means_over_new_groups_against_sums_and_quadrature(name: str, bounds: tuple[float, float]) -> None:
     """E over b of E[y | lb <= y <= ub, b], which is no mean of the truncated mixture."""
     post, family = truncated(name), FAMILIES[name]
-    z, step = np.linspace(-6.0, 6.0, 41, retstep=True)
+    z, step = np.linspace(-6.0, 6.0, 121, retstep=True)
 
     def given_b(eta: float) -> float:
         dist = CASES[name][1](np.exp(eta) if family.links[0] == "log" else eta)

@@ -77,10 +77,13 @@ def with_zeros(base: Family, share: str) -> dict[str, Any]:
         return np.where(np.asarray(c) < 0.0, 0.0, of(p) + other)
 
     def mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
-        """The zeros among these add nothing to the sum."""
-        inside = mass(base.above, base.below, low, high, p, o)
+        """The zeros among these add nothing to the sum, and nothing changes where the bounds leave them out."""
+        kept, zeros = 1.0 - of(p), np.where((low < 0.0) & (high >= 0.0), of(p), 0.0)
+        inside = kept * mass(base.above, base.below, low, high, p, o)
         mean = base.need("mean_between", "a mean")(low, high, p, o)
-        return (1.0 - of(p)) * np.where(inside > 0.0, mean * inside, 0.0) / mass(above, below, low, high, p, o)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = inside / (zeros + inside)
+        return np.where(zeros > 0.0, np.where(inside > 0.0, share * mean, 0.0), mean)
 
     def quantile(q: float, p: Values) -> Array:
         rest = np.clip((q - of(p)) / (1.0 - of(p)), 0.0, 1.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayesmargins.errors import listed
-from bayesmargins.family import FAMILIES, Family, Outcome, get_link
+from bayesmargins.family import FAMILIES, Family, Outcome, get_link, resolve_link
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.predictors import EXPECTED
 from bayesmargins.validation.shown import Gathered
@@ -67,15 +67,17 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
-def _others(post: Posterior, wider: bool = False) -> str:
+def _others(post: Posterior, wider: bool = False, zeros: bool = False) -> str:
     """``family='negbinomial'``: families that y may have, with more parameters; others too where there are none.
 
-    With `wider` only those with more.
+    With `wider` only those with more; those that have more zeros only with `zeros`.
     """
     own = post.family
 
     def alike(family: Family) -> bool:
         if family is own or family.support is None or own.support is None or family.ordinal != own.ordinal:
+            return False
+        if not zeros and family.curve(resolve_link(family, None)).factor is not None:
             return False
         kind = family.support.discrete, family.support.counts_trials
         return kind == (own.support.discrete, own.support.counts_trials) and _takes(family, post)
@@ -111,12 +113,12 @@ def _mean(t: _Told) -> str:
 
 def _zeros(t: _Told) -> str:
     more = "More" if t.of.high else "Fewer"
-    wider = _others(t.post, wider=True)
+    wider = _others(t.post, wider=True, zeros=True)
     way = (
         wider
         or "a predictor that tells rows that can only be 0 from the others: no family of this package has more zeros"
         if t.of.high
-        else _others(t.post)
+        else _others(t.post, zeros=True)
     )
     return (
         f"{more} zeros than the model expects: {t.seen} of {len(t.places.replicates.outcome.y):,} rows, {t.expected}. "
