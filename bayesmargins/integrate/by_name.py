@@ -1,12 +1,14 @@
-"""Compiled functions that others call by a name: compiled once, and not again within each caller.
+"""Compiled functions that others call by a name or by an address: compiled once, and not again within each caller.
 
 numba puts the code of what a function calls into the function, and optimises all of it anew at each floor: ten seconds
-for three floors above a loop of two. A call by name passes one pointer, to all arguments.
+for three floors above a loop of two. These calls pass one pointer, to all arguments. A name is known to what is
+compiled for it; an address is a number, so that one compiled function serves all families that hand it theirs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from types import FunctionType
@@ -16,19 +18,21 @@ import llvmlite.binding
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from bayesmargins.integrate.compiled import APART, INNER, SUM, c_function, digest
+from bayesmargins.integrate.compiled import APART, SUM, c_function, digest
 
-__all__ = ["by_name", "named"]
+__all__ = ["Named", "address_of", "by_name", "caller", "with_globals"]
+
+_CODE = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _address(typing: Any, value: Any) -> Any:
-    def stored(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(cgutils.alloca_once_value(builder, arguments[0]), ir.IntType(8).as_pointer())
+@dataclass(frozen=True)
+class Named:
+    """A compiled function: its name, and what keeps its code."""
 
-    return types.voidptr(value), stored
+    name: str
+    compiled: Any
 
 
 def _loads(kind: Any) -> Any:
@@ -55,47 +59,61 @@ def _run(address: Any) -> None:
     _function(*_load(address))
 
 
-@cache
-def by_name(function: Callable[..., None], arguments: tuple[Any, ...], reordered: bool = False) -> Any:
-    """The function for arguments of these types, to be called with a tuple of them; it returns nothing.
+def with_globals(function: Callable[..., None], label: str, own: dict[str, Any]) -> Any:
+    """A copy with globals of its own, in place of a closure.
 
-    `reordered`: its sums may be taken in any order.
+    numba looks at the contents of a closure to find a function on disk, and those of another process never look the
+    same.
     """
-    kind = types.Tuple(tuple(types.unliteral(a) for a in arguments))
-    options = SUM if reordered else APART
+    copy = FunctionType(function.__code__, own, label)
+    copy.__qualname__ = label
+    return copy
+
+
+@cache
+def by_name(function: Callable[..., None], arguments: tuple[Any, ...], reordered: bool = False) -> Named:
+    """The function for arguments of these types, to be called with a pointer to a tuple of them; it returns nothing.
+
+    `reordered`: its sums may be taken in any order. Who puts code on disk that has the name calls this before that
+    code is found there.
+    """
+    kind = types.Tuple(arguments)
     label = f"{function.__name__}_{sha256(str(kind).encode()).hexdigest()[:12]}"
-    # Globals in place of a closure, whose contents numba would look at to find the function on disk: those of another
-    # process never look the same.
-    own = {**globals(), "_function": njit(**options)(function), "_load": _loads(kind)}
-    run = FunctionType(_run.__code__, own, label)
-    run.__qualname__ = label
-    signature = types.void(types.voidptr)
-    compiled = c_function(signature, run)
+    own = {**globals(), "_function": njit(**SUM if reordered else APART)(function), "_load": _loads(kind)}
+    compiled = c_function(types.void(types.voidptr), with_globals(_run, label, own))
     name = f"bayesmargins_{label}_{digest()}"
     llvmlite.binding.add_symbol(name, compiled.address)
-    outer: Any = types.ExternalFunction(name, signature)
+    return Named(name, compiled)
 
-    @njit(**INNER)
-    def call(values: Any) -> None:
-        outer(_address(values))
 
-    call._keep = compiled
+def address_of(name: str) -> Any:
+    """What gives the address of a function of this name, in compiled code."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def address(typing: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.ptrtoint(cgutils.get_or_insert_function(builder.module, _CODE, name), ir.IntType(64))
+
+        return types.int64(), code
+
+    return address
+
+
+def caller(*kinds: Any) -> Any:
+    """What calls the function at an address with a tuple of these types, in compiled code."""
+    kind = types.Tuple(kinds)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def call(typing: Any, address: Any, values: Any) -> Any:
+        if tuple(types.unliteral(v) for v in values) != tuple(kind):
+            return None
+
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            there = cgutils.alloca_once_value(builder, arguments[1])
+            function = builder.inttoptr(arguments[0], _CODE.as_pointer())
+            builder.call(function, [builder.bitcast(there, ir.IntType(8).as_pointer())])
+            return context.get_dummy_value()
+
+        return types.void(types.int64, kind), code
+
     return call
-
-
-def named(function: Callable[..., None], reordered: bool = False) -> Callable[..., None]:
-    """What compiled code calls in place of the function: it is called by its name, with these arguments.
-
-    Who puts such code on disk makes sure by `by_name` that the name is known where it is found there.
-    """
-
-    def stand_in(*arguments: Any) -> None:
-        raise TypeError("Compiled code calls this.")
-
-    @overload(stand_in, strict=False, jit_options=INNER)
-    def _stand_in(*arguments: Any) -> Any:
-        call = by_name(function, tuple(arguments), reordered)
-        return lambda *arguments: call(arguments)
-
-    stand_in.__doc__ = function.__doc__
-    return stand_in

@@ -11,14 +11,14 @@ second.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, typeof, types
+from numba import njit, types
 
-from bayesmargins.integrate.by_name import by_name, named
+from bayesmargins.integrate.by_name import by_name, caller
 from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.group_loops import LOOPS, Loops, log_densities, slopes
 from bayesmargins.integrate.group_rows import (
     FLOATS,
     LANES,
@@ -28,13 +28,21 @@ from bayesmargins.integrate.group_rows import (
     Lattices,
     Point,
     Rows,
-    log_densities,
-    slopes,
 )
-from bayesmargins.integrate.group_rows import ready as ready_rows
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["DROP", "FIRST", "ROOM", "STEEP", "around", "drop_of", "largest", "ready", "search", "settled"]
+__all__ = [
+    "DROP",
+    "FIRST",
+    "ROOM",
+    "STEEP",
+    "around",
+    "drop_of",
+    "largest",
+    "name_of_search",
+    "search",
+    "settled",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -49,7 +57,7 @@ _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
 
 @njit(**APART)
-def _peak(tag: Any, rows: Rows, at: Point, group: int, s: float, widest: float) -> tuple[float, float]:
+def _peak(of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float) -> tuple[float, float]:
     """z near the peak of V, by Newton's method from 0, and - V'' there.
 
     The first step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows. Steps grow
@@ -59,7 +67,7 @@ def _peak(tag: Any, rows: Rows, at: Point, group: int, s: float, widest: float) 
     found, z, precision, before = np.empty(2), 0.0, 1.0, 0.0
     ahead, scale, pace, grows = 0.0, 1.0, 1.0, True
     for attempt in range(100):
-        slopes(tag, rows, at, group, s * z, found)
+        slopes(of, rows, at, group, s * z, found)
         slope = s * found[0] - z
         if attempt > 0:
             along = slope * before
@@ -194,12 +202,12 @@ def _placed(lattices: Lattices, group: int, centre: float, reach: float, steepne
 
 @njit(**APART)
 def _evaluated(
-    tag: Any, rows: Rows, at: Point, group: int, s: float, lattices: Lattices, begin: float, count: int, place: int
+    of: Loops, rows: Rows, at: Point, group: int, s: float, lattices: Lattices, begin: float, count: int, place: int
 ) -> None:
     """Values of some of the group's nodes: `count` of them from `begin` on, to `place`."""
     first, counts, places = lattices.first[group], lattices.counts[group], lattices.places[group]
     lattices.first[group], lattices.counts[group], lattices.places[group] = begin, count, place
-    log_densities(tag, rows, at, group, group + 1, s, lattices)
+    log_densities(of, rows, at, group, group + 1, s, lattices)
     lattices.first[group], lattices.counts[group], lattices.places[group] = first, counts, places
 
 
@@ -229,20 +237,20 @@ def _extended(lattices: Lattices, group: int, need: int, top: float, drop: float
 
 
 def _search(
-    tag: Any, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
+    of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
     found: Array,
 ) -> None:  # fmt: skip
     """Nodes of one effect b = s z around the peak; found: log of the integral, its error, the peak, and - V'' there.
 
     `lattices.values` are a room of `ROOM`, whose contents are lost.
     """
-    z, precision = _peak(tag, rows, at, group, s, widest)
+    z, precision = _peak(of, rows, at, group, s, widest)
     drop, need, shares = drop_of(tolerance), 0, np.empty(ROOM)
     reach = _REACH * math.sqrt(drop / (DROP * precision))
     _placed(lattices, group, z, reach, abs(s) * widest)
     begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
     for attempt in range(_ATTEMPTS):
-        _evaluated(tag, rows, at, group, s, lattices, begin, count, place)
+        _evaluated(of, rows, at, group, s, lattices, begin, count, place)
         if need == 3:
             home = lattices.places[group]
             _halved(lattices.values[home:], lattices.values[place:], lattices.counts[group])
@@ -261,10 +269,19 @@ def _search(
             return
 
 
-search = named(_search)
+_TAKEN = (LOOPS, ROWS, POINT, types.int64, *[types.float64] * 3, LATTICES, FLOATS)
+_call_search = caller(*_TAKEN)
 
 
-def ready(tag: Any) -> None:
-    """Compiles what others call by name, or finds it on disk."""
-    ready_rows(tag)
-    by_name(_search, (typeof(tag), ROWS, POINT, types.int64, *[types.float64] * 3, LATTICES, FLOATS))
+@njit(**INNER)
+def search(
+    of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
+    found: Array,
+) -> None:  # fmt: skip
+    """See `_search`."""
+    _call_search(of.search, (of, rows, at, group, s, widest, tolerance, lattices, found))
+
+
+def name_of_search() -> str:
+    """The name of `_search`, which is compiled now or found on disk."""
+    return by_name(_search, _TAKEN).name

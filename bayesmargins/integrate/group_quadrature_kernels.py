@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.group_loops import Loops, add_base, averages, log_densities, powers
 from bayesmargins.integrate.group_nodes import ROOM, STEEP, around, drop_of, largest, search, settled
-from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows, add_base, averages, log_densities, powers
+from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
 from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp
@@ -73,20 +74,20 @@ def _table(n: int, m: int) -> Array:
 
 
 @njit(**APART)
-def _point(tag: Any, model: Model, phi: Array, aux: Array) -> Point:
+def _point(of: Loops, model: Model, phi: Array, aux: Array) -> Point:
     """eta without b, and the family's parameters of each row."""
     n = len(model.offset)
     eta, u, v = _zeros(n), _zeros(n), _zeros(n)
     add_row(eta, model.offset, 1.0, n)
     for c in range(len(phi)):
         add_row(eta, model.F[c], phi[c], n)
-    if tag.reads > 0:
+    if of.tag[0] > 0:
         count = len(aux)
         for i in range(n):
             j, k = model.reads[0, i], model.reads[1, i]
             u[i] = aux[j] if j < count else -_FAR
             v[i] = aux[k] if k < count else _FAR
-    return Point(eta, powers(tag, eta), u, v)
+    return Point(eta, powers(of, eta), u, v)
 
 
 @njit(**APART)
@@ -116,7 +117,7 @@ def _at_rest(model: Model, at: Point, s: float) -> Lattices:
 
 @njit(**APART)
 def _integrals(
-    tag: Any, model: Model, at: Point, s: float, values: Array, r: Array, of_s: Array, peaks: Array, task: int
+    of: Loops, model: Model, at: Point, s: float, values: Array, r: Array, of_s: Array, peaks: Array, task: int
 ) -> tuple[Lattices, float]:
     """Sets values (group,) to the logs of the integrals; the nodes, and the sum of the errors.
 
@@ -125,7 +126,7 @@ def _integrals(
     """
     rows, groups, error = model.rows, len(values), 0.0
     lattices = _at_rest(model, at, s)
-    log_densities(tag, rows, at, 0, groups, s, lattices)
+    log_densities(of, rows, at, 0, groups, s, lattices)
     counts, shares, drop = np.empty(groups, np.int64), np.empty(ROOM), drop_of(model.tolerance) - _SPARED
     for g in range(groups):
         counts[g] = lattices.counts[g]
@@ -137,35 +138,35 @@ def _integrals(
             error += missed
     done = Lattices(lattices.first, lattices.step, counts, lattices.places, lattices.values)
     if task == GRADIENT:
-        averages(tag, rows, at, 0, groups, s, done, r, of_s)
+        averages(of, rows, at, 0, groups, s, done, r, of_s)
     room = Lattices(lattices.first, lattices.step, counts, lattices.places, np.empty(ROOM))
     found = np.empty(4)
     for g in range(groups):
         if counts[g] == 0 and (rows.starts[g] < rows.starts[g + 1] or task == DRAW):
-            search(tag, rows, at, g, s, model.widest[g], model.tolerance, room, found)
+            search(of, rows, at, g, s, model.widest[g], model.tolerance, room, found)
             values[g], peaks[g, 0], peaks[g, 1] = found[0], found[2], found[3]
             error += found[1]
             if task == GRADIENT:
-                averages(tag, rows, at, g, g + 1, s, room, r, of_s)
+                averages(of, rows, at, g, g + 1, s, room, r, of_s)
     return room, error
 
 
 @njit(**INNER)
-def _does(tag: Any, model: Model, at: Point, s: float, g: int, count: int, lattices: Lattices, shares: Array) -> bool:
+def _does(of: Loops, model: Model, at: Point, s: float, g: int, count: int, lattices: Lattices, shares: Array) -> bool:
     """Would so many of the group's nodes still do a little further off?"""
     first, step, drop = lattices.first[g], lattices.step[g], drop_of(model.tolerance) - _SPARED
     if step * abs(s) * model.widest[g] > STEEP:
         return False
     for shift in (0.0, 0.5):  # halves may agree by chance; those of nodes half a step away do not then
         lattices.first[g], lattices.counts[g], lattices.places[g] = first + shift * step, count, 0
-        log_densities(tag, model.rows, at, g, g + 1, s, lattices)
+        log_densities(of, model.rows, at, g, g + 1, s, lattices)
         if settled(lattices, g, 0.1 * model.tolerance, drop, shares)[0] != 0:
             return False
     return True
 
 
 @njit(**APART)
-def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: Lattices, out: Array) -> None:
+def _rest(of: Loops, model: Model, at: Point, s: float, peaks: Array, lattices: Lattices, out: Array) -> None:
     """out: `Model.rest`, from the peaks and nodes at a pilot point."""
     shares, first, step, counts = np.empty(ROOM), lattices.first, lattices.step, lattices.counts
     starts, rest = model.rows.starts, out.reshape(len(peaks), COLUMNS)
@@ -184,12 +185,12 @@ def _rest(tag: Any, model: Model, at: Point, s: float, peaks: Array, lattices: L
         fewest, most, margin = LANES, (int(_MOST * count) + LANES) // LANES * LANES, _MARGIN
         while fewest < most:
             lattices.first[g], lattices.step[g] = around(z, margin * left / scale, margin * right / scale, fewest)
-            if _does(tag, model, at, s, g, fewest, lattices, shares):
+            if _does(of, model, at, s, g, fewest, lattices, shares):
                 break
             fewest += LANES
         for wider in _WIDER:
             lattices.first[g], lattices.step[g] = around(z, wider * left / scale, wider * right / scale, fewest)
-            if _does(tag, model, at, s, g, fewest, lattices, shares):
+            if _does(of, model, at, s, g, fewest, lattices, shares):
                 margin = wider
                 break
         rest[g, 2], rest[g, 3] = margin * left, margin * right
@@ -207,7 +208,7 @@ def _second(x: float) -> float:
 
 
 @njit(**APART)
-def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Array) -> None:
+def _draw(of: Loops, rows: Rows, at: Point, s: float, lattices: Lattices, out: Array) -> None:
     """Uniform out (group,) becomes a draw of b.
 
     With x uniform on (0, h), node k is chosen with a probability proportional to the density at x + k h, and x + k h
@@ -221,7 +222,7 @@ def _draw(tag: Any, rows: Rows, at: Point, s: float, lattices: Lattices, out: Ar
         place += lattices.counts[g]
     V = np.empty(place)
     log_densities(
-        tag, rows, at, 0, groups, s, Lattices(lattices.first, lattices.step, lattices.counts, lattices.places, V)
+        of, rows, at, 0, groups, s, Lattices(lattices.first, lattices.step, lattices.counts, lattices.places, V)
     )
     for g in range(groups):
         place, count = lattices.places[g], lattices.counts[g]
@@ -247,7 +248,7 @@ def _finite(phi: Array, s: float, aux: Array) -> bool:
 
 
 @njit(**APART)
-def answer(tag: Any, model: Model, phi: Array, s: float, aux: Array, task: int, out: Array) -> None:
+def answer(of: Loops, model: Model, phi: Array, s: float, aux: Array, task: int, out: Array) -> None:
     """What `task` asks for at these parameters.
 
     GRADIENT: log likelihood, and its derivatives in phi, s and the family's parameters. VALUES: log likelihood of each
@@ -260,16 +261,16 @@ def answer(tag: Any, model: Model, phi: Array, s: float, aux: Array, task: int, 
         return
     rows, n = model.rows, len(model.offset)
     groups = len(rows.starts) - 1
-    at, values = _point(tag, model, phi, aux), _zeros(groups)
+    at, values = _point(of, model, phi, aux), _zeros(groups)
     r, of_s, peaks = _table(3, n), _zeros(1), _table(groups, 2)
-    lattices, error = _integrals(tag, model, at, s, values, r, of_s, peaks, task)
+    lattices, error = _integrals(of, model, at, s, values, r, of_s, peaks, task)
     if task == DRAW:
-        _draw(tag, rows, at, s, lattices, out)
+        _draw(of, rows, at, s, lattices, out)
         return
     if task == PILOT:
-        _rest(tag, model, at, s, peaks, lattices, out)
+        _rest(of, model, at, s, peaks, lattices, out)
         return
-    add_base(tag, rows, at, values, r)
+    add_base(of, rows, at, values, r)
     if task == VALUES:
         for g in range(groups):
             out[g] = values[g]
@@ -283,8 +284,8 @@ def answer(tag: Any, model: Model, phi: Array, s: float, aux: Array, task: int, 
     for c in range(p):
         out[1 + c] = dot(model.F[c], r[0], n)
     out[k] = of_s[0]
-    if tag.reads > 0:
+    if of.tag[0] > 0:
         for i in range(n):
-            for j in range(tag.reads):
+            for j in range(of.tag[0]):
                 if model.reads[j, i] < len(aux):
                     out[k + 1 + model.reads[j, i]] += r[1 + j, i]

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, typeof, types
+from numba import njit, types
 from numba.extending import overload
 
-from bayesmargins.integrate.by_name import by_name, named
-from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.small_kernels import dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp, vector_log, vectorised
 
@@ -30,8 +29,6 @@ __all__ = [
     "add_base",
     "averages",
     "log_densities",
-    "powers",
-    "ready",
     "slopes",
 ]
 
@@ -159,17 +156,7 @@ def _multiplies_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "multiplies") else (lambda tag: False)
 
 
-@njit(**APART)
-def powers(tag: Any, eta: Array) -> Array:
-    """`Point.power`."""
-    power, sign = np.empty_like(eta), float(tag.sign)
-    if sign != 0.0:
-        for i in range(len(eta)):
-            power[i] = vector_exp(sign * eta[i])
-    return power
-
-
-def _slopes(tag: Any, rows: Rows, at: Point, group: int, b: float, found: Array) -> None:
+def slopes(tag: Any, rows: Rows, at: Point, group: int, b: float, found: Array) -> None:
     """Two derivatives of the group's log density in its effect."""
     y, n, weights, W, eta, u, v = rows.y, rows.n, rows.weights, rows.W, at.eta, at.u, at.v
     first, second = 0.0, 0.0
@@ -245,7 +232,7 @@ def _add_rows(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, co
             out[k] += weight * node(tag, y, n, eta + w * b[k], u, v)[0]
 
 
-def _log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
+def log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
     """Log density of a group's rows and of z at the nodes of the groups from begin to before end, effects b = s z."""
     first, step, counts, places, values = lattices
     room = _most(counts, begin, end)
@@ -331,7 +318,7 @@ def _average_rows(
     return d_s
 
 
-def _averages(
+def averages(
     tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, of_s: Array
 ) -> None:
     """Averages over nodes, with weights in proportion to `values`, of the derivatives of the rows' log density.
@@ -363,26 +350,6 @@ def _averages(
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
 
 
-slopes = named(_slopes, reordered=True)
-log_densities, averages = named(_log_densities), named(_averages)
-
-FLOATS, INTEGERS, TABLE = (
-    types.Array(t, d, "C") for t, d in ((types.float64, 1), (types.int64, 1), (types.float64, 2))
-)
-ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, types.boolean], Rows)
-POINT = types.NamedUniTuple(FLOATS, 4, Point)
-LATTICES = types.NamedTuple([FLOATS, FLOATS, INTEGERS, INTEGERS, FLOATS], Lattices)
-
-
-def ready(tag: Any) -> None:
-    """Compiles what others call by name, or finds it on disk."""
-    first = (typeof(tag), ROWS, POINT, types.int64)
-    by_name(_slopes, (*first, types.float64, FLOATS), reordered=True)
-    by_name(_log_densities, (*first, types.int64, types.float64, LATTICES))
-    by_name(_averages, (*first, types.int64, types.float64, LATTICES, TABLE, FLOATS))
-
-
-@njit(**APART)
 def add_base(tag: Any, rows: Rows, at: Point, values: Array, r: Array) -> None:
     """Adds to values (group,) and r (3, row) what does not depend on eta: computed once for each kind of row."""
     kinds = len(rows.samples)
@@ -397,3 +364,11 @@ def add_base(tag: Any, rows: Rows, at: Point, values: Array, r: Array) -> None:
             if tag.reads > 0:
                 r[1, i] += w * found[1, k]
                 r[2, i] += w * found[2, k]
+
+
+FLOATS, INTEGERS, TABLE = (
+    types.Array(t, d, "C") for t, d in ((types.float64, 1), (types.int64, 1), (types.float64, 2))
+)
+ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, types.boolean], Rows)
+POINT = types.NamedUniTuple(FLOATS, 4, Point)
+LATTICES = types.NamedTuple([FLOATS, FLOATS, INTEGERS, INTEGERS, FLOATS], Lattices)

@@ -1,0 +1,94 @@
+"""Loops over the rows of groups, called by address: what calls them is compiled once and serves all families."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, typeof, types
+
+from bayesmargins.integrate import group_rows
+from bayesmargins.integrate.by_name import by_name, caller
+from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.group_rows import FLOATS, LATTICES, POINT, ROWS, TABLE, Lattices, Point, Rows
+from bayesmargins.integrate.vector_math import vector_exp
+
+__all__ = ["LOOPS", "Loops", "add_base", "averages", "log_densities", "names_of", "powers", "slopes"]
+
+Array = npt.NDArray[np.float64]
+
+
+class Loops(NamedTuple):
+    """What a family's rows are to loops that are the same for all families.
+
+    Attributes
+    ----------
+    tag : tuple of int
+        How many of u and v they read, and the sign of their power.
+    search : int
+        Where the compiled `group_nodes.search` lies, which takes these loops itself.
+    log_densities, averages, slopes, base : int
+        Where the family's own lie.
+    """
+
+    tag: tuple[int, int]
+    search: int
+    log_densities: int
+    averages: int
+    slopes: int
+    base: int
+
+
+_TAG, _WHOLE, _NUMBER = types.UniTuple(types.int64, 2), types.int64, types.float64
+LOOPS = types.NamedTuple([_TAG, *[_WHOLE] * 5], Loops)
+
+# What each takes after the tag; in the order of `Loops`.
+_TAKEN = {
+    group_rows.log_densities: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES),
+    group_rows.averages: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, TABLE, FLOATS),
+    group_rows.slopes: (ROWS, POINT, _WHOLE, _NUMBER, FLOATS),
+    group_rows.add_base: (ROWS, POINT, FLOATS, TABLE),
+}
+_call_log_densities, _call_averages, _call_slopes, _call_add_base = (caller(_TAG, *t) for t in _TAKEN.values())
+
+
+def names_of(tag: Any) -> list[str]:
+    """Names of the functions of `Loops` for rows of this tag, which are compiled now or found on disk."""
+    return [by_name(f, (typeof(tag), *taken), f is group_rows.slopes).name for f, taken in _TAKEN.items()]
+
+
+@njit(**INNER)
+def log_densities(of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
+    """See `group_rows.log_densities`."""
+    _call_log_densities(of.log_densities, (of.tag, rows, at, begin, end, s, lattices))
+
+
+@njit(**INNER)
+def averages(
+    of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, of_s: Array
+) -> None:
+    """See `group_rows.averages`."""
+    _call_averages(of.averages, (of.tag, rows, at, begin, end, s, lattices, r, of_s))
+
+
+@njit(**INNER)
+def slopes(of: Loops, rows: Rows, at: Point, group: int, b: float, found: Array) -> None:
+    """See `group_rows.slopes`."""
+    _call_slopes(of.slopes, (of.tag, rows, at, group, b, found))
+
+
+@njit(**INNER)
+def add_base(of: Loops, rows: Rows, at: Point, values: Array, r: Array) -> None:
+    """See `group_rows.add_base`."""
+    _call_add_base(of.base, (of.tag, rows, at, values, r))
+
+
+@njit(**APART)
+def powers(of: Loops, eta: Array) -> Array:
+    """`Point.power`."""
+    power, sign = np.empty_like(eta), float(of.tag[1])
+    if sign != 0.0:
+        for i in range(len(eta)):
+            power[i] = vector_exp(sign * eta[i])
+    return power
