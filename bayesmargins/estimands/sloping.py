@@ -297,7 +297,7 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
             f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
-    if question.quantity is None:
+    if question.quantity is None and not question.tilted:
         name, target = variables if isinstance(variables, str) else "x", question.target
         moved = " of a mean that every row moves by a parameter of its own"
         why = (

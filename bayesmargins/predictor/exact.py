@@ -18,7 +18,7 @@ from bayesmargins.draws import Draws
 from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import BundleAverages, Integral, expectation, mixture_expectation
-from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.chunks import Chunk, Passed, Scale
 
 __all__ = [
     "alike",
@@ -86,7 +86,8 @@ def values(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
     for block in blocks(len(rows.X), len(draws.beta)):
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         if existing is None:
-            yield block, passed.record(_average(link, eta, s2, part))
+            of, size = (part, 1.0) if chunk.scale is None else (chunk.looked_up, _size(chunk.scale, block))
+            yield block, passed.record(_average(link, eta, s2, of), _largest(size)) * size
         elif existing.shifts is not None:
             yield block, passed.record(_over_existing(existing, link, eta, s2, part))
         elif _row_by_row(eta, existing.mixture):
@@ -114,6 +115,10 @@ def slopes(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         d_eta = linear(draws, d_rows, plan, block)
         d_s2 = _variance_change(draws, rows, d_rows, moving, block)
+        if chunk.scale is not None:
+            factors = {"d1": d_eta} if d_s2 is None else {"d1": d_eta, "d2": d_s2 / 2}
+            yield block, _scaled(passed, link, eta, s2, factors, chunk.scale, block)
+            continue
         if at_once:
             yield block, _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
             continue
@@ -160,6 +165,61 @@ def _combined(
     return total
 
 
+def _size(scale: Scale, block: slice) -> np.ndarray:
+    """exp of the scale's linear predictor: (draw, row of the block)."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(linear(scale.draws, scale.rows, scale.plan, block)))
+
+
+def _scaled(
+    passed: Passed,
+    link: Averaged,
+    eta: np.ndarray,
+    s2: np.ndarray,
+    factors: dict[str, np.ndarray],
+    scale: Scale,
+    block: slice,
+) -> np.ndarray:
+    """The slope of exp(a) F, where F is the average of 1 less the inverse link: exp(a) (a' F + F')."""
+    assert scale.d_rows is not None
+    own = {"complement": linear(scale.draws, scale.d_rows, scale.plan, block)}
+    size = _size(scale, block)
+    found = Passed({})
+    total = _combined(found, link, eta, s2, own | {part: -factor for part, factor in factors.items()}, None)
+    for method in found.methods:
+        passed.note(method, found.error_bound * _largest(size), found.nodes)
+    return total * size
+
+
+def _bent(
+    passed: Passed,
+    link: Averaged,
+    eta: np.ndarray,
+    s2: np.ndarray,
+    etas: Sequence[np.ndarray],
+    variances: Sequence[np.ndarray | None],
+    scale: Scale,
+    block: slice,
+) -> np.ndarray:
+    """The second derivative of exp(a) F: exp(a) (F_xz + a_x F_z + a_z F_x + (a_x a_z + a_xz) F)."""
+    assert scale.d_rows is not None
+    assert scale.second is not None
+    of_scale = (scale.d_rows, scale.second.d_rows, scale.second.dd_rows)
+    a_x, a_z, a_xz = (linear(scale.draws, rows, scale.plan, block) for rows in of_scale)
+    (x, z, _), (v_x, v_z, _) = etas, variances
+    factors = _factors(etas, variances)
+    factors["d1"] = factors["d1"] + a_x * z + a_z * x
+    if v_x is not None or v_z is not None:
+        moved = sum(a * v for a, v in ((a_x, v_z), (a_z, v_x)) if v is not None)
+        factors["d2"] = factors.get("d2", np.zeros_like(eta)) + moved / 2
+    size, found = _size(scale, block), Passed({})
+    turned = {"complement": a_x * a_z + a_xz} | {part: -factor for part, factor in factors.items()}
+    total = _combined(found, link, eta, s2, turned, None)
+    for method in found.methods:
+        passed.note(method, found.error_bound * _largest(size), found.nodes)
+    return total * size
+
+
 def second_derivatives(
     draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
 ) -> Iterator[tuple[slice, np.ndarray]]:
@@ -200,6 +260,9 @@ def second_derivatives(
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         etas = [linear(draws, r, plan, block) for r in derived]
         variances = _variance_changes(draws, (rows, *derived), plan.integrated, block)
+        if chunk.scale is not None:
+            yield block, _bent(passed, link, eta, s2, etas, variances, chunk.scale, block)
+            continue
         if at_once:
             yield block, _combined(passed, link, eta, s2, _factors(etas, variances), existing)
             continue
@@ -392,6 +455,10 @@ def constant_row(z: np.ndarray) -> np.ndarray:
     return z[:1] if (z == z[:1]).all() else z
 
 
-def _largest(values: np.ndarray) -> float:
+def _largest(values: np.ndarray | float) -> float:
+    values = np.asarray(values)
+    most, least = float(values.max(initial=0.0)), float(values.min(initial=0.0))
+    if np.isfinite(most - least):
+        return max(most, -least)
     finite = np.abs(values[np.isfinite(values)])
     return float(finite.max()) if finite.size else 0.0
