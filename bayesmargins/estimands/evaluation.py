@@ -29,7 +29,6 @@ from bayesmargins.predictor import (
     in_named_groups,
     part_values,
     predictor_of,
-    tilts,
 )
 from bayesmargins.progress import Progress
 from bayesmargins.schema import MEAN

@@ -86,8 +86,12 @@ def values(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
     for block in blocks(len(rows.X), len(draws.beta)):
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         if existing is None:
-            of, size = (part, 1.0) if chunk.scale is None else (chunk.looked_up, _size(chunk.scale, block))
-            yield block, passed.record(_average(link, eta, s2, of), _largest(size)) * size
+            if chunk.scale is None:
+                yield block, passed.record(_average(link, eta, s2, part))
+                continue
+            found, size = _average(link, eta, s2, chunk.looked_up), _size(chunk.scale, block)
+            largest = _largest(size)
+            yield block, np.multiply(passed.record(found, largest), size, out=size)
         elif existing.shifts is not None:
             yield block, passed.record(_over_existing(existing, link, eta, s2, part))
         elif _row_by_row(eta, existing.mixture):
@@ -167,8 +171,9 @@ def _combined(
 
 def _size(scale: Scale, block: slice) -> np.ndarray:
     """exp of the scale's linear predictor: (draw, row of the block)."""
+    eta = linear(scale.draws, scale.rows, scale.plan, block)
     with np.errstate(over="ignore"):
-        return np.asarray(np.exp(linear(scale.draws, scale.rows, scale.plan, block)))
+        return np.asarray(np.exp(eta, out=eta))
 
 
 def _scaled(

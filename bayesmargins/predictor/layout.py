@@ -90,7 +90,8 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
 
     with_s2 = source.kind in ("bare", "surface")
     terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
-    weights, scales = _weights(chunk, -1.0 if part == "slope" and chunk.scale is not None else 1.0), _scales(chunk, part)
+    turned = part == "slope" and chunk.scale is not None  # what is looked up falls where the inverse link rises
+    weights, scales = _weights(chunk, -1.0 if turned else 1.0), _scales(chunk, part)
     order, by_eta, size, typical = None, False, _LINES, np.zeros(len(chunk.rows.offset))
     if source.kind == "surface":
         # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
@@ -197,7 +198,7 @@ def _scales(chunk: Chunk, part: str) -> Scales:
 
 
 def _weights(chunk: Chunk, sign: float) -> Weights:
-    """`sign` where what is looked up is 1 less the inverse link, and its slope that of the inverse link."""
+    """What rows count for, with a sign."""
     from bayesmargins.predictor.tiles import Weights
 
     cells = chunk.cells

@@ -87,7 +87,7 @@ class Lookups:
         -------
         Found
         """
-        order, part = int(part == "slope"), "complement" if part == "complement" else chunk.looked_up
+        order, part = int(part == "slope"), _looked_up(part, chunk)
         if source.kind == "bare":
             from bayesmargins.predictor.integrands import Bare
 
@@ -178,3 +178,8 @@ class Lookups:
                 return made
             self._kept[key] = made
         return self._kept[key]
+
+
+def _looked_up(part: str, chunk: Chunk) -> str:
+    """Slopes are those of the mean, whatever is averaged."""
+    return part if part == "complement" else "mean" if part == "slope" else chunk.looked_up

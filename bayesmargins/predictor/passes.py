@@ -18,7 +18,7 @@ from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
 from bayesmargins.predictor.tails import add_tails
 
-__all__ = ["Predictor", "check_size", "complete"]
+__all__ = ["Predictor", "check_size", "complete", "may_be_many"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -195,7 +195,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        if self.link.separable:
+        if self.link.separable or not may_be_many(rows):
             return None
         passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
         multiplied = 1.0
@@ -226,7 +226,7 @@ class Predictor:
         """Do tables pay?"""
         mixture = chunk.plan.mixture
         groups = 1.0 if mixture is None else max(1.0, len(mixture.weights) / _GROUPS)
-        return rows >= MANY_ROWS and rows * len(self.draws.beta) * groups >= MANY_VALUES
+        return may_be_many(rows) and rows * len(self.draws.beta) * groups >= MANY_VALUES
 
     def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
@@ -263,6 +263,11 @@ class Predictor:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
             self.tick(values.size)
+
+
+def may_be_many(rows: int) -> bool:
+    """Could tables pay for so many rows, in as many draws as one likes?"""
+    return rows >= MANY_ROWS
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Values
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Scale, Second
-from bayesmargins.predictor.passes import Predictor
+from bayesmargins.predictor.passes import Predictor, may_be_many
 
 __all__ = ["TiltedPredictor", "tilts"]
 
@@ -51,7 +52,7 @@ class TiltedPredictor:
 
     def __init__(self, draws: Draws, curve: Curve, link: Link, tick: Callable[[int], None]) -> None:
         self.draws, self.curve, self.link, self.tick = draws, curve, link, tick
-        self._made: tuple[object, Draws, Draws, Predictor] | None = None
+        self._made: tuple[object, Draws, Predictor] | None = None
 
     def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
         """As of `Predictor`."""
@@ -71,10 +72,13 @@ class TiltedPredictor:
 
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> Passed | None:
         """As of `Predictor`."""
-        found = [(self._tilted(low), self._tilted(high)) for low, high in pairs]
-        if not found:
+        if not may_be_many(rows):
             return None
-        passed = found[0][0][1].differences(((low[0], high[0]) for low, high in found), rows, cells)
+        seen = ((self._tilted(low), self._tilted(high)) for low, high in pairs)
+        first = next(seen, None)
+        if first is None:
+            return None
+        passed = first[0][1].differences(((low[0], high[0]) for low, high in chain([first], seen)), rows, cells)
         return None if passed is None else _named(passed)
 
     def _asked(
@@ -89,27 +93,20 @@ class TiltedPredictor:
         if first is None:
             return Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
 
-        def all_of_them() -> Iterator[Chunk]:
-            yield first[0]
-            yield from (chunk for chunk, _ in seen)
-
-        return _named(ask(first[1], all_of_them()))
+        return _named(ask(first[1], (tilted for tilted, _ in chain([first], seen))))
 
     def _tilted(self, chunk: Chunk) -> tuple[Chunk, Predictor]:
         """The chunk as one of the other parameter, with its scale, and what its draws are asked by."""
         (part,) = chunk.parts
-        draws, of_scale, predictor = self._predictor(chunk, part)
-        between = [f for f in chunk.across if f in chunk.plan.integrated and f in part.plan.integrated]
-        squares, shift = [(f, f) for f in chunk.plan.integrated], self.curve.shift is not None
+        of_scale, predictor = self._predictor(chunk, part)
         mean = _Side(chunk.rows, chunk.d_rows, chunk.second)
         other = _Side(part.rows, part.d_rows, part.second)
-        tilted = other.with_products(mean, other, [(f, f) for f in between], 0)
-        scaled = mean.with_products(mean, mean, squares, int(shift))
-        complete = replace(tilted.rows, complete=chunk.complete)
+        tilted = other.with_products(mean, other, _correlated(chunk, part), 0)
+        scaled = mean.with_products(mean, mean, chunk.plan.integrated, int(self.curve.shift is not None))
         scale = Scale(of_scale, scaled.rows, chunk.plan, scaled.d_rows, scaled.second)
         moved = replace(
             chunk,
-            rows=complete,
+            rows=replace(tilted.rows, complete=chunk.complete),
             plan=replace(part.plan, missing=np.zeros_like(part.plan.missing)),
             d_rows=tilted.d_rows,
             second=tilted.second,
@@ -119,20 +116,19 @@ class TiltedPredictor:
         )
         return moved, predictor
 
-    def _predictor(self, chunk: Chunk, part: PartRows) -> tuple[Draws, Draws, Predictor]:
-        """Draws of zeta + c and of m + v / 2; made once for the chunks of a question."""
+    def _predictor(self, chunk: Chunk, part: PartRows) -> tuple[Draws, Predictor]:
+        """Draws of m + v / 2, and what asks those of zeta + c; made once for the chunks of a question."""
         key = chunk.plan.integrated, part.plan.integrated, tuple(chunk.across)
         if self._made is None or self._made[0] != key:
             n = len(self.draws.beta)
             sizes = {f: chunk.rows.Z[f].shape[1] for f in chunk.plan.integrated}
-            both = [f for f in chunk.across if f in sizes and f in part.plan.integrated]
-            cross = [chunk.across[f][:, : sizes[f], sizes[f] :].reshape(n, -1) for f in both]
+            cross = [chunk.across[f][:, : sizes[f], sizes[f] :].reshape(n, -1) for f in _correlated(chunk, part)]
             own = [0.5 * self.draws.Sigma[f].reshape(n, -1) for f in chunk.plan.integrated]
             if self.curve.shift is not None:
                 own.append(np.broadcast_to(self.curve.shift(Values(**self.draws.aux)), n)[:, None])
             tilted = replace(part.draws, beta=np.hstack([part.draws.beta, *cross]))
             scaled = replace(self.draws, beta=np.hstack([self.draws.beta, *own]))
-            self._made = key, tilted, scaled, Predictor(tilted, self.link, self.tick)
+            self._made = key, scaled, Predictor(tilted, self.link, self.tick)
         return self._made[1:]
 
 
@@ -142,11 +138,11 @@ class _Side:
     def __init__(self, rows: Rows, d_rows: Rows | None, second: Second | None) -> None:
         self.rows, self.d_rows, self.second = rows, d_rows, second
 
-    def with_products(self, one: _Side, other: _Side, factors: Sequence[tuple[str, str]], ones: int) -> _Side:
+    def with_products(self, one: _Side, other: _Side, factors: Sequence[str], ones: int) -> _Side:
         """The same with columns z_a w_b of factors after the others, and then some of ones."""
 
         def columns(*of: tuple[Rows, Rows]) -> list[np.ndarray]:
-            return [_products(*[(left.Z[f], right.Z[g]) for left, right in of]) for f, g in factors]
+            return [_products(*[(left.Z[f], right.Z[f]) for left, right in of]) for f in factors]
 
         def more(rows: Rows, added: list[np.ndarray], constant: float) -> Rows:
             return replace(rows, X=np.hstack([rows.X, *added, np.full((len(rows.X), ones), constant)]))
@@ -157,12 +153,16 @@ class _Side:
         d_rows = more(self.d_rows, columns((one.d_rows, other.rows), (one.rows, other.d_rows)), 0.0)
         if self.second is None or one.second is None or other.second is None:
             return _Side(rows, d_rows, None)
-        (z, zd, zdd), (w, wd, wdd) = ((s.d_rows, s.second.d_rows, s.second.dd_rows) for s in (one, other) if s.second)
-        assert z is not None
-        assert w is not None
+        z, w = one.d_rows, other.d_rows
+        (zd, zdd), (wd, wdd) = ((s.d_rows, s.dd_rows) for s in (one.second, other.second))
         by_second = more(self.second.d_rows, columns((zd, other.rows), (one.rows, wd)), 0.0)
         twice = columns((zdd, other.rows), (z, wd), (zd, w), (one.rows, wdd))
         return _Side(rows, d_rows, Second(by_second, more(self.second.dd_rows, twice, 0.0)))
+
+
+def _correlated(chunk: Chunk, part: PartRows) -> list[str]:
+    """Factors whose effects on the two are correlated, and integrated."""
+    return [f for f in chunk.across if f in chunk.plan.integrated and f in part.plan.integrated]
 
 
 def _products(*pairs: Product) -> np.ndarray:
