@@ -248,19 +248,20 @@ class Evaluation:
         chunks = _Chunks(lambda: self._chunks(scenario, settings, first, distinct, of))
         groups = self.question.named_groups
         size = len(distinct.index) * groups, distinct.n * groups
-        if of is None:
-            passed = self._values(chunks, *size, parts, tails)
-        else:
-            assert not isinstance(self._predictor, DistributionPredictor)
-            engine = self._predictor.second_derivatives if of.second else self._predictor.slopes
-            engine = self._predictor.relative_slopes if of.of_y else engine
-            passed = engine(chunks, *size)
+        passed = self._values(chunks, *size, parts, tails) if of is None else self._slopes_by(of)(chunks, *size)
         if cells.unit and position is not None:
             position = (position + distinct.n * np.arange(groups)[:, None]).ravel()
             passed.values = {part: values[..., position] for part, values in passed.values.items()}
             passed.logs = {part: values[..., position] for part, values in passed.logs.items()}
         self.passed.append(passed)
         return passed
+
+    def _slopes_by(self, of: Derivative) -> Callable[..., Passed]:
+        if isinstance(self._predictor, DistributionPredictor):
+            return self._predictor.slopes
+        if of.of_y:
+            return self._predictor.relative_slopes
+        return self._predictor.second_derivatives if of.second else self._predictor.slopes
 
     def _values(self, chunks: _Chunks, rows: int, cells: int, parts: Sequence[str], tails: bool) -> Passed:
         """Of one pass, or of one a curve; `tails` where small values are divided by."""

@@ -12,7 +12,7 @@ from bayesmargins.errors import EstimandError
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
-from bayesmargins.predictor import exact
+from bayesmargins.predictor import exact, scaled
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
 from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
@@ -257,7 +257,8 @@ class Predictor:
             passed.values[part][left] += out
 
     def _add_exactly(self, draws: Draws, chunk: Chunk, part: str, passed: Passed, out: np.ndarray) -> None:
-        engine = {"slope": exact.slopes, "second": exact.second_derivatives}.get(part, exact.values)
+        by = exact if chunk.scale is None else scaled
+        engine = {"slope": by.slopes, "second": by.second_derivatives}.get(part, by.values)
         for block, values in engine(draws, self.link, chunk, part, passed):
             if chunk.multiplier is not None:
                 values = values * chunk.multiplier[block]
