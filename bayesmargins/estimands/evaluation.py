@@ -16,13 +16,16 @@ from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Cells, repeated_rows
 from bayesmargins.groups import plan_groups
+from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import (
     Chunk,
     CombinedPredictor,
     DistributionPredictor,
+    PartRows,
     Passed,
     Predictor,
     Second,
+    TiltedPredictor,
     in_named_groups,
     part_values,
     predictor_of,
@@ -245,19 +248,20 @@ class Evaluation:
         chunks = _Chunks(lambda: self._chunks(scenario, settings, first, distinct, of))
         groups = self.question.named_groups
         size = len(distinct.index) * groups, distinct.n * groups
-        if of is None:
-            passed = self._values(chunks, *size, parts, tails)
-        else:
-            assert not isinstance(self._predictor, DistributionPredictor)
-            engine = self._predictor.second_derivatives if of.second else self._predictor.slopes
-            engine = self._predictor.relative_slopes if of.of_y else engine
-            passed = engine(chunks, *size)
+        passed = self._values(chunks, *size, parts, tails) if of is None else self._slopes_by(of)(chunks, *size)
         if cells.unit and position is not None:
             position = (position + distinct.n * np.arange(groups)[:, None]).ravel()
             passed.values = {part: values[..., position] for part, values in passed.values.items()}
             passed.logs = {part: values[..., position] for part, values in passed.logs.items()}
         self.passed.append(passed)
         return passed
+
+    def _slopes_by(self, of: Derivative) -> Callable[..., Passed]:
+        if isinstance(self._predictor, DistributionPredictor):
+            return self._predictor.slopes
+        if of.of_y:
+            return self._predictor.relative_slopes
+        return self._predictor.second_derivatives if of.second else self._predictor.slopes
 
     def _values(self, chunks: _Chunks, rows: int, cells: int, parts: Sequence[str], tails: bool) -> Passed:
         """Of one pass, or of one a curve; `tails` where small values are divided by."""
@@ -266,7 +270,7 @@ class Evaluation:
             passed = self._predictor.values(chunks, rows, cells, parts, careful)
         else:
             passed = self._predictor.values(chunks, rows, cells, parts)
-        if tails and not isinstance(self._predictor, DistributionPredictor):
+        if tails and not isinstance(self._predictor, DistributionPredictor | TiltedPredictor):
             self._predictor.add_tails(passed, lambda: chunks)
         return passed
 
@@ -317,31 +321,38 @@ class Evaluation:
         question = self.question
         frame = apply_settings(frame, settings)
         self._refuse_missing_derived(frame)
-        rows, d_rows, second = self._design_rows(scenario, frame, of)
+        rows = question.post.design.rows(frame, scenario.policy.active, question.what)
+        d_rows, second = self._derivatives(question.post, scenario, frame, of, rows)
         beside = (MEAN, *question.parts) if question.parts else ()
         rest = (question.seed, question.what, question.whole, beside)
         plan = plan_groups(scenario.policy, question.post, frame, *rest)
         across = across_of(question.post, question.parts, scenario.policy) if question.parts else {}
         parts = part_rows(question.post, question.parts, scenario.policy, frame, question.seed, question.what)
+        parts = tuple(self._with_derivatives(part, scenario, frame, of) for part in parts)
         multiplier = question.multiplier(frame)
         if of is not None:
             multiplier = _multiplier(of, frame, multiplier)
         return Chunk(rows, plan, cells, multiplier, d_rows, question.outcome(frame), second, parts, across)
 
-    def _design_rows(
-        self, scenario: Scenario, frame: pd.DataFrame, of: Derivative | None
-    ) -> tuple[Rows, Rows | None, Second | None]:
-        """Design rows of a chunk and their derivatives."""
-        question, active = self.question, scenario.policy.active
-        design = question.post.design
-        rows = design.rows(frame, active, question.what)
-        d_rows, second, rest = None, None, (active, question.what, rows)
-        if of is not None:
-            d_rows = derivative_rows(design, frame, of.variable, *rest)
-        if of is not None and of.second:
-            changes = derivative_rows(design, frame, of.second, *rest)
-            second = Second(changes, second_derivative_rows(design, frame, of.variable, of.second, *rest))
-        return rows, d_rows, second
+    def _derivatives(
+        self, post: Posterior, scenario: Scenario, frame: pd.DataFrame, of: Derivative | None, rows: Rows
+    ) -> tuple[Rows | None, Second | None]:
+        """Derivatives of the design rows of a linear predictor."""
+        if of is None:
+            return None, None
+        design = post.design
+        rest = scenario.policy.of(design.factors).active, self.question.what, rows
+        d_rows = derivative_rows(design, frame, of.variable, *rest)
+        if not of.second:
+            return d_rows, None
+        changes = derivative_rows(design, frame, of.second, *rest)
+        return d_rows, Second(changes, second_derivative_rows(design, frame, of.variable, of.second, *rest))
+
+    def _with_derivatives(
+        self, part: PartRows, scenario: Scenario, frame: pd.DataFrame, of: Derivative | None
+    ) -> PartRows:
+        d_rows, second = self._derivatives(self.question.post.parts[part.name], scenario, frame, of, part.rows)
+        return replace(part, d_rows=d_rows, second=second)
 
     def _read(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:
         """Columns of the frame whose values an answer depends on."""
@@ -405,10 +416,13 @@ class _Chunks:
 
 def _predictor(
     question: Question, tick: Callable[[int], None]
-) -> Predictor | CombinedPredictor | DistributionPredictor:
+) -> Predictor | CombinedPredictor | TiltedPredictor | DistributionPredictor:
     post = question.post
     if question.quantity is not None:
         return predictor_of(post.draws, question.quantity, tick)
+    if question.tilted:
+        link = post.parts[question.parts[0]].link
+        return TiltedPredictor(post.draws, post.family.curve(post.link), link, tick)
     assert isinstance(question.target, Target)
     return DistributionPredictor(post.draws, post.link, post.family, question.target, tick)
 

@@ -19,12 +19,13 @@ from bayesmargins.design import Design, Response
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
+from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
 from bayesmargins.labelling import LABELS, steps_worded, terms_worded
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, check_size
+from bayesmargins.predictor import Passed, check_size, tilts
 from bayesmargins.schema import make_result, plain, public_name
 from bayesmargins.values import plain_value
 from bayesmargins.version import __version__
@@ -105,6 +106,17 @@ class Question:
     def quantity(self) -> Quantity | None:
         """Which averages over b the target is a sum of; None where it is a number of the distribution of y."""
         return quantity_of(self.target, self.post.family, self.post.link, self.post.categories)
+
+    @cached_property
+    def tilted(self) -> bool:
+        """Whether it is a mean whose average over new groups of two linear predictors is one over a single one."""
+        family, policy = self.post.family, self.policy
+        if self.quantity is not None or not isinstance(self.target, ResponseMean) or len(self.parts) != 1:
+            return False
+        curve, (name,) = family.curve(self.post.link), self.parts
+        if family.rest is not None or curve.thinned != name or policy.factors("existing"):
+            return False
+        return tilts(curve, self.post.parts[name].link)
 
     @property
     def link(self) -> Link:

@@ -177,6 +177,8 @@ def avg_slopes(
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
     _check_slope(slope, second)
     _refuse_unserved(question, variables)
+    if slope[0] == "e" or second is not None:
+        _refuse_further(question, variables, f"slope={slope!r}" if second is None else f"second={shown(second)}")
     if slope[0] == "e":
         refuse_transformed(question, f"slope={slope!r}")
         _refuse_relative(question, slope)
@@ -297,16 +299,23 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
             f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
-    if question.quantity is None:
+    if question.quantity is None and not isinstance(question.target, ResponseMean):
         name, target = variables if isinstance(variables, str) else "x", question.target
-        moved = " of a mean that every row moves by a parameter of its own"
-        why = (
-            "" if not isinstance(target, ResponseMean) else moved if question.parts else " of a mean that is a quotient"
-        )
         raise EstimandError(
-            f"target={target} has no slope{why} here: slopes are analytic, and of averages of an inverse link only "
+            f"target={target} has no slope here: slopes are analytic, and of averages of an inverse link only "
             "(the mean, link, count, probabilities of categories). "
             f"avg_comparisons(post, {{{name!r}: 0.1}}, target={_written(target)}) has its change over a step."
+        )
+
+
+def _refuse_further(question: Question, variables: Any, asked: str) -> None:
+    """Of a mean that is no single average there is the slope alone."""
+    if question.quantity is None and not question.tilted:
+        name = variables if isinstance(variables, str) else "x"
+        raise EstimandError(
+            f"{asked}: the mean of a {question.post.family.name} response is a product or a quotient here, of which "
+            f"slopes() has the derivative alone. avg_comparisons(post, {{{name!r}: 0.1}}, comparison='ratio') has its "
+            "relative change over a step, and slopes(..., at=...) the derivative at several values."
         )
 
 

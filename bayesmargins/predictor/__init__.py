@@ -3,10 +3,10 @@
 Downward: `passes` on `tabled` (many rows) and `exact` (arrays of draws x rows, the exact engine). `tabled` asks
 `sources` which table serves some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast
 at once), `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of
-`integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y,
-`combined` puts several passes together, for sums of averages (probabilities of categories). `normal` gives rows as
-normal variables, for what is no average of a prediction. `chunks` is what all of them read, `named` puts their rows
-into groups that are named.
+`integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y, `tilted`
+makes one linear predictor of the two of a mean, `combined` puts several passes together, for sums of averages
+(probabilities of categories). `normal` gives rows as normal variables, for what is no average of a prediction. `chunks`
+is what all of them read, `named` puts their rows into groups that are named.
 """
 
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
@@ -16,6 +16,7 @@ from bayesmargins.predictor.exact import linear_blocks
 from bayesmargins.predictor.named import in_named_groups
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
+from bayesmargins.predictor.tilted import TiltedPredictor, tilts
 
 __all__ = [
     "Chunk",
@@ -25,10 +26,12 @@ __all__ = [
     "Passed",
     "Predictor",
     "Second",
+    "TiltedPredictor",
     "check_size",
     "in_named_groups",
     "linear_blocks",
     "normal_blocks",
     "part_values",
     "predictor_of",
+    "tilts",
 ]

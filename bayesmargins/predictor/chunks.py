@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import Integral
 
-__all__ = ["Chunk", "PartRows", "Passed", "Second", "subset"]
+__all__ = ["Chunk", "PartRows", "Passed", "Scale", "Second", "subset"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class PartRows:
         Its design rows.
     plan : GroupPlan
         What is done with its b.
+    d_rows : Rows or None
+        As of `Chunk`.
+    second : Second or None
+        As of `Chunk`.
     """
 
     parameter: Parameter
@@ -56,11 +61,38 @@ class PartRows:
     link: Link
     rows: Rows
     plan: GroupPlan
+    d_rows: Rows | None = None
+    second: Second | None = None
 
     @property
     def name(self) -> str:
         """The parameter's."""
         return self.parameter.name
+
+
+@dataclass(frozen=True)
+class Scale:
+    """exp of a linear predictor, which multiplies what a row's own one is 1 less the inverse link of.
+
+    Attributes
+    ----------
+    draws : Draws
+        Of this linear predictor.
+    rows : Rows
+        Design rows.
+    plan : GroupPlan
+        Which b is looked up.
+    d_rows : Rows or None
+        As of `Chunk`.
+    second : Second or None
+        As of `Chunk`.
+    """
+
+    draws: Draws
+    rows: Rows
+    plan: GroupPlan
+    d_rows: Rows | None = None
+    second: Second | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +120,8 @@ class Chunk:
     across : mapping of ndarray, shape (draw, term, term)
         By factor that is integrated, the covariance of its effects on the mean and then on the parts, where effects on
         several of them are correlated.
+    scale : Scale or None
+        What multiplies 1 less the inverse link, where that is what is averaged.
     """
 
     rows: Rows
@@ -99,6 +133,12 @@ class Chunk:
     second: Second | None = None
     parts: tuple[PartRows, ...] = ()
     across: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scale: Scale | None = None
+
+    @property
+    def looked_up(self) -> str:
+        """What is averaged where a mean is asked for: the inverse link, or 1 less it."""
+        return "mean" if self.scale is None else "complement"
 
     @property
     def complete(self) -> np.ndarray:
@@ -130,14 +170,14 @@ class Chunk:
             multiplier=None if self.multiplier is None else self.multiplier[which],
             d_rows=None if self.d_rows is None else _taken(self.d_rows, which),
             outcome=None if self.outcome is None else self.outcome.take(which),
-            second=None
-            if self.second is None
-            else Second(_taken(self.second.d_rows, which), _taken(self.second.dd_rows, which)),
-            parts=tuple(
-                replace(part, rows=_taken(part.rows, which), plan=_planned(part.plan, which)) for part in self.parts
-            ),
+            second=_second(self.second, which),
+            parts=tuple(_of_some(part, which) for part in self.parts),
             across=self.across,
+            scale=None if self.scale is None else _of_some(self.scale, which),
         )
+
+
+Side = TypeVar("Side", PartRows, Scale)
 
 
 @dataclass
@@ -218,19 +258,38 @@ class Passed:
 
 def subset(draws: Draws, chunk: Chunk, which: np.ndarray | slice) -> tuple[Draws, Chunk]:
     """Some of the draws, and the chunk with the group effects of these draws: for means, which need no parts."""
-    some = Draws(
+    scale = chunk.scale
+    if scale is not None:
+        scale = replace(scale, draws=_some_draws(scale.draws, which), plan=_in_draws(scale.plan, which))
+    return _some_draws(draws, which), replace(chunk, plan=_in_draws(chunk.plan, which), parts=(), scale=scale)
+
+
+def _some_draws(draws: Draws, which: np.ndarray | slice) -> Draws:
+    return Draws(
         beta=draws.beta[which],
         b={f: b[which] for f, b in draws.b.items()},
         Sigma={f: Sigma[which] for f, Sigma in draws.Sigma.items()},
         aux={k: v[which] for k, v in draws.aux.items()},
     )
-    gathers = tuple(replace(g, b=g.b[which]) for g in chunk.plan.gathers)
-    return some, replace(chunk, plan=replace(chunk.plan, gathers=gathers), parts=())
+
+
+def _in_draws(plan: GroupPlan, which: np.ndarray | slice) -> GroupPlan:
+    return replace(plan, gathers=tuple(replace(g, b=g.b[which]) for g in plan.gathers))
 
 
 def _planned(plan: GroupPlan, which: np.ndarray) -> GroupPlan:
     gathers = tuple(replace(g, codes=g.codes[which]) for g in plan.gathers)
     return replace(plan, gathers=gathers, missing=plan.missing[which])
+
+
+def _second(second: Second | None, which: np.ndarray) -> Second | None:
+    return second and Second(_taken(second.d_rows, which), _taken(second.dd_rows, which))
+
+
+def _of_some(side: Side, which: np.ndarray) -> Side:
+    d_rows = None if side.d_rows is None else _taken(side.d_rows, which)
+    second = _second(side.second, which)
+    return replace(side, rows=_taken(side.rows, which), plan=_planned(side.plan, which), d_rows=d_rows, second=second)
 
 
 def _taken(rows: Rows, which: np.ndarray) -> Rows:

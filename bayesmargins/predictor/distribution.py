@@ -22,6 +22,7 @@ from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
 from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly
 from bayesmargins.predictor.passes import complete
+from bayesmargins.predictor.sloped import sloped
 
 __all__ = ["DistributionPredictor", "part_values"]
 
@@ -91,6 +92,39 @@ class DistributionPredictor:
             passed.values.update({part: values[:, 0] for part, values in passed.values.items()})
         return passed
 
+    def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """How does the target, which is a mean of several linear predictors, change with the chunks' variable?
+
+        Parameters
+        ----------
+        chunks : iterable of Chunk
+            All rows, with their derivatives.
+        rows, cells : int
+            As for `values`.
+
+        Returns
+        -------
+        Passed
+            ``values["slope"]``, shape (draw, cell), with method and estimate of the error.
+
+        Raises
+        ------
+        IntegrationError
+            The mean does not exist.
+        """
+        draws = len(self.draws.beta)
+        passed = Passed({"slope": np.zeros((draws, cells))}, error_estimate=0.0)
+        for whole in chunks:
+            chunk = complete(whole, passed)
+            for block in self._spans(chunk):
+                y = sloped(self.draws, self.link, self.family, chunk, block)
+                values = self._found(self.target, y, "slope", passed).reshape(draws, block.stop - block.start)
+                if chunk.multiplier is not None:
+                    values = values * chunk.multiplier[block]
+                chunk.cells.add(passed.values["slope"], values, block)
+                self.tick(values.size)
+        return passed
+
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
         """Both sides of a contrast at once: never; each is for `values`."""
         return None
@@ -128,12 +162,16 @@ class DistributionPredictor:
 
     def _joint_blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Jointly]]:
         """The same where parameters are averaged over groups too."""
+        for block in self._spans(chunk):
+            yield block, jointly(self.draws, self.link, self.family, chunk, block, self.target.given_b)
+
+    def _spans(self, chunk: Chunk) -> Iterator[slice]:
+        """Rows at a time."""
         plans = [chunk.plan, *(part.plan for part in chunk.parts)]
         groups = max(1 if plan.mixture is None else len(plan.mixture.weights) for plan in plans)
         size = max(1, BLOCK_VALUES // (len(self.draws.beta) * groups * len(plans)))
         for start in range(0, len(chunk.rows.X), size):
-            block = slice(start, min(start + size, len(chunk.rows.X)))
-            yield block, jointly(self.draws, self.link, self.family, chunk, block, self.target.given_b)
+            yield slice(start, min(start + size, len(chunk.rows.X)))
 
     def _found(self, target: Target, y: Mixture | Jointly, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0

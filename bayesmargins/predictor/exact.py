@@ -24,8 +24,11 @@ __all__ = [
     "alike",
     "bilinear",
     "blocks",
+    "combined",
     "constant_row",
+    "factors_of",
     "group_shifts",
+    "largest",
     "linear",
     "moves",
     "second_derivatives",
@@ -33,6 +36,8 @@ __all__ = [
     "slopes",
     "values",
     "variance",
+    "variance_change",
+    "variance_changes",
 ]
 
 Averaged = Link | BundleAverages
@@ -113,7 +118,7 @@ def slopes(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
     for block in blocks(len(rows.X), len(draws.beta)):
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         d_eta = linear(draws, d_rows, plan, block)
-        d_s2 = _variance_change(draws, rows, d_rows, moving, block)
+        d_s2 = variance_change(draws, rows, d_rows, moving, block)
         if at_once:
             yield block, _chain_rule(passed, link, eta, s2, d_eta, d_s2, existing)
             continue
@@ -138,10 +143,10 @@ def _chain_rule(
 ) -> np.ndarray:
     """E[h'] d_eta + E[h''] d_s2 / 2, the second only where the variance moves."""
     factors = {"d1": d_eta} if d_s2 is None else {"d1": d_eta, "d2": d_s2 / 2}
-    return _combined(passed, link, eta, s2, factors, existing)
+    return combined(passed, link, eta, s2, factors, existing)
 
 
-def _combined(
+def combined(
     passed: Passed,
     link: Averaged,
     eta: np.ndarray,
@@ -155,7 +160,7 @@ def _combined(
         over = _average if existing is None else partial(_over_existing, existing)
         integral = over(link, eta, s2, part)
         total = total + integral.value * factor
-        bound, nodes = bound + integral.error_bound * _largest(factor), max(nodes, integral.nodes)
+        bound, nodes = bound + integral.error_bound * largest(factor), max(nodes, integral.nodes)
         passed.note(integral.method, bound, nodes)
     return total
 
@@ -199,22 +204,22 @@ def second_derivatives(
     for block in blocks(len(rows.X), len(draws.beta)):
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         etas = [linear(draws, r, plan, block) for r in derived]
-        variances = _variance_changes(draws, (rows, *derived), plan.integrated, block)
+        variances = variance_changes(draws, (rows, *derived), plan.integrated, block)
         if at_once:
-            yield block, _combined(passed, link, eta, s2, _factors(etas, variances), existing)
+            yield block, combined(passed, link, eta, s2, factors_of(etas, variances), existing)
             continue
         assert existing is not None
         total = np.zeros(eta.shape)
         moves_of = [shifts(draws, r.Z, existing.mixture, block) for r in (rows, *derived)]
         for (weights, shift), *changes in zip(*moves_of, strict=True):
             slopes_of = [moved(of, change) for of, (_, change) in zip(etas, changes, strict=True)]
-            factors = _factors(slopes_of, [repeated(v, len(weights)) for v in variances])
-            each = _combined(passed, link, moved(eta, shift), repeated(s2, len(weights)), factors, None)
+            factors = factors_of(slopes_of, [repeated(v, len(weights)) for v in variances])
+            each = combined(passed, link, moved(eta, shift), repeated(s2, len(weights)), factors, None)
             total = total + _over_groups(weights, each, shift)
         yield block, total
 
 
-def _factors(etas: Sequence[np.ndarray], variances: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
+def factors_of(etas: Sequence[np.ndarray], variances: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
     """What E[h'] to E[h''''] are multiplied by; parts whose factor is 0 are left out."""
     (x, z, xz), (v_x, v_z, v_xz) = etas, variances
     factors = {"d1": xz, "d2": x * z if v_xz is None else x * z + v_xz / 2}
@@ -225,13 +230,13 @@ def _factors(etas: Sequence[np.ndarray], variances: Sequence[np.ndarray | None])
     return {part: factor for part, factor in factors.items() if part == "d1" or factor.any()}
 
 
-def _variance_changes(
+def variance_changes(
     draws: Draws, of: tuple[Rows, Rows, Rows, Rows], factors: Sequence[str], block: slice
 ) -> list[np.ndarray | None]:
     """ds2/dx, ds2/dz and d2s2/dx dz = 2 (z_x' Sigma z_z + z' Sigma z_xz); None where they are 0."""
     rows, *derived = of
     first, second, mixed = ([f for f in factors if moves(r, (f,))] for r in derived)
-    changes = [_variance_change(draws, rows, r, m, block) for r, m in zip(derived, (first, second, mixed), strict=True)]
+    changes = [variance_change(draws, rows, r, m, block) for r, m in zip(derived, (first, second, mixed), strict=True)]
     both = [f for f in first if f in second]
     for f in both:
         bent = 2.0 * bilinear(draws.Sigma[f], derived[0].Z[f][block], derived[1].Z[f][block])
@@ -272,7 +277,7 @@ def variance(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndar
     return np.maximum(total, 0.0)
 
 
-def _variance_change(draws: Draws, rows: Rows, d_rows: Rows, moving: Sequence[str], block: slice) -> np.ndarray | None:
+def variance_change(draws: Draws, rows: Rows, d_rows: Rows, moving: Sequence[str], block: slice) -> np.ndarray | None:
     """d s2/dx = 2 z' Sigma dz/dx over the factors whose z moves with x; None where there are none."""
     if not moving:
         return None
@@ -392,6 +397,11 @@ def constant_row(z: np.ndarray) -> np.ndarray:
     return z[:1] if (z == z[:1]).all() else z
 
 
-def _largest(values: np.ndarray) -> float:
+def largest(values: np.ndarray | float) -> float:
+    """The largest absolute value that is finite."""
+    values = np.asarray(values)
+    most, least = float(values.max(initial=0.0)), float(values.min(initial=0.0))
+    if np.isfinite(most - least):
+        return max(most, -least)
     finite = np.abs(values[np.isfinite(values)])
     return float(finite.max()) if finite.size else 0.0

@@ -63,7 +63,7 @@ class CurveCells(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """Differences of curves: at eta + step less at eta.
+    """Differences of curves: rise times that at eta + step less that at eta.
 
     Attributes
     ----------
@@ -73,11 +73,14 @@ class Steps(NamedTuple):
         Of the differences; none where rows do not come sorted by their typical eta.
     step : (draw,) float
         The same for all rows.
+    rise : (draw,) float
+        The same for all rows; 1 where rows have no scale.
     """
 
     curves: CurveArrays
     wide: WideCells
     step: Array
+    rise: Array
 
 
 @njit(**INNER)
@@ -127,7 +130,7 @@ def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> 
 def _step_tile(integrand: Steps, line: int, eta: Array, s2: Array, out: Array) -> int:
     if wide_tile(integrand.wide, line, eta, out):
         return 0
-    step, outside = integrand.step[line], 0
+    step, rise, outside = integrand.step[line], integrand.rise[line], 0
     for side in range(2):  # one call for both sides: a second would compile for itself
         outside += curve_tile(integrand.curves, line, eta, out)
         if side == 0:
@@ -135,14 +138,14 @@ def _step_tile(integrand: Steps, line: int, eta: Array, s2: Array, out: Array) -
                 s2[i] = out[i]  # s2 is the same in all rows: there is room
                 eta[i] += step
     for i in range(eta.size):
-        out[i] -= s2[i]
+        out[i] = rise * out[i] - s2[i]
     return outside
 
 
 @njit(**INNER)
 def _step_far(integrand: Steps, line: int, eta: float, s2: float) -> float:
     high = curve_far(integrand.curves, line, 0, eta + integrand.step[line])
-    return high - curve_far(integrand.curves, line, 0, eta)
+    return integrand.rise[line] * high - curve_far(integrand.curves, line, 0, eta)
 
 
 @njit(**INNER)

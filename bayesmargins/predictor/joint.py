@@ -30,7 +30,7 @@ from bayesmargins.integrate.spread import engine_over_points
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk
 
-__all__ = ["SOBOL", "Jointly", "are_joint", "jointly"]
+__all__ = ["SOBOL", "Jointly", "are_joint", "jointly", "known", "matrix_of", "parameter_at", "shared"]
 
 _REACH = {1: 12.0, 2: 8.5}  # by dimension: Gaussian tails of 4e-33 and 2e-17
 _WIDEST = 36.0  # exp(s z) moves what counts to 2 s
@@ -146,7 +146,7 @@ class Jointly:
             return (own + z @ moves).ravel()
 
         aux = {k: np.tile(v, times) if v.ndim == 1 else np.tile(v, (times, 1)) for k, v in self.aux.items()}
-        aux |= {o.parameter.name: _possible(o, moved(o.eta, o.moves)) for o in self.others}
+        aux |= {o.parameter.name: parameter_at(o, moved(o.eta, o.moves)) for o in self.others}
         of_mean = [self.etas] if len(self.etas) in (1, levels) else [eta[None] for eta in self.etas]
         etas = np.stack([moved(eta, self.moves) for eta in of_mean])
         outcome, s = self.outcome.tiled(times), np.tile(self.s, times)
@@ -257,7 +257,7 @@ def _not_small(values: np.ndarray) -> np.ndarray:
     return np.maximum(size, 0.01 * float(np.median(finite))) if finite.size else size
 
 
-def _possible(other: Other, eta: np.ndarray) -> np.ndarray:
+def parameter_at(other: Other, eta: np.ndarray) -> np.ndarray:
     """Values of a parameter; far nodes, which count for nothing, give what a float holds of it."""
     if other.link.linear:
         return parameter_values(other.parameter, other.link, eta)
@@ -276,7 +276,7 @@ def are_joint(chunk: Chunk) -> bool:
 def jointly(draws: Draws, link: Link, family: Family, chunk: Chunk, block: slice, given_b: bool) -> Jointly:
     """The pairs of a draw and a row of a block as normal variables, and the combinations of fitted levels."""
     each = [(draws, chunk.rows, chunk.plan), *((part.draws, part.rows, part.plan) for part in chunk.parts)]
-    etas = [_known(*one, block) for one in each]
+    etas = [known(*one, block) for one in each]
     n = etas[0].shape[1]
     weights = next((plan.mixture.weights for _, _, plan in each if plan.mixture is not None), np.ones(1))
     moves, s = _moves(each, chunk, block, n)
@@ -290,7 +290,7 @@ def jointly(draws: Draws, link: Link, family: Family, chunk: Chunk, block: slice
     return Jointly(family, link, etas[0], weights, moves[0], s, others, aux, o, given_b)
 
 
-def _known(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
+def known(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
     """eta (combination, draw x row) with the b that is known."""
     eta = exact.linear(draws, rows, plan, block)
     if plan.mixture is None:
@@ -324,8 +324,8 @@ def _moves(
             moves[0][0], moves[k][0], left = slope, root, left - slope**2
         return moves, np.sqrt(np.where(left > 1e-15 * V[0, 0], left, 0.0))
     order = [*over, 0]
-    matrix = np.stack([np.stack([V[min(a, b), max(a, b)] for b in order], axis=-1) for a in order], axis=-2)
-    L = np.moveaxis(roots(matrix), 0, -1)  # (predictor, number, n)
+    both = {(a, b): V[min(a, b), max(a, b)] for a, b in product(order, order)}
+    L = np.moveaxis(roots(matrix_of(both, order)), 0, -1)  # (predictor, number, n)
     moves = [np.zeros((len(over), n)) for _ in each]
     for k, row in zip(order, L, strict=True):
         moves[k] = row[: len(over)]
@@ -336,13 +336,27 @@ def _covariance(
     each: Sequence[tuple[Draws, Rows, GroupPlan]], chunk: Chunk, k: int, j: int, block: slice
 ) -> np.ndarray:
     """z' Sigma w over all factors whose effects on the two linear predictors are correlated: (draw, row), or (1, 1)."""
-    total = np.zeros((1, 1))
-    for factor, Sigma in chunk.across.items():
-        ends, start = {}, 0
-        for i, (_, rows, plan) in enumerate(each):
-            if factor in plan.integrated:
-                ends[i] = slice(start, start := start + rows.Z[factor].shape[1])
-        if k in ends and j in ends:
-            z, w = (exact.constant_row(each[i][1].Z[factor][block]) for i in (k, j))
-            total = total + exact.bilinear(Sigma[:, ends[k], ends[j]], *exact.alike(z, w))
+    total, plans, rows = np.zeros((1, 1)), [plan for *_, plan in each], [of for _, of, _ in each]
+    for factor in chunk.across:
+        Sigma = shared(chunk, plans, rows, factor, k, j)
+        if Sigma is not None:
+            z, w = (exact.constant_row(rows[i].Z[factor][block]) for i in (k, j))
+            total = total + exact.bilinear(Sigma, *exact.alike(z, w))
     return total
+
+
+def shared(
+    chunk: Chunk, plans: Sequence[GroupPlan], rows: Sequence[Rows], factor: str, k: int, j: int
+) -> np.ndarray | None:
+    """Covariance (draw, term, term) of the effects of a factor on two linear predictors; None where there is none."""
+    ends, start = {}, 0
+    for i, (own, plan) in enumerate(zip(rows, plans, strict=True)):
+        if factor in plan.integrated:
+            ends[i] = slice(start, start := start + own.Z[factor].shape[1])
+    known_and_both = factor in chunk.across and k in ends and j in ends
+    return np.asarray(chunk.across[factor][:, ends[k], ends[j]]) if known_and_both else None
+
+
+def matrix_of(entries: dict[tuple[int, int], np.ndarray], order: Sequence[int]) -> np.ndarray:
+    """Entries (n,) by pair of linear predictors as matrices (n, predictor, predictor)."""
+    return np.stack([np.stack([entries[a, b] for b in order], axis=-1) for a in order], axis=-2)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bayesmargins.integrate.compiled import kernel
 from bayesmargins.predictor.integrands import derivatives, derivatives_far, value_far, values
-from bayesmargins.predictor.tiles import Terms, Weights, add_tile, eta_tile, s2_tile
+from bayesmargins.predictor.tiles import Scales, Terms, Weights, add_tile, eta_tile, s2_tile, scale_tile
 
 __all__ = ["TILE", "TOGETHER", "WORK", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
 
@@ -33,6 +33,7 @@ def pass_of_values(
     work: Array,
     tiles: Integers,
     terms: Terms,
+    scales: Scales,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -51,6 +52,8 @@ def pass_of_values(
         Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms : Terms
         Of eta and s2.
+    scales : Scales
+        What averages are multiplied by.
     integrand : Bare, CurveCells, SurfaceArrays or LineArrays
         The average over groups; its lines are those of `draws`.
     draws : (line,) int
@@ -72,6 +75,7 @@ def pass_of_values(
                 if terms.W.shape[0] > 0:
                     s2_tile(terms, draw, first, s2[:m])
                 far[line] += values(integrand, line, eta[:m], s2, value[:m])
+                scale_tile(scales, draw, first, eta[:m], value[:m])
                 add_tile(value[:m], weights, first, out[draw])
 
 
@@ -81,6 +85,7 @@ def far_values(
     end: int,
     work: Array,
     terms: Terms,
+    scales: Scales,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -95,7 +100,7 @@ def far_values(
         Which entries of `draws`: see `in_threads`.
     work : (6, 512) float
         Zeros, to work in.
-    terms, integrand, draws, weights, far, out
+    terms, scales, integrand, draws, weights, far, out
         As for `pass_of_values`.
     """
     eta, s2, value = work[0], work[1], work[2]
@@ -108,6 +113,7 @@ def far_values(
                 s2_tile(terms, draw, first, s2[:m])
             for i in range(m):
                 value[i] = value_far(integrand, line, eta[i], s2[i])
+            scale_tile(scales, draw, first, eta[:m], value[:m])
             add_tile(value[:m], weights, first, out[draw])
 
 
@@ -119,6 +125,7 @@ def pass_of_slopes(
     tiles: Integers,
     terms: Terms,
     changes: Terms,
+    scales: Scales,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -137,7 +144,7 @@ def pass_of_slopes(
         Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms, changes : Terms
         Of eta and s2, and of their derivatives.
-    integrand, draws, weights, far, out
+    scales, integrand, draws, weights, far, out
         As for `pass_of_values`.
     """
     eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
@@ -157,6 +164,7 @@ def pass_of_slopes(
                     s2_tile(changes, draw, first, d_s2[:m])
                     for i in range(m):
                         d1[i] += 0.5 * (d2[i] * d_s2[i])
+                scale_tile(scales, draw, first, eta[:m], d1[:m])
                 add_tile(d1[:m], weights, first, out[draw])
 
 
@@ -167,6 +175,7 @@ def far_slopes(
     work: Array,
     terms: Terms,
     changes: Terms,
+    scales: Scales,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -181,7 +190,7 @@ def far_slopes(
         Which entries of `draws`: see `in_threads`.
     work : (6, 512) float
         Zeros, to work in.
-    terms, changes, integrand, draws, weights, far, out
+    terms, changes, scales, integrand, draws, weights, far, out
         As for `pass_of_slopes`.
     """
     eta, s2, d_eta, d_s2, value = work[0], work[1], work[2], work[3], work[4]
@@ -198,4 +207,5 @@ def far_slopes(
             for i in range(m):
                 d1, d2 = derivatives_far(integrand, line, eta[i], s2[i])
                 value[i] = d1 * d_eta[i] + 0.5 * (d2 * d_s2[i])
+            scale_tile(scales, draw, first, eta[:m], value[:m])
             add_tile(value[:m], weights, first, out[draw])

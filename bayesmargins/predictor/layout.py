@@ -13,7 +13,7 @@ from bayesmargins.predictor.sources import Source
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.predictor.terms import Shift
-    from bayesmargins.predictor.tiles import Terms, Weights
+    from bayesmargins.predictor.tiles import Scales, Terms, Weights
 
 __all__ = ["Laid", "lay_out", "tiles_of"]
 
@@ -34,6 +34,8 @@ class Laid(NamedTuple):
         Of eta, and of s2 (or t).
     changes : Terms or None
         Their derivatives, for slopes.
+    scales : Scales
+        What averages are multiplied by.
     weights : Weights
         How rows become cells.
     reach : float
@@ -46,16 +48,20 @@ class Laid(NamedTuple):
         Draws at a time.
     step : ndarray, shape (draw,), or None
         For differences: how much larger eta is on the high side.
+    rise : ndarray, shape (draw,), or None
+        For differences: how many times as large the scale is there.
     """
 
     terms: Terms
     changes: Terms | None
+    scales: Scales
     weights: Weights
     reach: float
     by_eta: bool
     tiles: np.ndarray
     size: int
     step: np.ndarray | None = None
+    rise: np.ndarray | None = None
 
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:
@@ -71,8 +77,8 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         Rows.
     source : Source
         Which table they look up.
-    part : {"mean", "complement", "slope"}
-        What is averaged.
+    part : {"mean", "complement", "slope", "rise"}
+        What is averaged; "rise" is the average times the slope of the logarithm of its scale.
     which : ndarray of int
         The draws in question.
 
@@ -84,7 +90,8 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
 
     with_s2 = source.kind in ("bare", "surface")
     terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
-    weights = _weights(chunk)
+    turned = part == "slope" and chunk.scale is not None  # what is looked up falls where the inverse link rises
+    weights, scales = _weights(chunk, -1.0 if turned else 1.0), _scales(chunk, part)
     order, by_eta, size, typical = None, False, _LINES, np.zeros(len(chunk.rows.offset))
     if source.kind == "surface":
         # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
@@ -103,12 +110,13 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
         order = _by_cell(weights.cells, order)
     tiles = tiles_of(typical if order is None else typical[order])
-    laid = Laid(terms, changes, weights, largest(terms, which)[0], by_eta, tiles, size)
+    laid = Laid(terms, changes, scales, weights, largest(terms, which)[0], by_eta, tiles, size)
     if order is None:
         return laid
     return laid._replace(
         terms=in_order(terms, order),
         changes=None if changes is None else in_order(changes, order),
+        scales=scales._replace(**{k: in_order(v, order) for k, v in scales._asdict().items() if len(v.offset)}),
         weights=weights.in_order(order),
     )
 
@@ -173,11 +181,28 @@ def _with_t(terms: Terms, t: np.ndarray) -> Terms:
     return terms._replace(W=t[None], Sigma=np.ones((len(terms.beta), 1)))
 
 
-def _weights(chunk: Chunk) -> Weights:
+def _scales(chunk: Chunk, part: str) -> Scales:
+    """exp of a linear predictor, and for "rise" its derivative."""
+    from bayesmargins.predictor.terms import change_terms, no_terms, value_terms
+    from bayesmargins.predictor.tiles import Scales
+
+    scale = chunk.scale
+    if scale is None:
+        return Scales(no_terms(), no_terms())
+    of = scale.draws, scale.rows
+    log = value_terms(*of, scale.plan, (), with_s2=False)
+    if part != "rise":
+        return Scales(log, no_terms())
+    assert scale.d_rows is not None
+    return Scales(log, change_terms(*of, scale.d_rows, scale.plan, (), with_s2=False))
+
+
+def _weights(chunk: Chunk, sign: float) -> Weights:
+    """What rows count for, with a sign."""
     from bayesmargins.predictor.tiles import Weights
 
     cells = chunk.cells
-    weights = np.ascontiguousarray(chunk.weights, dtype=np.float64)
+    weights = np.ascontiguousarray(sign * chunk.weights, dtype=np.float64)
     index = np.ascontiguousarray(cells.index, dtype=np.int64)
     if cells.unit and len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
         return Weights(weights, index[:0], int(index[0]))

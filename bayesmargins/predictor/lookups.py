@@ -87,7 +87,7 @@ class Lookups:
         -------
         Found
         """
-        order, part = int(part == "slope"), "complement" if part == "complement" else "mean"
+        order, part = int(part == "slope"), _looked_up(part, chunk)
         if source.kind == "bare":
             from bayesmargins.predictor.integrands import Bare
 
@@ -116,17 +116,17 @@ class Lookups:
         from bayesmargins.predictor.integrands import CurveCells, Steps
 
         assert source.s is not None
-        step = np.empty(0) if laid.step is None else laid.step[lines]
+        step, rise = (np.empty(0) if of is None else of[lines] for of in (laid.step, laid.rise))
         farthest = laid.reach + float(np.abs(step).max(initial=0.0))
         reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
         key, made = self._curves(source, chunk, part, lines, reach)
         smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
         if laid.by_eta:
-            found = ("wide", order, step.tobytes(), *key)
-            wide = self._keep(found, lambda: wide_cells(made, smallest_s, reach, order, step))
+            found = ("wide", order, step.tobytes(), rise.tobytes(), *key)
+            wide = self._keep(found, lambda: wide_cells(made, smallest_s, reach, order, step, rise))
         if laid.step is not None:
-            value = max(2.0 * made.error_bound, wide.error_bound)
-            return Steps(made.arrays, wide.arrays, step), (value, 0.0, 0.0)
+            value = max((1.0 + float(rise.max())) * made.error_bound, wide.error_bound)
+            return Steps(made.arrays, wide.arrays, step, rise), (value, 0.0, 0.0)
         value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
         return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
 
@@ -178,3 +178,8 @@ class Lookups:
                 return made
             self._kept[key] = made
         return self._kept[key]
+
+
+def _looked_up(part: str, chunk: Chunk) -> str:
+    """Slopes are those of the mean, whatever is averaged."""
+    return part if part == "complement" else "mean" if part == "slope" else chunk.looked_up

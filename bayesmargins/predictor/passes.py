@@ -12,13 +12,13 @@ from bayesmargins.errors import EstimandError
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
-from bayesmargins.predictor import exact
+from bayesmargins.predictor import exact, scaled
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
 from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
 from bayesmargins.predictor.tails import add_tails
 
-__all__ = ["Predictor", "check_size", "complete"]
+__all__ = ["Predictor", "check_size", "complete", "may_be_many"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -195,7 +195,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        if self.link.separable:
+        if self.link.separable or not may_be_many(rows):
             return None
         passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
         multiplied = 1.0
@@ -226,7 +226,7 @@ class Predictor:
         """Do tables pay?"""
         mixture = chunk.plan.mixture
         groups = 1.0 if mixture is None else max(1.0, len(mixture.weights) / _GROUPS)
-        return rows >= MANY_ROWS and rows * len(self.draws.beta) * groups >= MANY_VALUES
+        return may_be_many(rows) and rows * len(self.draws.beta) * groups >= MANY_VALUES
 
     def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
@@ -257,12 +257,18 @@ class Predictor:
             passed.values[part][left] += out
 
     def _add_exactly(self, draws: Draws, chunk: Chunk, part: str, passed: Passed, out: np.ndarray) -> None:
-        engine = {"slope": exact.slopes, "second": exact.second_derivatives}.get(part, exact.values)
+        by = exact if chunk.scale is None else scaled
+        engine = {"slope": by.slopes, "second": by.second_derivatives}.get(part, by.values)
         for block, values in engine(draws, self.link, chunk, part, passed):
             if chunk.multiplier is not None:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
             self.tick(values.size)
+
+
+def may_be_many(rows: int) -> bool:
+    """Could tables pay for so many rows, in as many draws as one likes?"""
+    return rows >= MANY_ROWS
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:

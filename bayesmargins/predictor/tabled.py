@@ -7,6 +7,7 @@ left to the exact engine.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from bayesmargins.predictor.lookups import Found, Lookups
 from bayesmargins.predictor.sources import Source, Sources
 
 __all__ = ["Tables"]
+
+Step = tuple[np.ndarray, np.ndarray]
 
 _MANY_A_CELL = 64  # rows of a chunk in each cell, from which on they are added up among themselves
 
@@ -40,7 +43,7 @@ class Tables:
         self.draws, self.link, self.tick = draws, link, tick
         self.sources, self.lookups = Sources(draws, link), Lookups(draws, link)
 
-    def add(self, chunk: Chunk, part: str, passed: Passed, step: np.ndarray | None = None) -> np.ndarray:
+    def add(self, chunk: Chunk, part: str, passed: Passed, step: Step | None = None) -> np.ndarray:
         """Add a chunk's values, its slopes, or the differences between two sides, to those of the pass.
 
         Parameters
@@ -51,8 +54,9 @@ class Tables:
             What is averaged.
         passed : Passed
             Gets values, methods and error bounds.
-        step : ndarray, shape (draw,), optional
-            How much larger eta is on the high side of a difference; the chunk is the low side.
+        step : tuple of ndarray, shape (draw,), optional
+            How much larger eta is on the high side of a difference, and how many times as large the scale; the chunk
+            is the low side.
 
         Returns
         -------
@@ -68,8 +72,9 @@ class Tables:
         covered = np.ones(len(everything), dtype=bool)
         for _, source in pieces:
             covered &= self.sources.covered(source)
-        for piece, source in pieces:
-            self._pass(piece, source, part, everything[covered], passed, step)
+        looked_up = (part, "rise") if part == "slope" and chunk.scale is not None else (part,)
+        for (piece, source), one in product(pieces, looked_up):
+            self._pass(piece, source, one, everything[covered], passed, step)
         return everything[~covered]
 
     def _pass(
@@ -79,13 +84,13 @@ class Tables:
         part: str,
         draws: np.ndarray,
         passed: Passed,
-        step: np.ndarray | None,
+        step: Step | None,
     ) -> None:
         from bayesmargins.predictor.terms import largest
 
-        laid = lay_out(self.draws, self.link, chunk, source, part, draws)._replace(step=step)
-        sides = 1 if step is None else 2
-        out = whole = passed.values[part]
+        laid, sides = lay_out(self.draws, self.link, chunk, source, part, draws), 1 if step is None else 2
+        laid = laid if step is None else laid._replace(step=step[0], rise=step[1])
+        out = whole = passed.values["slope" if part == "rise" else part]
         if chunk.cells.n > 1 and len(chunk.cells.index) >= _MANY_A_CELL * chunk.cells.n:
             out = np.zeros_like(
                 whole
@@ -96,10 +101,22 @@ class Tables:
             found = self.lookups.found(source, chunk, part, lines, laid)
             _run(laid, found, lines, out)
             value, d1, d2 = found.bounds
-            passed.note(found.method, value if laid.changes is None else d1 * steep[0] + d2 * steep[1] / 2, found.nodes)
+            bound = value if laid.changes is None else d1 * steep[0] + d2 * steep[1] / 2
+            passed.note(found.method, bound * _size(laid, lines), found.nodes)
             self.tick(sides * len(lines) * len(chunk.rows.offset))
         if out is not whole:
             whole += out
+
+
+def _size(laid: Laid, lines: np.ndarray) -> float:
+    """No average is multiplied by more."""
+    from bayesmargins.predictor.terms import highest, largest
+
+    if not len(laid.scales.log.offset):
+        return 1.0
+    with np.errstate(over="ignore"):
+        size = float(np.exp(highest(laid.scales.log, lines)))
+    return size * largest(laid.scales.times, lines)[0] if len(laid.scales.times.offset) else size
 
 
 def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
@@ -109,7 +126,7 @@ def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     near, beyond = (pass_of_values, far_values) if laid.changes is None else (pass_of_slopes, far_slopes)
     terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)
     far = np.zeros(len(lines), dtype=np.int64)
-    rest = *terms, found.integrand, lines, laid.weights, far, out
+    rest = *terms, laid.scales, found.integrand, lines, laid.weights, far, out
 
     def run_near(begin: int, end: int) -> None:
         near(begin, end, np.zeros(WORK), laid.tiles, *rest)

@@ -16,10 +16,12 @@ __all__ = [
     "Shift",
     "change_terms",
     "group_shifts",
+    "highest",
     "in_order",
     "largest",
     "log_mean_exp",
     "mean_effects",
+    "no_terms",
     "typical_eta",
     "typical_variance",
     "value_terms",
@@ -71,12 +73,14 @@ def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shif
     return _terms(draws, rows, plan, shifts, [_squares(rows.Z[f]) for f in factors], factors)
 
 
-def change_terms(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts: Sequence[Shift]) -> Terms:
+def change_terms(
+    draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True
+) -> Terms:
     """What do the derivatives of eta and of s2 consist of?
 
     Parameters
     ----------
-    draws, rows, plan, shifts
+    draws, rows, plan, shifts, with_s2
         As for `value_terms`; `shifts` of the derivatives.
     d_rows : Rows
         Derivatives of X, z and the offset.
@@ -86,9 +90,26 @@ def change_terms(draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts
     Terms
         Columns that do not change are left out.
     """
-    moving = [f for f in plan.integrated if np.any(np.nan_to_num(d_rows.Z[f]))]
+    moving = [f for f in plan.integrated if with_s2 and np.any(np.nan_to_num(d_rows.Z[f]))]
     products = [_square_changes(rows.Z[f], d_rows.Z[f]) for f in moving]
     return _terms(draws, d_rows, plan, shifts, products, moving)
+
+
+def no_terms() -> Terms:
+    """Those of no rows."""
+    of, where = np.empty((0, 0)), np.empty((0, 0), dtype=np.int64)
+    return Terms(np.empty(0), of, of, np.empty(0), of, where, of, of, of)
+
+
+def highest(terms: Terms, draws: np.ndarray) -> float:
+    """No eta that these terms add up to in these draws is higher."""
+    of_columns = np.zeros(len(draws))
+    for x, beta in zip(terms.X, terms.beta[draws].T, strict=True):
+        of_columns += np.maximum(beta * x.min(initial=np.inf), beta * x.max(initial=-np.inf))
+    for z, where in zip(terms.Z, terms.where, strict=True):
+        used = np.unique(where)
+        of_columns += (np.abs(terms.b[draws][:, used]).max(axis=1, initial=0.0)) * np.abs(z).max(initial=0.0)
+    return float((terms.base[draws] + of_columns).max(initial=-np.inf)) + float(terms.offset.max(initial=-np.inf))
 
 
 def _terms(

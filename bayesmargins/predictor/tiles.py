@@ -9,8 +9,9 @@ import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import INNER, PASTED
+from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["Terms", "Weights", "add_tile", "eta_tile", "s2_tile"]
+__all__ = ["Scales", "Terms", "Weights", "add_tile", "eta_tile", "s2_tile", "scale_tile"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -54,6 +55,21 @@ class Terms(NamedTuple):
     b: Array
     W: Array
     Sigma: Array
+
+
+class Scales(NamedTuple):
+    """What the values of rows are multiplied by, in each draw.
+
+    Attributes
+    ----------
+    log : Terms
+        Its logarithm, like an eta; without rows where there is none.
+    times : Terms
+        A further factor, like an eta; without rows where there is none.
+    """
+
+    log: Terms
+    times: Terms
 
 
 class Weights(NamedTuple):
@@ -108,6 +124,20 @@ def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
         product, of = terms.W[j, first : first + m], terms.Sigma[draw, j]
         for i in range(m):
             out[i] += of * product[i]
+
+
+@njit(**INNER)
+def scale_tile(scales: Scales, draw: int, first: int, work: Array, out: Array) -> None:
+    """Multiply a tile by its scales, if there are any."""
+    m = out.size
+    if scales.log.offset.size > 0:
+        eta_tile(scales.log, draw, first, work)
+        for i in range(m):
+            out[i] *= vector_exp(work[i]) if work[i] < 709.0 else np.inf
+    if scales.times.offset.size > 0:
+        eta_tile(scales.times, draw, first, work)
+        for i in range(m):
+            out[i] *= work[i]
 
 
 @njit(**_ANY_ORDER)

@@ -14,6 +14,7 @@ from bayesmargins.errors import EstimandError, PosteriorError, close_matches, li
 from bayesmargins.estimands.asking import checked_seed
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.predictors import unknown_across
 from bayesmargins.validation.checked import Check
 from bayesmargins.validation.findings import in_words, sentences
 from bayesmargins.validation.predictors import checked_by, predictors_of
@@ -142,11 +143,11 @@ def _possible(places: Places, wanted: list[str]) -> tuple[list[str], list[str]]:
     if "new" in left and replicates.outcome.partial:
         notes.append("Some rows are known in part: nothing is said of new groups, nor of y itself, but of residuals.")
         left.remove("new")
-    together = sorted({f for p in post.parts.values() for f in p.info.get("correlated", ())})
+    together = sorted({f for p in post.predictors.values() for f in p.design.factors if unknown_across(post, f)})
     if "new" in left and together:
         notes.append(
-            f"The effects of {listed(together)} are correlated between linear predictors, and new ones cannot be "
-            "drawn: nothing is said of new groups."
+            f"The effects of {listed(together)} are correlated between linear predictors, and the posterior came "
+            "without these correlations: nothing is said of new groups."
         )
         left.remove("new")
     return notes, left

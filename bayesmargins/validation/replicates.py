@@ -11,10 +11,14 @@ from bayesmargins.design import Rows
 from bayesmargins.family import Outcome, Values, parameter_values, values_at
 from bayesmargins.group_likelihood import roots
 from bayesmargins.posterior import Posterior
+from bayesmargins.predictors import acting, joint_covariance
+from bayesmargins.schema import MEAN
 
 __all__ = ["Replicates"]
 
 _NUMBERS = 2**21  # of an array that a block of draws makes
+
+Effects = dict[str, dict[str, np.ndarray]]
 
 _STREAMS = {"own": 0, "new": 1, "residuals": 2}
 
@@ -69,13 +73,33 @@ class Replicates:
 
     def parameters(self, block: slice, groups: str) -> Values:
         """The parameters of y, (replicate, row), with the groups' ``"own"`` b or that of ``"new"`` ones."""
-        rng = self.rng(block, "new") if groups == "new" else None
         post, index = self.post, self.index[block]
-        eta = _predictor(post, self.rows, index, rng)
+        b = self._new_effects(index, self.rng(block, "new")) if groups == "new" else self._own_effects(index)
+        eta = _predictor(post, self.rows, index, b[MEAN])
         aux = {k: v[index][:, None] for k, v in post.draws.aux.items()}
         for name, (part, rows) in self._parts.items():
-            aux[name] = parameter_values(post.family.parameter(name), part.link, _predictor(part, rows, index, rng))
+            of_part = _predictor(part, rows, index, b[name])
+            aux[name] = parameter_values(post.family.parameter(name), part.link, of_part)
         return values_at(post.link, eta, post.family.of_rows(aux, self.outcome))
+
+    def _own_effects(self, index: np.ndarray) -> Effects:
+        predictors = self.post.predictors.items()
+        return {name: {f: p.draws.b[f][index] for f in p.design.factors} for name, p in predictors}
+
+    def _new_effects(self, index: np.ndarray, rng: np.random.Generator) -> Effects:
+        """Of all linear predictors together, where they are correlated."""
+        post, found = self.post, Effects((name, {}) for name in self.post.predictors)
+        for name, p in post.predictors.items():
+            for factor, of in p.design.factors.items():
+                if factor in found[name]:
+                    continue
+                terms = acting({k: one.design for k, one in post.predictors.items()}, factor)
+                names = list(terms) if factor in post.across else [name]
+                L = roots(joint_covariance(post, factor, names)[index])
+                b = rng.standard_normal((len(index), len(of.levels), L.shape[-1])) @ L.transpose(0, 2, 1)
+                each = np.split(b, np.cumsum([len(terms[k]) for k in names])[:-1], axis=2)
+                found |= {k: {**found[k], factor: own} for k, own in zip(names, each, strict=True)}
+        return found
 
     def middle(self, eta: np.ndarray) -> Values:
         """The parameters at some eta (row,) and the means of the others: (1, row)."""
@@ -102,15 +126,10 @@ class Replicates:
         return {k: (p, p.design.rows(p.design.data, what="data")) for k, p in self.post.parts.items()}
 
 
-def _predictor(post: Posterior, rows: Rows, index: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """The linear predictor of some draws, (replicate, row); with `rng` every group has new effects."""
+def _predictor(post: Posterior, rows: Rows, index: np.ndarray, effects: dict[str, np.ndarray]) -> np.ndarray:
+    """The linear predictor of some draws, (replicate, row), with effects (replicate, group, term) of each factor."""
     eta = post.draws.beta[index] @ rows.X.T + rows.offset
     for name, factor in post.design.factors.items():
-        if rng is None:
-            b = post.draws.b[name][index]
-        else:
-            L = roots(post.draws.Sigma[name][index])
-            b = rng.standard_normal((len(index), len(factor.levels), L.shape[-1])) @ L.transpose(0, 2, 1)
         for q, z in enumerate(rows.Z[name].T):
-            eta += b[:, factor.codes, q] * z
+            eta += effects[name][:, factor.codes, q] * z
     return np.asarray(eta)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import log1p  # numpy's own loses digits of complex numbers
 
 from bayesmargins.family.families.negbinomial import negbinomial
 from bayesmargins.family.families.poisson import draw_counts
@@ -18,7 +19,7 @@ __all__ = ["hurdle_negbinomial"]
 
 
 def _log_zero(p: Values) -> Array:
-    return np.asarray(-p.shape * np.log1p(p.mu / p.shape))
+    return np.asarray(-p.shape * log1p(p.mu / p.shape))
 
 
 def _nonzero(rng: np.random.Generator, p: Values) -> Array:

@@ -80,6 +80,7 @@ def fill_wide_cells(
     curves: CurveArrays,
     order: int,
     step: Array,
+    rise: Array,
     half: float,
     least: float,
     points: Array,
@@ -98,7 +99,9 @@ def fill_wide_cells(
     order : int
         0 for the polynomials, 1 for their derivatives.
     step : (draw,) float
-        The difference between the curve at eta + step and at eta takes the curve's place; empty for the curve itself.
+        `rise` times the curve at eta + step less that at eta takes the curve's place; empty for the curve itself.
+    rise : (draw,) float
+        As `step`.
     half : float
         Half the width of a cell.
     least : float
@@ -126,7 +129,7 @@ def fill_wide_cells(
                 curve_tile(curves, draw, eta, between)
                 smallest = min(smallest, between.min())
                 for p in range(POINTS):
-                    values[p] = between[p] - values[p]
+                    values[p] = rise[draw] * between[p] - values[p]
             between[:] = 0.0
             for p in range(POINTS):
                 for k in range(POINTS):
