@@ -13,7 +13,16 @@ from bayesmargins.design import Factor
 from bayesmargins.model.coordinates import GroupBlock, GroupPart, Member
 from bayesmargins.schema import factor_dim, plain, stem
 
-__all__ = ["coords_of", "correlated_pairs", "covariance_from", "is_across", "joined", "sharing_marks", "term_names"]
+__all__ = [
+    "coords_of",
+    "correlated_pairs",
+    "covariance_from",
+    "is_across",
+    "joined",
+    "on_predictor",
+    "sharing_marks",
+    "term_names",
+]
 
 Pairs = list[tuple[int, int]]
 
@@ -74,6 +83,22 @@ def _one(blocks: Sequence[GroupBlock], factor: str) -> GroupBlock:
 def term_names(members: Sequence[Member]) -> Iterator[str]:
     """``Intercept``, ``sigma_Intercept``: terms of all members."""
     return (member.named(str(term)) for member in members for term in member.factor.terms)
+
+
+def on_predictor(part: GroupPart, name: str) -> GroupPart | None:
+    """Its effects on one linear predictor alone; None where there are none."""
+    member = next((m for m in part.members if m.predictor == name), None)
+    if member is None or len(part.members) == 1:
+        return None if member is None else part
+    first, own = member.columns.start, range(member.columns.start, member.columns.stop)
+    blocks = []
+    for block in part.blocks:
+        at = [k for k, term in enumerate(block.terms) if term in own]
+        terms = tuple(block.terms[k] - first for k in at)
+        blocks += [replace(block, terms=terms, B=block.B[np.ix_(at, at)])] if at else []
+    factor = replace(member.factor, codes=part.factor.codes)
+    alone = replace(member, columns=slice(0, len(own)))
+    return GroupPart(factor, part.W[:, member.columns], tuple(blocks), part.sizes[member.columns], (alone,))
 
 
 def correlated_pairs(part: GroupPart) -> dict[str, Pairs]:

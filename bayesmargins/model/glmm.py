@@ -250,7 +250,7 @@ class GLMM:
 
     def _coordinates(self, plan: Treatment, asked: str) -> Parametrisation:
         """How the sampler sees b, where it sees it."""
-        coordinates = parametrised(asked, self.design, list(self.predictors)[1:])
+        coordinates = parametrised(asked, self.design.formula, self._groups)
         if plan.how == INTEGRATED and asked != "auto":
             raise FitError(
                 f"parametrisation={asked!r} is about group effects that are sampled, and those of "

@@ -39,6 +39,11 @@ class Origin:
     blocks: dict[str, list[Stated]]
     variables: dict[str, Array]
 
+    @property
+    def formula(self) -> Any:
+        """As the user wrote it: text, or a dict with those of parameters."""
+        return self.model.formula
+
     def prior_lines(self) -> list[str]:
         """The priors, and what they imply, as ``print(model)`` has them."""
         return list(self.model.prior_lines())

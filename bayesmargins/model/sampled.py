@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design
 from bayesmargins.errors import FitError, close_matches, listed, shown
 from bayesmargins.family import Family, Outcome
+from bayesmargins.model.across import on_predictor
 from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.coordinates import GroupPart
-from bayesmargins.model.information import information
+from bayesmargins.model.information import information, widened
 from bayesmargins.model.linear import LinearPredictor
 from bayesmargins.model.marginal import largest_first
 from bayesmargins.model.merging import merged
 from bayesmargins.model.pilot import pilot
+from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word
 
 __all__ = ["Parametrisation", "SampledModel", "parametrised", "sampled_model"]
@@ -46,8 +47,8 @@ class Parametrisation:
         return f"the sampler sees them {self.how}: {self.why}"
 
 
-def parametrised(asked: str, design: Design, others: Collection[str] = ()) -> Parametrisation:
-    """What does ``parametrisation=asked`` mean for this model, which has these linear predictors beside the mean's?
+def parametrised(asked: str, formula: str, parts: Mapping[str, GroupPart]) -> Parametrisation:
+    """What does ``parametrisation=asked`` mean for a model with these group effects?
 
     Raises
     ------
@@ -60,15 +61,17 @@ def parametrised(asked: str, design: Design, others: Collection[str] = ()) -> Pa
         )
     if asked == _NON_CENTRED:
         return Parametrisation(_NON_CENTRED, "as asked")
-    many = [name for name, factor in design.factors.items() if len(factor.terms) > _MOST_TERMS]
-    if not many and not others:
-        return Parametrisation(_STANDARDISED, "by what a pilot fit expects of each group given beta and Sigma")
+    many = [name for name, part in parts.items() if part.W.shape[1] > _MOST_TERMS]
+    of_mean = [name for name, part in parts.items() if on_predictor(part, MEAN) is not None]
+    if not many and (of_mean or not parts):
+        of = "" if all(len(p.members) == 1 for p in parts.values()) else ", of those on the mean"
+        return Parametrisation(_STANDARDISED, f"by what a pilot fit expects of each group given beta and Sigma{of}")
     why = f"{listed(many)} has more than {_MOST_TERMS} terms, whose matrices cost more than they gain"
-    if others:
-        why = f"{listed(others)} has a linear predictor of its own, which a pilot fit does not know"
+    if not many:
+        why = "none of them act on the mean, and a pilot fit knows no others"
     if asked == _STANDARDISED:
         raise FitError(
-            f"parametrisation='standardised' is not possible for {design.formula!r}: {why}. Use 'non-centred', or "
+            f"parametrisation='standardised' is not possible for {formula!r}: {why}. Use 'non-centred', or "
             "'auto', which chooses."
         )
     return Parametrisation(_NON_CENTRED, why)
@@ -137,7 +140,11 @@ def _standardised(
     priors: Mapping[str, Any],
     coordinates: Parametrisation,
 ) -> tuple[Observed, Parametrisation]:
-    ordered, F, offset = largest_first(parts), mean.fixed.columns, mean.offset
+    of_mean = {name: own for name, part in parts.items() if (own := on_predictor(part, mean.name)) is not None}
+    ordered, F, offset = largest_first(of_mean), mean.fixed.columns, mean.offset
+    if any(len(parts[own.factor.name].members) > 1 for own in ordered[1:]):
+        why = "smaller factors than the largest act on several parameters, and their effects would need the largest's"
+        return observed, Parametrisation(_NON_CENTRED, why)
     free = F[:, 1:] if family.ordinal else F  # thresholds are the constant
     held = {name: prior for name, prior in priors.items() if name in family.numbers and isinstance(prior, int | float)}
     try:
@@ -148,5 +155,8 @@ def _standardised(
         return observed, Parametrisation(_NON_CENTRED, "the pilot fit found no mode")
     if not all(entry.finite for entry in found.values()):
         return observed, Parametrisation(_NON_CENTRED, "the pilot fit found no mode")
+    name, q = ordered[0].factor.name, ordered[0].W.shape[1]
+    if (effects := parts[name].W.shape[1]) > q:
+        found[name] = widened(found[name], q, effects)
     thresholds = at.aux.get("thresholds", np.empty(0))
     return replace(observed, found=dict(reversed(found.items())), thresholds=thresholds), coordinates

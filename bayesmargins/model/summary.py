@@ -26,19 +26,19 @@ def model_lines(model: Any) -> list[str]:
         *([f"categories {listed(categories, 12)}"] if categories else []),
         *(f"{len(part.factor.levels)} groups of {name}: {', '.join(part.factor.terms)}"
           for name, part in model._groups.items()),
-        *_of_effects(model, list(others)),
+        *_of_effects(model),
         *model.prior_lines(),
     ]  # fmt: skip
 
 
-def _of_effects(model: Any, others: list[str]) -> Iterator[str]:
+def _of_effects(model: Any) -> Iterator[str]:
     if not model._groups:
         yield "no grouping factor: a generalised linear model"
         return
     plan = model.treatment("auto")
     yield str(plan)
     if plan.how != INTEGRATED:
-        yield str(parametrised("auto", model.design, others))
+        yield str(parametrised("auto", model.design.formula, model._groups))
 
 
 def kept_names(model: Any) -> list[str]:
