@@ -297,3 +297,99 @@ def test_arguments_that_do_not_go_with_the_formulas_are_refused(more: dict[str, 
 def test_two_parameters_of_one_name_are_refused() -> None:
     with pytest.raises(bm.ModelError, match="two parameters that are called 'sigma_x'"):
         bm.GLMM({"y": "y ~ sigma_x", "sigma": "~ x"}, DATA.assign(sigma_x=DATA["x"]))
+
+
+ORDERED = DATA.assign(y=np.resize([1, 2, 2, 3, 1, 3, 4], N), x=DATA["x"] - 1.0)
+DISC = {"y": "y ~ x + (1 | p | g)", "disc": "~ 0 + x + (1 | p | g)"}
+
+
+@pytest.mark.parametrize("link", ["logit", pytest.param("probit", marks=pytest.mark.evidence)])
+def test_discrimination_multiplies_eta_and_thresholds(link: str) -> None:
+    model = bm.GLMM(DISC, ORDERED, family="cumulative", link=link)
+    pymc, names = model.pymc, ["beta", "b_g", "disc_beta", "disc_b_g", "thresholds"]
+    of_rows = pymc.logp(vars=[pymc.observed_RVs[0]], sum=False)[0]
+    beta, b, gamma, c, thresholds, _, log_p = function_of(pymc, names, of_rows)(point_of(pymc))
+    x, codes, y = ORDERED["x"].to_numpy(), np.resize(np.arange(5), N), ORDERED["y"].to_numpy()
+    disc = np.exp(gamma[0] * x + c[codes, 0])
+    h = {"logit": stats.logistic, "probit": stats.norm}[link].cdf
+    reached = h(disc[:, None] * (thresholds - (beta[0] * x + b[codes, 0])[:, None]))
+    P = np.diff(np.column_stack([np.zeros(N), reached, np.ones(N)]), axis=1)
+    np.testing.assert_allclose(log_p, np.log(P[np.arange(N), y - 1]), rtol=1e-9)
+
+
+def scaled(draws: int = 3) -> bm.Posterior:
+    rng = np.random.default_rng(8)
+    sample = (1, draws)
+    root = 0.6 * rng.normal(size=(*sample, 2, 2))
+    return bm.from_draws(
+        "y ~ x + (1 | g)",
+        ORDERED,
+        family="cumulative",
+        beta=rng.normal(size=(*sample, 1)),
+        b={"g": rng.normal(size=(*sample, 5, 1))},
+        Sigma={"g": root @ np.swapaxes(root, -1, -2) + 0.1 * np.eye(2)},
+        aux={"thresholds": np.broadcast_to([-1.0, 0.3, 1.5], (*sample, 3))},
+        parts={
+            "disc": {
+                "formula": "~ 0 + x + (1 | g)",
+                "beta": 0.4 * rng.normal(size=(*sample, 1)),
+                "b": {"g": 0.3 * rng.normal(size=(*sample, 5, 1))},
+            }
+        },
+    )
+
+
+def test_probabilities_of_categories_are_averaged_over_both_predictors() -> None:
+    post, row = scaled(), ORDERED.iloc[[4]]
+    z = np.linspace(-9.0, 9.0, 361)
+    u, v = np.meshgrid(z, z, indexing="ij")
+    weight = np.exp(-0.5 * (u**2 + v**2))
+    x, P = float(row["x"].iloc[0]), []
+    for s in range(3):
+        L = np.linalg.cholesky(post.across["g"].to_numpy()[0, s])
+        eta = post.draws.beta[s, 0] * x + L[0, 0] * u
+        disc = np.exp(post.parts["disc"].draws.beta[s, 0] * x + L[1, 0] * u + L[1, 1] * v)
+        below = [stats.logistic.cdf(disc * (t - eta)) for t in post.draws.aux["thresholds"][s]]
+        cuts = [(h * weight).sum() / weight.sum() for h in below]
+        P.append(np.diff([0.0, *cuts, 1.0]))
+    found = bm.predictions(post, row).estimate.to_numpy()[0].reshape(3, 4)
+    np.testing.assert_allclose(found, P, rtol=1e-8)
+    numbers = np.arange(1.0, 5.0)
+    for target, values in (
+        (bm.category(2), np.array(P)[:, 1]),
+        (bm.top(2), np.array(P)[:, 2:].sum(axis=1)),
+        (bm.exceeds(1), np.array(P)[:, 1:].sum(axis=1)),
+        (bm.score(), P @ numbers),
+        (bm.sd(), np.sqrt(P @ numbers**2 - (P @ numbers) ** 2)),
+    ):
+        one = bm.predictions(post, row, target=target).estimate.to_numpy().ravel()
+        np.testing.assert_allclose(one, values, rtol=1e-8)
+    assert bm.predictions(post, row, target=bm.quantile(0.5)).estimate.isin([1, 2, 3, 4]).all()
+
+
+def test_own_groups_have_their_own_discrimination(tmp_path: Path) -> None:
+    post = scaled()
+    own = bm.predictions(post, groups="own").estimate.to_numpy()[0]
+    x, codes = ORDERED["x"].to_numpy(), post.design.factors["g"].codes
+    eta, disc = post.linear_predictor(), np.exp(post.parts["disc"].linear_predictor())
+    assert eta.shape == (3, N)
+    np.testing.assert_allclose(np.log(disc[0]), post.parts["disc"].draws.beta[0, 0] * x
+                               + post.parts["disc"].draws.b["g"][0, codes, 0], rtol=1e-12)  # fmt: skip
+    reached = stats.logistic.cdf(disc[..., None] * (np.array([-1.0, 0.3, 1.5]) - eta[..., None]))
+    P = np.diff(np.concatenate([np.zeros((3, N, 1)), reached, np.ones((3, N, 1))], axis=2), axis=2)
+    # Differences of numbers near 1 have no more digits than that.
+    assert own.shape == (3, 4, N)
+    np.testing.assert_allclose(np.moveaxis(own, 1, 2), P, rtol=1e-10, atol=1e-15)
+    log_p = post.log_likelihood()["y"].to_numpy()[0]
+    np.testing.assert_allclose(np.exp(log_p), P[:, np.arange(N), ORDERED["y"] - 1], rtol=1e-10, atol=1e-15)
+    post.save(tmp_path / "disc.nc")
+    assert bm.load(tmp_path / "disc.nc").fingerprint == post.fingerprint
+
+
+def test_discrimination_has_no_constant() -> None:
+    for right in ("~ x", "~ 0 + f", "~ 1"):
+        with pytest.raises(bm.FormulaError, match=r"have a constant, or add up to one.*'~ 0 . x'"):
+            bm.GLMM({"y": "y ~ x", "disc": right}, ORDERED, family="cumulative")
+    with pytest.raises(bm.FormulaError, match="parameters of family='sequential' that may have one: none"):
+        bm.GLMM(DISC, ORDERED, family="sequential")
+    assert "disc" not in str(bm.GLMM("y ~ x", ORDERED, family="cumulative"))

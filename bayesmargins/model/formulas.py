@@ -10,10 +10,11 @@ from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.errors import FormulaError, ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, get_link, resolve_link
+from bayesmargins.model.coordinates import FixedPart
 from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word
 
-__all__ = ["Formulas", "check_marks", "check_predicted", "formulas_of", "links_of"]
+__all__ = ["Formulas", "check_marks", "check_predicted", "formulas_of", "links_of", "refuse_constant"]
 
 _WRITTEN = "{'y': 'y ~ x + (1 | g)', 'sigma': '~ x'}"
 
@@ -50,7 +51,7 @@ def formulas_of(formula: Any, family: Family) -> Formulas:
             raise FormulaError(f"formula has {shown(name)}: {shown(text)}; it is a dict of texts, {_WRITTEN}.")
     left = {name: text for name, text in given.items() if not text.lstrip().startswith("~")}
     for name, text in left.items():
-        if name in family.aux and text.split("~")[0].strip() == name:
+        if name in family.predictable and text.split("~")[0].strip() == name:
             right = text.split("~", 1)[1].strip() if "~" in text else "x"
             raise FormulaError(
                 f"The formula of {name!r} is {text!r}; that of a parameter has nothing left of its '~': write "
@@ -84,12 +85,12 @@ def _check_key(key: str, text: str, family: Family) -> None:
     if key not in (MEAN, response):
         raise FormulaError(
             f"The outcome's formula {text!r} stands under {key!r}; its key is the response, {response!r}, or {MEAN!r}."
-            f"{f' The formula of the parameter {key!r} begins with a ~.' if key in family.aux else ''}"
+            f"{f' The formula of the parameter {key!r} begins with a ~.' if key in family.predictable else ''}"
         )
 
 
 def _check_parameter(name: str, family: Family) -> None:
-    allowed = [p.name for p in family.parameters[1:] if not p.along]
+    allowed = list(family.predictable)
     if name in allowed:
         return
     if name == MEAN:
@@ -149,10 +150,19 @@ def check_marks(designs: Mapping[str, Design]) -> None:
             )
 
 
+def refuse_constant(name: str, design: Design, fixed: FixedPart) -> None:
+    """FormulaError where what multiplies eta and thresholds has a constant, which these say already."""
+    if fixed.constant:
+        raise FormulaError(
+            f"The columns of {design.formula!r} have a constant, or add up to one, and the thresholds say already how "
+            f"large the linear predictor is: write {{{name!r}: '~ 0 + x'}}, with columns of which 0 is the usual case."
+        )
+
+
 def check_predicted(design: Design, family: Family, parameters: Mapping[str, str]) -> None:
     """ModelError where a known error takes the place of a parameter that has a formula."""
     estimated = [p.name for p in family.estimated(design.response.known_error)]
-    held = [name for name in parameters if name not in estimated]
+    held = [name for name in parameters if name in family.aux and name not in estimated]
     if held:
         raise ModelError(
             f"{listed(held)} has a formula, and se() in {design.formula!r} takes its place: leave one of the two out, "

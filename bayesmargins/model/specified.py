@@ -13,7 +13,7 @@ from bayesmargins.errors import DataError
 from bayesmargins.family import Family, Outcome, check_outcome, get_family, warn_of_other_families
 from bayesmargins.model.across import joined, sharing_marks
 from bayesmargins.model.coordinates import GroupPart, fixed_part, group_part, of_predictor, own_priors
-from bayesmargins.model.formulas import check_marks, check_predicted, formulas_of, links_of
+from bayesmargins.model.formulas import check_marks, check_predicted, formulas_of, links_of, refuse_constant
 from bayesmargins.model.linear import LinearPredictor
 from bayesmargins.model.parameter_scales import scales_of_parameter
 from bayesmargins.model.priors import (
@@ -115,6 +115,8 @@ def _predictor(
     for column, values in columns:
         refuse_extreme(f"The column {column!r}", values, DIVIDED)
     fixed = fixed_part(design, rows.X, own_columns(own, design))
+    if family.scales_latent((name,)):
+        refuse_constant(name, design, fixed)
     check_constant(own, fixed, design, name)
     groups = {f: group_part(design, factor, f in as_written, name) for f, factor in design.factors.items()}
     warn_of_zero(fixed, groups)
