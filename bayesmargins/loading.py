@@ -115,7 +115,7 @@ def _part(name: str, part: Predictor, of: Design, contents: Contents, namespace:
     refuse_another_design(part.rows, design)
     arrays = _arrays(part, design, contents)
     family = get_family(contents.family)
-    if name not in family.aux:
+    if name not in family.predictable:
         raise PosteriorError(f"The file has a formula of {shown(name)}, which is no parameter of {family.name!r}.")
     return make_part(family.parameter(name), design, part.link, arrays, _info(part))
 

@@ -70,10 +70,21 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         q = len(factor.terms)
         Sigma[name] = rng.uniform(0.5, 1.5, shape)[..., None, None] * np.eye(q)
         b[name] = rng.normal(size=(*shape, len(factor.levels), q))
-    aux = {name: rng.uniform(1, 2, shape) for name in self.family.numbers}
+    aux = {name: rng.uniform(1, 2, shape) for name in self.family.numbers if name not in self.predictors}
     if self.family.ordinal:
         thresholds = len(design.response.categories) - 1
         aux["thresholds"] = np.sort(rng.normal(size=(*shape, thresholds)), axis=-1)
+    parts = {}
+    for name, p in [*self.predictors.items()][1:]:
+        sizes = {f: len(factor.terms) for f, factor in p.design.factors.items()}
+        parts[name] = {
+            "formula": p.design.formula,
+            "link": p.link.name,
+            "beta": rng.normal(0.0, 0.1, (*shape, len(p.design.coef))),
+            "b": {f: rng.normal(size=(*shape, len(p.design.factors[f].levels), q)) for f, q in sizes.items()},
+        }
+        for f, q in sizes.items():  # one covariance over both
+            Sigma[f] = rng.uniform(0.1, 0.2, shape)[..., None, None] * np.eye(q + Sigma[f].shape[-1])
     beta = rng.normal(0.0, 0.1, (*shape, len(design.coef)))
     if self.family.limited is not None:  # times have a unit, and covariates may be years
         beta = 0.1 * beta
@@ -87,6 +98,7 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         b=b,
         Sigma=Sigma,
         aux=aux,
+        parts=parts,
     )
     return dataclasses.replace(post, info=info)
 

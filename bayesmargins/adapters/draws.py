@@ -230,7 +230,7 @@ def _designs(
 ) -> dict[str, Design]:
     """Of the parameters that have a linear predictor of their own, once what they are given is in order."""
     _check_dict("parts", parts, "{'formula': '~ x', 'beta': array}")
-    _check_names("parts", parts or {}, list(kind.aux), required=False)
+    _check_names("parts", parts or {}, list(kind.predictable), required=False)
     for name, given in (parts or {}).items():
         _check_part(name, given, aux)
     return {name: build_part(name, given["formula"], of, namespace=namespace) for name, given in (parts or {}).items()}

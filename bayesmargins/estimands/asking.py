@@ -16,7 +16,7 @@ from bayesmargins.estimands.parts import check_known
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.observed import ObservedMean
-from bayesmargins.family.ordered import EachCategory
+from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
@@ -263,7 +263,8 @@ def _served(target: Target, post: Posterior) -> Target:
             f"target={target}: {post.formula!r} has se(), which is all the error that its rows have, so there is no "
             f"{target.name}. se(..., sigma=True) adds one."
         )
-    return target.counting(post.categories) if post.categories else target
+    counted = target.counting(post.categories) if post.categories else target
+    return OfScaled.of(counted, post.categories) if post.family.scales_latent(post.parts) else counted
 
 
 def _target_hint(target: Any, post: Posterior) -> str:

@@ -6,7 +6,7 @@ these over the rest of b, which is fitted groups or the nodes of a rule; targets
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bayesmargins.family.family import Family
 from bayesmargins.family.mixture import Mixture
-from bayesmargins.family.quantiles import Number, searched_quantile, whole_quantile
+from bayesmargins.family.quantiles import Number, quantile_of_ordered, sd_of_ordered, searched_quantile, whole_quantile
 from bayesmargins.integrate.smooth import Smooth
 
 __all__ = ["Compound"]
@@ -127,6 +127,24 @@ class Compound:
         with np.errstate(over="ignore", invalid="ignore"):
             found: Number = self._sum(of)
             return replace(found, value=np.sqrt(found.value))
+
+    def cumulated(self, part: str) -> list[Number]:
+        """As of `Mixture`."""
+        each = {id(y): y.cumulated(part) for y in self.each}
+
+        def of(k: int) -> Number:
+            found: Number = self._sum(lambda y, all_: each[id(y)][k])
+            return found
+
+        return [of(k) for k in range(len(each[id(self.each[0])]))]
+
+    def ordered_sd(self, numbers: Sequence[float]) -> Number:
+        """As of `Mixture`."""
+        return sd_of_ordered(self.cumulated("mean"), self.cumulated("complement"), numbers)
+
+    def ordered_quantile(self, q: float, numbers: Sequence[float]) -> Number:
+        """As of `Mixture`."""
+        return quantile_of_ordered(self.cumulated("complement"), q, numbers)
 
     def quantile(self, q: float) -> Number:
         """As of `Mixture`; the search begins at that of the component that counts most."""

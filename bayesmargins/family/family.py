@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -236,6 +236,8 @@ class Family:
         nothing speaks for one.
     ones : tuple of str
         Parameters of other packages that are 1 here: draws may hold them, if they are 1.
+    discrimination : Parameter or None
+        What multiplies the linear predictor and the thresholds where it has a formula; else it is 1, and no parameter.
 
     Examples
     --------
@@ -288,6 +290,7 @@ class Family:
     elsewhere: Mapping[str, Elsewhere] = field(default_factory=dict)
     looks_like: Callable[[Outcome], str] | None = None
     ones: tuple[str, ...] = ()
+    discrimination: Parameter | None = None
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -308,6 +311,15 @@ class Family:
     def numbers(self) -> tuple[str, ...]:
         """Those of them that are one number a draw."""
         return tuple(p.name for p in self.parameters[1:] if not p.along)
+
+    @property
+    def predictable(self) -> tuple[str, ...]:
+        """Those that may have a linear predictor of their own."""
+        return (*self.numbers, *(p.name for p in (self.discrimination,) if p is not None))
+
+    def scales_latent(self, predicted: Container[str]) -> bool:
+        """Whether eta and thresholds are multiplied by something, where these parameters have linear predictors."""
+        return self.discrimination is not None and self.discrimination.name in predicted
 
     @property
     def ordinal(self) -> bool:
@@ -374,7 +386,7 @@ class Family:
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of this name."""
-        return next(p for p in self.parameters if p.name == name)
+        return next(p for p in (*self.parameters, self.discrimination) if p is not None and p.name == name)
 
     def named(self, package: str) -> str:
         """Its name in another package."""

@@ -19,7 +19,14 @@ from bayesmargins.family.curve import Bundle, Curve
 from bayesmargins.family.family import Coefficients, Family, values_at
 from bayesmargins.family.link import Link, exponential
 from bayesmargins.family.outcome import Outcome, Values
-from bayesmargins.family.quantiles import RESOLUTION, Number, searched_quantile, whole_quantile
+from bayesmargins.family.quantiles import (
+    RESOLUTION,
+    Number,
+    quantile_of_ordered,
+    sd_of_ordered,
+    searched_quantile,
+    whole_quantile,
+)
 from bayesmargins.integrate import BundleAverages, cubed, expectation
 from bayesmargins.integrate.search import crossing
 from bayesmargins.integrate.smooth import Smooth, smooth_expectation
@@ -30,7 +37,6 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
 
 _REACH = 9.0  # a Gaussian tail of 2e-19
-_TIE = 1e-12
 _EDGE = 1e-9  # of a mean between 0 and 1
 _NEVER = 1e-14
 _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the link's latent error
@@ -232,7 +238,7 @@ class Mixture:
         for weight, eta in zip(self.weights, self.etas, strict=True):
             yield float(weight), curve.of(eta, p)
 
-    def _cumulated(self, part: str) -> list[Number]:
+    def cumulated(self, part: str) -> list[Number]:
         """P(y <= k) ("mean") or P(y > k) ("complement") of an ordered y, for all categories k but the last."""
         if self.family.probabilities is not None:
             return self._summed(self.family.probabilities(self.link, self.aux["thresholds"].shape[-1] + 1), part)
@@ -253,28 +259,12 @@ class Mixture:
         return [Number(one, np.full(len(one), len(value) * bound), method, nodes) for one in sums]
 
     def ordered_sd(self, numbers: Sequence[float]) -> Number:
-        """That of an ordered y whose categories count as these numbers.
-
-        Var(y) = sum over j, k of d_j d_k P(y <= min(j, k)) P(y > max(j, k)), with d_k how far the number after the k-th
-        is from it: no difference of large numbers.
-        """
-        below, above = self._cumulated("mean"), self._cumulated("complement")
-        gaps = np.diff(numbers)
-        P, Q = (gaps[:, None] * np.stack([tail.value for tail in tails]) for tails in (below, above))
-        variance = np.sum(Q * (2.0 * np.cumsum(P, axis=0) - P), axis=0)
-        value = np.sqrt(np.maximum(variance, 0.0))
-        wrong = 2.0 * np.abs(gaps).sum() ** 2 * max(tail.error.max() for tail in (*below, *above))
-        error = np.where(value > 0.0, wrong / np.maximum(value, np.sqrt(wrong) + 1e-300), np.sqrt(wrong))
-        return Number(value, error, above[0].method, max(tail.nodes for tail in (*below, *above)))
+        """That of an ordered y whose categories count as these numbers."""
+        return sd_of_ordered(self.cumulated("mean"), self.cumulated("complement"), numbers)
 
     def ordered_quantile(self, q: float, numbers: Sequence[float]) -> Number:
         """The number, of these, of the first category k with P(y > k) <= 1 - q."""
-        above = self._cumulated("complement")
-        over = np.stack([tail.value - (1.0 - q) for tail in above])
-        slack = _TIE + max(tail.error.max() for tail in above)
-        value = np.asarray(numbers, dtype=np.float64)[(over > slack).sum(axis=0)]
-        undecided = (np.abs(over) <= slack).any(axis=0)
-        return Number(value, undecided.astype(np.float64), above[0].method, max(tail.nodes for tail in above))
+        return quantile_of_ordered(self.cumulated("complement"), q, numbers)
 
     def quantile(self, q: float) -> Number:
         """The q-quantile; whole for a discrete y, with the error 1 where P(y <= value) cannot be told from q."""
@@ -398,12 +388,22 @@ def mixture(
 
     Nothing is added up where a number of y `given_b` is averaged, and not one of y over b.
     """
+    if family.scales_latent(aux):
+        etas, s, aux = _unscaled(family, etas, s, aux)
     link.check_average(s)
     if link.linear or link.no_average:
         _refuse_means(family, link, etas, s)
     if link.linear and family.convolved is not None and not given_b:
         aux, s = family.convolved(Values(**aux), s), np.zeros(len(s))
     return Mixture(family, link, etas, weights, s, aux, trials, Outcome() if outcome is None else outcome)
+
+
+def _unscaled(family: Family, etas: Array, s: Array, aux: dict[str, Array]) -> tuple[Array, Array, dict[str, Array]]:
+    """eta and thresholds as they count against a latent error of the usual size."""
+    assert family.discrimination is not None
+    disc = aux[family.discrimination.name]
+    rest = {name: values for name, values in aux.items() if name != family.discrimination.name}
+    return etas * disc, s * disc, rest | {"thresholds": aux["thresholds"] * disc[:, None]}
 
 
 def _refuse_means(family: Family, link: Link, etas: Array, s: Array) -> None:

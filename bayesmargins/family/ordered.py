@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,21 +14,29 @@ from bayesmargins.family.categories import of_categories
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
+from bayesmargins.family.mixture import Mixture, Number
 from bayesmargins.family.quantity import Target, counted_as, numbers_of, position
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value, value_list
 
-__all__ = ["Category", "EachCategory", "Score", "Top", "category", "score", "top"]
+__all__ = ["Category", "EachCategory", "OfScaled", "Score", "Top", "category", "score", "top"]
 
 
 class _OfCategories(Target):
     """What responses with ordered categories have, and no others."""
 
     reading = "curved"
+    each_category: ClassVar[bool] = False
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""
         return family.ordinal
+
+    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
+        """As for `Target`."""
+        counted = self.counts(categories)
+        assert counted is not None
+        return of_categories(family, link, tuple(categories), counted, along=self.each_category)
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,10 +44,11 @@ class EachCategory(_OfCategories):
     """P(y = k) for every category k, along a dimension of their own: ``target="category"``."""
 
     probability = True
+    each_category = True
 
-    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
+    def counts(self, categories: Sequence[Any]) -> np.ndarray:
         """As for `Target`: P(y = k) = P(y <= k) - P(y <= k - 1)."""
-        return of_categories(family, link, tuple(categories), np.eye(len(categories)), along=True)
+        return np.eye(len(categories))
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -66,11 +75,11 @@ class Category(_OfCategories):
     k: Any
     probability = True
 
-    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
+    def counts(self, categories: Sequence[Any]) -> np.ndarray:
         """As for `Target`."""
         values = np.zeros(len(categories))
         values[position(self.k, categories, str(self)) - 1] = 1.0
-        return of_categories(family, link, tuple(categories), values[None])
+        return values[None]
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -92,7 +101,7 @@ class Top(_OfCategories):
     k: int
     probability = True
 
-    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
+    def counts(self, categories: Sequence[Any]) -> np.ndarray:
         """As for `Target`."""
         K = len(categories)
         if self.k >= K:
@@ -100,7 +109,7 @@ class Top(_OfCategories):
                 f"target={self}: the response has the {K} categories {listed(categories)}, so that probability is 1 "
                 f"whatever the rows. Give a number from 1 to {K - 1}."
             )
-        return of_categories(family, link, tuple(categories), (np.arange(K) >= K - self.k).astype(float)[None])
+        return (np.arange(K) >= K - self.k).astype(float)[None]
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -126,7 +135,7 @@ class Score(_OfCategories):
         """As for `Target`."""
         return self if self.values else Score(numbers_of(categories))
 
-    def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
+    def counts(self, categories: Sequence[Any]) -> np.ndarray:
         """As for `Target`."""
         values = self.values or numbers_of(categories)
         if len(values) != len(categories):
@@ -134,7 +143,7 @@ class Score(_OfCategories):
                 f"target={self} has {len(values)} values, and the response has the {len(categories)} categories "
                 f"{listed(categories)}: give one value for each."
             )
-        return of_categories(family, link, tuple(categories), np.array([values], dtype=np.float64))
+        return np.array([values], dtype=np.float64)
 
     def noun(self, response: str, averaged: bool) -> str:
         """As for `Target`."""
@@ -147,6 +156,76 @@ class Score(_OfCategories):
 
     def __repr__(self) -> str:
         return f"score({[float(f'{v:.12g}') for v in self.values] if self.values else ''})"
+
+
+@dataclass(frozen=True, repr=False)
+class OfScaled(Target):
+    """Numbers of categories where what eta counts for differs by row: sums of probabilities of a distribution of y.
+
+    Attributes
+    ----------
+    asked : Target
+        What the user asked for.
+    values : tuple of tuple of float
+        What each category counts, an output.
+    labels : tuple or None
+        Of the outputs, where they are an axis of the result.
+    """
+
+    asked: Target
+    values: tuple[tuple[float, ...], ...]
+    labels: tuple[Any, ...] | None = None
+
+    @classmethod
+    def of(cls, target: Target, categories: Sequence[Any]) -> Target:
+        """The same of these categories; a target that is no sum over them as it is."""
+        values = target.counts(categories)
+        if values is None:
+            return target
+        along = tuple(categories) if isinstance(target, EachCategory) else None
+        return cls(target, tuple(map(tuple, values.tolist())), along)
+
+    @property
+    def probability(self) -> bool:  # type: ignore[override]
+        """As for `Target`."""
+        return self.asked.probability
+
+    def noun(self, response: str, averaged: bool) -> str:
+        """As for `Target`."""
+        return self.asked.noun(response, averaged)
+
+    @property
+    def scale(self) -> str:
+        """As for `Target`."""
+        return self.asked.scale
+
+    @property
+    def written(self) -> str:
+        """As for `Target`."""
+        return self.asked.written
+
+    @property
+    def along(self) -> tuple[str, tuple[Any, ...]] | None:
+        """As for `Target`."""
+        return None if self.labels is None else ("category", self.labels)
+
+    def each(self) -> Sequence[Target]:
+        """As for `Target`."""
+        return [replace(self, values=(one,), labels=None) for one in self.values]
+
+    def found(self, y: Mixture, part: str) -> Number:
+        """As for `Target`: each probability is the difference of the two smaller tails."""
+        below, above = y.cumulated("mean"), y.cumulated("complement")
+        none, all_of_it = np.zeros(len(y.s)), np.ones(len(y.s))
+        B = np.stack([none, *(tail.value for tail in below), all_of_it])
+        A = np.stack([all_of_it, *(tail.value for tail in above), none])
+        P = np.where(B[1:] <= A[:-1], B[1:] - B[:-1], A[:-1] - A[1:])
+        counts = np.array(self.values[0]) if part == "mean" else 1.0 - np.array(self.values[0])
+        error = 2.0 * np.abs(counts).sum() * max(tail.error.max() for tail in (*below, *above))
+        return Number(counts @ P, np.full(len(none), error), above[0].method, max(t.nodes for t in above))
+
+    def __repr__(self) -> str:
+        return repr(self.asked)
 
 
 @taught

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,14 @@ from bayesmargins.family.link import exponential
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.integrate.search import bracketed, crossing, smallest_integer
 
-__all__ = ["RESOLUTION", "Number", "searched_quantile", "whole_quantile"]
+__all__ = [
+    "RESOLUTION",
+    "Number",
+    "quantile_of_ordered",
+    "sd_of_ordered",
+    "searched_quantile",
+    "whole_quantile",
+]
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.intp]
@@ -40,6 +48,30 @@ class Number:
     error: Array
     method: str
     nodes: int = 0
+
+
+def sd_of_ordered(below: Sequence[Number], above: Sequence[Number], numbers: Sequence[float]) -> Number:
+    """That of an ordered y whose categories count as these numbers, from P(y <= k) and P(y > k) of all k but the last.
+
+    Var(y) = sum over j, k of d_j d_k P(y <= min(j, k)) P(y > max(j, k)), with d_k how far the number after the k-th is
+    from it: no difference of large numbers.
+    """
+    gaps = np.diff(numbers)
+    P, Q = (gaps[:, None] * np.stack([tail.value for tail in tails]) for tails in (below, above))
+    variance = np.sum(Q * (2.0 * np.cumsum(P, axis=0) - P), axis=0)
+    value = np.sqrt(np.maximum(variance, 0.0))
+    wrong = 2.0 * np.abs(gaps).sum() ** 2 * max(tail.error.max() for tail in (*below, *above))
+    error = np.where(value > 0.0, wrong / np.maximum(value, np.sqrt(wrong) + 1e-300), np.sqrt(wrong))
+    return Number(value, error, above[0].method, max(tail.nodes for tail in (*below, *above)))
+
+
+def quantile_of_ordered(above: Sequence[Number], q: float, numbers: Sequence[float]) -> Number:
+    """The number, of these, of the first category k with P(y > k) <= 1 - q."""
+    over = np.stack([tail.value - (1.0 - q) for tail in above])
+    slack = _TIE + max(tail.error.max() for tail in above)
+    value = np.asarray(numbers, dtype=np.float64)[(over > slack).sum(axis=0)]
+    undecided = (np.abs(over) <= slack).any(axis=0)
+    return Number(value, undecided.astype(np.float64), above[0].method, max(tail.nodes for tail in above))
 
 
 def whole_quantile(y: Any, q: float, guess: Array, step: Array) -> Number:

@@ -96,6 +96,10 @@ class Target(ABC):
         """Which averages over b it is a sum of; None where it is none. `categories` are those of an ordered y."""
         return None
 
+    def counts(self, categories: Sequence[Any]) -> np.ndarray | None:
+        """What each category counts, (output, category), where it is a sum over those of an ordered y; else None."""
+        return None
+
     @property
     def instead(self) -> str:
         """What a response that has no such number can be asked for; empty where nothing comes near."""
@@ -142,8 +146,7 @@ class Exceeds(Target):
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity | None:
         """As for `Target`: of an ordered y the probability of the categories above c."""
         if family.ordinal:
-            above = (np.arange(len(categories)) >= _reached(self, categories)).astype(np.float64)
-            return of_categories(family, link, tuple(categories), above[None])
+            return of_categories(family, link, tuple(categories), self.counts(categories))
         if isinstance(self.c, str):
             raise EstimandError(
                 f"target={self}: a response of family={family.name!r} is a number, and no category; give a number."
@@ -158,6 +161,10 @@ class Exceeds(Target):
     def scale(self) -> str:
         """As for `Target`."""
         return f"P(y > {_said(self.c)})"
+
+    def counts(self, categories: Sequence[Any]) -> np.ndarray:
+        """As for `Target`."""
+        return (np.arange(len(categories)) >= _reached(self, categories)).astype(np.float64)[None]
 
     def found(self, y: Mixture, part: str) -> Number:
         """As for `Target`."""

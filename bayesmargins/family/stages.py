@@ -15,12 +15,14 @@ from bayesmargins.family.outcome import Outcome, Values
 
 __all__ = [
     "at_thresholds",
+    "discrimination",
     "drawn_category",
     "growth_of",
     "log_at_thresholds",
     "observe_category",
     "of_own",
     "product",
+    "scaled",
     "thresholds",
 ]
 
@@ -38,6 +40,22 @@ def thresholds(meaning: str, rising: bool = False) -> Parameter:
     )
 
 
+def discrimination() -> Parameter:
+    """How much eta and thresholds count for against the latent error, where that differs between rows."""
+    return Parameter(
+        "disc",
+        ("log",),
+        meaning="what the linear predictor and the thresholds are multiplied by",
+        prior=lambda o: 1.0,
+    )
+
+
+def scaled(p: Values) -> Array:
+    """Thresholds less eta of all thresholds, (..., threshold), times the discrimination where there is one."""
+    x: Array = p.thresholds - np.asarray(p.eta)[..., None]
+    return x * np.asarray(p.disc)[..., None] if hasattr(p, "disc") else x
+
+
 def at_thresholds(link: Link, p: Values, k: int, order: int) -> tuple[Array, Array]:
     """h(theta_k - eta) of threshold k (from 0), 1 - that, and derivatives of both in eta: (order + 1, ...) each."""
     x = p.thresholds[..., k] - p.eta
@@ -49,7 +67,7 @@ def at_thresholds(link: Link, p: Values, k: int, order: int) -> tuple[Array, Arr
 
 def log_at_thresholds(link: Link, p: Values) -> tuple[Array, Array]:
     """log h(theta - eta) and log(1 - h(theta - eta)) at all thresholds, both to full accuracy: (threshold, ...)."""
-    x = np.moveaxis(p.thresholds - np.asarray(p.eta)[..., None], -1, 0)
+    x = np.moveaxis(scaled(p), -1, 0)
     h, rest = link.part("mean")(x), link.part("complement")(x)
     with np.errstate(divide="ignore"):
         logs = {"mean": np.log(h), "complement": np.log(rest)}

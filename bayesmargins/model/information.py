@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,7 @@ from scipy import sparse
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.pilot import Pilot, group_sums, regular
 
-__all__ = ["Crossing", "Information", "Joint", "information"]
+__all__ = ["Crossing", "Information", "Joint", "information", "widened"]
 
 _MOST_JOINT = 300  # effects of small factors whose dense matrix costs no more than some thousand rows
 _MOST_PAIRS = 10_000_000
@@ -70,6 +70,24 @@ class Information:
         """Did the pilot fit find a mode?"""
         K = self.K.k if isinstance(self.K, Joint) else self.K
         return all(bool(np.isfinite(values).all()) for values in (K, self.t, self.C))
+
+
+def widened(found: Information, of_mean: int, effects: int) -> Information:
+    """Of a factor with further effects of each group, on other linear predictors, of which nothing is said.
+
+    The first `of_mean` of a group's `effects` are those that `found` tells of; its K is one matrix a group.
+    """
+    assert isinstance(found.K, np.ndarray)
+    K = np.zeros((len(found.K), effects, effects))
+    K[:, :of_mean, :of_mean] = found.K
+
+    def place(effect: np.ndarray) -> np.ndarray:
+        return effect // of_mean * effects + effect % of_mean
+
+    own = place(np.arange(len(found.t)))
+    t, C = np.zeros(len(K) * effects), np.zeros((len(K) * effects, found.C.shape[1]))
+    t[own], C[own] = found.t, found.C
+    return Information(K, t, C, {name: replace(D, own=place(D.own)) for name, D in found.D.items()})
 
 
 def information(at: Pilot, parts: Sequence[GroupPart], F: np.ndarray, offset: np.ndarray) -> dict[str, Information]:

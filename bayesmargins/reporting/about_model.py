@@ -22,7 +22,7 @@ def _blocks(post: Posterior) -> Iterator[Block]:
     yield said("In the notation of the package: ", Mono(post.formula), *_formulas(post), ".")
     yield Display(equations(post))
     yield said(f"{distribution_words(post)} {predictor_words(post)}")
-    if post.design.factors:
+    if any(p.design.factors for p in post.predictors.values()):
         yield said(groups_words(post))
     beside = post.family.estimated(post.design.response.known_error)
     meanings = [f"{p.name}: {p.meaning}" for p in beside if p.meaning]
@@ -59,16 +59,27 @@ def predictor_words(post: Posterior) -> str:
     scale = "" if post.link.linear else f"on the {post.link.name} scale, "
     pieces = ["the columns times their coefficients β", *(["the offset"] if post.design.offsets else [])]
     pieces += ["the effects b of the row's groups"] if post.design.factors else []
-    return f"{_capital(f'{scale}{value}')} is the sum of {listing(pieces)}."
+    own = [f"{name} on the {part.link.name} scale" for name, part in post.parts.items()]
+    has = "has a sum of its own" if len(own) == 1 else "have sums of their own"
+    further = f" {_capital(listing(own))} {has}, of the columns of the formula." if own else ""
+    return f"{_capital(f'{scale}{value}')} is the sum of {listing(pieces)}.{further}"
 
 
 def groups_words(post: Posterior) -> str:
     """How group effects are distributed, a factor."""
-    return " ".join(
-        f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])} is normal "
-        f"with mean 0{_correlated(f.blocks)}."
-        for name, f in post.design.factors.items()
-    )
+    words = []
+    for predictor, own in post.predictors.items():
+        of = "" if own is post else f" on {predictor}"
+        words += [
+            f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])}{of} is "
+            f"normal with mean 0{_correlated(f.blocks)}."
+            for name, f in own.design.factors.items()
+        ]
+    for name in post.across:
+        on = [p for p, own in post.predictors.items() if name in own.design.factors]
+        said = f"The effects of {worded(name, post.design.labels)} on {listing(on)} are correlated"
+        words.append(f"{said}: one covariance matrix is estimated for all of them.")
+    return " ".join(words)
 
 
 def _term(term: str) -> str:

@@ -6,7 +6,7 @@ MathML hand the text of names on as they find it, tags and all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from html import escape
 
@@ -108,15 +108,23 @@ _IS, _LIKE, _GIVEN = _sign("="), _sign("∼", r"\sim"), _sign("∣", r"\mid")
 _PLUS = Term('<mo form="infix">+</mo>', "+")  # between terms, also where a line begins with it
 _DOT = Term("<mspace width='0.2em'></mspace>", r"\,")
 _NOTHING = Term("", "")
+# Coefficients and group effects of parameters that have a linear predictor, in their order.
+_FURTHER = (
+    (_symbol("γ", r"\gamma"), _symbol("c")),
+    (_symbol("δ", r"\delta"), _symbol("d")),
+    (_symbol("ζ", r"\zeta"), _symbol("e")),
+    (_symbol("κ", r"\kappa"), _symbol("h")),
+)
 
 
 def equations(post: Posterior) -> Equations:
     """The model of a posterior: its distribution, its linear predictors, and the distributions of group effects."""
     lines = [_distribution(post), *_of_mean(post)]
-    for name, part in post.parts.items():
+    for (name, part), (coefficient, effect) in zip(post.parts.items(), _FURTHER, strict=False):
         value = _below(_greek(name), _I)
         left = value if part.link.linear else _call(_operator(part.link.name), value)
-        lines += [*_predictor(part, left, _symbol("γ", r"\gamma"), _symbol("c")), *_groups(part, _symbol("c"))]
+        lines += [*_predictor(part, left, coefficient, effect), *_groups(part, effect, post.across)]
+    lines += _across(post)
     return Equations(tuple(lines), f"The model {post.formula} as equations; the text beside them says the same.")
 
 
@@ -156,7 +164,7 @@ def _of_mean(post: Posterior) -> Iterator[tuple[Term, Term, Term]]:
     plain = post.family.ordinal or post.link.linear
     left = value if plain else _call(_operator(post.link.name), value)
     yield from _predictor(post, left, _BETA, _B)
-    yield from _groups(post, _B)
+    yield from _groups(post, _B, post.across)
 
 
 def _predictor(post: Posterior, left: Term, beta: Term, b: Term) -> Iterator[tuple[Term, Term, Term]]:
@@ -193,12 +201,25 @@ def _varying(post: Posterior, b: Term) -> Iterator[Term]:
             yield own if term == "Intercept" else own + _DOT + _below(_name(term), _I)
 
 
-def _groups(post: Posterior, b: Term) -> Iterator[tuple[Term, Term, Term]]:
+def _groups(post: Posterior, b: Term, across: Collection[str]) -> Iterator[tuple[Term, Term, Term]]:
+    """Of factors whose effects are not correlated with those on other parameters."""
     for name, factor in post.design.factors.items():
+        if name in across:
+            continue
         of = _name(name)
         one = len(factor.terms) == 1
         spread = _both(_SIGMA, of, _number(2)) if one else _below(_COVARIANCE, of)
         yield _below(b, _J), _LIKE, _call(_operator("Normal"), _number(0), spread) + _for_each(of)
+
+
+def _across(post: Posterior) -> Iterator[tuple[Term, Term, Term]]:
+    """Of factors whose effects on several parameters have one covariance."""
+    effects = dict(zip(post.predictors, (_B, *(effect for _, effect in _FURTHER)), strict=False))
+    for name in post.across:
+        of = _name(name)
+        first, *others = [_below(effects[p], _J) for p, own in post.predictors.items() if name in own.design.factors]
+        spread = _below(_COVARIANCE, of)
+        yield _call(_NOTHING, first, *others), _LIKE, _call(_operator("Normal"), _number(0), spread) + _for_each(of)
 
 
 def _for_each(of: Term) -> Term:

@@ -39,7 +39,7 @@ def answers(post: Posterior, effects: list[Effect]) -> list[Paragraph]:
 def _methods(post: Posterior, effects: list[Effect]) -> Iterator[str]:
     yield f"{distribution_words(post)} {predictor_words(post)}"
     yield f"The columns are those of {post.formula}{_labelled(post)}."
-    if post.design.factors:
+    if any(p.design.factors for p in post.predictors.values()):
         yield groups_words(post)
     if post.origin is not None:
         given = post.origin.given_priors()

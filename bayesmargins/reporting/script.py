@@ -108,13 +108,24 @@ def _fit(post: Posterior) -> Iterator[str]:
         yield f"post = ...  # draws of {post.formula!r}: {post.info.get('source', 'draws')}"
         return
     yield "model = bm.GLMM("
-    yield f"    {post.formula!r},"
+    yield from _written(post.origin.formula)
     yield "    data,"
     yield f"    family={post.family.name!r},"
-    yield f"    link={post.link.name!r},"
+    links = {name: p.link.name for name, p in post.predictors.items()}
+    yield f"    link={links if post.parts else post.link.name!r},"
     yield from _priors(post)
     yield ")"
     yield f"post = model.fit({', '.join(f'{name}={value!r}' for name, value in _call(post).items())})"
+
+
+def _written(formula: Any) -> Iterator[str]:
+    """One formula, or the dict of them."""
+    if not isinstance(formula, dict):
+        yield f"    {formula!r},"
+        return
+    yield "    {"
+    yield from (f"        {name!r}: {text!r}," for name, text in formula.items())
+    yield "    },"
 
 
 def _priors(post: Posterior) -> Iterator[str]:

@@ -13,7 +13,7 @@ from bayesmargins.family.family import LATENT, Family, Parameter
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.observing import weighed
 from bayesmargins.family.outcome import ORDERED, Outcome, Values
-from bayesmargins.family.stages import log_at_thresholds, of_own, thresholds
+from bayesmargins.family.stages import discrimination, log_at_thresholds, of_own, scaled, thresholds
 
 __all__ = ["cumulative"]
 
@@ -34,7 +34,7 @@ def _log_density(p: Values, o: Outcome) -> Array:
 
 def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
     """1 and one more for every threshold whose P(y <= k) a uniform number exceeds."""
-    reached = p.link.inverse(p.thresholds - np.asarray(p.eta)[..., None])
+    reached = p.link.inverse(scaled(p))
     return 1.0 + (rng.uniform(size=reached.shape[:-1])[..., None] > reached).sum(axis=-1)
 
 
@@ -49,26 +49,31 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     link, y = p.link, o.y.astype(np.int64) - 1
     last = int(y.max())
 
-    def log_mass(y: Any, eta: Any, thresholds: Any) -> Any:
+    def log_mass(y: Any, eta: Any, thresholds: Any, *disc: Any) -> Any:
         lowest, highest = pt.le(y, 0), pt.ge(y, last)
         above = thresholds[pt.clip(y, 0, last - 1)] - eta
-        below = pt.switch(lowest, above - 1.0, thresholds[pt.clip(y - 1, 0, last - 1)] - eta)
+        below = thresholds[pt.clip(y - 1, 0, last - 1)] - eta
+        above, below = (disc[0] * above, disc[0] * below) if disc else (above, below)
+        below = pt.switch(lowest, above - 1.0, below)
         above = pt.switch(highest, below + 1.0, above)  # at either end the other threshold is anywhere
         low, high = link.tensors.logs(pt, below), link.tensors.logs(pt, above)
-        if link.tensors.factors:
+        if link.tensors.factors and not disc:
             both = pt.switch(highest, 0.0, high[0]) + pt.switch(lowest, 0.0, low[1])
             value = both + _widths(pt, thresholds)[pt.clip(y, 0, last)]
         else:
             value = pt.switch(lowest, high[0], pt.switch(highest, low[1], log_between(pt, low, high)))
         return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, last)), -np.inf, value), o)
 
-    def drawn(eta: Any, thresholds: Any, size: Any) -> Any:
-        reached = link.tensors.inverse(pt, thresholds - eta[..., None])
+    def drawn(eta: Any, thresholds: Any, *more: Any) -> Any:
+        *disc, size = more
+        x = thresholds - eta[..., None]
+        reached = link.tensors.inverse(pt, disc[0][..., None] * x if disc else x)
         ends = [pt.zeros_like(reached[..., :1]), reached, pt.ones_like(reached[..., :1])]
         return pm.Categorical.dist(pt.diff(pt.concatenate(ends, axis=-1), axis=-1), size=size)
 
     options = {"logp": log_mass, "dist": drawn, "class_name": "Categorical", "observed": y, "dims": "obs"}
-    pm.CustomDist(name, p.eta, p.thresholds, signature="(),(t)->()", **options)
+    disc = [p.disc] if hasattr(p, "disc") else []
+    pm.CustomDist(name, p.eta, p.thresholds, *disc, signature=f"(),(t){',()' * len(disc)}->()", **options)
 
 
 def _widths(pt: Any, thresholds: Any) -> Any:
@@ -92,4 +97,5 @@ cumulative = Family(
     rows=BETWEEN_ROWS,
     aliases=("ordinal", "ordered", "clm", "polr"),
     ones=("disc",),
+    discrimination=discrimination(),
 )

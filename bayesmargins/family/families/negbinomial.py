@@ -51,7 +51,7 @@ def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
     """PyMC's own density takes two gamma functions a row, where y has few values; their terms in mu are its own."""
     import pytensor.tensor as pt
 
-    if o.partial or o.rate is not None:  # a shape a row, whose terms no two rows share
+    if o.partial or p.shape.ndim:  # a shape a row, whose terms no two rows share
         observe(pm, pm.NegativeBinomial, name, o, o.y.astype(np.int64), _TAILS, mu=p.mu, alpha=p.shape)
         return
 
