@@ -13,6 +13,7 @@ import numpy.typing as npt
 __all__ = [
     "AMOUNTS",
     "BINARY",
+    "CATEGORIES",
     "COUNTS",
     "OF_ROWS",
     "ORDERED",
@@ -179,4 +180,5 @@ SUCCESSES = Support(
     highest=lambda o: o.number(),
 )
 ORDERED = Support("ordered categories", lambda o: _whole(o.y) & (o.y >= 1.0), discrete=True)
+CATEGORIES = Support("categories", ORDERED.holds, discrete=True)
 COUNTS = Support("whole numbers from 0", lambda o: _whole(o.y), discrete=True, lowest=0.0)

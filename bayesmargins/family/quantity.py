@@ -283,6 +283,8 @@ def quantity_of(target: str | Target, family: Family, link: Link, categories: Se
     """Which averages over b is this target a sum of? None where it is a number of the distribution of y over b."""
     if isinstance(target, Target):
         return target.quantity(family, link, categories)
+    if target == "mean" and family.expected is not None:
+        return Quantity((), np.zeros(1), np.ones((1, 1)), link.bounded, None, family.expected(link))
     return Quantity.single(Curve(identity) if target == "link" else family.curve(link))
 
 
