@@ -75,9 +75,7 @@ CASES = {
     "zero_inflated_binomial": Case({"zi": 0.3}, trials=7.0, c=3.0, most=7),
     "zero_inflated_beta": Case({"phi": 6.0, "zi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0,)),
     "zero_one_inflated_beta": Case({"phi": 6.0, "zoi": 0.4, "coi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)),
-    "ordered_beta": Case(
-        {"phi": 6.0, "cutzero": -1.4, "cutone": 0.9}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)
-    ),
+    "ordered_beta": Case({"phi": 6.0, "cutzero": -1.4, "cutone": 0.9}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)),
     "hurdle_poisson": Case({"hu": 0.25}, c=2.0, most=60),
     "hurdle_negbinomial": Case({"shape": 0.8, "hu": 0.25}, c=2.0, most=800),
     "hurdle_gamma": Case({"shape": 2.3, "hu": 0.25}, c=2.0, span=(0.0, np.inf), atoms=(0.0,)),

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
-from bayesmargins.design.categories import ordered_response
+from bayesmargins.design.categories import category_response
 from bayesmargins.design.coding import codings
 from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
@@ -37,7 +37,7 @@ def build_design(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
     invented: bool = False,
-    ordered: bool = False,
+    categories: str = "",
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -57,8 +57,9 @@ def build_design(
     invented : bool
         The rows stand for levels and are no data: columns that are sums of others are not warned about, and values
         that are not finite are none of the data's.
-    ordered : bool
-        The response has ordered categories, and thresholds between them in place of an intercept.
+    categories : {"", "ordered", "unordered"}
+        Whether the response has categories (`Family.categories`). Ordered ones have thresholds between them in place of
+        an intercept.
 
     Returns
     -------
@@ -89,9 +90,10 @@ def build_design(
     labels = data.index if isinstance(data, pd.DataFrame) else frame.index
     labels = None if stored or invented else labels.take(kept.index)
     frame = kept.reset_index(drop=True)
-    response = _response(parts, frame, context) if not ordered else _ordered(parts, frame, context, formula, invented)
+    of_kind = (formula, invented, categories == "ordered")
+    response = _of_categories(parts, frame, context, *of_kind) if categories else _response(parts, frame, context)
     design = _frozen(formula, parts, covariates, frame, response, invented)
-    if ordered:
+    if categories == "ordered":
         design = replace(design, fixed=design.fixed.without_constant())
     design = replace(design, row_labels=labels, labels=labels_of(data))
     if not invented:
@@ -268,13 +270,15 @@ def _beside(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> di
     return found
 
 
-def _ordered(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], formula: str, invented: bool) -> Response:
+def _of_categories(
+    parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], formula: str, invented: bool, ordered: bool
+) -> Response:
     others = [name for name in parts.given if name != "weights"]
     if others:
-        raise FormulaError(f"{formula!r} has {listed(others)} on its left, and an ordered response has none.")
+        raise FormulaError(f"{formula!r} has {listed(others)} on its left, and a response of categories has none.")
     if invented:
         return Response(parts.response, np.full(len(frame), np.nan), parts.given, context=context)
-    y, categories = ordered_response(parts.response, frame, formula)
+    y, categories = category_response(parts.response, frame, formula, ordered)
     return Response(parts.response, y, parts.given, _beside(parts, frame, context), False, context, categories)
 
 

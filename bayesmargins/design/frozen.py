@@ -36,7 +36,7 @@ class Response:
     text : str
         Expression of y.
     y : (row,) float
-        What is modelled; an ordered y has numbers of categories.
+        What is modelled; a y of categories has their numbers, from 1.
     given : dict of str
         Expressions of what else it says of every row, by the field of an outcome.
     beside : dict of (row,) float
@@ -46,7 +46,7 @@ class Response:
     context : dict
         Names that expressions may call.
     categories : tuple
-        Of an ordered y.
+        Of such a y, in their order.
     """
 
     text: str

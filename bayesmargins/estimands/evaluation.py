@@ -28,7 +28,6 @@ from bayesmargins.predictor import (
     predictor_of,
 )
 from bayesmargins.progress import Progress
-from bayesmargins.schema import MEAN
 
 __all__ = ["Derivative", "Evaluation"]
 
@@ -318,7 +317,7 @@ class Evaluation:
         frame = apply_settings(frame, settings)
         self._refuse_missing_derived(frame)
         rows, d_rows, second = self._design_rows(scenario, frame, of)
-        beside = (MEAN, *question.parts) if question.parts else ()
+        beside = (question.post.first, *question.parts) if question.parts else ()
         rest = (question.seed, question.what, question.whole, beside)
         plan = plan_groups(scenario.policy, question.post, frame, *rest)
         across = across_of(question.post, question.parts, scenario.policy) if question.parts else {}

@@ -1,4 +1,4 @@
-"""Targets of an ordered response: the probability of each category, of one, and the expected score."""
+"""Targets of a response of categories: the probability of each, of one, and where they are ordered the expected score."""
 
 from __future__ import annotations
 
@@ -22,9 +22,17 @@ __all__ = ["Category", "EachCategory", "Score", "Top", "category", "score", "top
 
 
 class _OfCategories(Target):
-    """What responses with ordered categories have, and no others."""
+    """What responses of categories have, and no others."""
 
     reading = "curved"
+
+    def serves(self, family: Family) -> bool:
+        """As for `Target`."""
+        return bool(family.categories)
+
+
+class _OfOrder(_OfCategories):
+    """What these have where they are ordered."""
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""
@@ -86,7 +94,7 @@ class Category(_OfCategories):
 
 
 @dataclass(frozen=True, repr=False)
-class Top(_OfCategories):
+class Top(_OfOrder):
     """P(y is one of the highest k categories), from `top`."""
 
     k: int
@@ -117,7 +125,7 @@ class Top(_OfCategories):
 
 
 @dataclass(frozen=True, repr=False)
-class Score(_OfCategories):
+class Score(_OfOrder):
     """sum of P(y = k) times what category k counts, from `score`."""
 
     values: tuple[float, ...] = ()
@@ -151,7 +159,7 @@ class Score(_OfCategories):
 
 @taught
 def category(k: Any) -> Target:
-    """How probable is one category of an ordered response? A target: ``predictions(post, target=category(2))``.
+    """How probable is one category of a response? A target: ``predictions(post, target=category(2))``.
 
     Parameters
     ----------
@@ -169,7 +177,8 @@ def category(k: Any) -> Target:
 
     Notes
     -----
-    P(y = k) = P(y <= k) - P(y <= k - 1), each averaged over b exactly: E[h(threshold - eta + s Z)].
+    Of an ordered response P(y = k) = P(y <= k) - P(y <= k - 1), each averaged over b exactly: E[h(threshold - eta + s Z)].
+    Where categories have no order, all linear predictors are averaged jointly.
 
     Examples
     --------

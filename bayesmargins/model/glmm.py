@@ -113,7 +113,9 @@ class GLMM:
         self.family = get_family(family)
         self.link = resolve_link(self.family, link)
         one_of("missing", missing, ("error", "drop"), DataError)
-        self.design = build_design(formula, data, missing=missing, namespace=namespace, ordered=self.family.ordinal)
+        self.design = build_design(
+            formula, data, missing=missing, namespace=namespace, categories=self.family.categories
+        )
         response = self.design.response
         self._outcome = Outcome.of(response)
         check_outcome(self.family, self._outcome, response.text, self.link)
