@@ -30,7 +30,7 @@ def predictors_apart(
             f"parts is given, and the linear predictors here are those of the categories {listed(_labels(designs))}: "
             "beta (chain, draw, category, coef) has the draws of all of them, and so have b and Sigma."
         )
-    names, joint = list(designs), _all_effects(Sigma, designs)
+    names, joint = list(designs), _all_effects(Sigma)
     of_all = {"beta": beta, "b": b or {}, "Sigma": {f: v for f, v in (Sigma or {}).items() if f not in joint}}
     each = [{key: _of(values, k, key, designs) for key, values in of_all.items()} for k in range(len(names))]
     others = {n: {"formula": designs[n].formula, **of} for n, of in zip(names[1:], each[1:], strict=True)}
@@ -41,11 +41,11 @@ def _labels(designs: Mapping[str, Design]) -> Sequence[Any]:
     return next(iter(designs.values())).response.categories[1:]
 
 
-def _all_effects(Sigma: Any, designs: Mapping[str, Design]) -> dict[str, Any]:
+def _all_effects(Sigma: Any) -> dict[str, Any]:
     """Covariances that are over all linear predictors: four dimensions in place of five."""
     if not isinstance(Sigma, Mapping):
         return {}
-    return {f: v for f, v in Sigma.items() if len(np.shape(v)) == 4 and len(designs) > 1}
+    return {f: v for f, v in Sigma.items() if len(np.shape(v)) == 4}
 
 
 def _of(values: Any, k: int, what: str, designs: Mapping[str, Design]) -> Any:

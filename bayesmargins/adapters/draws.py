@@ -77,8 +77,8 @@ def from_draws(
         The keys mean what the arguments of the same names do; ``link`` is ``"log"`` (the default) or ``"identity"``.
         Effects on several predictors that are correlated (brms's ``(1 | p | g)``) have one covariance in `Sigma`.
         ``"correlated": ["g"]`` says that they are where it is not known: what needs it is refused.
-        Of family ``"categorical"`` not needed: `beta`, `b` and `Sigma` have a dimension ``category`` after ``draw``, the
-        categories but the first in order. Sigma without it, of all effects, those on the second category's linear
+        Of family ``"categorical"`` not needed: `beta`, `b` and `Sigma` have a dimension ``category`` after ``draw``,
+        the categories but the first in order. Sigma without it, of all effects, those on the second category's linear
         predictor first, is that of effects that are correlated over categories.
     namespace : dict, optional
         Own functions that the formula calls.

@@ -20,7 +20,8 @@ Terms = Mapping[str, Sequence[str]]
 def taken_apart(Sigma: Any, parts: Any, designs: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     """Sigma of the mean, the other predictors with theirs, and by factor what is over several of them.
 
-    `designs` are those of all linear predictors, the first of which is that of Sigma itself. What is no covariance over several is left as it is.
+    `designs` are those of all linear predictors, the first of which is that of Sigma itself. What is no covariance over
+    several is left as it is.
     """
     if not isinstance(Sigma, Mapping):
         return Sigma, parts, {}

@@ -224,7 +224,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
     if isinstance(target, Target):
         return _served(target, post)
     if not is_word(target, TARGETS):
-        words = ("category", "link") if family.ordinal else TARGETS
+        words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
         words = ("category", *post.predictors) if family.shares is not None else words
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
         calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""

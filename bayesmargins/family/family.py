@@ -64,7 +64,7 @@ class Parameter:
     rising : bool
         Whether several values have to rise.
     each : bool
-        Whether every category of y but the first has a linear predictor of it, ``mu[yes]``: log odds against the first.
+        Whether every category of y but the first has a linear predictor of its own, ``mu[yes]``.
     """
 
     name: str
@@ -149,8 +149,8 @@ class Family:
     mean : callable or None
         Link -> the `Curve` whose value is E[y] given b; None where that is the inverse link of eta itself.
     rest : callable or None
-        ``p -> r1, r2``: by how much E[y] and E[y^2] given b exceed what `mean` and `variance` say of them; positive, and
-        r1 / (1 + exp(eta)) and r2 / (1 + exp(2 eta)) bounded.
+        ``p -> r1, r2``: by how much E[y] and E[y^2] given b exceed what `mean` and `variance` say of them. They are
+        positive, and r1 / (1 + exp(eta)) and r2 / (1 + exp(2 eta)) bounded.
     expected : callable or None
         Link -> the `Bundle` of E[y] given b alone, where that is no `Curve`: `mean` and `rest` have it in two.
     measured : callable or None
@@ -161,7 +161,7 @@ class Family:
         ``(link, K)`` -> the `Bundle` of P(y = 1), ..., P(y = K) given b, of an ordered response whose P(y <= k) is no
         `Curve`.
     shares : callable or None
-        ``(link, K)`` -> the same as `Shares` of several linear predictors, of a response whose categories have no order.
+        ``(link, K)`` -> the same as `Shares` of several linear predictors, where categories have no order.
     counted : bool
         Whether y counts how often each of these was seen, and is not one of them.
     log_density : callable or None

@@ -1,4 +1,4 @@
-"""Targets of a response of categories: the probability of each, of one, and where they are ordered the expected score."""
+"""Targets of a response of categories: the probability of each, of one, and of ordered ones the expected score."""
 
 from __future__ import annotations
 
@@ -177,8 +177,8 @@ def category(k: Any) -> Target:
 
     Notes
     -----
-    Of an ordered response P(y = k) = P(y <= k) - P(y <= k - 1), each averaged over b exactly: E[h(threshold - eta + s Z)].
-    Where categories have no order, all linear predictors are averaged jointly.
+    Of an ordered response P(y = k) = P(y <= k) - P(y <= k - 1), each averaged over b exactly, as in
+    E[h(threshold - eta + s Z)]. Where categories have no order, all linear predictors are averaged jointly.
 
     Examples
     --------

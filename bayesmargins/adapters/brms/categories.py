@@ -42,7 +42,9 @@ def read_categories(
     unknown = list(correlated_across(next(iter(others)), formulas, design.factors, columns)) if len(others) > 1 else []
     table.used |= {c for c in columns for f in unknown for name in others if across(c, f, name)}
     first, *rest = each.values()
-    join_across(table, first, dict(enumerate(rest)), {f"{name}_": of for name, of in others.items()})
+    join_across(
+        table, first, dict(zip(list(others)[1:], rest, strict=True)), {f"{name}_": of for name, of in others.items()}
+    )
     joint = {f: v for f, v in first["Sigma"].items() if any(f not in of["Sigma"] for of in rest)}
     given = {
         "beta": _stacked([of["beta"] for of in each.values()]),
