@@ -142,7 +142,8 @@ def test_joint_probabilities_of_three_categories_equal_quadrature_at_30_digits(m
     L = np.linalg.cholesky(np.array(V))
     found = softmax_averages(np.array(m)[:, None, None], L[None, None])
     wanted = np.array([float(v) for v in _exact(np.array(m), L)])
-    assert found.bounded and found.error < 1e-11
+    assert found.bounded
+    assert found.error < 1e-11
     np.testing.assert_allclose(found.value[:, 0, 0], wanted, rtol=1e-11)  # relative: small ones too
 
 
@@ -161,7 +162,7 @@ def test_probabilities_over_new_groups_are_those_of_a_grid(terms: int) -> None:
     found = bm.predictions(post)
     np.testing.assert_allclose(values(found), wanted, rtol=1e-11)
     assert found.attrs["integration_method"] == "trapezoid in 2 dimensions"
-    assert found.attrs["error_bound"] < 1e-11
+    assert found.attrs["error_bound"] < 1e-10  # rounding of 50,000 terms
     np.testing.assert_allclose(values(found).sum(axis=1), 1.0, rtol=1e-14)
 
 
@@ -184,8 +185,10 @@ def test_errors_of_points_are_no_larger_than_they_are_said_to_be() -> None:
     for _ in range(12):
         etas, moves = rng.normal(scale=1.5, size=(3, 1, 2)), rng.normal(size=(1, 1, 3, 3)) * rng.uniform(0.3, 1.2)
         exact, sobol = softmax_averages(etas, moves), softmax_averages(etas, moves, points=True)
-        assert exact.bounded and exact.error < 1e-9
-        assert not sobol.bounded and sobol.method.startswith("Sobol points in 3 dimensions")
+        assert exact.bounded
+        assert exact.error < 1e-9
+        assert not sobol.bounded
+        assert sobol.method.startswith("Sobol points in 3 dimensions")
         assert np.abs(sobol.value - exact.value).max() <= sobol.error + exact.error < 1e-3
 
 
@@ -292,7 +295,9 @@ def test_odds_keep_their_digits_where_a_category_is_rare() -> None:
     post = posterior(3, beta=beta)
     found = values(bm.predictions(post))
     ratio = values(bm.avg_comparisons(post, {"x": [0.0, 1.0]}, comparison="ratio"))
-    assert (found[:, 2] < 1e-14).all() and (found[:, 2] > 0.0).all() and np.isfinite(ratio).all()
+    assert (found[:, 2] < 1e-14).all()
+    assert (found[:, 2] > 0.0).all()
+    assert np.isfinite(ratio).all()
 
 
 def test_files_and_arviz_keep_every_linear_predictor(tmp_path: Path) -> None:
