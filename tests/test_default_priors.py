@@ -212,7 +212,9 @@ def test_maximum_likelihood_of_the_data_sets_lies_within_three_prior_standard_de
     y = response.y if response.n is None else np.column_stack([response.y, response.n - response.y])
     estimate = sm.GLM(y, rows.X, families.get(family, sm.families.Gaussian)()).fit().params
     centre = model.priors["Intercept"].parameters
-    means, cov = model._fixed.implied((centre["mu"], centre["sigma"]), model.priors["beta"].parameters["sigma"])
+    means, cov = model.predictors["mu"].fixed.implied(
+        (centre["mu"], centre["sigma"]), model.priors["beta"].parameters["sigma"]
+    )
     apart = estimate - means
     assert np.sqrt(apart @ np.linalg.solve(cov, apart)) < 3
 
@@ -226,8 +228,8 @@ def test_a_prior_of_the_users_own_is_of_the_column_as_written() -> None:
     prior = own.prior(draws=4000, random_seed=1)
     assert stats.kstest(prior.beta.sel(coef="year").to_numpy()[0], stats.norm(0.5, 0.1).cdf).pvalue > 1e-3
     rest = _model("y ~ trt + z + (1 | g)")
-    wanted = rest._fixed.implied((0.0, 0.0), 1.0)[1][1:, 1:]
-    np.testing.assert_allclose(own._fixed.implied((0.0, 0.0), 1.0)[1][1:, 1:], wanted, rtol=1e-10)
+    wanted = rest.predictors["mu"].fixed.implied((0.0, 0.0), 1.0)[1][1:, 1:]
+    np.testing.assert_allclose(own.predictors["mu"].fixed.implied((0.0, 0.0), 1.0)[1][1:, 1:], wanted, rtol=1e-10)
     centred = prior.beta.to_numpy()[0] @ own.design.rows(DATA).X.mean(axis=0)
     stated = own.priors["Intercept"].parameters
     assert stats.kstest(centred, stats.norm(stated["mu"], stated["sigma"]).cdf).pvalue > 1e-3

@@ -195,7 +195,7 @@ def test_known_errors_are_integrated_as_they_are_sampled() -> None:
     assert [v.name for v in model.pymc.free_RVs if v.name == "sigma"] == []
     likelihood, codes = model._likelihood, model.design.factors["g"].codes
     phi, root = np.array([[1.5, -0.3]]), np.array([[[0.8]]])
-    mean = model._fixed.columns @ phi[0]
+    mean = model.predictors["mu"].fixed.columns @ phi[0]
     together = np.diag(data.s**2) + 0.64 * (codes[:, None] == codes)
     wanted = stats.multivariate_normal(mean, together).logpdf(data.t)
     np.testing.assert_allclose(likelihood.log_likelihood(phi, [root], {}), wanted, rtol=1e-12)

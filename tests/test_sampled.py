@@ -217,8 +217,12 @@ def _sigma_of_pilot(model: bm.GLMM) -> float:
     part = model._groups["g"]
     part = replace(part, W=part.W[kept], factor=replace(part.factor, codes=part.factor.codes[kept]))
     outcome = model._outcome if found is None else found.outcome
-    F = model._fixed.columns[kept]
-    return float(pilot(model.family, model.link, outcome, rows.offset[kept], F, [part], model._scales).aux["sigma"])
+    F = model.predictors["mu"].fixed.columns[kept]
+    return float(
+        pilot(model.family, model.link, outcome, rows.offset[kept], F, [part], model.predictors["mu"].scales).aux[
+            "sigma"
+        ]
+    )
 
 
 def test_crossed_effects_of_normal_responses_are_nearly_standard_normal() -> None:

@@ -125,7 +125,7 @@ def test_a_shared_frailty_model_is_integrated_with_its_censored_rows() -> None:
         model = bm.GLMM("t | cens(c) ~ x + (1 | g)", data, family=family)
         phi, root = np.array([[0.2, 0.3]]), np.array([[[0.8]]])
         found = model._likelihood.log_likelihood(phi, [root], aux)[0]
-        eta, z = model._fixed.columns @ phi[0], np.linspace(-10, 10, 4001)
+        eta, z = model.predictors["mu"].fixed.columns @ phi[0], np.linspace(-10, 10, 4001)
         dist, times = FROZEN[family](eta[:, None] + 0.8 * z), data.t.to_numpy()[:, None]
         rows = np.where(data.c.to_numpy()[:, None] == 1, dist.logsf(times), dist.logpdf(times))
         groups = np.array([rows[g == k].sum(axis=0) for k in range(6)])

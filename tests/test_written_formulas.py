@@ -284,7 +284,6 @@ REFUSED = {
     "y ~ ar(p = 1)": "Correlations of residuals",
     "y ~ x + (1 | mm(g, h))": "Multi-membership",
     "y ~ x + (1 | gr(g, by = f))": r"write \(1 \| g\) for gr\(g\)",
-    "y ~ x + (1 |p| g)": "is for from_brms",
     "y ~ ar1(x + 0 | g)": r"ar1\(\) .* \(1 \+ x \| g\), or independent, \(1 \+ x \|\| g\)",
     "y ~ cs(1 + x | g)": "structure of covariance",
     "y ~ homdiag(1 | g)": "structure of covariance",

@@ -38,6 +38,7 @@ def build_design(
     stored: bool = False,
     invented: bool = False,
     categories: str = "",
+    beside: Mapping[str, str] | None = None,
 ) -> Design:
     """What design do this formula and these data freeze to?
 
@@ -60,6 +61,8 @@ def build_design(
     categories : {"", "ordered", "unordered"}
         Whether the response has categories (`Family.categories`). Ordered ones have thresholds between them in place of
         an intercept.
+    beside : dict of str, optional
+        Formulas of parameters, by name, whose columns rows shall have too: `build_part` takes them then.
 
     Returns
     -------
@@ -86,7 +89,10 @@ def build_design(
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
     _refuse_response_on_the_right(parts, covariates, formula)
-    kept = _complete(frame, read - _read_in_some_rows(parts, covariates, context), missing)
+    needed = read - _read_in_some_rows(parts, covariates, context)
+    for name, text in (beside or {}).items():
+        needed |= _read_by(*_parsed(name, text, frame, namespace), frame, context)[1]
+    kept = _complete(frame, needed, missing)
     labels = data.index if isinstance(data, pd.DataFrame) else frame.index
     labels = None if stored or invented else labels.take(kept.index)
     frame = kept.reset_index(drop=True)
@@ -145,23 +151,37 @@ def build_part(
         raise DataError(f"The formula of {name!r} needs the fitted rows: give data= in place of levels=.")
     if stored:
         check_length(formula)
-    text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
     namespace = functions(namespace)
-    parts = parse(with_quoted_names(text, of.data.columns), namespace)
-    if parts.response != name or parts.given:
-        raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
+    text, parts = _parsed(name, formula, of.data, namespace)
     for piece in parts.right if stored else ():
         check_stored(piece, of.data, namespace)
     context = context_of(of.data.columns, namespace)
-    covariates = set().union(*(required_columns(t, context) for t in parts.right))
-    read = covariates.union(parts.group_columns)
-    require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
+    covariates, read = _read_by(text, parts, of.data, context)
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, np.full(len(frame), np.nan), context=context)
     design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels, labels=of.labels)
     _warn_if_dependent(design, design.rows(frame, (), what="data").X)
     return design
+
+
+def _parsed(
+    name: str, formula: str, frame: pd.DataFrame, namespace: Mapping[str, Callable[..., Any]]
+) -> tuple[str, Parts]:
+    """The formula of a parameter with its name on the left, and taken apart."""
+    text = f"{name} {formula.strip()}" if isinstance(formula, str) and formula.lstrip().startswith("~") else formula
+    parts = parse(with_quoted_names(text, frame.columns), namespace)
+    if parts.response != name or parts.given:
+        raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
+    return text, parts
+
+
+def _read_by(text: str, parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> tuple[set[str], set[str]]:
+    """Columns that the linear predictor of a parameter is made of, and these with the columns that name groups."""
+    covariates = set().union(*(required_columns(t, context) for t in parts.right))
+    read = covariates.union(parts.group_columns)
+    require_columns(frame, sorted(read), "data", f"The formula {text!r}")
+    return covariates, read
 
 
 def _frozen(

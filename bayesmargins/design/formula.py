@@ -31,11 +31,15 @@ class Block:
         The grouping factor; columns joined by ``:`` where it is an interaction.
     correlated : bool
         False for ``||``: every column of `terms` gets its own, independent effect.
+    mark : str
+        Its effects are correlated with those of blocks of this mark and factor on other linear predictors; empty where
+        it has none.
     """
 
     terms: str
     factor: str
     correlated: bool
+    mark: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -119,12 +123,12 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
     ------
     FormulaError
         Not exactly one ``~``, unbalanced brackets, a ``|`` outside a block, a block that is subtracted or
-        multiplied, a grouping factor that is not a column, the same block twice.
+        multiplied, a grouping factor that is not a column, the same block twice, a mark that is no name.
 
     Examples
     --------
     >>> parse("y ~ x + (1 | a/b)").blocks
-    (Block(terms='1', factor='a', correlated=True), Block(terms='1', factor='a:b', correlated=True))
+    (Block(terms='1', factor='a', correlated=True, mark=''), Block(terms='1', factor='a:b', correlated=True, mark=''))
     """
     if not isinstance(formula, str):
         raise FormulaError(f"The formula is {type(formula).__name__}, not text. Write it like 'y ~ x + (1 | g)'.")
@@ -188,18 +192,34 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
     _refuse_subtracted(sign, f"({inner})", formula)
     correlated = "||" not in inner
     pieces = split(inner.replace("||", "|"), "|")
+    mark = _mark(pieces.pop(1), correlated, inner, formula) if len(pieces) == 3 else ""
     if len(pieces) != 2 or not all(p.strip() for p in pieces):
         raise FormulaError(
             f"The block ({inner}) in {formula!r} is not of the form (terms | factor); allowed are (1 | g), "
-            "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b), (1 | a + b)."
-            f"{' The mark between two bars is for from_brms.' if len(pieces) == 3 else ''}"
+            "(1 + x | g), (x || g), (0 + x | g), (1 | a/b), (1 | a:b), (1 | a + b), and (1 | p | g) with a mark p that "
+            "formulas of several parameters share."
         )
     terms = _terms(pieces[0], formula)
     for _, term in terms:
         _refuse_idle(term, formula)
     for level in split(pieces[1], "+"):  # brms reads (1 | a + b) as (1 | a) + (1 | b)
         for factor in _nested(level, inner, formula):
-            yield Block(_join([f"{sign} {term}" for sign, term in terms]), factor, correlated)
+            yield Block(_join([f"{sign} {term}" for sign, term in terms]), factor, correlated, mark)
+
+
+def _mark(text: str, correlated: bool, inner: str, formula: str) -> str:
+    """What stands between two bars, as in brms."""
+    mark = text.strip()
+    if not correlated:
+        raise FormulaError(
+            f"The block ({inner}) in {formula!r} has independent effects, '||', and the mark {mark!r}, which is for "
+            "effects that are correlated. Write one bar, or leave the mark out."
+        )
+    if not re.fullmatch(r"\w+", mark):
+        raise FormulaError(
+            f"The block ({inner}) in {formula!r} has {mark!r} between its bars; a mark is one word: (1 | p | g)."
+        )
+    return mark
 
 
 def _nested(text: str, inner: str, formula: str) -> Iterator[str]:
@@ -274,6 +294,11 @@ def _refuse_twice(blocks: list[Block], formula: str) -> None:
             raise FormulaError(
                 f"({block.terms} | {block.factor}) stands twice in {formula!r}: its two effects could not be told "
                 "apart. Write it once."
+            )
+        if block.mark and any(b.mark == block.mark and b.factor == block.factor for b in blocks[:i]):
+            raise FormulaError(
+                f"Two blocks of {block.factor!r} in {formula!r} have the mark {block.mark!r}: they are one block. "
+                f"Write their terms together, as in (1 + x | {block.mark} | {block.factor})."
             )
 
 

@@ -40,6 +40,8 @@ class Factor:
         Evaluate the columns of z, in the order of `terms`.
     codes : ndarray of int, shape (row,)
         Group of every fitted row.
+    marks : tuple of str
+        Of each block: which others, on other linear predictors, it is correlated with; empty where there are none.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Factor:
     blocks: tuple[tuple[int, ...], ...]
     matrices: tuple[Matrix, ...]
     codes: np.ndarray = field(repr=False)
+    marks: tuple[str, ...] = ()
 
     @property
     def variables(self) -> frozenset[str]:
@@ -132,16 +135,18 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
             "called as another term."
         )
     positions: list[tuple[int, ...]] = []
+    marks: list[str] = []
     for block, matrix in zip(blocks, matrices, strict=True):
         first = sum(len(p) for p in positions)
         span = tuple(range(first, first + len(matrix.labels)))
-        positions += [span] if block.correlated else [(i,) for i in span]
+        own: list[tuple[int, ...]] = [span] if block.correlated else [(i,) for i in span]
+        positions, marks = positions + own, marks + [block.mark] * len(own)
     blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
     for column in columns:
         _refuse_equal_labels(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
-    return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
+    return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes, tuple(marks))
 
 
 def _refuse_equal_labels(name: str, frame: pd.DataFrame) -> None:

@@ -1,20 +1,21 @@
-"""The PyMC model of a design with its group effects, by indexing, under readable names."""
+"""The PyMC model of linear predictors with their group effects, by indexing, under readable names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome, Values
-from bayesmargins.model.coordinates import FixedPart, GroupPart
+from bayesmargins.model.across import coords_of
+from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.information import Information
-from bayesmargins.model.standardised import Triangle, standardised
+from bayesmargins.model.linear import LinearPredictor
+from bayesmargins.model.standardised import standardised
 from bayesmargins.model.variables import Coefficients, coefficients, coords, covariance, register, thresholds
-from bayesmargins.schema import factor_dim, stem
+from bayesmargins.schema import MEAN, factor_dim, plain, stem
 
 __all__ = ["Observed", "build_pymc", "tensor_means"]
 
@@ -26,7 +27,6 @@ class Observed:
     Attributes
     ----------
     outcome : Outcome
-    offset : (row,) float
     constant : float
         Added to log p.
     found : dict of str to Information
@@ -36,65 +36,91 @@ class Observed:
     """
 
     outcome: Outcome
-    offset: np.ndarray
     constant: float = 0.0
     found: Mapping[str, Information] = field(default_factory=dict)
     thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def build_pymc(
-    design: Design,
+    predictors: Sequence[LinearPredictor],
     family: Family,
-    link: Link,
     priors: Mapping[str, Any],
-    fixed: FixedPart,
     groups: Mapping[str, GroupPart],
     observed: Observed,
 ) -> Any:
-    """What is the PyMC model of this design?
+    """What is the PyMC model of these linear predictors?
 
     Parameters
     ----------
-    design : Design
-        Data, names and codes.
-    family, link : Family, Link
+    predictors : sequence of LinearPredictor
+        The outcome's first, then those of parameters.
+    family : Family
         Likelihood.
     priors : mapping
         Of every parameter.
-    fixed : FixedPart
-        Coordinates of the fixed part.
     groups : mapping
-        Coordinates of each factor's group effects.
+        Coordinates of each factor's group effects, on all predictors.
     observed : Observed
-        The rows, which are those of `fixed` and `groups`.
+        The rows, which are those of `predictors` and `groups`.
 
     Returns
     -------
     pymc.Model
         Free variables ``Intercept_centred``, ``directions``, ``slopes``, ``z_<factor>``, ``sd_<factor>``, ...;
         deterministic ``beta``, ``b_<factor>``, ``sd_<factor>``, ``cor_<factor>`` under the names that the posterior
-        keeps.
+        keeps. Those of a parameter have its name in front: ``sigma_beta``.
     """
     import pymc as pm
     import pytensor.tensor as pt
 
-    with pm.Model(coords=coords(design, len(observed.offset))) as model:
-        of_columns = coefficients(design, fixed, priors)
+    mean, *others = predictors
+    design, link = mean.design, mean.link
+    with pm.Model(coords=_coords(predictors, groups)) as model:
+        of_columns = coefficients(design, mean.fixed, mean.own(priors), mean.name)
         aux = {name: register(name, priors[name], ()) for name in family.numbers if name in priors}
         if family.ordinal:
             rising, prior = family.parameter("thresholds").rising, priors["thresholds"]
             aux["thresholds"] = thresholds(link, observed.outcome, of_columns.constant, prior, rising)
-        eta = of_columns.eta(fixed) + observed.offset
+        etas = {mean.name: of_columns.eta(mean.fixed) + mean.offset}
+        for p in others:
+            etas[p.name] = coefficients(p.design, p.fixed, p.own(priors), p.name).eta(p.fixed) + p.offset
         phi = _phi(of_columns, aux, observed)
         effects: dict[str, Any] = {}
         for name in [*observed.found, *(name for name in groups if name not in observed.found)]:
-            effects[name] = _group_effects(groups[name], priors, observed.found.get(name), phi, effects)
-            eta = eta + _picked(groups[name], effects[name])
-        p = Values(**tensor_means(link, eta), eta=eta, link=link, **family.of_rows(aux, observed.outcome))
-        family.need("pymc", "GLMM(...).pymc")(pm, design.response.name, p, observed.outcome)
+            part = groups[name]
+            effects[name] = _group_effects(part, priors, observed.found.get(name), phi, effects)
+            for member in part.members:
+                etas[member.predictor] = etas[member.predictor] + _picked(part, effects[name], member.columns)
+        values = _values(predictors, etas, family, aux, observed.outcome)
+        family.need("pymc", "GLMM(...).pymc")(pm, design.response.name, values, observed.outcome)
         if observed.constant:
             pm.Potential(f"{design.response.name}_constant", pt.constant(observed.constant))
     return model
+
+
+def _values(
+    predictors: Sequence[LinearPredictor], etas: Mapping[str, Any], family: Family, aux: dict[str, Any], o: Outcome
+) -> Values:
+    """The parameters of y in each row, as likelihoods take them."""
+    import pytensor.tensor as pt
+
+    mean, *others = predictors
+    aux = aux | {p.name: p.link.tensors.inverse(pt, etas[p.name]) for p in others}
+    eta = etas[mean.name]
+    return Values(**tensor_means(mean.link, eta), eta=eta, link=mean.link, **family.of_rows(aux, o))
+
+
+def _coords(predictors: Sequence[LinearPredictor], groups: Mapping[str, GroupPart]) -> dict[str, Any]:
+    mean, *others = predictors
+    named = coords(mean.design, len(mean.offset)) | {p.named("coef"): plain(p.design.coef) for p in others}
+    for part in groups.values():
+        if not _of_mean_alone(part):
+            named |= coords_of(part)
+    return named
+
+
+def _of_mean_alone(part: GroupPart) -> bool:
+    return [member.predictor for member in part.members] == [MEAN]
 
 
 def _phi(of_columns: Coefficients, aux: Mapping[str, Any], observed: Observed) -> Any:
@@ -115,37 +141,32 @@ def _group_effects(
     import pytensor.tensor as pt
 
     factor, name = part.factor, stem(part.factor.name)
-    dims = (factor_dim(factor.name), f"{name}_term")
+    dims = (factor_dim(factor.name), f"{name}_term" if _of_mean_alone(part) else f"{name}_effect")
     if found is None:
         z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
-        L, v = _triangle(part, priors), [z[:, k] for k in range(part.W.shape[1])]
+        L, v = covariance(part, priors).triangle(part), [z[:, k] for k in range(part.W.shape[1])]
     else:
         z = pm.Flat(f"z_{name}", dims=dims)
-        L = _triangle(part, priors)
+        L = covariance(part, priors).triangle(part)
         v, log_p = standardised(z, L, found, phi, others)
         pm.Potential(f"log_p_{name}", log_p - 0.5 * np.log(2.0 * np.pi) * part.W.shape[1] * len(factor.levels))
     b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
-    pm.Deterministic(f"b_{name}", (b_W[:, None, :] * part.B).sum(axis=-1) if part.recoded else b_W, dims=dims)
+    for member in part.members:
+        own, B = b_W, part.B[member.columns, member.columns]
+        if len(part.members) > 1:
+            own = b_W[:, member.columns]
+        b = (own[:, None, :] * B).sum(axis=-1) if member.recoded else own
+        pm.Deterministic(member.named(f"b_{name}"), b, dims=(dims[0], member.named(f"{name}_term")))
     return b_W
 
 
-def _triangle(part: GroupPart, priors: Mapping[str, Any]) -> Triangle:
-    """L of all blocks, entry by entry."""
-    spread, q = covariance(part, priors), part.W.shape[1]
-    L: Triangle = [[0.0] * q for _ in range(q)]
-    for root, block in zip(spread.roots, part.blocks, strict=True):
-        for i, row in zip(block.terms, root, strict=True):
-            for j, entry in zip(block.terms, row, strict=False):
-                L[i][j] = entry * spread.sd[i]
-    return L
-
-
-def _picked(part: GroupPart, b_W: Any) -> Any:
+def _picked(part: GroupPart, b_W: Any, columns: slice) -> Any:
     """What each row gets of its group's effects.
 
     Column by column: what picks from a vector is part of the one loop over rows, what picks from a matrix is not.
     """
-    picked = ((b_W[:, k][part.factor.codes], w) for k, w in enumerate(part.W.T))
+    which = range(columns.start, columns.stop)
+    picked = ((b_W[:, k][part.factor.codes], part.W[:, k]) for k in which)
     return sum(b if np.all(w == 1.0) else b * w for b, w in picked)
 
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from bayesmargins.design import Basis, Design, Factor, orthonormal_basis
+from bayesmargins.schema import MEAN
 
-__all__ = ["FixedPart", "GroupBlock", "GroupPart", "far_from_zero", "fixed_part", "group_part"]
+__all__ = [
+    "FixedPart",
+    "GroupBlock",
+    "GroupPart",
+    "Member",
+    "far_from_zero",
+    "fixed_part",
+    "group_part",
+    "of_predictor",
+    "own_priors",
+]
 
 FAR = 10.0  # root of the variance inflation, which is what a mean of 10 standard deviations makes of an intercept
 
@@ -93,6 +105,18 @@ def fixed_part(design: Design, X: np.ndarray, own: Collection[str]) -> FixedPart
     return FixedPart(names, mine, rest, columns - means - basis.M @ C, means, C, basis)
 
 
+def of_predictor(name: str, what: str) -> str:
+    """What a variable or a prior of a linear predictor is called: the mean's as they are, others behind its name."""
+    return what if name == MEAN else f"{name}_{what}"
+
+
+def own_priors(name: str, priors: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Priors of one linear predictor, under the names that the mean's have."""
+    if name == MEAN:
+        return priors
+    return {key.removeprefix(f"{name}_"): p for key, p in priors.items() if key.startswith(f"{name}_")}
+
+
 @dataclass(frozen=True)
 class GroupBlock:
     """Terms that are correlated with each other: z = W B' in coordinates W, so that b = B b_W.
@@ -108,17 +132,53 @@ class GroupBlock:
     rotates : bool
         Two coordinates or more differ by a rotation only, so their covariance must not know one: a Gaussian root in
         place of standard deviations and correlations.
+    cor : str
+        The name of the prior of its correlations.
+    mark : str
+        That of its block in the formula.
     """
 
     terms: tuple[int, ...]
     B: np.ndarray
     scales: tuple[int, ...]
     rotates: bool
+    cor: str
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the linear predictors that a factor's effects act on.
+
+    Attributes
+    ----------
+    predictor : str
+    factor : Factor
+        Its terms on this predictor.
+    columns : slice
+        Of `GroupPart.W`.
+    scales : (term,) int
+        Which of the member's own standard deviations each coordinate takes.
+    recoded : bool
+        Are its coordinates other than the user's?
+    """
+
+    predictor: str
+    factor: Factor
+    columns: slice
+    scales: np.ndarray
+    recoded: bool
+
+    def named(self, what: str) -> str:
+        """Of a variable or a prior."""
+        return of_predictor(self.predictor, what)
 
 
 @dataclass(frozen=True)
 class GroupPart:
     """What varies over the groups of one factor, in the coordinates of its priors.
+
+    Effects on several linear predictors stand side by side: those on the mean, then those on the others.
 
     Attributes
     ----------
@@ -130,15 +190,20 @@ class GroupPart:
         In the order of the terms.
     sizes : ndarray, shape (term,)
         Standard deviation of each of the user's terms under coordinates that are independent with standard deviation 1.
-    recoded : bool
-        Are the coordinates other than the user's?
+    members : tuple of Member
+        By linear predictor.
     """
 
     factor: Factor
     W: np.ndarray
     blocks: tuple[GroupBlock, ...]
     sizes: np.ndarray
-    recoded: bool
+    members: tuple[Member, ...]
+
+    @property
+    def recoded(self) -> bool:
+        """Are any coordinates other than the user's?"""
+        return any(member.recoded for member in self.members)
 
     @cached_property
     def B(self) -> np.ndarray:
@@ -150,31 +215,46 @@ class GroupPart:
 
     @cached_property
     def scales(self) -> np.ndarray:
-        """Which standard deviation each coordinate takes: (term,) int."""
-        taken = np.zeros(self.W.shape[1], dtype=np.intp)
-        first = 0
-        for block in self.blocks:
-            taken[list(block.terms)] = first + np.array(block.scales)
-            first += max(block.scales) + 1
-        return taken
+        """Which standard deviation each coordinate takes, of those of all members: (term,) int."""
+        firsts = np.cumsum([0, *(member.scales.max() + 1 for member in self.members)])
+        return np.concatenate([m.scales + first for m, first in zip(self.members, firsts, strict=False)])
 
 
-def group_part(design: Design, factor: Factor, own: bool) -> GroupPart:
+def group_part(design: Design, factor: Factor, own: bool, predictor: str = MEAN) -> GroupPart:
     """The factor's terms by blocks; in the user's coordinates where a prior is theirs, or no block has two terms."""
     Z = design.rows(design.data, (factor.name,), what="data").Z[factor.name]
     bases = {block: orthonormal_basis(Z[:, block]) for block in factor.blocks}
     sizes = np.concatenate([np.hypot.reduce(basis.whole, axis=1) for basis in bases.values()])
+    named = [(mark, of_predictor(predictor, f"cor_{factor.name}")) for mark in factor.marks]
     if own or all(len(block) == 1 for block in factor.blocks):
-        as_written = [GroupBlock(b, np.eye(len(b)), tuple(range(len(b))), False) for b in factor.blocks]
-        return GroupPart(factor, Z, tuple(as_written), sizes, False)
+        as_written = [
+            GroupBlock(b, np.eye(len(b)), tuple(range(len(b))), False, cor, mark)
+            for b, (mark, cor) in zip(factor.blocks, named, strict=True)
+        ]
+        return _alone(predictor, factor, Z, as_written, sizes, False)
     W = np.zeros_like(Z)
     for block, basis in bases.items():
         W[:, block] = basis.M if basis.origin is None else np.column_stack([np.ones(len(Z)), basis.M])
-    return GroupPart(factor, W, tuple(_recoded(b, basis) for b, basis in bases.items()), sizes, True)
+    blocks = [
+        _recoded(block, basis, cor, mark) for (block, basis), (mark, cor) in zip(bases.items(), named, strict=True)
+    ]
+    return _alone(predictor, factor, W, blocks, sizes, True)
 
 
-def _recoded(terms: tuple[int, ...], basis: Basis) -> GroupBlock:
+def _alone(
+    predictor: str, factor: Factor, W: np.ndarray, blocks: list[GroupBlock], sizes: np.ndarray, recoded: bool
+) -> GroupPart:
+    """Effects on one linear predictor."""
+    scales, first = np.zeros(W.shape[1], dtype=np.intp), 0
+    for block in blocks:
+        scales[list(block.terms)] = first + np.array(block.scales)
+        first += max(block.scales) + 1
+    member = Member(predictor, factor, slice(0, W.shape[1]), scales, recoded)
+    return GroupPart(factor, W, tuple(blocks), sizes, (member,))
+
+
+def _recoded(terms: tuple[int, ...], basis: Basis, cor: str, mark: str) -> GroupBlock:
     fixed = 0 if basis.origin is None else 1
     rotates = len(terms) - fixed > 1
     scales = tuple(min(k, fixed) for k in range(len(terms))) if rotates else tuple(range(len(terms)))
-    return GroupBlock(terms, basis.whole, scales, rotates)
+    return GroupBlock(terms, basis.whole, scales, rotates, cor, mark)

@@ -5,23 +5,24 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
 from bayesmargins.convergence import convergence, report_convergence
-from bayesmargins.design import Design, Factor
 from bayesmargins.draws import canonical
-from bayesmargins.family import Family, Link
+from bayesmargins.model.across import covariance_from, is_across
+from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.enough import Goal
-from bayesmargins.model.origin import origin_of
+from bayesmargins.model.origin import origin_of, origin_with
 from bayesmargins.model.sampling import run_sampler
-from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.posterior import Posterior, make_part
+from bayesmargins.predictors import across_array
+from bayesmargins.schema import MEAN, SAMPLE_DIMS, stem
 
-__all__ = ["Fit", "posterior_of"]
+__all__ = ["Fit", "bare", "posterior_of", "whole"]
 
 _LONG = 10.0  # seconds of waiting, from which on a faster call is named
 
@@ -47,13 +48,10 @@ class Fit:
     `glmm` is the model as it was written, which the posterior remembers.
     """
 
-    design: Design
-    family: Family
-    link: Link
+    glmm: Any
     model: Samplable
     info: Mapping[str, Any]
     faster: str = ""
-    glmm: Any = None
 
     def posterior(
         self,
@@ -76,7 +74,7 @@ class Fit:
             trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, seed, progressbar, **options)
             trace = self.model.with_effects(trace, seed)
             info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **self.info}
-            post = posterior_of(self.design, self.family, self.link, trace, stats, info, self.glmm)
+            post = posterior_of(self.glmm, trace, stats, info)
             found = convergence(post.parameters, stats)
             further = enough.next(found, draws, max(trace.nbytes // draws, 1))
             if further == draws or trace.sizes["draw"] < draws:  # nutpie keeps what it has when it is interrupted
@@ -104,43 +102,72 @@ def _going_on(found: Mapping[str, Any], draws: int, enough: Goal) -> str:
 
 
 def posterior_of(
-    design: Design,
-    family: Family,
-    link: Link,
-    trace: xr.Dataset,
-    stats: xr.Dataset | None,
-    info: dict[str, Any],
-    glmm: Any = None,
+    glmm: Any, trace: xr.Dataset, stats: xr.Dataset | None, info: dict[str, Any], remembered: bool = True
 ) -> Posterior:
-    """Draws of a model's PyMC variables in canonical form; of a fit of `glmm`, which they remember."""
+    """Draws of a `GLMM`'s PyMC variables in canonical form; draws of a fit remember it."""
 
     def array(name: str) -> np.ndarray:
         return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
 
-    def covariance(name: str, factor: Factor) -> np.ndarray:
-        cor = array(f"cor_{name}") if f"cor_{name}" in trace else None
-        return _covariance(array(f"sd_{name}"), cor, factor.blocks)
-
-    factors = design.factors
-    arrays = canonical(
-        design,
-        beta=array("beta"),
-        b={f: array(f"b_{stem(f)}") for f in factors},
-        Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
-        aux={p: array(p) for p in family.aux if p in trace},
-        sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
+    family = glmm.family
+    Sigma = {name: covariance_from(part, array) for name, part in glmm._groups.items()}
+    coords = {d: trace[d].to_numpy() for d in SAMPLE_DIMS}
+    made = {}
+    for name, p in glmm.predictors.items():
+        members = {f: m for f, part in glmm._groups.items() for m in part.members if m.predictor == name}
+        made[name] = canonical(
+            p.design,
+            beta=array(p.named("beta")),
+            b={f: array(p.named(f"b_{stem(f)}")) for f in p.design.factors},
+            Sigma={f: Sigma[f][..., members[f].columns, members[f].columns] for f in p.design.factors},
+            aux={a: array(a) for a in family.aux if a in trace} if name == MEAN else {},
+            sample_coords=coords,
+        )
+    parts = {
+        name: make_part(family.parameter(name), p.design, p.link.name, made[name], {"source": info["source"]})
+        for name, p in glmm.predictors.items()
+        if name != MEAN
+    }
+    mean = glmm.predictors[MEAN]
+    return Posterior(
+        design=mean.design,
+        family=family,
+        link=mean.link,
+        sample_stats=stats,
+        info=info,
+        origin=origin_of(glmm, trace) if remembered else None,
+        parts=parts,
+        across={f: _across(part, Sigma[f], coords) for f, part in glmm._groups.items() if is_across(part)},
+        **made[MEAN],
     )
-    origin = None if glmm is None else origin_of(glmm, trace)
-    return Posterior(design=design, family=family, link=link, sample_stats=stats, info=info, origin=origin, **arrays)
 
 
-def _covariance(sd: np.ndarray, cor: np.ndarray | None, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:
-    """Sigma (chain, draw, term, term) from standard deviations and the correlations within blocks, in pair order."""
-    q = sd.shape[-1]
-    R = np.zeros((*sd.shape[:2], q, q))
-    R[..., np.arange(q), np.arange(q)] = 1.0
-    pairs = [(i, j) for block in blocks for k, i in enumerate(block) for j in block[k + 1 :]]
-    for k, (i, j) in enumerate(pairs):
-        assert cor is not None
-        R[..., i, j] = R[..., j, i] = cor[..., k]
-    return sd[..., :, None] * R * sd[..., None, :]
+def _across(part: GroupPart, Sigma: np.ndarray, coords: Mapping[str, Any]) -> xr.DataArray:
+    terms = {member.predictor: member.factor.terms for member in part.members}
+    return across_array(terms, part.factor.name, Sigma, coords)
+
+
+def bare(post: Posterior) -> Posterior:
+    """Draws without what another process has already, and functions, which it cannot be sent."""
+    parts = {name: replace(part, **_NOTHING) for name, part in post.parts.items()}
+    return replace(post, parts=parts, origin=None, **_NOTHING)
+
+
+def whole(post: Posterior, glmm: Any, variables: Mapping[str, Any] | None) -> Posterior:
+    """A `bare` one again, with this process's designs, family and links, which others may be compared with."""
+    designs = {name: p.design for name, p in glmm.predictors.items()}
+    parts = {
+        name: make_part(
+            glmm.family.parameter(name),
+            designs[name],
+            glmm.predictors[name].link.name,
+            {"beta": part.beta, "b": part.b, "Sigma": part.Sigma},
+            part.info,
+        )
+        for name, part in post.parts.items()
+    }
+    origin = None if variables is None else origin_with(glmm, dict(variables))
+    return replace(post, design=glmm.design, family=glmm.family, link=glmm.link, parts=parts, origin=origin)
+
+
+_NOTHING: dict[str, Any] = {"design": None, "family": None, "link": None}

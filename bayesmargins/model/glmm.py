@@ -6,39 +6,29 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from bayesmargins.checks import one_of
-from bayesmargins.design import build_design
+from bayesmargins.design import Design
 from bayesmargins.displays import as_html
-from bayesmargins.errors import DataError, FitError, ModelError, listed
-from bayesmargins.family import Family, Outcome, check_outcome, get_family, resolve_link, warn_of_other_families
+from bayesmargins.errors import FitError, ModelError
+from bayesmargins.family import Family, Link, get_family
 from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.build import Observed, build_pymc
-from bayesmargins.model.coordinates import fixed_part, group_part
 from bayesmargins.model.enough import goal
 from bayesmargins.model.fitting import Fit, posterior_of
 from bayesmargins.model.independent import FASTER, INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import IntegratedModel, integrated_model
 from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
 from bayesmargins.model.prior_text import prior_lines
-from bayesmargins.model.priors import (
-    DIVIDED,
-    check_constant,
-    default_priors,
-    given_priors,
-    own_columns,
-    refuse_extreme,
-    scales_of,
-    warn_of_zero,
-)
 from bayesmargins.model.retold import with_call
 from bayesmargins.model.sampled import Parametrisation, SampledModel, parametrised, sampled_model
 from bayesmargins.model.sampling import draw_prior
-from bayesmargins.model.treatment import INTEGRATED, Treatment, check_factors, treatment
+from bayesmargins.model.specified import specified
+from bayesmargins.model.summary import kept_names, model_lines
+from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import stem
+from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word
 
 __all__ = ["GLMM"]
@@ -101,43 +91,19 @@ class GLMM:
     @taught_as(ModelError, WORDS)
     def __init__(
         self,
-        formula: str,
+        formula: str | Mapping[str, str],
         data: Any,
         family: str | Family = "gaussian",
-        link: str | None = None,
+        link: str | Mapping[str, str] | None = None,
         priors: Mapping[str, Any] | None = None,
         *,
         missing: str = "error",
         namespace: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
-        self.family = get_family(family)
-        self.link = resolve_link(self.family, link)
-        one_of("missing", missing, ("error", "drop"), DataError)
-        self.design = build_design(
-            formula, data, missing=missing, namespace=namespace, categories=self.family.categories
-        )
-        response = self.design.response
-        self._outcome = Outcome.of(response)
-        check_outcome(self.family, self._outcome, response.text, self.link)
-        warn_of_other_families(self.family, self._outcome, response.text)
-        check_factors(self.design)
-        given = given_priors(priors, self.design, self.family)
-        rows = self.design.rows(self.design.data, tuple(self.design.factors), what="data")
-        columns = [*zip(self.design.coef, rows.X.T, strict=True)]
-        for name, factor in self.design.factors.items():
-            columns += zip(factor.terms, rows.Z[name].T, strict=True)
-        for name, column in columns:
-            refuse_extreme(f"The column {name!r}", column, DIVIDED)
-        self._fixed = fixed_part(self.design, rows.X, own_columns(given, self.design))
-        check_constant(given, self._fixed, self.design)
-        self._groups = {
-            name: group_part(self.design, factor, f"sd_{name}" in given or f"cor_{name}" in given)
-            for name, factor in self.design.factors.items()
-        }
-        warn_of_zero(given, self.design, self._fixed, self._groups)
-        self._offset, self._scales = rows.offset, scales_of(self.design, self.family, self.link, rows.offset)
-        self.priors = default_priors(self.design, self.family, self._scales, self._fixed, self._groups) | given
-        self._given = dict(priors or {})
+        made = specified(formula, data, family, link, priors, missing, namespace)
+        self.formula = dict(formula) if isinstance(formula, Mapping) else formula
+        self.family, self.predictors, self.priors = made.family, made.predictors, made.priors
+        self._outcome, self._groups, self._given = made.outcome, made.groups, dict(priors or {})
 
     @classmethod
     @taught_as(ModelError, WORDS)
@@ -211,11 +177,21 @@ class GLMM:
         formula, frame = formula_of_arrays(y, X, groups, Z, names=names, trials=trials, offset=offset)
         return cls(formula, frame, family, link, priors, missing=missing)
 
+    @property
+    def design(self) -> Design:
+        """Formula and data of the outcome, frozen."""
+        return self.predictors[MEAN].design
+
+    @property
+    def link(self) -> Link:
+        """Between the mean and its linear predictor."""
+        return self.predictors[MEAN].link
+
     @cached_property
     def pymc(self) -> Any:
         """The PyMC model with its group effects, built when first asked for."""
-        observed = Observed(self._outcome, self._offset)
-        return build_pymc(self.design, self.family, self.link, self.priors, self._fixed, self._groups, observed)
+        linear = list(self.predictors.values())
+        return build_pymc(linear, self.family, self.priors, self._groups, Observed(self._outcome))
 
     @taught_as(FitError, WORDS)
     def pymc_for(self, group_effects: str = "auto", parametrisation: str = "auto") -> Any:
@@ -247,19 +223,24 @@ class GLMM:
         >>> [v.name for v in model.pymc_for("integrated").free_RVs]
         ['directions', 'Intercept_centred', 'partial_Subject', 'sd_centred_Subject', 'sigma']
         """
-        plan = treatment(group_effects, self.design, self.family, self.link)
+        plan = self.treatment(group_effects)
         return self._model(plan, self._coordinates(plan, parametrisation)).pymc
+
+    def treatment(self, group_effects: str = "auto", sampler: str = "") -> Treatment:
+        """What `fit` does with the group effects, and why."""
+        designs = {name: p.design for name, p in self.predictors.items() if name != MEAN}
+        return treatment(group_effects, self.design, self.family, self.link, sampler, designs)
 
     @cached_property
     def _likelihood(self) -> Likelihood:
         """The rows with their group effects integrated out."""
-        ordered = largest_first(self._groups)
-        return likelihood_without_b(self.design, self.family, self.link, self._fixed, ordered, self._outcome)
+        ordered, fixed = largest_first(self._groups), self.predictors[MEAN].fixed
+        return likelihood_without_b(self.design, self.family, self.link, fixed, ordered, self._outcome)
 
     @cached_property
     def _integrated(self) -> IntegratedModel:
         """The model of `fit` where the group effects are integrated out."""
-        parts = (self.priors, self._fixed, self._groups, self._outcome, self._likelihood)
+        parts = (self.priors, self.predictors[MEAN].fixed, self._groups, self._outcome, self._likelihood)
         return integrated_model(self.design, self.family, self.link, *parts)
 
     @cached_property
@@ -269,7 +250,7 @@ class GLMM:
 
     def _coordinates(self, plan: Treatment, asked: str) -> Parametrisation:
         """How the sampler sees b, where it sees it."""
-        coordinates = parametrised(asked, self.design)
+        coordinates = parametrised(asked, self.design, list(self.predictors)[1:])
         if plan.how == INTEGRATED and asked != "auto":
             raise FitError(
                 f"parametrisation={asked!r} is about group effects that are sampled, and those of "
@@ -282,8 +263,9 @@ class GLMM:
         if plan.how == INTEGRATED:
             return self._integrated
         if coordinates.how not in self._sampled:
-            parts = (self.priors, self._fixed, self._groups, self._outcome, self._scales, coordinates)
-            self._sampled[coordinates.how] = sampled_model(self.design, self.family, self.link, *parts)
+            linear = list(self.predictors.values())
+            parts = (self.family, self.priors, self._groups, self._outcome, coordinates)
+            self._sampled[coordinates.how] = sampled_model(linear, *parts)
         return self._sampled[coordinates.how]
 
     def fit(
@@ -360,14 +342,14 @@ class GLMM:
         with plain_arguments("fit", FitError):
             sampler = session.sampler if sampler is None else sampler
             enough, independent = goal(ess, draws, max_draws), is_word(sampler, (INDEPENDENT,))
-            plan = treatment(group_effects, self.design, self.family, self.link, sampler)
+            plan = self.treatment(group_effects, sampler)
             coordinates = self._coordinates(plan, parametrisation)
         of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
         if independent:
             post = independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
         else:
             model, faster = self._model(plan, coordinates), FASTER if plan.how == INTEGRATED else ""
-            fit = Fit(self.design, self.family, self.link, model, plan.info, faster, self)
+            fit = Fit(self, model, plan.info, faster)
             post = fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
         counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}
         return with_call(post, {**counts, "sampler": sampler, **of_nuts, **options})
@@ -402,45 +384,27 @@ class GLMM:
         >>> bm.avg_predictions(prior, by="trt")["estimate"].shape
         (1, 200, 3)
         """
-        names = ["beta", *(name for name in self.family.aux if name in self.priors)]
-        for name, factor in self.design.factors.items():
-            names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
-            names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
-        trace = draw_prior(self.pymc, names, draws, random_seed)
+        trace = draw_prior(self.pymc, kept_names(self), draws, random_seed)
         info = {"source": "bayesmargins, prior", "draws": "prior"}
-        return posterior_of(self.design, self.family, self.link, trace, None, info)
+        return posterior_of(self, trace, None, info, remembered=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs: PyMC models are built again there, family and link go by name."""
         made = {name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)}
         state = {name: value for name, value in vars(self).items() if name not in made}
-        return state | {"family": self.family, "link": self.link.name}
+        return state | {"family": self.family}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        family = get_family(state["family"])
-        self.__dict__.update(state, family=family, link=resolve_link(family, state["link"]))
+        self.__dict__.update(state, family=get_family(state["family"]))
 
     def __str__(self) -> str:
-        lines = [
-            f"GLMM {self.design.formula}",
-            f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
-            *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
-            *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
-            *self._of_effects(),
-        ]
-        return "\n".join([*lines, *self.prior_lines()])
+        return "\n".join(model_lines(self))
 
     __repr__ = __str__
 
     def prior_lines(self) -> list[str]:
         """Reference levels, and the priors with what they imply, as they are printed: lines, indented."""
-        return prior_lines(self.design, self.family, self.priors, self._fixed, self._groups)
+        return prior_lines(list(self.predictors.values()), self.family, self.priors, self._groups)
 
     def _repr_html_(self) -> str:
         return as_html(str(self))
-
-    def _of_effects(self) -> list[str]:
-        if not self.design.factors:
-            return ["no grouping factor: a generalised linear model"]
-        plan = treatment("auto", self.design, self.family, self.link)
-        return [str(plan), *([] if plan.how == INTEGRATED else [str(parametrised("auto", self.design))])]

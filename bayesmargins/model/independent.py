@@ -21,7 +21,7 @@ from bayesmargins.model.marginal import Likelihood, error_of, largest_first
 from bayesmargins.model.treatment import SAMPLED, Treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
-from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.schema import MEAN, SAMPLE_DIMS, stem
 
 if TYPE_CHECKING:
     from bayesmargins.sampler import Chains
@@ -80,7 +80,7 @@ def independent_fit(
     info |= {"acceptance": round(float(found.acceptance.mean()), 4), "khat": round(found.khat, 4)}
     x = target.values(found.draws.reshape(-1, found.draws.shape[-1]))
     info |= error_of(rows, *target.parameters(x))
-    post = posterior_of(model.design, model.family, model.link, trace, stats, info, model)
+    post = posterior_of(model, trace, stats, info)
     effects = [f"b_{stem(name)}" for name in model.design.factors]
     post.info.update(convergence(post.parameters.drop_vars(effects), stats))  # b given these is drawn exactly
     report_convergence(post.info, chains, found.draws.shape[1])
@@ -90,7 +90,7 @@ def independent_fit(
 def log_posterior_of(model: Any) -> LogPosterior:
     """The log posterior without b of a `GLMM`."""
     order = [part.factor.name for part in largest_first(model._groups)]
-    parts = (model.priors, model._fixed, model._groups, order, model._likelihood)
+    parts = (model.priors, model.predictors[MEAN].fixed, model._groups, order, model._likelihood)
     return log_posterior(model.design, model.family, *parts)
 
 

@@ -18,7 +18,7 @@ from bayesmargins.design import Design
 from bayesmargins.family import Family
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
-from bayesmargins.model.root_maps import RootMap, Stated, root_map
+from bayesmargins.model.root_maps import RootMap, Stated, root_map, stated_of
 from bayesmargins.model.unconstrained import Closed, Held, Ordered, Variable, closed
 from bayesmargins.model.written_priors import written
 from bayesmargins.schema import stem
@@ -191,19 +191,24 @@ def log_posterior(
 
 
 def stated_by_block(
-    design: Design, family: Family, priors: Mapping[str, Any], fixed: FixedPart, parts: Mapping[str, GroupPart]
+    predictors: Sequence[Any], family: Family, priors: Mapping[str, Any], parts: Mapping[str, GroupPart]
 ) -> dict[str, list[Stated]]:
-    """The model's variables under the name that their prior has in ``priors=``; none that a number holds."""
+    """The model's variables under the name that their prior has in ``priors=``; none that a number holds.
+
+    `predictors` are `LinearPredictor`.
+    """
+    mean = predictors[0]
     found: dict[str, list[Stated]] = {}
-    for one in _fixed_variables(design, priors, fixed)[0]:
-        found.setdefault(_OF_ALL.get(one[0], one[0].removeprefix("slope_")), []).append(one)
-    for name, part in parts.items():
-        of_sd, stated = root_map(part, priors)[0].sd, root_map(part, priors)[1]
-        for one in stated:
-            found.setdefault(f"{'sd' if one[0] == of_sd else 'cor'}_{stem(name)}", []).append(one)
+    for p in predictors:
+        for name, *rest in _fixed_variables(p.design, p.own(priors), p.fixed)[0]:
+            key = p.named(_OF_ALL.get(name, name.removeprefix("slope_")))
+            found.setdefault(key, []).append((p.named(name), *rest))
+    for part in parts.values():
+        for key, one in stated_of(part, priors):
+            found.setdefault(stem(key), []).append(one)
     found |= {name: [(name, priors[name], ())] for name in family.numbers if name in priors}
     if family.ordinal:
-        found["thresholds"] = [(_THRESHOLDS, priors["thresholds"], (len(design.response.categories) - 1,))]
+        found["thresholds"] = [(_THRESHOLDS, priors["thresholds"], (len(mean.design.response.categories) - 1,))]
     free = {block: [s for s in stated if not isinstance(s[1], int | float)] for block, stated in found.items()}
     return {block: stated for block, stated in free.items() if stated}
 

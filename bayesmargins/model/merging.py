@@ -42,14 +42,14 @@ class Merged(NamedTuple):
 
 
 def merged(
-    columns: Sequence[np.ndarray], codes: Sequence[np.ndarray], outcome: Outcome, family: Family
+    columns: Sequence[np.ndarray], codes: Sequence[np.ndarray], outcome: Outcome, family: Family, add_up: bool = True
 ) -> Merged | None:
     """Rows alike in all columns (row,) and codes (row,); None where more than `MOST` of the rows would stay.
 
-    A family says how such rows add up. Where it does not, or rows have more to say than y, those that say the same are
-    one row that counts as many times.
+    A family says how such rows add up. Where it does not or is not asked, or rows have more to say than y, those that
+    say the same are one row that counts as many times.
     """
-    counted = outcome.weights is not None or outcome.partial or family.summed is None
+    counted = not add_up or outcome.weights is not None or outcome.partial or family.summed is None
     names = [f.name for f in fields(outcome) if f.name not in ("weights", "known_error")]
     observed = {name: v for name in names if (v := getattr(outcome, name)) is not None}
     found = _cells([*codes, *columns, *(observed.values() if counted else [])])

@@ -13,8 +13,8 @@ from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.family import Outcome
 from bayesmargins.model.log_posterior import stated_by_block
 from bayesmargins.model.root_maps import Stated
-from bayesmargins.model.treatment import INTEGRATED, treatment
-from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.model.treatment import INTEGRATED
+from bayesmargins.schema import MEAN, SAMPLE_DIMS
 
 __all__ = ["Origin", "origin_of", "origin_with"]
 
@@ -56,8 +56,7 @@ class Origin:
 
     def not_refitted(self) -> str:
         """Why the model is not fitted again without rows; empty where it is."""
-        m = self.model
-        plan = treatment("auto", m.design, m.family, m.link)
+        plan = self.model.treatment("auto")
         return "" if plan.how == INTEGRATED else plan.why
 
     def without(self, kept: npt.NDArray[np.bool_]) -> Any:
@@ -66,7 +65,7 @@ class Origin:
         design = again.design
         left, response = kept.nonzero()[0], design.response
         beside = {name: values[kept] for name, values in response.beside.items()}
-        again.design = replace(
+        kept_design = replace(
             design,
             frame=design.data.iloc[left],
             response=replace(response, y=response.y[kept], beside=beside),
@@ -77,11 +76,10 @@ class Origin:
         if missing:
             names = listed([response.categories[int(k) - 1] for k in sorted(missing)])
             raise PosteriorError(f"Without these rows no response is {names}, whose threshold they alone tell.")
-        fixed = again._fixed
-        again._outcome, again._offset = Outcome.of(again.design.response), again._offset[kept]
-        again._fixed = replace(fixed, R=fixed.R[kept], basis=replace(fixed.basis, M=fixed.basis.M[kept]))
+        again._outcome = Outcome.of(kept_design.response)
+        again.predictors = {MEAN: replace(again.predictors[MEAN].of(left), design=kept_design)}
         again._groups = {
-            name: replace(part, W=part.W[kept], factor=again.design.factors[name])
+            name: replace(part, W=part.W[kept], factor=kept_design.factors[name])
             for name, part in again._groups.items()
         }
         return again
@@ -103,7 +101,7 @@ def origin_with(model: Any, variables: dict[str, Array]) -> Origin:
 
 
 def _blocks(model: Any) -> dict[str, list[Stated]]:
-    return stated_by_block(model.design, model.family, model.priors, model._fixed, model._groups)
+    return stated_by_block(list(model.predictors.values()), model.family, model.priors, model._groups)
 
 
 def _bare(model: Any) -> Any:

@@ -11,7 +11,7 @@ import scipy
 
 from bayesmargins.family import Family, Link, Outcome, Parameter, values_at
 from bayesmargins.model.coordinates import GroupPart
-from bayesmargins.model.priors import Scales
+from bayesmargins.model.scales import Scales
 
 __all__ = ["Pilot", "group_sums", "pilot", "regular"]
 

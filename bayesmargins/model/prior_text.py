@@ -2,62 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Design, reference_levels
+from bayesmargins.design import reference_levels
 from bayesmargins.errors import written
 from bayesmargins.family import Family
-from bayesmargins.model.coordinates import FixedPart, GroupPart
+from bayesmargins.model.coordinates import GroupBlock, GroupPart, Member
+from bayesmargins.model.linear import LinearPredictor
 from bayesmargins.model.priors import Prior
+from bayesmargins.schema import MEAN
 
 __all__ = ["prior_lines", "stored"]
 
 
 def prior_lines(
-    design: Design, family: Family, priors: Mapping[str, Any], fixed: FixedPart, groups: Mapping[str, GroupPart]
+    predictors: Sequence[LinearPredictor], family: Family, priors: Mapping[str, Any], groups: Mapping[str, GroupPart]
 ) -> list[str]:
     """Lines of ``print(model)`` on reference levels and priors."""
-    said = {
-        "Intercept",
-        "beta",
-        *([] if design.fixed.constant else ["thresholds"]),
-        *design.coef,
-        *(f"{p}_{f}" for p in ("sd", "cor") for f in groups),
-    }
-    references = [f"{name} {written(level)}" for name, level in reference_levels(design).items()]
+    mean = predictors[0]
+    references = {name: level for p in predictors for name, level in reference_levels(p.design).items()}
+    compared = ", ".join(f"{name} {written(level)}" for name, level in references.items())
     rising = any(p.rising for p in family.parameters)
-    lines = [*_fixed_lines(design, priors, fixed, rising)]
+    own = [name for name in family.numbers if name in priors]
+    own += ["thresholds"] if mean.design.fixed.constant and "thresholds" in priors else []
+    lines: list[str] = []
+    for p in predictors:
+        lines += _fixed_lines(p, p.own(priors), rising)
+        for part in groups.values():
+            for member in part.members:
+                lines += _group_lines(priors, part, member) if member.predictor == p.name else []
     for part in groups.values():
-        lines += _group_lines(priors, part)
-    lines += [_own_line(name, prior) for name, prior in priors.items() if name not in said]
-    compared = [f"reference levels: {', '.join(references)}"] if references else []
-    return [*compared, "priors", *(f"  {line}" for line in lines)]
+        lines += _across_lines(priors, part)
+    lines += [_own_line(name, priors[name]) for name in priors if name in own]
+    return [*([f"reference levels: {compared}"] if compared else []), "priors", *(f"  {line}" for line in lines)]
 
 
 def _own_line(name: str, prior: Any) -> str:
     return f"{name} = {prior:g}, held" if isinstance(prior, int | float) else f"{name} ~ {_text(prior)}"
 
 
-def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart, rising: bool) -> Iterator[str]:
+def _fixed_lines(p: LinearPredictor, priors: Mapping[str, Any], rising: bool) -> Iterator[str]:
+    design, fixed = p.design, p.fixed
     own = [fixed.names[j] for j in fixed.own]
-    if not design.fixed.constant:
+    if not design.fixed.constant and "thresholds" in priors:
         order = " in order" if rising else ""
         yield f"thresholds ~ {_text(priors['thresholds'])}{order}, at the mean of the columns"
-    elif fixed.constant:
-        yield f"Intercept ~ {_text(priors['Intercept'])}, the mean of the linear predictor over the rows"
+    elif fixed.constant and design.fixed.constant:
+        of = "" if p.name == MEAN else f" of {p.name}"
+        said = f"the mean of the linear predictor{of} over the rows"
+        yield f"{p.named('Intercept')} ~ {_text(priors['Intercept'])}, {said}"
     if shared := [name for name in own if name not in priors]:
-        yield f"beta ~ {_text(priors['beta'])}, of {', '.join(shared)}"
-    yield from (f"{name} ~ {_text(priors[name])}" for name in own if name in priors)
+        yield f"{p.named('beta')} ~ {_text(priors['beta'])}, of {', '.join(shared)}"
+    yield from (f"{p.named(name)} ~ {_text(priors[name])}" for name in own if name in priors)
     if k := fixed.basis.M.shape[1]:
-        yield f"beta ~ {_text(priors['beta'])} along {_directions(k)}, which implies{', at 0 of yours,' if own else ''}"
-        yield from (f"  {line}" for line in _implied(design, priors, fixed))
+        along = f"{_directions(k)}, which implies{', at 0 of yours,' if own else ''}"
+        yield f"{p.named('beta')} ~ {_text(priors['beta'])} along {along}"
+        yield from (f"  {line}" for line in _implied(p, priors))
 
 
-def _implied(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Iterator[str]:
+def _implied(p: LinearPredictor, priors: Mapping[str, Any]) -> Iterator[str]:
     """Coefficients that carry the constant are left out where a prior of the user's moves them."""
+    design, fixed = p.design, p.fixed
     centre, mean = priors.get("Intercept"), None
     if isinstance(centre, Prior) and not fixed.own:
         mean = (centre.parameters["mu"], centre.parameters["sigma"])
@@ -65,26 +73,41 @@ def _implied(design: Design, priors: Mapping[str, Any], fixed: FixedPart) -> Ite
     carries = np.zeros(len(means)) if fixed.basis.origin is None else fixed.basis.origin
     for k, j in enumerate(fixed.rest):
         if fixed.names[j] in design.coef and (mean or carries[k] == 0.0 or not design.fixed.constant):
-            yield f"{fixed.names[j]} ~ {Prior('Normal', {'mu': means[k], 'sigma': np.sqrt(cov[k, k])})}"
+            yield f"{p.named(fixed.names[j])} ~ {Prior('Normal', {'mu': means[k], 'sigma': np.sqrt(cov[k, k])})}"
 
 
-def _group_lines(priors: Mapping[str, Any], part: GroupPart) -> Iterator[str]:
-    name = part.factor.name
-    sd, cor = priors[f"sd_{name}"], priors.get(f"cor_{name}")
-    if not part.recoded:
-        yield f"sd_{name} ~ {_text(sd)}"
+def _group_lines(priors: Mapping[str, Any], part: GroupPart, member: Member) -> Iterator[str]:
+    """Of the effects on one linear predictor, without correlations with those on others."""
+    name, cor = member.named(f"cor_{part.factor.name}"), priors.get(member.named(f"cor_{part.factor.name}"))
+    sd, said = priors[member.named(f"sd_{part.factor.name}")], member.named(f"sd_{part.factor.name}")
+    blocks = [block for block in part.blocks if block.cor == name]
+    if not member.recoded:
+        yield f"{said} ~ {_text(sd)}"
         if cor is not None:
-            yield f"cor_{name} ~ {_lkj(cor)}"
+            yield f"{name} ~ {_lkj(cor)}"
         return
-    yield f"sd_{name} ~ {_text(sd)} along {_directions(len(part.scales))}, which implies"
-    for term, size in zip(part.factor.terms, sd.parameters["sigma"] * part.sizes, strict=True):
+    yield f"{said} ~ {_text(sd)} along {_directions(len(member.scales))}, which implies"
+    for term, size in zip(member.factor.terms, sd.parameters["sigma"] * part.sizes[member.columns], strict=True):
         yield f"  sd of {term}: root mean square {size:.3g}"
     if cor is not None:
-        yield f"cor_{name} ~ {_lkj(cor)}, of these directions"
-    for block in part.blocks:
+        yield f"{name} ~ {_lkj(cor)}, of these directions"
+    yield from _of_roots(part, blocks)
+
+
+def _across_lines(priors: Mapping[str, Any], part: GroupPart) -> Iterator[str]:
+    """Of effects on several linear predictors."""
+    for block in (b for b in part.blocks if b.cor == f"across_cor_{part.factor.name}"):
         if block.rotates:
+            yield from _of_roots(part, [block])
+        else:
             terms = ", ".join(part.factor.terms[j] for j in block.terms)
-            yield f"cor_{name} ~ that of a square Gaussian root, of the directions of {terms}"
+            yield f"{block.cor} ~ {_lkj(priors[block.cor])}, of {terms}{' along these directions' * part.recoded}"
+
+
+def _of_roots(part: GroupPart, blocks: Sequence[GroupBlock]) -> Iterator[str]:
+    for block in (b for b in blocks if b.rotates):
+        terms = ", ".join(part.factor.terms[j] for j in block.terms)
+        yield f"{block.cor} ~ that of a square Gaussian root, of the directions of {terms}"
 
 
 def _directions(k: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,27 +11,25 @@ import numpy as np
 from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
-from bayesmargins.family import Family, Link, Outcome, Parameter
-from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero
+from bayesmargins.family import Family, Outcome, Parameter
+from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero, of_predictor
+from bayesmargins.model.scales import Scales
+from bayesmargins.schema import MEAN
 from bayesmargins.values import is_number
 
 __all__ = [
-    "DIVIDED",
     "LKJ_ETA",
     "Prior",
-    "Scales",
     "check_constant",
     "default_priors",
     "given_priors",
+    "made_prior",
     "own_columns",
-    "refuse_extreme",
-    "scales_of",
+    "priors_of_family",
     "warn_of_zero",
 ]
 
 LKJ_ETA = 2.0
-WIDTH = 2.5
-SQUARED, DIVIDED = 1e100, 1e305  # numbers up to which a square, and a quotient, is a number
 
 
 @dataclass(frozen=True)
@@ -66,103 +64,15 @@ def _number(value: Any) -> str:
     return f"{array[0]:.3g}" if array.size == 1 else "[" + ", ".join(f"{v:.3g}" for v in array) + "]"
 
 
-@dataclass(frozen=True)
-class Scales:
-    """What the defaults are scaled by.
-
-    Attributes
-    ----------
-    location : float
-        Link of the mean response, less the offset: where the mean of the linear predictor is expected.
-    unit : float
-        One unit on the link scale: sd(y) for the identity link, 1 for log. Of probabilities the standard deviation of
-        the link's latent variable relative to the logistic's (logit 1, probit 0.55, cloglog and loglog 0.71, cauchit
-        0.91), elsewhere sd(y) over the slope of the inverse link.
-    """
-
-    location: float
-    unit: float
-
-    def direction(self, constant: bool) -> float:
-        """Prior sd of the linear predictor along one direction; without a constant it has to reach the location too."""
-        return WIDTH * (self.unit if constant else float(np.hypot(self.unit, self.location)))
-
-
-def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
-    """The data's own scales; offset (row,) on the link scale.
-
-    Raises
-    ------
-    ModelError
-        Numbers of a size whose squares are lost.
-    """
-    response = design.response
-    refuse_extreme(f"The response {response.text!r}", response.y)
-    refuse_extreme("The offset", offset)
-    y = response.y if family.measured is None else family.measured(response.y)
-    location = 0.0 if family.ordinal else _location(family, link, y, response.n) - _typical(link, offset)
-    return Scales(location, _unit(link, y, location))
-
-
-def refuse_extreme(what: str, values: np.ndarray, largest: float = SQUARED) -> None:
-    """Priors are scaled by standard deviations: where a square (of columns, a quotient) is lost, they would be too.
-
-    Raises
-    ------
-    ModelError
-        The values are that large, or that near to each other.
-    """
-    size, apart = float(np.abs(values).max(initial=0.0)), float(np.ptp(values / 2.0)) if len(values) else 0.0
-    if size > largest or 0.0 < apart < 1.0 / largest:
-        said = f"of up to {size:.3g}" if size > largest else f"that differ by {2.0 * apart:.3g} at most"
-        raise ModelError(
-            f"{what} has values {said}, and priors are scaled by standard deviations: from {largest:g} on, and below "
-            f"{1 / largest:g}, they would be lost in floating point. Choose another unit."
-        )
-
-
-def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
-    """Half an observation is added to either side, so that a response without any event keeps a finite prior."""
-    if not family.discrete and not link.linear and y.mean() > 0.0:
-        mean = y.mean()  # a measurement has a unit, and no half of it is small
-    elif link.bounded:
-        total = float(len(y) if n is None else n.sum())
-        mean = (y.sum() + 0.5) / (total + 1.0)
-    elif link.linear or (not family.discrete and link.no_average):
-        mean = y.mean()  # which may be negative
-    else:
-        mean = max((y.sum() + 0.5) / (len(y) + 1.0), 1e-6)
-    return float(link.link(np.asarray(mean)))
-
-
-def _typical(link: Link, offset: np.ndarray) -> float:
-    """Under a log link exp(offset) is an exposure, and a rate is counts over the sum of exposures."""
-    if not link.exponential or not len(offset):
-        return float(np.mean(offset))
-    largest = offset.max()  # exp(offset) itself may be beyond what a float holds
-    return float(largest + np.log(np.mean(np.exp(offset - largest))))
-
-
-def _unit(link: Link, y: np.ndarray, location: float) -> float:
-    if link.linear:
-        return float(y.std()) or 1.0
-    if link.exponential or link.bounded:
-        return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
-    moved = float(y.std() / np.abs(link.derivative(location)))  # what a standard deviation of y is on the link scale
-    return moved if 0.0 < moved < np.inf else 1.0
-
-
 def default_priors(
-    design: Design, family: Family, scales: Scales, fixed: FixedPart, groups: Mapping[str, GroupPart]
+    design: Design, scales: Scales, fixed: FixedPart, groups: Mapping[str, GroupPart]
 ) -> dict[str, Prior | float]:
-    """Which priors does a model get where the user names none?
+    """Which priors does a linear predictor get where the user names none?
 
     Parameters
     ----------
     design : Design
-        Gives the response.
-    family : Family
-        Adds its own.
+        Of its formula.
     scales : Scales
         Of the data.
     fixed : FixedPart
@@ -174,7 +84,7 @@ def default_priors(
     -------
     dict
         ``Intercept`` (mean of the linear predictor), ``beta`` (along each orthonormal direction of the other columns),
-        ``sd_<factor>`` and ``cor_<factor>`` (of the effects in their coordinates; LKJ by its number), the family's own.
+        ``sd_<factor>`` and ``cor_<factor>`` (of the effects in their coordinates; LKJ by its number).
 
     Notes
     -----
@@ -186,7 +96,7 @@ def default_priors(
     """
     priors: dict[str, Prior | float] = {}
     if fixed.constant and design.fixed.constant:
-        priors["Intercept"] = Prior("Normal", {"mu": scales.location, "sigma": scales.direction(True)})
+        priors["Intercept"] = Prior("Normal", {"mu": scales.location, "sigma": scales.around})
     if fixed.basis.M.shape[1]:
         priors["beta"] = Prior("Normal", {"mu": 0.0, "sigma": scales.direction(fixed.constant)})
     for name, part in groups.items():
@@ -194,40 +104,91 @@ def default_priors(
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
         if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
-    return priors | _of_family(family, Outcome.of(design.response))
+    return priors
 
 
-def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
-    """Its own parameters', beside the mean."""
-    own = family.estimated(outcome.known_error)
+def priors_of_family(family: Family, outcome: Outcome, predicted: Collection[str] = ()) -> dict[str, Prior | float]:
+    """Of its own parameters beside the mean, without those that have a linear predictor.
+
+    Raises
+    ------
+    ModelError
+        The family does not say it.
+    """
+    own = [p for p in family.estimated(outcome.known_error) if p.name not in predicted]
     silent = [p.name for p in own if p.prior is None]
     if silent:
         raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
     found = {p.name: p.prior(outcome) for p in own if p.prior is not None}
-    return {name: _prior(*prior) if isinstance(prior, tuple) else prior for name, prior in found.items()}
+    return {name: made_prior(*prior) if isinstance(prior, tuple) else prior for name, prior in found.items()}
 
 
-def _prior(name: str, parameters: Mapping[str, Any]) -> Prior:
-    return Prior(name, {k: _prior(*v) if isinstance(v, tuple) else v for k, v in parameters.items()})
+def made_prior(name: str, parameters: Mapping[str, Any]) -> Prior:
+    """As a family says it."""
+    return Prior(name, {k: made_prior(*v) if isinstance(v, tuple) else v for k, v in parameters.items()})
 
 
-def names_of_priors(design: Design, family: Family) -> list[str]:
-    """What may a prior of the user's be for? Names that stand for every factor come last."""
+def kinds_of_priors(designs: Mapping[str, Design], family: Family) -> dict[str, str]:
+    """What may a prior of the user's be for, and is it of a coefficient, ``"sd"``, ``"cor"`` or the family's own?
+
+    Of these linear predictors, by name. Names that stand for every factor come last.
+    """
+    kinds: dict[str, str] = {}
+    mean = next(iter(designs.values()))
+    for name, design in designs.items():
+        found = [(c, "coefficient") for c in _coefficients(design)]
+        found += [(f"sd_{f}", "sd") for f in design.factors]
+        found += [(f"cor_{f}", "cor") for f in _correlated(design, _shared(designs))]
+        if twice := [of_predictor(name, what) for what, _ in found if of_predictor(name, what) in kinds]:
+            raise ModelError(
+                f"The formulas make two parameters that are called {shown(twice[0])}: one of the mean, and one of "
+                f"{name!r}. Rename a column."
+            )
+        kinds |= {of_predictor(name, what): kind for what, kind in found}
+        if design is mean:
+            kinds |= {p.name: "own" for p in family.estimated(mean.response.known_error) if p.name not in designs}
+    kinds |= {f"across_cor_{f}": "cor" for f in _shared(designs)}
+    return kinds | {word: kind for word, (kind, _) in _words(designs).items()}
+
+
+def _coefficients(design: Design) -> list[str]:
     slopes = [c for c in design.coef if c != "Intercept"]
-    correlated = [f for f, factor in design.factors.items() if any(len(block) > 1 for block in factor.blocks)]
+    return [*(["Intercept"] if design.fixed.constant else []), *(["beta"] if slopes else []), *slopes]
+
+
+def _shared(designs: Mapping[str, Design]) -> dict[str, set[str]]:
+    """Marks by factor whose effects are correlated over several linear predictors."""
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[str, str]] = set()
+    for design in designs.values():
+        own = {(f, mark) for f, factor in design.factors.items() for mark in factor.marks if mark}
+        for f, mark in own & seen:
+            found.setdefault(f, set()).add(mark)
+        seen |= own
+    return found
+
+
+def _correlated(design: Design, shared: Mapping[str, set[str]]) -> list[str]:
+    """Factors of a predictor with effects that are correlated with each other alone."""
     return [
-        *(["Intercept"] if design.fixed.constant else []),
-        *(["beta"] if slopes else []),
-        *slopes,
-        *(f"sd_{f}" for f in design.factors),
-        *(f"cor_{f}" for f in correlated),
-        *(p.name for p in family.estimated(design.response.known_error)),
-        *(["sd"] if design.factors else []),
-        *(["cor"] if correlated else []),
+        f
+        for f, factor in design.factors.items()
+        if any(len(b) > 1 and m not in shared.get(f, ()) for b, m in zip(factor.blocks, factor.marks, strict=True))
     ]
 
 
-def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family) -> dict[str, Any]:
+def _words(designs: Mapping[str, Design]) -> dict[str, tuple[str, list[str]]]:
+    """Names that stand for the same of every factor: their kind, and what they stand for."""
+    shared, found = _shared(designs), {}
+    for name, design in designs.items():
+        if design.factors:
+            found[of_predictor(name, "sd")] = ("sd", [of_predictor(name, f"sd_{f}") for f in design.factors])
+        if correlated := _correlated(design, shared):
+            found[of_predictor(name, "cor")] = ("cor", [of_predictor(name, f"cor_{f}") for f in correlated])
+    return found | ({"across_cor": ("cor", [f"across_cor_{f}" for f in shared])} if shared else {})
+
+
+def given_priors(given: Mapping[str, Any] | None, designs: Mapping[str, Design], family: Family) -> dict[str, Any]:
     """The user's priors by parameter, ``sd`` and ``cor`` written out for every factor that has none of its own.
 
     Raises
@@ -235,28 +196,32 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
     ModelError
         A name that is no parameter of this model, or something that is no PyMC distribution.
     """
-    allowed = names_of_priors(design, family)
+    kinds, words = kinds_of_priors(designs, family), _words(designs)
     given = entries("priors", given, "'beta': pm.Normal.dist(0, 2.5)", ModelError)
     for name, prior in given.items():
-        if name not in allowed:
-            raise ModelError(
-                f"priors has {shown(name)}, which is no parameter of {design.formula!r}; allowed are "
-                f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
-            )
-        own = family.parameter(name) if name in family.numbers else None
+        if not isinstance(name, str) or name not in kinds:
+            raise ModelError(_unknown(name, list(kinds), designs))
+        own = family.parameter(name) if kinds[name] == "own" and name in family.numbers else None
         if own is not None and is_number(prior):
             _check_held(own, prior)
             continue
-        positive = name.split("_")[0] == "sd" if own is None else own.between[0] == 0.0
-        _check_prior(name, prior, positive)
-    everywhere = {
-        target: given[name]
-        for name in ("sd", "cor")
-        if name in given
-        for target in allowed
-        if target.startswith(f"{name}_") and target.removeprefix(f"{name}_") in design.factors
-    }
-    return everywhere | {name: prior for name, prior in given.items() if name not in ("sd", "cor")}
+        _check_prior(name, prior, kinds[name], kinds[name] == "sd" if own is None else own.between[0] == 0.0)
+    everywhere = {target: given[word] for word, (_, targets) in words.items() if word in given for target in targets}
+    return everywhere | {name: prior for name, prior in given.items() if name not in words}
+
+
+def _unknown(name: Any, allowed: list[str], designs: Mapping[str, Design]) -> str:
+    formula = "; ".join(design.formula for design in designs.values())
+    if name in list(designs)[1:]:
+        own = [a for a in allowed if a.startswith(f"{name}_")]
+        return (
+            f"priors has {shown(name)}, which has a formula, {designs[name].formula!r}, and is no single number: its "
+            f"priors are {listed(own, 40)}."
+        )
+    return (
+        f"priors has {shown(name)}, which is no parameter of {formula!r}; allowed are {listed(allowed, 40)}."
+        f"{close_matches(name, allowed)}"
+    )
 
 
 def own_columns(given: Mapping[str, Any], design: Design) -> list[str]:
@@ -265,7 +230,7 @@ def own_columns(given: Mapping[str, Any], design: Design) -> list[str]:
     return slopes if "beta" in given else [c for c in slopes if c in given]
 
 
-def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
+def warn_of_zero(fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
     """Priors of single columns are about effects far from the data where a covariate's zero is far away.
 
     Warns
@@ -277,10 +242,9 @@ def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, gro
     if len(coef) > 1:
         _warn_of_columns("Coefficients", [coef[j] for j in far_from_zero(fixed.R)])
     for name, part in groups.items():
-        if f"sd_{name}" in given or f"cor_{name}" in given:
-            for block in part.blocks:
-                far = far_from_zero(part.W[:, block.terms])
-                _warn_of_columns(f"Group effects of {name!r}", [part.factor.terms[block.terms[j]] for j in far])
+        for block in part.blocks if not part.recoded else ():
+            far = far_from_zero(part.W[:, block.terms]) if len(block.terms) > 1 else ()
+            _warn_of_columns(f"Group effects of {name!r}", [part.factor.terms[block.terms[j]] for j in far])
 
 
 def _warn_of_columns(what: str, names: list[str]) -> None:
@@ -293,7 +257,7 @@ def _warn_of_columns(what: str, names: list[str]) -> None:
         )
 
 
-def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -> None:
+def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design, name: str = MEAN) -> None:
     """A prior of the mean of the linear predictor needs a model that has one.
 
     Raises
@@ -303,9 +267,9 @@ def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design) -
     """
     if "Intercept" in given and not fixed.constant:
         raise ModelError(
-            f"priors has 'Intercept', the mean of the linear predictor, which is no parameter of {design.formula!r} "
-            f"under these priors: the columns {listed(design.coef, 40)} that have no prior of their own do not add up "
-            "to a constant. Leave it out, or write the formula with an intercept."
+            f"priors has {of_predictor(name, 'Intercept')!r}, the mean of the linear predictor, which is no parameter "
+            f"of {design.formula!r} under these priors: the columns {listed(design.coef, 40)} that have no prior of "
+            "their own do not add up to a constant. Leave it out, or write the formula with an intercept."
         )
 
 
@@ -317,17 +281,17 @@ def _check_held(parameter: Parameter, value: float) -> None:
         )
 
 
-def _check_prior(name: str, prior: Any, positive: bool) -> None:
+def _check_prior(name: str, prior: Any, kind: str, positive: bool) -> None:
     if positive and getattr(getattr(prior, "owner", None), "op", None) is not None:
         _refuse_negative(name, prior)
-    if name.startswith("cor") and isinstance(prior, int | float) and prior > 0:
+    if kind == "cor" and isinstance(prior, int | float) and prior > 0:
         return
     if isinstance(prior, Prior) or hasattr(prior, "owner"):
         if hasattr(prior, "owner"):
             _refuse_overflow(name, prior)
         return
     wanted, example = "a PyMC distribution, made outside a model", "pm.Normal.dist(0, 2.5)"
-    if name.startswith("cor"):
+    if kind == "cor":
         wanted, example = "the number eta of LKJ, or a PyMC distribution made outside a model", "2.0"
     elif positive:
         example = "pm.HalfNormal.dist(2.5)"

@@ -7,11 +7,11 @@ import pickle
 import sys
 import time
 import warnings
-from dataclasses import replace
 from typing import Any
 
 from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning, written
 from bayesmargins.limits import options
+from bayesmargins.model.fitting import bare
 
 __all__ = ["serve"]
 
@@ -36,9 +36,8 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
         try:
             options(**job["session"])
             post = pickle.loads(job["model"]).fit(**job["fit"])
-            bare = replace(post, design=None, family=None, link=None, origin=None)
             variables = None if post.origin is None else post.origin.variables
-            answer: dict[str, Any] = {"posterior": pickle.dumps((bare, variables))}
+            answer: dict[str, Any] = {"posterior": pickle.dumps((bare(post), variables))}
         except Exception as error:
             name = "" if isinstance(error, BayesmarginsError) else f"{type(error).__name__}: "
             answer = {"failed": f"{name}{written(error)}"}

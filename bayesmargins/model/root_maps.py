@@ -16,7 +16,7 @@ from bayesmargins.model.coordinates import GroupBlock, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.schema import stem
 
-__all__ = ["RootMap", "root_map"]
+__all__ = ["RootMap", "Stated", "root_map", "stated_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -171,17 +171,20 @@ Stated = tuple[str, Any, tuple[int, ...]]
 
 
 def root_map(part: GroupPart, priors: Mapping[str, Any]) -> tuple[RootMap, list[Stated]]:
-    """The map of a factor and its variables, in the order of the PyMC model."""
-    blocks: list[Block] = []
-    variables: list[Stated] = []
-    for k, block in enumerate(part.blocks):
-        made, own = _block(part.factor.name, k, block, priors)
-        blocks.append(made)
-        variables += own
-    name, prior = stem(part.factor.name), priors[f"sd_{part.factor.name}"]
-    sd = f"sd_centred_{name}" if part.recoded else f"sd_{name}"
-    variables.append((sd, prior, (int(part.scales.max()) + 1,)))
-    return RootMap(part, sd, tuple(blocks)), variables
+    """The map of a factor that acts on one linear predictor and its variables, in the order of the PyMC model."""
+    blocks = [_block(part.factor.name, k, block, priors)[0] for k, block in enumerate(part.blocks)]
+    variables = [one for _, one in stated_of(part, priors)]
+    return RootMap(part, variables[-1][0], tuple(blocks)), variables
+
+
+def stated_of(part: GroupPart, priors: Mapping[str, Any]) -> list[tuple[str, Stated]]:
+    """Variables of a factor, correlations first, each with the name of its prior."""
+    found = [(b.cor, one) for k, b in enumerate(part.blocks) for one in _block(part.factor.name, k, b, priors)[1]]
+    for member in part.members:
+        key, sd = member.named(f"sd_{part.factor.name}"), "sd_centred" if member.recoded else "sd"
+        variable = member.named(f"{sd}_{stem(part.factor.name)}")
+        found.append((key, (variable, priors[key], (int(member.scales.max()) + 1,))))
+    return found
 
 
 def _block(name: str, k: int, block: GroupBlock, priors: Mapping[str, Any]) -> tuple[Block, list[Stated]]:
@@ -194,7 +197,7 @@ def _block(name: str, k: int, block: GroupBlock, priors: Mapping[str, Any]) -> t
         ]
     if q == 1:
         return One(), []
-    shape = np.array([(q - 2 - j) / 2 for _, j in _pairs(q)]) + _lkj_eta(priors[f"cor_{name}"])
+    shape = np.array([(q - 2 - j) / 2 for _, j in _pairs(q)]) + _lkj_eta(priors[block.cor])
     partial = f"partial_{label}"
     return Correlation(partial, q), [(partial, Prior("Beta", {"alpha": shape, "beta": shape}), (len(shape),))]
 

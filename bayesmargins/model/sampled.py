@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +11,14 @@ import xarray as xr
 
 from bayesmargins.design import Design
 from bayesmargins.errors import FitError, close_matches, listed, shown
-from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.family import Family, Outcome
 from bayesmargins.model.build import Observed, build_pymc
-from bayesmargins.model.coordinates import FixedPart, GroupPart
+from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.information import information
+from bayesmargins.model.linear import LinearPredictor
 from bayesmargins.model.marginal import largest_first
 from bayesmargins.model.merging import merged
 from bayesmargins.model.pilot import pilot
-from bayesmargins.model.priors import Scales
 from bayesmargins.values import is_word
 
 __all__ = ["Parametrisation", "SampledModel", "parametrised", "sampled_model"]
@@ -46,8 +46,8 @@ class Parametrisation:
         return f"the sampler sees them {self.how}: {self.why}"
 
 
-def parametrised(asked: str, design: Design) -> Parametrisation:
-    """What does ``parametrisation=asked`` mean for this model?
+def parametrised(asked: str, design: Design, others: Collection[str] = ()) -> Parametrisation:
+    """What does ``parametrisation=asked`` mean for this model, which has these linear predictors beside the mean's?
 
     Raises
     ------
@@ -61,9 +61,11 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
     if asked == _NON_CENTRED:
         return Parametrisation(_NON_CENTRED, "as asked")
     many = [name for name, factor in design.factors.items() if len(factor.terms) > _MOST_TERMS]
-    if not many:
+    if not many and not others:
         return Parametrisation(_STANDARDISED, "by what a pilot fit expects of each group given beta and Sigma")
     why = f"{listed(many)} has more than {_MOST_TERMS} terms, whose matrices cost more than they gain"
+    if others:
+        why = f"{listed(others)} has a linear predictor of its own, which a pilot fit does not know"
     if asked == _STANDARDISED:
         raise FitError(
             f"parametrisation='standardised' is not possible for {design.formula!r}: {why}. Use 'non-centred', or "
@@ -99,31 +101,28 @@ class SampledModel:
 
 
 def sampled_model(
-    design: Design,
+    predictors: Sequence[LinearPredictor],
     family: Family,
-    link: Link,
     priors: Mapping[str, Any],
-    fixed: FixedPart,
     parts: Mapping[str, GroupPart],
     outcome: Outcome,
-    scales: Scales,
     coordinates: Parametrisation,
 ) -> SampledModel:
     """Merged where that pays; standardised where that was chosen and the pilot fit finds a mode."""
-    rows = design.rows(design.data, tuple(parts), what="data")
-    observed = Observed(outcome, rows.offset)
-    columns = [*rows.X.T, *(column for Z in rows.Z.values() for column in Z.T), rows.offset]
-    fewer = merged(columns, [part.factor.codes for part in parts.values()], outcome, family)
+    observed, columns = Observed(outcome), [column for p in predictors for column in p.columns()]
+    # Parameters of sums are those of the rows, or change with their number, where they are the same in all rows.
+    fewer = merged(columns, [part.factor.codes for part in parts.values()], outcome, family, len(predictors) == 1)
     if fewer is not None:
         family, kept = fewer.family, fewer.kept
-        more = 0.0 if fewer.rate is None else np.log(fewer.rate)
-        observed = Observed(fewer.outcome, rows.offset[kept] + more, fewer.constant)
-        fixed = replace(fixed, R=fixed.R[kept], basis=replace(fixed.basis, M=fixed.basis.M[kept]))
+        observed = Observed(fewer.outcome, fewer.constant)
+        predictors = [p.of(kept) for p in predictors]
+        if fewer.rate is not None:
+            predictors[0] = replace(predictors[0], offset=predictors[0].offset + np.log(fewer.rate))
         parts = {name: _rows_of(part, kept) for name, part in parts.items()}
     if coordinates.how == _STANDARDISED and parts:
-        observed, coordinates = _standardised(observed, family, link, fixed, parts, scales, priors, coordinates)
-    model = build_pymc(design, family, link, priors, fixed, parts, observed)
-    return SampledModel(model, len(observed.offset), coordinates)
+        observed, coordinates = _standardised(observed, family, predictors[0], parts, priors, coordinates)
+    model = build_pymc(predictors, family, priors, parts, observed)
+    return SampledModel(model, len(predictors[0].offset), coordinates)
 
 
 def _rows_of(part: GroupPart, kept: np.ndarray) -> GroupPart:
@@ -133,20 +132,18 @@ def _rows_of(part: GroupPart, kept: np.ndarray) -> GroupPart:
 def _standardised(
     observed: Observed,
     family: Family,
-    link: Link,
-    fixed: FixedPart,
+    mean: LinearPredictor,
     parts: Mapping[str, GroupPart],
-    scales: Scales,
     priors: Mapping[str, Any],
     coordinates: Parametrisation,
 ) -> tuple[Observed, Parametrisation]:
-    ordered, F = largest_first(parts), fixed.columns
+    ordered, F, offset = largest_first(parts), mean.fixed.columns, mean.offset
     free = F[:, 1:] if family.ordinal else F  # thresholds are the constant
     held = {name: prior for name, prior in priors.items() if name in family.numbers and isinstance(prior, int | float)}
     try:
         with np.errstate(all="ignore"):
-            at = pilot(family, link, observed.outcome, observed.offset, free, ordered, scales, held)
-            found = information(at, ordered, F, observed.offset)
+            at = pilot(family, mean.link, observed.outcome, offset, free, ordered, mean.scales, held)
+            found = information(at, ordered, F, offset)
     except (np.linalg.LinAlgError, ValueError):  # of numbers that are not finite
         return observed, Parametrisation(_NON_CENTRED, "the pilot fit found no mode")
     if not all(entry.finite for entry in found.values()):

@@ -10,7 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ import numpy as np
 from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
+from bayesmargins.model.fitting import whole
 from bayesmargins.model.glmm import GLMM
 from bayesmargins.model.independent import INDEPENDENT
-from bayesmargins.model.origin import origin_with
 from bayesmargins.posterior import Posterior
 
 __all__ = ["fit_many"]
@@ -203,10 +203,8 @@ def _collected(named: dict[Any, GLMM], answers: list[dict[str, Any]], by_name: b
         if "failed" in answer:
             failed.append(f"models[{shown(name)}]: {answer['failed']}")
         else:
-            # The parent's own design, family and link, which other objects of the session may be compared with.
             post, variables = pickle.loads(answer["posterior"])
-            origin = None if variables is None else origin_with(model, variables)
-            finished[name] = replace(post, design=model.design, family=model.family, link=model.link, origin=origin)
+            finished[name] = whole(post, model, variables)
     if failed:
         error = FitError(f"{len(failed)} of {len(named)} fits failed. {' '.join(failed)}")
         error.finished = finished  # type: ignore[attr-defined]

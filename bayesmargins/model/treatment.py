@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bayesmargins.design import Design
@@ -43,8 +44,15 @@ class Treatment:
         return f"group effects are {verb}: {self.why}"
 
 
-def treatment(asked: str, design: Design, family: Family, link: Link, sampler: str = "") -> Treatment:
-    """What happens to b where ``group_effects=asked``?
+def treatment(
+    asked: str,
+    design: Design,
+    family: Family,
+    link: Link,
+    sampler: str = "",
+    others: Mapping[str, Design] | None = None,
+) -> Treatment:
+    """What happens to b where ``group_effects=asked``? `others` are designs of linear predictors beside the mean's.
 
     Raises
     ------
@@ -57,7 +65,7 @@ def treatment(asked: str, design: Design, family: Family, link: Link, sampler: s
         )
     if asked == SAMPLED:
         return Treatment(SAMPLED, "as asked")
-    obstacle = _obstacle(design, family, link, sampler)
+    obstacle = _several(design, others or {}) if others else _obstacle(design, family, link, sampler)
     if obstacle and asked == INTEGRATED:
         raise FitError(
             f"group_effects='integrated' is not possible for {design.formula!r}: {obstacle}. Use "
@@ -74,6 +82,16 @@ def treatment(asked: str, design: Design, family: Family, link: Link, sampler: s
 def closed_form(family: Family, link: Link) -> bool:
     """Is y, or what is measured of it, normal about the linear predictor?"""
     return bool(family.normal_sd) and link.linear
+
+
+def _several(design: Design, others: Mapping[str, Design]) -> str:
+    """Why b is not integrated out where parameters have formulas of their own."""
+    if not any(d.factors for d in (design, *others.values())):
+        return "the model has none"
+    return (
+        f"{listed(others)} has a linear predictor of its own, and the integral over group effects is there for models "
+        "with that of the mean alone"
+    )
 
 
 def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:

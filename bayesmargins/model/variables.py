@@ -12,11 +12,14 @@ import numpy as np
 from bayesmargins.design import Design, Factor
 from bayesmargins.draws import threshold_coords
 from bayesmargins.family import Link, Outcome
-from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart
+from bayesmargins.model.across import correlated_pairs
+from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart, Member, of_predictor
 from bayesmargins.model.priors import Prior
-from bayesmargins.schema import factor_dim, plain, stem
+from bayesmargins.schema import MEAN, factor_dim, plain, stem
 
-__all__ = ["Coefficients", "Covariance", "coefficients", "coords", "covariance", "register", "thresholds"]
+__all__ = ["Coefficients", "Covariance", "Triangle", "coefficients", "coords", "covariance", "register", "thresholds"]
+
+Triangle = list[list[Any]]
 
 
 def coords(design: Design, rows: int) -> dict[str, Any]:
@@ -92,36 +95,40 @@ class Coefficients:
         return pt.concatenate([*(piece for piece in pieces if piece is not None), pt.zeros(0)])
 
 
-def coefficients(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) -> Coefficients:
-    """Variables of the fixed part in the coordinates of the priors, which are those of the easier geometry too."""
+def coefficients(design: Design, fixed: FixedPart, priors: Mapping[str, Any], predictor: str = MEAN) -> Coefficients:
+    """Variables of the fixed part in the coordinates of the priors, which are those of the easier geometry too.
+
+    `priors` are those of this linear predictor, under the names that the mean's have.
+    """
     import pymc as pm
     import pytensor.tensor as pt
 
     basis, names = fixed.basis, [fixed.names[j] for j in fixed.own]
     rest = pt.zeros(len(fixed.rest))
-    own, gamma, centre = _own_slopes(names, priors), None, None
+    own, gamma, centre = _own_slopes(names, priors, predictor), None, None
     if basis.M.shape[1]:
-        gamma = register("directions", priors["beta"], (basis.M.shape[1],))
+        gamma = register(of_predictor(predictor, "directions"), priors["beta"], (basis.M.shape[1],))
         rest = (basis.back * (gamma - (fixed.C * own).sum(axis=1) if names else gamma)).sum(axis=1)
     if basis.origin is not None:
-        centre = register("Intercept_centred", priors["Intercept"], ()) if design.fixed.constant else None
+        named = of_predictor(predictor, "Intercept_centred")
+        centre = register(named, priors["Intercept"], ()) if design.fixed.constant else None
         rest = rest + basis.origin * ((0.0 if centre is None else centre) - (fixed.means * own).sum())
     beta = pt.concatenate([own, rest])[np.argsort([*fixed.own, *fixed.rest])]
     first = 0 if design.fixed.constant else 1
-    pm.Deterministic("beta", beta[first:], dims="coef")
+    pm.Deterministic(of_predictor(predictor, "beta"), beta[first:], dims=of_predictor(predictor, "coef"))
     return Coefficients(centre, own if names else None, gamma, beta[0] if first else None)
 
 
-def _own_slopes(names: list[str], priors: Mapping[str, Any]) -> Any:
+def _own_slopes(names: list[str], priors: Mapping[str, Any], predictor: str) -> Any:
     """Coefficients under the user's priors: those with a prior of their own one by one, the others in one vector."""
     import pytensor.tensor as pt
 
     if not names:
         return pt.zeros(0)
     shared = [n for n in names if n not in priors]
-    pieces = {n: register(f"slope_{stem(n)}", priors[n], ()) for n in names if n in priors}
+    pieces = {n: register(of_predictor(predictor, f"slope_{stem(n)}"), priors[n], ()) for n in names if n in priors}
     if shared:
-        slopes = register("slopes", priors["beta"], (len(shared),))
+        slopes = register(of_predictor(predictor, "slopes"), priors["beta"], (len(shared),))
         pieces |= {n: slopes[k] for k, n in enumerate(shared)}
     return pt.stack([pieces[n] for n in names])
 
@@ -155,30 +162,75 @@ class Covariance:
     """
 
     sd: Any
-    roots: list[list[list[Any]]]
+    roots: list[Triangle]
 
     def root(self) -> Any:
         """diag(sd) R of all blocks: a lower triangle (term, term)."""
         return self.sd[:, None] * _block_diagonal(self.roots)
 
+    def triangle(self, part: GroupPart) -> Triangle:
+        """The same entry by entry, blocks that lie among each other included."""
+        q = part.W.shape[1]
+        L: Triangle = [[0.0] * q for _ in range(q)]
+        for root, block in zip(self.roots, part.blocks, strict=True):
+            for i, row in zip(block.terms, root, strict=True):
+                for j, entry in zip(block.terms, row, strict=False):
+                    L[i][j] = entry * self.sd[i]
+        return L
+
 
 def covariance(part: GroupPart, priors: Mapping[str, Any]) -> Covariance:
     """Variables of a factor's covariance, with ``sd_<factor>`` and ``cor_<factor>`` of the user's terms."""
     roots = [_root(part.factor.name, k, block, priors) for k, block in enumerate(part.blocks)]
-    sd = _scales(part, priors)
-    _name_covariance(part, sd, roots)
-    return Covariance(sd, roots)
+    if len(part.members) == 1 and part.members[0].predictor == MEAN:
+        sd = _scales(part.members[0], priors)
+        _name_covariance(part, sd, roots)
+        return Covariance(sd, roots)
+    import pytensor.tensor as pt
+
+    of_members = [_scales(member, priors) for member in part.members]
+    found = Covariance(pt.concatenate(of_members), roots)
+    _name_across(part, of_members, found.triangle(part))
+    return found
 
 
-def _scales(part: GroupPart, priors: Mapping[str, Any]) -> Any:
+def _scales(member: Member, priors: Mapping[str, Any]) -> Any:
     """Standard deviations of the coordinates: (term,); the user's own coordinates have ``sd_<factor>`` itself."""
-    name, prior = stem(part.factor.name), priors[f"sd_{part.factor.name}"]
-    if not part.recoded:
-        return register(f"sd_{name}", prior, (len(part.scales),), (f"{name}_term",))
-    return register(f"sd_centred_{name}", prior, (part.scales.max() + 1,))[part.scales]
+    name, prior = stem(member.factor.name), priors[member.named(f"sd_{member.factor.name}")]
+    if not member.recoded:
+        return register(member.named(f"sd_{name}"), prior, (len(member.scales),), (member.named(f"{name}_term"),))
+    return register(member.named(f"sd_centred_{name}"), prior, (member.scales.max() + 1,))[member.scales]
 
 
-def _name_covariance(part: GroupPart, sd: Any, roots: list[list[list[Any]]]) -> None:
+def _name_across(part: GroupPart, sds: list[Any], L: Triangle) -> None:
+    """Standard deviations and correlations of the user's terms on every linear predictor."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    name = stem(part.factor.name)
+    root = pt.stack([pt.stack([*map(pt.as_tensor, row)]) for row in L])
+    R = (part.B[:, :, None] * root[None]).sum(axis=1)
+    Sigma = (R[:, None, :] * R[None]).sum(axis=-1)
+    sd: list[Any] = []
+    for member, own in zip(part.members, sds, strict=True):
+        if not member.recoded:
+            sd += [own[k] for k in range(len(member.scales))]
+            continue
+        variances = [Sigma[i, i] for i in range(member.columns.start, member.columns.stop)]
+        dims = member.named(f"{name}_term")
+        made = pm.Deterministic(member.named(f"sd_{name}"), pt.sqrt(pt.stack(variances)), dims=dims)
+        sd += [made[k] for k in range(len(variances))]
+    for key, pairs in correlated_pairs(part).items():
+        values = pt.stack([Sigma[i, j] / (sd[i] * sd[j]) for i, j in pairs])
+        pm.Deterministic(key, values, dims=f"{_stem_of(key, name)}_pair")
+
+
+def _stem_of(key: str, name: str) -> str:
+    """``sigma_cor_g`` is along ``sigma_g_pair``."""
+    return f"{key.removesuffix(f'cor_{name}')}{name}"
+
+
+def _name_covariance(part: GroupPart, sd: Any, roots: list[Triangle]) -> None:
     """Standard deviations and correlations of the user's terms, from those of the coordinates."""
     import pymc as pm
     import pytensor.tensor as pt
@@ -196,7 +248,7 @@ def _name_covariance(part: GroupPart, sd: Any, roots: list[list[list[Any]]]) -> 
         pm.Deterministic(f"cor_{name}", pt.stack(cor), dims=f"{name}_pair")
 
 
-def _block_diagonal(roots: list[list[list[Any]]]) -> Any:
+def _block_diagonal(roots: list[Triangle]) -> Any:
     """Lower triangles as one (term, term) matrix; blocks lie in the order of the terms."""
     import pytensor.tensor as pt
 
@@ -208,14 +260,13 @@ def _block_diagonal(roots: list[list[list[Any]]]) -> Any:
     return pt.stack(rows)
 
 
-def _root(name: str, k: int, block: GroupBlock, priors: Mapping[str, Any]) -> list[list[Any]]:
+def _root(name: str, k: int, block: GroupBlock, priors: Mapping[str, Any]) -> Triangle:
     """Rows of a lower triangle: the covariance of the block's coordinates, each divided by its standard deviation."""
-    return _gaussian_root(name, k, len(block.terms)) if block.rotates else _correlation_root(
-        name, k, len(block.terms), priors
-    )  # fmt: skip
+    n = len(block.terms)
+    return _gaussian_root(name, k, n) if block.rotates else _correlation_root(name, k, n, priors.get(block.cor))
 
 
-def _gaussian_root(name: str, k: int, q: int) -> list[list[Any]]:
+def _gaussian_root(name: str, k: int, q: int) -> Triangle:
     """Lower triangle L with L L' distributed as T T' / q, T a q x q matrix of standard normals.
 
     Bartlett (1933): normals below the diagonal, and on it the roots of chi-squared variables with q, q - 1, ..., 1
@@ -234,7 +285,7 @@ def _gaussian_root(name: str, k: int, q: int) -> list[list[Any]]:
     return rows
 
 
-def _correlation_root(name: str, k: int, n: int, priors: Mapping[str, Any]) -> list[list[Any]]:
+def _correlation_root(name: str, k: int, n: int, prior: Any) -> Triangle:
     """Rows of the Cholesky factor of an LKJ(eta) correlation matrix, from its canonical partial correlations.
 
     Those of column j are independent 2 Beta(a, a) - 1 with a = eta + (n - 2 - j) / 2 (Lewandowski, Kurowicka & Joe
@@ -244,7 +295,7 @@ def _correlation_root(name: str, k: int, n: int, priors: Mapping[str, Any]) -> l
 
     if n == 1:
         return [[1.0]]
-    eta = _lkj_eta(priors[f"cor_{name}"])
+    eta = _lkj_eta(prior)
     pairs = [(i, j) for j in range(n) for i in range(j + 1, n)]
     shape = np.array([(n - 2 - j) / 2 for _, j in pairs]) + eta
     label = f"partial_{stem(name)}" if k == 0 else f"partial_{stem(name)}_{k + 1}"

@@ -1,0 +1,111 @@
+"""What default priors are scaled by: where a linear predictor is expected, and what one unit of it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayesmargins.design import Design
+from bayesmargins.errors import ModelError
+from bayesmargins.family import Family, Link
+
+__all__ = ["DIVIDED", "WIDTH", "Scales", "refuse_extreme", "scales_of", "unit_of"]
+
+WIDTH = 2.5
+SQUARED, DIVIDED = 1e100, 1e305  # numbers up to which a square, and a quotient, is a number
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What the defaults are scaled by.
+
+    Attributes
+    ----------
+    location : float
+        Link of the mean response, less the offset: where the mean of the linear predictor is expected.
+    unit : float
+        One unit on the link scale: sd(y) for the identity link, 1 for log. Of probabilities the standard deviation of
+        the link's latent variable relative to the logistic's (logit 1, probit 0.55, cloglog and loglog 0.71, cauchit
+        0.91), elsewhere sd(y) over the slope of the inverse link.
+    spread : float
+        Prior standard deviation of the mean of the linear predictor, where it is not that of a direction; else 0.
+    """
+
+    location: float
+    unit: float
+    spread: float = 0.0
+
+    @property
+    def around(self) -> float:
+        """Prior sd of the mean of the linear predictor."""
+        return self.spread or self.direction(True)
+
+    def direction(self, constant: bool) -> float:
+        """Prior sd of the linear predictor along one direction; without a constant it has to reach the location too."""
+        return WIDTH * (self.unit if constant else float(np.hypot(self.unit, self.location)))
+
+
+def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
+    """The data's own scales; offset (row,) on the link scale.
+
+    Raises
+    ------
+    ModelError
+        Numbers of a size whose squares are lost.
+    """
+    response = design.response
+    refuse_extreme(f"The response {response.text!r}", response.y)
+    refuse_extreme("The offset", offset)
+    y = response.y if family.measured is None else family.measured(response.y)
+    location = 0.0 if family.ordinal else _location(family, link, y, response.n) - _typical(link, offset)
+    return Scales(location, unit_of(link, y, location))
+
+
+def refuse_extreme(what: str, values: np.ndarray, largest: float = SQUARED) -> None:
+    """Priors are scaled by standard deviations: where a square (of columns, a quotient) is lost, they would be too.
+
+    Raises
+    ------
+    ModelError
+        The values are that large, or that near to each other.
+    """
+    size, apart = float(np.abs(values).max(initial=0.0)), float(np.ptp(values / 2.0)) if len(values) else 0.0
+    if size > largest or 0.0 < apart < 1.0 / largest:
+        said = f"of up to {size:.3g}" if size > largest else f"that differ by {2.0 * apart:.3g} at most"
+        raise ModelError(
+            f"{what} has values {said}, and priors are scaled by standard deviations: from {largest:g} on, and below "
+            f"{1 / largest:g}, they would be lost in floating point. Choose another unit."
+        )
+
+
+def _location(family: Family, link: Link, y: np.ndarray, n: np.ndarray | None) -> float:
+    """Half an observation is added to either side, so that a response without any event keeps a finite prior."""
+    if not family.discrete and not link.linear and y.mean() > 0.0:
+        mean = y.mean()  # a measurement has a unit, and no half of it is small
+    elif link.bounded:
+        total = float(len(y) if n is None else n.sum())
+        mean = (y.sum() + 0.5) / (total + 1.0)
+    elif link.linear or (not family.discrete and link.no_average):
+        mean = y.mean()  # which may be negative
+    else:
+        mean = max((y.sum() + 0.5) / (len(y) + 1.0), 1e-6)
+    return float(link.link(np.asarray(mean)))
+
+
+def _typical(link: Link, offset: np.ndarray) -> float:
+    """Under a log link exp(offset) is an exposure, and a rate is counts over the sum of exposures."""
+    if not link.exponential or not len(offset):
+        return float(np.mean(offset))
+    largest = offset.max()  # exp(offset) itself may be beyond what a float holds
+    return float(largest + np.log(np.mean(np.exp(offset - largest))))
+
+
+def unit_of(link: Link, y: np.ndarray, location: float) -> float:
+    """One unit of the link scale, of a parameter that has values such as y (row,)."""
+    if link.linear:
+        return float(y.std()) or 1.0
+    if link.exponential or link.bounded:
+        return 1.0 if link.exponential else float(link.latent_sd / (np.pi / np.sqrt(3)))
+    moved = float(y.std() / np.abs(link.derivative(location)))  # what a standard deviation of y is on the link scale
+    return moved if 0.0 < moved < np.inf else 1.0

@@ -1,0 +1,51 @@
+"""A model in lines, and which of its variables a posterior keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bayesmargins.errors import listed
+from bayesmargins.model.across import correlated_pairs
+from bayesmargins.model.sampled import parametrised
+from bayesmargins.model.treatment import INTEGRATED
+from bayesmargins.schema import MEAN, stem
+
+__all__ = ["kept_names", "model_lines"]
+
+
+def model_lines(model: Any) -> list[str]:
+    """What ``print(model)`` says of a `GLMM`."""
+    others = {name: p for name, p in model.predictors.items() if name != MEAN}
+    formulas = "; ".join(p.design.formula for p in model.predictors.values())
+    links = "".join(f"; {name}: {p.link.name}" for name, p in others.items())
+    categories = model.design.response.categories
+    return [
+        f"GLMM {formulas}",
+        f"family {model.family.name}, link {model.link.name}{links}; {len(model.design.data)} rows",
+        *([f"categories {listed(categories, 12)}"] if categories else []),
+        *(f"{len(part.factor.levels)} groups of {name}: {', '.join(part.factor.terms)}"
+          for name, part in model._groups.items()),
+        *_of_effects(model, list(others)),
+        *model.prior_lines(),
+    ]  # fmt: skip
+
+
+def _of_effects(model: Any, others: list[str]) -> Iterator[str]:
+    if not model._groups:
+        yield "no grouping factor: a generalised linear model"
+        return
+    plan = model.treatment("auto")
+    yield str(plan)
+    if plan.how != INTEGRATED:
+        yield str(parametrised("auto", model.design, others))
+
+
+def kept_names(model: Any) -> list[str]:
+    """Variables of the PyMC model of a `GLMM` that its posterior is made of."""
+    names = [p.named("beta") for p in model.predictors.values()]
+    names += [name for name in model.family.aux if name in model.priors]
+    for factor, part in model._groups.items():
+        names += [m.named(f"{what}_{stem(factor)}") for m in part.members for what in ("b", "sd")]
+        names += list(correlated_pairs(part))
+    return names
