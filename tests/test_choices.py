@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import reference
 import xarray as xr
+from interpreted import interpreted
 from scipy import special, stats
 
 import bayesmargins as bm
@@ -379,3 +380,50 @@ def test_brms_with_another_reference_says_which(verbal: bm.Posterior) -> None:
     data = verbal.design.data.assign(resp=pd.Categorical(verbal.design.data["resp"], ["yes", "no", "perhaps"]))
     with pytest.raises(bm.PosteriorError, match=r"no coefficients of 'no'.*Put it first"):
         bm.from_brms(reference.draws("u_categorical"), "resp ~ Anger10 + btype + (1 | id)", data, family="categorical")
+
+
+def test_likelihood_of_pymc_is_the_log_density() -> None:
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    family, rng = FAMILIES["categorical"], np.random.default_rng(4)
+    for predictors in (1, 3):
+        etas = rng.normal(scale=3.0, size=(predictors, 40))
+        o = Outcome(np.resize(np.arange(1.0, predictors + 2.0), 40))
+        given = {f"mu[{k}]": eta for k, eta in enumerate(etas[1:])}
+        with pm.Model(coords={"obs": np.arange(40)}) as model:
+            tensors = {name: pt.as_tensor(eta) for name, eta in given.items()}
+            family.pymc(pm, "y", Values(eta=pt.as_tensor(etas[0]), link=LINKS["logit"], **tensors), o)
+        found = model.logp(sum=False)[0].eval(mode=interpreted())
+        wanted = family.log_density(Values(eta=etas[0], link=LINKS["logit"], **given), o)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_a_model_has_a_linear_predictor_a_category() -> None:
+    model = bm.GLMM("y ~ x + (1 | g)", frame(4), family="categorical")
+    assert list(model.predictors) == [f"mu[{k}]" for k in LABELS[1:4]]
+    free = {v.name for v in model.pymc.free_RVs}
+    assert free >= {f"mu[{k}]_{what}" for k, what in product(LABELS[1:4], ("directions", "Intercept_centred", "sd_g"))}
+    joint = bm.GLMM("y ~ x + (1 | p | g)", frame(4), family="categorical")
+    assert "across_cor_g ~ LKJ(eta=2)" in str(joint)
+    assert "across_cor_g" not in str(model)
+
+
+@pytest.mark.sampling
+@pytest.mark.evidence
+def test_a_fit_recovers_what_made_the_choices() -> None:
+    rng, groups, rows = np.random.default_rng(3), 60, 15
+    g, x = np.repeat(np.arange(groups), rows), rng.normal(size=groups * rows)
+    beta, sd = np.array([[0.5, 1.0], [-0.4, -0.7]]), np.array([1.0, 0.6])
+    eta = beta[:, :1] + beta[:, 1:] * x + (rng.normal(size=(2, groups)) * sd[:, None])[:, g]
+    shares = softmax(eta, axis=0)
+    y = np.array(["car", "bus", "rail"])[(rng.uniform(size=len(x)) > shares.cumsum(axis=0)[:-1]).sum(axis=0)]
+    data = pd.DataFrame({"y": pd.Categorical(y, ["car", "bus", "rail"]), "x": x, "g": g})
+    post = bm.GLMM("y ~ x + (1 | g)", data, family="categorical").fit(random_seed=1, chains=2, progressbar=False)
+    for k, name in enumerate(post.predictors):
+        of = post.predictors[name]
+        draws = np.column_stack([of.draws.beta, np.sqrt(of.draws.Sigma["g"][:, 0, 0])])
+        truth = np.array([*beta[k], sd[k]])
+        assert (np.abs(draws.mean(axis=0) - truth) < 3.5 * draws.std(axis=0)).all()
+    found = bm.avg_predictions(post, groups="own")["estimate"].mean(("chain", "draw")).to_numpy()
+    np.testing.assert_allclose(found, np.bincount(data["y"].cat.codes) / len(data), atol=0.03)

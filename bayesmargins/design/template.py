@@ -212,7 +212,7 @@ def _with_wide_numbers(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
 def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:
     remembered = list(matrix.spec.transform_state)
     state = matrix.spec.encoder_state
-    coded = [e for e, (kind, _) in state.items() if kind.value == "categorical" and e not in design.columns]
+    coded = [e for e, (kind, _) in state.items() if kind.name == "CATEGORICAL" and e not in design.columns]
     coded = [e for e in coded if not required_columns(f"0 + {e}", matrix.context) & set(given)]
     if remembered or coded:
         which = listed(remembered or coded)
