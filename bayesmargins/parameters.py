@@ -28,8 +28,10 @@ def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
         return groups
     obs = {"obs": np.arange(len(post.design.data))}
     if not post.is_part:
-        y = post.as_observed(post.design.response.y)
-        groups["observed_data"] = xr.Dataset({post.response_name: (("obs",), y)}, obs)
+        response, coords = post.design.response, dict(obs)
+        y = post.as_observed(response.beside.get("counts", response.y))
+        coords |= {"category": plain(post.categories)} if y.ndim > 1 else {}
+        groups["observed_data"] = xr.Dataset({post.response_name: (tuple(coords), y)}, coords)
     groups["constant_data"] = data_columns(post.design.data, post.design.response.text, obs)
     return groups
 

@@ -255,7 +255,7 @@ class Posterior:
 
     def as_observed(self, y: np.ndarray) -> np.ndarray:
         """Values of y as the data have them: whole numbers as int64, in place of categories these if numbers."""
-        if self.categories and all(isinstance(k, int | float) for k in self.categories):
+        if self.categories and not self.family.counted and all(isinstance(k, int | float) for k in self.categories):
             of_number = np.array([np.nan, *self.categories], dtype=np.float64)
             y = of_number[np.where(np.isnan(y), 0, y).astype(np.intp)]
         return whole(y) if self.family.support is not None and self.family.support.discrete else y

@@ -102,7 +102,7 @@ OTHERWISE = {  # under some links
     ),
 }
 # tests/test_ordered_families.py and tests/test_choices.py have their laws: categories have neither tails nor a mean
-CATEGORIES = {"adjacent", "cumulative", "sequential", "categorical"}
+CATEGORIES = {"adjacent", "cumulative", "sequential", "categorical", "multinomial"}
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
 
 

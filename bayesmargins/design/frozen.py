@@ -79,6 +79,8 @@ class Response:
 
     def in_proportion(self, frame: pd.DataFrame | None) -> bool:
         """Is it a column of the data, or a multiple of one?"""
+        if "counts" in self.beside:
+            return True
         names = required_columns(expression(self.text), self.context)
         if len(names) != 1 or frame is None:
             return self.text.strip("`") in names

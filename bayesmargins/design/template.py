@@ -137,7 +137,7 @@ def template_design(
         _refuse_what_needs_rows(matrix, design, given)
         check_row_by_row(matrix, wide, matrix.evaluate(wide))
     none = np.empty(0)
-    labels = given.get(parts.response.strip("`"), ()) if categories else ()
+    labels = given.get(parts.response.strip("`"), design.response.categories) if categories else ()
     beside = dict.fromkeys(design.response.given, none)
     response = replace(design.response, y=none, beside=beside, categories=labels)
     factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
@@ -212,7 +212,7 @@ def _with_wide_numbers(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
 def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:
     remembered = list(matrix.spec.transform_state)
     state = matrix.spec.encoder_state
-    coded = [e for e, (kind, _) in state.items() if kind.name == "CATEGORICAL" and e not in design.columns]
+    coded = [e for e, (coding, _) in state.items() if coding.name == "CATEGORICAL" and e not in design.columns]
     coded = [e for e in coded if not required_columns(f"0 + {e}", matrix.context) & set(given)]
     if remembered or coded:
         which = listed(remembered or coded)

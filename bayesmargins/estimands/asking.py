@@ -71,6 +71,7 @@ def ask(
     target = "mean" if whole is not post else _checked_target(target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
+    read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
@@ -225,7 +226,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         return _served(target, post)
     if not is_word(target, TARGETS):
         words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
-        words = ("category", *post.predictors) if family.shares is not None else words
+        words = ("category", *["count"] * family.counted, *post.predictors) if family.shares is not None else words
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
         calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
         calls += "bm.exceeds(c), bm.quantile(q), bm.sd()" if family.shares is None else "bm.category(k)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,9 +22,10 @@ __all__ = ["Category", "EachCategory", "Score", "Top", "category", "score", "top
 
 
 class _OfCategories(Target):
-    """What responses of categories have, and no others."""
+    """What responses of categories have, and no others: however many were counted."""
 
     reading = "curved"
+    rows: ClassVar[tuple[str, ...]] = ()
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""

@@ -70,7 +70,10 @@ def scales_of_category(
     """Of the log odds of one category against the first, half an observation added to each."""
     refuse_extreme("The offset", offset)
     k = [f"{family.parameters[0].name}[{label}]" for label in categories].index(name)
-    counts = np.bincount(outcome.y.astype(np.int64) - 1, outcome.weights, len(categories)) + 0.5
+    if outcome.counts is None:
+        counts = np.bincount(outcome.y.astype(np.int64) - 1, outcome.weights, len(categories)) + 0.5
+    else:
+        counts = outcome.counts.sum(axis=0) + 0.5
     return Scales(float(np.log(counts[k] / counts[0]) - np.mean(offset)), 1.0)
 
 

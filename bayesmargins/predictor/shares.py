@@ -71,11 +71,19 @@ class SharesPredictor:
             chunk = complete(whole, passed)
             each = [_Predictor(self.draws, chunk.plan), *(_Predictor(p.draws, p.plan) for p in chunk.parts)]
             size = max(1, _BLOCK_VALUES // len(self.draws.beta))
+            if chunk.multiplier is not None:
+                passed.multiplied = max(passed.multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
             for start in range(0, len(chunk.cells.index), size):
                 block = slice(start, min(start + size, len(chunk.cells.index)))
-                for total, values in zip(out, self._block(each, chunk, block, part, passed), strict=True):
+                found = self._block(each, chunk, block, part, passed)
+                if chunk.multiplier is not None:
+                    found = found * chunk.multiplier[block]
+                for total, values in zip(out, found, strict=True):
                     chunk.cells.add(total, values, block)
                 self.tick(out.shape[1] * (block.stop - block.start))
+        passed.error_bound *= passed.multiplied
+        if passed.error_estimate is not None:
+            passed.error_estimate *= passed.multiplied
         return passed
 
     def _block(self, each: Sequence[_Predictor], chunk: Chunk, block: slice, part: str, passed: Passed) -> np.ndarray:

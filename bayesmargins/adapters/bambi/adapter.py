@@ -164,7 +164,7 @@ def _moved(post: Posterior, beside: np.ndarray) -> Posterior:
 
 def _texts(there: BambiModel, spelling: Spelling) -> dict[str, str]:
     """The formula of the mean, and of each parameter that has one."""
-    response = spelling.response(there.design.response.term.term.components[0])
+    response = spelling.response(there.design.response.term.term.components[0], there.categories == "counted")
     texts = {"mean": f"{response} ~ {spelling.right(there.design, there.categories == 'ordered')}"}
     return texts | {name: f"~ {spelling.right(component.design)}" for name, component in there.parts.items()}
 

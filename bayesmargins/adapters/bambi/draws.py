@@ -227,8 +227,8 @@ def _check_observed(observed: xr.Dataset | None, there: BambiModel) -> None:
             f"idata was fitted to the response {listed(observed.data_vars)}, and the model's is {name!r}. Give the "
             "model and the idata of one fit."
         )
-    y = there.y if there.y.ndim == 1 else there.y[:, 0]
-    y = y - 1 if there.categories else y  # Bambi counts categories from 0
+    y = there.y if there.y.ndim == 1 or there.categories == "counted" else there.y[:, 0]
+    y = y - 1 if there.categories in ("ordered", "unordered") else y  # Bambi counts categories from 0
     values = np.asarray(observed[name].to_numpy(), dtype=np.float64)
     if values.shape != y.shape or not np.allclose(values, y, rtol=1e-10, atol=0.0):
         raise PosteriorError(

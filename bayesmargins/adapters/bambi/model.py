@@ -76,7 +76,7 @@ class BambiModel:
     def y(self) -> np.ndarray:
         """The numbers that were modelled; successes and trials for a binomial response, categories from 1."""
         values = np.asarray(np.squeeze(self.response.data))
-        if not self.categories:
+        if self.categories in ("", "counted"):
             return values
         return (values if values.ndim == 1 else values.argmax(axis=1)) + 1
 
@@ -156,7 +156,7 @@ class BambiModel:
                     f"data[{name!r}].cat.remove_unused_categories()."
                 )
             frame[name] = pd.Categorical(frame[name], categories=levels)
-        if self.categories:
+        if self.categories in ("ordered", "unordered"):
             name = self.design.response.term.term.components[0].name
             levels = list(self.response.levels)
             frame[name] = pd.Categorical(frame[name].astype(str), list(map(str, levels)), ordered=True)

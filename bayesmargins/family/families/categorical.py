@@ -13,7 +13,7 @@ from bayesmargins.family.outcome import CATEGORIES, Outcome, Values
 from bayesmargins.family.shares import log_shares, other_predictors
 from bayesmargins.family.stages import drawn_category, observe_category, of_own
 
-__all__ = ["categorical"]
+__all__ = ["categorical", "tensor_log_shares"]
 
 
 def _log_density(p: Values, o: Outcome) -> Array:
@@ -22,6 +22,14 @@ def _log_density(p: Values, o: Outcome) -> Array:
 
 def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
     return drawn_category(rng, np.exp(log_shares(p)))
+
+
+def tensor_log_shares(p: Values) -> Any:
+    """log P(y = k) as a tensor: (row, category)."""
+    import pytensor.tensor as pt
+    from pytensor.tensor.special import log_softmax
+
+    return log_softmax(pt.stack([pt.zeros_like(p.eta), p.eta, *other_predictors(p)], axis=-1), axis=-1)
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
