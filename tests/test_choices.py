@@ -210,6 +210,12 @@ def test_a_slope_is_the_limit_of_a_difference_where_random_slopes_move_the_covar
         np.testing.assert_allclose(found.reshape(up.shape), (up - low) / (2 * h), atol=2e-9)
 
 
+def test_a_slope_for_a_relative_change_of_x_is_x_times_the_slope() -> None:
+    post, data = posterior(3, 2), frame(3)
+    slope, relative = (values(bm.slopes(post, "x", newdata=data, slope=word)) for word in ("dydx", "dyex"))
+    np.testing.assert_allclose(relative, slope * data["x"].to_numpy(), rtol=1e-12)
+
+
 def test_second_derivatives_are_slopes_of_slopes() -> None:
     post, data, h = posterior(3), frame(3), 1e-5
     up, low = (values(bm.slopes(post, "x", newdata=data.assign(x=data["x"] + s))) for s in (h, -h))
