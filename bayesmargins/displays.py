@@ -42,6 +42,8 @@ def posterior_in_words(post: Any) -> str:
     groups = ", ".join(_counted(name, len(f.levels)) for name, f in factors) or "no groups"
     rows = "levels, no rows" if post.design.frame is None else f"{len(post.design.data)} rows"
     parts = "".join(f"; {part.formula}, link {part.link.name}" for part in post.parts.values())
+    if post.family.shares is not None:
+        parts = f"; log odds of {', '.join(map(str, post.categories[1:]))} against {post.categories[0]}"
     known = post.kind in ("posterior", "prior")
     kind = post.kind if known else "Draws of an asymptotic normal distribution (not a posterior)"
     return (

@@ -16,7 +16,6 @@ from bayesmargins.design import Design, Factor, combinations, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import block_root, joint_covariance
-from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word, plain_value, value_list
 
 __all__ = ["POLICIES", "Gather", "GroupPlan", "Mixture", "Policy", "plan_groups", "resolve_groups"]
@@ -407,7 +406,7 @@ def _blocks_of_root(post: Posterior, factor: str, whole: Posterior) -> dict[str,
     root = block_root(joint_covariance(whole, factor, names), sizes)
     ends = np.cumsum([0, *sizes])
     rows = root[:, ends[here] : ends[here + 1]]
-    keys = [factor if name == MEAN else f"{name} of {factor}" for name in names[: here + 1]]
+    keys = [factor if name == whole.first else f"{name} of {factor}" for name in names[: here + 1]]
     return {k: rows[:, :, a:b] for k, (a, b) in zip(keys, pairwise(ends.tolist()), strict=False)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bayesmargins.design import Design, build_design, build_part, check_signs, template_design
+from bayesmargins.design import Design, build_design, build_part, check_signs, designs_by_category, template_design
 from bayesmargins.draws import canonical
 from bayesmargins.errors import PosteriorError, shown, warn
 from bayesmargins.family import get_family, resolve_link
@@ -79,7 +79,7 @@ def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Poste
 
 def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
     mean, family = contents.mean, get_family(contents.family)
-    design = _design(contents, namespace, family.ordinal)
+    design = _design(contents, namespace, family.categories)
     refuse_another_design(mean.rows, design) if design.frame is not None else None
     arrays = _arrays(mean, design, contents)
     post = Posterior(
@@ -102,21 +102,22 @@ def _across(post: Posterior, factor: str, effects: list[list[str]], Sigma: Any) 
     return across_array(terms, factor, Sigma[..., order, :][..., order], post.sample_coords)
 
 
-def _design(contents: Contents, namespace: _Namespace, ordered: bool) -> Design:
+def _design(contents: Contents, namespace: _Namespace, categories: str) -> Design:
     formula, levels = contents.mean.formula, contents.levels
     if levels is not None or contents.data is None:
-        return template_design(formula, levels or {}, namespace=namespace, stored=True, ordered=ordered)
+        return template_design(formula, levels or {}, namespace=namespace, stored=True, categories=categories)
     contents.data.attrs = {LABELS: contents.labels} if contents.labels else {}
-    return build_design(formula, contents.data, namespace=namespace, stored=True, ordered=ordered)
+    return build_design(formula, contents.data, namespace=namespace, stored=True, categories=categories)
 
 
 def _part(name: str, part: Predictor, of: Design, contents: Contents, namespace: _Namespace) -> Posterior:
-    design = build_part(name, part.formula, of, namespace=namespace, stored=True)
-    refuse_another_design(part.rows, design)
-    arrays = _arrays(part, design, contents)
     family = get_family(contents.family)
-    if name not in family.predictable:
+    of_categories = {} if family.shares is None else designs_by_category(of, family.parameters[0].name)
+    if name not in (*family.predictable, *of_categories):
         raise PosteriorError(f"The file has a formula of {shown(name)}, which is no parameter of {family.name!r}.")
+    design = of_categories.get(name) or build_part(name, part.formula, of, namespace=namespace, stored=True)
+    refuse_another_design(part.rows, design) if design.frame is not None else None
+    arrays = _arrays(part, design, contents)
     return make_part(family.parameter(name), design, part.link, arrays, _info(part))
 
 

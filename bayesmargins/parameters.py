@@ -28,8 +28,10 @@ def arviz_groups(post: Any) -> dict[str, xr.Dataset]:
         return groups
     obs = {"obs": np.arange(len(post.design.data))}
     if not post.is_part:
-        y = post.as_observed(post.design.response.y)
-        groups["observed_data"] = xr.Dataset({post.response_name: (("obs",), y)}, obs)
+        response, coords = post.design.response, dict(obs)
+        y = post.as_observed(response.beside.get("counts", response.y))
+        coords |= {"category": plain(post.categories)} if y.ndim > 1 else {}
+        groups["observed_data"] = xr.Dataset({post.response_name: (tuple(coords), y)}, coords)
     groups["constant_data"] = data_columns(post.design.data, post.design.response.text, obs)
     return groups
 
@@ -102,14 +104,11 @@ def shown(post: Any) -> xr.Dataset:
     -------
     Dataset
         ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``; of a part ``sigma_beta``, ``sigma_sd_id``
-        with the dimensions ``sigma_coef``, ``sigma_id_term``. Dimensions of groups are shared. Correlations of effects
+        with the dimensions ``sigma_coef``, ``sigma_id_term``; of categories ``mu[yes]_beta`` and so on, the first
+        linear predictor's too. Dimensions of groups are shared. Correlations of effects
         on several linear predictors are ``across_cor_id``, with labels such as ``"Intercept, sigma_Intercept"``.
     """
-    variables: dict[str, xr.DataArray] = {"beta": post.beta}
-    for factor, Sigma in post.Sigma.items():
-        variables |= _sd_and_cor(stem(factor), Sigma)
-    variables |= post.aux
-    variables |= {f"b_{stem(factor)}": v for factor, v in post.b.items()}
+    variables = _own(post) if post.family.shares is None else _of_part(post.first, post)
     for name, part in post.parts.items():
         variables |= _of_part(name, part)
     for factor, Sigma in post.across.items():
@@ -117,8 +116,16 @@ def shown(post: Any) -> xr.Dataset:
     return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})
 
 
+def _own(post: Any) -> dict[str, xr.DataArray]:
+    """Of its own linear predictor, and of the family."""
+    variables: dict[str, xr.DataArray] = {"beta": post.beta}
+    for factor, Sigma in post.Sigma.items():
+        variables |= _sd_and_cor(stem(factor), Sigma)
+    return variables | post.aux | {f"b_{stem(factor)}": v for factor, v in post.b.items()}
+
+
 def _of_part(name: str, part: Any) -> dict[str, xr.DataArray]:
-    own = shown(part)
+    own, name = xr.Dataset(_own(part)), stem(name)
     together = {*SAMPLE_DIMS, *map(factor_dim, part.b)}
     apart = [*own.data_vars, *(d for d in own.dims if d not in together)]
     return {str(k): v for k, v in own.rename({k: f"{name}_{k}" for k in apart}).data_vars.items()}

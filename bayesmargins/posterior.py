@@ -112,9 +112,14 @@ class Posterior:
         return str(self.info.get("draws", "posterior"))
 
     @property
+    def first(self) -> str:
+        """Which linear predictor this posterior itself has: ``"mu"``; of categories the second's, ``"mu[yes]"``."""
+        return f"{MEAN}[{self.categories[1]}]" if self.family.parameters[0].each else MEAN
+
+    @property
     def predictors(self) -> Mapping[str, Posterior]:
-        """Every linear predictor with its design, link, beta, b and Sigma: ``"mu"`` is this posterior itself."""
-        return MappingProxyType({MEAN: self, **self.parts})
+        """Every linear predictor with its design, link, beta, b and Sigma: the first is this posterior itself."""
+        return MappingProxyType({self.first: self, **self.parts})
 
     @property
     def is_part(self) -> bool:
@@ -244,15 +249,13 @@ class Posterior:
 
     @property
     def categories(self) -> tuple[Any, ...]:
-        """Those of an ordered response, in order; 1, 2, ... where neither rows nor `levels` name them; else empty."""
-        if not self.family.ordinal:
-            return ()
-        known = self.design.response.categories
-        return known or tuple(range(1, self.aux["thresholds"].sizes["threshold"] + 2))
+        """Those of a response of categories; 1, 2, ... where neither rows nor `levels` name them; else empty."""
+        known = self.design.response.categories if self.family.categories else ()
+        return known or tuple(range(1, self.aux["thresholds"].sizes["threshold"] + 2) if self.family.ordinal else ())
 
     def as_observed(self, y: np.ndarray) -> np.ndarray:
-        """Values of y as the data have them: whole numbers as int64, of an ordered y its categories if numbers."""
-        if self.categories and all(isinstance(k, int | float) for k in self.categories):
+        """Values of y as the data have them: whole numbers as int64, in place of categories these if numbers."""
+        if self.categories and not self.family.counted and all(isinstance(k, int | float) for k in self.categories):
             of_number = np.array([np.nan, *self.categories], dtype=np.float64)
             y = of_number[np.where(np.isnan(y), 0, y).astype(np.intp)]
         return whole(y) if self.family.support is not None and self.family.support.discrete else y

@@ -75,6 +75,7 @@ CASES = {
     "zero_inflated_binomial": Case({"zi": 0.3}, trials=7.0, c=3.0, most=7),
     "zero_inflated_beta": Case({"phi": 6.0, "zi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0,)),
     "zero_one_inflated_beta": Case({"phi": 6.0, "zoi": 0.4, "coi": 0.3}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)),
+    "ordered_beta": Case({"phi": 6.0, "cutzero": -1.4, "cutone": 0.9}, c=0.4, span=(0.0, 1.0), atoms=(0.0, 1.0)),
     "hurdle_poisson": Case({"hu": 0.25}, c=2.0, most=60),
     "hurdle_negbinomial": Case({"shape": 0.8, "hu": 0.25}, c=2.0, most=800),
     "hurdle_gamma": Case({"shape": 2.3, "hu": 0.25}, c=2.0, span=(0.0, np.inf), atoms=(0.0,)),
@@ -100,8 +101,8 @@ OTHERWISE = {  # under some links
         {"shape": 2.3, "hu": 0.25}, etas=(0.3, 0.5), c=2.5, span=(0.0, np.inf), s=0.03, atoms=(0.0,)
     ),
 }
-# tests/test_ordered_families.py has their laws: categories have neither tails in y nor a mean
-ORDINAL = {"adjacent", "cumulative", "sequential"}
+# tests/test_ordered_families.py and tests/test_choices.py have their laws: categories have neither tails nor a mean
+CATEGORIES = {"adjacent", "cumulative", "sequential", "categorical", "multinomial"}
 PAIRS = [(family, link) for family in sorted(CASES) for link in FAMILIES[family].links]
 
 
@@ -113,8 +114,8 @@ def marked(family: str, link: str) -> Any:
 
 def test_every_family_has_a_case() -> None:
     """A family that stands in no list would pass every law below."""
-    assert {name for name, family in FAMILIES.items() if family.ordinal} == ORDINAL
-    assert set(CASES) == set(FAMILIES) - ORDINAL
+    assert {name for name, family in FAMILIES.items() if family.categories} == CATEGORIES
+    assert set(CASES) == set(FAMILIES) - CATEGORIES
     for name, case in CASES.items():
         assert tuple(case.aux) == FAMILIES[name].aux
 

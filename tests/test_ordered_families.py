@@ -293,6 +293,14 @@ def test_slopes_are_the_derivatives_of_predictions(pair: tuple[str, str]) -> Non
     np.testing.assert_allclose(second, (sides[0] - sides[1]) / (2 * step), rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("rows", [12, 600], ids=["exact", "tables"])
+def test_a_slope_for_a_relative_change_of_x_is_x_times_the_slope(pair: tuple[str, str], rows: int) -> None:
+    post = posterior(*pair, s=0.8)
+    data = post.design.data.iloc[np.arange(rows) % 12].assign(x=np.linspace(0.5, 2.0, rows))
+    slope, relative = (bm.slopes(post, "x", newdata=data, slope=word)["estimate"] for word in ("dydx", "dyex"))
+    np.testing.assert_allclose(relative.to_numpy(), slope.to_numpy() * data["x"].to_numpy(), rtol=1e-12)
+
+
 def test_a_cumulative_odds_ratio_is_that_of_the_averaged_probabilities(pair: tuple[str, str]) -> None:
     post = posterior(*pair, 1.1)
     asked = {"target": bm.exceeds(2)}

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.adapters.by_category import predictors_apart
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.jointly import taken_apart
-from bayesmargins.design import Design, build_part, design_from
+from bayesmargins.design import Design, build_part, design_from, designs_by_category
 from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers, refuse_impossible
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
@@ -76,6 +77,9 @@ def from_draws(
         The keys mean what the arguments of the same names do; ``link`` is ``"log"`` (the default) or ``"identity"``.
         Effects on several predictors that are correlated (brms's ``(1 | p | g)``) have one covariance in `Sigma`.
         ``"correlated": ["g"]`` says that they are where it is not known: what needs it is refused.
+        Of family ``"categorical"`` not needed: `beta`, `b` and `Sigma` have a dimension ``category`` after ``draw``,
+        the categories but the first in order. Sigma without it, of all effects, those on the second category's linear
+        predictor first, is that of effects that are correlated over categories.
     namespace : dict, optional
         Own functions that the formula calls.
     levels : dict of list, optional
@@ -163,12 +167,17 @@ def posterior_of(
     """
     kind = get_family(family)
     of_kind = resolve_link(kind, link)
-    design = design_from(formula, data, levels, namespace, kind.ordinal)
+    design = design_from(formula, data, levels, namespace, kind.categories)
     if design.frame is not None:
         check_outcome(kind, Outcome.of(design.response), design.response.text, of_kind)
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, list(kind.aux), required=False)
-    designs = {MEAN: design, **_designs(parts, kind, aux or {}, design, namespace)}
+    if kind.parameters[0].each:
+        _refuse_without_categories(design)
+        designs = designs_by_category(design, kind.parameters[0].name)
+        beta, b, Sigma, parts = predictors_apart(designs, beta, b, Sigma, parts)
+    else:
+        designs = {MEAN: design, **_designs(parts, kind, aux or {}, design, namespace)}
     Sigma, parts, joint = taken_apart(Sigma, parts, designs)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)
     sample = fixed.shape[:2]
@@ -184,6 +193,15 @@ def posterior_of(
     post = Posterior(design=design, family=kind, link=of_kind, info={"source": "draws"}, **arrays)
     post = replace(post, parts={name: _part(name, given, designs[name], post) for name, given in (parts or {}).items()})
     return replace(post, across={f: _across(f, values, designs, post) for f, values in joint.items()})
+
+
+def _refuse_without_categories(design: Design) -> None:
+    """There is a linear predictor for each but the first."""
+    if not design.response.categories:
+        raise PosteriorError(
+            f"The categories of {design.response.text!r} are not known, and each but the first has a linear predictor: "
+            f"name them in order, levels={{{design.response.text!r}: [...]}}, the reference first."
+        )
 
 
 def _across(factor: str, values: Any, designs: Mapping[str, Design], post: Posterior) -> xr.DataArray:

@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.predictors import acting
-from bayesmargins.schema import MEAN, SAMPLE_DIMS, stem
+from bayesmargins.schema import SAMPLE_DIMS, stem
 
 __all__ = ["taken_apart"]
 
@@ -20,7 +20,8 @@ Terms = Mapping[str, Sequence[str]]
 def taken_apart(Sigma: Any, parts: Any, designs: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     """Sigma of the mean, the other predictors with theirs, and by factor what is over several of them.
 
-    `designs` are those of all linear predictors. What is no covariance over several is left as it is.
+    `designs` are those of all linear predictors, the first of which is that of Sigma itself. What is no covariance over
+    several is left as it is.
     """
     if not isinstance(Sigma, Mapping):
         return Sigma, parts, {}
@@ -35,7 +36,7 @@ def taken_apart(Sigma: Any, parts: Any, designs: Mapping[str, Any]) -> tuple[Any
         for name, of in terms.items():
             block = whole[..., start : start + len(of), start : start + len(of)]
             start += len(of)
-            if name == MEAN:
+            if name == next(iter(designs)):
                 own[factor] = block
             else:
                 others[name]["Sigma"] = _with(others[name].get("Sigma"), factor, block, name)

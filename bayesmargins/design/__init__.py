@@ -7,6 +7,7 @@ and `stored` (what a file's formula may hold) on `matrix` (columns with frozen s
 """
 
 from bayesmargins.design.building import build_design, build_part
+from bayesmargins.design.categories import designs_by_category
 from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
@@ -34,6 +35,7 @@ __all__ = [
     "combinations",
     "derivative_rows",
     "design_from",
+    "designs_by_category",
     "expression",
     "freeze_column",
     "missing_rows",

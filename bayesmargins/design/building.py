@@ -13,8 +13,9 @@ import pandas as pd
 
 from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
-from bayesmargins.design.categories import ordered_response
+from bayesmargins.design.categories import category_response
 from bayesmargins.design.coding import codings
+from bayesmargins.design.counted import counted_response, refuse_counts
 from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
@@ -37,7 +38,7 @@ def build_design(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
     invented: bool = False,
-    ordered: bool = False,
+    categories: str = "",
     beside: Mapping[str, str] | None = None,
 ) -> Design:
     """What design do this formula and these data freeze to?
@@ -58,8 +59,9 @@ def build_design(
     invented : bool
         The rows stand for levels and are no data: columns that are sums of others are not warned about, and values
         that are not finite are none of the data's.
-    ordered : bool
-        The response has ordered categories, and thresholds between them in place of an intercept.
+    categories : {"", "ordered", "unordered", "counted"}
+        Whether the response has categories (`Family.categories`). Ordered ones have thresholds between them in place of
+        an intercept.
     beside : dict of str, optional
         Formulas of parameters, by name, whose columns rows shall have too: `build_part` takes them then.
 
@@ -95,9 +97,10 @@ def build_design(
     labels = data.index if isinstance(data, pd.DataFrame) else frame.index
     labels = None if stored or invented else labels.take(kept.index)
     frame = kept.reset_index(drop=True)
-    response = _response(parts, frame, context) if not ordered else _ordered(parts, frame, context, formula, invented)
+    of_kind = (formula, invented, categories)
+    response = _of_categories(parts, frame, context, *of_kind) if categories else _response(parts, frame, context)
     design = _frozen(formula, parts, covariates, frame, response, invented)
-    if ordered:
+    if categories == "ordered":
         design = replace(design, fixed=design.fixed.without_constant())
     design = replace(design, row_labels=labels, labels=labels_of(data))
     if not invented:
@@ -251,9 +254,11 @@ def _refuse_response_on_the_right(parts: Parts, covariates: set[str], formula: s
 
 def _read_in_some_rows(parts: Parts, covariates: set[str], context: Mapping[str, Any]) -> set[str]:
     """Columns that only rows with censored intervals are asked for: others may lack them."""
+    if "y2" not in parts.given:
+        return set()
     others = covariates.union(parts.group_columns, *(required_columns(expression(text), context) for text in (
         parts.response, *(text for name, text in parts.given.items() if name != "y2"))))  # fmt: skip
-    return set() if "y2" not in parts.given else set(required_columns(expression(parts.given["y2"]), context)) - others
+    return set(required_columns(expression(parts.given["y2"]), context)) - others
 
 
 def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame:
@@ -274,6 +279,7 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
 
 
 def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
+    refuse_counts(parts.response)
     y = left_side(parts.response, frame, "data", context)
     return Response(parts.response, y, parts.given, _beside(parts, frame, context), parts.known_error, context)
 
@@ -288,14 +294,19 @@ def _beside(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> di
     return found
 
 
-def _ordered(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], formula: str, invented: bool) -> Response:
-    others = [name for name in parts.given if name != "weights"]
+def _of_categories(
+    parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], formula: str, invented: bool, categories: str
+) -> Response:
+    counted = categories == "counted"
+    others = [name for name in parts.given if name != ("trials" if counted else "weights")]
     if others:
-        raise FormulaError(f"{formula!r} has {listed(others)} on its left, and an ordered response has none.")
+        raise FormulaError(f"{formula!r} has {listed(others)} on its left, and a response of categories has none.")
+    if counted:
+        return counted_response(parts, frame, context, formula, invented)
     if invented:
         return Response(parts.response, np.full(len(frame), np.nan), parts.given, context=context)
-    y, categories = ordered_response(parts.response, frame, formula)
-    return Response(parts.response, y, parts.given, _beside(parts, frame, context), False, context, categories)
+    y, labels = category_response(parts.response, frame, formula, categories == "ordered")
+    return Response(parts.response, y, parts.given, _beside(parts, frame, context), False, context, labels)
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:

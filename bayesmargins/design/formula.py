@@ -77,7 +77,9 @@ class Parts:
     @property
     def left(self) -> tuple[str, ...]:
         """Left-hand expressions, each as a formula of its own."""
-        return tuple(expression(t) for t in (self.response, *self.given.values()))
+        counts = whole_call(self.response, "cbind")
+        responses = (self.response,) if counts is None else tuple(t.strip() for t in split(counts, ","))
+        return tuple(expression(t) for t in (*responses, *self.given.values()))
 
     @property
     def right(self) -> tuple[str, ...]:

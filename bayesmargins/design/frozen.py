@@ -36,7 +36,7 @@ class Response:
     text : str
         Expression of y.
     y : (row,) float
-        What is modelled; an ordered y has numbers of categories.
+        What is modelled; a y of categories has their numbers, from 1.
     given : dict of str
         Expressions of what else it says of every row, by the field of an outcome.
     beside : dict of (row,) float
@@ -46,7 +46,7 @@ class Response:
     context : dict
         Names that expressions may call.
     categories : tuple
-        Of an ordered y.
+        Of such a y, in their order.
     """
 
     text: str
@@ -79,6 +79,8 @@ class Response:
 
     def in_proportion(self, frame: pd.DataFrame | None) -> bool:
         """Is it a column of the data, or a multiple of one?"""
+        if "counts" in self.beside:
+            return True
         names = required_columns(expression(self.text), self.context)
         if len(names) != 1 or frame is None:
             return self.text.strip("`") in names

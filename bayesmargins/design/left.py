@@ -91,7 +91,7 @@ def left_of(text: str, formula: str) -> Left:
             "right censored, and 0 where the event was seen."
         )
     response, *after = (piece.strip() for piece in split(text, "|"))
-    if not after and re.match(r"(cbind|p|prop|proportion)\s*\(", text):
+    if not after and re.match(r"(p|prop|proportion)\s*\(", text):
         raise FormulaError(
             f"The response {text!r} in {formula!r} is another package's spelling. Write counts of successes as "
             "'successes | trials(n) ~ ...'."

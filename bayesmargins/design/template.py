@@ -35,7 +35,7 @@ def design_from(
     data: Any,
     levels: Mapping[str, Any] | None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
-    ordered: bool = False,
+    categories: str = "",
 ) -> Design:
     """Which design do the fitted rows give, or, where there are none, the levels alone?
 
@@ -49,7 +49,7 @@ def design_from(
         In their place; one of the two is None.
     namespace : dict, optional
         Own functions that the formula calls.
-    ordered : bool
+    categories : str
         As for `build_design`.
 
     Returns
@@ -68,8 +68,8 @@ def design_from(
             "levels of every factor in order, all other columns being numbers."
         )
     if levels is None:
-        return build_design(formula, data, missing="refuse", namespace=namespace, ordered=ordered)
-    return template_design(formula, levels, namespace=namespace, ordered=ordered)
+        return build_design(formula, data, missing="refuse", namespace=namespace, categories=categories)
+    return template_design(formula, levels, namespace=namespace, categories=categories)
 
 
 def template_design(
@@ -78,7 +78,7 @@ def template_design(
     *,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
-    ordered: bool = False,
+    categories: str = "",
 ) -> Design:
     """What design does a formula have, known the levels of its factors and no rows?
 
@@ -94,7 +94,7 @@ def template_design(
         Own functions that the formula calls.
     stored : bool
         The formula comes from a file.
-    ordered : bool
+    categories : str
         As for `build_design`.
 
     Returns
@@ -131,15 +131,15 @@ def template_design(
     for name in covariates & set(given):
         _refuse_true_first(name, given[name])
     rows = _rows(read, given, parts)
-    design = build_design(formula, rows, namespace=namespace, stored=stored, invented=True, ordered=ordered)
+    design = build_design(formula, rows, namespace=namespace, stored=stored, invented=True, categories=categories)
     wide = _with_wide_numbers(rows, design)
     for matrix in (design.fixed, *design.offsets, *(m for f in design.factors.values() for m in f.matrices)):
         _refuse_what_needs_rows(matrix, design, given)
         check_row_by_row(matrix, wide, matrix.evaluate(wide))
     none = np.empty(0)
-    categories = given.get(parts.response.strip("`"), ()) if ordered else ()
+    labels = given.get(parts.response.strip("`"), design.response.categories) if categories else ()
     beside = dict.fromkeys(design.response.given, none)
-    response = replace(design.response, y=none, beside=beside, categories=categories)
+    response = replace(design.response, y=none, beside=beside, categories=labels)
     factors = {name: _factor(factor, given) for name, factor in design.factors.items()}
     return replace(design, response=response, factors=factors, frame=None, levels=given)
 
@@ -212,7 +212,7 @@ def _with_wide_numbers(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
 def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:
     remembered = list(matrix.spec.transform_state)
     state = matrix.spec.encoder_state
-    coded = [e for e, (kind, _) in state.items() if kind.value == "categorical" and e not in design.columns]
+    coded = [e for e, (coding, _) in state.items() if coding.name == "CATEGORICAL" and e not in design.columns]
     coded = [e for e in coded if not required_columns(f"0 + {e}", matrix.context) & set(given)]
     if remembered or coded:
         which = listed(remembered or coded)

@@ -22,7 +22,7 @@ from bayesmargins.family.quantity import Target, quantity_of
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
-from bayesmargins.posterior import Posterior
+from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_word, with_columns
 
@@ -71,6 +71,7 @@ def ask(
     target = "mean" if whole is not post else _checked_target(target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
+    read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
     frame, what = frame_of(post.design, newdata)
@@ -133,6 +134,9 @@ def answering(post: Posterior, target: Any) -> Posterior:
     Posterior
     """
     name = target.name if isinstance(target, OwnParameter) else target
+    if post.family.shares is not None and is_word(name, (post.first,)):
+        own = {"beta": post.beta, "b": post.b, "Sigma": post.Sigma}
+        return make_part(post.family.parameter(post.first), post.design, None, own, post.info)
     return post.parts[name] if is_word(name, post.parts) else post
 
 
@@ -210,19 +214,27 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         target = OwnMu.of(family, post.link)
     elif is_word(target, ("category",)):
         target = EachCategory()
+    elif is_word(target, ("link", "mu", "mean")) and family.shares is not None:
+        raise EstimandError(
+            f"target={shown(target)}: the categories of {post.design.response.text!r} have no order, and each but "
+            f"{shown(post.categories[0])} has a linear predictor of its own, its log odds against that one: name it, "
+            f"target={listed(post.predictors)}. target='category' has the probability of each."
+        )
     elif is_word(target, ("observed_mean",)) and _truncated(post):
         target = ObservedMean()
     if isinstance(target, Target):
         return _served(target, post)
     if not is_word(target, TARGETS):
-        words = ("category", "link") if family.ordinal else TARGETS
+        words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
+        words = ("category", *["count"] * family.counted, *post.predictors) if family.shares is not None else words
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
         calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
+        calls += "bm.exceeds(c), bm.quantile(q), bm.sd()" if family.shares is None else "bm.category(k)"
         words = (*words, "mu") if family.mean is not None else words
         words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
         raise EstimandError(
-            f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}bm.exceeds(c), "
-            f"bm.quantile(q), bm.sd().{_target_hint(target, post)}"
+            f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}."
+            f"{_target_hint(target, post)}"
         )
     if target == "mean" and family.ordinal:
         raise EstimandError(
@@ -230,7 +242,8 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     reads = family.curve(post.link).reads
-    if target == "mean" and (family.rest is not None or set(reads) & set(post.parts)):
+    in_two = family.rest is not None and family.expected is None
+    if target == "mean" and (in_two or set(family.aux if family.expected else reads) & set(post.parts)):
         return ResponseMean(family.noun, (*reads, *(family.aux if family.rest is not None else ())))
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(

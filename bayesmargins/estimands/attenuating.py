@@ -248,7 +248,7 @@ def _no_mean(post: Posterior, target: str) -> str:
         "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
     )
-    curve = None if post.family.ordinal else post.family.curve(post.link)
+    curve = None if post.family.categories else post.family.curve(post.link)
     if curve is not None and curve.link.exponential and target != "link":
         said += (
             " Under a log link the average over new groups grows as exp(s2 / 2), and its mean over draws may not exist."

@@ -101,7 +101,7 @@ def marginal_coefficients(
 
 def _curve(post: Posterior) -> Curve:
     """The mean as an inverse link of eta; its link is that on whose scale it is described."""
-    if post.family.ordinal:
+    if post.family.categories:
         raise EstimandError(
             f"Marginal coefficients describe the mean, and responses of family={post.family.name!r} have none. "
             "avg_comparisons has the changes of the probabilities of their categories."

@@ -31,7 +31,6 @@ from bayesmargins.predictor import (
     predictor_of,
 )
 from bayesmargins.progress import Progress
-from bayesmargins.schema import MEAN
 
 __all__ = ["Derivative", "Evaluation"]
 
@@ -323,7 +322,7 @@ class Evaluation:
         self._refuse_missing_derived(frame)
         rows = question.post.design.rows(frame, scenario.policy.active, question.what)
         d_rows, second = self._derivatives(question.post, scenario, frame, of, rows)
-        beside = (MEAN, *question.parts) if question.parts else ()
+        beside = (question.post.first, *question.parts) if question.parts else ()
         rest = (question.seed, question.what, question.whole, beside)
         plan = plan_groups(scenario.policy, question.post, frame, *rest)
         across = across_of(question.post, question.parts, scenario.policy) if question.parts else {}

@@ -112,6 +112,12 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     ['median odds ratio of ID']
     """
     share = is_word(measure, ("share",))
+    if isinstance(post, Posterior) and post.family.shares is not None:
+        raise EstimandError(
+            f"Categories without an order have no variance to take shares of, and {len(post.predictors)} linear "
+            f"predictors in place of one link scale. summary(post) has the standard deviations of the effects on each, "
+            "attenuation() says what groups change in the probabilities."
+        )
     if share and isinstance(post, Posterior):
         _check_parts(post)
         _refuse_own_scatter(post)

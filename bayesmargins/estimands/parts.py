@@ -11,7 +11,6 @@ from bayesmargins.groups import GroupPlan, Policy, plan_groups
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import PartRows, linear_blocks
 from bayesmargins.predictors import acting, joint_covariance, unknown_across
-from bayesmargins.schema import MEAN
 
 __all__ = ["OfParameter", "across_of", "check_known", "part_rows", "part_variables"]
 
@@ -27,7 +26,7 @@ class OfParameter:
 
     def __init__(self, post: Posterior) -> None:
         self.post = post
-        self._counts = post.is_part and post.link.linear
+        self._counts = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
         self._pairs, self._impossible, self._least = 0, 0, 0.0
 
     def count(self, rows: Rows, plan: GroupPlan) -> None:
@@ -66,7 +65,7 @@ class OfParameter:
 
 def check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
     """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
-    designs = {name: p.design for name, p in post.predictors.items() if name == MEAN or name in parts}
+    designs = {name: p.design for name, p in post.predictors.items() if name == post.first or name in parts}
     new = [f for word in ("new", "sample") for f in policy.factors(word)]
     unknown = [f for f in new if parts and len(acting(designs, f)) > 1 and unknown_across(post, f)]
     if unknown:
@@ -83,7 +82,7 @@ def across_of(post: Posterior, parts: tuple[str, ...], policy: Policy) -> dict[s
 
     Only where effects on several of them are correlated; terms are those of the mean, then of the parts in order.
     """
-    designs = {name: post.predictors[name].design for name in (MEAN, *parts)}
+    designs = {name: post.predictors[name].design for name in (post.first, *parts)}
     found = {}
     for factor in policy.factors("new"):
         names = list(acting(designs, factor))
@@ -133,6 +132,6 @@ def part_rows(
         active = policy.of(part.design.factors).active
         require_columns(frame, sorted(part.design.variables(active)), what, repr(part.formula))
         rows = part.design.rows(frame, active, what)
-        plan = plan_groups(policy, part, frame, seed, what, post, (MEAN, *parts))
+        plan = plan_groups(policy, part, frame, seed, what, post, (post.first, *parts))
         found.append(PartRows(post.family.parameter(name), part.draws, part.link, rows, plan))
     return tuple(found)

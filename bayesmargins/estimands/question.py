@@ -376,7 +376,7 @@ class Question:
         rows = f"the {count} of {self.what}"
         phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
-        phrases += [self._of_part(name) for name in self.parts]
+        phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
         phrases += [self.whole.caveat] if self.whole.caveat else []
         derived = tuple(self.worded(s.variable) for s in self.derived)
         by = tuple(map(self.worded, self.by))

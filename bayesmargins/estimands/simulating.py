@@ -17,6 +17,7 @@ from bayesmargins.estimands.asking import ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
+from bayesmargins.family.ordered import EachCategory
 from bayesmargins.habits import taught
 from bayesmargins.parameters import data_columns
 from bayesmargins.posterior import Posterior
@@ -84,10 +85,11 @@ def posterior_predictive(
             rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
             own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
             found.append(_simulated(post, eta[:, rows], own, o, [seed, 1, group + 1]))
-        return np.concatenate(found, axis=1)[:, None]
+        return np.concatenate(found, axis=-1)[:, None]
 
     values = evaluation.run(observations)[:, 0]
-    ds = replace(question, target="mean").result("observations", post.as_observed(values), evaluation.passed)
+    target = EachCategory() if post.family.counted else "mean"
+    ds = replace(question, target=target).result("observations", post.as_observed(values), evaluation.passed)
     ds.attrs["random_seed"] = seed
     if not question.policy.named:
         _join(question, ds, newdata is None)
@@ -109,7 +111,7 @@ def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
 def _simulated(
     post: Posterior, eta: np.ndarray, aux: Mapping[str, np.ndarray], o: Outcome, seed: list[int]
 ) -> np.ndarray:
-    """Draws of the family, (draw, row); NaN where a row has missing values.
+    """Draws of the family, (draw, row), or (draw, category, row) where it counts; NaN where a row has missing values.
 
     Each row has a stream of its own, so that its noise does not depend on which rows come after it.
     """
@@ -118,13 +120,14 @@ def _simulated(
     for given in (o.trials, o.se, o.rate, o.lb, o.ub):
         known &= True if given is None else np.isfinite(given)
     aux = {name: np.atleast_2d(values) for name, values in post.family.of_rows(aux, o).items()}
-    out = np.full(eta.shape, np.nan)
+    out = np.full((len(eta), *([len(post.categories)] if post.family.counted else []), eta.shape[1]), np.nan)
     for row in np.flatnonzero(known.any(axis=0)):
         rng = np.random.default_rng([*seed, int(row)])
         own = {k: v[:, row if v.shape[1] > 1 else 0] for k, v in aux.items()}
         own = {k: np.where(known[:, row], v, 1.0) if v.ndim == 1 else v for k, v in own.items()}
         p = values_at(post.link, np.where(known[:, row], eta[:, row], 0.0), own)
-        out[:, row] = np.where(known[:, row], _drawn(simulate, rng, p, o.take(row)), np.nan)
+        drawn = _drawn(simulate, rng, p, o.take(row))
+        out[..., row] = np.where(known[:, row].reshape(-1, *[1] * (drawn.ndim - 1)), drawn, np.nan)
     return out
 
 

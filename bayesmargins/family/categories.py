@@ -1,4 +1,4 @@
-"""Sums of the probabilities of ordered categories, as averages that a predictor knows how to take."""
+"""Sums of the probabilities of categories, as averages that a predictor knows how to take."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def of_categories(
     From P(y <= k): sum_k v_k P(y = k) = v_K + sum_k (v_k - v_(k + 1)) P(y <= k).
     """
     probability, labels = bool(np.isin(values, (0.0, 1.0)).all()), categories if along else None
-    if family.probabilities is not None:
-        bundle = family.probabilities(link, len(categories))
+    made = family.probabilities or family.shares
+    if made is not None:
+        bundle = made(link, len(categories))
         return Quantity((), np.zeros(len(values)), values, probability, labels, bundle)
     assert family.at_most is not None
     weights = values[:, :-1] - values[:, 1:]

@@ -10,7 +10,7 @@ import numpy as np
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.outcome import Values
 
-__all__ = ["Bundle", "Curve", "Quantity"]
+__all__ = ["Bundle", "Curve", "Quantity", "Shares"]
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,23 @@ class Bundle:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Probabilities of categories that several linear predictors move together.
+
+    Attributes
+    ----------
+    link : Link
+        Of the model.
+    outputs : int
+        How many categories there are. Category k has exp(eta_k) / (1 + sum_j exp(eta_j)), where eta of the first is 0
+        and the others have a linear predictor each.
+    """
+
+    link: Link
+    outputs: int
+
+
+@dataclass(frozen=True)
 class Quantity:
     """Numbers of the response that are sums of averages: constants + weights @ averages of curves.
 
@@ -123,7 +140,7 @@ class Quantity:
         Whether every output lies between 0 and 1.
     categories : tuple or None
         Labels of the outputs, where they are an axis of the result; None where there is one output and no axis.
-    bundle : Bundle or None
+    bundle : Bundle, Shares or None
         What is averaged in place of curves: probabilities that sum to 1. The constants are 0.
     """
 
@@ -132,7 +149,7 @@ class Quantity:
     weights: Array
     probability: bool = False
     categories: tuple[object, ...] | None = None
-    bundle: Bundle | None = None
+    bundle: Bundle | Shares | None = None
 
     @classmethod
     def single(cls, curve: Curve) -> Quantity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, shown
 from bayesmargins.family.censoring import Density, Tails, log_likelihood
-from bayesmargins.family.curve import Bundle, Curve
+from bayesmargins.family.curve import Bundle, Curve, Shares
 from bayesmargins.family.link import Array, Link
 from bayesmargins.family.links import LINKS
 from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.family.residual import LATENT, Residual
 from bayesmargins.values import is_word
 
 __all__ = [
@@ -62,6 +63,8 @@ class Parameter:
         Its values lie between these, both excluded.
     rising : bool
         Whether several values have to rise.
+    each : bool
+        Whether every category of y but the first has a linear predictor of its own, ``mu[yes]``.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Parameter:
     along: str = ""
     between: tuple[float, float] = (0.0, np.inf)
     rising: bool = False
+    each: bool = False
 
     @property
     def allowed(self) -> str:
@@ -90,25 +94,6 @@ class Parameter:
     def named(self, package: str) -> str:
         """Its name in another package."""
         return self.names.get(package, self.name)
-
-
-@dataclass(frozen=True)
-class Residual:
-    """Which variance is left on the link scale when the groups are known?
-
-    Attributes
-    ----------
-    variance : callable
-        ``(link, mean, p) -> (draw,)``, with the average mean and the parameters.
-    words : callable
-        Link -> what a sentence calls it.
-    under : callable
-        Link -> whether it holds under that link.
-    """
-
-    variance: Callable[[Link, Array, Values], Array]
-    words: Callable[[Link], str]
-    under: Callable[[Link], bool] = lambda link: True
 
 
 class Elsewhere(NamedTuple):
@@ -147,14 +132,6 @@ class Summed(NamedTuple):
     rate: Array | None = None
 
 
-LATENT = Residual(
-    lambda link, mean, p: np.full(mean.shape, link.latent_sd**2),
-    lambda link: f"the latent residual variance {link.latent_variance}",
-    under=lambda link: link.latent_variance != "",
-)
-"""That of the latent variable behind a response of 0 and 1."""
-
-
 @dataclass(frozen=True, eq=False)  # `FAMILIES` holds the only instance: identity compares and hashes
 class Family:
     """What is the distribution of y given its parameters?
@@ -172,8 +149,10 @@ class Family:
     mean : callable or None
         Link -> the `Curve` whose value is E[y] given b; None where that is the inverse link of eta itself.
     rest : callable or None
-        Under a log link, ``p -> r1, r2``: by how much E[y] and E[y^2] given b exceed what `mean` and `variance` say of
-        them; positive, and r1 / (1 + exp(eta)) and r2 / (1 + exp(2 eta)) bounded.
+        ``p -> r1, r2``: by how much E[y] and E[y^2] given b exceed what `mean` and `variance` say of them. They are
+        positive, and r1 / (1 + exp(eta)) and r2 / (1 + exp(2 eta)) bounded.
+    expected : callable or None
+        Link -> the `Bundle` of E[y] given b alone, where that is no `Curve`: `mean` and `rest` have it in two.
     measured : callable or None
         y -> what mu is on the scale of, for priors, where that is not y itself.
     at_most : callable or None
@@ -181,6 +160,10 @@ class Family:
     probabilities : callable or None
         ``(link, K)`` -> the `Bundle` of P(y = 1), ..., P(y = K) given b, of an ordered response whose P(y <= k) is no
         `Curve`.
+    shares : callable or None
+        ``(link, K)`` -> the same as `Shares` of several linear predictors, where categories have no order.
+    counted : bool
+        Whether y counts how often each of these was seen, and is not one of them.
     log_density : callable or None
         ``(p, o) -> log p(y)``, p the `Values` of the parameters and o the `Outcome`, broadcasting.
     simulate : callable or None
@@ -262,9 +245,12 @@ class Family:
     support: Support | None
     mean: Callable[[Link], Curve] | None = field(default=None, kw_only=True)
     rest: Callable[[Values], tuple[Array, Array]] | None = field(default=None, kw_only=True)
+    expected: Callable[[Link], Bundle] | None = field(default=None, kw_only=True)
     measured: Callable[[Array], Array] | None = field(default=None, kw_only=True)
     at_most: Callable[[Link, int], Curve] | None = field(default=None, kw_only=True)
     probabilities: Callable[[Link, int], Bundle] | None = field(default=None, kw_only=True)
+    shares: Callable[[Link, int], Shares] | None = field(default=None, kw_only=True)
+    counted: bool = field(default=False, kw_only=True)
     log_density: Callable[[Values, Outcome], Array] | None = None
     simulate: Callable[[np.random.Generator, Values, Outcome], Array] | None = None
     above: Tail | None = None
@@ -327,9 +313,16 @@ class Family:
         return self.at_most is not None or self.probabilities is not None
 
     @property
+    def categories(self) -> str:
+        """What kind of categories y has: "ordered", "unordered", "counted" in columns of their own, or none: ""."""
+        if self.shares is not None:
+            return "counted" if self.counted else "unordered"
+        return "ordered" if self.ordinal else ""
+
+    @property
     def target(self) -> str:
         """What is asked of it where nothing is said."""
-        return "category" if self.ordinal else "mean"
+        return "category" if self.categories else "mean"
 
     def log_likelihood(self, p: Values, o: Outcome) -> Array:
         """What rows say: log p(y), or of what is known of y, times their weights."""
@@ -385,7 +378,10 @@ class Family:
         return (c >= 0.0 and c == np.floor(c)) if self.support.discrete else c in self.support.atoms
 
     def parameter(self, name: str) -> Parameter:
-        """The parameter of this name."""
+        """The parameter of this name, or that of a category."""
+        first = self.parameters[0]
+        if first.each and name.startswith(f"{first.name}["):
+            return replace(first, name=name, links=("identity",), between=(-np.inf, np.inf), each=False)
         return next(p for p in (*self.parameters, self.discrimination) if p is not None and p.name == name)
 
     def named(self, package: str) -> str:

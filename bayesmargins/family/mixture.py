@@ -364,8 +364,11 @@ class Mixture:
         if not np.any(low < high):
             return Number(at(low, everything), np.zeros(len(self.s)), self.method)
         u, other = crossing(excess, low, high, RESOLUTION * np.maximum(np.abs(low), np.abs(high)))
-        value = at(u, everything)
-        return Number(value, np.abs(at(other, everything) - value), f"{self.method}, root", nodes[0])
+        value, end = at(u, everything), at(other, everything)
+        error, support = np.abs(end - value), self.family.support
+        for atom in () if support is None else support.atoms:  # which the quantile given eta nears steeply
+            value = np.where((np.minimum(value, end) <= atom) & (atom <= np.maximum(value, end)), atom, value)
+        return Number(value, error, f"{self.method}, root", nodes[0])
 
 
 def _polynomial(coefficients: Coefficients, m: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Targets of an ordered response: the probability of each category, of one, and the expected score."""
+"""Targets of a response of categories: the probability of each, of one, and of ordered ones the expected score."""
 
 from __future__ import annotations
 
@@ -23,20 +23,29 @@ __all__ = ["Category", "EachCategory", "OfScaled", "Score", "Top", "category", "
 
 
 class _OfCategories(Target):
-    """What responses with ordered categories have, and no others."""
+    """What responses of categories have, and no others: however many were counted."""
 
     reading = "curved"
     each_category: ClassVar[bool] = False
+    rows: ClassVar[tuple[str, ...]] = ()
 
     def serves(self, family: Family) -> bool:
         """As for `Target`."""
-        return family.ordinal
+        return bool(family.categories)
 
     def quantity(self, family: Family, link: Link, categories: Sequence[Any]) -> Quantity:
         """As for `Target`."""
         counted = self.counts(categories)
         assert counted is not None
         return of_categories(family, link, tuple(categories), counted, along=self.each_category)
+
+
+class _OfOrder(_OfCategories):
+    """What these have where they are ordered."""
+
+    def serves(self, family: Family) -> bool:
+        """As for `Target`."""
+        return family.ordinal
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,7 +104,7 @@ class Category(_OfCategories):
 
 
 @dataclass(frozen=True, repr=False)
-class Top(_OfCategories):
+class Top(_OfOrder):
     """P(y is one of the highest k categories), from `top`."""
 
     k: int
@@ -126,7 +135,7 @@ class Top(_OfCategories):
 
 
 @dataclass(frozen=True, repr=False)
-class Score(_OfCategories):
+class Score(_OfOrder):
     """sum of P(y = k) times what category k counts, from `score`."""
 
     values: tuple[float, ...] = ()
@@ -230,7 +239,7 @@ class OfScaled(Target):
 
 @taught
 def category(k: Any) -> Target:
-    """How probable is one category of an ordered response? A target: ``predictions(post, target=category(2))``.
+    """How probable is one category of a response? A target: ``predictions(post, target=category(2))``.
 
     Parameters
     ----------
@@ -248,7 +257,8 @@ def category(k: Any) -> Target:
 
     Notes
     -----
-    P(y = k) = P(y <= k) - P(y <= k - 1), each averaged over b exactly: E[h(threshold - eta + s Z)].
+    Of an ordered response P(y = k) = P(y <= k) - P(y <= k - 1), each averaged over b exactly, as in
+    E[h(threshold - eta + s Z)]. Where categories have no order, all linear predictors are averaged jointly.
 
     Examples
     --------

@@ -13,6 +13,7 @@ import numpy.typing as npt
 __all__ = [
     "AMOUNTS",
     "BINARY",
+    "CATEGORIES",
     "COUNTS",
     "OF_ROWS",
     "ORDERED",
@@ -60,6 +61,8 @@ class Outcome:
         -1, 0, 1, 2 for left, not, right and interval censored, and the other end of the interval.
     lb, ub : (row,) float
         Between which values y was observed at all.
+    counts : (row, category) float
+        How often each category was seen, where y says how often all of them.
     known_error : bool
         Whether `se` is all the error that y has, and no parameter adds to it.
     """
@@ -73,6 +76,7 @@ class Outcome:
     y2: Array | None = None
     lb: Array | None = None
     ub: Array | None = None
+    counts: Array | None = None
     known_error: bool = False
 
     @classmethod
@@ -93,7 +97,7 @@ class Outcome:
 
     def tiled(self, times: int) -> Outcome:
         """The same rows, one time after another."""
-        return self._each(lambda values: np.tile(values, times))
+        return self._each(lambda values: np.tile(values, (times, *[1] * (values.ndim - 1))))
 
     def _each(self, of: Callable[[Array], Array]) -> Outcome:
         given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "known_error"}
@@ -179,4 +183,5 @@ SUCCESSES = Support(
     highest=lambda o: o.number(),
 )
 ORDERED = Support("ordered categories", lambda o: _whole(o.y) & (o.y >= 1.0), discrete=True)
+CATEGORIES = Support("categories", ORDERED.holds, discrete=True)
 COUNTS = Support("whole numbers from 0", lambda o: _whole(o.y), discrete=True, lowest=0.0)

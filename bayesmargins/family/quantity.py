@@ -290,6 +290,11 @@ def quantity_of(target: str | Target, family: Family, link: Link, categories: Se
     """Which averages over b is this target a sum of? None where it is a number of the distribution of y over b."""
     if isinstance(target, Target):
         return target.quantity(family, link, categories)
+    if target == "count" and family.counted:
+        counted = of_categories(family, link, tuple(categories), np.eye(len(categories)), along=True)
+        return replace(counted, probability=False)
+    if target == "mean" and family.expected is not None:
+        return Quantity((), np.zeros(1), np.ones((1, 1)), link.bounded, None, family.expected(link))
     return Quantity.single(Curve(identity) if target == "link" else family.curve(link))
 
 

@@ -26,12 +26,15 @@ _DRAWS, _DATA, _CHECK = "bayesmargins_draws", "bayesmargins_data", "bayesmargins
 
 def laid_out(post: Any, shown: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     """Groups of the file of this posterior, ``"/"`` being the root; `shown` are those for ArviZ."""
-    predictors = {"": post, **{f"{name}_": part for name, part in post.parts.items()}}
+    of_first = "" if post.family.shares is None else f"{stem(post.first)}_"
+    predictors = {of_first: post, **{f"{stem(name)}_": part for name, part in post.parts.items()}}
     groups, names = {}, {}
     for group, ds in {**shown, _DRAWS: _covariances(predictors, post.across)}.items():
         groups[group], names[group] = named(_writable(ds) if group == "sample_stats" else ds)
     places = {**_within(post.arviz_group, names[post.arviz_group]), **_within(_DRAWS, names[_DRAWS])}
     about = [_about(p, of, places) for of, p in predictors.items()]
+    for said, name in zip(about, post.predictors, strict=True):
+        said["part"] = name
     about[0]["joined"] = list(post.joined)
     if post.across:
         about[0]["across"] = {f: _said_across(f, Sigma, places) for f, Sigma in post.across.items()}
@@ -67,7 +70,6 @@ def _about(post: Any, of: str, places: Mapping[str, str]) -> dict[str, Any]:
     """A linear predictor in words, and where its draws stand."""
     factors = post.design.factors
     return {
-        "part": of[:-1],
         "formula": post.formula,
         "family": post.family.name,
         "link": post.link.name,

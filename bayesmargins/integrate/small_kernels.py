@@ -14,7 +14,7 @@ from numba import njit
 
 from bayesmargins.integrate.compiled import APART, SUM
 
-__all__ = ["add_row", "copy_row", "dot", "inverted", "rooted", "small_system"]
+__all__ = ["add_row", "copy_row", "dot", "inverted", "rooted", "small_system", "sum_of"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

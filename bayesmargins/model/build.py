@@ -111,8 +111,8 @@ def _values(
 
 
 def _coords(predictors: Sequence[LinearPredictor], groups: Mapping[str, GroupPart]) -> dict[str, Any]:
-    mean, *others = predictors
-    named = coords(mean.design, len(mean.offset)) | {p.named("coef"): plain(p.design.coef) for p in others}
+    mean = predictors[0]
+    named = coords(mean.design, len(mean.offset)) | {p.named("coef"): plain(p.design.coef) for p in predictors}
     for part in groups.values():
         if not _of_mean_alone(part):
             named |= coords_of(part)

@@ -20,7 +20,7 @@ from bayesmargins.model.origin import origin_of, origin_with
 from bayesmargins.model.sampling import run_sampler
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import across_array
-from bayesmargins.schema import MEAN, SAMPLE_DIMS, stem
+from bayesmargins.schema import SAMPLE_DIMS, stem
 
 __all__ = ["Fit", "bare", "posterior_of", "whole"]
 
@@ -109,7 +109,7 @@ def posterior_of(
     def array(name: str) -> np.ndarray:
         return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
 
-    family = glmm.family
+    family, first = glmm.family, next(iter(glmm.predictors))
     Sigma = {name: covariance_from(part, array) for name, part in glmm._groups.items()}
     coords = {d: trace[d].to_numpy() for d in SAMPLE_DIMS}
     made = {}
@@ -120,15 +120,15 @@ def posterior_of(
             beta=array(p.named("beta")),
             b={f: array(p.named(f"b_{stem(f)}")) for f in p.design.factors},
             Sigma={f: Sigma[f][..., members[f].columns, members[f].columns] for f in p.design.factors},
-            aux={a: array(a) for a in family.aux if a in trace} if name == MEAN else {},
+            aux={a: array(a) for a in family.aux if a in trace} if name == first else {},
             sample_coords=coords,
         )
     parts = {
         name: make_part(family.parameter(name), p.design, p.link.name, made[name], {"source": info["source"]})
         for name, p in glmm.predictors.items()
-        if name != MEAN
+        if name != first
     }
-    mean = glmm.predictors[MEAN]
+    mean = glmm.predictors[first]
     return Posterior(
         design=mean.design,
         family=family,
@@ -138,7 +138,7 @@ def posterior_of(
         origin=origin_of(glmm, trace) if remembered else None,
         parts=parts,
         across={f: _across(part, Sigma[f], coords) for f, part in glmm._groups.items() if is_across(part)},
-        **made[MEAN],
+        **made[first],
     )
 
 

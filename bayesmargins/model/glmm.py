@@ -28,7 +28,6 @@ from bayesmargins.model.summary import kept_names, model_lines
 from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word
 
 __all__ = ["GLMM"]
@@ -178,14 +177,19 @@ class GLMM:
         return cls(formula, frame, family, link, priors, missing=missing)
 
     @property
+    def _first(self) -> Any:
+        """The linear predictor of the mean, or of the second category."""
+        return next(iter(self.predictors.values()))
+
+    @property
     def design(self) -> Design:
         """Formula and data of the outcome, frozen."""
-        return self.predictors[MEAN].design
+        return self._first.design
 
     @property
     def link(self) -> Link:
         """Between the mean and its linear predictor."""
-        return self.predictors[MEAN].link
+        return self._first.link
 
     @cached_property
     def pymc(self) -> Any:
@@ -228,19 +232,19 @@ class GLMM:
 
     def treatment(self, group_effects: str = "auto", sampler: str = "") -> Treatment:
         """What `fit` does with the group effects, and why."""
-        designs = {name: p.design for name, p in self.predictors.items() if name != MEAN}
+        designs = {name: p.design for name, p in list(self.predictors.items())[1:]}
         return treatment(group_effects, self.design, self.family, self.link, sampler, designs)
 
     @cached_property
     def _likelihood(self) -> Likelihood:
         """The rows with their group effects integrated out."""
-        ordered, fixed = largest_first(self._groups), self.predictors[MEAN].fixed
+        ordered, fixed = largest_first(self._groups), self._first.fixed
         return likelihood_without_b(self.design, self.family, self.link, fixed, ordered, self._outcome)
 
     @cached_property
     def _integrated(self) -> IntegratedModel:
         """The model of `fit` where the group effects are integrated out."""
-        parts = (self.priors, self.predictors[MEAN].fixed, self._groups, self._outcome, self._likelihood)
+        parts = (self.priors, self._first.fixed, self._groups, self._outcome, self._likelihood)
         return integrated_model(self.design, self.family, self.link, *parts)
 
     @cached_property

@@ -21,7 +21,7 @@ from bayesmargins.model.marginal import Likelihood, error_of, largest_first
 from bayesmargins.model.treatment import SAMPLED, Treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
-from bayesmargins.schema import MEAN, SAMPLE_DIMS, stem
+from bayesmargins.schema import SAMPLE_DIMS, stem
 
 if TYPE_CHECKING:
     from bayesmargins.sampler import Chains
@@ -90,7 +90,7 @@ def independent_fit(
 def log_posterior_of(model: Any) -> LogPosterior:
     """The log posterior without b of a `GLMM`."""
     order = [part.factor.name for part in largest_first(model._groups)]
-    parts = (model.priors, model.predictors[MEAN].fixed, model._groups, order, model._likelihood)
+    parts = (model.priors, model._first.fixed, model._groups, order, model._likelihood)
     return log_posterior(model.design, model.family, *parts)
 
 

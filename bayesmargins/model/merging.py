@@ -52,7 +52,8 @@ def merged(
     counted = not add_up or outcome.weights is not None or outcome.partial or family.summed is None
     names = [f.name for f in fields(outcome) if f.name not in ("weights", "known_error")]
     observed = {name: v for name in names if (v := getattr(outcome, name)) is not None}
-    found = _cells([*codes, *columns, *(observed.values() if counted else [])])
+    seen = [column for v in observed.values() for column in np.atleast_2d(v.T)]
+    found = _cells([*codes, *columns, *(seen if counted else [])])
     if found is None:
         return None
     kept, cell = found

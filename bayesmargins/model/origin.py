@@ -82,7 +82,7 @@ class Origin:
             names = listed([response.categories[int(k) - 1] for k in sorted(missing)])
             raise PosteriorError(f"Without these rows no response is {names}, whose threshold they alone tell.")
         again._outcome = Outcome.of(kept_design.response)
-        again.predictors = {MEAN: replace(again.predictors[MEAN].of(left), design=kept_design)}
+        again.predictors = {MEAN: replace(again._first.of(left), design=kept_design)}
         again._groups = {
             name: replace(part, W=part.W[kept], factor=kept_design.factors[name])
             for name, part in again._groups.items()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bayesmargins.design import Design
 from bayesmargins.errors import ModelError
-from bayesmargins.family import Family, Link
+from bayesmargins.family import Family, Link, Outcome
 
-__all__ = ["DIVIDED", "WIDTH", "Scales", "refuse_extreme", "scales_of", "unit_of"]
+__all__ = ["DIVIDED", "WIDTH", "Scales", "refuse_extreme", "scales_of", "scales_of_category", "unit_of"]
 
 WIDTH = 2.5
 SQUARED, DIVIDED = 1e100, 1e305  # numbers up to which a square, and a quotient, is a number
@@ -60,6 +62,19 @@ def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) ->
     y = response.y if family.measured is None else family.measured(response.y)
     location = 0.0 if family.ordinal else _location(family, link, y, response.n) - _typical(link, offset)
     return Scales(location, unit_of(link, y, location))
+
+
+def scales_of_category(
+    name: str, family: Family, outcome: Outcome, categories: Sequence[Any], offset: np.ndarray
+) -> Scales:
+    """Of the log odds of one category against the first, half an observation added to each."""
+    refuse_extreme("The offset", offset)
+    k = [f"{family.parameters[0].name}[{label}]" for label in categories].index(name)
+    if outcome.counts is None:
+        counts = np.bincount(outcome.y.astype(np.int64) - 1, outcome.weights, len(categories)) + 0.5
+    else:
+        counts = outcome.counts.sum(axis=0) + 0.5
+    return Scales(float(np.log(counts[k] / counts[0]) - np.mean(offset)), 1.0)
 
 
 def refuse_extreme(what: str, values: np.ndarray, largest: float = SQUARED) -> None:

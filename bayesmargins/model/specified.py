@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayesmargins.checks import one_of
-from bayesmargins.design import Design, build_design, build_part
+from bayesmargins.design import Design, build_design, build_part, designs_by_category
 from bayesmargins.errors import DataError
-from bayesmargins.family import Family, Outcome, check_outcome, get_family, warn_of_other_families
+from bayesmargins.family import Family, Outcome, check_outcome, get_family, get_link, warn_of_other_families
 from bayesmargins.model.across import joined, sharing_marks
 from bayesmargins.model.coordinates import GroupPart, fixed_part, group_part, of_predictor, own_priors
 from bayesmargins.model.formulas import check_marks, check_predicted, formulas_of, links_of, refuse_constant
@@ -25,7 +25,7 @@ from bayesmargins.model.priors import (
     priors_of_family,
     warn_of_zero,
 )
-from bayesmargins.model.scales import DIVIDED, Scales, refuse_extreme, scales_of
+from bayesmargins.model.scales import DIVIDED, Scales, refuse_extreme, scales_of, scales_of_category
 from bayesmargins.model.treatment import check_factors
 from bayesmargins.schema import MEAN
 
@@ -70,7 +70,12 @@ def specified(
     links = links_of(link, of, formulas.parameters)
     one_of("missing", missing, ("error", "drop"), DataError)
     design = build_design(
-        formulas.outcome, data, missing=missing, namespace=namespace, ordered=of.ordinal, beside=formulas.parameters
+        formulas.outcome,
+        data,
+        missing=missing,
+        namespace=namespace,
+        categories=of.categories,
+        beside=formulas.parameters,
     )
     response = design.response
     outcome = Outcome.of(response)
@@ -79,6 +84,9 @@ def specified(
     check_predicted(design, of, formulas.parameters)
     parts = formulas.parameters.items()
     designs = {MEAN: design, **{name: build_part(name, text, design, namespace=namespace) for name, text in parts}}
+    if of.shares is not None:
+        designs = designs_by_category(design, MEAN)
+        links = {n: links[MEAN] if of_n is design else get_link("identity") for n, of_n in designs.items()}
     check_marks(designs)
     for own in designs.values():
         check_factors(own)
@@ -92,7 +100,7 @@ def specified(
             groups.setdefault(factor, {})[name] = part
         stated = default_priors(own, found[name].scales, found[name].fixed, of_groups)
         defaults |= {of_predictor(name, key): prior for key, prior in stated.items()}
-        defaults |= priors_of_family(of, outcome, formulas.parameters) if name == MEAN else {}
+        defaults |= priors_of_family(of, outcome, formulas.parameters) if own is design else {}
     together = {factor: joined(own) for factor, own in groups.items()}
     return Specified(of, outcome, found, together, _needed(defaults | given, together))
 
@@ -125,6 +133,8 @@ def _predictor(
 
 
 def _scales(name: str, design: Design, link: Any, offset: np.ndarray, family: Family, outcome: Outcome) -> Scales:
+    if family.shares is not None:
+        return scales_of_category(name, family, outcome, design.response.categories, offset)
     if name == MEAN:
         return scales_of(design, family, link, offset)
     refuse_extreme(f"The offset of {name!r}", offset)

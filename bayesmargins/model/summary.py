@@ -9,14 +9,14 @@ from bayesmargins.errors import listed
 from bayesmargins.model.across import correlated_pairs
 from bayesmargins.model.sampled import parametrised
 from bayesmargins.model.treatment import INTEGRATED
-from bayesmargins.schema import MEAN, stem
+from bayesmargins.schema import stem
 
 __all__ = ["kept_names", "model_lines"]
 
 
 def model_lines(model: Any) -> list[str]:
     """What ``print(model)`` says of a `GLMM`."""
-    others = {name: p for name, p in model.predictors.items() if name != MEAN}
+    others = dict(list(model.predictors.items())[1:])
     formulas = "; ".join(p.design.formula for p in model.predictors.values())
     links = "".join(f"; {name}: {p.link.name}" for name, p in others.items())
     categories = model.design.response.categories

@@ -113,7 +113,7 @@ def plot_categories(
         rows.refuse("plot_categories", {"data": data})
         cells = _with_categories(Cells.of(ds, **how))
         return _drawn(cells, _placed(cells, name_of(x, "x"), name_of(by, "by"), facet, kind), ci_prob, ax, figsize)
-    if not ds.family.ordinal:
+    if not ds.family.categories:
         raise ResultError(
             f"plot_categories draws the probability of each category, and family={ds.family.name!r} has none: "
             "plot_predictions draws the expected response."

@@ -60,6 +60,8 @@ class BundlePredictor:
         passed = Passed({part: out})
         for whole in chunks:
             chunk = complete(whole, passed)
+            if chunk.multiplier is not None:
+                passed.multiplied = max(passed.multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
             if part == "second" or _z_moves(chunk):
                 self._add_exactly(chunk, part, engine, passed, self.draws, self.averages, slice(None))
                 continue
@@ -68,6 +70,7 @@ class BundlePredictor:
                     self._add_looked_up(piece, part, engine, passed)
                 else:
                     self._add_exactly(piece, part, engine, passed, self.draws, self.averages, slice(None))
+        passed.error_bound *= passed.multiplied
         return passed
 
     def _add_exactly(
@@ -81,8 +84,9 @@ class BundlePredictor:
         which: slice,
     ) -> None:
         for block, values in engine(draws, averages, chunk, part, passed):
+            factor = 1.0 if chunk.multiplier is None else chunk.multiplier[block]
             for total, of_output in zip(passed.values[part], values, strict=True):
-                chunk.cells.add(total[which], of_output, block)
+                chunk.cells.add(total[which], of_output * factor, block)
             self.tick(values[0].size)
 
     def _add_looked_up(self, chunk: Chunk, part: str, engine: Engine, passed: Passed) -> None:
@@ -112,7 +116,7 @@ class BundlePredictor:
         out, largest = passed.values[part], [1.0]
 
         def add(eta: np.ndarray, some: slice, rows: slice) -> None:
-            weights = chunk.cells.share[None, rows]
+            weights = chunk.weights[None, rows]
             if part == "slope":
                 assert chunk.d_rows is not None
                 draws, moved = subset(self.draws, chunk, some)

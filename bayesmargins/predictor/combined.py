@@ -12,11 +12,12 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
-from bayesmargins.family.curve import Curve, Quantity
+from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
 from bayesmargins.predictor.bundled import BundlePredictor
 from bayesmargins.predictor.chunks import Chunk, Passed, Second
 from bayesmargins.predictor.passes import Predictor
+from bayesmargins.predictor.shares import SharesPredictor
 
 __all__ = ["CombinedPredictor", "predictor_of"]
 
@@ -47,7 +48,10 @@ class CombinedPredictor:
         self.draws, self.quantity = draws, quantity
         share = max(len(quantity.curves), 1)
         self._each = [Predictor(_moved(draws, c), c.link, lambda done: tick(done // share)) for c in quantity.curves]
-        self._bundled = None if quantity.bundle is None else BundlePredictor(draws, quantity.bundle, tick)
+        self._bundled: BundlePredictor | SharesPredictor | None = None
+        if quantity.bundle is not None:
+            bundled = isinstance(quantity.bundle, Bundle)
+            self._bundled = (BundlePredictor if bundled else SharesPredictor)(draws, quantity.bundle, tick)  # type: ignore[arg-type]
 
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False

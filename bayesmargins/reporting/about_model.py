@@ -44,7 +44,12 @@ def distribution_words(post: Posterior) -> str:
     name = family.name.replace("_", " ")
     article = "an" if name[0] in "aeiou" else "a"
     of = f"{'given the effects of its groups, ' if post.design.factors else ''}{post.response_words} follows {article} "
-    if family.ordinal:
+    if family.shares is not None:
+        of += (
+            f"{name} distribution over {len(post.categories)} categories without an order, each but "
+            f"{post.categories[0]} with its log odds against that one"
+        )
+    elif family.ordinal:
         of += f"{name} distribution over {len(post.categories)} ordered categories, with thresholds τ"
     else:
         noun = f"{mean.noun} μ" if family.mean is None else "location μ"
@@ -56,7 +61,8 @@ def distribution_words(post: Posterior) -> str:
 def predictor_words(post: Posterior) -> str:
     """What the linear predictor is the sum of, and on which scale."""
     value = "the linear predictor η" if post.family.ordinal else "μ"
-    scale = "" if post.link.linear else f"on the {post.link.name} scale, "
+    value = "each of these log odds" if post.family.shares is not None else value
+    scale = "" if post.link.linear or post.family.shares is not None else f"on the {post.link.name} scale, "
     pieces = ["the columns times their coefficients β", *(["the offset"] if post.design.offsets else [])]
     pieces += ["the effects b of the row's groups"] if post.design.factors else []
     own = [f"{name} on the {part.link.name} scale" for name, part in post.parts.items()]

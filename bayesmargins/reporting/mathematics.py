@@ -132,8 +132,15 @@ def _distribution(post: Posterior) -> tuple[Term, Term, Term]:
     family, response = post.family, post.design.response
     y = _below(_name(response.text), _I) + _GIVEN + _B if post.design.factors else _below(_name(response.text), _I)
     inside = [_below(_N, _I)] if response.trials is not None else []
-    inside += [_below(_ETA if family.ordinal else _MU, _I), *(_parameter(p, post) for p in _beside(family, response))]
+    inside += [*_given_b(post), *(_parameter(p, post) for p in _beside(family, response))]
     return y, _LIKE, _call(_operator(family.name), *inside)
+
+
+def _given_b(post: Posterior) -> list[Term]:
+    """What of y differs with b: its mean or linear predictor, or those of its categories."""
+    if post.family.shares is not None:
+        return [_below(_operator(name), _I) for name in post.predictors]
+    return [_below(_ETA if post.family.ordinal else _MU, _I)]
 
 
 def _beside(family: Family, response: object) -> tuple[Parameter, ...]:
@@ -160,8 +167,7 @@ def _greek(name: str) -> Term:
 
 
 def _of_mean(post: Posterior) -> Iterator[tuple[Term, Term, Term]]:
-    value = _below(_ETA if post.family.ordinal else _MU, _I)
-    plain = post.family.ordinal or post.link.linear
+    value, plain = _given_b(post)[0], bool(post.family.categories) or post.link.linear
     left = value if plain else _call(_operator(post.link.name), value)
     yield from _predictor(post, left, _BETA, _B)
     yield from _groups(post, _B, post.across)

@@ -191,7 +191,7 @@ def _page(
 
 
 def _noun(post: Posterior) -> str:
-    noun = "probability of each category" if post.family.ordinal else post.family.noun
+    noun = "probability of each category" if post.family.categories else post.family.noun
     return f"{noun} of {post.response_words}"
 
 

@@ -12,7 +12,7 @@ import xarray as xr
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.family.links import LINKS
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, make_result
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, make_result, stem
 from bayesmargins.version import __version__
 
 __all__ = ["parameters_of"]
@@ -55,6 +55,8 @@ def parameters_of(post: Posterior, exponentiate: bool = False) -> xr.Dataset:
 def _entries(post: Posterior, exponentiate: bool) -> Iterator[tuple[str, list[str], np.ndarray]]:
     """Name of a parameter, names of its values, and draws (chain, draw, value)."""
     of_groups = {factor_dim(f) for p in (post, *post.parts.values()) for f in p.b}
+    each = post.predictors if post.family.shares is not None else ()
+    coefficients = {"beta", *(f"{stem(name)}_beta" for name in each)}
     for name, variable in post.parameters.data_vars.items():
         if set(variable.dims) & of_groups:
             continue
@@ -62,7 +64,7 @@ def _entries(post: Posterior, exponentiate: bool) -> Iterator[tuple[str, list[st
         values = variable.transpose(*SAMPLE_DIMS, *dims).to_numpy()
         names = variable[dims[0]].to_numpy().astype(str).tolist() if dims else [""]
         values = values.reshape(*values.shape[:2], len(names))
-        if exponentiate and name == "beta":
+        if exponentiate and name in coefficients:
             with np.errstate(over="ignore"):
                 yield f"exp({name})", names, np.exp(values)
         else:
@@ -95,7 +97,7 @@ def _sentence(post: Posterior, exponentiate: bool) -> str:
     parts = [f"{said}{given}, {post.link.name} link"]
     if post.design.factors:
         parts.append("standard deviations and correlations of group effects, on the link scale")
-    own = [*post.aux, *post.parts]
+    own = [*post.aux, *(post.parts if post.family.shares is None else ())]
     parts += [f"{', '.join(own)} of the {post.family.name} family"] if own else []
     parts += [post.caveat] if post.caveat else []
     return f"Parameters of {post.formula}: {'; '.join(parts)}."

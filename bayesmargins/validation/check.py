@@ -116,6 +116,13 @@ def _check(post: Any) -> None:
         raise PosteriorError(
             f"check of {shown(post.formula)} needs the fitted rows, and the posterior came without them. Give data=."
         )
+    if post.family.shares is not None:
+        raise PosteriorError(
+            f"check of {shown(post.formula)}: its statistics are means, scatter and order of y, and categories without "
+            "an order have none of these. bm.posterior_predictive(post) draws replicates, whose share of each category "
+            "stands beside the observed one in az.plot_ppc; az.loo(post.idata), after post.log_likelihood(), compares "
+            "models."
+        )
     post.need_parameters("check")
 
 

@@ -87,8 +87,10 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     drawn = Drawn.of(idata, there)
     texts = _texts(there, spelling)
     context = {**spelling.namespace, **functions(namespace)}
-    design = build_design(texts["mean"], there.data, missing="refuse", namespace=context, ordered=there.ordered)
+    design = build_design(texts["mean"], there.data, missing="refuse", namespace=context, categories=there.categories)
     check_response(design, there.y)
+    if get_family(family).shares is not None:
+        return _of_categories(there, design, drawn, spelling, context)
     predictors = {"mean": _Predictor.read(there.component, design, drawn, spelling)}
     for name, component in there.parts.items():
         part = build_part(name, texts[name], design, namespace=context)
@@ -106,6 +108,27 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     centred = any(p.uncentred is not p.beta for p in predictors.values())
     found = _with_real_intercepts(made, drawn) if centred else made(False)
     return _finished(found if beside is None else _moved(found, beside), drawn)
+
+
+def _of_categories(
+    there: BambiModel, design: Design, drawn: Drawn, spelling: Spelling, context: dict[str, Any]
+) -> Posterior:
+    """Of a linear predictor for each category but the first."""
+    each = [
+        _Predictor.read(there.component, design, drawn.of_category(k), spelling)
+        for k in range(len(design.response.categories) - 1)
+    ]
+    drawn.refuse_the_rest()
+
+    def made(turned: bool) -> Posterior:
+        given = [p.draws(turned) for p in each]
+        beta = np.stack([of["beta"] for of in given], axis=2)
+        b, Sigma = ({f: np.stack([of[n][f] for of in given], axis=2) for f in given[0][n]} for n in ("b", "Sigma"))
+        rest: dict[str, Any] = {"family": there.family, "link": there.link, "namespace": context}
+        return posterior_of(design.formula, there.data, beta=beta, b=b, Sigma=Sigma, **rest)
+
+    centred = any(p.uncentred is not p.beta for p in each)
+    return _finished(_with_real_intercepts(made, drawn) if centred else made(False), drawn)
 
 
 def _as_here(
@@ -141,8 +164,8 @@ def _moved(post: Posterior, beside: np.ndarray) -> Posterior:
 
 def _texts(there: BambiModel, spelling: Spelling) -> dict[str, str]:
     """The formula of the mean, and of each parameter that has one."""
-    response = spelling.response(there.design.response.term.term.components[0])
-    texts = {"mean": f"{response} ~ {spelling.right(there.design, there.ordered)}"}
+    response = spelling.response(there.design.response.term.term.components[0], there.categories == "counted")
+    texts = {"mean": f"{response} ~ {spelling.right(there.design, there.categories == 'ordered')}"}
     return texts | {name: f"~ {spelling.right(component.design)}" for name, component in there.parts.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,11 @@ class Drawn:
         _check_observed(group_of(idata, "observed_data"), there)
         stats = group_of(idata, "sample_stats") if kind == "posterior" else None
         return cls(there, kind, groups[kind], stats)
+
+    def of_category(self, k: int) -> Drawn:
+        """Those of the linear predictor of one category, counted from 0 for the second."""
+        dim = f"{_name(self.there.response)}_reduced_dim"
+        return replace(self, variables=self.variables.isel({dim: k}, drop=True, missing_dims="ignore"))
 
     def fixed(self, component: Any, places: Places, size: int) -> np.ndarray:
         """Coefficients on the columns of the design here: (chain, draw, coef), the intercept as it was drawn.
@@ -222,8 +227,8 @@ def _check_observed(observed: xr.Dataset | None, there: BambiModel) -> None:
             f"idata was fitted to the response {listed(observed.data_vars)}, and the model's is {name!r}. Give the "
             "model and the idata of one fit."
         )
-    y = there.y if there.y.ndim == 1 else there.y[:, 0]
-    y = y - 1 if there.ordered else y  # Bambi counts categories from 0
+    y = there.y if there.y.ndim == 1 or there.categories == "counted" else there.y[:, 0]
+    y = y - 1 if there.categories in ("ordered", "unordered") else y  # Bambi counts categories from 0
     values = np.asarray(observed[name].to_numpy(), dtype=np.float64)
     if values.shape != y.shape or not np.allclose(values, y, rtol=1e-10, atol=0.0):
         raise PosteriorError(

@@ -76,14 +76,14 @@ class BambiModel:
     def y(self) -> np.ndarray:
         """The numbers that were modelled; successes and trials for a binomial response, categories from 1."""
         values = np.asarray(np.squeeze(self.response.data))
-        if not self.ordered:
+        if self.categories in ("", "counted"):
             return values
         return (values if values.ndim == 1 else values.argmax(axis=1)) + 1
 
     @property
-    def ordered(self) -> bool:
-        """Whether the response has ordered categories."""
-        return get_family(self.family).ordinal
+    def categories(self) -> str:
+        """Which kind of categories the response has: "ordered", "unordered", or none: ""."""
+        return get_family(self.family).categories
 
     @property
     def family(self) -> str:
@@ -104,7 +104,9 @@ class BambiModel:
         return self.link_of(self.component)
 
     def link_of(self, component: Any) -> str:
-        """Name of the link of a linear predictor."""
+        """Name of the link of a linear predictor; softmax is that of log odds."""
+        if self.model.family.link[component.name].name == "softmax":
+            return "logit"
         return link_known_as("bambi", str(self.model.family.link[component.name].name))
 
     @property
@@ -123,8 +125,8 @@ class BambiModel:
 
     @property
     def success(self) -> Any:
-        """The level of a response of text or categories that counts as 1; None for numbers and ordered categories."""
-        if self.ordered:
+        """The level of a response of text or categories that counts as 1; None for numbers and categories."""
+        if self.categories:
             return None
         component = self.design.response.term.term.components[0]
         if hasattr(component, "call"):
@@ -154,12 +156,13 @@ class BambiModel:
                     f"data[{name!r}].cat.remove_unused_categories()."
                 )
             frame[name] = pd.Categorical(frame[name], categories=levels)
-        if self.ordered:
+        if self.categories in ("ordered", "unordered"):
             name = self.design.response.term.term.components[0].name
             levels = list(self.response.levels)
             frame[name] = pd.Categorical(frame[name].astype(str), list(map(str, levels)), ordered=True)
-            with suppress(ValueError, TypeError):  # whole numbers, as the data had them
-                frame[name] = frame[name].astype(str).astype(int)
+            if self.categories == "ordered" or pd.api.types.is_numeric_dtype(data[name].dtype):
+                with suppress(ValueError, TypeError):  # whole numbers, as the data had them
+                    frame[name] = frame[name].astype(str).astype(int)
         if self.success is not None:
             frame[next(iter(self.design.response.term.term.var_names))] = self.y.astype(np.int64)
         return frame

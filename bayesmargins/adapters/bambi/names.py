@@ -51,13 +51,15 @@ class Spelling:
         self.namespace: dict[str, Any] = {}
         self._known = _known()
 
-    def response(self, component: Any) -> str:
+    def response(self, component: Any, counted: bool = False) -> str:
         """How is what stands left of ~ written here?
 
         Parameters
         ----------
         component : formulae Variable or Call
             The one component of Bambi's response.
+        counted : bool
+            Whether ``c(a, b, c)`` are counts of categories.
 
         Returns
         -------
@@ -85,6 +87,8 @@ class Spelling:
             given |= {k: self._written(a, component) for k, a in call.kwargs.items()}
             y = given.pop("y", given.pop("x", ""))
             return written(y, {k: text for k, text in given.items() if text != "None"}, False)
+        if call.callee == "c" and counted:
+            return f"cbind({', '.join(self._written(a, component) for a in call.args)})"
         if call.callee in _OTHER_RESPONSES:
             raise FormulaError(
                 f"The response {component.name!r} of the Bambi model is {call.callee}; a response here is a column, an "

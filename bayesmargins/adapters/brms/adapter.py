@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 
 from bayesmargins.adapters.brms.across import join_across
 from bayesmargins.adapters.brms.bf import said_by
+from bayesmargins.adapters.brms.categories import category_names, read_categories
 from bayesmargins.adapters.brms.coding import with_rs_coding
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
 from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
@@ -112,20 +114,26 @@ def from_brms(
     (mean, formulas), held = separated(formula, names), held_by(formula, names)
     _refuse_without_rows(formulas, data, levels)
     spelling = translated(mean, family, namespace) if isinstance(mean, str) else Spelling(mean)
-    ordered = get_family(family).ordinal
-    spelling, design = _in_rs_coding(spelling, data, levels, namespace, ordered)
+    categories = get_family(family).categories
+    spelling, design = _in_rs_coding(spelling, data, levels, namespace, categories)
     frame = read_draws(draws)
-    table = _Table(_named(frame, design, formulas))
+    of_categories = get_family(family).shares is not None
+    table = _Table(_named(frame, design, category_names(design.response.categories) if of_categories else formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
     designs = {name: _design_of(name, names[name], text, formulas, design, namespace) for name in formulas}
     parts = {names[name]: _part(table, name, of, text, {"mu": str(mean), **formulas}) for name, of in designs.items()}
-    read = _linear_predictor(table, design)
+    unknown: list[str] = []
+    if of_categories:
+        read, unknown = read_categories(table, design, str(mean), partial(_linear_predictor, table))
+    else:
+        read = _linear_predictor(table, design)
     known = {names[name]: table.held(name, value) for name, value in held.items()}
     aux = known | _parameters(table, family, {*spelling.set_aside, *(names[name] for name in formulas), *known})
     aux = {name: aux[name] for name in names.values() if name in aux}
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
-    join_across(table, read, parts, {"": design, **{f"{name}_": designs[name] for name in formulas}})
+    if not of_categories:
+        join_across(table, read, parts, {"": design, **{f"{name}_": designs[name] for name in formulas}})
     made = posterior_of(
         spelling.formula,
         data,
@@ -133,24 +141,24 @@ def from_brms(
         link=link,
         **read,
         aux=aux,
-        parts=parts,
+        parts=None if of_categories else parts,
         namespace=namespace,
         levels=levels,
     )
-    info = {"source": "brms"}
+    info = {"source": "brms"} | ({"correlated": unknown} if unknown else {})
     of_brms = {name: replace(part, info=part.info | info) for name, part in made.parts.items()}
     stats = divergences(table.frame, table.shape)
     return checked(replace(made, info=made.info | info, parts=of_brms, sample_stats=stats), "brms")
 
 
 def _in_rs_coding(
-    spelling: Spelling, data: Any, levels: Any, namespace: Mapping[str, Callable[..., Any]] | None, ordered: bool
+    spelling: Spelling, data: Any, levels: Any, namespace: Mapping[str, Callable[..., Any]] | None, categories: str
 ) -> tuple[Spelling, Design]:
-    design = design_from(spelling.formula, data, levels, namespace, ordered)
+    design = design_from(spelling.formula, data, levels, namespace, categories)
     formula = with_rs_coding(spelling.formula, design)
     if formula == spelling.formula:
         return spelling, design
-    design = design_from(formula, data, levels, namespace, ordered)
+    design = design_from(formula, data, levels, namespace, categories)
     with_rs_coding(formula, design)  # the other terms of the model still have R's coding, or it is refused
     return replace(spelling, formula=formula), design
 

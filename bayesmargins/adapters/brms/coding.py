@@ -94,7 +94,7 @@ def _respelt(matrix: Matrix, design: Design) -> str | None:
 def _is_factor(text: str, matrix: Matrix, design: Design) -> bool:
     """R makes a truth value a factor too, with the levels FALSE and TRUE."""
     logical = text in design.columns and design.columns[text].kind == "logical"
-    return logical or matrix.spec.encoder_state[text][0].value == "categorical"
+    return logical or matrix.spec.encoder_state[text][0].name == "CATEGORICAL"
 
 
 def _has_every_level(text: str, columns: Sequence[str], matrix: Matrix) -> bool:

@@ -114,7 +114,8 @@ _LEFT = {
 def _left(text: str, family: str, formula: str) -> tuple[str, tuple[str, ...]]:
     """The left side, and the parameters that lose their meaning."""
     response, *after = split(text, "|")
-    if re.match(r"\s*(mvbind|cbind)\s*\(", response):
+    several = "mvbind" if get_family(family).counted else "mvbind|cbind"
+    if re.match(rf"\s*({several})\s*\(", response):
         raise FormulaError(f"{formula!r} has several responses; a posterior here has one. Give each its own fit.")
     calls = [call for _, call in signed_terms(after[0])] if len(after) == 1 else []
     name = next((name for call in calls if (name := call.partition("(")[0].strip()) in _LEFT), None)

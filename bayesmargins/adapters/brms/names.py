@@ -113,9 +113,9 @@ def _pieces(column: str, factors: Sequence[str], matrix: Matrix, design: Design)
 
 def _columns_of(factor: str, matrix: Matrix, design: Design) -> Iterator[tuple[str, list[str]]]:
     """The columns of one factor of a term: formulaic's name, and what R may call it."""
-    kind, state = matrix.spec.encoder_state[factor]
+    coding, state = matrix.spec.encoder_state[factor]
     stems = _stems(factor, design)
-    if kind.value != "categorical":
+    if coding.name != "CATEGORICAL":
         suffixes = _suffixes(factor, matrix)
         first = int("[0]" in suffixes)  # R counts columns from 1
         numbers = [str(int(m[1:-1]) + first) if m[1:-1].isdigit() else m.strip("[]") for m in suffixes]

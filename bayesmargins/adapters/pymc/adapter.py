@@ -134,7 +134,7 @@ def from_pymc(
     """
     draws, stats = read_posterior(idata, group)
     kind = get_family(family)
-    design = build_design(formula, data, missing="refuse", namespace=namespace, ordered=kind.ordinal)
+    design = build_design(formula, data, missing="refuse", namespace=namespace, categories=kind.categories)
     roles = read_roles(names, design, kind)
     orders = _orders(levels, design)
     checks = {role: source for role, source in roles.items() if role.kind == "check"}

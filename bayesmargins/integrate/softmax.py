@@ -1,0 +1,212 @@
+"""E[softmax] of several linear predictors that are jointly normal: probabilities of categories over new groups.
+
+Along each of the standard normal numbers the integrand is analytic while the phases of exp(eta_k) and of 1, that of the
+first category, lie within pi of each other: with w half the distance between the largest and the smallest of the moves
+and 0, for abs(Im z) < a = pi / (2 w), and there abs(p_k(x + iy)) <= p_k(x) / cos(w y). So the trapezoid rule has a
+step for a tolerance and a bound on its error, relative to the probability itself, as in `rules`. In one and two
+dimensions nodes are those of a grid, in three where these are few enough, and else scrambled Sobol points.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+
+from bayesmargins.integrate.rules import EPS, PER_OCTAVE
+from bayesmargins.integrate.threads import in_threads
+
+__all__ = ["Averages", "softmax_averages"]
+
+Array = npt.NDArray[np.float64]
+
+_TOLERANCE = {1: 1e-13, 2: 1e-12, 3: 1e-10}
+_REACH, _WIDEST = (
+    8.0,
+    12.0,
+)  # in z: beyond lies what counts for 1e-14, and rare categories lie up to their moves further
+_GRIDDED = 2  # dimensions in which there is always a grid
+_MOST = 2e9  # nodes of all pairs of a draw and a row, in three dimensions
+_SCRAMBLINGS, _POINTS = 8, (512, 2048, 8192)  # of each
+_ENOUGH = 1e-6  # standard error
+_MOST_POINTS = 4e9
+_STANDARD_ERRORS = 4.0
+_SEED = 20112
+
+
+@dataclass(frozen=True)
+class Averages:
+    """Values (category, draw, row), how wrong they are, and whether that is a bound; the method, and its nodes."""
+
+    value: Array
+    error: float
+    bounded: bool
+    method: str
+    nodes: int
+
+
+def softmax_averages(
+    etas: Array, moves: Array, d_etas: Array | None = None, d_V: Array | None = None, points: bool = False
+) -> Averages:
+    """What are the average probabilities of the categories, or, where `d_etas` is given, how do they change?
+
+    Parameters
+    ----------
+    etas : (predictor, draw, row) float, link scale
+        Linear predictors at b = 0, of all categories but the first.
+    moves : (draw, 1 or row, predictor, dimension) float
+        What a unit of each standard normal number adds to them.
+    d_etas : (predictor, draw, row) float, optional
+        Their derivatives.
+    d_V : (draw, 1 or row, predictor, predictor) float
+        Those of their covariance.
+    points : bool
+        Whether Sobol points are used in more than two dimensions, however few nodes a grid has.
+    """
+    moved = np.flatnonzero(np.abs(moves).max(axis=(0, 1, 2), initial=0.0) > 0.0)
+    moves = np.ascontiguousarray(moves[..., moved])
+    changes = None if d_etas is None else (np.ascontiguousarray(d_etas), np.ascontiguousarray(d_V, dtype=np.float64))
+    size = 1.0 if changes is None else 2.0 * _largest(changes[0]) + 3.0 * _largest(changes[1])
+    task = _Task(np.ascontiguousarray(etas), moves, changes)
+    if not len(moved):
+        value = task.over(np.arange(etas.shape[1]), np.zeros((0, 1)), np.ones(1))
+        return Averages(value, 8.0 * EPS * size, True, "plug-in", 0)
+    rules = _rules_of(moves, 1.0 if changes is None else 3.0)
+    gridded = len(moved) <= _GRIDDED or (len(moved) == 3 and not points and _work(rules, task) <= _MOST)
+    return _on_grids(task, rules, size) if gridded else _over_points(task, len(moved))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is averaged: over any nodes, for some of the draws."""
+
+    etas: Array
+    moves: Array
+    changes: tuple[Array, Array] | None
+
+    @property
+    def pairs(self) -> int:
+        return self.etas.shape[1] * self.etas.shape[2]
+
+    def over(self, draws: npt.NDArray[np.intp], points: Array, weights: Array) -> Array:
+        """(category, draw, row) from nodes (dimension, node) and their weights."""
+        from bayesmargins.integrate.softmax_kernels import softmax_changes, softmax_means  # numba takes a second
+
+        whole = len(draws) == self.etas.shape[1]
+        etas, moves = (self.etas, self.moves) if whole else (self.etas[:, draws], self.moves[draws])
+        out = np.empty((len(etas) + 1, *etas.shape[1:]))
+        nodes = np.ascontiguousarray(points), np.ascontiguousarray(weights)
+        if self.changes is None:
+            in_threads(softmax_means, len(draws), etas, moves, *nodes, out)
+        else:
+            d_etas, d_V = self.changes if whole else (self.changes[0][:, draws], self.changes[1][draws])
+            in_threads(softmax_changes, len(draws), etas, moves, *nodes, d_etas, d_V, out)
+        return out
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Steps and reach by dimension, for the draws that it serves, and the relative error that it makes."""
+
+    draws: npt.NDArray[np.intp]
+    steps: tuple[float, ...]
+    reaches: tuple[float, ...]
+    error: float
+
+    @property
+    def nodes(self) -> float:
+        """About how many there are in the ellipsoid."""
+        n = len(self.steps)
+        ball = math.pi ** (n / 2.0) / math.gamma(n / 2.0 + 1.0)
+        return ball * math.prod(r / h for r, h in zip(self.reaches, self.steps, strict=True))
+
+
+def _rules_of(moves: Array, power: float) -> list[_Rule]:
+    """A rule for each group of draws whose moves are about as wide."""
+    wide = np.maximum(moves.max(axis=2), 0.0) - np.minimum(moves.min(axis=2), 0.0)
+    widths = 0.5 * wide.max(axis=1)  # (draw, dimension)
+    buckets = np.ceil(PER_OCTAVE * np.log2(np.maximum(widths, 2.0**-5))).astype(np.int64)
+    kinds, of_draw = np.unique(buckets, axis=0, return_inverse=True)
+    tolerance = _TOLERANCE[min(len(kinds[0]), 3)]
+    rules = []
+    for k, kind in enumerate(kinds):
+        widest = 2.0 ** (kind / PER_OCTAVE) * (1.0 + 1e-12)
+        steps = tuple(_step(float(w), power, tolerance) for w in widest)
+        reaches = tuple(_REACH + min(2.0 * float(w), _WIDEST) for w in widest)
+        rules.append(_Rule(np.flatnonzero(of_draw.ravel() == k), steps, reaches, 1.01 * tolerance * len(steps)))
+    return rules
+
+
+@lru_cache(maxsize=1024)
+def _step(w: float, power: float, tolerance: float) -> float:
+    """The largest step of a dimension whose error some line of the strip bounds by the tolerance."""
+    a = np.linspace(1e-3, 1.0 - 1e-6, 4000) * min(math.pi / (2.0 * w), 12.0)
+    log_sup = 0.5 * a * a - power * np.log(np.cos(w * a))
+    return float(np.max(2.0 * np.pi * a / (math.log(2.0 / tolerance) + log_sup)))
+
+
+def _work(rules: list[_Rule], task: _Task) -> float:
+    return sum(rule.nodes * len(rule.draws) * task.etas.shape[2] for rule in rules)
+
+
+def _on_grids(task: _Task, rules: list[_Rule], size: float) -> Averages:
+    categories, draws, rows = len(task.etas) + 1, *task.etas.shape[1:]
+    value, most, wrong = np.empty((categories, draws, rows)), 0, 0.0
+    for rule in rules:
+        points, weights = _grid(rule.steps, rule.reaches)
+        value[:, rule.draws] = task.over(rule.draws, points, weights)
+        most = max(most, len(weights))
+        wrong = max(wrong, rule.error + EPS * (32.0 + len(weights)))
+    dimensions = len(rules[0].steps)
+    return Averages(value, size * wrong, True, f"trapezoid in {_dimensions(dimensions)}", most)
+
+
+def _dimensions(n: int) -> str:
+    return f"{n} dimension{'s' * (n > 1)}"
+
+
+@lru_cache(maxsize=64)
+def _grid(steps: tuple[float, ...], reaches: tuple[float, ...]) -> tuple[Array, Array]:
+    """Nodes (dimension, node) within an ellipsoid, and their weights, which sum to 1."""
+    along = [h * np.arange(-np.floor(r / h), np.floor(r / h) + 1.0) for h, r in zip(steps, reaches, strict=True)]
+    points = np.stack(np.meshgrid(*along, indexing="ij")).reshape(len(steps), -1)
+    inside = ((points / np.array(reaches)[:, None]) ** 2).sum(axis=0) <= 1.0
+    points = points[:, inside]
+    weights = np.exp(-0.5 * (points**2).sum(axis=0))
+    return np.ascontiguousarray(points), weights / weights.sum()
+
+
+def _over_points(task: _Task, dimensions: int) -> Averages:
+    """The mean over scrambled Sobol points, the same for all rows, and four standard errors of the scramblings."""
+    everything = np.arange(task.etas.shape[1])
+    for size in _POINTS:
+        even = np.full(size, 1.0 / size)
+        mean, square = np.zeros(1), np.zeros(1)
+        for k in range(_SCRAMBLINGS):
+            found = task.over(everything, _scrambled(size, dimensions, k), even)
+            step = found - mean
+            mean = mean + step / (k + 1.0)
+            square = square + step * (found - mean)
+        error = np.sqrt(float(np.nanmax(square, initial=0.0)) / (_SCRAMBLINGS * (_SCRAMBLINGS - 1.0)))
+        if error <= _ENOUGH or 4.0 * size * _SCRAMBLINGS * task.pairs > _MOST_POINTS:
+            break
+    said = f"Sobol points in {_dimensions(dimensions)}, {_SCRAMBLINGS} scramblings"
+    return Averages(mean, _STANDARD_ERRORS * error, False, said, size * _SCRAMBLINGS)
+
+
+@lru_cache(maxsize=64)
+def _scrambled(size: int, dimensions: int, k: int) -> Array:
+    """Standard normal numbers (dimension, point)."""
+    from scipy.stats import qmc  # half a second
+
+    uniform = qmc.Sobol(dimensions, seed=np.random.default_rng([_SEED, k])).random(size)
+    return np.ascontiguousarray(scipy.special.ndtri(np.clip(uniform, 2.0**-40, 1.0 - 2.0**-40)).T)
+
+
+def _largest(values: Array) -> float:
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.max()) if finite.size else 0.0
