@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.checks import array_of
-from bayesmargins.design import Design
+from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
@@ -27,6 +27,7 @@ __all__ = [
     "in_the_order_of",
     "real_numbers",
     "refuse_impossible",
+    "settled",
     "threshold_coords",
 ]
 
@@ -148,12 +149,17 @@ def canonical(
     return {
         "beta": named(beta, {"coef": plain(design.coef)}),
         "b": {
-            f: named(v, {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]})
+            f: named(settled(v, design.factors[f]), {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]})
             for f, v in b.items()
         },
         "Sigma": {f: named(v, {f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
         "aux": {k: named(v, threshold_coords(design, *v.shape[2:])) for k, v in aux.items()},
     }
+
+
+def settled(b: np.ndarray, factor: Factor) -> np.ndarray:
+    """b (..., level, term) as a posterior holds it: of groups in strata that of the own stratum, whatever a row says."""
+    return b if factor.strata is None else factor.strata.copied(b)
 
 
 def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:

@@ -359,6 +359,15 @@ def _check_shape(
         )
 
 
+def _check_strata(design: Design, name: str, what: str) -> None:
+    """In which stratum each fitted group is stands in the rows."""
+    if design.frame is None:
+        raise PosteriorError(
+            f"{what} is given, and which stratum each group of {name!r} is in stands in the fitted rows: give data= in "
+            "place of levels=, or leave b out."
+        )
+
+
 def _check_factors(
     design: Design,
     b: Mapping[str, np.ndarray],
@@ -376,4 +385,7 @@ def _check_factors(
                     f"b[{name!r}] is given and the groups of {name!r} are not: name them in order, levels={{{name!r}: "
                     "[...]}, or leave b out. Groups of 'a:b' need data=."
                 )
+            if factor.strata is not None:
+                _check_strata(design, name, f"{names['b']}[{name!r}]")
+                q = q if b[name].shape[-1] == q else len(factor.strata.twins)  # of each group's own stratum alone
             _check_shape(f"{names['b']}[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

@@ -14,7 +14,7 @@ import pandas as pd
 from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
 from bayesmargins.design.categories import ordered_response
-from bayesmargins.design.coding import codings
+from bayesmargins.design.coding import Coding, codings
 from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
@@ -173,6 +173,9 @@ def _frozen(
     context = response.context
     _refuse_two_meanings(parts, covariates, formula)
     made = codings(parts.right, context)
+    for name, words in parts.made_factors.items():
+        if name not in made and not pd.api.types.is_bool_dtype(frame[name].dtype):
+            made[name] = Coding(words)
     columns = {
         n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
         for n in sorted(covariates)

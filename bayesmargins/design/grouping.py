@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
+from bayesmargins.design.strata import Strata, in_strata, strata_of, stratum_of_groups
 from bayesmargins.errors import DataError, FormulaError
 
 __all__ = ["Factor", "combinations", "freeze_factors"]
@@ -40,6 +41,8 @@ class Factor:
         Evaluate the columns of z, in the order of `terms`.
     codes : ndarray of int, shape (row,)
         Group of every fitted row.
+    strata : Strata or None
+        Where groups are in strata with a covariance each.
     """
 
     name: str
@@ -50,6 +53,7 @@ class Factor:
     blocks: tuple[tuple[int, ...], ...]
     matrices: tuple[Matrix, ...]
     codes: np.ndarray = field(repr=False)
+    strata: Strata | None = None
 
     @property
     def variables(self) -> frozenset[str]:
@@ -60,6 +64,10 @@ class Factor:
     def positions(self) -> dict[Any, int]:
         """Where each level stands."""
         return {level: k for k, level in enumerate(self.levels)}
+
+    def levels_of(self, term: int) -> np.ndarray:
+        """Positions of the fitted groups whose effects have the variance of this term: of its stratum, or all."""
+        return np.arange(len(self.levels)) if self.strata is None else self.strata.levels_of(term)
 
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Which group does each row name? Missing where a column is missing."""
@@ -103,8 +111,21 @@ def freeze_factors(
     """
     names = list(dict.fromkeys(b.factor for b in blocks))
     _refuse_alike(names)
+    _refuse_two_structures(blocks)
     frozen = {b: freeze(b.terms, coded, context, invented=invented) for b in blocks}
-    return {n: _factor([b for b in blocks if b.factor == n], frozen, frame) for n in names}
+    return {n: _factor([b for b in blocks if b.factor == n], frozen, frame, invented) for n in names}
+
+
+def _refuse_two_structures(blocks: tuple[Block, ...]) -> None:
+    """Groups of a factor are one population."""
+    first = {b.factor: b.structure for b in reversed(blocks)}
+    odd = next((b for b in blocks if b.structure != first[b.factor]), None)
+    if odd is not None:
+        both = odd.structure.written(odd.factor), first[odd.factor].written(odd.factor)
+        raise FormulaError(
+            f"The blocks of {odd.factor!r} say {both[1]} and {both[0]}: groups of one factor have one structure. Write "
+            "the same in each block."
+        )
 
 
 def _refuse_alike(names: list[str]) -> None:
@@ -121,9 +142,11 @@ def _refuse_alike(names: list[str]) -> None:
             )
 
 
-def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataFrame) -> Factor:
-    name, columns = blocks[0].factor, blocks[0].columns
-    matrices = tuple(frozen[b] for b in blocks)
+def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataFrame, invented: bool) -> Factor:
+    name, columns, by = blocks[0].factor, blocks[0].columns, blocks[0].structure.by
+    strata = strata_of(by, frame) if by else ()
+    each = [(b, m) for b in blocks for m in (in_strata(frozen[b], by, strata) if by else [frozen[b]])]
+    blocks, matrices = [b for b, _ in each], tuple(m for _, m in each)
     terms = tuple(t for m in matrices for t in m.labels)
     if not terms or len(set(terms)) < len(terms):
         raise FormulaError(
@@ -141,7 +164,18 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         _refuse_equal_labels(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
-    return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
+    made = Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
+    if not by:
+        return made
+    of = np.empty(0, dtype=np.intp) if invented else stratum_of_groups(name, by, strata, levels, codes, frame)
+    return replace(made, strata=Strata(by, strata, of, _twins(matrices, len(strata))))
+
+
+def _twins(matrices: tuple[Matrix, ...], strata: int) -> np.ndarray:
+    """Where the terms of each block stand in each stratum: (term, stratum)."""
+    ends = np.cumsum([len(m.labels) for m in matrices])
+    places = [np.arange(end - len(m.labels), end) for end, m in zip(ends, matrices, strict=True)]
+    return np.vstack([np.column_stack(places[k : k + strata]) for k in range(0, len(places), strata)])
 
 
 def _refuse_equal_labels(name: str, frame: pd.DataFrame) -> None:

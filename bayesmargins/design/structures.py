@@ -1,0 +1,81 @@
+"""What `gr()` says of the groups of a block, beside their names: whose covariance differs, and by what."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bayesmargins.design.pieces import split, whole_call
+from bayesmargins.errors import FormulaError, listed
+
+__all__ = ["Structure", "quoted", "structure_of"]
+
+_TRUE, _FALSE = ("TRUE", "T", "True"), ("FALSE", "F", "False")
+_COLUMN = re.compile(r"[^\W\d][\w.]*|`[^`]+`")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How the groups of a factor differ from independent normal ones with one covariance; by default in nothing.
+
+    Attributes
+    ----------
+    by : str
+        Column whose levels have a covariance each.
+    """
+
+    by: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the data that z reads because of it."""
+        return (self.by,) if self.by else ()
+
+    def written(self, factor: str) -> str:
+        """The factor with it, as a formula says it."""
+        said = [f"by = {quoted(self.by)}"] if self.by else []
+        return f"gr({', '.join([factor, *said])})" if said else factor
+
+
+def quoted(name: str) -> str:
+    """A column as a formula names it."""
+    return name if re.fullmatch(r"[^\W\d][\w.]*", name) else f"`{name}`"
+
+
+def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
+    """What stands behind the bar of a block: the grouping factor, whether ``cor = FALSE``, and the structure.
+
+    Raises
+    ------
+    FormulaError
+        Something in ``gr()`` that is not read.
+
+    Examples
+    --------
+    >>> structure_of("gr(g, by = trt)", "")
+    ('g', False, Structure(by='trt'))
+    """
+    inside = whole_call(text, "gr")
+    if inside is None:
+        return text, False, Structure()
+    first, *arguments = [a.strip() for a in split(inside, ",")]
+    said = {name.strip(): value.strip() for name, _, value in (a.partition("=") for a in arguments)}
+    correlated = said.pop("cor", "TRUE")
+    by = said.pop("by", "NULL")
+    said.pop("id", None)  # correlates blocks of several parameters, which from_brms reads off the draws
+    odd = [f"{name} = {value}" for name, value in said.items() if (name, value.strip("\"'")) not in _USUAL]
+    odd += [f"cor = {correlated}"] if correlated not in _TRUE + _FALSE else []
+    if odd or not first:
+        raise FormulaError(
+            f"{text} in {formula!r} has {listed(odd) or 'no grouping factor'}, which is not read. gr(g, by = trt) has a "
+            "covariance for each level of trt, gr(g, cor = FALSE) independent effects; group effects are Gaussian and "
+            "independent between groups."
+        )
+    if by != "NULL" and not _COLUMN.fullmatch(by):
+        raise FormulaError(
+            f"{text} in {formula!r} has by = {by}, and by names a column of the data. Make the column, and name it."
+        )
+    return first, correlated in _FALSE, Structure("" if by == "NULL" else by.strip("`"))
+
+
+_USUAL = (("dist", "gaussian"), ("cov", "NULL"))
