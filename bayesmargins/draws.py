@@ -149,7 +149,10 @@ def canonical(
     return {
         "beta": named(beta, {"coef": plain(design.coef)}),
         "b": {
-            f: named(settled(v, design.factors[f]), {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]})
+            f: named(
+                settled(v, design.factors[f]),
+                {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]},
+            )
             for f, v in b.items()
         },
         "Sigma": {f: named(v, {f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
@@ -158,7 +161,7 @@ def canonical(
 
 
 def settled(b: np.ndarray, factor: Factor) -> np.ndarray:
-    """b (..., level, term) as a posterior holds it: of groups in strata that of the own stratum, whatever a row says."""
+    """b (..., level, term) as a posterior holds it: of groups in strata that of their own, whatever a row says."""
     return b if factor.strata is None else factor.strata.copied(b)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design, Factor, combinations, require_columns
+from bayesmargins.design import Design, Factor, MixtureStrata, combinations, mixture_strata, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import block_root, joint_covariance
@@ -91,11 +91,12 @@ class Gather:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Combinations of fitted levels to average over."""
+    """Combinations of fitted levels to average over; where they are in strata, each row over those of its own."""
 
     factors: tuple[str, ...]
     codes: np.ndarray  # (combination, factor)
     weights: np.ndarray  # (combination,), sum 1
+    strata: MixtureStrata | None = None
 
 
 @dataclass(frozen=True)
@@ -319,7 +320,7 @@ def plan_groups(
         The posterior came without draws of b.
     """
     design, named, whole = post.design, _named_levels(policy, post), post if whole is None else whole
-    mixture = _mixture(post, policy, whole, beside)
+    mixture = _mixture(post, policy, whole, beside, frame)
     policy = policy.of(design.factors)
     gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
     gathers += [_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample")]
@@ -418,7 +419,9 @@ def _keyed_normal(seed: int, key: str, label: Any, shape: tuple[int, int]) -> np
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).standard_normal(shape)
 
 
-def _mixture(post: Posterior, policy: Policy, whole: Posterior, beside: Collection[str]) -> Mixture | None:
+def _mixture(
+    post: Posterior, policy: Policy, whole: Posterior, beside: Collection[str], frame: pd.DataFrame
+) -> Mixture | None:
     """Combinations of the fitted levels of all factors that are read together, for those of this linear predictor."""
     designs = [whole.predictors[name].design for name in beside] or [post.design]
     factors = {name: factor for design in designs for name, factor in design.factors.items()}
@@ -437,4 +440,5 @@ def _mixture(post: Posterior, policy: Policy, whole: Posterior, beside: Collecti
     seen = np.column_stack([factors[f].codes for f in names])
     codes, counts = combinations(seen)
     weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))
-    return Mixture(own, codes[:, [names.index(name) for name in own]], weights)
+    strata = mixture_strata([factors[name] for name in names], codes, frame)
+    return Mixture(own, codes[:, [names.index(name) for name in own]], weights, strata)

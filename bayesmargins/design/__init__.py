@@ -18,6 +18,7 @@ from bayesmargins.design.references import reference_levels
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.stored import check_signs
 from bayesmargins.design.template import design_from, template_design
+from bayesmargins.design.together import MixtureStrata, mixture_strata
 
 __all__ = [
     "Basis",
@@ -25,6 +26,7 @@ __all__ = [
     "Column",
     "Design",
     "Factor",
+    "MixtureStrata",
     "Parts",
     "Response",
     "Rows",
@@ -37,6 +39,7 @@ __all__ = [
     "expression",
     "freeze_column",
     "missing_rows",
+    "mixture_strata",
     "orthonormal_basis",
     "parse",
     "reference_levels",

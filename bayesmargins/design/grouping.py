@@ -65,6 +65,25 @@ class Factor:
         """Where each level stands."""
         return {level: k for k, level in enumerate(self.levels)}
 
+    def own_terms(self) -> dict[str, int]:
+        """What a group has effects of, and where they stand: of groups in strata once for all strata."""
+        if self.strata is None:
+            return {t: k for k, t in enumerate(self.terms)}
+        return {self.terms[k].rpartition(f":{self.strata.by}[")[0]: int(k) for k in self.strata.twins[:, 0]}
+
+    def terms_of(self, level: int) -> np.ndarray:
+        """Positions of the terms that a fitted group has effects of: those of its stratum, or all."""
+        if self.strata is None:
+            return np.arange(len(self.terms))
+        return np.sort(self.strata.twins[:, self.strata.of_levels[level]])
+
+    def rows_of(self, terms: tuple[int, ...]) -> np.ndarray:
+        """Positions of the fitted rows that have these terms: those of their stratum, or all."""
+        if self.strata is None:
+            return np.arange(len(self.codes))
+        own = np.isin(np.arange(len(self.levels)), self.strata.levels_of(terms[0]))
+        return np.flatnonzero(own[self.codes])
+
     def levels_of(self, term: int) -> np.ndarray:
         """Positions of the fitted groups whose effects have the variance of this term: of its stratum, or all."""
         return np.arange(len(self.levels)) if self.strata is None else self.strata.levels_of(term)

@@ -67,8 +67,8 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     odd += [f"cor = {correlated}"] if correlated not in _TRUE + _FALSE else []
     if odd or not first:
         raise FormulaError(
-            f"{text} in {formula!r} has {listed(odd) or 'no grouping factor'}, which is not read. gr(g, by = trt) has a "
-            "covariance for each level of trt, gr(g, cor = FALSE) independent effects; group effects are Gaussian and "
+            f"{text} in {formula!r} has {listed(odd) or 'no grouping factor'}, which is not read. gr(g, by = trt) has "
+            "a covariance for each level of trt, gr(g, cor = FALSE) independent effects; group effects are Gaussian and "
             "independent between groups."
         )
     if by != "NULL" and not _COLUMN.fullmatch(by):

@@ -24,6 +24,7 @@ from bayesmargins.predictor import (
     Predictor,
     Second,
     in_named_groups,
+    in_strata,
     part_values,
     predictor_of,
 )
@@ -187,8 +188,9 @@ class Evaluation:
         DataError
             As for `values`.
         """
-        if not self.question.averaged:
-            return None
+        existing = scenario.policy.factors("existing")
+        if not self.question.averaged or any(self.question.design.factors[f].strata for f in existing):
+            return None  # of rows in strata each side is averaged over groups of its own
         sides = (*scenario.settings, *low), (*scenario.settings, *high)
         names = sorted(set().union(*(self._depends(scenario, side) for side in sides)))
         require_columns(self.question.frame, names, self.question.what)
@@ -297,7 +299,7 @@ class Evaluation:
                 if size < n or first is not None:  # the message shall count and number the user's own rows
                     self._chunk(scenario, self.question.frame, settings, part, of)
                 raise
-            for tile in in_named_groups(chunk):
+            for tile in (tile for some in in_strata(chunk) for tile in in_named_groups(some)):
                 self._parameter.count(tile.rows, tile.plan)
                 yield tile
 

@@ -279,6 +279,7 @@ def _refuse_absurd(question: Question, asked: _Asked) -> None:
 def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -> Spread:
     """Statistics of one effect: (draw, cell, statistic)."""
     sides = [within.chunks(scenario, side, effect.variable) for side in effect.sides]
+    within.refuse_two_strata(sides)
     A, s = _directions(within, sides, effect)
     cells = sides[0][0].cells.n
     spread = Spread(*(np.empty((len(A), cells, len(asked.statistics))) for _ in range(2)))

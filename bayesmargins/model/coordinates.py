@@ -162,14 +162,16 @@ class GroupPart:
 def group_part(design: Design, factor: Factor, own: bool) -> GroupPart:
     """The factor's terms by blocks; in the user's coordinates where a prior is theirs, or no block has two terms."""
     Z = design.rows(design.data, (factor.name,), what="data").Z[factor.name]
-    bases = {block: orthonormal_basis(Z[:, block]) for block in factor.blocks}
+    within = {block: factor.rows_of(block) for block in factor.blocks}  # z is 0 in rows of other strata
+    bases = {block: orthonormal_basis(Z[rows][:, block]) for block, rows in within.items()}
     sizes = np.concatenate([np.hypot.reduce(basis.whole, axis=1) for basis in bases.values()])
     if own or all(len(block) == 1 for block in factor.blocks):
         as_written = [GroupBlock(b, np.eye(len(b)), tuple(range(len(b))), False) for b in factor.blocks]
         return GroupPart(factor, Z, tuple(as_written), sizes, False)
     W = np.zeros_like(Z)
     for block, basis in bases.items():
-        W[:, block] = basis.M if basis.origin is None else np.column_stack([np.ones(len(Z)), basis.M])
+        M = basis.M if basis.origin is None else np.column_stack([np.ones(len(basis.M)), basis.M])
+        W[within[block][:, None], block] = M
     return GroupPart(factor, W, tuple(_recoded(b, basis) for b, basis in bases.items()), sizes, True)
 
 

@@ -111,6 +111,8 @@ def _no_nodes(design: Design, family: Family, link: Link) -> str:
     if len(design.factors) > 1:
         return f"under family {family.name!r} the effects of {len(design.factors)} factors are one integral of them all"
     (factor,) = design.factors.values()
+    if factor.strata is not None:
+        return f"groups of each {factor.strata.by} have a covariance of their own, and the sum over nodes is of one"
     if len(factor.terms) > _MOST_TERMS:
         return f"{len(factor.terms)} effects of each group take an integral in as many dimensions"
     return ""

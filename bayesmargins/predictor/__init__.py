@@ -6,7 +6,7 @@ at once), `layout` for their order and `terms`, `lookups` for the tables, and ru
 `integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y,
 `combined` puts several passes together, for sums of averages (probabilities of categories). `normal` gives rows as
 normal variables, for what is no average of a prediction. `chunks` is what all of them read, `named` puts their rows
-into groups that are named.
+into groups that are named, `strata` beside those of their own stratum.
 """
 
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
@@ -16,6 +16,7 @@ from bayesmargins.predictor.exact import linear_blocks
 from bayesmargins.predictor.named import in_named_groups
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
+from bayesmargins.predictor.strata import in_strata
 
 __all__ = [
     "Chunk",
@@ -27,6 +28,7 @@ __all__ = [
     "Second",
     "check_size",
     "in_named_groups",
+    "in_strata",
     "linear_blocks",
     "normal_blocks",
     "part_values",

@@ -108,7 +108,7 @@ class _Model:
     @property
     def method(self) -> str:
         """A clause."""
-        how = "in closed form" if self.normal else f"by Sobol points in {len(self.factor.terms)} dimensions"
+        how = "in closed form" if self.normal else f"by Sobol points in {len(self.factor.own_terms())} dimensions"
         inner, outer = [f.name for f in self.inner[1:]], [f.name for f in self.outer]
         how += f"; the effects of {listed(inner)}, which lie within, are integrated too" if inner else ""
         return how + (f"; the effects of {listed(outer)} are kept as drawn" if outer else "")
@@ -140,10 +140,12 @@ class _Model:
             step = max(1, _NUMBERS // len(which) ** 2)
             blocks = [slice(first, first + step) for first in range(0, draws, step)]
             return np.concatenate([self._jointly_normal(which, block) for block in blocks]), 0.0
-        points = proposal(self.post.draws.b.get(self.factor.name), self._roots, g)
+        own = self.factor.terms_of(g)
+        b = self.post.draws.b.get(self.factor.name)
+        points = proposal(None if b is None else b[..., own], self._roots[:, own[:, None], own], g)
         step = max(1, _NUMBERS // (points.size * len(which)))
         blocks = [slice(first, first + step) for first in range(0, draws, step)]
-        found = [self._by_points(which, block, points) for block in blocks]
+        found = [self._by_points(which, own, block, points) for block in blocks]
         value, error = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return value, float(np.sqrt(np.mean(error**2)))
 
@@ -164,11 +166,13 @@ class _Model:
         value -= np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
         return np.asarray(value + volume(post, measured)[which].sum())
 
-    def _by_points(self, which: np.ndarray, block: slice, points: Proposal) -> tuple[np.ndarray, np.ndarray]:
-        """(sample,) each: value and standard error, of a block of draws."""
+    def _by_points(
+        self, which: np.ndarray, own: np.ndarray, block: slice, points: Proposal
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(sample,) each: value and standard error, of a block of draws; `own` are the terms of the group."""
         post, n = self.post, len(which)
         eta = self._eta(which, block)
-        moved = np.einsum("rq,sqk->srk", self.rows.Z[self.factor.name][which], points.effects(block))
+        moved = np.einsum("rq,sqk->srk", self.rows.Z[self.factor.name][which][:, own], points.effects(block))
         eta = (eta[..., None] + moved).transpose(0, 2, 1).reshape(-1, n)  # a row for each draw and point
         aux = {k: np.repeat(v, points.size, axis=0) for k, v in self._aux(which, block).items()}
         o = self.outcome.take(which)

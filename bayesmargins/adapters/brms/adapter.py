@@ -15,7 +15,14 @@ from bayesmargins.adapters.brms.bf import said_by
 from bayesmargins.adapters.brms.coding import with_rs_coding
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
 from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
-from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, own_terms_of, parts_of, terms_of
+from bayesmargins.adapters.brms.names import (
+    coefficients_of,
+    contrasts_seen,
+    groups_in,
+    own_terms_of,
+    parts_of,
+    terms_of,
+)
 from bayesmargins.adapters.brms.parts import across, correlated_across, held_by, link_of, separated
 from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
 from bayesmargins.adapters.checking import checked

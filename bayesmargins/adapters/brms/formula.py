@@ -13,7 +13,7 @@ from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.design.structures import structure_of
-from bayesmargins.errors import FormulaError, ModelError, listed, shown
+from bayesmargins.errors import FormulaError, ModelError, shown
 from bayesmargins.family import FAMILIES, Family, get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]

@@ -13,7 +13,17 @@ from bayesmargins.design.matrix import Matrix
 from bayesmargins.design.strata import StratumMatrix, worded
 from bayesmargins.errors import PosteriorError, listed
 
-__all__ = ["coefficients_of", "contrasts_seen", "groups_in", "level_names", "own_terms_of", "parts_of", "r_order", "spelt", "terms_of"]
+__all__ = [
+    "coefficients_of",
+    "contrasts_seen",
+    "groups_in",
+    "level_names",
+    "own_terms_of",
+    "parts_of",
+    "r_order",
+    "spelt",
+    "terms_of",
+]
 
 # brms drops brackets, blanks, commas and quotes from R's names of coefficients, and writes signs as letters
 # (its function `rename`, brms 2.18).
