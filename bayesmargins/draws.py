@@ -23,8 +23,10 @@ __all__ = [
     "canonical",
     "check_covariance",
     "check_draws",
+    "degrees_of_freedom",
     "flat",
     "in_the_order_of",
+    "parameter_of",
     "real_numbers",
     "refuse_impossible",
     "settled",
@@ -160,6 +162,20 @@ def canonical(
     }
 
 
+def parameter_of(name: str, design: Design, family: Family) -> Parameter:
+    """A parameter of the family, or the degrees of freedom of a factor with Student-t effects."""
+    return degrees_of_freedom(name) if name in design.degrees.values() else family.parameter(name)
+
+
+def degrees_of_freedom(name: str) -> Parameter:
+    """Those of Student-t effects: positive, with brms's prior."""
+    return Parameter(
+        name,
+        # Juarez & Steel (2010), with brms's lower bound: below it effects have no mean.
+        prior=lambda _: ("Truncated", {"dist": ("Gamma", {"alpha": 2.0, "beta": 0.1}), "lower": 1.0}),
+    )
+
+
 def settled(b: np.ndarray, factor: Factor) -> np.ndarray:
     """b (..., level, term) as a posterior holds it: of groups in strata that of their own, whatever a row says."""
     return b if factor.strata is None else factor.strata.copied(b)
@@ -193,7 +209,7 @@ def check_draws(design: Design, draws: Draws, family: Family, of: str = "") -> N
     for name, values in draws.Sigma.items():
         check_covariance(values, f"{before}Sigma of {name!r}")
     for name, values in draws.aux.items():
-        refuse_impossible(values, f"The draws of {name} hold", family.parameter(name))
+        refuse_impossible(values, f"The draws of {name} hold", parameter_of(name, design, family))
 
 
 def refuse_impossible(values: np.ndarray, holds: str, parameter: Parameter) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from bayesmargins.design import Design, Factor, MixtureStrata, combinations, mixture_strata, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
+from bayesmargins.integrate.heavy_tails import scale_at
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import block_root, joint_covariance
 from bayesmargins.schema import MEAN
@@ -390,6 +391,9 @@ def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, wh
         for j, label in enumerate(labels):
             z = _keyed_normal(seed, key, label, (len(root), root.shape[2]))
             b[:, j] += np.einsum("spq,sq->sp", root, z)
+    for j, label in enumerate(labels) if factor.student else ():
+        x = _keyed_normal(seed, f"scale of {factor.name}", label, (len(b), 1))
+        b[:, j] *= np.sqrt(scale_at(post.draws.aux[factor.df][:, None], x))
     return Gather(factor.name, b, codes.astype(np.intp))
 
 

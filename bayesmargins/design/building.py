@@ -150,6 +150,10 @@ def build_part(
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
         check_stored(piece, of.data, namespace)
+    if any(b.structure.student for b in parts.blocks):
+        raise FormulaError(
+            f"{text!r} has Student-t group effects on {name!r}, and they are there for the mean alone. Write (1 | g)."
+        )
     context = context_of(of.data.columns, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns)

@@ -169,6 +169,11 @@ class Design:
         """Names of the fixed effects: ``("Intercept", "trt[drug]", "week")``."""
         return self.fixed.labels
 
+    @property
+    def degrees(self) -> dict[str, str]:
+        """Factors with Student-t effects, and what their degrees of freedom are called."""
+        return {name: factor.df for name, factor in self.factors.items() if factor.student}
+
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
         """Which columns does a linear predictor read? Columns that only name groups are not among them.
 

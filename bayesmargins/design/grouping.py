@@ -43,6 +43,8 @@ class Factor:
         Group of every fitted row.
     strata : Strata or None
         Where groups are in strata with a covariance each.
+    student : bool
+        Whether effects are Student-t, with degrees of freedom of the factor's own, and Sigma their scale matrix.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Factor:
     matrices: tuple[Matrix, ...]
     codes: np.ndarray = field(repr=False)
     strata: Strata | None = None
+    student: bool = False
 
     @property
     def variables(self) -> frozenset[str]:
@@ -64,6 +67,16 @@ class Factor:
     def positions(self) -> dict[Any, int]:
         """Where each level stands."""
         return {level: k for k, level in enumerate(self.levels)}
+
+    def in_words(self) -> str:
+        """How many groups there are, and what varies over them."""
+        heavy = "; Student-t, with Sigma as its scale" if self.student else ""
+        return f"{len(self.levels)} groups of {self.name}: {', '.join(self.terms)}{heavy}"
+
+    @property
+    def df(self) -> str:
+        """What its degrees of freedom are called among the parameters, where effects are Student-t."""
+        return f"df_{self.name.replace('/', '_')}" if self.student else ""
 
     def own_terms(self) -> dict[str, int]:
         """What a group has effects of, and where they stand: of groups in strata once for all strata."""
@@ -152,7 +165,7 @@ def _refuse_alike(names: list[str]) -> None:
     for k, name in enumerate(names):
         stem = name.replace("/", "_")
         taken = {f"{stem}{end}" for end in ("_term", "_term2", "_pair")}
-        taken |= {f"{start}_{stem}" for start in ("b", "sd", "cor", "z", "Sigma")}
+        taken |= {f"{start}_{stem}" for start in ("b", "sd", "cor", "z", "Sigma", "df")}
         clash = next((n for j, n in enumerate(names) if n.replace("/", "_") in taken | {stem} and j != k), None)
         if clash is not None:
             raise FormulaError(
@@ -183,7 +196,8 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         _refuse_equal_labels(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
-    made = Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes)
+    student = blocks[0].structure.student
+    made = Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes, student=student)
     if not by:
         return made
     of = np.empty(0, dtype=np.intp) if invented else stratum_of_groups(name, by, strata, levels, codes, frame)

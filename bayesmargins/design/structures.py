@@ -22,9 +22,12 @@ class Structure:
     ----------
     by : str
         Column whose levels have a covariance each.
+    student : bool
+        Whether effects are Student-t in place of normal.
     """
 
     by: str = ""
+    student: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -34,6 +37,7 @@ class Structure:
     def written(self, factor: str) -> str:
         """The factor with it, as a formula says it."""
         said = [f"by = {quoted(self.by)}"] if self.by else []
+        said += ['dist = "student"'] if self.student else []
         return f"gr({', '.join([factor, *said])})" if said else factor
 
 
@@ -53,7 +57,7 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     Examples
     --------
     >>> structure_of("gr(g, by = trt)", "")
-    ('g', False, Structure(by='trt'))
+    ('g', False, Structure(by='trt', student=False))
     """
     inside = whole_call(text, "gr")
     if inside is None:
@@ -61,21 +65,22 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     first, *arguments = [a.strip() for a in split(inside, ",")]
     said = {name.strip(): value.strip() for name, _, value in (a.partition("=") for a in arguments)}
     correlated = said.pop("cor", "TRUE")
-    by = said.pop("by", "NULL")
+    by, dist = said.pop("by", "NULL"), said.pop("dist", "gaussian").strip("\"'")
     said.pop("id", None)  # correlates blocks of several parameters, which from_brms reads off the draws
     odd = [f"{name} = {value}" for name, value in said.items() if (name, value.strip("\"'")) not in _USUAL]
+    odd += [] if dist in ("gaussian", "student") else [f"dist = {dist}"]
     odd += [f"cor = {correlated}"] if correlated not in _TRUE + _FALSE else []
     if odd or not first:
         raise FormulaError(
             f"{text} in {formula!r} has {listed(odd) or 'no grouping factor'}, which is not read. gr(g, by = trt) has "
-            "a covariance for each level of trt, gr(g, cor = FALSE) independent effects; group effects are Gaussian and "
-            "independent between groups."
+            "a covariance for each level of trt, gr(g, cor = FALSE) independent effects, gr(g, dist = 'student') Student-t "
+            "ones; groups are independent of each other."
         )
     if by != "NULL" and not _COLUMN.fullmatch(by):
         raise FormulaError(
             f"{text} in {formula!r} has by = {by}, and by names a column of the data. Make the column, and name it."
         )
-    return first, correlated in _FALSE, Structure("" if by == "NULL" else by.strip("`"))
+    return first, correlated in _FALSE, Structure("" if by == "NULL" else by.strip("`"), dist == "student")
 
 
-_USUAL = (("dist", "gaussian"), ("cov", "NULL"))
+_USUAL = (("cov", "NULL"),)

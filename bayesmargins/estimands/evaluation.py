@@ -11,6 +11,7 @@ import pandas as pd
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.errors import DataError, GroupsError, warn
+from bayesmargins.estimands.heavy_tails import heavy_in, predictor_over, with_their_variance
 from bayesmargins.estimands.parts import OfParameter, across_of, part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family.quantity import Target
@@ -22,11 +23,11 @@ from bayesmargins.predictor import (
     DistributionPredictor,
     Passed,
     Predictor,
+    ScaledPredictor,
     Second,
     in_named_groups,
     in_strata,
     part_values,
-    predictor_of,
 )
 from bayesmargins.progress import Progress
 from bayesmargins.schema import MEAN
@@ -263,7 +264,7 @@ class Evaluation:
 
     def _values(self, chunks: _Chunks, rows: int, cells: int, parts: Sequence[str], tails: bool) -> Passed:
         """Of one pass, or of one a curve; `tails` where small values are divided by."""
-        if isinstance(self._predictor, CombinedPredictor):
+        if isinstance(self._predictor, CombinedPredictor | ScaledPredictor):
             careful = tails or self.question.averaging.cells.unit  # single rows may be small
             passed = self._predictor.values(chunks, rows, cells, parts, careful)
         else:
@@ -407,12 +408,13 @@ class _Chunks:
 
 def _predictor(
     question: Question, tick: Callable[[int], None]
-) -> Predictor | CombinedPredictor | DistributionPredictor:
-    post = question.post
+) -> Predictor | CombinedPredictor | ScaledPredictor | DistributionPredictor:
+    post, heavy = question.post, heavy_in(question.policy, question.post)
     if question.quantity is not None:
-        return predictor_of(post.draws, question.quantity, tick)
+        return predictor_over(post, question.quantity, heavy, tick)
     assert isinstance(question.target, Target)
-    return DistributionPredictor(post.draws, post.link, post.family, question.target, tick)
+    draws, scales = with_their_variance(post, question.target, heavy) if heavy else (post.draws, heavy)
+    return DistributionPredictor(draws, post.link, post.family, question.target, tick, scales)
 
 
 def _multiplier(of: Derivative, frame: pd.DataFrame, trials: np.ndarray | None) -> np.ndarray | None:

@@ -125,8 +125,19 @@ def _group_effects(
         v, log_p = standardised(z, L, found, phi, others)
         pm.Potential(f"log_p_{name}", log_p - 0.5 * np.log(2.0 * np.pi) * part.W.shape[1] * len(factor.levels))
     b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
+    if factor.student:
+        b_W = b_W * _student_scale(part, priors)[:, None]
     pm.Deterministic(f"b_{name}", (b_W[:, None, :] * part.B).sum(axis=-1) if part.recoded else b_W, dims=dims)
     return b_W
+
+
+def _student_scale(part: GroupPart, priors: Mapping[str, Any]) -> Any:
+    """By how much each group's effects are further out than normal ones: (group,), Student-t as a scale mixture."""
+    import pymc as pm
+
+    df = register(part.factor.df, priors[part.factor.df], ())
+    squares = pm.ChiSquared(f"squares_{part.factor.df}", nu=df, dims=factor_dim(part.factor.name))
+    return pm.math.sqrt(df / squares)
 
 
 def _triangle(part: GroupPart, priors: Mapping[str, Any]) -> Triangle:

@@ -127,7 +127,7 @@ def posterior_of(
         beta=array("beta"),
         b={f: array(f"b_{stem(f)}") for f in factors},
         Sigma={f: covariance(stem(f), factor) for f, factor in factors.items()},
-        aux={p: array(p) for p in family.aux if p in trace},
+        aux={p: array(p) for p in (*family.aux, *design.degrees.values()) if p in trace},
         sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
     )
     origin = None if glmm is None else origin_of(glmm, trace)

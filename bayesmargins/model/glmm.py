@@ -400,7 +400,8 @@ class GLMM:
         >>> bm.avg_predictions(prior, by="trt")["estimate"].shape
         (1, 200, 3)
         """
-        names = ["beta", *(name for name in self.family.aux if name in self.priors)]
+        own = (*self.family.aux, *self.design.degrees.values())
+        names = ["beta", *(name for name in own if name in self.priors)]
         for name, factor in self.design.factors.items():
             names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
             names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
@@ -423,7 +424,7 @@ class GLMM:
             f"GLMM {self.design.formula}",
             f"family {self.family.name}, link {self.link.name}; {len(self.design.data)} rows",
             *([f"categories {listed(categories, 12)}"] if (categories := self.design.response.categories) else []),
-            *(f"{len(f.levels)} groups of {name}: {', '.join(f.terms)}" for name, f in self.design.factors.items()),
+            *(f.in_words() for f in self.design.factors.values()),
             *self._of_effects(),
         ]
         return "\n".join([*lines, *self.prior_lines()])

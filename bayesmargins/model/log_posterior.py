@@ -202,6 +202,7 @@ def stated_by_block(
         for one in stated:
             found.setdefault(f"{'sd' if one[0] == of_sd else 'cor'}_{stem(name)}", []).append(one)
     found |= {name: [(name, priors[name], ())] for name in family.numbers if name in priors}
+    found |= {name: [(name, priors[name], ())] for name in design.degrees.values()}
     if family.ordinal:
         found["thresholds"] = [(_THRESHOLDS, priors["thresholds"], (len(design.response.categories) - 1,))]
     free = {block: [s for s in stated if not isinstance(s[1], int | float)] for block, stated in found.items()}

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesmargins.checks import entries
 from bayesmargins.design import Design
+from bayesmargins.draws import degrees_of_freedom
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
 from bayesmargins.family import Family, Link, Outcome, Parameter
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero
@@ -194,7 +195,13 @@ def default_priors(
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
         if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
-    return priors | _of_family(family, Outcome.of(design.response))
+    outcome = Outcome.of(design.response)
+    for df in design.degrees.values():
+        of_effects = degrees_of_freedom(df).prior
+        assert of_effects is not None
+        made = of_effects(outcome)
+        priors[df] = _prior(*made) if isinstance(made, tuple) else made
+    return priors | _of_family(family, outcome)
 
 
 def _of_family(family: Family, outcome: Outcome) -> dict[str, Prior | float]:
@@ -221,6 +228,7 @@ def names_of_priors(design: Design, family: Family) -> list[str]:
         *slopes,
         *(f"sd_{f}" for f in design.factors),
         *(f"cor_{f}" for f in correlated),
+        *design.degrees.values(),
         *(p.name for p in family.estimated(design.response.known_error)),
         *(["sd"] if design.factors else []),
         *(["cor"] if correlated else []),
@@ -244,6 +252,7 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
                 f"{listed(allowed, 40)}.{close_matches(name, allowed)}"
             )
         own = family.parameter(name) if name in family.numbers else None
+        own = degrees_of_freedom(name) if name in design.degrees.values() else own
         if own is not None and is_number(prior):
             _check_held(own, prior)
             continue

@@ -60,6 +60,13 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
         )
     if asked == _NON_CENTRED:
         return Parametrisation(_NON_CENTRED, "as asked")
+    if design.degrees:
+        if asked == _STANDARDISED:
+            raise FitError(
+                f"parametrisation='standardised' is for normal effects, and those of {listed(design.degrees)} are "
+                "Student-t. Use 'non-centred', or 'auto', which chooses."
+            )
+        return Parametrisation(_NON_CENTRED, f"those of {listed(design.degrees)} are Student-t")
     many = [name for name, factor in design.factors.items() if len(factor.terms) > _MOST_TERMS]
     if not many:
         return Parametrisation(_STANDARDISED, "by what a pilot fit expects of each group given beta and Sigma")

@@ -80,6 +80,8 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     """Why b cannot be integrated out exactly; empty where it can."""
     if not design.factors:
         return "the model has none"
+    if design.degrees:
+        return f"Student-t effects, those of {listed(design.degrees)}, are not integrated in closed form"
     beyond = family.not_integrated(Outcome.of(design.response), link)
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"

@@ -65,10 +65,16 @@ def predictor_words(post: Posterior) -> str:
 def groups_words(post: Posterior) -> str:
     """How group effects are distributed, a factor."""
     return " ".join(
-        f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])} is normal "
-        f"with mean 0{_correlated(f.blocks)}."
+        f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])} "
+        f"{_distributed(f.student)}{_correlated(f.blocks)}."
         for name, f in post.design.factors.items()
     )
+
+
+def _distributed(student: bool) -> str:
+    if student:
+        return "is Student-t about 0, with degrees of freedom that are estimated and as its scale matrix, or scale,"
+    return "is normal with mean 0"
 
 
 def _term(term: str) -> str:

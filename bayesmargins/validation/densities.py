@@ -123,6 +123,9 @@ class _Model:
                 f"the effects of {listed([f.name for f in self.inner[1:]])} lie within {self.factor.name!r}, and under "
                 f"family {post.family.name!r} all effects of a group together have no closed form"
             )
+        heavy = integrated & set(post.design.degrees)
+        if heavy:
+            return f"effects of {listed(heavy)} are Student-t, and what is integrated here is normal"
         absent = [f.name for f in self.outer if f.name not in post.b]
         if absent:
             return f"the posterior came without draws of b of {listed(absent)}"

@@ -130,6 +130,7 @@ def from_brms(
     known = {names[name]: table.held(name, value) for name, value in held.items()}
     aux = known | _parameters(table, family, {*spelling.set_aside, *(names[name] for name in formulas), *known})
     aux = {name: aux[name] for name in names.values() if name in aux}
+    aux |= {df: table.column("df_", [factor]) for factor, df in design.degrees.items()}
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     join_across(table, read, parts, {"": design, **{f"{name}_": designs[name] for name in formulas}})
