@@ -1,4 +1,4 @@
-"""Student-t group effects, gr(g, dist = "student"), held against adaptive quadrature, simulation and their normal limit."""
+"""Student-t group effects, gr(g, dist = "student"): against adaptive quadrature, simulation and their normal limit."""
 
 from __future__ import annotations
 
@@ -66,7 +66,11 @@ def test_means_of_new_groups_are_those_of_adaptive_quadrature(draw: int) -> None
 
 
 def test_with_many_degrees_of_freedom_effects_are_normal() -> None:
-    for left, family, aux in (("z", "bernoulli", {}), ("k", "poisson", {}), ("y", "gaussian", {"sigma": np.ones((1, DRAWS))})):
+    for left, family, aux in (
+        ("z", "bernoulli", {}),
+        ("k", "poisson", {}),
+        ("y", "gaussian", {"sigma": np.ones((1, DRAWS))}),
+    ):
         for target in (None, bm.exceeds(1), bm.quantile(0.7)) if family != "bernoulli" else (None,):
             if (family, target) == ("poisson", None):
                 continue  # infinite

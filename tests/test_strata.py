@@ -1,4 +1,4 @@
-"""Groups in strata, gr(g, by = h): a covariance for each stratum, held against brms, against plain loops and by laws."""
+"""Groups in strata, gr(g, by = h): a covariance for each stratum, held against brms, plain loops and laws."""
 
 from __future__ import annotations
 
@@ -216,8 +216,8 @@ def test_what_is_not_there_is_refused_with_a_way_out() -> None:
         bm.GLMM("y ~ x + (1 | gr(g, by = h))", frame.assign(h=["a", "b"] * 60), family="bernoulli")
     with pytest.raises(bm.errors.FormulaError, match="groups of one factor have one structure"):
         bm.GLMM("y ~ x + (1 | gr(g, by = h)) + (0 + x | g)", frame, family="bernoulli")
+    levels = {"h": ["a", "b"], "g": sorted(set(frame.g))}
     with pytest.raises(bm.errors.PosteriorError, match="give data= in place of levels="):
-        levels = {"h": ["a", "b"], "g": sorted(set(frame.g))}
         bm.from_draws("y ~ x + h + (1 + x | gr(g, by = h))", levels=levels, family="bernoulli", **given)
 
 

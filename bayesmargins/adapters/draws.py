@@ -12,7 +12,14 @@ import xarray as xr
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.jointly import taken_apart
 from bayesmargins.design import Design, build_part, design_from
-from bayesmargins.draws import canonical, check_covariance, in_the_order_of, parameter_of, real_numbers, refuse_impossible
+from bayesmargins.draws import (
+    canonical,
+    check_covariance,
+    in_the_order_of,
+    parameter_of,
+    real_numbers,
+    refuse_impossible,
+)
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as

@@ -73,8 +73,8 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     if odd or not first:
         raise FormulaError(
             f"{text} in {formula!r} has {listed(odd) or 'no grouping factor'}, which is not read. gr(g, by = trt) has "
-            "a covariance for each level of trt, gr(g, cor = FALSE) independent effects, gr(g, dist = 'student') Student-t "
-            "ones; groups are independent of each other."
+            "a covariance for each level of trt, gr(g, cor = FALSE) independent effects, gr(g, dist = 'student') "
+            "Student-t ones; groups are independent of each other."
         )
     if by != "NULL" and not _COLUMN.fullmatch(by):
         raise FormulaError(

@@ -101,8 +101,8 @@ def _refuse_infinite(link: Link, what: str) -> None:
             "effects, (1 | g)."
         )
     raise EstimandError(
-        f"The {what} over new groups with Student-t effects is not there under the {link.name} link, which has no bound: "
-        "its tails decide it. Quantiles and probabilities are (target=bm.quantile(0.5), bm.exceeds(c)), and 'own' and "
+        f"The {what} over new groups with Student-t effects is not there under the {link.name} link, which has no "
+        "bound: its tails decide it. Quantiles and probabilities are (target=bm.quantile(0.5), bm.exceeds(c)), and 'own' and "
         "'existing'."
     )
 

@@ -6,7 +6,8 @@ at once), `layout` for their order and `terms`, `lookups` for the tables, and ru
 `integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y,
 `combined` puts several passes together, for sums of averages (probabilities of categories). `normal` gives rows as
 normal variables, for what is no average of a prediction. `chunks` is what all of them read, `named` puts their rows
-into groups that are named, `strata` beside those of their own stratum, and `heavy_tails` averages over the scales of Student-t effects.
+into groups that are named, `strata` beside those of their own stratum, and `heavy_tails` averages over the scales of
+Student-t effects.
 """
 
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second

@@ -153,13 +153,14 @@ class Scaled:
 
     def found(self, target: Target, part: str) -> Number:
         """Values of a target, (n,), with an estimate of the error where the target is an average."""
-        fine = target.found(self._compound(self.scales.weights), part)
+        fine = self._of(target, self.scales.weights, part)
         if not target.probability:
             return replace(fine, method=f"{METHOD} ({fine.method})")
-        coarse = target.found(self._compound(self.scales.coarse), part)
+        coarse = self._of(target, self.scales.coarse, part)
         error = self.scales.error(fine.value, coarse.value) + fine.error
         return replace(fine, error=error, method=f"{METHOD} ({fine.method})")
 
-    def _compound(self, weights: np.ndarray) -> Compound:
+    def _of(self, target: Target, weights: np.ndarray, part: str) -> Number:
         kept = np.flatnonzero(weights)
-        return Compound(tuple(self.each[k] for k in kept), tuple(weights[k : k + 1] for k in kept))
+        y: Any = Compound(tuple(self.each[k] for k in kept), tuple(weights[k : k + 1] for k in kept))
+        return target.found(y, part)
