@@ -89,7 +89,7 @@ def _standardised(post: Posterior) -> Iterator[tuple[str, str, np.ndarray]]:
     for name, b in post.draws.b.items():
         sd = np.sqrt(np.diagonal(post.draws.Sigma[name], axis1=1, axis2=2))
         factor = post.design.factors[name]
-        if factor.student:  # their mean square is not chi-squared
+        if factor.student or factor.cov:  # their mean square is not chi-squared
             continue
         for k, term in enumerate(factor.terms):
             some, levels = sd[:, k] > 0.0, factor.levels_of(k)

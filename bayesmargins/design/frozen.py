@@ -174,6 +174,11 @@ class Design:
         """Factors with Student-t effects, and what their degrees of freedom are called."""
         return {name: factor.df for name, factor in self.factors.items() if factor.student}
 
+    @property
+    def related(self) -> list[str]:
+        """Factors whose groups are related as a known matrix says."""
+        return [name for name, factor in self.factors.items() if factor.cov]
+
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
         """Which columns does a linear predictor read? Columns that only name groups are not among them.
 

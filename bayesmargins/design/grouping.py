@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
+from bayesmargins.design.related import root_of_relation
 from bayesmargins.design.strata import Strata, in_strata, strata_of, stratum_of_groups
 from bayesmargins.errors import DataError, FormulaError
 
@@ -45,6 +46,10 @@ class Factor:
         Where groups are in strata with a covariance each.
     student : bool
         Whether effects are Student-t, with degrees of freedom of the factor's own, and Sigma their scale matrix.
+    cov : str
+        Name of the matrix that says how groups are related; empty where they are independent.
+    relation : ndarray, shape (level, level), or None
+        A lower root of that matrix, where it was given: fits alone need it.
     """
 
     name: str
@@ -57,6 +62,8 @@ class Factor:
     codes: np.ndarray = field(repr=False)
     strata: Strata | None = None
     student: bool = False
+    cov: str = ""
+    relation: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -70,8 +77,9 @@ class Factor:
 
     def in_words(self) -> str:
         """How many groups there are, and what varies over them."""
-        heavy = "; Student-t, with Sigma as its scale" if self.student else ""
-        return f"{len(self.levels)} groups of {self.name}: {', '.join(self.terms)}{heavy}"
+        said = "; Student-t, with Sigma as its scale" if self.student else ""
+        said += f"; related as {self.cov} says" if self.cov else ""
+        return f"{len(self.levels)} groups of {self.name}: {', '.join(self.terms)}{said}"
 
     @property
     def df(self) -> str:
@@ -145,7 +153,14 @@ def freeze_factors(
     _refuse_alike(names)
     _refuse_two_structures(blocks)
     frozen = {b: freeze(b.terms, coded, context, invented=invented) for b in blocks}
-    return {n: _factor([b for b in blocks if b.factor == n], frozen, frame, invented) for n in names}
+    made = {n: _factor([b for b in blocks if b.factor == n], frozen, frame, invented) for n in names}
+    return {n: _related(factor, context) for n, factor in made.items()}
+
+
+def _related(factor: Factor, context: Mapping[str, Any]) -> Factor:
+    if not factor.cov or factor.cov not in context:
+        return factor
+    return replace(factor, relation=root_of_relation(factor.name, factor.cov, context[factor.cov], factor.levels))
 
 
 def _refuse_two_structures(blocks: tuple[Block, ...]) -> None:
@@ -196,8 +211,8 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         _refuse_equal_labels(column, frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
-    student = blocks[0].structure.student
-    made = Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes, student=student)
+    student, cov = blocks[0].structure.student, blocks[0].structure.cov
+    made = Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes, student=student, cov=cov)
     if not by:
         return made
     of = np.empty(0, dtype=np.intp) if invented else stratum_of_groups(name, by, strata, levels, codes, frame)

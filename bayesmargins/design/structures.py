@@ -24,10 +24,13 @@ class Structure:
         Column whose levels have a covariance each.
     student : bool
         Whether effects are Student-t in place of normal.
+    cov : str
+        Name of the matrix that says how groups are related.
     """
 
     by: str = ""
     student: bool = False
+    cov: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -38,6 +41,7 @@ class Structure:
         """The factor with it, as a formula says it."""
         said = [f"by = {quoted(self.by)}"] if self.by else []
         said += ['dist = "student"'] if self.student else []
+        said += [f"cov = {self.cov}"] if self.cov else []
         return f"gr({', '.join([factor, *said])})" if said else factor
 
 
@@ -57,7 +61,7 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     Examples
     --------
     >>> structure_of("gr(g, by = trt)", "")
-    ('g', False, Structure(by='trt', student=False))
+    ('g', False, Structure(by='trt', student=False, cov=''))
     """
     inside = whole_call(text, "gr")
     if inside is None:
@@ -67,20 +71,27 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     correlated = said.pop("cor", "TRUE")
     by, dist = said.pop("by", "NULL"), said.pop("dist", "gaussian").strip("\"'")
     said.pop("id", None)  # correlates blocks of several parameters, which from_brms reads off the draws
-    odd = [f"{name} = {value}" for name, value in said.items() if (name, value.strip("\"'")) not in _USUAL]
+    cov = said.pop("cov", "NULL")
+    odd = [f"{name} = {value}" for name, value in said.items()]
     odd += [] if dist in ("gaussian", "student") else [f"dist = {dist}"]
     odd += [f"cor = {correlated}"] if correlated not in _TRUE + _FALSE else []
     if odd or not first:
         raise FormulaError(
             f"{text} in {formula!r} has {listed(odd) or 'no grouping factor'}, which is not read. gr(g, by = trt) has "
             "a covariance for each level of trt, gr(g, cor = FALSE) independent effects, gr(g, dist = 'student') "
-            "Student-t ones; groups are independent of each other."
+            "Student-t ones, gr(g, cov = A) groups that are related as the matrix A says."
         )
     if by != "NULL" and not _COLUMN.fullmatch(by):
         raise FormulaError(
             f"{text} in {formula!r} has by = {by}, and by names a column of the data. Make the column, and name it."
         )
-    return first, correlated in _FALSE, Structure("" if by == "NULL" else by.strip("`"), dist == "student")
+    if cov != "NULL" and (not re.fullmatch(r"[^\W\d]\w*", cov) or by != "NULL" or dist == "student"):
+        raise FormulaError(
+            f"{text} in {formula!r} has cov = {cov}: cov names a matrix, namespace={{'A': frame}}, and stands without by "
+            "and dist."
+        )
+    return first, correlated in _FALSE, Structure(by=_unless_null(by).strip("`"), student=dist == "student", cov=_unless_null(cov))
 
 
-_USUAL = (("cov", "NULL"),)
+def _unless_null(text: str) -> str:
+    return "" if text == "NULL" else text

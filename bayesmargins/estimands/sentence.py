@@ -311,6 +311,8 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
     if new:
         over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
         own = _own_stratum(" with the covariance of the row's", new, design).removesuffix(", ")
+        related = [f for f in new if design.factors[f].cov]
+        own += ", unrelated to the fitted ones" if related else ""
         heavy = [f for f in new if design.factors[f].student]
         own += f" with Student-t effects{f' of {factors_worded(heavy, design)}' * (len(new) > 1)}" if heavy else ""
         phrases.append(f"{over} new groups of {factors_worded(new, design)}{own}{_what_it_is(policy, scale)}")

@@ -124,6 +124,8 @@ def _group_effects(
         L = _triangle(part, priors)
         v, log_p = standardised(z, L, found, phi, others)
         pm.Potential(f"log_p_{name}", log_p - 0.5 * np.log(2.0 * np.pi) * part.W.shape[1] * len(factor.levels))
+    if factor.relation is not None:
+        v = [(factor.relation * of[None]).sum(axis=1) for of in v]  # a sum, for a compiled dot takes a minute to compile
     b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
     if factor.student:
         b_W = b_W * _student_scale(part, priors)[:, None]

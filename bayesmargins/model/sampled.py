@@ -67,6 +67,13 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
                 "Student-t. Use 'non-centred', or 'auto', which chooses."
             )
         return Parametrisation(_NON_CENTRED, f"those of {listed(design.degrees)} are Student-t")
+    if design.related:
+        if asked == _STANDARDISED:
+            raise FitError(
+                f"parametrisation='standardised' is for independent groups, and those of {listed(design.related)} are "
+                "related. Use 'non-centred', or 'auto', which chooses."
+            )
+        return Parametrisation(_NON_CENTRED, f"groups of {listed(design.related)} are related")
     many = [name for name, factor in design.factors.items() if len(factor.terms) > _MOST_TERMS]
     if not many:
         return Parametrisation(_STANDARDISED, "by what a pilot fit expects of each group given beta and Sigma")

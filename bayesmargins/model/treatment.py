@@ -82,6 +82,8 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
         return "the model has none"
     if design.degrees:
         return f"Student-t effects, those of {listed(design.degrees)}, are not integrated in closed form"
+    if design.related:
+        return f"groups of {listed(design.related)} are related, so their effects are one integral of them all"
     beyond = family.not_integrated(Outcome.of(design.response), link)
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"
@@ -121,8 +123,13 @@ def _no_nodes(design: Design, family: Family, link: Link) -> str:
 
 
 def check_factors(design: Design) -> None:
-    """ModelError where a factor has one group only."""
+    """ModelError where a factor has one group only, or nobody says how its groups are related."""
     for name, factor in design.factors.items():
+        if factor.cov and factor.relation is None:
+            raise ModelError(
+                f"gr({name}, cov = {factor.cov}) names a matrix that is not there: pass namespace={{{factor.cov!r}: "
+                f"frame}}, a pandas.DataFrame whose rows and columns are labelled by the groups of {name!r}."
+            )
         if len(factor.levels) < 2:
             raise ModelError(
                 f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "

@@ -66,7 +66,7 @@ def groups_words(post: Posterior) -> str:
     """How group effects are distributed, a factor."""
     return " ".join(
         f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])} "
-        f"{_distributed(f.student)}{_correlated(f.blocks)}."
+        f"{_distributed(f.student)}{_correlated(f.blocks)}{f'; groups are related as {f.cov} says' * bool(f.cov)}."
         for name, f in post.design.factors.items()
     )
 

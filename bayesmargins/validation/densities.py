@@ -126,6 +126,9 @@ class _Model:
         heavy = integrated & set(post.design.degrees)
         if heavy:
             return f"effects of {listed(heavy)} are Student-t, and what is integrated here is normal"
+        related = integrated & set(post.design.related)
+        if related:
+            return f"groups of {listed(related)} are related, and the others say what a group that is left out is like"
         absent = [f.name for f in self.outer if f.name not in post.b]
         if absent:
             return f"the posterior came without draws of b of {listed(absent)}"

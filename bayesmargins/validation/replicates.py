@@ -111,6 +111,8 @@ def _predictor(post: Posterior, rows: Rows, index: np.ndarray, rng: np.random.Ge
         else:
             L = roots(post.draws.Sigma[name][index])
             b = rng.standard_normal((len(index), len(factor.levels), L.shape[-1])) @ L.transpose(0, 2, 1)
+            if factor.relation is not None:
+                b = np.einsum("gh,shq->sgq", factor.relation, b)
             if factor.student:
                 df = np.broadcast_to(post.draws.aux[factor.df][index][:, None], b.shape[:2])
                 b *= np.sqrt(df / rng.chisquare(df))[..., None]
