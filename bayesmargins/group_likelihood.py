@@ -87,6 +87,8 @@ def _obstacle(post: Any) -> str:
     (factor,) = post.design.factors.values()
     if factor.student:
         return "its effects are Student-t, and what is integrated here is normal"
+    if factor.members is not None:
+        return "rows belong to several of its groups"
     if factor.cov:
         return "its groups are related, and the rows of one are not independent of those of others"
     if not normal and len(factor.terms) > 1:

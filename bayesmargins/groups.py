@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design, Factor, MixtureStrata, combinations, mixture_strata, require_columns
+from bayesmargins.design import Design, Factor, combinations, mixture_strata, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
+from bayesmargins.group_plan import Gather, GroupPlan, Mixture
 from bayesmargins.integrate.heavy_tails import scale_at
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import block_root, joint_covariance
@@ -79,50 +80,6 @@ class Policy:
     def active(self) -> tuple[str, ...]:
         """Factors whose z matters."""
         return tuple(f for f, p in self.by_factor.items() if p != "zero")
-
-
-@dataclass(frozen=True)
-class Gather:
-    """A factor whose b is looked up, row by row."""
-
-    factor: str
-    b: np.ndarray  # (sample, level, term)
-    codes: np.ndarray  # (row,)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Combinations of fitted levels to average over; where they are in strata, each row over those of its own."""
-
-    factors: tuple[str, ...]
-    codes: np.ndarray  # (combination, factor)
-    weights: np.ndarray  # (combination,), sum 1
-    strata: MixtureStrata | None = None
-
-
-@dataclass(frozen=True)
-class GroupPlan:
-    """What the predictor does with b of these rows.
-
-    Attributes
-    ----------
-    integrated : tuple of str
-        Factors whose b is integrated out over N(0, Sigma).
-    gathers : tuple of Gather
-        Factors whose b is looked up.
-    mixture : Mixture or None
-        Factors that are averaged over their fitted levels, jointly.
-    missing : ndarray of bool, shape (row,)
-        Rows whose group is needed and missing.
-    named : tuple of Gather
-        Factors whose b is that of named groups, whichever the row: one code for each combination of named groups.
-    """
-
-    integrated: tuple[str, ...]
-    gathers: tuple[Gather, ...]
-    mixture: Mixture | None
-    missing: np.ndarray
-    named: tuple[Gather, ...] = ()
 
 
 def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") -> Policy:
@@ -222,6 +179,12 @@ def _is_name(value: Any, known: Mapping[Any, Any]) -> bool:
 
 
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
+    if factor.members and not is_word(policy, ("new", "own", "sample", "zero")):
+        raise GroupsError(
+            f"groups={{{factor.name!r}: {shown(policy)}}}: rows belong to several groups of {factor.name!r} at a time, and "
+            "which to put together that does not say. Allowed are 'new', 'own', 'sample' and 'zero'; for groups of your "
+            f"choice name them in the columns {listed(factor.columns)} of newdata=, and ask for 'own'."
+        )
     if not is_word(policy, POLICIES) and _is_name(plain_value(policy), _names(factor)):
         raise GroupsError(
             f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
@@ -255,7 +218,7 @@ def _check_nesting(policy: Policy, design: Design) -> None:
     """A fitted child has the fitted parent's b: it cannot belong to a parent that is new."""
     for parent in design.factors.values():
         for child in design.factors.values():
-            if not set(parent.columns) < set(child.columns):
+            if not set(parent.columns) < set(child.columns) or child.members or parent.members:
                 continue
             above, below = policy.by_factor[parent.name], policy.by_factor[child.name]
             if not _child_may(above, below, parent, child):
@@ -323,8 +286,9 @@ def plan_groups(
     design, named, whole = post.design, _named_levels(policy, post), post if whole is None else whole
     mixture = _mixture(post, policy, whole, beside, frame)
     policy = policy.of(design.factors)
-    gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
-    gathers += [_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample")]
+    gathers = [g for f in policy.factors("own") for g in _own(post, design.factors[f], frame, what)]
+    sampled = (_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample"))
+    gathers += [gather for found in sampled for gather in found]
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
@@ -345,11 +309,18 @@ def _draws_of_b(post: Posterior, factor: str) -> np.ndarray:
     return post.draws.b[factor]
 
 
-def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gather:
+def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> list[Gather]:
+    """A look-up of each row's group, or one a member."""
     b = _draws_of_b(post, factor.name)
     require_columns(frame, factor.columns, what, f"groups='own' for {factor.name!r}")
-    codes = factor.codes_of(frame)
-    labels = factor.labels(frame)
+    named = factor.labels_by_lookup(frame)
+    for labels in named.values():
+        _refuse_unseen(factor, labels, what)
+    return [Gather(name, b, factor.positions_of(labels)) for name, labels in named.items()]
+
+
+def _refuse_unseen(factor: Factor, labels: pd.Series, what: str) -> None:
+    codes = factor.positions_of(labels)
     unseen = pd.unique(labels[(codes < 0) & labels.notna().to_numpy()])
     if len(unseen):
         hint = _level_hint(unseen, factor)
@@ -357,7 +328,6 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
             f"groups='own' for {factor.name!r}: {what} names groups that the fit has not seen: {listed(unseen)}.{hint} "
             "Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), 'existing' or 'zero'."
         )
-    return Gather(factor.name, b, codes)
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
@@ -379,12 +349,14 @@ def _named_levels(policy: Policy, post: Posterior) -> tuple[Gather, ...]:
     return tuple(gathers)
 
 
-def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, whole: Posterior) -> Gather:
-    """New groups keyed by label: without the group columns all rows share one."""
+def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, whole: Posterior) -> list[Gather]:
+    """New groups keyed by label: without the group columns all rows share one, or one a member."""
     if all(c in frame.columns for c in factor.columns):
-        codes, labels = pd.factorize(factor.labels(frame))
+        named = list(factor.labels_by_lookup(frame).values())
     else:
-        codes, labels = np.zeros(len(frame), dtype=np.intp), pd.Index(["(new)"], dtype=object)
+        new = [f"(new{k or ''})" for k in range(len(factor.lookups))]
+        named = [pd.Series([name] * len(frame), dtype=object) for name in new]
+    codes, labels = pd.factorize(pd.concat(named, ignore_index=True))
     blocks = _blocks_of_root(post, factor.name, whole)
     b = np.zeros((len(post.draws.beta), len(labels), len(factor.terms)))
     for key, root in blocks.items():
@@ -394,7 +366,8 @@ def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, wh
     for j, label in enumerate(labels) if factor.student else ():
         x = _keyed_normal(seed, f"scale of {factor.name}", label, (len(b), 1))
         b[:, j] *= np.sqrt(scale_at(post.draws.aux[factor.df][:, None], x))
-    return Gather(factor.name, b, codes.astype(np.intp))
+    each = codes.astype(np.intp).reshape(len(named), len(frame))
+    return [Gather(name, b, own) for name, own in zip(factor.lookups, each, strict=True)]
 
 
 def _blocks_of_root(post: Posterior, factor: str, whole: Posterior) -> dict[str, np.ndarray]:

@@ -343,6 +343,7 @@ NEAR: dict[str, tuple[Any, ...]] = {
                 "yb ~ week + (1 | gr(ID, by = week))", "yb ~ week + (1 | gr(ID, dist = 'student'))",
                 "yb ~ week + (1 | gr(ID, dist = 'cauchy'))", "yb ~ week + (1 | gr(, by = trt))",
                 "yb ~ week + (1 | gr(ID, cov = A))", "yb ~ week + (1 | gr(ID, cov = trt))",
+                "yb ~ week + (1 | mm(ID, trt))", "yb ~ week + (1 | mm(ID, trt, weights = cbind(week, trt)))",
                 "yb ~ trt + (1 | ID) + (1 | ID)", "yb ~ " + "(" * 300, "yb ~ trt ~ week",
                 "yb ~ log(trt)", "yb ~ week / 0", "yb ~ 9**9**9", "yb ~ nope(week)", "yb ~ trt + `",
                 "yb | trials(3) ~ trt",

@@ -282,7 +282,7 @@ REFUSED = {
     "y ~ me(x, z)": "measurement error",
     "y ~ mi(x)": "modelled missing value",
     "y ~ ar(p = 1)": "Correlations of residuals",
-    "y ~ x + (1 | mm(g, h))": "Multi-membership",
+    "y ~ x + (1 | mm(g))": r"mm\(g1, g2\) names two",
     "y ~ x + (1 | gr(g, by = log(x)))": "by names a column",
     "y ~ x + (1 | gr(g, cov = A, by = f))": "stands without by and dist",
     "y ~ x + (1 | gr(g, scale = 2))": r"has 'scale = 2', which is not read",

@@ -44,7 +44,7 @@ class Block:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the data whose values together name a group."""
-        return tuple(self.factor.split(":"))
+        return self.structure.members or tuple(self.factor.split(":"))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Parts:
     @property
     def group_columns(self) -> frozenset[str]:
         """Columns that name groups."""
-        return frozenset(c for b in self.blocks for c in b.columns)
+        return frozenset(c for b in self.blocks for c in (*b.columns, *b.structure.weights))
 
 
 def expression(text: str) -> str:
@@ -209,7 +209,7 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
         _refuse_idle(term, formula)
     for level in split(pieces[1], "+"):  # brms reads (1 | a + b) as (1 | a) + (1 | b)
         group, independent, structure = structure_of(level.strip(), formula)
-        for factor in _nested(group, inner, formula):
+        for factor in [group] if structure.members else _nested(group, inner, formula):
             of = _join([f"{sign} {term}" for sign, term in terms])
             yield Block(of, factor, correlated and not independent, structure)
 
@@ -242,8 +242,6 @@ def _grouping_columns(text: str) -> list[str]:
 
 
 def _advice_on_groups(text: str) -> str:
-    if re.match(r"mm\s*\(", text):
-        return "Multi-membership, mm(), is not there."
     return "Make a column for anything else and name it there."
 
 

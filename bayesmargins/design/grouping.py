@@ -13,6 +13,7 @@ import pandas as pd
 
 from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
+from bayesmargins.design.members import Members
 from bayesmargins.design.related import root_of_relation
 from bayesmargins.design.strata import Strata, in_strata, strata_of, stratum_of_groups
 from bayesmargins.errors import DataError, FormulaError
@@ -50,6 +51,8 @@ class Factor:
         Name of the matrix that says how groups are related; empty where they are independent.
     relation : ndarray, shape (level, level), or None
         A lower root of that matrix, where it was given: fits alone need it.
+    members : Members or None
+        Where rows belong to several groups; `codes` are those of the first.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Factor:
     student: bool = False
     cov: str = ""
     relation: np.ndarray | None = field(default=None, repr=False)
+    members: Members | None = field(default=None, repr=False)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -75,10 +79,16 @@ class Factor:
         """Where each level stands."""
         return {level: k for k, level in enumerate(self.levels)}
 
+    def of_rows(self, rows: np.ndarray) -> Factor:
+        """The same with some of the fitted rows, all groups included."""
+        members = None if self.members is None else self.members.take(rows)
+        return replace(self, codes=self.codes[rows], members=members)
+
     def in_words(self) -> str:
         """How many groups there are, and what varies over them."""
         said = "; Student-t, with Sigma as its scale" if self.student else ""
         said += f"; related as {self.cov} says" if self.cov else ""
+        said += f"; each row belongs to {len(self.members.columns)}" if self.members else ""
         return f"{len(self.levels)} groups of {self.name}: {', '.join(self.terms)}{said}"
 
     @property
@@ -109,6 +119,31 @@ class Factor:
         """Positions of the fitted groups whose effects have the variance of this term: of its stratum, or all."""
         return np.arange(len(self.levels)) if self.strata is None else self.strata.levels_of(term)
 
+    @property
+    def lookups(self) -> tuple[str, ...]:
+        """What z is called that b of each group of a row multiplies: the factor, or one a member."""
+        if self.members is None:
+            return (self.name,)
+        return tuple(f"{self.name}[{k}]" for k in range(1, len(self.members.columns) + 1))
+
+    @property
+    def codes_by_lookup(self) -> dict[str, np.ndarray]:
+        """The groups of the fitted rows, (row,), by `lookups`."""
+        codes = [self.codes] if self.members is None else self.members.codes.T
+        return dict(zip(self.lookups, codes, strict=True))
+
+    def z_of(self, z: np.ndarray, frame: pd.DataFrame, what: str) -> dict[str, np.ndarray]:
+        """z (row, term) of the factor, and what each member's b is multiplied by, where there are some."""
+        if self.members is None:
+            return {self.name: z}
+        W, c = self.members.of_rows(frame, what)
+        return {self.name: c[:, None] * z, **{n: w[:, None] * z for n, w in zip(self.lookups, W.T, strict=True)}}
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """Columns beside those of z that say how much of it counts."""
+        return frozenset() if self.members is None else frozenset((*self.members.columns, *self.members.weights))
+
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Which group does each row name? Missing where a column is missing."""
         if len(self.columns) == 1:
@@ -117,6 +152,16 @@ class Factor:
         for column in self.columns[1:]:
             joined = joined + ":" + _text(frame[column])
         return joined.astype(object).mask(frame[list(self.columns)].isna().any(axis=1))
+
+    def positions_of(self, labels: pd.Series) -> np.ndarray:
+        """Position of each label among the fitted groups; -1 where it is none of them."""
+        return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(labels, dtype=object))
+
+    def labels_by_lookup(self, frame: pd.DataFrame) -> dict[str, pd.Series]:
+        """The groups that each row names, by `lookups`."""
+        if self.members is None:
+            return {self.name: self.labels(frame)}
+        return {n: frame[c].astype(object) for n, c in zip(self.lookups, self.members.columns, strict=True)}
 
     def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Position of each row's group among the fitted ones; -1 where it is none of them."""
@@ -209,6 +254,8 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
     blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
     for column in columns:
         _refuse_equal_labels(column, frame)
+    if blocks[0].structure.members:
+        return _of_members(blank, blocks[0], frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
     student, cov = blocks[0].structure.student, blocks[0].structure.cov
@@ -217,6 +264,24 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         return made
     of = np.empty(0, dtype=np.intp) if invented else stratum_of_groups(name, by, strata, levels, codes, frame)
     return replace(made, strata=Strata(by, strata, of, _twins(matrices, len(strata))))
+
+
+def _of_members(blank: Factor, block: Block, frame: pd.DataFrame) -> Factor:
+    """A factor whose levels are those of all columns together."""
+    names = pd.concat([frame[c].astype(object) for c in block.structure.members], ignore_index=True)
+    _refuse_equal_labels(blank.name, pd.DataFrame({blank.name: names}))
+    levels = tuple(getattr(v, "item", lambda v=v: v)() for v in sorted(pd.unique(names), key=_sorted_as))
+    empty = np.empty((0, 0))
+    of = Members(block.structure.members, block.structure.weights, block.structure.scaled, empty, empty)
+    members = of.with_codes(levels, frame)
+    parts = tuple((text,) for text in _text(pd.Series(levels, dtype=object)))
+    return replace(blank, levels=levels, parts=parts, codes=members.codes[:, 0], members=members)
+
+
+def _sorted_as(label: Any) -> tuple[bool, Any]:
+    """Numbers by size, then text by alphabet."""
+    number = isinstance(label, numbers.Number)
+    return not number, label if number else str(label)
 
 
 def _twins(matrices: tuple[Matrix, ...], strata: int) -> np.ndarray:

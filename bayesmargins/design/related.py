@@ -33,8 +33,8 @@ def root_of_relation(factor: str, name: str, given: Any, levels: tuple[Any, ...]
     what = f"namespace={{{name!r}: ...}}, the matrix of gr({factor}, cov = {name}),"
     if not isinstance(given, pd.DataFrame):
         raise DataError(
-            f"{what} is {type(given).__name__}; a pandas.DataFrame is needed, whose rows and columns are labelled by the "
-            f"groups of {factor!r}: pd.DataFrame(A, labels, labels)."
+            f"{what} is {type(given).__name__}; a pandas.DataFrame is needed, whose rows and columns are labelled by "
+            f"the groups of {factor!r}: pd.DataFrame(A, labels, labels)."
         )
     rows, columns = [str(v) for v in given.index], [str(v) for v in given.columns]
     twice = next((v for v in rows if rows.count(v) > 1), None) if len(set(rows)) < len(rows) else None
@@ -64,7 +64,7 @@ def root_of_relation(factor: str, name: str, given: Any, levels: tuple[Any, ...]
     if abs(diagonal - 1.0) > _UNIT:
         warn(
             f"The diagonal of {name!r} is {diagonal:.3g} on average. A new group is unrelated to the fitted ones and "
-            f"counts as one whose entry is 1, so sd_{factor} is that of such a group: divide {name!r} by {diagonal:.3g} "
-            "to have the standard deviation of a typical fitted group."
+            f"counts as one whose entry is 1, so sd_{factor} is that of such a group: divide {name!r} by "
+            f"{diagonal:.3g} to have the standard deviation of a typical fitted group."
         )
     return root

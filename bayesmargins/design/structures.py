@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bayesmargins.design.pieces import split, whole_call
 from bayesmargins.errors import FormulaError, listed
@@ -26,11 +26,20 @@ class Structure:
         Whether effects are Student-t in place of normal.
     cov : str
         Name of the matrix that says how groups are related.
+    members : tuple of str
+        Columns that each name a group of the row, where it belongs to several.
+    weights : tuple of str
+        Columns of their weights.
+    scaled : bool
+        Whether these are divided by their sum.
     """
 
     by: str = ""
-    student: bool = False
-    cov: str = ""
+    student: bool = field(default=False, repr=False)
+    cov: str = field(default="", repr=False)
+    members: tuple[str, ...] = field(default=(), repr=False)
+    weights: tuple[str, ...] = field(default=(), repr=False)
+    scaled: bool = field(default=True, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -39,6 +48,10 @@ class Structure:
 
     def written(self, factor: str) -> str:
         """The factor with it, as a formula says it."""
+        if self.members:
+            more = [f"weights = cbind({', '.join(map(quoted, self.weights))})"] if self.weights else []
+            more += [] if self.scaled else ["scale = FALSE"]
+            return f"mm({', '.join([*map(quoted, self.members), *more])})"
         said = [f"by = {quoted(self.by)}"] if self.by else []
         said += ['dist = "student"'] if self.student else []
         said += [f"cov = {self.cov}"] if self.cov else []
@@ -61,9 +74,11 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     Examples
     --------
     >>> structure_of("gr(g, by = trt)", "")
-    ('g', False, Structure(by='trt', student=False, cov=''))
+    ('g', False, Structure(by='trt'))
     """
     inside = whole_call(text, "gr")
+    if whole_call(text, "mm") is not None:
+        return members_of(text, formula)
     if inside is None:
         return text, False, Structure()
     first, *arguments = [a.strip() for a in split(inside, ",")]
@@ -87,10 +102,44 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
         )
     if cov != "NULL" and (not re.fullmatch(r"[^\W\d]\w*", cov) or by != "NULL" or dist == "student"):
         raise FormulaError(
-            f"{text} in {formula!r} has cov = {cov}: cov names a matrix, namespace={{'A': frame}}, and stands without by "
-            "and dist."
+            f"{text} in {formula!r} has cov = {cov}: cov names a matrix, namespace={{'A': frame}}, and stands without "
+            "by and dist."
         )
-    return first, correlated in _FALSE, Structure(by=_unless_null(by).strip("`"), student=dist == "student", cov=_unless_null(cov))
+    return (
+        first,
+        correlated in _FALSE,
+        Structure(by=_unless_null(by).strip("`"), student=dist == "student", cov=_unless_null(cov)),
+    )
+
+
+def members_of(text: str, formula: str) -> tuple[str, bool, Structure]:
+    """The same of ``mm(g1, g2, weights = cbind(w1, w2))``, whose factor brms calls ``mmg1g2``.
+
+    Raises
+    ------
+    FormulaError
+        Something that is not read, or as many weights as members are not there.
+    """
+    inside = whole_call(text, "mm") or ""
+    pieces = [a.strip() for a in split(inside, ",")]
+    names = [a for a in pieces if not re.match(r"\w+\s*=", a)]
+    said = {n.strip(): v.strip() for n, _, v in (a.partition("=") for a in pieces if a not in names)}
+    correlated, scale, weights = said.pop("cor", "TRUE"), said.pop("scale", "TRUE"), said.pop("weights", "NULL")
+    usual = (("dist", "gaussian"), ("by", "NULL"), ("cov", "NULL"), ("id", "NA"))
+    said = {n: v for n, v in said.items() if (n, v.strip("\"'")) not in usual}
+    columns = whole_call(weights, "cbind")
+    of = [] if columns is None else [c.strip() for c in split(columns, ",")]
+    odd = [*names, *of] if len(names) < 2 or (weights != "NULL" and len(of) != len(names)) else []
+    odd += [c for c in (*names, *of) if not _COLUMN.fullmatch(c)] + [f"{n} = {v}" for n, v in said.items()]
+    if odd or scale not in _TRUE + _FALSE or correlated not in _TRUE + _FALSE:
+        raise FormulaError(
+            f"{text} in {formula!r} is not read ({listed(dict.fromkeys(odd)) or 'cor, scale'}). mm(g1, g2) names two "
+            "columns of groups or more, and mm(g1, g2, weights = cbind(w1, w2)) a column of weights for each; scale = "
+            "FALSE takes them as they are. Make a column for anything else, and name it."
+        )
+    members, weights_of = (tuple(c.strip("`") for c in some) for some in (names, of))
+    structure = Structure(members=members, weights=weights_of, scaled=scale in _TRUE)
+    return f"mm{''.join(members)}", correlated in _FALSE, structure
 
 
 def _unless_null(text: str) -> str:

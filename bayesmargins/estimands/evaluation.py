@@ -350,6 +350,7 @@ class Evaluation:
         """Columns of the frame whose values an answer depends on."""
         question, design = self.question, self.question.post.design
         names = set(design.variables(scenario.policy.of(design.factors).active)) | set(self._group_columns(scenario))
+        names |= {n for f in scenario.policy.active if f in design.factors for n in design.factors[f].beside}
         names |= part_variables(question.post, question.parts, scenario.policy)
         if of is not None and of.of_x:
             names.add(of.variable)

@@ -15,7 +15,7 @@ from bayesmargins.groups import Policy
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import CombinedPredictor, Predictor, ScaledPredictor, predictor_of, scaled
 
-__all__ = ["heavy_in", "predictor_over", "refuse_heavy", "with_their_variance"]
+__all__ = ["heavy_in", "predictor_over", "refuse_heavy", "refuse_several", "with_their_variance"]
 
 
 def heavy_in(policy: Policy, post: Posterior) -> dict[str, str]:
@@ -35,6 +35,21 @@ def refuse_heavy(post: Posterior, what: str, way_out: str) -> None:
         raise GroupsError(
             f"{what} takes group effects to be normal, and those of {listed(post.design.degrees)} are Student-t in "
             f"{post.formula!r}: it is not there. {way_out}"
+        )
+
+
+def refuse_several(post: Posterior, factor: str) -> None:
+    """Refuse what is asked within a group where a row belongs to several.
+
+    Raises
+    ------
+    GroupsError
+        It does.
+    """
+    if post.design.factors[factor].members is not None:
+        raise GroupsError(
+            f"Each row belongs to several groups of {factor!r}, so there is no effect within one of them. "
+            "avg_comparisons has the effect over new groups, and with groups='own' over those of each row."
         )
 
 
@@ -102,8 +117,8 @@ def _refuse_infinite(link: Link, what: str) -> None:
         )
     raise EstimandError(
         f"The {what} over new groups with Student-t effects is not there under the {link.name} link, which has no "
-        "bound: its tails decide it. Quantiles and probabilities are (target=bm.quantile(0.5), bm.exceeds(c)), and 'own' and "
-        "'existing'."
+        "bound: its tails decide it. Quantiles and probabilities are (target=bm.quantile(0.5), bm.exceeds(c)), and "
+        "'own' and 'existing'."
     )
 
 

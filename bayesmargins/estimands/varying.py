@@ -15,7 +15,7 @@ from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, clos
 from bayesmargins.estimands.asking import answering, ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of, refuse_distribution
 from bayesmargins.estimands.evaluation import Derivative
-from bayesmargins.estimands.heavy_tails import refuse_heavy
+from bayesmargins.estimands.heavy_tails import refuse_heavy, refuse_several
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
@@ -141,6 +141,7 @@ def heterogeneity(
     if of is post:
         refuse_distribution(target)
     over = _factor(over, of)
+    refuse_several(of, over)
     refuse_heavy(of, "heterogeneity", "avg_comparisons with groups={...: [levels]} has the effect in fitted groups.")
     question = ask(
         post,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Design
+from bayesmargins.design import Design, Members
 from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.information import Information
@@ -125,7 +125,8 @@ def _group_effects(
         v, log_p = standardised(z, L, found, phi, others)
         pm.Potential(f"log_p_{name}", log_p - 0.5 * np.log(2.0 * np.pi) * part.W.shape[1] * len(factor.levels))
     if factor.relation is not None:
-        v = [(factor.relation * of[None]).sum(axis=1) for of in v]  # a sum, for a compiled dot takes a minute to compile
+        # A sum: a compiled dot takes a minute to compile.
+        v = [(factor.relation * of[None]).sum(axis=1) for of in v]
     b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
     if factor.student:
         b_W = b_W * _student_scale(part, priors)[:, None]
@@ -158,8 +159,19 @@ def _picked(part: GroupPart, b_W: Any) -> Any:
 
     Column by column: what picks from a vector is part of the one loop over rows, what picks from a matrix is not.
     """
+    if part.factor.members is not None:
+        return _picked_of_members(part, part.factor.members, b_W)
     picked = ((b_W[:, k][part.factor.codes], w) for k, w in enumerate(part.W.T))
     return sum(b if np.all(w == 1.0) else b * w for b, w in picked)
+
+
+def _picked_of_members(part: GroupPart, members: Members, b_W: Any) -> Any:
+    """The same of all groups of a row, each by its share: W is that of them together."""
+    return sum(
+        b_W[:, k][codes] * (w * share)
+        for codes, share in zip(members.codes.T, members.shares.T, strict=True)
+        for k, w in enumerate(part.W.T)
+    )
 
 
 def tensor_means(link: Link, eta: Any) -> dict[str, Any]:

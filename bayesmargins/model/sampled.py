@@ -67,6 +67,14 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
                 "Student-t. Use 'non-centred', or 'auto', which chooses."
             )
         return Parametrisation(_NON_CENTRED, f"those of {listed(design.degrees)} are Student-t")
+    several = [name for name, factor in design.factors.items() if factor.members]
+    if several:
+        if asked == _STANDARDISED:
+            raise FitError(
+                f"parametrisation='standardised' is for rows of one group, and they belong to several of "
+                f"{listed(several)}. Use 'non-centred', or 'auto', which chooses."
+            )
+        return Parametrisation(_NON_CENTRED, f"rows belong to several groups of {listed(several)}")
     if design.related:
         if asked == _STANDARDISED:
             raise FitError(
@@ -127,7 +135,8 @@ def sampled_model(
     rows = design.rows(design.data, tuple(parts), what="data")
     observed = Observed(outcome, rows.offset)
     columns = [*rows.X.T, *(column for Z in rows.Z.values() for column in Z.T), rows.offset]
-    fewer = merged(columns, [part.factor.codes for part in parts.values()], outcome, family)
+    codes = [of for part in parts.values() for of in part.factor.codes_by_lookup.values()]
+    fewer = merged(columns, codes, outcome, family)
     if fewer is not None:
         family, kept = fewer.family, fewer.kept
         more = 0.0 if fewer.rate is None else np.log(fewer.rate)
@@ -141,7 +150,7 @@ def sampled_model(
 
 
 def _rows_of(part: GroupPart, kept: np.ndarray) -> GroupPart:
-    return replace(part, W=part.W[kept], factor=replace(part.factor, codes=part.factor.codes[kept]))
+    return replace(part, W=part.W[kept], factor=part.factor.of_rows(kept))
 
 
 def _standardised(

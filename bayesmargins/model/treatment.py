@@ -84,6 +84,9 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
         return f"Student-t effects, those of {listed(design.degrees)}, are not integrated in closed form"
     if design.related:
         return f"groups of {listed(design.related)} are related, so their effects are one integral of them all"
+    several = [name for name, factor in design.factors.items() if factor.members]
+    if several:
+        return f"rows belong to several groups of {listed(several)}, so their effects are one integral of them all"
     beyond = family.not_integrated(Outcome.of(design.response), link)
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"

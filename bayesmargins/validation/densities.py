@@ -87,7 +87,7 @@ class _Model:
     def of(cls, post: Posterior, factor: Factor) -> _Model:
         rows = post.design.rows(post.design.data, what="data")
         others = [f for f in post.design.factors.values() if f.name != factor.name]
-        within = [f for f in others if _lies_within(f, factor)]
+        within = [f for f in others if f.members is None and _lies_within(f, factor)]
         outer = tuple(f for f in others if f not in within)
         model = cls(post, factor, (factor, *within), outer, rows, Outcome.of(post.design.response))
         obstacle = model._obstacle()
@@ -126,6 +126,8 @@ class _Model:
         heavy = integrated & set(post.design.degrees)
         if heavy:
             return f"effects of {listed(heavy)} are Student-t, and what is integrated here is normal"
+        if self.factor.members is not None:
+            return "rows belong to several of these groups, so that leaving one out leaves parts of rows"
         related = integrated & set(post.design.related)
         if related:
             return f"groups of {listed(related)} are related, and the others say what a group that is left out is like"
@@ -207,8 +209,9 @@ def _linear_predictor(post: Posterior, rows: Rows, given: list[str], which: np.n
     """Of some rows and draws, with the b of the factors in `given`: (sample, row)."""
     eta = post.draws.beta[block] @ rows.X[which].T + rows.offset[which]
     for name in given:
-        b = post.draws.b[name][block][:, post.design.factors[name].codes[which], :]
-        eta += np.einsum("srq,rq->sr", b, rows.Z[name][which])
+        for key, codes in post.design.factors[name].codes_by_lookup.items():
+            b = post.draws.b[name][block][:, codes[which], :]
+            eta += np.einsum("srq,rq->sr", b, rows.Z[key][which])
     return np.asarray(eta)
 
 

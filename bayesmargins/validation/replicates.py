@@ -116,6 +116,7 @@ def _predictor(post: Posterior, rows: Rows, index: np.ndarray, rng: np.random.Ge
             if factor.student:
                 df = np.broadcast_to(post.draws.aux[factor.df][index][:, None], b.shape[:2])
                 b *= np.sqrt(df / rng.chisquare(df))[..., None]
-        for q, z in enumerate(rows.Z[name].T):
-            eta += b[:, factor.codes, q] * z
+        for key, codes in factor.codes_by_lookup.items():
+            for q, z in enumerate(rows.Z[key].T):
+                eta += b[:, codes, q] * z
     return np.asarray(eta)

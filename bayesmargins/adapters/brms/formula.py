@@ -28,7 +28,6 @@ _TERMS = {
     "me": "a covariate with measurement error",
     "mi": "a modelled missing value",
     "cs": "a category-specific effect",
-    "mm": "a multi-membership term",
     "mmc": "a multi-membership covariate",
     **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), "a correlation of residuals"),
 }
