@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.checks import array_of
-from bayesmargins.design import Design
+from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
@@ -23,10 +23,13 @@ __all__ = [
     "canonical",
     "check_covariance",
     "check_draws",
+    "degrees_of_freedom",
     "flat",
     "in_the_order_of",
+    "parameter_of",
     "real_numbers",
     "refuse_impossible",
+    "settled",
     "threshold_coords",
 ]
 
@@ -148,12 +151,34 @@ def canonical(
     return {
         "beta": named(beta, {"coef": plain(design.coef)}),
         "b": {
-            f: named(v, {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]})
+            f: named(
+                settled(v, design.factors[f]),
+                {factor_dim(f): plain(design.factors[f].levels), f"{stem(f)}_term": terms[f]},
+            )
             for f, v in b.items()
         },
         "Sigma": {f: named(v, {f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
         "aux": {k: named(v, threshold_coords(design, *v.shape[2:])) for k, v in aux.items()},
     }
+
+
+def parameter_of(name: str, design: Design, family: Family) -> Parameter:
+    """A parameter of the family, or the degrees of freedom of a factor with Student-t effects."""
+    return degrees_of_freedom(name) if name in design.degrees.values() else family.parameter(name)
+
+
+def degrees_of_freedom(name: str) -> Parameter:
+    """Those of Student-t effects: positive, with brms's prior."""
+    return Parameter(
+        name,
+        # Juarez & Steel (2010), with brms's lower bound: below it effects have no mean.
+        prior=lambda _: ("Truncated", {"dist": ("Gamma", {"alpha": 2.0, "beta": 0.1}), "lower": 1.0}),
+    )
+
+
+def settled(b: np.ndarray, factor: Factor) -> np.ndarray:
+    """b (..., level, term) as a posterior holds it: of groups in strata that of their own, whatever a row says."""
+    return b if factor.strata is None else factor.strata.copied(b)
 
 
 def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:
@@ -184,7 +209,7 @@ def check_draws(design: Design, draws: Draws, family: Family, of: str = "") -> N
     for name, values in draws.Sigma.items():
         check_covariance(values, f"{before}Sigma of {name!r}")
     for name, values in draws.aux.items():
-        refuse_impossible(values, f"The draws of {name} hold", family.parameter(name))
+        refuse_impossible(values, f"The draws of {name} hold", parameter_of(name, design, family))
 
 
 def refuse_impossible(values: np.ndarray, holds: str, parameter: Parameter) -> None:

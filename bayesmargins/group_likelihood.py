@@ -85,6 +85,12 @@ def _obstacle(post: Any) -> str:
             f"under family {post.family.name!r} with link {post.link.name!r} the integral over b may have several peaks"
         )
     (factor,) = post.design.factors.values()
+    if factor.student:
+        return "its effects are Student-t, and what is integrated here is normal"
+    if factor.members is not None:
+        return "rows belong to several of its groups"
+    if factor.cov:
+        return "its groups are related, and the rows of one are not independent of those of others"
     if not normal and len(factor.terms) > 1:
         return f"under family {post.family.name!r} {len(factor.terms)} effects of a group take as many dimensions"
     needed = [parameter.name for parameter in post.family.estimated(response.known_error)]

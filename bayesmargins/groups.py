@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design import Design, Factor, combinations, require_columns
+from bayesmargins.design import Design, Factor, combinations, mixture_strata, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
+from bayesmargins.group_plan import Gather, GroupPlan, Mixture
+from bayesmargins.integrate.heavy_tails import scale_at
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import block_root, joint_covariance
 from bayesmargins.values import is_word, plain_value, value_list
@@ -77,49 +79,6 @@ class Policy:
     def active(self) -> tuple[str, ...]:
         """Factors whose z matters."""
         return tuple(f for f, p in self.by_factor.items() if p != "zero")
-
-
-@dataclass(frozen=True)
-class Gather:
-    """A factor whose b is looked up, row by row."""
-
-    factor: str
-    b: np.ndarray  # (sample, level, term)
-    codes: np.ndarray  # (row,)
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Combinations of fitted levels to average over."""
-
-    factors: tuple[str, ...]
-    codes: np.ndarray  # (combination, factor)
-    weights: np.ndarray  # (combination,), sum 1
-
-
-@dataclass(frozen=True)
-class GroupPlan:
-    """What the predictor does with b of these rows.
-
-    Attributes
-    ----------
-    integrated : tuple of str
-        Factors whose b is integrated out over N(0, Sigma).
-    gathers : tuple of Gather
-        Factors whose b is looked up.
-    mixture : Mixture or None
-        Factors that are averaged over their fitted levels, jointly.
-    missing : ndarray of bool, shape (row,)
-        Rows whose group is needed and missing.
-    named : tuple of Gather
-        Factors whose b is that of named groups, whichever the row: one code for each combination of named groups.
-    """
-
-    integrated: tuple[str, ...]
-    gathers: tuple[Gather, ...]
-    mixture: Mixture | None
-    missing: np.ndarray
-    named: tuple[Gather, ...] = ()
 
 
 def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") -> Policy:
@@ -219,6 +178,12 @@ def _is_name(value: Any, known: Mapping[Any, Any]) -> bool:
 
 
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
+    if factor.members and not is_word(policy, ("new", "own", "sample", "zero")):
+        raise GroupsError(
+            f"groups={{{factor.name!r}: {shown(policy)}}}: rows belong to several groups of {factor.name!r} at a time, "
+            "and which to put together that does not say. Allowed are 'new', 'own', 'sample' and 'zero'; for groups of "
+            f"your choice name them in the columns {listed(factor.columns)} of newdata=, and ask for 'own'."
+        )
     if not is_word(policy, POLICIES) and _is_name(plain_value(policy), _names(factor)):
         raise GroupsError(
             f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
@@ -252,7 +217,7 @@ def _check_nesting(policy: Policy, design: Design) -> None:
     """A fitted child has the fitted parent's b: it cannot belong to a parent that is new."""
     for parent in design.factors.values():
         for child in design.factors.values():
-            if not set(parent.columns) < set(child.columns):
+            if not set(parent.columns) < set(child.columns) or child.members or parent.members:
                 continue
             above, below = policy.by_factor[parent.name], policy.by_factor[child.name]
             if not _child_may(above, below, parent, child):
@@ -318,10 +283,11 @@ def plan_groups(
         The posterior came without draws of b.
     """
     design, named, whole = post.design, _named_levels(policy, post), post if whole is None else whole
-    mixture = _mixture(post, policy, whole, beside)
+    mixture = _mixture(post, policy, whole, beside, frame)
     policy = policy.of(design.factors)
-    gathers = [_own(post, design.factors[f], frame, what) for f in policy.factors("own")]
-    gathers += [_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample")]
+    gathers = [g for f in policy.factors("own") for g in _own(post, design.factors[f], frame, what)]
+    sampled = (_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample"))
+    gathers += [gather for found in sampled for gather in found]
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
@@ -342,11 +308,18 @@ def _draws_of_b(post: Posterior, factor: str) -> np.ndarray:
     return post.draws.b[factor]
 
 
-def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gather:
+def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> list[Gather]:
+    """A look-up of each row's group, or one a member."""
     b = _draws_of_b(post, factor.name)
     require_columns(frame, factor.columns, what, f"groups='own' for {factor.name!r}")
-    codes = factor.codes_of(frame)
-    labels = factor.labels(frame)
+    named = factor.labels_by_lookup(frame)
+    for labels in named.values():
+        _refuse_unseen(factor, labels, what)
+    return [Gather(name, b, factor.positions_of(labels)) for name, labels in named.items()]
+
+
+def _refuse_unseen(factor: Factor, labels: pd.Series, what: str) -> None:
+    codes = factor.positions_of(labels)
     unseen = pd.unique(labels[(codes < 0) & labels.notna().to_numpy()])
     if len(unseen):
         hint = _level_hint(unseen, factor)
@@ -354,7 +327,6 @@ def _own(post: Posterior, factor: Factor, frame: pd.DataFrame, what: str) -> Gat
             f"groups='own' for {factor.name!r}: {what} names groups that the fit has not seen: {listed(unseen)}.{hint} "
             "Ask for 'new' (integrated over new groups), 'sample' (one draw of a new group), 'existing' or 'zero'."
         )
-    return Gather(factor.name, b, codes)
 
 
 def _level_hint(unseen: Sequence[Any], factor: Factor) -> str:
@@ -376,19 +348,25 @@ def _named_levels(policy: Policy, post: Posterior) -> tuple[Gather, ...]:
     return tuple(gathers)
 
 
-def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, whole: Posterior) -> Gather:
-    """New groups keyed by label: without the group columns all rows share one."""
+def _sampled(post: Posterior, factor: Factor, frame: pd.DataFrame, seed: int, whole: Posterior) -> list[Gather]:
+    """New groups keyed by label: without the group columns all rows share one, or one a member."""
     if all(c in frame.columns for c in factor.columns):
-        codes, labels = pd.factorize(factor.labels(frame))
+        named = list(factor.labels_by_lookup(frame).values())
     else:
-        codes, labels = np.zeros(len(frame), dtype=np.intp), pd.Index(["(new)"], dtype=object)
+        new = [f"(new{k or ''})" for k in range(len(factor.lookups))]
+        named = [pd.Series([name] * len(frame), dtype=object) for name in new]
+    codes, labels = pd.factorize(pd.concat(named, ignore_index=True))
     blocks = _blocks_of_root(post, factor.name, whole)
     b = np.zeros((len(post.draws.beta), len(labels), len(factor.terms)))
     for key, root in blocks.items():
         for j, label in enumerate(labels):
             z = _keyed_normal(seed, key, label, (len(root), root.shape[2]))
             b[:, j] += np.einsum("spq,sq->sp", root, z)
-    return Gather(factor.name, b, codes.astype(np.intp))
+    for j, label in enumerate(labels) if factor.student else ():
+        x = _keyed_normal(seed, f"scale of {factor.name}", label, (len(b), 1))
+        b[:, j] *= np.sqrt(scale_at(post.draws.aux[factor.df][:, None], x))
+    each = codes.astype(np.intp).reshape(len(named), len(frame))
+    return [Gather(name, b, own) for name, own in zip(factor.lookups, each, strict=True)]
 
 
 def _blocks_of_root(post: Posterior, factor: str, whole: Posterior) -> dict[str, np.ndarray]:
@@ -417,7 +395,9 @@ def _keyed_normal(seed: int, key: str, label: Any, shape: tuple[int, int]) -> np
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little"))).standard_normal(shape)
 
 
-def _mixture(post: Posterior, policy: Policy, whole: Posterior, beside: Collection[str]) -> Mixture | None:
+def _mixture(
+    post: Posterior, policy: Policy, whole: Posterior, beside: Collection[str], frame: pd.DataFrame
+) -> Mixture | None:
     """Combinations of the fitted levels of all factors that are read together, for those of this linear predictor."""
     designs = [whole.predictors[name].design for name in beside] or [post.design]
     factors = {name: factor for design in designs for name, factor in design.factors.items()}
@@ -436,4 +416,5 @@ def _mixture(post: Posterior, policy: Policy, whole: Posterior, beside: Collecti
     seen = np.column_stack([factors[f].codes for f in names])
     codes, counts = combinations(seen)
     weights = counts / counts.sum() if policy.group_weights == "rows" else np.full(len(codes), 1.0 / len(codes))
-    return Mixture(own, codes[:, [names.index(name) for name in own]], weights)
+    strata = mixture_strata([factors[name] for name in names], codes, frame)
+    return Mixture(own, codes[:, [names.index(name) for name in own]], weights, strata)

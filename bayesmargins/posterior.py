@@ -293,7 +293,8 @@ class Posterior:
         for name, factor in self.design.factors.items():
             if name not in self.b:
                 raise PosteriorError(f"The posterior has no draws of b for {name!r}, which eta of its own rows needs.")
-            eta += np.einsum("srq,rq->sr", self.draws.b[name][take][:, factor.codes, :], rows.Z[name])
+            for key, codes in factor.codes_by_lookup.items():
+                eta += np.einsum("srq,rq->sr", self.draws.b[name][take][:, codes, :], rows.Z[key])
         return eta
 
     def log_likelihood(self) -> xr.Dataset:

@@ -65,7 +65,7 @@ BELOW = {
     ],
     "docs/recipes": ["docs/checks", "docs/command_line"],
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
-    "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
+    "docs/api": ["docs/formulas", "docs/group_structures", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": ["docs/ordered", "docs/parameters_with_formulas", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
     "docs/explanation/fits": ["docs/evidence/fits", "docs/evidence/posteriors"],

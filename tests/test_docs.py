@@ -71,6 +71,7 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         Sigma[name] = rng.uniform(0.5, 1.5, shape)[..., None, None] * np.eye(q)
         b[name] = rng.normal(size=(*shape, len(factor.levels), q))
     aux = {name: rng.uniform(1, 2, shape) for name in self.family.numbers if name not in self.predictors}
+    aux |= {name: rng.uniform(3, 9, shape) for name in design.degrees.values()}
     if self.family.ordinal:
         thresholds = len(design.response.categories) - 1
         aux["thresholds"] = np.sort(rng.normal(size=(*shape, thresholds)), axis=-1)

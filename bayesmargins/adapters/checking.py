@@ -88,10 +88,13 @@ def _standardised(post: Posterior) -> Iterator[tuple[str, str, np.ndarray]]:
     """b / sd, (draw, level), a term; draws where sd is 0, and effects that are 0 throughout, say nothing."""
     for name, b in post.draws.b.items():
         sd = np.sqrt(np.diagonal(post.draws.Sigma[name], axis1=1, axis2=2))
-        for k, term in enumerate(post.design.factors[name].terms):
-            some = sd[:, k] > 0.0
+        factor = post.design.factors[name]
+        if factor.student or factor.cov:  # their mean square is not chi-squared
+            continue
+        for k, term in enumerate(factor.terms):
+            some, levels = sd[:, k] > 0.0, factor.levels_of(k)
             if b[some, :, k].any():
-                yield name, str(term), b[some, :, k] / sd[some, k, None]
+                yield name, str(term), b[some, :, k][:, levels] / sd[some, k, None]
 
 
 def _mean_is_fine(z: np.ndarray, role: str, term: str, post: Posterior, of: str) -> bool:

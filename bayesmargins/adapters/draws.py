@@ -13,7 +13,14 @@ from bayesmargins.adapters.by_category import predictors_apart
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.jointly import taken_apart
 from bayesmargins.design import Design, build_part, design_from, designs_by_category
-from bayesmargins.draws import canonical, check_covariance, in_the_order_of, real_numbers, refuse_impossible
+from bayesmargins.draws import (
+    canonical,
+    check_covariance,
+    in_the_order_of,
+    parameter_of,
+    real_numbers,
+    refuse_impossible,
+)
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
@@ -70,7 +77,8 @@ def from_draws(
         Covariance of the group effects a factor. Where a factor has effects on several linear predictors it may be that
         of all of them: those on the mean, then those of `parts` in their order, which leave it out then.
     aux : dict of array, (chain, draw) float
-        The family's parameters beside the mean, such as ``sigma``; ``thresholds`` are (chain, draw, threshold).
+        The family's parameters beside the mean, such as ``sigma``; ``thresholds`` are (chain, draw, threshold). The
+        degrees of freedom of a factor with Student-t effects too, ``df_<factor>``; Sigma is their scale matrix.
     parts : dict of dict, optional
         Where such a parameter has a linear predictor of its own, in place of its entry in `aux`:
         ``{"sigma": {"formula": "~ x + (1 | g)", "link": "log", "beta": ..., "b": {"g": ...}, "Sigma": {"g": ...}}}``.
@@ -171,7 +179,8 @@ def posterior_of(
     if design.frame is not None:
         check_outcome(kind, Outcome.of(design.response), design.response.text, of_kind)
     _check_dict("aux", aux)
-    _check_names("aux", aux or {}, list(kind.aux), required=False)
+    _check_names("aux", aux or {}, [*kind.aux, *design.degrees.values()], required=False)
+    _refuse_without_degrees(design, aux or {})
     if kind.parameters[0].each:
         _refuse_without_categories(design)
         designs = designs_by_category(design, kind.parameters[0].name)
@@ -183,10 +192,11 @@ def posterior_of(
     sample = fixed.shape[:2]
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
     for name, values in parameters.items():
-        rest, labels = _extent(kind.parameter(name), values, design)
+        parameter = parameter_of(name, design, kind)
+        rest, labels = _extent(parameter, values, design)
         _check_shape(f"aux[{name!r}]", values, sample, rest, labels)
-        refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds", kind.parameter(name))
-        _caution(kind.parameter(name), values)
+        refuse_impossible(values.reshape(-1, *rest), f"aux[{name!r}] holds", parameter)
+        _caution(parameter, values)
     _refuse_without_thresholds(kind, parameters)
     coords = {d: np.arange(n) for d, n in zip(SAMPLE_DIMS, sample, strict=True)}
     arrays = canonical(design, fixed, effects, covariances, parameters, coords)
@@ -220,6 +230,16 @@ def _extent(parameter: Parameter, values: np.ndarray, design: Design) -> tuple[t
         return (), ()
     K = len(design.response.categories) or (values.shape[2] + 1 if values.ndim == 3 else 2)
     return (K - 1,), design.response.categories
+
+
+def _refuse_without_degrees(design: Design, aux: Mapping[str, Any]) -> None:
+    """Sigma alone does not say how new groups are distributed."""
+    absent = [(factor, df) for factor, df in design.degrees.items() if df not in aux]
+    if absent:
+        raise PosteriorError(
+            f"Effects of {absent[0][0]!r} are Student-t in {design.formula!r}, and their degrees of freedom are not "
+            f"given: aux={{{absent[0][1]!r}: array}}, (chain, draw)."
+        )
 
 
 def _refuse_without_thresholds(family: Family, aux: Mapping[str, Any]) -> None:
@@ -377,6 +397,15 @@ def _check_shape(
         )
 
 
+def _check_strata(design: Design, name: str, what: str) -> None:
+    """In which stratum each fitted group is stands in the rows."""
+    if design.frame is None:
+        raise PosteriorError(
+            f"{what} is given, and which stratum each group of {name!r} is in stands in the fitted rows: give data= in "
+            "place of levels=, or leave b out."
+        )
+
+
 def _check_factors(
     design: Design,
     b: Mapping[str, np.ndarray],
@@ -394,4 +423,7 @@ def _check_factors(
                     f"b[{name!r}] is given and the groups of {name!r} are not: name them in order, levels={{{name!r}: "
                     "[...]}, or leave b out. Groups of 'a:b' need data=."
                 )
+            if factor.strata is not None:
+                _check_strata(design, name, f"{names['b']}[{name!r}]")
+                q = q if b[name].shape[-1] == q else len(factor.strata.twins)  # of each group's own stratum alone
             _check_shape(f"{names['b']}[{name!r}]", b[name], sample, (len(factor.levels), q), factor.levels)

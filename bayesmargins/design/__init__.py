@@ -14,11 +14,13 @@ from bayesmargins.design.frames import Column, freeze_column, missing_rows, requ
 from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
+from bayesmargins.design.members import Members
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.references import reference_levels
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.stored import check_signs
 from bayesmargins.design.template import design_from, template_design
+from bayesmargins.design.together import MixtureStrata, mixture_strata
 
 __all__ = [
     "Basis",
@@ -26,6 +28,8 @@ __all__ = [
     "Column",
     "Design",
     "Factor",
+    "Members",
+    "MixtureStrata",
     "Parts",
     "Response",
     "Rows",
@@ -39,6 +43,7 @@ __all__ = [
     "expression",
     "freeze_column",
     "missing_rows",
+    "mixture_strata",
     "orthonormal_basis",
     "parse",
     "reference_levels",

@@ -14,7 +14,7 @@ import pandas as pd
 from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
 from bayesmargins.design.categories import category_response
-from bayesmargins.design.coding import codings
+from bayesmargins.design.coding import Coding, codings
 from bayesmargins.design.counted import counted_response, refuse_counts
 from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
@@ -156,6 +156,10 @@ def build_part(
     text, parts = _parsed(name, formula, of.data, namespace)
     for piece in parts.right if stored else ():
         check_stored(piece, of.data, namespace)
+    if any(b.structure.student for b in parts.blocks):
+        raise FormulaError(
+            f"{text!r} has Student-t group effects on {name!r}, and they are there for the mean alone. Write (1 | g)."
+        )
     context = context_of(of.data.columns, namespace)
     covariates, read = _read_by(text, parts, of.data, context)
     _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
@@ -196,6 +200,9 @@ def _frozen(
     context = response.context
     _refuse_two_meanings(parts, covariates, formula)
     made = codings(parts.right, context)
+    for name, words in parts.made_factors.items():
+        if name not in made and not pd.api.types.is_bool_dtype(frame[name].dtype):
+            made[name] = Coding(words)
     columns = {
         n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
         for n in sorted(covariates)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bayesmargins.design.dialect import as_here, own_intercept, refuse_dot, with_comparison
 from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import scan, signed_terms, split, whole_call
+from bayesmargins.design.structures import Structure, quoted, structure_of
 from bayesmargins.errors import FormulaError
 
 __all__ = ["Block", "Parts", "expression", "parse"]
@@ -34,17 +35,20 @@ class Block:
     mark : str
         Its effects are correlated with those of blocks of this mark and factor on other linear predictors; empty where
         it has none.
+    structure : Structure
+        What ``gr()`` says of the groups beside.
     """
 
     terms: str
     factor: str
     correlated: bool
     mark: str = ""
+    structure: Structure = field(default=Structure(), repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the data whose values together name a group."""
-        return tuple(self.factor.split(":"))
+        return self.structure.members or tuple(self.factor.split(":"))
 
 
 @dataclass(frozen=True)
@@ -84,12 +88,18 @@ class Parts:
     @property
     def right(self) -> tuple[str, ...]:
         """Formulas of everything that the linear predictor reads."""
-        return (self.fixed, *(b.terms for b in self.blocks), *(expression(o) for o in self.offsets))
+        beside = dict.fromkeys(quoted(c) for b in self.blocks for c in b.structure.columns)
+        return (self.fixed, *(b.terms for b in self.blocks), *(expression(o) for o in self.offsets), *beside)
+
+    @property
+    def made_factors(self) -> dict[str, str]:
+        """Columns that are factors for what ``gr()`` does with them, numbers too, and the words for it."""
+        return {b.structure.by: f"gr(by = {b.structure.by})" for b in self.blocks if b.structure.by}
 
     @property
     def group_columns(self) -> frozenset[str]:
         """Columns that name groups."""
-        return frozenset(c for b in self.blocks for c in b.columns)
+        return frozenset(c for b in self.blocks for c in (*b.columns, *b.structure.weights))
 
 
 def expression(text: str) -> str:
@@ -205,8 +215,15 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
     for _, term in terms:
         _refuse_idle(term, formula)
     for level in split(pieces[1], "+"):  # brms reads (1 | a + b) as (1 | a) + (1 | b)
-        for factor in _nested(level, inner, formula):
-            yield Block(_join([f"{sign} {term}" for sign, term in terms]), factor, correlated, mark)
+        group, independent, structure = structure_of(level.strip(), formula)
+        if mark and structure.by:
+            raise FormulaError(
+                f"The block ({inner}) in {formula!r} has the mark {mark!r} and by = {structure.by}: effects with a "
+                "covariance a stratum are correlated on one linear predictor alone. Leave one of them out."
+            )
+        for factor in [group] if structure.members else _nested(group, inner, formula):
+            of = _join([f"{sign} {term}" for sign, term in terms])
+            yield Block(of, factor, correlated and not independent, mark, structure)
 
 
 def _mark(text: str, correlated: bool, inner: str, formula: str) -> str:
@@ -252,10 +269,6 @@ def _grouping_columns(text: str) -> list[str]:
 
 
 def _advice_on_groups(text: str) -> str:
-    if re.match(r"mm\s*\(", text):
-        return "Multi-membership, mm(), is not there."
-    if re.match(r"gr\s*\(", text):
-        return "gr() is brms's: write (1 | g) for gr(g), and (x || g) for gr(g, cor = FALSE). from_brms reads it."
     return "Make a column for anything else and name it there."
 
 

@@ -171,6 +171,16 @@ class Design:
         """Names of the fixed effects: ``("Intercept", "trt[drug]", "week")``."""
         return self.fixed.labels
 
+    @property
+    def degrees(self) -> dict[str, str]:
+        """Factors with Student-t effects, and what their degrees of freedom are called."""
+        return {name: factor.df for name, factor in self.factors.items() if factor.student}
+
+    @property
+    def related(self) -> list[str]:
+        """Factors whose groups are related as a known matrix says."""
+        return [name for name, factor in self.factors.items() if factor.cov]
+
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
         """Which columns does a linear predictor read? Columns that only name groups are not among them.
 
@@ -224,7 +234,8 @@ class Design:
         -------
         bool
         """
-        return not any(variable in m.bending for m in self._matrices(z_of))
+        beside = (self.factors[f].beside for f in (self.factors if z_of is None else z_of))
+        return not any(variable in names for names in (*(m.bending for m in self._matrices(z_of)), *beside))
 
     def is_bounded(self, variable: str) -> bool:
         """Does a spline of this variable have no values beyond those of the fit?"""
@@ -271,9 +282,12 @@ class Design:
             out[~missing] = values
             return out
 
-        Z = {f: np.hstack([filled(m) for m in self.factors[f].matrices]) for f in factors}
+        Z: dict[str, np.ndarray] = {}
+        for f in factors:
+            Z |= self.factors[f].z_of(np.hstack([filled(m) for m in self.factors[f].matrices]), frame, what)
         offset = np.where(missing, np.nan, 0.0) + sum(filled(o)[:, 0] for o in self.offsets)
-        return Rows(filled(self.fixed), Z, offset, ~missing)
+        unknown = [np.isnan(Z[f]).any(axis=1) for f in factors if self.factors[f].members]
+        return Rows(filled(self.fixed), Z, offset, ~np.logical_or.reduce([missing, *unknown]))
 
     def given(self, field: str, frame: pd.DataFrame, what: str = "newdata") -> np.ndarray:
         """What the left-hand side says of other rows than the fit's, such as ``"se"``: (row,)."""

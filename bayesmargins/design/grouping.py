@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,9 @@ import pandas as pd
 
 from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
+from bayesmargins.design.members import Members
+from bayesmargins.design.related import root_of_relation
+from bayesmargins.design.strata import Strata, in_strata, strata_of, stratum_of_groups
 from bayesmargins.errors import DataError, FormulaError
 
 __all__ = ["Factor", "combinations", "freeze_factors"]
@@ -42,6 +45,16 @@ class Factor:
         Group of every fitted row.
     marks : tuple of str
         Of each block: which others, on other linear predictors, it is correlated with; empty where there are none.
+    strata : Strata or None
+        Where groups are in strata with a covariance each.
+    student : bool
+        Whether effects are Student-t, with degrees of freedom of the factor's own, and Sigma their scale matrix.
+    cov : str
+        Name of the matrix that says how groups are related; empty where they are independent.
+    relation : ndarray, shape (level, level), or None
+        A lower root of that matrix, where it was given: fits alone need it.
+    members : Members or None
+        Where rows belong to several groups; `codes` are those of the first.
     """
 
     name: str
@@ -53,6 +66,11 @@ class Factor:
     matrices: tuple[Matrix, ...]
     codes: np.ndarray = field(repr=False)
     marks: tuple[str, ...] = ()
+    strata: Strata | None = None
+    student: bool = False
+    cov: str = ""
+    relation: np.ndarray | None = field(default=None, repr=False)
+    members: Members | None = field(default=None, repr=False)
 
     @property
     def variables(self) -> frozenset[str]:
@@ -64,6 +82,71 @@ class Factor:
         """Where each level stands."""
         return {level: k for k, level in enumerate(self.levels)}
 
+    def of_rows(self, rows: np.ndarray) -> Factor:
+        """The same with some of the fitted rows, all groups included."""
+        members = None if self.members is None else self.members.take(rows)
+        return replace(self, codes=self.codes[rows], members=members)
+
+    def in_words(self) -> str:
+        """How many groups there are, and what varies over them."""
+        said = "; Student-t, with Sigma as its scale" if self.student else ""
+        said += f"; related as {self.cov} says" if self.cov else ""
+        said += f"; each row belongs to {len(self.members.columns)}" if self.members else ""
+        return f"{len(self.levels)} groups of {self.name}: {', '.join(self.terms)}{said}"
+
+    @property
+    def df(self) -> str:
+        """What its degrees of freedom are called among the parameters, where effects are Student-t."""
+        return f"df_{self.name.replace('/', '_')}" if self.student else ""
+
+    def own_terms(self) -> dict[str, int]:
+        """What a group has effects of, and where they stand: of groups in strata once for all strata."""
+        if self.strata is None:
+            return {t: k for k, t in enumerate(self.terms)}
+        return {self.terms[k].rpartition(f":{self.strata.by}[")[0]: int(k) for k in self.strata.twins[:, 0]}
+
+    def terms_of(self, level: int) -> np.ndarray:
+        """Positions of the terms that a fitted group has effects of: those of its stratum, or all."""
+        if self.strata is None:
+            return np.arange(len(self.terms))
+        return np.sort(self.strata.twins[:, self.strata.of_levels[level]])
+
+    def rows_of(self, terms: tuple[int, ...]) -> np.ndarray:
+        """Positions of the fitted rows that have these terms: those of their stratum, or all."""
+        if self.strata is None:
+            return np.arange(len(self.codes))
+        own = np.isin(np.arange(len(self.levels)), self.strata.levels_of(terms[0]))
+        return np.flatnonzero(own[self.codes])
+
+    def levels_of(self, term: int) -> np.ndarray:
+        """Positions of the fitted groups whose effects have the variance of this term: of its stratum, or all."""
+        return np.arange(len(self.levels)) if self.strata is None else self.strata.levels_of(term)
+
+    @property
+    def lookups(self) -> tuple[str, ...]:
+        """What z is called that b of each group of a row multiplies: the factor, or one a member."""
+        if self.members is None:
+            return (self.name,)
+        return tuple(f"{self.name}[{k}]" for k in range(1, len(self.members.columns) + 1))
+
+    @property
+    def codes_by_lookup(self) -> dict[str, np.ndarray]:
+        """The groups of the fitted rows, (row,), by `lookups`."""
+        codes = [self.codes] if self.members is None else self.members.codes.T
+        return dict(zip(self.lookups, codes, strict=True))
+
+    def z_of(self, z: np.ndarray, frame: pd.DataFrame, what: str) -> dict[str, np.ndarray]:
+        """z (row, term) of the factor, and what each member's b is multiplied by, where there are some."""
+        if self.members is None:
+            return {self.name: z}
+        W, c = self.members.of_rows(frame, what)
+        return {self.name: c[:, None] * z, **{n: w[:, None] * z for n, w in zip(self.lookups, W.T, strict=True)}}
+
+    @property
+    def beside(self) -> frozenset[str]:
+        """Columns beside those of z that say how much of it counts."""
+        return frozenset() if self.members is None else frozenset((*self.members.columns, *self.members.weights))
+
     def labels(self, frame: pd.DataFrame) -> pd.Series:
         """Which group does each row name? Missing where a column is missing."""
         if len(self.columns) == 1:
@@ -72,6 +155,16 @@ class Factor:
         for column in self.columns[1:]:
             joined = joined + ":" + _text(frame[column])
         return joined.astype(object).mask(frame[list(self.columns)].isna().any(axis=1))
+
+    def positions_of(self, labels: pd.Series) -> np.ndarray:
+        """Position of each label among the fitted groups; -1 where it is none of them."""
+        return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(labels, dtype=object))
+
+    def labels_by_lookup(self, frame: pd.DataFrame) -> dict[str, pd.Series]:
+        """The groups that each row names, by `lookups`."""
+        if self.members is None:
+            return {self.name: self.labels(frame)}
+        return {n: frame[c].astype(object) for n, c in zip(self.lookups, self.members.columns, strict=True)}
 
     def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
         """Position of each row's group among the fitted ones; -1 where it is none of them."""
@@ -106,8 +199,28 @@ def freeze_factors(
     """
     names = list(dict.fromkeys(b.factor for b in blocks))
     _refuse_alike(names)
+    _refuse_two_structures(blocks)
     frozen = {b: freeze(b.terms, coded, context, invented=invented) for b in blocks}
-    return {n: _factor([b for b in blocks if b.factor == n], frozen, frame) for n in names}
+    made = {n: _factor([b for b in blocks if b.factor == n], frozen, frame, invented) for n in names}
+    return {n: _related(factor, context) for n, factor in made.items()}
+
+
+def _related(factor: Factor, context: Mapping[str, Any]) -> Factor:
+    if not factor.cov or factor.cov not in context:
+        return factor
+    return replace(factor, relation=root_of_relation(factor.name, factor.cov, context[factor.cov], factor.levels))
+
+
+def _refuse_two_structures(blocks: tuple[Block, ...]) -> None:
+    """Groups of a factor are one population."""
+    first = {b.factor: b.structure for b in reversed(blocks)}
+    odd = next((b for b in blocks if b.structure != first[b.factor]), None)
+    if odd is not None:
+        both = odd.structure.written(odd.factor), first[odd.factor].written(odd.factor)
+        raise FormulaError(
+            f"The blocks of {odd.factor!r} say {both[1]} and {both[0]}: groups of one factor have one structure. Write "
+            "the same in each block."
+        )
 
 
 def _refuse_alike(names: list[str]) -> None:
@@ -115,7 +228,7 @@ def _refuse_alike(names: list[str]) -> None:
     for k, name in enumerate(names):
         stem = name.replace("/", "_")
         taken = {f"{stem}{end}" for end in ("_term", "_term2", "_pair")}
-        taken |= {f"{start}_{stem}" for start in ("b", "sd", "cor", "z", "Sigma")}
+        taken |= {f"{start}_{stem}" for start in ("b", "sd", "cor", "z", "Sigma", "df")}
         clash = next((n for j, n in enumerate(names) if n.replace("/", "_") in taken | {stem} and j != k), None)
         if clash is not None:
             raise FormulaError(
@@ -124,9 +237,11 @@ def _refuse_alike(names: list[str]) -> None:
             )
 
 
-def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataFrame) -> Factor:
-    name, columns = blocks[0].factor, blocks[0].columns
-    matrices = tuple(frozen[b] for b in blocks)
+def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataFrame, invented: bool) -> Factor:
+    name, columns, by = blocks[0].factor, blocks[0].columns, blocks[0].structure.by
+    strata = strata_of(by, frame) if by else ()
+    each = [(b, m) for b in blocks for m in (in_strata(frozen[b], by, strata) if by else [frozen[b]])]
+    blocks, matrices = [b for b, _ in each], tuple(m for _, m in each)
     terms = tuple(t for m in matrices for t in m.labels)
     if not terms or len(set(terms)) < len(terms):
         raise FormulaError(
@@ -141,12 +256,45 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
         span = tuple(range(first, first + len(matrix.labels)))
         own: list[tuple[int, ...]] = [span] if block.correlated else [(i,) for i in span]
         positions, marks = positions + own, marks + [block.mark] * len(own)
-    blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, np.empty(0, dtype=np.intp))
+    empty = np.empty(0, dtype=np.intp)
+    blank = Factor(name, columns, (), (), terms, tuple(positions), matrices, empty, tuple(marks))
     for column in columns:
         _refuse_equal_labels(column, frame)
+    if blocks[0].structure.members:
+        return _of_members(blank, blocks[0], frame)
     levels, parts = _levels(blank, frame)
     codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
-    return Factor(name, columns, levels, parts, terms, tuple(positions), matrices, codes, tuple(marks))
+    student, cov = blocks[0].structure.student, blocks[0].structure.cov
+    made = replace(blank, levels=levels, parts=parts, codes=codes, student=student, cov=cov)
+    if not by:
+        return made
+    of = np.empty(0, dtype=np.intp) if invented else stratum_of_groups(name, by, strata, levels, codes, frame)
+    return replace(made, strata=Strata(by, strata, of, _twins(matrices, len(strata))))
+
+
+def _of_members(blank: Factor, block: Block, frame: pd.DataFrame) -> Factor:
+    """A factor whose levels are those of all columns together."""
+    names = pd.concat([frame[c].astype(object) for c in block.structure.members], ignore_index=True)
+    _refuse_equal_labels(blank.name, pd.DataFrame({blank.name: names}))
+    levels = tuple(getattr(v, "item", lambda v=v: v)() for v in sorted(pd.unique(names), key=_sorted_as))
+    empty = np.empty((0, 0))
+    of = Members(block.structure.members, block.structure.weights, block.structure.scaled, empty, empty)
+    members = of.with_codes(levels, frame)
+    parts = tuple((text,) for text in _text(pd.Series(levels, dtype=object)))
+    return replace(blank, levels=levels, parts=parts, codes=members.codes[:, 0], members=members)
+
+
+def _sorted_as(label: Any) -> tuple[bool, Any]:
+    """Numbers by size, then text by alphabet."""
+    number = isinstance(label, numbers.Number)
+    return not number, label if number else str(label)
+
+
+def _twins(matrices: tuple[Matrix, ...], strata: int) -> np.ndarray:
+    """Where the terms of each block stand in each stratum: (term, stratum)."""
+    ends = np.cumsum([len(m.labels) for m in matrices])
+    places = [np.arange(end - len(m.labels), end) for end, m in zip(ends, matrices, strict=True)]
+    return np.vstack([np.column_stack(places[k : k + strata]) for k in range(0, len(places), strata)])
 
 
 def _refuse_equal_labels(name: str, frame: pd.DataFrame) -> None:

@@ -180,7 +180,7 @@ def _averages(average: Callable[[str], xr.Dataset], group_weights: str) -> dict[
             with options(warn_zero=False):  # the result says of "zero" what it is
                 found[policy] = average(policy)
         except (PosteriorError, DataError, GroupsError) as error:
-            optional = policy == "own" or (policy == "existing" and isinstance(error, PosteriorError))
+            optional = policy == "own" or (policy == "existing" and isinstance(error, PosteriorError | GroupsError))
             if not optional or (policy == "existing" and group_weights == "rows"):
                 raise
             warn(f"{policy!r} is left out of this attenuation. {error}")

@@ -11,6 +11,7 @@ import xarray as xr
 from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
 from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
@@ -80,6 +81,7 @@ def marginal_coefficients(
     curve = _curve(post) if isinstance(post, Posterior) else None
     question = ask(post, newdata, average=True, wts=wts)
     assert curve is not None
+    refuse_heavy(post, "marginal_coefficients", "avg_comparisons and avg_predictions take Student-t effects.")
     _check(question, exponentiate, curve.link)
     passed = Passed({})
     values = _coefficients(question, passed)

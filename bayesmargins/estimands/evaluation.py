@@ -11,6 +11,7 @@ import pandas as pd
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.errors import DataError, GroupsError, warn
+from bayesmargins.estimands.heavy_tails import heavy_in, predictor_over, refuse_infinite, with_their_variance
 from bayesmargins.estimands.parts import OfParameter, across_of, part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.family.quantity import Target
@@ -24,11 +25,12 @@ from bayesmargins.predictor import (
     PartRows,
     Passed,
     Predictor,
+    ScaledPredictor,
     Second,
     TiltedPredictor,
     in_named_groups,
+    in_strata,
     part_values,
-    predictor_of,
 )
 from bayesmargins.progress import Progress
 
@@ -189,8 +191,9 @@ class Evaluation:
         DataError
             As for `values`.
         """
-        if not self.question.averaged:
-            return None
+        existing = scenario.policy.factors("existing")
+        if not self.question.averaged or any(self.question.design.factors[f].strata for f in existing):
+            return None  # of rows in strata each side is averaged over groups of its own
         sides = (*scenario.settings, *low), (*scenario.settings, *high)
         names = sorted(set().union(*(self._depends(scenario, side) for side in sides)))
         require_columns(self.question.frame, names, self.question.what)
@@ -264,7 +267,7 @@ class Evaluation:
 
     def _values(self, chunks: _Chunks, rows: int, cells: int, parts: Sequence[str], tails: bool) -> Passed:
         """Of one pass, or of one a curve; `tails` where small values are divided by."""
-        if isinstance(self._predictor, CombinedPredictor):
+        if isinstance(self._predictor, CombinedPredictor | ScaledPredictor):
             careful = tails or self.question.averaging.cells.unit  # single rows may be small
             passed = self._predictor.values(chunks, rows, cells, parts, careful)
         else:
@@ -300,7 +303,7 @@ class Evaluation:
                 if size < n or first is not None:  # the message shall count and number the user's own rows
                     self._chunk(scenario, self.question.frame, settings, part, of)
                 raise
-            for tile in in_named_groups(chunk):
+            for tile in (tile for some in in_strata(chunk) for tile in in_named_groups(some)):
                 self._parameter.count(tile.rows, tile.plan)
                 yield tile
 
@@ -357,6 +360,7 @@ class Evaluation:
         """Columns of the frame whose values an answer depends on."""
         question, design = self.question, self.question.post.design
         names = set(design.variables(scenario.policy.of(design.factors).active)) | set(self._group_columns(scenario))
+        names |= {n for f in scenario.policy.active if f in design.factors for n in design.factors[f].beside}
         names |= part_variables(question.post, question.parts, scenario.policy)
         if of is not None and of.of_x:
             names.add(of.variable)
@@ -415,15 +419,18 @@ class _Chunks:
 
 def _predictor(
     question: Question, tick: Callable[[int], None]
-) -> Predictor | CombinedPredictor | TiltedPredictor | DistributionPredictor:
-    post = question.post
+) -> Predictor | CombinedPredictor | ScaledPredictor | TiltedPredictor | DistributionPredictor:
+    post, heavy = question.post, heavy_in(question.policy, question.post)
     if question.quantity is not None:
-        return predictor_of(post.draws, question.quantity, tick)
+        return predictor_over(post, question.quantity, heavy, tick)
     if question.tilted:
-        link = post.parts[question.parts[0]].link
-        return TiltedPredictor(post.draws, post.family.curve(post.link), link, tick)
+        curve = post.family.curve(post.link)
+        if heavy:
+            refuse_infinite(curve.link, "mean")
+        return TiltedPredictor(post.draws, curve, post.parts[question.parts[0]].link, tick)
     assert isinstance(question.target, Target)
-    return DistributionPredictor(post.draws, post.link, post.family, question.target, tick)
+    draws, scales = with_their_variance(post, question.target, heavy) if heavy else (post.draws, heavy)
+    return DistributionPredictor(draws, post.link, post.family, question.target, tick, scales)
 
 
 def _multiplier(of: Derivative, frame: pd.DataFrame, trials: np.ndarray | None) -> np.ndarray | None:

@@ -12,6 +12,7 @@ import xarray as xr
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.moments import Moments, response_moments
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
 from bayesmargins.estimands.whole import distinct_rows
@@ -128,6 +129,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
             f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "
             "effects are terms such as (1 | id)."
         )
+    refuse_heavy(post, "variance_partition", "avg_predictions(post, target=bm.sd()) has the spread of y over groups.")
     _check_measure(measure, post)
     _check_scale(measure, post)
     rows, weights, parts = distinct_rows(question)

@@ -304,18 +304,31 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
         over = "of the distribution of y over" if scale == "marginal" else "averaged over"
         phrases.append(
-            f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}, each counted {counted}"
+            f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}, "
+            f"{_own_stratum('each row over those of its own', existing, design)}each counted {counted}"
         )
     new = policy.factors("new")
     if new:
         over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
-        phrases.append(f"{over} new groups of {factors_worded(new, design)}{_what_it_is(policy, scale)}")
+        own = _own_stratum(" with the covariance of the row's", new, design).removesuffix(", ")
+        related = [f for f in new if design.factors[f].cov]
+        own += ", unrelated to the fitted ones" if related else ""
+        heavy = [f for f in new if design.factors[f].student]
+        own += f" with Student-t effects{f' of {factors_worded(heavy, design)}' * (len(new) > 1)}" if heavy else ""
+        phrases.append(f"{over} new groups of {factors_worded(new, design)}{own}{_what_it_is(policy, scale)}")
     return phrases or [NO_GROUPS]
 
 
 def factors_worded(factors: Iterable[str], design: Design) -> str:
     """``"clinic and patient"``: grouping factors as readers know them."""
     return " and ".join(worded(name, design.labels) for name in factors)
+
+
+def _own_stratum(said: str, factors: Iterable[str], design: Design) -> str:
+    """Where groups are in strata, of which column: empty elsewhere."""
+    strata = [design.factors[f].strata for f in factors]
+    by = dict.fromkeys(worded(s.by, design.labels) for s in strata if s is not None)
+    return f"{said} {' and '.join(by)}, " if by else ""
 
 
 NO_GROUPS = "the model has no groups"

@@ -15,6 +15,7 @@ from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, clos
 from bayesmargins.estimands.asking import answering, ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of, refuse_distribution
 from bayesmargins.estimands.evaluation import Derivative
+from bayesmargins.estimands.heavy_tails import refuse_heavy, refuse_several
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
@@ -140,6 +141,8 @@ def heterogeneity(
     if of is post:
         refuse_distribution(target)
     over = _factor(over, of)
+    refuse_several(of, over)
+    refuse_heavy(of, "heterogeneity", "avg_comparisons with groups={...: [levels]} has the effect in fitted groups.")
     question = ask(
         post,
         newdata,
@@ -279,6 +282,7 @@ def _refuse_absurd(question: Question, asked: _Asked) -> None:
 def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -> Spread:
     """Statistics of one effect: (draw, cell, statistic)."""
     sides = [within.chunks(scenario, side, effect.variable) for side in effect.sides]
+    within.refuse_two_strata(sides)
     A, s = _directions(within, sides, effect)
     cells = sides[0][0].cells.n
     spread = Spread(*(np.empty((len(A), cells, len(asked.statistics))) for _ in range(2)))

@@ -14,6 +14,7 @@ import numpy as np
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.design import require_columns
 from bayesmargins.draws import Draws
+from bayesmargins.errors import GroupsError
 from bayesmargins.estimands.effects import Effect
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
@@ -69,6 +70,30 @@ class Within(Evaluation):
         of = None if variable is None else Derivative(variable)
         chunks = self._chunks(scenario, settings, first, cells, of)
         return [replace(c, plan=replace(c.plan, integrated=self._others(c.plan.integrated))) for c in chunks]
+
+    def refuse_two_strata(self, sides: Sequence[Sequence[Chunk]]) -> None:
+        """A group is in one stratum: what it would be in another is not known beside what it is.
+
+        Raises
+        ------
+        GroupsError
+            The rows of one group, on all sides together, are in several strata.
+        """
+        strata = self.question.post.design.factors[self.over].strata
+        if strata is None:
+            return
+        chunks = [chunk for side in sides for chunk in side]
+        seen = np.zeros((chunks[0].cells.n, len(strata.labels)), dtype=bool)
+        for chunk in chunks:
+            z = np.abs(chunk.rows.Z[self.over])[:, strata.twins].sum(axis=1) > 0.0  # (row, stratum)
+            np.logical_or.at(seen, chunk.cells.index % len(seen), z)
+        if (seen.sum(axis=1) > 1).any():
+            raise GroupsError(
+                f"The effect within a group of {self.over!r} is asked for over rows of several {strata.by!r}, and each "
+                f"group has one: how its effect in one goes with that in another the model does not say. Ask within "
+                f"each, by={strata.by!r} or at={{{strata.by!r}: [...]}}, of other variables; avg_comparisons compares "
+                "the averages over groups."
+            )
 
     def _others(self, factors: Sequence[str]) -> tuple[str, ...]:
         return tuple(f for f in factors if f != self.over)

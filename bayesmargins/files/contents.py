@@ -56,7 +56,7 @@ def check_rows(design: Design) -> dict[str, np.ndarray]:
     data = design.data
     some = np.unique(np.linspace(0, len(data) - 1, 50).astype(int))
     rows = design.rows(data.iloc[some], what="data")
-    return {"X": rows.X, **{f"Z_{k}": z for k, z in enumerate(rows.Z.values())}, "offset": rows.offset[:, None]}
+    return {"X": rows.X, **{f"Z_{k}": rows.Z[f] for k, f in enumerate(design.factors)}, "offset": rows.offset[:, None]}
 
 
 def refuse_another_design(stored: Mapping[str, np.ndarray], design: Design) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.design import Members
 from bayesmargins.family import Family, Link, Outcome, Values
 from bayesmargins.model.across import coords_of
 from bayesmargins.model.coordinates import GroupPart
@@ -150,7 +151,12 @@ def _group_effects(
         L = covariance(part, priors).triangle(part)
         v, log_p = standardised(z, L, found, phi, others)
         pm.Potential(f"log_p_{name}", log_p - 0.5 * np.log(2.0 * np.pi) * part.W.shape[1] * len(factor.levels))
+    if factor.relation is not None:
+        # A sum: a compiled dot takes a minute to compile.
+        v = [(factor.relation * of[None]).sum(axis=1) for of in v]
     b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
+    if factor.student:
+        b_W = b_W * _student_scale(part, priors)[:, None]
     for member in part.members:
         own, B = b_W, part.B[member.columns, member.columns]
         if len(part.members) > 1:
@@ -160,14 +166,34 @@ def _group_effects(
     return b_W
 
 
+def _student_scale(part: GroupPart, priors: Mapping[str, Any]) -> Any:
+    """By how much each group's effects are further out than normal ones: (group,), Student-t as a scale mixture."""
+    import pymc as pm
+
+    df = register(part.factor.df, priors[part.factor.df], ())
+    squares = pm.ChiSquared(f"squares_{part.factor.df}", nu=df, dims=factor_dim(part.factor.name))
+    return pm.math.sqrt(df / squares)
+
+
 def _picked(part: GroupPart, b_W: Any, columns: slice) -> Any:
     """What each row gets of its group's effects.
 
     Column by column: what picks from a vector is part of the one loop over rows, what picks from a matrix is not.
     """
     which = range(columns.start, columns.stop)
+    if part.factor.members is not None:
+        return _picked_of_members(part, part.factor.members, b_W, which)
     picked = ((b_W[:, k][part.factor.codes], part.W[:, k]) for k in which)
     return sum(b if np.all(w == 1.0) else b * w for b, w in picked)
+
+
+def _picked_of_members(part: GroupPart, members: Members, b_W: Any, which: range) -> Any:
+    """The same of all groups of a row, each by its share: W is that of them together."""
+    return sum(
+        b_W[:, k][codes] * (part.W[:, k] * share)
+        for codes, share in zip(members.codes.T, members.shares.T, strict=True)
+        for k in which
+    )
 
 
 def tensor_means(link: Link, eta: Any) -> dict[str, Any]:

@@ -223,7 +223,8 @@ class GroupPart:
 def group_part(design: Design, factor: Factor, own: bool, predictor: str = MEAN) -> GroupPart:
     """The factor's terms by blocks; in the user's coordinates where a prior is theirs, or no block has two terms."""
     Z = design.rows(design.data, (factor.name,), what="data").Z[factor.name]
-    bases = {block: orthonormal_basis(Z[:, block]) for block in factor.blocks}
+    within = {block: factor.rows_of(block) for block in factor.blocks}  # z is 0 in rows of other strata
+    bases = {block: orthonormal_basis(Z[rows][:, block]) for block, rows in within.items()}
     sizes = np.concatenate([np.hypot.reduce(basis.whole, axis=1) for basis in bases.values()])
     named = [(mark, of_predictor(predictor, f"cor_{factor.name}")) for mark in factor.marks]
     if own or all(len(block) == 1 for block in factor.blocks):
@@ -234,7 +235,8 @@ def group_part(design: Design, factor: Factor, own: bool, predictor: str = MEAN)
         return _alone(predictor, factor, Z, as_written, sizes, False)
     W = np.zeros_like(Z)
     for block, basis in bases.items():
-        W[:, block] = basis.M if basis.origin is None else np.column_stack([np.ones(len(Z)), basis.M])
+        M = basis.M if basis.origin is None else np.column_stack([np.ones(len(basis.M)), basis.M])
+        W[within[block][:, None], block] = M
     blocks = [
         _recoded(block, basis, cor, mark) for (block, basis), (mark, cor) in zip(bases.items(), named, strict=True)
     ]

@@ -120,7 +120,7 @@ def posterior_of(
             beta=array(p.named("beta")),
             b={f: array(p.named(f"b_{stem(f)}")) for f in p.design.factors},
             Sigma={f: Sigma[f][..., members[f].columns, members[f].columns] for f in p.design.factors},
-            aux={a: array(a) for a in family.aux if a in trace} if name == first else {},
+            aux={a: array(a) for a in (*family.aux, *p.design.degrees.values()) if a in trace} if name == first else {},
             sample_coords=coords,
         )
     parts = {

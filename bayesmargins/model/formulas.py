@@ -14,7 +14,15 @@ from bayesmargins.model.coordinates import FixedPart
 from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word
 
-__all__ = ["Formulas", "check_marks", "check_predicted", "formulas_of", "links_of", "refuse_constant"]
+__all__ = [
+    "Formulas",
+    "check_marks",
+    "check_predicted",
+    "check_structures",
+    "formulas_of",
+    "links_of",
+    "refuse_constant",
+]
 
 _WRITTEN = "{'y': 'y ~ x + (1 | g)', 'sigma': '~ x'}"
 
@@ -148,6 +156,21 @@ def check_marks(designs: Mapping[str, Design]) -> None:
                 "correlates effects on several parameters, where the formula of another has it for the same factor: "
                 f"{{'y': 'y ~ x + (1 | {mark} | {factor})', 'sigma': '~ x + (1 | {mark} | {factor})'}}. Leave it out."
             )
+
+
+def check_structures(designs: Mapping[str, Design]) -> None:
+    """FormulaError where the groups of a factor are of another kind in another formula."""
+    first: dict[str, tuple[str, Any]] = {}
+    for design in designs.values():
+        for f, factor in design.factors.items():
+            kind = (factor.strata and factor.strata.by, factor.student, factor.cov, factor.members is not None)
+            other, of_other = first.setdefault(f, (design.formula, kind))
+            if kind != of_other or (factor.student and other != design.formula):
+                raise FormulaError(
+                    f"The groups of {f!r} are not of one kind in {other!r} and {design.formula!r}: they are one "
+                    "population, and Student-t effects are there for one linear predictor. Write the same gr() or "
+                    "mm() in both formulas, or (1 | g)."
+                )
 
 
 def refuse_constant(name: str, design: Design, fixed: FixedPart) -> None:

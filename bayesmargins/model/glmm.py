@@ -59,7 +59,7 @@ class GLMM:
     missing : {"error", "drop"}
         What to do with rows where a column of the formula is missing.
     namespace : dict, optional
-        Own functions that the formula calls.
+        Own functions that the formula calls, and matrices that ``gr(g, cov = A)`` names.
 
     Attributes
     ----------

@@ -207,6 +207,7 @@ def stated_by_block(
         for key, one in stated_of(part, priors):
             found.setdefault(stem(key), []).append(one)
     found |= {name: [(name, priors[name], ())] for name in family.numbers if name in priors}
+    found |= {name: [(name, priors[name], ())] for name in mean.design.degrees.values()}
     if family.ordinal:
         found["thresholds"] = [(_THRESHOLDS, priors["thresholds"], (len(mean.design.response.categories) - 1,))]
     free = {block: [s for s in stated if not isinstance(s[1], int | float)] for block, stated in found.items()}

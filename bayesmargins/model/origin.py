@@ -74,7 +74,7 @@ class Origin:
             design,
             frame=design.data.iloc[left],
             response=replace(response, y=response.y[kept], beside=beside),
-            factors={name: replace(f, codes=f.codes[kept]) for name, f in design.factors.items()},
+            factors={name: f.of_rows(left) for name, f in design.factors.items()},
             row_labels=None if design.row_labels is None else design.row_labels[left],
         )
         missing = set(np.unique(response.y)) - set(np.unique(response.y[kept])) if response.categories else set()

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesmargins.checks import entries
 from bayesmargins.design import Design
+from bayesmargins.draws import degrees_of_freedom
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
 from bayesmargins.family import Family, Outcome, Parameter
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero, of_predictor
@@ -104,6 +105,12 @@ def default_priors(
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
         if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
+    outcome = Outcome.of(design.response)
+    for df in design.degrees.values():
+        of_effects = degrees_of_freedom(df).prior
+        assert of_effects is not None
+        made = of_effects(outcome)
+        priors[df] = made_prior(*made) if isinstance(made, tuple) else made
     return priors
 
 
@@ -146,6 +153,7 @@ def kinds_of_priors(designs: Mapping[str, Design], family: Family) -> dict[str, 
             )
         kinds |= {of_predictor(name, what): kind for what, kind in found}
         if design is mean:
+            kinds |= {df: "degrees" for df in mean.degrees.values()}
             kinds |= {p.name: "own" for p in family.estimated(mean.response.known_error) if p.name not in designs}
     kinds |= {f"across_cor_{f}": "cor" for f in _shared(designs)}
     return kinds | {word: kind for word, (kind, _) in _words(designs).items()}
@@ -202,6 +210,7 @@ def given_priors(given: Mapping[str, Any] | None, designs: Mapping[str, Design],
         if not isinstance(name, str) or name not in kinds:
             raise ModelError(_unknown(name, list(kinds), designs))
         own = family.parameter(name) if kinds[name] == "own" and name in family.numbers else None
+        own = degrees_of_freedom(name) if kinds[name] == "degrees" else own
         if own is not None and is_number(prior):
             _check_held(own, prior)
             continue

@@ -61,6 +61,14 @@ def parametrised(asked: str, formula: str, parts: Mapping[str, GroupPart]) -> Pa
         )
     if asked == _NON_CENTRED:
         return Parametrisation(_NON_CENTRED, "as asked")
+    special = _special(parts)
+    if special:
+        if asked == _STANDARDISED:
+            raise FitError(
+                f"parametrisation='standardised' is for normal effects of independent groups, and {special}. Use "
+                "'non-centred', or 'auto', which chooses."
+            )
+        return Parametrisation(_NON_CENTRED, special)
     many = [name for name, part in parts.items() if part.W.shape[1] > _MOST_TERMS]
     of_mean = [name for name, part in parts.items() if on_predictor(part, MEAN) is not None]
     if not many and (of_mean or not parts):
@@ -103,6 +111,17 @@ class SampledModel:
         return {"rows_sampled": self.rows, **words}
 
 
+def _special(parts: Mapping[str, GroupPart]) -> str:
+    """Why a pilot fit cannot expect some of these effects; empty where it can."""
+    factors = {name: part.factor for name, part in parts.items()}
+    said = {
+        "those of {} are Student-t": [name for name, factor in factors.items() if factor.student],
+        "rows belong to several groups of {}": [name for name, factor in factors.items() if factor.members],
+        "groups of {} are related": [name for name, factor in factors.items() if factor.relation is not None],
+    }
+    return next((text.format(listed(names)) for text, names in said.items() if names), "")
+
+
 def sampled_model(
     predictors: Sequence[LinearPredictor],
     family: Family,
@@ -114,7 +133,8 @@ def sampled_model(
     """Merged where that pays; standardised where that was chosen and the pilot fit finds a mode."""
     observed, columns = Observed(outcome), [column for p in predictors for column in p.columns()]
     # Parameters of sums are those of the rows, or change with their number, where they are the same in all rows.
-    fewer = merged(columns, [part.factor.codes for part in parts.values()], outcome, family, len(predictors) == 1)
+    codes = [of for part in parts.values() for of in part.factor.codes_by_lookup.values()]
+    fewer = merged(columns, codes, outcome, family, len(predictors) == 1)
     if fewer is not None:
         family, kept = fewer.family, fewer.kept
         observed = Observed(fewer.outcome, fewer.constant)
@@ -129,7 +149,7 @@ def sampled_model(
 
 
 def _rows_of(part: GroupPart, kept: np.ndarray) -> GroupPart:
-    return replace(part, W=part.W[kept], factor=replace(part.factor, codes=part.factor.codes[kept]))
+    return replace(part, W=part.W[kept], factor=part.factor.of_rows(kept))
 
 
 def _standardised(

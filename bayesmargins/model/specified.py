@@ -13,7 +13,14 @@ from bayesmargins.errors import DataError
 from bayesmargins.family import Family, Outcome, check_outcome, get_family, get_link, warn_of_other_families
 from bayesmargins.model.across import joined, sharing_marks
 from bayesmargins.model.coordinates import GroupPart, fixed_part, group_part, of_predictor, own_priors
-from bayesmargins.model.formulas import check_marks, check_predicted, formulas_of, links_of, refuse_constant
+from bayesmargins.model.formulas import (
+    check_marks,
+    check_predicted,
+    check_structures,
+    formulas_of,
+    links_of,
+    refuse_constant,
+)
 from bayesmargins.model.linear import LinearPredictor
 from bayesmargins.model.parameter_scales import scales_of_parameter
 from bayesmargins.model.priors import (
@@ -88,6 +95,7 @@ def specified(
         designs = designs_by_category(design, MEAN)
         links = {n: links[MEAN] if of_n is design else get_link("identity") for n, of_n in designs.items()}
     check_marks(designs)
+    check_structures(designs)
     for own in designs.values():
         check_factors(own)
     given = given_priors(priors, designs, of)

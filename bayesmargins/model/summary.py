@@ -24,11 +24,10 @@ def model_lines(model: Any) -> list[str]:
         f"GLMM {formulas}",
         f"family {model.family.name}, link {model.link.name}{links}; {len(model.design.data)} rows",
         *([f"categories {listed(categories, 12)}"] if categories else []),
-        *(f"{len(part.factor.levels)} groups of {name}: {', '.join(part.factor.terms)}"
-          for name, part in model._groups.items()),
+        *(part.factor.in_words() for part in model._groups.values()),
         *_of_effects(model),
         *model.prior_lines(),
-    ]  # fmt: skip
+    ]
 
 
 def _of_effects(model: Any) -> Iterator[str]:
@@ -44,7 +43,7 @@ def _of_effects(model: Any) -> Iterator[str]:
 def kept_names(model: Any) -> list[str]:
     """Variables of the PyMC model of a `GLMM` that its posterior is made of."""
     names = [p.named("beta") for p in model.predictors.values()]
-    names += [name for name in model.family.aux if name in model.priors]
+    names += [name for name in (*model.family.aux, *model.design.degrees.values()) if name in model.priors]
     for factor, part in model._groups.items():
         names += [m.named(f"{what}_{stem(factor)}") for m in part.members for what in ("b", "sd")]
         names += list(correlated_pairs(part))

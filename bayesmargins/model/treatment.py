@@ -98,6 +98,13 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     """Why b cannot be integrated out exactly; empty where it can."""
     if not design.factors:
         return "the model has none"
+    if design.degrees:
+        return f"Student-t effects, those of {listed(design.degrees)}, are not integrated in closed form"
+    if design.related:
+        return f"groups of {listed(design.related)} are related, so their effects are one integral of them all"
+    several = [name for name, factor in design.factors.items() if factor.members]
+    if several:
+        return f"rows belong to several groups of {listed(several)}, so their effects are one integral of them all"
     beyond = family.not_integrated(Outcome.of(design.response), link)
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"
@@ -129,14 +136,21 @@ def _no_nodes(design: Design, family: Family, link: Link) -> str:
     if len(design.factors) > 1:
         return f"under family {family.name!r} the effects of {len(design.factors)} factors are one integral of them all"
     (factor,) = design.factors.values()
+    if factor.strata is not None:
+        return f"groups of each {factor.strata.by} have a covariance of their own, and the sum over nodes is of one"
     if len(factor.terms) > _MOST_TERMS:
         return f"{len(factor.terms)} effects of each group take an integral in as many dimensions"
     return ""
 
 
 def check_factors(design: Design) -> None:
-    """ModelError where a factor has one group only."""
+    """ModelError where a factor has one group only, or nobody says how its groups are related."""
     for name, factor in design.factors.items():
+        if factor.cov and factor.relation is None:
+            raise ModelError(
+                f"gr({name}, cov = {factor.cov}) names a matrix that is not there: pass namespace={{{factor.cov!r}: "
+                f"frame}}, a pandas.DataFrame whose rows and columns are labelled by the groups of {name!r}."
+            )
         if len(factor.levels) < 2:
             raise ModelError(
                 f"The grouping factor {name!r} has the single level {factor.levels[0]!r}: how groups vary cannot be "

@@ -186,11 +186,11 @@ def _of_effects(post: Posterior, factor: str, how: Mapping[str, Any]) -> _Pictur
     """b as a result: one entry a group and term."""
     if factor not in post.b:
         raise PosteriorError(f"The draws came without the b of {factor!r}: effects=True has nothing to draw.")
-    b, name = post.b[factor], public_name(factor)
-    levels, terms = (b[d].to_numpy() for d in b.dims[2:])
+    b, name, own = post.b[factor], public_name(factor), post.design.factors[factor].own_terms()
+    levels, terms = b[b.dims[2]].to_numpy(), list(own)
     attrs = {"kind": "coefficients", "groups": json.dumps({factor: "own"}), "formula": post.formula,
              "scale": f"b of {worded(factor, post.labels)}, {post.link.name} scale", "draws": post.kind}  # fmt: skip
-    values = post.draws.b[factor].reshape(-1, len(levels), len(terms))
+    values = post.draws.b[factor][:, :, list(own.values())]
     ds = make_result(values, [name, _TERM], {name: levels, _TERM: terms}, attrs, post.sample_coords)
     return _Picture(Cells.of(ds, **how), (name,), None, own_axes=True)
 

@@ -279,7 +279,10 @@ def _in_draws(plan: GroupPlan, which: np.ndarray | slice) -> GroupPlan:
 
 def _planned(plan: GroupPlan, which: np.ndarray) -> GroupPlan:
     gathers = tuple(replace(g, codes=g.codes[which]) for g in plan.gathers)
-    return replace(plan, gathers=gathers, missing=plan.missing[which])
+    mixture = plan.mixture
+    if mixture is not None and mixture.strata is not None:
+        mixture = replace(mixture, strata=replace(mixture.strata, of_rows=mixture.strata.of_rows[which]))
+    return replace(plan, gathers=gathers, missing=plan.missing[which], mixture=mixture)
 
 
 def _second(second: Second | None, which: np.ndarray) -> Second | None:

@@ -7,7 +7,7 @@ the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -17,9 +17,11 @@ from bayesmargins.errors import IntegrationError
 from bayesmargins.family import Family, Link, Outcome, parameter_values
 from bayesmargins.family.mixture import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
+from bayesmargins.integrate.heavy_tails import scales_of
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
+from bayesmargins.predictor.heavy_tails import Scaled, scaled
 from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly
 from bayesmargins.predictor.passes import complete
 from bayesmargins.predictor.sloped import sloped
@@ -47,10 +49,24 @@ class DistributionPredictor:
         Which number of the distribution.
     tick : callable
         Told how many values were done, from time to time.
+    heavy : mapping of str
+        Factor that is integrated whose effects are Student-t, and its degrees of freedom among the parameters.
     """
 
-    def __init__(self, draws: Draws, link: Link, family: Family, target: Target, tick: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        draws: Draws,
+        link: Link,
+        family: Family,
+        target: Target,
+        tick: Callable[[int], None],
+        heavy: Mapping[str, str] | None = None,
+    ) -> None:
         self.draws, self.link, self.family, self.target, self.tick = draws, link, family, target, tick
+        self._scales, self._each = None, [draws]
+        for factor, df in (heavy or {}).items():
+            self._scales = scales_of(draws.aux[df])
+            self._each = [scaled(draws, factor, by) for by in self._scales.values.T]
 
     def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
         """What is the target of these rows, in every draw?
@@ -137,28 +153,42 @@ class DistributionPredictor:
             self.tick(values.size)
         passed.note("draws as they are", 0.0)
 
-    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture | Jointly]]:
+    def _blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Mixture | Scaled | Jointly]]:
         """Rows of the chunk and the distribution of y there, draws x rows as one axis."""
-        rows, plan, n_draws = chunk.rows, chunk.plan, len(self.draws.beta)
         if are_joint(chunk):
+            self._refuse_both()
             yield from self._joint_blocks(chunk)
             return
+        groups = 1 if chunk.plan.mixture is None else len(chunk.plan.mixture.weights)
+        size = max(1, BLOCK_VALUES // (len(self.draws.beta) * groups * len(self._each)))
+        for start in range(0, len(chunk.rows.X), size):
+            block = slice(start, min(start + size, len(chunk.rows.X)))
+            each = tuple(self._mixture(draws, chunk, block) for draws in self._each)
+            yield block, each[0] if self._scales is None else Scaled(each, self._scales)
+
+    def _refuse_both(self) -> None:
+        if self._scales is not None:
+            raise IntegrationError(
+                f"target={self.target} is averaged over new groups with Student-t effects, and over effects on other "
+                "parameters at once: that is not there. Ask for 'own', 'existing' or 'zero' of one of them."
+            )
+
+    def _mixture(self, draws: Draws, chunk: Chunk, block: slice) -> Mixture:
+        """The distribution of y in a block, where b is normal or fitted."""
+        rows, plan, n_draws = chunk.rows, chunk.plan, len(draws.beta)
         groups = plan.mixture
         weights = np.ones(1) if groups is None else groups.weights
-        size = max(1, BLOCK_VALUES // (n_draws * len(weights)))
-        for start in range(0, len(rows.X), size):
-            block = slice(start, min(start + size, len(rows.X)))
-            eta = exact.linear(self.draws, rows, plan, block)
-            s = np.sqrt(np.broadcast_to(exact.variance(self.draws, rows, plan, block), eta.shape)).ravel()
-            etas = eta.reshape(1, -1)
-            if groups is not None:
-                shifts = (np.moveaxis(b, 1, 0) for _, b in exact.shifts(self.draws, rows.Z, groups, block))
-                etas = np.concatenate([(eta + b).reshape(len(b), -1) for b in shifts])
-            aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in self.draws.aux.items()}
-            aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
-            o = Outcome() if chunk.outcome is None else chunk.outcome.take(block).tiled(n_draws)
-            trials, own = np.ones(eta.size) if o.trials is None else o.trials, self.family.of_rows(aux, o)
-            yield block, mixture(self.family, self.link, etas, weights, s, own, trials, o, self.target.given_b)
+        eta = exact.linear(draws, rows, plan, block)
+        s = np.sqrt(np.broadcast_to(exact.variance(draws, rows, plan, block), eta.shape)).ravel()
+        etas = eta.reshape(1, -1)
+        if groups is not None:
+            shifts = (np.moveaxis(b, 1, 0) for _, b in exact.shifts(draws, rows.Z, groups, block))
+            etas = np.concatenate([(eta + b).reshape(len(b), -1) for b in shifts])
+        aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in draws.aux.items()}
+        aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
+        o = Outcome() if chunk.outcome is None else chunk.outcome.take(block).tiled(n_draws)
+        trials, own = np.ones(eta.size) if o.trials is None else o.trials, self.family.of_rows(aux, o)
+        return mixture(self.family, self.link, etas, weights, s, own, trials, o, self.target.given_b)
 
     def _joint_blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Jointly]]:
         """The same where parameters are averaged over groups too."""
@@ -173,14 +203,14 @@ class DistributionPredictor:
         for start in range(0, len(chunk.rows.X), size):
             yield slice(start, min(start + size, len(chunk.rows.X)))
 
-    def _found(self, target: Target, y: Mixture | Jointly, part: str, passed: Passed) -> np.ndarray:
+    def _found(self, target: Target, y: Mixture | Scaled | Jointly, part: str, passed: Passed) -> np.ndarray:
         value, worst = np.empty(len(y.s)), 0.0
 
         def task(first: int, last: int) -> None:
             for start in range(first * TASK_VALUES, min(last * TASK_VALUES, len(value)), TASK_VALUES):
                 which = slice(start, min(start + TASK_VALUES, len(value)))
                 some = y.take(which)
-                found = some.found(target, part) if isinstance(some, Jointly) else target.found(some, part)
+                found = target.found(some, part) if isinstance(some, Mixture) else some.found(target, part)
                 value[which] = found.value
                 notes.append(found)
 

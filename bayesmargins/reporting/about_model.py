@@ -77,8 +77,8 @@ def groups_words(post: Posterior) -> str:
     for predictor, own in post.predictors.items():
         of = "" if own is post else f" on {predictor}"
         words += [
-            f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])}{of} is "
-            f"normal with mean 0{_correlated(f.blocks)}."
+            f"Over groups of {worded(name, post.design.labels)}, b of {listing([_term(t) for t in f.terms])}{of} "
+            f"{_distributed(f.student)}{_correlated(f.blocks)}{f'; groups are related as {f.cov} says' * bool(f.cov)}."
             for name, f in own.design.factors.items()
         ]
     for name in post.across:
@@ -86,6 +86,12 @@ def groups_words(post: Posterior) -> str:
         said = f"The effects of {worded(name, post.design.labels)} on {listing(on)} are correlated"
         words.append(f"{said}: one covariance matrix is estimated for all of them.")
     return " ".join(words)
+
+
+def _distributed(student: bool) -> str:
+    if student:
+        return "is Student-t about 0, with degrees of freedom that are estimated and as its scale matrix, or scale,"
+    return "is normal with mean 0"
 
 
 def _term(term: str) -> str:

@@ -215,7 +215,14 @@ def _groups(post: Posterior, b: Term, across: Collection[str]) -> Iterator[tuple
         of = _name(name)
         one = len(factor.terms) == 1
         spread = _both(_SIGMA, of, _number(2)) if one else _below(_COVARIANCE, of)
-        yield _below(b, _J), _LIKE, _call(_operator("Normal"), _number(0), spread) + _for_each(of)
+        yield _below(b, _J), _LIKE, _drawn(factor.student, spread) + _for_each(of)
+
+
+def _drawn(student: bool, spread: Term) -> Term:
+    """Normal, or Student-t with degrees of freedom ν."""
+    if student:
+        return _call(_operator("Student-t"), _symbol("ν", r"\nu"), _number(0), spread)
+    return _call(_operator("Normal"), _number(0), spread)
 
 
 def _across(post: Posterior) -> Iterator[tuple[Term, Term, Term]]:

@@ -87,7 +87,7 @@ class _Model:
     def of(cls, post: Posterior, factor: Factor) -> _Model:
         rows = post.design.rows(post.design.data, what="data")
         others = [f for f in post.design.factors.values() if f.name != factor.name]
-        within = [f for f in others if _lies_within(f, factor)]
+        within = [f for f in others if f.members is None and _lies_within(f, factor)]
         outer = tuple(f for f in others if f not in within)
         model = cls(post, factor, (factor, *within), outer, rows, Outcome.of(post.design.response))
         obstacle = model._obstacle()
@@ -108,7 +108,7 @@ class _Model:
     @property
     def method(self) -> str:
         """A clause."""
-        how = "in closed form" if self.normal else f"by Sobol points in {len(self.factor.terms)} dimensions"
+        how = "in closed form" if self.normal else f"by Sobol points in {len(self.factor.own_terms())} dimensions"
         inner, outer = [f.name for f in self.inner[1:]], [f.name for f in self.outer]
         how += f"; the effects of {listed(inner)}, which lie within, are integrated too" if inner else ""
         return how + (f"; the effects of {listed(outer)} are kept as drawn" if outer else "")
@@ -123,6 +123,14 @@ class _Model:
                 f"the effects of {listed([f.name for f in self.inner[1:]])} lie within {self.factor.name!r}, and under "
                 f"family {post.family.name!r} all effects of a group together have no closed form"
             )
+        heavy = integrated & set(post.design.degrees)
+        if heavy:
+            return f"effects of {listed(heavy)} are Student-t, and what is integrated here is normal"
+        if self.factor.members is not None:
+            return "rows belong to several of these groups, so that leaving one out leaves parts of rows"
+        related = integrated & set(post.design.related)
+        if related:
+            return f"groups of {listed(related)} are related, and the others say what a group that is left out is like"
         absent = [f.name for f in self.outer if f.name not in post.b]
         if absent:
             return f"the posterior came without draws of b of {listed(absent)}"
@@ -140,10 +148,12 @@ class _Model:
             step = max(1, _NUMBERS // len(which) ** 2)
             blocks = [slice(first, first + step) for first in range(0, draws, step)]
             return np.concatenate([self._jointly_normal(which, block) for block in blocks]), 0.0
-        points = proposal(self.post.draws.b.get(self.factor.name), self._roots, g)
+        own = self.factor.terms_of(g)
+        b = self.post.draws.b.get(self.factor.name)
+        points = proposal(None if b is None else b[..., own], self._roots[:, own[:, None], own], g)
         step = max(1, _NUMBERS // (points.size * len(which)))
         blocks = [slice(first, first + step) for first in range(0, draws, step)]
-        found = [self._by_points(which, block, points) for block in blocks]
+        found = [self._by_points(which, own, block, points) for block in blocks]
         value, error = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return value, float(np.sqrt(np.mean(error**2)))
 
@@ -164,11 +174,13 @@ class _Model:
         value -= np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
         return np.asarray(value + volume(post, measured)[which].sum())
 
-    def _by_points(self, which: np.ndarray, block: slice, points: Proposal) -> tuple[np.ndarray, np.ndarray]:
-        """(sample,) each: value and standard error, of a block of draws."""
+    def _by_points(
+        self, which: np.ndarray, own: np.ndarray, block: slice, points: Proposal
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(sample,) each: value and standard error, of a block of draws; `own` are the terms of the group."""
         post, n = self.post, len(which)
         eta = self._eta(which, block)
-        moved = np.einsum("rq,sqk->srk", self.rows.Z[self.factor.name][which], points.effects(block))
+        moved = np.einsum("rq,sqk->srk", self.rows.Z[self.factor.name][which][:, own], points.effects(block))
         eta = (eta[..., None] + moved).transpose(0, 2, 1).reshape(-1, n)  # a row for each draw and point
         aux = {k: np.repeat(v, points.size, axis=0) for k, v in self._aux(which, block).items()}
         o = self.outcome.take(which)
@@ -197,8 +209,9 @@ def _linear_predictor(post: Posterior, rows: Rows, given: list[str], which: np.n
     """Of some rows and draws, with the b of the factors in `given`: (sample, row)."""
     eta = post.draws.beta[block] @ rows.X[which].T + rows.offset[which]
     for name in given:
-        b = post.draws.b[name][block][:, post.design.factors[name].codes[which], :]
-        eta += np.einsum("srq,rq->sr", b, rows.Z[name][which])
+        for key, codes in post.design.factors[name].codes_by_lookup.items():
+            b = post.draws.b[name][block][:, codes[which], :]
+            eta += np.einsum("srq,rq->sr", b, rows.Z[key][which])
     return np.asarray(eta)
 
 

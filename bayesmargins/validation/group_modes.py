@@ -101,7 +101,7 @@ def modes_of(replicates: Replicates) -> list[Modes]:
     """Of every term of every factor whose groups tell something."""
     first, second = score_weights(replicates)
     found = []
-    for factor in replicates.post.design.factors.values():
+    for factor in (f for f in replicates.post.design.factors.values() if f.members is None):
         found += [_modes(replicates, factor, q, first, second) for q in range(len(factor.terms))]
     return [m for m in found if len(m.groups) >= 3]
 

@@ -97,6 +97,11 @@ class Replicates:
                 names = list(terms) if factor in post.across else [name]
                 L = roots(joint_covariance(post, factor, names)[index])
                 b = rng.standard_normal((len(index), len(of.levels), L.shape[-1])) @ L.transpose(0, 2, 1)
+                if of.relation is not None:
+                    b = np.einsum("gh,shq->sgq", of.relation, b)
+                if of.student:
+                    df = np.broadcast_to(post.draws.aux[of.df][index][:, None], b.shape[:2])
+                    b *= np.sqrt(df / rng.chisquare(df))[..., None]
                 each = np.split(b, np.cumsum([len(terms[k]) for k in names])[:-1], axis=2)
                 found |= {k: {**found[k], factor: own} for k, own in zip(names, each, strict=True)}
         return found
@@ -130,6 +135,7 @@ def _predictor(post: Posterior, rows: Rows, index: np.ndarray, effects: dict[str
     """The linear predictor of some draws, (replicate, row), with effects (replicate, group, term) of each factor."""
     eta = post.draws.beta[index] @ rows.X.T + rows.offset
     for name, factor in post.design.factors.items():
-        for q, z in enumerate(rows.Z[name].T):
-            eta += effects[name][:, factor.codes, q] * z
+        for key, codes in factor.codes_by_lookup.items():
+            for q, z in enumerate(rows.Z[key].T):
+                eta += effects[name][:, codes, q] * z
     return np.asarray(eta)

@@ -77,7 +77,7 @@ class Places:
     @property
     def factors(self) -> list[Factor]:
         """Grouping factors."""
-        return list(self.replicates.post.design.factors.values())
+        return [f for f in self.replicates.post.design.factors.values() if f.members is None]
 
     @cached_property
     def curves(self) -> dict[str, np.ndarray]:

@@ -75,7 +75,7 @@ def tallies_of(replicates: Replicates, predictors: Sequence[Predictor]) -> list[
     size = np.ones(len(o.y)) if o.trials is None else np.asarray(o.trials, dtype=np.float64)
     found = [_distribution(replicates, size)]
     found += [Tally(p.name, p.labels, "mean", codes=p.codes, size=size) for p in predictors]
-    factors = post.design.factors.values()
+    factors = [f for f in post.design.factors.values() if f.members is None]  # a row in several groups is of none
     return found + [Tally(f.name, tuple(f.levels), "groups", codes=f.codes, size=size) for f in factors]
 
 

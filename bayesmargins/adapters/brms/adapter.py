@@ -17,7 +17,14 @@ from bayesmargins.adapters.brms.categories import category_names, read_categorie
 from bayesmargins.adapters.brms.coding import with_rs_coding
 from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
 from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
-from bayesmargins.adapters.brms.names import coefficients_of, contrasts_seen, groups_in, parts_of, terms_of
+from bayesmargins.adapters.brms.names import (
+    coefficients_of,
+    contrasts_seen,
+    groups_in,
+    own_terms_of,
+    parts_of,
+    terms_of,
+)
 from bayesmargins.adapters.brms.parts import across, correlated_across, held_by, link_of, separated
 from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
 from bayesmargins.adapters.checking import checked
@@ -80,7 +87,7 @@ def from_brms(
     Raises
     ------
     FormulaError, DataError, ModelError
-        As for `GLMM`; a term of brms's that has no counterpart (``mo()``, ``s()``, ``gr(g, by = h)``, ...).
+        As for `GLMM`; a term of brms's that has no counterpart (``mo()``, ``s()``, ``ar()``, ...).
     PosteriorError
         A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
         formula and family do not have, chains of different lengths, draws that occur twice, values that are not
@@ -130,6 +137,7 @@ def from_brms(
     known = {names[name]: table.held(name, value) for name, value in held.items()}
     aux = known | _parameters(table, family, {*spelling.set_aside, *(names[name] for name in formulas), *known})
     aux = {name: aux[name] for name in names.values() if name in aux}
+    aux |= {df: table.column("df_", [factor]) for factor, df in design.degrees.items()}
     table.used |= set(spelling.set_aside)
     table.refuse_the_rest(formula, family)
     if not of_categories:
@@ -342,7 +350,7 @@ def _effects(table: _Table, factor: Factor, design: Design, of: str = "") -> np.
     found = {(m[1], m[2]): str(c) for c in table.frame.columns if (m := pattern.fullmatch(str(c)))}
     if not found or not factor.levels:
         return None
-    levels, terms = groups_in((level for level, _ in found), factor), terms_of(factor, design)
+    levels, terms = groups_in((level for level, _ in found), factor), own_terms_of(factor, design)
     absent = [n for n in levels if not any((n, t) in found for t in terms[0])]
     if absent:
         raise PosteriorError(

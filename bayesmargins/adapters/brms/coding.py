@@ -53,12 +53,14 @@ def with_rs_coding(formula: str, design: Design) -> str:
     texts = {parts.fixed: _respelt(design.fixed, design)}
     for factor in design.factors.values():
         blocks = [b for b in parts.blocks if b.factor == factor.name]
-        texts |= {b.terms: _respelt(m, design) for b, m in zip(blocks, factor.matrices, strict=True)}
+        each = factor.matrices[:: 1 if factor.strata is None else len(factor.strata.labels)]
+        texts |= {b.terms: _respelt(m, design) for b, m in zip(blocks, each, strict=True)}
     if all(new is None for new in texts.values()):
         return formula
     left = written(parts.response, parts.given, parts.known_error)
     spelt = [
-        f"({texts[b.terms] or b.terms} {'|' if b.correlated else '||'} {':'.join(map(_quoted, b.columns))})"
+        f"({texts[b.terms] or b.terms} {'|' if b.correlated else '||'} "
+        f"{b.structure.written(':'.join(map(_quoted, b.columns)))})"
         for b in parts.blocks
     ]
     offsets = [f"offset({o})" for o in parts.offsets[int("rate" in parts.given) :]]

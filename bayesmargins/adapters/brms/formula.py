@@ -12,7 +12,8 @@ from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import signed_terms, split, whole_call
-from bayesmargins.errors import FormulaError, ModelError, listed, shown
+from bayesmargins.design.structures import structure_of
+from bayesmargins.errors import FormulaError, ModelError, shown
 from bayesmargins.family import FAMILIES, Family, get_family
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
@@ -27,12 +28,10 @@ _TERMS = {
     "me": "a covariate with measurement error",
     "mi": "a modelled missing value",
     "cs": "a category-specific effect",
-    "mm": "a multi-membership term",
     "mmc": "a multi-membership covariate",
     **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), "a correlation of residuals"),
 }
 _CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
-_OF_EFFECTS = ("dist", "gaussian")  # how brms says that group effects are normal
 _FAMILY = re.compile(
     r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?",
     re.DOTALL,
@@ -148,30 +147,10 @@ def _block(inner: str, formula: str) -> tuple[str, str]:
     pieces = [p.strip() for p in split(inner, "|")]
     empty = len(pieces) == 3 and not pieces[1]
     mark = pieces[1] if len(pieces) == 3 else ""
-    group, independent = _group(pieces[-1], formula)
+    group, independent, structure = structure_of(pieces[-1], formula)
     if len(pieces) > 3:
         raise FormulaError(f"({inner}) in {formula!r} is no block; allowed are (1 | g), (1 |p| g) and (x || g).")
-    return f"{pieces[0]} {'||' if empty or independent else '|'} {group}", mark
-
-
-def _group(text: str, formula: str) -> tuple[str, bool]:
-    """The grouping factor inside ``gr()``, and whether its effects are independent."""
-    inside = whole_call(text, "gr")
-    if inside is None:
-        return text, False
-    group, *arguments = [a.strip() for a in split(inside, ",")]
-    said = {name.strip(): value.strip() for name, _, value in (a.partition("=") for a in arguments)}
-    odd = [
-        f"{name}={value}"
-        for name, value in said.items()
-        if name not in ("cor", "id") and (name, value.strip("\"'")) != _OF_EFFECTS
-    ]
-    if odd:
-        raise FormulaError(
-            f"{text} in {formula!r} has {listed(odd)}: group effects here are Gaussian, independent between groups, "
-            "with one covariance a factor, so it is refused."
-        )
-    return group, said.get("cor") in ("FALSE", "F")
+    return f"{pieces[0]} {'||' if empty or independent else '|'} {structure.written(group)}", mark
 
 
 def _fitted(family: str) -> Family:

@@ -10,9 +10,20 @@ from typing import Any
 
 from bayesmargins.design import Design, Factor
 from bayesmargins.design.matrix import Matrix
+from bayesmargins.design.strata import StratumMatrix, worded
 from bayesmargins.errors import PosteriorError, listed
 
-__all__ = ["coefficients_of", "contrasts_seen", "groups_in", "level_names", "parts_of", "r_order", "spelt", "terms_of"]
+__all__ = [
+    "coefficients_of",
+    "contrasts_seen",
+    "groups_in",
+    "level_names",
+    "own_terms_of",
+    "parts_of",
+    "r_order",
+    "spelt",
+    "terms_of",
+]
 
 # brms drops brackets, blanks, commas and quotes from R's names of coefficients, and writes signs as letters
 # (its function `rename`, brms 2.18).
@@ -84,7 +95,23 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
 
 def terms_of(factor: Factor, design: Design) -> list[list[str]]:
     """The same for what varies by group."""
-    return [names for matrix in factor.matrices for names in coefficients_of(matrix, design)]
+    return [names for matrix in factor.matrices for names in _in_stratum(matrix, coefficients_of(matrix, design))]
+
+
+def own_terms_of(factor: Factor, design: Design) -> list[list[str]]:
+    """The same as the columns of a group's own effects have it: of groups in strata without the stratum."""
+    if factor.strata is None:
+        return terms_of(factor, design)
+    first = [m for m in factor.matrices if isinstance(m, StratumMatrix) and m.stratum == factor.strata.labels[0]]
+    return [names for matrix in first for names in coefficients_of(matrix, design)]
+
+
+def _in_stratum(matrix: Matrix, names: list[list[str]]) -> list[list[str]]:
+    """``Intercept:trtA``, as brms calls the terms of groups in strata."""
+    if not isinstance(matrix, StratumMatrix):
+        return names
+    stratum = str(matrix.stratum).upper() if isinstance(matrix.stratum, bool) else worded(matrix.stratum)
+    return [[f"{name}:{spelt(f'{matrix.by}{stratum}')}" for name in of] for of in names]
 
 
 def _names(column: str, factors: Sequence[str], matrix: Matrix, design: Design) -> list[str]:

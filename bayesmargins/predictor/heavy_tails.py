@@ -1,0 +1,166 @@
+"""New groups with Student-t effects: passes and distributions given a scale of Sigma, averaged over the scale.
+
+Given the scale, effects are normal, and everything goes its usual way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bayesmargins.draws import Draws
+from bayesmargins.errors import EstimandError
+from bayesmargins.family.compound import Compound
+from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.quantity import Target
+from bayesmargins.integrate.heavy_tails import Scales, scales_of
+from bayesmargins.predictor.chunks import Chunk, Passed
+from bayesmargins.predictor.combined import CombinedPredictor
+from bayesmargins.predictor.passes import Predictor
+
+__all__ = ["Scaled", "ScaledPredictor", "scaled"]
+
+METHOD = "trapezoid over the scale of Student-t effects"
+
+
+def scaled(draws: Draws, factor: str, by: np.ndarray) -> Draws:
+    """The draws with Sigma of a factor times a number each (draw,)."""
+    return replace(draws, Sigma={**draws.Sigma, factor: draws.Sigma[factor] * by[:, None, None]})
+
+
+class ScaledPredictor:
+    """What do these draws predict, with b of a factor Student-t over new groups?
+
+    Parameters
+    ----------
+    draws : Draws
+        Posterior draws.
+    factors : mapping of str
+        Such factors, and what their degrees of freedom are called among the parameters.
+    make : callable
+        Draws and what is told of progress to a predictor where b is normal.
+    tick : callable
+        Told how many values were done, from time to time.
+    """
+
+    def __init__(
+        self,
+        draws: Draws,
+        factors: Mapping[str, str],
+        make: Callable[[Draws, Callable[[int], None]], Predictor | CombinedPredictor],
+        tick: Callable[[int], None],
+    ) -> None:
+        (factor, df), *others = factors.items()
+        self.scales, self._done = scales_of(draws.aux[df]), 0
+        nodes = self.scales.values.T
+        share = len(nodes)
+
+        def counted(done: int) -> None:
+            self._done += done
+            tick(self._done // share)
+            self._done %= share
+
+        def of(some: Draws) -> Any:
+            return ScaledPredictor(some, dict(others), make, counted) if others else make(some, counted)
+
+        self._each = [of(scaled(draws, factor, by)) for by in nodes]
+
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
+        """As of `Predictor`."""
+        return self._averaged(lambda p: _values(p, chunks, rows, cells, parts, careful))
+
+    def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """As of `Predictor`."""
+        return self._averaged(lambda p: p.slopes(chunks, rows, cells))
+
+    def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """As of `Predictor`."""
+        return self._averaged(lambda p: p.second_derivatives(chunks, rows, cells))
+
+    def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
+        """Refused: a quotient of averages in each row."""
+        raise EstimandError(
+            "Slopes relative to the mean (slope='eyex', 'eydx') divide two averages in each row, and under Student-t "
+            "effects each is an average over scales: that is not there. slope='dydx' is, and so is the ratio of two "
+            "average predictions, comparison='ratio'."
+        )
+
+    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+        """Tails of Student-t effects are never too small to be divided by."""
+
+    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
+        """Both sides of a contrast at once: never; each is for `values`."""
+        return None
+
+    def _averaged(self, found: Callable[[Any], Passed]) -> Passed:
+        """The weighted sum over scales, with the estimate of its error."""
+        fine: dict[str, np.ndarray] = {}
+        coarse: dict[str, np.ndarray] = {}
+        out, inner = Passed({}), 0.0
+        for predictor, w, v in zip(self._each, self.scales.weights, self.scales.coarse, strict=True):
+            one = found(predictor)
+            for part, values in one.values.items():
+                fine[part] = fine.get(part, 0.0) + w * values
+                coarse[part] = coarse.get(part, 0.0) + v * values
+            inner = max(inner, one.wrong)
+            out.note(f"{METHOD} ({', '.join(sorted(one.methods))})", 0.0, one.nodes)
+            out.multiplied = max(out.multiplied, one.multiplied)
+        out.methods = {max(out.methods, key=len)}
+        out.values, out.relative_bound = fine, np.inf
+        errors = [self.scales.error(fine[part], coarse[part]) for part in fine]
+        outer = max((float(np.nanmax(e, initial=0.0)) for e in errors), default=0.0)
+        out.error_estimate = inner + outer
+        return out
+
+
+def _values(
+    predictor: Any, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str], careful: bool
+) -> Passed:
+    if isinstance(predictor, Predictor):
+        return predictor.values(chunks, rows, cells, parts)
+    found: Passed = predictor.values(chunks, rows, cells, parts, careful)
+    return found
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """How is y distributed over b, where b is Student-t?
+
+    Attributes
+    ----------
+    each : tuple of Mixture
+        Given the scale of each node.
+    scales : Scales
+        Weights of the nodes.
+    """
+
+    each: tuple[Mixture, ...]
+    scales: Scales
+
+    @property
+    def s(self) -> np.ndarray:
+        """(n,): that of the first node."""
+        return self.each[0].s
+
+    def take(self, which: slice) -> Scaled:
+        """The same for some of the pairs."""
+        return replace(self, each=tuple(y.take(which) for y in self.each))
+
+    def found(self, target: Target, part: str) -> Number:
+        """Values of a target, (n,), with an estimate of the error where the target is an average."""
+        fine = self._of(target, self.scales.weights, part)
+        if not target.probability:
+            return replace(fine, method=f"{METHOD} ({fine.method})")
+        coarse = self._of(target, self.scales.coarse, part)
+        error = self.scales.error(fine.value, coarse.value) + fine.error
+        return replace(fine, error=error, method=f"{METHOD} ({fine.method})")
+
+    def _of(self, target: Target, weights: np.ndarray, part: str) -> Number:
+        kept = np.flatnonzero(weights)
+        y: Any = Compound(tuple(self.each[k] for k in kept), tuple(weights[k : k + 1] for k in kept))
+        return target.found(y, part)
