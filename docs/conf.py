@@ -65,6 +65,7 @@ BELOW = {
     ],
     "docs/recipes": ["docs/checks", "docs/command_line"],
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
+    "docs/formulas": ["docs/fixed_terms"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": ["docs/ordered", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],

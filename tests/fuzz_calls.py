@@ -350,6 +350,8 @@ NEAR: dict[str, tuple[Any, ...]] = {
                 {"mu": "yb ~ trt"}, ["yb ~ trt"], "yb ~ trt + trt:ID:week:trt", "yb ~ own(week) + (1 | ID)",
                 "yb ~ offset(trt)",
                 "yb ~ offset(log(week)) + trt", "yb ~ center(week, 1, 2, 3)", "yb ~ np.nope(week)", "yb ~ scale(trt)",
+                "yb ~ within(week, ID) + (1 | ID)", "yb ~ between(trt, ID)", "yb ~ within(week)",
+                "yb ~ within(week, yb)", "yb ~ between(between(week, ID), trt)",
                 "trt ~ yb"),
     "data": (FRAME, FRAME.to_dict("list"), "data.csv"),
     "family": ("Bernoulli", "binary", "gamma", ["bernoulli"], "poisson", "binomial", "bernoulli()"),

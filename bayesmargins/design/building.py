@@ -19,12 +19,14 @@ from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, given_values, left_side
+from bayesmargins.design.group_means import freeze_means, sources
 from bayesmargins.design.grouping import freeze_factors
 from bayesmargins.design.matrix import freeze, freeze_one, python_parts, required_columns
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 from bayesmargins.labelling import labels_of
+from bayesmargins.values import with_columns
 
 __all__ = ["build_design", "build_part"]
 
@@ -79,12 +81,14 @@ def build_design(
     namespace = functions(namespace)
     context = context_of(frame.columns, namespace)
     parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
+    means = [m.name for m in parts.means]
     for text in (*parts.left, *parts.right) if stored else ():
-        check_stored(text, frame, namespace)
+        check_stored(text, with_columns(frame, dict.fromkeys(means, 0.0)), namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
+    read = read.difference(means) | sources(parts.means)
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
-    _refuse_response_on_the_right(parts, covariates, formula)
+    _refuse_response_on_the_right(parts, covariates | sources(parts.means), formula)
     kept = _complete(frame, read - _read_in_some_rows(parts, covariates, context), missing)
     labels = data.index if isinstance(data, pd.DataFrame) else frame.index
     labels = None if stored or invented else labels.take(kept.index)
@@ -149,12 +153,13 @@ def build_part(
     if parts.response != name or parts.given:
         raise FormulaError(f"The formula of {name!r} is {formula!r}; left of its '~' stands {name!r}, or nothing.")
     for piece in parts.right if stored else ():
-        check_stored(piece, of.data, namespace)
+        check_stored(piece, with_columns(of.data, {m.name: 0.0 for m in parts.means}), namespace)
     context = context_of(of.data.columns, namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
-    read = covariates.union(parts.group_columns)
+    read = covariates.union(parts.group_columns).difference(m.name for m in parts.means) | sources(parts.means)
     require_columns(of.data, sorted(read), "data", f"The formula {text!r}")
-    _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
+    own = covariates | sources(parts.means)
+    _refuse_response_on_the_right(replace(parts, response=of.response.text), own, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, np.full(len(frame), np.nan), context=context)
     design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels, labels=of.labels)
@@ -171,6 +176,8 @@ def _frozen(
     invented: bool = False,
 ) -> Design:
     context = response.context
+    means = freeze_means(parts.means, frame)
+    frame = with_columns(frame, {m.of.name: m.values(frame, "data") for m in means})
     _refuse_two_meanings(parts, covariates, formula)
     made = codings(parts.right, context)
     columns = {
@@ -194,6 +201,7 @@ def _frozen(
         factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
         offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
+        means=means,
     )
 
 

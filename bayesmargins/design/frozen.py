@@ -17,6 +17,7 @@ import pandas as pd
 from bayesmargins.checks import numbers
 from bayesmargins.design.formula import expression
 from bayesmargins.design.frames import Column, held_type, missing_rows, require_columns
+from bayesmargins.design.group_means import GroupMean, with_means
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
 from bayesmargins.errors import DataError, listed
@@ -141,6 +142,8 @@ class Design:
         Index of the fitted rows in the user's frame; None where nobody knows it.
     labels : dict of str
         What readers see in place of a column's name.
+    means : tuple of GroupMean
+        Columns of `frame` that are means of groups, which other rows get from the groups that they name.
     """
 
     formula: str
@@ -153,6 +156,7 @@ class Design:
     levels: dict[str, tuple[Any, ...]] | None = None
     row_labels: pd.Index | None = field(default=None, repr=False, compare=False)
     labels: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    means: tuple[GroupMean, ...] = ()
 
     @property
     def data(self) -> pd.DataFrame:
@@ -206,7 +210,12 @@ class Design:
             formula="; ".join(d.formula for d in every),
             columns=_together(c for d in (*every, self) for c in d.columns.values()),
             factors={n: f for d in (*every, self) for n, f in d.factors.items()},
+            means=tuple({m.of.name: m for d in every for m in d.means}.values()),
         )
+
+    def completed(self, frame: pd.DataFrame, what: str = "newdata") -> pd.DataFrame:
+        """The rows with a column for each mean of a group that the formula reads, those of the fit's groups."""
+        return with_means(frame, self.means, what) if self.means else frame
 
     def is_straight(self, variable: str, z_of: Collection[str] | None = None) -> bool:
         """Are X, z and the offset straight lines in this variable? So they are where no transform reads it.
@@ -256,6 +265,7 @@ class Design:
         """
         factors = [f for f in self.factors if z_of is None or f in z_of]
         names = sorted(self.variables(factors))
+        frame = self.completed(frame, what)
         require_columns(frame, names, what)
         missing, _ = missing_rows(frame, names)
         replayed = pd.DataFrame({n: self.columns[n].replay(frame[n]) for n in names}, index=frame.index)

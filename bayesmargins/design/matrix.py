@@ -17,6 +17,7 @@ from bayesmargins.checks import numbers
 from bayesmargins.design.calls import FUNCTIONS, check_grammar, names_read, tree_of
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
+from bayesmargins.design.group_means import as_written, is_deviation
 from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown, written
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Matrix:
     def bending(self) -> frozenset[str]:
         """Columns of the data that a Python expression reads: in all others the design is a straight line."""
         read: set[str] = set()
-        for _, tree in python_parts(self.text):
-            if tree is not None:
+        for factor, tree in python_parts(self.text):
+            if tree is not None and not is_deviation(factor):
                 read |= names_read(tree)
         return frozenset(read)
 
@@ -162,7 +163,7 @@ def term_label(name: str) -> str:
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
     ('trt[drug]:week', 'C(week)[2]')
     """
-    name = _EVERY_LEVEL.sub(r"\1", name)
+    name = as_written(_EVERY_LEVEL.sub(r"\1", name))
     return re.sub(r"\[(-?\d+)\.0\]", r"[\1]", name.replace("[T.", "["))
 
 

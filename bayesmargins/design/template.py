@@ -124,6 +124,11 @@ def template_design(
     for text in (*parts.left, *parts.right) if stored else ():
         check_stored(text, None, namespace)
     context = context_of(levels, namespace)
+    if parts.means:
+        raise FormulaError(
+            f"{parts.means[0].name} in {formula!r} is a mean of the rows of the fit, and there are none. Give data=, "
+            "the fitted rows, in place of levels=."
+        )
     _refuse_two_readings(parts, levels, context)
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
     read = covariates | parts.group_columns
