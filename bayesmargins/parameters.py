@@ -105,7 +105,7 @@ def shown(post: Any) -> xr.Dataset:
         with the dimensions ``sigma_coef``, ``sigma_id_term``. Dimensions of groups are shared. Correlations of effects
         on several linear predictors are ``across_cor_id``, with labels such as ``"Intercept, sigma_Intercept"``.
     """
-    variables: dict[str, xr.DataArray] = {"beta": post.beta}
+    variables: dict[str, xr.DataArray] = {"beta": post.beta, **_steps(post)}
     for factor, Sigma in post.Sigma.items():
         variables |= _sd_and_cor(stem(factor), Sigma)
     variables |= post.aux
@@ -115,6 +115,20 @@ def shown(post: Any) -> xr.Dataset:
     for factor, Sigma in post.across.items():
         variables |= _across(stem(factor), Sigma)
     return xr.Dataset({name: v.reset_coords(drop=True) for name, v in variables.items()})
+
+
+def _steps(post: Any) -> dict[str, xr.DataArray]:
+    """What coefficients of ``mo()`` are made of: ``slope_mo(x)``, the mean step, and ``simplex_mo(x)``, the shares."""
+    found = {}
+    for term in post.design.fixed.monotonic:
+        b, shares = term.split(post.beta.sel(coef=list(term.columns)).to_numpy())
+        base = {d: post.beta[d] for d in SAMPLE_DIMS}
+        found[f"slope_{stem(term.name)}"] = xr.DataArray(b, base, SAMPLE_DIMS)
+        several = [share for share in shares if share.shape[-1] > 1]
+        for (name, n), share in zip(term.shares.items(), several, strict=True):
+            dim = f"{stem(name).removeprefix('simplex_')}_step"
+            found[stem(name)] = xr.DataArray(share, {**base, dim: np.arange(1, n + 1)}, (*SAMPLE_DIMS, dim))
+    return found
 
 
 def _of_part(name: str, part: Any) -> dict[str, xr.DataArray]:

@@ -13,6 +13,7 @@ from bayesmargins.design.frames import Column, freeze_column, missing_rows, requ
 from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
+from bayesmargins.design.monotonic import Monotonic
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.references import reference_levels
 from bayesmargins.design.second import second_derivative_rows
@@ -25,6 +26,7 @@ __all__ = [
     "Column",
     "Design",
     "Factor",
+    "Monotonic",
     "Parts",
     "Response",
     "Rows",

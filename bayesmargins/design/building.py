@@ -21,7 +21,8 @@ from bayesmargins.design.frames import freeze_column, missing_rows, require_colu
 from bayesmargins.design.frozen import Design, Response, given_values, left_side
 from bayesmargins.design.group_means import freeze_means, sources
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.matrix import Matrix, freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.monotonic import check_order
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
@@ -180,6 +181,9 @@ def _frozen(
     frame = with_columns(frame, {m.of.name: m.values(frame, "data") for m in means})
     _refuse_two_meanings(parts, covariates, formula)
     made = codings(parts.right, context)
+    for name, coding in made.items():
+        if coding.ordered and not invented:
+            check_order(name, frame[name], coding.call)
     columns = {
         n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
         for n in sorted(covariates)
@@ -193,16 +197,30 @@ def _frozen(
             f"Two columns of the design of {formula!r} are called {twice[0]!r}, and coefficients go by their names: a "
             "column of the data has the name of another term. Rename it."
         )
+    factors = freeze_factors(parts.blocks, coded, frame, context, invented=invented)
+    for factor in factors.values():
+        _refuse_in_blocks(factor.name, factor.matrices)
     return Design(
         formula=formula,
         response=response,
         columns=columns,
         fixed=fixed,
-        factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
+        factors=factors,
         offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
         means=means,
     )
+
+
+def _refuse_in_blocks(factor: str, matrices: tuple[Matrix, ...]) -> None:
+    """A group's own multiple of shares that are estimated with it is no normal effect."""
+    found = next(((m.text, t.name) for m in matrices for t in m.monotonic), None)
+    if found:
+        raise FormulaError(
+            f"({found[0]} | {factor}) lets {found[1]} vary by group: each group would have its own multiple of shares "
+            f"that are estimated with it, and such effects are not normal. Write {found[1]} in the fixed part, and in "
+            "the block the number itself, (1 + x | g), or (1 | g)."
+        )
 
 
 def _refuse_taken(formula: Any, frame: pd.DataFrame) -> None:

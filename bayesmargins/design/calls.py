@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from bayesmargins.design.monotonic import mo
 from bayesmargins.errors import FormulaError, close_matches, listed
 
 __all__ = [
@@ -78,6 +79,7 @@ FUNCTIONS |= {
     "isin": np.isin,
     "as_numeric": _as_numbers,
     "as_integer": lambda x: np.trunc(_as_numbers(x)),
+    "mo": mo,
 }
 
 CONSTANTS: dict[str, Any] = {"TRUE": True, "FALSE": False, "T": True, "F": False, "pi": np.pi}
@@ -109,7 +111,6 @@ _ELSEWHERE = {
     "gp": "A Gaussian process is not among this package's terms; bs({0}, df=5) is a spline.",
     "cut": "Make the column first, with pandas.cut, and name it here.",
     "interaction": "Write a:b for the combinations of two factors.",
-    "mo": "A monotonic effect is not among this package's terms; C({0}) fits each level.",
     "mean": "A mean must be that of the fit: center({0}), scale({0}).",
     "sd": "A standard deviation must be that of the fit: scale({0}).",
     "me": "A covariate with measurement error is not among this package's terms.",

@@ -173,6 +173,11 @@ class Design:
         """Names of the fixed effects: ``("Intercept", "trt[drug]", "week")``."""
         return self.fixed.labels
 
+    @property
+    def structured(self) -> frozenset[str]:
+        """Coefficients that other parameters of a model make, such as the shares of ``mo()``."""
+        return frozenset().union(*(t.columns for t in self.fixed.monotonic))
+
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
         """Which columns does a linear predictor read? Columns that only name groups are not among them.
 

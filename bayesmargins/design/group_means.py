@@ -51,11 +51,11 @@ class GroupMean:
         found = np.array([np.nan if key is None else self.means.get(key, np.inf) for key in keys], dtype=np.float64)
         unknown = [key for key in keys if key is not None and key not in self.means]
         if unknown:
-            by, new = repr(of.groups[0] if len(of.groups) == 1 else list(of.groups)), _labels(unknown)
+            by, new = of.groups[0] if len(of.groups) == 1 else list(of.groups), _labels(unknown)
             raise DataError(
                 f"{of.name} is the mean of {of.variable!r} in each group of the fit, and {listed(new)} of "
-                f"{':'.join(of.groups)!r} had no rows there.{close_matches(new[0], _labels(self.means))} Give the means "
-                f"of these groups as a column of {what}: newdata[{of.name!r}] = newdata.groupby({by})"
+                f"{':'.join(of.groups)!r} had no rows there.{close_matches(new[0], _labels(self.means))} Give the "
+                f"means of these groups as a column of {what}: newdata[{of.name!r}] = newdata.groupby({by!r})"
                 f"[{of.variable!r}].transform('mean'), or the numbers themselves."
             )
         return found

@@ -18,6 +18,7 @@ from bayesmargins.design.calls import FUNCTIONS, check_grammar, names_read, tree
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
 from bayesmargins.design.group_means import as_written, is_deviation
+from bayesmargins.design.monotonic import Monotonic, is_monotonic, monotonic_terms
 from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown, written
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ class Matrix:
             for call in () if tree is None else _bounded_calls(tree):
                 read |= names_read(call.args[0]) | set(re.findall(r"`([^`]+)`", factor))
         return frozenset(read)
+
+    @cached_property
+    def monotonic(self) -> tuple[Monotonic, ...]:
+        """Columns that are steps of ``mo()``, by term."""
+        calls = [name for name, tree in python_parts(self.text) if is_monotonic(tree, self.context)]
+        return monotonic_terms(self.spec.structure, calls, term_label)
 
     @cached_property
     def products(self) -> tuple[tuple[str, ...], ...] | None:

@@ -48,6 +48,7 @@ _OPTIONS = {  # of formulaic's transforms, beside what they transform
     "poly": ("degree", "raw"),
     "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"),
     **dict.fromkeys(("cc", "cr", "cs"), ("df", "knots", "lower_bound", "upper_bound", "constraints", "extrapolation")),
+    "mo": (),
     "C": ("contrasts", "levels", "spans_intercept"),
     "hashed": ("levels", "contrasts", "spans_intercept"),
 }

@@ -215,7 +215,9 @@ def _with_wide_numbers(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
 
 
 def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:
-    remembered = list(matrix.spec.transform_state)
+    steps = {name for term in matrix.monotonic for name in term.factors}
+    by_level = [name for name in steps if required_columns(f"0 + {name}", matrix.context) & set(given)]
+    remembered = [call for call in matrix.spec.transform_state if call not in by_level]
     state = matrix.spec.encoder_state
     coded = [e for e, (kind, _) in state.items() if kind.value == "categorical" and e not in design.columns]
     coded = [e for e in coded if not required_columns(f"0 + {e}", matrix.context) & set(given)]

@@ -35,6 +35,7 @@ from bayesmargins.model.priors import (
 from bayesmargins.model.retold import with_call
 from bayesmargins.model.sampled import Parametrisation, SampledModel, parametrised, sampled_model
 from bayesmargins.model.sampling import draw_prior
+from bayesmargins.model.structured import structure_priors
 from bayesmargins.model.treatment import INTEGRATED, Treatment, check_factors, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
@@ -134,7 +135,9 @@ class GLMM:
         }
         warn_of_zero(given, self.design, self._fixed, self._groups)
         self._offset, self._scales = rows.offset, scales_of(self.design, self.family, self.link, rows.offset)
-        self.priors = default_priors(self.design, self.family, self._scales, self._fixed, self._groups) | given
+        self.priors = default_priors(self.design, self.family, self._scales, self._fixed, self._groups)
+        unit = self._scales.direction(self._fixed.constant)
+        self.priors |= structure_priors(self.design, rows.X, unit, given) | given
         self._given = dict(priors or {})
 
     @classmethod

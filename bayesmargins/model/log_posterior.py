@@ -19,6 +19,7 @@ from bayesmargins.family import Family
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.model.root_maps import RootMap, Stated, root_map
+from bayesmargins.model.structured import structures
 from bayesmargins.model.unconstrained import Closed, Held, Ordered, Variable, closed
 from bayesmargins.model.written_priors import written
 from bayesmargins.schema import stem
@@ -195,7 +196,8 @@ def stated_by_block(
 ) -> dict[str, list[Stated]]:
     """The model's variables under the name that their prior has in ``priors=``; none that a number holds."""
     found: dict[str, list[Stated]] = {}
-    for one in _fixed_variables(design, priors, fixed)[0]:
+    made = [one for of in structures(design) for one in of.stated(priors)]
+    for one in [*made, *_fixed_variables(design, priors, fixed)[0]]:
         found.setdefault(_OF_ALL.get(one[0], one[0].removeprefix("slope_")), []).append(one)
     for name, part in parts.items():
         of_sd, stated = root_map(part, priors)[0].sd, root_map(part, priors)[1]
@@ -218,7 +220,7 @@ def _fixed_variables(
 
     The coordinates are those of `FixedPart.columns`, where columns with priors of their own may lie between others.
     """
-    names = [fixed.names[j] for j in fixed.own]
+    names = [fixed.names[j] for j in fixed.own if fixed.names[j] not in design.structured]
     alone, shared = [n for n in names if n in priors], [n for n in names if n not in priors]
     stated: list[Stated] = [(f"slope_{stem(n)}", priors[n], ()) for n in alone]
     stated += [("slopes", priors["beta"], (len(shared),))] if shared else []

@@ -48,7 +48,7 @@ def _fixed_lines(design: Design, priors: Mapping[str, Any], fixed: FixedPart, ri
         yield f"thresholds ~ {_text(priors['thresholds'])}{order}, at the mean of the columns"
     elif fixed.constant:
         yield f"Intercept ~ {_text(priors['Intercept'])}, the mean of the linear predictor over the rows"
-    if shared := [name for name in own if name not in priors]:
+    if shared := [name for name in own if name not in priors and name not in design.structured]:
         yield f"beta ~ {_text(priors['beta'])}, of {', '.join(shared)}"
     yield from (f"{name} ~ {_text(priors[name])}" for name in own if name in priors)
     if k := fixed.basis.M.shape[1]:

@@ -213,12 +213,14 @@ def _prior(name: str, parameters: Mapping[str, Any]) -> Prior:
 
 def names_of_priors(design: Design, family: Family) -> list[str]:
     """What may a prior of the user's be for? Names that stand for every factor come last."""
-    slopes = [c for c in design.coef if c != "Intercept"]
+    slopes = [c for c in design.coef if c != "Intercept" and c not in design.structured]
+    made = [name for t in design.fixed.monotonic for name in (t.name, *t.shares)]
     correlated = [f for f, factor in design.factors.items() if any(len(block) > 1 for block in factor.blocks)]
     return [
         *(["Intercept"] if design.fixed.constant else []),
-        *(["beta"] if slopes else []),
+        *(["beta"] if slopes or made else []),
         *slopes,
+        *made,
         *(f"sd_{f}" for f in design.factors),
         *(f"cor_{f}" for f in correlated),
         *(p.name for p in family.estimated(design.response.known_error)),
@@ -260,9 +262,9 @@ def given_priors(given: Mapping[str, Any] | None, design: Design, family: Family
 
 
 def own_columns(given: Mapping[str, Any], design: Design) -> list[str]:
-    """The coefficients that a prior of the user's is for."""
+    """The coefficients that a prior of the user's is for, and those that other parameters make."""
     slopes = [c for c in design.coef if c != "Intercept"]
-    return slopes if "beta" in given else [c for c in slopes if c in given]
+    return slopes if "beta" in given else [c for c in slopes if c in given or c in design.structured]
 
 
 def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
@@ -273,9 +275,10 @@ def warn_of_zero(given: Mapping[str, Any], design: Design, fixed: FixedPart, gro
     BayesmarginsWarning
         Columns under priors of the user's own are nearly the same column.
     """
-    coef = [fixed.names[j] for j in fixed.own]
-    if len(coef) > 1:
-        _warn_of_columns("Coefficients", [coef[j] for j in far_from_zero(fixed.R)])
+    own = [k for k, j in enumerate(fixed.own) if fixed.names[j] not in design.structured]
+    if len(own) > 1:
+        far = far_from_zero(fixed.R[:, own])
+        _warn_of_columns("Coefficients", [fixed.names[fixed.own[own[k]]] for k in far])
     for name, part in groups.items():
         if f"sd_{name}" in given or f"cor_{name}" in given:
             for block in part.blocks:

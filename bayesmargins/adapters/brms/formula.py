@@ -18,7 +18,6 @@ from bayesmargins.family import FAMILIES, Family, get_family
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
 _TERMS = {
-    "mo": "a monotonic effect",
     "s": "a smooth",
     "t2": "a smooth",
     "te": "a smooth",

@@ -8,11 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
-from bayesmargins.design import Design, Factor
+from bayesmargins.design import Design, Factor, Monotonic
 from bayesmargins.design.matrix import Matrix
 from bayesmargins.errors import PosteriorError, listed
 
-__all__ = ["coefficients_of", "contrasts_seen", "groups_in", "level_names", "parts_of", "r_order", "spelt", "terms_of"]
+__all__ = [
+    "coefficients_of",
+    "contrasts_seen",
+    "groups_in",
+    "level_names",
+    "names_without_steps",
+    "parts_of",
+    "r_order",
+    "spelt",
+    "terms_of",
+]
 
 # brms drops brackets, blanks, commas and quotes from R's names of coefficients, and writes signs as letters
 # (its function `rename`, brms 2.18).
@@ -80,6 +90,11 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
         for column in part.columns
     ]
     return names if matrix.constant else names[1:]
+
+
+def names_without_steps(term: Monotonic, matrix: Matrix, design: Design) -> list[str]:
+    """What brms may call a term of ``mo()``, whose steps share one name."""
+    return _names(term.column, term.factors, matrix, design)
 
 
 def terms_of(factor: Factor, design: Design) -> list[list[str]]:
