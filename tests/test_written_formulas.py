@@ -278,7 +278,6 @@ REFUSED = {
     "y ~ mgcv::s(x, k = 5)": "penalised smooth",
     "y ~ t2(x, z)": "penalised smooth",
     "y ~ gp(x)": "Gaussian process",
-    "y ~ mo(arm)": r"C\(arm\) fits each level",
     "y ~ me(x, z)": "measurement error",
     "y ~ mi(x)": "modelled missing value",
     "y ~ ar(p = 1)": "Correlations of residuals",
