@@ -27,6 +27,7 @@ __all__ = [
     "in_the_order_of",
     "real_numbers",
     "refuse_impossible",
+    "smooth_sds",
     "threshold_coords",
 ]
 
@@ -154,6 +155,12 @@ def canonical(
         "Sigma": {f: named(v, {f"{stem(f)}_term": terms[f], f"{stem(f)}_term2": terms[f]}) for f, v in Sigma.items()},
         "aux": {k: named(v, threshold_coords(design, *v.shape[2:])) for k, v in aux.items()},
     }
+
+
+def smooth_sds(values: Mapping[str, np.ndarray], samples: Mapping[str, Any]) -> dict[str, xr.DataArray]:
+    """Standard deviations (chain, draw) of the bent parts of smooths, as a `Posterior` holds them."""
+    coords = {d: np.asarray(samples[d]) for d in SAMPLE_DIMS}
+    return {name: xr.DataArray(sd, coords, SAMPLE_DIMS) for name, sd in values.items()}
 
 
 def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:

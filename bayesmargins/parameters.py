@@ -108,6 +108,7 @@ def shown(post: Any) -> xr.Dataset:
     variables: dict[str, xr.DataArray] = {"beta": post.beta, **_steps(post)}
     for factor, Sigma in post.Sigma.items():
         variables |= _sd_and_cor(stem(factor), Sigma)
+    variables |= {f"sd_{stem(name)}": v for name, v in post.smooth_sd.items()}
     variables |= post.aux
     variables |= {f"b_{stem(factor)}": v for factor, v in post.b.items()}
     for name, part in post.parts.items():

@@ -17,6 +17,7 @@ from bayesmargins.design.monotonic import Monotonic
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.references import reference_levels
 from bayesmargins.design.second import second_derivative_rows
+from bayesmargins.design.smooth import Penalised
 from bayesmargins.design.stored import check_signs
 from bayesmargins.design.template import design_from, template_design
 
@@ -28,6 +29,7 @@ __all__ = [
     "Factor",
     "Monotonic",
     "Parts",
+    "Penalised",
     "Response",
     "Rows",
     "build_design",

@@ -213,7 +213,14 @@ def _frozen(
 
 
 def _refuse_in_blocks(factor: str, matrices: tuple[Matrix, ...]) -> None:
-    """A group's own multiple of shares that are estimated with it is no normal effect."""
+    """A group's own multiple of shares that are estimated with it is no normal effect; nor is its own bend one."""
+    bent = next(((m.text, t.name) for m in matrices for t in m.penalised), None)
+    if bent:
+        raise FormulaError(
+            f"({bent[0]} | {factor}) lets a smooth vary by group, and group effects have one covariance: their bend "
+            "would be as free as their mean. A spline of fixed size can vary, (cs(x, df=4, constraints='center') | g); "
+            "s(x) stands in the fixed part."
+        )
     found = next(((m.text, t.name) for m in matrices for t in m.monotonic), None)
     if found:
         raise FormulaError(
@@ -305,11 +312,14 @@ def _ordered(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any], form
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
+    bent = {name for term in design.fixed.penalised for name in term.columns}  # what the data do not tell is at 0
+    free = [name for name in design.coef if name not in bent]
+    X = X[:, [design.coef.index(name) for name in free]]
     X = X if design.fixed.constant else np.column_stack([np.ones(len(X)), X])  # the thresholds' column
     rank = orthonormal_basis(X).rank
     if rank < X.shape[1]:
         warn(
-            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
+            f"The {X.shape[1]} fixed columns {listed(free)} have rank {rank}: some are sums of others, and the "
             f"data cannot tell them apart. {_way_out(design)}"
         )
 

@@ -175,8 +175,9 @@ class Design:
 
     @property
     def structured(self) -> frozenset[str]:
-        """Coefficients that other parameters of a model make, such as the shares of ``mo()``."""
-        return frozenset().union(*(t.columns for t in self.fixed.monotonic))
+        """Coefficients that other parameters of a model make: shares of ``mo()``, standard deviations of ``s()``."""
+        made = [t.columns for t in self.fixed.monotonic] + [t.columns for t in self.fixed.penalised]
+        return frozenset().union(*made)
 
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
         """Which columns does a linear predictor read? Columns that only name groups are not among them.

@@ -19,6 +19,7 @@ from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
 from bayesmargins.design.group_means import as_written, is_deviation
 from bayesmargins.design.monotonic import Monotonic, is_monotonic, monotonic_terms
+from bayesmargins.design.smooth import Penalised, is_smooth, penalised_terms
 from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown, written
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class Matrix:
         """Columns that are steps of ``mo()``, by term."""
         calls = [name for name, tree in python_parts(self.text) if is_monotonic(tree, self.context)]
         return monotonic_terms(self.spec.structure, calls, term_label)
+
+    @cached_property
+    def penalised(self) -> tuple[Penalised, ...]:
+        """Columns of splines that bend, by what has one standard deviation."""
+        calls = [name for name, tree in python_parts(self.text) if is_smooth(tree, self.context)]
+        return penalised_terms(self.spec.structure, calls, term_label)
 
     @cached_property
     def products(self) -> tuple[tuple[str, ...], ...] | None:
@@ -292,6 +299,8 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     except BayesmarginsError:
         raise
     except Exception as error:  # the functions of a formula are Python of the user's, and may raise anything
+        if isinstance(error.__cause__, BayesmarginsError):  # of a function of this package
+            raise error.__cause__ from None
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "

@@ -13,7 +13,7 @@ import xarray as xr
 
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.design import Design, Factor
-from bayesmargins.draws import canonical
+from bayesmargins.draws import canonical, smooth_sds
 from bayesmargins.family import Family, Link
 from bayesmargins.model.enough import Goal
 from bayesmargins.model.origin import origin_of
@@ -131,6 +131,8 @@ def posterior_of(
         sample_coords={d: trace[d].to_numpy() for d in SAMPLE_DIMS},
     )
     origin = None if glmm is None else origin_of(glmm, trace)
+    bend = {t.name: array(f"sd_{stem(t.name)}") for t in design.fixed.penalised}
+    arrays["smooth_sd"] = smooth_sds(bend, {d: trace[d].to_numpy() for d in SAMPLE_DIMS})
     return Posterior(design=design, family=family, link=link, sample_stats=stats, info=info, origin=origin, **arrays)
 
 

@@ -407,6 +407,7 @@ class GLMM:
         for name, factor in self.design.factors.items():
             names += [f"b_{stem(name)}", f"sd_{stem(name)}"]
             names += [f"cor_{stem(name)}"] if any(len(block) > 1 for block in factor.blocks) else []
+        names += [f"sd_{stem(term.name)}" for term in self.design.fixed.penalised]
         trace = draw_prior(self.pymc, names, draws, random_seed)
         info = {"source": "bayesmargins, prior", "draws": "prior"}
         return posterior_of(self.design, self.family, self.link, trace, None, info)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.marginal import Likelihood, error_of, largest_first
 from bayesmargins.model.variables import coefficients, coords, covariance, register, thresholds
@@ -88,7 +89,7 @@ def integrated_model(
 
     from bayesmargins.model.group_op import log_marginal
 
-    ordered = largest_first(parts)
+    ordered, fixed = largest_first(parts), with_known_bends(design, family, link, outcome, fixed, priors)
     with pm.Model(coords=coords(design, len(outcome.y))) as model:
         of_columns = coefficients(design, fixed, priors)
         phi = pm.Deterministic(_PHI, of_columns.stacked())

@@ -215,6 +215,7 @@ def names_of_priors(design: Design, family: Family) -> list[str]:
     """What may a prior of the user's be for? Names that stand for every factor come last."""
     slopes = [c for c in design.coef if c != "Intercept" and c not in design.structured]
     made = [name for t in design.fixed.monotonic for name in (t.name, *t.shares)]
+    made += [f"sd_{t.name}" for t in design.fixed.penalised]
     correlated = [f for f, factor in design.factors.items() if any(len(block) > 1 for block in factor.blocks)]
     return [
         *(["Intercept"] if design.fixed.constant else []),

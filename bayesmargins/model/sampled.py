@@ -12,6 +12,7 @@ import xarray as xr
 from bayesmargins.design import Design
 from bayesmargins.errors import FitError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.information import information
@@ -111,7 +112,7 @@ def sampled_model(
 ) -> SampledModel:
     """Merged where that pays; standardised where that was chosen and the pilot fit finds a mode."""
     rows = design.rows(design.data, tuple(parts), what="data")
-    observed = Observed(outcome, rows.offset)
+    observed, fixed = Observed(outcome, rows.offset), with_known_bends(design, family, link, outcome, fixed, priors)
     columns = [*rows.X.T, *(column for Z in rows.Z.values() for column in Z.T), rows.offset]
     fewer = merged(columns, [part.factor.codes for part in parts.values()], outcome, family)
     if fewer is not None:

@@ -1,4 +1,4 @@
-"""Coefficients of the fixed part that other parameters make: those of ``mo()`` are one number times shares."""
+"""Coefficients of the fixed part that other parameters make: shares of ``mo()``, standard deviations of ``s()``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Design, Monotonic
+from bayesmargins.design import Design, Monotonic, Penalised
 from bayesmargins.errors import ModelError, shown
+from bayesmargins.model.coordinates import KnownBend
 from bayesmargins.model.priors import Prior
 from bayesmargins.model.root_maps import Stated
 from bayesmargins.model.variables import register
 from bayesmargins.schema import stem
 
-__all__ = ["Steps", "structure_priors", "structures"]
+__all__ = ["Bend", "Steps", "structure_priors", "structures"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Steps:
         shares: list[Stated] = [(stem(name), priors[name], (size,)) for name, size in self.term.shares.items()]
         return [(f"slope_{stem(self.term.name)}", priors[self.term.name], ()), *shares]
 
-    def coefficients(self, priors: Mapping[str, Any]) -> dict[str, Any]:
+    def coefficients(self, priors: Mapping[str, Any], bends: Mapping[str, KnownBend]) -> dict[str, Any]:
         """Tensors by the name of the coefficient; registers the variables."""
         import pytensor.tensor as pt
 
@@ -57,9 +58,50 @@ class Steps:
         return {name: values[k] for k, name in enumerate(self.columns)}
 
 
-def structures(design: Design) -> tuple[Steps, ...]:
+@dataclass(frozen=True)
+class Bend:
+    """The bent part of a spline: normal coefficients with one standard deviation.
+
+    Attributes
+    ----------
+    term : Penalised
+    """
+
+    term: Penalised
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Coefficients that it makes."""
+        return self.term.columns
+
+    def defaults(self, X: np.ndarray, scale: float) -> dict[str, Prior]:
+        """That of a group effect's: the squares of a row's columns add up to 1 on average, as those of a group's do."""
+        return {f"sd_{self.term.name}": Prior("HalfNormal", {"sigma": scale})}
+
+    def stated(self, priors: Mapping[str, Any]) -> list[Stated]:
+        """Variables of the model, their priors and shapes."""
+        return [(f"sd_{stem(self.term.name)}", priors[f"sd_{self.term.name}"], ())]
+
+    def coefficients(self, priors: Mapping[str, Any], bends: Mapping[str, KnownBend]) -> dict[str, Any]:
+        """Tensors by the name of the coefficient; registers the variables."""
+        import pymc as pm
+
+        ((name, prior, shape),) = self.stated(priors)
+        sd, known, label = register(name, prior, shape), bends.get(self.term.name), f"z_{stem(self.term.name)}"
+        if known is None:
+            z = pm.Normal(label, 0.0, 1.0, shape=len(self.columns))
+            return {column: sd * z[k] for k, column in enumerate(self.columns)}
+        z = pm.Flat(label, shape=len(self.columns))
+        scale = 1.0 / pm.math.sqrt(known.precision + sd**-2.0)
+        c = scale**2 * known.precision * known.mode + scale * z
+        log_p = (pm.math.log(scale / sd) - 0.5 * (c / sd) ** 2).sum() - 0.5 * np.log(2.0 * np.pi) * len(self.columns)
+        pm.Potential(f"log_p_{stem(self.term.name)}", log_p)
+        return {column: (known.turn[k] * c).sum() for k, column in enumerate(self.columns)}
+
+
+def structures(design: Design) -> tuple[Steps | Bend, ...]:
     """Of the fixed part."""
-    return tuple(Steps(term) for term in design.fixed.monotonic)
+    return (*map(Steps, design.fixed.monotonic), *map(Bend, design.fixed.penalised))
 
 
 def structure_priors(design: Design, X: np.ndarray, scale: float, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,9 +112,11 @@ def structure_priors(design: Design, X: np.ndarray, scale: float, given: Mapping
     found: dict[str, Any] = {}
     for made in structures(design):
         at = [design.coef.index(name) for name in made.columns]
-        found |= made.defaults(X[:, at], scale) | ({made.term.name: given["beta"]} if "beta" in given else {})
-        for name, size in made.term.shares.items():
-            _check_shares(name, given.get(name), size)
+        found |= made.defaults(X[:, at], scale)
+        if isinstance(made, Steps):
+            found |= {made.term.name: given["beta"]} if "beta" in given else {}
+            for name, size in made.term.shares.items():
+                _check_shares(name, given.get(name), size)
     return found
 
 

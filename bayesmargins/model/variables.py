@@ -99,7 +99,7 @@ def coefficients(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) ->
 
     basis, names = fixed.basis, [fixed.names[j] for j in fixed.own]
     rest = pt.zeros(len(fixed.rest))
-    own, gamma, centre = _own_slopes(design, names, priors), None, None
+    own, gamma, centre = _own_slopes(design, names, priors, fixed), None, None
     if basis.M.shape[1]:
         gamma = register("directions", priors["beta"], (basis.M.shape[1],))
         rest = (basis.back * (gamma - (fixed.C * own).sum(axis=1) if names else gamma)).sum(axis=1)
@@ -112,7 +112,7 @@ def coefficients(design: Design, fixed: FixedPart, priors: Mapping[str, Any]) ->
     return Coefficients(centre, own if names else None, gamma, beta[0] if first else None)
 
 
-def _own_slopes(design: Design, names: list[str], priors: Mapping[str, Any]) -> Any:
+def _own_slopes(design: Design, names: list[str], priors: Mapping[str, Any], fixed: FixedPart) -> Any:
     """Coefficients under the user's priors: those with a prior of their own one by one, the others in one vector."""
     import pytensor.tensor as pt
 
@@ -120,7 +120,8 @@ def _own_slopes(design: Design, names: list[str], priors: Mapping[str, Any]) -> 
 
     if not names:
         return pt.zeros(0)
-    made = {name: value for of in structures(design) for name, value in of.coefficients(priors).items()}
+    together = (of.coefficients(priors, fixed.bends) for of in structures(design))
+    made = {name: value for piece in together for name, value in piece.items()}
     shared = [n for n in names if n not in priors and n not in made]
     pieces = made | {n: register(f"slope_{stem(n)}", priors[n], ()) for n in names if n in priors}
     if shared:
