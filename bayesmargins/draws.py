@@ -30,6 +30,7 @@ __all__ = [
     "real_numbers",
     "refuse_impossible",
     "settled",
+    "smooth_sds",
     "threshold_coords",
 ]
 
@@ -179,6 +180,12 @@ def degrees_of_freedom(name: str) -> Parameter:
 def settled(b: np.ndarray, factor: Factor) -> np.ndarray:
     """b (..., level, term) as a posterior holds it: of groups in strata that of their own, whatever a row says."""
     return b if factor.strata is None else factor.strata.copied(b)
+
+
+def smooth_sds(values: Mapping[str, np.ndarray], samples: Mapping[str, Any]) -> dict[str, xr.DataArray]:
+    """Standard deviations (chain, draw) of the bent parts of smooths, as a `Posterior` holds them."""
+    coords = {d: np.asarray(samples[d]) for d in SAMPLE_DIMS}
+    return {name: xr.DataArray(sd, coords, SAMPLE_DIMS) for name, sd in values.items()}
 
 
 def threshold_coords(design: Design, n: int = 0) -> dict[str, np.ndarray]:

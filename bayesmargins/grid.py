@@ -108,7 +108,7 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
         newdata is no table, has no rows, or is the name of a column.
     """
     if newdata is None:
-        return design.data, "the data"
+        return _completed(design, design.data, "the data"), "the data"
     names = [newdata] if isinstance(newdata, str) else newdata
     known = design.columns if design.frame is None else design.frame
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) and n in known for n in names):
@@ -117,7 +117,15 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
             f"rows that the question is about. Averages within each value: avg_predictions(post, by={shown(newdata)}). "
             f"All rows set to a value: at={{{names[0]!r}: [...]}}."
         )
-    return to_pandas(newdata, "newdata"), "newdata"
+    return _completed(design, to_pandas(newdata, "newdata"), "newdata"), "newdata"
+
+
+def _completed(design: Design, frame: pd.DataFrame, what: str) -> pd.DataFrame:
+    """With the means of the rows' groups, unless `at` has to name them: rows that lack them are refused later."""
+    try:
+        return design.completed(frame, what)
+    except DataError:
+        return frame
 
 
 def by_columns(by: Any, frame: pd.DataFrame, what: str) -> tuple[list[str], Relabelled]:

@@ -8,14 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from bayesmargins.design import Design, build_design, build_part, check_signs, designs_by_category, template_design
-from bayesmargins.draws import canonical
-from bayesmargins.errors import PosteriorError, shown, warn
+from bayesmargins.draws import canonical, smooth_sds
+from bayesmargins.errors import PosteriorError, listed, shown, warn
 from bayesmargins.family import get_family, resolve_link
 from bayesmargins.files import Contents, Predictor, positions, read_contents, readable, refuse_another_design
 from bayesmargins.habits import taught_as
 from bayesmargins.labelling import LABELS
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import across_array, acting, check_posterior
+from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["load"]
 
@@ -87,6 +88,7 @@ def _posterior(contents: Contents, namespace: _Namespace) -> Posterior:
         family=family,
         link=resolve_link(family, mean.link),
         **arrays,
+        smooth_sd=_smooth_sds(mean, design, contents),
         sample_stats=contents.sample_stats,
         info=_info(mean),
         parts={name: _part(name, part, design, contents, namespace) for name, part in contents.parts.items()},
@@ -135,6 +137,15 @@ def _arrays(of: Predictor, design: Design, contents: Contents) -> dict[str, Any]
             b[name] = of.b[name][..., levels, :][..., terms]
     aux = contents.aux if of is contents.mean else {}
     return canonical(design, of.beta[..., coef], b, Sigma, aux, contents.sample_coords)
+
+
+def _smooth_sds(of: Predictor, design: Design, contents: Contents) -> dict[str, Any]:
+    known = [t.name for t in design.fixed.penalised]
+    shape = tuple(len(contents.sample_coords[d]) for d in SAMPLE_DIMS)
+    odd = [name for name, v in of.smooth_sd.items() if name not in known or v.shape != shape or not (v >= 0).all()]
+    if odd:
+        raise PosteriorError(f"The file's standard deviations of {listed(odd)} are none of its formula's smooths.")
+    return smooth_sds(of.smooth_sd, contents.sample_coords)
 
 
 def _info(of: Predictor) -> dict[str, Any]:

@@ -118,10 +118,25 @@ def shown(post: Any) -> xr.Dataset:
 
 def _own(post: Any) -> dict[str, xr.DataArray]:
     """Of its own linear predictor, and of the family."""
-    variables: dict[str, xr.DataArray] = {"beta": post.beta}
+    variables: dict[str, xr.DataArray] = {"beta": post.beta, **_steps(post)}
     for factor, Sigma in post.Sigma.items():
         variables |= _sd_and_cor(stem(factor), Sigma)
+    variables |= {f"sd_{stem(name)}": v for name, v in post.smooth_sd.items()}
     return variables | post.aux | {f"b_{stem(factor)}": v for factor, v in post.b.items()}
+
+
+def _steps(post: Any) -> dict[str, xr.DataArray]:
+    """What coefficients of ``mo()`` are made of: ``slope_mo(x)``, the mean step, and ``simplex_mo(x)``, the shares."""
+    found = {}
+    for term in post.design.fixed.monotonic:
+        b, shares = term.split(post.beta.sel(coef=list(term.columns)).to_numpy())
+        base = {d: post.beta[d] for d in SAMPLE_DIMS}
+        found[f"slope_{stem(term.name)}"] = xr.DataArray(b, base, SAMPLE_DIMS)
+        several = [share for share in shares if share.shape[-1] > 1]
+        for (name, n), share in zip(term.shares.items(), several, strict=True):
+            dim = f"{stem(name).removeprefix('simplex_')}_step"
+            found[stem(name)] = xr.DataArray(share, {**base, dim: np.arange(1, n + 1)}, (*SAMPLE_DIMS, dim))
+    return found
 
 
 def _of_part(name: str, part: Any) -> dict[str, xr.DataArray]:

@@ -67,6 +67,8 @@ class Posterior:
     across : dict of DataArray, dims (chain, draw, <factor>_term, <factor>_term2)
         The covariance of all effects of a factor, where those on several linear predictors are correlated. Along its
         terms stands the coordinate ``<factor>_predictor``: ``"mu"``, ``"sigma"``.
+    smooth_sd : dict of DataArray, dims (chain, draw)
+        Of the bent coefficients of each ``s()`` and ``t2()``, where they are known.
     sample_stats : Dataset or None
         What the sampler said about its draws.
     info : dict
@@ -86,6 +88,7 @@ class Posterior:
     info: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Posterior] = field(default_factory=dict)
     across: dict[str, xr.DataArray] = field(default_factory=dict)
+    smooth_sd: dict[str, xr.DataArray] = field(default_factory=dict)
     origin: Any = None
 
     def __post_init__(self) -> None:

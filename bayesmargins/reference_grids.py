@@ -71,12 +71,13 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))
     if newdata is None and design.frame is None and grid != "counterfactual":
         return _without_rows(_columns(columns), design, read, grid)
-    frame, what = frame_of(post.design, newdata)
+    frame, what = frame_of(design, newdata)
     require_columns(frame, [n for n in sorted(read) if n not in _columns(columns)], what, "datagrid")
     named = {name: _values(name, given, design, frame) for name, given in _columns(columns).items()}
+    follow = {m.of.name for m in design.means if m.of.name not in named and named.keys() & set(m.of.groups)}
     if grid == "counterfactual":
-        return _copies(frame, named)
-    rest = {n: _held(frame[n], design.columns[n], grid) for n in sorted(read) if n not in named}
+        return _copies(frame.drop(columns=follow), named)
+    rest = {n: _held(frame[n], design.columns[n], grid) for n in sorted(read - follow) if n not in named}
     rows = _observed(frame, named, columns) if grid == "observed" else list(product(*named.values()))
     made = pd.DataFrame([(*row, *held) for row in rows for held in product(*rest.values())], columns=[*named, *rest])
     return _with_categories(made, frame)

@@ -92,7 +92,8 @@ def every_variable(design: Design, fixed: Collection[str] = ()) -> dict[str, Non
     EstimandError
         There are none.
     """
-    names = [n for n in design.columns if n not in fixed]
+    means = [m.of.name for m in design.means]  # with x held, their effect is the contextual one: asked for by name
+    names = [n for n in design.columns if n not in fixed and n not in means]
     if not names:
         but = f" beside {listed(sorted(fixed))}, which at fixes" if fixed else ""
         raise EstimandError(f"{design.formula!r} names no column that could change{but}: there is nothing to compare.")

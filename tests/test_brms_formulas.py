@@ -54,7 +54,6 @@ def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: s
 @pytest.mark.parametrize(
     ("formula", "family", "said"),
     [
-        ("y ~ mo(x)", "bernoulli", r"mo\(\) in .* is a monotonic effect of brms"),
         ("y ~ x + s(x, k = 5)", "bernoulli", r"s\(\) in .* is a smooth"),
         ("y ~ gp(x)", "bernoulli", "Gaussian process"),
         ("y ~ me(x, s):g", "bernoulli", "covariate with measurement error"),

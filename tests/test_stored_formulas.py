@@ -314,6 +314,7 @@ def _written() -> Iterator[str]:
 REFUSED = re.compile(
     r"np\.(mean|max|nope)|poly\((x, z|week, 9999)|\bQ\(|intercept=|\{\}|I\('a'\)|I\(week, trt|df='a'|center\(week, 1"
     r"|log\(C|contr\.sum\(arm|floor\)"
+    r"|mo\((\)|week, |x \+|x, id)|I\(mo|log\(mo|s\(\)|\bs\(week, (3|k=1e9)|\bs\(x, (z\)|m=)|t2\((week\)|x, z, g)"
 )
 
 

@@ -15,9 +15,11 @@ from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.members import Members
+from bayesmargins.design.monotonic import Monotonic
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.references import reference_levels
 from bayesmargins.design.second import second_derivative_rows
+from bayesmargins.design.smooth import Penalised
 from bayesmargins.design.stored import check_signs
 from bayesmargins.design.template import design_from, template_design
 from bayesmargins.design.together import MixtureStrata, mixture_strata
@@ -30,7 +32,9 @@ __all__ = [
     "Factor",
     "Members",
     "MixtureStrata",
+    "Monotonic",
     "Parts",
+    "Penalised",
     "Response",
     "Rows",
     "build_design",

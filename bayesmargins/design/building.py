@@ -20,12 +20,15 @@ from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
 from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, given_values, left_side
+from bayesmargins.design.group_means import freeze_means, sources
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.matrix import Matrix, freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.monotonic import check_order
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 from bayesmargins.labelling import labels_of
+from bayesmargins.values import with_columns
 
 __all__ = ["build_design", "build_part"]
 
@@ -84,12 +87,14 @@ def build_design(
     namespace = functions(namespace)
     context = context_of(frame.columns, namespace)
     parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
+    means = [m.name for m in parts.means]
     for text in (*parts.left, *parts.right) if stored else ():
-        check_stored(text, frame, namespace)
+        check_stored(text, with_columns(frame, dict.fromkeys(means, 0.0)), namespace)
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
     read = covariates.union(parts.group_columns, *(required_columns(t, context) for t in parts.left))
+    read = read.difference(means) | sources(parts.means)
     require_columns(frame, sorted(read), "data", f"The formula {formula!r}")
-    _refuse_response_on_the_right(parts, covariates, formula)
+    _refuse_response_on_the_right(parts, covariates | sources(parts.means), formula)
     needed = read - _read_in_some_rows(parts, covariates, context)
     for name, text in (beside or {}).items():
         needed |= _read_by(*_parsed(name, text, frame, namespace), frame, context)[1]
@@ -155,14 +160,15 @@ def build_part(
     namespace = functions(namespace)
     text, parts = _parsed(name, formula, of.data, namespace)
     for piece in parts.right if stored else ():
-        check_stored(piece, of.data, namespace)
+        check_stored(piece, with_columns(of.data, {m.name: 0.0 for m in parts.means}), namespace)
     if any(b.structure.student for b in parts.blocks):
         raise FormulaError(
             f"{text!r} has Student-t group effects on {name!r}, and they are there for the mean alone. Write (1 | g)."
         )
     context = context_of(of.data.columns, namespace)
     covariates, read = _read_by(text, parts, of.data, context)
-    _refuse_response_on_the_right(replace(parts, response=of.response.text), covariates, text)
+    own = covariates | sources(parts.means)
+    _refuse_response_on_the_right(replace(parts, response=of.response.text), own, text)
     frame = _complete(of.data, read, "refuse")
     response = Response(of.response.text, np.full(len(frame), np.nan), context=context)
     design = replace(_frozen(text, parts, covariates, frame, response), row_labels=of.row_labels, labels=of.labels)
@@ -184,7 +190,7 @@ def _parsed(
 def _read_by(text: str, parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """Columns that the linear predictor of a parameter is made of, and these with the columns that name groups."""
     covariates = set().union(*(required_columns(t, context) for t in parts.right))
-    read = covariates.union(parts.group_columns)
+    read = covariates.union(parts.group_columns).difference(m.name for m in parts.means) | sources(parts.means)
     require_columns(frame, sorted(read), "data", f"The formula {text!r}")
     return covariates, read
 
@@ -198,11 +204,16 @@ def _frozen(
     invented: bool = False,
 ) -> Design:
     context = response.context
+    means = freeze_means(parts.means, frame)
+    frame = with_columns(frame, {m.of.name: m.values(frame, "data") for m in means})
     _refuse_two_meanings(parts, covariates, formula)
     made = codings(parts.right, context)
     for name, words in parts.made_factors.items():
         if name not in made and not pd.api.types.is_bool_dtype(frame[name].dtype):
             made[name] = Coding(words)
+    for name, coding in made.items():
+        if coding.ordered and not invented:
+            check_order(name, frame[name], coding.call)
     columns = {
         n: freeze_column(frame[n], n, made[n].call, made[n].levels) if n in made else freeze_column(frame[n], n)
         for n in sorted(covariates)
@@ -216,15 +227,37 @@ def _frozen(
             f"Two columns of the design of {formula!r} are called {twice[0]!r}, and coefficients go by their names: a "
             "column of the data has the name of another term. Rename it."
         )
+    factors = freeze_factors(parts.blocks, coded, frame, context, invented=invented)
+    for factor in factors.values():
+        _refuse_in_blocks(factor.name, factor.matrices)
     return Design(
         formula=formula,
         response=response,
         columns=columns,
         fixed=fixed,
-        factors=freeze_factors(parts.blocks, coded, frame, context, invented=invented),
+        factors=factors,
         offsets=tuple(freeze_one(o, coded, context, invented=invented) for o in parts.offsets),
         frame=frame,
+        means=means,
     )
+
+
+def _refuse_in_blocks(factor: str, matrices: tuple[Matrix, ...]) -> None:
+    """A group's own multiple of shares that are estimated with it is no normal effect; nor is its own bend one."""
+    bent = next(((m.text, t.name) for m in matrices for t in m.penalised), None)
+    if bent:
+        raise FormulaError(
+            f"({bent[0]} | {factor}) lets a smooth vary by group, and group effects have one covariance: their bend "
+            "would be as free as their mean. A spline of fixed size can vary, (cs(x, df=4, constraints='center') | g); "
+            "s(x) stands in the fixed part."
+        )
+    found = next(((m.text, t.name) for m in matrices for t in m.monotonic), None)
+    if found:
+        raise FormulaError(
+            f"({found[0]} | {factor}) lets {found[1]} vary by group: each group would have its own multiple of shares "
+            f"that are estimated with it, and such effects are not normal. Write {found[1]} in the fixed part, and in "
+            "the block the number itself, (1 + x | g), or (1 | g)."
+        )
 
 
 def _refuse_taken(formula: Any, frame: pd.DataFrame) -> None:
@@ -317,11 +350,14 @@ def _of_categories(
 
 
 def _warn_if_dependent(design: Design, X: np.ndarray) -> None:
+    bent = {name for term in design.fixed.penalised for name in term.columns}  # what the data do not tell is at 0
+    free = [name for name in design.coef if name not in bent]
+    X = X[:, [design.coef.index(name) for name in free]]
     X = X if design.fixed.constant else np.column_stack([np.ones(len(X)), X])  # the thresholds' column
     rank = orthonormal_basis(X).rank
     if rank < X.shape[1]:
         warn(
-            f"The {X.shape[1]} fixed columns {listed(design.coef)} have rank {rank}: some are sums of others, and the "
+            f"The {X.shape[1]} fixed columns {listed(free)} have rank {rank}: some are sums of others, and the "
             f"data cannot tell them apart. {_way_out(design)}"
         )
 

@@ -12,6 +12,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from bayesmargins.design.monotonic import mo
+from bayesmargins.design.smooth import s, t2
 from bayesmargins.errors import FormulaError, close_matches, listed
 
 __all__ = [
@@ -78,6 +80,9 @@ FUNCTIONS |= {
     "isin": np.isin,
     "as_numeric": _as_numbers,
     "as_integer": lambda x: np.trunc(_as_numbers(x)),
+    "mo": mo,
+    "s": s,
+    "t2": t2,
 }
 
 CONSTANTS: dict[str, Any] = {"TRUE": True, "FALSE": False, "T": True, "F": False, "pi": np.pi}
@@ -100,16 +105,15 @@ _NODES = (
     ast.cmpop,
 )  # fmt: skip
 
-_SMOOTH = "A penalised smooth is not among this package's terms; bs({0}, df=4) is a spline of fixed size."
+_SMOOTH = "s({0}) is a penalised smooth of one variable, t2(x, z) a smooth surface of two."
 _RESIDUALS = "Correlations of residuals are not among the models; groups with (1 | g) are."
 _ELSEWHERE = {
     "ns": "Write cs({0}, df=4, constraints='center') for a natural cubic spline, or bs({0}, df=4).",
     "rcs": "Write cs({0}, df=4, constraints='center') for a natural (restricted) cubic spline.",
-    **dict.fromkeys(("s", "t2", "te", "ti", "lo", "pspline"), _SMOOTH),
+    **dict.fromkeys(("te", "ti", "lo", "pspline"), _SMOOTH),
     "gp": "A Gaussian process is not among this package's terms; bs({0}, df=5) is a spline.",
     "cut": "Make the column first, with pandas.cut, and name it here.",
     "interaction": "Write a:b for the combinations of two factors.",
-    "mo": "A monotonic effect is not among this package's terms; C({0}) fits each level.",
     "mean": "A mean must be that of the fit: center({0}), scale({0}).",
     "sd": "A standard deviation must be that of the fit: scale({0}).",
     "me": "A covariate with measurement error is not among this package's terms.",

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bayesmargins.design.dialect import as_here, own_intercept, refuse_dot, with_comparison
+from bayesmargins.design.group_means import Named, named_means
 from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import scan, signed_terms, split, whole_call
 from bayesmargins.design.structures import Structure, quoted, structure_of
@@ -69,6 +70,8 @@ class Parts:
         In the order written; ``(1 | a/b)`` gives two.
     offsets : tuple of str
         Expressions inside ``offset()``.
+    means : tuple of Named
+        Means of groups that terms read, as columns.
     """
 
     response: str
@@ -77,6 +80,7 @@ class Parts:
     fixed: str
     blocks: tuple[Block, ...]
     offsets: tuple[str, ...]
+    means: tuple[Named, ...] = ()
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -153,11 +157,12 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
     left = left_of(sides[0].strip(), formula)
     if not sides[1].strip():
         raise FormulaError(f"Nothing stands right of '~' in {formula!r}; write '1' for a model of the mean alone.")
+    right, means = named_means(sides[1], own)
     fixed: list[str] = []
     blocks: list[Block] = []
     # rate() multiplies what is expected under a log link, and the family says whether anything else.
     offsets = [f"log({left.given['rate']})"] if "rate" in left.given else []
-    for sign, term in _terms(sides[1], formula):
+    for sign, term in _terms(right, formula):
         inner = _inside_block(term, formula)
         offset = whole_call(term, "offset")
         if inner is not None:
@@ -175,7 +180,7 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
             f"{formula!r} has rate({left.given['rate']}) and the offset {offsets[0]}, which are the same: expected "
             "counts would grow with its square. Leave one out."
         )
-    return Parts(*left, _join(fixed), tuple(blocks), tuple(offsets))
+    return Parts(*left, _join(fixed), tuple(blocks), tuple(offsets), means)
 
 
 def _terms(text: str, formula: str) -> list[tuple[str, str]]:

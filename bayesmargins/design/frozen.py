@@ -17,6 +17,7 @@ import pandas as pd
 from bayesmargins.checks import numbers
 from bayesmargins.design.formula import expression
 from bayesmargins.design.frames import Column, held_type, missing_rows, require_columns
+from bayesmargins.design.group_means import GroupMean, with_means
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
 from bayesmargins.errors import DataError, listed
@@ -143,6 +144,8 @@ class Design:
         Index of the fitted rows in the user's frame; None where nobody knows it.
     labels : dict of str
         What readers see in place of a column's name.
+    means : tuple of GroupMean
+        Columns of `frame` that are means of groups, which other rows get from the groups that they name.
     """
 
     formula: str
@@ -155,6 +158,7 @@ class Design:
     levels: dict[str, tuple[Any, ...]] | None = None
     row_labels: pd.Index | None = field(default=None, repr=False, compare=False)
     labels: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    means: tuple[GroupMean, ...] = ()
 
     @property
     def data(self) -> pd.DataFrame:
@@ -180,6 +184,12 @@ class Design:
     def related(self) -> list[str]:
         """Factors whose groups are related as a known matrix says."""
         return [name for name, factor in self.factors.items() if factor.cov]
+
+    @property
+    def structured(self) -> frozenset[str]:
+        """Coefficients that other parameters of a model make: shares of ``mo()``, standard deviations of ``s()``."""
+        made = [t.columns for t in self.fixed.monotonic] + [t.columns for t in self.fixed.penalised]
+        return frozenset().union(*made)
 
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
         """Which columns does a linear predictor read? Columns that only name groups are not among them.
@@ -218,7 +228,12 @@ class Design:
             formula="; ".join(d.formula for d in every),
             columns=_together(c for d in (*every, self) for c in d.columns.values()),
             factors={n: f for d in (*every, self) for n, f in d.factors.items()},
+            means=tuple({m.of.name: m for d in every for m in d.means}.values()),
         )
+
+    def completed(self, frame: pd.DataFrame, what: str = "newdata") -> pd.DataFrame:
+        """The rows with a column for each mean of a group that the formula reads, those of the fit's groups."""
+        return with_means(frame, self.means, what) if self.means else frame
 
     def is_straight(self, variable: str, z_of: Collection[str] | None = None) -> bool:
         """Are X, z and the offset straight lines in this variable? So they are where no transform reads it.
@@ -269,6 +284,7 @@ class Design:
         """
         factors = [f for f in self.factors if z_of is None or f in z_of]
         names = sorted(self.variables(factors))
+        frame = self.completed(frame, what)
         require_columns(frame, names, what)
         missing, _ = missing_rows(frame, names)
         replayed = pd.DataFrame({n: self.columns[n].replay(frame[n]) for n in names}, index=frame.index)

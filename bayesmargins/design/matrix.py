@@ -17,6 +17,9 @@ from bayesmargins.checks import numbers
 from bayesmargins.design.calls import FUNCTIONS, check_grammar, names_read, tree_of
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
+from bayesmargins.design.group_means import as_written, is_deviation
+from bayesmargins.design.monotonic import Monotonic, is_monotonic, monotonic_terms
+from bayesmargins.design.smooth import Penalised, is_smooth, penalised_terms
 from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown, written
 
 if TYPE_CHECKING:
@@ -74,8 +77,8 @@ class Matrix:
     def bending(self) -> frozenset[str]:
         """Columns of the data that a Python expression reads: in all others the design is a straight line."""
         read: set[str] = set()
-        for _, tree in python_parts(self.text):
-            if tree is not None:
+        for factor, tree in python_parts(self.text):
+            if tree is not None and not is_deviation(factor):
                 read |= names_read(tree)
         return frozenset(read)
 
@@ -87,6 +90,18 @@ class Matrix:
             for call in () if tree is None else _bounded_calls(tree):
                 read |= names_read(call.args[0]) | set(re.findall(r"`([^`]+)`", factor))
         return frozenset(read)
+
+    @cached_property
+    def monotonic(self) -> tuple[Monotonic, ...]:
+        """Columns that are steps of ``mo()``, by term."""
+        calls = [name for name, tree in python_parts(self.text) if is_monotonic(tree, self.context)]
+        return monotonic_terms(self.spec.structure, calls, term_label)
+
+    @cached_property
+    def penalised(self) -> tuple[Penalised, ...]:
+        """Columns of splines that bend, by what has one standard deviation."""
+        calls = [name for name, tree in python_parts(self.text) if is_smooth(tree, self.context)]
+        return penalised_terms(self.spec.structure, calls, term_label)
 
     @cached_property
     def products(self) -> tuple[tuple[str, ...], ...] | None:
@@ -162,7 +177,7 @@ def term_label(name: str) -> str:
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
     ('trt[drug]:week', 'C(week)[2]')
     """
-    name = _EVERY_LEVEL.sub(r"\1", name)
+    name = as_written(_EVERY_LEVEL.sub(r"\1", name))
     return re.sub(r"\[(-?\d+)\.0\]", r"[\1]", name.replace("[T.", "["))
 
 
@@ -284,6 +299,8 @@ def guarded(text: str, call: Callable[[], Any]) -> Any:
     except BayesmarginsError:
         raise
     except Exception as error:  # the functions of a formula are Python of the user's, and may raise anything
+        if isinstance(error.__cause__, BayesmarginsError):  # of a function of this package
+            raise error.__cause__ from None
         if "extend beyond upper and/or lower bounds" in str(error):
             raise DataError(
                 f"In {text!r} a spline is asked for values beyond those of the fit, where it is not defined. Ask for "

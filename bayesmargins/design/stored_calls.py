@@ -48,10 +48,14 @@ _OPTIONS = {  # of formulaic's transforms, beside what they transform
     "poly": ("degree", "raw"),
     "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"),
     **dict.fromkeys(("cc", "cr", "cs"), ("df", "knots", "lower_bound", "upper_bound", "constraints", "extrapolation")),
+    "mo": (),
+    "s": ("k", "bs", "by"),
+    "t2": ("z", "k"),
     "C": ("contrasts", "levels", "spans_intercept"),
     "hashed": ("levels", "contrasts", "spans_intercept"),
 }
-_LARGEST = {"degree": 100, "df": 1000, "levels": 5000}
+_LARGEST = {"degree": 100, "df": 1000, "levels": 5000, "k": 100}
+_COLUMNS = {("s", "by"), ("t2", "z")}  # options that are columns
 _CONTRASTS = {"helmert", "poly", "sum", "treatment", "SAS", "diff", "custom"}
 _PATSY = {"Treatment", "Poly", "Sum", "Helmert", "Diff"}
 _METHODS = {  # name: arguments, keywords
@@ -339,6 +343,8 @@ class Python:
         found = _Constant(CONSTANTS[node.id]) if constant else self._read(node)
         if option == "contrasts" and found not in (TEXT, CODED):
             return
+        if (name, option) in _COLUMNS and found in (NUMBER, TEXT):
+            return
         value: Any = found.value if isinstance(found, _Constant) else math.inf
         size = abs(value) if _is_number(value) else len(value) if isinstance(value, list) else 0
         if size > _LARGEST.get(option, _DIGITS):
@@ -348,6 +354,8 @@ class Python:
             )
         if option in ("degree", "df", "levels", "knots"):
             self.sizes.append(int(size))
+        if option == "k":
+            self.sizes.append(int(size) ** 2 if name == "t2" else int(size))
 
     def _contrast(self, node: ast.Call) -> _Kind:
         """A coding of levels, made of constants."""

@@ -124,6 +124,11 @@ def template_design(
     for text in (*parts.left, *parts.right) if stored else ():
         check_stored(text, None, namespace)
     context = context_of(levels, namespace)
+    if parts.means:
+        raise FormulaError(
+            f"{parts.means[0].name} in {formula!r} is a mean of the rows of the fit, and there are none. Give data=, "
+            "the fitted rows, in place of levels=."
+        )
     _refuse_two_readings(parts, levels, context)
     covariates = frozenset().union(*(required_columns(t, context) for t in (*parts.left, *parts.right)))
     read = covariates | parts.group_columns
@@ -210,7 +215,9 @@ def _with_wide_numbers(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
 
 
 def _refuse_what_needs_rows(matrix: Matrix, design: Design, given: Mapping[str, Any]) -> None:
-    remembered = list(matrix.spec.transform_state)
+    steps = {name for term in matrix.monotonic for name in term.factors}
+    by_level = [name for name in steps if required_columns(f"0 + {name}", matrix.context) & set(given)]
+    remembered = [call for call in matrix.spec.transform_state if call not in by_level]
     state = matrix.spec.encoder_state
     coded = [e for e, (coding, _) in state.items() if coding.name == "CATEGORICAL" and e not in design.columns]
     coded = [e for e in coded if not required_columns(f"0 + {e}", matrix.context) & set(given)]

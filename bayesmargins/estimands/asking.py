@@ -74,7 +74,7 @@ def ask(
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
-    frame, what = frame_of(post.design, newdata)
+    frame, what = frame_of(design, newdata)
     by, labels = by_columns(by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
     settings = at_settings(at, design, of_rows)

@@ -30,6 +30,7 @@ class Predictor:
     b: dict[str, np.ndarray]  # (chain, draw, level, term)
     Sigma: dict[str, np.ndarray]  # (chain, draw, term, term)
     rows: dict[str, np.ndarray]  # from `check_rows`; empty without data
+    smooth_sd: dict[str, np.ndarray] = field(default_factory=dict)  # (chain, draw), a smooth
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ def _about(post: Any, of: str, places: Mapping[str, str]) -> dict[str, Any]:
         "b": {f: places[f"{of}b_{stem(f)}"] for f in post.b},
         "Sigma": {f: places[f"{of}Sigma_{stem(f)}"] for f in post.Sigma},
         "aux": {k: places[k] for k in post.aux},
+        "smooth_sd": {name: places[f"{of}sd_{stem(name)}"] for name in post.smooth_sd},
         "samples": {d: places[d] for d in SAMPLE_DIMS},
     }
 
@@ -126,5 +127,6 @@ def _predictor(saved: Saved, about: Mapping[str, Any], k: int) -> Predictor:
         beta=saved.numbers(about["beta"]),
         b={f: saved.numbers(path) for f, path in about["b"].items()},
         Sigma={f: saved.numbers(path) for f, path in about["Sigma"].items()},
+        smooth_sd={name: saved.numbers(path) for name, path in about.get("smooth_sd", {}).items()},
         rows={name: saved.numbers(f"{_CHECK}/{name}_{k}") for name in rows},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ __all__ = [
     "FixedPart",
     "GroupBlock",
     "GroupPart",
+    "KnownBend",
     "Member",
     "far_from_zero",
     "fixed_part",
@@ -25,6 +26,21 @@ __all__ = [
 ]
 
 FAR = 10.0  # root of the variance inflation, which is what a mean of 10 standard deviations makes of an intercept
+
+
+@dataclass(frozen=True)
+class KnownBend:
+    """What the rows alone say of the bent part of a spline: coefficients are `turn` c, c normal about `mode`.
+
+    Attributes
+    ----------
+    turn : ndarray, shape (coefficient, direction)
+    precision, mode : ndarray, shape (direction,)
+    """
+
+    turn: np.ndarray
+    precision: np.ndarray
+    mode: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,8 @@ class FixedPart:
         How much of each direction the user's columns hold.
     basis : Basis
         Of the rest.
+    bends : dict of KnownBend
+        Of smooths, where the sampler sees them in these coordinates.
     """
 
     names: tuple[str, ...]
@@ -57,6 +75,7 @@ class FixedPart:
     means: np.ndarray
     C: np.ndarray
     basis: Basis
+    bends: Mapping[str, KnownBend] = field(default_factory=dict)
 
     @property
     def constant(self) -> bool:

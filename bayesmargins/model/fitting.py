@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.convergence import convergence, report_convergence
-from bayesmargins.draws import canonical
+from bayesmargins.draws import canonical, smooth_sds
 from bayesmargins.model.across import covariance_from, is_across
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.enough import Goal
@@ -129,6 +129,7 @@ def posterior_of(
         if name != first
     }
     mean = glmm.predictors[first]
+    bend = {t.name: array(f"sd_{stem(t.name)}") for t in mean.design.fixed.penalised}
     return Posterior(
         design=mean.design,
         family=family,
@@ -138,6 +139,7 @@ def posterior_of(
         origin=origin_of(glmm, trace) if remembered else None,
         parts=parts,
         across={f: _across(part, Sigma[f], coords) for f, part in glmm._groups.items() if is_across(part)},
+        smooth_sd=smooth_sds(bend, coords),
         **made[first],
     )
 

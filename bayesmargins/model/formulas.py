@@ -161,6 +161,13 @@ def check_marks(designs: Mapping[str, Design]) -> None:
 def check_structures(designs: Mapping[str, Design]) -> None:
     """FormulaError where the groups of a factor are of another kind in another formula."""
     first: dict[str, tuple[str, Any]] = {}
+    for design in list(designs.values())[1:]:
+        if design.structured:
+            raise FormulaError(
+                f"{design.formula!r} has {listed(sorted(design.structured), 3)}, whose coefficients other parameters "
+                "make: mo(), s() and t2() are there for a mean of one linear predictor. Write the column itself, or "
+                "bs(x, df=4)."
+            )
     for design in designs.values():
         for f, factor in design.factors.items():
             kind = (factor.strata and factor.strata.by, factor.student, factor.cov, factor.members is not None)

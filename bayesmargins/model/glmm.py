@@ -13,6 +13,7 @@ from bayesmargins.family import Family, Link, get_family
 from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
+from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.enough import goal
 from bayesmargins.model.fitting import Fit, posterior_of
@@ -244,7 +245,8 @@ class GLMM:
     @cached_property
     def _integrated(self) -> IntegratedModel:
         """The model of `fit` where the group effects are integrated out."""
-        parts = (self.priors, self._first.fixed, self._groups, self._outcome, self._likelihood)
+        fixed = with_known_bends(self._first, self.family, self._outcome, self.priors)
+        parts = (self.priors, fixed, self._groups, self._outcome, self._likelihood)
         return integrated_model(self.design, self.family, self.link, *parts)
 
     @cached_property

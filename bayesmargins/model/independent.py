@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayesmargins.checks import switch, whole_number
 from bayesmargins.convergence import convergence, report_convergence
-from bayesmargins.errors import FitError, shown, warn
+from bayesmargins.errors import FitError, listed, shown, warn
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
 from bayesmargins.model.enough import Goal
 from bayesmargins.model.fitting import posterior_of
@@ -64,6 +64,9 @@ def independent_fit(
         )
     by_nuts = {"draws": draws, "tune": tune, "chains": chains, "random_seed": seed, "sampler": _INSTEAD, **of_nuts}
     by_nuts |= {"progressbar": progressbar, "ess": enough.ess, "max_draws": enough.most}
+    if model.design.structured:
+        why = f"the coefficients {listed(sorted(model.design.structured), 3)} are made of other parameters"
+        return _by_nuts(model, by_nuts, why)
     if plan.how == SAMPLED:
         return _by_nuts(model, by_nuts, f"group effects are sampled, {plan.why}")
     rows = coarser(model._likelihood)

@@ -19,6 +19,7 @@ from bayesmargins.family import Family
 from bayesmargins.model.coordinates import FixedPart, GroupPart
 from bayesmargins.model.priors import Prior
 from bayesmargins.model.root_maps import RootMap, Stated, root_map, stated_of
+from bayesmargins.model.structured import structures
 from bayesmargins.model.unconstrained import Closed, Held, Ordered, Variable, closed
 from bayesmargins.model.written_priors import written
 from bayesmargins.schema import stem
@@ -200,7 +201,8 @@ def stated_by_block(
     mean = predictors[0]
     found: dict[str, list[Stated]] = {}
     for p in predictors:
-        for name, *rest in _fixed_variables(p.design, p.own(priors), p.fixed)[0]:
+        made = [one for of in structures(p.design) for one in of.stated(priors)]
+        for name, *rest in [*made, *_fixed_variables(p.design, p.own(priors), p.fixed)[0]]:
             key = p.named(_OF_ALL.get(name, name.removeprefix("slope_")))
             found.setdefault(key, []).append((p.named(name), *rest))
     for part in parts.values():
@@ -224,7 +226,7 @@ def _fixed_variables(
 
     The coordinates are those of `FixedPart.columns`, where columns with priors of their own may lie between others.
     """
-    names = [fixed.names[j] for j in fixed.own]
+    names = [fixed.names[j] for j in fixed.own if fixed.names[j] not in design.structured]
     alone, shared = [n for n in names if n in priors], [n for n in names if n not in priors]
     stated: list[Stated] = [(f"slope_{stem(n)}", priors[n], ()) for n in alone]
     stated += [("slopes", priors["beta"], (len(shared),))] if shared else []

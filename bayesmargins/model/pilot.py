@@ -13,7 +13,7 @@ from bayesmargins.family import Family, Link, Outcome, Parameter, values_at
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.scales import Scales
 
-__all__ = ["Pilot", "group_sums", "pilot", "regular"]
+__all__ = ["Pilot", "fixed_pilot", "group_sums", "pilot", "regular"]
 
 LogDensity = Callable[[np.ndarray, Mapping[str, np.ndarray]], np.ndarray]
 
@@ -108,6 +108,37 @@ def pilot(
         _search(at, family, log_density, outcome, held or {})
         if _settled(at, eta, Sigma):
             break
+    at.differentiate(log_density, scales.unit)
+    return at
+
+
+def fixed_pilot(
+    family: Family,
+    link: Link,
+    outcome: Outcome,
+    offset: np.ndarray,
+    F: np.ndarray,
+    scales: Scales,
+    held: Mapping[str, float],
+) -> Pilot:
+    """The same without group effects."""
+
+    def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
+        value = family.log_likelihood(values_at(link, eta, family.of_rows(aux, outcome)), outcome)
+        return np.where(np.isfinite(value), value, _NEVER)
+
+    phi = np.linalg.lstsq(F, np.full(len(F), scales.location), rcond=None)[0]
+    first = _first_values(family, link, outcome, held)
+    at = Pilot(phi, [], [], first, [np.zeros(len(F))], offset + F @ phi)
+    for _ in range(_ROUNDS):
+        at.differentiate(log_density, scales.unit)
+        A = F.T @ (F * at.information[:, None])
+        step = np.linalg.lstsq(A, F.T @ at.score, rcond=1e-10)[0]
+        size, before = 1.0, log_density(at.eta, at.aux).sum()
+        while log_density(at.eta + size * (F @ step), at.aux).sum() < before and size > 0.5**_HALVINGS:
+            size *= 0.5
+        at.phi, at.eta = at.phi + size * step, at.eta + size * (F @ step)
+        _search(at, family, log_density, outcome, held)
     at.differentiate(log_density, scales.unit)
     return at
 

@@ -54,7 +54,7 @@ def _fixed_lines(p: LinearPredictor, priors: Mapping[str, Any], rising: bool) ->
         of = "" if p.name == MEAN else f" of {p.name}"
         said = f"the mean of the linear predictor{of} over the rows"
         yield f"{p.named('Intercept')} ~ {_text(priors['Intercept'])}, {said}"
-    if shared := [name for name in own if name not in priors]:
+    if shared := [name for name in own if name not in priors and name not in design.structured]:
         yield f"{p.named('beta')} ~ {_text(priors['beta'])}, of {', '.join(shared)}"
     yield from (f"{p.named(name)} ~ {_text(priors[name])}" for name in own if name in priors)
     if k := fixed.basis.M.shape[1]:

@@ -144,7 +144,7 @@ def kinds_of_priors(designs: Mapping[str, Design], family: Family) -> dict[str, 
     mean = next(iter(designs.values()))
     for name, design in designs.items():
         found = [(c, "coefficient") for c in _coefficients(design)]
-        found += [(f"sd_{f}", "sd") for f in design.factors]
+        found += [(f"sd_{f}", "sd") for f in (*design.factors, *(t.name for t in design.fixed.penalised))]
         found += [(f"cor_{f}", "cor") for f in _correlated(design, _shared(designs))]
         if twice := [of_predictor(name, what) for what, _ in found if of_predictor(name, what) in kinds]:
             raise ModelError(
@@ -160,8 +160,10 @@ def kinds_of_priors(designs: Mapping[str, Design], family: Family) -> dict[str, 
 
 
 def _coefficients(design: Design) -> list[str]:
-    slopes = [c for c in design.coef if c != "Intercept"]
-    return [*(["Intercept"] if design.fixed.constant else []), *(["beta"] if slopes else []), *slopes]
+    slopes = [c for c in design.coef if c != "Intercept" and c not in design.structured]
+    slopes += [name for t in design.fixed.monotonic for name in (t.name, *t.shares)]
+    first = ["Intercept"] if design.fixed.constant else []
+    return [*first, *(["beta"] if slopes or design.fixed.penalised else []), *slopes]
 
 
 def _shared(designs: Mapping[str, Design]) -> dict[str, set[str]]:
@@ -234,12 +236,12 @@ def _unknown(name: Any, allowed: list[str], designs: Mapping[str, Design]) -> st
 
 
 def own_columns(given: Mapping[str, Any], design: Design) -> list[str]:
-    """The coefficients that a prior of the user's is for."""
+    """The coefficients that a prior of the user's is for, and those that other parameters make."""
     slopes = [c for c in design.coef if c != "Intercept"]
-    return slopes if "beta" in given else [c for c in slopes if c in given]
+    return slopes if "beta" in given else [c for c in slopes if c in given or c in design.structured]
 
 
-def warn_of_zero(fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
+def warn_of_zero(design: Design, fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
     """Priors of single columns are about effects far from the data where a covariate's zero is far away.
 
     Warns
@@ -247,9 +249,10 @@ def warn_of_zero(fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
     BayesmarginsWarning
         Columns under priors of the user's own are nearly the same column.
     """
-    coef = [fixed.names[j] for j in fixed.own]
-    if len(coef) > 1:
-        _warn_of_columns("Coefficients", [coef[j] for j in far_from_zero(fixed.R)])
+    own = [k for k, j in enumerate(fixed.own) if fixed.names[j] not in design.structured]
+    if len(own) > 1:
+        names = [fixed.names[fixed.own[k]] for k in own]
+        _warn_of_columns("Coefficients", [names[k] for k in far_from_zero(fixed.R[:, own])])
     for name, part in groups.items():
         for block in part.blocks if not part.recoded else ():
             far = far_from_zero(part.W[:, block.terms]) if len(block.terms) > 1 else ()

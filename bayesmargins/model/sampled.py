@@ -12,6 +12,7 @@ import xarray as xr
 from bayesmargins.errors import FitError, close_matches, listed, shown
 from bayesmargins.family import Family, Outcome
 from bayesmargins.model.across import on_predictor
+from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.information import information, widened
@@ -131,6 +132,8 @@ def sampled_model(
     coordinates: Parametrisation,
 ) -> SampledModel:
     """Merged where that pays; standardised where that was chosen and the pilot fit finds a mode."""
+    mean = predictors[0]
+    predictors = [replace(mean, fixed=with_known_bends(mean, family, outcome, priors)), *predictors[1:]]
     observed, columns = Observed(outcome), [column for p in predictors for column in p.columns()]
     # Parameters of sums are those of the rows, or change with their number, where they are the same in all rows.
     codes = [of for part in parts.values() for of in part.factor.codes_by_lookup.values()]

@@ -33,6 +33,7 @@ from bayesmargins.model.priors import (
     warn_of_zero,
 )
 from bayesmargins.model.scales import DIVIDED, Scales, refuse_extreme, scales_of, scales_of_category
+from bayesmargins.model.structured import structure_priors
 from bayesmargins.model.treatment import check_factors
 from bayesmargins.schema import MEAN
 
@@ -109,6 +110,7 @@ def specified(
         stated = default_priors(own, found[name].scales, found[name].fixed, of_groups)
         defaults |= {of_predictor(name, key): prior for key, prior in stated.items()}
         defaults |= priors_of_family(of, outcome, formulas.parameters) if own is design else {}
+        defaults |= structure_priors(own, found[name].fixed, found[name].scales, given)
     together = {factor: joined(own) for factor, own in groups.items()}
     return Specified(of, outcome, found, together, _needed(defaults | given, together))
 
@@ -135,7 +137,7 @@ def _predictor(
         refuse_constant(name, design, fixed)
     check_constant(own, fixed, design, name)
     groups = {f: group_part(design, factor, f in as_written, name) for f, factor in design.factors.items()}
-    warn_of_zero(fixed, groups)
+    warn_of_zero(design, fixed, groups)
     scales = _scales(name, design, link, rows.offset, family, outcome)
     return LinearPredictor(name, design, link, fixed, scales, rows.offset), groups
 

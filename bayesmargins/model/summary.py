@@ -44,6 +44,7 @@ def kept_names(model: Any) -> list[str]:
     """Variables of the PyMC model of a `GLMM` that its posterior is made of."""
     names = [p.named("beta") for p in model.predictors.values()]
     names += [name for name in (*model.family.aux, *model.design.degrees.values()) if name in model.priors]
+    names += [f"sd_{stem(term.name)}" for term in model.design.fixed.penalised]
     for factor, part in model._groups.items():
         names += [m.named(f"{what}_{stem(factor)}") for m in part.members for what in ("b", "sd")]
         names += list(correlated_pairs(part))

@@ -105,7 +105,7 @@ def coefficients(design: Design, fixed: FixedPart, priors: Mapping[str, Any], pr
 
     basis, names = fixed.basis, [fixed.names[j] for j in fixed.own]
     rest = pt.zeros(len(fixed.rest))
-    own, gamma, centre = _own_slopes(names, priors, predictor), None, None
+    own, gamma, centre = _own_slopes(design, names, priors, fixed, predictor), None, None
     if basis.M.shape[1]:
         gamma = register(of_predictor(predictor, "directions"), priors["beta"], (basis.M.shape[1],))
         rest = (basis.back * (gamma - (fixed.C * own).sum(axis=1) if names else gamma)).sum(axis=1)
@@ -119,14 +119,19 @@ def coefficients(design: Design, fixed: FixedPart, priors: Mapping[str, Any], pr
     return Coefficients(centre, own if names else None, gamma, beta[0] if first else None)
 
 
-def _own_slopes(names: list[str], priors: Mapping[str, Any], predictor: str) -> Any:
+def _own_slopes(design: Design, names: list[str], priors: Mapping[str, Any], fixed: FixedPart, predictor: str) -> Any:
     """Coefficients under the user's priors: those with a prior of their own one by one, the others in one vector."""
     import pytensor.tensor as pt
 
+    from bayesmargins.model.structured import structures
+
     if not names:
         return pt.zeros(0)
-    shared = [n for n in names if n not in priors]
-    pieces = {n: register(of_predictor(predictor, f"slope_{stem(n)}"), priors[n], ()) for n in names if n in priors}
+    together = (of.coefficients(priors, fixed.bends) for of in structures(design))
+    made = {name: value for piece in together for name, value in piece.items()}
+    shared = [n for n in names if n not in priors and n not in made]
+    alone = [n for n in names if n in priors]
+    pieces = made | {n: register(of_predictor(predictor, f"slope_{stem(n)}"), priors[n], ()) for n in alone}
     if shared:
         slopes = register(of_predictor(predictor, "slopes"), priors["beta"], (len(shared),))
         pieces |= {n: slopes[k] for k, n in enumerate(shared)}

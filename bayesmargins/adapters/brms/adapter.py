@@ -27,6 +27,7 @@ from bayesmargins.adapters.brms.names import (
 )
 from bayesmargins.adapters.brms.parts import across, correlated_across, held_by, link_of, separated
 from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
+from bayesmargins.adapters.brms.steps import monotonic_coefficients
 from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
@@ -87,7 +88,7 @@ def from_brms(
     Raises
     ------
     FormulaError, DataError, ModelError
-        As for `GLMM`; a term of brms's that has no counterpart (``mo()``, ``s()``, ``ar()``, ...).
+        As for `GLMM`; a term of brms's that has no counterpart (``s()``, ``gp()``, ``ar()``, ...).
     PosteriorError
         A parameter that the draws do not have (with what was looked for and the nearest names), parameters that
         formula and family do not have, chains of different lengths, draws that occur twice, values that are not
@@ -211,9 +212,10 @@ def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> 
     """The draws under R's names."""
     if not are_of_stan(frame):
         return frame
-    if formulas:
+    if formulas or design.structured:
+        of = f"the effects on {listed(formulas)}" if formulas else "monotonic effects"
         raise PosteriorError(
-            f"The draws have the numbers of Stan's program, and those of the effects on {listed(formulas)} are not "
+            f"The draws have the numbers of Stan's program, and those of {of} are not "
             "read. In R, as_draws_df(fit) has them by name."
         )
     return named_as_in_r(frame, design)
@@ -246,10 +248,13 @@ def _part(table: _Table, name: str, design: Design, family: str, formulas: Mappi
 def _linear_predictor(table: _Table, design: Design, name: str = "") -> dict[str, Any]:
     """beta, b and Sigma of the mean, or of the parameter that is named."""
     prefix = f"{name}_" if name else ""
-    columns = [table.column(f"b_{prefix}", names) for names in coefficients_of(design.fixed, design)]
+    made = monotonic_coefficients(table, design, prefix)
+    named = zip(design.coef, coefficients_of(design.fixed, design), strict=True)
+    columns = [made[c] if c in made else table.column(f"b_{prefix}", names) for c, names in named]
     centred = f"Intercept_{name}" if name else "Intercept"
     if "Intercept" in design.coef and centred in table.frame and design.frame is not None:
-        check_intercept(table.exact(centred), dict(zip(design.coef, columns, strict=True)), design, name)
+        free = {c: values for c, values in zip(design.coef, columns, strict=True) if c not in made}
+        check_intercept(table.exact(centred), free, design, name)
     factors = design.factors
     b = {n: effects for n, f in factors.items() if (effects := _effects(table, f, design, name)) is not None}
     if b and len(b) < len(factors):

@@ -19,7 +19,6 @@ from bayesmargins.family import FAMILIES, Family, get_family
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 
 _TERMS = {
-    "mo": "a monotonic effect",
     "s": "a smooth",
     "t2": "a smooth",
     "te": "a smooth",
@@ -31,6 +30,14 @@ _TERMS = {
     "mmc": "a multi-membership covariate",
     **dict.fromkeys(("ar", "ma", "arma", "cosy", "unstr", "car", "sar", "fcor"), "a correlation of residuals"),
 }
+_READ = (
+    "What can be read are numbers, factors, functions of a row such as log(x), poly(x, 2) and group effects "
+    "(1 + x | g)."
+)
+_SMOOTH = (
+    "The basis is mgcv's, and the draws do not hold it. bm.GLMM fits s(x) and t2(x, z). Or make the columns of "
+    "standata(fit), Xs and Zs_1_1, columns of the data, and give from_draws their coefficients, bs_* and s_*."
+)
 _CALL = re.compile(rf"(?<![\w.])({'|'.join(_TERMS)})\s*\(")
 _FAMILY = re.compile(
     r"(?:brms::)?(?:brmsfamily\(\s*['\"](?P<quoted>\w+)['\"]\s*,?|(?P<bare>[\w.]+)\s*\(?)(?P<rest>.*?)\)?",
@@ -97,8 +104,7 @@ def _refuse_terms(right: str, formula: str, own: Mapping[str, Any]) -> None:
         name = found[0]
         raise FormulaError(
             f"{name}() in {formula!r} is {_TERMS[name]} of brms, whose columns are not in the design here: predictions "
-            "would leave it out, so it is refused. What can be read are numbers, factors, functions of a row such as "
-            "log(x), poly(x, 2) and group effects (1 + x | g)."
+            f"would leave it out, so it is refused. {_SMOOTH if _TERMS[name] == 'a smooth' else _READ}"
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
-from bayesmargins.design import Design, Factor
+from bayesmargins.design import Design, Factor, Monotonic
 from bayesmargins.design.matrix import Matrix
 from bayesmargins.design.strata import StratumMatrix, worded
 from bayesmargins.errors import PosteriorError, listed
@@ -18,6 +18,7 @@ __all__ = [
     "contrasts_seen",
     "groups_in",
     "level_names",
+    "names_without_steps",
     "own_terms_of",
     "parts_of",
     "r_order",
@@ -91,6 +92,11 @@ def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
         for column in part.columns
     ]
     return names if matrix.constant else names[1:]
+
+
+def names_without_steps(term: Monotonic, matrix: Matrix, design: Design) -> list[str]:
+    """What brms may call a term of ``mo()``, whose steps share one name."""
+    return _names(term.column, term.factors, matrix, design)
 
 
 def terms_of(factor: Factor, design: Design) -> list[list[str]]:
