@@ -437,16 +437,8 @@ def make_part(
     ModelError where the parameter does not take the link.
     """
     family = parameter_family(parameter.name, parameter.links, parameter.between)
-    return Posterior(
-        design=design,
-        family=family,
-        link=resolve_link(family, link),
-        beta=draws["beta"],
-        b=draws["b"],
-        Sigma=draws["Sigma"],
-        aux={},
-        info=dict(info),
-    )
+    arrays = {name: draws[name] for name in ("beta", "b", "Sigma")}
+    return Posterior(design=design, family=family, link=resolve_link(family, link), aux={}, info=dict(info), **arrays)
 
 
 def _obs(post: Posterior) -> dict[str, np.ndarray]:

@@ -62,7 +62,7 @@ def main(draws: int = 4000, repeats: int = 7) -> None:
         ratio = statistics.median(a / b for a, b in pairs)
         tilted, plain = (statistics.median(side) for side in zip(*pairs, strict=True))
         z = "slope" if slope else "intercept"
-        print(f"{name:9} {z:9} {variable:4} {tilted:7.3f} s {plain:7.3f} s {ratio:6.2f}  first {first:.2f} s", flush=True)
+        print(f"{name:9} {z:9} {variable:4} {tilted:7.3f} s {plain:7.3f} s {ratio:6.2f}  first {first:.2f} s")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -393,3 +394,36 @@ def test_discrimination_has_no_constant() -> None:
     with pytest.raises(bm.FormulaError, match="parameters of family='sequential' that may have one: none"):
         bm.GLMM(DISC, ORDERED, family="sequential")
     assert "disc" not in str(bm.GLMM("y ~ x", ORDERED, family="cumulative"))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> bm.Posterior:
+    rng = np.random.default_rng(11)
+    g = np.repeat(np.arange(12), 12)
+    b = rng.multivariate_normal([0.0, 0.0], [[0.64, 0.24], [0.24, 0.16]], 12)
+    data = pd.DataFrame({"x": rng.normal(size=len(g)), "g": g})
+    data["y"] = rng.normal(1.0 + 0.5 * data["x"] + b[g, 0], np.exp(-0.3 + 0.4 * data["x"] + b[g, 1]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bm.GLMM(BOTH, data).fit(draws=400, chains=2, random_seed=4, progressbar=False, ess=None)
+
+
+@pytest.mark.sampling
+def test_a_fit_recovers_what_made_the_data_and_knows_its_model(fitted: bm.Posterior, tmp_path: Path) -> None:
+    truth = {"beta": [1.0, 0.5], "sigma_beta": [-0.3, 0.4], "sd_g": [0.8], "sigma_sd_g": [0.4], "across_cor_g": [0.75]}
+    for name, values in truth.items():
+        draws = fitted.parameters[name].to_numpy().reshape(800, -1)
+        assert (np.abs(draws.mean(axis=0) - values) < 4.0 * draws.std(axis=0)).all()
+    assert fitted.info["group_effects"] == "sampled"
+    assert fitted.info["parametrisation"] == "standardised"
+    assert set(fitted.log_prior().data_vars) == {
+        *("Intercept", "beta", "sd_g", "sigma_Intercept", "sigma_beta", "sigma_sd_g", "across_cor_g")
+    }
+    y = fitted.design.response.y
+    at = fitted.linear_predictor(), np.exp(fitted.parts["sigma"].linear_predictor())
+    expected = stats.norm.logpdf(y, *at)
+    np.testing.assert_allclose(fitted.log_likelihood()["y"].to_numpy().reshape(800, -1), expected, rtol=1e-10)
+    path = bm.report(fitted, bm.avg_comparisons(fitted, "x"), tmp_path / "page.md")
+    page = path.read_text(encoding="utf-8")
+    for line in ("'sigma': '~ x + (1 | p | g)',", "link={'mu': 'identity', 'sigma': 'log'},", "sigma_beta ~ Normal"):
+        assert line in page

@@ -116,7 +116,7 @@ def _mean(family: Family, link: Link, p: Values, o: Outcome) -> np.ndarray:
 def _reached(family: Family, link: Link, p: Values) -> list[np.ndarray]:
     """P(y <= k) of all categories but the last."""
     K = p.thresholds.shape[-1] + 1
-    if family.at_most is not None:
+    if family.at_most is not None and not family.scales_latent(vars(p)):
         curves = [family.at_most(link, k) for k in range(1, K)]
         return [np.asarray(c.link.inverse(c.of(p.eta, p))) for c in curves]
     density = family.need("log_density", "check")
