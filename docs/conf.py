@@ -66,7 +66,7 @@ BELOW = {
     "docs/recipes": ["docs/checks", "docs/command_line"],
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
-    "docs/families": ["docs/ordered", "docs/evidence/families"],
+    "docs/families": ["docs/ordered", "docs/choices", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
     "docs/explanation/fits": ["docs/evidence/fits", "docs/evidence/posteriors"],
     "docs/explanation/independent": ["docs/evidence/calibration"],
