@@ -67,7 +67,7 @@ BELOW = {
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
     "docs/formulas": ["docs/fixed_terms", "docs/group_structures"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
-    "docs/families": ["docs/ordered", "docs/parameters_with_formulas", "docs/evidence/families"],
+    "docs/families": ["docs/ordered", "docs/choices", "docs/parameters_with_formulas", "docs/evidence/families"],
     "docs/priors": ["docs/evidence/priors"],
     "docs/explanation/fits": ["docs/evidence/fits", "docs/evidence/posteriors"],
     "docs/explanation/independent": ["docs/evidence/calibration"],

@@ -565,6 +565,13 @@ MODELS: dict[str, Callable[[], bm.Posterior]] = {
         Sigma=draws()["Sigma"],
         aux={"thresholds": np.broadcast_to([0.0, 1.0], (1, 8, 2))},
     ),
+    "choices": lambda: bm.from_draws(
+        FORMULA,
+        data().assign(yb=np.array(["no", "perhaps", "yes"])[np.arange(220) % 3]),
+        family="categorical",
+        beta=np.ones((1, 8, 2, 4)),
+        Sigma={"ID": np.ones((1, 8, 2, 1, 1))},
+    ),
     "waits": lambda: bm.from_draws(
         FORMULA, data().assign(yb=np.arange(1.0, 221.0)), family="exponential", beta=draws()["beta"],
         Sigma=draws()["Sigma"],

@@ -193,6 +193,49 @@ def test_errors_of_points_are_no_larger_than_they_are_said_to_be() -> None:
         assert np.abs(sobol.value - exact.value).max() <= sobol.error + exact.error < 1e-3
 
 
+def independent(categories: int, sd: float, seed: int = 9) -> np.ndarray:
+    """Sigma (chain, draw, category, term, term)."""
+    sds = sd * np.random.default_rng(seed).uniform(0.6, 1.4, size=(1, DRAWS, categories - 1, 1, 1))
+    return np.asarray(sds**2)
+
+
+@pytest.mark.parametrize("rows", [4, 60], ids=["directly", "tables"])
+@pytest.mark.parametrize("sd", [0.2, 1.0, 2.5])
+def test_independent_effects_leave_one_dimension(sd: float, rows: int) -> None:
+    """Held against the grid in three: the same question with a correlation too small to matter."""
+    data = frame(4, rows)
+    apart = independent(4, sd)
+    post = posterior(4, data=data, Sigma={"g": apart})
+    joint = np.zeros((1, DRAWS, 3, 3))
+    joint[..., range(3), range(3)] = apart[..., 0, 0]
+    joint[..., 0, 1] = joint[..., 1, 0] = 1e-13 * sd**2
+    other = posterior(4, data=data, Sigma={"g": joint})
+    for ask in (bm.predictions, lambda p: bm.slopes(p, "x")):
+        one, grid = ask(post), ask(other)
+        assert one.attrs["integration_method"] == "trapezoid in 1 dimension of 3"
+        assert grid.attrs["integration_method"] == "trapezoid in 3 dimensions"
+        apart_by = np.abs(values(one) - values(grid)).max()
+        assert apart_by <= one.attrs["error_bound"] + grid.attrs["error_bound"] < 2e-8
+
+
+def test_five_independent_linear_predictors_are_those_of_a_million_simulated_groups() -> None:
+    labels = ("a", "b", "c", "d", "e", "f")
+    data = frame(2).assign(y=pd.Categorical(np.resize(labels, N), labels)).head(6)
+    rng = np.random.default_rng(21)
+    beta, sds = rng.normal(size=(1, 2, 5, 2)), rng.uniform(0.4, 1.8, size=(2, 5))
+    Sigma = {"g": (sds**2)[None, ..., None, None]}
+    post = bm.from_draws("y ~ x + (1 | g)", data, family="categorical", beta=beta, Sigma=Sigma)
+    found = bm.predictions(post, data.head(2))
+    assert found.attrs["integration_method"] == "trapezoid in 1 dimension of 5"
+    for draw in range(2):
+        b = rng.normal(size=(1_000_000, 5)) * sds[draw]
+        for row in range(2):
+            shares = softmax(fixed_part(data, beta)[draw, :, row] + b)
+            error = shares.std(axis=0) / 1000.0
+            assert (np.abs(shares.mean(axis=0) - values(found)[draw, :, row]) < 4.5 * error).all()
+    np.testing.assert_allclose(values(found).sum(axis=1), 1.0, rtol=1e-11)
+
+
 def test_contrasts_share_their_points() -> None:
     """So that a difference of averages is far more precise than each: that of equal rows is 0."""
     post, data = posterior(5), frame(5)

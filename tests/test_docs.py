@@ -87,6 +87,10 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         for f, q in sizes.items():  # one covariance over both
             Sigma[f] = rng.uniform(0.1, 0.2, shape)[..., None, None] * np.eye(q + Sigma[f].shape[-1])
     beta = rng.normal(0.0, 0.1, (*shape, len(design.coef)))
+    if self.family.shares is not None:
+        others = len(design.response.categories) - 1
+        beta = rng.normal(0.0, 0.1, (*shape, others, len(design.coef)))
+        b, Sigma = ({f: np.stack([v] * others, axis=2) for f, v in of.items()} for of in (b, Sigma))
     if self.family.limited is not None:  # times have a unit, and covariates may be years
         beta = 0.1 * beta
         beta[..., 0] += self.priors["Intercept"].parameters["mu"]

@@ -4,7 +4,8 @@ Along each of the standard normal numbers the integrand is analytic while the ph
 first category, lie within pi of each other: with w half the distance between the largest and the smallest of the moves
 and 0, for abs(Im z) < a = pi / (2 w), and there abs(p_k(x + iy)) <= p_k(x) / cos(w y). So the trapezoid rule has a
 step for a tolerance and a bound on its error, relative to the probability itself, as in `rules`. In one and two
-dimensions nodes are those of a grid, in three where these are few enough, and else scrambled Sobol points.
+dimensions nodes are those of a grid. In more, independent effects leave one dimension (`race_kernels`); others have a
+grid in three dimensions where its nodes are few enough, and else scrambled Sobol points.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _REACH, _WIDEST = (
 _GRIDDED = 2  # dimensions in which there is always a grid
 _MOST = 2e9  # nodes of all pairs of a draw and a row, in three dimensions
 _SCRAMBLINGS, _POINTS = 8, (512, 2048, 8192)  # of each
+_RACE_TOLERANCE = 1e-12
+_TABLED_ROWS, _CELLS = 24, 2**14
+_OF_TABLES = 2e-12
 _ENOUGH = 1e-6  # standard error
 _MOST_POINTS = 4e9
 _STANDARD_ERRORS = 4.0
@@ -76,6 +80,10 @@ def softmax_averages(
         value = task.over(np.arange(etas.shape[1]), np.zeros((0, 1)), np.ones(1))
         return Averages(value, 8.0 * EPS * size, True, "plug-in", 0)
     rules = _rules_of(moves, 1.0 if changes is None else 3.0)
+    across = changes is not None and bool((changes[1] * (1.0 - np.eye(len(etas)))).any())
+    sds = None if len(moved) <= _GRIDDED or points or across else _independent(moves)
+    if sds is not None and _work_of_race(task, sds) <= _MOST:
+        return _raced(task, sds, size)
     gridded = len(moved) <= _GRIDDED or (len(moved) == 3 and not points and _work(rules, task) <= _MOST)
     return _on_grids(task, rules, size) if gridded else _over_points(task, len(moved))
 
@@ -147,6 +155,62 @@ def _step(w: float, power: float, tolerance: float) -> float:
     a = np.linspace(1e-3, 1.0 - 1e-6, 4000) * min(math.pi / (2.0 * w), 12.0)
     log_sup = 0.5 * a * a - power * np.log(np.cos(w * a))
     return float(np.max(2.0 * np.pi * a / (math.log(2.0 / tolerance) + log_sup)))
+
+
+def _independent(moves: Array) -> Array | None:
+    """Standard deviations (draw, 1 or row, predictor) of moves of one predictor each; None where one is shared."""
+    own = np.zeros((*moves.shape[:2], moves.shape[2]))
+    for j in range(moves.shape[3]):
+        k = int(np.abs(moves[..., j]).max(axis=(0, 1)).argmax())
+        if np.delete(moves[..., j], k, axis=2).any() or own[..., k].any():
+            return None
+        own[..., k] = np.abs(moves[..., k, j])
+    return own
+
+
+def _race_rule(sds: Array) -> tuple[float, Array, Array]:
+    """The step in log time, and nodes and weights for the effects of each category.
+
+    exp(-exp(v)) is at most 1 where abs(Im v) < pi / 2, and its derivatives bounded by the cosine of that.
+    """
+    y = np.linspace(0.5, 1.0 - 1e-3, 500) * 0.5 * math.pi
+    log = math.log(1.0 / _RACE_TOLERANCE)
+    step = float(np.max(2.0 * math.pi * y / (log + np.log(4.0 / np.cos(y)))))
+    widest = max(float(sds.max()), 1e-3)
+    a = np.minimum(y[:, None], 12.0 * widest) / widest * np.linspace(0.05, 1.0, 60)
+    h = float(np.max(2.0 * math.pi * a / (log + 0.5 * a * a + np.log(4.0 / np.cos(widest * a)) * 3.0)))
+    z = h * np.arange(-math.ceil(_REACH / h), math.ceil(_REACH / h) + 1.0)
+    weights = np.exp(-0.5 * z * z)
+    return step, z, weights / weights.sum()
+
+
+def _work_of_race(task: _Task, sds: Array) -> float:
+    """As nodes of a grid: an exponential costs as much as two, a look-up as eight."""
+    step, z, _ = _race_rule(sds)
+    moments = (40.0 + 8.0 * float(sds.max())) / step * len(task.etas)
+    if _tabled(task, sds):
+        return moments * (8.0 * task.pairs + 32.0 * step * 4.0 * len(z) * task.etas.shape[1])
+    return moments * 4.0 * len(z) * task.pairs
+
+
+def _tabled(task: _Task, sds: Array) -> bool:
+    return sds.shape[1] == 1 and task.etas.shape[2] >= _TABLED_ROWS
+
+
+def _raced(task: _Task, sds: Array, size: float) -> Averages:
+    """Independent effects: one dimension, the time of a race, in place of one a linear predictor."""
+    from bayesmargins.integrate.race_kernels import softmax_races  # numba takes a second
+
+    step, z, weights = _race_rule(sds)
+    d_etas, d_V = np.empty((len(task.etas), 0, 0)), np.empty((0, 0, len(task.etas)))
+    if task.changes is not None:
+        d_etas, d_V = task.changes[0], np.ascontiguousarray(np.einsum("drkk->drk", task.changes[1]))
+    out = np.empty((len(task.etas) + 1, *task.etas.shape[1:]))
+    left = math.log(1.0 / _RACE_TOLERANCE) + 4.0
+    given = sds, step, left, z, weights, _CELLS if _tabled(task, sds) else 0, d_etas, d_V
+    in_threads(softmax_races, task.etas.shape[1], task.etas, *given, out)
+    error = (_RACE_TOLERANCE + _OF_TABLES * _tabled(task, sds)) * (2.0 + len(task.etas) * left) + EPS * 500.0
+    return Averages(out, size * error, True, f"trapezoid in 1 dimension of {sds.shape[2]}", len(z))
 
 
 def _work(rules: list[_Rule], task: _Task) -> float:

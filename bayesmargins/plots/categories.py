@@ -58,7 +58,7 @@ def plot_categories(
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes | Figure:
-    """How probable is each category of an ordered response?
+    """How probable is each category of a response?
 
     Parameters
     ----------
