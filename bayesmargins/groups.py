@@ -181,9 +181,9 @@ def _is_name(value: Any, known: Mapping[Any, Any]) -> bool:
 def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
     if factor.members and not is_word(policy, ("new", "own", "sample", "zero")):
         raise GroupsError(
-            f"groups={{{factor.name!r}: {shown(policy)}}}: rows belong to several groups of {factor.name!r} at a time, and "
-            "which to put together that does not say. Allowed are 'new', 'own', 'sample' and 'zero'; for groups of your "
-            f"choice name them in the columns {listed(factor.columns)} of newdata=, and ask for 'own'."
+            f"groups={{{factor.name!r}: {shown(policy)}}}: rows belong to several groups of {factor.name!r} at a time, "
+            "and which to put together that does not say. Allowed are 'new', 'own', 'sample' and 'zero'; for groups of "
+            f"your choice name them in the columns {listed(factor.columns)} of newdata=, and ask for 'own'."
         )
     if not is_word(policy, POLICIES) and _is_name(plain_value(policy), _names(factor)):
         raise GroupsError(

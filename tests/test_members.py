@@ -32,7 +32,9 @@ def _given(terms: int = 1) -> dict[str, Any]:
     return {"beta": rng.normal(size=(1, DRAWS, 2)), "b": {"mmg1g2": b}, "Sigma": Sigma}
 
 
-def _posterior(group: str = WEIGHTED, frame: pd.DataFrame | None = None, given: Any = None, z: str = "1") -> bm.Posterior:
+def _posterior(
+    group: str = WEIGHTED, frame: pd.DataFrame | None = None, given: Any = None, z: str = "1"
+) -> bm.Posterior:
     frame, given = _frame() if frame is None else frame, _given() if given is None else given
     return bm.from_draws(f"y ~ x + ({z} | {group})", frame, family="bernoulli", **given)
 
@@ -187,7 +189,9 @@ def test_a_fit_recovers_the_effects_of_groups_that_share_rows() -> None:
     w = rng.uniform(0.2, 1.0, (n, 2))
     share = w / w.sum(axis=1, keepdims=True)
     names = np.array([f"s{k:02}" for k in range(groups)])
-    data = pd.DataFrame({"x": rng.normal(size=n), "g1": names[g[:, 0]], "g2": names[g[:, 1]], "w1": w[:, 0], "w2": w[:, 1]})
+    data = pd.DataFrame(
+        {"x": rng.normal(size=n), "g1": names[g[:, 0]], "g2": names[g[:, 1]], "w1": w[:, 0], "w2": w[:, 1]}
+    )
     data["y"] = 1.0 + 0.5 * data.x + (share * b[g]).sum(axis=1) + 0.5 * rng.normal(size=n)
     post = bm.GLMM(f"y ~ x + (1 | {WEIGHTED})", data).fit(draws=500, random_seed=1, progressbar=False)
     sd = post.parameters["sd_mmg1g2"].to_numpy().ravel()

@@ -60,28 +60,14 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
         )
     if asked == _NON_CENTRED:
         return Parametrisation(_NON_CENTRED, "as asked")
-    if design.degrees:
-        if asked == _STANDARDISED:
-            raise FitError(
-                f"parametrisation='standardised' is for normal effects, and those of {listed(design.degrees)} are "
-                "Student-t. Use 'non-centred', or 'auto', which chooses."
-            )
-        return Parametrisation(_NON_CENTRED, f"those of {listed(design.degrees)} are Student-t")
-    several = [name for name, factor in design.factors.items() if factor.members]
-    if several:
-        if asked == _STANDARDISED:
-            raise FitError(
-                f"parametrisation='standardised' is for rows of one group, and they belong to several of "
-                f"{listed(several)}. Use 'non-centred', or 'auto', which chooses."
-            )
-        return Parametrisation(_NON_CENTRED, f"rows belong to several groups of {listed(several)}")
-    if design.related:
-        if asked == _STANDARDISED:
-            raise FitError(
-                f"parametrisation='standardised' is for independent groups, and those of {listed(design.related)} are "
-                "related. Use 'non-centred', or 'auto', which chooses."
-            )
-        return Parametrisation(_NON_CENTRED, f"groups of {listed(design.related)} are related")
+    own = _structure(design)
+    if own and asked == _STANDARDISED:
+        raise FitError(
+            f"parametrisation='standardised' is not possible for {design.formula!r}: {own}. Use 'non-centred', or 'auto', "
+            "which chooses."
+        )
+    if own:
+        return Parametrisation(_NON_CENTRED, own)
     many = [name for name, factor in design.factors.items() if len(factor.terms) > _MOST_TERMS]
     if not many:
         return Parametrisation(_STANDARDISED, "by what a pilot fit expects of each group given beta and Sigma")
@@ -92,6 +78,19 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
             "'auto', which chooses."
         )
     return Parametrisation(_NON_CENTRED, why)
+
+
+def _structure(design: Design) -> str:
+    """Why what the data say of each group by itself is no coordinate of its effects; empty where it is one."""
+    several = [name for name, factor in design.factors.items() if factor.members]
+    strata = [name for name, factor in design.factors.items() if factor.strata]
+    said = {
+        "effects of {} are Student-t": list(design.degrees),
+        "groups of {} are related": design.related,
+        "rows belong to several groups of {}": several,
+        "groups of {} have effects of one stratum alone": strata,
+    }
+    return next((words.format(listed(names)) for words, names in said.items() if names), "")
 
 
 @dataclass(frozen=True)
