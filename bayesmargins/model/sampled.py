@@ -63,8 +63,8 @@ def parametrised(asked: str, design: Design) -> Parametrisation:
     own = _structure(design)
     if own and asked == _STANDARDISED:
         raise FitError(
-            f"parametrisation='standardised' is not possible for {design.formula!r}: {own}. Use 'non-centred', or 'auto', "
-            "which chooses."
+            f"parametrisation='standardised' is not possible for {design.formula!r}: {own}. Use 'non-centred', or "
+            "'auto', which chooses."
         )
     if own:
         return Parametrisation(_NON_CENTRED, own)
