@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import mpmath as mp
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import f as f_distribution
 from scipy.stats import poisson
 
 import bayesmargins as bm
@@ -202,6 +204,17 @@ def test_a_model_says_its_priors_and_how_it_samples() -> None:
     assert "df_g = 4, held" in held
 
 
+def test_several_effects_of_a_group_are_out_together(uncompiled: None) -> None:
+    slope = '(1 + x | gr(g, dist = "student"))'
+    prior = bm.GLMM(f"y ~ x + {slope}", _frame(), priors={"df_g": 4.0}).prior(draws=400, random_seed=1)
+    L = np.linalg.cholesky(prior.draws.Sigma["g"])
+    v = np.linalg.solve(L[:, None], prior.draws.b["g"][..., None])[..., 0].reshape(-1, 2)
+    square = (v**2).sum(axis=1)  # twice an F variable with 2 and 4 degrees of freedom
+    for c in (1.0, 4.0, 10.0, 40.0):
+        p = f_distribution.sf(c / 2.0, 2, 4)
+        assert abs(np.mean(square > c) - p) < 4.5 * np.sqrt(p * (1 - p) / len(square))
+
+
 def test_the_model_draws_student_t_effects(uncompiled: None) -> None:
     model = bm.GLMM(f"y ~ x + {HEAVY}", _frame(), priors={"df_g": 4.0})
     prior = model.prior(draws=400, random_seed=1)
@@ -219,7 +232,11 @@ def test_a_fit_recovers_scale_and_heavy_tails() -> None:
     x = rng.normal(size=len(g))
     y = 1.0 + 0.5 * x + rng.standard_t(3.0, 200)[g] + 0.5 * rng.normal(size=len(g))
     data = pd.DataFrame({"g": [f"g{k}" for k in g], "x": x, "y": y})
-    post = bm.GLMM(f"y ~ x + {HEAVY}", data).fit(draws=500, random_seed=1, progressbar=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)
+        post = bm.GLMM(f"y ~ x + {HEAVY}", data).fit(draws=500, random_seed=1, progressbar=False)
+    assert post.info["max_rhat"] < 1.05
+    assert post.info["divergences"] < 40
     sd = post.parameters["sd_g"].to_numpy().ravel()
     assert abs(sd.mean() - 1.0) < 3.5 * sd.std()
     assert np.quantile(post.aux["df_g"], 0.9) < 15.0

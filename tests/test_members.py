@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,7 @@ def _given(terms: int = 1) -> dict[str, Any]:
     return {"beta": rng.normal(size=(1, DRAWS, 2)), "b": {"mmg1g2": b}, "Sigma": Sigma}
 
 
-def _posterior(
-    group: str = WEIGHTED, frame: pd.DataFrame | None = None, given: Any = None, z: str = "1"
-) -> bm.Posterior:
+def _posterior(group: str = WEIGHTED, frame: Any = None, given: Any = None, z: str = "1") -> bm.Posterior:
     frame, given = _frame() if frame is None else frame, _given() if given is None else given
     return bm.from_draws(f"y ~ x + ({z} | {group})", frame, family="bernoulli", **given)
 
@@ -183,7 +182,7 @@ def test_the_model_has_one_effect_a_group_and_adds_them_by_weight(uncompiled: No
 @pytest.mark.evidence
 def test_a_fit_recovers_the_effects_of_groups_that_share_rows() -> None:
     rng = np.random.default_rng(3)
-    n, groups = 1200, 60
+    n, groups = 600, 60
     b = 1.2 * rng.normal(size=groups)
     g = rng.integers(0, groups, (n, 2))
     w = rng.uniform(0.2, 1.0, (n, 2))
@@ -193,8 +192,11 @@ def test_a_fit_recovers_the_effects_of_groups_that_share_rows() -> None:
         {"x": rng.normal(size=n), "g1": names[g[:, 0]], "g2": names[g[:, 1]], "w1": w[:, 0], "w2": w[:, 1]}
     )
     data["y"] = 1.0 + 0.5 * data.x + (share * b[g]).sum(axis=1) + 0.5 * rng.normal(size=n)
-    post = bm.GLMM(f"y ~ x + (1 | {WEIGHTED})", data).fit(draws=500, random_seed=1, progressbar=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)
+        post = bm.GLMM(f"y ~ x + (1 | {WEIGHTED})", data).fit(draws=500, random_seed=1, progressbar=False)
+    assert post.info["max_rhat"] < 1.05
     sd = post.parameters["sd_mmg1g2"].to_numpy().ravel()
     assert abs(sd.mean() - 1.2) < 3.5 * sd.std()
     found = post.b["mmg1g2"].mean(("chain", "draw")).to_numpy().ravel()
-    assert np.corrcoef(found, b)[0, 1] > 0.95
+    assert np.corrcoef(found, b)[0, 1] > 0.9

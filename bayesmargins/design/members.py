@@ -1,8 +1,8 @@
 """Rows that belong to several groups of one factor, ``mm(g1, g2, weights = cbind(w1, w2))``.
 
-eta has the sum over members of weight times z'b. The look-ups of a row are one a member, with z times its weight; over
-new groups that sum has the variance c^2 z' Sigma z, c^2 the sum over different groups of the square of the sum of their
-weights.
+eta has the sum over members of weight times z'b. A row has one look-up a member, with z times its weight. Over new
+groups that sum has the variance c^2 z' Sigma z, with c^2 the sum over different groups of the square of their weights'
+sum.
 """
 
 from __future__ import annotations

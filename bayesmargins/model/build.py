@@ -143,7 +143,9 @@ def _group_effects(
 
     factor, name = part.factor, stem(part.factor.name)
     dims = (factor_dim(factor.name), f"{name}_term" if _of_mean_alone(part) else f"{name}_effect")
-    if found is None:
+    if factor.student:
+        L, v = covariance(part, priors).triangle(part), _student(part, priors)
+    elif found is None:
         z = pm.Normal(f"z_{name}", 0.0, 1.0, dims=dims)
         L, v = covariance(part, priors).triangle(part), [z[:, k] for k in range(part.W.shape[1])]
     else:
@@ -155,8 +157,6 @@ def _group_effects(
         # A sum: a compiled dot takes a minute to compile.
         v = [(factor.relation * of[None]).sum(axis=1) for of in v]
     b_W = pt.stack([sum(L[i][j] * v[j] for j in range(i + 1)) for i in range(len(L))], axis=1)
-    if factor.student:
-        b_W = b_W * _student_scale(part, priors)[:, None]
     for member in part.members:
         own, B = b_W, part.B[member.columns, member.columns]
         if len(part.members) > 1:
@@ -166,13 +166,22 @@ def _group_effects(
     return b_W
 
 
-def _student_scale(part: GroupPart, priors: Mapping[str, Any]) -> Any:
-    """By how much each group's effects are further out than normal ones: (group,), Student-t as a scale mixture."""
+def _student(part: GroupPart, priors: Mapping[str, Any]) -> list[Any]:
+    """Standard multivariate Student-t effects, (group,) for each term.
+
+    Given those before it each is Student-t too, with more degrees of freedom and a scale that grows with their size: so
+    there is no variable for the scale of each group, which is hard to tell from its effects.
+    """
     import pymc as pm
 
-    df = register(part.factor.df, priors[part.factor.df], ())
-    squares = pm.ChiSquared(f"squares_{part.factor.df}", nu=df, dims=factor_dim(part.factor.name))
-    return pm.math.sqrt(df / squares)
+    factor, v, square = part.factor, [], 0.0
+    df = register(factor.df, priors[factor.df], ())
+    for k in range(part.W.shape[1]):
+        name = f"t_{stem(factor.name)}{f'_{k + 1}' * (k > 0)}"
+        t = pm.StudentT(name, nu=df + k, mu=0.0, sigma=1.0, dims=factor_dim(factor.name))
+        v.append(t * pm.math.sqrt((df + square) / (df + k)) if k else t)
+        square = square + v[-1] ** 2
+    return v
 
 
 def _picked(part: GroupPart, b_W: Any, columns: slice) -> Any:

@@ -63,12 +63,12 @@ def parametrised(asked: str, formula: str, parts: Mapping[str, GroupPart]) -> Pa
     if asked == _NON_CENTRED:
         return Parametrisation(_NON_CENTRED, "as asked")
     special = _special(parts)
+    if special and asked == _STANDARDISED:
+        raise FitError(
+            f"parametrisation='standardised' is not possible for {formula!r}: {special}. Use 'non-centred', or "
+            "'auto', which chooses."
+        )
     if special:
-        if asked == _STANDARDISED:
-            raise FitError(
-                f"parametrisation='standardised' is for normal effects of independent groups, and {special}. Use "
-                "'non-centred', or 'auto', which chooses."
-            )
         return Parametrisation(_NON_CENTRED, special)
     many = [name for name, part in parts.items() if part.W.shape[1] > _MOST_TERMS]
     of_mean = [name for name, part in parts.items() if on_predictor(part, MEAN) is not None]
@@ -113,14 +113,15 @@ class SampledModel:
 
 
 def _special(parts: Mapping[str, GroupPart]) -> str:
-    """Why a pilot fit cannot expect some of these effects; empty where it can."""
+    """Why what the data say of each group by itself is no coordinate of its effects; empty where it is one."""
     factors = {name: part.factor for name, part in parts.items()}
     said = {
-        "those of {} are Student-t": [name for name, factor in factors.items() if factor.student],
-        "rows belong to several groups of {}": [name for name, factor in factors.items() if factor.members],
+        "effects of {} are Student-t": [name for name, factor in factors.items() if factor.student],
         "groups of {} are related": [name for name, factor in factors.items() if factor.relation is not None],
+        "rows belong to several groups of {}": [name for name, factor in factors.items() if factor.members],
+        "groups of {} have effects of one stratum alone": [name for name, factor in factors.items() if factor.strata],
     }
-    return next((text.format(listed(names)) for text, names in said.items() if names), "")
+    return next((words.format(listed(names)) for words, names in said.items() if names), "")
 
 
 def sampled_model(
