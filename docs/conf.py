@@ -58,6 +58,7 @@ BELOW = {
         "docs/explanation/trapezoid",
         "docs/explanation/mixtures",
         "docs/explanation/tables",
+        "docs/explanation/joint",
         "docs/explanation/sobol",
         "docs/explanation/fits",
         "docs/explanation/independent",

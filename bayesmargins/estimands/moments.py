@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.family import Link, Outcome, Values
+from bayesmargins.family.compound import Compound
+from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.parameter_targets import ResponseMean
+from bayesmargins.family.quantity import sd
 from bayesmargins.integrate import between, cubed, expectation
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import PartRows, Passed, normal_blocks, part_values
+from bayesmargins.predictor import Chunk, DistributionPredictor, PartRows, Passed, normal_blocks, part_values
 
-__all__ = ["Moments", "response_moments"]
+__all__ = ["Moments", "joint_moments", "response_moments"]
+
+
+@dataclass(frozen=True, repr=False)
+class _Between(ResponseMean):
+    """The variance over b of E[y given b]."""
+
+    moment: ClassVar[str] = "sd"
+
+    def found(self, y: Mixture | Compound, part: str) -> Number:
+        """That of components, and of how far their means are apart."""
+        return y.between()
 
 
 @dataclass
@@ -88,6 +104,42 @@ def response_moments(post: Posterior, rows: Rows, weights: np.ndarray, parts: tu
         out.fixed = np.maximum(out.fixed - out.mean**2, 0.0)
         out.mean += origin[:, 0]
     return out
+
+
+def joint_moments(post: Posterior, chunk: Chunk, factor: str) -> Moments:
+    """The same where one factor moves several linear predictors, by the joint distribution of all of them.
+
+    Parameters
+    ----------
+    post : Posterior
+        Draws, family and link.
+    chunk : Chunk
+        Rows with their parts, new groups of the factor in all of them; averaged.
+    factor : str
+        The only one.
+
+    Returns
+    -------
+    Moments
+
+    Raises
+    ------
+    IntegrationError
+        A variance that does not exist.
+    """
+    predictor = DistributionPredictor(post.draws, post.link, post.family, sd(), lambda done: None)
+    word, passed, weights = post.family.noun, Passed({}, error_estimate=0.0), chunk.cells.share
+    of_rows = []
+    for block, (mean, scatter, between_) in predictor.numbers(
+        chunk, (ResponseMean(word), sd(), _Between(word)), passed
+    ):
+        of_rows.append((mean, scatter**2 @ weights[block], between_ @ weights[block]))
+    mean = np.concatenate([of for of, _, _ in of_rows], axis=1)
+    variance, total = (np.sum([one[k] for one in of_rows], axis=0) for k in (1, 2))
+    fixed = (mean - mean[:, :1]) ** 2 @ weights - ((mean - mean[:, :1]) @ weights) ** 2
+    largest = float(np.max(np.sqrt(variance), where=np.isfinite(variance), initial=1.0))
+    passed.error_bound = 2.0 * largest * (passed.error_estimate or 0.0)
+    return Moments(mean @ weights, np.maximum(fixed, 0.0), {factor: total}, total, variance, passed)
 
 
 def _add(

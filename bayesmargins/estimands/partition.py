@@ -13,12 +13,17 @@ from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.heavy_tails import refuse_heavy
-from bayesmargins.estimands.moments import Moments, response_moments
+from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
+from bayesmargins.estimands.parts import across_of
+from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
 from bayesmargins.estimands.whole import distinct_rows
 from bayesmargins.family import LINKS, Link, Values
+from bayesmargins.grid import Cells
+from bayesmargins.groups import GroupPlan
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.predictor import Chunk, PartRows
 from bayesmargins.schema import plain
 from bayesmargins.values import is_word
 
@@ -124,7 +129,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         _refuse_own_scatter(post)
         _refuse_quotient(post)
     question = ask(post, newdata, average=True, wts=wts, observed="variance_partition" if share else "")
-    if not post.design.factors:
+    if not post.design.factors and not (share and question.policy.factors("new")):
         raise EstimandError(
             f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "
             "effects are terms such as (1 | id)."
@@ -137,7 +142,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     moments = None
     if share:
         post.need_parameters("variance_partition")
-        moments = None if post.family.ordinal else response_moments(post, rows, weights, parts)
+        moments = None if post.family.ordinal else _moments(question, rows, weights, parts)
         mean = np.empty(len(post.draws.beta)) if moments is None else moments.mean
         entries = _link_scale(post, rows, weights, groups, mean)
         entries += [] if moments is None else _response_scale(post, moments)
@@ -221,13 +226,26 @@ def _check_parts(post: Posterior) -> None:
         raise EstimandError(
             f"The shares of variance are of y, and this is its part {post.family.name!r}: ask the posterior as a whole."
         )
-    for name, part in post.parts.items():
-        if part.design.factors:
-            raise EstimandError(
-                f"Shares of variance average Var(y) over new groups, and {name!r} has group effects of its own "
-                f"({part.formula!r}): that average is not there. predictions(post, target=bm.sd(), groups='own') has "
-                f"the scatter within each group, and heterogeneity(post, ..., target={name!r}) how {name} differs."
-            )
+    factors = list(dict.fromkeys(f for p in post.predictors.values() for f in p.design.factors))
+    moved = [name for name, part in post.parts.items() if part.design.factors]
+    if moved and len(factors) > 1:
+        raise EstimandError(
+            f"Shares of variance take the variance of each factor from averages over the others, and of "
+            f"{listed(factors)} some act on {listed(moved)} too: those averages are joint ones for every value of the "
+            "factor. One factor that acts on several linear predictors has its shares, and avg_predictions(post, "
+            "target=bm.sd()) has the standard deviation of a response over all of them."
+        )
+
+
+def _moments(question: Question, rows: Rows, weights: np.ndarray, parts: tuple[PartRows, ...]) -> Moments:
+    post = question.post
+    if not any(part.plan.integrated for part in parts):
+        return response_moments(post, rows, weights, parts)
+    n, (factor,) = len(weights), question.policy.factors("new")
+    plan = GroupPlan(tuple(post.design.factors), (), None, np.zeros(n, dtype=bool))
+    across = across_of(post, question.parts, question.policy)
+    cells = Cells(np.zeros(n, dtype=np.intp), weights, 1)
+    return joint_moments(post, Chunk(rows, plan, cells, parts=parts, across=across), factor)
 
 
 def _coords(entries: list[_Entry]) -> dict[str, Any]:

@@ -146,6 +146,17 @@ class Compound:
         """As of `Mixture`."""
         return quantile_of_ordered(self.cumulated("complement"), q, numbers)
 
+    def between(self) -> Number:
+        """Var_b(E[y | b]): of components, and of how far their means are apart."""
+        middle = self.mean("mean").value
+
+        def of(y: Mixture, all_: Callable[[Array], Array]) -> Number:
+            own, away = y.between(), y.mean("mean").value - all_(middle)
+            return replace(own, value=own.value + away**2)
+
+        found: Number = self._sum(of)
+        return found
+
     def quantile(self, q: float) -> Number:
         """As of `Mixture`; the search begins at that of the component that counts most."""
         chunk = int(np.argmax([weights.max() for weights in self.weights]))

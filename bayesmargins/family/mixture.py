@@ -177,6 +177,13 @@ class Mixture:
         method = "closed form" if link.separable else self.method
         return Number(value, wrong, method, nodes)
 
+    def between(self) -> Number:
+        """Var_b(E[y | b]) of a single trial, where E[y | b] is its curve alone."""
+        curve, p = self.family.curve(self.link), Values(**self.aux)
+        _, _, value, error, nodes = self._moments(True)
+        square = np.broadcast_to(np.asarray(curve.times(p)) ** 2, value.shape)
+        return Number(square * value, square * error, self.method, nodes)
+
     def _cubed(self) -> Array:
         """E_b of the cube of the inverse link in E[y | b]."""
         curve, s2 = self.family.curve(self.link), self.s[None] ** 2

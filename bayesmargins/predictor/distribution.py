@@ -141,6 +141,36 @@ class DistributionPredictor:
                 self.tick(values.size)
         return passed
 
+    def numbers(
+        self, chunk: Chunk, targets: Sequence[Target], passed: Passed
+    ) -> Iterator[tuple[slice, list[np.ndarray]]]:
+        """Several numbers of the distribution of y over groups that move several linear predictors.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Rows.
+        targets : sequence of Target
+            Which numbers.
+        passed : Passed
+            Gets methods and an estimate of the error.
+
+        Yields
+        ------
+        block : slice
+            Rows of the chunk.
+        values : list of ndarray, shape (draw, row of the block)
+
+        Raises
+        ------
+        IntegrationError
+            A number that does not exist.
+        """
+        shape = len(self.draws.beta), -1
+        for block in self._spans(chunk):
+            y = jointly(self.draws, self.link, self.family, chunk, block, True)  # E[y | b] shall be told from y
+            yield block, [self._found(target, y, "mean", passed).reshape(shape) for target in targets]
+
     def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
         """Both sides of a contrast at once: never; each is for `values`."""
         return None

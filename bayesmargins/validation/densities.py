@@ -6,6 +6,7 @@ within one group each are unseen with it, and integrated with it; the others kee
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,8 @@ from bayesmargins.family import Outcome, parameter_values, values_at
 from bayesmargins.group_likelihood import roots, volume
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
+from bayesmargins.predictors import acting, joint_covariance, unknown_across
+from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim, plain
 from bayesmargins.validation.sobol_groups import Proposal, proposal, summed
 
 __all__ = ["Densities", "densities"]
@@ -103,26 +105,48 @@ class _Model:
         """Whether the rows of a group are jointly normal, each counting once."""
         o = self.outcome
         plain_rows = o.weights is None and o.se is None and o.rate is None and not o.partial
-        return bool(self.post.family.normal_sd and self.post.link.linear and plain_rows)
+        alone = len(self._acted_on) == 1
+        return bool(self.post.family.normal_sd and self.post.link.linear and plain_rows and alone)
+
+    @cached_property
+    def _acted_on(self) -> dict[str, int]:
+        """How many effects a group of the factor has on each linear predictor that it acts on."""
+        designs = {name: p.design for name, p in self.post.predictors.items()}
+        return {name: len(terms) for name, terms in acting(designs, self.factor.name).items()}
+
+    @property
+    def _starts(self) -> np.ndarray:
+        """Where the terms of each linear predictor begin among all of them."""
+        return np.cumsum([0, *self._acted_on.values()])[:-1]
+
+    def _own(self, g: int) -> dict[str, np.ndarray]:
+        """Which terms a group has, of the factor's on each linear predictor."""
+        factors = {name: self.post.predictors[name].design.factors for name in self._acted_on}
+        return {name: own[self.factor.name].terms_of(g) for name, own in factors.items()}
 
     @property
     def method(self) -> str:
         """A clause."""
-        how = "in closed form" if self.normal else f"by Sobol points in {len(self.factor.own_terms())} dimensions"
+        how = (
+            "in closed form" if self.normal else f"by Sobol points in {sum(map(len, self._own(0).values()))} dimensions"
+        )
         inner, outer = [f.name for f in self.inner[1:]], [f.name for f in self.outer]
         how += f"; the effects of {listed(inner)}, which lie within, are integrated too" if inner else ""
         return how + (f"; the effects of {listed(outer)} are kept as drawn" if outer else "")
 
     def _obstacle(self) -> str:
-        post, integrated = self.post, {f.name for f in self.inner}
-        twice = [name for name, part in post.parts.items() if integrated & set(part.design.factors)]
+        post, within = self.post, {f.name for f in self.inner[1:]}
+        twice = [name for name, part in post.parts.items() if within & set(part.design.factors)]
         if twice:
-            return f"the groups have effects on {listed(twice)} too, which would have to be integrated with those here"
+            return f"groups within them have effects on {listed(twice)} too, and with theirs there is no closed form"
+        if unknown_across(post, self.factor.name):
+            return f"its effects on {listed(self._acted_on)} are correlated, and how was not given with the draws"
         if not self.normal and len(self.inner) > 1:
             return (
                 f"the effects of {listed([f.name for f in self.inner[1:]])} lie within {self.factor.name!r}, and under "
                 f"family {post.family.name!r} all effects of a group together have no closed form"
             )
+        integrated = {f.name for f in self.inner}
         heavy = integrated & set(post.design.degrees)
         if heavy:
             return f"effects of {listed(heavy)} are Student-t, and what is integrated here is normal"
@@ -148,9 +172,10 @@ class _Model:
             step = max(1, _NUMBERS // len(which) ** 2)
             blocks = [slice(first, first + step) for first in range(0, draws, step)]
             return np.concatenate([self._jointly_normal(which, block) for block in blocks]), 0.0
-        own = self.factor.terms_of(g)
-        b = self.post.draws.b.get(self.factor.name)
-        points = proposal(None if b is None else b[..., own], self._roots[:, own[:, None], own], g)
+        own = self._own(g)
+        at = np.concatenate([start + terms for start, terms in zip(self._starts, own.values(), strict=True)])
+        drawn = None if self._drawn is None else self._drawn[..., at]
+        points = proposal(drawn, self._roots[:, at[:, None], at], g)
         step = max(1, _NUMBERS // (points.size * len(which)))
         blocks = [slice(first, first + step) for first in range(0, draws, step)]
         found = [self._by_points(which, own, block, points) for block in blocks]
@@ -175,34 +200,60 @@ class _Model:
         return np.asarray(value + volume(post, measured)[which].sum())
 
     def _by_points(
-        self, which: np.ndarray, own: np.ndarray, block: slice, points: Proposal
+        self, which: np.ndarray, own: Mapping[str, np.ndarray], block: slice, points: Proposal
     ) -> tuple[np.ndarray, np.ndarray]:
         """(sample,) each: value and standard error, of a block of draws; `own` are the terms of the group."""
-        post, n = self.post, len(which)
-        eta = self._eta(which, block)
-        moved = np.einsum("rq,sqk->srk", self.rows.Z[self.factor.name][which][:, own], points.effects(block))
-        eta = (eta[..., None] + moved).transpose(0, 2, 1).reshape(-1, n)  # a row for each draw and point
-        aux = {k: np.repeat(v, points.size, axis=0) for k, v in self._aux(which, block).items()}
+        post = self.post
+        ends = np.cumsum([len(terms) for terms in own.values()])[:-1]
+        b = dict(zip(own, np.split(points.effects(block), ends, axis=1), strict=True))
+        eta = self._moved(self._eta(which, block), self.rows, which, own[MEAN], b[MEAN])
+        aux = {k: np.repeat(v, points.size, axis=0) for k, v in self._aux(which, block, b).items()}
+        for name in b:
+            if name != MEAN:
+                of_part = self._of_part(name, which, block)
+                of_part = self._moved(of_part, self._part_rows[name], which, own[name], b[name])
+                aux[name] = parameter_values(post.family.parameter(name), post.parts[name].link, of_part)
         o = self.outcome.take(which)
         rows = post.family.log_likelihood(values_at(post.link, eta, post.family.of_rows(aux, o)), o)
         return summed(rows.sum(axis=1).reshape(-1, points.size), points)
 
     @cached_property
     def _roots(self) -> np.ndarray:
-        return roots(self.post.draws.Sigma[self.factor.name])
+        return roots(joint_covariance(self.post, self.factor.name, list(self._acted_on)))
+
+    @cached_property
+    def _drawn(self) -> np.ndarray | None:
+        """Effects (sample, group, term) on all that the factor acts on; None where some came without draws."""
+        each = [self.post.predictors[name].draws.b.get(self.factor.name) for name in self._acted_on]
+        return None if any(b is None for b in each) else np.concatenate([b for b in each if b is not None], axis=2)
+
+    @cached_property
+    def _part_rows(self) -> dict[str, Rows]:
+        return {k: part.design.rows(part.design.data, what="data") for k, part in self.post.parts.items()}
+
+    def _moved(self, eta: np.ndarray, rows: Rows, which: np.ndarray, own: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """eta (sample, row) with effects b (sample, term, point) of some terms: a row for each draw and point."""
+        moved = np.einsum("rq,sqk->srk", rows.Z[self.factor.name][which][:, own], b)
+        return np.asarray((eta[..., None] + moved).transpose(0, 2, 1).reshape(-1, len(which)))
 
     def _eta(self, which: np.ndarray, block: slice) -> np.ndarray:
         """(sample, row) without the effects that are integrated."""
         return _linear_predictor(self.post, self.rows, [f.name for f in self.outer], which, block)
 
-    def _aux(self, which: np.ndarray, block: slice) -> dict[str, np.ndarray]:
-        """The family's parameters, (sample, row) or (sample, 1)."""
+    def _aux(self, which: np.ndarray, block: slice, but: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """The family's parameters, (sample, row) or (sample, 1), without some."""
         found = {k: v[block][:, None] for k, v in self.post.draws.aux.items()}
         for name, part in self.post.parts.items():
-            rows = part.design.rows(part.design.data, what="data")
-            eta = _linear_predictor(part, rows, list(part.design.factors), which, block)
-            found[name] = parameter_values(self.post.family.parameter(name), part.link, eta)
+            if name not in but:
+                eta = self._of_part(name, which, block)
+                found[name] = parameter_values(self.post.family.parameter(name), part.link, eta)
         return found
+
+    def _of_part(self, name: str, which: np.ndarray, block: slice) -> np.ndarray:
+        """The linear predictor of a parameter, (sample, row), without the effects that are integrated."""
+        part = self.post.parts[name]
+        given = [f for f in part.design.factors if f != self.factor.name]
+        return _linear_predictor(part, self._part_rows[name], given, which, block)
 
 
 def _linear_predictor(post: Posterior, rows: Rows, given: list[str], which: np.ndarray, block: slice) -> np.ndarray:
