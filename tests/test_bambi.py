@@ -142,6 +142,28 @@ def test_a_number_that_bambi_makes_a_factor_has_its_contrasts() -> None:
     assert bm.avg_comparisons(post, {"num": "pairwise"})["contrast"].values.tolist() == ["2 - 1", "3 - 1", "3 - 2"]
 
 
+@pytest.mark.parametrize(
+    ("formula", "family", "written"),
+    [
+        ("f ~ scale(x) + z + (x|g)", "categorical", "f ~ 1 + scale(x, ddof=0) + z + (1 + x || g)"),
+        ("c(k1, k2, k3) ~ x + (1|g)", "multinomial", "cbind(k1, k2, k3) ~ 1 + x + (1 | g)"),
+    ],
+    ids=["categorical", "multinomial"],
+)
+def test_categories_have_bambis_probabilities_draw_by_draw(formula: str, family: str, written: str) -> None:
+    counts = np.random.default_rng(2).multinomial(5, [0.2, 0.3, 0.5], size=len(rows()))
+    data = rows().assign(**{f"k{k + 1}": counts[:, k] for k in range(3)})
+    model = bmb.Model(formula, data, family=family)
+    model.build()
+    prior = _prior(model)
+    post = bm.from_bambi(model, prior)
+    assert post.formula == written
+    theirs = _of(prior, "prior")["p"]
+    of_category = bm.predictions(post, groups="own")["estimate"].transpose("chain", "draw", "row", "category")
+    np.testing.assert_allclose(of_category, theirs.to_numpy(), rtol=1e-10, atol=1e-12)
+    assert of_category["category"].to_numpy().tolist() == list(map(str, theirs[theirs.dims[-1]].to_numpy()))
+
+
 FITS = {
     "gaussian": ("y ~ scale(x) * f + (1 + x|g)", {}),
     "bernoulli": ('ok["yes"] ~ x + o + (1|a/b)', {"link": "probit"}),
