@@ -130,6 +130,13 @@ def test_a_group_keeps_its_b_in_another_stratum() -> None:
     np.testing.assert_allclose(named, at[1] - at[0], atol=1e-13)
 
 
+def test_the_numbers_of_stan_are_refused() -> None:
+    frame, _ = _made()
+    table = pd.DataFrame({".chain": [1], "b[1]": [0.1], "Intercept": [0.2], "sd_1[1,1]": [1.0], "sd_1[1,2]": [1.0]})
+    with pytest.raises(bm.errors.PosteriorError, match="structured groups of 'g'"):
+        bm.from_brms(table, "y ~ x + (1 | gr(g, by = h))", frame, family="bernoulli")
+
+
 POLICIES = ["new", "existing", "own", "zero"]
 
 

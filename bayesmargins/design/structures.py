@@ -88,7 +88,7 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     said.pop("id", None)  # correlates blocks of several parameters, which from_brms reads off the draws
     cov = said.pop("cov", "NULL")
     odd = [f"{name} = {value}" for name, value in said.items()]
-    odd += [] if dist in ("gaussian", "student") else [f"dist = {dist}"]
+    odd += [] if re.fullmatch("gaussian|student", dist) else [f"dist = {dist}"]
     odd += [f"cor = {correlated}"] if correlated not in _TRUE + _FALSE else []
     if odd or not first:
         raise FormulaError(

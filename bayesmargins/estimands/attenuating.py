@@ -142,7 +142,8 @@ def attenuation(
             return avg_slopes(post, variables, slope=slope, **how)  # type: ignore[arg-type]
         return avg_comparisons(post, variables, comparison=comparison, cross=cross, **how)  # type: ignore[arg-type]
 
-    found = _averages(average, group_weights)
+    several = any(factor.members for factor in of.design.factors.values())
+    found = _averages(average, group_weights, several)
     return _result(found, _side_by_side(found), of)
 
 
@@ -172,15 +173,18 @@ def _check(estimand: str, variables: Any, comparison: Any, cross: Any, slope: An
                 raise EstimandError(f"{name}={shown(value)} belongs to estimand={owner!r}; estimand is {estimand!r}.")
 
 
-def _averages(average: Callable[[str], xr.Dataset], group_weights: str) -> dict[str, xr.Dataset]:
-    """The average under every policy; those that these draws and rows cannot give are left out, in words."""
+def _averages(average: Callable[[str], xr.Dataset], group_weights: str, several: bool) -> dict[str, xr.Dataset]:
+    """The average under every policy; those that these draws and rows cannot give are left out, in words.
+
+    Fitted groups are not averaged over where rows belong to `several` at a time.
+    """
     found = {}
     for policy in POLICIES:
         try:
             with options(warn_zero=False):  # the result says of "zero" what it is
                 found[policy] = average(policy)
         except (PosteriorError, DataError, GroupsError) as error:
-            optional = policy == "own" or (policy == "existing" and isinstance(error, PosteriorError | GroupsError))
+            optional = policy == "own" or (policy == "existing" and (isinstance(error, PosteriorError) or several))
             if not optional or (policy == "existing" and group_weights == "rows"):
                 raise
             warn(f"{policy!r} is left out of this attenuation. {error}")

@@ -218,6 +218,13 @@ def _named(frame: pd.DataFrame, design: Design, formulas: Mapping[str, str]) -> 
             f"The draws have the numbers of Stan's program, and those of {of} are not "
             "read. In R, as_draws_df(fit) has them by name."
         )
+    factors = design.factors.items()
+    structured = [name for name, f in factors if f.strata or f.student or f.cov or f.members]
+    if structured:
+        raise PosteriorError(
+            f"The draws have the numbers of Stan's program, and those of the structured groups of {listed(structured)} "
+            "are not read. In R, as_draws_df(fit) has them by name."
+        )
     return named_as_in_r(frame, design)
 
 
