@@ -122,9 +122,9 @@ def refuse_distribution(target: Any) -> None:
     if isinstance(target, ResponseMean):
         raise EstimandError(
             "How an effect on this mean differs between groups is not there: the mean reads several linear predictors, "
-            "or is a quotient, and a group is a point for every one of them. target='link' has it for mu's linear predictor, "
-            "the name of a parameter for one that has its own. Averaged over groups avg_comparisons(post, ...) has the "
-            "effect on the mean."
+            "or is a quotient, and a group is a point for every one of them. target='link' has it for mu's linear "
+            "predictor, the name of a parameter for one that has its own. Averaged over groups "
+            "avg_comparisons(post, ...) has the effect on the mean."
         )
     if isinstance(target, Target):
         raise EstimandError(
