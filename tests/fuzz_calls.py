@@ -584,6 +584,11 @@ MODELS: dict[str, Callable[[], bm.Posterior]] = {
         FORMULA, data().assign(yb=np.arange(220.0)), family="gaussian", **draws(),
         parts={"sigma": {"formula": "~ week", "beta": np.zeros((1, 8, 2))}},
     ),
+    "joint": lambda: bm.from_draws(
+        FORMULA, data().assign(yb=np.arange(220) % 4), family="zero_inflated_poisson", beta=draws()["beta"],
+        Sigma={"ID": np.broadcast_to(0.2 * np.eye(2), (1, 8, 2, 2))},
+        parts={"zi": {"formula": "~ week + (1 | ID)", "beta": np.zeros((1, 8, 2))}},
+    ),
     "levels": lambda: bm.from_draws(
         FORMULA, levels={"trt": ["placebo", "drug", "drug+"]}, family="bernoulli", beta=draws()["beta"],
         Sigma=draws()["Sigma"],

@@ -241,9 +241,9 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has "
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
-    reads = family.curve(post.link).reads
+    reads = (family.curve if family.expected is None else family.expected)(post.link).reads
     in_two = family.rest is not None and family.expected is None
-    if target == "mean" and (in_two or set(family.aux if family.expected else reads) & set(post.parts)):
+    if target == "mean" and (in_two or set(reads) & set(post.parts)):
         return ResponseMean(family.noun, (*reads, *(family.aux if family.rest is not None else ())))
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(

@@ -14,6 +14,7 @@ from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, h
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import numeric_variables
+from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.predictor import Passed
 from bayesmargins.values import is_word
@@ -118,6 +119,13 @@ def refuse_distribution(target: Any) -> None:
     EstimandError
         It is such a target.
     """
+    if isinstance(target, ResponseMean):
+        raise EstimandError(
+            "How an effect on this mean differs between groups is not there: the mean reads several linear predictors, "
+            "or is a quotient, and a group is a point for every one of them. target='link' has it for mu's linear "
+            "predictor, the name of a parameter for one that has its own. Averaged over groups "
+            "avg_comparisons(post, ...) has the effect on the mean."
+        )
     if isinstance(target, Target):
         raise EstimandError(
             f"target={target}: how an effect differs between groups is there for 'mean', 'link' and 'count', and for a "

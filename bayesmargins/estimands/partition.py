@@ -98,7 +98,8 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
 
     Response scale (Goldstein, Browne & Rasbash 2002): VPC = Var(E[y given b_u]) / Var(y) at fixed covariates, the
     correlation of two responses that share the group of the factor and nothing else; "all groups" share every group.
-    For binomial y is a single trial. R2 adds Var over rows of E[y], offsets included. No simulation, no
+    Where the factor acts on parameters beside the mean too, all is over its joint effects; with several factors that is
+    refused. For binomial y is a single trial. R2 adds Var over rows of E[y], offsets included. No simulation, no
     linearisation: closed forms, or quadrature. Attribute ``error_estimate`` is the error of these shares, in the draw
     with the median variance.
 

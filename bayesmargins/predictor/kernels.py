@@ -33,7 +33,7 @@ def pass_of_values(
     work: Array,
     tiles: Integers,
     terms: Terms,
-    scales: Scales,
+    scales: Scales | None,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -52,8 +52,8 @@ def pass_of_values(
         Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms : Terms
         Of eta and s2.
-    scales : Scales
-        What averages are multiplied by.
+    scales : Scales or None
+        What averages are multiplied by; compiled for None, it costs nothing.
     integrand : Bare, CurveCells, SurfaceArrays or LineArrays
         The average over groups; its lines are those of `draws`.
     draws : (line,) int
@@ -75,7 +75,8 @@ def pass_of_values(
                 if terms.W.shape[0] > 0:
                     s2_tile(terms, draw, first, s2[:m])
                 far[line] += values(integrand, line, eta[:m], s2, value[:m])
-                scale_tile(scales, draw, first, eta[:m], value[:m])
+                if scales is not None:
+                    scale_tile(scales, draw, first, eta[:m], value[:m])
                 add_tile(value[:m], weights, first, out[draw])
 
 
@@ -85,7 +86,7 @@ def far_values(
     end: int,
     work: Array,
     terms: Terms,
-    scales: Scales,
+    scales: Scales | None,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -113,7 +114,8 @@ def far_values(
                 s2_tile(terms, draw, first, s2[:m])
             for i in range(m):
                 value[i] = value_far(integrand, line, eta[i], s2[i])
-            scale_tile(scales, draw, first, eta[:m], value[:m])
+            if scales is not None:
+                scale_tile(scales, draw, first, eta[:m], value[:m])
             add_tile(value[:m], weights, first, out[draw])
 
 
@@ -125,7 +127,7 @@ def pass_of_slopes(
     tiles: Integers,
     terms: Terms,
     changes: Terms,
-    scales: Scales,
+    scales: Scales | None,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -164,7 +166,8 @@ def pass_of_slopes(
                     s2_tile(changes, draw, first, d_s2[:m])
                     for i in range(m):
                         d1[i] += 0.5 * (d2[i] * d_s2[i])
-                scale_tile(scales, draw, first, eta[:m], d1[:m])
+                if scales is not None:
+                    scale_tile(scales, draw, first, eta[:m], d1[:m])
                 add_tile(d1[:m], weights, first, out[draw])
 
 
@@ -175,7 +178,7 @@ def far_slopes(
     work: Array,
     terms: Terms,
     changes: Terms,
-    scales: Scales,
+    scales: Scales | None,
     integrand: Any,
     draws: Integers,
     weights: Weights,
@@ -207,5 +210,6 @@ def far_slopes(
             for i in range(m):
                 d1, d2 = derivatives_far(integrand, line, eta[i], s2[i])
                 value[i] = d1 * d_eta[i] + 0.5 * (d2 * d_s2[i])
-            scale_tile(scales, draw, first, eta[:m], value[:m])
+            if scales is not None:
+                scale_tile(scales, draw, first, eta[:m], value[:m])
             add_tile(value[:m], weights, first, out[draw])

@@ -34,7 +34,7 @@ class Laid(NamedTuple):
         Of eta, and of s2 (or t).
     changes : Terms or None
         Their derivatives, for slopes.
-    scales : Scales
+    scales : Scales or None
         What averages are multiplied by.
     weights : Weights
         How rows become cells.
@@ -54,7 +54,7 @@ class Laid(NamedTuple):
 
     terms: Terms
     changes: Terms | None
-    scales: Scales
+    scales: Scales | None
     weights: Weights
     reach: float
     by_eta: bool
@@ -87,6 +87,7 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     Laid
     """
     from bayesmargins.predictor.terms import in_order, largest, typical_eta, typical_variance, value_terms
+    from bayesmargins.predictor.tiles import Scales
 
     with_s2 = source.kind in ("bare", "surface")
     terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
@@ -116,7 +117,7 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     return laid._replace(
         terms=in_order(terms, order),
         changes=None if changes is None else in_order(changes, order),
-        scales=scales._replace(**{k: in_order(v, order) for k, v in scales._asdict().items() if len(v.offset)}),
+        scales=None if scales is None else Scales(*(in_order(of, order) if len(of.offset) else of for of in scales)),
         weights=weights.in_order(order),
     )
 
@@ -181,14 +182,14 @@ def _with_t(terms: Terms, t: np.ndarray) -> Terms:
     return terms._replace(W=t[None], Sigma=np.ones((len(terms.beta), 1)))
 
 
-def _scales(chunk: Chunk, part: str) -> Scales:
+def _scales(chunk: Chunk, part: str) -> Scales | None:
     """exp of a linear predictor, and for "rise" its derivative."""
     from bayesmargins.predictor.terms import change_terms, no_terms, value_terms
     from bayesmargins.predictor.tiles import Scales
 
     scale = chunk.scale
     if scale is None:
-        return Scales(no_terms(), no_terms())
+        return None
     of = scale.draws, scale.rows
     log = value_terms(*of, scale.plan, (), with_s2=False)
     if part != "rise":

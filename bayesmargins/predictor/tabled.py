@@ -112,7 +112,7 @@ def _size(laid: Laid, lines: np.ndarray) -> float:
     """No average is multiplied by more."""
     from bayesmargins.predictor.terms import highest, largest
 
-    if not len(laid.scales.log.offset):
+    if laid.scales is None:
         return 1.0
     with np.errstate(over="ignore"):
         size = float(np.exp(highest(laid.scales.log, lines)))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import INNER, PASTED
+from bayesmargins.integrate.compiled import APART, INNER, PASTED
 from bayesmargins.integrate.vector_math import vector_exp
 
 __all__ = ["Scales", "Terms", "Weights", "add_tile", "eta_tile", "s2_tile", "scale_tile"]
@@ -63,7 +63,7 @@ class Scales(NamedTuple):
     Attributes
     ----------
     log : Terms
-        Its logarithm, like an eta; without rows where there is none.
+        Its logarithm, like an eta.
     times : Terms
         A further factor, like an eta; without rows where there is none.
     """
@@ -126,16 +126,18 @@ def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
             out[i] += of * product[i]
 
 
-@njit(**INNER)
+@njit(**APART)
 def scale_tile(scales: Scales, draw: int, first: int, work: Array, out: Array) -> None:
     """Multiply a tile by its scales, if there are any."""
     m = out.size
-    if scales.log.offset.size > 0:
-        eta_tile(scales.log, draw, first, work)
-        for i in range(m):
-            out[i] *= vector_exp(work[i]) if work[i] < 709.0 else np.inf
-    if scales.times.offset.size > 0:
-        eta_tile(scales.times, draw, first, work)
+    for k in range(2):  # one call for both: a second would compile for itself
+        terms = scales[k]
+        if terms.offset.size == 0:
+            continue
+        eta_tile(terms, draw, first, work)
+        if k == 0:
+            for i in range(m):
+                work[i] = vector_exp(work[i]) if work[i] < 709.0 else np.inf
         for i in range(m):
             out[i] *= work[i]
 
