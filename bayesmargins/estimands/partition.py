@@ -196,8 +196,8 @@ def _refuse_quotient(post: Posterior) -> None:
     """Variances of each factor are those of averages of an inverse link."""
     if post.family.rest is not None:
         raise EstimandError(
-            f"variance_partition takes the variance of each factor from averages of an inverse link, and the mean of a "
-            f"{post.family.name} response is a quotient. avg_predictions(post, target=bm.sd()) has the standard "
+            f"variance_partition takes the variance of each factor from averages of an inverse link, and the mean of "
+            f"family={post.family.name!r} is none. avg_predictions(post, target=bm.sd()) has the standard "
             "deviation of a response, groups included."
         )
 

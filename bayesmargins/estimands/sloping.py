@@ -299,7 +299,9 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
             f"at computes {listed([s.variable for s in question.derived])} again, and a slope differentiates the "
             "formula alone. Compare with a small step: avg_comparisons(post, {'x': 0.001}, at=...) / 0.001."
         )
-    if question.quantity is None and not isinstance(question.target, ResponseMean):
+    family = question.post.family
+    in_parts = family.rest is not None and not question.post.link.exponential  # the rest is differentiated under log
+    if question.quantity is None and (in_parts or not isinstance(question.target, ResponseMean)):
         name, target = variables if isinstance(variables, str) else "x", question.target
         raise EstimandError(
             f"target={target} has no slope here: slopes are analytic, and of averages of an inverse link only "
