@@ -476,3 +476,15 @@ def test_a_fit_recovers_what_made_the_choices() -> None:
         assert (np.abs(draws.mean(axis=0) - truth) < 3.5 * draws.std(axis=0)).all()
     found = bm.avg_predictions(post, groups="own")["estimate"].mean(("chain", "draw")).to_numpy()
     np.testing.assert_allclose(found, np.bincount(data["y"].cat.codes) / len(data), atol=0.03)
+
+
+def test_pictures_of_categories_and_a_report_take_choices(tmp_path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    post = posterior(3)
+    for drawn in (bm.plot_categories(post, "x"), bm.plot_categories(bm.avg_predictions(post, at={"x": [-1.0, 1.0]}))):
+        assert drawn is not None
+    plt.close("all")
+    path = bm.report(post, effects=["x"], path=tmp_path / "page.md")
+    text = Path(path).read_text(encoding="utf-8")
+    assert "3 categories without an order, each but red with its log odds against that one" in text
