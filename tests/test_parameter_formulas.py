@@ -408,6 +408,7 @@ def fitted() -> bm.Posterior:
         return bm.GLMM(BOTH, data).fit(draws=400, chains=2, random_seed=4, progressbar=False, ess=None)
 
 
+@pytest.mark.evidence
 @pytest.mark.sampling
 def test_a_fit_recovers_what_made_the_data_and_knows_its_model(fitted: bm.Posterior, tmp_path: Path) -> None:
     truth = {"beta": [1.0, 0.5], "sigma_beta": [-0.3, 0.4], "sd_g": [0.8], "sigma_sd_g": [0.4], "across_cor_g": [0.75]}
@@ -415,7 +416,7 @@ def test_a_fit_recovers_what_made_the_data_and_knows_its_model(fitted: bm.Poster
         draws = fitted.parameters[name].to_numpy().reshape(800, -1)
         assert (np.abs(draws.mean(axis=0) - values) < 4.0 * draws.std(axis=0)).all()
     assert fitted.info["group_effects"] == "sampled"
-    assert fitted.info["parametrisation"] == "standardised"
+    assert fitted.info["parametrisation"] == "non-centred"
     assert set(fitted.log_prior().data_vars) == {
         *("Intercept", "beta", "sd_g", "sigma_Intercept", "sigma_beta", "sigma_sd_g", "across_cor_g")
     }

@@ -6,7 +6,7 @@ these over the rest of b, which is fitted groups or the nodes of a rule; targets
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -128,9 +128,9 @@ class Compound:
             found: Number = self._sum(of)
             return replace(found, value=np.sqrt(found.value))
 
-    def cumulated(self, part: str) -> list[Number]:
+    def cumulated(self, part: str, read: Iterable[int] | None = None) -> list[Number]:
         """As of `Mixture`."""
-        each = {id(y): y.cumulated(part) for y in self.each}
+        each = {id(y): y.cumulated(part, read) for y in self.each}
 
         def of(k: int) -> Number:
             found: Number = self._sum(lambda y, all_: each[id(y)][k])

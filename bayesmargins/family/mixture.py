@@ -6,7 +6,7 @@ groups are integrated out. Tails are averages over it, and everything else follo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -245,14 +245,15 @@ class Mixture:
         for weight, eta in zip(self.weights, self.etas, strict=True):
             yield float(weight), curve.of(eta, p)
 
-    def cumulated(self, part: str) -> list[Number]:
-        """P(y <= k) ("mean") or P(y > k) ("complement") of an ordered y, for all categories k but the last."""
-        if self.family.probabilities is not None:
-            return self._summed(self.family.probabilities(self.link, self.aux["thresholds"].shape[-1] + 1), part)
-        assert self.family.at_most is not None
+    def cumulated(self, part: str, read: Iterable[int] | None = None) -> list[Number]:
+        """P(y <= k) ("mean") or P(y > k) ("complement") of an ordered y, for all k but the last, or for some from 0."""
         below_last = self.aux["thresholds"].shape[-1]
-        curves = (self.family.at_most(self.link, k) for k in range(1, below_last + 1))
-        return [self.average(curve, part) for curve in curves]
+        read = range(below_last) if read is None else read
+        if self.family.probabilities is not None:
+            every = self._summed(self.family.probabilities(self.link, below_last + 1), part)
+            return [every[k] for k in read]
+        assert self.family.at_most is not None
+        return [self.average(self.family.at_most(self.link, int(k) + 1), part) for k in read]
 
     def _summed(self, bundle: Bundle, part: str) -> list[Number]:
         """The same where the family has the probability of each category."""

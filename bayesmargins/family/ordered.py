@@ -223,15 +223,17 @@ class OfScaled(Target):
         return [replace(self, values=(one,), labels=None) for one in self.values]
 
     def found(self, y: Mixture, part: str) -> Number:
-        """As for `Target`: each probability is the difference of the two smaller tails."""
-        below, above = y.cumulated("mean"), y.cumulated("complement")
-        none, all_of_it = np.zeros(len(y.s)), np.ones(len(y.s))
-        B = np.stack([none, *(tail.value for tail in below), all_of_it])
-        A = np.stack([all_of_it, *(tail.value for tail in above), none])
-        P = np.where(B[1:] <= A[:-1], B[1:] - B[:-1], A[:-1] - A[1:])
-        counts = np.array(self.values[0]) if part == "mean" else 1.0 - np.array(self.values[0])
-        error = 2.0 * np.abs(counts).sum() * max(tail.error.max() for tail in (*below, *above))
-        return Number(counts @ P, np.full(len(none), error), above[0].method, max(t.nodes for t in above))
+        """As for `Target`; `of_categories` has the sum."""
+        values = np.array(self.values)
+        weights = values[:, :-1] - values[:, 1:]
+        read = np.flatnonzero(weights[0] != 0.0)
+        tails = {side: y.cumulated(side, read) for side in ("mean", "complement")}
+        averages = {side: np.stack([tail.value for tail in found])[..., None] for side, found in tails.items()}
+        sums = Quantity((), values[:, -1], weights[:, read], self.probability)
+        every = [tail for found in tails.values() for tail in found]
+        error = np.abs(weights).sum() * max(tail.error.max() for tail in every)
+        n, nodes = len(every[0].value), max(tail.nodes for tail in every)
+        return Number(sums.combined(averages, part)[:, 0, 0], np.full(n, error), every[0].method, nodes)
 
     def __repr__(self) -> str:
         return repr(self.asked)

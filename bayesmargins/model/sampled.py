@@ -71,6 +71,9 @@ def parametrised(asked: str, formula: str, parts: Mapping[str, GroupPart]) -> Pa
     if special:
         return Parametrisation(_NON_CENTRED, special)
     many = [name for name, part in parts.items() if part.W.shape[1] > _MOST_TERMS]
+    several = any([m.predictor for m in part.members] != [MEAN] for part in parts.values())
+    if several and asked != _STANDARDISED:
+        return Parametrisation(_NON_CENTRED, "they act on parameters beside the mean, which a pilot fit does not know")
     of_mean = [name for name, part in parts.items() if on_predictor(part, MEAN) is not None]
     if not many and (of_mean or not parts):
         of = "" if all(len(p.members) == 1 for p in parts.values()) else ", of those on the mean"
