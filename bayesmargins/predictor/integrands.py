@@ -28,7 +28,7 @@ from bayesmargins.integrate.tabulated.kernels import (
 from bayesmargins.integrate.tabulated.line_kernels import LineArrays, line_tile, line_tile_all
 from bayesmargins.integrate.tabulated.wide_kernels import WideCells, wide_tile
 
-__all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "value_far", "values"]
+__all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "value_far", "values", "within_tables"]
 
 Array = npt.NDArray[np.float64]
 
@@ -81,6 +81,16 @@ class Steps(NamedTuple):
     wide: WideCells
     step: Array
     rise: Array
+
+
+def within_tables(integrand: Any) -> Any:
+    """The same without what values outside the cells are made of: one compiled pass then serves all links."""
+    none: Any = ()
+    if isinstance(integrand, SurfaceArrays):
+        return integrand._replace(rules=none)
+    if isinstance(integrand, CurveCells | Steps):
+        return integrand._replace(curves=integrand.curves._replace(rules=none))
+    return integrand
 
 
 @njit(**INNER)

@@ -121,18 +121,19 @@ def _size(laid: Laid, lines: np.ndarray) -> float:
 
 def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     """One block of draws: what lies in the tables, and then what lies too far out."""
+    from bayesmargins.predictor.integrands import within_tables
     from bayesmargins.predictor.kernels import TOGETHER, WORK, far_slopes, far_values, pass_of_slopes, pass_of_values
 
     near, beyond = (pass_of_values, far_values) if laid.changes is None else (pass_of_slopes, far_slopes)
     terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)
     far = np.zeros(len(lines), dtype=np.int64)
-    rest = *terms, laid.scales, found.integrand, lines, laid.weights, far, out
+    whole, within = found.integrand, within_tables(found.integrand)
 
     def run_near(begin: int, end: int) -> None:
-        near(begin, end, np.zeros(WORK), laid.tiles, *rest)
+        near(begin, end, np.zeros(WORK), laid.tiles, *terms, laid.scales, within, lines, laid.weights, far, out)
 
     def run_beyond(begin: int, end: int) -> None:
-        beyond(begin, end, np.zeros(WORK), *rest)
+        beyond(begin, end, np.zeros(WORK), *terms, laid.scales, whole, lines, laid.weights, far, out)
 
     in_threads(run_near, -(-len(lines) // TOGETHER))
     if far.any():
