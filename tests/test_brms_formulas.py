@@ -59,7 +59,6 @@ def test_formulas_of_brms_are_written_as_here(written: str, family: str, read: s
         ("y ~ me(x, s):g", "bernoulli", "covariate with measurement error"),
         ("y ~ cs(x)", "bernoulli", "category-specific"),
         ("y ~ x + ar(p = 1)", "gaussian", "correlation of residuals"),
-        ("y ~ x + (1 | mm(g, h))", "bernoulli", "multi-membership"),
         ("y ~ x + (1 | gr(g, dist = 'cauchy'))", "bernoulli", "has 'dist = cauchy'"),
         ("y ~ (1 |p| g) + (0 + x |p| g)", "bernoulli", "Two blocks .* are correlated by 'p'. Write them as one"),
         ("y | mi() ~ x", "gaussian", r"mi\(\) left of '~' .* is refused: the missing responses are parameters"),

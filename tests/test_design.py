@@ -51,7 +51,7 @@ def test_left_side_offsets_and_fixed_part_are_split_off() -> None:
         ("y ~ (1 | g) + (1 | g)", "stands twice"),
         ("y ~ (1 | f(g))", "must be a column"),
         ("y ~ (1 | g", "left open"),
-        ("y ~ (1 | g | h)", "not of the form"),
+        ("y ~ (1 | g | h | f)", "not of the form"),
         ("cbind(a, b) ~ x", "another package's spelling"),
         ("y | dec(n) ~ x", "behind a bar trials(n), weights(w)"),
     ],

@@ -76,7 +76,7 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         thresholds = len(design.response.categories) - 1
         aux["thresholds"] = np.sort(rng.normal(size=(*shape, thresholds)), axis=-1)
     parts = {}
-    for name, p in [*self.predictors.items()][1:]:
+    for name, p in [*self.predictors.items()][1:] if self.family.shares is None else ():
         sizes = {f: len(factor.terms) for f, factor in p.design.factors.items()}
         parts[name] = {
             "formula": p.design.formula,
@@ -103,7 +103,7 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         b=b,
         Sigma=Sigma,
         aux=aux,
-        parts=parts,
+        parts=parts or None,
     )
     return dataclasses.replace(post, info=info)
 

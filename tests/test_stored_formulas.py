@@ -164,7 +164,7 @@ input()
 (x + f) ** 30
 x*f*g*h*e*n*w*x*f*treated*flag*x*f*g*h*e
 .
-x | f
+x | f | f
 [x ~ f]
 x ~ f
 "abc"
@@ -314,6 +314,7 @@ def _written() -> Iterator[str]:
 REFUSED = re.compile(
     r"np\.(mean|max|nope)|poly\((x, z|week, 9999)|\bQ\(|intercept=|\{\}|I\('a'\)|I\(week, trt|df='a'|center\(week, 1"
     r"|log\(C|contr\.sum\(arm|floor\)"
+    r"|\bc\(k|I\(\)"
     r"|mo\((\)|week, |x \+|x, id)|I\(mo|log\(mo|s\(\)|\bs\(week, (3|k=1e9)|\bs\(x, (z\)|m=)|t2\((week\)|x, z, g)"
 )
 

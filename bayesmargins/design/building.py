@@ -87,6 +87,8 @@ def build_design(
     namespace = functions(namespace)
     context = context_of(frame.columns, namespace)
     parts = parse(formula if not isinstance(formula, str) else with_quoted_names(formula, frame.columns), namespace)
+    if not categories:
+        refuse_counts(parts.response)
     means = [m.name for m in parts.means]
     for text in (*parts.left, *parts.right) if stored else ():
         check_stored(text, with_columns(frame, dict.fromkeys(means, 0.0)), namespace)
@@ -319,7 +321,6 @@ def _complete(frame: pd.DataFrame, read: set[str], missing: str) -> pd.DataFrame
 
 
 def _response(parts: Parts, frame: pd.DataFrame, context: Mapping[str, Any]) -> Response:
-    refuse_counts(parts.response)
     y = left_side(parts.response, frame, "data", context)
     return Response(parts.response, y, parts.given, _beside(parts, frame, context), parts.known_error, context)
 

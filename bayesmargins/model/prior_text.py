@@ -27,6 +27,8 @@ def prior_lines(
     compared = ", ".join(f"{name} {written(level)}" for name, level in references.items())
     rising = any(p.rising for p in family.parameters)
     own = [name for name in family.numbers if name in priors]
+    own += [*mean.design.degrees.values(), *(f"sd_{t.name}" for t in mean.design.fixed.penalised)]
+    own += [name for t in mean.design.fixed.monotonic for name in (t.name, *t.shares)]
     own += ["thresholds"] if mean.design.fixed.constant and "thresholds" in priors else []
     lines: list[str] = []
     for p in predictors:

@@ -128,7 +128,7 @@ def from_brms(
     of_categories = get_family(family).shares is not None
     table = _Table(_named(frame, design, category_names(design.response.categories) if of_categories else formulas))
     table.hint = contrasts_seen(map(str, frame.columns), design)
-    designs = {name: _design_of(name, names[name], text, formulas, design, namespace) for name in formulas}
+    designs = {name: _design_of(name, names[name], family, formulas, design, namespace) for name in formulas}
     parts = {names[name]: _part(table, name, of, text, {"mu": str(mean), **formulas}) for name, of in designs.items()}
     unknown: list[str] = []
     if of_categories:
