@@ -52,13 +52,17 @@ def test_left_side_offsets_and_fixed_part_are_split_off() -> None:
         ("y ~ (1 | f(g))", "must be a column"),
         ("y ~ (1 | g", "left open"),
         ("y ~ (1 | g | h | f)", "not of the form"),
-        ("cbind(a, b) ~ x", "another package's spelling"),
         ("y | dec(n) ~ x", "behind a bar trials(n), weights(w)"),
     ],
 )
 def test_formulas_that_cannot_be_read_are_refused_with_the_reason(formula: str, said: str) -> None:
     with pytest.raises(bm.FormulaError, match=said.replace("|", r"\|").replace("(", r"\(").replace(")", r"\)")):
         parse(formula)
+
+
+def test_counts_of_successes_side_by_side_are_another_packages_spelling() -> None:
+    with pytest.raises(bm.FormulaError, match="another package's spelling"):
+        build_design("cbind(a, b) ~ x", simulated())
 
 
 def test_formulaic_alone_would_drop_what_is_refused_here() -> None:
