@@ -148,7 +148,7 @@ def test_the_density_of_each_model_is_that_of_the_formula_written_out() -> None:
     fits = model.pymc_for("sampled")
     columns = [k for k, c in enumerate(model.design.coef) if c in model.design.structured]
     outcome = Outcome.of(model.design.response)
-    of = (model.design, model.family, model.link, outcome, model._fixed, model.priors)
+    of = (model.predictors["mu"], model.family, outcome, model.priors)
     known = with_known_bends(*of).bends["s(x, k=6)"]
     for pymc in (model.pymc, fits):
         rng = np.random.default_rng(4)

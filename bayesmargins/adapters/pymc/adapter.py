@@ -16,7 +16,7 @@ from bayesmargins.adapters.pymc.roles import Role, read_roles
 from bayesmargins.adapters.pymc.variables import along_parts, rest_of, take, with_shape
 from bayesmargins.adapters.reading import read_posterior
 from bayesmargins.design import Design, build_design
-from bayesmargins.errors import PosteriorError, close_matches, listed, shown
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown
 from bayesmargins.family import get_family
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
@@ -134,6 +134,11 @@ def from_pymc(
     """
     draws, stats = read_posterior(idata, group)
     kind = get_family(family)
+    if kind.shares is not None:
+        raise ModelError(
+            f"family={kind.name!r} has a linear predictor for each category but the first, and names= is of one. Give "
+            "the draws to from_draws: beta (chain, draw, category, coef)."
+        )
     design = build_design(formula, data, missing="refuse", namespace=namespace, categories=kind.categories)
     roles = read_roles(names, design, kind)
     orders = _orders(levels, design)
