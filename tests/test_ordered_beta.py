@@ -159,3 +159,23 @@ def test_a_fit_recovers_what_made_the_proportions() -> None:
     assert (np.abs(draws.mean(axis=0) - truth) < 3.5 * draws.std(axis=0)).all()
     found = float(bm.avg_predictions(post, groups="own")["estimate"].mean())
     assert found == pytest.approx(y.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("sd", [0.8, 6.5])
+def test_the_scatter_over_new_groups_is_that_of_a_dense_sum(sd: float) -> None:
+    """Groups far apart too, whose responses are nearly all 0 or 1."""
+    aux = {"phi": 1.4, "cutzero": -1.1, "cutone": 0.4}
+    rows = pd.DataFrame({"y": [0.2, 0.7, 0.0, 1.0], "g": list("aabb")})
+    given = {"beta": np.full((1, 1, 1), 0.3), "Sigma": {"g": np.full((1, 1, 1, 1), sd**2)}}
+    post = bm.from_draws(
+        "y ~ 1 + (1 | g)", rows, family="ordered_beta", aux={k: np.full((1, 1), v) for k, v in aux.items()}, **given
+    )
+    found = float(bm.predictions(post, rows.head(1), target=bm.sd())["estimate"].squeeze())
+    z = np.linspace(-10.0, 10.0, 4001)
+    eta, w = 0.3 + sd * z, np.exp(-0.5 * z**2)
+    w /= w.sum()
+    high, mu = aux["cutzero"] + np.exp(aux["cutone"]), special.expit(eta)
+    zero, one = special.expit(aux["cutzero"] - eta), special.expit(eta - high)
+    inside, square = (1.0 - zero - one), mu * (mu + (1.0 - mu) / (1.0 + aux["phi"]))
+    mean = w @ (one + inside * mu)
+    assert found == pytest.approx(np.sqrt(w @ (one + inside * square) - mean**2), rel=1e-6)

@@ -58,7 +58,7 @@ def test_each_model_has_its_result_and_its_words(capfd: pytest.CaptureFixture[st
     """One that fails leaves those of the others."""
     good = bm.GLMM("y ~ x", _data())
     ill = bm.GLMM("y ~ x", _data())
-    ill.design = None  # type: ignore[assignment]
+    ill.predictors = None  # type: ignore[assignment]
     short = {"draws": 10, "tune": 10, "chains": 2, "ess": None, "random_seed": 1}
     with warnings.catch_warnings(record=True) as caught, bm.options(threads=1):
         warnings.simplefilter("always")

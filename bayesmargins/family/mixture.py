@@ -218,20 +218,21 @@ class Mixture:
         return Smooth(second.value - (2.0 * mean + first.value) * first.value, error, second.nodes)
 
     def _rest(self, k: int) -> Smooth:
-        """E_b of what E[y^k | b] has besides: r = f (1 + exp(k eta)), with f bounded.
+        """E_b of what E[y^k | b] has besides: r = f (1 + exp(k eta)), with f bounded; f itself under a bounded link.
 
         E[exp(k eta) f(eta)] is exp(k m + k^2 s^2 / 2) E[f(eta + k s^2)].
         """
-        rest = self.family.need("rest", "a rest")
+        rest, alone = self.family.need("rest", "a rest"), self.link.bounded
         zero, one = np.zeros(len(self.s)), np.ones(len(self.s))
 
         def bounded(x: Array, which: Index) -> Array:
             p = values_at(self.link, x, {name: v[which] for name, v in self.aux.items()})
-            return np.asarray(rest(p)[k - 1] / (1.0 + exponential(k * x)))
+            return np.asarray(rest(p)[k - 1] if alone else rest(p)[k - 1] / (1.0 + exponential(k * x)))
 
         value, error, nodes = zero, zero, 0
         for weight, eta in zip(self.weights, self.etas, strict=True):
-            for size, moved in ((one, eta), (exponential(k * eta + 0.5 * (k * self.s) ** 2), eta + k * self.s**2)):
+            times = exponential(k * eta + 0.5 * (k * self.s) ** 2)
+            for size, moved in ((one, eta), (times, eta + k * self.s**2))[: 1 if alone else 2]:
                 term = smooth_expectation(bounded, moved, self.s, zero, one)
                 counts = term.value > 0.0  # where it underflows, its size may be infinite
                 value = value + weight * np.where(counts, size * term.value, 0.0)
