@@ -213,6 +213,8 @@ class Jointly:
         bounded = (self.link.linear or bool(self.link.no_average)) and self.family.mean_above > -np.inf
         if bounded or any(other.link.linear for other in self.others):
             return _SURE
+        if self.family.scales_latent([other.parameter.name for other in self.others if other.moves.any()]):
+            return _SURE  # far nodes make eta so wide that each costs as much as hundreds of others
         widest = max(float(np.abs(m).max(initial=0.0)) for m in (self.moves, *(o.moves for o in self.others)))
         return min(_REACH[len(self.moves)] + (0.0 if probability else 2.0 * widest), _WIDEST)
 
