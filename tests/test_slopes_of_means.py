@@ -67,3 +67,40 @@ def test_slopes_are_what_predictions_do_over_small_steps(
     found = bm.slopes(post, "x", newdata=rows, groups=policy)
     by_steps = (8.0 * (mean(h) - mean(-h)) - (mean(2.0 * h) - mean(-2.0 * h))) / (12.0 * h)
     np.testing.assert_allclose(values(found)[:, 0], by_steps, rtol=1e-9, atol=2e-11)
+
+
+@pytest.mark.parametrize("family", ["hurdle_poisson", "zero_inflated_beta"])
+@pytest.mark.parametrize(
+    ("of_mean", "of_share", "Sigma", "x"),
+    [
+        ("0 + x", "1", [[0.25, 0.21], [0.21, 0.49]], 0.0),
+        ("1", "0 + x", [[0.25, 0.21], [0.21, 0.49]], 0.0),
+        ("1 + x", "1", np.outer([0.8, 0.5, -0.7], [0.8, 0.5, -0.7]).tolist(), 0.7),
+    ],
+)
+def test_slopes_where_effects_are_one_number_or_none(
+    family: str, of_mean: str, of_share: str, Sigma: list[list[float]], x: float
+) -> None:
+    """Rows whose z is 0, and correlations of 1: there the root of the covariance has no derivative."""
+    share = "hu" if family.startswith("hurdle") else "zi"
+    y = [1.0, 2, 0, 3] if share == "hu" else [0.2, 0.4, 0.0, 0.6]
+    data = pd.DataFrame({"y": y, "x": [0.0, 1, 2, 3], "g": list("aabb")})
+    aux = {} if share == "hu" else {"aux": {"phi": [[4.0]]}}
+    part = {"formula": f"~ x + ({of_share} | g)", "beta": [[[-0.6, 0.5]]]}
+    post = bm.from_draws(
+        f"y ~ x + ({of_mean} | g)",
+        data,
+        family=family,
+        beta=[[[0.3, 0.4]]],
+        Sigma={"g": [[Sigma]]},
+        parts={share: part},
+        **aux,
+    )
+    row, step = pd.DataFrame({"x": [x]}), 1e-3
+    found = float(bm.slopes(post, "x", newdata=row)["estimate"].squeeze())
+    at = {
+        k: float(bm.predictions(post, pd.DataFrame({"x": [x + k * step]}))["estimate"].squeeze())
+        for k in (-2, -1, 1, 2)
+    }
+    wanted = (8.0 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12.0 * step)
+    assert found == pytest.approx(wanted, rel=1e-6, abs=1e-8)

@@ -77,6 +77,11 @@ def designs_by_category(design: Design, parameter: str) -> dict[str, Design]:
 
     They have one formula: the first is the design itself, the others have no response of their own.
     """
+    if design.degrees:
+        raise FormulaError(
+            f"{design.formula!r} has Student-t group effects, and they are there for one linear predictor; categories "
+            "without an order have several. Write (1 | g)."
+        )
     first, *others = (f"{parameter}[{label}]" for label in design.response.categories[1:])
     right = design.formula.split("~", 1)[1]
     without = replace(design.response, y=np.full(len(design.response.y), np.nan))

@@ -266,9 +266,10 @@ def _truncated(post: Posterior) -> bool:
 def _served(target: Target, post: Posterior) -> Target:
     if not target.serves(post.family):
         served = ", ".join(f.name for f in FAMILIES.values() if target.serves(f))
+        others = f"; it serves {served}" if served else ""
         raise EstimandError(
-            f"target={target}: responses of family={post.family.name!r} have no {target.scale} here; it serves "
-            f"{served}. {f'{target.instead}.' if target.instead else f'Use target={post.family.target!r}.'}"
+            f"target={target}: responses of family={post.family.name!r} have no {target.scale} here{others}. "
+            f"{f'{target.instead}.' if target.instead else f'Use target={post.family.target!r}.'}"
         )
     post.need_parameters(f"target={target}")
     if isinstance(target, OwnParameter) and target.name not in post.aux:  # a known error stands in its place

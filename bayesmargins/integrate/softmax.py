@@ -26,10 +26,8 @@ __all__ = ["Averages", "softmax_averages"]
 Array = npt.NDArray[np.float64]
 
 _TOLERANCE = {1: 1e-13, 2: 1e-12, 3: 1e-10}
-_REACH, _WIDEST = (
-    8.0,
-    12.0,
-)  # in z: beyond lies what counts for 1e-14, and rare categories lie up to their moves further
+# In z: beyond lies what counts for 1e-14, and rare categories lie up to their moves further.
+_REACH, _WIDEST = 8.0, 12.0
 _GRIDDED = 2  # dimensions in which there is always a grid
 _MOST = 2e9  # nodes of all pairs of a draw and a row, in three dimensions
 _SCRAMBLINGS, _POINTS = 8, (512, 2048, 8192)  # of each

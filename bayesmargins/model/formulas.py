@@ -59,8 +59,8 @@ def formulas_of(formula: Any, family: Family) -> Formulas:
             raise FormulaError(f"formula has {shown(name)}: {shown(text)}; it is a dict of texts, {_WRITTEN}.")
     left = {name: text for name, text in given.items() if not text.lstrip().startswith("~")}
     for name, text in left.items():
-        if name in family.predictable and text.split("~")[0].strip() == name:
-            right = text.split("~", 1)[1].strip() if "~" in text else "x"
+        if name in family.predictable and (text.split("~")[0].strip() == name or "~" not in text):
+            right = text.split("~", 1)[1].strip() if "~" in text else text.strip()
             raise FormulaError(
                 f"The formula of {name!r} is {text!r}; that of a parameter has nothing left of its '~': write "
                 f"{{{name!r}: '~ {right}'}}."
@@ -172,11 +172,15 @@ def check_structures(designs: Mapping[str, Design]) -> None:
         for f, factor in design.factors.items():
             kind = (factor.strata and factor.strata.by, factor.student, factor.cov, factor.members is not None)
             other, of_other = first.setdefault(f, (design.formula, kind))
-            if kind != of_other or (factor.student and other != design.formula):
+            if factor.student and other != design.formula:
                 raise FormulaError(
-                    f"The groups of {f!r} are not of one kind in {other!r} and {design.formula!r}: they are one "
-                    "population, and Student-t effects are there for one linear predictor. Write the same gr() or "
-                    "mm() in both formulas, or (1 | g)."
+                    f"The groups of {f!r} have Student-t effects in {other!r} and act on {design.formula!r} too: "
+                    "Student-t effects are there for one linear predictor. Write (1 | g) in both formulas."
+                )
+            if kind != of_other:
+                raise FormulaError(
+                    f"The groups of {f!r} are not of one kind in {other!r} and {design.formula!r}, and they are one "
+                    "population. Write the same gr() or mm() in both formulas, or (1 | g)."
                 )
 
 

@@ -194,6 +194,8 @@ def observed(post: Posterior, cells: Cells) -> Observed:
     columns = pd.DataFrame({public_name(str(c)): plain(frame[c]) for c in frame.columns})
     y, n = np.asarray(response.y, dtype=np.float64), response.n
     size = np.ones(len(y)) if n is None or target == "count" else np.asarray(n, dtype=np.float64)
+    if (counts := response.beside.get("counts")) is not None:
+        return _of_counts(columns, counts, list(post.categories), target == "count")
     if target == "category":
         return _of_categories(columns, y, list(post.categories))
     y = y if n is None or target == "count" else y / n
@@ -206,6 +208,15 @@ def _of_categories(columns: pd.DataFrame, y: np.ndarray, categories: list[Any]) 
     tiled = pd.concat([columns.assign(category=c) for c in categories], ignore_index=True)
     ones = np.concatenate([(y == j + 1).astype(np.float64) for j in range(k)])
     return Observed(tiled, ones, np.ones(len(ones)), True)
+
+
+def _of_counts(columns: pd.DataFrame, counts: np.ndarray, categories: list[Any], whole: bool) -> Observed:
+    """Every row once for each category: how often it was seen, or which share that is."""
+    tiled = pd.concat([columns.assign(category=c) for c in categories], ignore_index=True)
+    total = counts.sum(axis=1)
+    y = counts if whole else counts / total[:, None]
+    size = np.ones(counts.size) if whole else np.tile(total, len(categories))
+    return Observed(tiled, y.T.ravel(), size.astype(np.float64), not whole)
 
 
 def draw_observed(

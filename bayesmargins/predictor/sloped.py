@@ -20,6 +20,7 @@ from bayesmargins.draws import Draws
 from bayesmargins.family import Family, Link, Values
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.mixture import Number
+from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import expectation
 from bayesmargins.integrate.smooth import smooth_expectation
@@ -31,6 +32,7 @@ __all__ = ["Sloped", "sloped"]
 
 _TINY = 1e-30  # a step into the complex plane
 _TOGETHER = 2**15
+_SINGULAR, _APART = 1e-9, 1e-10  # of correlations, and of variances
 _LIFT = 4.0  # added to what may have either sign, for an engine whose accuracy is relative
 Side = tuple[Draws, Rows, Rows, GroupPlan]
 
@@ -160,21 +162,26 @@ def sloped(draws: Draws, link: Link, family: Family, chunk: Chunk, block: slice)
     """The pairs of a draw and a row of a block, and how they move with the variable of the chunk's derivatives."""
     assert chunk.d_rows is not None
     y = jointly(draws, link, family, chunk, block, False)
+    over = [k for k, part in enumerate(chunk.parts) if part.plan.integrated]
     each: list[Side] = [(draws, chunk.rows, chunk.d_rows, chunk.plan)]
     for part in chunk.parts:
         assert part.d_rows is not None
         each.append((part.draws, part.rows, part.d_rows, part.plan))
     etas = tuple(known(d, d_rows, plan, block) for d, _, d_rows, plan in each)
-    moves, d_s2 = _d_moves(y, each, chunk, block)
+    changes = _changes(y, each, chunk, block)
+    if changes is None:
+        moves, d_s2 = tuple(np.zeros((len(over), len(y.s))) for _ in each), np.zeros(len(y.s))
+    else:
+        y = _apart(y, over)
+        moves, d_s2 = _d_moves(y, over, changes)
     fields = {name: getattr(y, name) for name in Jointly.__dataclass_fields__}
     return Sloped(**fields, d_etas=etas, d_moves=moves, d_s2=d_s2)
 
 
-def _d_moves(y: Jointly, each: list[Side], chunk: Chunk, block: slice) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """Derivatives of what normal numbers add to each linear predictor, and of the variance that is left of the first.
+def _changes(y: Jointly, each: list[Side], chunk: Chunk, block: slice) -> np.ndarray | None:
+    """Derivative of the covariance of the linear predictors that are integrated, mu's last: (n, predictor, predictor).
 
-    With L L' = V the derivative of L is L Phi(L^-1 dV L^-T), Phi the lower triangle and half the diagonal (Murray 2016,
-    arXiv:1602.07527).
+    None where no z changes.
     """
     over = [k for k, (_, _, _, plan) in enumerate(each) if k and plan.integrated]
     order, n, draws = [*over, 0], len(y.s), len(each[0][0].beta)
@@ -182,24 +189,59 @@ def _d_moves(y: Jointly, each: list[Side], chunk: Chunk, block: slice) -> tuple[
         (k, j): np.broadcast_to(_d_covariance(each, chunk, k, j, block), (draws, n // draws)).ravel()
         for k, j in product(order, order)
     }
-    none = tuple(np.zeros((len(over), n)) for _ in each)
     if not any(change.any() for change in changes.values()):
-        return none, np.zeros(n)
+        return None
     dV = matrix_of(changes, order)
-    dV = dV + np.swapaxes(dV, -1, -2)
-    L = np.zeros_like(dV)
-    for row, k in enumerate(order):
-        L[:, row, : len(over)] = (y.moves if k == 0 else y.others[k - 1].moves).T
-    if len(order) == 1:  # L may be 0, and its square has a derivative all the same
-        return none, dV[:, 0, 0]
+    return np.asarray(dV + np.swapaxes(dV, -1, -2))
+
+
+def _root(y: Jointly, over: list[int]) -> np.ndarray:
+    """L (n, predictor, predictor), of which `moves` and `s` are the rows."""
+    L = np.zeros((len(y.s), len(over) + 1, len(over) + 1))
+    for row, moves in enumerate((*(y.others[k].moves for k in over), y.moves)):
+        L[:, row, : len(over)] = moves.T
     L[:, -1, -1] = y.s
-    inverse = np.linalg.pinv(L)
+    return L
+
+
+def _apart(y: Jointly, over: list[int]) -> Jointly:
+    """The same with pairs whose covariance is singular moved by next to nothing: its root has a derivative then."""
+    L = _root(y, over)
+    V = L @ np.swapaxes(L, 1, 2)
+    size = np.diagonal(V, axis1=1, axis2=2)
+    unit = np.sqrt(np.where(size > 0.0, size, 1.0))
+    least = np.linalg.eigvalsh(V / unit[:, :, None] / unit[:, None, :])[:, 0]
+    singular = least < _SINGULAR
+    if not singular.any() or not over:
+        return y
+    V = V[singular]
+    k = np.arange(len(over) + 1)
+    V[:, k, k] += _APART * np.where(size > 0.0, size, 1.0)[singular]
+    L[singular] = roots(V)
+    moved = [np.ascontiguousarray(L[:, row, : len(over)].T) for row in k]
+    others = list(y.others)
+    for row, j in enumerate(over):
+        others[j] = replace(others[j], moves=moved[row])
+    return replace(y, moves=moved[-1], s=np.ascontiguousarray(L[:, -1, -1]), others=tuple(others))
+
+
+def _d_moves(y: Jointly, over: list[int], dV: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """Derivatives of what normal numbers add to each linear predictor, and of the variance that is left of the first.
+
+    With L L' = V the derivative of L is L Phi(L^-1 dV L^-T), Phi the lower triangle and half the diagonal (Murray 2016,
+    arXiv:1602.07527).
+    """
+    moves = [np.zeros((len(over), len(y.s))) for _ in (None, *y.others)]
+    if not over:  # L may be 0, and its square has a derivative all the same
+        return tuple(moves), dV[:, 0, 0]
+    L = _root(y, over)
+    inverse = np.linalg.inv(L)
     lower = np.tril(inverse @ dV @ np.swapaxes(inverse, 1, 2))
-    lower[:, range(len(order)), range(len(order))] *= 0.5
+    k = np.arange(len(over) + 1)
+    lower[:, k, k] *= 0.5
     dL = L @ lower
-    moves = list(none)
-    for row, k in enumerate(order):
-        moves[k] = dL[:, row, : len(over)].T
+    for row, j in enumerate((*(j + 1 for j in over), 0)):
+        moves[j] = dL[:, row, : len(over)].T
     return tuple(moves), 2.0 * L[:, -1, -1] * dL[:, -1, -1]
 
 

@@ -55,6 +55,9 @@ def _response(post: Posterior) -> str:
     """``1,500 rows with 0 and 408 rows with 1``, or mean, standard deviation and range."""
     response = post.design.response
     y = response.y[np.isfinite(response.y)]
+    if (seen := response.beside.get("counts")) is not None:
+        each = zip(seen.sum(axis=0), response.categories, strict=True)
+        return f"{seen.sum():,.0f} in all, {listing([f'{n:,.0f} {name}' for n, name in each])}"
     values, counts = np.unique(y, return_counts=True)
     said = f" out of trials that sum to {response.n.sum():,.0f}" if response.n is not None else ""
     if response.categories:

@@ -62,9 +62,11 @@ def predictor_words(post: Posterior) -> str:
     """What the linear predictor is the sum of, and on which scale."""
     value = "the linear predictor η" if post.family.ordinal else "μ"
     value = "each of these log odds" if post.family.shares is not None else value
-    scale = "" if post.link.linear or post.family.shares is not None else f"on the {post.link.name} scale, "
+    scale = "" if post.link.linear else f"on the {post.link.name} scale, "
     pieces = ["the columns times their coefficients β", *(["the offset"] if post.design.offsets else [])]
     pieces += ["the effects b of the row's groups"] if post.design.factors else []
+    if post.family.shares is not None:
+        return f"{_capital(value)} is the sum of {listing(pieces)}, with coefficients and effects of its own."
     own = [f"{name} on the {part.link.name} scale" for name, part in post.parts.items()]
     has = "has a sum of its own" if len(own) == 1 else "have sums of their own"
     further = f" {_capital(listing(own))} {has}, of the columns of the formula." if own else ""

@@ -213,8 +213,8 @@ def _groups(post: Posterior, b: Term, across: Collection[str]) -> Iterator[tuple
         if name in across:
             continue
         of = _name(name)
-        one = len(factor.terms) == 1
-        spread = _both(_SIGMA, of, _number(2)) if one else _below(_COVARIANCE, of)
+        one, at = len(factor.terms) == 1, of if b is _B else of + _symbol(",") + b
+        spread = _both(_SIGMA, at, _number(2)) if one else _below(_COVARIANCE, at)
         yield _below(b, _J), _LIKE, _drawn(factor.student, spread) + _for_each(of)
 
 

@@ -112,7 +112,7 @@ def _fit(post: Posterior) -> Iterator[str]:
     yield "    data,"
     yield f"    family={post.family.name!r},"
     links = {name: p.link.name for name, p in post.predictors.items()}
-    yield f"    link={links if post.parts else post.link.name!r},"
+    yield f"    link={links if post.parts and post.family.shares is None else post.link.name!r},"
     yield from _priors(post)
     yield ")"
     yield f"post = model.fit({', '.join(f'{name}={value!r}' for name, value in _call(post).items())})"

@@ -97,7 +97,9 @@ def _sentence(post: Posterior, exponentiate: bool) -> str:
     parts = [f"{said}{given}, {post.link.name} link"]
     if post.design.factors:
         parts.append("standard deviations and correlations of group effects, on the link scale")
-    own = [*post.aux, *(post.parts if post.family.shares is None else ())]
+    degrees = list(post.design.degrees.values())
+    parts += [f"{', '.join(degrees)}, degrees of freedom of Student-t effects"] if degrees else []
+    own = [*(name for name in post.aux if name not in degrees), *(post.parts if post.family.shares is None else ())]
     parts += [f"{', '.join(own)} of the {post.family.name} family"] if own else []
     parts += [post.caveat] if post.caveat else []
     return f"Parameters of {post.formula}: {'; '.join(parts)}."

@@ -136,6 +136,8 @@ class _Model:
 
     def _obstacle(self) -> str:
         post, within = self.post, {f.name for f in self.inner[1:]}
+        if post.family.shares is not None:
+            return "every category but the first has a linear predictor, and their effects are not integrated here"
         twice = [name for name, part in post.parts.items() if within & set(part.design.factors)]
         if twice:
             return f"groups within them have effects on {listed(twice)} too, and with theirs there is no closed form"

@@ -14,6 +14,7 @@ from bayesmargins.family.outcome import Outcome, Support, Values
 
 __all__ = ["beta", "shapes", "simulate"]
 
+_LARGEST = 1e12
 _SMALLEST = 1e-300  # SciPy and NumPy want shapes above 0, and a mean far out on the link scale is 0
 _STEEP = 2000.0
 _INSIDE = np.finfo(np.float64).tiny, 1.0 - np.finfo(np.float64).epsneg
@@ -22,6 +23,11 @@ _INSIDE = np.finfo(np.float64).tiny, 1.0 - np.finfo(np.float64).epsneg
 def shapes(p: Values) -> tuple[Array, Array]:
     """mu phi and (1 - mu) phi."""
     return np.maximum(p.mu * p.phi, _SMALLEST), np.maximum(p.complement * p.phi, _SMALLEST)
+
+
+def _shapes_of_tails(p: Values) -> tuple[Array, Array]:
+    """Of a phi beyond which y is its mean to six digits, and SciPy's tails are no numbers."""
+    return shapes(Values(mu=p.mu, complement=p.complement, phi=np.minimum(p.phi, _LARGEST)))
 
 
 # scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
@@ -43,7 +49,7 @@ def _above(c: Array, p: Values, o: Outcome) -> Array:
     SciPy's complement takes ten times as long. It is needed where the rounding of 1 - c shows: by at most 2^-54 times
     the hazard of y at c, which is of the order of max(a, 1) / c + b / (1 - c).
     """
-    a, b, c = np.broadcast_arrays(*shapes(p), np.clip(c, 0.0, 1.0))
+    a, b, c = np.broadcast_arrays(*_shapes_of_tails(p), np.clip(c, 0.0, 1.0))
     with np.errstate(divide="ignore", over="ignore"):
         fast = (c >= 0.5) | (np.maximum(a, 1.0) / c + b / (1.0 - c) < _STEEP)
     out = np.empty(c.shape)
@@ -53,7 +59,7 @@ def _above(c: Array, p: Values, o: Outcome) -> Array:
 
 
 def _below(c: Array, p: Values, o: Outcome) -> Array:
-    return scipy.special.betainc(*shapes(p), np.clip(c, 0.0, 1.0))
+    return scipy.special.betainc(*_shapes_of_tails(p), np.clip(c, 0.0, 1.0))
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
