@@ -6,7 +6,7 @@ That other family may be 0 as well (zero inflation of counts); where it is a con
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,66 +51,69 @@ def above_zero(y: Array) -> Array:
 
 def with_zeros(base: Family, share: str) -> dict[str, Any]:
     """What a family says that is `base`, and 0 with the probability `share` besides."""
+    of = _WithZeros(base, share)
+    said: dict[str, Any] = {
+        name: getattr(of, name) for name in ("log_density", "simulate", "above", "below", "variance")
+    }
+    said |= {name: getattr(of, name) for name in ("mean_between", "quantile") if getattr(base, name) is not None}
+    return said | {"mean": of.mean, "mean_above": base.mean_above}
 
-    def of(p: Values) -> Array:
-        return np.asarray(getattr(p, share))
 
-    def log_density(p: Values, o: Outcome) -> Array:
-        zero, density = o.y == 0.0, base.need("log_density", "a density")
+@dataclass(frozen=True)
+class _WithZeros:
+    """Functions of `Family`."""
+
+    base: Family
+    share: str
+
+    def of(self, p: Values) -> Array:
+        """The probability of such a zero."""
+        return np.asarray(getattr(p, self.share))
+
+    def log_density(self, p: Values, o: Outcome) -> Array:
+        zero, density = o.y == 0.0, self.base.need("log_density", "a density")
         with np.errstate(divide="ignore"):
-            of_share, rest = np.log(of(p)), np.log1p(-of(p))
-            if base.discrete:
+            of_share, rest = np.log(self.of(p)), np.log1p(-self.of(p))
+            if self.base.discrete:
                 other = rest + density(p, o)
                 return np.where(zero, np.logaddexp(of_share, other), other)
             other = rest + density(p, replace(o, y=np.where(zero, _INSIDE, o.y)))
             return np.where(zero, of_share, other)
 
-    def simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
-        y = base.need("simulate", "draws")(rng, p, o)
-        return np.where(rng.random(np.shape(y)) < of(p), 0.0, y)
+    def simulate(self, rng: np.random.Generator, p: Values, o: Outcome) -> Array:
+        y = self.base.need("simulate", "draws")(rng, p, o)
+        return np.where(rng.random(np.shape(y)) < self.of(p), 0.0, y)
 
-    def above(c: Array, p: Values, o: Outcome) -> Array:
-        return np.where(np.asarray(c) < 0.0, 1.0, (1.0 - of(p)) * base.need("above", "a tail")(c, p, o))
+    def above(self, c: Array, p: Values, o: Outcome) -> Array:
+        other = (1.0 - self.of(p)) * self.base.need("above", "a tail")(c, p, o)
+        return np.where(np.asarray(c) < 0.0, 1.0, other)
 
-    def below(c: Array, p: Values, o: Outcome) -> Array:
-        other = (1.0 - of(p)) * base.need("below", "a tail")(c, p, o)
-        return np.where(np.asarray(c) < 0.0, 0.0, of(p) + other)
+    def below(self, c: Array, p: Values, o: Outcome) -> Array:
+        other = (1.0 - self.of(p)) * self.base.need("below", "a tail")(c, p, o)
+        return np.where(np.asarray(c) < 0.0, 0.0, self.of(p) + other)
 
-    def mean_between(low: Array, high: Array, p: Values, o: Outcome) -> Array:
+    def mean_between(self, low: Array, high: Array, p: Values, o: Outcome) -> Array:
         """The zeros among these add nothing to the sum, and nothing changes where the bounds leave them out."""
-        kept, zeros = 1.0 - of(p), np.where((low < 0.0) & (high >= 0.0), of(p), 0.0)
-        inside = kept * mass(base.above, base.below, low, high, p, o)
-        mean = base.need("mean_between", "a mean")(low, high, p, o)
+        kept, zeros = 1.0 - self.of(p), np.where((low < 0.0) & (high >= 0.0), self.of(p), 0.0)
+        inside = kept * mass(self.base.above, self.base.below, low, high, p, o)
+        mean = self.base.need("mean_between", "a mean")(low, high, p, o)
         with np.errstate(divide="ignore", invalid="ignore"):
             share = inside / (zeros + inside)
         return np.where(zeros > 0.0, np.where(inside > 0.0, share * mean, 0.0), mean)
 
-    def quantile(q: float, p: Values) -> Array:
-        rest = np.clip((q - of(p)) / (1.0 - of(p)), 0.0, 1.0)
-        return np.where(of(p) >= q, 0.0, base.need("quantile", "a quantile")(rest, p))
+    def quantile(self, q: float, p: Values) -> Array:
+        rest = np.clip((q - self.of(p)) / (1.0 - self.of(p)), 0.0, 1.0)
+        return np.where(self.of(p) >= q, 0.0, self.base.need("quantile", "a quantile")(rest, p))
 
-    def variance(p: Values, o: Outcome) -> Coefficients:
+    def variance(self, p: Values, o: Outcome) -> Coefficients:
         """Var(y) of what is no such zero, times its probability, and how far its mean is from 0."""
-        v0, v1, v2 = base.need("variance", "a variance")(p, o)
-        kept = 1.0 - of(p)
-        return kept * v0, kept * v1, kept * (v2 + of(p) * np.asarray(o.number()) ** 2)
+        v0, v1, v2 = self.base.need("variance", "a variance")(p, o)
+        kept = 1.0 - self.of(p)
+        return kept * v0, kept * v1, kept * (v2 + self.of(p) * np.asarray(o.number()) ** 2)
 
-    def mean(link: Link) -> Curve:
-        curve = base.curve(link)
-        return replace(curve, factor=lambda p: 1.0 - of(p), reads=(*curve.reads, share), thinned=share)
-
-    said: dict[str, Any] = {
-        "log_density": log_density,
-        "simulate": simulate,
-        "above": above,
-        "below": below,
-        "mean_between": mean_between if base.mean_between is not None else None,
-        "quantile": quantile if base.quantile is not None else None,
-        "variance": variance,
-        "mean": mean,
-        "mean_above": base.mean_above,
-    }
-    return said
+    def mean(self, link: Link) -> Curve:
+        curve, name = self.base.curve(link), self.share
+        return replace(curve, factor=lambda p: 1.0 - self.of(p), reads=(*curve.reads, name), thinned=name)
 
 
 def observe_with_zeros(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 import scipy
 
 from bayesmargins.family.curve import Bundle, Curve
+from bayesmargins.family.ends import WithEnds, observe_with_ends
 from bayesmargins.family.families.beta import beta
 from bayesmargins.family.family import Coefficients, Family, Parameter
 from bayesmargins.family.link import PARTS, Array, Link
-from bayesmargins.family.observing import observe_by
-from bayesmargins.family.outcome import Outcome, Support, Values
+from bayesmargins.family.outcome import Outcome, Values
 from bayesmargins.family.stages import growth_of, product
 
 __all__ = ["ordered_beta"]
@@ -31,41 +30,7 @@ def _masses(p: Values) -> tuple[Array, Array, Array]:
     return log_h(low - p.eta), log_h(p.eta - low) + log_h(high - p.eta) + gap, log_h(p.eta - high)
 
 
-def _shares(p: Values) -> tuple[Array, Array, Array]:
-    zero, between, one = map(np.exp, _masses(p))
-    return zero, between, one
-
-
-def _log_density(p: Values, o: Outcome) -> Array:
-    zero, between, one = _masses(p)
-    at_end = (o.y == 0.0) | (o.y == 1.0)
-    inside = between + beta.need("log_density", "a density")(p, replace(o, y=np.where(at_end, 0.5, o.y)))
-    return np.where(at_end, np.where(o.y == 0.0, zero, one), inside)
-
-
-def _simulate(rng: np.random.Generator, p: Values, o: Outcome) -> Array:
-    zero, _, one = _shares(p)
-    y = beta.need("simulate", "draws")(rng, p, o)
-    u = rng.random(np.shape(y))
-    return np.where(u < zero, 0.0, np.where(u > 1.0 - one, 1.0, y))
-
-
-def _above(c: Array, p: Values, o: Outcome) -> Array:
-    _, between, one = _shares(p)
-    inside = one + between * beta.need("above", "a tail")(c, p, o)
-    return np.where(np.asarray(c) < 0.0, 1.0, np.where(np.asarray(c) < 1.0, inside, 0.0))
-
-
-def _below(c: Array, p: Values, o: Outcome) -> Array:
-    zero, between, _ = _shares(p)
-    inside = zero + between * beta.need("below", "a tail")(c, p, o)
-    return np.where(np.asarray(c) < 0.0, 0.0, np.where(np.asarray(c) < 1.0, inside, 1.0))
-
-
-def _quantile(q: float, p: Values) -> Array:
-    zero, between, one = _shares(p)
-    inside = beta.need("quantile", "a quantile")(np.clip((q - zero) / between, 0.0, 1.0), p)
-    return np.where(zero >= q, 0.0, np.where(q > 1.0 - one, 1.0, inside))
+_ENDED = WithEnds(beta, _masses)
 
 
 def _one(link: Link) -> Curve:
@@ -75,7 +40,7 @@ def _one(link: Link) -> Curve:
 
 def _rest(p: Values) -> tuple[Array, Array]:
     """What E[y] and E[y^2] have of values between the ends."""
-    _, between, _ = _shares(p)
+    _, between, _ = _ENDED.shares(p)
     return between * p.mu, between * p.mu * (p.mu + p.complement / (1.0 + p.phi))
 
 
@@ -103,28 +68,14 @@ def _with_changes(link: Link, part: str, order: int, x: Array) -> Array:
     return np.stack([link.part(part)(x), *(sign * link.part(change)(x) for change in PARTS[2 : 2 + order])])
 
 
+def _tensor_masses(pt: Any, eta: Any, low: Any, width: Any) -> tuple[Any, Any, Any]:
+    high, log_h = low + width, lambda x: -pt.softplus(-x)
+    return log_h(low - eta), log_h(eta - low) + log_h(high - eta) + pt.log1mexp(-width), log_h(eta - high)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    pt = pm.math.pt
-
-    def masses(eta: Any, low: Any, width: Any) -> tuple[Any, Any, Any]:
-        high, log_h = low + width, lambda x: -pt.softplus(-x)
-        return log_h(low - eta), log_h(eta - low) + log_h(high - eta) + pt.log1mexp(-width), log_h(eta - high)
-
-    def density(y: Any, alpha: Any, beta: Any, eta: Any, low: Any, width: Any) -> Any:
-        zero, between, one = masses(eta, low, width)
-        at_end = pt.or_(pt.eq(y, 0.0), pt.eq(y, 1.0))
-        inside = between + pm.logp(pm.Beta.dist(alpha=alpha, beta=beta), pt.switch(at_end, 0.5, y))
-        return pt.switch(at_end, pt.switch(pt.eq(y, 0.0), zero, one), inside)
-
-    def drawn(alpha: Any, beta: Any, eta: Any, low: Any, width: Any, size: Any) -> Any:
-        between = pm.Beta.dist(alpha=alpha, beta=beta, size=size)
-        zero, _, one = (pt.exp(mass) + pt.zeros_like(between) for mass in masses(eta, low, width))
-        u = pm.Uniform.dist(pt.zeros_like(between), 1.0)
-        return pt.switch(u < zero, 0.0, pt.switch(u > 1.0 - one, 1.0, between))
-
-    parameters = {"alpha": p.mu * p.phi, "beta": p.complement * p.phi, "eta": p.eta}
-    parameters |= {"low": p.cutzero, "width": pm.math.exp(p.cutone)}
-    observe_by(pm, name, o, o.y, density, drawn, None, "OrderedBeta", **parameters)
+    cuts = {"low": p.cutzero, "width": pm.math.exp(p.cutone)}
+    observe_with_ends(pm, name, p, o, _tensor_masses, "OrderedBeta", eta=p.eta, **cuts)
 
 
 _ANYWHERE = (-np.inf, np.inf)
@@ -149,12 +100,7 @@ ordered_beta = Family(
             between=_ANYWHERE,
         ),
     ),
-    Support("numbers from 0 to 1", lambda o: (o.y >= 0.0) & (o.y <= 1.0), atoms=(0.0, 1.0)),
-    _log_density,
-    _simulate,
-    _above,
-    _below,
-    quantile=_quantile,
+    **_ENDED.said,
     mean=_one,
     rest=_rest,
     expected=_mean,
