@@ -117,7 +117,7 @@ class Posterior:
     @property
     def first(self) -> str:
         """Which linear predictor this posterior itself has: ``"mu"``; of categories the second's, ``"mu[yes]"``."""
-        return f"{MEAN}[{self.categories[1]}]" if self.family.parameters[0].each else MEAN
+        return f"{MEAN}[{self.categories[1]}]" if self.family.shares is not None else MEAN
 
     @property
     def predictors(self) -> Mapping[str, Posterior]:

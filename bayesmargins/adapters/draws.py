@@ -21,7 +21,7 @@ from bayesmargins.draws import (
     real_numbers,
     refuse_impossible,
 )
-from bayesmargins.errors import PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
@@ -181,13 +181,14 @@ def posterior_of(
     _check_dict("aux", aux)
     _check_names("aux", aux or {}, [*kind.aux, *design.degrees.values()], required=False)
     _refuse_without_degrees(design, aux or {})
-    if kind.parameters[0].each:
+    if kind.shares is not None:
         _refuse_without_categories(design)
         designs = designs_by_category(design, kind.parameters[0].name)
         beta, b, Sigma, parts = predictors_apart(designs, beta, b, Sigma, parts)
     else:
         designs = {MEAN: design, **_designs(parts, kind, aux or {}, design, namespace)}
     Sigma, parts, joint = taken_apart(Sigma, parts, designs)
+    _refuse_joint_student(design, joint)
     fixed, effects, covariances = _predictor(design, beta, b, Sigma)
     sample = fixed.shape[:2]
     parameters = {k: _array(v, f"aux[{k!r}]") for k, v in (aux or {}).items()}
@@ -230,6 +231,15 @@ def _extent(parameter: Parameter, values: np.ndarray, design: Design) -> tuple[t
         return (), ()
     K = len(design.response.categories) or (values.shape[2] + 1 if values.ndim == 3 else 2)
     return (K - 1,), design.response.categories
+
+
+def _refuse_joint_student(design: Design, joint: Mapping[str, Any]) -> None:
+    heavy = [f for f in joint if f in design.degrees]
+    if heavy:
+        raise ModelError(
+            f"Sigma has one covariance of {heavy[0]!r} over several linear predictors, and its effects on the mean are "
+            "Student-t: how those on the others scatter with them it does not say. Give each a Sigma of its own."
+        )
 
 
 def _refuse_without_degrees(design: Design, aux: Mapping[str, Any]) -> None:

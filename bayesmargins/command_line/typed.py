@@ -19,7 +19,7 @@ __all__ = ["columns_to_values", "groups_of", "items", "pairs", "priors_of", "tar
 
 TARGETS: Mapping[str, Any] = {
     f.__name__: f
-    for f in (bm.exceeds, bm.quantile, bm.sd, bm.category, bm.score, bm.top, bm.survival, bm.rmst, bm.hazard)
+    for f in (bm.exceeds, bm.equals, bm.quantile, bm.sd, bm.category, bm.score, bm.top, bm.survival, bm.rmst, bm.hazard)
 }
 _CALL = re.compile(r"\s*(\w+)\s*\((.*)\)\s*", re.DOTALL)
 

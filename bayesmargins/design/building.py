@@ -207,7 +207,7 @@ def _frozen(
 ) -> Design:
     context = response.context
     means = freeze_means(parts.means, frame)
-    frame = with_columns(frame, {m.of.name: m.values(frame, "data") for m in means})
+    frame = with_columns(frame, {m.of.name: m.checked(frame) for m in means})
     _refuse_two_meanings(parts, covariates, formula)
     made = codings(parts.right, context)
     for name, words in parts.made_factors.items():

@@ -220,7 +220,8 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
     for _, term in terms:
         _refuse_idle(term, formula)
     for level in split(pieces[1], "+"):  # brms reads (1 | a + b) as (1 | a) + (1 | b)
-        group, independent, structure = structure_of(level.strip(), formula)
+        group, independent, given, structure = structure_of(level.strip(), formula)
+        mark = mark or given
         if mark and structure.by:
             raise FormulaError(
                 f"The block ({inner}) in {formula!r} has the mark {mark!r} and by = {structure.by}: effects with a "

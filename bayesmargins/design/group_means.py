@@ -43,6 +43,17 @@ class GroupMean:
     of: Named
     means: Mapping[Any, float] = field(repr=False)
 
+    def checked(self, fitted: pd.DataFrame) -> np.ndarray:
+        """`values` of the fitted rows; DataError where a column of theirs has that name and other values."""
+        found = self.values(fitted, "data")
+        name = self.of.name
+        if name in fitted and not np.allclose(pd.to_numeric(fitted[name], errors="coerce"), found, equal_nan=True):
+            raise DataError(
+                f"data has a column {name!r}, and the formula names the mean of {self.of.variable!r} in each group of "
+                f"these rows, which is something else. Rename the column, or write it as `{name}` without the call."
+            )
+        return found
+
     def values(self, frame: pd.DataFrame, what: str) -> np.ndarray:
         """The mean of each row's group, NaN where no group is named: (row,). DataError at a group without rows."""
         of = self.of

@@ -166,10 +166,6 @@ class Factor:
             return {self.name: self.labels(frame)}
         return {n: frame[c].astype(object) for n, c in zip(self.lookups, self.members.columns, strict=True)}
 
-    def codes_of(self, frame: pd.DataFrame) -> np.ndarray:
-        """Position of each row's group among the fitted ones; -1 where it is none of them."""
-        return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(self.labels(frame), dtype=object))
-
 
 def combinations(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which rows of codes occur (combination, factor), in order, and how often? By one number a row: sorts are fast."""

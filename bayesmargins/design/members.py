@@ -42,6 +42,11 @@ class Members:
     codes: np.ndarray
     shares: np.ndarray
 
+    @property
+    def said(self) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+        """What the formula says of them: columns of names, of weights, and whether these are divided by their sum."""
+        return self.columns, self.weights, self.scaled
+
     def take(self, rows: np.ndarray) -> Members:
         """The same for some of the fitted rows."""
         return replace(self, codes=self.codes[rows], shares=self.shares[rows])
@@ -65,6 +70,8 @@ class Members:
                 W[:, k] = pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan)
             except (TypeError, ValueError):
                 raise DataError(f"The weights {name!r} of mm() are no numbers in {what}.") from None
+            if np.isinf(W[:, k]).any():
+                raise DataError(f"The weights {name!r} of mm() are infinite in {what}; a weight is a finite number.")
         W = self._scaled(W, what)
         if not all(name in frame.columns for name in self.columns):
             return W, np.sqrt((W**2).sum(axis=1))

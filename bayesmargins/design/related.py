@@ -47,7 +47,11 @@ def root_of_relation(factor: str, name: str, given: Any, levels: tuple[Any, ...]
             f"{what} lacks the groups {listed(absent)} of {factor!r}; it has {listed(rows)}."
             f"{close_matches(str(absent[0]), rows)}"
         )
-    A = numbers(given.to_numpy())[[rows.index(str(v)) for v in levels]][:, [columns.index(str(v)) for v in levels]]
+    try:
+        values = numbers(given.to_numpy())
+    except (TypeError, ValueError):
+        raise DataError(f"{what} holds values that are no real numbers.") from None
+    A = values[[rows.index(str(v)) for v in levels]][:, [columns.index(str(v)) for v in levels]]
     if not np.isfinite(A).all():
         raise DataError(f"{what} holds {int((~np.isfinite(A)).sum())} values that are NaN or infinite.")
     if not np.allclose(A, A.T, rtol=1e-8, atol=1e-10 * np.abs(A).max(initial=0.0)):

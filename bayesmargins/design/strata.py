@@ -38,12 +38,12 @@ class StratumMatrix(Matrix):
     @property
     def variables(self) -> frozenset[str]:  # type: ignore[override]
         """Columns of the data that they read."""
-        return Matrix(self.text, self.spec, self.labels, self.context).variables | {self.by}
+        return super().variables | {self.by}
 
     @property
     def bending(self) -> frozenset[str]:  # type: ignore[override]
         """Those in which they are no straight line."""
-        return Matrix(self.text, self.spec, self.labels, self.context).bending | {self.by}
+        return super().bending | {self.by}
 
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Values of the columns for complete rows: (row, column) float."""

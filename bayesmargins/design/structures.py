@@ -63,8 +63,8 @@ def quoted(name: str) -> str:
     return name if re.fullmatch(r"[^\W\d][\w.]*", name) else f"`{name}`"
 
 
-def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
-    """What stands behind the bar of a block: the grouping factor, whether ``cor = FALSE``, and the structure.
+def structure_of(text: str, formula: str) -> tuple[str, bool, str, Structure]:
+    """What stands behind the bar: the grouping factor, whether ``cor = FALSE``, the mark ``id``, and the structure.
 
     Raises
     ------
@@ -74,19 +74,18 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     Examples
     --------
     >>> structure_of("gr(g, by = trt)", "")
-    ('g', False, Structure(by='trt'))
+    ('g', False, '', Structure(by='trt'))
     """
     inside = whole_call(text, "gr")
     if whole_call(text, "mm") is not None:
         return members_of(text, formula)
     if inside is None:
-        return text, False, Structure()
+        return text, False, "", Structure()
     first, *arguments = [a.strip() for a in split(inside, ",")]
     said = {name.strip(): value.strip() for name, _, value in (a.partition("=") for a in arguments)}
     correlated = said.pop("cor", "TRUE")
     by, dist = said.pop("by", "NULL"), said.pop("dist", "gaussian").strip("\"'")
-    said.pop("id", None)  # correlates blocks of several parameters, which from_brms reads off the draws
-    cov = said.pop("cov", "NULL")
+    mark, cov = said.pop("id", "NULL"), said.pop("cov", "NULL")
     odd = [f"{name} = {value}" for name, value in said.items()]
     odd += [] if re.fullmatch("gaussian|student", dist) else [f"dist = {dist}"]
     odd += [f"cor = {correlated}"] if correlated not in _TRUE + _FALSE else []
@@ -108,11 +107,12 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, Structure]:
     return (
         first,
         correlated in _FALSE,
+        "" if mark == "NULL" else mark,
         Structure(by=_unless_null(by).strip("`"), student=dist == "student", cov=_unless_null(cov)),
     )
 
 
-def members_of(text: str, formula: str) -> tuple[str, bool, Structure]:
+def members_of(text: str, formula: str) -> tuple[str, bool, str, Structure]:
     """The same of ``mm(g1, g2, weights = cbind(w1, w2))``, whose factor brms calls ``mmg1g2``.
 
     Raises
@@ -139,7 +139,7 @@ def members_of(text: str, formula: str) -> tuple[str, bool, Structure]:
         )
     members, weights_of = (tuple(c.strip("`") for c in some) for some in (names, of))
     structure = Structure(members=members, weights=weights_of, scaled=scale in _TRUE)
-    return f"mm{''.join(members)}", correlated in _FALSE, structure
+    return f"mm{''.join(members)}", correlated in _FALSE, "", structure
 
 
 def _unless_null(text: str) -> str:

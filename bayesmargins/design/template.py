@@ -124,6 +124,12 @@ def template_design(
     for text in (*parts.left, *parts.right) if stored else ():
         check_stored(text, None, namespace)
     context = context_of(levels, namespace)
+    without = [b.structure.by for b in parts.blocks if b.structure.by and b.structure.by not in levels]
+    if without:
+        raise DataError(
+            f"{formula!r} has a covariance for each level of {without[0]!r}, and levels does not have it. Give "
+            f"levels={{{without[0]!r}: [...]}}."
+        )
     if parts.means:
         raise FormulaError(
             f"{parts.means[0].name} in {formula!r} is a mean of the rows of the fit, and there are none. Give data=, "

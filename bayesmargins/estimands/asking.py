@@ -15,6 +15,7 @@ from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, clos
 from bayesmargins.estimands.parts import check_known
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
+from bayesmargins.family.equal import equals
 from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
@@ -230,6 +231,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
         calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
         calls += "bm.exceeds(c), bm.quantile(q), bm.sd()" if family.shares is None else "bm.category(k)"
+        calls += ", bm.equals(c)" if equals(0.0).serves(family) or equals(1.0).serves(family) else ""
         words = (*words, "mu") if family.mean is not None else words
         words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
         raise EstimandError(

@@ -25,7 +25,7 @@ from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
 from bayesmargins.labelling import LABELS, steps_worded, terms_worded
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, check_size, tilts
+from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
 from bayesmargins.values import plain_value
 from bayesmargins.version import __version__
@@ -116,7 +116,7 @@ class Question:
         curve, (name,) = family.curve(self.post.link), self.parts
         if family.rest is not None or curve.thinned != name or policy.factors("existing"):
             return False
-        return tilts(curve, self.post.parts[name].link)
+        return curve.tilts(self.post.parts[name].link)
 
     @property
     def link(self) -> Link:

@@ -51,6 +51,11 @@ class Curve:
         """Whether it is h(eta) itself."""
         return self.shift is None and self.added is None and self.factor is None and self.sign == 1.0
 
+    def tilts(self, link: Link) -> bool:
+        """Is it exp(eta) times 1 less the parameter that it is thinned by, whose link this is?"""
+        alone = self.link.exponential and self.added is None and self.sign == 1.0
+        return bool(self.thinned and alone and link.bounded)
+
     def of(self, eta: Array, p: Values) -> Array:
         """What h is taken of, broadcasting."""
         turned = eta if self.sign == 1.0 else -eta

@@ -172,8 +172,7 @@ class Mixture:
             within = within + (v3[0] * self._cubed() if v3 else 0.0)
             rest = self._rest_of_variance(curve.scaled(mean, Values(**self.aux)))
             value, nodes = np.sqrt(within + scale * between + rest.value), max(nodes, rest.nodes)
-            error = error + rest.error / np.maximum(scale, 1e-300)
-            wrong = np.where(value > 0.0, scale * error / (2.0 * value), 0.0)
+            wrong = np.where(value > 0.0, (scale * error + rest.error) / (2.0 * value), 0.0)
         method = "closed form" if link.separable else self.method
         return Number(value, wrong, method, nodes)
 
@@ -208,7 +207,8 @@ class Mixture:
         if self.family.rest is None:
             return found
         rest = self._rest(1)
-        return Number(found.value + rest.value, rest.error, f"{found.method}, {self.method}", rest.nodes)
+        value = found.value + (1.0 if part == "mean" else -1.0) * rest.value
+        return Number(value, found.error + rest.error, f"{found.method}, {self.method}", rest.nodes)
 
     def _rest_of_variance(self, mean: Array) -> Smooth:
         if self.family.rest is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 
 from bayesmargins.family.link import Array
 from bayesmargins.family.outcome import Values
@@ -20,5 +21,4 @@ def other_predictors(p: Values) -> list[Any]:
 def log_shares(p: Values) -> Array:
     """log P(y = k): (category, ...), from ``p.eta`` and what `p` has of the other categories, in their order."""
     etas = np.stack(np.broadcast_arrays(np.zeros(()), p.eta, *other_predictors(p)))
-    top = etas.max(axis=0)
-    return np.asarray(etas - (top + np.log(np.exp(etas - top).sum(axis=0))))
+    return np.asarray(scipy.special.log_softmax(etas, axis=0))

@@ -5,7 +5,7 @@ That other family may be 0 as well (zero inflation of counts); where it is a con
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,26 +18,37 @@ from bayesmargins.family.link import Array, Link
 from bayesmargins.family.observing import observe_by
 from bayesmargins.family.outcome import Outcome, Values
 
-__all__ = ["OF_NONZERO", "above_zero", "observe_with_zeros", "share_of_zeros", "tails_with_zeros", "with_zeros"]
+__all__ = [
+    "OF_BAMBI",
+    "OF_NONZERO",
+    "above_zero",
+    "observe_with_zeros",
+    "share_of_zeros",
+    "tails_with_zeros",
+    "with_zeros",
+]
 
 _INSIDE = 0.5  # a value that every continuous family may have
 
 
-def share_of_zeros(name: str, meaning: str) -> Parameter:
-    """The probability of a zero of that kind, as a parameter."""
+def share_of_zeros(name: str, meaning: str, names: Mapping[str, str] | None = None) -> Parameter:
+    """The probability of a zero of that kind, as a parameter, and what other packages call it."""
     return Parameter(
         name,
         ("logit", "identity", "probit", "cloglog"),
         meaning=meaning,
         prior=lambda o: ("Beta", {"alpha": 1.0, "beta": 1.0}),  # as in brms
         between=(0.0, 1.0),
-        names={"bambi": "psi"},
+        names=names or {},
     )
 
 
 def _of_nonzero(name: str) -> Elsewhere:
     return Elsewhere(lambda aux: {**aux, name: 1.0 - aux[name]})
 
+
+OF_BAMBI = {"bambi": "psi"}
+"""What Bambi calls it, in families that it has: see `OF_NONZERO`."""
 
 OF_NONZERO = {name: {"bambi": _of_nonzero(name)} for name in ("zi", "hu")}
 """By that parameter: PyMC's and Bambi's psi is the probability of what is no such zero."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
-from bayesmargins.integrate.engine import Integral, checked, expectation
+from bayesmargins.integrate.engine import Integral, checked, expectation, largest_finite
 from bayesmargins.integrate.rules import EPS, WIDE, rule_for
 from bayesmargins.integrate.tabulated.curves import covers, curves, surface
 
@@ -129,7 +129,7 @@ def _trapezoid(link: Link, eta: Array, s: Array, rest: Array, top: float) -> tup
             sums[rule, 0] += (1 + rule) * weight * moved
             sums[rule, 1] += (1 + rule) * weight * moved * moved
     fine, coarse = (np.maximum(of[1] - of[0] ** 2, 0.0) for of in sums)
-    return fine, _largest(fine - coarse) + 4.0 * bound, 2 * half + 1
+    return fine, largest_finite(fine - coarse) + 4.0 * bound, 2 * half + 1
 
 
 def _smooth_step(s: Array, rest: Array) -> float:
@@ -153,8 +153,3 @@ def _smoothed(link: Link, rest: Array, many: bool) -> tuple[Callable[[Array], Ar
         return curve, curve.error_bound
     both = surface(link, float(r.min()), float(r.max()))
     return lambda x: both(x, r), both.error_bound
-
-
-def _largest(values: Array) -> float:
-    finite = np.abs(values[np.isfinite(values)])
-    return float(finite.max()) if finite.size else 0.0

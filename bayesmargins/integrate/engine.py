@@ -17,7 +17,7 @@ from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
 from bayesmargins.integrate.threads import in_threads
 
-__all__ = ["Integral", "checked", "expectation", "largest_of", "trusted"]
+__all__ = ["Integral", "checked", "expectation", "largest_finite", "largest_of", "trusted"]
 
 Array = npt.NDArray[np.float64]
 
@@ -187,6 +187,12 @@ def largest_of(value: Array) -> float:
         finite = value[np.isfinite(value)]
         return float(np.max(np.abs(finite), initial=0.0))
     return max(top, -bottom)
+
+
+def largest_finite(values: Array) -> float:
+    """The largest absolute value that is finite; 0 where there is none."""
+    finite = np.abs(values[np.isfinite(values)])
+    return float(finite.max()) if finite.size else 0.0
 
 
 def _expansion(link: Link, eta: Array, s: Array, part: str) -> Array:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
-from bayesmargins.integrate.engine import Integral, checked, expectation
+from bayesmargins.integrate.engine import Integral, checked, expectation, largest_finite
 from bayesmargins.integrate.rules import EPS, WIDE, bucket_of, rule_table
 
 __all__ = ["linked_mean"]
@@ -103,9 +103,4 @@ class _Averages:
 
 
 def _farthest(eta: Array, s2: Array) -> float:
-    return _largest(eta) + 12.0 * float(np.sqrt(np.max(s2, initial=0.0)))
-
-
-def _largest(values: Array) -> float:
-    finite = np.abs(values[np.isfinite(values)])
-    return float(finite.max()) if finite.size else 0.0
+    return largest_finite(eta) + 12.0 * float(np.sqrt(np.max(s2, initial=0.0)))

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from bayesmargins.integrate.engine import largest_finite
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE
 from bayesmargins.integrate.threads import in_threads
 
@@ -72,7 +73,7 @@ def softmax_averages(
     moved = np.flatnonzero(np.abs(moves).max(axis=(0, 1, 2), initial=0.0) > 0.0)
     moves = np.ascontiguousarray(moves[..., moved])
     changes = None if d_etas is None else (np.ascontiguousarray(d_etas), np.ascontiguousarray(d_V, dtype=np.float64))
-    size = 1.0 if changes is None else 2.0 * _largest(changes[0]) + 3.0 * _largest(changes[1])
+    size = 1.0 if changes is None else 2.0 * largest_finite(changes[0]) + 3.0 * largest_finite(changes[1])
     task = _Task(np.ascontiguousarray(etas), moves, changes)
     if not len(moved):
         value = task.over(np.arange(etas.shape[1]), np.zeros((0, 1)), np.ones(1))
@@ -267,8 +268,3 @@ def _scrambled(size: int, dimensions: int, k: int) -> Array:
 
     uniform = qmc.Sobol(dimensions, seed=np.random.default_rng([_SEED, k])).random(size)
     return np.ascontiguousarray(scipy.special.ndtri(np.clip(uniform, 2.0**-40, 1.0 - 2.0**-40)).T)
-
-
-def _largest(values: Array) -> float:
-    finite = np.abs(values[np.isfinite(values)])
-    return float(finite.max()) if finite.size else 0.0

@@ -161,8 +161,8 @@ def check_marks(designs: Mapping[str, Design]) -> None:
 def check_structures(designs: Mapping[str, Design]) -> None:
     """FormulaError where the groups of a factor are of another kind in another formula."""
     first: dict[str, tuple[str, Any]] = {}
-    for design in list(designs.values())[1:]:
-        if design.structured:
+    for name, design in designs.items():
+        if design.structured and name != MEAN:
             raise FormulaError(
                 f"{design.formula!r} has {listed(sorted(design.structured), 3)}, whose coefficients other parameters "
                 "make: mo(), s() and t2() are there for a mean of one linear predictor. Write the column itself, or "
@@ -170,7 +170,12 @@ def check_structures(designs: Mapping[str, Design]) -> None:
             )
     for design in designs.values():
         for f, factor in design.factors.items():
-            kind = (factor.strata and factor.strata.by, factor.student, factor.cov, factor.members is not None)
+            kind = (
+                factor.strata and factor.strata.by,
+                factor.student,
+                factor.cov,
+                factor.members and factor.members.said,
+            )
             other, of_other = first.setdefault(f, (design.formula, kind))
             if factor.student and other != design.formula:
                 raise FormulaError(

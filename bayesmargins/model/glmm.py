@@ -354,7 +354,9 @@ class GLMM:
         if independent:
             post = independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
         else:
-            model, faster = self._model(plan, coordinates), FASTER if plan.how == INTEGRATED else ""
+            model, faster = self._model(plan, coordinates), ""
+            if plan.how == INTEGRATED and not self.design.structured:
+                faster = FASTER
             fit = Fit(self, model, plan.info, faster)
             post = fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
         counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}

@@ -19,7 +19,7 @@ from bayesmargins.predictor.named import in_named_groups
 from bayesmargins.predictor.normal import normal_blocks
 from bayesmargins.predictor.passes import Predictor, check_size
 from bayesmargins.predictor.strata import in_strata
-from bayesmargins.predictor.tilted import TiltedPredictor, tilts
+from bayesmargins.predictor.tilted import TiltedPredictor
 
 __all__ = [
     "Chunk",
@@ -39,5 +39,4 @@ __all__ = [
     "part_values",
     "predictor_of",
     "scaled",
-    "tilts",
 ]

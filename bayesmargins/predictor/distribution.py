@@ -21,8 +21,8 @@ from bayesmargins.integrate.heavy_tails import scales_of
 from bayesmargins.integrate.threads import in_threads
 from bayesmargins.predictor import exact
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
-from bayesmargins.predictor.heavy_tails import Scaled, scaled
-from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly
+from bayesmargins.predictor.heavy_tails import METHOD, Scaled, scaled
+from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly, known
 from bayesmargins.predictor.passes import complete
 from bayesmargins.predictor.sloped import sloped
 
@@ -132,9 +132,12 @@ class DistributionPredictor:
         passed = Passed({"slope": np.zeros((draws, cells))}, error_estimate=0.0)
         for whole in chunks:
             chunk = complete(whole, passed)
+            if are_joint(chunk):
+                self._refuse_both()
             for block in self._spans(chunk):
-                y = sloped(self.draws, self.link, self.family, chunk, block)
-                values = self._found(self.target, y, "slope", passed).reshape(draws, block.stop - block.start)
+                each = [sloped(of, self.link, self.family, chunk, block) for of in self._each]
+                found = [self._found(self.target, y, "slope", passed) for y in each]
+                values = self._over_scales(found, passed).reshape(draws, block.stop - block.start)
                 if chunk.multiplier is not None:
                     values = values * chunk.multiplier[block]
                 chunk.cells.add(passed.values["slope"], values, block)
@@ -196,6 +199,16 @@ class DistributionPredictor:
             each = tuple(self._mixture(draws, chunk, block) for draws in self._each)
             yield block, each[0] if self._scales is None else Scaled(each, self._scales)
 
+    def _over_scales(self, found: Sequence[np.ndarray], passed: Passed) -> np.ndarray:
+        """The average of values (n,) at each scale of Student-t effects, with the estimate of its error."""
+        if self._scales is None:
+            return found[0]
+        fine, coarse = (np.tensordot(w, np.stack(found), 1) for w in (self._scales.weights, self._scales.coarse))
+        error = float(np.nanmax(self._scales.error(fine, coarse), initial=0.0))
+        passed.error_estimate = (passed.error_estimate or 0.0) + error
+        passed.methods = {f"{METHOD} ({', '.join(sorted(passed.methods))})"}
+        return np.asarray(fine)
+
     def _refuse_both(self) -> None:
         if self._scales is not None:
             raise IntegrationError(
@@ -208,16 +221,12 @@ class DistributionPredictor:
         rows, plan, n_draws = chunk.rows, chunk.plan, len(draws.beta)
         groups = plan.mixture
         weights = np.ones(1) if groups is None else groups.weights
-        eta = exact.linear(draws, rows, plan, block)
-        s = np.sqrt(np.broadcast_to(exact.variance(draws, rows, plan, block), eta.shape)).ravel()
-        etas = eta.reshape(1, -1)
-        if groups is not None:
-            shifts = (np.moveaxis(b, 1, 0) for _, b in exact.shifts(draws, rows.Z, groups, block))
-            etas = np.concatenate([(eta + b).reshape(len(b), -1) for b in shifts])
-        aux = {k: np.repeat(v, eta.shape[1], axis=0) for k, v in draws.aux.items()}
+        etas, size = known(draws, rows, plan, block), block.stop - block.start
+        s = np.sqrt(np.broadcast_to(exact.variance(draws, rows, plan, block), (n_draws, size))).ravel()
+        aux = {k: np.repeat(v, size, axis=0) for k, v in draws.aux.items()}
         aux |= {part.name: part_values(part, block).ravel() for part in chunk.parts}
         o = Outcome() if chunk.outcome is None else chunk.outcome.take(block).tiled(n_draws)
-        trials, own = np.ones(eta.size) if o.trials is None else o.trials, self.family.of_rows(aux, o)
+        trials, own = np.ones(len(s)) if o.trials is None else o.trials, self.family.of_rows(aux, o)
         return mixture(self.family, self.link, etas, weights, s, own, trials, o, self.target.given_b)
 
     def _joint_blocks(self, chunk: Chunk) -> Iterator[tuple[slice, Jointly]]:

@@ -21,7 +21,7 @@ from bayesmargins.predictor.chunks import Chunk, Passed
 from bayesmargins.predictor.combined import CombinedPredictor
 from bayesmargins.predictor.passes import Predictor
 
-__all__ = ["Scaled", "ScaledPredictor", "scaled"]
+__all__ = ["METHOD", "Scaled", "ScaledPredictor", "scaled"]
 
 METHOD = "trapezoid over the scale of Student-t effects"
 
@@ -101,16 +101,17 @@ class ScaledPredictor:
         """The weighted sum over scales, with the estimate of its error."""
         fine: dict[str, np.ndarray] = {}
         coarse: dict[str, np.ndarray] = {}
-        out, inner = Passed({}), 0.0
+        out, inner, methods = Passed({}), 0.0, set[str]()
         for predictor, w, v in zip(self._each, self.scales.weights, self.scales.coarse, strict=True):
             one = found(predictor)
             for part, values in one.values.items():
                 fine[part] = fine.get(part, 0.0) + w * values
                 coarse[part] = coarse.get(part, 0.0) + v * values
             inner = max(inner, one.wrong)
-            out.note(f"{METHOD} ({', '.join(sorted(one.methods))})", 0.0, one.nodes)
+            methods |= one.methods
+            out.nodes = max(out.nodes, one.nodes)
             out.multiplied = max(out.multiplied, one.multiplied)
-        out.methods = {max(out.methods, key=len)}
+        out.methods = {f"{METHOD} ({', '.join(sorted(methods))})"}
         out.values, out.relative_bound = fine, np.inf
         errors = [self.scales.error(fine[part], coarse[part]) for part in fine]
         outer = max((float(np.nanmax(e, initial=0.0)) for e in errors), default=0.0)

@@ -157,9 +157,10 @@ class Jointly:
     def _tilting(self) -> Other | None:
         """The parameter of which the mean is exp(eta) times 1 less it, if that is what the mean is."""
         curve = self.family.curve(self.link)
-        alone = curve.link.exponential and curve.added is None and curve.sign == 1.0 and self.family.rest is None
-        found = [o for o in self.others if o.parameter.name == curve.thinned and o.link.bounded]
-        return found[0] if alone and found and len(self.others) == 1 else None
+        if self.family.rest is not None or len(self.others) != 1:
+            return None
+        (other,) = self.others
+        return other if other.parameter.name == curve.thinned and curve.tilts(other.link) else None
 
     def _tilted(self, other: Other) -> Number:
         """E[exp(eta) f(zeta)] = exp(m + v / 2) E[f(zeta + c)], v the variance of eta and c its covariance with zeta.

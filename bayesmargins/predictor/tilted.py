@@ -22,15 +22,10 @@ from bayesmargins.family.outcome import Values
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Scale, Second
 from bayesmargins.predictor.passes import Predictor, may_be_many
 
-__all__ = ["TiltedPredictor", "tilts"]
+__all__ = ["TiltedPredictor"]
 
 Product = tuple[np.ndarray, np.ndarray]
 _METHOD = "moved by exp(eta)"
-
-
-def tilts(curve: Curve, link: Link) -> bool:
-    """Is the curve exp(eta) times 1 less the parameter that it is thinned by, whose link this is?"""
-    return bool(curve.thinned and curve.link.exponential and curve.added is None and curve.sign == 1.0 and link.bounded)
 
 
 class TiltedPredictor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import chain, count
 
 from bayesmargins.family import Family, Parameter
 from bayesmargins.posterior import Posterior
@@ -109,18 +110,20 @@ _PLUS = Term('<mo form="infix">+</mo>', "+")  # between terms, also where a line
 _DOT = Term("<mspace width='0.2em'></mspace>", r"\,")
 _NOTHING = Term("", "")
 # Coefficients and group effects of parameters that have a linear predictor, in their order.
-_FURTHER = (
-    (_symbol("γ", r"\gamma"), _symbol("c")),
-    (_symbol("δ", r"\delta"), _symbol("d")),
-    (_symbol("ζ", r"\zeta"), _symbol("e")),
-    (_symbol("κ", r"\kappa"), _symbol("h")),
-)
+_FURTHER = (("γ", r"\gamma", "c"), ("δ", r"\delta", "d"), ("ζ", r"\zeta", "e"), ("κ", r"\kappa", "h"))
+
+
+def _further() -> Iterator[tuple[Term, Term]]:
+    """Without end: those four, the same with a prime, with two."""
+    for k in count():
+        for greek, latex, effect in _FURTHER:
+            yield _symbol(greek + "′" * k, latex + "'" * k), _symbol(effect + "′" * k, effect + "'" * k)
 
 
 def equations(post: Posterior) -> Equations:
     """The model of a posterior: its distribution, its linear predictors, and the distributions of group effects."""
     lines = [_distribution(post), *_of_mean(post)]
-    for (name, part), (coefficient, effect) in zip(post.parts.items(), _FURTHER, strict=False):
+    for (name, part), (coefficient, effect) in zip(post.parts.items(), _further(), strict=False):
         value = _below(_greek(name), _I)
         left = value if part.link.linear else _call(_operator(part.link.name), value)
         lines += [*_predictor(part, left, coefficient, effect), *_groups(part, effect, post.across)]
@@ -227,7 +230,7 @@ def _drawn(student: bool, spread: Term) -> Term:
 
 def _across(post: Posterior) -> Iterator[tuple[Term, Term, Term]]:
     """Of factors whose effects on several parameters have one covariance."""
-    effects = dict(zip(post.predictors, (_B, *(effect for _, effect in _FURTHER)), strict=False))
+    effects = dict(zip(post.predictors, chain([_B], (effect for _, effect in _further())), strict=False))
     for name in post.across:
         of = _name(name)
         first, *others = [_below(effects[p], _J) for p, own in post.predictors.items() if name in own.design.factors]

@@ -75,7 +75,7 @@ def _others(post: Posterior, wider: bool = False, zeros: bool = False) -> str:
     own = post.family
 
     def alike(family: Family) -> bool:
-        if family is own or family.support is None or own.support is None or family.ordinal != own.ordinal:
+        if family is own or family.support is None or own.support is None or family.categories != own.categories:
             return False
         if not zeros and family.curve(resolve_link(family, None)).factor is not None:
             return False

@@ -13,6 +13,8 @@ from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["LeftOut", "good_khat", "leave_out", "raised", "smoothed", "standard_error"]
 
+_FEWEST = 5  # draws of which ArviZ fits a tail
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -74,6 +76,8 @@ def smoothed(log_density: np.ndarray, efficiency: float) -> tuple[np.ndarray, fl
     """Log weights (sample,) of one group, and k-hat."""
     from arviz_stats.base import array_stats
 
+    if 1 < len(log_density) < _FEWEST:  # too few to have a tail
+        return -log_density, np.inf
     if np.ptp(log_density) == 0.0:  # ratios of 1, whose tail has no shape
         return -log_density, -np.inf
     try:

@@ -82,7 +82,7 @@ class BambiModel:
 
     @property
     def categories(self) -> str:
-        """Which kind of categories the response has: "ordered", "unordered", or none: ""."""
+        """Which kind of categories the response has: "ordered", "unordered", "counted", or none: ""."""
         return get_family(self.family).categories
 
     @property

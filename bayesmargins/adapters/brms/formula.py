@@ -153,7 +153,7 @@ def _block(inner: str, formula: str) -> tuple[str, str]:
     pieces = [p.strip() for p in split(inner, "|")]
     empty = len(pieces) == 3 and not pieces[1]
     mark = pieces[1] if len(pieces) == 3 else ""
-    group, independent, structure = structure_of(pieces[-1], formula)
+    group, independent, _, structure = structure_of(pieces[-1], formula)
     if len(pieces) > 3:
         raise FormulaError(f"({inner}) in {formula!r} is no block; allowed are (1 | g), (1 |p| g) and (x || g).")
     return f"{pieces[0]} {'||' if empty or independent else '|'} {structure.written(group)}", mark

@@ -140,6 +140,11 @@ def from_pymc(
             "the draws to from_draws: beta (chain, draw, category, coef)."
         )
     design = build_design(formula, data, missing="refuse", namespace=namespace, categories=kind.categories)
+    if design.degrees:
+        raise ModelError(
+            f"{formula!r} has Student-t group effects, and names= has no role for their degrees of freedom. Give the "
+            "draws to from_draws: aux={'df_g': ...}."
+        )
     roles = read_roles(names, design, kind)
     orders = _orders(levels, design)
     checks = {role: source for role, source in roles.items() if role.kind == "check"}

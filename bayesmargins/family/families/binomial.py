@@ -14,7 +14,7 @@ from bayesmargins.family.observing import weighed
 from bayesmargins.family.outcome import SUCCESSES, Outcome, Values
 from bayesmargins.family.successes import SUCCESS_ROWS
 
-__all__ = ["above", "below", "binomial", "log_density", "simulate", "summed_successes"]
+__all__ = ["above", "below", "binomial", "log_density", "simulate", "summed_successes", "tensor_log_mass"]
 
 
 # scipy.stats takes longer to import than the rest of the package, and only a log-likelihood needs it.
@@ -51,17 +51,20 @@ def _inside(c: Array, n: Array | float) -> tuple[Array, npt.NDArray[np.bool_]]:
     return c, (c >= 0.0) & (c < n)
 
 
+def tensor_log_mass(pt: Any, link: Any, y: Any, eta: Any, n: Any) -> Any:
+    """From the linear predictor: PyMC's own density rounds 1 - mu to 0 far out, and is slower."""
+    log, log_complement = link.tensors.logs(pt, eta)
+    ways = pt.gammaln(n + 1.0) - pt.gammaln(y + 1.0) - pt.gammaln(n - y + 1.0)
+    return pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, n)), -np.inf, ways + y * log + (n - y) * log_complement)
+
+
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    """PyMC's own density rounds 1 - mu to 0 far out, and is slower."""
     import pytensor.tensor as pt
 
     link = p.link
 
     def log_mass(y: Any, eta: Any, n: Any) -> Any:
-        log, log_complement = link.tensors.logs(pt, eta)
-        ways = pt.gammaln(n + 1.0) - pt.gammaln(y + 1.0) - pt.gammaln(n - y + 1.0)
-        value = ways + y * log + (n - y) * log_complement
-        return weighed(pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, n)), -np.inf, value), o)
+        return weighed(tensor_log_mass(pt, link, y, eta, n), o)
 
     def drawn(eta: Any, n: Any, size: Any) -> Any:
         return pm.Binomial.dist(n, link.tensors.inverse(pt, eta), size=size)

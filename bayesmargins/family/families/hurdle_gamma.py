@@ -7,7 +7,7 @@ from typing import Any
 from bayesmargins.family.families.gamma import gamma
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.outcome import AMOUNTS, Outcome, Values
-from bayesmargins.family.zeros import OF_NONZERO, above_zero, observe_with_zeros, share_of_zeros, with_zeros
+from bayesmargins.family.zeros import OF_BAMBI, OF_NONZERO, above_zero, observe_with_zeros, share_of_zeros, with_zeros
 
 __all__ = ["hurdle_gamma"]
 
@@ -25,7 +25,7 @@ hurdle_gamma = Family(
     (
         Parameter("mu", gamma.links, noun="expected value", meaning="the expected value of what is not 0"),
         gamma.parameter("shape"),
-        share_of_zeros("hu", "the probability of 0"),
+        share_of_zeros("hu", "the probability of 0", OF_BAMBI),
     ),
     AMOUNTS,
     **with_zeros(gamma, "hu"),

@@ -9,7 +9,7 @@ import numpy as np
 from bayesmargins.family.families.lognormal import lognormal
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.outcome import AMOUNTS, Outcome, Values
-from bayesmargins.family.zeros import OF_NONZERO, above_zero, observe_with_zeros, share_of_zeros, with_zeros
+from bayesmargins.family.zeros import OF_BAMBI, OF_NONZERO, above_zero, observe_with_zeros, share_of_zeros, with_zeros
 
 __all__ = ["hurdle_lognormal"]
 
@@ -31,7 +31,7 @@ hurdle_lognormal = Family(
             meaning="the standard deviation of the logarithm of what is not 0, within a group",
             prior=lambda o: ("Exponential", {"scale": float(np.log(above_zero(o.y)).std()) or 1.0}),
         ),
-        share_of_zeros("hu", "the probability of 0"),
+        share_of_zeros("hu", "the probability of 0", OF_BAMBI),
     ),
     AMOUNTS,
     **with_zeros(lognormal, "hu"),

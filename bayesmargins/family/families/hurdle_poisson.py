@@ -11,7 +11,7 @@ from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.hurdles import first_arrival, observe_behind_hurdle, with_hurdle
 from bayesmargins.family.link import Array
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
-from bayesmargins.family.zeros import OF_NONZERO, share_of_zeros
+from bayesmargins.family.zeros import OF_BAMBI, OF_NONZERO, share_of_zeros
 
 __all__ = ["hurdle_poisson"]
 
@@ -42,7 +42,7 @@ hurdle_poisson = Family(
     "hurdle_poisson",
     (
         Parameter("mu", ("log",), noun="expected count", meaning="the expected count before zeros are left out"),
-        share_of_zeros("hu", "the probability of 0"),
+        share_of_zeros("hu", "the probability of 0", OF_BAMBI),
     ),
     COUNTS,
     **with_hurdle(poisson, _log_zero, _nonzero),

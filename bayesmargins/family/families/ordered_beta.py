@@ -26,7 +26,7 @@ def _cuts(p: Values) -> tuple[Array, Array]:
 def _masses(p: Values) -> tuple[Array, Array, Array]:
     """log P(y = 0), of P(0 < y < 1) and of P(y = 1): h(x - a) - h(x - b) is h(x - a) h(b - x) (1 - exp(a - b))."""
     low, high = _cuts(p)
-    log_h, gap = scipy.special.log_expit, np.log(-np.expm1(low - high))
+    log_h, gap = scipy.special.log_expit, np.log(-np.expm1(-np.exp(p.cutone)))
     return log_h(low - p.eta), log_h(p.eta - low) + log_h(high - p.eta) + gap, log_h(p.eta - high)
 
 
@@ -56,7 +56,7 @@ def _mean(link: Link) -> Bundle:
         low, high = _cuts(p)
         h, rest = (partial(_with_changes, link, part, order) for part in ("mean", "complement"))
         inside = product(product(h(p.eta - low), rest(p.eta - high)), h(p.eta))
-        return (h(p.eta - high) - np.expm1(low - high) * inside)[:, None]
+        return (h(p.eta - high) - np.expm1(-np.exp(p.cutone)) * inside)[:, None]
 
     half_width, growth, relative = growth_of(link)
     return Bundle(link, 1, of, half_width, lambda y: 3.0 * growth(y), relative, ("cutzero", "cutone"))

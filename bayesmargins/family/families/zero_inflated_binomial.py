@@ -6,23 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.family.families.binomial import binomial
+from bayesmargins.family.families.binomial import binomial, tensor_log_mass
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.outcome import SUCCESSES, Outcome, Values
-from bayesmargins.family.zeros import OF_NONZERO, observe_with_zeros, share_of_zeros, with_zeros
+from bayesmargins.family.zeros import OF_BAMBI, OF_NONZERO, observe_with_zeros, share_of_zeros, with_zeros
 
 __all__ = ["zero_inflated_binomial"]
 
 
 def _pymc(pm: Any, name: str, p: Values, o: Outcome) -> None:
-    """From the linear predictor, as that of the binomial: far out 1 - mu would be 0."""
     pt, link = pm.math.pt, p.link
 
     def density(y: Any, eta: Any, n: Any) -> Any:
-        log, log_complement = link.tensors.logs(pt, eta)
-        ways = pt.gammaln(n + 1.0) - pt.gammaln(y + 1.0) - pt.gammaln(n - y + 1.0)
-        value = ways + y * log + (n - y) * log_complement
-        return pt.switch(pt.or_(pt.lt(y, 0), pt.gt(y, n)), -np.inf, value)
+        return tensor_log_mass(pt, link, y, eta, n)
 
     def drawn(eta: Any, n: Any, size: Any) -> Any:
         return pm.Binomial.dist(n, link.tensors.inverse(pt, eta), size=size)
@@ -35,7 +31,7 @@ zero_inflated_binomial = Family(
     "zero_inflated_binomial",
     (
         Parameter("mu", binomial.links, noun="probability", meaning="the probability in rows that can have successes"),
-        share_of_zeros("zi", "the probability that a row can have no success"),
+        share_of_zeros("zi", "the probability that a row can have no success", OF_BAMBI),
     ),
     SUCCESSES,
     **with_zeros(binomial, "zi"),

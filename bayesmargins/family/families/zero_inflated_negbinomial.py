@@ -9,7 +9,14 @@ import numpy as np
 from bayesmargins.family.families.negbinomial import negbinomial
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
-from bayesmargins.family.zeros import OF_NONZERO, observe_with_zeros, share_of_zeros, tails_with_zeros, with_zeros
+from bayesmargins.family.zeros import (
+    OF_BAMBI,
+    OF_NONZERO,
+    observe_with_zeros,
+    share_of_zeros,
+    tails_with_zeros,
+    with_zeros,
+)
 
 __all__ = ["zero_inflated_negbinomial"]
 
@@ -31,7 +38,7 @@ zero_inflated_negbinomial = Family(
     (
         Parameter("mu", negbinomial.links, noun="expected count", meaning="the expected count without further zeros"),
         negbinomial.parameter("shape"),
-        share_of_zeros("zi", "the probability of a zero beside those of the negative binomial distribution"),
+        share_of_zeros("zi", "the probability of a zero beside those of the negative binomial distribution", OF_BAMBI),
     ),
     COUNTS,
     **with_zeros(negbinomial, "zi"),

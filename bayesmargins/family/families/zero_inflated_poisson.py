@@ -9,7 +9,14 @@ import numpy as np
 from bayesmargins.family.families.poisson import poisson
 from bayesmargins.family.family import Family, Parameter
 from bayesmargins.family.outcome import COUNTS, Outcome, Values
-from bayesmargins.family.zeros import OF_NONZERO, observe_with_zeros, share_of_zeros, tails_with_zeros, with_zeros
+from bayesmargins.family.zeros import (
+    OF_BAMBI,
+    OF_NONZERO,
+    observe_with_zeros,
+    share_of_zeros,
+    tails_with_zeros,
+    with_zeros,
+)
 
 __all__ = ["zero_inflated_poisson"]
 
@@ -29,7 +36,7 @@ zero_inflated_poisson = Family(
     "zero_inflated_poisson",
     (
         Parameter("mu", poisson.links, noun="expected count", meaning="the expected count without the further zeros"),
-        share_of_zeros("zi", "the probability of a zero beside those of the Poisson distribution"),
+        share_of_zeros("zi", "the probability of a zero beside those of the Poisson distribution", OF_BAMBI),
     ),
     COUNTS,
     **with_zeros(poisson, "zi"),
