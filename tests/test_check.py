@@ -331,3 +331,24 @@ def test_the_picture_has_a_panel_for_y_each_predictor_each_factor_and_each_effec
         bm.plot_check(found, "group")
     with pytest.raises(bm.ResultError, match="posterior, or what check"):
         bm.plot_check(found.table)  # type: ignore[arg-type]
+
+
+def test_nothing_of_another_kind_of_response_is_proposed() -> None:
+    """Successes are no counts of categories, and counts from 1 on are no categories."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"n": 8, "g": np.repeat(np.arange(10), 12)})
+    data["k"] = rng.binomial(8, rng.beta(0.4, 0.6, len(data)))
+    data["c"] = 1 + rng.negative_binomial(0.4, 0.2, len(data))
+    given = {
+        "beta": np.full((1, 40, 1), -0.4),
+        "b": {"g": np.zeros((1, 40, 10, 1))},
+        "Sigma": {"g": np.full((1, 40, 1, 1), 0.1)},
+    }
+    for left, family, mean in (("k | trials(n)", "binomial", -0.4), ("c", "poisson", 1.0)):
+        post = bm.from_draws(
+            f"{left} ~ 1 + (1 | g)", data, family=family, **given | {"beta": np.full((1, 40, 1), mean)}
+        )
+        said = " ".join(bm.check(post, random_seed=1).findings)
+        assert "family=" in said
+        assert "categorical" not in said
+        assert "multinomial" not in said

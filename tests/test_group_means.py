@@ -210,3 +210,11 @@ def test_what_cannot_be_averaged_is_refused(formula: str, said: str) -> None:
 def test_levels_alone_have_no_means() -> None:
     with pytest.raises(bm.FormulaError, match="a mean of the rows of the fit, and there are none"):
         bm.from_draws("y ~ within(x, g)", None, levels={}, beta=np.zeros((1, 2, 2)), family="bernoulli")
+
+
+def test_a_column_of_the_users_that_is_no_mean_is_not_overwritten() -> None:
+    data = pd.DataFrame({"y": 0.0, "x": [1.0, 2, 3, 5], "g": list("aabb")})
+    mean = data.groupby("g")["x"].transform("mean")
+    assert build_design("y ~ within(x, g)", data.assign(**{"between(x, g)": mean})).coef[1] == "within(x, g)"
+    with pytest.raises(bm.DataError, match="data has a column 'between\\(x, g\\)'"):
+        build_design("y ~ within(x, g)", data.assign(**{"between(x, g)": 7.0}))

@@ -250,3 +250,14 @@ def test_refusals_say_what_is_missing() -> None:
         bm.logo(3)  # type: ignore[arg-type]
     with pytest.raises(bm.EstimandError, match="refit='yes'"):
         bm.logo(post, "g", refit="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("draws", [2, 4])
+def test_a_few_draws_have_no_tail_and_say_so(draws: int) -> None:
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"y": rng.normal(size=24), "g": np.repeat(np.arange(6), 4)})
+    given = {"beta": rng.normal(size=(1, draws, 1)), "Sigma": {"g": np.ones((1, draws, 1, 1))}}
+    post = bm.from_draws("y ~ 1 + (1 | g)", data, family="gaussian", aux={"sigma": np.ones((1, draws))}, **given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)
+        assert np.isinf(bm.logo(post, random_seed=1).groups["khat"]).all()

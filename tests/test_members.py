@@ -200,3 +200,12 @@ def test_a_fit_recovers_the_effects_of_groups_that_share_rows() -> None:
     assert abs(sd.mean() - 1.2) < 3.5 * sd.std()
     found = post.b["mmg1g2"].mean(("chain", "draw")).to_numpy().ravel()
     assert np.corrcoef(found, b)[0, 1] > 0.9
+
+
+def test_weights_are_finite_and_the_same_in_every_formula() -> None:
+    data = pd.DataFrame({"y": [0.1, 2.0, 3.0, 4.0], "g": list("abcd"), "h": list("bcda"), "w": 0.7, "v": 0.3})
+    with pytest.raises(bm.DataError, match="'w' of mm\\(\\) are infinite"):
+        bm.GLMM("y ~ 1 + (1 | mm(g, h, weights = cbind(w, v)))", data.assign(w=np.inf))
+    both = {"y": "y ~ 1 + (1 | mm(g, h, weights = cbind(w, v)))", "sigma": "~ 1 + (1 | mm(g, h))"}
+    with pytest.raises(bm.FormulaError, match="are not of one kind"):
+        bm.GLMM(both, data)

@@ -281,7 +281,7 @@ def test_what_is_no_model_is_refused(formula: Any, family: str, error: type[Exce
     ("more", "said"),
     [
         ({"priors": {"sigma": 1.0}}, r"priors has 'sigma', which has a formula, .* 'sigma_Intercept', 'sigma_beta'"),
-        ({"priors": {"cor_g": 2.0}}, "did you mean 'across_cor_g'|'across_cor_g'"),
+        ({"priors": {"cor_g": 2.0}}, "'across_cor_g'"),
         ({"priors": {"sigma_z": 2.0}}, "priors has 'sigma_z', which is no parameter"),
         ({"priors": {"sigma_sd_g": -1.0}}, "it must be a PyMC distribution"),
         ({"priors": {"across_cor_g": "a"}}, "the number eta of LKJ"),
@@ -428,3 +428,12 @@ def test_a_fit_recovers_what_made_the_data_and_knows_its_model(fitted: bm.Poster
     page = path.read_text(encoding="utf-8")
     for line in ("'sigma': '~ x + (1 | p | g)',", "link={'mu': 'identity', 'sigma': 'log'},", "sigma_beta ~ Normal"):
         assert line in page
+
+
+def test_brms_id_is_a_mark() -> None:
+    """``gr(g, id = p)`` says what ``(1 | p | g)`` says."""
+    data = pd.DataFrame({"y": np.arange(8.0), "g": list("aabbccdd")})
+    model = bm.GLMM({"y": "y ~ 1 + (1 | gr(g, id = p))", "sigma": "~ 1 + (1 | gr(g, id = p))"}, data)
+    assert "across_cor_g ~ LKJ(eta=2), of Intercept, sigma_Intercept" in str(model)
+    with pytest.raises(bm.FormulaError, match="The mark 'p' of the effects of 'g' stands in"):
+        bm.GLMM("y ~ 1 + (1 | gr(g, id = p))", data)

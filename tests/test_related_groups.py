@@ -131,3 +131,11 @@ def test_a_fit_recovers_the_spread_of_related_groups() -> None:
     assert abs(sd.mean() - 1.5) < 3.5 * sd.std()
     own = post.b["g"].mean(("chain", "draw")).to_numpy().ravel()
     assert np.corrcoef(own, b)[0, 1] > 0.95
+
+
+def test_a_matrix_of_text_is_refused() -> None:
+    labels = list("abcd")
+    data = pd.DataFrame({"y": 0.0, "g": labels})
+    matrix = pd.DataFrame([["?"] * 4] * 4, labels, labels)
+    with pytest.raises(bm.DataError, match="holds values that are no real numbers"):
+        bm.GLMM("y ~ 1 + (1 | gr(g, cov = A))", data, namespace={"A": matrix})

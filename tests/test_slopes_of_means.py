@@ -103,4 +103,4 @@ def test_slopes_where_effects_are_one_number_or_none(
         for k in (-2, -1, 1, 2)
     }
     wanted = (8.0 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12.0 * step)
-    assert found == pytest.approx(wanted, rel=1e-6, abs=1e-8)
+    assert found == pytest.approx(wanted, rel=1e-8, abs=0.0)

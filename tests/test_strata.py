@@ -257,3 +257,9 @@ def test_a_fit_recovers_the_spread_of_each_stratum() -> None:
     assert (np.abs(away) < 3.5).all()
     own = post.b["g"].to_numpy()
     np.testing.assert_array_equal(own[..., 0], own[..., 1])
+
+
+def test_strata_have_levels_where_there_are_no_rows() -> None:
+    given = {"beta": np.zeros((1, 2, 2)), "Sigma": {"g": np.ones((1, 2, 1, 1))}, "aux": {"sigma": np.ones((1, 2))}}
+    with pytest.raises(bm.DataError, match="a covariance for each level of 'h', and levels does not have it"):
+        bm.from_draws("y ~ x + (1 | gr(g, by = h))", levels={"g": ["a", "b"]}, family="gaussian", **given)

@@ -105,6 +105,7 @@ def test_tables_are_the_exact_engine(case: str, groups: str, monkeypatch: pytest
         found = ask(post, groups)
         assert "moved by exp(eta), " + ("table" if groups == "new" else "plug-in") in found.attrs["integration_method"]
         error = np.abs(values(found) - exact[name]).max()
+        assert error <= 1e-10 * np.abs(exact[name]).max()
         assert error <= found.attrs["error_bound"] + 1e-13 * np.abs(exact[name]).max()
 
 
