@@ -119,22 +119,10 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     ['median odds ratio of ID']
     """
     share = is_word(measure, ("share",))
-    if isinstance(post, Posterior) and post.family.shares is not None:
-        raise EstimandError(
-            f"Categories without an order have no variance to take shares of, and {len(post.predictors)} linear "
-            f"predictors in place of one link scale. summary(post) has the standard deviations of the effects on each, "
-            "attenuation() says what groups change in the probabilities."
-        )
-    if share and isinstance(post, Posterior):
-        _check_parts(post)
-        _refuse_own_scatter(post)
-        _refuse_quotient(post)
+    if isinstance(post, Posterior):
+        _check_family(post, share)
     question = ask(post, newdata, average=True, wts=wts, observed="variance_partition" if share else "")
-    if not post.design.factors and not (share and question.policy.factors("new")):
-        raise EstimandError(
-            f"{post.formula!r} has no grouping factor, so there is no variance between groups to partition. Group "
-            "effects are terms such as (1 | id)."
-        )
+    _refuse_without_groups(question, share)
     refuse_heavy(post, "variance_partition", "avg_predictions(post, target=bm.sd()) has the spread of y over groups.")
     _check_measure(measure, post)
     _check_scale(measure, post)
@@ -168,6 +156,27 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         error_estimate=moments.error_of_shares if moments else 0.0,
         **attrs,
     )
+
+
+def _check_family(post: Posterior, share: bool) -> None:
+    if post.family.shares is not None:
+        raise EstimandError(
+            f"Categories without an order have no variance to take shares of, and {len(post.predictors)} linear "
+            f"predictors in place of one link scale. summary(post) has the standard deviations of the effects on each, "
+            "attenuation() says what groups change in the probabilities."
+        )
+    if share:
+        _check_parts(post)
+        _refuse_own_scatter(post)
+        _refuse_quotient(post)
+
+
+def _refuse_without_groups(question: Question, share: bool) -> None:
+    if not question.post.design.factors and not (share and question.policy.factors("new")):
+        raise EstimandError(
+            f"{question.post.formula!r} has no grouping factor, so there is no variance between groups to partition. "
+            "Group effects are terms such as (1 | id)."
+        )
 
 
 def _check_measure(measure: Any, post: Posterior) -> None:
