@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayesmargins import contrasts, plots, tables
 from bayesmargins.errors import ResultError
+from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
 from bayesmargins.schema import ESTIMATE, check_result
 
@@ -56,6 +57,7 @@ class Margins:
         return f"<p>{html.escape(said)}</p>\n{_table(ds, to='html')}\n{picture}"
 
     @taught
+    @explained(REPORT)
     def summary(
         self,
         point: str = "median",
@@ -65,17 +67,29 @@ class Margins:
         rope: Sequence[float] | None = None,
         diagnostics: bool = False,
     ) -> pd.DataFrame:
-        """See `bayesmargins.summary`."""
+        """What do the draws say, in one table? As `bayesmargins.summary` of it."""
         return tables.summary(self._ds, point, ci_prob, ci_kind, null, rope, diagnostics)
 
     @taught
     def hypotheses(
         self, spec: Any = "pairwise", along: str | None = None, *, comparison: str = "difference"
     ) -> xr.Dataset:
-        """See `bayesmargins.hypotheses`."""
+        """How do the entries of this result differ from each other, within each draw?
+
+        Parameters
+        ----------
+        spec : str, list of str, array_like, callable or dict
+            What is compared: ``"pairwise"``, the default, ``"reference"``, ``"sequential"`` and the other names, text
+            such as ``"b2 - b1"``, weights, or a function, all that `bayesmargins.hypotheses` takes.
+        along : str, optional
+            Dimension of the entries; where one alone has more than one entry, that one.
+        comparison : {"difference", "ratio", "lift", "lnratio"}
+            Of the two sides of a named contrast: their difference, the default, ratio, relative change or log ratio.
+        """
         return contrasts.hypotheses(self._ds, spec, along, comparison=comparison)
 
     @taught
+    @explained(REPORT)
     def table(
         self,
         point: str = "median",
@@ -86,11 +100,11 @@ class Margins:
         digits: int | None = None,
         diagnostics: bool = False,
     ) -> pd.DataFrame:
-        """See `bayesmargins.table`."""
+        """How does this result read in a report? As `bayesmargins.table` of it."""
         return tables.table(self._ds, point, ci_prob, ci_kind, null, rope, digits, diagnostics)
 
     def describe(self) -> str:
-        """See `bayesmargins.describe`."""
+        """What are these numbers, in one sentence? As `bayesmargins.describe` of it."""
         return tables.describe(self._ds)
 
     def to_frame(self) -> pd.DataFrame:
@@ -116,6 +130,12 @@ class Margins:
 
     def plot(self, **options: Any) -> Any:
         """The picture that fits this result: curves, points, a forest, or what its kind has.
+
+        Parameters
+        ----------
+        **options
+            Arguments of the picture's own function, such as ``ax`` or ``figsize``; the error about an unknown one names
+            the function and lists them.
 
         Raises
         ------

@@ -13,6 +13,7 @@ from bayesmargins.checks import called, one_of
 from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
+from bayesmargins.explained import QUESTION, explained
 from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -25,13 +26,12 @@ GRIDS = ("mean_or_mode", "balanced", "observed", "counterfactual")
 
 
 @taught
+@explained(QUESTION)
 def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode", newdata: Any = None) -> pd.DataFrame:
     """Which rows stand for the values of interest, with everything else held somewhere stated?
 
     Parameters
     ----------
-    post : Posterior
-        Draws with their design.
     columns : dict, optional
         What varies: column to a value, values, a function of the column (such as ``numpy.median``), or a word:
         ``"all"`` (levels of a factor), ``"sd"``, ``"2sd"``, ``"iqr"``, ``"minmax"``, ``"quartiles"``, ``"mean"``,

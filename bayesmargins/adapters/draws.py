@@ -22,6 +22,7 @@ from bayesmargins.draws import (
     refuse_impossible,
 )
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.explained import FAMILY, explained
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
@@ -41,6 +42,7 @@ _WORDS: Words = {name: _in_aux(name) for family in FAMILIES.values() for name in
 
 
 @taught_as(PosteriorError, _WORDS)
+@explained(FAMILY)
 def from_draws(
     formula: str,
     data: Any = None,
@@ -60,11 +62,9 @@ def from_draws(
     Parameters
     ----------
     formula : str
-        lme4-style, as for `GLMM`.
+        lme4-style, as `GLMM` takes it: ``"y ~ x + (1 + x | id)"``.
     data : DataFrame
         The fitted rows; see `levels` where they are not at hand.
-    family, link : str
-        As for `GLMM`.
     beta : array, (chain, draw, coef) float, link scale
         Fixed effects in the order of the design's columns: ``GLMM(formula, data, family).design.coef`` shows it.
         Arrays are paired by the position of their draws, DataArrays by their labels along chain and draw.
@@ -88,8 +88,6 @@ def from_draws(
         Of family ``"categorical"`` not needed: `beta`, `b` and `Sigma` have a dimension ``category`` after ``draw``,
         the categories but the first in order. Sigma without it, of all effects, those on the second category's linear
         predictor first, is that of effects that are correlated over categories.
-    namespace : dict, optional
-        Own functions that the formula calls.
     levels : dict of list, optional
         In place of `data`: the levels of each factor in order, the reference first. Columns that it does not name are
         numbers. Rows must then be given with every question (``newdata=``), and what needs those of the fit is

@@ -59,9 +59,10 @@ def hypotheses(
         one of the columns: compared within each of the others. Entries of several dimensions as one list: give
         ``ds.stack(entry=["trt", "week"])`` in place of `ds`.
     comparison : {"difference", "ratio", "lift", "lnratio"}
-        Of the two sides of a named contrast.
+        Of the two sides of a named contrast: their difference, the default, ratio, relative change or log ratio.
     independent : bool
-        Results of different fits are refused, unless this says that the fits have nothing to do with each other.
+        Of a dict: results of different fits are refused, unless this says that the fits have nothing to do with each
+        other.
 
     Returns
     -------

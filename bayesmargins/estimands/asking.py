@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -27,68 +28,52 @@ from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_word, with_columns
 
-__all__ = ["answering", "ask", "checked_seed"]
+__all__ = ["Asked", "answering", "ask", "checked_seed"]
 
 TARGETS = ("mean", "link", "count")
 
 
-def ask(
-    post: Posterior,
-    newdata: Any,
-    *,
-    average: bool,
-    at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | Mapping[str, Any] | None = None,
-    groups: Any = "new",
-    group_weights: str = "equal",
-    target: Any = None,
-    wts: Any = None,
-    random_seed: int | None = None,
-    observed: str = "",
-) -> Question:
-    """Is this question well posed, and what does it ask in full?
+@dataclass(frozen=True)
+class Asked:
+    """What a question says beside what changes, as the user gave it: arguments of `predictions`."""
 
-    Parameters
-    ----------
-    post : Posterior
-    average : bool
-        Whether all rows are averaged.
-    newdata, at, by, groups, group_weights, target, wts, random_seed
-        As the user gave them; `predictions` documents them.
-    observed : str
-        The name of what needs the distribution of y beside the target; empty where nothing does.
+    newdata: Any = None
+    at: Any = None
+    by: Any = None
+    groups: Any = "new"
+    group_weights: Any = "equal"
+    target: Any = None
+    wts: Any = None
+    random_seed: Any = None
 
-    Returns
-    -------
-    Question
 
-    Raises
-    ------
-    PosteriorError, EstimandError, GroupsError, DataError
-        The first thing that does not fit, with what is allowed.
+def ask(post: Posterior, asked: Asked, *, average: bool, observed: str = "") -> Question:
+    """The question in full, of all rows one by one or averaged; the first thing that does not fit is refused.
+
+    `observed` names what needs the distribution of y beside the target.
     """
     _check_posterior(post)
-    whole, post = post, answering(post, target)
-    target = "mean" if whole is not post else _checked_target(target, post)
+    whole, post = post, answering(post, asked.target)
+    target = "mean" if whole is not post else _checked_target(asked.target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
-    frame, what = frame_of(design, newdata)
-    by, labels = by_columns(by, frame, what)
+    frame, what = frame_of(design, asked.newdata)
+    by, labels = by_columns(asked.by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
-    settings = at_settings(at, design, of_rows)
-    policy = _resolved(groups, design, whole, group_weights)
+    settings = at_settings(asked.at, design, of_rows)
+    policy = _resolved(asked.groups, design, whole, asked.group_weights)
     check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     if quantity is None or not quantity.linear:
         _warn_of_zero(policy, post)
-    random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    derived = derived_settings(at, design, _with_at_columns(frame, settings), of_rows)
+    seed = secrets.randbits(31) if asked.random_seed is None else checked_seed(asked.random_seed)
+    derived = derived_settings(asked.at, design, _with_at_columns(frame, settings), of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    weights = _weights(wts, newdata, post.design, derived)
+    weights = _weights(asked.wts, asked.newdata, post.design, derived)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
@@ -98,10 +83,10 @@ def ask(
         averaging=averaging(frame, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
         by=tuple(by),
         labels=labels,
-        weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
+        weights="" if asked.wts is None else asked.wts if isinstance(asked.wts, str) else "the given weights",
         policy=policy,
         target=target,
-        seed=random_seed if policy.factors("sample") else None,
+        seed=seed if policy.factors("sample") else None,
         whole=whole,
         parts=parts,
     )

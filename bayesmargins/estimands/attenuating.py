@@ -25,6 +25,7 @@ from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.predicting import avg_predictions
 from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.estimands.sloping import avg_slopes
+from bayesmargins.explained import ATTENUATION, QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.limits import options
@@ -41,6 +42,7 @@ _ESTIMANDS = ("comparisons", "slopes", "predictions")
 
 
 @taught
+@explained(QUESTION, SIDES, ATTENUATION)
 def attenuation(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -48,7 +50,7 @@ def attenuation(
     estimand: str = "comparisons",
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     group_weights: str = "equal",
     target: str | Target | None = None,
     comparison: str = "difference",
@@ -57,23 +59,6 @@ def attenuation(
     wts: Any = None,
 ) -> xr.Dataset:
     """How much does the same averaged effect depend on what is done with the groups?
-
-    Parameters
-    ----------
-    post : Posterior
-        Draws with their design.
-    variables : str, list of str, or dict
-        What changes, as for `avg_comparisons` and `avg_slopes`; left out for predictions.
-    estimand : {"comparisons", "slopes", "predictions"}
-        Which average: `avg_comparisons`, `avg_slopes` or `avg_predictions`.
-    newdata, at, by, target, wts
-        As for these.
-    group_weights : {"equal", "rows"}
-        How the entry ``existing`` counts the fitted groups.
-    comparison, cross
-        Of comparisons.
-    slope
-        Of slopes.
 
     Returns
     -------

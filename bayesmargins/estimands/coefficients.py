@@ -10,11 +10,12 @@ import xarray as xr
 
 from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
-from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.asking import Asked, ask
 from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean
@@ -26,6 +27,7 @@ __all__ = ["marginal_coefficients"]
 
 
 @taught
+@explained(QUESTION)
 def marginal_coefficients(
     post: Posterior, newdata: Any = None, *, exponentiate: bool = False, wts: Any = None
 ) -> xr.Dataset:
@@ -33,15 +35,13 @@ def marginal_coefficients(
 
     Parameters
     ----------
-    post : Posterior
-        Draws with their design.
     newdata : DataFrame, optional
         Rows that the population average is described for; the fitted rows by default.
     exponentiate : bool
         exp() of the coefficients: population-averaged odds ratios (logit), ratios of means (log) or hazard ratios
         (cloglog).
     wts : str, Series or array, optional
-        Weights of rows in the least squares; all the same by default.
+        ...
 
     Returns
     -------
@@ -79,7 +79,7 @@ def marginal_coefficients(
     True
     """
     curve = _curve(post) if isinstance(post, Posterior) else None
-    question = ask(post, newdata, average=True, wts=wts)
+    question = ask(post, Asked(newdata, wts=wts), average=True)
     assert curve is not None
     refuse_heavy(post, "marginal_coefficients", "avg_comparisons and avg_predictions take Student-t effects.")
     _check(question, exponentiate, curve.link)

@@ -12,11 +12,12 @@ import xarray as xr
 from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
-from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.asking import Asked, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import scale_name
+from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -57,13 +58,14 @@ _OTHER_WORDS = {
 
 
 @taught
+@explained(QUESTION, SIDES)
 def comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -76,26 +78,10 @@ def comparisons(
 
     Parameters
     ----------
-    post : Posterior
-        Draws with their design.
     variables : str, list of str, or dict, optional
-        What changes; by default every column that the formula names, one at a time, without those that only name
-        groups and those that `at` fixes. A factor: every level against the first (or ``{"trt": "pairwise"}``,
-        ``"sequential"``, each with "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``).
-        True/False and 0/1: 1 against 0. Another number: its value + 1 against its value (or a step, a pair
-        ``(low, high)``; ``"sd"`` and ``"2sd"`` around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
-        Where a spline has no values beyond those of the fit, ``bs(x, df=4)``, rows near the edge take the last step
-        within them, and the label says so.
-    newdata, at, by, groups, group_weights, target, wts, random_seed
-        As for `predictions`.
-    comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or", "nnt", "nnt_benefit", "nnt_harm"} or callable
-        How the two sides are compared, after each has been integrated over groups (and averaged over rows); a function
-        is given the draws of both, ``(high, low)``, arrays of the same shape, and gives one. The three of ``"nnt"`` are
-        of probabilities, and say whether one more event (y = 1) is a benefit, a harm, or neither: ``estimate`` holds
-        the draws of the difference, which `summary` and `table` tell as numbers needed to treat.
-    cross : bool
-        Change all variables together instead of one at a time: ``(drug, 6) - (placebo, 0)``. How one variable's effect
-        changes with another is a difference of differences: `hypotheses` of comparisons ``at=`` its values.
+        ...
+        By default every column that the formula names, one at a time, without those that only name groups and those
+        that `at` fixes.
 
     Returns
     -------
@@ -128,29 +114,19 @@ def comparisons(
     >>> comparisons(post, "trt", newdata=post.design.data.head(2))["contrast"].values.tolist()
     ['drug - placebo', 'drug+ - placebo']
     """
-    question = ask(
-        post,
-        newdata,
-        average=False,
-        at=at,
-        by=by,
-        groups=groups,
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=random_seed,
-    )
-    return compare(question, variables, comparison, cross)
+    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return compare(ask(post, asked, average=False), variables, comparison, cross)
 
 
 @taught
+@explained(QUESTION, SIDES)
 def avg_comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -161,10 +137,14 @@ def avg_comparisons(
 ) -> xr.Dataset:
     """How does the average expected response change when a variable does?
 
+    Each side is averaged over rows, all of them or within each value of `by`, before the two are compared.
+
     Parameters
     ----------
-    post, variables, newdata, at, by, groups, group_weights, target, comparison, cross, wts, random_seed
-        As for `comparisons`; each side is averaged over rows before the two are compared.
+    variables : str, list of str, or dict, optional
+        ...
+        By default every column that the formula names, one at a time, without those that only name groups and those
+        that `at` fixes.
 
     Returns
     -------
@@ -181,19 +161,8 @@ def avg_comparisons(
     >>> avg_comparisons(post, "trt", comparison="or")["estimate"].dims
     ('chain', 'draw', 'contrast')
     """
-    question = ask(
-        post,
-        newdata,
-        average=True,
-        at=at,
-        by=by,
-        groups=groups,
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=random_seed,
-    )
-    return compare(question, variables, comparison, cross)
+    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return compare(ask(post, asked, average=True), variables, comparison, cross)
 
 
 def compare(question: Question, variables: Any, comparison: Any = "difference", cross: Any = False) -> xr.Dataset:

@@ -11,13 +11,14 @@ import xarray as xr
 
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.asking import Asked, ask
 from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
 from bayesmargins.estimands.parts import across_of
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
 from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
@@ -52,20 +53,18 @@ class _Entry:
 
 
 @taught
+@explained(QUESTION)
 def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "share", wts: Any = None) -> xr.Dataset:
     """Which share of the variance lies between groups, and which do the fixed effects explain?
 
     Parameters
     ----------
-    post : Posterior
-        Draws with their design.
     newdata : DataFrame, optional
         Rows over which variances are averaged; the fitted rows by default. One row gives the shares at its
         covariates.
     measure : {"share", "median_ratio"}
-        Shares of variance (VPC and R2), or the median odds ratio (logit) or median rate ratio (log) between groups.
-    wts : str, Series or array, optional
-        Weights of rows; all the same by default.
+        Shares of variance (VPC and R2), the default, or the median odds ratio (logit) or median rate ratio (log)
+        between groups.
 
     Returns
     -------
@@ -121,7 +120,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     share = is_word(measure, ("share",))
     if isinstance(post, Posterior):
         _check_family(post, share)
-    question = ask(post, newdata, average=True, wts=wts, observed="variance_partition" if share else "")
+    question = ask(post, Asked(newdata, wts=wts), average=True, observed="variance_partition" if share else "")
     _refuse_without_groups(question, share)
     refuse_heavy(post, "variance_partition", "avg_predictions(post, target=bm.sd()) has the spread of y over groups.")
     _check_measure(measure, post)

@@ -7,9 +7,10 @@ from typing import Any
 
 import xarray as xr
 
-from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.asking import Asked, ask
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question
+from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -18,12 +19,13 @@ __all__ = ["avg_predictions", "predictions"]
 
 
 @taught
+@explained(QUESTION)
 def predictions(
     post: Posterior,
     newdata: Any = None,
     *,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -31,39 +33,6 @@ def predictions(
     random_seed: int | None = None,
 ) -> xr.Dataset:
     """What response does the model expect, for each row?
-
-    Parameters
-    ----------
-    post : Posterior
-        Draws with their design.
-    newdata : DataFrame, optional
-        Rows to predict for; the fitted rows by default. Group columns are needed for ``groups="own"`` only.
-    at : dict, optional
-        Variables set on every row, each to one value or several: the result gains a dimension a variable. Words stand
-        for values: ``"all"`` levels of a factor; of numbers in the data of the fit ``"sd"`` and ``"2sd"`` (around the
-        mean), ``"iqr"``, ``"minmax"``, ``"quartiles"``, ``"mean"``, ``"median"``. A function of the rows gives a column
-        that is computed again on every copy: ``{"x_within": lambda rows: rows["x"] - rows["x_mean"]}``.
-    by : str, list of str, or dict, optional
-        Average the rows within each value of these columns. A dict gives values new labels, which may join them:
-        ``{"trt": {"placebo": "none", "drug": "any", "drug+": "any"}}``, or a function of one value.
-    groups : str or dict
-        What is done with the group effects b: ``"new"`` (integrated out over N(0, Sigma)), ``"existing"`` (averaged
-        over the fitted groups), ``"own"`` (each row's group), ``"zero"`` (b = 0), ``"sample"`` (one new group drawn per
-        label and draw), or a dict with one a factor, where a list of levels asks for those groups.
-    group_weights : {"equal", "rows"}
-        How ``"existing"`` weighs the fitted groups.
-    target : str or Target, optional
-        ``"mean"``, the default: E[y] on the response scale (for binomial the probability). ``"category"``, the default
-        of an ordered response: the probability of each category, along the dimension ``category``. ``"link"``: the
-        linear predictor. ``"count"``: probability times trials. A parameter of the family (``"sigma"``; where it has a
-        linear predictor of its own, averaged over groups as E[y] is). `exceeds`: P(y > c); `quantile`; `sd`; their
-        error is estimated (attribute ``error_estimate``). Of an ordered response `category` and `score` too; of a
-        waiting time `survival`, `rmst`, `hazard`. ``"observed_mean"`` under ``trunc()``: E[y] between the bounds.
-    wts : str, Series or array, optional
-        Weights of rows in averages: the name of a column; a Series, matched to the rows by its index (that of newdata,
-        or of the data of the fit), whatever its order; an array or list, one number a row in their order.
-    random_seed : int, optional
-        For ``"sample"``.
 
     Returns
     -------
@@ -92,28 +61,18 @@ def predictions(
     >>> ds["estimate"].dims
     ('chain', 'draw', 'week', 'row')
     """
-    question = ask(
-        post,
-        newdata,
-        average=False,
-        at=at,
-        by=by,
-        groups=groups,
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=random_seed,
-    )
-    return _predict(question)
+    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _predict(ask(post, asked, average=False))
 
 
 @taught
+@explained(QUESTION)
 def avg_predictions(
     post: Posterior,
     newdata: Any = None,
     *,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -122,10 +81,7 @@ def avg_predictions(
 ) -> xr.Dataset:
     """What response does the model expect on average over rows?
 
-    Parameters
-    ----------
-    post, newdata, at, by, groups, group_weights, target, wts, random_seed
-        As for `predictions`; rows are averaged within each draw, all of them or within each value of `by`.
+    Rows are averaged within each draw, all of them or within each value of `by`.
 
     Returns
     -------
@@ -142,19 +98,8 @@ def avg_predictions(
     >>> avg_predictions(post, by="trt")["estimate"].dims
     ('chain', 'draw', 'trt')
     """
-    question = ask(
-        post,
-        newdata,
-        average=True,
-        at=at,
-        by=by,
-        groups=groups,
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=random_seed,
-    )
-    return _predict(question)
+    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _predict(ask(post, asked, average=True))
 
 
 def _predict(question: Question) -> xr.Dataset:

@@ -13,9 +13,10 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, GroupsError
-from bayesmargins.estimands.asking import ask, checked_seed
+from bayesmargins.estimands.asking import Asked, ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.family.ordered import EachCategory
 from bayesmargins.habits import taught
@@ -29,6 +30,7 @@ _TRIES = 1000
 
 
 @taught
+@explained(QUESTION)
 def posterior_predictive(
     post: Posterior, newdata: Any = None, *, groups: Any = "own", random_seed: int | None = None
 ) -> xr.Dataset:
@@ -36,8 +38,6 @@ def posterior_predictive(
 
     Parameters
     ----------
-    post : Posterior
-        Draws with their design.
     newdata : DataFrame, optional
         Rows to predict for; the fitted rows by default. The draws also join ``post.idata``: those of the fitted rows
         as the group ``posterior_predictive``, for ``az.plot_ppc`` (ArviZ 0.23) and ``az.plot_ppc_dist`` (1.x), of a
@@ -45,10 +45,11 @@ def posterior_predictive(
         are of ``groups="own"``. Another policy has groups of its own (``posterior_predictive_sample``,
         ``predictions_sample``), and the attribute ``groups`` says which. Draws for named levels do not join.
     groups : str or dict
-        ``"own"``, ``"sample"`` (new groups: the same label, the same b), ``"zero"`` or named levels. An average over
-        groups (``"new"``, ``"existing"``) is no group that an observation could come from.
+        ``"own"``, the default, ``"sample"`` (new groups: the same label, the same b), ``"zero"``, named levels,
+        ``{"id": ["a", "b"]}``, or a dict with one a factor. An average over groups (``"new"``, ``"existing"``) is no
+        group that an observation could come from.
     random_seed : int, optional
-        Same seed, same draws.
+        The same seed gives the same draws. Another one each time by default.
 
     Returns
     -------
@@ -97,7 +98,8 @@ def posterior_predictive(
 
 
 def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
-    question = ask(post, newdata, average=False, groups=groups, random_seed=seed, observed="posterior_predictive")
+    asked = Asked(newdata, groups=groups, random_seed=seed)
+    question = ask(post, asked, average=False, observed="posterior_predictive")
     averaging = [f for f, p in question.policy.by_factor.items() if p in ("new", "existing")]
     if averaging:
         raise GroupsError(

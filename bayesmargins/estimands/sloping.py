@@ -9,12 +9,13 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import ask
+from bayesmargins.estimands.asking import Asked, ask
 from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
 from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import Slope
+from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
@@ -42,13 +43,14 @@ _OTHER_WORDS = {
 
 
 @taught
+@explained(QUESTION, SLOPE)
 def slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -58,22 +60,6 @@ def slopes(
     random_seed: int | None = None,
 ) -> xr.Dataset:
     """How steeply does the expected response rise with a variable, at each row?
-
-    Parameters
-    ----------
-    post : Posterior
-        Draws with their design.
-    variables : str or list of str, optional
-        Numeric variables of the model. By default every column that the formula names, without those that only name
-        groups: a factor, which has no slope, gives the differences of its levels from the first.
-    newdata, at, by, groups, group_weights, target, wts, random_seed
-        As for `predictions`.
-    slope : {"dydx", "eyex", "eydx", "dyex"}
-        dy/dx, in units of the response per unit of the variable; the elasticity dy/dx x/y; dy/dx 1/y; or dy/dx x. Each
-        row's own y and x count: an average is one of the rows' elasticities.
-    second : str, optional
-        Variable with which the slope changes. A number gives the second derivative d2y/(dx dz), or d2y/dx2 where it is
-        the variable itself; a factor gives the slope at each level minus that at the first.
 
     Returns
     -------
@@ -106,29 +92,19 @@ def slopes(
     >>> slopes(post, "week", newdata=two, second="trt")["contrast"].values.tolist()
     ['dY/dweek: drug - placebo', 'dY/dweek: drug+ - placebo']
     """
-    question = ask(
-        post,
-        newdata,
-        average=False,
-        at=at,
-        by=by,
-        groups=groups,
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=random_seed,
-    )
-    return _slope(question, variables, slope, second)
+    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _slope(ask(post, asked, average=False), variables, slope, second)
 
 
 @taught
+@explained(QUESTION, SLOPE)
 def avg_slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,
     *,
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -139,10 +115,8 @@ def avg_slopes(
 ) -> xr.Dataset:
     """How steeply does the expected response rise with a variable, on average over rows?
 
-    Parameters
-    ----------
-    post, variables, newdata, at, by, groups, group_weights, target, slope, second, wts, random_seed
-        As for `slopes`; the slopes (elasticities, second derivatives) of the rows are averaged within each draw.
+    The slopes (elasticities, second derivatives) of the rows are averaged within each draw, all of them or within each
+    value of `by`.
 
     Returns
     -------
@@ -159,19 +133,8 @@ def avg_slopes(
     >>> avg_slopes(post, "week")["estimate"].dims
     ('chain', 'draw', 'contrast')
     """
-    question = ask(
-        post,
-        newdata,
-        average=True,
-        at=at,
-        by=by,
-        groups=groups,
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=random_seed,
-    )
-    return _slope(question, variables, slope, second)
+    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _slope(ask(post, asked, average=True), variables, slope, second)
 
 
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:

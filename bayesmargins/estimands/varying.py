@@ -12,13 +12,14 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
-from bayesmargins.estimands.asking import answering, ask, checked_seed
+from bayesmargins.estimands.asking import Asked, answering, ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of, refuse_distribution
 from bayesmargins.estimands.evaluation import Derivative
 from bayesmargins.estimands.heavy_tails import refuse_heavy, refuse_several
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
+from bayesmargins.explained import HETEROGENEITY, QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -45,6 +46,7 @@ _WIDE = 64.0  # of s: beyond, an effect is a step
 
 
 @taught
+@explained(QUESTION, SIDES, HETEROGENEITY)
 def heterogeneity(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any],
@@ -53,7 +55,7 @@ def heterogeneity(
     estimand: str = "comparisons",
     newdata: Any = None,
     at: Mapping[str, Any] | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     groups: Any = "new",
     group_weights: str = "equal",
     target: str | Target | None = None,
@@ -68,32 +70,12 @@ def heterogeneity(
 ) -> xr.Dataset:
     """How does the effect itself vary from group to group?
 
+    Every group is given the same rows, and they are averaged within the group.
+
     Parameters
     ----------
-    post : Posterior
-        Draws with their design.
-    variables : str, list of str, or dict
-        What changes, as for `avg_comparisons` (or, with ``estimand="slopes"``, `avg_slopes`).
-    over : str, optional
-        The grouping factor whose new groups differ; may be left out where there is one only.
-    estimand : {"comparisons", "slopes"}
-        The effect within a group: two predictions compared, or a slope.
-    newdata, at, by, target, wts, comparison, cross, slope
-        As for `avg_comparisons` and `avg_slopes`. Every group is given the same rows, and they are averaged within the
-        group; a single row (or ``by``) asks about single profiles.
-    groups : str or dict
-        What is done with the b of the *other* factors within each group: as for `predictions`; a dict names each of
-        them.
-    group_weights : {"equal", "rows"}
-        How ``"existing"`` weighs the fitted groups of other factors.
-    quantiles : sequence of float
-        Of the effect over groups, between 0 and 1.
-    null : float, optional
-        Groups with an effect above it are counted; 0 by default, 1 for ``"ratio"`` and ``"or"``.
     points : int
         Groups at which the effect is evaluated where it depends on b in several ways: a power of two from 64.
-    random_seed : int, optional
-        Of these points, and of ``"sample"`` for other factors.
 
     Returns
     -------
@@ -143,18 +125,8 @@ def heterogeneity(
     over = _factor(over, of)
     refuse_several(of, over)
     refuse_heavy(of, "heterogeneity", "avg_comparisons with groups={...: [levels]} has the effect in fitted groups.")
-    question = ask(
-        post,
-        newdata,
-        average=True,
-        at=at,
-        by=by,
-        groups=_all_groups(groups, over, of),
-        group_weights=group_weights,
-        target=target,
-        wts=wts,
-        random_seed=seed,
-    )
+    groups = _all_groups(groups, over, of)
+    question = ask(post, Asked(newdata, at, by, groups, group_weights, target, wts, seed), average=True)
     effects = effects_of(question, variables, estimand, comparison, cross, slope)
     asked = _Asked(over, effects, _probs(quantiles), _null(null, effects), _points(points), seed)
     return _vary(question, asked)

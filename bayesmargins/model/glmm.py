@@ -9,6 +9,7 @@ from typing import Any
 from bayesmargins.design import Design
 from bayesmargins.displays import as_html
 from bayesmargins.errors import FitError, ModelError
+from bayesmargins.explained import FAMILY, FIT, explained
 from bayesmargins.family import Family, Link, get_family
 from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
@@ -34,6 +35,7 @@ from bayesmargins.values import is_word
 __all__ = ["GLMM"]
 
 
+@explained(FAMILY)
 class GLMM:
     """Which Bayesian mixed model do this formula and these data describe?
 
@@ -45,22 +47,8 @@ class GLMM:
         ``se(s)`` and ``rate(t)`` say more of the rows.
     data : DataFrame
         pandas, polars or pyarrow; one row an observation.
-    family : str or Family
-        Distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``, ``"negbinomial"``
-        or another. The page on families lists all, and so does the message about one that is not known. Or one of your
-        own.
-    link : str, optional
-        One that the family takes, such as ``"logit"`` or ``"log"``; its usual one by default.
-    priors : dict, optional
-        In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
-        ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single
-        coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
-        the family's own, such as ``sigma`` (a number holds it there). The defaults do not depend on how the columns are
-        coded; a prior of yours is of the column as you wrote it.
-    missing : {"error", "drop"}
-        What to do with rows where a column of the formula is missing.
     namespace : dict, optional
-        Own functions that the formula calls, and matrices that ``gr(g, cov = A)`` names.
+        Own functions that the formula calls, ``{"half": lambda x: x / 2}``, and matrices that ``gr(g, cov = A)`` names.
 
     Attributes
     ----------
@@ -107,6 +95,7 @@ class GLMM:
 
     @classmethod
     @taught_as(ModelError, WORDS)
+    @explained(FAMILY)
     def from_arrays(
         cls,
         y: Any,
@@ -140,8 +129,6 @@ class GLMM:
             What varies by group, a factor: a (row, term) array, or a list of names of columns of `X` (``"Intercept"``
             for the intercept). A column of the array that equals one of `X` is that column, so that a counterfactual
             value changes both. A random intercept for factors that are left out.
-        family, link, priors, missing
-            As for `GLMM`.
         names : sequence of str, optional
             Names of the columns of `X`; those of a DataFrame, or ``x1``, ``x2``, ... (a column of ones not counted).
         trials : (row,) array, optional
@@ -199,15 +186,9 @@ class GLMM:
         return build_pymc(linear, self.family, self.priors, self._groups, Observed(self._outcome))
 
     @taught_as(FitError, WORDS)
+    @explained(FIT)
     def pymc_for(self, group_effects: str = "auto", parametrisation: str = "auto") -> Any:
         """Which PyMC model does `fit` sample from?
-
-        Parameters
-        ----------
-        group_effects : {"auto", "integrated", "sampled"}
-            As for `fit`.
-        parametrisation : {"auto", "standardised", "non-centred"}
-            As for `fit`.
 
         Returns
         -------
@@ -274,6 +255,7 @@ class GLMM:
             self._sampled[coordinates.how] = sampled_model(linear, *parts)
         return self._sampled[coordinates.how]
 
+    @explained(FIT)
     def fit(
         self,
         draws: int = 1000,
@@ -292,38 +274,27 @@ class GLMM:
 
         Parameters
         ----------
-        draws, tune : int
-            Kept draws a chain, at least, and discarded ones.
         chains : int
-            Chains.
-        random_seed : int, optional
-            Same seed, same draws.
+            Chains; 4 by default.
         sampler : {"nutpie", "pymc", "numpyro", "independent"}, optional
             Which NUTS runs; numpyro is an extra. ``"independent"`` draws without NUTS and compiles nothing of PyMC,
             where group effects are integrated out; `tune` is for the NUTS that runs where its own checks fail.
             ``bayesmargins.options.sampler`` by default, which is nutpie.
         progressbar : bool
-            Shown while sampling.
-        group_effects : {"auto", "integrated", "sampled"}
-            ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
-            their exact distribution given each draw. That takes a normal response with the identity link, or a
-            lognormal one, and at most some hundred effects beside those of the largest grouping factor; or one effect
-            of one factor, where log p(y) has one peak in the linear predictor.
-            ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
-            can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
+            Shown while sampling, which is the default.
         ess : int, optional
-            Effective draws that every parameter shall have, in the bulk and in the tails, all chains together. Where
-            `draws` do not give as many, or r-hat exceeds 1.01, the same chains, with the same tuning, are run on: to as
-            many times `draws` as that takes. How far depends on the seed alone. None takes `draws`. One chain has no
-            r-hat and is not judged.
+            Effective draws that every parameter shall have, 400 by default, in the bulk and in the tails, all chains
+            together. Where `draws` do not give as many, or r-hat exceeds 1.01, the same chains, with the same tuning,
+            are run on: to as many times `draws` as that takes. How far depends on the seed alone. None takes `draws`.
+            One chain has no r-hat and is not judged.
         max_draws : int, optional
             The most draws a chain; five times `draws` by default, or as many as ``bayesmargins.options.memory`` holds.
-        parametrisation : {"auto", "standardised", "non-centred"}
-            Where they are sampled: as distances from where a quick pilot fit expects each group's effects given beta
-            and Sigma, or as standard normal effects times their standard deviation. Both have the same posterior.
-            ``"auto"`` standardises factors of up to four terms.
         **options
             Handed to the sampler (``target_accept=0.95``).
+        draws : int
+            Kept draws a chain, at least; 1,000 by default.
+        tune : int
+            Draws a chain that tune the sampler and are discarded; 1,000 by default.
 
         Returns
         -------
@@ -363,6 +334,7 @@ class GLMM:
         return with_call(post, {**counts, "sampler": sampler, **of_nuts, **options})
 
     @taught_as(FitError, WORDS)
+    @explained(FIT)
     def prior(self, draws: int = 1000, random_seed: int | None = None) -> Posterior:
         """What does the model say before any data: which effects do its priors allow?
 
@@ -370,8 +342,6 @@ class GLMM:
         ----------
         draws : int
             Draws, in one chain: they are independent.
-        random_seed : int, optional
-            Same seed, same draws.
 
         Returns
         -------

@@ -52,7 +52,7 @@ def fit_many(
         Same seed, same draws: every model gets a seed of its own from it, by its place. ``post.info["random_seed"]``
         is that seed: ``model.fit(random_seed=...)`` gives the same draws.
     progressbar : bool
-        Whether a line on stderr says which models are done.
+        Whether a line on stderr says which models are done, which is the default.
     **fit
         Arguments of `GLMM.fit`, the same for all (``draws=2000``). The sampler is ``"independent"`` unless you name
         another: it compiles nothing, and says where NUTS runs in its place.

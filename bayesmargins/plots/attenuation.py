@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import attenuation
+from bayesmargins.explained import ATTENUATION, PICTURE, QUESTION, SIDES, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, is_posterior
 from bayesmargins.plots.cells import Cells
@@ -33,12 +34,13 @@ _FEW = 4  # entries that are compared in words
 
 
 @taught
+@explained(PICTURE, QUESTION, SIDES, ATTENUATION)
 def plot_attenuation(
     ds: Posterior | xr.Dataset,
     variables: Any = None,
     *,
     estimand: str | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     facet: str | Sequence[str] | None = None,
     comparison: Any = None,
     cross: bool = False,
@@ -61,18 +63,11 @@ def plot_attenuation(
     ----------
     ds : Posterior or Dataset
         A posterior, of which ``attenuation(post, variables, ...)`` is asked; or what that returned.
-    variables : str, list or dict, optional
-        Of a posterior: what changes, as for `attenuation`.
-    estimand, comparison, cross, slope, newdata, at, group_weights, target, wts
-        Of a posterior: as for `attenuation`.
-    by : str or list of str, optional
-        Of a posterior: as for `attenuation`. Of a result: the column that has colours.
+    by : str, list of str, or dict, optional
+        Of a posterior: the rows are averaged within each value of these columns; a dict gives values new labels, which
+        may join them. Of a result: the column that has colours.
     facet : str or pair of str, optional
         Columns that have panels.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bars.
-    labels, ax, figsize
-        As for `plot_forest`.
 
     Returns
     -------

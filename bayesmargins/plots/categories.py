@@ -12,6 +12,7 @@ import xarray as xr
 from bayesmargins.checks import one_of, switch
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.behind import Observed, binned, circles, observed
@@ -37,6 +38,7 @@ _DARK, _LIGHT = 0.0, 0.87  # of the map of colours; white paper swallows what is
 
 
 @taught
+@explained(QUESTION, PICTURE)
 def plot_categories(
     ds: Posterior | xr.Dataset,
     x: str | Mapping[str, Any] | None = None,
@@ -66,23 +68,19 @@ def plot_categories(
         A posterior: what `x`, `by` and `facet` name is set on all rows, which are then averaged within each draw. Or a
         result with the dimension ``category``.
     x : str or dict, optional
-        Along the axis, as for `plot_predictions`. Without it the picture has one bar, the average over the rows.
+        ...
+        Without it the picture of a posterior has one bar, the average over the rows.
     by : str or dict, optional
         Bars of its values stand beside each other at each x. Areas and curves have a panel for each value.
-    facet : str or pair of str, optional
-        One panel a value: beside each other, and for a second column below each other.
     kind : {"bars", "areas", "curves"}, optional
         ``"bars"`` and ``"areas"`` stack the categories, the lowest one at the bottom; their default is bars over
         levels and over up to five numbers, areas otherwise. ``"curves"`` draws each category by itself, with a band.
     data : bool
         Of a posterior: circles at the observed shares, by their number of rows; where categories are stacked the
         shares are summed too. A number with more than twelve values has ten bins.
-    newdata, at, groups, group_weights, wts, random_seed
-        Of a posterior: as for `avg_predictions`.
-    point, ci_prob, ci_kind
-        Of curves: as for `summary`. Stacks show posterior means, because means add up to 1 and medians do not.
-    labels, ax, figsize
-        As for `plot_predictions`.
+    point : {"median", "mean", "mode"}
+        Of curves: point estimate over draws, the median by default. Stacks show posterior means, because means add up
+        to 1 and medians do not.
 
     Returns
     -------

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import ResultError, close_matches, listed, shown
+from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.panels import Panels, new_figure
@@ -37,6 +38,7 @@ _PROB = (0.025, 0.975)
 
 
 @taught
+@explained(PICTURE)
 def plot_check(
     found: Posterior | Check,
     kind: str | None = None,
@@ -58,11 +60,9 @@ def plot_check(
         Whose replicates are drawn, ``"own"`` or ``"new"``: by default those of new groups where they are known, beside
         the means of groups those of their own.
     random_seed : int, optional
-        Of a posterior.
+        Of a posterior: the same seed gives the same replicates. Another one each time by default.
     ax : matplotlib Axes, optional
-        Drawn on, where there is one panel.
-    figsize : tuple, optional
-        Width and height in inches.
+        Drawn on, in place of a new one, where there is one panel.
 
     Returns
     -------

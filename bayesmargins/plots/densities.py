@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayesmargins.checks import one_of, whole_number
 from bayesmargins.errors import ResultError
+from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import LARGEST, Listing, furnish
@@ -37,6 +38,7 @@ _HALF = 0.5  # the inner interval, where none was asked for
 
 
 @taught
+@explained(PICTURE)
 def plot_densities(
     ds: xr.Dataset,
     *,
@@ -61,23 +63,22 @@ def plot_densities(
     ds : Dataset
         A result.
     kind : {"halfeye", "density", "dots"}
-        A density with point and intervals beneath; the density alone; or a quantile dotplot (Kay et al. 2016), in
-        which each dot is the same share of the posterior.
+        A density with point and intervals beneath, the default; the density alone; or a quantile dotplot (Kay et al.
+        2016), in which each dot is the same share of the posterior.
     quantiles : int
-        How many dots.
+        How many dots; 100 by default.
     heights : {"area", "own"}, optional
         Of all densities the area is the same, so that heights compare: the highest one fills its row. Or each fills its
         own row, and heights compare nothing. Dots likewise: all of one size, or as large as their row allows. By
         default areas are the same unless one density is more than eight times as high as another; the line beneath
         says which it is.
-    point, ci_prob, ci_kind
-        As for `summary`; by default two intervals, of 50 % and of ArviZ's own probability.
     null : float, optional
-        Where the reference line stands, as for `plot_forest`. What lies on its other side than the point is pale.
+        ...
+        What lies on its other side than the point is pale.
     rope : (float, float), optional
         Region of practical equivalence, shaded; what lies within is pale.
-    sort, headings, labels, ax, figsize
-        As for `plot_forest`.
+    ci_prob : float or list of float, optional
+        Probability of the interval, or of several; by default two, of 50 % and of ArviZ's own probability (0.89).
 
     Returns
     -------

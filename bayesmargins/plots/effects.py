@@ -10,6 +10,7 @@ import xarray as xr
 from bayesmargins.contrasts import hypotheses
 from bayesmargins.errors import EstimandError, shown
 from bayesmargins.estimands import avg_comparisons, avg_predictions, avg_slopes
+from bayesmargins.explained import PICTURE, QUESTION, SIDES, SLOPE, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.cells import Cells
@@ -26,6 +27,7 @@ __all__ = ["plot_comparisons", "plot_slopes"]
 
 
 @taught
+@explained(QUESTION, SIDES, PICTURE)
 def plot_comparisons(
     ds: Posterior | xr.Dataset,
     variables: Any = None,
@@ -57,22 +59,15 @@ def plot_comparisons(
     ds : Posterior or Dataset
         A posterior: what `over`, `by` and `facet` name is set on all rows, and the effect is averaged over them within
         each draw, as ``avg_comparisons(post, variables, at=...)`` does. Or a result of comparisons or hypotheses.
-    variables : str, list or dict, optional
-        Of a posterior: what changes, as for `avg_comparisons`.
     over : str or dict, optional
         Along the axis. Of a posterior a variable, or ``{"age": [20, 40, 60]}``; where it is the variable that changes
         itself, every value is compared with the lowest one (with the first one of a dict): a dose and its response. Of
         a result a dimension or coordinate.
-    by, facet
-        As for `plot_predictions`: curves and panels.
-    comparison, cross
-        As for `avg_comparisons`. Ratios stand on a logarithmic axis.
-    highlight, labels, ax, figsize
-        As for `plot_predictions`.
-    newdata, at, groups, group_weights, target, wts, random_seed
-        Of a posterior: as for `avg_comparisons`.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bands.
+    variables : str, list or dict, optional
+        ...
+    comparison : str or callable, optional
+        ...
+        Ratios stand on a logarithmic axis.
 
     Returns
     -------
@@ -108,6 +103,7 @@ def plot_comparisons(
 
 
 @taught
+@explained(QUESTION, SLOPE, PICTURE)
 def plot_slopes(
     ds: Posterior | xr.Dataset,
     variables: Any = None,
@@ -141,17 +137,8 @@ def plot_slopes(
     variables : str or list of str, optional
         Of a posterior: numbers whose slopes are drawn.
     over : str or dict, optional
-        Along the axis; the variable itself shows where its curve is steep.
-    by, facet
-        As for `plot_predictions`: curves and panels.
-    slope : str, optional
-        As for `avg_slopes`.
-    highlight, labels, ax, figsize
-        As for `plot_predictions`.
-    newdata, at, groups, group_weights, target, wts, random_seed
-        Of a posterior: as for `avg_slopes`.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bands.
+        Along the axis. Of a posterior a variable, or ``{"age": [20, 40, 60]}``; the variable itself shows where its
+        curve is steep. Of a result a dimension or coordinate.
 
     Returns
     -------

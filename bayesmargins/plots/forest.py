@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import Listing, furnish, standing_out
@@ -26,6 +27,7 @@ __all__ = ["plot_forest"]
 
 
 @taught
+@explained(PICTURE)
 def plot_forest(
     ds: xr.Dataset | dict[str, xr.Dataset],
     point: str = "median",
@@ -47,26 +49,10 @@ def plot_forest(
     ----------
     ds : Dataset, or dict of str to Dataset
         A result; a dict puts several results with the same entries side by side, in one colour each.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bars, the narrower the thicker.
-    null : float, optional
-        Where the reference line stands; 0 for differences, slopes and logarithms, 1 for ratios by default.
-    ax : matplotlib Axes, optional
-        Drawn on, in place of a new one.
-    sort : bool or "descending"
-        By the points, the smallest on top or the largest; of a dict by those of its first result. Rows stay beneath
-        their headings.
-    headings : str or False, optional
-        The column whose values stand above blocks of rows, so that no row repeats them. By default, of two or more
-        columns, ``contrast`` or the one with the fewest values; False writes every label in full.
     rope : (float, float), optional
         Region of practical equivalence, shaded.
     highlight : object, optional
         A value of a column: all other rows are grey.
-    labels : dict of str, optional
-        Words for columns, in place of those of `label`.
-    figsize : (float, float), optional
-        Inches; a column of a journal is 3.35 wide, a page 6.7.
 
     Returns
     -------

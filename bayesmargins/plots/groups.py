@@ -13,6 +13,7 @@ import xarray as xr
 from bayesmargins.checks import switch
 from bayesmargins.errors import PosteriorError, ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
 from bayesmargins.labelling import worded
 from bayesmargins.plots.asked import Rows, is_posterior
@@ -36,6 +37,7 @@ _TERM = "term"
 
 
 @taught
+@explained(QUESTION, PICTURE)
 def plot_groups(
     ds: Posterior | xr.Dataset,
     factor: str | None = None,
@@ -68,18 +70,14 @@ def plot_groups(
         The grouping factor; may be left out where there is one only.
     effects : bool
         Of a posterior: the group effects b themselves, on the scale of the link, a panel for each term.
-    sort
-        As for `plot_forest`; panels share the order of the first one.
+    sort : bool or "descending"
+        By the points, the smallest on top, which is the default, or the largest; False keeps the order of the levels.
+        Panels share the order of the first one.
     highlight : object, optional
         The group that stands out.
-    newdata, at, target, wts, random_seed
-        Of a posterior: as for `avg_predictions`.
     groups : str or dict, optional
-        Of a posterior: what is done with the b of other grouping factors; ``"new"`` by default.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bars.
-    labels, ax, figsize
-        As for `plot_forest`.
+        Of a posterior: what is done with the b of other grouping factors; ``"new"`` by default, which integrates over
+        N(0, Sigma).
 
     Returns
     -------

@@ -13,6 +13,7 @@ import xarray as xr
 from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import avg_comparisons, avg_slopes, heterogeneity
+from bayesmargins.explained import HETEROGENEITY, PICTURE, QUESTION, SIDES, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, is_posterior
 from bayesmargins.plots.cells import Cells
@@ -39,6 +40,7 @@ _MOST = 100  # fitted groups that are drawn
 
 
 @taught
+@explained(PICTURE, QUESTION, SIDES, HETEROGENEITY)
 def plot_heterogeneity(
     ds: Posterior | xr.Dataset,
     variables: Any = None,
@@ -48,7 +50,7 @@ def plot_heterogeneity(
     fitted: bool = True,
     quantiles: Sequence[float] = _PROBS,
     null: float | None = None,
-    by: str | Sequence[str] | None = None,
+    by: str | Sequence[str] | Mapping[str, Any] | None = None,
     comparison: str = "difference",
     cross: bool = False,
     slope: str = "dydx",
@@ -72,17 +74,10 @@ def plot_heterogeneity(
     ----------
     ds : Posterior or Dataset
         A posterior, of which ``heterogeneity(post, variables, ...)`` is asked; or what that returned.
-    variables : str, list or dict, optional
-        Of a posterior: what changes, as for `heterogeneity`.
     fitted : bool
         Of a posterior: draws the fitted groups' own effects too (of up to 100 groups), each over the same rows.
-    over, estimand, quantiles, null, by, comparison, cross, slope, newdata, at, groups, group_weights, target, wts, \
-random_seed
-        Of a posterior: as for `heterogeneity`.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bands.
-    labels, ax, figsize
-        As for `plot_forest`.
+    quantiles : sequence of float
+        Of the effect over groups, between 0 and 1, through which the curve is drawn: by default 21 from 0.01 to 0.99.
 
     Returns
     -------

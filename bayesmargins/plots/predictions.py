@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, ResultError, listed, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.behind import Backdrop
@@ -26,6 +27,7 @@ __all__ = ["plot_predictions"]
 
 
 @taught
+@explained(QUESTION, PICTURE)
 def plot_predictions(
     ds: Posterior | xr.Dataset,
     x: str | Mapping[str, Any] | None = None,
@@ -59,20 +61,11 @@ def plot_predictions(
         A posterior: the variables of the picture are set on all rows, which are then averaged within each draw, as
         ``avg_predictions(post, at=...)`` does. Or a result: averaged predictions of up to four dimensions (`at`, `by`),
         or predictions of rows with the columns of newdata as coordinates.
-    x : str or dict, optional
-        Along the axis. Of a posterior a variable, or ``{"age": [20, 40, 60]}``; a number gets up to 50 values over its
-        range. Of a result a dimension or coordinate: by default the number with the most values.
     colour : str, optional
-        Of a result: what tells curves apart.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bands, the narrower the darker.
-    ax : matplotlib Axes, optional
-        Drawn on, in place of a new one.
+        Of a result: what tells curves apart, as `by` does.
     by : str or dict, optional
-        A variable with a curve for each value; a number takes its quartiles. A grouping factor draws the fitted groups'
-        own curves beneath the one that `groups` asks for.
-    facet : str or pair of str, optional
-        One panel a value: beside each other, and for a second column below each other.
+        ...
+        A grouping factor draws the fitted groups' own curves beneath the one that `groups` asks for.
     data : bool
         Of a posterior: draws the rows of the fit too. Numbers are points, trials are circles of their size, 0 and 1 are
         shares in ten bins (circles, by the number of rows) with the rows along both borders.
@@ -81,14 +74,6 @@ def plot_predictions(
     curves : str, optional
         A grouping factor: the fitted groups' own curves as thin lines (medians; of up to 100 groups), each averaged
         over its own rows.
-    highlight : object, optional
-        The value of the curve that stands out: all others are thin and grey, as more than eight curves always are.
-    newdata, at, groups, group_weights, target, wts, random_seed
-        Of a posterior: as for `avg_predictions`.
-    labels : dict of str, optional
-        Words for columns, in place of those of `label`.
-    figsize : (float, float), optional
-        Inches; a column of a journal is 3.35 wide, a page 6.7.
 
     Returns
     -------

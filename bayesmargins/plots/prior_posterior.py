@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed
+from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import Listing, furnish
@@ -31,6 +32,7 @@ _TALL = 0.42  # rows, of every density
 
 
 @taught
+@explained(PICTURE)
 def plot_prior_posterior(
     prior: xr.Dataset,
     posterior: xr.Dataset,
@@ -47,16 +49,10 @@ def plot_prior_posterior(
 
     Parameters
     ----------
-    prior, posterior : Dataset
-        Answers to the same question, asked of ``model.prior()`` and of ``model.fit()``.
-    point, ci_prob, ci_kind
-        As for `summary`.
-    null : float, optional
-        As for `plot_forest`.
-    ax : matplotlib Axes, optional
-        Drawn on, in place of a new one.
-    labels, figsize
-        As for `plot_forest`.
+    prior : Dataset
+        The answer to a question asked of ``model.prior()``.
+    posterior : Dataset
+        The answer to the same question, asked of ``model.fit()``.
 
     Returns
     -------

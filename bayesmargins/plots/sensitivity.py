@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import PosteriorError, ResultError, shown
+from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import Listing, furnish
@@ -40,6 +41,7 @@ _STYLES = dict(zip(POWERS, (style_of(0), Style("black", marker="o"), style_of(2)
 
 
 @taught
+@explained(PICTURE)
 def plot_sensitivity(
     ds: xr.Dataset | pd.DataFrame,
     post: Posterior | None = None,
@@ -59,17 +61,18 @@ def plot_sensitivity(
         to the powers 0.8 and 1.25. Or what `sensitivity` returned, or rows of it: how far the prior moves each entry
         against how far the likelihood does.
     post : Posterior, optional
-        That the result is of, as for `sensitivity`; beside a table there is none.
+        That the result is of: of `GLMM.fit` in this session, because draws of other software and of files come without
+        their priors. Beside a table there is none.
     prior : str or list of str, optional
-        Of a result: as for `sensitivity`.
+        Of a result: which priors are made stronger and weaker, by the names of ``post.log_prior()``: ``"sd_id"``. All
+        together by default.
     ci_prob : float, optional
-        Of a result: probability of the equal-tailed intervals, whose points are medians.
+        Of a result: probability of the equal-tailed intervals, whose points are medians; ArviZ's setting (0.89) by
+        default.
     labels : dict of str, optional
-        Of a result: words for columns.
+        Of a result: words for columns, ``{"trt": "treatment"}``, in place of those of `label`.
     ax : matplotlib Axes, optional
         Of a table: drawn on, in place of a new one.
-    figsize : (float, float), optional
-        Inches.
 
     Returns
     -------

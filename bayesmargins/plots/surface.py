@@ -14,6 +14,7 @@ from bayesmargins.checks import one_of, switch
 from bayesmargins.counterfactuals import column_of
 from bayesmargins.errors import EstimandError, ResultError, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
 from bayesmargins.plots.asked import Rows, axis_values, fitted_rows, is_posterior, name_of, set_on_rows
 from bayesmargins.plots.cells import Cells
@@ -39,6 +40,7 @@ _LINES = 7
 
 
 @taught
+@explained(QUESTION, PICTURE)
 def plot_surface(
     ds: Posterior | xr.Dataset,
     x: str | Mapping[str, Any] | None = None,
@@ -70,11 +72,8 @@ def plot_surface(
     ds : Posterior or Dataset
         A posterior: `x` and `y` are set on all rows, which are then averaged within each draw, as
         ``avg_predictions(post, at=...)`` does. Or a result, of comparisons too, over two numbers.
-    x, y : str or dict, optional
-        Numbers along the two axes, or ``{"age": [20, 40, 60]}``; up to 25 values over the range of the rows. Of a
-        result by default its two numbers, the one with more values along x.
     kind : {"heat", "contour"}
-        Colours that change from value to value under contour lines, or an even colour between two lines.
+        Colours that change from value to value under contour lines, the default, or an even colour between two lines.
     facet : str, optional
         One panel a value.
     data : bool
@@ -84,12 +83,15 @@ def plot_surface(
     too_far : float, optional
         Of a posterior: what is farther than this from every row is veiled, where each axis counts from 0 at its lowest
         to 1 at its highest value. 0.1 by default, the rule of ``mgcv::vis.gam``; a large number veils nothing.
-    newdata, at, groups, group_weights, target, wts, random_seed
-        Of a posterior: as for `avg_predictions`.
-    point, ci_prob, ci_kind
-        As for `summary`; the surface is the point estimate, the width is that of this interval.
-    labels, ax, figsize
-        As for `plot_predictions`.
+    x : str or dict, optional
+        The number along the horizontal axis, or ``{"age": [20, 40, 60]}``; up to 25 values over the range of the rows.
+        Of a result by default the one of its two numbers that has more values.
+    y : str or dict, optional
+        The number along the vertical axis, likewise. Of a result by default the other one.
+    point : {"median", "mean", "mode"}
+        Point estimate over draws, which is the surface; the median by default.
+    ci_prob : float, optional
+        Probability of the interval whose width `width` shows; ArviZ's setting (0.89) by default.
 
     Returns
     -------

@@ -12,6 +12,7 @@ import xarray as xr
 from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
+from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.family.survival import survival
 from bayesmargins.habits import taught
 from bayesmargins.labelling import worded
@@ -40,6 +41,7 @@ _LINE = 1.25  # the height of a line of the table, in sizes of its text
 
 
 @taught
+@explained(QUESTION, PICTURE)
 def plot_survival(
     ds: Posterior | xr.Dataset,
     by: str | Mapping[str, Any] | None = None,
@@ -69,27 +71,15 @@ def plot_survival(
     ds : Posterior or Dataset
         A posterior of waiting times: what `by` and `facet` name is set on all rows, and the probability of waiting
         longer is averaged over them within each draw. Or a result of ``target=survival([...])``.
-    by : str or dict, optional
-        A variable with a curve for each value, as for `plot_predictions`.
     times : list of float, optional
         Of a posterior: where the curve is computed; by default 15 to 50 times (fewer, the more draws and rows) from 0
         to the longest that was observed, closer to each other at the beginning.
-    facet : str or pair of str, optional
-        One panel a value: beside each other, and for a second column below each other.
     data : bool
         Of a posterior: draws the Kaplan-Meier estimate of the rows of each curve, with ticks where rows are censored.
         It holds the rows as they are, where the curve sets `by` on all rows and averages.
     at_risk : bool, optional
         Writes beneath the axis how many rows of each curve were still observed just before the times of its ticks. By
         default wherever there are rows to count and no more than eight curves.
-    highlight : object, optional
-        As for `plot_predictions`.
-    newdata, at, groups, group_weights, wts, random_seed
-        Of a posterior: as for `avg_predictions`.
-    point, ci_prob, ci_kind
-        As for `summary`; several probabilities draw several bands.
-    labels, ax, figsize
-        As for `plot_predictions`.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from typing import Any
 
 from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import PosteriorError, ResultError, shown
+from bayesmargins.explained import QUESTION, REPORT, explained
 from bayesmargins.files import check_place, file_name, put
 from bayesmargins.habits import taught
 from bayesmargins.labelling import worded
@@ -34,6 +35,7 @@ _ENDINGS = {".html": "report.html", ".htm": "report.html", ".md": "report.md"}
 
 
 @taught
+@explained(QUESTION, REPORT)
 def report(
     post: Posterior,
     effects: Any = None,
@@ -60,12 +62,6 @@ def report(
     path : str or Path
         The file. One that ends in ``.html`` is one page that asks for nothing beside itself; one that ends in ``.md``
         has its pictures in a folder beside it, ``report_pictures`` for ``report.md``.
-    title, question : str, optional
-        What stands above, in place of words made of the columns.
-    ci_prob : float, optional
-        Probability of all intervals; ArviZ's setting (0.89) by default.
-    ci_kind : {"eti", "hdi"}, optional
-        Equal-tailed or highest-density; ArviZ's setting (eti) by default.
     data : str, optional
         The code that reads the data, such as ``"pd.read_csv('trial.csv')"``, for the code at the end of the page. Data
         sets that come with the package are recognised.
@@ -73,6 +69,14 @@ def report(
         Also leaves out one group after the other (`logo`), which takes longer.
     random_seed : int, optional
         Of the observations that the checks draw.
+    title : str, optional
+        What stands above, in place of words made of the columns.
+    question : str, optional
+        What the page answers, in place of words made of the columns.
+    ci_prob : float, optional
+        Probability of all intervals; ArviZ's setting (0.89) by default.
+    ci_kind : {"eti", "hdi"}, optional
+        ...
 
     Returns
     -------

@@ -12,6 +12,7 @@ from bayesmargins.checks import switch
 from bayesmargins.convergence import poorly_sampled
 from bayesmargins.diagnostics import diagnostics as diagnostics_of
 from bayesmargins.errors import ResultError, warn
+from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
 from bayesmargins.labelling import LABELS
@@ -34,6 +35,7 @@ _BLOCK = 2**18  # draws that are summarised together: about 2 MB, and some ten a
 
 
 @taught
+@explained(REPORT)
 def summary(
     ds: xr.Dataset | Posterior,
     point: str = "median",
@@ -52,25 +54,6 @@ def summary(
     ds : Dataset or Posterior
         What predictions, comparisons or slopes returned, or plain xarray arithmetic on it. Of a posterior its
         parameters: coefficients, standard deviations and correlations of group effects, and those of the family.
-    point : {"median", "mean", "mode"}
-        Point estimate over draws. The mode is ArviZ's half-sample mode (of whole numbers the most frequent one); it is
-        the noisiest of the three, by about a sixth of the posterior's standard deviation in 4,000 draws.
-    ci_prob : float or list of float, optional
-        Probability of the interval, or of several intervals; ArviZ's setting (0.89) by default.
-    ci_kind : {"eti", "hdi"}, optional
-        Equal-tailed or highest-density; ArviZ's setting (eti) by default.
-    null : float, optional
-        Adds ``p_gt_<null>``, the posterior probability of a larger value, and ``pd``, that of the more probable side;
-        NaN in entries that have another null (a ratio beside differences) or none (shares, spreads).
-    rope : (float, float), optional
-        Region of practical equivalence. Adds ``p_rope``, the posterior probability of a value between the two (limits
-        included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``:
-        ``equivalent`` where that interval lies wholly in the region, ``different`` where wholly outside, else
-        ``undecided``. The interval is that of the largest `ci_prob` given, or else of 0.95.
-    diagnostics : bool
-        Adds ``sd``, the standard deviation of the draws, and what tells whether there are enough of them:
-        ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` of the point estimate (none of a mode; none of the four for
-        the draws of `from_statsmodels`, which no sampler made).
     exponentiate : bool
         Of a posterior: exp() of its coefficients, such as odds ratios (logit) or ratios of means (log) within a group.
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, shown
+from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC, are_several, check_result
@@ -23,6 +24,7 @@ __all__ = ["table"]
 
 
 @taught
+@explained(REPORT)
 def table(
     ds: xr.Dataset | Posterior | pd.DataFrame | Mapping[str, xr.Dataset],
     point: str = "median",
@@ -42,17 +44,14 @@ def table(
         asked the next five already; or several results of the same rows (the same values in all columns that both
         have), which are put side by side under their names: four policies for groups, or the difference and the ratio
         of the same contrasts.
-    point, ci_prob, ci_kind, null, rope
-        As for `summary`. Of results on several scales, `null` and `rope` are said of each by its name:
-        ``null={"RD": 0, "RR": 1}``.
-    digits : int, optional
-        Decimals of all point estimates and limits. By default a column has what its narrowest interval needs to show
-        two significant digits of its width, and up to two decimals more where a limit that is not 0 would read as 0;
-        but at most two decimals more than its widest interval needs. Rows that need still more keep their own. Rows on
-        another scale (a ratio beside differences) have their own number. Numbers needed to treat are whole from 10 on,
-        and have one decimal below.
     diagnostics : bool
         Adds ``ESS``, the smaller of the two effective sample sizes, and ``r-hat``, where a sampler made the draws.
+    null : float or dict of float, optional
+        ...
+        Of results on several scales by their names: ``null={"RD": 0, "RR": 1}``.
+    rope : (float, float) or dict of these, optional
+        ...
+        Of results on several scales by their names: ``rope={"RD": (-0.1, 0.1)}``.
 
     Returns
     -------

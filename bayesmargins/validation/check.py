@@ -51,9 +51,9 @@ def check(
     by : str or list, optional
         Columns of the data beside those of the formula: is y as expected at each of their values?
     draws : int
-        Number of replicates. With fewer than 2,000 no p can be small enough for a finding.
+        Number of replicates; 2,000 by default. With fewer no p can be small enough for a finding.
     random_seed : int, optional
-        Same seed, same numbers.
+        The same seed gives the same numbers. Another one each time by default.
 
     Returns
     -------

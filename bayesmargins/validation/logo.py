@@ -46,12 +46,12 @@ def logo(
         Whose groups are left out; needed where the model has several grouping factors.
     refit : bool
         Fit again without each group whose k-hat is too high, with the priors of this fit, in place of weighing its
-        draws. That takes a posterior of `GLMM.fit` whose group effects can be integrated out.
+        draws; not by default. That takes a posterior of `GLMM.fit` whose group effects can be integrated out.
     calibration : bool
         Also hold the observed mean of each group against the predictions without it, which takes a draw of every
-        response.
+        response; the default.
     random_seed : int, optional
-        Of these draws and of the refits.
+        Of the draws of responses and of the refits: the same seed gives the same numbers.
 
     Returns
     -------

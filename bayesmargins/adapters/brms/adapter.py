@@ -32,6 +32,7 @@ from bayesmargins.adapters.checking import checked
 from bayesmargins.adapters.draws import posterior_of
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
+from bayesmargins.explained import FAMILY, explained
 from bayesmargins.family import Parameter, get_family
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
@@ -46,6 +47,7 @@ _BESIDE = re.compile(
 
 
 @taught_as(PosteriorError)
+@explained(FAMILY)
 def from_brms(
     draws: Any,
     formula: str | Mapping[str, str],
@@ -71,14 +73,16 @@ def from_brms(
         ``{"mu": "y ~ x", "sigma": "~ z"}``.
     data : DataFrame
         The fitted rows. What was a factor in R has to be text, or categories in R's order of levels.
-    family, link : str
-        As for `GLMM`, or as R writes it: ``'binomial("probit")'``. What ``bf(..., family = ...)`` says has to agree,
-        and its links are taken.
-    namespace : dict, optional
-        Own functions that the formula calls.
     levels : dict of list, optional
-        In place of `data`, as for `from_draws`: the levels of each factor in order. Group effects are read of the
-        factors whose groups it names.
+        In place of `data`: the levels of each factor in order, the reference first, ``{"trt": ["placebo", "drug"]}``.
+        Columns that it does not name are numbers. Rows must then be given with every question (``newdata=``). Group
+        effects are read of the factors whose groups it names.
+    family : str or Family
+        ...
+        As R writes it too: ``'binomial("probit")'``. What ``bf(..., family = ...)`` says has to agree.
+    link : str, optional
+        ...
+        What ``bf(..., family = ...)`` says of links is taken.
 
     Returns
     -------

@@ -17,6 +17,7 @@ from bayesmargins.adapters.pymc.variables import along_parts, rest_of, take, wit
 from bayesmargins.adapters.reading import read_posterior
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown
+from bayesmargins.explained import FAMILY, explained
 from bayesmargins.family import get_family
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
@@ -32,6 +33,7 @@ _CHECK_DRAWS = 20
 
 
 @taught_as(PosteriorError)
+@explained(FAMILY)
 def from_pymc(
     idata: Any,
     formula: str,
@@ -55,8 +57,6 @@ def from_pymc(
         The same model as an lme4-style formula: ``"y ~ x + (1 + x | g)"``.
     data : DataFrame
         The fitted rows.
-    family, link : str
-        As for `GLMM`.
     names : dict
         Which variable plays which role; the roles and what they may be taken from stand under Notes.
     levels : dict, optional
@@ -66,8 +66,6 @@ def from_pymc(
         numbers index the variable, ``b[data["g"]]``. ``"eta"`` or ``"mean"`` among `names` settles it too.
     group : {"posterior", "prior"}
         Which draws of `idata`.
-    namespace : dict, optional
-        Own functions that the formula calls.
 
     Returns
     -------

@@ -17,6 +17,7 @@ from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
 from bayesmargins.checks import whole_number
 from bayesmargins.design import Design, build_design, to_pandas
 from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, warn
+from bayesmargins.explained import FAMILY, FIT, explained
 from bayesmargins.habits import taught_as
 from bayesmargins.labelling import LABELS, labels_of
 from bayesmargins.model.arrays import formula_of_arrays
@@ -31,6 +32,7 @@ _CLASS = "MixedLMResults"
 
 
 @taught_as(PosteriorError)
+@explained(FAMILY, FIT)
 def from_statsmodels(
     results: Any,
     formula: str | None = None,
@@ -53,13 +55,11 @@ def from_statsmodels(
     data : DataFrame, optional
         The fitted rows; by default those that the fit keeps. A fit of arrays keeps none: give `formula` and `data`
         together for margins of the variables behind its columns.
-    draws, chains : int
-        Draws a chain, and chains; the draws are independent, so how they are parted into chains means nothing.
-        Altogether an even number, above twice the number of coefficients plus 2.
-    random_seed : int, optional
-        The same seed gives the same draws.
-    namespace : dict, optional
-        Own functions that the formula calls.
+    draws : int
+        Draws a chain; 4,000 by default. With those of all chains an even number, above twice the number of coefficients
+        plus 2.
+    chains : int
+        Chains; one by default. The draws are independent, so how they are parted into chains means nothing.
 
     Returns
     -------
