@@ -146,7 +146,7 @@ def test_gaussian_root_has_the_wishart_distribution() -> None:
 
     model = _model("y ~ f + (0 + z + year + T | g)")
     scale, cor, sd = pm.draw([model.pymc[n] for n in ("sd_centred_g", "cor_g", "sd_g")], draws=4000, random_seed=1)
-    part = model._groups["g"]
+    part = model.groups["g"]
     R = np.ones((4000, 3, 3))
     for k, (i, j) in enumerate([(0, 1), (0, 2), (1, 2)]):
         R[:, i, j] = R[:, j, i] = cor[:, k]

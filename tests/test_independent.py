@@ -134,7 +134,7 @@ class Nothing:
 def _priors_alone(model: bm.GLMM) -> LogPosterior:
     order = list(model.design.factors)
     return log_posterior(
-        model.design, model.family, model.priors, model.predictors["mu"].fixed, model._groups, order, Nothing()
+        model.design, model.family, model.priors, model.predictors["mu"].fixed, model.groups, order, Nothing()
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -74,6 +75,48 @@ def test_no_file_outgrows_a_reader(path: Path) -> None:
 def test_every_public_function_says_what_it_raises(name: str, function: Callable[..., object]) -> None:
     docstring = inspect.getdoc(function) or ""
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _named_in(tree: ast.Module) -> set[str]:
+    """Private names that the classes of a module define, on themselves or on their objects."""
+    functions = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return functions | stored | {n.attr for n in ast.walk(tree) if _is_of_self(n) and isinstance(n.ctx, ast.Store)}
+
+
+def _is_of_self(node: ast.AST) -> TypeGuard[ast.Attribute]:
+    return isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("self", "cls")
+
+
+# A named tuple's own method, and what numba, Bambi and Python have no public name for.
+OF_OTHERS = {"_replace", "_cache", "_cache_file", "_cache_path", "_impl", "_intermediate_data", "_getframe"}
+
+
+def private_names_reached(source: str) -> Iterator[str]:
+    """Where a text imports, or asks an object for, a private name that another module made."""
+    tree = ast.parse(source)
+    known = _named_in(tree) | OF_OTHERS
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and _is_private(node.attr) and node.attr not in known:
+            yield ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names if _is_private(alias.name))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_private_name_of_another_module_is_reached_into(path: Path) -> None:
+    assert list(private_names_reached(path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["other._x", "class A(B):\n    def f(self): return self._of_b", "from a import _x", "self.model._x = 1"]
+)
+def test_the_test_of_private_names_sees_each_way_to_reach(source: str) -> None:
+    assert list(private_names_reached(source))
 
 
 # These are names of functions, coordinates, coefficients and comparisons too; where they are those of one, `.name`

@@ -224,7 +224,7 @@ def test_known_errors_are_integrated_as_they_are_sampled() -> None:
     data = rows()
     model = bm.GLMM("t | se(s) ~ x + (1 | g)", data)
     assert [v.name for v in model.pymc.free_RVs if v.name == "sigma"] == []
-    likelihood, codes = model._likelihood, model.design.factors["g"].codes
+    likelihood, codes = model.likelihood, model.design.factors["g"].codes
     phi, root = np.array([[1.5, -0.3]]), np.array([[[0.8]]])
     mean = model.predictors["mu"].fixed.columns @ phi[0]
     together = np.diag(data.s**2) + 0.64 * (codes[:, None] == codes)
@@ -365,7 +365,7 @@ def test_weights_of_two_are_rows_twice() -> None:
             [np.array([[[0.4]]])],
             {"sigma": np.array([1.1])} if family == "gaussian" else {},
         )
-        found, wanted = (m._likelihood.log_likelihood(*point) for m in (weighed, doubled))
+        found, wanted = (m.likelihood.log_likelihood(*point) for m in (weighed, doubled))
         np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 

@@ -183,11 +183,11 @@ def test_priors_go_by_the_names_of_the_posterior() -> None:
 
 def test_a_prior_of_one_of_them_is_of_columns_as_written() -> None:
     formulas = {"y": "y ~ x + (1 + x | p | g)", "sigma": "~ (1 + x | p | g)"}
-    assert all(m.recoded for m in bm.GLMM(formulas, DATA)._groups["g"].members)
-    part = bm.GLMM(formulas, DATA, priors={"across_cor_g": 2.0})._groups["g"]
+    assert all(m.recoded for m in bm.GLMM(formulas, DATA).groups["g"].members)
+    part = bm.GLMM(formulas, DATA, priors={"across_cor_g": 2.0}).groups["g"]
     assert not any(m.recoded for m in part.members)
     apart = bm.GLMM({k: v.replace("p | ", "") for k, v in formulas.items()}, DATA, priors={"cor_g": 3.0})
-    assert [m.recoded for m in apart._groups["g"].members] == [False, True]
+    assert [m.recoded for m in apart.groups["g"].members] == [False, True]
     assert apart.priors["sigma_cor_g"] == 2.0
 
 

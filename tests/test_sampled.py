@@ -213,12 +213,12 @@ def _sigma_of_pilot(model: bm.GLMM) -> float:
 
     rows = model.design.rows(model.design.data, ("g",))
     found = merged(
-        [*rows.X.T, *rows.Z["g"].T, rows.offset], [model.design.factors["g"].codes], model._outcome, model.family
+        [*rows.X.T, *rows.Z["g"].T, rows.offset], [model.design.factors["g"].codes], model.outcome, model.family
     )
     kept = slice(None) if found is None else found.kept
-    part = model._groups["g"]
+    part = model.groups["g"]
     part = replace(part, W=part.W[kept], factor=replace(part.factor, codes=part.factor.codes[kept]))
-    outcome = model._outcome if found is None else found.outcome
+    outcome = model.outcome if found is None else found.outcome
     F = model.predictors["mu"].fixed.columns[kept]
     return float(
         pilot(model.family, model.link, outcome, rows.offset[kept], F, [part], model.predictors["mu"].scales).aux[

@@ -124,7 +124,7 @@ def test_a_shared_frailty_model_is_integrated_with_its_censored_rows() -> None:
     for family, aux in (("weibull", {"shape": np.array([1.6])}), ("exponential", {})):
         model = bm.GLMM("t | cens(c) ~ x + (1 | g)", data, family=family)
         phi, root = np.array([[0.2, 0.3]]), np.array([[[0.8]]])
-        found = model._likelihood.log_likelihood(phi, [root], aux)[0]
+        found = model.likelihood.log_likelihood(phi, [root], aux)[0]
         eta, z = model.predictors["mu"].fixed.columns @ phi[0], np.linspace(-10, 10, 4001)
         dist, times = FROZEN[family](eta[:, None] + 0.8 * z), data.t.to_numpy()[:, None]
         rows = np.where(data.c.to_numpy()[:, None] == 1, dist.logsf(times), dist.logpdf(times))
@@ -169,7 +169,7 @@ def test_kidney_fit_has_the_posterior_of_brms() -> None:
 def test_a_point_at_which_nothing_is_a_number_has_no_density_and_an_end() -> None:
     """A first guess of the search for a mode: the integrals of its groups were sought for ever."""
     data = bm.load_dataset("kidney")
-    likelihood = bm.GLMM("time | cens(censored) ~ sex + (1 | patient)", data, family="weibull")._likelihood
+    likelihood = bm.GLMM("time | cens(censored) ~ sex + (1 | patient)", data, family="weibull").likelihood
     value = likelihood.log_likelihood(
         np.array([[-4.0, -28.0]]), [np.array([[[2.8e-27]]])], {"shape": np.array([1.4e26])}
     )

@@ -28,13 +28,13 @@ from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_word, with_columns
 
-__all__ = ["Asked", "answering", "ask", "checked_seed"]
+__all__ = ["Given", "answering", "ask", "checked_seed"]
 
 TARGETS = ("mean", "link", "count")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Given:
     """What a question says beside what changes, as the user gave it: arguments of `predictions`."""
 
     newdata: Any = None
@@ -47,33 +47,33 @@ class Asked:
     random_seed: Any = None
 
 
-def ask(post: Posterior, asked: Asked, *, average: bool, observed: str = "") -> Question:
+def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> Question:
     """The question in full, of all rows one by one or averaged; the first thing that does not fit is refused.
 
     `observed` names what needs the distribution of y beside the target.
     """
     _check_posterior(post)
-    whole, post = post, answering(post, asked.target)
-    target = "mean" if whole is not post else _checked_target(asked.target, post)
+    whole, post = post, answering(post, given.target)
+    target = "mean" if whole is not post else _checked_target(given.target, post)
     quantity = quantity_of(target, post.family, post.link, post.categories)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
     design = post.design.beside(post.parts[name].design for name in parts)
-    frame, what = frame_of(design, asked.newdata)
-    by, labels = by_columns(asked.by, frame, what)
+    frame, what = frame_of(design, given.newdata)
+    by, labels = by_columns(given.by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
-    settings = at_settings(asked.at, design, of_rows)
-    policy = _resolved(asked.groups, design, whole, asked.group_weights)
+    settings = at_settings(given.at, design, of_rows)
+    policy = _resolved(given.groups, design, whole, given.group_weights)
     check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     if quantity is None or not quantity.linear:
         _warn_of_zero(policy, post)
-    seed = secrets.randbits(31) if asked.random_seed is None else checked_seed(asked.random_seed)
-    derived = derived_settings(asked.at, design, _with_at_columns(frame, settings), of_rows)
+    seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
+    derived = derived_settings(given.at, design, _with_at_columns(frame, settings), of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    weights = _weights(asked.wts, asked.newdata, post.design, derived)
+    weights = _weights(given.wts, given.newdata, post.design, derived)
     return Question(
         post=post,
         frame=_with_at_columns(frame, settings),
@@ -83,7 +83,7 @@ def ask(post: Posterior, asked: Asked, *, average: bool, observed: str = "") -> 
         averaging=averaging(frame, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
         by=tuple(by),
         labels=labels,
-        weights="" if asked.wts is None else asked.wts if isinstance(asked.wts, str) else "the given weights",
+        weights="" if given.wts is None else given.wts if isinstance(given.wts, str) else "the given weights",
         policy=policy,
         target=target,
         seed=seed if policy.factors("sample") else None,

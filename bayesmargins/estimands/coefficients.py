@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
-from bayesmargins.estimands.asking import Asked, ask
+from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
@@ -79,7 +79,7 @@ def marginal_coefficients(
     True
     """
     curve = _curve(post) if isinstance(post, Posterior) else None
-    question = ask(post, Asked(newdata, wts=wts), average=True)
+    question = ask(post, Given(newdata, wts=wts), average=True)
     assert curve is not None
     refuse_heavy(post, "marginal_coefficients", "avg_comparisons and avg_predictions take Student-t effects.")
     _check(question, exponentiate, curve.link)

@@ -12,7 +12,7 @@ import xarray as xr
 from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
-from bayesmargins.estimands.asking import Asked, ask
+from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
@@ -114,8 +114,8 @@ def comparisons(
     >>> comparisons(post, "trt", newdata=post.design.data.head(2))["contrast"].values.tolist()
     ['drug - placebo', 'drug+ - placebo']
     """
-    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return compare(ask(post, asked, average=False), variables, comparison, cross)
+    given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return compare(ask(post, given, average=False), variables, comparison, cross)
 
 
 @taught
@@ -161,8 +161,8 @@ def avg_comparisons(
     >>> avg_comparisons(post, "trt", comparison="or")["estimate"].dims
     ('chain', 'draw', 'contrast')
     """
-    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return compare(ask(post, asked, average=True), variables, comparison, cross)
+    given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return compare(ask(post, given, average=True), variables, comparison, cross)
 
 
 def compare(question: Question, variables: Any, comparison: Any = "difference", cross: Any = False) -> xr.Dataset:

@@ -166,7 +166,7 @@ class Evaluation:
         cells = self.question.averaging.cells
         shape = len(self.question.post.draws.beta), self.question.named_groups * cells.n
         values = {name: np.empty(shape) for name in self.question.parts}
-        for chunk in self._chunks(scenario, scenario.settings, None, cells) if values else ():
+        for chunk in self.blocks(scenario, scenario.settings, None, cells) if values else ():
             for part in chunk.parts:
                 values[part.name][:, chunk.cells.index] = part_values(part, slice(None))
         return values
@@ -195,12 +195,12 @@ class Evaluation:
         if not self.question.averaged or any(self.question.design.factors[f].strata for f in existing):
             return None  # of rows in strata each side is averaged over groups of its own
         sides = (*scenario.settings, *low), (*scenario.settings, *high)
-        names = sorted(set().union(*(self._depends(scenario, side) for side in sides)))
+        names = sorted(set().union(*(self.depends(scenario, side) for side in sides)))
         require_columns(self.question.frame, names, self.question.what)
         for side in sides:
-            self._refuse_missing(scenario, side)
-        first, _, distinct = self._repeated(names)
-        chunks = (self._chunks(scenario, side, first, distinct) for side in sides)
+            self.refuse_missing(scenario, side)
+        first, _, distinct = self.repeated(names)
+        chunks = (self.blocks(scenario, side, first, distinct) for side in sides)
         groups = self.question.named_groups
         size = len(distinct.index) * groups, distinct.n * groups
         passed = self._predictor.differences(zip(*chunks, strict=True), *size)
@@ -242,12 +242,12 @@ class Evaluation:
         tails: bool = False,
     ) -> Passed:
         settings = (*scenario.settings, *settings)
-        names = sorted(self._depends(scenario, settings, of))
+        names = sorted(self.depends(scenario, settings, of))
         require_columns(self.question.frame, names, self.question.what)
-        self._refuse_missing(scenario, settings, of)
+        self.refuse_missing(scenario, settings, of)
         cells = self.question.averaging.cells
-        first, position, distinct = self._repeated(names)
-        chunks = _Chunks(lambda: self._chunks(scenario, settings, first, distinct, of))
+        first, position, distinct = self.repeated(names)
+        chunks = _Chunks(lambda: self.blocks(scenario, settings, first, distinct, of))
         groups = self.question.named_groups
         size = len(distinct.index) * groups, distinct.n * groups
         passed = self._values(chunks, *size, parts, tails) if of is None else self._slopes_by(of)(chunks, *size)
@@ -276,7 +276,7 @@ class Evaluation:
             self._predictor.add_tails(passed, lambda: chunks)
         return passed
 
-    def _repeated(self, names: list[str]) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
+    def repeated(self, names: list[str]) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
         """`repeated_rows`, once for the sides and scenarios that read the same columns."""
         key = tuple(names)
         if key not in self._sets:
@@ -284,7 +284,7 @@ class Evaluation:
             self._sets[key] = repeated_rows(self.question.frame, names, self.question.averaging.cells)
         return self._sets[key]
 
-    def _chunks(
+    def blocks(
         self,
         scenario: Scenario,
         settings: Settings,
@@ -292,6 +292,7 @@ class Evaluation:
         cells: Cells,
         of: Derivative | None = None,
     ) -> Iterator[Chunk]:
+        """Rows, as many as memory holds, one block after the other."""
         n = len(cells.index)
         for start in range(0, n, size := self._chunk_rows(scenario)):
             block = slice(start, min(start + size, n))
@@ -368,7 +369,7 @@ class Evaluation:
         constant = {s.variable for s in settings if s.step is None}
         return {n for n in names - constant if n in question.frame.columns}
 
-    def _depends(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:
+    def depends(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> set[str]:
         """The same with what derived columns are computed from, which nobody knows: every column."""
         if self.question.derived:
             return set(self.question.frame.columns)
@@ -389,7 +390,7 @@ class Evaluation:
             if all(c in columns for c in design.factors[factor].columns):
                 yield from design.factors[factor].columns
 
-    def _refuse_missing(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> None:
+    def refuse_missing(self, scenario: Scenario, settings: Settings, of: Derivative | None = None) -> None:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
         question, frame = self.question, self.question.frame
         fields = question.of_rows

@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import Asked, ask
+from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
 from bayesmargins.estimands.parts import across_of
@@ -120,7 +120,7 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
     share = is_word(measure, ("share",))
     if isinstance(post, Posterior):
         _check_family(post, share)
-    question = ask(post, Asked(newdata, wts=wts), average=True, observed="variance_partition" if share else "")
+    question = ask(post, Given(newdata, wts=wts), average=True, observed="variance_partition" if share else "")
     _refuse_without_groups(question, share)
     refuse_heavy(post, "variance_partition", "avg_predictions(post, target=bm.sd()) has the spread of y over groups.")
     _check_measure(measure, post)

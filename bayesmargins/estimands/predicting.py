@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from bayesmargins.estimands.asking import Asked, ask
+from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question
 from bayesmargins.explained import QUESTION, explained
@@ -61,8 +61,8 @@ def predictions(
     >>> ds["estimate"].dims
     ('chain', 'draw', 'week', 'row')
     """
-    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _predict(ask(post, asked, average=False))
+    given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _predict(ask(post, given, average=False))
 
 
 @taught
@@ -98,8 +98,8 @@ def avg_predictions(
     >>> avg_predictions(post, by="trt")["estimate"].dims
     ('chain', 'draw', 'trt')
     """
-    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _predict(ask(post, asked, average=True))
+    given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _predict(ask(post, given, average=True))
 
 
 def _predict(question: Question) -> xr.Dataset:

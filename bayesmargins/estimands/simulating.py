@@ -13,7 +13,7 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, GroupsError
-from bayesmargins.estimands.asking import Asked, ask, checked_seed
+from bayesmargins.estimands.asking import Given, ask, checked_seed
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.explained import QUESTION, explained
@@ -98,8 +98,8 @@ def posterior_predictive(
 
 
 def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:
-    asked = Asked(newdata, groups=groups, random_seed=seed)
-    question = ask(post, asked, average=False, observed="posterior_predictive")
+    given = Given(newdata, groups=groups, random_seed=seed)
+    question = ask(post, given, average=False, observed="posterior_predictive")
     averaging = [f for f, p in question.policy.by_factor.items() if p in ("new", "existing")]
     if averaging:
         raise GroupsError(

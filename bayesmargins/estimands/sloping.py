@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import Asked, ask
+from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
 from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
@@ -92,8 +92,8 @@ def slopes(
     >>> slopes(post, "week", newdata=two, second="trt")["contrast"].values.tolist()
     ['dY/dweek: drug - placebo', 'dY/dweek: drug+ - placebo']
     """
-    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _slope(ask(post, asked, average=False), variables, slope, second)
+    given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _slope(ask(post, given, average=False), variables, slope, second)
 
 
 @taught
@@ -133,8 +133,8 @@ def avg_slopes(
     >>> avg_slopes(post, "week")["estimate"].dims
     ('chain', 'draw', 'contrast')
     """
-    asked = Asked(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _slope(ask(post, asked, average=True), variables, slope, second)
+    given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
+    return _slope(ask(post, given, average=True), variables, slope, second)
 
 
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:

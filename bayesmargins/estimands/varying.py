@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
-from bayesmargins.estimands.asking import Asked, answering, ask, checked_seed
+from bayesmargins.estimands.asking import Given, answering, ask, checked_seed
 from bayesmargins.estimands.effects import Effect, Effects, effects_of, refuse_distribution
 from bayesmargins.estimands.evaluation import Derivative
 from bayesmargins.estimands.heavy_tails import refuse_heavy, refuse_several
@@ -126,7 +126,7 @@ def heterogeneity(
     refuse_several(of, over)
     refuse_heavy(of, "heterogeneity", "avg_comparisons with groups={...: [levels]} has the effect in fitted groups.")
     groups = _all_groups(groups, over, of)
-    question = ask(post, Asked(newdata, at, by, groups, group_weights, target, wts, seed), average=True)
+    question = ask(post, Given(newdata, at, by, groups, group_weights, target, wts, seed), average=True)
     effects = effects_of(question, variables, estimand, comparison, cross, slope)
     asked = _Asked(over, effects, _probs(quantiles), _null(null, effects), _points(points), seed)
     return _vary(question, asked)

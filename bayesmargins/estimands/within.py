@@ -63,12 +63,12 @@ class Within(Evaluation):
             Missing values in what is averaged; what the design refuses.
         """
         settings = (*scenario.settings, *settings)
-        names = sorted(self._depends(scenario, settings))
+        names = sorted(self.depends(scenario, settings))
         require_columns(self.question.frame, names, self.question.what)
-        self._refuse_missing(scenario, settings)
-        first, _, cells = self._repeated(names)
+        self.refuse_missing(scenario, settings)
+        first, _, cells = self.repeated(names)
         of = None if variable is None else Derivative(variable)
-        chunks = self._chunks(scenario, settings, first, cells, of)
+        chunks = self.blocks(scenario, settings, first, cells, of)
         return [replace(c, plan=replace(c.plan, integrated=self._others(c.plan.integrated))) for c in chunks]
 
     def refuse_two_strata(self, sides: Sequence[Sequence[Chunk]]) -> None:

@@ -110,11 +110,11 @@ def posterior_of(
         return np.asarray(trace[name].transpose(*SAMPLE_DIMS, ...).to_numpy(), dtype=np.float64)
 
     family, first = glmm.family, next(iter(glmm.predictors))
-    Sigma = {name: covariance_from(part, array) for name, part in glmm._groups.items()}
+    Sigma = {name: covariance_from(part, array) for name, part in glmm.groups.items()}
     coords = {d: trace[d].to_numpy() for d in SAMPLE_DIMS}
     made = {}
     for name, p in glmm.predictors.items():
-        members = {f: m for f, part in glmm._groups.items() for m in part.members if m.predictor == name}
+        members = {f: m for f, part in glmm.groups.items() for m in part.members if m.predictor == name}
         made[name] = canonical(
             p.design,
             beta=array(p.named("beta")),
@@ -138,7 +138,7 @@ def posterior_of(
         info=info,
         origin=origin_of(glmm, trace) if remembered else None,
         parts=parts,
-        across={f: _across(part, Sigma[f], coords) for f, part in glmm._groups.items() if is_across(part)},
+        across={f: _across(part, Sigma[f], coords) for f, part in glmm.groups.items() if is_across(part)},
         smooth_sd=smooth_sds(bend, coords),
         **made[first],
     )

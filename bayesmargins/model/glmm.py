@@ -58,6 +58,12 @@ class GLMM:
         Of the response.
     priors : dict
         The prior of every parameter.
+    given : dict
+        Those of them that were given.
+    outcome : Outcome
+        What the rows say of the response.
+    groups : dict of GroupPart
+        By factor, the group effects on all linear predictors.
     pymc : pymc.Model
         The model with its group effects, coords and dims.
 
@@ -91,7 +97,7 @@ class GLMM:
         made = specified(formula, data, family, link, priors, missing, namespace)
         self.formula = dict(formula) if isinstance(formula, Mapping) else formula
         self.family, self.predictors, self.priors = made.family, made.predictors, made.priors
-        self._outcome, self._groups, self._given = made.outcome, made.groups, dict(priors or {})
+        self.outcome, self.groups, self.given = made.outcome, made.groups, dict(priors or {})
 
     @classmethod
     @taught_as(ModelError, WORDS)
@@ -165,25 +171,25 @@ class GLMM:
         return cls(formula, frame, family, link, priors, missing=missing)
 
     @property
-    def _first(self) -> Any:
+    def first(self) -> Any:
         """The linear predictor of the mean, or of the second category."""
         return next(iter(self.predictors.values()))
 
     @property
     def design(self) -> Design:
         """Formula and data of the outcome, frozen."""
-        return self._first.design
+        return self.first.design
 
     @property
     def link(self) -> Link:
         """Between the mean and its linear predictor."""
-        return self._first.link
+        return self.first.link
 
     @cached_property
     def pymc(self) -> Any:
         """The PyMC model with its group effects, built when first asked for."""
         linear = list(self.predictors.values())
-        return build_pymc(linear, self.family, self.priors, self._groups, Observed(self._outcome))
+        return build_pymc(linear, self.family, self.priors, self.groups, Observed(self.outcome))
 
     @taught_as(FitError, WORDS)
     @explained(FIT)
@@ -218,16 +224,16 @@ class GLMM:
         return treatment(group_effects, self.design, self.family, self.link, sampler, designs)
 
     @cached_property
-    def _likelihood(self) -> Likelihood:
+    def likelihood(self) -> Likelihood:
         """The rows with their group effects integrated out."""
-        ordered, fixed = largest_first(self._groups), self._first.fixed
-        return likelihood_without_b(self.design, self.family, self.link, fixed, ordered, self._outcome)
+        ordered, fixed = largest_first(self.groups), self.first.fixed
+        return likelihood_without_b(self.design, self.family, self.link, fixed, ordered, self.outcome)
 
     @cached_property
     def _integrated(self) -> IntegratedModel:
         """The model of `fit` where the group effects are integrated out."""
-        fixed = with_known_bends(self._first, self.family, self._outcome, self.priors)
-        parts = (self.priors, fixed, self._groups, self._outcome, self._likelihood)
+        fixed = with_known_bends(self.first, self.family, self.outcome, self.priors)
+        parts = (self.priors, fixed, self.groups, self.outcome, self.likelihood)
         return integrated_model(self.design, self.family, self.link, *parts)
 
     @cached_property
@@ -237,7 +243,7 @@ class GLMM:
 
     def _coordinates(self, plan: Treatment, asked: str) -> Parametrisation:
         """How the sampler sees b, where it sees it."""
-        coordinates = parametrised(asked, self.design.formula, self._groups)
+        coordinates = parametrised(asked, self.design.formula, self.groups)
         if plan.how == INTEGRATED and asked != "auto":
             raise FitError(
                 f"parametrisation={asked!r} is about group effects that are sampled, and those of "
@@ -251,7 +257,7 @@ class GLMM:
             return self._integrated
         if coordinates.how not in self._sampled:
             linear = list(self.predictors.values())
-            parts = (self.family, self.priors, self._groups, self._outcome, coordinates)
+            parts = (self.family, self.priors, self.groups, self.outcome, coordinates)
             self._sampled[coordinates.how] = sampled_model(linear, *parts)
         return self._sampled[coordinates.how]
 
@@ -382,7 +388,7 @@ class GLMM:
 
     def prior_lines(self) -> list[str]:
         """Reference levels, and the priors with what they imply, as they are printed: lines, indented."""
-        return prior_lines(list(self.predictors.values()), self.family, self.priors, self._groups)
+        return prior_lines(list(self.predictors.values()), self.family, self.priors, self.groups)
 
     def _repr_html_(self) -> str:
         return as_html(str(self))

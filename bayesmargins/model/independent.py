@@ -69,7 +69,7 @@ def independent_fit(
         return _by_nuts(model, by_nuts, why)
     if plan.how == SAMPLED:
         return _by_nuts(model, by_nuts, f"group effects are sampled, {plan.why}")
-    rows = coarser(model._likelihood)
+    rows = coarser(model.likelihood)
     target = replace(log_posterior_of(model), likelihood=rows)
     found = _chains(target, draws, chains, seed, progressbar, ess, longest)
     if found.obstacle:
@@ -92,8 +92,8 @@ def independent_fit(
 
 def log_posterior_of(model: Any) -> LogPosterior:
     """The log posterior without b of a `GLMM`."""
-    order = [part.factor.name for part in largest_first(model._groups)]
-    parts = (model.priors, model._first.fixed, model._groups, order, model._likelihood)
+    order = [part.factor.name for part in largest_first(model.groups)]
+    parts = (model.priors, model.first.fixed, model.groups, order, model.likelihood)
     return log_posterior(model.design, model.family, *parts)
 
 

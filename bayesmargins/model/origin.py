@@ -50,7 +50,7 @@ class Origin:
 
     def given_priors(self) -> dict[str, Any]:
         """Those that the user named."""
-        return dict(self.model._given)
+        return dict(self.model.given)
 
     def log_prior(self) -> dict[str, Array]:
         """By block the log density of the prior: (sample,)."""
@@ -81,11 +81,10 @@ class Origin:
         if missing:
             names = listed([response.categories[int(k) - 1] for k in sorted(missing)])
             raise PosteriorError(f"Without these rows no response is {names}, whose threshold they alone tell.")
-        again._outcome = Outcome.of(kept_design.response)
-        again.predictors = {MEAN: replace(again._first.of(left), design=kept_design)}
-        again._groups = {
-            name: replace(part, W=part.W[kept], factor=kept_design.factors[name])
-            for name, part in again._groups.items()
+        again.outcome = Outcome.of(kept_design.response)
+        again.predictors = {MEAN: replace(again.first.of(left), design=kept_design)}
+        again.groups = {
+            name: replace(part, W=part.W[kept], factor=kept_design.factors[name]) for name, part in again.groups.items()
         }
         return again
 
@@ -106,7 +105,7 @@ def origin_with(model: Any, variables: dict[str, Array]) -> Origin:
 
 
 def _blocks(model: Any) -> dict[str, list[Stated]]:
-    return stated_by_block(list(model.predictors.values()), model.family, model.priors, model._groups)
+    return stated_by_block(list(model.predictors.values()), model.family, model.priors, model.groups)
 
 
 def _bare(model: Any) -> Any:

@@ -24,20 +24,20 @@ def model_lines(model: Any) -> list[str]:
         f"GLMM {formulas}",
         f"family {model.family.name}, link {model.link.name}{links}; {len(model.design.data)} rows",
         *([f"categories {listed(categories, 12)}"] if categories else []),
-        *(part.factor.in_words() for part in model._groups.values()),
+        *(part.factor.in_words() for part in model.groups.values()),
         *_of_effects(model),
         *model.prior_lines(),
     ]
 
 
 def _of_effects(model: Any) -> Iterator[str]:
-    if not model._groups:
+    if not model.groups:
         yield "no grouping factor: a generalised linear model"
         return
     plan = model.treatment("auto")
     yield str(plan)
     if plan.how != INTEGRATED:
-        yield str(parametrised("auto", model.design.formula, model._groups))
+        yield str(parametrised("auto", model.design.formula, model.groups))
 
 
 def kept_names(model: Any) -> list[str]:
@@ -45,7 +45,7 @@ def kept_names(model: Any) -> list[str]:
     names = [p.named("beta") for p in model.predictors.values()]
     names += [name for name in (*model.family.aux, *model.design.degrees.values()) if name in model.priors]
     names += [f"sd_{stem(term.name)}" for term in model.design.fixed.penalised]
-    for factor, part in model._groups.items():
+    for factor, part in model.groups.items():
         names += [m.named(f"{what}_{stem(factor)}") for m in part.members for what in ("b", "sd")]
         names += list(correlated_pairs(part))
     return names
