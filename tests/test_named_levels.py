@@ -16,7 +16,7 @@ from test_predictor import SAME, engine
 
 import bayesmargins as bm
 from bayesmargins.estimands import evaluation
-from bayesmargins.predictor import named, passes
+from bayesmargins.evaluate import named, passes
 
 # The same values, in arrays of another size and shape, where NumPy sums in another order.
 REGROUPED = {"rtol": 1e-12, "atol": 1e-14}

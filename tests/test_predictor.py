@@ -24,12 +24,12 @@ from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
 from bayesmargins.estimands import evaluation
+from bayesmargins.evaluate import layout, passes
+from bayesmargins.evaluate.layout import tiles_of
 from bayesmargins.family import get_link
 from bayesmargins.integrate.tabulated import rows as table_rows
 from bayesmargins.integrate.tabulated import wide as table_wide
 from bayesmargins.integrate.tabulated.curves import surface
-from bayesmargins.predictor import layout, passes
-from bayesmargins.predictor.layout import tiles_of
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.

@@ -15,11 +15,11 @@ from bayesmargins.estimands.heavy_tails import refuse_heavy
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.evaluate import Passed, normal_blocks
 from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, normal_blocks
 from bayesmargins.schema import plain
 
 __all__ = ["marginal_coefficients"]

@@ -17,10 +17,10 @@ from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, c
 from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import scale_name
+from bayesmargins.evaluate import Passed
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word, with_columns
 

@@ -14,9 +14,9 @@ from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, h
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import numeric_variables
+from bayesmargins.evaluate import Passed
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.predictor import Passed
 from bayesmargins.values import is_word
 
 __all__ = ["Effect", "Effects", "effects_of", "refuse_distribution"]

@@ -14,11 +14,7 @@ from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.estimands.heavy_tails import heavy_in, predictor_over, refuse_infinite, with_their_variance
 from bayesmargins.estimands.parts import OfParameter, across_of, part_rows, part_variables
 from bayesmargins.estimands.question import Question, Scenario
-from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Cells, repeated_rows
-from bayesmargins.groups import plan_groups
-from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import (
+from bayesmargins.evaluate import (
     Chunk,
     CombinedPredictor,
     DistributionPredictor,
@@ -32,6 +28,10 @@ from bayesmargins.predictor import (
     in_strata,
     part_values,
 )
+from bayesmargins.family.quantity import Target
+from bayesmargins.grid import Cells, repeated_rows
+from bayesmargins.groups import plan_groups
+from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
 
 __all__ = ["Derivative", "Evaluation"]

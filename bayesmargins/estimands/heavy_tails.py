@@ -8,12 +8,12 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError, GroupsError, listed
+from bayesmargins.evaluate import CombinedPredictor, Predictor, ScaledPredictor, predictor_of, scaled
 from bayesmargins.family import Link
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import CombinedPredictor, Predictor, ScaledPredictor, predictor_of, scaled
 
 __all__ = [
     "heavy_in",

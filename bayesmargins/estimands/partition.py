@@ -18,12 +18,12 @@ from bayesmargins.estimands.parts import across_of
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
 from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.evaluate import Chunk, PartRows
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Chunk, PartRows
 from bayesmargins.schema import plain
 from bayesmargins.values import is_word
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from bayesmargins.design import Rows, require_columns
 from bayesmargins.errors import GroupsError, listed, warn
+from bayesmargins.evaluate import PartRows, linear_blocks
 from bayesmargins.groups import GroupPlan, Policy, plan_groups
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import PartRows, linear_blocks
 from bayesmargins.predictors import acting, joint_covariance, unknown_across
 
 __all__ = ["OfParameter", "across_of", "check_known", "part_rows", "part_variables"]

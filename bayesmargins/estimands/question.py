@@ -18,6 +18,7 @@ from bayesmargins.counterfactuals import Setting, Settings
 from bayesmargins.design import Design, Response
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
+from bayesmargins.evaluate import Passed, check_size
 from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target, quantity_of
@@ -25,7 +26,6 @@ from bayesmargins.grid import Averaging, Relabelled
 from bayesmargins.groups import Policy
 from bayesmargins.labelling import LABELS, steps_worded, terms_worded
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, check_size
 from bayesmargins.schema import make_result, plain, public_name
 from bayesmargins.values import plain_value
 from bayesmargins.version import __version__

@@ -19,6 +19,7 @@ from bayesmargins.estimands.heavy_tails import refuse_heavy, refuse_several
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import POPULATION
 from bayesmargins.estimands.within import GroupsOf, Within
+from bayesmargins.evaluate import Chunk
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -32,7 +33,6 @@ from bayesmargins.integrate.spread import (
 )
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Chunk
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 

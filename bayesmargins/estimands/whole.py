@@ -8,8 +8,8 @@ from bayesmargins.design import Rows, missing_rows, require_columns
 from bayesmargins.errors import DataError
 from bayesmargins.estimands.parts import part_rows, part_variables
 from bayesmargins.estimands.question import Question
+from bayesmargins.evaluate import PartRows
 from bayesmargins.grid import repeated_rows
-from bayesmargins.predictor import PartRows
 
 __all__ = ["distinct_rows"]
 

@@ -18,8 +18,8 @@ from bayesmargins.errors import GroupsError
 from bayesmargins.estimands.effects import Effect
 from bayesmargins.estimands.evaluation import Derivative, Evaluation
 from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.evaluate import Chunk, Passed, in_named_groups, predictor_of
 from bayesmargins.groups import Gather
-from bayesmargins.predictor import Chunk, Passed, in_named_groups, predictor_of
 
 __all__ = ["GroupsOf", "Within"]
 

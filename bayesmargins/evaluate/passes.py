@@ -9,14 +9,14 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
+from bayesmargins.evaluate import exact, scaled
+from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.steps import step_between
+from bayesmargins.evaluate.tabled import Tables
+from bayesmargins.evaluate.tails import add_tails
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
-from bayesmargins.predictor import exact, scaled
-from bayesmargins.predictor.chunks import Chunk, Passed, subset
-from bayesmargins.predictor.steps import step_between
-from bayesmargins.predictor.tabled import Tables
-from bayesmargins.predictor.tails import add_tails
 
 __all__ = ["Predictor", "check_size", "complete", "may_be_many"]
 

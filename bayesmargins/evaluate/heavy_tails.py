@@ -13,13 +13,13 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
+from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.combined import CombinedPredictor
+from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.family.compound import Compound
 from bayesmargins.family.mixture import Mixture, Number
 from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.heavy_tails import Scales, scales_of
-from bayesmargins.predictor.chunks import Chunk, Passed
-from bayesmargins.predictor.combined import CombinedPredictor
-from bayesmargins.predictor.passes import Predictor
 
 __all__ = ["METHOD", "Scaled", "ScaledPredictor", "scaled"]
 

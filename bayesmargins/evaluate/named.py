@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.groups import Gather, GroupPlan
-from bayesmargins.predictor.chunks import Chunk
 
 __all__ = ["in_named_groups"]
 

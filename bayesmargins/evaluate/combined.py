@@ -12,12 +12,12 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.bundled import BundlePredictor
+from bayesmargins.evaluate.chunks import Chunk, Passed, Second
+from bayesmargins.evaluate.passes import Predictor
+from bayesmargins.evaluate.shares import SharesPredictor
 from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
-from bayesmargins.predictor.bundled import BundlePredictor
-from bayesmargins.predictor.chunks import Chunk, Passed, Second
-from bayesmargins.predictor.passes import Predictor
-from bayesmargins.predictor.shares import SharesPredictor
 
 __all__ = ["CombinedPredictor", "predictor_of"]
 

@@ -10,16 +10,16 @@ is what all of them read, `named` puts their rows into groups that are named, `s
 stratum, and `heavy_tails` averages over the scales of Student-t effects.
 """
 
-from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Second
-from bayesmargins.predictor.combined import CombinedPredictor, predictor_of
-from bayesmargins.predictor.distribution import DistributionPredictor, part_values
-from bayesmargins.predictor.exact import linear_blocks
-from bayesmargins.predictor.heavy_tails import ScaledPredictor, scaled
-from bayesmargins.predictor.named import in_named_groups
-from bayesmargins.predictor.normal import normal_blocks
-from bayesmargins.predictor.passes import Predictor, check_size
-from bayesmargins.predictor.strata import in_strata
-from bayesmargins.predictor.tilted import TiltedPredictor
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Second
+from bayesmargins.evaluate.combined import CombinedPredictor, predictor_of
+from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
+from bayesmargins.evaluate.exact import linear_blocks
+from bayesmargins.evaluate.heavy_tails import ScaledPredictor, scaled
+from bayesmargins.evaluate.named import in_named_groups
+from bayesmargins.evaluate.normal import normal_blocks
+from bayesmargins.evaluate.passes import Predictor, check_size
+from bayesmargins.evaluate.strata import in_strata
+from bayesmargins.evaluate.tilted import TiltedPredictor
 
 __all__ = [
     "Chunk",

@@ -16,11 +16,11 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Scale, Second
+from bayesmargins.evaluate.passes import Predictor, may_be_many
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Values
-from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Scale, Second
-from bayesmargins.predictor.passes import Predictor, may_be_many
 
 __all__ = ["TiltedPredictor"]
 

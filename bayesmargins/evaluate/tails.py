@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, Passed, subset
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.integrate import log_expectation, trusted
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, Passed, subset
 
 __all__ = ["add_tails"]
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk, Passed
 from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import BundleAverages, Integral, expectation, mixture_expectation
-from bayesmargins.predictor.chunks import Chunk, Passed
 
 __all__ = [
     "alike",

@@ -14,17 +14,17 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed
+from bayesmargins.evaluate.heavy_tails import METHOD, Scaled, scaled
+from bayesmargins.evaluate.joint import SOBOL, Jointly, are_joint, jointly, known
+from bayesmargins.evaluate.passes import complete
+from bayesmargins.evaluate.sloped import sloped
 from bayesmargins.family import Family, Link, Outcome, parameter_values
 from bayesmargins.family.mixture import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.heavy_tails import scales_of
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
-from bayesmargins.predictor.heavy_tails import METHOD, Scaled, scaled
-from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly, known
-from bayesmargins.predictor.passes import complete
-from bayesmargins.predictor.sloped import sloped
 
 __all__ = ["DistributionPredictor", "part_values"]
 
