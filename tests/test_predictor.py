@@ -23,8 +23,7 @@ import xarray as xr
 from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
-from bayesmargins.estimands import evaluation
-from bayesmargins.evaluate import layout, passes
+from bayesmargins.evaluate import blocks, layout, passes
 from bayesmargins.evaluate.layout import tiles_of
 from bayesmargins.family import get_link
 from bayesmargins.integrate.tabulated import rows as table_rows
@@ -48,9 +47,9 @@ def engine(tables: bool, chunk: int | None = None, labels: int | None = None) ->
         patch.setattr(passes, "MANY_VALUES", least)
         patch.setattr(layout, "_MANY_ROWS", 1)
         if chunk is not None:
-            patch.setattr(evaluation, "_CHUNK_ROWS", chunk)
+            patch.setattr(blocks, "_CHUNK_ROWS", chunk)
         if labels is not None:
-            patch.setattr(evaluation, "_CHUNK_LABELS", labels)
+            patch.setattr(blocks, "_CHUNK_LABELS", labels)
         yield
 
 

@@ -12,8 +12,8 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.parts import check_known
-from bayesmargins.estimands.question import Question, fields_of
+from bayesmargins.estimands.question import Question
+from bayesmargins.evaluate import fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.equal import equals
 from bayesmargins.family.observed import ObservedMean
@@ -24,10 +24,11 @@ from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
+from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_word, with_columns
 
-__all__ = ["answering", "ask", "checked_seed"]
+__all__ = ["answering", "ask", "checked_seed", "refuse_heavy", "refuse_several"]
 
 TARGETS = ("mean", "link", "count")
 
@@ -74,13 +75,13 @@ def ask(
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
-    design = post.design.beside(post.parts[name].design for name in parts)
+    design = post.design.beside([post.parts[name].design for name in parts])
     frame, what = frame_of(design, newdata)
     by, labels = by_columns(by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
     settings = at_settings(at, design, of_rows)
     policy = _resolved(groups, design, whole, group_weights)
-    check_known(policy, post, parts, observed or f"target={target}")
+    _check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     if quantity is None or not quantity.linear:
@@ -144,7 +145,7 @@ def answering(post: Posterior, target: Any) -> Posterior:
 def _resolved(groups: Any, design: Design, whole: Posterior, group_weights: str) -> Policy:
     """A factor of the model that this target does not depend on is no unknown one."""
     if isinstance(groups, Mapping):
-        every = whole.design.beside(part.design for part in whole.parts.values()).factors
+        every = whole.design.beside([part.design for part in whole.parts.values()]).factors
         idle = [f for f in groups if f in every and f not in design.factors]
         if idle:
             raise GroupsError(
@@ -308,3 +309,47 @@ def _target_hint(target: Any, post: Posterior) -> str:
     plain_words = dict.fromkeys(("response", "prob", "probability", "count", "mu"), plain)
     word = (plain_words | {"linear": "link"}).get(name)
     return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)
+
+
+def _check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
+    """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
+    designs = {name: p.design for name, p in post.predictors.items() if name == post.first or name in parts}
+    new = [f for word in ("new", "sample") for f in policy.factors(word)]
+    unknown = [f for f in new if parts and len(acting(designs, f)) > 1 and unknown_across(post, f)]
+    if unknown:
+        word, both = policy.by_factor[unknown[0]], listed(acting(designs, unknown[0]))
+        raise GroupsError(
+            f"{what} depends on {both} at once, and groups={word!r} is about new groups of {listed(unknown)}, whose "
+            "effects on these are correlated with those of another linear predictor: these correlations were not given "
+            "with the draws. Ask for 'own', 'existing', named levels or 'zero', or read the draws again with them."
+        )
+
+
+def refuse_heavy(post: Posterior, what: str, way_out: str) -> None:
+    """Refuse what is in closed form for normal effects alone.
+
+    Raises
+    ------
+    GroupsError
+        The posterior has Student-t effects.
+    """
+    if post.design.degrees:
+        raise GroupsError(
+            f"{what} takes group effects to be normal, and those of {listed(post.design.degrees)} are Student-t in "
+            f"{post.formula!r}: it is not there. {way_out}"
+        )
+
+
+def refuse_several(post: Posterior, factor: str) -> None:
+    """Refuse what is asked within a group where a row belongs to several.
+
+    Raises
+    ------
+    GroupsError
+        It does.
+    """
+    if post.design.factors[factor].members is not None:
+        raise GroupsError(
+            f"Each row belongs to several groups of {factor!r}, so there is no effect within one of them. "
+            "avg_comparisons has the effect over new groups, and with groups='own' over those of each row."
+        )

@@ -10,12 +10,10 @@ import xarray as xr
 
 from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
-from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.heavy_tails import refuse_heavy
+from bayesmargins.estimands.asking import ask, refuse_heavy
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
-from bayesmargins.estimands.whole import distinct_rows
-from bayesmargins.evaluate import Passed, normal_blocks
+from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
 from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean

@@ -11,14 +11,11 @@ import xarray as xr
 
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.heavy_tails import refuse_heavy
+from bayesmargins.estimands.asking import ask, refuse_heavy
 from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
-from bayesmargins.estimands.parts import across_of
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
-from bayesmargins.estimands.whole import distinct_rows
-from bayesmargins.evaluate import Chunk, PartRows
+from bayesmargins.evaluate import Chunk, PartRows, across_of, distinct_rows
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan

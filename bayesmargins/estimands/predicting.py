@@ -8,8 +8,8 @@ from typing import Any
 import xarray as xr
 
 from bayesmargins.estimands.asking import ask
-from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question
+from bayesmargins.evaluate import Evaluation
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
@@ -159,6 +159,6 @@ def avg_predictions(
 
 def _predict(question: Question) -> xr.Dataset:
     question.check_size()
-    evaluation = Evaluation(question, passes=1)
-    values = evaluation.run(lambda scenario: evaluation.values(scenario).values["mean"][:, None])
-    return question.result("predictions", values[:, 0], evaluation.passed)
+    with Evaluation(question, passes=1) as evaluation:
+        found = [evaluation.values(settings).values["mean"][:, None] for settings in question.copies]
+    return question.result("predictions", question.laid_out(found)[:, 0], evaluation.passed)

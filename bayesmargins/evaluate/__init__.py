@@ -1,42 +1,35 @@
-"""Posterior, rows and a plan for the groups, turned into numbers: the only place that knows memory, blocks and threads.
+"""Posterior, rows and a policy turned into numbers: the only place that knows memory, blocks and threads.
 
-Downward: `passes` on `tabled` (many rows) and `exact` (arrays of draws x rows, the exact engine). `tabled` asks
-`sources` which table serves some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast
-at once), `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of
-`integrands` and `tiles`. `distribution` is the neighbour of `passes` for targets of the distribution of y, `tilted`
-makes one linear predictor of the two of a mean, `combined` puts several passes together, for sums of averages
-(probabilities of categories). `normal` gives rows as normal variables, for what is no average of a prediction. `chunks`
-is what all of them read, `named` puts their rows into groups that are named, `strata` beside those of their own
-stratum, and `heavy_tails` averages over the scales of Student-t effects.
+`evaluate` is the verb: values of what is `asked`, whose rows come as `blocks` of `chunks`. They go through `passes`,
+on `tabled` where they are many, else on `exact` (arrays of draws x rows). `tabled` asks `sources` which table serves
+some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast at once), `layout` for their
+order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of `integrands` and `tiles`. Beside
+`passes` stand `distribution` for targets of the distribution of y, `tilted` where one linear predictor is made of the
+two of a mean, `combined` for sums of averages (probabilities of categories), `heavy_tails` for averages over the scales
+of Student-t effects. `normal` gives rows as normal variables, for what is no average of a prediction.
 """
 
-from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Second
-from bayesmargins.evaluate.combined import CombinedPredictor, predictor_of
+from bayesmargins.evaluate.asked import Asked, fields_of
+from bayesmargins.evaluate.blocks import Derivative, across_of, distinct_rows
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Tiled
+from bayesmargins.evaluate.combined import predictor_of
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
-from bayesmargins.evaluate.exact import linear_blocks
-from bayesmargins.evaluate.heavy_tails import ScaledPredictor, scaled
-from bayesmargins.evaluate.named import in_named_groups
+from bayesmargins.evaluate.evaluate import Evaluation
 from bayesmargins.evaluate.normal import normal_blocks
-from bayesmargins.evaluate.passes import Predictor, check_size
-from bayesmargins.evaluate.strata import in_strata
-from bayesmargins.evaluate.tilted import TiltedPredictor
 
 __all__ = [
+    "Asked",
     "Chunk",
-    "CombinedPredictor",
+    "Derivative",
     "DistributionPredictor",
+    "Evaluation",
     "PartRows",
     "Passed",
-    "Predictor",
-    "ScaledPredictor",
-    "Second",
-    "TiltedPredictor",
-    "check_size",
-    "in_named_groups",
-    "in_strata",
-    "linear_blocks",
+    "Tiled",
+    "across_of",
+    "distinct_rows",
+    "fields_of",
     "normal_blocks",
     "part_values",
     "predictor_of",
-    "scaled",
 ]

@@ -68,7 +68,9 @@ class DistributionPredictor:
             self._scales = scales_of(draws.aux[df])
             self._each = [scaled(draws, factor, by) for by in self._scales.values.T]
 
-    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
         """What is the target of these rows, in every draw?
 
         Parameters
@@ -81,6 +83,8 @@ class DistributionPredictor:
             Cells of the result.
         parts : sequence of {"mean", "complement"}
             The target, or 1 minus it to full relative accuracy.
+        careful : bool
+            As of `Predictor`: they always are.
 
         Returns
         -------
@@ -174,9 +178,8 @@ class DistributionPredictor:
             y = jointly(self.draws, self.link, self.family, chunk, block, True)  # E[y | b] shall be told from y
             yield block, [self._found(target, y, "mean", passed).reshape(shape) for target in targets]
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
+        """No logarithms: of these values none is too small."""
 
     def _add_constant(self, chunk: Chunk, passed: Passed) -> None:
         value = self.target.constant(self.draws.aux)[:, None]

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.errors import EstimandError
 from bayesmargins.evaluate import exact, scaled
 from bayesmargins.evaluate.chunks import Chunk, Passed, subset
 from bayesmargins.evaluate.steps import step_between
@@ -18,7 +17,7 @@ from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
 
-__all__ = ["Predictor", "check_size", "complete", "may_be_many"]
+__all__ = ["Predictor", "complete", "may_be_many"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -45,7 +44,9 @@ class Predictor:
         self.draws, self.link, self.tick = draws, link, tick
         self.tables = Tables(draws, link, tick)
 
-    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
         """What is the mean response of these rows, in every draw?
 
         Parameters
@@ -58,6 +59,8 @@ class Predictor:
             Cells of the result.
         parts : sequence of {"mean", "complement"}
             The mean, or 1 - mean to full relative accuracy.
+        careful : bool
+            Whether values are divided by: of sums of averages more is computed then.
 
         Returns
         -------
@@ -71,7 +74,7 @@ class Predictor:
         """
         return self._pass(chunks, rows, cells, parts)
 
-    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
         """Put on record the logarithms of values of the same chunks that are too small to be divided by."""
         add_tails(self.draws, self.link, chunks, passed, self.tick)
 
@@ -279,27 +282,3 @@ def complete(chunk: Chunk, passed: Passed) -> Chunk:
     for values in passed.values.values():
         values[..., chunk.cells.index[missing]] = np.nan
     return chunk.take(np.flatnonzero(~missing))
-
-
-def check_size(n_draws: int, n_values: int, way_out: str) -> None:
-    """Will the result fit in memory? Asked before anything is computed.
-
-    Parameters
-    ----------
-    n_draws, n_values : int
-        Size of the result.
-    way_out : str
-        What the user can do instead.
-
-    Raises
-    ------
-    EstimandError
-        The result would be larger than ``bayesmargins.options.memory``.
-    """
-    size = n_draws * n_values * 8
-    if size > options.bytes:
-        raise EstimandError(
-            f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
-            f"bayesmargins.options.memory allows {options.memory}. {way_out} "
-            "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
-        )

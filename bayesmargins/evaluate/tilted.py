@@ -49,9 +49,14 @@ class TiltedPredictor:
         self.draws, self.curve, self.link, self.tick = draws, curve, link, tick
         self._made: tuple[object, Draws, Predictor] | None = None
 
-    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
         """As of `Predictor`."""
         return self._asked(chunks, lambda by, seen: by.values(seen, rows, cells, parts), parts, cells)
+
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
+        """No logarithms: of these values none is too small."""
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
