@@ -132,7 +132,9 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
             f"{listed(frame.columns, 30)}."
         )
     for name in names:
-        _check_cells(frame[name], what, why)
+        dtype = frame[name].dtype
+        if not isinstance(dtype, np.dtype) or dtype.kind in "Oc":
+            _check_cells(frame[name], what, why)
 
 
 def _check_cells(series: pd.Series, what: str, why: str) -> None:

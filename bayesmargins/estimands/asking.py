@@ -210,23 +210,24 @@ def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd
 def _checked_target(target: Any, post: Posterior) -> str | Target:
     family = post.family
     target = family.target if target is None else target
-    if is_word(target, family.numbers):
-        target = OwnParameter(target, family.parameter(target).meaning)
-    elif is_word(target, ("mu",)) and family.mean is not None:
+    word = target if isinstance(target, str) else ""
+    if word in family.numbers:
+        target = OwnParameter(word, family.parameter(word).meaning)
+    elif word == "mu" and family.mean is not None:
         target = OwnMu.of(family, post.link)
-    elif is_word(target, ("category",)):
+    elif word == "category":
         target = EachCategory()
-    elif is_word(target, ("link", "mu", "mean")) and family.shares is not None:
+    elif word in ("link", "mu", "mean") and family.shares is not None:
         raise EstimandError(
             f"target={shown(target)}: the categories of {post.design.response.text!r} have no order, and each but "
             f"{shown(post.categories[0])} has a linear predictor of its own, its log odds against that one: name it, "
             f"target={listed(post.predictors)}. target='category' has the probability of each."
         )
-    elif is_word(target, ("observed_mean",)) and _truncated(post):
+    elif word == "observed_mean" and _truncated(post):
         target = ObservedMean()
     if isinstance(target, Target):
         return _served(target, post)
-    if not is_word(target, TARGETS):
+    if word not in TARGETS:
         words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
         words = ("category", *["count"] * family.counted, *post.predictors) if family.shares is not None else words
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
@@ -313,9 +314,11 @@ def _target_hint(target: Any, post: Posterior) -> str:
 
 def _check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
     """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
+    if not parts:
+        return
     designs = {name: p.design for name, p in post.predictors.items() if name == post.first or name in parts}
     new = [f for word in ("new", "sample") for f in policy.factors(word)]
-    unknown = [f for f in new if parts and len(acting(designs, f)) > 1 and unknown_across(post, f)]
+    unknown = [f for f in new if len(acting(designs, f)) > 1 and unknown_across(post, f)]
     if unknown:
         word, both = policy.by_factor[unknown[0]], listed(acting(designs, unknown[0]))
         raise GroupsError(

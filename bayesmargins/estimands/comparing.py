@@ -230,7 +230,7 @@ def _compared(
     evaluation: Evaluation, settings: Settings, asked: Sequence[Contrast], how: Comparison, relative: str
 ) -> _Compared:
     """Of every contrast, where `relative` is the comparison whose denominators may change their sign."""
-    out, passed = _Compared([]), dict[Settings, Passed]()
+    out, passed, parts, tails = _Compared([]), dict[Settings, Passed](), how.parts, how.divides
     together = how.subtracts and len(asked) < len({s for c in asked for s in (c.low, c.high)})
     for k, contrast in enumerate(asked):
         sides = (*settings, *contrast.low), (*settings, *contrast.high)
@@ -241,7 +241,7 @@ def _compared(
             continue
         for side in sides:  # "drug - placebo" and "drug+ - placebo" need placebo once
             if side not in passed:
-                passed[side] = evaluation.values(side, how.parts, tails=how.divides)
+                passed[side] = evaluation.values(side, parts, tails)
         low, high = passed[sides[0]], passed[sides[1]]
         out.values.append(compared(how, high, low))
         out.wrong = max(out.wrong, how.bound(out.values[-1], high, low))
@@ -279,7 +279,7 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     named = named_variables(variables, question.design, derived=bool(question.derived))
     compared = contrasts(named, question.design, cross, question.frame)
-    clash = [c.term for c in compared if any(s.variable in question.fixed for s in (*c.low, *c.high))]
+    clash = [c.term for c in compared for s in (*c.low, *c.high) if s.variable in question.fixed]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     for contrast in compared:

@@ -41,7 +41,7 @@ class Question(Asked):
     labels: Relabelled
     weights: str
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[str, tuple[Any, ...]] | None:
         """A dimension of the result and its labels, where the target is several numbers."""
         if isinstance(self.target, Target) and self.target.along is not None:
@@ -53,7 +53,7 @@ class Question(Asked):
         """A user's column in this result, where the dimension of outputs has a name that users have too."""
         return f"data_{column}" if self.outputs is not None and column == self.outputs[0] else public_name(column)
 
-    @property
+    @cached_property
     def probability(self) -> bool:
         """Whether the target has odds."""
         if isinstance(self.target, Target):
@@ -70,10 +70,10 @@ class Question(Asked):
         """Whether what is predicted may be negative."""
         return not self.probability and (self.link.linear if self.quantity is None else self.quantity.signed)
 
-    @property
+    @cached_property
     def fixed(self) -> frozenset[str]:
         """Columns that `at` sets or computes."""
-        return frozenset({*self.at, *(s.variable for s in self.derived)})
+        return frozenset([*self.at, *[s.variable for s in self.derived]])
 
     def check_size(self, contrasts: int = 1) -> None:
         """Refuse a result that would not fit in memory."""
@@ -217,8 +217,8 @@ class Question(Asked):
         phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
-        phrases += [self.whole.caveat] if self.whole.caveat else []
-        derived = tuple(self.worded(s.variable) for s in self.derived)
+        phrases += [caveat] if (caveat := self.whole.caveat) else []
+        derived = tuple([self.worded(s.variable) for s in self.derived])
         by = tuple(map(self.worded, self.by))
         at = {self.worded(name): values for name, values in self.at.items()}
         relabelled = {self.worded(column): new for column, new in self.labels.items()}
@@ -226,11 +226,11 @@ class Question(Asked):
 
     def worded(self, column: str) -> str:
         """A column, or several as crossed contrasts have them, as readers know it."""
-        return terms_worded(column, self.whole.labels)
+        return terms_worded(column, self.whole.design.labels)
 
     def contrast_worded(self, term: str, label: str) -> str:
         """A contrast in a sentence, where it names its variable."""
-        said = steps_worded(label, term, self.whole.labels)
+        said = steps_worded(label, term, self.whole.design.labels)
         return said if term in label else f"{self.worded(term)}: {said}"
 
     def _worded(self, slope: Slope | None) -> Slope | None:
@@ -245,7 +245,7 @@ class Question(Asked):
         about = {*self.design.columns, *self.by, *self.at, self.weights, self.post.design.response.text.strip("`")}
         about |= {c for f in self.design.factors.values() for c in f.columns} | self.fixed
         about |= set() if self.averaged else set(self.frame.columns)
-        return {self._named(column): text for column, text in self.whole.labels.items() if column in about}
+        return {self._named(column): text for column, text in self.whole.design.labels.items() if column in about}
 
     @property
     def no_groups(self) -> str:
@@ -271,7 +271,7 @@ def _as_text(labels: Relabelled) -> dict[str, dict[str, str]]:
 def _integration(passed: Sequence[Passed]) -> dict[str, Any]:
     """How averages over groups were taken, and how wrong they can be."""
     methods = sorted({m for p in passed for m in p.methods})
-    nodes = max((p.nodes for p in passed), default=0)
+    nodes = max([p.nodes for p in passed], default=0)
     return {"integration_method": ", ".join(methods), "integration_nodes": nodes, **_errors(passed)}
 
 
@@ -280,4 +280,4 @@ def _errors(passed: Sequence[Passed]) -> dict[str, float]:
     estimates = [p.error_estimate for p in passed if p.error_estimate is not None]
     if estimates:
         return {"error_estimate": max(estimates)}
-    return {"error_bound": max((p.error_bound for p in passed), default=0.0)}
+    return {"error_bound": max([p.error_bound for p in passed], default=0.0)}

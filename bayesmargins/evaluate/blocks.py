@@ -70,12 +70,14 @@ class Blocks:
     Attributes
     ----------
     asked : Asked
-    impossible : Impossible
-        What was seen of a parameter that is the target.
+    impossible : Impossible or None
+        What was seen of a parameter that is the target, where it can have values that it should not.
     """
 
     def __init__(self, asked: Asked) -> None:
-        self.asked, self.impossible = asked, Impossible(asked.post)
+        post = asked.post
+        free = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
+        self.asked, self.impossible = asked, Impossible(post) if free else None
         self._said: set[str] = set()
         self._last: tuple[frozenset[str], _Distinct] | None = None
 
@@ -94,7 +96,7 @@ class Blocks:
         distinct = self._distinct(read - {s.variable for s in settings if s.step is None})
         return Copy(asked, settings, of, distinct, self.impossible)
 
-    def every_row(self, settings: Settings) -> Copy:
+    def row_by_row(self, settings: Settings) -> Copy:
         """The same with equal rows one by one."""
         return Copy(self.asked, settings, None, _Distinct(None, None, self.asked.averaging.cells), self.impossible)
 
@@ -148,7 +150,7 @@ class Copy:
         Which derivatives the chunks have.
     distinct : tuple
         Which rows are different, and their cells.
-    impossible : Impossible
+    impossible : Impossible or None
         Is shown every chunk.
     """
 
@@ -156,24 +158,21 @@ class Copy:
     settings: Settings
     of: Derivative | None
     distinct: _Distinct
-    impossible: Impossible
+    impossible: Impossible | None
 
     @property
-    def rows(self) -> int:
-        """How many rows all chunks have together."""
-        return len(self.distinct.cells.index) * self.asked.named_groups
+    def size(self) -> tuple[int, int]:
+        """How many rows and cells all chunks have together."""
+        cells, groups = self.distinct.cells, self.asked.named_groups
+        return len(cells.index) * groups, cells.n * groups
 
     @property
-    def cells(self) -> int:
-        """How many cells."""
-        return self.distinct.cells.n * self.asked.named_groups
-
-    def of_every_row(self, values: np.ndarray) -> np.ndarray:
-        """Values (..., group x row) of single rows, from those of different rows; averages as they are."""
+    def every_row(self) -> np.ndarray | None:
+        """Where the value of every row is among those of the different ones, (group x row); None where they are."""
         position, cells = self.distinct.position, self.distinct.cells
         if position is None or not cells.unit:
-            return values
-        return values[..., (position + cells.n * np.arange(self.asked.named_groups)[:, None]).ravel()]
+            return None
+        return np.ravel(position + cells.n * np.arange(self.asked.named_groups)[:, None])
 
     def __iter__(self) -> Iterator[Chunk]:
         (first, _, cells), asked = self.distinct, self.asked
@@ -191,7 +190,8 @@ class Copy:
                     self._chunk(asked.frame, part)
                 raise
             for piece in pieces(chunk):
-                self.impossible.count(piece)
+                if self.impossible is not None:
+                    self.impossible.count(piece)
                 yield piece
 
     def _chunk(self, frame: pd.DataFrame, cells: Cells) -> Chunk:
@@ -237,12 +237,11 @@ class Impossible:
 
     def __init__(self, post: Posterior) -> None:
         self.post = post
-        self._counts = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
         self._pairs, self._impossible, self._least = 0, 0, 0.0
 
     def count(self, chunk: Chunk) -> None:
         """Look at the parameter in these rows, at b = 0 of every factor that is averaged over."""
-        for values in linear_blocks(self.post.draws, chunk.rows, chunk.plan) if self._counts else ():
+        for values in linear_blocks(self.post.draws, chunk.rows, chunk.plan):
             bad = values <= 0.0
             self._pairs += int(np.isfinite(values).sum())
             self._impossible += int(bad.sum())

@@ -59,7 +59,7 @@ class Evaluation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.__exit__(kind, error, trace)
-        if kind is None:
+        if kind is None and self.blocks.impossible is not None:
             self.blocks.impossible.told()
 
     def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
@@ -86,7 +86,7 @@ class Evaluation:
         """
         copy = self.blocks.copy(settings)
         careful = tails or not self.asked.averaged  # single rows may be small
-        passed = self._predictor.values(copy, copy.rows, copy.cells, parts, careful)
+        passed = self._predictor.values(copy, *copy.size, parts, careful)
         if tails:
             self._predictor.add_tails(passed, copy)
         return self._kept(copy, passed)
@@ -106,7 +106,7 @@ class Evaluation:
             slopes = predictor.relative_slopes
         else:
             slopes = predictor.second_derivatives if of.second else predictor.slopes
-        passed = self._kept(copy, slopes(copy, copy.rows, copy.cells))
+        passed = self._kept(copy, slopes(copy, *copy.size))
         return passed.values["second" if of.second else "slope"]
 
     def differences(self, low: Settings, high: Settings) -> np.ndarray | None:
@@ -127,7 +127,7 @@ class Evaluation:
         sides = [self.blocks.copy(side) for side in (low, high)]
         if sides[0].distinct is not sides[1].distinct:
             return None
-        passed = self._predictor.differences(zip(*sides, strict=True), sides[0].rows, sides[0].cells)
+        passed = self._predictor.differences(zip(*sides, strict=True), *sides[0].size)
         return None if passed is None else self._kept(sides[0], passed).values["difference"]
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
@@ -140,14 +140,16 @@ class Evaluation:
         """
         shape = len(self.asked.post.draws.beta), self.asked.named_groups * self.asked.averaging.cells.n
         values = {name: np.empty(shape) for name in self.asked.parts}
-        for chunk in self.blocks.every_row(settings) if values else ():
+        for chunk in self.blocks.row_by_row(settings) if values else ():
             for part in chunk.parts:
                 values[part.name][:, chunk.cells.index] = part_values(part, slice(None))
         return values
 
     def _kept(self, copy: Copy, passed: Passed) -> Passed:
-        passed.values = {part: copy.of_every_row(values) for part, values in passed.values.items()}
-        passed.logs = {part: copy.of_every_row(values) for part, values in passed.logs.items()}
+        every_row = None if self.asked.averaged else copy.every_row
+        if every_row is not None:
+            passed.values = {part: values[..., every_row] for part, values in passed.values.items()}
+            passed.logs = {part: values[..., every_row] for part, values in passed.logs.items()}
         self.passed.append(passed)
         return passed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -42,7 +43,11 @@ class Predictor:
 
     def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None] = lambda done: None) -> None:
         self.draws, self.link, self.tick = draws, link, tick
-        self.tables = Tables(draws, link, tick)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Kept for all chunks."""
+        return Tables(self.draws, self.link, self.tick)
 
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
@@ -72,7 +77,23 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, rows, cells, parts)
+        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
+        multiplied = 1.0
+        for whole in chunks:
+            chunk = complete(whole, passed)
+            if not len(chunk.cells.index):
+                continue
+            if chunk.multiplier is not None:
+                multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
+            tabled = self._many(rows, chunk) and "second" not in parts
+            for part in parts:
+                if tabled:
+                    self._add(chunk, part, passed)
+                else:
+                    self._add_exactly(self.draws, chunk, part, passed, passed.values[part])
+        passed.error_bound *= multiplied
+        passed.multiplied = multiplied
+        return passed
 
     def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
         """Put on record the logarithms of values of the same chunks that are too small to be divided by."""
@@ -100,7 +121,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, rows, cells, ("slope",))
+        return self.values(chunks, rows, cells, ("slope",))
 
     def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """How do the slopes of these rows change with a second variable, in every draw?
@@ -122,7 +143,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, rows, cells, ("second",))
+        return self.values(chunks, rows, cells, ("second",))
 
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """How does the mean response of these rows change with a variable, relative to itself, in every draw?
@@ -160,7 +181,7 @@ class Predictor:
         """Slope / mean of every row and draw, times the multiplier; a bound on the error goes on record."""
         n = len(chunk.cells.index)
         alone = replace(chunk, cells=Cells(np.arange(n), np.ones(n), n, unit=True), multiplier=None)
-        slopes, means = (self._pass([alone], rows, n, (part,)) for part in ("slope", "mean"))
+        slopes, means = (self.values([alone], rows, n, (part,)) for part in ("slope", "mean"))
         mean = means.values["mean"]
         factor = 1.0 if chunk.multiplier is None else chunk.multiplier
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where a mean is 0
@@ -229,26 +250,11 @@ class Predictor:
         """Do tables pay?"""
         mixture = chunk.plan.mixture
         groups = 1.0 if mixture is None else max(1.0, len(mixture.weights) / _GROUPS)
-        return may_be_many(rows) and rows * len(self.draws.beta) * groups >= MANY_VALUES
+        return rows >= MANY_ROWS and rows * len(self.draws.beta) * groups >= MANY_VALUES
 
-    def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
-        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
-        multiplied = 1.0
-        for whole in chunks:
-            chunk = complete(whole, passed)
-            if not len(chunk.cells.index):
-                continue
-            if chunk.multiplier is not None:
-                multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
-            tabled = self._many(rows, chunk) and "second" not in parts
-            for part in parts:
-                self._add(chunk, part, passed, tabled)
-        passed.error_bound *= multiplied
-        passed.multiplied = multiplied
-        return passed
-
-    def _add(self, chunk: Chunk, part: str, passed: Passed, tabled: bool) -> None:
-        left = self.tables.add(chunk, part, passed) if tabled else np.arange(len(self.draws.beta))
+    def _add(self, chunk: Chunk, part: str, passed: Passed) -> None:
+        """Through tables, and the draws that none covers exactly."""
+        left = self.tables.add(chunk, part, passed)
         if not len(left):
             return
         if len(left) == len(self.draws.beta):
