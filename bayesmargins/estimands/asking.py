@@ -19,7 +19,7 @@ from bayesmargins.family.equal import equals
 from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
-from bayesmargins.family.quantity import Target, quantity_of
+from bayesmargins.family.quantity import Target
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
@@ -71,7 +71,6 @@ def ask(
     _check_posterior(post)
     whole, post = post, answering(post, target)
     target = "mean" if whole is not post else _checked_target(target, post)
-    quantity = quantity_of(target, post.family, post.link, post.categories)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
@@ -84,19 +83,18 @@ def ask(
     _check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
-    if quantity is None or not quantity.linear:
-        _warn_of_zero(policy, post)
     random_seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
-    derived = derived_settings(at, design, _with_at_columns(frame, settings), of_rows)
+    unset, frame = frame, _with_at_columns(frame, settings)
+    derived = derived_settings(at, design, frame, of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
     weights = _weights(wts, newdata, post.design, derived)
-    return Question(
+    question = Question(
         post=post,
-        frame=_with_at_columns(frame, settings),
+        frame=frame,
         what=what,
         at=settings,
         derived=derived,
-        averaging=averaging(frame, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
+        averaging=averaging(unset, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
         by=tuple(by),
         labels=labels,
         weights="" if wts is None else wts if isinstance(wts, str) else "the given weights",
@@ -106,6 +104,9 @@ def ask(
         whole=whole,
         parts=parts,
     )
+    if question.quantity is None or not question.quantity.linear:
+        _warn_of_zero(policy, post)
+    return question
 
 
 def _check_posterior(post: Any) -> None:
@@ -204,7 +205,7 @@ def _warn_of_zero(policy: Policy, post: Posterior) -> None:
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`at` may stand in for a column that newdata lacks."""
-    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
+    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns}) if at else frame
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:

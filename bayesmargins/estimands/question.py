@@ -226,11 +226,13 @@ class Question(Asked):
 
     def worded(self, column: str) -> str:
         """A column, or several as crossed contrasts have them, as readers know it."""
-        return terms_worded(column, self.whole.design.labels)
+        labels = self.whole.design.labels
+        return terms_worded(column, labels) if labels else column
 
     def contrast_worded(self, term: str, label: str) -> str:
         """A contrast in a sentence, where it names its variable."""
-        said = steps_worded(label, term, self.whole.design.labels)
+        labels = self.whole.design.labels
+        said = steps_worded(label, term, labels) if labels else label
         return said if term in label else f"{self.worded(term)}: {said}"
 
     def _worded(self, slope: Slope | None) -> Slope | None:

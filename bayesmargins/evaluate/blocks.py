@@ -57,11 +57,12 @@ class Derivative:
 
 
 class _Distinct(NamedTuple):
-    """What `repeated_rows` found."""
+    """What `repeated_rows` found, and how many rows and cells that makes in all named groups."""
 
     first: np.ndarray | None
     position: np.ndarray | None
     cells: Cells
+    size: tuple[int, int]
 
 
 class Blocks:
@@ -98,7 +99,7 @@ class Blocks:
 
     def row_by_row(self, settings: Settings) -> Copy:
         """The same with equal rows one by one."""
-        return Copy(self.asked, settings, None, _Distinct(None, None, self.asked.averaging.cells), self.impossible)
+        return Copy(self.asked, settings, None, self._sized(None, None, self.asked.averaging.cells), self.impossible)
 
     @cached_property
     def _read(self) -> frozenset[str]:
@@ -106,7 +107,7 @@ class Blocks:
         asked, policy, columns = self.asked, self.asked.policy, self.asked.frame.columns
         design, factors = asked.post.design, asked.post.design.factors
         active = [f for f in policy.active if f in factors]
-        names = set(design.variables(active)) | _part_variables(asked) | design.response.variables(asked.of_rows)
+        names = {*design.variables(active), *_part_variables(asked), *design.response.variables(asked.of_rows)}
         for factor in [asked.design.factors[f] for f in (*policy.factors("own"), *policy.factors("sample"))]:
             names |= set(factor.columns) if all([c in columns for c in factor.columns]) else set()
         return frozenset(names.union(*[factors[f].beside for f in active]).intersection(columns))
@@ -119,13 +120,17 @@ class Blocks:
             names = sorted(asked.frame.columns if asked.derived else read)
             require_columns(asked.frame, names, asked.what)
             self._refuse_missing(read)
-            self._last = read, _Distinct(*repeated_rows(asked.frame, names, asked.averaging.cells))
+            self._last = read, self._sized(*repeated_rows(asked.frame, names, asked.averaging.cells))
         return self._last[1]
+
+    def _sized(self, first: np.ndarray | None, position: np.ndarray | None, cells: Cells) -> _Distinct:
+        groups = self.asked.named_groups
+        return _Distinct(first, position, cells, (len(cells.index) * groups, cells.n * groups))
 
     def _refuse_missing(self, read: frozenset[str]) -> None:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
         asked, frame = self.asked, self.asked.frame
-        said_apart = asked.post.design.response.variables(asked.of_rows)
+        said_apart = asked.post.design.response.variables(asked.of_rows) if asked.of_rows else frozenset()
         mask, counts = missing_rows(frame, sorted(read - said_apart))
         if not mask.any():
             return
@@ -149,7 +154,7 @@ class Copy:
     of : Derivative or None
         Which derivatives the chunks have.
     distinct : tuple
-        Which rows are different, and their cells.
+        Which rows are different, their cells, and how many rows and cells all chunks have together.
     impossible : Impossible or None
         Is shown every chunk.
     """
@@ -161,12 +166,6 @@ class Copy:
     impossible: Impossible | None
 
     @property
-    def size(self) -> tuple[int, int]:
-        """How many rows and cells all chunks have together."""
-        cells, groups = self.distinct.cells, self.asked.named_groups
-        return len(cells.index) * groups, cells.n * groups
-
-    @property
     def every_row(self) -> np.ndarray | None:
         """Where the value of every row is among those of the different ones, (group x row); None where they are."""
         position, cells = self.distinct.position, self.distinct.cells
@@ -175,9 +174,9 @@ class Copy:
         return np.ravel(position + cells.n * np.arange(self.asked.named_groups)[:, None])
 
     def __iter__(self) -> Iterator[Chunk]:
-        (first, _, cells), asked = self.distinct, self.asked
+        (first, _, cells, _), asked = self.distinct, self.asked
         n, size = len(cells.index), _CHUNK_ROWS
-        if asked.policy.factors("sample"):
+        if "sample" in asked.policy.by_word:
             size = max(1, min(size, _CHUNK_LABELS // len(asked.post.draws.beta)))
         for start in range(0, n, size):
             block = slice(start, min(start + size, n))

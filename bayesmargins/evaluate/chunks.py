@@ -310,7 +310,7 @@ def _taken(rows: Rows, which: np.ndarray) -> Rows:
 
 def pieces(chunk: Chunk) -> Iterable[Chunk]:
     """The rows by the stratum of the fitted groups that they are averaged over, and once for each named group."""
-    plans = chunk.plans
+    plans = [chunk.plan, *[part.plan for part in chunk.parts]]
     if not any([p.named or (p.mixture is not None and p.mixture.strata is not None) for p in plans]):
         return (chunk,)
     return (tile for some in _in_strata(chunk) for tile in _in_named_groups(some))

@@ -86,7 +86,7 @@ class Evaluation:
         """
         copy = self.blocks.copy(settings)
         careful = tails or not self.asked.averaged  # single rows may be small
-        passed = self._predictor.values(copy, *copy.size, parts, careful)
+        passed = self._predictor.values(copy, *copy.distinct.size, parts, careful)
         if tails:
             self._predictor.add_tails(passed, copy)
         return self._kept(copy, passed)
@@ -106,7 +106,7 @@ class Evaluation:
             slopes = predictor.relative_slopes
         else:
             slopes = predictor.second_derivatives if of.second else predictor.slopes
-        passed = self._kept(copy, slopes(copy, *copy.size))
+        passed = self._kept(copy, slopes(copy, *copy.distinct.size))
         return passed.values["second" if of.second else "slope"]
 
     def differences(self, low: Settings, high: Settings) -> np.ndarray | None:
@@ -127,7 +127,7 @@ class Evaluation:
         sides = [self.blocks.copy(side) for side in (low, high)]
         if sides[0].distinct is not sides[1].distinct:
             return None
-        passed = self._predictor.differences(zip(*sides, strict=True), *sides[0].size)
+        passed = self._predictor.differences(zip(*sides, strict=True), *sides[0].distinct.size)
         return None if passed is None else self._kept(sides[0], passed).values["difference"]
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:

@@ -85,7 +85,7 @@ class Predictor:
                 continue
             if chunk.multiplier is not None:
                 multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
-            tabled = self._many(rows, chunk) and "second" not in parts
+            tabled = rows >= MANY_ROWS and self._many(rows, chunk) and "second" not in parts
             for part in parts:
                 if tabled:
                     self._add(chunk, part, passed)
