@@ -250,7 +250,7 @@ def averaging(
         return Averaging(Cells(np.arange(n), np.ones(n), n, unit=True), ("row",), _row_coords(frame, at))
     _check_by(frame, by, at, what)
     weights = _weights(frame, wts, what)
-    index, dims, coords = _by_cells(_relabelled(frame, labels), design, by, labels)
+    index, dims, coords = _by_cells(_relabelled(frame, labels) if labels else frame, design, by, labels)
     cells = int(index.max(initial=-1)) + 1
     totals = np.bincount(index, weights, minlength=cells)
     if (totals <= 0).any():

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -62,23 +63,34 @@ class Policy:
     by_factor: dict[str, str | tuple[Any, ...]]
     group_weights: str
 
+    @cached_property
+    def by_word(self) -> dict[str, tuple[str, ...]]:
+        """Factors under each word of `POLICIES` that there is."""
+        found: dict[str, tuple[str, ...]] = {}
+        for factor, policy in self.by_factor.items():
+            if isinstance(policy, str):
+                found[policy] = (*found.get(policy, ()), factor)
+        return found
+
     def factors(self, word: str) -> tuple[str, ...]:
         """Factors under this policy."""
-        return tuple(f for f, p in self.by_factor.items() if p == word)
+        return self.by_word.get(word, ())
 
     def of(self, factors: Collection[str]) -> Policy:
         """The same for some of the factors."""
+        if self.by_factor.keys() <= set(factors):
+            return self
         return replace(self, by_factor={f: p for f, p in self.by_factor.items() if f in factors})
 
-    @property
+    @cached_property
     def named(self) -> dict[str, tuple[Any, ...]]:
         """Factors with named levels: each gives the result a dimension."""
         return {f: p for f, p in self.by_factor.items() if isinstance(p, tuple)}
 
-    @property
+    @cached_property
     def active(self) -> tuple[str, ...]:
         """Factors whose z matters."""
-        return tuple(f for f, p in self.by_factor.items() if p != "zero")
+        return tuple([f for f, p in self.by_factor.items() if p != "zero"])
 
 
 def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") -> Policy:
@@ -282,17 +294,18 @@ def plan_groups(
     PosteriorError
         The posterior came without draws of b.
     """
-    design, named, whole = post.design, _named_levels(policy, post), post if whole is None else whole
-    mixture = _mixture(post, policy, whole, beside, frame)
-    policy = policy.of(design.factors)
-    gathers = [g for f in policy.factors("own") for g in _own(post, design.factors[f], frame, what)]
-    sampled = (_sampled(post, design.factors[f], frame, int(seed or 0), whole) for f in policy.factors("sample"))
-    gathers += [gather for found in sampled for gather in found]
+    design, whole = post.design, post if whole is None else whole
+    named = _named_levels(policy, post) if policy.named else ()
+    mixture = _mixture(post, policy, whole, beside, frame) if "existing" in policy.by_word else None
+    own = policy.of(design.factors).by_word
+    gathers = [g for f in own.get("own", ()) for g in _own(post, design.factors[f], frame, what)]
+    for name in own.get("sample", ()):
+        gathers += _sampled(post, design.factors[name], frame, int(seed or 0), whole)
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
     return GroupPlan(
-        integrated=policy.factors("new"),
+        integrated=own.get("new", ()),
         gathers=tuple(gathers),
         mixture=mixture,
         missing=missing,
@@ -402,7 +415,7 @@ def _mixture(
     designs = [whole.predictors[name].design for name in beside] or [post.design]
     factors = {name: factor for design in designs for name, factor in design.factors.items()}
     names = policy.of(factors).factors("existing")
-    own = tuple(name for name in names if name in post.design.factors)
+    own = tuple([name for name in names if name in post.design.factors])
     for name in own:
         _draws_of_b(post, name)
     if not own:

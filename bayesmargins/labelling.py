@@ -150,7 +150,7 @@ def worded(name: str, labels: Mapping[str, str]) -> str:
 
 def terms_worded(term: str, labels: Mapping[str, str]) -> str:
     """A column as `worded`; of several, as crossed contrasts have them, each."""
-    return ", ".join(worded(name, labels) for name in term.split(", "))
+    return ", ".join([worded(name, labels) for name in term.split(", ")])
 
 
 def steps_worded(contrast: str, term: str, labels: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from bayesmargins.checks import one_of, switch, whole_number
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 
-__all__ = ["Options", "options"]
+__all__ = ["Options", "check_size", "options"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _ENOUGH = 10**18  # bytes: more than any machine has
@@ -198,3 +198,27 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 }
 
 options = Options()
+
+
+def check_size(n_draws: int, n_values: int, way_out: str) -> None:
+    """Will the result fit in memory? Asked before anything is computed.
+
+    Parameters
+    ----------
+    n_draws, n_values : int
+        Size of the result.
+    way_out : str
+        What the user can do instead.
+
+    Raises
+    ------
+    EstimandError
+        The result would be larger than ``bayesmargins.options.memory``.
+    """
+    size = n_draws * n_values * 8
+    if size > options.bytes:
+        raise EstimandError(
+            f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
+            f"bayesmargins.options.memory allows {options.memory}. {way_out} "
+            "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
+        )

@@ -132,7 +132,8 @@ class Posterior:
     @property
     def caveat(self) -> str:
         """What every sentence about these draws has to say of them; empty of a posterior."""
-        return CAVEATS.get(self.kind, self.kind)
+        kind = self.kind
+        return CAVEATS.get(kind, kind)
 
     @property
     def arviz_group(self) -> str:

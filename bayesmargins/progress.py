@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
 
 from bayesmargins.limits import options
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "shared"]
 
 _PATIENCE = 2.0  # seconds
 
@@ -49,7 +50,7 @@ class Progress:
             Since the last call.
         """
         self.done += values
-        if self._bar is None and options.progress and time.monotonic() - self.start > _PATIENCE:
+        if self._bar is None and time.monotonic() - self.start > _PATIENCE and options.progress:
             self._bar = self._shown()
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=min(self.done, self.total))
@@ -65,3 +66,15 @@ class Progress:
         bar.add_task(self.what, total=self.total)
         bar.start()
         return bar
+
+
+def shared(tick: Callable[[int], None], times: int) -> Callable[[int], None]:
+    """What is told of work that is done so many times over: a value counts once all of them are done."""
+    left = 0
+
+    def told(values: int) -> None:
+        nonlocal left
+        done, left = divmod(left + values, times)
+        tick(done)
+
+    return told

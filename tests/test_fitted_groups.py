@@ -13,7 +13,7 @@ from test_margins import random_posterior, simulated, values
 from test_predictor import SAME, SAME_SLOPE, engine
 
 import bayesmargins as bm
-from bayesmargins.predictor import exact, passes
+from bayesmargins.evaluate import exact, passes
 
 LINKS = [("bernoulli", "logit"), ("bernoulli", "probit"), ("bernoulli", "cloglog"), ("poisson", "log")]
 ROWS = simulated().head(9)

@@ -16,11 +16,11 @@ from test_predictor import REGROUPED, engine, frame, scaled
 
 import bayesmargins as bm
 from bayesmargins.errors import IntegrationError
+from bayesmargins.evaluate import lines
+from bayesmargins.evaluate.lookups import Lookups
 from bayesmargins.family import get_link
 from bayesmargins.integrate import mixture_expectation
 from bayesmargins.integrate.tabulated.lines import line_mixture, panels_of
-from bayesmargins.predictor import lines
-from bayesmargins.predictor.lookups import Lookups
 
 LINKS = ["logit", "probit", "cloglog"]
 PAIRS = [(link, part) for link in LINKS for part in ("mean", "complement")]

@@ -267,7 +267,7 @@ def test_sampled_groups_have_the_spread_of_sigma() -> None:
 
 
 def test_blocks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayesmargins.predictor import exact
+    from bayesmargins.evaluate import exact
 
     post = reference.posterior("k_epil")
     ask = [

@@ -15,8 +15,7 @@ from test_margins import random_posterior, simulated, values
 from test_predictor import SAME, engine
 
 import bayesmargins as bm
-from bayesmargins.estimands import evaluation
-from bayesmargins.predictor import named, passes
+from bayesmargins.evaluate import blocks, chunks, evaluate, passes
 
 # The same values, in arrays of another size and shape, where NumPy sums in another order.
 REGROUPED = {"rtol": 1e-12, "atol": 1e-14}
@@ -118,9 +117,9 @@ def test_both_sides_of_a_difference_go_through_tables_at_once(
 @pytest.mark.parametrize("name", ["rows", "by and at", "rare", "slope", "tail"])
 def test_tiles_change_nothing(name: str, rows: int, effects: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = QUESTIONS[name](POST, groups=POLICIES[2])
-    monkeypatch.setattr(named, "_TILE_ROWS", rows)
-    monkeypatch.setattr(named, "_TILE_EFFECTS", effects)
-    monkeypatch.setattr(evaluation, "_CHUNK_ROWS", chunk)
+    monkeypatch.setattr(chunks, "_TILE_ROWS", rows)
+    monkeypatch.setattr(chunks, "_TILE_EFFECTS", effects)
+    monkeypatch.setattr(blocks, "_CHUNK_ROWS", chunk)
     np.testing.assert_allclose(values(QUESTIONS[name](POST, groups=POLICIES[2])), values(whole), **REGROUPED)
 
 
@@ -190,8 +189,8 @@ def test_a_thousand_groups_are_designed_once(monkeypatch: pytest.MonkeyPatch) ->
     levels = [f"g{k}" for k in range(1000)]
     data = pd.DataFrame({"y": np.tile([0, 1], 500), "x": np.linspace(-1, 1, 1000), "g": levels})
     post = random_posterior("y ~ x + (1 | g)", data, "bernoulli")
-    asked, plan = [], evaluation.plan_groups
-    monkeypatch.setattr(evaluation, "plan_groups", lambda *given: asked.append(1) or plan(*given))
+    asked, plan = [], blocks.plan_groups
+    monkeypatch.setattr(blocks, "plan_groups", lambda *given: asked.append(1) or plan(*given))
     found = bm.avg_predictions(post, data.head(3), groups={"g": levels})
     assert len(asked) == 1
     b = post.b["g"].sel(g=levels).to_numpy()[..., 0]
@@ -204,11 +203,11 @@ def test_a_thousand_groups_are_designed_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_progress_counts_every_value(groups: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
-    class Kept(evaluation.Progress):
+    class Kept(evaluate.Progress):
         def __init__(self, total: int) -> None:
             super().__init__(total)
             made.append(self)
 
-    monkeypatch.setattr(evaluation, "Progress", Kept)
+    monkeypatch.setattr(evaluate, "Progress", Kept)
     bm.avg_comparisons(POST, {"x": (0, 1)}, newdata=simulated().drop_duplicates(["f"]), groups=groups)
     assert made[0].done == made[0].total

@@ -23,13 +23,12 @@ import xarray as xr
 from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
-from bayesmargins.estimands import evaluation
+from bayesmargins.evaluate import blocks, layout, passes
+from bayesmargins.evaluate.layout import tiles_of
 from bayesmargins.family import get_link
 from bayesmargins.integrate.tabulated import rows as table_rows
 from bayesmargins.integrate.tabulated import wide as table_wide
 from bayesmargins.integrate.tabulated.curves import surface
-from bayesmargins.predictor import layout, passes
-from bayesmargins.predictor.layout import tiles_of
 
 # Measured over these questions: 2e-12 for values, the stated bounds being 2e-11 (surfaces of the cloglog). A slope has
 # a second derivative times d s2/dx in it, of which the tables keep 1e-9 where s is near 0.
@@ -48,9 +47,9 @@ def engine(tables: bool, chunk: int | None = None, labels: int | None = None) ->
         patch.setattr(passes, "MANY_VALUES", least)
         patch.setattr(layout, "_MANY_ROWS", 1)
         if chunk is not None:
-            patch.setattr(evaluation, "_CHUNK_ROWS", chunk)
+            patch.setattr(blocks, "_CHUNK_ROWS", chunk)
         if labels is not None:
-            patch.setattr(evaluation, "_CHUNK_LABELS", labels)
+            patch.setattr(blocks, "_CHUNK_LABELS", labels)
         yield
 
 

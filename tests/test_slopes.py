@@ -18,7 +18,7 @@ from test_margins import MODELS, POLICIES, random_posterior, simulated, values
 
 import bayesmargins as bm
 from bayesmargins.design import second_derivative_rows
-from bayesmargins.predictor import passes
+from bayesmargins.evaluate import passes
 
 WORDS = ("dydx", "eyex", "eydx", "dyex")
 EVERY_LINK = [

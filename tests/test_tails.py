@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import bayesmargins as bm
+from bayesmargins.evaluate import passes
 from bayesmargins.family import get_link
 from bayesmargins.integrate.log_tails import log_expectation
-from bayesmargins.predictor import passes
 
 DATA = pd.DataFrame({"y": [0, 1, 0, 1], "x": [0.0, 1.0, -0.7, 1.0], "g": list("aabb"), "h": list("cdcd")})
 DIGITS = 30

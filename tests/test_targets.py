@@ -518,7 +518,7 @@ def test_rows_with_missing_covariates_are_nan() -> None:
 
 
 def test_results_do_not_depend_on_threads_or_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayesmargins.predictor import distribution
+    from bayesmargins.evaluate import distribution
 
     post = reference.posterior("k_epil")
     for target in TARGETS:

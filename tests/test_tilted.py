@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import bayesmargins as bm
-from bayesmargins.predictor import passes
+from bayesmargins.evaluate import passes
 
 N, DRAWS = 600, 5
 RNG = np.random.default_rng(1)

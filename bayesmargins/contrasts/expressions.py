@@ -13,7 +13,7 @@ import numpy as np
 
 from bayesmargins.contrasts.entries import Entries, Made, bracketed
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
-from bayesmargins.predictor import check_size
+from bayesmargins.limits import check_size
 from bayesmargins.schema import ESTIMATE
 
 __all__ = ["expressed"]

@@ -12,7 +12,7 @@ import xarray as xr
 from bayesmargins.checks import numbers
 from bayesmargins.contrasts.entries import Entries, Made, bracketed, labels_along, shortened, text, weighted_sum
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
-from bayesmargins.predictor import check_size
+from bayesmargins.limits import check_size
 
 __all__ = ["weighted"]
 

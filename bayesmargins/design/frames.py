@@ -70,7 +70,9 @@ class Column:
             A level that the fit has not seen; text where numbers are needed; infinite numbers.
         """
         if self.kind == "factor" and not self.coded:
-            return self._replay_factor(series)
+            texts = series.astype(object)
+            self._refuse_unseen(texts, series)
+            return pd.Series(pd.Categorical(texts, categories=list(self.coding)), index=series.index)
         if not _holds_numbers(series):
             raise DataError(
                 f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, starting with "
@@ -83,11 +85,6 @@ class Column:
         if self.coded:
             self._refuse_unseen(values, series)
         return pd.Series(values, index=series.index, name=self.name)
-
-    def _replay_factor(self, series: pd.Series) -> pd.Series:
-        values = series.astype(object)
-        self._refuse_unseen(values, series)
-        return pd.Series(pd.Categorical(values, categories=list(self.coding)), index=series.index)
 
     def _refuse_unseen(self, values: pd.Series | np.ndarray, series: pd.Series) -> None:
         codes = pd.Index(self.levels).get_indexer(pd.Index(values, dtype=object))
@@ -132,7 +129,9 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
             f"{listed(frame.columns, 30)}."
         )
     for name in names:
-        _check_cells(frame[name], what, why)
+        dtype = frame[name].dtype
+        if not isinstance(dtype, np.dtype) or dtype.kind in "Oc":
+            _check_cells(frame[name], what, why)
 
 
 def _check_cells(series: pd.Series, what: str, why: str) -> None:

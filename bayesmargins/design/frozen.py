@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Response:
     def variables(self, fields: Iterable[str]) -> frozenset[str]:
         """Columns of the data that some of these fields are computed from."""
         texts = [self.given[name] for name in fields if name in self.given]
-        return frozenset().union(*(required_columns(expression(text), self.context) for text in texts))
+        return frozenset().union(*[required_columns(expression(text), self.context) for text in texts])
 
     @property
     def trials_variables(self) -> frozenset[str]:
@@ -204,8 +205,8 @@ class Design:
         frozenset of str
         """
         factors = self.factors if z_of is None else z_of
-        parts = [self.fixed.variables, *(o.variables for o in self.offsets)]
-        return frozenset().union(*parts, *(self.factors[f].variables for f in factors))
+        parts = [self.fixed.variables, *[o.variables for o in self.offsets]]
+        return frozenset().union(*parts, *[self.factors[f].variables for f in factors])
 
     def beside(self, others: Iterable[Design]) -> Design:
         """Which columns and grouping factors do this linear predictor and others of the same rows read together?
@@ -226,7 +227,7 @@ class Design:
         return replace(
             self,
             formula="; ".join(d.formula for d in every),
-            columns=_together(c for d in (*every, self) for c in d.columns.values()),
+            columns=_together([c for d in (*every, self) for c in d.columns.values()]),
             factors={n: f for d in (*every, self) for n, f in d.factors.items()},
             means=tuple({m.of.name: m for d in every for m in d.means}.values()),
         )
@@ -284,26 +285,18 @@ class Design:
         """
         factors = [f for f in self.factors if z_of is None or f in z_of]
         names = sorted(self.variables(factors))
-        frame = self.completed(frame, what)
+        frame = self.completed(frame, what) if self.means else frame
         require_columns(frame, names, what)
         missing, _ = missing_rows(frame, names)
-        replayed = pd.DataFrame({n: self.columns[n].replay(frame[n]) for n in names}, index=frame.index)
-        source = replayed if not missing.any() else replayed[~missing]
-
-        def filled(matrix: Matrix) -> np.ndarray:
-            values = finite_values(matrix, source, what)
-            if not missing.any():
-                return values
-            out = np.full((len(frame), values.shape[1]), np.nan)
-            out[~missing] = values
-            return out
-
+        source = pd.DataFrame({n: self.columns[n].replay(frame[n]) for n in names}, index=frame.index)
+        filled = partial(_filled, missing=missing) if missing.any() else finite_values
         Z: dict[str, np.ndarray] = {}
         for f in factors:
-            Z |= self.factors[f].z_of(np.hstack([filled(m) for m in self.factors[f].matrices]), frame, what)
-        offset = np.where(missing, np.nan, 0.0) + sum(filled(o)[:, 0] for o in self.offsets)
+            z = np.hstack([filled(m, source, what) for m in self.factors[f].matrices])
+            Z |= self.factors[f].z_of(z, frame, what)
+        offset = np.where(missing, np.nan, 0.0) + sum([filled(o, source, what)[:, 0] for o in self.offsets])
         unknown = [np.isnan(Z[f]).any(axis=1) for f in factors if self.factors[f].members]
-        return Rows(filled(self.fixed), Z, offset, ~np.logical_or.reduce([missing, *unknown]))
+        return Rows(filled(self.fixed, source, what), Z, offset, ~np.logical_or.reduce([missing, *unknown]))
 
     def given(self, field: str, frame: pd.DataFrame, what: str = "newdata") -> np.ndarray:
         """What the left-hand side says of other rows than the fit's, such as ``"se"``: (row,)."""
@@ -332,6 +325,14 @@ class Design:
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
         return self.given("trials", frame, what)
+
+
+def _filled(matrix: Matrix, source: pd.DataFrame, what: str, missing: np.ndarray) -> np.ndarray:
+    """Values of the columns, (row, column); NaN in rows that are missing."""
+    values = finite_values(matrix, source[~missing], what)
+    out = np.full((len(source), values.shape[1]), np.nan)
+    out[~missing] = values
+    return out
 
 
 def _together(columns: Iterable[Column]) -> dict[str, Column]:

@@ -72,10 +72,10 @@ class Factor:
     relation: np.ndarray | None = field(default=None, repr=False)
     members: Members | None = field(default=None, repr=False)
 
-    @property
+    @cached_property
     def variables(self) -> frozenset[str]:
         """Columns that z reads (not those that name the group)."""
-        return frozenset().union(*(m.variables for m in self.matrices))
+        return frozenset().union(*[m.variables for m in self.matrices])
 
     @cached_property
     def positions(self) -> dict[Any, int]:

@@ -13,22 +13,23 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.parts import check_known
-from bayesmargins.estimands.question import Question, fields_of
+from bayesmargins.estimands.question import Question
+from bayesmargins.evaluate import fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.equal import equals
 from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
-from bayesmargins.family.quantity import Target, quantity_of
+from bayesmargins.family.quantity import Target
 from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
+from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_word, with_columns
 
-__all__ = ["Given", "answering", "ask", "checked_seed"]
+__all__ = ["Given", "answering", "ask", "checked_seed", "refuse_heavy", "refuse_several"]
 
 TARGETS = ("mean", "link", "count")
 
@@ -55,32 +56,30 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> 
     _check_posterior(post)
     whole, post = post, answering(post, given.target)
     target = "mean" if whole is not post else _checked_target(given.target, post)
-    quantity = quantity_of(target, post.family, post.link, post.categories)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
-    design = post.design.beside(post.parts[name].design for name in parts)
+    design = post.design.beside([post.parts[name].design for name in parts])
     frame, what = frame_of(design, given.newdata)
     by, labels = by_columns(given.by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
     settings = at_settings(given.at, design, of_rows)
     policy = _resolved(given.groups, design, whole, given.group_weights)
-    check_known(policy, post, parts, observed or f"target={target}")
+    _check_known(policy, post, parts, observed or f"target={target}")
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
-    if quantity is None or not quantity.linear:
-        _warn_of_zero(policy, post)
     seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
-    derived = derived_settings(given.at, design, _with_at_columns(frame, settings), of_rows)
+    unset, frame = frame, _with_at_columns(frame, settings)
+    derived = derived_settings(given.at, design, frame, of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
     weights = _weights(given.wts, given.newdata, post.design, derived)
-    return Question(
+    question = Question(
         post=post,
-        frame=_with_at_columns(frame, settings),
+        frame=frame,
         what=what,
         at=settings,
         derived=derived,
-        averaging=averaging(frame, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
+        averaging=averaging(unset, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
         by=tuple(by),
         labels=labels,
         weights="" if given.wts is None else given.wts if isinstance(given.wts, str) else "the given weights",
@@ -90,6 +89,9 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> 
         whole=whole,
         parts=parts,
     )
+    if question.quantity is None or not question.quantity.linear:
+        _warn_of_zero(policy, post)
+    return question
 
 
 def _check_posterior(post: Any) -> None:
@@ -129,7 +131,7 @@ def answering(post: Posterior, target: Any) -> Posterior:
 def _resolved(groups: Any, design: Design, whole: Posterior, group_weights: str) -> Policy:
     """A factor of the model that this target does not depend on is no unknown one."""
     if isinstance(groups, Mapping):
-        every = whole.design.beside(part.design for part in whole.parts.values()).factors
+        every = whole.design.beside([part.design for part in whole.parts.values()]).factors
         idle = [f for f in groups if f in every and f not in design.factors]
         if idle:
             raise GroupsError(
@@ -188,29 +190,30 @@ def _warn_of_zero(policy: Policy, post: Posterior) -> None:
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`at` may stand in for a column that newdata lacks."""
-    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
+    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns}) if at else frame
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:
     family = post.family
     target = family.target if target is None else target
-    if is_word(target, family.numbers):
-        target = OwnParameter(target, family.parameter(target).meaning)
-    elif is_word(target, ("mu",)) and family.mean is not None:
+    word = target if isinstance(target, str) else ""
+    if word in family.numbers:
+        target = OwnParameter(word, family.parameter(word).meaning)
+    elif word == "mu" and family.mean is not None:
         target = OwnMu.of(family, post.link)
-    elif is_word(target, ("category",)):
+    elif word == "category":
         target = EachCategory()
-    elif is_word(target, ("link", "mu", "mean")) and family.shares is not None:
+    elif word in ("link", "mu", "mean") and family.shares is not None:
         raise EstimandError(
             f"target={shown(target)}: the categories of {post.design.response.text!r} have no order, and each but "
             f"{shown(post.categories[0])} has a linear predictor of its own, its log odds against that one: name it, "
             f"target={listed(post.predictors)}. target='category' has the probability of each."
         )
-    elif is_word(target, ("observed_mean",)) and _truncated(post):
+    elif word == "observed_mean" and _truncated(post):
         target = ObservedMean()
     if isinstance(target, Target):
         return _served(target, post)
-    if not is_word(target, TARGETS):
+    if word not in TARGETS:
         words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
         words = ("category", *["count"] * family.counted, *post.predictors) if family.shares is not None else words
         calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
@@ -293,3 +296,49 @@ def _target_hint(target: Any, post: Posterior) -> str:
     plain_words = dict.fromkeys(("response", "prob", "probability", "count", "mu"), plain)
     word = (plain_words | {"linear": "link"}).get(name)
     return f" Here it is called {word!r}." if word else close_matches(target, TARGETS)
+
+
+def _check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
+    """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
+    if not parts:
+        return
+    designs = {name: p.design for name, p in post.predictors.items() if name == post.first or name in parts}
+    new = [f for word in ("new", "sample") for f in policy.factors(word)]
+    unknown = [f for f in new if len(acting(designs, f)) > 1 and unknown_across(post, f)]
+    if unknown:
+        word, both = policy.by_factor[unknown[0]], listed(acting(designs, unknown[0]))
+        raise GroupsError(
+            f"{what} depends on {both} at once, and groups={word!r} is about new groups of {listed(unknown)}, whose "
+            "effects on these are correlated with those of another linear predictor: these correlations were not given "
+            "with the draws. Ask for 'own', 'existing', named levels or 'zero', or read the draws again with them."
+        )
+
+
+def refuse_heavy(post: Posterior, what: str, way_out: str) -> None:
+    """Refuse what is in closed form for normal effects alone.
+
+    Raises
+    ------
+    GroupsError
+        The posterior has Student-t effects.
+    """
+    if post.design.degrees:
+        raise GroupsError(
+            f"{what} takes group effects to be normal, and those of {listed(post.design.degrees)} are Student-t in "
+            f"{post.formula!r}: it is not there. {way_out}"
+        )
+
+
+def refuse_several(post: Posterior, factor: str) -> None:
+    """Refuse what is asked within a group where a row belongs to several.
+
+    Raises
+    ------
+    GroupsError
+        It does.
+    """
+    if post.design.factors[factor].members is not None:
+        raise GroupsError(
+            f"Each row belongs to several groups of {factor!r}, so there is no effect within one of them. "
+            "avg_comparisons has the effect over new groups, and with groups='own' over those of each row."
+        )

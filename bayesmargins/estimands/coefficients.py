@@ -10,17 +10,15 @@ import xarray as xr
 
 from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
-from bayesmargins.estimands.asking import Given, ask
-from bayesmargins.estimands.heavy_tails import refuse_heavy
+from bayesmargins.estimands.asking import Given, ask, refuse_heavy
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
-from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, normal_blocks
 from bayesmargins.schema import plain
 
 __all__ = ["marginal_coefficients"]

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayesmargins.checks import called, switch
-from bayesmargins.counterfactuals import apply_settings
+from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
-from bayesmargins.estimands.evaluation import Evaluation
-from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import scale_name
+from bayesmargins.evaluate import Evaluation, Passed
 from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word, with_columns
 
@@ -171,41 +171,52 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     variables = _every(question, cross) if variables is None else variables
     asked = contrasts_asked(question, variables, cross)
     question.check_size(len(asked))
-    sides = dict.fromkeys(s for c in asked for s in (c.low, c.high))
-    evaluation = Evaluation(question, passes=len(sides) * len(how.parts))
-    wrong, doubtful = [0.0], set()
-
-    def all_contrasts(scenario: Scenario) -> np.ndarray:
-        found: dict[Any, Passed] = {}
-
-        def of(side: Any) -> Passed:  # "drug - placebo" and "drug+ - placebo" need placebo once
-            if side not in found:
-                found[side] = evaluation.values(scenario, side, how.parts, tails=how.divides)
-            return found[side]
-
-        def value(contrast: Contrast) -> np.ndarray:
-            if how.subtracts and len(asked) < len(sides):
-                difference = evaluation.differences(scenario, contrast.low, contrast.high)
-                if difference is not None:
-                    wrong.append(evaluation.passed[-1].wrong)
-                    return difference
-            high, low = of(contrast.high), of(contrast.low)
-            values = compared(how, high, low)
-            wrong.append(how.bound(values, high, low))
-            if question.signed and comparison in _RELATIVE:
-                doubtful.update([contrast] if changes_sign(high.values["mean"], low.values["mean"], comparison) else [])
-            return values
-
-        return np.stack([value(contrast) for contrast in asked], axis=1)
-
-    values = evaluation.run(all_contrasts)
+    sides = {s for c in asked for s in (c.low, c.high)}
+    relative = comparison if question.signed and comparison in _RELATIVE else ""
+    with Evaluation(question, passes=len(sides) * len(how.parts)) as evaluation:
+        found = [_compared(evaluation, settings, asked, how, relative) for settings in question.copies]
+    values = question.laid_out([np.stack(of.values, axis=1) for of in found])
     labels = contrast_labels(asked, how, comparison)
+    doubtful = {k for of in found for k in of.doubtful}
     if doubtful:
-        warn_of_signs([x for x, c in zip(labels, asked, strict=True) if c in doubtful], _RELATIVE[comparison])
+        warn_of_signs([label for k, label in enumerate(labels) if k in doubtful], _RELATIVE[comparison])
     told: dict[str, Any] = {"contrast": labels, "term": [c.term for c in asked], "comparison": comparison}
-    ds = question.result("comparisons", values, evaluation.passed, **told, wrong=max(wrong))
+    ds = question.result("comparisons", values, evaluation.passed, **told, wrong=max([of.wrong for of in found]))
     versus = contrast_labels(asked, VERSUS, "difference")
     return ds.assign_attrs(versus=json.dumps(dict(zip(labels, versus, strict=True))))
+
+
+@dataclass
+class _Compared:
+    """Values of each contrast in one copy, how wrong they can be, and of which a denominator changes its sign."""
+
+    values: list[np.ndarray]  # (draw, [category], group x row or cell)
+    wrong: float = 0.0
+    doubtful: set[int] = field(default_factory=set)
+
+
+def _compared(
+    evaluation: Evaluation, settings: Settings, asked: Sequence[Contrast], how: Comparison, relative: str
+) -> _Compared:
+    """Of every contrast, where `relative` is the comparison whose denominators may change their sign."""
+    out, passed, parts, tails = _Compared([]), dict[Settings, Passed](), how.parts, how.divides
+    together = how.subtracts and len(asked) < len({s for c in asked for s in (c.low, c.high)})
+    for k, contrast in enumerate(asked):
+        sides = (*settings, *contrast.low), (*settings, *contrast.high)
+        difference = evaluation.differences(*sides) if together else None
+        if difference is not None:
+            out.wrong = max(out.wrong, evaluation.passed[-1].wrong)
+            out.values.append(difference)
+            continue
+        for side in sides:  # "drug - placebo" and "drug+ - placebo" need placebo once
+            if side not in passed:
+                passed[side] = evaluation.values(side, parts, tails)
+        low, high = passed[sides[0]], passed[sides[1]]
+        out.values.append(compared(how, high, low))
+        out.wrong = max(out.wrong, how.bound(out.values[-1], high, low))
+        if relative and changes_sign(high.values["mean"], low.values["mean"], relative):
+            out.doubtful.add(k)
+    return out
 
 
 def _every(question: Question, cross: Any) -> dict[str, None]:
@@ -237,7 +248,7 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     named = named_variables(variables, question.design, derived=bool(question.derived))
     compared = contrasts(named, question.design, cross, question.frame)
-    clash = [c.term for c in compared if any(s.variable in question.fixed for s in (*c.low, *c.high))]
+    clash = [c.term for c in compared for s in (*c.low, *c.high) if s.variable in question.fixed]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     for contrast in compared:

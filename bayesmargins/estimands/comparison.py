@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayesmargins.errors import warn
-from bayesmargins.predictor import Passed
+from bayesmargins.evaluate import Passed
 
 __all__ = ["COMPARISONS", "VERSUS", "Comparison", "changes_sign", "compared", "warn_of_signs"]
 

@@ -1,25 +1,36 @@
-"""What is compared within one group: two sides of a contrast, or the variable of a slope."""
+"""What is compared within one group: two sides of a contrast, or the variable of a slope; many groups at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bayesmargins.counterfactuals import Settings
-from bayesmargins.errors import EstimandError, close_matches, shown
+from bayesmargins.draws import Draws
+from bayesmargins.errors import EstimandError, GroupsError, close_matches, shown
 from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, how_compared
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sloping import numeric_variables
+from bayesmargins.evaluate import Chunk, Derivative, Evaluation, Passed, Tiled, predictor_of
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.predictor import Passed
+from bayesmargins.groups import Gather
+from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word
 
-__all__ = ["Effect", "Effects", "effects_of", "refuse_distribution"]
+__all__ = [
+    "Effect",
+    "Effects",
+    "GroupsOf",
+    "effects_of",
+    "refuse_distribution",
+    "refuse_two_strata",
+    "rows_within",
+]
 
 _ESTIMANDS = ("comparisons", "slopes")
 
@@ -163,3 +174,89 @@ def _comparisons(question: Question, variables: Any, comparison: Any, cross: Any
     asked = contrasts_asked(question, variables, cross)
     effects = tuple(Effect((c.low, c.high), None, how) for c in asked)
     return Effects("comparisons", effects, contrast_labels(asked, how, name), [c.term for c in asked], name)
+
+
+def rows_within(evaluation: Evaluation, over: str, settings: Settings, variable: str | None) -> list[Chunk]:
+    """All rows of a side, with the factor neither integrated nor looked up yet; with derivatives for a slope."""
+    found = []
+    for chunk in evaluation.blocks.copy(settings, None if variable is None else Derivative(variable)):
+        others = tuple(f for f in chunk.plan.integrated if f != over)
+        found.append(replace(chunk, plan=replace(chunk.plan, integrated=others)))
+    return found
+
+
+def refuse_two_strata(post: Posterior, over: str, sides: Sequence[Sequence[Chunk]]) -> None:
+    """A group is in one stratum: what it would be in another is not known beside what it is.
+
+    Raises
+    ------
+    GroupsError
+        The rows of one group, on all sides together, are in several strata.
+    """
+    strata = post.design.factors[over].strata
+    if strata is None:
+        return
+    chunks = [chunk for side in sides for chunk in side]
+    seen = np.zeros((chunks[0].cells.n, len(strata.labels)), dtype=bool)
+    for chunk in chunks:
+        z = np.abs(chunk.rows.Z[over])[:, strata.twins].sum(axis=1) > 0.0  # (row, stratum)
+        np.logical_or.at(seen, chunk.cells.index % len(seen), z)
+    if (seen.sum(axis=1) > 1).any():
+        raise GroupsError(
+            f"The effect within a group of {over!r} is asked for over rows of several {strata.by!r}, and each "
+            f"group has one: how its effect in one goes with that in another the model does not say. Ask within "
+            f"each, by={strata.by!r} or at={{{strata.by!r}: [...]}}, of other variables; avg_comparisons compares "
+            "the averages over groups."
+        )
+
+
+class GroupsOf:
+    """Averages of rows within groups whose b is given, for some of the draws.
+
+    The groups pass as if they were levels of the factor that the posterior had draws for: every other factor keeps its
+    policy, and tables, threads and weights are those of every other question.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Of the question.
+    over : str
+        The factor.
+    which : ndarray of int
+        Positions of the draws.
+    """
+
+    def __init__(self, evaluation: Evaluation, over: str, which: np.ndarray) -> None:
+        self.evaluation, self.over, self.which = evaluation, over, which
+        draws, quantity = evaluation.asked.post.draws, evaluation.asked.quantity
+        self.draws = Draws(
+            beta=draws.beta[which],
+            b={f: b[which] for f, b in draws.b.items() if f != over},
+            Sigma={f: Sigma[which] for f, Sigma in draws.Sigma.items()},
+            aux={k: v[which] for k, v in draws.aux.items()},
+        )
+        assert quantity is not None
+        self._predictor = predictor_of(self.draws, quantity, evaluation.progress.tick)
+
+    def values(self, chunks: Sequence[Chunk], b: np.ndarray, effect: Effect) -> Passed:
+        """Averages of the rows within groups whose b is (draw, group, term): values of shape (draw, group, cell)."""
+        cells, groups = chunks[0].cells.n, b.shape[1]
+        tiled = Tiled([self._named(chunk, b) for chunk in chunks])
+        size = sum(len(c.rows.X) for c in chunks) * groups, groups * cells
+        if effect.variable is not None:
+            passed = self._predictor.slopes(tiled, *size)
+        else:
+            passed = self._predictor.values(tiled, *size, effect.parts)
+            if effect.how.divides:
+                self._predictor.add_tails(passed, tiled)
+        self.evaluation.passed.append(passed)
+        values, logs = (
+            {k: v.reshape(len(v), groups, cells) for k, v in of.items()} for of in (passed.values, passed.logs)
+        )
+        return replace(passed, values=values, logs=logs)
+
+    def _named(self, chunk: Chunk, b: np.ndarray) -> Chunk:
+        """The groups as if they were named levels of the factor, for these draws."""
+        gathers = tuple(replace(g, b=g.b[self.which]) for g in chunk.plan.gathers)
+        named = (Gather(self.over, b, np.arange(b.shape[1])),)
+        return replace(chunk, plan=replace(chunk.plan, gathers=gathers, named=named))

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from bayesmargins.design import Rows
+from bayesmargins.evaluate import Chunk, DistributionPredictor, PartRows, Passed, normal_blocks, part_values
 from bayesmargins.family import Link, Outcome, Values
 from bayesmargins.family.compound import Compound
 from bayesmargins.family.mixture import Mixture, Number
@@ -15,7 +16,6 @@ from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import sd
 from bayesmargins.integrate import between, cubed, expectation
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Chunk, DistributionPredictor, PartRows, Passed, normal_blocks, part_values
 
 __all__ = ["Moments", "joint_moments", "response_moments"]
 

@@ -11,20 +11,17 @@ import xarray as xr
 
 from bayesmargins.design import Rows
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
-from bayesmargins.estimands.asking import Given, ask
-from bayesmargins.estimands.heavy_tails import refuse_heavy
+from bayesmargins.estimands.asking import Given, ask, refuse_heavy
 from bayesmargins.estimands.moments import Moments, joint_moments, response_moments
-from bayesmargins.estimands.parts import across_of
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, factors_worded, quantity
-from bayesmargins.estimands.whole import distinct_rows
+from bayesmargins.evaluate import Chunk, PartRows, across_of, distinct_rows
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Chunk, PartRows
 from bayesmargins.schema import plain
 from bayesmargins.values import is_word
 

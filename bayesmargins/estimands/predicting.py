@@ -8,8 +8,8 @@ from typing import Any
 import xarray as xr
 
 from bayesmargins.estimands.asking import Given, ask
-from bayesmargins.estimands.evaluation import Evaluation
 from bayesmargins.estimands.question import Question
+from bayesmargins.evaluate import Evaluation
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
@@ -104,6 +104,6 @@ def avg_predictions(
 
 def _predict(question: Question) -> xr.Dataset:
     question.check_size()
-    evaluation = Evaluation(question, passes=1)
-    values = evaluation.run(lambda scenario: evaluation.values(scenario).values["mean"][:, None])
-    return question.result("predictions", values[:, 0], evaluation.passed)
+    with Evaluation(question, passes=1) as evaluation:
+        found = [evaluation.values(settings).values["mean"][:, None] for settings in question.copies]
+    return question.result("predictions", question.laid_out(found)[:, 0], evaluation.passed)

@@ -1,129 +1,47 @@
-"""What every question shares: rows, averages, policy, target; its scenarios; its provenance."""
+"""What a question adds to what is evaluated: names, words, and the provenance of its result."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from bayesmargins.counterfactuals import Setting, Settings
-from bayesmargins.design import Design, Response
-from bayesmargins.errors import DataError
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
-from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
-from bayesmargins.family.parameter_targets import ResponseMean
-from bayesmargins.family.quantity import Target, quantity_of
-from bayesmargins.grid import Averaging, Relabelled
-from bayesmargins.groups import Policy
+from bayesmargins.evaluate import Asked, Passed
+from bayesmargins.family.quantity import Target
+from bayesmargins.grid import Relabelled
 from bayesmargins.labelling import LABELS, steps_worded, terms_worded
-from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Passed, check_size
+from bayesmargins.limits import check_size
 from bayesmargins.schema import make_result, plain, public_name
 from bayesmargins.values import plain_value
 from bayesmargins.version import __version__
 
-__all__ = ["Question", "Scenario"]
+__all__ = ["Question"]
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """One combination of `at` values, for all combinations of named groups."""
-
-    settings: Settings
-    policy: Policy
-
-
-def fields_of(target: Any, response: Response) -> tuple[str, ...]:
-    """What of a left-hand side, by field, a target reads row by row."""
-    if isinstance(target, Target):
-        return tuple(name for name in target.rows if name in response.given) if target.of_response else ()
-    return ("trials",) if target == "count" else ()
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question with every argument checked.
+class Question(Asked):
+    """A question with every argument checked: what is evaluated, and what its result is called.
 
     Attributes
     ----------
-    post : Posterior
-    frame : DataFrame
-        Rows the question is about.
-    what : str
-        How messages call them.
-    at : dict
-        Values by variable.
-    derived : tuple of Setting
-        Columns that are computed again on every counterfactual copy.
-    averaging : Averaging
-        How rows become the last dimension.
     by : tuple of str
     labels : dict
         New labels of the values of `by`, by column.
     weights : str
         Name of the weights, empty without.
-    policy : Policy
-        What is done with b.
-    target : {"mean", "link", "count"} or Target
-        What is asked of y; `quantity` has it in averages.
-    seed : int or None
-        Of ``"sample"``.
-    whole : Posterior
-        What the user asked: `post` itself, or that of which `post` is a part.
-    parts : tuple of str
-        Parameters with a linear predictor of their own that the numbers depend on beside the mean.
     """
 
-    post: Posterior
-    frame: pd.DataFrame
-    what: str
-    at: dict[str, list[Any]]
-    derived: Settings
-    averaging: Averaging
     by: tuple[str, ...]
     labels: Relabelled
     weights: str
-    policy: Policy
-    target: str | Target
-    seed: int | None
-    whole: Posterior
-    parts: tuple[str, ...] = ()
 
     @cached_property
-    def design(self) -> Design:
-        """Columns and grouping factors of every linear predictor that the numbers depend on."""
-        return self.post.design.beside(self.post.parts[name].design for name in self.parts)
-
-    @cached_property
-    def quantity(self) -> Quantity | None:
-        """Which averages over b the target is a sum of; None where it is a number of the distribution of y."""
-        return quantity_of(self.target, self.post.family, self.post.link, self.post.categories)
-
-    @cached_property
-    def tilted(self) -> bool:
-        """Whether it is a mean whose average over new groups of two linear predictors is one over a single one."""
-        family, policy = self.post.family, self.policy
-        if self.quantity is not None or not isinstance(self.target, ResponseMean) or len(self.parts) != 1:
-            return False
-        curve, (name,) = family.curve(self.post.link), self.parts
-        if family.rest is not None or curve.thinned != name or policy.factors("existing"):
-            return False
-        return curve.tilts(self.post.parts[name].link)
-
-    @property
-    def link(self) -> Link:
-        """Link between the linear predictor and the target, where that is the average of one curve."""
-        return self.post.link if self.quantity is None else self.quantity.link
-
-    @property
     def outputs(self) -> tuple[str, tuple[Any, ...]] | None:
         """A dimension of the result and its labels, where the target is several numbers."""
         if isinstance(self.target, Target) and self.target.along is not None:
@@ -135,7 +53,7 @@ class Question:
         """A user's column in this result, where the dimension of outputs has a name that users have too."""
         return f"data_{column}" if self.outputs is not None and column == self.outputs[0] else public_name(column)
 
-    @property
+    @cached_property
     def probability(self) -> bool:
         """Whether the target has odds."""
         if isinstance(self.target, Target):
@@ -152,88 +70,10 @@ class Question:
         """Whether what is predicted may be negative."""
         return not self.probability and (self.link.linear if self.quantity is None else self.quantity.signed)
 
-    @property
-    def averaged(self) -> bool:
-        """Whether rows are averaged."""
-        return not self.averaging.cells.unit
-
-    @property
+    @cached_property
     def fixed(self) -> frozenset[str]:
         """Columns that `at` sets or computes."""
-        return frozenset({*self.at, *(s.variable for s in self.derived)})
-
-    @property
-    def scenarios(self) -> int:
-        """How many combinations of `at` values and named groups there are."""
-        return math.prod(len(v) for v in self.at.values()) * self.named_groups
-
-    @property
-    def named_groups(self) -> int:
-        """How many combinations of named groups there are; 1 without any."""
-        return math.prod(len(v) for v in self.policy.named.values())
-
-    def over_scenarios(self, value: Callable[[Scenario], np.ndarray]) -> np.ndarray:
-        """Values of a function giving (draw, k, [category], group x cell) for a scenario.
-
-        They have the axes (draw, k, [category], at..., named groups..., [row or cell]).
-        """
-        found = []
-        for values in product(*self.at.values()):
-            settings = tuple(Setting(n, v) for n, v in zip(self.at, values, strict=True))
-            found.append(value(Scenario((*settings, *self.derived), self.policy)))
-        shape = [len(v) for v in (*self.at.values(), *self.policy.named.values())]
-        stacked = found[0][..., None, :] if len(found) == 1 else np.stack(found, axis=-2)
-        stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.named_groups)
-        return stacked if self.averaging.dims else stacked[..., 0]
-
-    @property
-    def of_rows(self) -> tuple[str, ...]:
-        """What of the left-hand side, by field, the numbers depend on row by row."""
-        return fields_of(self.target, self.post.design.response)
-
-    def outcome(self, frame: pd.DataFrame) -> Outcome | None:
-        """The same of every row where the target is a number of the distribution of y."""
-        if not self.of_rows or self.target == "count":
-            return None
-        return self.observing(frame, self.of_rows)
-
-    def observing(self, frame: pd.DataFrame, fields: Collection[str]) -> Outcome:
-        """What the left-hand side says of rows of the frame, by field."""
-        read, others = self.post.design.given, [name for name in fields if name != "trials"]
-        given: dict[str, Any] = {name: self._possible(name, read(name, frame, self.what)) for name in others}
-        return Outcome(**given, trials=self.trials(frame) if "trials" in fields else None)
-
-    def _possible(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Known errors and rates of rows; a missing one stops an average."""
-        missing = np.isnan(values)
-        bad = ~missing & ~((values > 0.0) & np.isfinite(values)) & (name in OF_ROWS)
-        if bad.any():
-            raise DataError(
-                f"{int(bad.sum())} rows of {self.what} have an impossible {name}() such as {values[bad][0]:g}; it is a "
-                "finite number above 0."
-            )
-        self._refuse_unknown(name, missing)
-        return values
-
-    def _refuse_unknown(self, name: str, missing: np.ndarray) -> None:
-        if missing.any() and self.averaged:
-            raise DataError(
-                f"{int(missing.sum())} of {len(missing)} rows of {self.what} have missing {name}. Fill or drop them."
-            )
-
-    def multiplier(self, frame: pd.DataFrame) -> np.ndarray | None:
-        """Trials of every row where the target counts."""
-        return self.trials(frame) if self.target == "count" else None
-
-    def trials(self, frame: pd.DataFrame) -> np.ndarray:
-        """Trials of every row: whole numbers; a missing one stops an average."""
-        n = self.post.design.trials(frame, self.what)
-        missing = np.isnan(n)
-        bad = ~missing & ~((n >= 0) & np.isfinite(n) & (n == np.floor(n)))
-        if bad.any():
-            raise DataError(f"{int(bad.sum())} rows of {self.what} have impossible trials, such as {n[bad][0]:g}.")
-        self._refuse_unknown("trials", missing)
-        return n
+        return frozenset([*self.at, *[s.variable for s in self.derived]])
 
     def check_size(self, contrasts: int = 1) -> None:
         """Refuse a result that would not fit in memory."""
@@ -377,8 +217,8 @@ class Question:
         phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
-        phrases += [self.whole.caveat] if self.whole.caveat else []
-        derived = tuple(self.worded(s.variable) for s in self.derived)
+        phrases += [caveat] if (caveat := self.whole.caveat) else []
+        derived = tuple([self.worded(s.variable) for s in self.derived])
         by = tuple(map(self.worded, self.by))
         at = {self.worded(name): values for name, values in self.at.items()}
         relabelled = {self.worded(column): new for column, new in self.labels.items()}
@@ -386,11 +226,13 @@ class Question:
 
     def worded(self, column: str) -> str:
         """A column, or several as crossed contrasts have them, as readers know it."""
-        return terms_worded(column, self.whole.labels)
+        labels = self.whole.design.labels
+        return terms_worded(column, labels) if labels else column
 
     def contrast_worded(self, term: str, label: str) -> str:
         """A contrast in a sentence, where it names its variable."""
-        said = steps_worded(label, term, self.whole.labels)
+        labels = self.whole.design.labels
+        said = steps_worded(label, term, labels) if labels else label
         return said if term in label else f"{self.worded(term)}: {said}"
 
     def _worded(self, slope: Slope | None) -> Slope | None:
@@ -405,7 +247,7 @@ class Question:
         about = {*self.design.columns, *self.by, *self.at, self.weights, self.post.design.response.text.strip("`")}
         about |= {c for f in self.design.factors.values() for c in f.columns} | self.fixed
         about |= set() if self.averaged else set(self.frame.columns)
-        return {self._named(column): text for column, text in self.whole.labels.items() if column in about}
+        return {self._named(column): text for column, text in self.whole.design.labels.items() if column in about}
 
     @property
     def no_groups(self) -> str:
@@ -431,7 +273,7 @@ def _as_text(labels: Relabelled) -> dict[str, dict[str, str]]:
 def _integration(passed: Sequence[Passed]) -> dict[str, Any]:
     """How averages over groups were taken, and how wrong they can be."""
     methods = sorted({m for p in passed for m in p.methods})
-    nodes = max((p.nodes for p in passed), default=0)
+    nodes = max([p.nodes for p in passed], default=0)
     return {"integration_method": ", ".join(methods), "integration_nodes": nodes, **_errors(passed)}
 
 
@@ -440,4 +282,4 @@ def _errors(passed: Sequence[Passed]) -> dict[str, float]:
     estimates = [p.error_estimate for p in passed if p.error_estimate is not None]
     if estimates:
         return {"error_estimate": max(estimates)}
-    return {"error_bound": max((p.error_bound for p in passed), default=0.0)}
+    return {"error_bound": max([p.error_bound for p in passed], default=0.0)}

@@ -251,7 +251,7 @@ def _slope(noun: str, labels: Sequence[str], slope: Slope) -> str:
 
 def _further(scope: Scope) -> str:
     by = f", within each {' and '.join(map(_by_name(scope), scope.by))}" if scope.by else ""
-    at = "".join(f", {name} set to {_listing([_value(v) for v in values])}" for name, values in scope.at.items())
+    at = "".join([f", {name} set to {_listing([_value(v) for v in values])}" for name, values in scope.at.items()])
     derived = f", with {' and '.join(scope.derived)} computed again from the other columns" if scope.derived else ""
     return f"{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}{derived}"
 
@@ -321,13 +321,13 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
 
 def factors_worded(factors: Iterable[str], design: Design) -> str:
     """``"clinic and patient"``: grouping factors as readers know them."""
-    return " and ".join(worded(name, design.labels) for name in factors)
+    return " and ".join([worded(name, design.labels) for name in factors])
 
 
 def _own_stratum(said: str, factors: Iterable[str], design: Design) -> str:
     """Where groups are in strata, of which column: empty elsewhere."""
     strata = [design.factors[f].strata for f in factors]
-    by = dict.fromkeys(worded(s.by, design.labels) for s in strata if s is not None)
+    by = dict.fromkeys([worded(s.by, design.labels) for s in strata if s is not None])
     return f"{said} {' and '.join(by)}, " if by else ""
 
 
@@ -344,7 +344,7 @@ def _what_it_is(policy: Policy, scale: str) -> str:
         return ", which changes nothing: it is the same in all groups"
     if scale == "marginal":
         return ", which is no average of the groups' own"
-    every = all(p == "new" for p in policy.by_factor.values())
+    every = set(policy.by_factor.values()) == {"new"}
     return POPULATION if every else ""
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import apply_settings
+from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.errors import EstimandError, GroupsError
 from bayesmargins.estimands.asking import Given, ask, checked_seed
-from bayesmargins.estimands.evaluation import Evaluation
-from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.question import Question
+from bayesmargins.evaluate import Evaluation
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.family.ordered import EachCategory
@@ -74,27 +74,29 @@ def posterior_predictive(
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     question = _asked(post, newdata, groups, seed)
     question.check_size()
-    evaluation = Evaluation(replace(question, target="link"), passes=1)
-
-    def observations(scenario: Scenario) -> np.ndarray:
-        eta = evaluation.values(scenario).values["mean"]
-        fields = [name for name in (*OF_ROWS, "lb", "ub") if name in post.design.response.given]
-        o = question.observing(apply_settings(question.frame, scenario.settings), fields)
-        aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(scenario)
-        found = []
-        for group in range(question.named_groups):
-            rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
-            own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
-            found.append(_simulated(post, eta[:, rows], own, o, [seed, 1, group + 1]))
-        return np.concatenate(found, axis=-1)[:, None]
-
-    values = evaluation.run(observations)[:, 0]
+    with Evaluation(replace(question, target="link"), passes=1) as evaluation:
+        found = [_observed(question, evaluation, settings, seed) for settings in question.copies]
+    values = question.laid_out(found)[:, 0]
     target = EachCategory() if post.family.counted else "mean"
     ds = replace(question, target=target).result("observations", post.as_observed(values), evaluation.passed)
     ds.attrs["random_seed"] = seed
     if not question.policy.named:
         _join(question, ds, newdata is None)
     return ds
+
+
+def _observed(question: Question, evaluation: Evaluation, settings: Settings, seed: int) -> np.ndarray:
+    """New observations of a copy: (draw, 1, [category], group x row)."""
+    post, found = question.post, []
+    eta = evaluation.values(settings).values["mean"]
+    fields = [name for name in (*OF_ROWS, "lb", "ub") if name in post.design.response.given]
+    o = question.observing(apply_settings(question.frame, settings), fields)
+    aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(settings)
+    for group in range(question.named_groups):
+        rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
+        own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
+        found.append(_simulated(post, eta[:, rows], own, o, [seed, 1, group + 1]))
+    return np.concatenate(found, axis=-1)[:, None]
 
 
 def _asked(post: Posterior, newdata: Any, groups: Any, seed: int) -> Question:

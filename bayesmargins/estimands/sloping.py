@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
 from bayesmargins.estimands.comparison import COMPARISONS
-from bayesmargins.estimands.evaluation import Derivative, Evaluation
-from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Slope
+from bayesmargins.evaluate import Derivative, Evaluation, Passed
 from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
@@ -169,24 +170,25 @@ def _of_every_variable(question: Question) -> xr.Dataset:
         return compare(question, list(compared))
     asked = [c for n in names for c in compared.get(n, [n])]
     question.check_size(len(asked))
-    evaluation = Evaluation(question, passes=len(numbers) + sum(1 + len(c) for c in compared.values()))
+    passes = len(numbers) + sum(1 + len(c) for c in compared.values())
+    with Evaluation(question, passes) as evaluation:
+        values = question.laid_out([_effects(evaluation, settings, asked) for settings in question.copies])
+    return _beside_differences(question, evaluation.passed, values, asked)
 
-    def all_effects(scenario: Scenario) -> np.ndarray:
-        sides = dict.fromkeys(side for of in compared.values() for c in of for side in (c.low, c.high))
-        means = {side: evaluation.values(scenario, side).values["mean"] for side in sides}
-        return np.stack(
-            [
-                evaluation.slopes(scenario, Derivative(c)) if isinstance(c, str) else means[c.high] - means[c.low]
-                for c in asked
-            ],
-            axis=1,
-        )
 
-    return _beside_differences(question, evaluation, evaluation.run(all_effects), asked)
+def _effects(evaluation: Evaluation, settings: Settings, asked: list[str | Contrast]) -> np.ndarray:
+    """Slopes and differences of a copy: (draw, effect, [category], group x row or cell)."""
+    sides = dict.fromkeys(side for c in asked if not isinstance(c, str) for side in (c.low, c.high))
+    means = {side: evaluation.values((*settings, *side)).values["mean"] for side in sides}
+    found = [
+        evaluation.slopes(settings, Derivative(c)) if isinstance(c, str) else means[c.high] - means[c.low]
+        for c in asked
+    ]
+    return np.stack(found, axis=1)
 
 
 def _beside_differences(
-    question: Question, evaluation: Evaluation, values: np.ndarray, asked: list[str | Contrast]
+    question: Question, passed: list[Passed], values: np.ndarray, asked: list[str | Contrast]
 ) -> xr.Dataset:
     between = [c for c in asked if not isinstance(c, str)]
     said = iter(contrast_labels(between, COMPARISONS["difference"], "difference"))
@@ -195,7 +197,6 @@ def _beside_differences(
     named = [question.contrast_worded(c.term, x) for c, x in zip(asked, labels, strict=True) if not isinstance(c, str)]
     how = Slope("dydx", tuple(c for c in asked if isinstance(c, str)), beside=tuple(named))
     differences = [label for c, label in zip(asked, labels, strict=True) if c in between]
-    passed = evaluation.passed
     return question.result("slopes", values, passed, contrast=labels, term=terms, slope=how, differences=differences)
 
 
@@ -219,12 +220,9 @@ def _result(
     question: Question, asked: list[Derivative], labels: list[str], terms: list[str], how: Slope, passes: int = 1
 ) -> xr.Dataset:
     question.check_size(len(asked))
-    evaluation = Evaluation(question, passes=passes * len(asked))
-
-    def all_slopes(scenario: Scenario) -> np.ndarray:
-        return np.stack([evaluation.slopes(scenario, of) for of in asked], axis=1)
-
-    values = evaluation.run(all_slopes)
+    with Evaluation(question, passes * len(asked)) as evaluation:
+        found = [np.stack([evaluation.slopes(settings, of) for of in asked], axis=1) for settings in question.copies]
+    values = question.laid_out(found)
     return question.result("slopes", values, evaluation.passed, contrast=labels, term=terms, slope=how)
 
 
@@ -234,26 +232,27 @@ def _between_levels(question: Question, names: list[str], second: str) -> xr.Dat
         raise EstimandError(f"second and at both name {second!r}: at fixes it, so it cannot change as well.")
     compared = contrasts({second: None}, question.post.design)
     question.check_size(len(names) * len(compared))
-    evaluation = Evaluation(question, passes=len(names) * (1 + len(compared)))
-
-    def all_differences(scenario: Scenario) -> np.ndarray:
-        found = []
-        for of in map(Derivative, names):
-            sides = dict.fromkeys(side for c in compared for side in (c.low, c.high))
-            slopes = {side: evaluation.slopes(scenario, of, side) for side in sides}
-            found += [slopes[c.high] - slopes[c.low] for c in compared]
-        return np.stack(found, axis=1)
-
-    values = evaluation.run(all_differences)
+    with Evaluation(question, passes=len(names) * (1 + len(compared))) as evaluation:
+        found = [_changes(evaluation, settings, names, compared) for settings in question.copies]
     pairs = [f"{c.high_label} - {c.low_label}" for c in compared]
     return question.result(
         "slopes",
-        values,
+        question.laid_out(found),
         evaluation.passed,
         contrast=[f"d{question.symbol}/d{name}: {pair}" for name in names for pair in pairs],
         term=[f"{name}, {second}" for name in names for _ in pairs],
         slope=Slope("difference", tuple(names), second, tuple(pairs)),
     )
+
+
+def _changes(evaluation: Evaluation, settings: Settings, names: list[str], compared: list[Contrast]) -> np.ndarray:
+    """How slopes of a copy differ between levels: (draw, name x contrast, [category], group x row or cell)."""
+    found = []
+    for of in map(Derivative, names):
+        sides = dict.fromkeys(side for c in compared for side in (c.low, c.high))
+        slopes = {side: evaluation.slopes((*settings, *side), of) for side in sides}
+        found += [slopes[c.high] - slopes[c.low] for c in compared]
+    return np.stack(found, axis=1)
 
 
 def _refuse_unserved(question: Question, variables: Any) -> None:

@@ -11,15 +11,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
-from bayesmargins.estimands.asking import Given, answering, ask, checked_seed
-from bayesmargins.estimands.effects import Effect, Effects, effects_of, refuse_distribution
-from bayesmargins.estimands.evaluation import Derivative
-from bayesmargins.estimands.heavy_tails import refuse_heavy, refuse_several
-from bayesmargins.estimands.question import Question, Scenario
+from bayesmargins.estimands.asking import Given, answering, ask, checked_seed, refuse_heavy, refuse_several
+from bayesmargins.estimands.effects import (
+    Effect,
+    Effects,
+    GroupsOf,
+    effects_of,
+    refuse_distribution,
+    refuse_two_strata,
+    rows_within,
+)
+from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import POPULATION
-from bayesmargins.estimands.within import GroupsOf, Within
+from bayesmargins.evaluate import Chunk, Derivative, Evaluation, Passed
 from bayesmargins.explained import HETEROGENEITY, QUESTION, SIDES, explained
+from bayesmargins.family import Link
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
@@ -33,7 +41,6 @@ from bayesmargins.integrate.spread import (
 )
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
-from bayesmargins.predictor import Chunk
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
@@ -225,18 +232,16 @@ def _vary(question: Question, asked: _Asked) -> xr.Dataset:
     question.check_size(len(effects) * len(statistics))
     _refuse_absurd(question, asked)
     passes = asked.points * sum(len(e.sides) * len(e.parts) for e in effects)
-    within = Within(question, asked.over, passes)
-    errors: list[np.ndarray] = []
-
-    def all_effects(scenario: Scenario) -> np.ndarray:
-        found = [_spread(within, scenario, effect, asked) for effect in effects]
-        errors.extend(f.error for f in found)
-        values = np.stack([f.values for f in found], axis=1)  # (draw, effect, cell, statistic)
-        return np.moveaxis(values, -1, 2).reshape(len(values), -1, values.shape[2])
-
-    values = within.run(all_effects)
+    found, errors = [], list[np.ndarray]()
+    with Evaluation(question, passes) as evaluation:
+        for settings in question.copies:
+            each = [_spread(evaluation, settings, effect, asked) for effect in effects]
+            errors += [f.error for f in each]
+            of_copy = np.stack([f.values for f in each], axis=1)  # (draw, effect, cell, statistic)
+            found.append(np.moveaxis(of_copy, -1, 2).reshape(len(of_copy), -1, of_copy.shape[2]))
+    values = question.laid_out(found)
     values = values.reshape(len(values), len(effects), len(statistics), *values.shape[2:])
-    return _result(question, asked, within, np.moveaxis(values, 2, -1), errors)
+    return _result(question, asked, evaluation.passed, np.moveaxis(values, 2, -1), errors)
 
 
 def _refuse_absurd(question: Question, asked: _Asked) -> None:
@@ -251,19 +256,20 @@ def _refuse_absurd(question: Question, asked: _Asked) -> None:
         )
 
 
-def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -> Spread:
+def _spread(evaluation: Evaluation, settings: Settings, effect: Effect, asked: _Asked) -> Spread:
     """Statistics of one effect: (draw, cell, statistic)."""
-    sides = [within.chunks(scenario, side, effect.variable) for side in effect.sides]
-    within.refuse_two_strata(sides)
-    A, s = _directions(within, sides, effect)
+    over, post = asked.over, evaluation.asked.post
+    sides = [rows_within(evaluation, over, (*settings, *side), effect.variable) for side in effect.sides]
+    refuse_two_strata(post, over, sides)
+    A, s = _directions(evaluation, over, sides, effect)
     cells = sides[0][0].cells.n
     spread = Spread(*(np.empty((len(A), cells, len(asked.statistics))) for _ in range(2)))
     evaluated = 3 + len(sides) * len(effect.parts)
-    for draws, engine in _engines(within, effect, asked, A.shape[2], s):
+    for draws, engine in _engines(evaluation.asked.link, effect, asked, A.shape[2], s):
         asked.methods.add(engine.method)
         asked.most = max(asked.most, len(engine.points))
         for which in _blocks(draws, len(engine.points) * cells * evaluated):
-            groups = GroupsOf(within, which)
+            groups = GroupsOf(evaluation, over, which)
             b = np.einsum("kr,sqr->skq", engine.points, A[which])
             found = effect.of([groups.values(chunks, b, effect) for chunks in sides])  # (draw, group, cell)
             lines = np.ascontiguousarray(np.moveaxis(found, 1, 2)).reshape(-1, len(engine.points))
@@ -271,16 +277,16 @@ def _spread(within: Within, scenario: Scenario, effect: Effect, asked: _Asked) -
             spread.values[which] = part.values.reshape(len(which), cells, -1)
             spread.error[which] = part.error.reshape(len(which), cells, -1)
     if A.shape[2] > 1 and effect.linear:
-        spread.values[..., 0] = _average(within, scenario, effect)
+        spread.values[..., 0] = _average(evaluation, settings, effect)
         spread.error[..., 0] = 0.0
     return spread
 
 
 def _engines(
-    within: Within, effect: Effect, asked: _Asked, rank: int, s: np.ndarray
+    link: Link, effect: Effect, asked: _Asked, rank: int, s: np.ndarray
 ) -> Iterator[tuple[np.ndarray, Engine]]:
     """Which draws are evaluated where? Grids are as fine as s of their draws asks for."""
-    everything, link = np.arange(len(s)), within.question.link
+    everything = np.arange(len(s))
     link.check_average(s)
     if rank == 0 or (link.linear and effect.linear):
         yield everything, engine_for_linear(rank)
@@ -292,31 +298,34 @@ def _engines(
             yield everything[octave == k], engine_on_grid(2.0**k, bounded=link.bounded)
 
 
-def _directions(within: Within, sides: Sequence[Sequence[Chunk]], effect: Effect) -> tuple[np.ndarray, np.ndarray]:
+def _directions(
+    evaluation: Evaluation, over: str, sides: Sequence[Sequence[Chunk]], effect: Effect
+) -> tuple[np.ndarray, np.ndarray]:
     """A (draw, term, direction), and the largest standard deviation of z'b in any row: (draw,)."""
-    cells = within.question.averaging.cells.n  # rows in further named groups of other factors say nothing new
+    post = evaluation.asked.post
+    cells = evaluation.asked.averaging.cells.n  # rows in further named groups of other factors say nothing new
     once = ((c, np.flatnonzero(c.cells.index < cells)) for side in sides for c in side)
     chunks = [c.take(rows) for c, rows in once]
-    Z = [c.rows.Z[within.over] for c in chunks]
+    Z = [c.rows.Z[over] for c in chunks]
     share = [c.cells.share for c in chunks]
     if effect.variable is not None:
-        column = within.question.post.design.columns[effect.variable]
+        column = post.design.columns[effect.variable]
         extent = (column.upper - column.lower) or 1.0
-        Z += [c.d_rows.Z[within.over] * extent for c in chunks if c.d_rows is not None]
+        Z += [c.d_rows.Z[over] * extent for c in chunks if c.d_rows is not None]
         share += share
     stacked = np.vstack(Z)
-    A = directions(stacked, np.concatenate(share), within.question.post.draws.Sigma[within.over])
+    A = directions(stacked, np.concatenate(share), post.draws.Sigma[over])
     s2 = np.zeros(len(A))
     for z in np.unique(stacked, axis=0):
         s2 = np.maximum(s2, ((z @ A) ** 2).sum(axis=1))
     return A, np.sqrt(s2)
 
 
-def _average(within: Within, scenario: Scenario, effect: Effect) -> np.ndarray:
+def _average(evaluation: Evaluation, settings: Settings, effect: Effect) -> np.ndarray:
     """The mean of what is linear in predictions is that of predictions, integrated as everywhere: (draw, cell)."""
     if effect.variable is not None:
-        return within.slopes(scenario, Derivative(effect.variable))
-    low, high = (within.values(scenario, side).values["mean"] for side in effect.sides)
+        return evaluation.slopes(settings, Derivative(effect.variable))
+    low, high = (evaluation.values((*settings, *side)).values["mean"] for side in effect.sides)
     return high - low
 
 
@@ -327,7 +336,7 @@ def _blocks(draws: np.ndarray, numbers: int) -> list[np.ndarray]:
 
 
 def _result(
-    question: Question, asked: _Asked, within: Within, values: np.ndarray, errors: Sequence[np.ndarray]
+    question: Question, asked: _Asked, passed: Sequence[Passed], values: np.ndarray, errors: Sequence[np.ndarray]
 ) -> xr.Dataset:
     effects = asked.effects
     others = Policy(
@@ -337,7 +346,7 @@ def _result(
     like = of_others.result(
         effects.kind,
         values[..., 0],
-        within.passed,
+        passed,
         contrast=effects.labels,
         term=effects.terms,
         comparison=effects.comparison,

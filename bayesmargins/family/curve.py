@@ -180,7 +180,7 @@ class Quantity:
     @property
     def linear(self) -> bool:
         """Whether averaging over b leaves b = 0."""
-        return self.bundle is None and all(curve.link.linear for curve in self.curves)
+        return self.bundle is None and all([curve.link.linear for curve in self.curves])
 
     @property
     def signed(self) -> bool:

@@ -296,7 +296,7 @@ class Family:
     @property
     def numbers(self) -> tuple[str, ...]:
         """Those of them that are one number a draw."""
-        return tuple(p.name for p in self.parameters[1:] if not p.along)
+        return tuple([p.name for p in self.parameters[1:] if not p.along])
 
     @property
     def predictable(self) -> tuple[str, ...]:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk
+from bayesmargins.evaluate.layout import Laid
+from bayesmargins.evaluate.sources import Source, key_of
 from bayesmargins.family.link import Link
 from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
-from bayesmargins.predictor.chunks import Chunk
-from bayesmargins.predictor.layout import Laid
-from bayesmargins.predictor.sources import Source, key_of
 
 if TYPE_CHECKING:  # numba takes a second to import
+    from bayesmargins.evaluate.integrands import CurveCells, Steps
+    from bayesmargins.evaluate.lines import LinePlan
     from bayesmargins.integrate.tabulated.curves import Curves, Surface
     from bayesmargins.integrate.tabulated.lines import Lines
     from bayesmargins.integrate.tabulated.wide import Wide
-    from bayesmargins.predictor.integrands import CurveCells, Steps
-    from bayesmargins.predictor.lines import LinePlan
 
 __all__ = ["Found", "Lookups"]
 
@@ -89,7 +89,7 @@ class Lookups:
         """
         order, part = int(part == "slope"), _looked_up(part, chunk)
         if source.kind == "bare":
-            from bayesmargins.predictor.integrands import Bare
+            from bayesmargins.evaluate.integrands import Bare
 
             method = "closed form" if chunk.plan.integrated else "plug-in"
             return Found(Bare(self.link.tag(part)), (0.0, 0.0, 0.0), method, 0)
@@ -112,8 +112,8 @@ class Lookups:
         self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid, order: int
     ) -> tuple[CurveCells | Steps, tuple[float, float, float]]:
         """Curves (or their differences) with wide cells, if rows come in order; and their bounds."""
+        from bayesmargins.evaluate.integrands import CurveCells, Steps
         from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
-        from bayesmargins.predictor.integrands import CurveCells, Steps
 
         assert source.s is not None
         step, rise = (np.empty(0) if of is None else of[lines] for of in (laid.step, laid.rise))
@@ -151,9 +151,9 @@ class Lookups:
         self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float
     ) -> tuple[tuple[Any, ...], Curves]:
         """Curves, and what they are known by."""
+        from bayesmargins.evaluate.terms import group_shifts
         from bayesmargins.integrate.tabulated.curves import curves
         from bayesmargins.integrate.tabulated.mixtures import mixture_curves
-        from bayesmargins.predictor.terms import group_shifts
 
         assert source.s is not None
         s = source.s[lines]

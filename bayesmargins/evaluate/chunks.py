@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -14,10 +14,14 @@ from bayesmargins.family.family import Parameter
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.grid import Cells
-from bayesmargins.groups import GroupPlan
+from bayesmargins.groups import Gather, GroupPlan
 from bayesmargins.integrate import Integral
 
-__all__ = ["Chunk", "PartRows", "Passed", "Scale", "Second", "subset"]
+__all__ = ["Chunk", "PartRows", "Passed", "Scale", "Second", "Tiled", "pieces", "subset"]
+
+# Rows in named groups go through as rows of a larger frame: every other factor keeps its policy, tables and threads.
+_TILE_ROWS = 2**15
+_TILE_EFFECTS = 2**22  # draws x groups x terms: 32 MiB of b
 
 
 @dataclass(frozen=True)
@@ -141,10 +145,15 @@ class Chunk:
         return "mean" if self.scale is None else "complement"
 
     @property
+    def plans(self) -> list[GroupPlan]:
+        """What is done with b of each linear predictor."""
+        return [self.plan, *[part.plan for part in self.parts]]
+
+    @property
     def complete(self) -> np.ndarray:
         """Which rows have all that their numbers depend on."""
-        sides = [(self.rows, self.plan), *((part.rows, part.plan) for part in self.parts)]
-        return np.logical_and.reduce([rows.complete & ~plan.missing for rows, plan in sides])
+        own = self.rows.complete & ~self.plan.missing
+        return np.logical_and.reduce([own, *[part.rows.complete & ~part.plan.missing for part in self.parts]])
 
     @property
     def weights(self) -> np.ndarray:
@@ -297,3 +306,85 @@ def _of_some(side: Side, which: np.ndarray) -> Side:
 
 def _taken(rows: Rows, which: np.ndarray) -> Rows:
     return Rows(rows.X[which], {f: z[which] for f, z in rows.Z.items()}, rows.offset[which], rows.complete[which])
+
+
+def pieces(chunk: Chunk) -> Iterable[Chunk]:
+    """The rows by the stratum of the fitted groups that they are averaged over, and once for each named group."""
+    plans = [chunk.plan, *[part.plan for part in chunk.parts]]
+    if not any([p.named or (p.mixture is not None and p.mixture.strata is not None) for p in plans]):
+        return (chunk,)
+    return (tile for some in _in_strata(chunk) for tile in _in_named_groups(some))
+
+
+def _in_strata(chunk: Chunk) -> Iterator[Chunk]:
+    """The rows of each stratum, with the fitted groups that are in it; the chunk as it is where there are no strata."""
+    of_rows = next((p.mixture.strata.of_rows for p in chunk.plans if p.mixture and p.mixture.strata), None)
+    if of_rows is None:
+        yield chunk
+        return
+    for stratum in np.unique(of_rows):
+        some = chunk.take(np.flatnonzero(of_rows == stratum))
+        parts = tuple(replace(part, plan=_within(part.plan, stratum)) for part in some.parts)
+        yield replace(some, plan=_within(some.plan, stratum), parts=parts)
+
+
+def _within(plan: GroupPlan, stratum: int) -> GroupPlan:
+    """The plan with the combinations of one stratum."""
+    mixture = plan.mixture
+    if mixture is None or mixture.strata is None:
+        return plan
+    some = np.flatnonzero(mixture.strata.of_combinations == stratum)
+    weights = mixture.weights[some]
+    return replace(
+        plan, mixture=replace(mixture, codes=mixture.codes[some], weights=weights / weights.sum(), strata=None)
+    )
+
+
+@dataclass(frozen=True)
+class Tiled:
+    """Chunks once for each of the groups that they name; made afresh whenever they are gone through."""
+
+    chunks: Sequence[Chunk]
+
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in self.chunks:
+            yield from _in_named_groups(chunk)
+
+
+def _in_named_groups(chunk: Chunk) -> Iterator[Chunk]:
+    """The rows once for each of the groups that their plans name; cells count on from one group to the next."""
+    named = [gather for plan in chunk.plans for gather in plan.named]
+    if not named:
+        yield chunk
+        return
+    groups, size = len(named[0].codes), _groups_at_a_time(named, len(chunk.rows.X))
+    for start in range(0, groups, size):
+        yield _tile(chunk, groups, slice(start, min(start + size, groups)))
+
+
+def _groups_at_a_time(named: Sequence[Gather], rows: int) -> int:
+    effects = sum(len(gather.b) * gather.b.shape[2] for gather in named)
+    return max(1, min(_TILE_ROWS // max(1, rows), _TILE_EFFECTS // max(1, effects)))
+
+
+def _tile(chunk: Chunk, groups: int, some: slice) -> Chunk:
+    """The rows once for each of some groups, and the cells of these groups out of all."""
+    rows, times = len(chunk.rows.X), some.stop - some.start
+    tile = chunk.take(np.tile(np.arange(rows), times))
+    of_group = np.repeat(np.arange(some.start, some.stop), rows)
+    cells = replace(tile.cells, index=tile.cells.index + of_group * chunk.cells.n, n=groups * chunk.cells.n)
+    parts = tuple(replace(part, plan=_looked_up(part.plan, some, rows)) for part in tile.parts)
+    return replace(tile, plan=_looked_up(tile.plan, some, rows), cells=cells, parts=parts)
+
+
+def _looked_up(plan: GroupPlan, some: slice, rows: int) -> GroupPlan:
+    gathers = tuple(_of_rows(gather, some, rows) for gather in plan.named)
+    return replace(plan, gathers=(*plan.gathers, *gathers), named=())
+
+
+def _of_rows(gather: Gather, some: slice, rows: int) -> Gather:
+    """The look-up of rows that are in these groups, with the b of no others."""
+    levels, codes = np.unique(gather.codes[some], return_inverse=True)
+    side_by_side = levels[-1] - levels[0] + 1 == len(levels)  # then b need not be copied
+    b = gather.b[:, levels[0] : levels[-1] + 1] if side_by_side else gather.b[:, levels]
+    return Gather(gather.factor, b, np.repeat(codes, rows))

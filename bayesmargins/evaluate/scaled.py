@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, Passed, Scale
 from bayesmargins.family.link import Link
 from bayesmargins.integrate import expectation
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, Passed, Scale
 
 __all__ = ["second_derivatives", "slopes", "values"]
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk, Passed
 from bayesmargins.family.link import Link
 from bayesmargins.groups import GroupPlan, Mixture
 from bayesmargins.integrate import BundleAverages, Integral, expectation, mixture_expectation
-from bayesmargins.predictor.chunks import Chunk, Passed
 
 __all__ = [
     "alike",
@@ -87,7 +87,7 @@ def values(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
         The average does not exist.
     """
     rows, plan = chunk.rows, chunk.plan
-    existing = _existing(draws, rows, plan)
+    existing = None if plan.mixture is None else _existing(draws, rows, plan.mixture)
     for block in blocks(len(rows.X), len(draws.beta)):
         eta, s2 = linear(draws, rows, plan, block), variance(draws, rows, plan, block)
         if existing is None:
@@ -112,7 +112,7 @@ def slopes(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
     """
     rows, d_rows, plan = chunk.rows, chunk.d_rows, chunk.plan
     assert d_rows is not None
-    existing = _existing(draws, rows, plan)
+    existing = None if plan.mixture is None else _existing(draws, rows, plan.mixture)
     moving = [f for f in plan.integrated if moves(d_rows, (f,))]
     at_once = existing is None or (existing.shifts is not None and not moves(d_rows, existing.mixture.factors))
     for block in blocks(len(rows.X), len(draws.beta)):
@@ -197,7 +197,7 @@ def second_derivatives(
     assert d_rows is not None
     assert second is not None
     derived = (d_rows, second.d_rows, second.dd_rows)
-    existing = _existing(draws, rows, plan)
+    existing = None if plan.mixture is None else _existing(draws, rows, plan.mixture)
     at_once = existing is None or (
         existing.shifts is not None and not any(moves(r, existing.mixture.factors) for r in derived)
     )
@@ -244,11 +244,10 @@ def variance_changes(
     return changes
 
 
-def blocks(n_rows: int, n_draws: int) -> Iterator[slice]:
+def blocks(n_rows: int, n_draws: int) -> list[slice]:
     """Rows that are done at a time."""
     size = max(1, BLOCK_VALUES // max(1, n_draws))
-    for start in range(0, n_rows, size):
-        yield slice(start, min(start + size, n_rows))
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
 def linear(draws: Draws, rows: Rows, plan: GroupPlan, block: slice) -> np.ndarray:
@@ -301,16 +300,12 @@ def alike(z: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.broadcast_to(z, (rows, z.shape[1])), np.broadcast_to(w, (rows, w.shape[1]))
 
 
-def _existing(draws: Draws, rows: Rows, plan: GroupPlan) -> _Existing | None:
-    if plan.mixture is None:
-        return None
-    Z = {f: constant_row(rows.Z[f]) for f in plan.mixture.factors}
-    if any(len(z) > 1 for z in Z.values()):
-        return _Existing(plan.mixture, None)
-    codes = plan.mixture.codes.T
-    return _Existing(
-        plan.mixture, np.asarray(sum(draws.b[f][:, c, :] @ Z[f][0] for (f, c) in zip(Z, codes, strict=True)))
-    )
+def _existing(draws: Draws, rows: Rows, mixture: Mixture) -> _Existing:
+    Z = {f: constant_row(rows.Z[f]) for f in mixture.factors}
+    if any([len(z) > 1 for z in Z.values()]):
+        return _Existing(mixture, None)
+    of_factors = [draws.b[f][:, c, :] @ Z[f][0] for f, c in zip(Z, mixture.codes.T, strict=True)]
+    return _Existing(mixture, np.asarray(sum(of_factors)))
 
 
 def _average(link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Integral:
@@ -324,9 +319,9 @@ def _over_groups(weights: np.ndarray, each: np.ndarray, shift: np.ndarray) -> np
 
 def group_shifts(draws: Draws, rows: Rows, plan: GroupPlan) -> tuple[np.ndarray, np.ndarray] | None:
     """Shifts of eta (draw, group) by fitted groups whose z is the same in all rows, and their weights."""
-    existing = _existing(draws, rows, plan)
-    if existing is None:
+    if plan.mixture is None:
         return None
+    existing = _existing(draws, rows, plan.mixture)
     assert existing.shifts is not None
     return existing.shifts, existing.mixture.weights
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.passes import complete
 from bayesmargins.family.curve import Bundle
 from bayesmargins.integrate import BundleAverages, BundleTable, bundle_table, in_threads
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, Passed, subset
-from bayesmargins.predictor.passes import complete
 
 __all__ = ["BundlePredictor"]
 

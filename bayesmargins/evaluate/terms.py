@@ -9,8 +9,8 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.tiles import Terms
 from bayesmargins.groups import GroupPlan, Mixture
-from bayesmargins.predictor.tiles import Terms
 
 __all__ = [
     "Shift",

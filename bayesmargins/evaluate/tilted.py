@@ -16,11 +16,11 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Scale, Second
+from bayesmargins.evaluate.passes import Predictor, may_be_many
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Values
-from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Scale, Second
-from bayesmargins.predictor.passes import Predictor, may_be_many
 
 __all__ = ["TiltedPredictor"]
 
@@ -49,9 +49,14 @@ class TiltedPredictor:
         self.draws, self.curve, self.link, self.tick = draws, curve, link, tick
         self._made: tuple[object, Draws, Predictor] | None = None
 
-    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
         """As of `Predictor`."""
         return self._asked(chunks, lambda by, seen: by.values(seen, rows, cells, parts), parts, cells)
+
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
+        """No logarithms: of these values none is too small."""
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""

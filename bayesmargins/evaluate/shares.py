@@ -14,13 +14,13 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.passes import complete
 from bayesmargins.family.curve import Shares
 from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate.softmax import Averages, softmax_averages
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, Passed
-from bayesmargins.predictor.passes import complete
 
 __all__ = ["SharesPredictor"]
 

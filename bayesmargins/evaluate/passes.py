@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.errors import EstimandError
+from bayesmargins.evaluate import exact, scaled
+from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.steps import step_between
+from bayesmargins.evaluate.tabled import Tables
+from bayesmargins.evaluate.tails import add_tails
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
-from bayesmargins.predictor import exact, scaled
-from bayesmargins.predictor.chunks import Chunk, Passed, subset
-from bayesmargins.predictor.steps import step_between
-from bayesmargins.predictor.tabled import Tables
-from bayesmargins.predictor.tails import add_tails
 
-__all__ = ["Predictor", "check_size", "complete", "may_be_many"]
+__all__ = ["Predictor", "complete", "may_be_many"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -43,9 +43,15 @@ class Predictor:
 
     def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None] = lambda done: None) -> None:
         self.draws, self.link, self.tick = draws, link, tick
-        self.tables = Tables(draws, link, tick)
 
-    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    @cached_property
+    def tables(self) -> Tables:
+        """Kept for all chunks."""
+        return Tables(self.draws, self.link, self.tick)
+
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
         """What is the mean response of these rows, in every draw?
 
         Parameters
@@ -58,6 +64,8 @@ class Predictor:
             Cells of the result.
         parts : sequence of {"mean", "complement"}
             The mean, or 1 - mean to full relative accuracy.
+        careful : bool
+            Whether values are divided by: of sums of averages more is computed then.
 
         Returns
         -------
@@ -69,9 +77,25 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, rows, cells, parts)
+        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
+        multiplied = 1.0
+        for whole in chunks:
+            chunk = complete(whole, passed)
+            if not len(chunk.cells.index):
+                continue
+            if chunk.multiplier is not None:
+                multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
+            tabled = rows >= MANY_ROWS and self._many(rows, chunk) and "second" not in parts
+            for part in parts:
+                if tabled:
+                    self._add(chunk, part, passed)
+                else:
+                    self._add_exactly(self.draws, chunk, part, passed, passed.values[part])
+        passed.error_bound *= multiplied
+        passed.multiplied = multiplied
+        return passed
 
-    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
         """Put on record the logarithms of values of the same chunks that are too small to be divided by."""
         add_tails(self.draws, self.link, chunks, passed, self.tick)
 
@@ -97,7 +121,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, rows, cells, ("slope",))
+        return self.values(chunks, rows, cells, ("slope",))
 
     def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """How do the slopes of these rows change with a second variable, in every draw?
@@ -119,7 +143,7 @@ class Predictor:
         IntegrationError
             The average does not exist.
         """
-        return self._pass(chunks, rows, cells, ("second",))
+        return self.values(chunks, rows, cells, ("second",))
 
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """How does the mean response of these rows change with a variable, relative to itself, in every draw?
@@ -157,7 +181,7 @@ class Predictor:
         """Slope / mean of every row and draw, times the multiplier; a bound on the error goes on record."""
         n = len(chunk.cells.index)
         alone = replace(chunk, cells=Cells(np.arange(n), np.ones(n), n, unit=True), multiplier=None)
-        slopes, means = (self._pass([alone], rows, n, (part,)) for part in ("slope", "mean"))
+        slopes, means = (self.values([alone], rows, n, (part,)) for part in ("slope", "mean"))
         mean = means.values["mean"]
         factor = 1.0 if chunk.multiplier is None else chunk.multiplier
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # where a mean is 0
@@ -226,26 +250,11 @@ class Predictor:
         """Do tables pay?"""
         mixture = chunk.plan.mixture
         groups = 1.0 if mixture is None else max(1.0, len(mixture.weights) / _GROUPS)
-        return may_be_many(rows) and rows * len(self.draws.beta) * groups >= MANY_VALUES
+        return rows >= MANY_ROWS and rows * len(self.draws.beta) * groups >= MANY_VALUES
 
-    def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
-        passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
-        multiplied = 1.0
-        for whole in chunks:
-            chunk = complete(whole, passed)
-            if not len(chunk.cells.index):
-                continue
-            if chunk.multiplier is not None:
-                multiplied = max(multiplied, float(np.nanmax(np.abs(chunk.multiplier), initial=0.0)))
-            tabled = self._many(rows, chunk) and "second" not in parts
-            for part in parts:
-                self._add(chunk, part, passed, tabled)
-        passed.error_bound *= multiplied
-        passed.multiplied = multiplied
-        return passed
-
-    def _add(self, chunk: Chunk, part: str, passed: Passed, tabled: bool) -> None:
-        left = self.tables.add(chunk, part, passed) if tabled else np.arange(len(self.draws.beta))
+    def _add(self, chunk: Chunk, part: str, passed: Passed) -> None:
+        """Through tables, and the draws that none covers exactly."""
+        left = self.tables.add(chunk, part, passed)
         if not len(left):
             return
         if len(left) == len(self.draws.beta):
@@ -279,27 +288,3 @@ def complete(chunk: Chunk, passed: Passed) -> Chunk:
     for values in passed.values.values():
         values[..., chunk.cells.index[missing]] = np.nan
     return chunk.take(np.flatnonzero(~missing))
-
-
-def check_size(n_draws: int, n_values: int, way_out: str) -> None:
-    """Will the result fit in memory? Asked before anything is computed.
-
-    Parameters
-    ----------
-    n_draws, n_values : int
-        Size of the result.
-    way_out : str
-        What the user can do instead.
-
-    Raises
-    ------
-    EstimandError
-        The result would be larger than ``bayesmargins.options.memory``.
-    """
-    size = n_draws * n_values * 8
-    if size > options.bytes:
-        raise EstimandError(
-            f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
-            f"bayesmargins.options.memory allows {options.memory}. {way_out} "
-            "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
-        )

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk
+from bayesmargins.evaluate.exact import constant_row, moves
 from bayesmargins.family.link import Link
-from bayesmargins.predictor.chunks import Chunk
-from bayesmargins.predictor.exact import constant_row, moves
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.predictor.lines import LinePlan
-    from bayesmargins.predictor.terms import Shift
+    from bayesmargins.evaluate.lines import LinePlan
+    from bayesmargins.evaluate.terms import Shift
 
 __all__ = ["Source", "Sources", "key_of"]
 
@@ -91,7 +91,7 @@ class Sources:
             return None
         if d_rows is not None and moves(d_rows, plan.integrated):
             return None
-        from bayesmargins.predictor.lines import direction_of, plan_lines
+        from bayesmargins.evaluate.lines import direction_of, plan_lines
 
         direction = direction_of(rows, d_rows, plan.mixture)
         if direction is None:
@@ -141,7 +141,7 @@ class Sources:
         return Source("exact") if z is not None else Source("surface", shifts, np.sqrt(high), low)
 
     def _limits(self, chunk: Chunk) -> tuple[float, np.ndarray]:
-        from bayesmargins.predictor.terms import variance_at, variance_limits
+        from bayesmargins.evaluate.terms import variance_at, variance_limits
 
         plan, rows = chunk.plan, chunk.rows
         if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
@@ -151,7 +151,7 @@ class Sources:
 
     def _fitted_groups(self, chunk: Chunk) -> tuple[tuple[Shift, ...], Mapping[str, np.ndarray] | None] | None:
         """What the fitted groups add to eta: one shift where the link allows, else by their z; None for no table."""
-        from bayesmargins.predictor.terms import Shift, log_mean_exp, mean_effects
+        from bayesmargins.evaluate.terms import Shift, log_mean_exp, mean_effects
 
         mixture, rows = chunk.plan.mixture, chunk.rows
         assert mixture is not None

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.evaluate.integrands import derivatives, derivatives_far, value_far, values
+from bayesmargins.evaluate.tiles import Scales, Terms, Weights, add_tile, eta_tile, s2_tile, scale_tile
 from bayesmargins.integrate.compiled import kernel
-from bayesmargins.predictor.integrands import derivatives, derivatives_far, value_far, values
-from bayesmargins.predictor.tiles import Scales, Terms, Weights, add_tile, eta_tile, s2_tile, scale_tile
 
 __all__ = ["TILE", "TOGETHER", "WORK", "far_slopes", "far_values", "pass_of_slopes", "pass_of_values"]
 

@@ -13,13 +13,14 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
+from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.combined import predictor_of
 from bayesmargins.family.compound import Compound
+from bayesmargins.family.curve import Quantity
 from bayesmargins.family.mixture import Mixture, Number
 from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.heavy_tails import Scales, scales_of
-from bayesmargins.predictor.chunks import Chunk, Passed
-from bayesmargins.predictor.combined import CombinedPredictor
-from bayesmargins.predictor.passes import Predictor
+from bayesmargins.progress import shared
 
 __all__ = ["METHOD", "Scaled", "ScaledPredictor", "scaled"]
 
@@ -40,39 +41,29 @@ class ScaledPredictor:
         Posterior draws.
     factors : mapping of str
         Such factors, and what their degrees of freedom are called among the parameters.
-    make : callable
-        Draws and what is told of progress to a predictor where b is normal.
+    quantity : Quantity
+        What is predicted.
     tick : callable
         Told how many values were done, from time to time.
     """
 
     def __init__(
-        self,
-        draws: Draws,
-        factors: Mapping[str, str],
-        make: Callable[[Draws, Callable[[int], None]], Predictor | CombinedPredictor],
-        tick: Callable[[int], None],
+        self, draws: Draws, factors: Mapping[str, str], quantity: Quantity, tick: Callable[[int], None]
     ) -> None:
         (factor, df), *others = factors.items()
-        self.scales, self._done = scales_of(draws.aux[df]), 0
-        nodes = self.scales.values.T
-        share = len(nodes)
-
-        def counted(done: int) -> None:
-            self._done += done
-            tick(self._done // share)
-            self._done %= share
-
-        def of(some: Draws) -> Any:
-            return ScaledPredictor(some, dict(others), make, counted) if others else make(some, counted)
-
-        self._each = [of(scaled(draws, factor, by)) for by in nodes]
+        self.scales = scales_of(draws.aux[df])
+        given = [scaled(draws, factor, by) for by in self.scales.values.T]
+        told = shared(tick, len(given))
+        self._each: list[Any] = [
+            ScaledPredictor(some, dict(others), quantity, told) if others else predictor_of(some, quantity, told)
+            for some in given
+        ]
 
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
     ) -> Passed:
         """As of `Predictor`."""
-        return self._averaged(lambda p: _values(p, chunks, rows, cells, parts, careful))
+        return self._averaged(lambda p: p.values(chunks, rows, cells, parts, careful))
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
@@ -90,12 +81,8 @@ class ScaledPredictor:
             "average predictions, comparison='ratio'."
         )
 
-    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
         """Tails of Student-t effects are never too small to be divided by."""
-
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
 
     def _averaged(self, found: Callable[[Any], Passed]) -> Passed:
         """The weighted sum over scales, with the estimate of its error."""
@@ -117,15 +104,6 @@ class ScaledPredictor:
         outer = max((float(np.nanmax(e, initial=0.0)) for e in errors), default=0.0)
         out.error_estimate = inner + outer
         return out
-
-
-def _values(
-    predictor: Any, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str], careful: bool
-) -> Passed:
-    if isinstance(predictor, Predictor):
-        return predictor.values(chunks, rows, cells, parts)
-    found: Passed = predictor.values(chunks, rows, cells, parts, careful)
-    return found
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,19 @@ A bundle of curves goes through one predictor.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.bundled import BundlePredictor
+from bayesmargins.evaluate.chunks import Chunk, Passed, Second
+from bayesmargins.evaluate.passes import Predictor
+from bayesmargins.evaluate.shares import SharesPredictor
 from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
-from bayesmargins.predictor.bundled import BundlePredictor
-from bayesmargins.predictor.chunks import Chunk, Passed, Second
-from bayesmargins.predictor.passes import Predictor
-from bayesmargins.predictor.shares import SharesPredictor
+from bayesmargins.progress import shared
 
 __all__ = ["CombinedPredictor", "predictor_of"]
 
@@ -46,8 +47,8 @@ class CombinedPredictor:
 
     def __init__(self, draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> None:
         self.draws, self.quantity = draws, quantity
-        share = max(len(quantity.curves), 1)
-        self._each = [Predictor(_moved(draws, c), c.link, lambda done: tick(done // share)) for c in quantity.curves]
+        told = shared(tick, max(len(quantity.curves), 1))
+        self._each = [Predictor(_moved(draws, c), c.link, told) for c in quantity.curves]
         self._bundled: BundlePredictor | SharesPredictor | None = None
         if quantity.bundle is not None:
             bundled = isinstance(quantity.bundle, Bundle)
@@ -72,21 +73,17 @@ class CombinedPredictor:
             out.values = {part: self._shaped(values + self._beside(part)) for part, values in combined.items()}
         return out
 
-    def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
         """As of `Predictor`, where the quantity is the average of one curve; other values go without logarithms."""
         curve = self.quantity.only
         if curve is None:
             return
-        self._each[0].add_tails(passed, lambda: _seen(chunks(), curve))
+        self._each[0].add_tails(passed, _Seen(chunks, curve))
         for part, logs in passed.logs.items() if curve.factor is not None else ():
             passed.logs[part] = self._scaled_logs(curve, logs, part)
             rare = ~np.isnan(logs)
             with np.errstate(over="ignore"):
                 passed.values[part][rare] = np.exp(passed.logs[part][rare])
-
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
@@ -102,12 +99,11 @@ class CombinedPredictor:
 
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`, for the average of one curve."""
-        predictor, seen = next(iter(self._seen(chunks)))
+        predictor, seen = self._seen(chunks)[0]
         return predictor.relative_slopes(seen, rows, cells)
 
-    def _seen(self, chunks: Iterable[Chunk]) -> Iterator[tuple[Predictor, Iterator[Chunk]]]:
-        for predictor, curve in zip(self._each, self.quantity.curves, strict=True):
-            yield predictor, _seen(chunks, curve)
+    def _seen(self, chunks: Iterable[Chunk]) -> list[tuple[Predictor, _Seen]]:
+        return [(p, _Seen(chunks, curve)) for p, curve in zip(self._each, self.quantity.curves, strict=True)]
 
     @property
     def _size(self) -> float:
@@ -152,18 +148,23 @@ def _moved(draws: Draws, curve: Curve) -> Draws:
     return replace(draws, beta=np.column_stack([draws.beta, shift]))
 
 
-def _seen(chunks: Iterable[Chunk], curve: Curve) -> Iterator[Chunk]:
-    """The chunks as this curve sees them: turned round, and with a column of ones."""
-    ones = 0 if curve.shift is None else 1
+@dataclass(frozen=True)
+class _Seen:
+    """Chunks as a curve sees them, turned round and with a column of ones; afresh whenever they are gone through."""
 
-    def of(rows: Rows, constant: float) -> Rows:
-        X = np.column_stack([curve.sign * rows.X, np.full((len(rows.X), ones), constant)])
-        return replace(rows, X=X, Z={f: curve.sign * z for f, z in rows.Z.items()}, offset=curve.sign * rows.offset)
+    chunks: Iterable[Chunk]
+    curve: Curve
 
-    for chunk in chunks:
-        d_rows = None if chunk.d_rows is None else of(chunk.d_rows, 0.0)
-        second = chunk.second and Second(of(chunk.second.d_rows, 0.0), of(chunk.second.dd_rows, 0.0))
-        yield replace(chunk, rows=of(chunk.rows, 1.0), d_rows=d_rows, second=second)
+    def __iter__(self) -> Iterator[Chunk]:
+        for chunk in self.chunks:
+            d_rows = None if chunk.d_rows is None else self._of(chunk.d_rows, 0.0)
+            second = chunk.second and Second(self._of(chunk.second.d_rows, 0.0), self._of(chunk.second.dd_rows, 0.0))
+            yield replace(chunk, rows=self._of(chunk.rows, 1.0), d_rows=d_rows, second=second)
+
+    def _of(self, rows: Rows, constant: float) -> Rows:
+        sign, ones = self.curve.sign, 0 if self.curve.shift is None else 1
+        X = np.column_stack([sign * rows.X, np.full((len(rows.X), ones), constant)])
+        return replace(rows, X=X, Z={f: sign * z for f, z in rows.Z.items()}, offset=sign * rows.offset)
 
 
 def _together(found: Sequence[Passed], size: float) -> Passed:

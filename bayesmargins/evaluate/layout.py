@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk
+from bayesmargins.evaluate.sources import Source
 from bayesmargins.family.link import Link
-from bayesmargins.predictor.chunks import Chunk
-from bayesmargins.predictor.sources import Source
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.predictor.terms import Shift
-    from bayesmargins.predictor.tiles import Scales, Terms, Weights
+    from bayesmargins.evaluate.terms import Shift
+    from bayesmargins.evaluate.tiles import Scales, Terms, Weights
 
 __all__ = ["Laid", "lay_out", "tiles_of"]
 
@@ -86,8 +86,8 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     -------
     Laid
     """
-    from bayesmargins.predictor.terms import in_order, largest, typical_eta, typical_variance, value_terms
-    from bayesmargins.predictor.tiles import Scales
+    from bayesmargins.evaluate.terms import in_order, largest, typical_eta, typical_variance, value_terms
+    from bayesmargins.evaluate.tiles import Scales
 
     with_s2 = source.kind in ("bare", "surface")
     terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
@@ -140,7 +140,7 @@ def tiles_of(typical: np.ndarray) -> np.ndarray:
     >>> tiles_of(np.zeros(1000)).tolist()
     [0, 512, 1000]
     """
-    from bayesmargins.predictor.kernels import TILE
+    from bayesmargins.evaluate.kernels import TILE
 
     starts, falls = [0], np.append(np.flatnonzero(np.diff(typical) < 0.0) + 1, len(typical))
     for fall in falls:  # in between, eta rises
@@ -158,7 +158,7 @@ def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:
 
 
 def _changes(draws: Draws, link: Link, chunk: Chunk, source: Source) -> Terms:
-    from bayesmargins.predictor.terms import change_terms
+    from bayesmargins.evaluate.terms import change_terms
 
     assert chunk.d_rows is not None
     changes = change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, _changes_of_shifts(draws, link, chunk))
@@ -169,7 +169,7 @@ def _changes(draws: Draws, link: Link, chunk: Chunk, source: Source) -> Terms:
 
 def _changes_of_shifts(draws: Draws, link: Link, chunk: Chunk) -> tuple[Shift, ...]:
     """Only under the identity do averaged groups move eta by more than a constant."""
-    from bayesmargins.predictor.terms import mean_effects
+    from bayesmargins.evaluate.terms import mean_effects
 
     if chunk.plan.mixture is None or not link.linear:
         return ()
@@ -184,8 +184,8 @@ def _with_t(terms: Terms, t: np.ndarray) -> Terms:
 
 def _scales(chunk: Chunk, part: str) -> Scales | None:
     """exp of a linear predictor, and for "rise" its derivative."""
-    from bayesmargins.predictor.terms import change_terms, no_terms, value_terms
-    from bayesmargins.predictor.tiles import Scales
+    from bayesmargins.evaluate.terms import change_terms, no_terms, value_terms
+    from bayesmargins.evaluate.tiles import Scales
 
     scale = chunk.scale
     if scale is None:
@@ -200,7 +200,7 @@ def _scales(chunk: Chunk, part: str) -> Scales | None:
 
 def _weights(chunk: Chunk, sign: float) -> Weights:
     """What rows count for, with a sign."""
-    from bayesmargins.predictor.tiles import Weights
+    from bayesmargins.evaluate.tiles import Weights
 
     cells = chunk.cells
     weights = np.ascontiguousarray(sign * chunk.weights, dtype=np.float64)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, Passed, subset
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.integrate import log_expectation, trusted
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, Passed, subset
 
 __all__ = ["add_tails"]
 
@@ -19,15 +19,13 @@ _SMALLEST, _LARGEST = 1e-290, 1e290  # beyond, floats lose digits
 _TABLED = 1e-12  # tables are relatively accurate from here on
 
 
-def add_tails(
-    draws: Draws, link: Link, chunks: Callable[[], Iterable[Chunk]], passed: Passed, tick: Callable[[int], None]
-) -> None:
+def add_tails(draws: Draws, link: Link, chunks: Iterable[Chunk], passed: Passed, tick: Callable[[int], None]) -> None:
     """Put the logarithms of all values (draw, cell) of a pass on record that are not known to relative accuracy."""
     for part, values in passed.values.items():
         rare = _rare(link, part, values, passed)
         if not rare.any():
             continue
-        logs = _log_averages(draws, link, chunks(), part, rare, passed, tick)
+        logs = _log_averages(draws, link, chunks, part, rare, passed, tick)
         passed.logs[part] = np.where(rare, logs, np.nan)
         with np.errstate(over="ignore"):
             values[rare] = np.exp(logs[rare])

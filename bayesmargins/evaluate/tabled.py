@@ -12,12 +12,12 @@ from itertools import product
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.layout import Laid, lay_out
+from bayesmargins.evaluate.lookups import Found, Lookups
+from bayesmargins.evaluate.sources import Source, Sources
 from bayesmargins.family.link import Link
 from bayesmargins.integrate import in_threads
-from bayesmargins.predictor.chunks import Chunk, Passed
-from bayesmargins.predictor.layout import Laid, lay_out
-from bayesmargins.predictor.lookups import Found, Lookups
-from bayesmargins.predictor.sources import Source, Sources
 
 __all__ = ["Tables"]
 
@@ -86,7 +86,7 @@ class Tables:
         passed: Passed,
         step: Step | None,
     ) -> None:
-        from bayesmargins.predictor.terms import largest
+        from bayesmargins.evaluate.terms import largest
 
         laid, sides = lay_out(self.draws, self.link, chunk, source, part, draws), 1 if step is None else 2
         laid = laid if step is None else laid._replace(step=step[0], rise=step[1])
@@ -110,7 +110,7 @@ class Tables:
 
 def _size(laid: Laid, lines: np.ndarray) -> float:
     """No average is multiplied by more."""
-    from bayesmargins.predictor.terms import highest, largest
+    from bayesmargins.evaluate.terms import highest, largest
 
     if laid.scales is None:
         return 1.0
@@ -121,8 +121,8 @@ def _size(laid: Laid, lines: np.ndarray) -> float:
 
 def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     """One block of draws: what lies in the tables, and then what lies too far out."""
-    from bayesmargins.predictor.integrands import within_tables
-    from bayesmargins.predictor.kernels import TOGETHER, WORK, far_slopes, far_values, pass_of_slopes, pass_of_values
+    from bayesmargins.evaluate.integrands import within_tables
+    from bayesmargins.evaluate.kernels import TOGETHER, WORK, far_slopes, far_values, pass_of_slopes, pass_of_values
 
     near, beyond = (pass_of_values, far_values) if laid.changes is None else (pass_of_slopes, far_slopes)
     terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.predictor.chunks import Chunk, Scale
+from bayesmargins.evaluate.chunks import Chunk, Scale
 
 __all__ = ["step_between"]
 

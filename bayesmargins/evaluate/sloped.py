@@ -17,6 +17,9 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk
+from bayesmargins.evaluate.joint import Jointly, jointly, known, matrix_of, parameter_at, shared
 from bayesmargins.family import Family, Link, Values
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.mixture import Number
@@ -24,9 +27,6 @@ from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import expectation
 from bayesmargins.integrate.smooth import smooth_expectation
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk
-from bayesmargins.predictor.joint import Jointly, jointly, known, matrix_of, parameter_at, shared
 
 __all__ = ["Sloped", "sloped"]
 

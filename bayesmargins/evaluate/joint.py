@@ -18,6 +18,8 @@ import numpy as np
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.family import Family, Link, Outcome, Values, parameter_values
 from bayesmargins.family.compound import Compound
 from bayesmargins.family.family import Parameter
@@ -27,8 +29,6 @@ from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import expectation
 from bayesmargins.integrate.spread import engine_over_points
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk
 
 __all__ = ["SOBOL", "Jointly", "are_joint", "jointly", "known", "matrix_of", "parameter_at", "shared"]
 

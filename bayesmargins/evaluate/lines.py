@@ -12,10 +12,10 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.chunks import Chunk
+from bayesmargins.evaluate.exact import blocks, linear
 from bayesmargins.family.link import Link
 from bayesmargins.groups import Mixture
-from bayesmargins.predictor.chunks import Chunk
-from bayesmargins.predictor.exact import blocks, linear
 
 __all__ = ["Direction", "LinePlan", "direction_of", "plan_lines"]
 

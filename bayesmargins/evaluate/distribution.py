@@ -14,17 +14,17 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
+from bayesmargins.evaluate import exact
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed
+from bayesmargins.evaluate.heavy_tails import METHOD, Scaled, scaled
+from bayesmargins.evaluate.joint import SOBOL, Jointly, are_joint, jointly, known
+from bayesmargins.evaluate.passes import complete
+from bayesmargins.evaluate.sloped import sloped
 from bayesmargins.family import Family, Link, Outcome, parameter_values
 from bayesmargins.family.mixture import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.integrate.heavy_tails import scales_of
 from bayesmargins.integrate.threads import in_threads
-from bayesmargins.predictor import exact
-from bayesmargins.predictor.chunks import Chunk, PartRows, Passed
-from bayesmargins.predictor.heavy_tails import METHOD, Scaled, scaled
-from bayesmargins.predictor.joint import SOBOL, Jointly, are_joint, jointly, known
-from bayesmargins.predictor.passes import complete
-from bayesmargins.predictor.sloped import sloped
 
 __all__ = ["DistributionPredictor", "part_values"]
 
@@ -68,7 +68,9 @@ class DistributionPredictor:
             self._scales = scales_of(draws.aux[df])
             self._each = [scaled(draws, factor, by) for by in self._scales.values.T]
 
-    def values(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",)) -> Passed:
+    def values(
+        self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
+    ) -> Passed:
         """What is the target of these rows, in every draw?
 
         Parameters
@@ -81,6 +83,8 @@ class DistributionPredictor:
             Cells of the result.
         parts : sequence of {"mean", "complement"}
             The target, or 1 minus it to full relative accuracy.
+        careful : bool
+            As of `Predictor`: they always are.
 
         Returns
         -------
@@ -174,9 +178,8 @@ class DistributionPredictor:
             y = jointly(self.draws, self.link, self.family, chunk, block, True)  # E[y | b] shall be told from y
             yield block, [self._found(target, y, "mean", passed).reshape(shape) for target in targets]
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
+    def add_tails(self, passed: Passed, chunks: Iterable[Chunk]) -> None:
+        """No logarithms: of these values none is too small."""
 
     def _add_constant(self, chunk: Chunk, passed: Passed) -> None:
         value = self.target.constant(self.draws.aux)[:, None]

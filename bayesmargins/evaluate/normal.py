@@ -8,7 +8,7 @@ import numpy as np
 
 from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
-from bayesmargins.predictor.exact import blocks, constant_row
+from bayesmargins.evaluate.exact import blocks, constant_row
 
 __all__ = ["normal_blocks"]
 

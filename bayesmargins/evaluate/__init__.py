@@ -1,0 +1,35 @@
+"""Posterior, rows and a policy turned into numbers: the only place that knows memory, blocks and threads.
+
+`evaluate` is the verb: values of what is `asked`, whose rows come as `blocks` of `chunks`. They go through `passes`,
+on `tabled` where they are many, else on `exact` (arrays of draws x rows). `tabled` asks `sources` which table serves
+some rows (`lines` for random slopes of fitted groups, `steps` for both sides of a contrast at once), `layout` for their
+order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of `integrands` and `tiles`. Beside
+`passes` stand `distribution` for targets of the distribution of y, `tilted` where one linear predictor is made of the
+two of a mean, `combined` for sums of averages (probabilities of categories), `heavy_tails` for averages over the scales
+of Student-t effects. `normal` gives rows as normal variables, for what is no average of a prediction.
+"""
+
+from bayesmargins.evaluate.asked import Asked, fields_of
+from bayesmargins.evaluate.blocks import Derivative, across_of, distinct_rows
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Tiled
+from bayesmargins.evaluate.combined import predictor_of
+from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
+from bayesmargins.evaluate.evaluate import Evaluation
+from bayesmargins.evaluate.normal import normal_blocks
+
+__all__ = [
+    "Asked",
+    "Chunk",
+    "Derivative",
+    "DistributionPredictor",
+    "Evaluation",
+    "PartRows",
+    "Passed",
+    "Tiled",
+    "across_of",
+    "distinct_rows",
+    "fields_of",
+    "normal_blocks",
+    "part_values",
+    "predictor_of",
+]
