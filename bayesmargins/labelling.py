@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ import xarray as xr
 from bayesmargins.checks import entries
 from bayesmargins.errors import DataError, close_matches, listed, shown, warn
 from bayesmargins.habits import taught_as
+from bayesmargins.provenance import provenance_of
 
 __all__ = [
     "LABELS",
@@ -176,7 +176,7 @@ def names_of(ds: xr.Dataset | pd.DataFrame) -> dict[str, str]:
     >>> names_of(xr.Dataset(attrs={"labels": '{"trt": "treatment"}'}))
     {'trt': 'treatment'}
     """
-    return dict(json.loads(str(ds.attrs.get(LABELS, "{}"))))
+    return dict(provenance_of(ds).labels or {})
 
 
 def named(ds: xr.Dataset | pd.DataFrame, column: str) -> str:

@@ -11,8 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed, written
+from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.reserved import PARAMETERS, VARIABLES
-from bayesmargins.seals import ENTRIES, is_sealed, sealed
+from bayesmargins.seals import is_sealed, sealed
 
 __all__ = [
     "ASYMPTOTIC",
@@ -180,16 +181,17 @@ def is_original(ds: xr.Dataset) -> bool:
 
     Of results of more than 4,096 entries a selection is not known again, and neither are some of the draws.
     """
-    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), ds.attrs, _words(ds.attrs))
+    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), provenance_of(ds), _words(ds.attrs))
 
 
 def selected(ds: xr.Dataset) -> dict[str, Any]:
     """What was selected: the labels left where there were several, by coordinate."""
-    known = json.loads(str(ds.attrs.get(ENTRIES, "{}")))
+    known = json.loads(provenance_of(ds).entries or "{}")
     return {n: ds.coords[n].item() for n in known.get("by", ()) if n in ds.coords and ds.coords[n].ndim == 0}
 
 
 def _words(attrs: Mapping[str, Any]) -> str:
+    """To the letter, whatever version wrote them."""
     return json.dumps([str(attrs.get(name, "")) for name in _SAID])
 
 
@@ -197,7 +199,7 @@ def make_result(
     values: np.ndarray,
     dims: Iterable[str],
     coords: Mapping[str, Any],
-    attrs: Mapping[str, Any],
+    provenance: Provenance,
     sample_coords: Mapping[str, np.ndarray],
 ) -> xr.Dataset:
     """How do numbers become a result?
@@ -210,8 +212,8 @@ def make_result(
         What varies, in order.
     coords : mapping
         Coordinates of `dims` and along them, as for `xarray.Dataset`.
-    attrs : mapping
-        Provenance; what is not text or a number is stored as JSON.
+    provenance : Provenance
+        What the attributes say.
     sample_coords : mapping
         Coordinates ``chain`` and ``draw``.
 
@@ -222,25 +224,24 @@ def make_result(
 
     Examples
     --------
-    >>> make_result(np.zeros((2, 3)), ["row"], {}, {}, {"chain": [0], "draw": [0, 1]})["estimate"].dims
+    >>> make_result(np.zeros((2, 3)), ["row"], {}, Provenance(), {"chain": [0], "draw": [0, 1]})["estimate"].dims
     ('chain', 'draw', 'row')
     """
     n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
-    text = {k: v if isinstance(v, str | int | float) else json.dumps(v) for k, v in attrs.items() if v is not None}
-    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(text))
-    made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=text)
+    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(provenance))
+    made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=provenance.to_attrs())
     return made.assign_attrs(seal(made))
 
 
-def _axis(attrs: Mapping[str, Any]) -> dict[str, str]:
+def _axis(about: Provenance) -> dict[str, str]:
     """What the axis of a picture by xarray says: a noun and a scale.
 
     Of entries on several scales none is said, and none that a file would be read as times for.
     """
-    kind, units = str(attrs.get("kind", "")), str(attrs.get("scale", ""))
+    kind, units = about.kind or "", about.scale or ""
     said = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": units}
-    if "scales" in attrs or "since" in units or units in _UNITS_OF_TIME:
+    if about.scales is not None or "since" in units or units in _UNITS_OF_TIME:
         del said["units"]
     return {name: text for name, text in said.items() if text}
 

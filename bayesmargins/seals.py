@@ -8,17 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import written
+from bayesmargins.provenance import Provenance
 
-__all__ = ["ENTRIES", "MOST", "count", "fingerprint", "is_sealed", "sealed", "telling"]
+__all__ = ["MOST", "count", "fingerprint", "is_sealed", "sealed", "telling"]
 
-ENTRIES = "entries"  # in the attributes: what tells entries apart, and a digest of each
 MOST = 4096  # entries with digests: 32 kB of text, and an attribute of HDF5 holds 64
 _BLOCK = 2**16  # numbers: what a processor keeps close
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -61,16 +61,17 @@ def sealed(estimate: xr.DataArray, said: str) -> dict[str, Any]:
     values = estimate.to_numpy()
     bits, names = _of_draws(values), telling(estimate)
     known = {"by": names, "digests": _digests(bits, estimate, names, said).tobytes().hex()} if bits.size <= MOST else {}
-    return {"values": count(values), "fingerprint": _whole(bits, values.shape, said), ENTRIES: json.dumps(known)}
+    whole = _whole(bits, values.shape, said)
+    return Provenance(values=count(values), fingerprint=whole, entries=json.dumps(known)).to_attrs()
 
 
-def is_sealed(estimate: xr.DataArray, attrs: Mapping[str, Any], said: str) -> bool:
+def is_sealed(estimate: xr.DataArray, about: Provenance, said: str) -> bool:
     """Whether each entry has the values, the labels and the words that were sealed; fewer of them do not matter."""
     values = estimate.to_numpy()
-    if ENTRIES not in attrs:  # results saved by earlier versions
-        return fingerprint(values, said if "values" in attrs else "") == attrs.get("fingerprint")
-    bits, known = _of_draws(values), json.loads(str(attrs[ENTRIES]))
-    if _whole(bits, values.shape, said) == attrs.get("fingerprint"):
+    if about.entries is None:  # results saved by earlier versions
+        return fingerprint(values, said if about.values is not None else "") == about.fingerprint
+    bits, known = _of_draws(values), json.loads(about.entries)
+    if _whole(bits, values.shape, said) == about.fingerprint:
         return True
     if not known or not set(known["by"]) <= set(estimate.coords):
         return False

@@ -11,6 +11,7 @@ import pytest
 import reference
 
 import bayesmargins as bm
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import make_result
 
 
@@ -76,7 +77,9 @@ def told(low: float, point: float, high: float, comparison: str, prob: float = 0
     edge = (1 - prob) / 2
     draws = np.interp(np.linspace(0, 1, 4001), [0, edge, 0.5, 1 - edge, 1], [low, low, point, high, high])
     ds = bm.avg_comparisons(reference.posterior("b_bacteria"), "week", comparison=comparison)
-    made = make_result(draws[:, None], ["contrast"], {"contrast": ["x"]}, ds.attrs, {"chain": [0], "draw": range(4001)})
+    made = make_result(
+        draws[:, None], ["contrast"], {"contrast": ["x"]}, provenance_of(ds), {"chain": [0], "draw": range(4001)}
+    )
     return bm.summary(made, ci_prob=prob, **more)
 
 

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 import bayesmargins as bm
 from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.marks import INTERVAL, POINT
+from bayesmargins.provenance import Provenance
 from bayesmargins.schema import make_result
 
 COLUMN, PAGE = (3.35, 2.8), (6.7, 4.4)  # inches: 85 and 170 mm
@@ -44,9 +45,9 @@ def made(kind: str = "predictions", **levels: Any) -> xr.Dataset:
         np.linspace(0, 0.3, n).reshape([-1 if j == k else 1 for j in range(len(shape))]) for k, n in enumerate(shape)
     )
     values = 0.2 + centre + rng.normal(0, 0.02, (60, *shape))
-    attrs = {"kind": kind, "scale": "probability", "groups": {"id": "new"}, "estimand": "made", "target": "mean"}
+    about = Provenance(kind=kind, scale="probability", groups={"id": "new"}, estimand="made", target="mean")
     chains = {"chain": np.arange(2), "draw": np.arange(30)}
-    return make_result(values, list(levels), {k: np.asarray(v) for k, v in levels.items()}, attrs, chains)
+    return make_result(values, list(levels), {k: np.asarray(v) for k, v in levels.items()}, about, chains)
 
 
 AGE = np.linspace(20, 80, 9)

@@ -13,6 +13,7 @@ from reference import posterior
 
 import bayesmargins as bm
 from bayesmargins import seals
+from bayesmargins.provenance import Provenance
 from bayesmargins.schema import is_original, make_result
 from bayesmargins.tables import scale_of
 
@@ -183,12 +184,12 @@ def test_a_selection_has_the_null_and_the_warnings_of_the_whole() -> None:
 def of_entries(n: int) -> xr.Dataset:
     values = np.random.default_rng(n).normal(size=(6, n))
     sample = {"chain": np.arange(2), "draw": np.arange(3)}
-    return make_result(values, ["row"], {"row": np.arange(n)}, {"estimand": "Said.", "scale": "x"}, sample)
+    return make_result(values, ["row"], {"row": np.arange(n)}, Provenance(estimand="Said.", scale="x"), sample)
 
 
 def test_digests_fit_into_a_file_and_larger_results_are_known_as_a_whole(tmp_path: Path) -> None:
     most, more = of_entries(seals.MOST), of_entries(seals.MOST + 1)
-    assert len(most.attrs[seals.ENTRIES]) < 2**16 - 2**10
+    assert len(most.attrs["entries"]) < 2**16 - 2**10
     for ds in (most, more):
         ds.to_netcdf(tmp_path / "large.nc")
         assert is_original(xr.load_dataset(tmp_path / "large.nc"))
@@ -214,7 +215,7 @@ def test_digests_tell_changes_apart_that_touch_few_bits() -> None:
     rng = np.random.default_rng(3)
     for draws in (1, 2, 3, 50, 1001):
         values = rng.normal(size=(1, draws, 300))
-        same = seals.sealed(xr.DataArray(values, dims=["chain", "draw", "row"]), "")
+        same = Provenance.from_attrs(seals.sealed(xr.DataArray(values, dims=["chain", "draw", "row"]), ""))
         swapped = values[:, np.r_[1:draws, 0]] if draws > 1 else values + 1
         last = np.nextafter(values, 9)
         for changed in (-values, values * 2, values / 4, values * 2.0**-30, swapped, last):

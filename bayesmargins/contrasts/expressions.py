@@ -14,6 +14,7 @@ import numpy as np
 from bayesmargins.contrasts.entries import Entries, Made, bracketed
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.limits import check_size
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE
 
 __all__ = ["expressed"]
@@ -210,7 +211,7 @@ class _Expression:
             return ""
         source = self.entries.source
         dims = [d for d in source[ESTIMATE].dims if d in (along, *others)]
-        columns = json.loads(str(source.attrs.get("by", "[]")))
+        columns = provenance_of(source).by or []
         one = len(columns) > 1 and set(dims) <= set(columns)  # such columns share the dimension `by`
         how = (
             f"hypotheses(ds, {self.text!r}, along='by')"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from bayesmargins.contrasts.results import scales, side_by_side
 from bayesmargins.contrasts.weighted import weighted
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.habits import taught
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result, make_result
 from bayesmargins.tables import scale_of
-from bayesmargins.values import plain_value, value_list
+from bayesmargins.values import value_list
 
 __all__ = ["hypotheses"]
 
@@ -201,7 +203,7 @@ def _scale(done: str, bases: list[str], entries: Entries) -> str:
     if len(bases) > 1:
         return f"{done} of different scales ({listed(bases, 4)})"
     values = f"values {bases[0]}" if bases[0].startswith("derived") else bases[0]
-    plain = entries.source.attrs.get("kind") == "predictions" and values == bases[0]
+    plain = provenance_of(entries.source).kind == "predictions" and values == bases[0]
     return f"{done} {'in' if plain and done == 'difference' else 'of'} {values}"
 
 
@@ -214,23 +216,20 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     sizes = dict(zip(SAMPLE_DIMS, made.values.shape[1:3], strict=True))
     sample = {d: source[d].to_numpy() if d in source.coords else np.arange(sizes[d]) for d in SAMPLE_DIMS}
     coords |= {"contrast": list(made.labels), "term": ("contrast", [entries.term] * len(made.labels))}
-    attrs = {k: _plain_attr(v) for k, v in source.attrs.items() if k not in ("comparison", "hypothesis", "along")}
-    attrs |= {
-        "estimand": f"{made.said} {entries.origin}",
-        "kind": "hypotheses",
-        "scale": scale,
-        "comparison": made.comparison,
-        "hypothesis": made.spec,
-        "along": entries.along,
-    }
-    for name in ("nulls", "scales", "versus"):
-        attrs.pop(name, None)
-    if made.versus:
-        attrs["versus"] = json.dumps(dict(zip(made.labels, made.versus, strict=True)))
-    if made.subtracted:
-        attrs["nulls"] = json.dumps({"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)})
+    about = replace(
+        provenance_of(source),
+        estimand=f"{made.said} {entries.origin}",
+        kind="hypotheses",
+        scale=scale,
+        scales=None,
+        comparison=made.comparison,
+        hypothesis=made.spec,
+        along=entries.along,
+        versus=dict(zip(made.labels, made.versus, strict=True)) if made.versus else None,
+        nulls={"along": "contrast", "of": dict.fromkeys(made.subtracted, 0)} if made.subtracted else None,
+    )
     values = np.moveaxis(made.values, 0, -1)
-    return make_result(values.reshape(-1, *values.shape[2:]), [*others, "contrast"], coords, attrs, sample)
+    return make_result(values.reshape(-1, *values.shape[2:]), [*others, "contrast"], coords, about, sample)
 
 
 def _without_contrast(entries: Entries) -> tuple[xr.Dataset, dict[str, str]]:
@@ -241,8 +240,3 @@ def _without_contrast(entries: Entries) -> tuple[xr.Dataset, dict[str, str]]:
     free = next(n for n in range(1, len(taken) + 2) if not {f"contrast_{n}", f"term_{n}"} & taken)
     rename: dict[str, str] = {n: f"{n}_{free}" for n in ("contrast", "term") if n in taken}
     return source.rename({n: new for n, new in rename.items() if n in source.coords or n in source.dims}), rename
-
-
-def _plain_attr(value: Any) -> Any:
-    value = plain_value(value)
-    return value if isinstance(value, str | int | float) else str(value)

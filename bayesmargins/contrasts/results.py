@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayesmargins.contrasts.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
 from bayesmargins.errors import EstimandError, listed, shown
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
 
@@ -63,11 +64,11 @@ def scales(results: Mapping[str, xr.Dataset]) -> list[str]:
 
 def _fits(results: Mapping[str, xr.Dataset], independent: bool) -> str:
     """Whether the draws are of one posterior, in words; refused where they are not and nothing is said about it."""
-    known = {name: ds.attrs["posterior"] for name, ds in results.items() if "posterior" in ds.attrs}
+    known = {name: p for name, ds in results.items() if (p := provenance_of(ds).posterior) is not None}
     if len(set(known.values())) > 1:
         if independent:
             return ", of different fits, taken as independent of each other"
-        formulas = ", ".join(f"{n}: {results[n].attrs.get('formula', 'unknown')}" for n in known)
+        formulas = ", ".join(f"{n}: {provenance_of(results[n]).formula or 'unknown'}" for n in known)
         raise EstimandError(
             f"The results come from different posteriors ({formulas}): their draws are not paired, so that draw by "
             "draw they have no joint distribution. Compare results of one fit. Only of fits whose parameters have "

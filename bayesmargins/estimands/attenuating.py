@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
 from bayesmargins.values import is_word, kept
 
@@ -193,46 +194,48 @@ def _result(found: Mapping[str, xr.Dataset], values: Mapping[str, np.ndarray], p
     dims = [*map(str, like[ESTIMATE].dims[2:]), DIM]
     cube = np.stack(list(values.values()), axis=-1)
     flat = cube.reshape(-1, *cube.shape[2:])
-    return make_result(flat, dims, coords | {DIM: list(values)}, _attrs(found, post), post.sample_coords)
+    return make_result(flat, dims, coords | {DIM: list(values)}, _provenance(found, post), post.sample_coords)
 
 
-def _attrs(found: Mapping[str, xr.Dataset], post: Posterior) -> dict[str, Any]:
-    attrs = [ds.attrs for ds in found.values()]
-    methods = {m for a in attrs for m in str(a["integration_method"]).split(", ")}
-    return {
-        **found["new"].attrs,
-        "estimand": _sentence(found, post),
-        "kind": "attenuation",
-        "of": found["new"].attrs["kind"],
-        "groups": json.dumps({f: list(found) for f in post.design.factors}),
-        "group_weights": found["existing"].attrs["group_weights"] if "existing" in found else None,
-        "integration_method": ", ".join(sorted(methods - {""})),
-        "integration_nodes": max(a["integration_nodes"] for a in attrs),
-        **_errors(attrs),
-        "nulls": json.dumps({"along": DIM, "of": {**{f"{a} - {b}": 0 for a, b in _DIFFERENCES}, "new / zero": 1}}),
-        "scales": json.dumps({"along": DIM, "of": _scales(found["new"].attrs)}),
-        "no_mean": _no_mean(post, found["new"].attrs["target"]),
-    }
+def _provenance(found: Mapping[str, xr.Dataset], post: Posterior) -> Provenance:
+    each = {policy: provenance_of(ds) for policy, ds in found.items()}
+    new, several = each["new"], list(each.values())
+    methods = {m for a in several for m in (a.integration_method or "").split(", ")}
+    return replace(
+        new,
+        estimand=_sentence(found, post),
+        kind="attenuation",
+        of=new.kind,
+        groups={f: list(found) for f in post.design.factors},
+        group_weights=each["existing"].group_weights if "existing" in found else None,
+        integration_method=", ".join(sorted(methods - {""})),
+        integration_nodes=max(a.integration_nodes or 0 for a in several),
+        **_errors(several),
+        nulls={"along": DIM, "of": {**{f"{a} - {b}": 0 for a, b in _DIFFERENCES}, "new / zero": 1}},
+        scales={"along": DIM, "of": _scales(new)},
+        no_mean=_no_mean(post, new.target),
+    )
 
 
-def _scales(of_average: Mapping[str, Any]) -> dict[str, str]:
+def _scales(of_average: Provenance) -> dict[str, str]:
     """What is not on the scale of the averages. A difference of two differences or slopes is."""
-    scale = of_average["scale"]
-    between = scale
-    if of_average["kind"] == "predictions":
+    scale = of_average.scale
+    between = f"{scale}"
+    if of_average.kind == "predictions":
         between = f"difference in {scale}"
-    elif of_average.get("comparison") in ("ratio", "or"):
+    elif of_average.comparison in ("ratio", "or"):
         between = f"difference of {scale}"
     return {**{f"{a} - {b}": between for a, b in _DIFFERENCES}, "new / zero": f"ratio of {scale}"}
 
 
-def _errors(attrs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _errors(several: Sequence[Provenance]) -> dict[str, Any]:
     """The largest; an estimate where one of them is."""
-    name = "error_estimate" if any("error_estimate" in a for a in attrs) else "error_bound"
-    return {name: max(a.get("error_estimate", a.get("error_bound", 0.0)) for a in attrs)}
+    largest = max((a.error_bound if a.error_estimate is None else a.error_estimate) or 0.0 for a in several)
+    estimated = any(a.error_estimate is not None for a in several)
+    return {"error_bound": None if estimated else largest, "error_estimate": largest if estimated else None}
 
 
-def _no_mean(post: Posterior, target: str) -> str:
+def _no_mean(post: Posterior, target: str | None) -> str:
     said = (
         "The ratio new / zero has no mean over draws where its denominator can come near 0: report its "
         "median; point='median' is the default."
@@ -255,11 +258,11 @@ _MEANING = {
 
 def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
     """What the sentences of the averages share, up to what is done with b, and then all that is done with it."""
-    zero, new = (found[policy].attrs["estimand"] for policy in ("zero", "new"))
+    zero, new = (provenance_of(found[policy]).estimand or "" for policy in ("zero", "new"))
     same = next(k for k, (a, b) in enumerate(zip(zero, new, strict=False)) if a != b)
     head = zero[: zero.rindex("; ", 0, same)]
     counted = "each counted equally"
-    if "existing" in found and found["existing"].attrs["group_weights"] == "rows":
+    if "existing" in found and provenance_of(found["existing"]).group_weights == "rows":
         counted = "each counted by its rows"
     policies = ", ".join(_MEANING[policy].format(weights=counted) for policy in found)
     caveat = f"; {post.caveat}" if post.caveat else ""

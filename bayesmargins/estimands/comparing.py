@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,10 +179,16 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     doubtful = {k for of in found for k in of.doubtful}
     if doubtful:
         warn_of_signs([label for k, label in enumerate(labels) if k in doubtful], _RELATIVE[comparison])
-    told: dict[str, Any] = {"contrast": labels, "term": [c.term for c in asked], "comparison": comparison}
-    ds = question.result("comparisons", values, evaluation.passed, **told, wrong=max([of.wrong for of in found]))
-    versus = contrast_labels(asked, VERSUS, "difference")
-    return ds.assign_attrs(versus=json.dumps(dict(zip(labels, versus, strict=True))))
+    return question.result(
+        "comparisons",
+        values,
+        evaluation.passed,
+        contrast=labels,
+        term=[c.term for c in asked],
+        comparison=comparison,
+        wrong=max([of.wrong for of in found]),
+        versus=dict(zip(labels, contrast_labels(asked, VERSUS, "difference"), strict=True)),
+    )
 
 
 @dataclass

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,8 +14,9 @@ from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, gr
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Relabelled
-from bayesmargins.labelling import LABELS, steps_worded, terms_worded
+from bayesmargins.labelling import steps_worded, terms_worded
 from bayesmargins.limits import check_size
+from bayesmargins.provenance import Provenance
 from bayesmargins.schema import make_result, plain, public_name
 from bayesmargins.values import plain_value
 from bayesmargins.version import __version__
@@ -92,6 +92,7 @@ class Question(Asked):
         slope: Slope | None = None,
         wrong: float | None = None,
         differences: Sequence[str] = (),
+        versus: Mapping[str, str] | None = None,
     ) -> xr.Dataset:
         """The Dataset of values (draw, [contrast], [category], at..., groups..., row or cell), with its provenance.
 
@@ -112,10 +113,11 @@ class Question(Asked):
         dims += [taken.get(name, name) for name in self.averaging.dims]
         along = {taken.get(k, k): v for k, v in self.averaging.coords.items()}
         along = {k: v for k, v in along.items() if k not in coords}
-        attrs = self._attrs(kind, passed, list(contrast), list(term), comparison, slope)
-        attrs |= {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
-        attrs |= {"scales": self._scales_of(differences)} if differences else {}
-        return make_result(values, dims, coords | along, attrs, self.post.sample_coords)
+        about = self._provenance(kind, passed, list(contrast), list(term), comparison, slope)
+        errors: dict[str, Any] = {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
+        scales = self._scales_of(differences) if differences else None
+        about = replace(about, versus=versus, scales=scales, **errors)
+        return make_result(values, dims, coords | along, about, self.post.sample_coords)
 
     def result_along(
         self,
@@ -124,19 +126,14 @@ class Question(Asked):
         coords: dict[str, Any],
         passed: Sequence[Passed],
         sentence: Callable[[Scope], str],
-        **attrs: Any,
+        **said: Any,
     ) -> xr.Dataset:
         """The Dataset of values (draw, entry) that vary along a dimension of their own: the first of `coords`."""
-        more = {"kind": kind, "estimand": sentence(self.scope()), **attrs}
-        return make_result(
-            values,
-            [next(iter(coords))],
-            coords,
-            self._attrs("predictions", passed, [], [], None, None) | more,
-            self.post.sample_coords,
-        )
+        about = self._provenance("predictions", passed, [], [], None, None)
+        about = replace(about, kind=kind, estimand=sentence(self.scope()), **said)
+        return make_result(values, [next(iter(coords))], coords, about, self.post.sample_coords)
 
-    def _attrs(
+    def _provenance(
         self,
         kind: str,
         passed: Sequence[Passed],
@@ -144,7 +141,7 @@ class Question(Asked):
         term: list[str],
         comparison: str | None,
         slope: Slope | None,
-    ) -> dict[str, Any]:
+    ) -> Provenance:
         post, whole = self.post, self.whole
         response = post.response_words
         response = f"{post.family.name} of {response}" if post.is_part and self.target == "link" else response
@@ -156,44 +153,42 @@ class Question(Asked):
         said = [self.worded(t) for t in dict.fromkeys(term)]
         said = said if kind == "slopes" else [self.contrast_worded(t, x) for t, x in zip(term, labels, strict=True)]
         info = whole.info
-        return {
-            "estimand": compose(kind, noun, self.scope(), said, comparison or "difference", self._worded(slope)),
-            "kind": kind,
-            "scale": scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
-            "formula": whole.formula,
-            "family": whole.family.name,
-            "link": post.link.name,
-            "target": str(self.target) if whole is post else post.family.name,
-            "parts": json.dumps({n: f"{p.formula}, link {p.link.name}" for n, p in whole.parts.items()})
-            if whole.parts
-            else None,
-            "comparison": comparison,
-            "slope": None if slope is None else slope.word,
-            "second": slope.second or None if slope is not None else None,
-            "groups": json.dumps({f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()}),
-            "group_weights": self.policy.group_weights if self.policy.factors("existing") else None,
-            "rows": len(self.frame),
-            "rows_averaged": int(self.averaged),
-            "by": json.dumps(list(self.by)) if self.by else None,
-            "by_labels": json.dumps(_as_text(self.labels)) if self.labels else None,
-            "at": json.dumps(self.at) if self.at else None,
-            "factors": json.dumps(self._coded) if self._coded else None,
-            "derived_columns": json.dumps([s.variable for s in self.derived]) if self.derived else None,
-            "weights": self.weights or None,
-            LABELS: json.dumps(self._labels) if self._labels else None,
+        return Provenance(
+            estimand=compose(kind, noun, self.scope(), said, comparison or "difference", self._worded(slope)),
+            kind=kind,
+            scale=scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
+            formula=whole.formula,
+            family=whole.family.name,
+            link=post.link.name,
+            target=str(self.target) if whole is post else post.family.name,
+            parts={n: f"{p.formula}, link {p.link.name}" for n, p in whole.parts.items()} or None,
+            comparison=comparison,
+            slope=None if slope is None else slope.word,
+            second=slope.second or None if slope is not None else None,
+            groups={f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()},
+            group_weights=self.policy.group_weights if self.policy.factors("existing") else None,
+            rows=len(self.frame),
+            rows_averaged=int(self.averaged),
+            by=list(self.by) or None,
+            by_labels=_as_text(self.labels) or None,
+            at=self.at or None,
+            factors=self._coded or None,
+            derived_columns=[s.variable for s in self.derived] or None,
+            weights=self.weights or None,
+            labels=self._labels or None,
             **_integration(passed),
-            "random_seed": self.seed,
-            "source": info.get("source", "draws"),
-            "draws": whole.kind,
-            "posterior": whole.fingerprint,
-            "divergences": info.get("divergences"),
-            "max_rhat": info.get("max_rhat"),
-            "bayesmargins_version": __version__,
-        }
+            random_seed=self.seed,
+            source=info.get("source", "draws"),
+            draws=whole.kind,
+            posterior=whole.fingerprint,
+            divergences=info.get("divergences"),
+            max_rhat=info.get("max_rhat"),
+            bayesmargins_version=__version__,
+        )
 
-    def _scales_of(self, differences: Sequence[str]) -> str:
+    def _scales_of(self, differences: Sequence[str]) -> dict[str, Any]:
         scale = scale_name("comparisons", self.target, self.post.family.noun, self.post.link.name, "difference")
-        return json.dumps({"along": "contrast", "of": dict.fromkeys(differences, scale)})
+        return {"along": "contrast", "of": dict.fromkeys(differences, scale)}
 
     @property
     def _coded(self) -> list[str]:
@@ -277,7 +272,7 @@ def _integration(passed: Sequence[Passed]) -> dict[str, Any]:
     return {"integration_method": ", ".join(methods), "integration_nodes": nodes, **_errors(passed)}
 
 
-def _errors(passed: Sequence[Passed]) -> dict[str, float]:
+def _errors(passed: Sequence[Passed]) -> dict[str, Any]:
     """The bound of the error, or the estimate where that is what there is."""
     estimates = [p.error_estimate for p in passed if p.error_estimate is not None]
     if estimates:

@@ -22,6 +22,7 @@ from bayesmargins.family.ordered import EachCategory
 from bayesmargins.habits import taught
 from bayesmargins.parameters import data_columns
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import ESTIMATE
 
 __all__ = ["posterior_predictive"]
@@ -78,8 +79,7 @@ def posterior_predictive(
         found = [_observed(question, evaluation, settings, seed) for settings in question.copies]
     values = question.laid_out(found)[:, 0]
     target = EachCategory() if post.family.counted else "mean"
-    ds = replace(question, target=target).result("observations", post.as_observed(values), evaluation.passed)
-    ds.attrs["random_seed"] = seed
+    ds = replace(question, target=target, seed=seed).result("observations", post.as_observed(values), evaluation.passed)
     if not question.policy.named:
         _join(question, ds, newdata is None)
     return ds
@@ -161,7 +161,8 @@ def _join(question: Question, ds: xr.Dataset, of_the_fit: bool) -> None:
     each = [re.sub(r"\W", "_", f"{f}_{p}") for f, p in question.policy.by_factor.items()]
     suffix = "" if own else f"_{'_'.join(policies if len(policies) == 1 else each)}"
     values = ds[ESTIMATE].reset_coords(drop=True).rename(row="obs").assign_attrs(ds[ESTIMATE].attrs)
-    said = {k: ds.attrs[k] for k in ("groups", "random_seed", "estimand") if k in ds.attrs}
+    about = provenance_of(ds)
+    said = Provenance(groups=about.groups, random_seed=about.random_seed, estimand=about.estimand).to_attrs()
     group = f"{post.arviz_group}_predictive" if of_the_fit else "predictions"
     post.join(group + suffix, xr.Dataset({post.response_name: values}, attrs=said))
     if not of_the_fit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +40,7 @@ from bayesmargins.integrate.spread import (
 )
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
@@ -354,26 +354,25 @@ def _result(
     coords = {str(k): (c.dims, c.to_numpy()) for k, c in like.coords.items() if k not in SAMPLE_DIMS}
     dims = [*map(str, like[ESTIMATE].dims[2:]), DIM]
     estimates = _error_estimates(errors, asked.statistics)
-    attrs = {
-        **like.attrs,
-        "estimand": _sentence(like.attrs["estimand"], of_others, asked),
-        "kind": "heterogeneity",
-        "of": effects.kind,
-        "over": asked.over,
-        "groups": json.dumps({**json.loads(like.attrs["groups"]), asked.over: "new"}),
-        "null": asked.null,
-        "nulls": json.dumps({"along": DIM, "of": {s: None for s in asked.statistics if s == "sd" or "share" in s}}),
-        "scales": json.dumps({"along": DIM, "of": {s: "share of groups" for s in asked.statistics if "share" in s}}),
-        "integration_method": ", ".join(
-            sorted({*asked.methods, *filter(None, like.attrs["integration_method"].split(", "))})
-        ),
-        "group_points": asked.most,
-        "error_estimate": max([*estimates.values(), like.attrs["error_bound"]]),
-        "error_estimates": json.dumps(estimates),
-        "random_seed": asked.seed,
-    }
-    del attrs["error_bound"]
-    return make_result(values, dims, coords | {DIM: asked.statistics}, attrs, question.post.sample_coords)
+    of_mean = provenance_of(like)
+    about = replace(
+        of_mean,
+        estimand=_sentence(of_mean.estimand or "", of_others, asked),
+        kind="heterogeneity",
+        of=effects.kind,
+        over=asked.over,
+        groups={**(of_mean.groups or {}), asked.over: "new"},
+        null=asked.null,
+        nulls={"along": DIM, "of": {s: None for s in asked.statistics if s == "sd" or "share" in s}},
+        scales={"along": DIM, "of": {s: "share of groups" for s in asked.statistics if "share" in s}},
+        integration_method=", ".join(sorted({*asked.methods, *(of_mean.integration_method or "").split(", ")} - {""})),
+        group_points=asked.most,
+        error_bound=None,
+        error_estimate=max([*estimates.values(), of_mean.error_bound or 0.0]),
+        error_estimates=estimates,
+        random_seed=asked.seed,
+    )
+    return make_result(values, dims, coords | {DIM: asked.statistics}, about, question.post.sample_coords)
 
 
 def _error_estimates(errors: Sequence[np.ndarray], statistics: Sequence[str]) -> dict[str, float]:

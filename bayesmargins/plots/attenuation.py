@@ -107,9 +107,9 @@ def _one(by: Any) -> Any:
 
 def _policies(cells: Cells) -> Cells:
     """The effects themselves, without their differences and their ratio."""
-    if cells.attrs.get("kind") != "attenuation" or _DIM not in cells.columns:
+    if cells.about.kind != "attenuation" or _DIM not in cells.columns:
         raise ResultError(
-            f"plot_attenuation draws what attenuation(post, ...) returned, got a result of {cells.attrs.get('kind')}; "
+            f"plot_attenuation draws what attenuation(post, ...) returned, got a result of {cells.about.kind}; "
             "it takes the posterior too: plot_attenuation(post, 'trt')."
         )
     kept = np.flatnonzero(cells.columns[_DIM].isin(_POLICIES).to_numpy())

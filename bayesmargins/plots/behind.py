@@ -178,9 +178,9 @@ def observed(post: Posterior, cells: Cells) -> Observed:
     ResultError
         The predictions are of something that was not observed, or the rows say less than y.
     """
-    target, response = str(cells.attrs.get("target", "mean")), post.design.response
+    target, response = (cells.about.target or "mean"), post.design.response
     beside = set(response.given)
-    if target not in ("mean", "count", "category") or cells.attrs.get("kind") != "predictions":
+    if target not in ("mean", "count", "category") or cells.about.kind != "predictions":
         raise ResultError(
             f"data=True draws y, and this picture shows {cells.scale}: leave data out, or draw target='mean'."
         )

@@ -128,7 +128,7 @@ def plot_categories(
 
 def _with_categories(cells: Cells) -> Cells:
     """The entries, with a column to stand along x where only categories tell them apart."""
-    if "category" not in cells.columns or cells.attrs.get("kind") != "predictions":
+    if "category" not in cells.columns or cells.about.kind != "predictions":
         raise ResultError(
             "plot_categories draws predictions with the dimension 'category', and this result is of "
             f"{cells.scale}: avg_predictions of an ordered response has it. plot_predictions and plot_forest draw "
@@ -276,7 +276,7 @@ def _furnished(panels: Panels, cells: Cells, asked: _Asked, levels: list[Any] | 
     from matplotlib.patches import Patch
 
     categories = [short(c) for c in cells.levels("category")]
-    response = str(cells.attrs.get("formula", "")).split("~")[0].split("|")[0].strip() or "each category"
+    response = (cells.about.formula or "").split("~")[0].split("|")[0].strip() or "each category"
     named, x = cells.name(response), "" if asked.x == _ALL else cells.name(asked.x)
     panels.label(x if asked.by is None else cells.name(asked.by), f"probability of {named}")
     for axes, _ in panels.axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +13,7 @@ import xarray as xr
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.labelling import names_of, steps_worded, terms_worded, worded
 from bayesmargins.plots.words import literal
+from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, selected
 from bayesmargins.tables import draws_of, in_words, interval, labels_along, on_one_scale, point_estimate, scale_of
 from bayesmargins.values import value_list
@@ -41,8 +41,8 @@ class Cells:
         Lower and upper limits of the intervals, the widest interval first.
     draws : (sample, entry) float
         What both come from.
-    attrs : dict
-        Provenance.
+    about : Provenance
+        Of the result.
     scale : str
         What the numbers are.
     said : str
@@ -61,7 +61,7 @@ class Cells:
     point: np.ndarray
     limits: tuple[tuple[np.ndarray, np.ndarray], ...]
     draws: np.ndarray
-    attrs: Mapping[str, Any]
+    about: Provenance
     scale: str
     said: str
     left_out: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Cells:
         flat = draws.reshape(-1, draws.shape[-1])
         finite = np.where(np.isfinite(flat), flat, np.nan)
         probs = _probabilities(ci_prob)
-        names = _names(ds, labels)
+        names, about = _names(ds, labels), provenance_of(ds)
         columns = _with_terms(all_columns(ds), names)
         return cls(
             columns=columns,
@@ -98,9 +98,9 @@ class Cells:
             point=np.atleast_1d(point_estimate(ds, point).to_numpy().astype(np.float64).ravel()),
             limits=tuple(interval(finite, prob, ci_kind) for prob in probs),
             draws=flat,
-            attrs=ds.attrs,
+            about=about,
             scale=scale_of(ds),
-            said=f"{'prior ' if ds.attrs.get('draws') == 'prior' else ''}{_said(point, probs, ci_kind)}",
+            said=f"{'prior ' if about.draws == 'prior' else ''}{_said(point, probs, ci_kind)}",
             selected=selected(ds),
             left_out=tuple(map(str, others)),
             names=names,
@@ -112,13 +112,13 @@ class Cells:
     @property
     def is_ratio(self) -> bool:
         """Whether 1 is no effect, and twice is as far from it as half."""
-        return self.attrs.get("comparison") in RATIOS and "log" not in self.scale.split()[:1]
+        return self.about.comparison in RATIOS and "log" not in self.scale.split()[:1]
 
     @property
     def null(self) -> float | None:
         """No effect: 1 for ratios, 0 for differences, slopes and logarithms; predictions have none."""
-        kind = self.attrs.get("of", self.attrs.get("kind"))
-        named = kind == "hypotheses" and "comparison" in self.attrs
+        kind = self.about.of or self.about.kind
+        named = kind == "hypotheses" and self.about.comparison is not None
         if not named and kind not in ("comparisons", "slopes", "coefficients", "attenuation", "heterogeneity"):
             return None
         return 1.0 if self.is_ratio else 0.0
@@ -130,7 +130,7 @@ class Cells:
     @property
     def worded_scale(self) -> str:
         """The scale; of a response that has a label, of what."""
-        response = str(self.attrs.get("formula", "")).partition("~")[0].partition("|")[0].strip()
+        response = (self.about.formula or "").partition("~")[0].partition("|")[0].strip()
         return f"{self.scale} of {literal(self.names[response])}" if response in self.names else self.scale
 
     def take(self, which: np.ndarray) -> Cells:
@@ -201,8 +201,9 @@ def _along(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
 
 def numbers_among(ds: xr.Dataset, columns: pd.DataFrame) -> frozenset[str]:
     """Columns of numbers, but for those that are factors in the formula, group or count entries."""
-    levels = {*json.loads(str(ds.attrs.get("factors", "[]"))), "row", "by", "category"}
-    for factor in json.loads(str(ds.attrs.get("groups", "{}"))):
+    about = provenance_of(ds)
+    levels = {*(about.factors or []), "row", "by", "category"}
+    for factor in about.groups or {}:
         levels |= {factor, *str(factor).replace("/", ":").split(":")}
     kinds = pd.api.types
     return frozenset(

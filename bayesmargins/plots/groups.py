@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from bayesmargins.plots.marks import axis_of_ratios, bars, null_line
 from bayesmargins.plots.panels import WIDE, Panels
 from bayesmargins.plots.styles import COLOURS, PALE, Style
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import Provenance
 from bayesmargins.schema import make_result, public_name
 from bayesmargins.values import is_word
 
@@ -186,10 +186,10 @@ def _of_effects(post: Posterior, factor: str, how: Mapping[str, Any]) -> _Pictur
         raise PosteriorError(f"The draws came without the b of {factor!r}: effects=True has nothing to draw.")
     b, name, own = post.b[factor], public_name(factor), post.design.factors[factor].own_terms()
     levels, terms = b[b.dims[2]].to_numpy(), list(own)
-    attrs = {"kind": "coefficients", "groups": json.dumps({factor: "own"}), "formula": post.formula,
-             "scale": f"b of {worded(factor, post.labels)}, {post.link.name} scale", "draws": post.kind}  # fmt: skip
+    scale = f"b of {worded(factor, post.labels)}, {post.link.name} scale"
+    about = Provenance(kind="coefficients", groups={factor: "own"}, formula=post.formula, scale=scale, draws=post.kind)
     values = post.draws.b[factor][:, :, list(own.values())]
-    ds = make_result(values, [name, _TERM], {name: levels, _TERM: terms}, attrs, post.sample_coords)
+    ds = make_result(values, [name, _TERM], {name: levels, _TERM: terms}, about, post.sample_coords)
     return _Picture(Cells.of(ds, **how), (name,), None, own_axes=True)
 
 
@@ -236,7 +236,7 @@ def others_of(post: Posterior, factor: str, groups: Any) -> dict[str, Any]:
 
 def _factor_of(cells: Cells, factor: Any) -> tuple[str, ...]:
     """Columns of a result that name its groups."""
-    known = [str(f) for f in json.loads(str(cells.attrs.get("groups", "{}")))]
+    known = [str(f) for f in (cells.about.groups or {})]
     if factor is not None and not is_word(factor, [*known, *map(str, cells.columns)]):
         raise ResultError(
             f"factor={shown(factor)}; it must be a grouping factor of the result: {listed(known)}."

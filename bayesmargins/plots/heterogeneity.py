@@ -133,10 +133,10 @@ def _fitted(
 
 def _quantiles(cells: Cells) -> np.ndarray:
     """The probability of each entry that is a quantile, NaN of the others: (entry,)."""
-    if cells.attrs.get("kind") != "heterogeneity" or _DIM not in cells.columns:
+    if cells.about.kind != "heterogeneity" or _DIM not in cells.columns:
         raise ResultError(
             f"plot_heterogeneity draws what heterogeneity(post, ...) returned, got a result of "
-            f"{cells.attrs.get('kind')}; it takes the posterior too: plot_heterogeneity(post, 'trt')."
+            f"{cells.about.kind}; it takes the posterior too: plot_heterogeneity(post, 'trt')."
         )
     found = [_QUANTILE.fullmatch(str(s)) for s in cells.columns[_DIM]]
     probs = np.array([np.nan if m is None else float(m[1]) / 100 for m in found])
@@ -167,10 +167,10 @@ def _draw(
         some = np.flatnonzero(here & np.isfinite(probs))
         _curve(axes, cells.take(some), probs[some])
         _circles(axes, each, values)
-        null_line(axes, cells.attrs.get("null"), "x")
+        null_line(axes, cells.about.null, "x")
         axis_of_ratios(axes, cells.take(some), "x")
         axes.set_ylim(-0.03, 1.03)
-    over = str(cells.attrs.get("over", ""))
+    over = cells.about.over or ""
     scale = of_what(cells, [*others, _DIM])
     head, _, shared = scale.partition(" (")
     name = f"{head} within a group of {cells.name(over)}{f' ({shared}' if shared else ''}"

@@ -15,6 +15,7 @@ from bayesmargins.plots.heterogeneity import plot_heterogeneity
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.surface import plot_surface
 from bayesmargins.plots.survival import plot_survival
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import check_result
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
         No result of this package.
     """
     ds = check_result(ds)
-    kind = str(ds.attrs.get("kind", ""))
+    kind = provenance_of(ds).kind or ""
     if kind in _BY_KIND:
         along, whole, picture = _BY_KIND[kind]
         return picture if ds.sizes.get(along, 0) >= whole else plot_forest
@@ -46,7 +47,7 @@ def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
         return plot_forest
     if kind == "predictions" and "category" in varies:
         return plot_categories
-    if kind == "predictions" and "time" in varies and str(ds.attrs.get("target")).startswith("survival("):
+    if kind == "predictions" and "time" in varies and str(provenance_of(ds).target).startswith("survival("):
         return plot_survival
     counts = {v: columns[v].nunique() for v in varies}
     numbers = [v for v in varies if v in numbers_among(ds, columns)]

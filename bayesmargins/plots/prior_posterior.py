@@ -18,6 +18,7 @@ from bayesmargins.plots.panels import Panels
 from bayesmargins.plots.several import common_scale, together
 from bayesmargins.plots.shapes import density, finite_draws
 from bayesmargins.plots.styles import COLOURS, GREY, Style
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import check_result
 from bayesmargins.tables import check_null
 
@@ -104,13 +105,14 @@ def _outside(draws: list[np.ndarray], low: float, high: float) -> str:
 
 def _check_kinds(results: dict[str, xr.Dataset]) -> None:
     for name, ds in results.items():
-        of = ds.attrs.get("draws", name)
+        of = provenance_of(ds).draws or name
         if of != name:
             raise ResultError(
                 f"The {name}'s place holds a result of {of} draws; plot_prior_posterior(prior, posterior) takes "
                 "that of model.prior() first."
             )
-    asked = [[d.attrs.get(k) for k in ("kind", "groups", "target", "by", "at", "formula")] for d in results.values()]
+    said = [provenance_of(ds).to_attrs() for ds in results.values()]
+    asked = [[of.get(k) for k in ("kind", "groups", "target", "by", "at", "formula")] for of in said]
     if asked[0] != asked[1]:
         raise ResultError(
             f"The two results answer different questions: {asked[0]} of the posterior and {asked[1]} of the prior "

@@ -153,7 +153,7 @@ def _known_times(post: Posterior) -> np.ndarray:
 
 def _of_survival(cells: Cells) -> Cells:
     """The entries, where they are probabilities of waiting along a time."""
-    asked = str(cells.attrs.get("target", "")).startswith("survival(") and cells.attrs.get("kind") == "predictions"
+    asked = (cells.about.target or "").startswith("survival(") and cells.about.kind == "predictions"
     if not asked or "time" not in cells.varies:
         raise ResultError(
             f"plot_survival draws probabilities of waiting over time, and this result is of {cells.scale}: it is made "

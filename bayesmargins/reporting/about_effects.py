@@ -11,6 +11,7 @@ from bayesmargins.errors import BayesmarginsError
 from bayesmargins.labelling import worded
 from bayesmargins.plots import picture_of, plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import provenance_of
 from bayesmargins.reporting.about_sampler import grid_of
 from bayesmargins.reporting.asked import POLICIES, Effect, Expected, Intervals
 from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
@@ -97,7 +98,7 @@ def _expected(post: Posterior, expected: Expected, how: Intervals) -> Iterator[B
     """Averages at each value: curves, a panel a policy, or a table of levels."""
     name = worded(expected.variable, post.design.labels)
     if not expected.curved:
-        noun = str(next(iter(expected.results.values())).attrs.get("scale", "estimate"))
+        noun = provenance_of(next(iter(expected.results.values()))).scale or "estimate"
         caption = f"Average {noun} with {name} set to each level on all rows"
         yield grid_of(table(expected.results, **how.asked), caption)
         return
@@ -106,7 +107,7 @@ def _expected(post: Posterior, expected: Expected, how: Intervals) -> Iterator[B
     except BayesmarginsError:
         return
     first = next(iter(expected.results.values()))
-    what = f"Average {first.attrs.get('scale', 'estimate')} with {name} set to each value on all rows"
+    what = f"Average {provenance_of(first).scale or 'estimate'} with {name} set to each value on all rows"
     if "category" in first.dims:
         shown = f"{what}, {next(iter(expected.results))}: the categories above each other"
         yield Picture(svg, f"Picture. {shown}.", f"{shown}.")

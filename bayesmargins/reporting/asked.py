@@ -15,6 +15,7 @@ from bayesmargins.estimands import avg_comparisons, avg_predictions
 from bayesmargins.labelling import worded
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import check_result
 from bayesmargins.tables import summary
 
@@ -193,7 +194,7 @@ def _handed(post: Posterior, item: Any, name: str, how: Intervals) -> Effect:
             "bm.avg_comparisons(post, 'trt')."
         )
     ds = check_result(item)
-    made_of = ds.attrs.get("posterior")
+    made_of = provenance_of(ds).posterior
     if made_of is not None and made_of != post.fingerprint:
         raise ResultError(
             "effects holds a result of other draws than this posterior's: a report is of one fit. Compute it again "
@@ -204,7 +205,7 @@ def _handed(post: Posterior, item: Any, name: str, how: Intervals) -> Effect:
 
 
 def _title_of(ds: xr.Dataset) -> str:
-    kind = str(ds.attrs.get("kind", "result"))
+    kind = provenance_of(ds).kind or "result"
     return f"{kind[:1].upper()}{kind[1:]}"
 
 

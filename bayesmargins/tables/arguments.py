@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import xarray as xr
 from bayesmargins.checks import one_of
 from bayesmargins.errors import ResultError, close_matches, shown, warn, written
 from bayesmargins.family.links import grows
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, is_original
 from bayesmargins.values import is_infinite, is_number, is_word, plain_value, value_list
 
@@ -208,8 +208,8 @@ def held_against(ds: xr.Dataset, dims: Sequence[str], null: float) -> np.ndarray
         None can.
     """
     shape = [ds.sizes[d] for d in dims]
-    known = json.loads(str(ds.attrs.get("nulls", "{}")))
-    of, along = known.get("of", {}), known.get("along")
+    known = provenance_of(ds).nulls or {}
+    of, along = known.get("of", {}), str(known.get("along", ""))
     if along not in dims:
         return np.ones(int(np.prod(shape)), dtype=bool)
     held = np.array([of[label] == null if label in of else True for label in ds[along].to_numpy().astype(str)])
@@ -236,18 +236,19 @@ def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
     """
     one_of("point", point, POINTS, ResultError)
     check_null(null)
-    ratio = ds.attrs.get("comparison") in ("ratio", "or") and is_original(ds) and not (ds[ESTIMATE] <= 0).any()
-    if null is not None and null <= 0 and ratio and ds.attrs.get("kind") not in MIXED:
+    about = provenance_of(ds)
+    ratio = about.comparison in ("ratio", "or") and is_original(ds) and not (ds[ESTIMATE] <= 0).any()
+    if null is not None and null <= 0 and ratio and about.kind not in MIXED:
         raise ResultError(
-            f"null={shown(null)} for a {ds.attrs['scale']}, which is always above 0: no effect is null=1. "
+            f"null={shown(null)} for a {about.scale}, which is always above 0: no effect is null=1. "
             "(Differences, slopes and logarithms have null=0.)"
         )
-    if point == "mean" and "no_mean" in ds.attrs:
-        warn(str(ds.attrs["no_mean"]))
-    policies = json.loads(str(ds.attrs.get("groups", "{}"))).values()
+    if point == "mean" and about.no_mean is not None:
+        warn(about.no_mean)
+    policies = (about.groups or {}).values()
     integrated = any(p in ("new", "sample") for p in policies if isinstance(p, str))
-    growing = (*_EXPONENTIAL, *json.loads(str(ds.attrs.get("parts", "{}"))))
-    if point == "mean" and integrated and grows(ds.attrs.get("link")) and ds.attrs.get("target") in growing:
+    growing = (*_EXPONENTIAL, *(about.parts or {}))
+    if point == "mean" and integrated and grows(about.link) and about.target in growing:
         warn(
             "Under a log link the average over new groups grows as exp(s2 / 2), and its mean over posterior draws may "
             "not exist: the more draws, the larger it can get. The median does; point='median' is the default."

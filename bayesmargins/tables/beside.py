@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed, shown
-from bayesmargins.labelling import LABELS
+from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import check_result
 from bayesmargins.tables import cells, notes
 from bayesmargins.tables.describing import SEVERAL, scale_of
@@ -51,7 +50,7 @@ def side_by_side(
         check_same_rows(name0, alike[name0], name, alike[name])
     columns = _columns(summaries, first.index, digits, diagnostics)
     plain = pd.DataFrame(first)
-    plain.attrs = {LABELS: first.attrs[LABELS]} if LABELS in first.attrs else {}
+    plain.attrs = Provenance(labels=provenance_of(first).labels).to_attrs()
     plain.columns.name = _scale(list(scales.values()))
     return made(pd.DataFrame(columns, index=first.index), plain, _caption(summaries), _note(summaries))
 
@@ -87,7 +86,7 @@ def _under_the_same_labels(results: Mapping[str, xr.Dataset]) -> Mapping[str, xr
     labels = {name: tuple(ds["contrast"].to_numpy()) for name, ds in results.items() if "contrast" in ds.dims}
     if len(labels) < len(results) or len({frozenset(of) for of in labels.values()}) == 1:
         return results
-    versus = {name: json.loads(str(ds.attrs.get("versus", "{}"))) for name, ds in results.items()}
+    versus = {name: (provenance_of(ds).versus or {}) for name, ds in results.items()}
     named = {name: [versus[name].get(str(label)) for label in of] for name, of in labels.items()}
     if any(None in of or len(set(of)) < len(of) for of in named.values()):
         return results

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import xarray as xr
 
 from bayesmargins.habits import taught
 from bayesmargins.labelling import named, names_of, terms_worded
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, check_result, is_original, seal, selected
 from bayesmargins.seals import count
 
@@ -46,17 +45,19 @@ def describe(ds: xr.Dataset) -> str:
     'Average probability of yb, over the 220 rows o'
     """
     ds = check_result(ds)
-    sentence = ds.attrs.get("estimand")
-    if sentence is None and "bayesmargins_version" in ds.attrs:
+    about = provenance_of(ds)
+    sentence = about.estimand
+    if sentence is None and about.bayesmargins_version is not None:
         # xarray keeps of two results' attributes what they share.
-        shared = ", ".join(f"{k} {ds.attrs[k]}" for k in ("kind", "scale", "formula", "groups", "by") if k in ds.attrs)
-        draws = ds.attrs.get("draws", "posterior")
+        kept = about.to_attrs()
+        shared = ", ".join(f"{k} {kept[k]}" for k in ("kind", "scale", "formula", "groups", "by") if k in kept)
+        draws = about.draws or "posterior"
         of = "" if draws == "posterior" else f" Their draws: {draws}."
         return f"Derived by arithmetic from results that differ in what they ask; what they share: {shared}.{of}"
     if sentence is None:
         return "Draws without provenance: this Dataset was not made by bayesmargins."
     if is_original(ds):
-        return f"{str(sentence).removesuffix('.')}; of which {_selection(ds)}." if selected(ds) else str(sentence)
+        return f"{sentence.removesuffix('.')}; of which {_selection(ds)}." if selected(ds) else sentence
     if _is_several(ds):
         return (
             "Derived: there are more numbers than one result has (several were put side by side, or repeated), and "
@@ -84,7 +85,7 @@ def scale_of(ds: xr.Dataset) -> str:
     >>> scale_of(avg_predictions(post)), scale_of(avg_predictions(post) * 100)
     ('probability', 'derived from probability')
     """
-    if "scale" not in ds.attrs:
+    if provenance_of(ds).scale is None:
         return ESTIMATE
     if _is_several(ds):
         return "several results"
@@ -150,8 +151,8 @@ def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
 
 def _scales(ds: xr.Dataset) -> tuple[str, list[str]]:
     """The dimension of mixed scales, and the scale of each of its labels (of the one that was selected)."""
-    scale = str(ds.attrs.get("scale", ESTIMATE))
-    known = json.loads(str(ds.attrs.get("scales", "{}")))
+    about = provenance_of(ds)
+    scale, known = about.scale or ESTIMATE, about.scales or {}
     along, of = str(known.get("along", "")), known.get("of", {})
     if along not in ds.coords:
         return along, [scale]
@@ -167,4 +168,5 @@ def _selection(ds: xr.Dataset) -> str:
 
 def _is_several(ds: xr.Dataset) -> bool:
     """Whether there are more values than were computed at once: those of another result were put beside them."""
-    return "values" in ds.attrs and count(ds[ESTIMATE].to_numpy()) > int(ds.attrs["values"])
+    values = provenance_of(ds).values
+    return values is not None and count(ds[ESTIMATE].to_numpy()) > values

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, shown
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables.describing import scales_along
 from bayesmargins.values import plain_value
@@ -101,7 +102,7 @@ def labels_along(ds: xr.Dataset, dim: str) -> dict[str, np.ndarray]:
 def _of_rows(ds: xr.Dataset, along: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Rows of a grid by the few columns that vary in it; observed rows, and those of many columns, by their number."""
     number = {"row": ds["row"].to_numpy() if "row" in ds.coords else np.arange(ds.sizes["row"])}
-    response = str(ds.attrs.get("formula", "")).partition("~")[0]
+    response = (provenance_of(ds).formula or "").partition("~")[0]
     varying = {name: values for name, values in along.items() if len(pd.unique(values)) > 1}
     if not 0 < len(varying) <= _FEW or set(re.findall(r"\w+", response)) & set(along):
         return number

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.estimands.comparison import COMPARISONS
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import is_original
 from bayesmargins.tables.digits import fixed
 
@@ -35,8 +36,8 @@ _LEGENDS = {
 
 def event_of(ds: xr.Dataset) -> str:
     """What one more event is, where this result is told as numbers needed to treat; empty where it is not."""
-    how = COMPARISONS.get(str(ds.attrs.get("comparison", "")))
-    return how.event if how is not None and ds.attrs.get("kind") == "comparisons" and is_original(ds) else ""
+    how = COMPARISONS.get(provenance_of(ds).comparison or "")
+    return how.event if how is not None and provenance_of(ds).kind == "comparisons" and is_original(ds) else ""
 
 
 def legend_of_needed(event: str) -> str:

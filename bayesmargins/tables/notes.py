@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import is_original
 from bayesmargins.tables.arguments import KINDS, MIXED, POINTS
 from bayesmargins.tables.describing import SEVERAL, scale_of, scales_along
@@ -43,19 +43,19 @@ def noun_of(ds: xr.Dataset) -> str:
     """What the numbers of a result are, as a noun: ``"difference in probability"``."""
     if event_of(ds):
         return "number needed to treat"
-    scale, kind = scale_of(ds), ds.attrs.get("kind")
+    scale, kind = scale_of(ds), provenance_of(ds).kind
     if SEVERAL not in scale:
         return scale
     if kind in MIXED and is_original(ds):
-        return f"{kind} of {ds.attrs['scale']}"
+        return f"{kind} of {provenance_of(ds).scale}"
     _, scales = scales_along(ds) or ("", [scale])
     return joined(list(dict.fromkeys(map(str, scales))))
 
 
 def policies_of(ds: xr.Dataset) -> str:
     """What was done with groups, in two words; empty where there are none or several ways stand side by side."""
-    policies = json.loads(str(ds.attrs.get("groups", "{}")))
-    if not is_original(ds) or ds.attrs.get("kind") in MIXED:
+    policies = provenance_of(ds).groups or {}
+    if not is_original(ds) or provenance_of(ds).kind in MIXED:
         return ""
     words = {factor: _POLICIES.get(str(p), "named groups") for factor, p in policies.items()}
     if len(set(words.values())) == 1:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,6 +10,7 @@ import xarray as xr
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.family.links import LINKS
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import Provenance
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, make_result, stem
 from bayesmargins.version import __version__
 
@@ -49,7 +48,7 @@ def parameters_of(post: Posterior, exponentiate: bool = False) -> xr.Dataset:
     labels = {"parameter": [e[0] for e in entries for _ in e[1]], "name": [name for e in entries for name in e[1]]}
     coords = {k: ("by", np.array(v, dtype=str)) for k, v in labels.items()}
     flat = draws.reshape(-1, draws.shape[-1])
-    return make_result(flat, ["by"], coords, _attrs(post, exponentiate), post.sample_coords)
+    return make_result(flat, ["by"], coords, _provenance(post, exponentiate), post.sample_coords)
 
 
 def _entries(post: Posterior, exponentiate: bool) -> Iterator[tuple[str, list[str], np.ndarray]]:
@@ -71,22 +70,22 @@ def _entries(post: Posterior, exponentiate: bool) -> Iterator[tuple[str, list[st
             yield str(name), names, values
 
 
-def _attrs(post: Posterior, exponentiate: bool) -> dict[str, Any]:
-    return {
-        "estimand": _sentence(post, exponentiate),
-        "kind": "parameters",
-        "scale": "parameter",
-        "formula": post.formula,
-        "family": post.family.name,
-        "link": post.link.name,
-        "by": json.dumps(["parameter", "name"]),
-        "source": post.info.get("source", "draws"),
-        "draws": post.kind,
-        "posterior": post.fingerprint,
-        "divergences": post.info.get("divergences"),
-        "max_rhat": post.info.get("max_rhat"),
-        "bayesmargins_version": __version__,
-    }
+def _provenance(post: Posterior, exponentiate: bool) -> Provenance:
+    return Provenance(
+        estimand=_sentence(post, exponentiate),
+        kind="parameters",
+        scale="parameter",
+        formula=post.formula,
+        family=post.family.name,
+        link=post.link.name,
+        by=["parameter", "name"],
+        source=post.info.get("source", "draws"),
+        draws=post.kind,
+        posterior=post.fingerprint,
+        divergences=post.info.get("divergences"),
+        max_rhat=post.info.get("max_rhat"),
+        bayesmargins_version=__version__,
+    )
 
 
 def _sentence(post: Posterior, exponentiate: bool) -> str:

@@ -17,6 +17,7 @@ from bayesmargins.habits import taught
 from bayesmargins.integrate import in_threads
 from bayesmargins.labelling import LABELS
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
@@ -105,7 +106,7 @@ def summary(
     ds = _of_posterior(ds, exponentiate)
     asked = arguments.read(ds, point, ci_prob, ci_kind, null, rope)
     draws, dims = draws_of(ds)
-    of = str(ds.attrs.get("draws", "posterior"))
+    of = provenance_of(ds).draws or "posterior"
     event = event_of(ds)
     columns = _columns(draws, asked, of != ASYMPTOTIC, event)
     poor = poorly_sampled(columns, len(draws))

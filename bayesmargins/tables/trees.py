@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.parameters import creation, now
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import SAMPLE_DIMS, check_result, is_original, seal
 from bayesmargins.stacks import make_idata
 from bayesmargins.tables.draws import labels_along
@@ -32,7 +33,7 @@ def to_idata(ds: xr.Dataset) -> Any:
     )
     if is_original(ds):
         told = told.assign_attrs(seal(told))
-    group = "prior" if ds.attrs.get("draws") == "prior" else "posterior"
+    group = "prior" if provenance_of(ds).draws == "prior" else "posterior"
     return make_idata({group: told.assign_attrs(creation(now()))})
 
 

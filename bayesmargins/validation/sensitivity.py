@@ -12,6 +12,7 @@ import xarray as xr
 from bayesmargins.errors import PosteriorError, ResultError, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe
 from bayesmargins.tables.draws import index_of
@@ -121,7 +122,7 @@ def _check_draws(ds: xr.Dataset, post: Posterior) -> None:
                 f"The result has {ds.sizes[dim]} labels of {dim!r}, and the posterior has {len(labels)}, or others: "
                 "its draws are weighed one by one. Pass the result of all draws of this posterior."
             )
-    formula = ds.attrs.get("formula")
+    formula = provenance_of(ds).formula
     if formula is not None and formula != post.formula:
         raise ResultError(f"The result is of {shown(formula)}, and the posterior of {shown(post.formula)}.")
     bad = int((~np.isfinite(ds[ESTIMATE].to_numpy())).sum())
