@@ -40,11 +40,6 @@ def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Pos
     Posterior
         With divergences, the largest r-hat and the smallest effective sample size in ``info``, as a fit has them; those
         of a prior are independent and have none.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        Chains that did not mix, by the rule of a fit; group effects that do not go with their standard deviation.
     """
     check_effects(post)
     if post.kind != "posterior":
@@ -62,11 +57,6 @@ def check_effects(post: Posterior) -> None:
     ----------
     post : Posterior
         Of which ``groups="new"`` reads the standard deviations alone.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        The mean of b lies more than 6 standard errors from 0, or its spread is not that of sd.
 
     Notes
     -----

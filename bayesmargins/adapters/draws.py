@@ -164,13 +164,7 @@ def posterior_of(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
-    """As `from_draws`, for adapters that have more to say of the draws before they are `checked`.
-
-    Raises
-    ------
-    BayesmarginsError
-        As `from_draws`.
-    """
+    """As `from_draws`, for adapters that have more to say of the draws before they are `checked`."""
     kind = get_family(family)
     of_kind = resolve_link(kind, link)
     design = design_from(formula, data, levels, namespace, kind.categories)

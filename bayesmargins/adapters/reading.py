@@ -41,11 +41,6 @@ def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, x
     draws, sample_stats : Dataset, Dataset or None
         Draws with the dims chain and draw, in memory; what the sampler said about them, where it is there.
 
-    Raises
-    ------
-    PosteriorError
-        No such file or group, an object of another kind, or draws without the dims chain and draw.
-
     Examples
     --------
     >>> draws, stats = read_posterior({"beta": np.zeros((4, 100, 3))})

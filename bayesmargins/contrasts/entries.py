@@ -132,13 +132,6 @@ def entries_of(ds: Any, along: str | None) -> Entries:
     Returns
     -------
     Entries
-
-    Raises
-    ------
-    ResultError
-        No result of this package.
-    EstimandError
-        No such dimension, none, or several of which one must be named.
     """
     ds = check_result(ds)
     origin = describe(ds)

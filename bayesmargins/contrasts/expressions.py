@@ -51,11 +51,6 @@ def expressed(entries: Entries, texts: Sequence[str]) -> Made:
     Returns
     -------
     Made
-
-    Raises
-    ------
-    EstimandError
-        What is no arithmetic, names no entry or an unknown one; the same text twice.
     """
     texts = [" ".join(t.split()) for t in texts]
     labels = [re.sub("`([^`]*)`", _without_backticks, t) for t in texts]

@@ -29,11 +29,6 @@ def computed(entries: Entries, function: Callable[[xr.DataArray], Any]) -> Made:
     Returns
     -------
     Made
-
-    Raises
-    ------
-    EstimandError
-        What it gives is not one number (or some) for every draw.
     """
     name = getattr(function, "__name__", type(function).__name__)
     said = "A function" if name == "<lambda>" else f"The function {name!r}"

@@ -132,11 +132,6 @@ def check_comparison(comparison: str) -> None:
     ----------
     comparison : str
         As the user gave it.
-
-    Raises
-    ------
-    EstimandError
-        Unknown, or one of odds.
     """
     if is_word(comparison, _WORDS):
         return
@@ -171,16 +166,6 @@ def named(entries: Entries, spec: str, comparison: str) -> Made:
     Returns
     -------
     Made
-
-    Raises
-    ------
-    EstimandError
-        A single entry; polynomials as ratios, or of coordinates that are not all different.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        A ratio to what is positive in some draws and not in others.
     """
     k = len(entries.labels)
     if k < 2:

@@ -31,13 +31,6 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
     Returns
     -------
     Entries
-
-    Raises
-    ------
-    ResultError
-        Something else than results.
-    EstimandError
-        Draws, dimensions or labels that do not match; posteriors of different fits.
     """
     names = list(results)
     if not names or not all(isinstance(n, str) and n.strip() == n and n for n in names):

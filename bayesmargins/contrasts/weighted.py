@@ -29,11 +29,6 @@ def weighted(entries: Entries, spec: Any) -> Made:
     Returns
     -------
     Made
-
-    Raises
-    ------
-    EstimandError
-        Another shape, labels that are not those of the entries, weights that are no finite numbers or all 0.
     """
     weights, labels = _table(entries, spec)
     if not np.isfinite(weights).all():

@@ -142,13 +142,7 @@ def _resolved(groups: Any, design: Design, whole: Posterior, group_weights: str)
 
 
 def checked_seed(seed: Any) -> int:
-    """A seed as a Python integer.
-
-    Raises
-    ------
-    EstimandError
-        It is no whole number from 0.
-    """
+    """A seed as a Python integer."""
     return whole_number("random_seed", seed, 0, rest=", or None")
 
 
@@ -315,13 +309,7 @@ def _check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: 
 
 
 def refuse_heavy(post: Posterior, what: str, way_out: str) -> None:
-    """Refuse what is in closed form for normal effects alone.
-
-    Raises
-    ------
-    GroupsError
-        The posterior has Student-t effects.
-    """
+    """Refuse what is in closed form for normal effects alone."""
     if post.design.degrees:
         raise GroupsError(
             f"{what} takes group effects to be normal, and those of {listed(post.design.degrees)} are Student-t in "
@@ -330,13 +318,7 @@ def refuse_heavy(post: Posterior, what: str, way_out: str) -> None:
 
 
 def refuse_several(post: Posterior, factor: str) -> None:
-    """Refuse what is asked within a group where a row belongs to several.
-
-    Raises
-    ------
-    GroupsError
-        It does.
-    """
+    """Refuse what is asked within a group where a row belongs to several."""
     if post.design.factors[factor].members is not None:
         raise GroupsError(
             f"Each row belongs to several groups of {factor!r}, so there is no effect within one of them. "

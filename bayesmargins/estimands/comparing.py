@@ -243,12 +243,6 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     Returns
     -------
     list of Contrast
-
-    Raises
-    ------
-    EstimandError
-        A variable that does not enter the model or that `at` fixes, a specification that does not fit, cross that is
-        no truth value.
     """
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     named = named_variables(variables, question.design, derived=bool(question.derived))
@@ -288,11 +282,6 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     -------
     how : Comparison
     name : str
-
-    Raises
-    ------
-    EstimandError
-        An unknown word, or odds of what is no probability.
     """
     if callable(comparison):
         return _own(comparison, question.named_groups)

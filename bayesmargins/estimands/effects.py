@@ -105,12 +105,6 @@ def effects_of(question: Question, variables: Any, estimand: Any, comparison: An
     Returns
     -------
     Effects
-
-    Raises
-    ------
-    EstimandError
-        An unknown word, an argument that belongs to the other estimand, a variable that cannot change, or a ratio that
-        has no mean over groups.
     """
     if not is_word(estimand, _ESTIMANDS):
         raise EstimandError(
@@ -123,13 +117,7 @@ def effects_of(question: Question, variables: Any, estimand: Any, comparison: An
 
 
 def refuse_distribution(target: Any) -> None:
-    """A number of the distribution of y has no effect within a group here.
-
-    Raises
-    ------
-    EstimandError
-        It is such a target.
-    """
+    """A number of the distribution of y has no effect within a group here."""
     if isinstance(target, ResponseMean):
         raise EstimandError(
             "How an effect on this mean differs between groups is not there: the mean reads several linear predictors, "
@@ -186,13 +174,7 @@ def rows_within(evaluation: Evaluation, over: str, settings: Settings, variable:
 
 
 def refuse_two_strata(post: Posterior, over: str, sides: Sequence[Sequence[Chunk]]) -> None:
-    """A group is in one stratum: what it would be in another is not known beside what it is.
-
-    Raises
-    ------
-    GroupsError
-        The rows of one group, on all sides together, are in several strata.
-    """
+    """A group is in one stratum: what it would be in another is not known beside what it is."""
     strata = post.design.factors[over].strata
     if strata is None:
         return

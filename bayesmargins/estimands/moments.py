@@ -82,11 +82,6 @@ def response_moments(post: Posterior, rows: Rows, weights: np.ndarray, parts: tu
     Returns
     -------
     Moments
-
-    Raises
-    ------
-    IntegrationError
-        A factor beside others with s above 4096.
     """
     zero = np.zeros(len(post.draws.beta))
     out = Moments(zero.copy(), zero.copy(), {f: zero.copy() for f in post.design.factors}, zero.copy(), zero.copy())
@@ -121,11 +116,6 @@ def joint_moments(post: Posterior, chunk: Chunk, factor: str) -> Moments:
     Returns
     -------
     Moments
-
-    Raises
-    ------
-    IntegrationError
-        A variance that does not exist.
     """
     predictor = DistributionPredictor(post.draws, post.link, post.family, sd(), lambda done: None)
     word, passed, weights = post.family.noun, Passed({}, error_estimate=0.0), chunk.cells.share

@@ -323,13 +323,7 @@ def _check_second(second: Any, question: Question) -> None:
 
 
 def numeric_variables(variables: Any, question: Question) -> list[str]:
-    """Which variables have a slope?
-
-    Raises
-    ------
-    EstimandError
-        A specification beside a name, a variable that does not enter the model, a factor, or the trials of a count.
-    """
+    """Which variables have a slope?"""
     if isinstance(variables, Mapping):
         raise EstimandError(
             f"variables={shown(variables)}; a slope takes names of variables only, without a specification."

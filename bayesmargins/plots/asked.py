@@ -48,13 +48,7 @@ class Rows:
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
 
     def question(self, axes: Mapping[str, Any]) -> dict[str, Any]:
-        """Arguments of the question, with the axes among the values that are set.
-
-        Raises
-        ------
-        EstimandError
-            `at` is no dict, or sets a variable of an axis.
-        """
+        """Arguments of the question, with the axes among the values that are set."""
         at = {} if self.at is None else self.at
         if not isinstance(at, Mapping):
             raise EstimandError(f"at={shown(at)}; it must be a dict of variable to value, such as {{'week': 6}}.")
@@ -67,13 +61,7 @@ class Rows:
         return {**self.given(), "at": together} if together else self.given()
 
     def refuse(self, function: str, more: Mapping[str, Any]) -> None:
-        """A result has been asked already: what belongs to the question cannot be said again.
-
-        Raises
-        ------
-        ResultError
-            Something was said.
-        """
+        """A result has been asked already: what belongs to the question cannot be said again."""
         said = [name for name, value in {**self.given(), **more}.items() if value is not None and value is not False]
         if said:
             raise ResultError(
@@ -83,13 +71,7 @@ class Rows:
 
 
 def is_posterior(source: Posterior | xr.Dataset) -> TypeIs[Posterior]:
-    """Whether this is a posterior, and not a result.
-
-    Raises
-    ------
-    ResultError
-        It is neither.
-    """
+    """Whether this is a posterior, and not a result."""
     if isinstance(source, Posterior):
         return True
     check_result(source)
@@ -97,13 +79,7 @@ def is_posterior(source: Posterior | xr.Dataset) -> TypeIs[Posterior]:
 
 
 def name_of(asked: Any, place: str) -> str | None:
-    """The variable that an axis shows, from its name or from a dict with its values.
-
-    Raises
-    ------
-    EstimandError
-        Neither.
-    """
+    """The variable that an axis shows, from its name or from a dict with its values."""
     if asked is None or isinstance(asked, str):
         return asked
     if isinstance(asked, Mapping) and len(asked) == 1 and isinstance(next(iter(asked)), str):

@@ -64,13 +64,7 @@ class Backdrop:
     def of(
         cls, post: Posterior, cells: Cells, axes: Mapping[str, Any], rows: Rows, data: Any, means: Any, curves: Any
     ) -> Backdrop | None:
-        """What was asked for, or None where nothing was.
-
-        Raises
-        ------
-        ResultError
-            Something that these predictions cannot stand beside, or no grouping factor.
-        """
+        """What was asked for, or None where nothing was."""
         data = switch("data", data, ResultError)
         means = None if means is None else check_factor(post, means, "means")
         curves = None if curves is None else check_factor(post, curves, "curves")
@@ -171,13 +165,7 @@ class Observed:
 
 
 def observed(post: Posterior, cells: Cells) -> Observed:
-    """The rows of the fit, as far as they can stand beside these predictions.
-
-    Raises
-    ------
-    ResultError
-        The predictions are of something that was not observed, or the rows say less than y.
-    """
+    """The rows of the fit, as far as they can stand beside these predictions."""
     target, response = (cells.about.target or "mean"), post.design.response
     beside = set(response.given)
     if target not in ("mean", "count", "category") or cells.about.kind != "predictions":
@@ -282,13 +270,7 @@ def draw_means(ax: Axes, rows: Observed, factor: str, placement: Placement, styl
 
 
 def check_factor(post: Posterior, factor: Any, what: str) -> str:
-    """The grouping factor that was named.
-
-    Raises
-    ------
-    ResultError
-        The model has no such factor.
-    """
+    """The grouping factor that was named."""
     factors = list(post.design.factors)
     if not is_word(factor, factors):
         raise ResultError(

@@ -77,13 +77,7 @@ class Cells:
         ci_kind: str | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Cells:
-        """The entries of a result that stand on its main scale.
-
-        Raises
-        ------
-        ResultError
-            No result, or a point, an interval or labels that there are not.
-        """
+        """The entries of a result that stand on its main scale."""
         ds, others = on_one_scale(check_result(ds))
         draws, _ = draws_of(ds)
         flat = draws.reshape(-1, draws.shape[-1])

@@ -200,13 +200,7 @@ def _refuse_question(rows: Rows) -> None:
 
 
 def the_factor(post: Posterior, factor: Any, what: str = "factor") -> str:
-    """The grouping factor that was named, or the only one.
-
-    Raises
-    ------
-    ResultError
-        The model has none, several and none was named, or another one.
-    """
+    """The grouping factor that was named, or the only one."""
     factors = list(post.design.factors)
     if factor is None and len(factors) == 1:
         return factors[0]
@@ -216,13 +210,7 @@ def the_factor(post: Posterior, factor: Any, what: str = "factor") -> str:
 
 
 def others_of(post: Posterior, factor: str, groups: Any) -> dict[str, Any]:
-    """What is done with the b of the other factors.
-
-    Raises
-    ------
-    ResultError
-        Something was said of the factor itself, or there are no others.
-    """
+    """What is done with the b of the other factors."""
     others = [f for f in post.design.factors if f != factor]
     if groups is None:
         return dict.fromkeys(others, "new")

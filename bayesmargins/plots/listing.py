@@ -75,13 +75,7 @@ class Listing:
     def of(
         cls, cells: Cells, beside: str | None = None, sort: Any = False, headings: Any = None, heading: float = 1.0
     ) -> Listing:
-        """Rows in the order of the result or by their points; entries that differ in `beside` share a row.
-
-        Raises
-        ------
-        ResultError
-            An order or a column of headings that there is not.
-        """
+        """Rows in the order of the result or by their points; entries that differ in `beside` share a row."""
         columns = [c for c in cells.varies if c != beside]
         block = _headings(cells, columns, headings)
         rest = [c for c in columns if c != block and not (block == "term" and c == "contrast")]
@@ -193,13 +187,7 @@ def _placed(
 
 
 def standing_out(cells: Cells, columns: Sequence[str], value: Any) -> np.ndarray:
-    """Which entries stand out: (entry,) bool; all of them where nothing was asked for.
-
-    Raises
-    ------
-    ResultError
-        No entry has the value.
-    """
+    """Which entries stand out: (entry,) bool; all of them where nothing was asked for."""
     if value is None:
         return np.ones(len(cells), dtype=bool)
     known = [v for c in columns if c in cells.columns for v in cells.levels(c)]

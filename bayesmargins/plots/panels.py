@@ -26,13 +26,7 @@ _CAPTION = "bayesmargins-caption"
 
 
 def check_size(figsize: Any) -> tuple[float, float] | None:
-    """Width and height in inches, or None.
-
-    Raises
-    ------
-    ResultError
-        Anything else.
-    """
+    """Width and height in inches, or None."""
     pair = None if figsize is None else value_list(figsize)
     if figsize is None:
         return None
@@ -90,13 +84,7 @@ class Panels:
         usual: tuple[float, float] | None = None,
         same_x: bool = True,
     ) -> Panels:
-        """One panel for each value of up to two columns; `ax` itself where there is one panel.
-
-        Raises
-        ------
-        ResultError
-            Not one Axes, an Axes for several panels, or more panels than a page has room for.
-        """
+        """One panel for each value of up to two columns; `ax` itself where there is one panel."""
         if ax is not None:
             return cls._given(ax, figsize, across or down)
         firsts: list[Any] = [None] if across is None else cells.levels(across)

@@ -30,13 +30,7 @@ _UPRIGHT = 12  # levels that still stand beside each other
 
 
 def picture_of(ds: xr.Dataset) -> Callable[..., Any]:
-    """The function that draws this result.
-
-    Raises
-    ------
-    ResultError
-        No result of this package.
-    """
+    """The function that draws this result."""
     ds = check_result(ds)
     kind = provenance_of(ds).kind or ""
     if kind in _BY_KIND:

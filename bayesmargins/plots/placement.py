@@ -52,13 +52,7 @@ class Placement:
 
 
 def place(cells: Cells, x: Any, colour: Any, facet: Any) -> Placement:
-    """Every column that varies has one place.
-
-    Raises
-    ------
-    ResultError
-        A name that the result does not have, the same one twice, rows without an x, or more columns than places.
-    """
+    """Every column that varies has one place."""
     across, down = _facets(facet)
     given = [c for c in (x, colour, across, down) if c is not None]
     _check(cells, given)

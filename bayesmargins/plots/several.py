@@ -63,13 +63,7 @@ def together(names: Sequence[str], each: Sequence[Cells]) -> Cells:
 
 
 def common_scale(results: Mapping[str, xr.Dataset]) -> str:
-    """The scale that all results share.
-
-    Raises
-    ------
-    ResultError
-        No results, or several scales.
-    """
+    """The scale that all results share."""
     if not results:
         raise ResultError("The dict of results is empty; give at least one, such as {'new': ds}.")
     scales = list(dict.fromkeys(scale_of(on_one_scale(d)[0]) for d in results.values()))

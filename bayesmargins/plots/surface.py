@@ -170,13 +170,7 @@ def _spread(post: Posterior, frame: pd.DataFrame, given: Any, place: str, n: int
 
 
 def _placed(cells: Cells, x: str | None, y: str | None, facet: Any) -> tuple[str, str, str | None]:
-    """The columns of the two axes and of the panels, which are all that varies.
-
-    Raises
-    ------
-    ResultError
-        They are not.
-    """
+    """The columns of the two axes and of the panels, which are all that varies."""
     facet = name_of(facet, "facet")
     free = [c for c in cells.varies if c in cells.numbers and c not in (x, y, facet)]
     free.sort(key=lambda c: -cells.columns[c].nunique())

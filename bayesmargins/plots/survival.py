@@ -175,13 +175,7 @@ class _Waits:
 
 
 def _waits(post: Posterior, axes: Mapping[str, Any], needed: bool) -> _Waits | None:
-    """What was observed, or None where no product-limit estimate is and none was asked for.
-
-    Raises
-    ------
-    ResultError
-        It was asked for.
-    """
+    """What was observed, or None where no product-limit estimate is and none was asked for."""
     response = post.design.response
     y = np.asarray(response.y, dtype=np.float64)
     cens = np.asarray(response.beside.get("cens", np.zeros(len(y))), dtype=np.float64)

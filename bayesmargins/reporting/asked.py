@@ -95,14 +95,7 @@ def policies_for(post: Posterior) -> dict[str, str]:
 
 
 def effects_of(post: Posterior, given: Any, how: Intervals) -> list[Effect]:
-    """The effects of a page, in the order in which they were asked.
-
-    Raises
-    ------
-    BayesmarginsError
-        Something that is neither a column nor a result, a result of other draws, or columns that no policy has an
-        answer for.
-    """
+    """The effects of a page, in the order in which they were asked."""
     if given is None:
         _need_rows(post)
         return [_of_columns(post, None, how)]

@@ -80,16 +80,6 @@ def read(ds: xr.Dataset, point: Any, ci_prob: Any, ci_kind: Any, null: Any, rope
     Returns
     -------
     Asked
-
-    Raises
-    ------
-    ResultError
-        An argument that is not allowed.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        The mean over draws where it may not exist.
     """
     given = value_list(ci_prob)
     if given is not None and not given:
@@ -116,13 +106,7 @@ def interval_name(prob: float, kind: str) -> str:
 
 
 def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
-    """The interval that was asked for, or ArviZ's own.
-
-    Raises
-    ------
-    ResultError
-        A probability outside (0, 1), or an unknown kind.
-    """
+    """The interval that was asked for, or ArviZ's own."""
     from arviz_base import rcParams
 
     prob = float(rcParams["stats.ci_prob"]) if prob is None else prob
@@ -141,11 +125,6 @@ def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
 def in_words(point: str, prob: Any, kind: Any) -> str:
     """Point estimate and interval as a picture says them.
 
-    Raises
-    ------
-    ResultError
-        A probability outside (0, 1), or an unknown kind.
-
     Examples
     --------
     >>> in_words("median", None, None)
@@ -156,25 +135,13 @@ def in_words(point: str, prob: Any, kind: Any) -> str:
 
 
 def check_null(null: Any) -> None:
-    """Refuse what an effect cannot be held against.
-
-    Raises
-    ------
-    ResultError
-        It is no finite number (None asks for nothing).
-    """
+    """Refuse what an effect cannot be held against."""
     if null is not None and not is_number(null):
         raise ResultError(f"null={shown(null)}; it must be a number, such as 0 for a difference or 1 for a ratio.")
 
 
 def rope_of(rope: Any) -> tuple[float, float] | None:
-    """The region of practical equivalence as two numbers, the lower first; either may be infinite.
-
-    Raises
-    ------
-    ResultError
-        Anything else.
-    """
+    """The region of practical equivalence as two numbers, the lower first; either may be infinite."""
     if rope is None:
         return None
     pair = value_list(rope)
@@ -201,11 +168,6 @@ def held_against(ds: xr.Dataset, dims: Sequence[str], null: float) -> np.ndarray
     Returns
     -------
     ndarray of bool, shape (entry,)
-
-    Raises
-    ------
-    ResultError
-        None can.
     """
     shape = [ds.sizes[d] for d in dims]
     known = provenance_of(ds).nulls or {}
@@ -222,18 +184,7 @@ def held_against(ds: xr.Dataset, dims: Sequence[str], null: float) -> np.ndarray
 
 
 def check_arguments(ds: xr.Dataset, point: str, null: float | None) -> None:
-    """Refuse point estimates and nulls that this result cannot have.
-
-    Raises
-    ------
-    ResultError
-        Another point estimate, no number, or a null of 0 for a ratio.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        The mean over draws where it may not exist.
-    """
+    """Refuse point estimates and nulls that this result cannot have."""
     one_of("point", point, POINTS, ResultError)
     check_null(null)
     about = provenance_of(ds)

@@ -36,11 +36,6 @@ def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = 
     -------
     DataFrame
         Text, with the same index.
-
-    Raises
-    ------
-    ResultError
-        No point estimate, or no interval.
     """
     text = _located_text(summary, digits)
     for name in summary.columns:

@@ -150,13 +150,7 @@ def _padded(number: tuple[str, str], width: tuple[int, int], pad: str) -> str:
 
 
 def check_digits(digits: Any) -> int | None:
-    """Decimals as they were given.
-
-    Raises
-    ------
-    ResultError
-        No whole number from 0 to 15.
-    """
+    """Decimals as they were given."""
     number = plain_value(digits)
     if number is None:
         return None

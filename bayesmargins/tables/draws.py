@@ -20,13 +20,7 @@ _FEW = 4  # columns of a grid that still read as labels
 
 
 def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
-    """Draws of every entry, (chain, draw, entry), and what varies over entries; truth values count as 0 and 1.
-
-    Raises
-    ------
-    ResultError
-        A selection has left none.
-    """
+    """Draws of every entry, (chain, draw, entry), and what varies over entries; truth values count as 0 and 1."""
     estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
     dims = [str(d) for d in estimate.dims[2:]]
     if estimate.size == 0:
@@ -49,11 +43,6 @@ def to_frame(ds: xr.Dataset) -> pd.DataFrame:
     -------
     DataFrame
         Columns chain, draw, what varies (with the coordinates along it), ``estimate``.
-
-    Raises
-    ------
-    ResultError
-        No result of this package.
 
     Examples
     --------
@@ -110,13 +99,7 @@ def _of_rows(ds: xr.Dataset, along: dict[str, np.ndarray]) -> dict[str, np.ndarr
 
 
 def check_same_rows(name0: str, first: xr.Dataset, name: str, other: xr.Dataset) -> None:
-    """Refuse rows that read the same and are others: a row's number says nothing of what is in it.
-
-    Raises
-    ------
-    ResultError
-        Entries with the same label have other values in a column that both results have.
-    """
+    """Refuse rows that read the same and are others: a row's number says nothing of what is in it."""
     frames = [_columns_of_rows(ds) for ds in (first, other)]
     if any(f.empty for f in frames):
         return

@@ -89,11 +89,6 @@ def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
     -------
     DataArray
         Without chain and draw.
-
-    Raises
-    ------
-    ResultError
-        No result, or another point estimate.
     """
     ds = check_result(ds)
     check_arguments(ds, point, None)
@@ -115,11 +110,6 @@ def interval(draws: np.ndarray, prob: float | None = None, kind: str | None = No
     Returns
     -------
     lower, upper : ndarray, shape (entry,)
-
-    Raises
-    ------
-    ResultError
-        A probability outside (0, 1), or an unknown kind.
 
     Examples
     --------

@@ -31,11 +31,6 @@ def parameters_of(post: Posterior, exponentiate: bool = False) -> xr.Dataset:
     -------
     Dataset
         ``estimate`` with dims chain, draw and ``by``, whose coordinates are ``parameter`` and ``name``.
-
-    Raises
-    ------
-    ResultError
-        exp() of coefficients that are no logarithms of ratios.
     """
     if exponentiate and post.link.ratio is None:
         some = [link.name for link in LINKS.values() if link.ratio is not None]

@@ -19,13 +19,7 @@ __all__ = ["to_idata"]
 
 
 def to_idata(ds: xr.Dataset) -> Any:
-    """The result in a group ``posterior`` or ``prior`` of an InferenceData or DataTree.
-
-    Raises
-    ------
-    ResultError
-        No result of this package.
-    """
+    """The result in a group ``posterior`` or ``prior`` of an InferenceData or DataTree."""
     ds = check_result(ds)
     texts = {dim: _texts(dim, labels_along(ds, dim)) for dim in map(str, ds.sizes) if dim not in SAMPLE_DIMS}
     told = ds.drop_indexes([d for d, t in texts.items() if t is not None and d in ds.xindexes]).assign_coords(

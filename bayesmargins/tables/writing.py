@@ -73,11 +73,6 @@ def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: 
     -------
     str
 
-    Raises
-    ------
-    ResultError
-        A label of other characters, which LaTeX would read as commands.
-
     Examples
     --------
     >>> print(latex(["trt", "median"], [["a_b", "-0.1"]], 1, "Posterior median.", "Probability"))

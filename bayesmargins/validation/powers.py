@@ -31,13 +31,7 @@ class Raised:
 
 
 def raised_draws(ds: xr.Dataset, post: Posterior, prior: object = None) -> dict[str, tuple[Raised, ...]]:
-    """For prior and likelihood the weights under each of `POWERS`.
-
-    Raises
-    ------
-    PosteriorError, ResultError
-        As `sensitivity`.
-    """
+    """For prior and likelihood the weights under each of `POWERS`."""
     found = components(ds, post, prior).densities
     return {name: tuple(Raised(power, *raised(of, power)) for power in POWERS) for name, of in found.items()}
 

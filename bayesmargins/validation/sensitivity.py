@@ -95,13 +95,7 @@ class Components:
 
 
 def components(ds: xr.Dataset, post: Posterior, prior: Any) -> Components:
-    """Of the posterior that a result is of.
-
-    Raises
-    ------
-    PosteriorError, ResultError
-        As `sensitivity`.
-    """
+    """Of the posterior that a result is of."""
     if not isinstance(post, Posterior):
         raise PosteriorError(
             f"sensitivity needs the posterior of the result, got {shown(post)}: sensitivity(ds, post)."

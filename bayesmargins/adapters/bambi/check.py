@@ -57,12 +57,6 @@ def places_of(design: Design, theirs: Any, factors: Mapping[str, str]) -> Places
     Returns
     -------
     Places
-
-    Raises
-    ------
-    PosteriorError
-        A column, an offset or a grouping that differs by more than 1e-10 (of the column's largest value, where that
-        exceeds 1), on the rows of the fit or on rows that mix their values.
     """
     common = {} if theirs.common is None else theirs.common.terms
     group = {} if theirs.group is None else theirs.group.terms
@@ -208,11 +202,6 @@ def check_response(design: Design, theirs: np.ndarray) -> None:
         Of this package.
     theirs : ndarray, shape (row,) or (row, field)
         Bambi's response, and what its call says beside it: trials of successes, statuses of censored ones.
-
-    Raises
-    ------
-    PosteriorError
-        They differ.
     """
     response = design.response
     there = np.asarray(theirs, dtype=np.float64)

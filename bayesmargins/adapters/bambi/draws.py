@@ -44,13 +44,7 @@ class Drawn:
 
     @classmethod
     def of(cls, idata: Any, there: BambiModel) -> Drawn:
-        """The draws in idata, if they can be those of this model and these data.
-
-        Raises
-        ------
-        PosteriorError
-            No group of draws, or another response than the model's.
-        """
+        """The draws in idata, if they can be those of this model and these data."""
         groups = {k: g for k in ("posterior", "prior") if (g := group_of(idata, k)) is not None}
         if not groups:
             raise PosteriorError(
@@ -73,13 +67,7 @@ class Drawn:
         return replace(self, variables=self.variables.isel({dim: k}, drop=True, missing_dims="ignore"))
 
     def fixed(self, component: Any, places: Places, size: int) -> np.ndarray:
-        """Coefficients on the columns of the design here: (chain, draw, coef), the intercept as it was drawn.
-
-        Raises
-        ------
-        PosteriorError
-            A variable that idata lacks, or with other labels than the model's term.
-        """
+        """Coefficients on the columns of the design here: (chain, draw, coef), the intercept as it was drawn."""
         beta = np.zeros((*self._sample, size))
         for name, at in places.fixed.items():
             term = component.terms[name]
@@ -96,13 +84,7 @@ class Drawn:
         return real
 
     def effects(self, component: Any, name: str, places: Places) -> np.ndarray | None:
-        """Group effects of a group-specific term, (chain, draw, level, column); None where idata has none of it.
-
-        Raises
-        ------
-        PosteriorError
-            Other groups or columns than those of the model's term.
-        """
+        """Group effects of a group-specific term, (chain, draw, level, column); None where idata has none of it."""
         term = component.terms[name]
         if _name(term) not in self.variables:
             return None
@@ -111,15 +93,7 @@ class Drawn:
         return values[:, :, places.levels[name], :]
 
     def spread(self, component: Any, name: str, columns: int) -> np.ndarray:
-        """Standard deviations of a group-specific term's effects, (chain, draw, column).
-
-        Raises
-        ------
-        ModelError
-            The effects have another prior than Normal(0, sigma).
-        PosteriorError
-            idata lacks the variable.
-        """
+        """Standard deviations of a group-specific term's effects, (chain, draw, column)."""
         term = component.terms[name]
         prior = term.prior
         if prior.name != "Normal" or not _is_zero(prior.args.get("mu", 0.0)) or "sigma" not in prior.args:
@@ -134,13 +108,7 @@ class Drawn:
         return np.broadcast_to(values if values.ndim == 3 else values[..., None], (*self._sample, columns))
 
     def constant(self, component: Any) -> np.ndarray:
-        """A parameter of the family that is the same for all rows: (chain, draw).
-
-        Raises
-        ------
-        PosteriorError
-            idata lacks it.
-        """
+        """A parameter of the family that is the same for all rows: (chain, draw)."""
         if isinstance(component.prior, int | float):
             return np.full(self._sample, float(component.prior))
         return self._values(_name(component))
@@ -156,13 +124,7 @@ class Drawn:
         return self.kind == "posterior" and self.variables.attrs.get("modeling_interface") == "bambi"
 
     def refuse_the_rest(self) -> None:
-        """Draws of terms that the model does not have are those of another model.
-
-        Raises
-        ------
-        PosteriorError
-            Names the variables.
-        """
+        """Draws of terms that the model does not have are those of another model."""
         beside = {*map(_name, self.there.parameters.values()), *self.there.model.family.likelihood.params}
         ends = ("_offset", "__")  # of the non-centred parametrisation, and what samplers keep of transformed values
         others = [n for n in map(str, self.variables) if n not in self.used | beside and not n.endswith(ends)]

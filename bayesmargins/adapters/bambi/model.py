@@ -32,13 +32,7 @@ class BambiModel:
 
     @classmethod
     def of(cls, model: Any) -> BambiModel:
-        """The model, if it is one of Bambi's.
-
-        Raises
-        ------
-        PosteriorError
-            It is no model of Bambi.
-        """
+        """The model, if it is one of Bambi's."""
         if not type(model).__module__.startswith("bambi."):
             raise PosteriorError(
                 f"model is {type(model).__name__}, {shown(model)}; a bambi.Model is needed: from_bambi(model, idata)."
@@ -87,13 +81,7 @@ class BambiModel:
 
     @property
     def family(self) -> str:
-        """The family by its name here.
-
-        Raises
-        ------
-        ModelError
-            There is none, or it does not take the link.
-        """
+        """The family by its name here."""
         family = known_as("bambi", str(self.model.family.name))
         resolve_link(family, self.link)
         return family.name
@@ -135,15 +123,7 @@ class BambiModel:
 
     @cached_property
     def data(self) -> pd.DataFrame:
-        """The rows of the fit: factors with the levels that Bambi gave them, a response of two levels as 0 and 1.
-
-        Raises
-        ------
-        DataError
-            A level without rows.
-        FormulaError
-            A column is coded with two orders of levels.
-        """
+        """The rows of the fit: factors with the levels that Bambi gave them, a response of two levels as 0 and 1."""
         data = self.model.data
         used = [c for c in self.design.data.columns if c in data]
         frame = data[~data[used].isna().any(axis=1)].reset_index(drop=True)

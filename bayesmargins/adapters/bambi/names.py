@@ -66,11 +66,6 @@ class Spelling:
         str
             ``"y"``, ``"log(y)"``, ``"k | trials(n)"``, ``"t | cens(status)"``; for a response made 0 and 1 the
             column's name alone.
-
-        Raises
-        ------
-        FormulaError
-            Responses that have no counterpart here.
         """
         if not hasattr(component, "call"):
             return quoted(component.name)
@@ -111,11 +106,6 @@ class Spelling:
         str
             Fixed terms, offsets, and one or more blocks ``( || )`` for each grouping factor: Bambi's group effects are
             independent of each other.
-
-        Raises
-        ------
-        FormulaError
-            A term that cannot be written here, with the reason.
         """
         common = [] if design.common is None else list(design.common.terms.values())
         group = [] if design.group is None else list(design.group.terms.values())
@@ -123,23 +113,11 @@ class Spelling:
         return " + ".join(["1" if ordered or any(map(_is_intercept, common)) else "0", *fixed, *self._blocks(group)])
 
     def term(self, term: Any) -> str:
-        """How is one term written here: its components, joined by ``:``?
-
-        Raises
-        ------
-        FormulaError
-            It cannot be written.
-        """
+        """How is one term written here: its components, joined by ``:``?"""
         return ":".join(self._component(c) for c in term.components)
 
     def factor(self, term: Any) -> str:
-        """How is the grouping factor of a group-specific term written here?
-
-        Raises
-        ------
-        FormulaError
-            It is an expression.
-        """
+        """How is the grouping factor of a group-specific term written here?"""
         return ":".join(quoted(_grouping_column(c, term)) for c in term.factor.components)
 
     def _blocks(self, terms: list[Any]) -> list[str]:
@@ -304,11 +282,6 @@ def categoric_variables(terms: Iterable[Any]) -> dict[str, list[Any]]:
     -------
     dict of list
         Levels by column, the reference level first.
-
-    Raises
-    ------
-    FormulaError
-        A column is coded with two orders of levels.
     """
     found: dict[str, list[Any]] = {}
     for component in (c for t in terms for c in getattr(t, "components", ()) if c.kind == "categoric"):

@@ -59,11 +59,6 @@ def said_by(formula: Any) -> Said:
     -------
     Said
 
-    Raises
-    ------
-    FormulaError
-        A part that has no counterpart: a non-linear formula, a parameter that is another one, a second response.
-
     Examples
     --------
     >>> said_by("bf(y ~ x, sigma ~ z, family = gaussian())")

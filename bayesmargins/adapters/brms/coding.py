@@ -42,13 +42,7 @@ def r_codes(terms: Sequence[tuple[str, ...]], factors: set[str], intercept: bool
 
 
 def with_rs_coding(formula: str, design: Design) -> str:
-    """The same formula with every level spelt out where R has it and formulaic would leave one out.
-
-    Raises
-    ------
-    FormulaError
-        R has every level of one factor and contrasts of another, where formulaic has neither.
-    """
+    """The same formula with every level spelt out where R has it and formulaic would leave one out."""
     parts = parse(formula, design.response.context)
     texts = {parts.fixed: _respelt(design.fixed, design)}
     for factor in design.factors.values():

@@ -42,12 +42,6 @@ def read_draws(draws: Any) -> pd.DataFrame:
     -------
     DataFrame
         Stan's and brms's names in brackets, ``b[1]`` and ``r_g[level,coef]``; ``.chain`` where it is known.
-
-    Raises
-    ------
-    PosteriorError
-        No such file, a kind of file that is not read, a file that R or a spreadsheet has changed, or draws without the
-        dims chain and draw.
     """
     if isinstance(draws, str | os.PathLike):
         return _of_dataset(*read_posterior(draws)) if _is_of_arviz(Path(draws)) else _of_files([draws])
@@ -180,11 +174,6 @@ def in_order(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[int, int]]:
     frame : DataFrame
     shape : tuple of int
         Chains, draws a chain.
-
-    Raises
-    ------
-    PosteriorError
-        Chains of different lengths, a draw that occurs twice, chains that are missing or no whole numbers.
     """
     chains = _numbers(frame, _CHAIN)
     if chains is None:

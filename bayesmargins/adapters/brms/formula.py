@@ -77,11 +77,6 @@ def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = 
     -------
     Spelling
 
-    Raises
-    ------
-    FormulaError
-        A term that has no counterpart: named, with what it is.
-
     Examples
     --------
     >>> translated("y | trials(n) ~ 0 + Intercept + x + (1 |p| gr(g))", "binomial").formula
@@ -179,11 +174,6 @@ def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
     family, link
         As for `GLMM`; a family that is not known stays as it is.
 
-    Raises
-    ------
-    ModelError
-        Two different links.
-
     Examples
     --------
     >>> family_and_link('Binomial(link = "probit")', None)
@@ -222,11 +212,6 @@ def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, 
         The one of the two texts that says more.
     family, link
         As for `GLMM`.
-
-    Raises
-    ------
-    ModelError
-        The two contradict each other.
 
     Examples
     --------

@@ -310,11 +310,6 @@ def groups_in(names: Iterable[str], factor: Factor) -> list[str]:
     list of str
         In the order of the levels; a group that is not there under the name it should have.
 
-    Raises
-    ------
-    PosteriorError
-        Two groups have one name.
-
     Notes
     -----
     R writes 100000 as ``1e+05``, so a number is also looked for by its value.

@@ -33,12 +33,6 @@ def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, s
     parts : dict of str
         By parameter, with the parameter on the left: ``"sigma ~ z"``.
 
-    Raises
-    ------
-    FormulaError
-        A dict without ``"mu"``, a part of ``bf()`` that is not read, a parameter that the family does not have, one
-        with two formulas.
-
     Examples
     --------
     >>> separated("bf(y ~ x + (1 | g), sigma ~ z)", ["sigma"])
@@ -72,11 +66,6 @@ def held_by(formula: Any, parameters: Iterable[str]) -> dict[str, float]:
     Returns
     -------
     dict of float
-
-    Raises
-    ------
-    FormulaError
-        A parameter that the family does not have.
 
     Examples
     --------

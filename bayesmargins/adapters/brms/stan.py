@@ -54,12 +54,6 @@ def named_as_in_r(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
     -------
     DataFrame
         ``b_x``, ``sd_g__x``, ``cor_g__x__z``, ``r_g[level,x]``; all other columns as they are.
-
-    Raises
-    ------
-    PosteriorError
-        Other numbers of parameters than the formula and the data give, an order that depends on R's language, or an
-        intercept that does not go with these data.
     """
     _refuse_unsure_levels(design)
     named = _fixed(frame, design)
@@ -121,11 +115,6 @@ def check_intercept(
         The parameter whose formula it is, unless the mean.
     hint : str
         What else to do.
-
-    Raises
-    ------
-    PosteriorError
-        ``b_Intercept`` is not ``Intercept`` minus the means of the columns times their coefficients.
     """
     means = dict(zip(design.coef, design.rows(design.data, (), what="data").X.mean(axis=0), strict=True))
     terms = {c: means[c] * draws for c, draws in coefficients.items() if c != "Intercept"}

@@ -41,11 +41,6 @@ def level_order(
     list of int
         One position a level of the design, in its order.
 
-    Raises
-    ------
-    PosteriorError
-        Labels that are not the levels, another number of them, or an order that is in doubt.
-
     Notes
     -----
     Without labels, groups were numbered as sorted, as they first occur (``pd.factorize``) or, where they are 0, 1, 2,

@@ -53,13 +53,7 @@ class Spread:
 
 
 def whole(values: xr.DataArray, role: Role) -> Spread:
-    """What spread do these draws of a Cholesky factor or a covariance stand for?
-
-    Raises
-    ------
-    PosteriorError
-        A shape or values that such a matrix does not have.
-    """
+    """What spread do these draws of a Cholesky factor or a covariance stand for?"""
     if role.kind == "chol":
         terms, L = _cholesky(values, role)
         return Spread(terms, chol=L)
@@ -109,13 +103,7 @@ def _cholesky(values: xr.DataArray, role: Role) -> tuple[tuple[str, ...], np.nda
 
 
 def correlation(values: xr.DataArray, role: Role) -> tuple[tuple[str, ...], np.ndarray]:
-    """Correlations in the variable's own order of terms: a matrix, or the values above its diagonal, row by row.
-
-    Raises
-    ------
-    PosteriorError
-        A shape or values that a correlation matrix does not have.
-    """
+    """Correlations in the variable's own order of terms: a matrix, or the values above its diagonal, row by row."""
     dims, n = rest_of(values), len(role.parts)
     pairs = n * (n - 1) // 2
     if len(dims) < 2 and n > 1 and (values.sizes[dims[0]] if dims else 1) == pairs:

@@ -77,11 +77,6 @@ def read_roles(names: Mapping[Any, Any], design: Design, family: Family) -> dict
     -------
     dict of Role to object
         The same values.
-
-    Raises
-    ------
-    PosteriorError
-        A role that the model does not have, one that is given twice, one that is left out.
     """
     if not isinstance(names, Mapping) or not names:
         raise PosteriorError(

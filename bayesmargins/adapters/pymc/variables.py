@@ -37,11 +37,6 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
     -------
     DataArray
         Dims chain, draw, then the rest; float64.
-
-    Raises
-    ------
-    PosteriorError
-        No such variable or part, values that are not numbers, or NaN.
     """
     if callable(source):
         source = _called(draws, role, source)
@@ -170,13 +165,7 @@ def _spellings(label: str) -> list[str]:
 
 
 def own_order(values: xr.DataArray, dim: str, role: Role) -> tuple[str, ...]:
-    """The parts of a role in the order in which the values along a dim hold them.
-
-    Raises
-    ------
-    PosteriorError
-        Another number of them, or labels that are not theirs.
-    """
+    """The parts of a role in the order in which the values along a dim hold them."""
     n = len(role.parts)
     if values.sizes[dim] != n:
         raise PosteriorError(
@@ -200,13 +189,7 @@ def own_order(values: xr.DataArray, dim: str, role: Role) -> tuple[str, ...]:
 
 
 def along_parts(values: xr.DataArray, role: Role) -> dict[str, np.ndarray]:
-    """Values of each part of a role, where at most one dim is left: (chain, draw) each.
-
-    Raises
-    ------
-    PosteriorError
-        More dims, another number of values, or labels that are not those of the parts.
-    """
+    """Values of each part of a role, where at most one dim is left: (chain, draw) each."""
     dims = rest_of(values)
     if not dims and len(role.parts) == 1:
         return {role.parts[0]: values.to_numpy()}
