@@ -30,11 +30,6 @@ class Margins:
     ----------
     ds : Dataset or DataTree
         A result of this package, or a tree that holds one (``az.from_netcdf``).
-
-    Raises
-    ------
-    Nothing
-        Until a report is asked for.
     """
 
     def __init__(self, ds: xr.Dataset) -> None:

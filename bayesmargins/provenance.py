@@ -101,8 +101,8 @@ class Provenance:
 
     def to_attrs(self) -> dict[str, str | int | float]:
         """Texts and numbers, as netCDF stores them."""
-        said = {name: value for name in _FIELDS if (value := getattr(self, name)) is not None}
-        return {k: json.dumps(v) if _FIELDS[k] else _plain(v) for k, v in said.items()} | dict(self.others)
+        said = {name: value for name, value in vars(self).items() if name in _FIELDS and value is not None}
+        return {k: json.dumps(v) if _FIELDS[k] else v for k, v in said.items()} | dict(self.others)
 
     @classmethod
     def from_attrs(cls, attrs: Mapping[Any, Any]) -> Provenance:
