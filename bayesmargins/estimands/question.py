@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -123,16 +123,14 @@ class Question(Asked):
         values: np.ndarray,
         coords: dict[str, Any],
         passed: Sequence[Passed],
-        sentence: Callable[[Scope], str],
         **attrs: Any,
     ) -> xr.Dataset:
         """The Dataset of values (draw, entry) that vary along a dimension of their own: the first of `coords`."""
-        more = {"kind": kind, "estimand": sentence(self.scope()), **attrs}
         return make_result(
             values,
             [next(iter(coords))],
             coords,
-            self._attrs("predictions", passed, [], [], None, None) | more,
+            self._attrs("predictions", passed, [], [], None, None) | {"kind": kind, **attrs},
             self.post.sample_coords,
         )
 
