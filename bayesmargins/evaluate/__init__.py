@@ -6,7 +6,7 @@ some rows (`lines` for random slopes of fitted groups, `steps` for both sides of
 order and `terms`, `lookups` for the tables, and runs `kernels`, which are made of `integrands` and `tiles`. Beside
 `passes` stand `distribution` for targets of the distribution of y, `tilted` where one linear predictor is made of the
 two of a mean, `combined` for sums of averages (probabilities of categories), `heavy_tails` for averages over the scales
-of Student-t effects. `normal` gives rows as normal variables, for what is no average of a prediction.
+of Student-t effects. `views` are chunks as others see them, `normal` gives rows as normal variables, for what is no average of a prediction.
 """
 
 from bayesmargins.evaluate.asked import Asked, fields_of

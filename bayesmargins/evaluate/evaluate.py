@@ -127,7 +127,7 @@ class Evaluation:
         sides = [self.blocks.copy(side) for side in (low, high)]
         if sides[0].distinct is not sides[1].distinct:
             return None
-        passed = self._predictor.differences(zip(*sides, strict=True), *sides[0].distinct.size)
+        passed = self._predictor.differences(sides[0], sides[1], *sides[0].distinct.size)
         return None if passed is None else self._kept(sides[0], passed).values["difference"]
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
