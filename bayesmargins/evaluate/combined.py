@@ -20,14 +20,7 @@ from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
 from bayesmargins.progress import shared
 
-__all__ = ["CombinedPredictor", "predictor_of"]
-
-
-def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
-    """What predicts this quantity: nearly always the average of h(eta) itself."""
-    if quantity.plain:
-        return Predictor(draws, quantity.curves[0].link, tick)
-    return CombinedPredictor(draws, quantity, tick)
+__all__ = ["CombinedPredictor"]
 
 
 class CombinedPredictor:
