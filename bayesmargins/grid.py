@@ -262,7 +262,7 @@ def averaging(
 
 
 def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
-    names = public_names(n for n in frame.columns if n not in at)
+    names = public_names([n for n in frame.columns if n not in at])
     columns = {public: ("row", _coordinate(frame[n])) for n, public in names.items()}
     return {"row": np.arange(len(frame)), **columns}
 

@@ -1,7 +1,7 @@
 """The questions: predictions, comparisons, slopes, the same averaged over rows, coefficients and shares of variance.
 
-Downward: one file a question, on `question` (what all of them share: rows, policy, target, provenance) and `sentence`
-(the estimand in words).
+Downward: one file a question, on `asking` (arguments, doubted), `question` (names and provenance of a result) and
+`sentence` (the estimand in words).
 """
 
 from bayesmargins.estimands.attenuating import attenuation

@@ -92,11 +92,9 @@ def marginal_coefficients(
         assert ratio is not None
         attrs = {"target": "mean", "scale": ratio.scale, "comparison": ratio.comparison}
 
-    def sentence(scope: Scope) -> str:
-        return _sentence(question, scope, exponentiate, curve.link)
-
+    attrs["estimand"] = _sentence(question, question.scope(), exponentiate, curve.link)
     coords = {"coef": plain(post.design.coef)}
-    return question.result_along("coefficients", values, coords, [passed], sentence, **attrs)
+    return question.result_along("coefficients", values, coords, [passed], **attrs)
 
 
 def _curve(post: Posterior) -> Curve:

@@ -138,15 +138,12 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         entries = _median_ratios(post.link.ratio.median, groups)
         attrs = {"scale": post.link.ratio.median, "comparison": post.link.ratio.comparison}
 
-    def sentence(scope: Scope) -> str:
-        return _sentence(post, scope, entries)
-
     return question.result_along(
         "partition",
         np.stack([e.values for e in entries], axis=1),
         _coords(entries),
         [moments.passed] if moments else [],
-        sentence,
+        estimand=_sentence(post, question.scope(), entries),
         target="variance",
         error_bound=None,
         error_estimate=moments.error_of_shares if moments else 0.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -125,12 +125,10 @@ class Question(Asked):
         values: np.ndarray,
         coords: dict[str, Any],
         passed: Sequence[Passed],
-        sentence: Callable[[Scope], str],
         **said: Any,
     ) -> xr.Dataset:
         """The Dataset of values (draw, entry) that vary along a dimension of their own: the first of `coords`."""
-        about = self._provenance("predictions", passed, [], [], None, None)
-        about = replace(about, kind=kind, estimand=sentence(self.scope()), **said)
+        about = replace(self._provenance("predictions", passed, [], [], None, None), kind=kind, **said)
         return make_result(values, [next(iter(coords))], coords, about, self.post.sample_coords)
 
     def _provenance(

@@ -5,29 +5,22 @@ A bundle of curves goes through one predictor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate.bundled import BundlePredictor
-from bayesmargins.evaluate.chunks import Chunk, Passed, Second
+from bayesmargins.evaluate.chunks import Chunk, Passed
 from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.shares import SharesPredictor
+from bayesmargins.evaluate.views import Seen
 from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
 from bayesmargins.progress import shared
 
-__all__ = ["CombinedPredictor", "predictor_of"]
-
-
-def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
-    """What predicts this quantity: nearly always the average of h(eta) itself."""
-    if quantity.plain:
-        return Predictor(draws, quantity.curves[0].link, tick)
-    return CombinedPredictor(draws, quantity, tick)
+__all__ = ["CombinedPredictor"]
 
 
 class CombinedPredictor:
@@ -78,7 +71,7 @@ class CombinedPredictor:
         curve = self.quantity.only
         if curve is None:
             return
-        self._each[0].add_tails(passed, _Seen(chunks, curve))
+        self._each[0].add_tails(passed, Seen(chunks, curve))
         for part, logs in passed.logs.items() if curve.factor is not None else ():
             passed.logs[part] = self._scaled_logs(curve, logs, part)
             rare = ~np.isnan(logs)
@@ -102,8 +95,8 @@ class CombinedPredictor:
         predictor, seen = self._seen(chunks)[0]
         return predictor.relative_slopes(seen, rows, cells)
 
-    def _seen(self, chunks: Iterable[Chunk]) -> list[tuple[Predictor, _Seen]]:
-        return [(p, _Seen(chunks, curve)) for p, curve in zip(self._each, self.quantity.curves, strict=True)]
+    def _seen(self, chunks: Iterable[Chunk]) -> list[tuple[Predictor, Seen]]:
+        return [(p, Seen(chunks, curve)) for p, curve in zip(self._each, self.quantity.curves, strict=True)]
 
     @property
     def _size(self) -> float:
@@ -146,25 +139,6 @@ def _moved(draws: Draws, curve: Curve) -> Draws:
         return draws
     shift = np.broadcast_to(curve.shift(Values(**draws.aux)), len(draws.beta))
     return replace(draws, beta=np.column_stack([draws.beta, shift]))
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Chunks as a curve sees them, turned round and with a column of ones; afresh whenever they are gone through."""
-
-    chunks: Iterable[Chunk]
-    curve: Curve
-
-    def __iter__(self) -> Iterator[Chunk]:
-        for chunk in self.chunks:
-            d_rows = None if chunk.d_rows is None else self._of(chunk.d_rows, 0.0)
-            second = chunk.second and Second(self._of(chunk.second.d_rows, 0.0), self._of(chunk.second.dd_rows, 0.0))
-            yield replace(chunk, rows=self._of(chunk.rows, 1.0), d_rows=d_rows, second=second)
-
-    def _of(self, rows: Rows, constant: float) -> Rows:
-        sign, ones = self.curve.sign, 0 if self.curve.shift is None else 1
-        X = np.column_stack([sign * rows.X, np.full((len(rows.X), ones), constant)])
-        return replace(rows, X=X, Z={f: sign * z for f, z in rows.Z.items()}, offset=sign * rows.offset)
 
 
 def _together(found: Sequence[Passed], size: float) -> Passed:

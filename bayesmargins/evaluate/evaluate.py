@@ -13,7 +13,7 @@ from bayesmargins.errors import EstimandError, GroupsError, listed
 from bayesmargins.evaluate.asked import Asked
 from bayesmargins.evaluate.blocks import Blocks, Copy, Derivative
 from bayesmargins.evaluate.chunks import Passed
-from bayesmargins.evaluate.combined import CombinedPredictor, predictor_of
+from bayesmargins.evaluate.combined import CombinedPredictor
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
 from bayesmargins.evaluate.heavy_tails import ScaledPredictor, scaled
 from bayesmargins.evaluate.passes import Predictor, may_be_many
@@ -21,10 +21,11 @@ from bayesmargins.evaluate.tilted import TiltedPredictor
 from bayesmargins.family import Link
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.quantity import Target
+from bayesmargins.integrate.heavy_tails import scales_of
 from bayesmargins.posterior import Posterior
-from bayesmargins.progress import Progress
+from bayesmargins.progress import Progress, shared
 
-__all__ = ["Evaluation"]
+__all__ = ["Evaluation", "predictor_of"]
 
 Averages = Predictor | CombinedPredictor | ScaledPredictor
 
@@ -127,7 +128,7 @@ class Evaluation:
         sides = [self.blocks.copy(side) for side in (low, high)]
         if sides[0].distinct is not sides[1].distinct:
             return None
-        passed = self._predictor.differences(zip(*sides, strict=True), *sides[0].distinct.size)
+        passed = self._predictor.differences(sides[0], sides[1], *sides[0].distinct.size)
         return None if passed is None else self._kept(sides[0], passed).values["difference"]
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
@@ -182,7 +183,26 @@ def _averages(post: Posterior, quantity: Quantity, heavy: Mapping[str, str], tic
     if all(link.linear for link in links) and links:
         _refuse_without_mean(post.draws, heavy, 1.0, "mean")
         return predictor_of(post.draws, quantity, tick)  # of what is symmetric about eta
-    return ScaledPredictor(post.draws, heavy, quantity, tick)
+    return _over_scales(post.draws, heavy, quantity, tick)
+
+
+def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
+    """What predicts this quantity where b is normal: nearly always the average of h(eta) itself."""
+    if quantity.plain:
+        return Predictor(draws, quantity.curves[0].link, tick)
+    return CombinedPredictor(draws, quantity, tick)
+
+
+def _over_scales(draws: Draws, heavy: Mapping[str, str], quantity: Quantity, tick: Callable[[int], None]) -> Averages:
+    """The same, averaged over the scale of every factor with Student-t effects."""
+    if not heavy:
+        return predictor_of(draws, quantity, tick)
+    (factor, df), *others = heavy.items()
+    scales = scales_of(draws.aux[df])
+    nodes = scales.values.T
+    told = shared(tick, len(nodes))
+    each = [_over_scales(scaled(draws, factor, by), dict(others), quantity, told) for by in nodes]
+    return ScaledPredictor(scales, each)
 
 
 def _with_their_variance(post: Posterior, target: Target, heavy: Mapping[str, str]) -> tuple[Draws, Mapping[str, str]]:

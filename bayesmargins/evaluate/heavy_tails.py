@@ -5,7 +5,7 @@ Given the scale, effects are normal, and everything goes its usual way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,13 +14,10 @@ import numpy as np
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
 from bayesmargins.evaluate.chunks import Chunk, Passed
-from bayesmargins.evaluate.combined import predictor_of
 from bayesmargins.family.compound import Compound
-from bayesmargins.family.curve import Quantity
 from bayesmargins.family.mixture import Mixture, Number
 from bayesmargins.family.quantity import Target
-from bayesmargins.integrate.heavy_tails import Scales, scales_of
-from bayesmargins.progress import shared
+from bayesmargins.integrate.heavy_tails import Scales
 
 __all__ = ["METHOD", "Scaled", "ScaledPredictor", "scaled"]
 
@@ -37,27 +34,14 @@ class ScaledPredictor:
 
     Parameters
     ----------
-    draws : Draws
-        Posterior draws.
-    factors : mapping of str
-        Such factors, and what their degrees of freedom are called among the parameters.
-    quantity : Quantity
-        What is predicted.
-    tick : callable
-        Told how many values were done, from time to time.
+    scales : Scales
+        Nodes of the scale of its Sigma.
+    each : sequence
+        What predicts with Sigma at each node: a predictor where b is normal, or one such for a further factor.
     """
 
-    def __init__(
-        self, draws: Draws, factors: Mapping[str, str], quantity: Quantity, tick: Callable[[int], None]
-    ) -> None:
-        (factor, df), *others = factors.items()
-        self.scales = scales_of(draws.aux[df])
-        given = [scaled(draws, factor, by) for by in self.scales.values.T]
-        told = shared(tick, len(given))
-        self._each: list[Any] = [
-            ScaledPredictor(some, dict(others), quantity, told) if others else predictor_of(some, quantity, told)
-            for some in given
-        ]
+    def __init__(self, scales: Scales, each: Sequence[Any]) -> None:
+        self.scales, self._each = scales, each
 
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False

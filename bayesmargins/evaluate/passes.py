@@ -194,7 +194,7 @@ class Predictor:
             passed.note(method, float(np.max(bound, where=known, initial=0.0)), max(slopes.nodes, means.nodes))
         return np.asarray(values)
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> Passed | None:
+    def differences(self, low: Iterable[Chunk], high: Iterable[Chunk], rows: int, cells: int) -> Passed | None:
         """How much larger is the average of the mean response on one side of a contrast than on the other?
 
         Both sides then cost one look-up a row. That needs many rows, and a contrast that moves eta by the same amount
@@ -202,8 +202,8 @@ class Predictor:
 
         Parameters
         ----------
-        pairs : iterable of (Chunk, Chunk)
-            All rows on the low side and on the high side; averaged.
+        low, high : iterable of Chunk
+            All rows on either side; averaged.
         rows : int
             How many they are.
         cells : int
@@ -223,16 +223,16 @@ class Predictor:
             return None
         passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
         multiplied = 1.0
-        for low, high in pairs:
-            step = step_between(self.draws, low, high) if self._many(rows, low) else None
+        for one, other in zip(low, high, strict=True):
+            step = step_between(self.draws, one, other) if self._many(rows, one) else None
             if step is None:
                 return None
-            left = self.tables.add(low, "difference", passed, step)
+            left = self.tables.add(one, "difference", passed, step)
             if len(left) == len(self.draws.beta):
                 return None
-            self._add_sides(low, high, left, passed)
-            if low.multiplier is not None:
-                multiplied = max(multiplied, float(np.nanmax(low.multiplier, initial=0.0)))
+            self._add_sides(one, other, left, passed)
+            if one.multiplier is not None:
+                multiplied = max(multiplied, float(np.nanmax(one.multiplier, initial=0.0)))
         passed.error_bound *= multiplied
         return passed
 

@@ -1,0 +1,128 @@
+"""The data's way from question to Dataset: which files and functions of the package one call enters, and how often.
+
+Fewer is better: whoever reads the path with a finger follows these calls. Numbers that were reached may not grow.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bayesmargins as bm
+
+PACKAGE = str(Path(bm.__file__).parent)
+INLINED = ("<listcomp>", "<dictcomp>", "<setcomp>")  # Python 3.12 calls no functions for them
+DRAWS = 8
+
+
+@dataclass
+class Trace:
+    """What was called: functions by file, and from which file into which."""
+
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    edges: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def files(self) -> set[str]:
+        return {file for file, _ in self.calls}
+
+    @property
+    def functions(self) -> set[tuple[str, str]]:
+        return {(file, name) for file, name in self.calls if not name.split(".")[-1].startswith("<")}
+
+    @property
+    def both_ways(self) -> set[tuple[str, str]]:
+        return {(a, b) for a, b in self.edges if a < b and (b, a) in self.edges}
+
+
+def file_of(frame: FrameType | None) -> str | None:
+    """The file of the package that a frame, or else the nearest that called it, is in."""
+    while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return None if frame is None else frame.f_code.co_filename.removeprefix(PACKAGE)
+
+
+def traced(call: Callable[[], Any]) -> Trace:
+    """The second call: the first one imports, compiles and fills caches."""
+    call()
+    trace = Trace()
+
+    def hook(frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(PACKAGE) or code.co_name in INLINED:
+            return
+        here, caller = code.co_filename.removeprefix(PACKAGE), file_of(frame.f_back)
+        trace.calls[here, code.co_qualname] += 1
+        if caller not in (None, here):
+            trace.edges.add((str(caller), here))
+
+    before = sys.getprofile()
+    sys.setprofile(hook)
+    try:
+        call()
+    finally:
+        sys.setprofile(before)
+    return trace
+
+
+def posterior(family: str) -> bm.Posterior:
+    """Of 220 rows in 50 groups."""
+    data, rng = bm.load_dataset("bacteria"), np.random.default_rng(1)
+    data["won"] = (data["y"] == "y").astype(int)
+    return bm.from_draws(
+        "won ~ trt + week + (1 | ID)",
+        data,
+        family=family,
+        beta=rng.normal(size=(1, DRAWS, 4)) * 0.3,
+        b={"ID": rng.normal(size=(1, DRAWS, data["ID"].nunique(), 1))},
+        Sigma={"ID": np.full((1, DRAWS, 1, 1), 0.8)},
+        aux={"sigma": np.ones((1, DRAWS))} if family == "gaussian" else {},
+    )
+
+
+@pytest.mark.filterwarnings("ignore:The response 'won' is 0 or 1")
+def test_one_averaged_comparison_takes_at_most_400_calls() -> None:
+    post = posterior("gaussian")
+    trace = traced(lambda: bm.avg_comparisons(post, "trt"))
+    assert trace.calls.total() <= 400
+    assert len(trace.files) <= 36
+    assert len(trace.functions) <= 203
+
+
+def test_the_link_changes_nothing_but_the_engine() -> None:
+    post = posterior("bernoulli")
+    trace = traced(lambda: bm.avg_comparisons(post, "trt"))
+    outside = sum(n for (file, _), n in trace.calls.items() if "integrate" not in file)
+    assert outside <= 400
+
+
+POST = posterior("bernoulli")
+NAMED = list(POST.design.factors["ID"].levels[:3])
+QUESTIONS: dict[str, Callable[[], Any]] = {
+    "new": lambda: bm.avg_comparisons(POST, "trt"),
+    "existing": lambda: bm.avg_comparisons(POST, "trt", groups="existing"),
+    "own": lambda: bm.avg_comparisons(POST, "trt", groups="own"),
+    "sample": lambda: bm.avg_comparisons(POST, "trt", groups="sample", random_seed=1),
+    "named": lambda: bm.avg_comparisons(POST, "trt", groups={"ID": NAMED}),
+    "odds": lambda: bm.avg_comparisons(POST, "week", comparison="or"),
+    "rows": lambda: bm.predictions(POST, groups="own"),
+    "at": lambda: bm.avg_predictions(POST, at={"week": [0, 6]}, by="trt"),
+    "slopes": lambda: bm.avg_slopes(POST),
+    "elasticity": lambda: bm.avg_slopes(POST, "week", slope="eyex"),
+    "second": lambda: bm.avg_slopes(POST, "week", second="week"),
+    "heterogeneity": lambda: bm.heterogeneity(POST, "trt", points=64),
+    "observations": lambda: bm.posterior_predictive(POST, groups="own", random_seed=1),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_two_files_call_each_other(question: str) -> None:
+    assert traced(QUESTIONS[question]).both_ways == set()
