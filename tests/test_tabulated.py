@@ -367,21 +367,6 @@ def test_wide_cells_of_fitted_groups(link, part):
     assert kept >= 3
 
 
-@pytest.mark.parametrize("link", ["logit", "cloglog"])
-def test_wide_cells_of_differences(link):
-    of, step = get_link(link), np.array([0.8, -1.7])
-    made = wide_cells(curves(of, [0.5, 1.2]), 0.5, 8.0, step=step)
-    c, half = made.arrays
-    u = np.linspace(-0.95, 0.95, 41)
-    assert c.shape[1] >= 5
-    for cell in range(c.shape[1]):
-        eta = half * (cell - c.shape[1] // 2 + u)
-        for draw, s in enumerate((0.5, 1.2)):
-            high, low = (expectation(of, (eta + move)[None], s**2).value[0] for move in (step[draw], 0.0))
-            got = np.polynomial.polynomial.polyval(u, c[draw, cell])
-            assert np.abs(got - (high - low)).max() <= made.error_bound < 3e-11
-
-
 def test_a_tile_is_served_by_one_cell_or_by_none():
     wide = wide_cells(curves(get_link("logit"), [1.0]), 1.0, 6.0).arrays
     far = wide.half * (wide.coef.shape[1] // 2 + 0.5)

@@ -215,11 +215,6 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
             return found[side]
 
         def value(contrast: Contrast) -> np.ndarray:
-            if how.subtracts and len(asked) < len(sides):
-                difference = evaluation.differences(scenario, contrast.low, contrast.high)
-                if difference is not None:
-                    wrong.append(evaluation.passed[-1].wrong)
-                    return difference
             high, low = of(contrast.high), of(contrast.low)
             values = compared(how, high, low)
             wrong.append(how.bound(values, high, low))

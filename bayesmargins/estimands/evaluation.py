@@ -171,44 +171,6 @@ class Evaluation:
                 values[part.name][:, chunk.cells.index] = part_values(part, slice(None))
         return values
 
-    def differences(self, scenario: Scenario, low: Settings, high: Settings) -> np.ndarray | None:
-        """How much larger is the average on the high side of a contrast? Where both sides cost no more than one.
-
-        Parameters
-        ----------
-        scenario : Scenario
-            Values of `at`, named groups.
-        low, high : tuple of Setting
-            Set on either side.
-
-        Returns
-        -------
-        ndarray, shape (draw, group x cell), or None
-            None where the sides are for `values`: single rows, few rows, or sides that share nothing.
-
-        Raises
-        ------
-        DataError
-            As for `values`.
-        """
-        existing = scenario.policy.factors("existing")
-        if not self.question.averaged or any(self.question.design.factors[f].strata for f in existing):
-            return None  # of rows in strata each side is averaged over groups of its own
-        sides = (*scenario.settings, *low), (*scenario.settings, *high)
-        names = sorted(set().union(*(self._depends(scenario, side) for side in sides)))
-        require_columns(self.question.frame, names, self.question.what)
-        for side in sides:
-            self._refuse_missing(scenario, side)
-        first, _, distinct = self._repeated(names)
-        chunks = (self._chunks(scenario, side, first, distinct) for side in sides)
-        groups = self.question.named_groups
-        size = len(distinct.index) * groups, distinct.n * groups
-        passed = self._predictor.differences(zip(*chunks, strict=True), *size)
-        if passed is None:
-            return None
-        self.passed.append(passed)
-        return passed.values["difference"]
-
     def slopes(self, scenario: Scenario, of: Derivative, settings: Settings = ()) -> np.ndarray:
         """How does the mean response of a scenario's rows change with a variable?
 

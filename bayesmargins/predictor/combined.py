@@ -84,10 +84,6 @@ class CombinedPredictor:
             with np.errstate(over="ignore"):
                 passed.values[part][rare] = np.exp(passed.logs[part][rare])
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
-
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
         if self._bundled is not None:

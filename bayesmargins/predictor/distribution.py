@@ -174,10 +174,6 @@ class DistributionPredictor:
             y = jointly(self.draws, self.link, self.family, chunk, block, True)  # E[y | b] shall be told from y
             yield block, [self._found(target, y, "mean", passed).reshape(shape) for target in targets]
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
-
     def _add_constant(self, chunk: Chunk, passed: Passed) -> None:
         value = self.target.constant(self.draws.aux)[:, None]
         for block in exact.blocks(len(chunk.cells.index), len(value)):

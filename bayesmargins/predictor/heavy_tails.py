@@ -93,10 +93,6 @@ class ScaledPredictor:
     def add_tails(self, passed: Passed, chunks: Callable[[], Iterable[Chunk]]) -> None:
         """Tails of Student-t effects are never too small to be divided by."""
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> None:
-        """Both sides of a contrast at once: never; each is for `values`."""
-        return None
-
     def _averaged(self, found: Callable[[Any], Passed]) -> Passed:
         """The weighted sum over scales, with the estimate of its error."""
         fine: dict[str, np.ndarray] = {}

@@ -28,7 +28,7 @@ from bayesmargins.integrate.tabulated.kernels import (
 from bayesmargins.integrate.tabulated.line_kernels import LineArrays, line_tile, line_tile_all
 from bayesmargins.integrate.tabulated.wide_kernels import WideCells, wide_tile
 
-__all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "value_far", "values", "within_tables"]
+__all__ = ["Bare", "CurveCells", "derivatives", "derivatives_far", "value_far", "values", "within_tables"]
 
 Array = npt.NDArray[np.float64]
 
@@ -62,33 +62,12 @@ class CurveCells(NamedTuple):
     wide: WideCells
 
 
-class Steps(NamedTuple):
-    """Differences of curves: rise times that at eta + step less that at eta.
-
-    Attributes
-    ----------
-    curves : CurveArrays
-        One curve a draw.
-    wide : WideCells
-        Of the differences; none where rows do not come sorted by their typical eta.
-    step : (draw,) float
-        The same for all rows.
-    rise : (draw,) float
-        The same for all rows; 1 where rows have no scale.
-    """
-
-    curves: CurveArrays
-    wide: WideCells
-    step: Array
-    rise: Array
-
-
 def within_tables(integrand: Any) -> Any:
     """The same without what values outside the cells are made of: one compiled pass then serves all links."""
     none: Any = ()
     if isinstance(integrand, SurfaceArrays):
         return integrand._replace(rules=none)
-    if isinstance(integrand, CurveCells | Steps):
+    if isinstance(integrand, CurveCells):
         return integrand._replace(curves=integrand.curves._replace(rules=none))
     return integrand
 
@@ -134,28 +113,6 @@ def _curve_value_far(integrand: CurveCells, line: int, eta: float, s2: float) ->
 @njit(**INNER)
 def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> tuple[float, float]:
     return curve_far(integrand.curves, line, 1, eta), curve_far(integrand.curves, line, 2, eta)
-
-
-@njit(**INNER)
-def _step_tile(integrand: Steps, line: int, eta: Array, s2: Array, out: Array) -> int:
-    if wide_tile(integrand.wide, line, eta, out):
-        return 0
-    step, rise, outside = integrand.step[line], integrand.rise[line], 0
-    for side in range(2):  # one call for both sides: a second would compile for itself
-        outside += curve_tile(integrand.curves, line, eta, out)
-        if side == 0:
-            for i in range(eta.size):
-                s2[i] = out[i]  # s2 is the same in all rows: there is room
-                eta[i] += step
-    for i in range(eta.size):
-        out[i] = rise * out[i] - s2[i]
-    return outside
-
-
-@njit(**INNER)
-def _step_far(integrand: Steps, line: int, eta: float, s2: float) -> float:
-    high = curve_far(integrand.curves, line, 0, eta + integrand.step[line])
-    return integrand.rise[line] * high - curve_far(integrand.curves, line, 0, eta)
 
 
 @njit(**INNER)
@@ -223,12 +180,11 @@ _JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
 _VALUES = {
     Bare: _bare_tile,
     CurveCells: _curve_tile,
-    Steps: _step_tile,
     SurfaceArrays: _surface_tile,
     LineArrays: _line_tile,
 }
 _DERIVATIVES = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
-_VALUE_FAR = {CurveCells: _curve_value_far, Steps: _step_far, SurfaceArrays: _surface_value_far}
+_VALUE_FAR = {CurveCells: _curve_value_far, SurfaceArrays: _surface_value_far}
 _DERIVATIVES_FAR = {CurveCells: _curve_both_far, SurfaceArrays: _surface_both_far}
 
 

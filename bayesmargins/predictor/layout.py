@@ -46,10 +46,6 @@ class Laid(NamedTuple):
         Where each tile of rows begins, and the last one ends.
     size : int
         Draws at a time.
-    step : ndarray, shape (draw,), or None
-        For differences: how much larger eta is on the high side.
-    rise : ndarray, shape (draw,), or None
-        For differences: how many times as large the scale is there.
     """
 
     terms: Terms
@@ -60,8 +56,6 @@ class Laid(NamedTuple):
     by_eta: bool
     tiles: np.ndarray
     size: int
-    step: np.ndarray | None = None
-    rise: np.ndarray | None = None
 
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.integrate.tabulated.curves import Curves, Surface
     from bayesmargins.integrate.tabulated.lines import Lines
     from bayesmargins.integrate.tabulated.wide import Wide
-    from bayesmargins.predictor.integrands import CurveCells, Steps
+    from bayesmargins.predictor.integrands import CurveCells
     from bayesmargins.predictor.lines import LinePlan
 
 __all__ = ["Found", "Lookups"]
@@ -110,23 +110,17 @@ class Lookups:
 
     def _curve_cells(
         self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid, order: int
-    ) -> tuple[CurveCells | Steps, tuple[float, float, float]]:
-        """Curves (or their differences) with wide cells, if rows come in order; and their bounds."""
+    ) -> tuple[CurveCells, tuple[float, float, float]]:
+        """Curves with wide cells, if rows come in order; and their bounds."""
         from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
-        from bayesmargins.predictor.integrands import CurveCells, Steps
+        from bayesmargins.predictor.integrands import CurveCells
 
         assert source.s is not None
-        step, rise = (np.empty(0) if of is None else of[lines] for of in (laid.step, laid.rise))
-        farthest = laid.reach + float(np.abs(step).max(initial=0.0))
-        reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
+        reach = min(float(_STRETCH * np.ceil(max(laid.reach, 1.0) / _STRETCH)), REACH)
         key, made = self._curves(source, chunk, part, lines, reach)
         smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
         if laid.by_eta:
-            found = ("wide", order, step.tobytes(), rise.tobytes(), *key)
-            wide = self._keep(found, lambda: wide_cells(made, smallest_s, reach, order, step, rise))
-        if laid.step is not None:
-            value = max((1.0 + float(rise.max())) * made.error_bound, wide.error_bound)
-            return Steps(made.arrays, wide.arrays, step, rise), (value, 0.0, 0.0)
+            wide = self._keep(("wide", order, *key), lambda: wide_cells(made, smallest_s, reach, order))
         value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
         return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
 

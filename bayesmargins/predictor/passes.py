@@ -14,11 +14,10 @@ from bayesmargins.grid import Cells
 from bayesmargins.limits import options
 from bayesmargins.predictor import exact, scaled
 from bayesmargins.predictor.chunks import Chunk, Passed, subset
-from bayesmargins.predictor.steps import step_between
 from bayesmargins.predictor.tabled import Tables
 from bayesmargins.predictor.tails import add_tails
 
-__all__ = ["Predictor", "check_size", "complete", "may_be_many"]
+__all__ = ["Predictor", "check_size", "complete"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -170,63 +169,11 @@ class Predictor:
             passed.note(method, float(np.max(bound, where=known, initial=0.0)), max(slopes.nodes, means.nodes))
         return np.asarray(values)
 
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> Passed | None:
-        """How much larger is the average of the mean response on one side of a contrast than on the other?
-
-        Both sides then cost one look-up a row. That needs many rows, and a contrast that moves eta by the same amount
-        in all of them: otherwise each side is for `values`.
-
-        Parameters
-        ----------
-        pairs : iterable of (Chunk, Chunk)
-            All rows on the low side and on the high side; averaged.
-        rows : int
-            How many they are.
-        cells : int
-            Cells of the result.
-
-        Returns
-        -------
-        Passed or None
-            ``values["difference"]``, shape (draw, cell); None where sides share nothing.
-
-        Raises
-        ------
-        IntegrationError
-            The average does not exist.
-        """
-        if self.link.separable or not may_be_many(rows):
-            return None
-        passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
-        multiplied = 1.0
-        for low, high in pairs:
-            step = step_between(self.draws, low, high) if self._many(rows, low) else None
-            if step is None:
-                return None
-            left = self.tables.add(low, "difference", passed, step)
-            if len(left) == len(self.draws.beta):
-                return None
-            self._add_sides(low, high, left, passed)
-            if low.multiplier is not None:
-                multiplied = max(multiplied, float(np.nanmax(low.multiplier, initial=0.0)))
-        passed.error_bound *= multiplied
-        return passed
-
-    def _add_sides(self, low: Chunk, high: Chunk, left: np.ndarray, passed: Passed) -> None:
-        """The draws that no table covers."""
-        tabled, passed.error_bound = passed.error_bound, 0.0
-        for sign, chunk in ((-1.0, low), (1.0, high)) if len(left) else ():
-            draws, some = subset(self.draws, chunk, left)
-            out = np.zeros((len(left), passed.values["difference"].shape[1]))
-            self._add_exactly(draws, some, "mean", passed, out)
-            passed.values["difference"][left] += sign * out
-        passed.error_bound = max(tabled, 2.0 * passed.error_bound)  # of a difference, as that of the tables
-
     def _many(self, rows: int, chunk: Chunk) -> bool:
         """Do tables pay?"""
         mixture = chunk.plan.mixture
         groups = 1.0 if mixture is None else max(1.0, len(mixture.weights) / _GROUPS)
-        return may_be_many(rows) and rows * len(self.draws.beta) * groups >= MANY_VALUES
+        return rows >= MANY_ROWS and rows * len(self.draws.beta) * groups >= MANY_VALUES
 
     def _pass(self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str]) -> Passed:
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
@@ -264,11 +211,6 @@ class Predictor:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
             self.tick(values.size)
-
-
-def may_be_many(rows: int) -> bool:
-    """Could tables pay for so many rows, in as many draws as one likes?"""
-    return rows >= MANY_ROWS
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:

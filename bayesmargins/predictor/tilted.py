@@ -20,7 +20,7 @@ from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Values
 from bayesmargins.predictor.chunks import Chunk, PartRows, Passed, Scale, Second
-from bayesmargins.predictor.passes import Predictor, may_be_many
+from bayesmargins.predictor.passes import Predictor
 
 __all__ = ["TiltedPredictor"]
 
@@ -64,17 +64,6 @@ class TiltedPredictor:
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
         return self._asked(chunks, lambda by, seen: by.relative_slopes(seen, rows, cells), ("slope",), cells)
-
-    def differences(self, pairs: Iterable[tuple[Chunk, Chunk]], rows: int, cells: int) -> Passed | None:
-        """As of `Predictor`."""
-        if not may_be_many(rows):
-            return None
-        seen = ((self._tilted(low), self._tilted(high)) for low, high in pairs)
-        first = next(seen, None)
-        if first is None:
-            return None
-        passed = first[0][1].differences(((low[0], high[0]) for low, high in chain([first], seen)), rows, cells)
-        return None if passed is None else _named(passed)
 
     def _asked(
         self,

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from bayesmargins.integrate.rules import EPS
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound
@@ -48,9 +47,7 @@ def no_wide_cells(lines: int) -> Wide:
     return Wide(WideCells(np.empty((lines, 0, POINTS)), 0.0), 0.0)
 
 
-def wide_cells(
-    curves: Curves, s: float, reach: float, order: int = 0, step: npt.ArrayLike = (), rise: npt.ArrayLike = ()
-) -> Wide:
+def wide_cells(curves: Curves, s: float, reach: float, order: int = 0) -> Wide:
     """Which polynomials in wide cells stand for these curves?
 
     Parameters
@@ -63,10 +60,6 @@ def wide_cells(
         Up to which abs(eta) cells are made; none beyond what all draws' own cells cover.
     order : {0, 1}
         Values, or first derivatives in eta.
-    step : (draw,) float, optional
-        For differences: the curve at eta + step, times `rise`, less the curve at eta.
-    rise : (draw,) float, optional
-        1 where it is not given.
 
     Returns
     -------
@@ -93,22 +86,17 @@ def wide_cells(
     points, to_chebyshev, to_monomials, lebesgue = _matrices(POINTS)
     half = _widest(curves, s, POINTS)
     lines = len(curves.covers)
-    step, rise = (np.ascontiguousarray(of, dtype=np.float64) for of in (step, rise))
-    rise = rise if rise.size else np.ones_like(step)
     served = float(np.minimum(curves.arrays.high, -curves.arrays.low).min(initial=np.inf))
-    served -= float(np.abs(step).max(initial=0.0))
     most = min(math.ceil(reach / half), math.floor(served / half) - 1) if half > 0.0 else -1
     if most < 0:
         return no_wide_cells(lines)
     steep = curves.part in curves.link.steep
     least = _RARE if steep and order == 0 else -np.inf
     coef = np.empty((lines, 2 * most + 1, POINTS))
-    in_threads(
-        fill_wide_cells, lines, curves.arrays, order, step, rise, half, least, points, to_chebyshev, to_monomials, coef
-    )
+    in_threads(fill_wide_cells, lines, curves.arrays, order, half, least, points, to_chebyshev, to_monomials, coef)
     noise, sharpest = curves.error_bound + 4.0 * POINTS * EPS * curves.link.size(reach), POINTS**2 / half
     error = lebesgue[0] * noise + _CLOSE if order == 0 else lebesgue[1] / half * noise + sharpest * _CLOSE
-    return Wide(WideCells(coef, half), error if not step.size else (1.0 + float(rise.max(initial=0.0))) * error)
+    return Wide(WideCells(coef, half), error)
 
 
 def _widest(curves: Curves, s: float, points: int) -> float:

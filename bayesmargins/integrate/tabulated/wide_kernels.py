@@ -79,8 +79,6 @@ def fill_wide_cells(
     end: int,
     curves: CurveArrays,
     order: int,
-    step: Array,
-    rise: Array,
     half: float,
     least: float,
     points: Array,
@@ -98,10 +96,6 @@ def fill_wide_cells(
         The curves.
     order : int
         0 for the polynomials, 1 for their derivatives.
-    step : (draw,) float
-        `rise` times the curve at eta + step less that at eta takes the curve's place; empty for the curve itself.
-    rise : (draw,) float
-        As `step`.
     half : float
         Half the width of a cell.
     least : float
@@ -123,13 +117,6 @@ def fill_wide_cells(
                 eta[p] = half * (cell - most + points[p])
             curve_tile(curves, draw, eta, values)
             smallest = values.min()
-            if step.size > 0:
-                for p in range(POINTS):
-                    eta[p] += step[draw]
-                curve_tile(curves, draw, eta, between)
-                smallest = min(smallest, between.min())
-                for p in range(POINTS):
-                    values[p] = rise[draw] * between[p] - values[p]
             between[:] = 0.0
             for p in range(POINTS):
                 for k in range(POINTS):
