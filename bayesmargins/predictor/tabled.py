@@ -121,7 +121,7 @@ def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     whole, within = found.integrand, within_tables(found.integrand)
 
     def run_near(begin: int, end: int) -> None:
-        near(begin, end, np.zeros(WORK), laid.tiles, *terms, laid.scales, within, lines, laid.weights, far, out)
+        near(begin, end, np.zeros(WORK), *terms, laid.scales, within, lines, laid.weights, far, out)
 
     def run_beyond(begin: int, end: int) -> None:
         beyond(begin, end, np.zeros(WORK), *terms, laid.scales, whole, lines, laid.weights, far, out)
