@@ -8,7 +8,6 @@ import mpmath as mp
 import numpy as np
 import pytest
 import scipy
-from numba import njit
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family import get_link
@@ -24,8 +23,6 @@ from bayesmargins.integrate.tabulated.bounds import (
 from bayesmargins.integrate.tabulated.curves import covers, curves, surface
 from bayesmargins.integrate.tabulated.mixtures import mixture_curves
 from bayesmargins.integrate.tabulated.rows import row_table
-from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
-from bayesmargins.integrate.tabulated.wide_kernels import WIDEST_TILE, wide_tile
 from bayesmargins.limits import options
 
 NUMERICAL = ["logit", "cloglog"]
@@ -307,106 +304,6 @@ def test_heat_expansion_converges_at_the_order_of_its_first_term_left_out():
 def test_what_has_no_table_is_refused_with_the_value(call, message):
     with pytest.raises(IntegrationError, match=message):
         call()
-
-
-@njit
-def tile_by_wide_cells(wide, draw, eta, out):
-    return wide_tile(wide, draw, eta, out)
-
-
-# wide cells ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("s", [0.0, 0.3, 1.0, 4.0])
-@pytest.mark.parametrize("part", ["mean", "complement"])
-@pytest.mark.parametrize("link", ["logit", "cloglog"])
-def test_wide_cells_hold_their_bound_up_to_their_edges(link, part, s):
-    of, spread = get_link(link), np.array([s, s * 1.3 + 0.1])
-    made = wide_cells(curves(of, spread, part), s, 12.0)
-    c, half = made.arrays
-    assert c.shape[1] > (6 if (link, part) != ("cloglog", "complement") else 0)
-    assert made.error_bound < 3e-11
-    u = np.linspace(-0.95, 0.95, 41)
-    for cell in range(c.shape[1]):
-        eta = half * (cell - c.shape[1] // 2 + u)
-        for draw, sd in enumerate(spread):
-            true = expectation(of, eta[None], sd**2, part).value[0]
-            got = np.polynomial.polynomial.polyval(u, c[draw, cell])
-            if np.isnan(got).any():
-                assert (link, part) == ("cloglog", "complement")
-                assert true.min() < 1e-5
-                continue
-            assert np.abs(got - true).max() <= made.error_bound
-            np.testing.assert_allclose(got, true, rtol=1e-8, atol=0)
-
-
-def test_wide_cells_of_the_first_derivative():
-    made = wide_cells(curves(get_link("logit"), [0.7]), 0.7, 12.0, order=1)
-    c, half = made.arrays
-    u = np.linspace(-0.95, 0.95, 41)
-    for cell in range(c.shape[1]):
-        true = expectation(get_link("logit"), (half * (cell - c.shape[1] // 2 + u))[None], 0.49, "d1").value[0]
-        assert np.abs(np.polynomial.polynomial.polyval(u, c[0, cell]) - true).max() <= made.error_bound < 1e-9
-
-
-@pytest.mark.parametrize("link", ["logit", "probit", "cloglog"])
-@pytest.mark.parametrize("part", ["mean", "complement"])
-def test_wide_cells_of_fitted_groups(link, part):
-    of, rng = get_link(link), np.random.default_rng(11)
-    shifts, weights = 0.6 * rng.normal(size=(2, 40)), rng.dirichlet(np.full(40, 2.0))
-    made = wide_cells(mixture_curves(of, [0.0, 0.0], shifts, weights, part), 0.0, 9.0)
-    c, half = made.arrays
-    u, kept = np.linspace(-0.95, 0.95, 41), 0
-    for cell in range(c.shape[1]):
-        true = mixture_expectation(of, np.tile(half * (cell - c.shape[1] // 2 + u), (2, 1)), 0.0, shifts, weights, part)
-        got = np.stack([np.polynomial.polynomial.polyval(u, c[draw, cell]) for draw in range(2)])
-        if link == "logit" or true.value.min() > 1e-4:
-            assert np.abs(got - true.value).max() <= made.error_bound < 1e-11
-            np.testing.assert_allclose(got, true.value, rtol=1e-8, atol=0)
-            kept += 1
-    assert kept >= 3
-
-
-@pytest.mark.parametrize("link", ["logit", "cloglog"])
-def test_wide_cells_of_differences(link):
-    of, step = get_link(link), np.array([0.8, -1.7])
-    made = wide_cells(curves(of, [0.5, 1.2]), 0.5, 8.0, step=step)
-    c, half = made.arrays
-    u = np.linspace(-0.95, 0.95, 41)
-    assert c.shape[1] >= 5
-    for cell in range(c.shape[1]):
-        eta = half * (cell - c.shape[1] // 2 + u)
-        for draw, s in enumerate((0.5, 1.2)):
-            high, low = (expectation(of, (eta + move)[None], s**2).value[0] for move in (step[draw], 0.0))
-            got = np.polynomial.polynomial.polyval(u, c[draw, cell])
-            assert np.abs(got - (high - low)).max() <= made.error_bound < 3e-11
-
-
-def test_a_tile_is_served_by_one_cell_or_by_none():
-    wide = wide_cells(curves(get_link("logit"), [1.0]), 1.0, 6.0).arrays
-    far = wide.half * (wide.coef.shape[1] // 2 + 0.5)
-    rng = np.random.default_rng(3)
-    served = 0
-    for middle in np.linspace(-far - 1.0, far + 1.0, 200):
-        width = rng.uniform(0.0, 1.5 * wide.half)
-        eta, out = middle + width * np.linspace(-0.5, 0.5, 65), np.full(65, np.nan)
-        done = tile_by_wide_cells(wide, 0, eta, out)
-        assert done == (width <= WIDEST_TILE * wide.half and abs(middle) <= far)
-        served += done
-        if done:
-            np.testing.assert_allclose(out, expectation(get_link("logit"), eta[None], 1.0).value[0], rtol=0, atol=1e-11)
-        else:
-            assert np.isnan(out).all()
-    assert 50 < served < 150
-
-
-def test_no_wide_cell_serves_what_is_not_finite():
-    wide = wide_cells(curves(get_link("logit"), [1.0]), 1.0, 6.0).arrays
-    out = np.full(3, -1.0)
-    assert not tile_by_wide_cells(wide, 0, np.array([0.0, np.inf, 1.0]), out)
-    assert not tile_by_wide_cells(no_wide_cells(1).arrays, 0, np.zeros(3), out)
-    tile_by_wide_cells(wide, 0, np.array([0.0, np.nan, 1.0]), out)
-    assert not np.isfinite(out[1]) or out[1] == -1.0
 
 
 def test_bounds_of_high_probit_derivatives_are_bounds():

@@ -205,14 +205,8 @@ def _compared(
 ) -> _Compared:
     """Of every contrast, where `relative` is the comparison whose denominators may change their sign."""
     out, passed, parts, tails = _Compared([]), dict[Settings, Passed](), how.parts, how.divides
-    together = how.subtracts and len(asked) < len({s for c in asked for s in (c.low, c.high)})
     for k, contrast in enumerate(asked):
         sides = (*settings, *contrast.low), (*settings, *contrast.high)
-        difference = evaluation.differences(*sides) if together else None
-        if difference is not None:
-            out.wrong = max(out.wrong, evaluation.passed[-1].wrong)
-            out.values.append(difference)
-            continue
         for side in sides:  # "drug - placebo" and "drug+ - placebo" need placebo once
             if side not in passed:
                 passed[side] = evaluation.values(side, parts, tails)

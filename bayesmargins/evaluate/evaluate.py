@@ -16,7 +16,7 @@ from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.evaluate.combined import CombinedPredictor
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
 from bayesmargins.evaluate.heavy_tails import ScaledPredictor, scaled
-from bayesmargins.evaluate.passes import Predictor, may_be_many
+from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.tilted import TiltedPredictor
 from bayesmargins.family import Link
 from bayesmargins.family.curve import Quantity
@@ -51,7 +51,6 @@ class Evaluation:
         self.asked, self.passed, self.blocks = asked, list[Passed](), Blocks(asked)
         self.progress = Progress(rows * draws * passes * asked.scenarios)
         self._predictor = _predictor(asked, self.progress.tick)
-        self._paired = asked.averaged and may_be_many(rows * asked.named_groups) and not _in_strata(asked)
 
     def __enter__(self) -> Evaluation:
         return self
@@ -110,27 +109,6 @@ class Evaluation:
         passed = self._kept(copy, slopes(copy, *copy.distinct.size))
         return passed.values["second" if of.second else "slope"]
 
-    def differences(self, low: Settings, high: Settings) -> np.ndarray | None:
-        """How much larger is the average on the high side of a contrast? Where both sides cost no more than one.
-
-        Returns
-        -------
-        ndarray, shape (draw, group x cell), or None
-            None where the sides are for `values`: single rows, few rows, or sides that share nothing.
-
-        Raises
-        ------
-        DataError
-            As for `values`.
-        """
-        if not self._paired or not isinstance(self._predictor, Predictor | TiltedPredictor):
-            return None
-        sides = [self.blocks.copy(side) for side in (low, high)]
-        if sides[0].distinct is not sides[1].distinct:
-            return None
-        passed = self._predictor.differences(sides[0], sides[1], *sides[0].distinct.size)
-        return None if passed is None else self._kept(sides[0], passed).values["difference"]
-
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
         """Values (draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing.
 
@@ -153,11 +131,6 @@ class Evaluation:
             passed.logs = {part: values[..., every_row] for part, values in passed.logs.items()}
         self.passed.append(passed)
         return passed
-
-
-def _in_strata(asked: Asked) -> bool:
-    """Of rows in strata each side is averaged over groups of its own."""
-    return any(asked.design.factors[f].strata for f in asked.policy.factors("existing"))
 
 
 def _predictor(asked: Asked, tick: Callable[[int], None]) -> Averages | TiltedPredictor | DistributionPredictor:

@@ -26,9 +26,8 @@ from bayesmargins.integrate.tabulated.kernels import (
     surface_tile_all,
 )
 from bayesmargins.integrate.tabulated.line_kernels import LineArrays, line_tile, line_tile_all
-from bayesmargins.integrate.tabulated.wide_kernels import WideCells, wide_tile
 
-__all__ = ["Bare", "CurveCells", "Steps", "derivatives", "derivatives_far", "value_far", "values", "within_tables"]
+__all__ = ["Bare", "derivatives", "derivatives_far", "value_far", "values", "within_tables"]
 
 Array = npt.NDArray[np.float64]
 
@@ -47,50 +46,10 @@ class Bare(NamedTuple):
     link: Any
 
 
-class CurveCells(NamedTuple):
-    """Curves, in wide cells for tiles of rows whose eta lie close together.
-
-    Attributes
-    ----------
-    curves : CurveArrays
-        One curve a draw.
-    wide : WideCells
-        The same curves, or for slopes their derivatives; none where rows do not come sorted by their typical eta.
-    """
-
-    curves: CurveArrays
-    wide: WideCells
-
-
-class Steps(NamedTuple):
-    """Differences of curves: rise times that at eta + step less that at eta.
-
-    Attributes
-    ----------
-    curves : CurveArrays
-        One curve a draw.
-    wide : WideCells
-        Of the differences; none where rows do not come sorted by their typical eta.
-    step : (draw,) float
-        The same for all rows.
-    rise : (draw,) float
-        The same for all rows; 1 where rows have no scale.
-    """
-
-    curves: CurveArrays
-    wide: WideCells
-    step: Array
-    rise: Array
-
-
 def within_tables(integrand: Any) -> Any:
     """The same without what values outside the cells are made of: one compiled pass then serves all links."""
     none: Any = ()
-    if isinstance(integrand, SurfaceArrays):
-        return integrand._replace(rules=none)
-    if isinstance(integrand, CurveCells | Steps):
-        return integrand._replace(curves=integrand.curves._replace(rules=none))
-    return integrand
+    return integrand._replace(rules=none) if isinstance(integrand, CurveArrays | SurfaceArrays) else integrand
 
 
 @njit(**INNER)
@@ -114,48 +73,23 @@ def _bare_both(integrand: Bare, line: int, eta: Array, s2: Array, d1: Array, d2:
 
 
 @njit(**INNER)
-def _curve_tile(integrand: CurveCells, line: int, eta: Array, s2: Array, out: Array) -> int:
-    return 0 if wide_tile(integrand.wide, line, eta, out) else curve_tile(integrand.curves, line, eta, out)
+def _curve_tile(integrand: CurveArrays, line: int, eta: Array, s2: Array, out: Array) -> int:
+    return curve_tile(integrand, line, eta, out)
 
 
 @njit(**INNER)
-def _curve_both(integrand: CurveCells, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    # s2 is the same in all rows and is read by nobody; wide cells are made only where nobody asks for d2
-    if wide_tile(integrand.wide, line, eta, d1):
-        return 0
-    return curve_tile_all(integrand.curves, line, eta, s2, d1, d2)
+def _curve_both(integrand: CurveArrays, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
+    return curve_tile_all(integrand, line, eta, s2, d1, d2)  # s2 is the same in all rows: there is room for values
 
 
 @njit(**INNER)
-def _curve_value_far(integrand: CurveCells, line: int, eta: float, s2: float) -> float:
-    return curve_far(integrand.curves, line, 0, eta)
+def _curve_value_far(integrand: CurveArrays, line: int, eta: float, s2: float) -> float:
+    return curve_far(integrand, line, 0, eta)
 
 
 @njit(**INNER)
-def _curve_both_far(integrand: CurveCells, line: int, eta: float, s2: float) -> tuple[float, float]:
-    return curve_far(integrand.curves, line, 1, eta), curve_far(integrand.curves, line, 2, eta)
-
-
-@njit(**INNER)
-def _step_tile(integrand: Steps, line: int, eta: Array, s2: Array, out: Array) -> int:
-    if wide_tile(integrand.wide, line, eta, out):
-        return 0
-    step, rise, outside = integrand.step[line], integrand.rise[line], 0
-    for side in range(2):  # one call for both sides: a second would compile for itself
-        outside += curve_tile(integrand.curves, line, eta, out)
-        if side == 0:
-            for i in range(eta.size):
-                s2[i] = out[i]  # s2 is the same in all rows: there is room
-                eta[i] += step
-    for i in range(eta.size):
-        out[i] = rise * out[i] - s2[i]
-    return outside
-
-
-@njit(**INNER)
-def _step_far(integrand: Steps, line: int, eta: float, s2: float) -> float:
-    high = curve_far(integrand.curves, line, 0, eta + integrand.step[line])
-    return integrand.rise[line] * high - curve_far(integrand.curves, line, 0, eta)
+def _curve_both_far(integrand: CurveArrays, line: int, eta: float, s2: float) -> tuple[float, float]:
+    return curve_far(integrand, line, 1, eta), curve_far(integrand, line, 2, eta)
 
 
 @njit(**INNER)
@@ -222,14 +156,13 @@ def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[f
 _JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
 _VALUES = {
     Bare: _bare_tile,
-    CurveCells: _curve_tile,
-    Steps: _step_tile,
+    CurveArrays: _curve_tile,
     SurfaceArrays: _surface_tile,
     LineArrays: _line_tile,
 }
-_DERIVATIVES = {Bare: _bare_both, CurveCells: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
-_VALUE_FAR = {CurveCells: _curve_value_far, Steps: _step_far, SurfaceArrays: _surface_value_far}
-_DERIVATIVES_FAR = {CurveCells: _curve_both_far, SurfaceArrays: _surface_both_far}
+_DERIVATIVES = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
+_VALUE_FAR = {CurveArrays: _curve_value_far, SurfaceArrays: _surface_value_far}
+_DERIVATIVES_FAR = {CurveArrays: _curve_both_far, SurfaceArrays: _surface_both_far}
 
 
 @overload(values, strict=False, inline="always", jit_options=_JIT)

@@ -21,7 +21,7 @@ __all__ = ["TILE", "TOGETHER", "WORK", "far_slopes", "far_values", "pass_of_slop
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-TILE = 512  # rows at most
+TILE = 512  # rows
 WORK = (6, TILE)  # numbers that a thread works in: made by its caller, for np.empty takes longest of all to compile
 TOGETHER = 8  # draws that share a tile
 
@@ -31,7 +31,6 @@ def pass_of_values(
     begin: int,
     end: int,
     work: Array,
-    tiles: Integers,
     terms: Terms,
     scales: Scales | None,
     integrand: Any,
@@ -48,13 +47,11 @@ def pass_of_values(
         Which blocks of `TOGETHER` draws: see `in_threads`.
     work : (6, 512) float
         Zeros, to work in.
-    tiles : (tile + 1,) int
-        Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms : Terms
         Of eta and s2.
     scales : Scales or None
         What averages are multiplied by; compiled for None, it costs nothing.
-    integrand : Bare, CurveCells, SurfaceArrays or LineArrays
+    integrand : Bare, CurveArrays, SurfaceArrays or LineArrays
         The average over groups; its lines are those of `draws`.
     draws : (line,) int
         Which draws.
@@ -67,8 +64,8 @@ def pass_of_values(
     """
     eta, s2, value = work[0], work[1], work[2]
     for block in range(begin, end):
-        for tile in range(tiles.size - 1):
-            first, m = tiles[tile], tiles[tile + 1] - tiles[tile]
+        for first in range(0, terms.offset.size, TILE):
+            m = min(TILE, terms.offset.size - first)
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])
@@ -124,7 +121,6 @@ def pass_of_slopes(
     begin: int,
     end: int,
     work: Array,
-    tiles: Integers,
     terms: Terms,
     changes: Terms,
     scales: Scales | None,
@@ -142,8 +138,6 @@ def pass_of_slopes(
         Which blocks of `TOGETHER` draws: see `in_threads`.
     work : (6, 512) float
         Zeros, to work in.
-    tiles : (tile + 1,) int
-        Where each tile begins, and the last one ends; no tile has more than `TILE` rows.
     terms, changes : Terms
         Of eta and s2, and of their derivatives.
     scales, integrand, draws, weights, far, out
@@ -151,8 +145,8 @@ def pass_of_slopes(
     """
     eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
     for block in range(begin, end):
-        for tile in range(tiles.size - 1):
-            first, m = tiles[tile], tiles[tile + 1] - tiles[tile]
+        for first in range(0, terms.offset.size, TILE):
+            m = min(TILE, terms.offset.size - first)
             for line in range(block * TOGETHER, min(draws.size, (block + 1) * TOGETHER)):
                 draw = draws[line]
                 eta_tile(terms, draw, first, eta[:m])

@@ -15,13 +15,10 @@ if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.evaluate.terms import Shift
     from bayesmargins.evaluate.tiles import Scales, Terms, Weights
 
-__all__ = ["Laid", "lay_out", "tiles_of"]
+__all__ = ["Laid", "lay_out"]
 
-_MANY_ROWS = 2048  # below, making wide cells costs more than it saves
 _LINES = 4096  # draws that are done between two looks at the clock
-_RUN = 4096  # rows a cell, from which on they are sorted by cell: in shorter runs eta would differ too much
-_NEAR = 0.5  # how far apart typical eta of one tile may be: more than half a wide cell, and few tiles would fit
-_FEW = 128  # rows that a tile shall have, however far apart they are
+_RUN = 4096  # rows a cell, from which on they are sorted by cell, so that the sum of a tile is added at once
 _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
 
@@ -40,16 +37,8 @@ class Laid(NamedTuple):
         How rows become cells.
     reach : float
         No abs(eta) is larger.
-    by_eta : bool
-        Whether rows are sorted by their typical eta.
-    tiles : ndarray of int, shape (tile + 1,)
-        Where each tile of rows begins, and the last one ends.
     size : int
         Draws at a time.
-    step : ndarray, shape (draw,), or None
-        For differences: how much larger eta is on the high side.
-    rise : ndarray, shape (draw,), or None
-        For differences: how many times as large the scale is there.
     """
 
     terms: Terms
@@ -57,11 +46,7 @@ class Laid(NamedTuple):
     scales: Scales | None
     weights: Weights
     reach: float
-    by_eta: bool
-    tiles: np.ndarray
     size: int
-    step: np.ndarray | None = None
-    rise: np.ndarray | None = None
 
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:
@@ -86,14 +71,14 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     -------
     Laid
     """
-    from bayesmargins.evaluate.terms import in_order, largest, typical_eta, typical_variance, value_terms
+    from bayesmargins.evaluate.terms import in_order, largest, typical_variance, value_terms
     from bayesmargins.evaluate.tiles import Scales
 
     with_s2 = source.kind in ("bare", "surface")
     terms = value_terms(draws, chunk.rows, chunk.plan, source.shifts, with_s2=with_s2)
     turned = part == "slope" and chunk.scale is not None  # what is looked up falls where the inverse link rises
     weights, scales = _weights(chunk, -1.0 if turned else 1.0), _scales(chunk, part)
-    order, by_eta, size, typical = None, False, _LINES, np.zeros(len(chunk.rows.offset))
+    order, size = None, _LINES
     if source.kind == "surface":
         # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
         order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
@@ -103,15 +88,9 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     if source.z is not None and chunk.plan.mixture is not None:
         size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
     changes = _changes(draws, link, chunk, source) if part == "slope" else None
-    bends = changes is not None and len(changes.W) > 0  # wide cells have no second derivative
-    if source.kind == "curves" and not (chunk.cells.unit or bends) and len(chunk.rows.offset) >= _MANY_ROWS:
-        # Rows with like eta one after the other: one polynomial serves a tile. Rows that are cells stay in order.
-        typical, by_eta = typical_eta(terms), True
-        order = np.argsort(typical)
     if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
         order = _by_cell(weights.cells, order)
-    tiles = tiles_of(typical if order is None else typical[order])
-    laid = Laid(terms, changes, scales, weights, largest(terms, which)[0], by_eta, tiles, size)
+    laid = Laid(terms, changes, scales, weights, largest(terms, which)[0], size)
     if order is None:
         return laid
     return laid._replace(
@@ -120,35 +99,6 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         scales=None if scales is None else Scales(*(in_order(of, order) if len(of.offset) else of for of in scales)),
         weights=weights.in_order(order),
     )
-
-
-def tiles_of(typical: np.ndarray) -> np.ndarray:
-    """Where does each tile of rows begin? Rows of a tile have like eta: those far out, which are few, share none.
-
-    Parameters
-    ----------
-    typical : ndarray, shape (row,)
-        Typical eta of each row; where it falls, a tile ends.
-
-    Returns
-    -------
-    ndarray of int, shape (tile + 1,)
-        The last entry is the number of rows.
-
-    Examples
-    --------
-    >>> tiles_of(np.zeros(1000)).tolist()
-    [0, 512, 1000]
-    """
-    from bayesmargins.evaluate.kernels import TILE
-
-    starts, falls = [0], np.append(np.flatnonzero(np.diff(typical) < 0.0) + 1, len(typical))
-    for fall in falls:  # in between, eta rises
-        while starts[-1] < fall:
-            rising = typical[starts[-1] : min(starts[-1] + TILE, fall)]
-            near = np.searchsorted(rising, rising[0] + _NEAR, side="right")
-            starts.append(starts[-1] + min(max(int(near), _FEW), len(rising)))
-    return np.array(starts)
 
 
 def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:

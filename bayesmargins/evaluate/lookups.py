@@ -17,11 +17,9 @@ from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.evaluate.integrands import CurveCells, Steps
     from bayesmargins.evaluate.lines import LinePlan
     from bayesmargins.integrate.tabulated.curves import Curves, Surface
     from bayesmargins.integrate.tabulated.lines import Lines
-    from bayesmargins.integrate.tabulated.wide import Wide
 
 __all__ = ["Found", "Lookups"]
 
@@ -35,7 +33,7 @@ class Found(NamedTuple):
 
     Attributes
     ----------
-    integrand : Bare, CurveCells, SurfaceArrays or LineArrays
+    integrand : Bare, CurveArrays, SurfaceArrays or LineArrays
         For the kernels.
     bounds : tuple of three float
         No value, first or second derivative in eta (for lines: derivative in t) is further from the truth.
@@ -65,7 +63,7 @@ class Lookups:
 
     draws: Draws
     link: Link
-    _kept: dict[Any, Curves | Surface | Wide] = field(default_factory=dict, repr=False)
+    _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
 
     def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid) -> Found:
         """What do some draws look up?
@@ -87,7 +85,7 @@ class Lookups:
         -------
         Found
         """
-        order, part = int(part == "slope"), _looked_up(part, chunk)
+        part = _looked_up(part, chunk)
         if source.kind == "bare":
             from bayesmargins.evaluate.integrands import Bare
 
@@ -101,34 +99,13 @@ class Lookups:
             made = self._made_lines(source.plan, source.s[lines], chunk, part, lines)
             bounds = (made.error_bound, made.error_bound_d_eta, made.error_bound_d_t)
             return Found(made.arrays, bounds, method, nodes)
+        table: Curves | Surface
         if source.kind == "surface":
             table = self._surface(source.low, largest_s, part)
-            bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
-            return Found(table.arrays, bounds, method, nodes)
-        arrays, bounds = self._curve_cells(source, chunk, part, lines, laid, order)
-        return Found(arrays, bounds, method, nodes)
-
-    def _curve_cells(
-        self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid, order: int
-    ) -> tuple[CurveCells | Steps, tuple[float, float, float]]:
-        """Curves (or their differences) with wide cells, if rows come in order; and their bounds."""
-        from bayesmargins.evaluate.integrands import CurveCells, Steps
-        from bayesmargins.integrate.tabulated.wide import no_wide_cells, wide_cells
-
-        assert source.s is not None
-        step, rise = (np.empty(0) if of is None else of[lines] for of in (laid.step, laid.rise))
-        farthest = laid.reach + float(np.abs(step).max(initial=0.0))
-        reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
-        key, made = self._curves(source, chunk, part, lines, reach)
-        smallest_s, wide = float(source.s[lines].min(initial=np.inf)), no_wide_cells(len(lines))
-        if laid.by_eta:
-            found = ("wide", order, step.tobytes(), rise.tobytes(), *key)
-            wide = self._keep(found, lambda: wide_cells(made, smallest_s, reach, order, step, rise))
-        if laid.step is not None:
-            value = max((1.0 + float(rise.max())) * made.error_bound, wide.error_bound)
-            return Steps(made.arrays, wide.arrays, step, rise), (value, 0.0, 0.0)
-        value, d1 = max(made.error_bound, wide.error_bound), max(made.error_bound_d1, wide.error_bound)
-        return CurveCells(made.arrays, wide.arrays), (value, d1, made.error_bound_d2)
+        else:
+            table = self._curves(source, chunk, part, lines, laid.reach)
+        bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
+        return Found(table.arrays, bounds, method, nodes)
 
     def _made_lines(self, plan: LinePlan, s: np.ndarray, chunk: Chunk, part: str, lines: np.ndarray) -> Lines:
         from bayesmargins.integrate.tabulated.lines import line_mixture
@@ -147,19 +124,16 @@ class Lookups:
         low, high = np.floor(2.0 * low) / 2.0, min(np.ceil(2.0 * high + 1e-9) / 2.0, _WIDEST)
         return self._keep(("surface", part, low, high), lambda: surface(self.link, low, high, part))
 
-    def _curves(
-        self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float
-    ) -> tuple[tuple[Any, ...], Curves]:
-        """Curves, and what they are known by."""
+    def _curves(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, farthest: float) -> Curves:
         from bayesmargins.evaluate.terms import group_shifts
         from bayesmargins.integrate.tabulated.curves import curves
         from bayesmargins.integrate.tabulated.mixtures import mixture_curves
 
         assert source.s is not None
         s = source.s[lines]
+        reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
         if source.z is None:
-            key: tuple[Any, ...] = ("new", part, reach, s.tobytes())
-            return key, self._keep(key, lambda: curves(self.link, s, part, reach))
+            return self._keep(("new", part, reach, s.tobytes()), lambda: curves(self.link, s, part, reach))
         mixture, z = chunk.plan.mixture, source.z
         assert mixture is not None
 
@@ -168,8 +142,7 @@ class Lookups:
             return mixture_curves(self.link, s, shifts, mixture.weights, part, reach)
 
         # The same z and draws have the same groups: their b, which may be large, is not read again to know it.
-        key = ("existing", part, reach, s.tobytes(), key_of(z), lines.tobytes())
-        return key, self._keep(key, made)
+        return self._keep(("existing", part, reach, s.tobytes(), key_of(z), lines.tobytes()), made)
 
     def _keep(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         if key not in self._kept:

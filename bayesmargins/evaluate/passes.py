@@ -11,14 +11,13 @@ import numpy as np
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate import exact, scaled
 from bayesmargins.evaluate.chunks import Chunk, Passed, subset
-from bayesmargins.evaluate.steps import step_between
 from bayesmargins.evaluate.tabled import Tables
 from bayesmargins.evaluate.tails import add_tails
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.limits import options
 
-__all__ = ["Predictor", "complete", "may_be_many"]
+__all__ = ["Predictor", "complete"]
 
 # Below either, making a table costs more than it saves.
 MANY_ROWS = 512
@@ -194,58 +193,6 @@ class Predictor:
             passed.note(method, float(np.max(bound, where=known, initial=0.0)), max(slopes.nodes, means.nodes))
         return np.asarray(values)
 
-    def differences(self, low: Iterable[Chunk], high: Iterable[Chunk], rows: int, cells: int) -> Passed | None:
-        """How much larger is the average of the mean response on one side of a contrast than on the other?
-
-        Both sides then cost one look-up a row. That needs many rows, and a contrast that moves eta by the same amount
-        in all of them: otherwise each side is for `values`.
-
-        Parameters
-        ----------
-        low, high : iterable of Chunk
-            All rows on either side; averaged.
-        rows : int
-            How many they are.
-        cells : int
-            Cells of the result.
-
-        Returns
-        -------
-        Passed or None
-            ``values["difference"]``, shape (draw, cell); None where sides share nothing.
-
-        Raises
-        ------
-        IntegrationError
-            The average does not exist.
-        """
-        if self.link.separable or not may_be_many(rows):
-            return None
-        passed = Passed({"difference": np.zeros((len(self.draws.beta), cells))})
-        multiplied = 1.0
-        for one, other in zip(low, high, strict=True):
-            step = step_between(self.draws, one, other) if self._many(rows, one) else None
-            if step is None:
-                return None
-            left = self.tables.add(one, "difference", passed, step)
-            if len(left) == len(self.draws.beta):
-                return None
-            self._add_sides(one, other, left, passed)
-            if one.multiplier is not None:
-                multiplied = max(multiplied, float(np.nanmax(one.multiplier, initial=0.0)))
-        passed.error_bound *= multiplied
-        return passed
-
-    def _add_sides(self, low: Chunk, high: Chunk, left: np.ndarray, passed: Passed) -> None:
-        """The draws that no table covers."""
-        tabled, passed.error_bound = passed.error_bound, 0.0
-        for sign, chunk in ((-1.0, low), (1.0, high)) if len(left) else ():
-            draws, some = subset(self.draws, chunk, left)
-            out = np.zeros((len(left), passed.values["difference"].shape[1]))
-            self._add_exactly(draws, some, "mean", passed, out)
-            passed.values["difference"][left] += sign * out
-        passed.error_bound = max(tabled, 2.0 * passed.error_bound)  # of a difference, as that of the tables
-
     def _many(self, rows: int, chunk: Chunk) -> bool:
         """Do tables pay?"""
         mixture = chunk.plan.mixture
@@ -273,11 +220,6 @@ class Predictor:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
             self.tick(values.size)
-
-
-def may_be_many(rows: int) -> bool:
-    """Could tables pay for so many rows, in as many draws as one likes?"""
-    return rows >= MANY_ROWS
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:

@@ -21,8 +21,6 @@ from bayesmargins.integrate import in_threads
 
 __all__ = ["Tables"]
 
-Step = tuple[np.ndarray, np.ndarray]
-
 _MANY_A_CELL = 64  # rows of a chunk in each cell, from which on they are added up among themselves
 
 
@@ -43,38 +41,33 @@ class Tables:
         self.draws, self.link, self.tick = draws, link, tick
         self.sources, self.lookups = Sources(draws, link), Lookups(draws, link)
 
-    def add(self, chunk: Chunk, part: str, passed: Passed, step: Step | None = None) -> np.ndarray:
-        """Add a chunk's values, its slopes, or the differences between two sides, to those of the pass.
+    def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
+        """Add a chunk's values, or its slopes, to those of the pass.
 
         Parameters
         ----------
         chunk : Chunk
             Rows.
-        part : {"mean", "complement", "slope", "difference"}
+        part : {"mean", "complement", "slope"}
             What is averaged.
         passed : Passed
             Gets values, methods and error bounds.
-        step : tuple of ndarray, shape (draw,), optional
-            How much larger eta is on the high side of a difference, and how many times as large the scale; the chunk
-            is the low side.
 
         Returns
         -------
         ndarray of int
-            Draws that are left for the exact engine: all of them where no table fits these rows. Differences are left
-            too where the average is not looked up in curves.
+            Draws that are left for the exact engine: all of them where no table fits these rows.
         """
         everything = np.arange(len(self.draws.beta))
         pieces = self.sources.of(chunk)
-        served = ("curves",) if step is not None else ("bare", "curves", "surface", "lines")
-        if any(source.kind not in served for _, source in pieces):
+        if any(source.kind == "exact" for _, source in pieces):
             return everything
         covered = np.ones(len(everything), dtype=bool)
         for _, source in pieces:
             covered &= self.sources.covered(source)
         looked_up = (part, "rise") if part == "slope" and chunk.scale is not None else (part,)
         for (piece, source), one in product(pieces, looked_up):
-            self._pass(piece, source, one, everything[covered], passed, step)
+            self._pass(piece, source, one, everything[covered], passed)
         return everything[~covered]
 
     def _pass(
@@ -84,12 +77,10 @@ class Tables:
         part: str,
         draws: np.ndarray,
         passed: Passed,
-        step: Step | None,
     ) -> None:
         from bayesmargins.evaluate.terms import largest
 
-        laid, sides = lay_out(self.draws, self.link, chunk, source, part, draws), 1 if step is None else 2
-        laid = laid if step is None else laid._replace(step=step[0], rise=step[1])
+        laid = lay_out(self.draws, self.link, chunk, source, part, draws)
         out = whole = passed.values["slope" if part == "rise" else part]
         if chunk.cells.n > 1 and len(chunk.cells.index) >= _MANY_A_CELL * chunk.cells.n:
             out = np.zeros_like(
@@ -103,7 +94,7 @@ class Tables:
             value, d1, d2 = found.bounds
             bound = value if laid.changes is None else d1 * steep[0] + d2 * steep[1] / 2
             passed.note(found.method, bound * _size(laid, lines), found.nodes)
-            self.tick(sides * len(lines) * len(chunk.rows.offset))
+            self.tick(len(lines) * len(chunk.rows.offset))
         if out is not whole:
             whole += out
 
@@ -130,7 +121,7 @@ def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
     whole, within = found.integrand, within_tables(found.integrand)
 
     def run_near(begin: int, end: int) -> None:
-        near(begin, end, np.zeros(WORK), laid.tiles, *terms, laid.scales, within, lines, laid.weights, far, out)
+        near(begin, end, np.zeros(WORK), *terms, laid.scales, within, lines, laid.weights, far, out)
 
     def run_beyond(begin: int, end: int) -> None:
         beyond(begin, end, np.zeros(WORK), *terms, laid.scales, whole, lines, laid.weights, far, out)

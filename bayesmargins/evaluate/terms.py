@@ -22,7 +22,6 @@ __all__ = [
     "log_mean_exp",
     "mean_effects",
     "no_terms",
-    "typical_eta",
     "typical_variance",
     "value_terms",
     "variance_at",
@@ -260,15 +259,6 @@ def in_order(terms: Terms, order: np.ndarray) -> Terms:
     """The terms of the same rows in another order."""
     by_row = {name: np.ascontiguousarray(getattr(terms, name)[:, order]) for name in ("X", "Z", "where", "W")}
     return terms._replace(offset=terms.offset[order], **by_row)
-
-
-def typical_eta(terms: Terms) -> np.ndarray:
-    """eta of each row at the mean of the draws: (row,)."""
-    eta = terms.offset + terms.base.mean() + terms.beta.mean(axis=0) @ terms.X
-    b = terms.b.mean(axis=0)
-    for z, where in zip(terms.Z, terms.where, strict=True):
-        eta += z * b[where]
-    return np.asarray(eta)
 
 
 def mean_effects(draws: Draws, rows: Rows, mixture: Mixture) -> tuple[Shift, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate.chunks import Chunk, Passed
-from bayesmargins.evaluate.passes import Predictor, may_be_many
+from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.views import Tilt
 from bayesmargins.family.curve import Curve
 from bayesmargins.family.link import Link
@@ -64,17 +64,6 @@ class TiltedPredictor:
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
         """As of `Predictor`."""
         return self._asked(chunks, lambda by, seen: by.relative_slopes(seen, rows, cells), ("slope",), cells)
-
-    def differences(self, low: Iterable[Chunk], high: Iterable[Chunk], rows: int, cells: int) -> Passed | None:
-        """As of `Predictor`."""
-        if not may_be_many(rows):
-            return None
-        seen = self._tilt.of(low)
-        first = next(seen, None)
-        if first is None:
-            return None
-        passed = self._predictor().differences(chain([first], seen), self._tilt.of(high), rows, cells)
-        return None if passed is None else _named(passed)
 
     def _asked(
         self,

@@ -23,14 +23,10 @@ __all__ = [
     "CurveArrays",
     "Rules",
     "SurfaceArrays",
-    "cell_all",
-    "cell_value",
     "curve_far",
     "curve_tile",
     "curve_tile_all",
     "exact_value",
-    "heat_all",
-    "heat_value",
     "surface_far",
     "surface_tile",
     "surface_tile_all",
@@ -199,14 +195,32 @@ def cell_all(c: Array, x: float) -> tuple[float, float, float]:
 
 
 @njit(**INNER)
-def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
-    """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
-    low, high, per, c = arrays.low[draw], arrays.high[draw], arrays.per[draw], arrays.coef[draw]
-    origin, outside = 0.5 * c.shape[0], 0
+def _curve_places(arrays: CurveArrays, draw: int, eta: Array, x: Array) -> int:
+    """Where a tile of eta lies in a draw's cells, counted from the left end; how many lie outside, which get -1.
+
+    A loop of its own: this one the processor does for several rows at once, the look-up it does row by row.
+    """
+    low, high, per, origin, outside = (
+        arrays.low[draw],
+        arrays.high[draw],
+        arrays.per[draw],
+        0.5 * arrays.coef.shape[1],
+        0,
+    )
     for i in range(eta.size):
         inside = low <= eta[i] < high
         outside += not inside
-        value = cell_value(c, eta[i] * per + origin if inside else 0.0)
+        x[i] = eta[i] * per + origin if inside else -1.0
+    return outside
+
+
+@njit(**INNER)
+def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
+    """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
+    outside, c = _curve_places(arrays, draw, eta, out), arrays.coef[draw]
+    for i in range(eta.size):
+        inside = out[i] >= 0.0
+        value = cell_value(c, out[i] if inside else 0.0)
         out[i] = value if inside else 0.0
     return outside
 
@@ -214,12 +228,10 @@ def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
 @njit(**INNER)
 def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of a draw's curve at a tile of eta; else as `curve_tile`."""
-    low, high, per, c = arrays.low[draw], arrays.high[draw], arrays.per[draw], arrays.coef[draw]
-    origin, scale, outside = 0.5 * c.shape[0], 2.0 * arrays.per[draw], 0
+    outside, c, scale = _curve_places(arrays, draw, eta, out), arrays.coef[draw], 2.0 * arrays.per[draw]
     for i in range(eta.size):
-        inside = low <= eta[i] < high
-        outside += not inside
-        value, first, second = cell_all(c, eta[i] * per + origin if inside else 0.0)
+        inside = out[i] >= 0.0
+        value, first, second = cell_all(c, out[i] if inside else 0.0)
         out[i] = value if inside else 0.0
         d1[i] = scale * first if inside else 0.0
         d2[i] = 2.0 * scale * scale * second if inside else 0.0
@@ -227,17 +239,11 @@ def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: A
 
 
 @njit(**INNER)
-def heat_value(coef: Array, first: int, square: float, width: float, x: float, y: float) -> float:
+def heat_value(c: Array, u: float, t: float) -> float:
     """A cell's heat expansion by Clenshaw's recurrence: b_n = c_n + u b_{n+1} + (n + 1) t b_{n+2}.
 
-    u is the distance from the cell's centre in eta, t that in s^2, twice the one in s^2 / 2. x counts cells from the
-    left end and y rows from s = 0; first is the number of the first row, width that of a cell, square that of a row,
-    squared.
+    u is the distance from the cell's centre in eta, t that in s^2, twice the one in s^2 / 2.
     """
-    k, row = int(x), int(y)
-    centre = row + 0.5
-    u, t = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
-    c = coef[row - first, k]
     b8 = c[8] + u * c[9]
     b7 = (c[7] + (8.0 * t) * c[9]) + u * b8
     b6 = (c[6] + (7.0 * t) * b8) + u * b7
@@ -250,12 +256,8 @@ def heat_value(coef: Array, first: int, square: float, width: float, x: float, y
 
 
 @njit(**INNER)
-def heat_all(coef: Array, first: int, square: float, width: float, x: float, y: float) -> tuple[float, float, float]:
+def heat_all(c: Array, u: float, t: float) -> tuple[float, float, float]:
     """Value, first and second derivative in eta of a cell's heat expansion, by d/du P_n = n P_{n-1}."""
-    k, row = int(x), int(y)
-    centre = row + 0.5
-    u, t = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
-    c = coef[row - first, k]
     value, d1, d2 = c[0] + c[1] * u, c[1], 0.0
     before, heat = 1.0, u
     for n in range(2, 10):
@@ -275,17 +277,37 @@ def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> floa
 
 
 @njit(**INNER)
-def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
-    """The values of the surface at a tile of eta and s; how many lie outside its cells and get 0: see `surface_far`."""
-    coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
+def _surface_places(arrays: SurfaceArrays, eta: Array, s: Array, cell: Array) -> int:
+    """A tile of eta and s becomes distances from the centres of its cells, as `heat_value` takes them.
+
+    `cell` receives the number of each cell, counted row after row; -1 outside, and how many lie there is the answer.
+    """
+    first, cells, rows_per, per = int(arrays.first), arrays.coef.shape[1], arrays.rows_per, arrays.per
     square, width = 1.0 / (rows_per * rows_per), 1.0 / per
     low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
-    origin, outside = 0.5 * coef.shape[1], 0
+    origin, outside = 0.5 * cells, 0
     for i in range(eta.size):
         inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
         outside += not inside
-        x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
-        value = heat_value(coef, first, square, width, x, y)
+        x = eta[i] * per + origin if inside else 0.0
+        y = s[i] * rows_per if inside else s_low * rows_per
+        k, row = np.floor(x), np.floor(y)
+        centre = row + 0.5
+        eta[i], s[i] = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
+        cell[i] = (row - first) * cells + k if inside else -1.0
+    return outside
+
+
+@njit(**INNER)
+def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
+    """The values of the surface at a tile of eta and s; how many lie outside its cells and get 0: see `surface_far`.
+
+    eta and s are overwritten.
+    """
+    outside, coef = _surface_places(arrays, eta, s, out), arrays.coef.reshape(-1, arrays.coef.shape[2])
+    for i in range(eta.size):
+        inside = out[i] >= 0.0
+        value = heat_value(coef[int(out[i]) if inside else 0], eta[i], s[i])
         out[i] = value if inside else 0.0
     return outside
 
@@ -293,15 +315,10 @@ def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int
 @njit(**INNER)
 def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of the surface at a tile of eta and s; else as `surface_tile`."""
-    coef, first, rows_per, per = arrays.coef, int(arrays.first), arrays.rows_per, arrays.per
-    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
-    low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
-    origin, outside = 0.5 * coef.shape[1], 0
+    outside, coef = _surface_places(arrays, eta, s, out), arrays.coef.reshape(-1, arrays.coef.shape[2])
     for i in range(eta.size):
-        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
-        outside += not inside
-        x, y = (eta[i] * per + origin, s[i] * rows_per) if inside else (0.0, s_low * rows_per)
-        value, slope, bend = heat_all(coef, first, square, width, x, y)
+        inside = out[i] >= 0.0
+        value, slope, bend = heat_all(coef[int(out[i]) if inside else 0], eta[i], s[i])
         out[i] = value if inside else 0.0
         d1[i] = slope if inside else 0.0
         d2[i] = bend if inside else 0.0

@@ -94,14 +94,16 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
     0.5
     """
     for draw in range(begin, end):
-        work = np.empty((3, _TILE))
+        work = np.empty((5, _TILE))
         for start in range(0, eta.shape[1], _TILE):
             stop = start + _TILE
             x, y, values = eta[draw, start:stop], s[draw, start:stop], out[draw, start:stop]
+            u, t = work[3, : x.size], work[4, : x.size]
+            u[:], t[:] = x, y
             if order == 0:
-                outside = surface_tile(arrays, x, y, values)
+                outside = surface_tile(arrays, u, t, values)
             else:
-                outside = surface_tile_all(arrays, x, y, work[0], work[1], work[2])
+                outside = surface_tile_all(arrays, u, t, work[0], work[1], work[2])
                 values[:] = work[order, : x.size]
             if outside > 0:
                 for i in range(x.size):
