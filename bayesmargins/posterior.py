@@ -300,6 +300,7 @@ class Posterior:
                 eta += np.einsum("srq,rq->sr", self.draws.b[name][take][:, codes, :], rows.Z[key])
         return eta
 
+    @taught_as(PosteriorError)
     def log_likelihood(self) -> xr.Dataset:
         """How likely is every observation in every draw? Asked for once, it also joins `idata`, for ``az.loo``.
 
@@ -329,6 +330,7 @@ class Posterior:
         self.join("log_likelihood", data)
         return data
 
+    @taught_as(PosteriorError)
     def log_prior(self) -> xr.Dataset:
         """How probable is every draw before any data? It also joins `idata`, for ``az.psense_summary``.
 

@@ -393,7 +393,11 @@ def test_new_observations_have_the_categories_shares() -> None:
         (bm.EstimandError, "Use target='category'", lambda p: bm.predictions(p, target=bm.score())),
         (bm.EstimandError, "responses of family='categorical' have none", bm.marginal_coefficients),
         (bm.EstimandError, "no variance to take shares of", bm.variance_partition),
-        (bm.EstimandError, "how an effect differs between groups", lambda p: bm.heterogeneity(p, "x")),
+        (
+            bm.EstimandError,
+            r"depends on 2 linear predictors, those of 'mu\[amber\]', 'm",
+            lambda p: bm.heterogeneity(p, "x"),
+        ),
         (bm.EstimandError, "target=category is a sum", lambda p: bm.slopes(p, "x", slope="eyex")),
         (bm.PosteriorError, "categories without an order have none of these", bm.check),
         (bm.EstimandError, "no category 'pink'", lambda p: bm.predictions(p, target=bm.category("pink"))),

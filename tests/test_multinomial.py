@@ -154,6 +154,19 @@ def test_left_sides_that_are_no_counts_are_refused(kind: Any, match: str, formul
         bm.GLMM(formula, frame(), family=family)
 
 
+def test_a_count_that_cannot_be_is_shown_with_those_of_its_row() -> None:
+    counts = frame().assign(red=[2] * 8 + [-1], amber=3, green=4)
+    with pytest.raises(bm.ModelError, match="has 1 values .* such as -1, 3, 4 in row 8"):
+        bm.GLMM(FORMULA, counts, family="multinomial")
+
+
+def test_a_model_says_its_formula_and_link_once() -> None:
+    said = str(bm.GLMM(FORMULA, frame(), family="multinomial")).splitlines()
+    assert said[0] == f"GLMM {FORMULA}"
+    assert said[1] == "family multinomial, link logit; 9 rows"
+    assert said[2] == "categories 'red', 'amber', 'green', a linear predictor for each but the first"
+
+
 @pytest.mark.evidence
 @pytest.mark.sampling
 def test_a_fit_recovers_what_made_the_counts() -> None:

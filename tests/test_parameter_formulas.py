@@ -243,6 +243,10 @@ def test_effects_are_sampled_and_the_reason_is_said() -> None:
     with pytest.raises(bm.FitError, match=f"group_effects='integrated' is not possible.*{said}"):
         model.fit(group_effects="integrated")
     assert "no grouping factor" in str(bm.GLMM({"y": "y ~ x", "sigma": "~ x"}, DATA))
+    counts = DATA.assign(y=np.arange(N) % 4)
+    both = {"y": "y ~ x + (1 | g)", "zi": "~ x", "shape": "~ x"}
+    said = str(bm.GLMM(both, counts, family="zero_inflated_negbinomial"))
+    assert "'zi', 'shape' have linear predictors of their own" in said
 
 
 REFUSED: list[tuple[Any, str, type[Exception], str]] = [

@@ -408,7 +408,14 @@ def test_a_row_that_lacks_a_value_of_the_parameter_is_missing() -> None:
             r"'sigma ~ z \+ \(1 \+ z \| h\)' needs the column 'z'",
         ),
         (lambda p: bm.avg_predictions(p, target="shape"), bm.EstimandError, "its parameter is 'sigma'"),
-        (lambda p: bm.avg_comparisons(p, "z"), bm.EstimandError, "'z'.* the formula does not read"),
+        (lambda p: bm.avg_comparisons(p, "z"), bm.EstimandError, "target=mean does not depend on 'sigma'.*target='sig"),
+        (lambda p: bm.avg_slopes(p, ["x", "z"]), bm.EstimandError, "variables names 'z', which 'sigma ~ z .* reads"),
+        (lambda p: bm.avg_predictions(p, at={"z": [0.0]}), bm.EstimandError, "at names 'z', which 'sigma ~ z .* reads"),
+        (
+            lambda p: bm.heterogeneity(p, "x", target=bm.sd()),
+            bm.EstimandError,
+            "it depends on 2 linear predictors, those of 'mu', 'sigma'",
+        ),
     ],
 )
 def test_what_cannot_be_asked_says_so(ask: Any, error: type[Exception], said: str) -> None:

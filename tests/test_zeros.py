@@ -209,7 +209,7 @@ def test_what_a_quotient_has_not_is_refused_with_the_reason() -> None:
         bm.variance_partition(post)
     with pytest.raises(bm.EstimandError, match="is one with something added that depends on it"):
         bm.marginal_coefficients(post)
-    with pytest.raises(bm.EstimandError, match="reads several linear predictors, or is a quotient"):
+    with pytest.raises(bm.EstimandError, match="it is no inverse link of the linear predictor"):
         bm.heterogeneity(post, "x", over="g")
     with pytest.raises(bm.EstimandError, match="is a share of an inverse link"):
         bm.marginal_coefficients(posterior("zero_inflated_binomial"))

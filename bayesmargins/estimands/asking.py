@@ -12,7 +12,7 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.parts import check_known
+from bayesmargins.estimands.parts import check_known, refuse_unread
 from bayesmargins.estimands.question import Question, fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.equal import equals
@@ -78,6 +78,7 @@ def ask(
     frame, what = frame_of(design, newdata)
     by, labels = by_columns(by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
+    refuse_unread("at", at, post, parts, target)
     settings = at_settings(at, design, of_rows)
     policy = _resolved(groups, design, whole, group_weights)
     check_known(policy, post, parts, observed or f"target={target}")
@@ -292,7 +293,8 @@ def _target_hint(target: Any, post: Posterior) -> str:
     if name in others and name in own:
         return f" Draws of {name!r} are in post.aux." if name == target else close_matches(target, own)
     if name in others:
-        has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
+        are = "its parameters are" if len(own) > 1 else "its parameter is"
+        has = f"{are} {listed(own)}" if own else "it has none beside the mean"
         return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
     call = {
         "std": "sd()",

@@ -15,6 +15,7 @@ from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.evaluation import Evaluation
+from bayesmargins.estimands.parts import refuse_unread
 from bayesmargins.estimands.question import Question, Scenario
 from bayesmargins.estimands.sentence import scale_name
 from bayesmargins.family.quantity import Quantile, Target
@@ -266,6 +267,8 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
         no truth value.
     """
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
+    if not question.derived:
+        refuse_unread("variables", variables, question.post, question.parts, question.target)
     named = named_variables(variables, question.design, derived=bool(question.derived))
     compared = contrasts(named, question.design, cross, question.frame)
     clash = [c.term for c in compared if any(s.variable in question.fixed for s in (*c.low, *c.high))]

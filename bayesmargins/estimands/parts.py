@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from bayesmargins.design import Rows, require_columns
-from bayesmargins.errors import GroupsError, listed, warn
+from bayesmargins.errors import EstimandError, GroupsError, listed, warn, written
 from bayesmargins.groups import GroupPlan, Policy, plan_groups
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictor import PartRows, linear_blocks
 from bayesmargins.predictors import acting, joint_covariance, unknown_across
+from bayesmargins.values import is_word
 
-__all__ = ["OfParameter", "across_of", "check_known", "part_rows", "part_variables"]
+__all__ = ["OfParameter", "across_of", "check_known", "part_rows", "part_variables", "refuse_unread"]
 
 
 class OfParameter:
@@ -89,6 +93,19 @@ def across_of(post: Posterior, parts: tuple[str, ...], policy: Policy) -> dict[s
         if factor in post.across and len(names) > 1:
             found[factor] = joint_covariance(post, factor, names)
     return found
+
+
+def refuse_unread(what: str, names: Any, post: Posterior, parts: tuple[str, ...], target: Any) -> None:
+    """Refuse columns that the formulas of other parameters read, and nothing that the target depends on."""
+    designs = [post.design, *(post.parts[name].design for name in parts)]
+    for name in names if isinstance(names, Mapping | list | tuple) else [names]:
+        readers = [part for part, of in post.parts.items() if is_word(name, of.design.columns)]
+        if readers and not any(is_word(name, d.columns) for d in designs):
+            raise EstimandError(
+                f"{what} names {name!r}, which {post.parts[readers[0]].formula!r} reads, and target={written(target)} "
+                f"does not depend on {listed(readers)}: nothing would change with it. target={readers[0]!r} does, and "
+                "so do numbers of the distribution of y, such as target=bm.sd()."
+            )
 
 
 def part_variables(post: Posterior, parts: tuple[str, ...], policy: Policy) -> set[str]:
