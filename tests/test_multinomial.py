@@ -156,7 +156,7 @@ def test_left_sides_that_are_no_counts_are_refused(kind: Any, match: str, formul
 
 def test_a_count_that_cannot_be_is_shown_with_those_of_its_row() -> None:
     counts = frame().assign(red=[2] * 8 + [-1], amber=3, green=4)
-    with pytest.raises(bm.ModelError, match="has 1 values .* such as -1, 3, 4 in row 8"):
+    with pytest.raises(bm.ModelError, match=r"has 1 values .* such as -1, 3, 4 in row 8"):
         bm.GLMM(FORMULA, counts, family="multinomial")
 
 

@@ -484,6 +484,12 @@ def test_parts_that_do_not_fit_are_refused(parts: Any, error: type[Exception], s
         gaussian(None, parts=parts)
 
 
+def test_draws_take_the_formula_of_the_outcome_alone() -> None:
+    both = {"y": "y ~ x", "sigma": "~ z"}
+    with pytest.raises(bm.FormulaError, match="Formulas of parameters stand beside their draws: parts="):
+        bm.from_draws(both, DATA, family="gaussian", beta=np.zeros((1, 3, 2)))
+
+
 def test_a_parameter_is_a_number_or_has_a_formula() -> None:
     with pytest.raises(bm.PosteriorError, match=r"parts\['sigma'\] and aux\['sigma'\] are both there"):
         gaussian(FIXED, aux={"sigma": np.ones((CHAINS, DRAWS))})

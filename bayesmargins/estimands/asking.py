@@ -245,9 +245,12 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     reads = (family.curve if family.expected is None else family.expected)(post.link).reads
+    reads = (*reads, *(family.aux if family.rest is not None else ()))
     in_two = family.rest is not None and family.expected is None
+    if target in ("mean", "count"):
+        post.need_parameters(f"target={target!r}", reads)
     if target == "mean" and (in_two or set(reads) & set(post.parts)):
-        return ResponseMean(family.noun, (*reads, *(family.aux if family.rest is not None else ())))
+        return ResponseMean(family.noun, reads)
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "
