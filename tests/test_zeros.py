@@ -382,7 +382,7 @@ def test_shares_at_their_ends_leave_the_rest_as_it_is(share: float) -> None:
     ],
 )
 def test_draws_without_a_parameter_that_the_mean_reads_are_asked_for_it(family: str, aux: Any, absent: str) -> None:
-    data = pd.DataFrame({"y": [0.0, 1.0, 0.0, 1.0]})
+    data = pd.DataFrame({"y": np.array([0.0, 1.0, 0.0, 2.0]) * (0.5 if family == "ordered_beta" else 1.0)})
     given = {"beta": np.zeros((1, 3, 1)), "aux": dict.fromkeys(aux, np.full((1, 3), 0.2))}
     post = bm.from_draws("y ~ 1", data, family=family, **given)
     with pytest.raises(bm.PosteriorError, match=f"target='mean' needs draws of {absent} .*: give aux="):
