@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -301,6 +301,7 @@ class Posterior:
                 eta += np.einsum("srq,rq->sr", self.draws.b[name][take][:, codes, :], rows.Z[key])
         return eta
 
+    @taught_as(PosteriorError)
     def log_likelihood(self) -> xr.Dataset:
         """How likely is every observation in every draw? Asked for once, it also joins `idata`, for ``az.loo``.
 
@@ -330,6 +331,7 @@ class Posterior:
         self.join("log_likelihood", data)
         return data
 
+    @taught_as(PosteriorError)
     def log_prior(self) -> xr.Dataset:
         """How probable is every draw before any data? It also joins `idata`, for ``az.psense_summary``.
 
@@ -378,8 +380,8 @@ class Posterior:
         """
         return log_likelihood_by_group(self)
 
-    def need_parameters(self, what: str) -> None:
-        """Refuse what needs the family's own parameters where the draws came without them.
+    def need_parameters(self, what: str, some: Collection[str] | None = None) -> None:
+        """Refuse what needs the family's own parameters, or some of them, where the draws came without them.
 
         Raises
         ------
@@ -387,7 +389,7 @@ class Posterior:
             Names the parameters.
         """
         needed = [p.name for p in self.family.estimated(self.design.response.known_error)]
-        absent = [p for p in needed if p not in self.aux and p not in self.parts]
+        absent = [p for p in needed if p not in self.aux and p not in self.parts and (some is None or p in some)]
         if absent:
             raise PosteriorError(
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."

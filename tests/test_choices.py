@@ -20,6 +20,7 @@ from bayesmargins.family import FAMILIES, LINKS, Outcome, Values
 from bayesmargins.integrate.softmax import softmax_averages
 
 N, DRAWS = 14, 3
+ONE_EFFECT = np.ones((1, DRAWS, 1, 1))
 LABELS = ("red", "amber", "green", "blue", "white")
 
 
@@ -393,7 +394,11 @@ def test_new_observations_have_the_categories_shares() -> None:
         (bm.EstimandError, "Use target='category'", lambda p: bm.predictions(p, target=bm.score())),
         (bm.EstimandError, "responses of family='categorical' have none", bm.marginal_coefficients),
         (bm.EstimandError, "no variance to take shares of", bm.variance_partition),
-        (bm.EstimandError, "how an effect differs between groups", lambda p: bm.heterogeneity(p, "x")),
+        (
+            bm.EstimandError,
+            r"depends on 2 linear predictors, those of 'mu\[amber\]', 'm",
+            lambda p: bm.heterogeneity(p, "x"),
+        ),
         (bm.EstimandError, "target=category is a sum", lambda p: bm.slopes(p, "x", slope="eyex")),
         (bm.PosteriorError, "categories without an order have none of these", bm.check),
         (bm.EstimandError, "no category 'pink'", lambda p: bm.predictions(p, target=bm.category("pink"))),
@@ -410,6 +415,7 @@ def test_what_categories_without_an_order_have_not_is_refused_with_the_reason(ki
         (r"beta has the shape \(1, 3, 2\); 4 dimensions are needed, \(chain, draw, category, coef\)", {"beta": 0}),
         (r"labelled 'red', 'amber' along 'category'", {"beta": 1}),
         ("parts is given", {"parts": {"mu[green]": {}}}),
+        (r"Sigma\['g'\] has the shape .* or four, .* of the effects on all of them", {"Sigma": {"g": ONE_EFFECT}}),
         (r"no covariance in 3 draws", {"Sigma": {"g": np.tile([[1.0, 2.0], [2.0, 1.0]], (1, DRAWS, 1, 1))}}),
     ],
 )

@@ -70,7 +70,9 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
         q = len(factor.terms)
         Sigma[name] = rng.uniform(0.5, 1.5, shape)[..., None, None] * np.eye(q)
         b[name] = rng.normal(size=(*shape, len(factor.levels), q))
-    aux = {name: rng.uniform(1, 2, shape) for name in self.family.numbers if name not in self.predictors}
+    numbers = [name for name in self.family.numbers if name not in self.predictors]
+    highest = {name: self.family.parameter(name).between[1] for name in numbers}
+    aux = {name: rng.uniform(1, 2, shape) * (0.1 if highest[name] <= 1.0 else 1.0) for name in numbers}
     aux |= {name: rng.uniform(3, 9, shape) for name in design.degrees.values()}
     if self.family.ordinal:
         thresholds = len(design.response.categories) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -218,3 +219,25 @@ def test_a_column_of_the_users_that_is_no_mean_is_not_overwritten() -> None:
     assert build_design("y ~ within(x, g)", data.assign(**{"between(x, g)": mean})).coef[1] == "within(x, g)"
     with pytest.raises(bm.DataError, match="data has a column 'between\\(x, g\\)'"):
         build_design("y ~ within(x, g)", data.assign(**{"between(x, g)": 7.0}))
+
+
+@pytest.mark.evidence
+@pytest.mark.sampling
+def test_a_fit_recovers_what_differs_within_and_between_groups() -> None:
+    rng = np.random.default_rng(5)
+    g = np.repeat(np.arange(40), 8)
+    usual = rng.normal(0.0, 2.0, 40)[g]
+    data = pd.DataFrame({"g": g, "x": usual + rng.normal(size=len(g))})
+    mean = data.groupby("g")["x"].transform("mean")
+    within = (0.8 + rng.normal(0.0, 0.3, 40)[g]) * (data["x"] - mean)
+    data["y"] = 1.0 + within - 0.5 * mean + rng.normal(0.0, 0.6, 40)[g] + rng.normal(0.0, 0.7, len(g))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        formula = "y ~ within(x, g) + between(x, g) + (1 + within(x, g) || g)"
+        post = bm.GLMM(formula, data).fit(sampler="independent", random_seed=1, progressbar=False)
+    truth = {"beta": [1.0, 0.8, -0.5], "sd_g": [0.6, 0.3], "sigma": [0.7]}
+    for name, values in truth.items():
+        draws = post.parameters[name].to_numpy().reshape(-1, len(values))
+        assert (np.abs(draws.mean(axis=0) - values) < 4.0 * draws.std(axis=0)).all()
+    slope = estimates(bm.avg_slopes(post, "x"))
+    assert slope.mean() == pytest.approx(0.8, abs=4.0 * slope.std())

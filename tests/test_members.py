@@ -148,6 +148,22 @@ def test_a_file_and_brms_give_the_same(tmp_path: Path) -> None:
             np.testing.assert_allclose(_values(bm.avg_comparisons(other, "x", groups=groups)), wanted, rtol=1e-12)
 
 
+@pytest.mark.parametrize("groups", ["new", "own"])
+def test_weights_are_variables_like_any_other(groups: str) -> None:
+    """Grids have them, other values of them can be asked for, and the slope in one is that of small steps."""
+    post, frame, h = _posterior(given=_given(2), z="1 + x"), _frame(), 1e-5
+    grid = bm.datagrid(post, {"x": [0.0, 1.0]})
+    assert set(grid) == {"x", "w1", "w2"}
+    assert np.isfinite(_values(bm.predictions(post, newdata=grid))).all()
+    at = [_values(bm.predictions(post, newdata=frame.assign(w1=w), groups=groups)) for w in (0.5, 2.0)]
+    change = bm.comparisons(post, {"w1": (0.5, 2.0)}, groups=groups)
+    np.testing.assert_allclose(_values(change)[:, 0], at[1] - at[0], atol=1e-14)
+    low, high = (_values(bm.predictions(post, newdata=frame.assign(w1=frame.w1 + d), groups=groups)) for d in (-h, h))
+    slopes = _values(bm.slopes(post, "w1", groups=groups))[:, 0]
+    np.testing.assert_allclose(slopes, (high - low) / (2.0 * h), atol=1e-9)
+    assert np.abs(slopes).max() > 1e-3
+
+
 @pytest.mark.filterwarnings("ignore::bayesmargins.errors.BayesmarginsWarning")
 def test_what_needs_one_group_a_row_is_refused_or_left_out() -> None:
     post = _posterior()
@@ -157,7 +173,7 @@ def test_what_needs_one_group_a_row_is_refused_or_left_out() -> None:
     for ask in (bm.logo, lambda p: p.log_likelihood_groups, lambda p: bm.heterogeneity(p, "x")):
         with pytest.raises(bm.BayesmarginsError, match="several"):
             ask(post)
-    with pytest.raises(bm.errors.DataError, match="the weights 'w1'"):
+    with pytest.raises(bm.errors.DataError, match="needs the column 'w1'"):
         bm.avg_predictions(post, newdata=_frame().drop(columns="w1"))
     with pytest.raises(bm.errors.DataError, match="negative, or add up to 0"):
         bm.avg_predictions(post, newdata=_frame().assign(w1=-1.0))
@@ -204,7 +220,7 @@ def test_a_fit_recovers_the_effects_of_groups_that_share_rows() -> None:
 
 def test_weights_are_finite_and_the_same_in_every_formula() -> None:
     data = pd.DataFrame({"y": [0.1, 2.0, 3.0, 4.0], "g": list("abcd"), "h": list("bcda"), "w": 0.7, "v": 0.3})
-    with pytest.raises(bm.DataError, match="'w' of mm\\(\\) are infinite"):
+    with pytest.raises(bm.DataError, match="'w' is infinite"):
         bm.GLMM("y ~ 1 + (1 | mm(g, h, weights = cbind(w, v)))", data.assign(w=np.inf))
     both = {"y": "y ~ 1 + (1 | mm(g, h, weights = cbind(w, v)))", "sigma": "~ 1 + (1 | mm(g, h))"}
     with pytest.raises(bm.FormulaError, match="are not of one kind"):

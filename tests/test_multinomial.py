@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from interpreted import interpreted
-from scipy import stats
+from scipy import special, stats
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, LINKS, Outcome, Values
@@ -151,3 +152,36 @@ def test_likelihood_of_pymc_is_the_log_density_times_weights() -> None:
 def test_left_sides_that_are_no_counts_are_refused(kind: Any, match: str, formula: str, family: str) -> None:
     with pytest.raises(kind, match=match):
         bm.GLMM(formula, frame(), family=family)
+
+
+def test_a_count_that_cannot_be_is_shown_with_those_of_its_row() -> None:
+    counts = frame().assign(red=[2] * 8 + [-1], amber=3, green=4)
+    with pytest.raises(bm.ModelError, match=r"has 1 values .* such as -1, 3, 4 in row 8"):
+        bm.GLMM(FORMULA, counts, family="multinomial")
+
+
+def test_a_model_says_its_formula_and_link_once() -> None:
+    said = str(bm.GLMM(FORMULA, frame(), family="multinomial")).splitlines()
+    assert said[0] == f"GLMM {FORMULA}"
+    assert said[1] == "family multinomial, link logit; 9 rows"
+    assert said[2] == "categories 'red', 'amber', 'green', a linear predictor for each but the first"
+
+
+@pytest.mark.evidence
+@pytest.mark.sampling
+def test_a_fit_recovers_what_made_the_counts() -> None:
+    rng, groups, rows = np.random.default_rng(12), 40, 5
+    g, x = np.repeat(np.arange(groups), rows), rng.normal(size=groups * rows)
+    beta, sd = np.array([[0.5, 0.8], [-0.6, -0.5]]), np.array([0.9, 0.6])
+    eta = beta[:, :1] + beta[:, 1:] * x + (rng.normal(size=(2, groups)) * sd[:, None])[:, g]
+    shares = special.softmax(np.vstack([np.zeros(len(x)), eta]), axis=0)
+    counts = rng.multinomial(rng.integers(4, 12, len(x)), shares.T)
+    data = pd.DataFrame(counts, columns=["red", "amber", "green"]).assign(x=x, g=g)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        post = bm.GLMM(FORMULA, data, family="multinomial").fit(chains=2, random_seed=1, progressbar=False, ess=None)
+    for k, of in enumerate(post.predictors.values()):
+        draws = np.column_stack([of.draws.beta, np.sqrt(of.draws.Sigma["g"][:, 0, 0])])
+        assert (np.abs(draws.mean(axis=0) - [*beta[k], sd[k]]) < 4.0 * draws.std(axis=0)).all()
+    found = bm.avg_predictions(post, groups="own", target="count")["estimate"].mean(("chain", "draw"))
+    np.testing.assert_allclose(found, counts.mean(axis=0), atol=0.1)

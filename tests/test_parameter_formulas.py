@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from interpreted import interpreted
-from scipy import stats
+from scipy import special, stats
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, Outcome, values_at
@@ -243,6 +243,10 @@ def test_effects_are_sampled_and_the_reason_is_said() -> None:
     with pytest.raises(bm.FitError, match=f"group_effects='integrated' is not possible.*{said}"):
         model.fit(group_effects="integrated")
     assert "no grouping factor" in str(bm.GLMM({"y": "y ~ x", "sigma": "~ x"}, DATA))
+    counts = DATA.assign(y=np.arange(N) % 4)
+    both = {"y": "y ~ x + (1 | g)", "zi": "~ x", "shape": "~ x"}
+    said = str(bm.GLMM(both, counts, family="zero_inflated_negbinomial"))
+    assert "'zi', 'shape' have linear predictors of their own" in said
 
 
 REFUSED: list[tuple[Any, str, type[Exception], str]] = [
@@ -428,6 +432,27 @@ def test_a_fit_recovers_what_made_the_data_and_knows_its_model(fitted: bm.Poster
     page = path.read_text(encoding="utf-8")
     for line in ("'sigma': '~ x + (1 | p | g)',", "link={'mu': 'identity', 'sigma': 'log'},", "sigma_beta ~ Normal"):
         assert line in page
+
+
+@pytest.mark.evidence
+@pytest.mark.sampling
+def test_a_fit_recovers_a_precision_that_differs_between_groups() -> None:
+    rng, groups, rows = np.random.default_rng(13), 40, 12
+    g, x = np.repeat(np.arange(groups), rows), rng.normal(size=groups * rows)
+    b, c = 0.6 * rng.normal(size=groups), 0.5 * rng.normal(size=groups)
+    mu, phi = special.expit(-0.4 + 0.7 * x + b[g]), np.exp(2.0 + 0.4 * x + c[g])
+    data = pd.DataFrame({"y": rng.beta(mu * phi, (1.0 - mu) * phi), "x": x, "g": g})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = bm.GLMM({"y": "y ~ x + (1 | g)", "phi": "~ x + (1 | g)"}, data, family="beta")
+        post = model.fit(chains=2, random_seed=1, progressbar=False, ess=None)
+    truth = {"beta": [-0.4, 0.7], "sd_g": [0.6], "phi_beta": [2.0, 0.4], "phi_sd_g": [0.5]}
+    for name, values in truth.items():
+        draws = post.parameters[name].to_numpy().reshape(-1, len(values))
+        assert (np.abs(draws.mean(axis=0) - values) < 4.0 * draws.std(axis=0)).all()
+    scatter = bm.avg_predictions(post, target=bm.sd(), groups="own")["estimate"].mean()
+    wanted = np.sqrt(mu * (1.0 - mu) / (1.0 + phi)).mean()
+    assert float(scatter) == pytest.approx(wanted, rel=0.05)
 
 
 def test_brms_id_is_a_mark() -> None:

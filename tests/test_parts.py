@@ -408,7 +408,14 @@ def test_a_row_that_lacks_a_value_of_the_parameter_is_missing() -> None:
             r"'sigma ~ z \+ \(1 \+ z \| h\)' needs the column 'z'",
         ),
         (lambda p: bm.avg_predictions(p, target="shape"), bm.EstimandError, "its parameter is 'sigma'"),
-        (lambda p: bm.avg_comparisons(p, "z"), bm.EstimandError, "'z'.* the formula does not read"),
+        (lambda p: bm.avg_comparisons(p, "z"), bm.EstimandError, "target=mean does not depend on 'sigma'.*target='sig"),
+        (lambda p: bm.avg_slopes(p, ["x", "z"]), bm.EstimandError, "variables names 'z', which 'sigma ~ z .* reads"),
+        (lambda p: bm.avg_predictions(p, at={"z": [0.0]}), bm.EstimandError, "at names 'z', which 'sigma ~ z .* reads"),
+        (
+            lambda p: bm.heterogeneity(p, "x", target=bm.sd()),
+            bm.EstimandError,
+            "it depends on 2 linear predictors, those of 'mu', 'sigma'",
+        ),
     ],
 )
 def test_what_cannot_be_asked_says_so(ask: Any, error: type[Exception], said: str) -> None:
@@ -475,6 +482,12 @@ def test_an_identity_link_below_zero_is_refused_where_y_is_needed_and_said_elsew
 def test_parts_that_do_not_fit_are_refused(parts: Any, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         gaussian(None, parts=parts)
+
+
+def test_draws_take_the_formula_of_the_outcome_alone() -> None:
+    both = {"y": "y ~ x", "sigma": "~ z"}
+    with pytest.raises(bm.FormulaError, match="Formulas of parameters stand beside their draws: parts="):
+        bm.from_draws(both, DATA, family="gaussian", beta=np.zeros((1, 3, 2)))
 
 
 def test_a_parameter_is_a_number_or_has_a_formula() -> None:

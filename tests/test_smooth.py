@@ -216,10 +216,11 @@ def test_bends_that_the_rows_cannot_tell_apart_are_no_dependent_columns() -> Non
         ("y ~ s(x, m=2)", "m= is not there"),
         ("y ~ te(x, z)", r"t2\(x, z\) a smooth surface"),
         ("y ~ t2(x, z, g)", "more than two variables"),
+        ("y ~ t2(x)", r"t2\(\) with one variable is not there"),
         ("y ~ s(f)", r"s\(x, by=f\)"),
         ("y ~ s(x, k=3)", "a whole number from 4 to 60"),
         ("y ~ s(x, k=61)", "a whole number from 4 to 60"),
-        ("y ~ s(two)", "has 2 different ones; it needs 4"),
+        ("y ~ s(two)", "needs 4 of them; this one has 2"),
         ("y ~ z + (s(x) | g)", "lets a smooth vary by group"),
     ],
 )

@@ -224,6 +224,9 @@ def test_what_is_not_there_is_refused_with_a_way_out() -> None:
         bm.GLMM("y ~ x + (1 | gr(g, by = h))", frame.assign(h=["a", "b"] * 60), family="bernoulli")
     with pytest.raises(bm.errors.FormulaError, match="groups of one factor have one structure"):
         bm.GLMM("y ~ x + (1 | gr(g, by = h)) + (0 + x | g)", frame, family="bernoulli")
+    for group in ("gr(g, by = g)", "gr(h/g, by = h)"):
+        with pytest.raises(bm.errors.FormulaError, match=r"themselves as strata: a variance for each group.*\(1 \| "):
+            bm.GLMM(f"y ~ x + (1 | {group})", frame, family="bernoulli")
     levels = {"h": ["a", "b"], "g": sorted(set(frame.g))}
     with pytest.raises(bm.errors.PosteriorError, match="give data= in place of levels="):
         bm.from_draws("y ~ x + h + (1 + x | gr(g, by = h))", levels=levels, family="bernoulli", **given)

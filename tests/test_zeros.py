@@ -209,7 +209,7 @@ def test_what_a_quotient_has_not_is_refused_with_the_reason() -> None:
         bm.variance_partition(post)
     with pytest.raises(bm.EstimandError, match="is one with something added that depends on it"):
         bm.marginal_coefficients(post)
-    with pytest.raises(bm.EstimandError, match="reads several linear predictors, or is a quotient"):
+    with pytest.raises(bm.EstimandError, match="it is no inverse link of the linear predictor"):
         bm.heterogeneity(post, "x", over="g")
     with pytest.raises(bm.EstimandError, match="is a share of an inverse link"):
         bm.marginal_coefficients(posterior("zero_inflated_binomial"))
@@ -371,3 +371,20 @@ def test_shares_at_their_ends_leave_the_rest_as_it_is(share: float) -> None:
     found = family.log_density(p, Outcome(np.array([0.0, 2.0])))
     plain = stats.poisson.logpmf([0, 2], np.exp(0.7))
     np.testing.assert_allclose(found, [0.0, -np.inf] if share == 1.0 else plain, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("family", "aux", "absent"),
+    [
+        ("zero_inflated_negbinomial", ("shape",), "'zi'"),
+        ("hurdle_negbinomial", ("hu",), "'shape'"),
+        ("ordered_beta", ("phi", "cutzero"), "'cutone'"),
+    ],
+)
+def test_draws_without_a_parameter_that_the_mean_reads_are_asked_for_it(family: str, aux: Any, absent: str) -> None:
+    data = pd.DataFrame({"y": np.array([0.0, 1.0, 0.0, 2.0]) * (0.5 if family == "ordered_beta" else 1.0)})
+    given = {"beta": np.zeros((1, 3, 1)), "aux": dict.fromkeys(aux, np.full((1, 3), 0.2))}
+    post = bm.from_draws("y ~ 1", data, family=family, **given)
+    with pytest.raises(bm.PosteriorError, match=f"target='mean' needs draws of {absent} .*: give aux="):
+        bm.avg_predictions(post)
+    assert np.isfinite(bm.avg_predictions(post, target="link").estimate).all()

@@ -30,7 +30,7 @@ def predictors_apart(
             f"parts is given, and the linear predictors here are those of the categories {listed(_labels(designs))}: "
             "beta (chain, draw, category, coef) has the draws of all of them, and so have b and Sigma."
         )
-    names, joint = list(designs), _all_effects(Sigma)
+    names, joint = list(designs), _all_effects(Sigma, designs)
     of_all = {"beta": beta, "b": b or {}, "Sigma": {f: v for f, v in (Sigma or {}).items() if f not in joint}}
     each = [{key: _of(values, k, key, designs) for key, values in of_all.items()} for k in range(len(names))]
     others = {n: {"formula": designs[n].formula, **of} for n, of in zip(names[1:], each[1:], strict=True)}
@@ -41,11 +41,13 @@ def _labels(designs: Mapping[str, Design]) -> Sequence[Any]:
     return next(iter(designs.values())).response.categories[1:]
 
 
-def _all_effects(Sigma: Any) -> dict[str, Any]:
+def _all_effects(Sigma: Any, designs: Mapping[str, Design]) -> dict[str, Any]:
     """Covariances that are over all linear predictors: four dimensions in place of five."""
     if not isinstance(Sigma, Mapping):
         return {}
-    return {f: v for f, v in Sigma.items() if len(np.shape(v)) == 4}
+    sizes = {f: len(designs) * len(factor.terms) for f, factor in next(iter(designs.values())).factors.items()}
+    shapes = {f: np.shape(v) for f, v in Sigma.items()}
+    return {f: Sigma[f] for f, shape in shapes.items() if len(shape) == 4 and sizes.get(f, shape[-1]) == shape[-1]}
 
 
 def _of(values: Any, k: int, what: str, designs: Mapping[str, Design]) -> Any:
@@ -67,9 +69,10 @@ def _of_array(values: Any, k: int, name: str, what: str, designs: Mapping[str, D
         return values.isel(category=have.index(str(labels[k])) if have else k, drop=True)
     array = values.to_numpy() if isinstance(values, xr.DataArray) else real_numbers(values, name)
     if array.ndim != 3 + len(after) or array.shape[2] != len(labels):
+        together = "; or four, (chain, draw, effect, effect), of the effects on all of them" if what == "Sigma" else ""
         raise PosteriorError(
             f"{name} has the shape {array.shape}; {3 + len(after)} dimensions are needed, "
             f"({', '.join((*SAMPLE_DIMS, 'category', *after))}), with the {len(labels)} categories but the first "
-            f"({listed(labels)})."
+            f"({listed(labels)}){together}."
         )
     return array[:, :, k]

@@ -21,7 +21,7 @@ from bayesmargins.draws import (
     real_numbers,
     refuse_impossible,
 )
-from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown, warn
+from bayesmargins.errors import FormulaError, ModelError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.explained import FAMILY, explained
 from bayesmargins.family import FAMILIES, Family, Outcome, Parameter, check_outcome, get_family, resolve_link
 from bayesmargins.habits import Words, taught_as
@@ -165,6 +165,11 @@ def posterior_of(
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
     """As `from_draws`, for adapters that have more to say of the draws before they are `checked`."""
+    if isinstance(formula, Mapping):
+        raise FormulaError(
+            f"formula={shown(formula)}; with draws it is the outcome's alone, a text. Formulas of parameters stand "
+            "beside their draws: parts={'sigma': {'formula': '~ x', 'beta': array}}."
+        )
     kind = get_family(family)
     of_kind = resolve_link(kind, link)
     design = design_from(formula, data, levels, namespace, kind.categories)

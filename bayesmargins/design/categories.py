@@ -34,8 +34,8 @@ def category_response(
     column = frame[name]
     values, codes = _in_order(column, name, ordered)
     if len(values) < 2:
-        kind = "an ordered one" if ordered else "one of categories"
-        raise DataError(f"The response {name!r} is {listed(values)} in every row; {kind} has two categories.")
+        kind = "an ordered response" if ordered else "a response of categories"
+        raise DataError(f"The response {name!r} is {listed(values)} in every row; {kind} has two categories or more.")
     return codes + 1.0, values
 
 

@@ -103,7 +103,7 @@ class Parts:
     @property
     def group_columns(self) -> frozenset[str]:
         """Columns that name groups."""
-        return frozenset(c for b in self.blocks for c in (*b.columns, *b.structure.weights))
+        return frozenset(c for b in self.blocks for c in b.columns)
 
 
 def expression(text: str) -> str:
@@ -222,14 +222,24 @@ def _blocks(inner: str, sign: str, formula: str) -> Iterator[Block]:
     for level in split(pieces[1], "+"):  # brms reads (1 | a + b) as (1 | a) + (1 | b)
         group, independent, given, structure = structure_of(level.strip(), formula)
         mark = mark or given
-        if mark and structure.by:
-            raise FormulaError(
-                f"The block ({inner}) in {formula!r} has the mark {mark!r} and by = {structure.by}: effects with a "
-                "covariance a stratum are correlated on one linear predictor alone. Leave one of them out."
-            )
         for factor in [group] if structure.members else _nested(group, inner, formula):
+            _check_strata(structure.by, factor, mark, inner, formula)
             of = _join([f"{sign} {term}" for sign, term in terms])
             yield Block(of, factor, correlated and not independent, mark, structure)
+
+
+def _check_strata(by: str, factor: str, mark: str, inner: str, formula: str) -> None:
+    if by and mark:
+        raise FormulaError(
+            f"The block ({inner}) in {formula!r} has the mark {mark!r} and by = {by}: effects with a covariance a "
+            "stratum are correlated on one linear predictor alone. Leave one of them out."
+        )
+    if by and by == factor:
+        raise FormulaError(
+            f"The block ({inner}) in {formula!r} has the groups of {factor!r} themselves as strata: a variance for "
+            "each group, of which its one effect says next to nothing. by names a column that groups share, such as "
+            f"their treatment. Write (1 | {factor}) for one variance."
+        )
 
 
 def _mark(text: str, correlated: bool, inner: str, formula: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bayesmargins.design.formula import Block
 from bayesmargins.design.matrix import Matrix, freeze
-from bayesmargins.design.members import Members
+from bayesmargins.design.members import Members, codes_in
 from bayesmargins.design.related import root_of_relation
 from bayesmargins.design.strata import Strata, in_strata, strata_of, stratum_of_groups
 from bayesmargins.errors import DataError, FormulaError
@@ -75,7 +75,8 @@ class Factor:
     @cached_property
     def variables(self) -> frozenset[str]:
         """Columns that z reads (not those that name the group)."""
-        return frozenset().union(*[m.variables for m in self.matrices])
+        weights = () if self.members is None else self.members.weights
+        return frozenset(weights).union(*[m.variables for m in self.matrices])
 
     @cached_property
     def positions(self) -> dict[Any, int]:
@@ -144,7 +145,7 @@ class Factor:
 
     @property
     def beside(self) -> frozenset[str]:
-        """Columns beside those of z that say how much of it counts."""
+        """Columns that say how much of z counts: in none of them is it a straight line."""
         return frozenset() if self.members is None else frozenset((*self.members.columns, *self.members.weights))
 
     def labels(self, frame: pd.DataFrame) -> pd.Series:
@@ -158,7 +159,7 @@ class Factor:
 
     def positions_of(self, labels: pd.Series) -> np.ndarray:
         """Position of each label among the fitted groups; -1 where it is none of them."""
-        return pd.Index(self.levels, dtype=object).get_indexer(pd.Index(labels, dtype=object))
+        return codes_in(self.levels, labels)
 
     def labels_by_lookup(self, frame: pd.DataFrame) -> dict[str, pd.Series]:
         """The groups that each row names, by `lookups`."""
@@ -259,7 +260,7 @@ def _factor(blocks: list[Block], frozen: Mapping[Block, Matrix], frame: pd.DataF
     if blocks[0].structure.members:
         return _of_members(blank, blocks[0], frame)
     levels, parts = _levels(blank, frame)
-    codes = pd.Index(levels, dtype=object).get_indexer(pd.Index(blank.labels(frame), dtype=object))
+    codes = codes_in(levels, blank.labels(frame))
     student, cov = blocks[0].structure.student, blocks[0].structure.cov
     made = replace(blank, levels=levels, parts=parts, codes=codes, student=student, cov=cov)
     if not by:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from bayesmargins.errors import DataError, listed
 
-__all__ = ["Members"]
+__all__ = ["Members", "codes_in"]
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,14 @@ class Members:
         Raises
         ------
         DataError
-            Weights that are no numbers, are not there, or add up to 0.
+            Weights that are no numbers, or add up to 0.
         """
         W = np.ones((len(frame), len(self.columns)))
-        absent = [name for name in self.weights if name not in frame.columns]
-        if absent:
-            raise DataError(f"mm() reads the weights {listed(absent)}, which {what} does not have.")
         for k, name in enumerate(self.weights):
             try:
                 W[:, k] = pd.to_numeric(frame[name]).to_numpy(dtype=np.float64, na_value=np.nan)
             except (TypeError, ValueError):
                 raise DataError(f"The weights {name!r} of mm() are no numbers in {what}.") from None
-            if np.isinf(W[:, k]).any():
-                raise DataError(f"The weights {name!r} of mm() are infinite in {what}; a weight is a finite number.")
         W = self._scaled(W, what)
         if not all(name in frame.columns for name in self.columns):
             return W, np.sqrt((W**2).sum(axis=1))

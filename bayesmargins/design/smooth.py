@@ -59,12 +59,12 @@ def s(x: Any, *more: Any, k: Any = None, bs: Any = "cr", by: Any = None, _state:
     return _columns(fields if by is None else _times(fields, by))
 
 
-def t2(x: Any, z: Any, *more: Any, k: Any = None, _state: Any = None, **other: Any) -> Any:
+def t2(x: Any, z: Any = None, *more: Any, k: Any = None, _state: Any = None, **other: Any) -> Any:
     """A smooth surface of x and z, each with a straight part and a bent one."""
     state = {} if _state is None else _state
     unknown = [name for name in other if not name.startswith("_")]
-    if more or unknown:
-        said = "more than two variables" if more else f"{unknown[0]}="
+    if more or unknown or z is None:
+        said = "more than two variables" if more else f"{unknown[0]}=" if unknown else "one variable"
         raise FormulaError(f"t2() with {said} is not there: t2(x, z, k=5) is a smooth surface of two variables.")
     values = _numbers(x, "t2"), _numbers(z, "t2")
     if "first" not in state:
@@ -188,7 +188,7 @@ def _numbers(x: Any, call: str) -> np.ndarray:
 def _size(k: Any, distinct: int, call: str, default: int) -> int:
     if distinct < 4:
         raise DataError(
-            f"{call}() bends between the values of a column, and this one has {distinct} different ones; it needs 4. "
+            f"{call}() bends between the different values of a column, and needs 4 of them; this one has {distinct}. "
             "Take it as a number, or as a factor, C(x)."
         )
     if k is None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design.matrix import Matrix
+from bayesmargins.design.members import codes_in
 from bayesmargins.errors import DataError, listed
 
 __all__ = ["Strata", "StratumMatrix", "in_strata", "strata_of", "stratum_of_groups", "worded"]
@@ -60,7 +61,7 @@ def stratum_codes(column: pd.Series, by: str, strata: tuple[Any, ...]) -> np.nda
     DataError
         A value that the fit has not seen.
     """
-    codes = pd.Index(strata, dtype=object).get_indexer(pd.Index(column.astype(object)))
+    codes = codes_in(strata, column)
     unseen = pd.unique(column[codes < 0].dropna())
     if len(unseen):
         raise DataError(

@@ -44,7 +44,7 @@ class Structure:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of the data that z reads because of it."""
-        return (self.by,) if self.by else ()
+        return ((self.by,) if self.by else ()) + self.weights
 
     def written(self, factor: str) -> str:
         """The factor with it, as a formula says it."""

@@ -13,7 +13,7 @@ from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.question import Question, refuse_unread
 from bayesmargins.evaluate import fields_of
 from bayesmargins.family import FAMILIES
 from bayesmargins.family.equal import equals
@@ -63,6 +63,7 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> 
     frame, what = frame_of(design, given.newdata)
     by, labels = by_columns(given.by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
+    refuse_unread("at", given.at, post, parts, target)
     settings = at_settings(given.at, design, of_rows)
     policy = _resolved(given.groups, design, whole, given.group_weights)
     _check_known(policy, post, parts, observed or f"target={target}")
@@ -226,9 +227,12 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             "no mean. target='category' has the probability of each, bm.score() the mean once they count as numbers."
         )
     reads = (family.curve if family.expected is None else family.expected)(post.link).reads
+    reads = (*reads, *(family.aux if family.rest is not None else ()))
     in_two = family.rest is not None and family.expected is None
+    if target in ("mean", "count"):
+        post.need_parameters(f"target={target!r}", reads)
     if target == "mean" and (in_two or set(reads) & set(post.parts)):
-        return ResponseMean(family.noun, (*reads, *(family.aux if family.rest is not None else ())))
+        return ResponseMean(family.noun, reads)
     if target == "count" and post.design.response.trials is None:
         raise EstimandError(
             f"target='count' multiplies a probability by trials, and {post.formula!r} has none; use "
@@ -274,7 +278,8 @@ def _target_hint(target: Any, post: Posterior) -> str:
     if name in others and name in own:
         return f" Draws of {name!r} are in post.aux." if name == target else close_matches(target, own)
     if name in others:
-        has = f"its parameter is {listed(own)}" if own else "it has none beside the mean"
+        are = "its parameters are" if len(own) > 1 else "its parameter is"
+        has = f"{are} {listed(own)}" if own else "it has none beside the mean"
         return f" {name!r} is no parameter of family={post.family.name!r}; {has}."
     call = {
         "std": "sd()",

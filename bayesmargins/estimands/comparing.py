@@ -14,7 +14,7 @@ from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.question import Question, refuse_unread
 from bayesmargins.estimands.sentence import scale_name
 from bayesmargins.evaluate import Evaluation, Passed
 from bayesmargins.explained import QUESTION, SIDES, explained
@@ -239,6 +239,8 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     list of Contrast
     """
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
+    if not question.derived:
+        refuse_unread("variables", variables, question.post, question.parts, question.target)
     named = named_variables(variables, question.design, derived=bool(question.derived))
     compared = contrasts(named, question.design, cross, question.frame)
     clash = [c.term for c in compared for s in (*c.low, *c.high) if s.variable in question.fixed]

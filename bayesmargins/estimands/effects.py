@@ -10,7 +10,7 @@ import numpy as np
 
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.draws import Draws
-from bayesmargins.errors import EstimandError, GroupsError, close_matches, shown
+from bayesmargins.errors import EstimandError, GroupsError, close_matches, listed, shown
 from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, how_compared
 from bayesmargins.estimands.comparison import COMPARISONS, Comparison, compared
 from bayesmargins.estimands.question import Question
@@ -110,27 +110,35 @@ def effects_of(question: Question, variables: Any, estimand: Any, comparison: An
         raise EstimandError(
             f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}.{close_matches(estimand, _ESTIMANDS)}"
         )
-    refuse_distribution(question.target)
+    refuse_distribution(question.target, question.post)
     if estimand == "slopes":
         return _slopes(question, variables, comparison, cross, slope)
     return _comparisons(question, variables, comparison, cross, slope)
 
 
-def refuse_distribution(target: Any) -> None:
+def refuse_distribution(target: Any, post: Posterior) -> None:
     """A number of the distribution of y has no effect within a group here."""
     if isinstance(target, ResponseMean):
         raise EstimandError(
-            "How an effect on this mean differs between groups is not there: the mean reads several linear predictors, "
-            "or is a quotient, and a group is a point for every one of them. target='link' has it for mu's linear "
-            "predictor, the name of a parameter for one that has its own. Averaged over groups "
+            f"How an effect on this mean differs between groups is not there: {_why_not(target, post)}, and the effect "
+            "within a group is taken from one inverse link of one linear predictor. target='link' has it for mu's "
+            "linear predictor, the name of a parameter for one that has its own. Averaged over groups "
             "avg_comparisons(post, ...) has the effect on the mean."
         )
     if isinstance(target, Target):
         raise EstimandError(
             f"target={target}: how an effect differs between groups is there for 'mean', 'link' and 'count', and for a "
-            "parameter with a linear predictor of its own. Averaged over groups: avg_comparisons(post, ..., "
-            f"target={target.written})."
+            f"parameter with a linear predictor of its own; {_why_not(target, post)}. Averaged over groups: "
+            f"avg_comparisons(post, ..., target={target.written})."
         )
+
+
+def _why_not(target: Target, post: Posterior) -> str:
+    """Why a target is no inverse link of one linear predictor."""
+    read = target.parameters(tuple(post.parts)) if target.of_response else ()
+    if read:
+        return f"it depends on {len(read) + 1} linear predictors, those of {listed([post.first, *read])}"
+    return "it is no inverse link of the linear predictor"
 
 
 def _slopes(question: Question, variables: Any, comparison: Any, cross: Any, slope: Any) -> Effects:

@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.errors import EstimandError, listed, written
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Relabelled
 from bayesmargins.labelling import steps_worded, terms_worded
 from bayesmargins.limits import check_size
+from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance
 from bayesmargins.schema import make_result, plain, public_name
-from bayesmargins.values import plain_value
+from bayesmargins.values import is_word, plain_value
 from bayesmargins.version import __version__
 
-__all__ = ["Question"]
+__all__ = ["Question", "refuse_unread"]
 
 
 @dataclass(frozen=True)
@@ -276,3 +278,16 @@ def _errors(passed: Sequence[Passed]) -> dict[str, Any]:
     if estimates:
         return {"error_estimate": max(estimates)}
     return {"error_bound": max([p.error_bound for p in passed], default=0.0)}
+
+
+def refuse_unread(what: str, names: Any, post: Posterior, parts: tuple[str, ...], target: Any) -> None:
+    """Refuse columns that the formulas of other parameters read, and nothing that the target depends on."""
+    designs = [post.design, *[post.parts[name].design for name in parts]] if post.parts else []
+    for name in (names if isinstance(names, Mapping | list | tuple) else [names]) if designs else ():
+        readers = [part for part, of in post.parts.items() if is_word(name, of.design.columns)]
+        if readers and not any(is_word(name, d.columns) for d in designs):
+            raise EstimandError(
+                f"{what} names {name!r}, which {post.parts[readers[0]].formula!r} reads, and target={written(target)} "
+                f"does not depend on {listed(readers)}: nothing would change with it. target={readers[0]!r} does, and "
+                "so do numbers of the distribution of y, such as target=bm.sd()."
+            )

@@ -13,7 +13,7 @@ from bayesmargins.errors import EstimandError, close_matches, listed, shown, wri
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
 from bayesmargins.estimands.comparison import COMPARISONS
-from bayesmargins.estimands.question import Question
+from bayesmargins.estimands.question import Question, refuse_unread
 from bayesmargins.estimands.sentence import Slope
 from bayesmargins.evaluate import Derivative, Evaluation, Passed
 from bayesmargins.explained import QUESTION, SLOPE, explained
@@ -267,9 +267,15 @@ def _refuse_unserved(question: Question, variables: Any) -> None:
         name, target = variables if isinstance(variables, str) else "x", question.target
         raise EstimandError(
             f"target={target} has no slope here: slopes are analytic, and of averages of an inverse link only "
-            "(the mean, link, count, probabilities of categories). "
+            f"(the mean, link, count, probabilities of categories), {_unlike_these(question)}. "
             f"avg_comparisons(post, {{{name!r}: 0.1}}, target={_written(target)}) has its change over a step."
         )
+
+
+def _unlike_these(question: Question) -> str:
+    if not question.parts:
+        return "and it is none"
+    return f"and it depends on the linear predictors of {listed([question.post.first, *question.parts])} together"
 
 
 def _refuse_further(question: Question, variables: Any, asked: str) -> None:
@@ -329,6 +335,7 @@ def numeric_variables(variables: Any, question: Question) -> list[str]:
             f"variables={shown(variables)}; a slope takes names of variables only, without a specification."
         )
     design = question.post.design
+    refuse_unread("variables", variables, question.post, question.parts, question.target)
     names = list(named_variables(variables, design))
     for name in names:
         if question.target == "count" and name in design.response.trials_variables:

@@ -128,7 +128,7 @@ def heterogeneity(
     seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     of = answering(post, target)
     if of is post:
-        refuse_distribution(target)
+        refuse_distribution(target, post)
     over = _factor(over, of)
     refuse_several(of, over)
     refuse_heavy(of, "heterogeneity", "avg_comparisons with groups={...: [levels]} has the effect in fitted groups.")

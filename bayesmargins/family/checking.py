@@ -41,10 +41,11 @@ def check_outcome(family: Family, outcome: Outcome, text: str, link: Link | None
         raise ModelError(f"The weights of the response {text!r} are 0 in every row: nothing would be fitted.")
     holds = _held(support, outcome)
     if not holds.all():
-        bad = ~holds
+        first = int(np.flatnonzero(~holds)[0])
+        shown = f"{y[first]:g}" if outcome.counts is None else ", ".join(f"{c:g}" for c in outcome.counts[first])
         raise ModelError(
-            f"The response {text!r} has {int(bad.sum())} values that family={family.name!r} cannot have, such as "
-            f"{y[bad][0]:g} in row {int(np.flatnonzero(bad)[0])}; allowed are {support.allowed}."
+            f"The response {text!r} has {int((~holds).sum())} values that family={family.name!r} cannot have, such as "
+            f"{shown} in row {first}; allowed are {support.allowed}."
         )
     _refuse_outside(outcome, text)
     if not support.discrete and np.isin(y, (0.0, 1.0)).all():

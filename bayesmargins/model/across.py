@@ -9,32 +9,41 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.design import Factor
+from bayesmargins.design import Design
 from bayesmargins.model.coordinates import GroupBlock, GroupPart, Member
 from bayesmargins.schema import factor_dim, plain, stem
 
 __all__ = [
     "coords_of",
     "correlated_pairs",
+    "correlated_with",
     "covariance_from",
     "is_across",
     "joined",
+    "marks_of",
     "on_predictor",
-    "sharing_marks",
     "term_names",
 ]
 
 Pairs = list[tuple[int, int]]
 
 
-def sharing_marks(factors: Mapping[str, Factor]) -> list[set[str]]:
-    """Linear predictors by which a factor's effects are correlated, in sets of two and more; `factors` by predictor."""
-    found: list[set[str]] = []
-    for mark in dict.fromkeys(m for factor in factors.values() for m in factor.marks if m):
-        some = {name for name, factor in factors.items() if mark in factor.marks}
-        apart = [other for other in found if not other & some]
-        found = [*apart, some.union(*(other for other in found if other & some))]
-    return [some for some in found if len(some) > 1]
+def marks_of(designs: Mapping[str, Design]) -> dict[str, dict[str, list[str]]]:
+    """By factor and mark: the linear predictors that have it, whose effects it correlates."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, design in designs.items():
+        for f, factor in design.factors.items():
+            for mark in dict.fromkeys(m for m in factor.marks if m):
+                found.setdefault(f, {}).setdefault(mark, []).append(name)
+    return found
+
+
+def correlated_with(name: str, marks: Mapping[str, Sequence[str]]) -> set[str]:
+    """Linear predictors with which this one's effects of a factor are correlated, itself included: by `marks_of` it."""
+    found, last = {name}, set[str]()
+    while found != last:
+        last, found = found, found.union(*(some for some in marks.values() if found & {*some}))
+    return found
 
 
 def joined(parts: Mapping[str, GroupPart]) -> GroupPart:

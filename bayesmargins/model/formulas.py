@@ -10,6 +10,7 @@ from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.errors import FormulaError, ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, get_link, resolve_link
+from bayesmargins.model.across import marks_of
 from bayesmargins.model.coordinates import FixedPart
 from bayesmargins.schema import MEAN
 from bayesmargins.values import is_word
@@ -145,14 +146,11 @@ def links_of(link: Any, family: Family, parameters: Mapping[str, str]) -> dict[s
 
 def check_marks(designs: Mapping[str, Design]) -> None:
     """FormulaError where a mark says nothing: it correlates effects of one factor on two linear predictors."""
-    of = {name: {(f, m) for f, factor in d.factors.items() for m in factor.marks if m} for name, d in designs.items()}
-    for name, own in of.items():
-        others = set().union(*(marks for other, marks in of.items() if other != name))
-        alone = sorted(own - others)
-        if alone:
-            factor, mark = alone[0]
+    every = [(f, mark, names) for f, marks in marks_of(designs).items() for mark, names in marks.items()]
+    for factor, mark, names in every:
+        if len(names) == 1:
             raise FormulaError(
-                f"The mark {mark!r} of the effects of {factor!r} stands in {designs[name].formula!r} alone. It "
+                f"The mark {mark!r} of the effects of {factor!r} stands in {designs[names[0]].formula!r} alone. It "
                 "correlates effects on several parameters, where the formula of another has it for the same factor: "
                 f"{{'y': 'y ~ x + (1 | {mark} | {factor})', 'sigma': '~ x + (1 | {mark} | {factor})'}}. Leave it out."
             )

@@ -85,12 +85,7 @@ def pilot(
 
     `held` has the parameters that are no more than a number.
     """
-
-    def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            value = family.log_likelihood(values_at(link, eta, family.of_rows(aux, outcome)), outcome)
-        return np.where(np.isfinite(value), value, _NEVER)
-
+    log_density = _density(family, link, outcome)
     at = Pilot(
         np.linalg.lstsq(F, np.full(len(F), scales.location), rcond=None)[0],
         [np.zeros((len(part.factor.levels), part.W.shape[1])) for part in parts],
@@ -122,11 +117,7 @@ def fixed_pilot(
     held: Mapping[str, float],
 ) -> Pilot:
     """The same without group effects."""
-
-    def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
-        value = family.log_likelihood(values_at(link, eta, family.of_rows(aux, outcome)), outcome)
-        return np.where(np.isfinite(value), value, _NEVER)
-
+    log_density = _density(family, link, outcome)
     phi = np.linalg.lstsq(F, np.full(len(F), scales.location), rcond=None)[0]
     first = _first_values(family, link, outcome, held)
     at = Pilot(phi, [], [], first, [np.zeros(len(F))], offset + F @ phi)
@@ -141,6 +132,15 @@ def fixed_pilot(
         _search(at, family, log_density, outcome, held)
     at.differentiate(log_density, scales.unit)
     return at
+
+
+def _density(family: Family, link: Link, outcome: Outcome) -> LogDensity:
+    def log_density(eta: np.ndarray, aux: Mapping[str, np.ndarray]) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            value = family.log_likelihood(values_at(link, eta, family.of_rows(aux, outcome)), outcome)
+        return np.where(np.isfinite(value), value, _NEVER)
+
+    return log_density
 
 
 def _settled(at: Pilot, eta: np.ndarray, Sigma: list[np.ndarray]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from bayesmargins.design import Design
 from bayesmargins.draws import degrees_of_freedom
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
 from bayesmargins.family import Family, Outcome, Parameter
+from bayesmargins.model.across import marks_of
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero, of_predictor
 from bayesmargins.model.scales import Scales
 from bayesmargins.schema import MEAN
@@ -105,13 +106,7 @@ def default_priors(
         priors[f"sd_{name}"] = Prior("HalfNormal", {"sigma": scales.direction(True) * sizes})
         if any(len(block.terms) > 1 and not block.rotates for block in part.blocks):
             priors[f"cor_{name}"] = LKJ_ETA
-    outcome = Outcome.of(design.response)
-    for df in design.degrees.values():
-        of_effects = degrees_of_freedom(df).prior
-        assert of_effects is not None
-        made = of_effects(outcome)
-        priors[df] = made_prior(*made) if isinstance(made, tuple) else made
-    return priors
+    return priors | _stated(map(degrees_of_freedom, design.degrees.values()), Outcome.of(design.response))
 
 
 def priors_of_family(family: Family, outcome: Outcome, predicted: Collection[str] = ()) -> dict[str, Prior | float]:
@@ -126,7 +121,12 @@ def priors_of_family(family: Family, outcome: Outcome, predicted: Collection[str
     silent = [p.name for p in own if p.prior is None]
     if silent:
         raise ModelError(f"family={family.name!r} has no default prior of {listed(silent)}: it cannot be fitted.")
-    found = {p.name: p.prior(outcome) for p in own if p.prior is not None}
+    return _stated(own, outcome)
+
+
+def _stated(parameters: Iterable[Parameter], outcome: Outcome) -> dict[str, Prior | float]:
+    """The default priors that they have."""
+    found = {p.name: p.prior(outcome) for p in parameters if p.prior is not None}
     return {name: made_prior(*prior) if isinstance(prior, tuple) else prior for name, prior in found.items()}
 
 
@@ -145,7 +145,7 @@ def kinds_of_priors(designs: Mapping[str, Design], family: Family) -> dict[str, 
     for name, design in designs.items():
         found = [(c, "coefficient") for c in _coefficients(design)]
         found += [(f"sd_{f}", "sd") for f in (*design.factors, *(t.name for t in design.fixed.penalised))]
-        found += [(f"cor_{f}", "cor") for f in _correlated(design, _shared(designs))]
+        found += [(f"cor_{f}", "cor") for f in _correlated(design, marks_of(designs))]
         if twice := [of_predictor(name, what) for what, _ in found if of_predictor(name, what) in kinds]:
             raise ModelError(
                 f"The formulas make two parameters that are called {shown(twice[0])}: one of the mean, and one of "
@@ -155,7 +155,7 @@ def kinds_of_priors(designs: Mapping[str, Design], family: Family) -> dict[str, 
         if design is mean:
             kinds |= {df: "degrees" for df in mean.degrees.values()}
             kinds |= {p.name: "own" for p in family.estimated(mean.response.known_error) if p.name not in designs}
-    kinds |= {f"across_cor_{f}": "cor" for f in _shared(designs)}
+    kinds |= {f"across_cor_{f}": "cor" for f in marks_of(designs)}
     return kinds | {word: kind for word, (kind, _) in _words(designs).items()}
 
 
@@ -166,19 +166,7 @@ def _coefficients(design: Design) -> list[str]:
     return [*first, *(["beta"] if slopes or design.fixed.penalised else []), *slopes]
 
 
-def _shared(designs: Mapping[str, Design]) -> dict[str, set[str]]:
-    """Marks by factor whose effects are correlated over several linear predictors."""
-    found: dict[str, set[str]] = {}
-    seen: set[tuple[str, str]] = set()
-    for design in designs.values():
-        own = {(f, mark) for f, factor in design.factors.items() for mark in factor.marks if mark}
-        for f, mark in own & seen:
-            found.setdefault(f, set()).add(mark)
-        seen |= own
-    return found
-
-
-def _correlated(design: Design, shared: Mapping[str, set[str]]) -> list[str]:
+def _correlated(design: Design, shared: Mapping[str, Collection[str]]) -> list[str]:
     """Factors of a predictor with effects that are correlated with each other alone."""
     return [
         f
@@ -189,7 +177,7 @@ def _correlated(design: Design, shared: Mapping[str, set[str]]) -> list[str]:
 
 def _words(designs: Mapping[str, Design]) -> dict[str, tuple[str, list[str]]]:
     """Names that stand for the same of every factor: their kind, and what they stand for."""
-    shared, found = _shared(designs), {}
+    shared, found = marks_of(designs), {}
     for name, design in designs.items():
         if design.factors:
             found[of_predictor(name, "sd")] = ("sd", [of_predictor(name, f"sd_{f}") for f in design.factors])

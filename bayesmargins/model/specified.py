@@ -11,7 +11,7 @@ from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design, build_part, designs_by_category
 from bayesmargins.errors import DataError
 from bayesmargins.family import Family, Outcome, check_outcome, get_family, get_link, warn_of_other_families
-from bayesmargins.model.across import joined, sharing_marks
+from bayesmargins.model.across import correlated_with, joined, marks_of
 from bayesmargins.model.coordinates import GroupPart, fixed_part, group_part, of_predictor, own_priors
 from bayesmargins.model.formulas import (
     check_marks,
@@ -155,16 +155,12 @@ def _in_own_columns(designs: Mapping[str, Design], name: str, given: Mapping[str
     """Factors whose effects on this predictor, or on one that they are correlated with, have a prior of the user's."""
     found = set()
     for f in designs[name].factors:
-        together = next((some for some in sharing_marks(_acting(designs, f)) if name in some), {name})
+        together = correlated_with(name, marks_of(designs).get(f, {}))
         keys = [of_predictor(other, f"{what}_{f}") for other in together for what in ("sd", "cor")]
         keys += [f"across_cor_{f}"] * (len(together) > 1)
         if any(key in given for key in keys):
             found.add(f)
     return found
-
-
-def _acting(designs: Mapping[str, Design], factor: str) -> dict[str, Any]:
-    return {name: design.factors[factor] for name, design in designs.items() if factor in design.factors}
 
 
 def _needed(priors: dict[str, Any], groups: Mapping[str, GroupPart]) -> dict[str, Any]:

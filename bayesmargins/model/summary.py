@@ -16,14 +16,16 @@ __all__ = ["kept_names", "model_lines"]
 
 def model_lines(model: Any) -> list[str]:
     """What ``print(model)`` says of a `GLMM`."""
-    others = dict(list(model.predictors.items())[1:])
-    formulas = "; ".join(p.design.formula for p in model.predictors.values())
+    alike = model.family.shares is not None  # those of categories have one formula and one link
+    others = {} if alike else dict(list(model.predictors.items())[1:])
+    formulas = "; ".join([model.design.formula, *(p.design.formula for p in others.values())])
     links = "".join(f"; {name}: {p.link.name}" for name, p in others.items())
     categories = model.design.response.categories
+    each = ", a linear predictor for each but the first" if alike else ""
     return [
         f"GLMM {formulas}",
         f"family {model.family.name}, link {model.link.name}{links}; {len(model.design.data)} rows",
-        *([f"categories {listed(categories, 12)}"] if categories else []),
+        *([f"categories {listed(categories, 12)}{each}"] if categories else []),
         *(part.factor.in_words() for part in model.groups.values()),
         *_of_effects(model),
         *model.prior_lines(),

@@ -88,9 +88,9 @@ def _several(design: Design, others: Mapping[str, Design]) -> str:
     """Why b is not integrated out where parameters have formulas of their own."""
     if not any(d.factors for d in (design, *others.values())):
         return "the model has none"
+    have = "have linear predictors of their own" if len(others) > 1 else "has a linear predictor of its own"
     return (
-        f"{listed(others)} has a linear predictor of its own, and the integral over group effects is there for models "
-        "with that of the mean alone"
+        f"{listed(others)} {have}, and the integral over group effects is there for models with that of the mean alone"
     )
 
 
