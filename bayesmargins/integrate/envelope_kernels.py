@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART
+from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.effect_pattern import Loops
 from bayesmargins.integrate.small_kernels import add_row, dot
 
@@ -23,7 +23,7 @@ __all__ = ["plus_product", "rooted", "small_system", "solved", "times_roots"]
 Array = npt.NDArray[np.float64]
 
 
-@njit(**APART)
+@njit(**INNER)
 def times_roots(x: Array, shift: int, begin: int, end: int, roots: Array, p: Loops, transposed: bool) -> None:
     """Entries of levels begin to end, of which effect k lies at shift + k, times Lambda, or Lambda'."""
     for v in range(begin, end):
@@ -45,7 +45,8 @@ def plus_product(K: Array, s: Array, p: Loops, out: Array) -> None:
         for a in range(first, end):
             low, row = p.low[a], p.row[a]
             out[a] += dot(K[row + low :], s[low:], end - low)
-            add_row(out[low:], K[row + low :], s[a], first - low)
+            if low < first:
+                add_row(out[low:], K[row + low :], s[a], first - low)
 
 
 @njit(**APART)
@@ -73,7 +74,9 @@ def rooted(K: Array, roots: Array, p: Loops) -> tuple[Array, Array]:
         for k in range(low, a):
             start = max(low, p.low[k])
             A[row + k] = (A[row + k] - dot(A[row + start :], A[p.row[k] + start :], k - start)) / A[p.row[k] + k]
-        A[row + a] = math.sqrt(A[row + a] - dot(A[row + low :], A[row + low :], a - low))
+        if low < a:
+            A[row + a] -= dot(A[row + low :], A[row + low :], a - low)
+        A[row + a] = math.sqrt(A[row + a])
     return M, A
 
 
@@ -82,11 +85,14 @@ def solved(A: Array, x: Array, noise: Array, p: Loops) -> None:
     """x = A'^-1 (A^-1 x + noise), A a Cholesky factor."""
     for a in range(len(x)):
         low, row = p.low[a], p.row[a]
-        x[a] = (x[a] - dot(A[row + low :], x[low:], a - low)) / A[row + a]
+        if low < a:
+            x[a] -= dot(A[row + low :], x[low:], a - low)
+        x[a] /= A[row + a]
     for a in range(len(x) - 1, -1, -1):
         low, row = p.low[a], p.row[a]
         x[a] = (x[a] + noise[a]) / A[row + a]
-        add_row(x[low:], A[row + low :], -x[a], a - low)
+        if low < a:
+            add_row(x[low:], A[row + low :], -x[a], a - low)
 
 
 @njit(**APART)
@@ -102,7 +108,8 @@ def _inverse(A: Array, p: Loops) -> Array:
     for a in range(len(p.low) - 1, -1, -1):
         low, row = p.low[a], p.row[a]
         S[row + a] /= 2.0 * A[row + a]
-        add_row(S[row + low :], A[row + low :], -2.0 * S[row + a], a - low)
+        if low < a:
+            add_row(S[row + low :], A[row + low :], -2.0 * S[row + a], a - low)
         for k in range(a - 1, low - 1, -1):
             start, other = max(low, p.low[k]), p.row[k]
             S[row + k] /= A[other + k]

@@ -202,12 +202,13 @@ def _less_shared(U: Array, used: Integers, V: Array, p: Loops, begin: int, n: in
     q = len(work)
     for j in range(len(used)):
         low, row = p.low[used[j]], p.row[used[j]]
-        work[:, :n] = 0.0
-        for k in range(j + 1):
+        for i in range(q):
+            for g in range(n):
+                work[i, g] = U[j, i, g] * (0.5 * V[row + used[j]])
+        for k in range(j):
             if used[k] >= low:
-                share = V[row + used[k]] * (0.5 if k == j else 1.0)
                 for i in range(q):
-                    add_row(work[i], U[k, i], share, n)
+                    add_row(work[i], U[k, i], V[row + used[k]], n)
         for i in range(q):
             for k in range(i + 1):
                 _subtract(Y[i, k, begin:], work[i], U[j, k], n)
