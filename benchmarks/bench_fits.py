@@ -121,7 +121,6 @@ CASES = {
     "normal-large": Case("y ~ x + (1 + x | g)", "gaussian", normal(200_000, 1_000)),
     "nested": Case("y ~ x + (1 | school / class)", "gaussian", nested(20_000, 2_000, 500)),
     "normal-crossed": Case("y ~ x + (1 | g) + (1 | i)", "gaussian", crossed(20_000, 1_000, 200)),
-    "normal-crossed-more": Case("y ~ x + (1 | g) + (1 | i)", "gaussian", crossed(20_000, 1_000, 400)),
     "bernoulli": Case("y ~ t + (1 + t | g)", "bernoulli", simulated("bernoulli", 5_000, 250)),
     "crossed": Case("y ~ t + (1 | g) + (1 | i)", "bernoulli", simulated("bernoulli", 5_000, 200, 30)),
     "verbagg": Case(
