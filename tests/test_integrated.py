@@ -272,10 +272,7 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
     assert {v.name for v in one.pymc_for("sampled").free_RVs} == {v.name for v in one.pymc.free_RVs}
     log = bm.GLMM("e ~ x + (1 | g)", data.assign(e=np.exp(data.x)), link="log")
     for model, why in (
-        (
-            two,
-            "the 450 beside the 500 of the largest factor are so crossed that their .* more than 2 million",
-        ),
+        (two, "the 450 beside the 500 of the largest factor are so crossed that their .* more than 2 million"),
         (log, "under family 'gaussian' and link 'log' .* may have several peaks"),
         (bm.GLMM("k ~ x + (1 | g) + (1 | h)", data.assign(k=1, h=each), "poisson"), "effects of 2 factors"),
         (bm.GLMM("k ~ x + (1 + x | g)", data.assign(k=1), "poisson"), "2 effects of each group take an integral in as"),
