@@ -263,10 +263,8 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
     assert "group effects are integrated out of the fit" in str(one)
     count = bm.GLMM("k ~ x + (1 | g)", data.assign(k=1), "poisson")
     assert "drawn back exactly: each group's integral is a sum over nodes" in str(count)
-    each = np.arange(80)
-    rows = pd.DataFrame(
-        {"y": np.arange(9000) % 5, "x": np.arange(9000) % 7, "f": np.arange(9000) % 90, "h": np.arange(9000) // 90}
-    )
+    each, row = np.arange(80), np.arange(9000)
+    rows = pd.DataFrame({"y": np.sin(row), "x": row % 7, "f": row % 90, "h": row // 90})
     two = bm.GLMM("y ~ x + (poly(x, 4) | h) + (poly(x, 4) | f)", rows)
     assert "group effects are sampled" in str(two)
     assert {v.name for v in one.pymc_for("sampled").free_RVs} == {v.name for v in one.pymc.free_RVs}
@@ -289,7 +287,7 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
 def test_nested_effects_are_integrated_however_many_there_are() -> None:
     pupil = np.arange(12_000)
     data = pd.DataFrame(
-        {"y": pupil % 5, "x": pupil % 7, "room": pupil // 6, "school": pupil // 30, "town": pupil // 300}
+        {"y": np.sin(pupil), "x": pupil % 7, "room": pupil // 6, "school": pupil // 30, "town": pupil // 300}
     )
     data["place"] = pupil % 4
     for formula in ("y ~ x + (1 + x | town / school / room)", "y ~ x + (1 | school / room) + (1 | place)"):
