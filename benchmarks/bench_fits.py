@@ -70,6 +70,31 @@ def normal(rows: int, groups: int) -> Frame:
     return frame
 
 
+def nested(rows: int, classes: int, schools: int) -> Frame:
+    """A normal response of pupils, in classes of schools."""
+
+    def frame() -> pd.DataFrame:
+        rng = np.random.default_rng(3)
+        g, x = np.arange(rows) % classes, rng.normal(size=rows)
+        s = g * schools // classes
+        y = 1 + 0.5 * x + 0.6 * rng.normal(size=classes)[g] + 0.4 * rng.normal(size=schools)[s] + rng.normal(size=rows)
+        return pd.DataFrame({"y": y, "x": x, "class": g, "school": s})
+
+    return frame
+
+
+def crossed(rows: int, groups: int, items: int) -> Frame:
+    """A normal response, each row of a group and an item drawn at random."""
+
+    def frame() -> pd.DataFrame:
+        rng = np.random.default_rng(4)
+        g, i, x = rng.integers(0, groups, rows), rng.integers(0, items, rows), rng.normal(size=rows)
+        y = 1 + 0.5 * x + 0.6 * rng.normal(size=groups)[g] + 0.4 * rng.normal(size=items)[i] + rng.normal(size=rows)
+        return pd.DataFrame({"y": y, "x": x, "g": g, "i": i})
+
+    return frame
+
+
 def simulated(family: str, rows: int, groups: int, items: int = 0) -> Frame:
     """One covariate, an intercept by group (and by item); six whole values of t for a binary response."""
 
@@ -94,6 +119,8 @@ EPIL = "y ~ lbase * trt + lage + (1 + period | subject)"
 CASES = {
     "normal": Case("y ~ x + (1 + x | g)", "gaussian", normal(20_000, 500)),
     "normal-large": Case("y ~ x + (1 + x | g)", "gaussian", normal(200_000, 1_000)),
+    "nested": Case("y ~ x + (1 | school / class)", "gaussian", nested(20_000, 2_000, 500)),
+    "normal-crossed": Case("y ~ x + (1 | g) + (1 | i)", "gaussian", crossed(20_000, 1_000, 200)),
     "bernoulli": Case("y ~ t + (1 + t | g)", "bernoulli", simulated("bernoulli", 5_000, 250)),
     "crossed": Case("y ~ t + (1 | g) + (1 | i)", "bernoulli", simulated("bernoulli", 5_000, 200, 30)),
     "verbagg": Case(

@@ -54,18 +54,26 @@ class Case:
 
 # Terms of each factor, and whether rows have weights. The second factor is crossed with the first, the third holds it.
 CASES = [([1], False), ([1], True), ([2], False), ([3], True), ([1, 1], False), ([2, 2, 1], True), ([1, 3], False)]
+# Of many groups: the second factor holds the first, the third the second, and the fourth is crossed with all.
+NESTED = [([1, 1], False), ([2, 2], True), ([1, 1, 1], True), ([2, 2, 3], False), ([1, 2, 1, 2], True)]
+BOTH = [*((*of, False) for of in CASES), *((*of, True) for of in NESTED)]
 
 
-def _case(terms: list[int], weighted: bool, seed: int = 1) -> Case:
+def _case(terms: list[int], weighted: bool, nested: bool = False, seed: int = 1) -> Case:
     rng = np.random.default_rng(seed)
-    codes = np.concatenate([[0], rng.integers(1, 8, 60)])
-    x = rng.normal(2010, 3, (61, 3))
+    n = 300 if nested else 61
+    groups = 150 if nested else 8  # more than compiled loops take at once
+    codes = np.concatenate([[0], rng.integers(1, groups, n - 1)])
+    x = rng.normal(2010, 3, (n, 3))
     x[:, 2] = codes % 2  # constant within groups
-    X = np.column_stack([np.ones(61), x])
-    grouped = [(codes, 9), (rng.integers(0, 4, 61), 5), (codes // 3, 4)]
+    X = np.column_stack([np.ones(n), x])
+    grouped = [(codes, 9), (rng.integers(0, 4, n), 5), (codes // 3, 4)]
+    if nested:
+        classes = codes % 40
+        grouped = [(codes, 151), (classes, 41), (classes % 6, 7), (rng.integers(0, 3, n), 4)]
     factors = [Effects(X[:, :q].copy(), *of) for q, of in zip(terms, grouped, strict=False)]
-    weights = rng.uniform(0.5, 3, 61) if weighted else None
-    return Case(X @ rng.normal(size=4) + rng.normal(size=61), X, factors, weights)
+    weights = rng.uniform(0.5, 3, n) if weighted else None
+    return Case(X @ rng.normal(size=4) + rng.normal(size=n), X, factors, weights)
 
 
 def _point(case: Case, seed: int = 2) -> tuple[np.ndarray, list[np.ndarray], float]:
@@ -97,9 +105,11 @@ def _log_marginal(case: Case) -> Any:
     return pytensor.function([phi, sigma, *roots], outputs, mode=interpreted())
 
 
-@pytest.mark.parametrize(("terms", "weighted"), CASES)
-def test_likelihood_and_gradient_are_those_of_the_dense_normal_distribution(terms: list[int], weighted: bool) -> None:
-    case = _case(terms, weighted)
+@pytest.mark.parametrize(("terms", "weighted", "nested"), BOTH)
+def test_likelihood_and_gradient_are_those_of_the_dense_normal_distribution(
+    terms: list[int], weighted: bool, nested: bool
+) -> None:
+    case = _case(terms, weighted, nested)
     function, Z = _log_marginal(case), case.Z
     for seed in range(4):
         phi, roots, sigma = _point(case, seed)
@@ -137,10 +147,10 @@ class Units:
         return out
 
 
-@pytest.mark.parametrize(("terms", "weighted"), CASES)
-def test_effects_are_drawn_from_their_conditional_distribution(terms: list[int], weighted: bool) -> None:
+@pytest.mark.parametrize(("terms", "weighted", "nested"), BOTH)
+def test_effects_are_drawn_from_their_conditional_distribution(terms: list[int], weighted: bool, nested: bool) -> None:
     """Zeros in place of standard normals give its mean, unit vectors the columns of a root of its covariance."""
-    case = _case(terms, weighted)
+    case = _case(terms, weighted, nested)
     phi, roots, sigma = _point(case)
     large, q, m = case.factors[0], terms[0], sum(f.size for f in case.factors[1:])
     n, most = 1 + m + q, max(terms[1:], default=1)
@@ -253,13 +263,14 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
     assert "group effects are integrated out of the fit" in str(one)
     count = bm.GLMM("k ~ x + (1 | g)", data.assign(k=1), "poisson")
     assert "drawn back exactly: each group's integral is a sum over nodes" in str(count)
-    each = np.arange(80)
-    two = bm.GLMM("y ~ x + (1 + x + w | h) + (1 + x + w + x:w | f)", data.assign(f=each, h=each))
+    each, row = np.arange(80), np.arange(9000)
+    rows = pd.DataFrame({"y": np.sin(row), "x": row % 7, "f": row % 90, "h": row // 90})
+    two = bm.GLMM("y ~ x + (poly(x, 4) | h) + (poly(x, 4) | f)", rows)
     assert "group effects are sampled" in str(two)
     assert {v.name for v in one.pymc_for("sampled").free_RVs} == {v.name for v in one.pymc.free_RVs}
     log = bm.GLMM("e ~ x + (1 | g)", data.assign(e=np.exp(data.x)), link="log")
     for model, why in (
-        (two, "beside the 320 of the largest factor there are 240 of others"),
+        (two, "the 450 beside the 500 of the largest factor are so crossed that their .* more than 2 million"),
         (log, "under family 'gaussian' and link 'log' .* may have several peaks"),
         (bm.GLMM("k ~ x + (1 | g) + (1 | h)", data.assign(k=1, h=each), "poisson"), "effects of 2 factors"),
         (bm.GLMM("k ~ x + (1 + x | g)", data.assign(k=1), "poisson"), "2 effects of each group take an integral in as"),
@@ -271,6 +282,16 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
         one.fit(sampler="numpyro", group_effects="integrated")
     with pytest.raises(bm.FitError, match="Did you mean 'integrated'"):
         one.fit(group_effects="integrate")
+
+
+def test_nested_effects_are_integrated_however_many_there_are() -> None:
+    pupil = np.arange(12_000)
+    data = pd.DataFrame(
+        {"y": np.sin(pupil), "x": pupil % 7, "room": pupil // 6, "school": pupil // 30, "town": pupil // 300}
+    )
+    data["place"] = pupil % 4
+    for formula in ("y ~ x + (1 + x | town / school / room)", "y ~ x + (1 | school / room) + (1 | place)"):
+        assert bm.GLMM(formula, data).treatment().how == "integrated"
 
 
 def test_same_seed_same_effects() -> None:
@@ -353,10 +374,10 @@ def test_groups_that_share_effects_have_no_likelihood_of_their_own() -> None:
         case.groups.by_group(phi[None], [L[None] for L in roots], {"sigma": np.array([sigma])})
 
 
-@pytest.mark.parametrize(("terms", "weighted"), CASES)
-def test_many_draws_at_once_are_the_likelihoods_of_each(terms: list[int], weighted: bool) -> None:
+@pytest.mark.parametrize(("terms", "weighted", "nested"), BOTH)
+def test_many_draws_at_once_are_the_likelihoods_of_each(terms: list[int], weighted: bool, nested: bool) -> None:
     """Value and derivatives; effects drawn are those of `draw_normal_effects`."""
-    case = _case(terms, weighted)
+    case = _case(terms, weighted, nested)
     points = [_point(case, seed) for seed in range(3)]
     phi, sigma = np.array([p[0] for p in points]), np.array([p[2] for p in points])
     roots = [np.array(of_factor) for of_factor in zip(*(p[1] for p in points), strict=True)]

@@ -10,9 +10,10 @@ groups) on `rules` (nodes and bounds); `bundles` is the engine of several functi
 (where effects are independent, in one dimension). `tabulated` holds the same averages in tables, for many rows.
 
 For fits, likelihoods with group effects integrated out, and draws of these effects: `normal_groups` (a normal
-response, in closed form) on `normal_group_kernels` on `small_kernels`; `group_quadrature` (other families, one effect
-a group) on `group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_rows` (sums
-over rows), with `vector_math` for functions that processors take several at once. `normal_entry` and `group_entry`
+response, in closed form) on `normal_group_kernels` on `envelope_kernels` (the matrix of crossed and nested effects) on
+`effect_pattern` (where it has entries), with `small_kernels`; `group_quadrature` (other families, one effect a group)
+on `group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_rows` (sums over rows),
+with `vector_math` for functions that processors take several at once. `normal_entry` and `group_entry`
 are the `entry` of either, a name that compiled models call; `by_name` is the same for loops that other compiled code
 calls.
 """

@@ -1,28 +1,44 @@
 """Compiled likelihood of normal group effects, integrated out, and their draws given the parameters.
 
 The innermost loops run over the groups of a block, so that processors take several groups at once: arrays have the
-group last. Names are those of `NormalGroups`, in units of sigma: e are the coordinates less their centre, then the
-small effects; L and the roots of the small factors are divided by sigma, t = 1 / sigma. H = R L, P = I + H H' = C C',
-v = a t - B e.
+group last. Names are those of `NormalGroups`, in units of sigma: c are the coordinates less their centre, s the small
+effects; L and the roots of the small factors are divided by sigma, t = 1 / sigma. H = R L, P = I + H H' = C C',
+v = a t - B c - E s. Of E a block reads what its patches have: see `effect_pattern`.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART, PASTED, kernel
-from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, inverted, rooted, small_system
+from bayesmargins.integrate.effect_pattern import BLOCK, Loops
+from bayesmargins.integrate.envelope_kernels import plus_product, rooted, small_system, solved, times_roots
+from bayesmargins.integrate.small_kernels import add_row, copy_row, dot
 
-__all__ = ["draw_groups", "draw_small", "each_group", "group_marginal", "group_marginals"]
+__all__ = ["Known", "draw_groups", "draw_small", "each_group", "group_marginal"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-BLOCK = 128
+
+class Known(NamedTuple):
+    """Statistics of `NormalGroups`, the group last in R, a and B, with the pattern of the small effects."""
+
+    R: Array
+    a: Array
+    B: Array
+    G: Array
+    J: Array
+    K: Array
+    r: Array
+    E: Array
+    rss: float
+    pattern: Loops
 
 
 @njit(**APART)
@@ -38,14 +54,33 @@ def _subtract(out: Array, x: Array, y: Array, n: int) -> None:
 
 
 @njit(**APART)
-def _residuals(a: Array, B: Array, e: Array, t: float, first: int, n: int, v: Array) -> None:
-    """v (term, group); coordinates that `e` does not have are 0."""
+def _multiply(out: Array, x: Array, n: int) -> None:
+    for g in range(n):
+        out[g] *= x[g]
+
+
+@njit(**APART)
+def _residuals(a: Array, B: Array, c: Array, t: float, first: int, n: int, v: Array) -> None:
+    """v (term, group) = a t - B c."""
     for i in range(len(a)):
         v[i, :n] = 0.0
         add_row(v[i], a[i, first:], t, n)
-        for k in range(len(e)):
-            if e[k] != 0.0:
-                add_row(v[i], B[i, k, first:], -e[k], n)
+        for k in range(len(c)):
+            add_row(v[i], B[i, k, first:], -c[k], n)
+
+
+@njit(**APART)
+def _less_small(E: Array, p: Loops, s: Array, first: int, n: int, at: Integers, v: Array) -> None:
+    """v -= E s. `at` has the block's first patch and its place in E, and gets those of the next block."""
+    patch, place = at
+    while patch < len(p.lanes) - 1 and p.lanes[patch] < first + n:
+        begin, size = p.lanes[patch] - first, p.lanes[patch + 1] - p.lanes[patch]
+        for k in range(p.begins[patch], p.begins[patch + 1]):
+            for i in range(len(v)):
+                add_row(v[i, begin:], E[place:], -s[p.used[k]], size)
+                place += size
+        patch += 1
+    at[0], at[1] = patch, place
 
 
 @njit(**APART)
@@ -78,13 +113,12 @@ def _factored(H: Array, n: int, inner: bool, C: Array) -> None:
 
 
 @njit(**APART)
-def _forward(C: Array, x: Array, n: int) -> None:
-    """x (term, group) = C^-1 x."""
+def _forward(C: Array, begin: int, x: Array, n: int) -> None:
+    """x (term, group) = C^-1 x; C's groups from `begin` on."""
     for i in range(len(x)):
         for m in range(i):
-            _subtract(x[i], C[i, m], x[m], n)
-        for g in range(n):
-            x[i, g] *= C[i, i, g]
+            _subtract(x[i], C[i, m, begin:], x[m], n)
+        _multiply(x[i], C[i, i, begin:], n)
 
 
 @njit(**APART)
@@ -93,73 +127,92 @@ def _backward(C: Array, x: Array, n: int) -> None:
     for i in range(len(x) - 1, -1, -1):
         for m in range(i + 1, len(x)):
             _subtract(x[i], C[m, i], x[m], n)
-        for g in range(n):
-            x[i, g] *= C[i, i, g]
+        _multiply(x[i], C[i, i], n)
 
 
 @njit(**APART)
-def _whitened(
-    R: Array, L: Array, a: Array, B: Array, e: Array, t: float, first: int, n: int, H: Array, C: Array, v: Array
-) -> None:
-    """H, C of P = C C', and v (term, group) = C^-1 (a t - B e)."""
-    _residuals(a, B, e, t, first, n, v)
+def _whitened(R: Array, L: Array, first: int, n: int, H: Array, C: Array, v: Array) -> None:
+    """H, C of P = C C', and v (term, group) becomes C^-1 v."""
     _products(R, L, first, n, H)
     _factored(H, n, False, C)
-    _forward(C, v, n)
+    _forward(C, 0, v, n)
 
 
 @njit(**APART)
-def _small_columns(B: Array, C: Array, p: int, first: int, n: int, U: Array, used: Integers) -> int:
-    """U (small effect, term, group) = C^-1 E for those effects that a group of the block has; how many, and which."""
-    count = 0
-    for k in range(p, B.shape[1]):
-        found = False
-        for i in range(len(B)):
-            for g in range(first, first + n):
-                found = found or B[i, k, g] != 0.0
-        if found:
-            for i in range(len(B)):
-                copy_row(U[count, i], B[i, k, first:], n)
-            _forward(C, U[count], n)
-            used[count] = k - p
-            count += 1
-    return count
+def _white_effects(E: Array, place: int, C: Array, begin: int, n: int, count: int, U: Array) -> int:
+    """U (small effect, term, group) = C^-1 E of a patch, whose groups begin there; the place in E of the next one."""
+    for j in range(count):
+        for i in range(len(C)):
+            copy_row(U[j, i], E[place:], n)
+            place += n
+        _forward(C, begin, U[j], n)
+    return place
 
 
 @njit(**APART)
-def _small_moments(e: Array, L: Array, t: float, R: Array, a: Array, B: Array, K: Array, h: Array) -> None:
-    """Adds E' P^-1 E to the lower triangle of K, and E' P^-1 v to h, over all groups; `e` is of the coordinates."""
+def _small_moments(
+    c: Array, L: Array, t: float, R: Array, a: Array, B: Array, E: Array, p: Loops, K: Array, h: Array
+) -> None:
+    """Adds E' P^-1 E to K, in its diagonal blocks to the lower triangle, and E' P^-1 v to h, over all groups."""
     q, groups = a.shape
-    p, m = len(e), len(h)
     H, C, v = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, BLOCK))
-    U, used = np.empty((m, q, BLOCK)), np.empty(m, np.int64)
+    U, patch, place = np.empty((_most_used(p), q, BLOCK)), 0, 0
     for first in range(0, groups, BLOCK):
         n = min(BLOCK, groups - first)
-        _whitened(R, L, a, B, e, t, first, n, H, C, v)
-        count = _small_columns(B, C, p, first, n, U, used)
-        for j in range(count):
-            for i in range(q):
-                h[used[j]] += dot(U[j, i], v[i], n)
+        _residuals(a, B, c, t, first, n, v)
+        _whitened(R, L, first, n, H, C, v)
+        while patch < len(p.lanes) - 1 and p.lanes[patch] < first + n:
+            begin, size = p.lanes[patch] - first, p.lanes[patch + 1] - p.lanes[patch]
+            used = p.used[p.begins[patch] : p.begins[patch + 1]]
+            place = _white_effects(E, place, C, begin, size, len(used), U)
+            for j in range(len(used)):
+                low, row = p.low[used[j]], p.row[used[j]]
+                for i in range(q):
+                    h[used[j]] += dot(U[j, i], v[i, begin:], size)
                 for k in range(j + 1):
-                    K[used[j], used[k]] += dot(U[j, i], U[k, i], n)
+                    if used[k] >= low:  # no group has both otherwise
+                        for i in range(q):
+                            K[row + used[k]] += dot(U[j, i], U[k, i], size)
+            patch += 1
 
 
 @njit(**APART)
-def _shrunk(w: Array, U: Array, used: Integers, count: int, V: Array, n: int, Y: Array, work: Array) -> None:
-    """Y (term, term, group) = I - w w' - U' V U, V the covariance of the small effects."""
-    q = len(w)
-    for i in range(q):
+def _most_used(p: Loops) -> int:
+    most = 0
+    for k in range(len(p.begins) - 1):
+        most = max(most, p.begins[k + 1] - p.begins[k])
+    return most
+
+
+@njit(**APART)
+def _less_own(w: Array, n: int, Y: Array) -> None:
+    """Y (term, term, group) = I - w w'."""
+    for i in range(len(w)):
         for k in range(i + 1):
             Y[i, k, :n] = 1.0 if i == k else 0.0
             _subtract(Y[i, k], w[i], w[k], n)
-    for j in range(count):
-        work[:, :n] = 0.0
-        for k in range(count):
-            for i in range(q):
-                add_row(work[i], U[k, i], V[used[j], used[k]], n)
+
+
+@njit(**APART)
+def _less_shared(U: Array, used: Integers, V: Array, p: Loops, begin: int, n: int, Y: Array, work: Array) -> None:
+    """Y (term, term, group) -= U' V U from group `begin` on, V the covariance of the small effects.
+
+    V's lower triangle, and that turned.
+    """
+    q = len(work)
+    for j in range(len(used)):
+        low, row = p.low[used[j]], p.row[used[j]]
+        for i in range(q):
+            for g in range(n):
+                work[i, g] = U[j, i, g] * (0.5 * V[row + used[j]])
+        for k in range(j):
+            if used[k] >= low:
+                for i in range(q):
+                    add_row(work[i], U[k, i], V[row + used[k]], n)
         for i in range(q):
             for k in range(i + 1):
-                _subtract(Y[i, k], work[i], U[j, k], n)
+                _subtract(Y[i, k, begin:], work[i], U[j, k], n)
+                _subtract(Y[i, k, begin:], work[k], U[j, i], n)
 
 
 @njit(**APART)
@@ -169,7 +222,7 @@ def _add_to_root(R: Array, C: Array, Y: Array, first: int, n: int, N: Array, wor
     for k in range(q):
         for i in range(q):
             copy_row(N[k, i], R[i, k, first:], n)
-        _forward(C, N[k], n)
+        _forward(C, 0, N[k], n)
     for k in range(q):
         work[:, :n] = 0.0
         for i in range(q):
@@ -194,49 +247,46 @@ def _of_root(D: Array, L: Array) -> Array:
 
 @njit(**PASTED)
 def group_marginal(
-    c: Array,
-    L: Array,
-    t: float,
-    roots: Array,
-    R: Array,
-    a: Array,
-    B: Array,
-    G: Array,
-    r: Array,
-    rss: float,
-    layout: Integers,
-    slopes: bool,
+    c: Array, L: Array, t: float, roots: Array, of: Known, slopes: bool
 ) -> tuple[float, Array, Array, float, Array]:
     """-2 log likelihood less count log(2 pi sigma^2), and its derivatives in c, L (lower triangle), t and roots.
 
     The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them. Without
     `slopes` the value alone is right.
     """
-    q, groups = a.shape
-    p, m = len(c), len(r)
-    K, h = G[p:, p:].copy(), r * t
-    for k in range(m):
-        h[k] -= dot(G[p + k], c, p)
+    R, a, B, p = of.R, of.a, of.B, of.pattern
+    (q, groups), coordinates, m = a.shape, len(c), len(of.r)
+    K, h = of.K.copy(), of.r * t
+    for k in range(coordinates):
+        add_row(h, of.J[k], -c[k], m)
     if m > 0:
-        _small_moments(c, L, t, R, a, B, K, h)
-    s, z, V, log_det, d_roots = small_system(K, h, roots, layout)
-    e = np.concatenate((c, s))
-    total, dt = log_det + dot(z, z, m) + rss * t * t - 2.0 * t * dot(r, s, m), 2.0 * (rss * t - dot(r, s, m))
-    dc, D = np.zeros(p), np.zeros((q, q))
-    for k in range(p + m):
-        share = dot(G[k], e, p + m)
-        total += e[k] * share
-        if k < p:
-            dc[k] = 2.0 * share
+        _small_moments(c, L, t, R, a, B, of.E, p, K, h)
+    s, z, V, log_det, d_roots = small_system(K, h, roots, p, slopes)
+    Ks = np.zeros(m)
+    plus_product(of.K, s, p, Ks)
+    told = dot(of.r, s, m)
+    total, dt = log_det + dot(z, z, m) + dot(s, Ks, m) + t * (of.rss * t - 2.0 * told), 2.0 * (of.rss * t - told)
+    dc, D = np.zeros(coordinates), np.zeros((q, q))
+    for k in range(coordinates):
+        own, others = dot(of.G[k], c, coordinates), dot(of.J[k], s, m)
+        total += c[k] * (own + 2.0 * others)
+        dc[k] = 2.0 * (own + others)
     H, C, Y, N = (np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)))
     w, work = np.empty((q, BLOCK)), np.empty((q, BLOCK))
-    U, used = np.empty((m, q, BLOCK)), np.empty(m, np.int64)
+    U, at, patch, place = np.empty((_most_used(p), q, BLOCK)), np.zeros(2, np.int64), 0, 0
     for first in range(0, groups, BLOCK):
         n = min(BLOCK, groups - first)
-        _whitened(R, L, a, B, e, t, first, n, H, C, w)
+        _residuals(a, B, c, t, first, n, w)
+        _less_small(of.E, p, s, first, n, at, w)
+        _whitened(R, L, first, n, H, C, w)
         if slopes:
-            count = _small_columns(B, C, p, first, n, U, used) if m > 0 else 0
-            _shrunk(w, U, used, count, V, n, Y, work)
+            _less_own(w, n, Y)
+            while patch < at[0]:
+                begin, size = p.lanes[patch] - first, p.lanes[patch + 1] - p.lanes[patch]
+                used = p.used[p.begins[patch] : p.begins[patch + 1]]
+                place = _white_effects(of.E, place, C, begin, size, len(used), U)
+                _less_shared(U, used, V, p, begin, size, Y, work)
+                patch += 1
             _add_to_root(R, C, Y, first, n, N, work, D)
         work[0, :n] = 1.0
         for i in range(q):
@@ -250,42 +300,9 @@ def group_marginal(
         _backward(C, w, n)
         for i in range(q):
             dt += 2.0 * dot(a[i, first:], w[i], n)
-            for k in range(p):
+            for k in range(coordinates):
                 dc[k] -= 2.0 * dot(B[i, k, first:], w[i], n)
     return total, dc, _of_root(D, L), dt, d_roots
-
-
-@kernel
-def group_marginals(
-    begin: int,
-    end: int,
-    c: Array,
-    L: Array,
-    t: Array,
-    roots: Array,
-    R: Array,
-    a: Array,
-    B: Array,
-    G: Array,
-    r: Array,
-    rss: float,
-    layout: Integers,
-    slopes: bool,
-    value: Array,
-    dc: Array,
-    dL: Array,
-    dt: Array,
-    d_roots: Array,
-) -> None:
-    """`group_marginal` of many draws, which the first axis is of; derivatives only with `slopes`."""
-    for d in range(begin, end):
-        found = group_marginal(c[d], L[d], t[d], roots[d], R, a, B, G, r, rss, layout, slopes)
-        value[d] = found[0]
-        if slopes:
-            dt[d] = found[3]
-            copy_row(dc[d], found[1], found[1].size)
-            copy_row(dL[d].ravel(), found[2].ravel(), found[2].size)
-            copy_row(d_roots[d].ravel(), found[4].ravel(), found[4].size)
 
 
 @kernel
@@ -312,7 +329,8 @@ def each_group(
     for d in range(begin, end):
         for first in range(0, groups, BLOCK):
             n = min(BLOCK, groups - first)
-            _whitened(R, L[d], a, B, c[d], t[d], first, n, H, C, v)
+            _residuals(a, B, c[d], t[d], first, n, v)
+            _whitened(R, L[d], first, n, H, C, v)
             form[:n] = 0.0
             for i in range(p + 1):
                 for k in range(p + 1):
@@ -328,53 +346,44 @@ def each_group(
 
 
 @kernel
-def draw_small(
-    begin: int,
-    end: int,
-    c: Array,
-    L: Array,
-    sigma: Array,
-    roots: Array,
-    R: Array,
-    a: Array,
-    B: Array,
-    G: Array,
-    r: Array,
-    layout: Integers,
-    out: Array,
-) -> None:
+def draw_small(begin: int, end: int, c: Array, L: Array, sigma: Array, roots: Array, of: Known, out: Array) -> None:
     """Standard normal out (draw, small effect) becomes draws of the small effects, in units of sigma."""
-    p, m = c.shape[1], len(r)
+    p = of.pattern
     for d in range(begin, end):
         t = 1.0 / sigma[d]
-        K, h = G[p:, p:].copy(), r * t
-        for k in range(m):
-            h[k] -= dot(G[p + k], c[d], p)
-        _small_moments(c[d], L[d], t, R, a, B, K, h)
-        rooted(K, h, roots[d], layout)
-        inverse, _ = inverted(K)
-        z = np.zeros(m)
-        for k in range(m):  # inverse is that of the Cholesky factor
-            add_row(z, inverse[k], dot(inverse[k], h, k + 1) + out[d, k], k + 1)
-        out[d] = 0.0
-        first = 0
-        for f in range(len(layout)):
-            q = layout[f, 1]
-            for _ in range(layout[f, 0]):
-                for i in range(q):
-                    out[d, first + i] = dot(roots[d, f, i], z[first:], i + 1)
-                first += q
+        K, h = of.K.copy(), of.r * t
+        for k in range(c.shape[1]):
+            add_row(h, of.J[k], -c[d, k], len(h))
+        _small_moments(c[d], L[d], t, of.R, of.a, of.B, of.E, p, K, h)
+        _, A = rooted(K, roots[d], p)
+        times_roots(h, 0, 0, len(p.factor), roots[d], p, False)
+        solved(A, h, out[d], p)
+        times_roots(h, 0, 0, len(p.factor), roots[d], p, True)
+        copy_row(out[d], h, len(h))
 
 
 @kernel
 def draw_groups(
-    begin: int, end: int, e: Array, L: Array, sigma: Array, R: Array, a: Array, B: Array, back: Array, out: Array
+    begin: int,
+    end: int,
+    c: Array,
+    s: Array,
+    L: Array,
+    sigma: Array,
+    of: Known,
+    order: Integers,
+    back: Array,
+    out: Array,
 ) -> None:
-    """Standard normal out (draw, group, term) becomes draws of back b given the parameters and the small effects."""
-    q, groups = a.shape
+    """Standard normal out (draw, group, term) becomes draws of back b given the parameters and the small effects.
+
+    `order` has the number of each group that the statistics have one after the other.
+    """
+    q, groups = of.a.shape
     H, C = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
     v, z, T = np.empty((q, BLOCK)), np.empty((q, BLOCK)), np.empty((q, q))
     for d in range(begin, end):
+        at = np.zeros(2, np.int64)
         for i in range(q):
             for k in range(q):
                 T[i, k] = 0.0
@@ -382,21 +391,22 @@ def draw_groups(
                     T[i, k] += back[i, m] * L[d, m, k] * sigma[d]
         for first in range(0, groups, BLOCK):
             n = min(BLOCK, groups - first)
-            _residuals(a, B, e[d], 1.0 / sigma[d], first, n, v)
-            _products(R, L[d], first, n, H)
+            _residuals(of.a, of.B, c[d], 1.0 / sigma[d], first, n, v)
+            _less_small(of.E, of.pattern, s[d], first, n, at, v)
+            _products(of.R, L[d], first, n, H)
             _factored(H, n, True, C)
             for i in range(q):
                 z[i, :n] = 0.0
                 for m in range(q):
                     _add(z[i], H[m, i], v[m], n)
-            _forward(C, z, n)
+            _forward(C, 0, z, n)
             for i in range(q):
                 for g in range(n):
-                    z[i, g] += out[d, first + g, i]
+                    z[i, g] += out[d, order[first + g], i]
             _backward(C, z, n)
             for i in range(q):
                 v[i, :n] = 0.0
                 for k in range(q):
                     add_row(v[i], z[k], T[i, k], n)
                 for g in range(n):
-                    out[d, first + g, i] = v[i, g]
+                    out[d, order[first + g], i] = v[i, g]

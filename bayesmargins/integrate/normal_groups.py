@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
+from bayesmargins.integrate.effect_pattern import EffectPattern, Levels, Loops, effect_pattern
 from bayesmargins.integrate.threads import in_threads
+
+if TYPE_CHECKING:
+    from bayesmargins.integrate.normal_group_kernels import Known
 
 __all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups", "normal_rows"]
 
 Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.integer]
+Integers = npt.NDArray[np.int64]
 
+VALUE, GRADIENT = 0, 1  # what the compiled likelihood is asked for
 _FEW = 20_000  # groups of all draws: fewer take less time than threads take to begin
 _DEPENDENT = 1e-10  # of a column's length in a group: what is left of it is rounding, and no direction of its own
 
@@ -27,13 +33,23 @@ class Effects:
     """The effects of one grouping factor: W (row, term), codes (row,) of 0 to levels - 1."""
 
     W: Array
-    codes: Integers
+    codes: npt.NDArray[np.integer]
     levels: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Levels and terms."""
+        return self.levels, self.W.shape[1]
 
     @property
     def size(self) -> int:
         """How many effects."""
         return self.levels * self.W.shape[1]
+
+    @property
+    def as_levels(self) -> Levels:
+        """What the pattern of its effects is made of."""
+        return Levels(self.codes, *self.shape)
 
 
 @dataclass(frozen=True)
@@ -42,14 +58,15 @@ class NormalGroups:
 
     b_group ~ N(0, L L') are the effects of the largest factor, s those of all others, N(0, Lambda Lambda'). In each
     group the rows of W are Q R with orthonormal Q. What lies in the span of Q says everything of b; what does not says
-    nothing of it. With e = (phi - centre, s), u = a - B e and P = I + R L L' R' / sigma^2, the likelihood with b
+    nothing of it. With d = phi - centre, u = a - B d - E s and P = I + R L L' R' / sigma^2, the likelihood with b
     integrated out is a product of two factors that have no b:
 
-        log p(y | s) = - count / 2 log(2 pi sigma^2) - (rss - 2 r's + e' G e) / (2 sigma^2)
+        log p(y | s) = - count / 2 log(2 pi sigma^2) - (rss - 2 r's + d' G d + 2 d' J s + s' K s) / (2 sigma^2)
                        - 1/2 sum over groups of (log det P + u' P^-1 u / sigma^2)
 
     Its quadratic form is a sum of squares, so nothing cancels, however large b is beside sigma. In s it is quadratic
-    too, and s is integrated out by one dense matrix A = I + Lambda' K Lambda / sigma^2.
+    too, and s is integrated out by the matrix A = I + Lambda' (K + E' P^-1 E) Lambda / sigma^2, whose rows reach as far
+    as effects meet in a group of the largest factor: `pattern` says where.
 
     Attributes
     ----------
@@ -57,18 +74,21 @@ class NormalGroups:
         Least-squares coefficients within groups.
     count, rss : float
         Sum of the weights; sum of squares within groups at the centre.
-    G : (coordinate and small effect, the same) float
-        Products of the columns of F and Z within groups.
+    G, J, K : (coordinate, coordinate), (coordinate, small effect), (entry of the pattern,) float
+        Products of the columns of F, of F with Z, and of Z, within groups.
     r : (small effect,) float
-        Products of Z with y - F centre, within groups.
+        Products of Z with y - F centre, within groups. Small effects lie in the order of the pattern.
     R : (group, term, term) float
         Upper triangles; a row of zeros where the rows of a group leave a direction open.
     a : (group, term) float
         Q' (y - F centre).
-    B : (group, term, coordinate and small effect) float
-        Q' F and Q' Z.
-    layout : (factor, 2) int
-        Levels and terms of the small factors: their effects lie factor by factor, level by level, term by term.
+    B : (group, term, coordinate) float
+        Q' F.
+    E : (effect, term, group of a patch; patch by patch) float
+        Q' Z, of the effects that a patch has.
+    pattern : EffectPattern
+    shapes : tuple of (int, int)
+        Levels and terms of the small factors.
     rest, within : (row,), (row, coordinate) float
         y - F centre and F without what lies in the span of Q.
     codes, weights : (row,) int, (row,) float or None
@@ -83,29 +103,43 @@ class NormalGroups:
     count: float
     rss: float
     G: Array
+    J: Array
+    K: Array
     r: Array
     R: Array
     a: Array
     B: Array
-    layout: Integers
+    E: Array
+    pattern: EffectPattern
+    shapes: tuple[tuple[int, int], ...]
     rest: Array
     within: Array
-    codes: Integers
+    codes: npt.NDArray[np.integer]
     weights: Array | None
     sd: str = "sigma"
     constant: float = 0.0
 
     @cached_property
-    def compiled(self) -> tuple[Array, Array, Array, Array, Array]:
-        """R, a and B with the group last, then G and r: as the compiled loops take them."""
-        last = (np.moveaxis(self.R, 0, -1), self.a.T, np.moveaxis(self.B, 0, -1))
+    def compiled(self) -> Known:
+        """As the compiled loops take it."""
+        from bayesmargins.integrate.normal_group_kernels import Known  # numba takes a second to import
+
+        of = self.pattern.order
+        last = (np.moveaxis(self.R[of], 0, -1), self.a[of].T, np.moveaxis(self.B[of], 0, -1))
         R, a, B = map(np.ascontiguousarray, last)
-        return R, a, B, self.G, self.r
+        return Known(R, a, B, self.G, self.J, self.K, self.r, self.E, self.rss, self.pattern.loops)
+
+    @cached_property
+    def flat(self) -> tuple[Array, Integers]:
+        """`flat_data`, made once."""
+        from bayesmargins.integrate.normal_entry import flat_data
+
+        return flat_data(self)
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y) of every draw without b: (draw,); the largest factor's root (draw, term, term) comes first."""
         sigma = self._sigma(phi, aux)
-        value, *_ = self._marginals(phi, roots, sigma, False)
+        value = self._marginals(phi, roots, sigma, VALUE)[:, 0]
         return self.constant - 0.5 * (self.count * np.log(2.0 * np.pi * sigma**2) + value)
 
     def _sigma(self, phi: Array, aux: Mapping[str, Array]) -> Array:
@@ -117,8 +151,12 @@ class NormalGroups:
         """`log_likelihood`, and its derivatives in phi (draw, coordinate), the roots' lower triangles and sigma."""
         sigma = self._sigma(phi, aux)
         t = 1.0 / sigma
-        value, dc, dL, dt, d_small = self._marginals(phi, roots, sigma, True)
-        d_roots = [dL, *(d_small[:, f, : root.shape[-1], : root.shape[-1]] for f, root in enumerate(roots[1:]))]
+        found = self._marginals(phi, roots, sigma, GRADIENT)
+        n, q, p = len(phi), roots[0].shape[-1], phi.shape[1]
+        value, dc, dL, dt, d_small = np.split(found, np.cumsum([1, p, q * q, 1]), axis=1)
+        value, dt, d_small = value[:, 0], dt[:, 0], d_small.reshape(n, len(roots) - 1, self._widest, self._widest)
+        others = (d_small[:, f, : root.shape[-1], : root.shape[-1]] for f, root in enumerate(roots[1:]))
+        d_roots = [dL.reshape(n, q, q), *others]
         dt = dt + (dc * (phi - self.centre)).sum(axis=1)
         dt += sum((d * np.tril(root)).sum(axis=(1, 2)) for d, root in zip(d_roots, roots, strict=True))
         d_sigma = 0.5 * t**2 * dt - self.count * t
@@ -137,9 +175,9 @@ class NormalGroups:
             )
         t = 1.0 / self._sigma(phi, aux)
         c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
-        R, a, B, *_ = self.compiled
-        out = np.empty((len(phi), a.shape[1]))
-        in_threads(each_group, len(phi), c, L, t, R, a, B, *self._sums_by_group, out)
+        of = self.compiled
+        out = np.empty((len(phi), of.a.shape[1]))
+        in_threads(each_group, len(phi), c, L, t, of.R, of.a, of.B, *self._sums_by_group, out)
         return out
 
     @cached_property
@@ -161,29 +199,38 @@ class NormalGroups:
         large, *small = roots
         back = np.eye(large.shape[-1])
         b, s = draw_normal_effects(self, phi, large, self._padded(small, len(phi)), self._sigma(phi, aux), back, rng)
-        ends = np.cumsum(self.layout.prod(axis=1))
+        ends = np.cumsum([levels * terms for levels, terms in self.shapes])
         pieces = np.split(s, ends[:-1], axis=1) if len(ends) else []
-        return [b, *(piece.reshape(len(s), *of) for piece, of in zip(pieces, self.layout, strict=True))]
+        return [b, *(piece.reshape(len(s), *of) for piece, of in zip(pieces, self.shapes, strict=True))]
 
-    def _marginals(self, phi: Array, roots: Sequence[Array], sigma: Array, slopes: bool) -> tuple[Array, ...]:
-        """-2 log likelihood less its normaliser, and derivatives, in units of sigma."""
-        from bayesmargins.integrate.normal_group_kernels import group_marginals  # numba takes a second to import
+    def _marginals(self, phi: Array, roots: Sequence[Array], sigma: Array, task: int) -> Array:
+        """-2 log likelihood less its normaliser, and derivatives in what the entry reads: (draw, value)."""
+        from bayesmargins.integrate.normal_entry import POINTS, TASK, normal_entry  # numba takes a second to import
 
-        n, t = len(phi), 1.0 / sigma
-        c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
-        small = self._padded(roots[1:], n) * t[:, None, None, None]
-        out = (np.empty(n), *(np.zeros(x.shape if slopes else (0,) * x.ndim) for x in (c, L, t, small)))
-        statistics = (*self.compiled, self.rss, self.layout)
-        if n * len(self.a) < _FEW:
-            group_marginals(0, n, c, L, t, small, *statistics, slopes, *out)
+        function, (data, sizes), t = normal_entry(), self.flat, 1.0 / sigma[:, None]
+        small = self._padded(roots[1:], len(phi))
+        columns = [phi - self.centre, *(of.reshape(len(phi), -1) for of in (roots[0], np.ones(len(phi)), small))]
+        x = np.ascontiguousarray(np.concatenate(columns, axis=1) * t)
+        out = np.empty((len(x), x.shape[1] + 1))
+
+        def some(begin: int, end: int) -> None:
+            asked = sizes.copy()
+            asked[TASK], asked[POINTS] = task, end - begin
+            function.into(x[begin:end], data, asked, out[begin:end])
+
+        if len(x) * len(self.a) < _FEW:
+            some(0, len(x))
         else:
-            in_threads(group_marginals, n, c, L, t, small, *statistics, slopes, *out)
+            in_threads(some, len(x))
         return out
+
+    @property
+    def _widest(self) -> int:
+        return max((terms for _, terms in self.shapes), default=1)
 
     def _padded(self, roots: Sequence[Array], n: int) -> Array:
         """Roots of the small factors, (draw, factor, term, term), with zeros for terms that a factor does not have."""
-        q = int(self.layout[:, 1].max(initial=1))
-        out = np.zeros((n, len(roots), q, q))
+        out = np.zeros((n, len(roots), self._widest, self._widest))
         for f, root in enumerate(roots):
             out[:, f, : root.shape[-1], : root.shape[-1]] = root
         return out
@@ -221,46 +268,76 @@ def normal_groups(
     _, left = _split((y - F @ start)[:, None], Q, large)
     centre = start + _least_squares(within, left[:, 0], np.sqrt((F**2).sum(axis=0)).max(initial=0.0))
     a, rest = _split((y - F @ centre)[:, None], Q, large)
-    columns = [(f, f.W[:, k] * root) for f in small for k in range(f.W.shape[1])]
-    places = _places(small)
-    E = np.zeros((large.levels, Q.shape[1], sum(f.size for f in small)))
-    for (f, column), place in zip(columns, places, strict=True):
-        for i in range(Q.shape[1]):
-            E[:, i, place] = _table(Q[:, i] * column, large, f)
-    ZZ, FZ, r = np.zeros((E.shape[2],) * 2), np.zeros((F.shape[1], E.shape[2])), np.zeros(E.shape[2])
-    for (f, column), place in zip(columns, places, strict=True):
-        r[place] = _sums(rest[:, 0] * column, f)
-        for k in range(F.shape[1]):
-            FZ[k, place] = _sums(within[:, k] * column, f)
-        for (other, its), there in zip(columns, places, strict=True):
-            ZZ[np.ix_(place, there)] = _table(column * its, f, other)
-    ZZ -= np.tensordot(E, E, ((0, 1), (0, 1)))
-    G = np.block([[within.T @ within, FZ], [FZ.T, ZZ]])
+    pattern = effect_pattern(large.as_levels, [f.as_levels for f in small])
+    small_ones = _small_effects(small, root, Q, large, pattern, rest[:, 0], within)
     count, rss = float(len(y) if weights is None else weights.sum()), float(rest[:, 0] @ rest[:, 0])
-    layout = np.array([(f.levels, f.W.shape[1]) for f in small], dtype=np.int64).reshape(-1, 2)
-    statistics = (centre, count, rss, G, r, R, a[..., 0], np.concatenate([B, E], axis=2), layout)
-    return NormalGroups(*statistics, rest[:, 0], within, large.codes, weights, sd)
+    J, K, r, E = small_ones
+    statistics = (centre, count, rss, within.T @ within, J, K, r, R, a[..., 0], B, E)
+    shapes = tuple(f.shape for f in small)
+    return NormalGroups(*statistics, pattern, shapes, rest[:, 0], within, large.codes, weights, sd)
 
 
-def _places(small: Sequence[Effects]) -> list[Integers]:
-    """Where the effects of each term of each factor lie, level by level."""
-    places, first = [], 0
+def _small_effects(
+    small: Sequence[Effects],
+    root: Array,
+    Q: Array,
+    large: Effects,
+    pattern: EffectPattern,
+    rest: Array,
+    within: Array,
+) -> tuple[Array, Array, Array, Array]:
+    """J, K, r and E of `NormalGroups`."""
+    Z, n = _columns(small, root, pattern), large.levels
+    q = Q.shape[1]
+    position = np.argsort(pattern.order)[large.codes]
+    E = (_sparse(Q, position[:, None] * q + np.arange(q), n * q).T @ Z).tocsr()
+    K, shared = np.zeros(pattern.entries), (Z.T @ Z - E.T @ E).tocoo()
+    p = pattern.loops
+    kept = (shared.col >= p.low[shared.row]) & (shared.col < _level_ends(p)[shared.row])
+    K[p.row[shared.row[kept]] + shared.col[kept]] = shared.data[kept]
+    return within.T @ Z, K, Z.T @ rest, _by_patch(E.tocoo(), q, pattern)
+
+
+def _sparse(values: Array, columns: Integers, width: int) -> Any:
+    """Values (row, entry) in these columns, as a sparse matrix."""
+    from scipy.sparse import csr_array
+
+    starts = np.arange(len(values) + 1) * values.shape[1]
+    return csr_array((values.ravel(), columns.ravel(), starts), shape=(len(values), width))
+
+
+def _columns(small: Sequence[Effects], root: Array, pattern: EffectPattern) -> Any:
+    """Z, its columns in the order of the pattern, times `root`, as a sparse matrix."""
+    values, places, first = [np.zeros((len(root), 0))], [np.zeros((len(root), 0), dtype=np.int64)], 0
     for f in small:
-        q = f.W.shape[1]
-        places += [first + k + q * np.arange(f.levels) for k in range(q)]
+        values.append(f.W * root[:, None])
+        places.append(pattern.place[first + f.codes[:, None] * f.shape[1] + np.arange(f.shape[1])])
         first += f.size
-    return places
+    return _sparse(np.hstack(values), np.hstack(places), first)
+
+
+def _level_ends(p: Loops) -> Integers:
+    """Of each effect, where its level ends."""
+    return np.repeat(p.first[1:], np.diff(p.first))
+
+
+def _by_patch(E: Any, q: int, pattern: EffectPattern) -> Array:
+    """Entries of E (group and term, effect), patch by patch: (effect, term, group) each."""
+    p = pattern.loops
+    groups, counts = np.diff(p.lanes), np.diff(p.begins)
+    begins = np.append(0, np.cumsum(q * groups * counts))
+    group, term, effects = E.row // q, E.row % q, len(pattern.place)
+    patch = np.searchsorted(p.lanes, group, side="right") - 1
+    keys = np.repeat(np.arange(len(groups)), counts) * effects + p.used  # they rise
+    j = np.searchsorted(keys, patch * effects + E.col) - p.begins[patch]
+    out = np.zeros(begins[-1])
+    out[begins[patch] + (j * q + term) * groups[patch] + group - p.lanes[patch]] = E.data
+    return out
 
 
 def _sums(values: Array, by: Effects) -> Array:
     sums: Array = np.bincount(by.codes, weights=values, minlength=by.levels).astype(np.float64, copy=False)
     return sums
-
-
-def _table(values: Array, by: Effects, across: Effects) -> Array:
-    """Sums by the levels of two factors."""
-    cells = Effects(by.W, by.codes.astype(np.int64) * across.levels + across.codes, by.levels * across.levels)
-    return _sums(values, cells).reshape(by.levels, across.levels)
 
 
 def _least_squares(columns: Array, y: Array, size: float) -> Array:
@@ -312,10 +389,10 @@ def draw_normal_effects(
 
     n, scale = len(phi), sigma[:, None]
     c, L, roots = (phi - groups.centre) / scale, L / scale[..., None], roots / scale[..., None, None]
-    R, a, B, G, r = groups.compiled
-    s = rng.standard_normal((n, len(r)))
-    if len(r):
-        in_threads(draw_small, n, c, L, sigma, roots, R, a, B, G, r, groups.layout, s)
+    of, order, place = groups.compiled, groups.pattern.order, groups.pattern.place
+    s = np.ascontiguousarray(rng.standard_normal((n, len(place)))[:, np.argsort(place)])
+    if len(place):
+        in_threads(draw_small, n, c, L, sigma, roots, of, s)
     b = rng.standard_normal((n, *groups.a.shape))
-    in_threads(draw_groups, n, np.concatenate([c, s], axis=1), L, sigma, R, a, B, back, b)
-    return b, s * scale
+    in_threads(draw_groups, n, c, s, L, sigma, of, order, back, b)
+    return b, s[:, place] * scale

@@ -20,7 +20,7 @@ from bayesmargins.integrate.compiled import digest
 from bayesmargins.integrate.entry import SIGNATURE, Entry
 from bayesmargins.integrate.group_entry import group_entry
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
-from bayesmargins.integrate.normal_entry import flat_data, normal_entry
+from bayesmargins.integrate.normal_entry import normal_entry
 from bayesmargins.integrate.normal_groups import NormalGroups
 
 __all__ = ["GroupMarginal", "log_marginal"]
@@ -90,10 +90,10 @@ def log_marginal(
 
 
 def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma: Any) -> Any:
-    t, q = 1.0 / sigma, int(groups.layout[:, 1].max(initial=1))
-    terms = groups.layout[:, 1]
+    t, terms = 1.0 / sigma, [terms for _, terms in groups.shapes]
+    q = max(terms, default=1)
     padded = [pt.set_subtensor(pt.zeros((q, q))[:k, :k], root) for root, k in zip(others, terms, strict=True)]
     small = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
     x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], small])
-    value = GroupMarginal()(x, *flat_data(groups))[0]
+    value = GroupMarginal()(x, *groups.flat)[0]
     return groups.constant - 0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from bayesmargins.design import Design
 from bayesmargins.errors import FitError, ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.integrate.effect_pattern import Levels, multiplications
 from bayesmargins.values import is_word
 
 __all__ = ["INTEGRATED", "SAMPLED", "Treatment", "check_factors", "closed_form", "treatment"]
 
 INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
-# Effects beside the largest factor's, and products a gradient that their matrix takes: about 10 ms of one core.
-_MOST_SMALL, _MOST_PRODUCTS = 200, 1e7
+# Multiplications a gradient for the effects of all but the largest factor: with more, sampling them is faster.
+_MOST_PRODUCTS, _MOST_A_ROW = 2e6, 100
 _MOST_TERMS = 1  # of a group whose effects have no closed form
 _NO_JAX = ("numpyro",)  # samplers that need a version in JAX of every operation of the model
 
@@ -116,14 +117,18 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
 
 def _too_many(design: Design) -> str:
     """Why the closed form would cost more than sampling."""
-    sizes = sorted(len(f.levels) * len(f.terms) for f in design.factors.values())
-    small = sum(sizes[:-1])
-    if small > _MOST_SMALL or sizes[-1] * small**2 > _MOST_PRODUCTS:
-        return (
-            f"beside the {sizes[-1]:,} of the largest factor there are {small:,} of others, whose integral takes a "
-            "dense matrix that costs more than sampling them"
-        )
-    return ""
+    large, *small = sorted(
+        (Levels(f.codes, len(f.levels), len(f.terms)) for f in design.factors.values()),
+        key=lambda f: -f.count * f.terms,
+    )
+    most = max(_MOST_PRODUCTS, _MOST_A_ROW * len(large.codes))
+    if multiplications(large, small, most) <= most:
+        return ""
+    return (
+        f"the {sum(f.count * f.terms for f in small):,} beside the {large.count * large.terms:,} of the largest factor "
+        f"are so crossed that their integral takes more than {most / 1e6:.3g} million multiplications a step, which "
+        "costs more than sampling them"
+    )
 
 
 def _no_nodes(design: Design, family: Family, link: Link) -> str:
