@@ -223,10 +223,10 @@ def _block(
             z = first + k * g.h
             nodes[_P, k] = vector_exp(linear + g.alpha * z - 0.5 * z * z - amount * c * nodes[_POWER, k])
         return
+    near = largest * c * max(nodes[_POWER, 0], nodes[_POWER, count - 1]) < _LARGEST
     for k in range(count):
         z = first + k * g.h
         nodes[_P, k], nodes[_T, k] = linear + g.alpha * z - 0.5 * z * z, 1.0
-    near = largest * c * max(nodes[_POWER, 0], nodes[_POWER, count - 1]) < _LARGEST
     if near:
         _multiply(nodes, count, g.factors, c, g.s > 0.0)
     if not (near and g.plain):

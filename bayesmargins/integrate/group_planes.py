@@ -101,8 +101,10 @@ def _planes(
     table: Array, starts: Integers, sign: float, product: bool, root: Array, tolerance: float, values: Array,
     of_root: Array, task: int, out: Array,
 ) -> None:  # fmt: skip
-    """Logs of the integrals to values (group,), then the sum of their errors; their derivatives to the table (`own`,
-    row) and of_root (4,), or draws of b to `out`, which holds two uniform numbers a group.
+    """Logs of the integrals to values (group,), then the sum of their errors, and what the task asks for.
+
+    Derivatives go to the table (`own`, row) and of_root (4,), draws of b to `out`, which holds two uniform numbers a
+    group.
     """
     groups, most, scale, error = len(starts) - 1, 0, math.hypot(root[1, 0], root[1, 1]), 0.0
     cosine, sine = (root[1, 1] / scale, root[1, 0] / scale) if scale > 0.0 else (1.0, 0.0)

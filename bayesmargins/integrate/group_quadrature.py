@@ -1,4 +1,4 @@
-"""Group effects of a response that is not normal: one factor's, one or two a group, integrated group by group, and their exact draws."""
+"""One or two effects a group of a response that is not normal: one factor's, integrated, and their exact draws."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FEW = 20_000  # rows of all points: fewer take less time than threads take to b
 
 @dataclass(frozen=True)
 class GroupQuadrature:
-    """log p(y | phi, root, aux) = sum over groups of log of the integral of p(y_g | F phi + W root z) N(z; 0, I) over z.
+    """log p(y | phi, root, aux) = sum over groups of log of the integral of p(y_g | F phi + W root z) N(z; 0, I).
 
     z has one entry, or two. Each integral is a trapezoid sum around the peak of its integrand (`group_nodes`,
     `group_planes`). Rows are sorted by group.

@@ -308,9 +308,11 @@ class GLMM:
             ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
             their exact distribution given each draw. That takes a normal response with the identity link, or a
             lognormal one, and at most some hundred effects beside those of the largest grouping factor; or one effect
-            of one factor, where log p(y) has one peak in the linear predictor.
-            ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
-            can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
+            of one factor, where log p(y) has one peak in the linear predictor; or an intercept and a second effect of
+            binary responses and successes under the logit link, and of Poisson, exponential and gamma ones under the
+            log link. ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates
+            wherever it can and does not cost more: NUTS samples two effects of a response that is not normal.
+            ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
         ess : int, optional
             Effective draws that every parameter shall have, in the bulk and in the tails, all chains together. Where
             `draws` do not give as many, or r-hat exceeds 1.01, the same chains, with the same tuning, are run on: to as
