@@ -46,8 +46,8 @@ def _plane(
     own = np.flatnonzero(rows.effects.codes == g)
     fixed = rows.F[own] @ x[:2] + rows.offset[own]
     aux = {name: x[2:] if np.ndim(value) else x[2] for name, value in rows.aux.items()}
-    low, high = np.full(2, -1000.0), np.full(2, 1000.0)
-    for n in (*[61] * 9, nodes):
+    low, high = np.full(2, -1e4), np.full(2, 1e4)
+    for n in (*[61] * 12, nodes):
         sides = [np.linspace(a, b, n) for a, b in zip(low, high, strict=True)]
         z = np.array(np.meshgrid(*sides, indexing="ij"))
         b = np.einsum("tc,c...->t...", root, z).reshape(2, -1)

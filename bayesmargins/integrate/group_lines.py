@@ -28,12 +28,12 @@ Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 # Rows of `own`: the log density of a row is a eta - c exp(sign eta), or a eta - c log(1 + exp(eta)); d_a and d_c are
-# derivatives in u. Then what t and the second effect multiply; powers on a line and on the first one, and by what they
-# grow from line to line; averages of derivatives.
-A, C, D_A, D_C, ETA, ACROSS, BESIDE, _X, _X_0, _GROW, OF_ETA, OF_U, ROWS_OF = range(13)
+# derivatives in u. Then what t and the second effect multiply; powers at a line's centre; averages of derivatives.
+A, C, D_A, D_C, ETA, ACROSS, BESIDE, _X, OF_ETA, OF_U, ROWS_OF = range(11)
 _P, _T, _POWER, _Y = range(4)  # rows of `nodes`: density, product, exp(sign s z) from the first node on; and factors
 MOST, _FARTHEST, _LINES = 32, 512, 300  # nodes at once, nodes from a line's centre, lines on a side
-_STEEP = 1.0  # the largest step in eta
+_NOTHING = 1e-300  # exp() gives no less than some 1e-308
+_STEEP, _FINEST = 1.0, 0.04  # the largest step in eta, but for variances so large that steps were smaller than this
 _NEAR, _FAR = 0.05, 3.0  # squared distance to the peak at which the search stops; change of eta in one step of it
 TOGETHER, FEW = 8, 4  # factors in one loop, and those of a row among them, at most
 _LARGEST, _FULL = 1e17, 1e120  # power of a factor, and product, from which on a logarithm is taken
@@ -142,7 +142,7 @@ def _placed(
     own: Array, nodes: Array, of: Integers, rows: int, s: float, sign: float, product: bool, found: Array, steps: Array,
     drop: float,
 ) -> Group:  # fmt: skip
-    """Lattices about the peak, on which no eta changes by more than `_STEEP` in a step; rows on the first line."""
+    """Lattices about the peak, on which no eta changes by more than `_STEEP` in a step."""
     z, t, moves, inner, outer = found[0], found[1], found[2], found[3], found[4]
     most, alpha, beta, constant, factors, plain = 0.0, 0.0, 0.0, 0.5 * (z * z + t * t), 0, True
     for i in range(rows):
@@ -150,13 +150,11 @@ def _placed(
         most, alpha, beta = max(most, abs(x + moves * s)), alpha + a * s, beta + a * x
         constant -= a * (s * z + x * t) + _log_density(c, own[ETA, i] + s * z + x * t, sign, product)
         plain = plain and _is_factor(c)
-    h = min(steps[0] / math.sqrt(inner), _STEEP / max(abs(s), 1e-300))
-    H = min(steps[1] / math.sqrt(outer), _STEEP / max(most, 1e-300))
+    h = min(steps[0], max(_STEEP * math.sqrt(inner) / max(abs(s), 1e-300), _FINEST)) / math.sqrt(inner)
+    H = min(steps[1], max(_STEEP * math.sqrt(outer) / max(most, 1e-300), _FINEST)) / math.sqrt(outer)
     for k in range(MOST):
         nodes[_POWER, k] = vector_exp(sign * s * h * k)
     for i in range(rows):
-        own[_X_0, i] = vector_exp(sign * (own[ETA, i] + own[ACROSS, i] * (t + steps[3] * H)))
-        own[_GROW, i] = vector_exp(sign * own[ACROSS, i] * H)
         if product and _is_factor(own[C, i]):
             for _ in range(int(own[C, i])):
                 of[factors] = i
@@ -172,11 +170,11 @@ def _placed(
 
 
 @njit(**INNER)
-def _moved(g: Group, own: Array, nodes: Array, of: Integers, line: int) -> tuple[float, float]:
-    """Rows on a line, next to the one before; their largest power, and the sum of c times it."""
+def _moved(g: Group, own: Array, nodes: Array, of: Integers, t: float, centre: float) -> tuple[float, float]:
+    """Powers of the rows at the centre of a line: the largest, and the sum of c times them."""
     largest, amount = 0.0, 0.0
     for i in range(g.rows):
-        x = own[_X_0, i] if line == 0 else own[_X, i] * own[_GROW, i]
+        x = vector_exp(g.sign * (own[ETA, i] + own[ACROSS, i] * t + g.s * centre))
         own[_X, i] = x
         largest, amount = max(largest, x), amount + own[C, i] * x
     if g.product:
@@ -214,10 +212,10 @@ def _add_rows(g: Group, own: Array, nodes: Array, t: float, first: float, count:
 
 @njit(**INNER)
 def _block(
-    g: Group, own: Array, nodes: Array, t: float, first: float, count: int, largest: float, amount: float
+    g: Group, own: Array, nodes: Array, t: float, first: float, c: float, count: int, largest: float, amount: float
 ) -> None:
-    """P of so many nodes from z = first on, relative to the peak; see `_moved`."""
-    c, linear = vector_exp(g.sign * g.s * first), g.constant + g.beta * t - 0.5 * t * t
+    """P of so many nodes from z = first on, relative to the peak; powers there are c times those of `_moved`."""
+    linear = g.constant + g.beta * t - 0.5 * t * t
     if not g.product:
         for k in range(count):
             z = first + k * g.h
@@ -247,9 +245,8 @@ def _shares(nodes: Array, x: float, product: bool, count: int) -> tuple[float, f
 
 
 @njit(**APART)
-def _add_slopes(g: Group, own: Array, nodes: Array, sums: Array, t: float, first: float, count: int) -> None:
+def _add_slopes(g: Group, own: Array, nodes: Array, sums: Array, t: float, first: float, c: float, count: int) -> None:
     """Adds the derivatives at a block's nodes, without those of the linear part."""
-    c = vector_exp(g.sign * g.s * first)
     one, two = _shares(nodes, c, False, count)
     for i in range(g.rows):
         x = own[_X, i]
@@ -280,7 +277,7 @@ def _choose(nodes: Array, sums: Array, block: float, t: float, first: float, h: 
 @njit(**INNER)
 def _rest(last: float, end: float) -> float:
     """What follows the last two of a log-concave sequence, at most."""
-    return end * end / (last - end) if end < last else math.inf if end > 0.0 else 0.0
+    return end * end / (last - end) if end < last else math.inf if end > _NOTHING else 0.0
 
 
 @njit(**INNER)
@@ -289,7 +286,7 @@ def _line(
 ) -> tuple[float, float]:
     """The sum over the nodes of a line, and their mean."""
     t = g.t + (line + g.lines) * g.H
-    largest, amount = _moved(g, own, nodes, of, line)
+    largest, amount = _moved(g, own, nodes, of, t, centre)
     half = math.sqrt(max(2.0 * g.drop - g.outer * (t - g.t) ** 2, 0.0) / g.inner) / g.h
     count = min((int(2.0 * half) + LANES) // LANES * LANES, MOST)
     begin = -(count // 2)
@@ -297,7 +294,8 @@ def _line(
     s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
     while True:
         first = centre + (begin + g.phase) * g.h
-        _block(g, own, nodes, t, first, count, largest, amount)
+        c = vector_exp(g.sign * g.s * (first - centre))
+        _block(g, own, nodes, t, first, c, count, largest, amount)
         r0, r1, r2, r3, ks = 0.0, 0.0, 0.0, 0.0, 0.0
         for k in range(0, count, 4):
             p0, p1, p2, p3 = nodes[_P, k], nodes[_P, k + 1], nodes[_P, k + 2], nodes[_P, k + 3]
@@ -306,7 +304,7 @@ def _line(
         moment += first * block + g.h * (ks + r1 + 2.0 * r2 + 3.0 * r3)
         s0, s1, s2, s3, sums[0] = s0 + r0, s1 + r1, s2 + r2, s3 + r3, sums[0] + block
         if task == GRADIENT:
-            _add_slopes(g, own, nodes, sums, t, first, count)
+            _add_slopes(g, own, nodes, sums, t, first, c, count)
         elif task == DRAW:
             _choose(nodes, sums, block, t, first, g.h, count)
         if begin <= lower:
@@ -354,8 +352,6 @@ def sweep(
             if side < 0:
                 break
             side, line, last, here, before = -1, 0, middle, mean, mean + g.moves * g.H
-            for i in range(rows):
-                own[_GROW, i], own[_X, i] = 1.0 / own[_GROW, i], own[_X_0, i]
             total = middle
         line, last, centre, before = line + side, total, 2.0 * here - before, here
     return g.constant, g.h * g.H

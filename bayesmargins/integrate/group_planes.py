@@ -63,6 +63,8 @@ def _group(
     tolerance: float, task: int,
 ) -> tuple[float, float]:  # fmt: skip
     """Log of a group's integral, and its error; the rest stays in `own` and `sums`."""
+    # Half of the error is what is left out.
+    half, drop = 0.5 * tolerance, -math.log(0.5 * tolerance)
     found, value, error, uniform, linear = np.empty(5), 0.0, 0.0, sums[15], 0.0
     for i in range(rows):
         linear += own[A, i] * own[ETA, i]
@@ -70,15 +72,15 @@ def _group(
     steps[0], steps[1] = _STEPS
     for _ in range(_ATTEMPTS):
         sums[15] = uniform
-        constant, cell = sweep(own, nodes, of, sums, rows, s, sign, product, found, steps, -math.log(tolerance), task)
+        constant, cell = sweep(own, nodes, of, sums, rows, s, sign, product, found, steps, drop, task)
         total, a, b, c, d = sums[0], sums[9], sums[10], sums[11], sums[12]
         inside = _told(sums[7] / total, sums[8] / total)
         outside = _told(abs(a + c - b - d) / total, (abs(a - c) + abs(b - d)) / total)
         value, error = linear + math.log(total * cell) - constant - _LOG_2_PI, inside + outside + sums[6] / total
-        if not inside + outside > tolerance:
+        if not inside + outside > half:
             break
-        steps[0] *= _FINER if inside > 0.5 * tolerance else 1.0
-        steps[1] *= _FINER if outside > 0.5 * tolerance else 1.0
+        steps[0] *= _FINER if inside > 0.5 * half else 1.0
+        steps[1] *= _FINER if outside > 0.5 * half else 1.0
     return value, error
 
 
