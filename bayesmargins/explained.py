@@ -229,10 +229,12 @@ random_seed : int, optional
 group_effects : {"auto", "integrated", "sampled"}
     ``"integrated"``: the sampler sees a likelihood without group effects, which are drawn afterwards from
     their exact distribution given each draw. That takes a normal response with the identity link, or a
-    lognormal one, and at most some hundred effects beside those of the largest grouping factor; or one effect
-    of one factor, where log p(y) has one peak in the linear predictor.
-    ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it
-    can; ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
+    lognormal one, where the effects of several factors do not cost too much; or one effect of one factor, where
+    log p(y) has one peak in the linear predictor; or an intercept and a second effect of binary responses and
+    successes under the logit link, and of Poisson, exponential and gamma ones under the log link.
+    ``"sampled"``: the sampler draws them too. Both have the same posterior. ``"auto"`` integrates wherever it can
+    and does not cost more: NUTS samples two effects of a response that is not normal.
+    ``info["group_effects"]`` of the posterior says what was done, ``info["group_effects_why"]`` why.
 parametrisation : {"auto", "standardised", "non-centred"}
     Where they are sampled: as distances from where a quick pilot fit expects each group's effects given beta
     and Sigma, or as standard normal effects times their standard deviation. Both have the same posterior.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,13 @@ import xarray as xr
 
 from bayesmargins.design import Factor
 from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.family import Outcome, values_at
-from bayesmargins.integrate.group_quadrature import group_quadrature
+from bayesmargins.family import Family, Link, Outcome, values_at
+from bayesmargins.integrate.group_quadrature import group_quadrature, has_planes
 from bayesmargins.integrate.normal_groups import Effects, normal_rows
 from bayesmargins.limits import options
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
 
-__all__ = ["log_likelihood_by_group", "roots", "volume"]
+__all__ = ["log_likelihood_by_group", "no_plane", "roots", "volume"]
 
 
 def log_likelihood_by_group(post: Any) -> xr.DataArray:
@@ -91,11 +92,26 @@ def _obstacle(post: Any) -> str:
         return "rows belong to several of its groups"
     if factor.cov:
         return "its groups are related, and the rows of one are not independent of those of others"
-    if not normal and len(factor.terms) > 1:
-        return f"under family {post.family.name!r} {len(factor.terms)} effects of a group take as many dimensions"
+    obstacle = "" if normal else no_plane(post.family, post.link, factor.terms)
+    if obstacle:
+        return obstacle
     needed = [parameter.name for parameter in post.family.estimated(response.known_error)]
     missing = [name for name in needed if name not in post.aux]
     return f"draws of {listed(missing)}, the same for all rows, are needed" if missing else ""
+
+
+def no_plane(family: Family, link: Link, terms: Sequence[str]) -> str:
+    """Why effects of these terms have no sum over a line or a plane; empty where they have."""
+    if len(terms) > 2:
+        return f"{len(terms)} effects of each group take an integral in as many dimensions"
+    if len(terms) == 2 and terms[0] != "Intercept":
+        return "two effects of each group are summed over a plane where the first is an intercept"
+    if len(terms) == 2 and not has_planes(family.compiled_rows(link)):
+        return (
+            f"under family {family.name!r} and link {link.name!r} a sum over two effects of each group takes too many "
+            "evaluations of the density"
+        )
+    return ""
 
 
 def roots(Sigma: np.ndarray) -> np.ndarray:

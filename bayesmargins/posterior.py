@@ -368,7 +368,8 @@ class Posterior:
 
         Log density, natural logarithm; for leaving whole groups out. Of models with one grouping factor: in closed form
         where the response, or its logarithm, is normal given b, else of one effect a group, where the density of a row
-        has one peak in its linear predictor. Others raise a `PosteriorError` that says why.
+        has one peak in its linear predictor, and of an intercept and a second effect of some families. Others
+        raise a `PosteriorError` that says why.
 
         Examples
         --------

@@ -129,6 +129,7 @@ CASES = {
         shipped("verbagg", r=lambda data: (data.r2 == "Y").astype(int)),
     ),
     "toenail": Case("bad ~ treatment * time + (1 | patientID)", "bernoulli", shipped("toenail")),
+    "toenail-slopes": Case("bad ~ treatment * time + (1 + time | patientID)", "bernoulli", shipped("toenail")),
     "bacteria": Case("yb ~ trt + week + (1 | ID)", "bernoulli", shipped("bacteria")),
     "cbpp": Case("incidence | trials(size) ~ period + (1 | herd)", "binomial", shipped("cbpp"), "p(incidence, size) "),
     "poisson": Case("y ~ x + (1 | g)", "poisson", simulated("poisson", 5_000, 250)),

@@ -31,6 +31,8 @@ CASES = {
     "toenail": ("bad ~ treatment * time + (1 | patientID)", "time", "bernoulli"),
     "contraception": ("use01 ~ age10 + urban + (1 | district)", "age10", "bernoulli"),
     "epil": ("y ~ trt + lbase + (1 | subject)", "lbase", "poisson"),
+    "toenail-slopes": ("bad ~ treatment * time + (1 + time | patientID)", "time", "bernoulli"),
+    "epil-slopes": ("y ~ trt + lbase + (1 + period | subject)", "lbase", "poisson"),
     "logit": ("y ~ x + (1 | g)", "x", "bernoulli"),  # 20,000 rows, 2,000 groups
 }
 WAYS = ["independent", "nutpie", *(["bambi"] if find_spec("bambi") else [])]
@@ -53,7 +55,7 @@ def frame(case: str) -> Any:
         return made if case == "slopes" else made.assign(y=(made["y"] > 0).astype(int))
     import bayesmargins as bm
 
-    return bm.load_dataset(case)
+    return bm.load_dataset(case.split("-")[0])
 
 
 def measure(case: str, way: str) -> dict[str, float]:

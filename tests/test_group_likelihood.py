@@ -159,12 +159,12 @@ def test_what_has_no_closed_form_is_refused_with_the_reason() -> None:
         aux={"sigma": np.ones(shape)},
     )  # fmt: skip
     counts = bm.from_draws(
-        "k ~ x + (1 + x | g)", _data().assign(k=1), family="poisson",
-        beta=rng.normal(size=(*shape, 2)), b={}, Sigma={"g": np.ones((*shape, 1, 1)) * np.eye(2)},
+        "k ~ x + (1 + x + o | g)", _data().assign(k=1), family="poisson",
+        beta=rng.normal(size=(*shape, 2)), b={}, Sigma={"g": np.ones((*shape, 1, 1)) * np.eye(3)},
     )  # fmt: skip
     for bad, why in [
         (crossed, "it has 2 grouping factors, and one is needed"),
-        (counts, "under family 'poisson' 2 effects of a group take as many dimensions"),
+        (counts, "3 effects of each group take an integral in as many dimensions"),
         (dataclasses.replace(post, aux={}), "draws of 'sigma'"),
     ]:
         with pytest.raises(bm.PosteriorError, match=why):

@@ -68,6 +68,7 @@ CASES: dict[str, tuple[str, str, Callable[[], Mapping[str, Any]]]] = {
     "three terms": ("y ~ x + (1 + x + w | g)", "gaussian", NONE),
     "no constant": ("y ~ 0 + x + (x || g)", "gaussian", NONE),
     "terms of a factor": ("y ~ x * f + (0 + f | g)", "gaussian", NONE),
+    "two terms of counts": ("n ~ x + offset(w) + (1 + x | g)", "poisson", NONE),
     "crossed": ("y ~ x + (1 | f) + (1 + x | g)", "gaussian", NONE),
     "known errors": ("y | se(z) + weights(z) ~ x + (1 + x | g)", "gaussian", NONE),
     "lognormal": ("z ~ x + (1 + x | g)", "lognormal", NONE),

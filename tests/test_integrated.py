@@ -273,7 +273,9 @@ def test_what_happens_to_the_group_effects_is_said_with_the_reason() -> None:
         (two, "the 450 beside the 500 of the largest factor are so crossed that their .* more than 2 million"),
         (log, "under family 'gaussian' and link 'log' .* may have several peaks"),
         (bm.GLMM("k ~ x + (1 | g) + (1 | h)", data.assign(k=1, h=each), "poisson"), "effects of 2 factors"),
-        (bm.GLMM("k ~ x + (1 + x | g)", data.assign(k=1), "poisson"), "2 effects of each group take an integral in as"),
+        (bm.GLMM("k ~ x + (1 + x + w | g)", data.assign(k=1), "poisson"), "3 effects of each group take an integral"),
+        (bm.GLMM("k ~ x + (0 + x + w | g)", data.assign(k=1), "poisson"), "where the first is an intercept"),
+        (bm.GLMM("k ~ x + (1 + x | g)", data.assign(k=1), "negbinomial"), "takes too many evaluations"),
         (bm.GLMM("y ~ x", data), "the model has none"),
     ):
         with pytest.raises(bm.FitError, match=why):

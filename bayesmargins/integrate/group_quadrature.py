@@ -1,4 +1,4 @@
-"""Group effects of a response that is not normal: one factor's, integrated group by group, and their exact draws."""
+"""One or two effects a group of a response that is not normal: one factor's, integrated, and their exact draws."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, P
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
-__all__ = ["GroupQuadrature", "group_quadrature"]
+__all__ = ["GroupQuadrature", "group_quadrature", "has_planes"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -23,14 +23,16 @@ Integers = npt.NDArray[np.int64]
 # Of the log likelihood, over all groups, at most; and of a group. Nodes move with the parameters, and an error that
 # changes with them is worth some ten times as much in the gradient. Less does to find a mode.
 _WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
+_PLANES = 10.0  # times as much of two effects, whose nodes are ten times as many
 _FEW = 20_000  # rows of all points: fewer take less time than threads take to begin
 
 
 @dataclass(frozen=True)
 class GroupQuadrature:
-    """log p(y | phi, s, aux) = sum over groups of log of the integral of p(y_g | F phi + W s z) N(z; 0, 1) over z.
+    """log p(y | phi, root, aux) = sum over groups of log of the integral of p(y_g | F phi + W root z) N(z; 0, I).
 
-    Each integral is a trapezoid sum around the peak of its integrand (`group_nodes`). Rows are sorted by group.
+    z has one entry, or two. Each integral is a trapezoid sum around the peak of its integrand (`group_nodes`,
+    `group_planes`). Rows are sorted by group.
 
     Attributes
     ----------
@@ -40,7 +42,8 @@ class GroupQuadrature:
         The family's parameters that it reads, in order.
     starts : (group + 1,) int
     y, n, weights, offset : (row,) float
-    W : (row,) float
+    W : (term, row) float
+        The first of two is 1 in all rows.
     F : (coordinate, row) float
     reads : (2, row) int
         Which of the parameters are u and v; the number of parameters for one far below, the next for one far above.
@@ -79,6 +82,11 @@ class GroupQuadrature:
         return len(self.names) if self.tag.reads < 2 else int(self.reads.max(initial=1)) - 1
 
     @property
+    def terms(self) -> int:
+        """Effects of a group."""
+        return len(self.W)
+
+    @property
     def groups(self) -> int:
         """How many."""
         return len(self.starts) - 1
@@ -86,12 +94,13 @@ class GroupQuadrature:
     @property
     def tolerance(self) -> float:
         """Of a group's integral, relative."""
-        return float(min(_WHOLE / max(self.groups, 1), self.largest))
+        share = min(_WHOLE / max(self.groups, 1), self.largest)
+        return float(share if self.terms == 1 else share * _PLANES)
 
     @cached_property
     def widest(self) -> Array:
         """Largest W of each group: (group,)."""
-        sizes = np.append(np.abs(self.W), 0.0)
+        sizes = np.append(np.abs(self.W[0]), 0.0)
         widest: Array = np.maximum.reduceat(sizes, self.starts[:-1])
         return np.where(np.diff(self.starts) > 0, widest, 0.0)
 
@@ -101,8 +110,8 @@ class GroupQuadrature:
         from bayesmargins.integrate.group_quadrature_kernels import Model
         from bayesmargins.integrate.group_rows import Rows
 
-        shifts = bool((self.W == 1.0).all())
-        rows = Rows(self.y, self.n, self.weights, self.W, self.starts, self.kinds, self.samples, shifts)
+        shifts = bool((self.W[0] == 1.0).all())
+        rows = Rows(self.y, self.n, self.weights, self.W[0], self.starts, self.kinds, self.samples, shifts)
         return Model(rows, self.F, self.offset, self.reads, self.widest, self.rest, self.tolerance)
 
     def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
@@ -121,7 +130,7 @@ class GroupQuadrature:
         """The compiled function at points x (draw, variable): out (draw, value)."""
         from bayesmargins.integrate.group_entry import group_entry
 
-        function, (data, sizes) = group_entry(self.tag), self.flat
+        function, (data, sizes) = group_entry(self.tag, self.terms), self.flat
 
         def some(begin: int, end: int) -> None:
             asked = sizes.copy()
@@ -171,12 +180,15 @@ class GroupQuadrature:
         self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array], rng: np.random.Generator
     ) -> list[Array]:
         """Draws of b, (draw, group, term), from their exact distribution given the rest."""
-        b = self._run(DRAW, self._points(phi, roots, aux), rng.random((len(phi), self.groups)))
-        return [b[..., None]]
+        uniform = rng.random((len(phi), self.groups * self.terms))
+        return [self._run(DRAW, self._points(phi, roots, aux), uniform).reshape(len(phi), self.groups, self.terms)]
 
     def at_rest(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> GroupQuadrature:
-        """The same, whose nodes are placed by what this point (one draw) says, where that is near enough."""
-        return self._resting(self._points(phi, roots, aux)[0])
+        """The same, whose nodes are placed by what this point (one draw) says, where that is near enough.
+
+        Those of two effects are placed afresh each time.
+        """
+        return self._resting(self._points(phi, roots, aux)[0]) if self.terms == 1 else self
 
     def coarser(self) -> GroupQuadrature:
         """The same for who asks for values: all groups together err by as much, each by more and with fewer nodes."""
@@ -213,12 +225,17 @@ def group_quadrature(
         reads[1] = np.where(k == thresholds + 1, thresholds + 1, k - 1)
     n = np.broadcast_to(np.asarray(outcome.number(), dtype=np.float64), y.shape)
     weights = np.ones(len(y)) if outcome.weights is None else outcome.weights[order]
-    (W,), columns = (np.ascontiguousarray(part[order].T) for part in (effects.W, F))
+    W, columns = (np.ascontiguousarray(part[order].T) for part in (effects.W, F))
     n = np.ascontiguousarray(n[order] if n.size else n)
     offset = np.broadcast_to(offset, y.shape)[order]
     rest = np.zeros((effects.levels, COLUMNS))
     kinds = (reads, *_kinds([y, n, *reads]))
     return GroupQuadrature(tag, tuple(names), starts, y, n, weights, offset, W, columns, *kinds, rest, constant)
+
+
+def has_planes(tag: Any) -> bool:
+    """Are there sums over two effects of rows with this tag?"""
+    return hasattr(tag, "parts") or hasattr(tag, "multiplies")
 
 
 def _kinds(columns: Sequence[npt.NDArray[Any]]) -> tuple[Integers, Integers]:

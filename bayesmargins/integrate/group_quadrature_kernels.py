@@ -15,7 +15,7 @@ from bayesmargins.integrate.group_nodes import ROOM, STEEP, around, drop_of, lar
 from bayesmargins.integrate.group_rows import LANES, Lattices, Point, Rows
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, VALUES
 from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
-from bayesmargins.integrate.vector_math import vector_exp
+from bayesmargins.integrate.vector_math import another, vector_exp
 
 __all__ = ["Model", "answer"]
 
@@ -198,16 +198,6 @@ def _rest(of: Loops, model: Model, at: Point, s: float, peaks: Array, lattices: 
 
 
 @njit(**APART)
-def _second(x: float) -> float:
-    """Another uniform number from the bits of one (splitmix64; Steele, Lea & Flood 2014)."""
-    m = np.uint64(x * 9007199254740992.0) + np.uint64(0x9E3779B97F4A7C15)
-    m = (m ^ (m >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    m = (m ^ (m >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    m = m ^ (m >> np.uint64(31))
-    return float(m >> np.uint64(11)) / 9007199254740992.0
-
-
-@njit(**APART)
 def _draw(of: Loops, rows: Rows, at: Point, s: float, lattices: Lattices, out: Array) -> None:
     """Uniform out (group,) becomes a draw of b.
 
@@ -216,7 +206,7 @@ def _draw(of: Loops, rows: Rows, at: Point, s: float, lattices: Lattices, out: A
     """
     groups, place = len(out), 0
     for g in range(groups):
-        lattices.first[g] += (_second(out[g]) - 1.0) * lattices.step[g]
+        lattices.first[g] += (another(out[g]) - 1.0) * lattices.step[g]
         lattices.counts[g] = (lattices.counts[g] + LANES) // LANES * LANES
         lattices.places[g] = place
         place += lattices.counts[g]

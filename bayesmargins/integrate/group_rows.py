@@ -29,6 +29,8 @@ __all__ = [
     "add_base",
     "averages",
     "log_densities",
+    "multiplies",
+    "parts",
     "slopes",
 ]
 
@@ -141,7 +143,7 @@ def _sums(tag: Any) -> bool:
     raise TypeError(_COMPILED)
 
 
-def _multiplies(tag: Any) -> bool:
+def multiplies(tag: Any) -> bool:
     """Is the log density of a row y eta - n log(1 + exp(eta))?"""
     raise TypeError(_COMPILED)
 
@@ -151,7 +153,7 @@ def _sums_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "parts") else (lambda tag: False)
 
 
-@overload(_multiplies, strict=False, jit_options=INNER)
+@overload(multiplies, strict=False, jit_options=INNER)
 def _multiplies_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "multiplies") else (lambda tag: False)
 
@@ -246,7 +248,7 @@ def log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: floa
             out[k] = -0.5 * here * here
         if _sums(tag) and rows.shifts:
             _add_sum(tag, rows, at, low, high, b, count, out)
-        elif _multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
+        elif multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
             _add_product(rows, at, low, high, b, count, out, C, T)
         else:
             _add_rows(tag, rows, at, low, high, b, count, out)
@@ -344,7 +346,7 @@ def averages(
             Q[k] = P[k] * here
         if _sums(tag) and rows.shifts:
             of_s[0] += _average_sum(tag, rows, at, low, high, s, b, count, P, Q, C, r)
-        elif _multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
+        elif multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
             of_s[0] += _average_product(rows, at, low, high, b, count, P, Q, C, S, r)
         else:
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)

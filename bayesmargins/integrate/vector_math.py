@@ -18,7 +18,7 @@ from numba.extending import intrinsic
 from bayesmargins.family.special import digamma
 from bayesmargins.integrate.compiled import INNER
 
-__all__ = ["vector_erfcx", "vector_exp", "vector_log", "vectorised"]
+__all__ = ["another", "vector_erfcx", "vector_exp", "vector_log", "vectorised"]
 
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
 _LN2, _LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -84,6 +84,16 @@ def vector_log(x: float) -> float:
     even = z * (6.666666666666735130e-01 + even)
     half = 0.5 * f * f
     return power * _LN2 - ((half - (s * (half + odd + even) + power * _LN2_REST)) - f)
+
+
+@njit(**INNER)
+def another(x: float) -> float:
+    """Another uniform number from the bits of one (splitmix64; Steele, Lea & Flood 2014)."""
+    m = np.uint64(x * 9007199254740992.0) + np.uint64(0x9E3779B97F4A7C15)
+    m = (m ^ (m >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    m = (m ^ (m >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    m = m ^ (m >> np.uint64(31))
+    return float(m >> np.uint64(11)) / 9007199254740992.0
 
 
 def _chebyshev() -> tuple[float, ...]:

@@ -33,17 +33,19 @@ class GroupMarginal(Op):
     ----------
     tag : tuple, optional
         Of the rows of a family; None for normal ones.
+    terms : int
+        Effects of a group of these.
     """
 
-    __props__ = ("kind", "tag")
+    __props__ = ("kind", "tag", "terms")
 
-    def __init__(self, tag: Any = None) -> None:
-        self.kind, self.tag = type(tag).__name__, tag  # tuples of other types are equal
+    def __init__(self, tag: Any = None, terms: int = 0) -> None:
+        self.kind, self.tag, self.terms = type(tag).__name__, tag, terms  # tuples of other types are equal
 
     @property
     def entry(self) -> Entry:
         """The compiled function; another process makes it anew."""
-        return normal_entry() if self.tag is None else group_entry(self.tag)
+        return normal_entry() if self.tag is None else group_entry(self.tag, self.terms)
 
     def make_node(self, x: Any, data: Any, sizes: Any) -> Apply:
         """Inputs as tensors."""
@@ -86,7 +88,7 @@ def log_marginal(
     if isinstance(likelihood, NormalGroups):
         return _normal(likelihood, phi, roots[0], roots[1:], aux.get(likelihood.sd, pt.as_tensor(1.0)))
     x = pt.concatenate([phi, roots[0].ravel(), *(pt.atleast_1d(aux[name]) for name in likelihood.names)])
-    return GroupMarginal(likelihood.tag)(x, *likelihood.flat)[0] + likelihood.constant
+    return GroupMarginal(likelihood.tag, likelihood.terms)(x, *likelihood.flat)[0] + likelihood.constant
 
 
 def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma: Any) -> Any:

@@ -74,7 +74,7 @@ def independent_fit(
     found = _chains(target, draws, chains, seed, progressbar, ess, longest)
     if found.obstacle:
         start = {} if found.mean is None else {"init_mean": found.mean}
-        return _by_nuts(model, by_nuts | start, found.obstacle)
+        return _by_nuts(model, by_nuts | {"group_effects": plan.how} | start, found.obstacle)
     if found.stopped:
         warn(f"Stopped: {found.draws.shape[1]:,} of {draws:,} draws a chain are kept, which are whole.")
     trace, stats = _datasets(target, found, seed)

@@ -52,7 +52,7 @@ def likelihood_without_b(
     effects, tag = Effects(W, codes, len(part.factor.levels)), family.compiled_rows(link)
     thresholds = link.link(outcome.reached()) if family.ordinal else np.empty(0)
     rows = group_quadrature(tag, family.aux, outcome, F, effects, offset, len(thresholds), constant)
-    return placed(rows, thresholds)
+    return placed(rows, thresholds) if rows.terms == 1 else rows
 
 
 def error_of(

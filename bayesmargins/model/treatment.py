@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bayesmargins.design import Design
 from bayesmargins.errors import FitError, ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.group_likelihood import no_plane
 from bayesmargins.integrate.effect_pattern import Levels, multiplications
 from bayesmargins.values import is_word
 
@@ -17,7 +18,7 @@ INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
 # Multiplications a gradient for the effects of all but the largest factor: with more, sampling them is faster.
 _MOST_PRODUCTS, _MOST_A_ROW = 2e6, 100
-_MOST_TERMS = 1  # of a group whose effects have no closed form
+_WITHOUT_B = ("independent",)  # samplers that need a likelihood without b, whatever it costs
 _NO_JAX = ("numpyro",)  # samplers that need a version in JAX of every operation of the model
 
 
@@ -74,10 +75,20 @@ def treatment(
         )
     if obstacle:
         return Treatment(SAMPLED, obstacle)
-    closed = closed_form(family, link)
-    return Treatment(
-        INTEGRATED, "their integral has a closed form" if closed else "each group's integral is a sum over nodes"
-    )
+    if closed_form(family, link):
+        return Treatment(INTEGRATED, "their integral has a closed form")
+    if asked != INTEGRATED and not is_word(sampler, _WITHOUT_B) and _terms(design) > 1:
+        return Treatment(
+            SAMPLED,
+            "that takes NUTS less time than sums over nodes in two dimensions, which group_effects='integrated' and "
+            "sampler='independent' use",
+        )
+    return Treatment(INTEGRATED, "each group's integral is a sum over nodes")
+
+
+def _terms(design: Design) -> int:
+    """Effects of a group, of the factor that has most."""
+    return max(len(factor.terms) for factor in design.factors.values())
 
 
 def closed_form(family: Family, link: Link) -> bool:
@@ -143,9 +154,7 @@ def _no_nodes(design: Design, family: Family, link: Link) -> str:
     (factor,) = design.factors.values()
     if factor.strata is not None:
         return f"groups of each {factor.strata.by} have a covariance of their own, and the sum over nodes is of one"
-    if len(factor.terms) > _MOST_TERMS:
-        return f"{len(factor.terms)} effects of each group take an integral in as many dimensions"
-    return ""
+    return no_plane(family, link, factor.terms)
 
 
 def check_factors(design: Design) -> None:
