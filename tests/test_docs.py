@@ -2,7 +2,7 @@
 
 How a page is read. A block that begins ```python is run, in order, in one namespace a page. One that begins
 ```python raises must be refused by the package. A block ```text right below is what it prints (or the error and its
-message), and a picture below that, ../pictures/convergence_*.png, is what it draws.
+message), and a picture below that, ../pictures/convergence_*.png or howto_*.png, is what it draws.
 
 What is compared. Sampling takes a minute a model, and its draws differ in the last digits between machines and
 versions. So here `GLMM.fit` is a stand-in that checks its arguments and returns stored draws, everything after it runs
@@ -17,6 +17,7 @@ names in docs/api.md and the drawn pictures included, into the pages.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import inspect
 import io
@@ -32,6 +33,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import reference
 
@@ -42,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "notebooks" / "README.md"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BLOCK = re.compile(r"^```python( raises)?\n(.*?)^```\n(\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/convergence_\w+\.png)\)")
+DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/(?:convergence|howto)_\w+\.png)\)")
 # What tables say of draws that are too few: the stored ones are.
 FEW = re.compile(
     r" (r-hat is above|The effective sample size is below|Of [^.]*, chains have not mixed).*? shows which\."
@@ -215,7 +217,8 @@ def _write_outputs(page: Path) -> None:
         if picture := _drawn(page, match):
             import matplotlib.pyplot as plt
 
-            plt.savefig(picture, dpi=100, metadata={"Software": None})
+            plt.savefig(picture, dpi=150, metadata={"Software": None})
+        if plt := sys.modules.get("matplotlib.pyplot"):
             plt.close("all")
 
     _run(page, note)
@@ -239,10 +242,25 @@ def _write_api(page: Path) -> None:
     page.write_text(text, encoding="utf-8")
 
 
+def _fit_once(fit: Callable[..., bm.Posterior]) -> Callable[..., bm.Posterior]:
+    """`GLMM.fit` that fits a model once and hands out copies: pages share their fits, and join groups to a tree."""
+    fits: dict[tuple[str, ...], bm.Posterior] = {}
+
+    def once(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
+        data = pd.util.hash_pandas_object(self.design.data).sum()
+        key = tuple(map(str, (self, data, self.design.labels, args, sorted(kwargs.items()))))
+        if key not in fits:
+            fits[key] = fit(self, *args, **kwargs)
+        return copy.deepcopy(fits[key])
+
+    return once
+
+
 def _refresh() -> None:
     import tempfile
 
     mpl.use("agg")
+    bm.GLMM.fit = _fit_once(_real_fit)  # type: ignore[method-assign]
     warnings.simplefilter("error", bm.BayesmarginsWarning)
     warnings.filterwarnings("ignore", "Imported draws")  # stored and made-up draws are few
     bm.options.warn_zero = False
