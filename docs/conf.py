@@ -8,6 +8,7 @@ page that is built asks for anything from the network.
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import posixpath
 import re
@@ -144,7 +145,19 @@ TITLES = {
     "docs/glossary": "Glossary",
     "docs/citation": "Citation",
     "docs/explanation/README": "Explanation",
+    "docs/what_is_averaged": "What is averaged",
+    "docs/order_of_operations": "Order of operations",
     "docs/api": "Reference",
+    "docs/formulas": "Formulas",
+    "docs/left_sides": "Left of the tilde",
+    "docs/group_structures": "Group structures",
+    "docs/fixed_terms": "Terms of the fixed part",
+    "docs/ordered": "Ordered responses",
+    "docs/choices": "Unordered choices",
+    "docs/waiting_times": "Waiting times",
+    "docs/parameters_with_formulas": "Parameters with formulas",
+    "docs/checks": "Does the fit hold?",
+    "docs/command_line": "The command line",
     "CHANGELOG": "Changelog",
     "CONTRIBUTING": "Contributing",
 }
@@ -205,7 +218,7 @@ copyright = "The bayesmargins contributors, BSD 3-Clause"
 
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 OUTPUT = re.compile(r"(^```python\n.*?^```\n)\n```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
-PICTURE = re.compile(r"(^```python\n(?:(?!^```).)*?^```\n)\n!\[[^\]]*\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"^```python\n((?:(?!^```).)*?^```\n)\n!\[([^\]]*)\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
 ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"((?:https?:)?//[^\"]*)")
 RUNNABLE = """---
@@ -222,7 +235,7 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "docs/gallery":
         text = draw_gallery.illustrated(text)
     if docname in EXECUTED:
-        text = PICTURE.sub(r"\1", OUTPUT.sub(r"\1", text)).replace("```python\n", "```{code-cell} ipython3\n")
+        text = PICTURE.sub(_worded, OUTPUT.sub(r"\1", text)).replace("```python\n", "```{code-cell} ipython3\n")
         text = RUNNABLE + text
     text = ALSO.sub(_indexed, text)
     below = BELOW.get(docname, [])
@@ -234,6 +247,23 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
         option = f":caption: {caption}\n" if caption else ""
         text += f"\n```{{toctree}}\n:hidden:\n{option}\n{lines}\n```\n"
     source[0] = text
+
+
+def _worded(block: re.Match[str]) -> str:
+    """The block, whose picture keeps the words of the stored one."""
+    words = json.dumps(" ".join(block[2].split()), ensure_ascii=False)
+    return f"```python\n---\nmystnb: {{image: {{alt: {words}}}}}\n---\n{block[1]}"
+
+
+def say_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Words for pictures of notebooks that have none: Sphinx would read out the name of the file."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt"):
+            section = image.parent
+            while section is not None and not isinstance(section, nodes.section):
+                section = section.parent
+            title = section.next_node(nodes.title) if section is not None else None
+            image["alt"] = f"What the code above draws: {title.astext()}" if title else "What the code above draws"
 
 
 def _indexed(line: re.Match[str]) -> str:
@@ -302,5 +332,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("builder-inited", write_reference)
     app.connect("source-read", read)
+    app.connect("doctree-resolved", say_pictures)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -24,6 +24,7 @@ import io
 import json
 import os
 import re
+import runpy
 import sys
 import textwrap
 import warnings
@@ -49,6 +50,7 @@ DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/(?:convergence|howto)_\w+\.png)\)")
 FEW = re.compile(
     r" (r-hat is above|The effective sample size is below|Of [^.]*, chains have not mixed).*? shows which\."
 )
+ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
 NUMBER = re.compile(r"-?\b\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 NAMES = [name for name in bm.__all__ if name != "__version__"]
 SHIPPED = frozenset(FAMILIES)
@@ -179,6 +181,25 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     broken = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert broken == []
+
+
+def test_words_that_readers_search_for_stand_on_one_page_each() -> None:
+    pages = {page.relative_to(ROOT / "docs").with_suffix("").as_posix(): page for page in (ROOT / "docs").rglob("*.md")}
+    found = {name: ALSO.findall(page.read_text(encoding="utf-8")) for name, page in pages.items()}
+    words = [
+        (" ".join(w.split()).lower(), name) for name, lines in found.items() for w in ",".join(lines).split(",") if w
+    ]
+    assert len(words) == len(dict(words)), sorted({w for w, _ in words if [v for v, _ in words].count(w) > 1})
+    first = runpy.run_path(str(ROOT / "docs" / "check_site.py"))["FIRST"]
+    assert [word for word, page in first.items() if dict(words).get(word.lower()) != page] == []
+
+
+def test_how_to_index_lists_every_guide_once() -> None:
+    folder = ROOT / "docs" / "howto"
+    listed = re.findall(
+        r"^\| \[[^\]]*\]\((\w+\.md)\) \|", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(page.name for page in folder.glob("*.md") if page.stem != "index")
 
 
 @pytest.mark.parametrize("name", NAMES)
