@@ -27,7 +27,7 @@ help:
 	@echo "make lint        the checks of 'make test' without the tests"
 	@echo "make floors      run the tests with the lowest versions that pyproject.toml allows; sets up .venv-floors"
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
-	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html"
+	@echo "make docs        build the pages of docs/ and the notebooks into docs/_build/html, and look at them in Chromium"
 	@echo "make bench        measure what margins cost (a quarter of an hour; BENCH_ARGS=--quick: a minute or two)"
 	@echo "make evidence     the tests that 'make test' leaves out, and laws that need many fits; writes docs/evidence (an hour)"
 	@echo "make clean        delete $(VENV), .venv-floors, caches and what the demo wrote"
@@ -60,6 +60,7 @@ notebooks: $(VENV)/.installed-notebooks
 # Pages and notebooks are one tree of sources, so that links between them are those that a code host follows.
 docs: $(VENV)/.installed-docs
 	@$(BIN)/python -m sphinx -W --keep-going -q -c docs -d docs/_build/doctrees . docs/_build/html
+	@$(BIN)/python docs/check_site.py docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.installed

@@ -8,9 +8,12 @@ page that is built asks for anything from the network.
 from __future__ import annotations
 
 import inspect
+import json
 import os
+import posixpath
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +38,30 @@ nitpicky = True
 
 root_doc = "docs/index"
 include_patterns = ["docs/**", "notebooks/*", "CHANGELOG.md", "CONTRIBUTING.md"]
-exclude_patterns = ["docs/_build", "docs/pictures", "notebooks/*.py", "**/.*", "**/__pycache__", ".*", "build", "tests"]
+exclude_patterns = [
+    "docs/_build",
+    "docs/_static",
+    "docs/pictures",
+    "notebooks/*.py",
+    "**/.*",
+    "**/__pycache__",
+    ".*",
+    "build",
+    "tests",
+]
 
-# The menu: which pages stand below which. A page of docs/ that is not named here stands below the recipes.
+# The menu: which pages stand below which, after Diataxis: tutorials, how-to guides, explanation, reference. The guides
+# stand as docs/howto/index.md lists them. A page of docs/ that is named nowhere stands below the reference.
 BELOW = {
     "docs/index": [
         "docs/get_started",
         "notebooks/README",
-        "docs/recipes",
-        "docs/gallery",
+        "docs/howto/index",
         "docs/explanation/README",
-        "docs/coming_from",
         "docs/api",
+        "docs/gallery",
+        "docs/glossary",
+        "docs/citation",
         "CHANGELOG",
         "CONTRIBUTING",
     ],
@@ -64,36 +79,86 @@ BELOW = {
         "docs/explanation/independent",
         "docs/explanation/speed",
     ],
-    "docs/recipes": ["docs/checks", "docs/command_line"],
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
-    "docs/formulas": ["docs/fixed_terms", "docs/group_structures"],
+    "docs/formulas": ["docs/left_sides", "docs/fixed_terms", "docs/group_structures"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": [
         "docs/ordered",
         "docs/choices",
         "docs/zeros",
+        "docs/waiting_times",
         "docs/parameters_with_formulas",
         "docs/evidence/families",
     ],
     "docs/priors": ["docs/evidence/priors"],
     "docs/explanation/fits": ["docs/evidence/fits", "docs/evidence/posteriors"],
     "docs/explanation/independent": ["docs/evidence/calibration"],
-    "notebooks/README": [f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("*.ipynb"))],
 }
+# Tutorials by the reader's question; those that are not there yet are left out, and others stand last.
+TUTORIALS = {
+    "First steps": ["00_first_look", "03_four_questions", "11_workflow"],
+    "By field": [
+        "02_lmm_margins",
+        "07_counts_offsets_zeros",
+        "08_ordinal",
+        "09_crossed",
+        "10_random_slopes",
+        "12_poststratification",
+    ],
+    "From other software": ["04_from_brms", "05_from_bambi", "06_from_pymc"],
+    "Foundations": ["01_marginal_vs_conditional", "13_large", "published"],
+}
+LISTED = re.compile(r"^\| \[[^\]]*\]\(([\w./]+)\.md\) \|", re.MULTILINE)
+
+
+def _guides() -> dict[str, list[str]]:
+    """The pages that docs/howto/index.md lists, by its headings."""
+    parts = re.split(
+        r"^## (.*)\n", (ROOT / "docs" / "howto" / "index.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    pages = ([posixpath.normpath(f"docs/howto/{page}") for page in LISTED.findall(text)] for text in parts[2::2])
+    return dict(zip(parts[1::2], pages, strict=True))
+
+
+def _tutorials() -> dict[str, list[str]]:
+    """The notebooks that are there, by the headings of TUTORIALS."""
+    there = [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
+    named = {name for names in TUTORIALS.values() for name in names}
+    parts = TUTORIALS | {"More": [name for name in there if name not in named]}
+    found = {part: [f"notebooks/{name}" for name in names if name in there] for part, names in parts.items()}
+    return {part: pages for part, pages in found.items() if pages}
+
+
+# Menus in parts, each with its heading.
+PARTS = {"docs/howto/index": _guides(), "notebooks/README": _tutorials()}
 _NAMED = {page for pages in BELOW.values() for page in pages} | set(BELOW)
-BELOW["docs/recipes"] += [
+_NAMED |= {page for parts in PARTS.values() for pages in parts.values() for page in pages}
+BELOW["docs/api"] += [
     page for page in (f"docs/{p.stem}" for p in sorted((ROOT / "docs").glob("*.md"))) if page not in _NAMED
 ]
 # Their blocks of code run when the site is built, and what they print and draw is shown in place of the stored copy.
 EXECUTED = [f"docs/explanation/{name}" for name in ("closed_forms", "trapezoid", "tables", "mixtures", "sobol")]
 TITLES = {
     "docs/get_started": "Get started",
-    "notebooks/README": "Notebooks",
-    "docs/recipes": "Recipes",
+    "notebooks/README": "Tutorials",
+    "docs/howto/index": "How-to guides",
     "docs/gallery": "Gallery",
+    "docs/glossary": "Glossary",
+    "docs/citation": "Citation",
     "docs/explanation/README": "Explanation",
-    "docs/coming_from": "Coming from",
+    "docs/what_is_averaged": "What is averaged",
+    "docs/order_of_operations": "Order of operations",
     "docs/api": "Reference",
+    "docs/formulas": "Formulas",
+    "docs/left_sides": "Left of the tilde",
+    "docs/group_structures": "Group structures",
+    "docs/fixed_terms": "Terms of the fixed part",
+    "docs/ordered": "Ordered responses",
+    "docs/choices": "Unordered choices",
+    "docs/waiting_times": "Waiting times",
+    "docs/parameters_with_formulas": "Parameters with formulas",
+    "docs/checks": "Does the fit hold?",
+    "docs/command_line": "The command line",
     "CHANGELOG": "Changelog",
     "CONTRIBUTING": "Contributing",
 }
@@ -116,24 +181,46 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 numpydoc_use_plots = False
 
+# "Edit this page" needs a repository, which pyproject.toml may name.
+_URLS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+_HOSTED = re.match(r"https://github\.com/([^/]+)/([^/]+?)(?:\.git)?/?$", _URLS.get("Repository", ""))
+EDIT = ["edit-this-page"] if _HOSTED else []
+html_context = {"doc_path": ""}
+if _HOSTED:
+    html_context |= {"github_user": _HOSTED[1], "github_repo": _HOSTED[2], "github_version": "main"}
+
 html_theme = "pydata_sphinx_theme"
 html_title = "bayesmargins"
 html_copy_source = False
 html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
+    "logo": {"text": f"bayesmargins {version}"},
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "navbar_end": ["theme-switcher"],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": ["page-toc", *EDIT],
+    "use_edit_page_button": bool(EDIT),
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"docs/index": [], "docs/get_started": [], "CHANGELOG": [], "CONTRIBUTING": []}
+_ALONE = (
+    "docs/index",
+    "docs/get_started",
+    "docs/glossary",
+    "docs/citation",
+    "docs/gallery",
+    "CHANGELOG",
+    "CONTRIBUTING",
+)
+html_sidebars: dict[str, list[str]] = {page: [] for page in _ALONE}
 copyright = "The bayesmargins contributors, BSD 3-Clause"
 
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 OUTPUT = re.compile(r"(^```python\n.*?^```\n)\n```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
-PICTURE = re.compile(r"(^```python\n(?:(?!^```).)*?^```\n)\n!\[[^\]]*\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
+PICTURE = re.compile(r"^```python\n((?:(?!^```).)*?^```\n)\n!\[([^\]]*)\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
+ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"((?:https?:)?//[^\"]*)")
 RUNNABLE = """---
 file_format: mystnb
@@ -149,16 +236,41 @@ def read(app: Sphinx, docname: str, source: list[str]) -> None:
     if docname == "docs/gallery":
         text = draw_gallery.illustrated(text)
     if docname in EXECUTED:
-        text = PICTURE.sub(r"\1", OUTPUT.sub(r"\1", text)).replace("```python\n", "```{code-cell} ipython3\n")
+        text = PICTURE.sub(_worded, OUTPUT.sub(r"\1", text)).replace("```python\n", "```{code-cell} ipython3\n")
         text = RUNNABLE + text
+    text = ALSO.sub(_indexed, text)
     below = BELOW.get(docname, [])
     if docname == "docs/api":
         below = [f"docs/reference/{name}" for name in ROW.findall(text)] + below
         text = ROW.sub(r"| [`\1`](reference/\1.rst) |", text)
-    if below:
-        lines = "\n".join(f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}" for page in below)
-        text += f"\n```{{toctree}}\n:hidden:\n\n{lines}\n```\n"
+    for caption, pages in PARTS.get(docname, {"": below} if below else {}).items():
+        lines = "\n".join(f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}" for page in pages)
+        option = f":caption: {caption}\n" if caption else ""
+        text += f"\n```{{toctree}}\n:hidden:\n{option}\n{lines}\n```\n"
     source[0] = text
+
+
+def _worded(block: re.Match[str]) -> str:
+    """The block, whose picture keeps the words of the stored one."""
+    words = json.dumps(" ".join(block[2].split()), ensure_ascii=False)
+    return f"```python\n---\nmystnb: {{image: {{alt: {words}}}}}\n---\n{block[1]}"
+
+
+def say_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Words for pictures of notebooks that have none: Sphinx would read out the name of the file."""
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt"):
+            section = image.parent
+            while section is not None and not isinstance(section, nodes.section):
+                section = section.parent
+            title = section.next_node(nodes.title) if section is not None else None
+            image["alt"] = f"What the code above draws: {title.astext()}" if title else "What the code above draws"
+
+
+def _indexed(line: re.Match[str]) -> str:
+    """The line with its words as entries of the index: the search ranks what equals one of them first."""
+    words = "\n".join(f"   ! single: {' '.join(word.split())}" for word in line[1].split(","))
+    return f"```{{eval-rst}}\n.. index::\n{words}\n```\n\n{line[0]}"
 
 
 def write_reference(app: Sphinx) -> None:
@@ -221,5 +333,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("builder-inited", write_reference)
     app.connect("source-read", read)
+    app.connect("doctree-resolved", say_pictures)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

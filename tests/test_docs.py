@@ -2,7 +2,7 @@
 
 How a page is read. A block that begins ```python is run, in order, in one namespace a page. One that begins
 ```python raises must be refused by the package. A block ```text right below is what it prints (or the error and its
-message), and a picture below that, ../pictures/convergence_*.png, is what it draws.
+message), and a picture below that, ../pictures/convergence_*.png or howto_*.png, is what it draws.
 
 What is compared. Sampling takes a minute a model, and its draws differ in the last digits between machines and
 versions. So here `GLMM.fit` is a stand-in that checks its arguments and returns stored draws, everything after it runs
@@ -17,12 +17,14 @@ names in docs/api.md and the drawn pictures included, into the pages.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import inspect
 import io
 import json
 import os
 import re
+import runpy
 import sys
 import textwrap
 import warnings
@@ -32,6 +34,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 import reference
 
@@ -42,11 +45,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "notebooks" / "README.md"]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BLOCK = re.compile(r"^```python( raises)?\n(.*?)^```\n(\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/convergence_\w+\.png)\)")
+DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/(?:convergence|howto)_\w+\.png)\)")
 # What tables say of draws that are too few: the stored ones are.
 FEW = re.compile(
     r" (r-hat is above|The effective sample size is below|Of [^.]*, chains have not mixed).*? shows which\."
 )
+ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
 NUMBER = re.compile(r"-?\b\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 NAMES = [name for name in bm.__all__ if name != "__version__"]
 SHIPPED = frozenset(FAMILIES)
@@ -181,6 +185,25 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def test_words_that_readers_search_for_stand_on_one_page_each() -> None:
+    pages = {page.relative_to(ROOT / "docs").with_suffix("").as_posix(): page for page in (ROOT / "docs").rglob("*.md")}
+    found = {name: ALSO.findall(page.read_text(encoding="utf-8")) for name, page in pages.items()}
+    words = [
+        (" ".join(w.split()).lower(), name) for name, lines in found.items() for w in ",".join(lines).split(",") if w
+    ]
+    assert len(words) == len(dict(words)), sorted({w for w, _ in words if [v for v, _ in words].count(w) > 1})
+    first = runpy.run_path(str(ROOT / "docs" / "check_site.py"))["FIRST"]
+    assert [word for word, page in first.items() if dict(words).get(word.lower()) != page] == []
+
+
+def test_how_to_index_lists_every_guide_once() -> None:
+    folder = ROOT / "docs" / "howto"
+    listed = re.findall(
+        r"^\| \[[^\]]*\]\((\w+\.md)\) \|", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert sorted(listed) == sorted(page.name for page in folder.glob("*.md") if page.stem != "index")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_api_page_has_every_public_name_with_its_first_line(name: str) -> None:
     assert _api_row(name) in (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -217,7 +240,8 @@ def _write_outputs(page: Path) -> None:
         if picture := _drawn(page, match):
             import matplotlib.pyplot as plt
 
-            plt.savefig(picture, dpi=100, metadata={"Software": None})
+            plt.savefig(picture, dpi=150, metadata={"Software": None})
+        if plt := sys.modules.get("matplotlib.pyplot"):
             plt.close("all")
 
     _run(page, note)
@@ -241,10 +265,25 @@ def _write_api(page: Path) -> None:
     page.write_text(text, encoding="utf-8")
 
 
+def _fit_once(fit: Callable[..., bm.Posterior]) -> Callable[..., bm.Posterior]:
+    """`GLMM.fit` that fits a model once and hands out copies: pages share their fits, and join groups to a tree."""
+    fits: dict[tuple[str, ...], bm.Posterior] = {}
+
+    def once(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
+        data = pd.util.hash_pandas_object(self.design.data).sum()
+        key = tuple(map(str, (self, data, self.design.labels, args, sorted(kwargs.items()))))
+        if key not in fits:
+            fits[key] = fit(self, *args, **kwargs)
+        return copy.deepcopy(fits[key])
+
+    return once
+
+
 def _refresh() -> None:
     import tempfile
 
     mpl.use("agg")
+    bm.GLMM.fit = _fit_once(_real_fit)  # type: ignore[method-assign]
     warnings.simplefilter("error", bm.BayesmarginsWarning)
     warnings.filterwarnings("ignore", "Imported draws")  # stored and made-up draws are few
     bm.options.warn_zero = False
