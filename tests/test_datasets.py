@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from bayesmargins.errors import DataError
 
 NAMES = sorted(CATALOGUE)
 
-# Row counts as documented in the R packages MASS, HSAUR3, brms, lme4 and mlmRev.
+# Row counts as documented in the R packages MASS, HSAUR3, brms, lme4 and mlmRev; of cbpp_brms, as drawn.
 ROWS = {
     "bacteria": 220,
     "toenail": 1908,
@@ -23,6 +24,7 @@ ROWS = {
     "epil": 236,
     "sleepstudy": 180,
     "cbpp": 56,
+    "cbpp_brms": 200,
     "contraception": 1934,
     "inhaler": 572,
     "kidney": 76,
@@ -105,6 +107,14 @@ def test_derived_columns_follow_their_definition() -> None:
     np.testing.assert_array_equal(contraception["age10"], contraception["age"] / 10)
     np.testing.assert_array_equal(grouse["cH10"], grouse["cHEIGHT"] / 10)
     assert sorted(epil["per"].unique()) == [-1.5, -0.5, 0.5, 1.5]
+
+
+def test_the_draws_of_brms_are_those_of_its_file() -> None:
+    file = Path(__file__).parent / "data" / "reference" / "c_cbpp" / "draws.parquet"
+    theirs = pd.read_parquet(file)
+    draws = load_dataset("cbpp_brms")
+    assert list(draws.columns) == list(theirs.columns)
+    np.testing.assert_allclose(draws, theirs, rtol=0, atol=5.01e-7)
 
 
 def test_loading_twice_gives_independent_frames() -> None:

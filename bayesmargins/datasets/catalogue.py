@@ -157,6 +157,24 @@ CATALOGUE: Mapping[str, Dataset] = {
         },
         numbered=("herd", "period"),
     ),
+    "cbpp_brms": Dataset(
+        file="cbpp_brms.csv",
+        rows=200,
+        title="Draws of brms for the cbpp data: incidence | trials(size) ~ period + (1 | herd), binomial; 4 chains",
+        source="as_draws_df of a fit by brms 2.18, priors normal(0, 2.5) for b, normal(0, 5) for Intercept, normal(0, 2) "
+        "for sd; 200 of its 4,000 draws, rounded to six decimals",
+        columns={
+            "b_Intercept": "log odds of a new case in period 1, in a herd at b = 0",
+            **{f"b_period{k}": f"period {k} against period 1, in log odds" for k in (2, 3, 4)},
+            "sd_herd__Intercept": "standard deviation of herds, in log odds",
+            **{f"r_herd[{k},Intercept]": f"herd {k}'s own effect, in log odds" for k in range(1, 16)},
+            "lprior": "log density of the prior",
+            "lp__": "log density of the posterior, up to a constant",
+            ".chain": "chain, 1 to 4",
+            ".iteration": "draw within the chain, of 1,000",
+            ".draw": "draw, of 4,000",
+        },
+    ),
     "contraception": Dataset(
         file="contraception.csv",
         rows=1934,
