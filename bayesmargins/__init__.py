@@ -2,7 +2,6 @@
 
 from bayesmargins.accessor import Margins as _Margins  # registers ds.margins  # noqa: F401
 from bayesmargins.adapters import from_bambi, from_brms, from_draws, from_pymc, from_statsmodels
-from bayesmargins.contrasts import hypotheses
 from bayesmargins.datasets import list_datasets, load_dataset
 from bayesmargins.errors import (
     BayesmarginsError,
@@ -36,6 +35,7 @@ from bayesmargins.family.ordered import category, score, top
 from bayesmargins.family.outcome import Support
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
+from bayesmargins.hypothesis import hypotheses
 from bayesmargins.labelling import label
 from bayesmargins.limits import options
 from bayesmargins.loading import load

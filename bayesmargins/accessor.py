@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayesmargins import contrasts, plots, tables
+from bayesmargins import hypothesis, plots, tables
 from bayesmargins.errors import ResultError
 from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
@@ -81,7 +81,7 @@ class Margins:
         comparison : {"difference", "ratio", "lift", "lnratio"}
             Of the two sides of a named contrast: their difference, the default, ratio, relative change or log ratio.
         """
-        return contrasts.hypotheses(self._ds, spec, along, comparison=comparison)
+        return hypothesis.hypotheses(self._ds, spec, along, comparison=comparison)
 
     @taught
     @explained(REPORT)

@@ -227,7 +227,7 @@ def make_result(
     >>> make_result(np.zeros((2, 3)), ["row"], {}, Provenance(), {"chain": [0], "draw": [0, 1]})["estimate"].dims
     ('chain', 'draw', 'row')
     """
-    n_sample = tuple(len(sample_coords[d]) for d in SAMPLE_DIMS)
+    n_sample = len(sample_coords["chain"]), len(sample_coords["draw"])
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(provenance))
     made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=provenance.to_attrs())

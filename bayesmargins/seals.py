@@ -54,15 +54,14 @@ def count(values: np.ndarray) -> int:
 
 
 def sealed(estimate: xr.DataArray, said: str) -> dict[str, Any]:
-    """Attributes by which changes are seen later, from (chain, draw, ...) with its coordinates.
+    """The fields of `Provenance` by which changes are seen later, from (chain, draw, ...) with its coordinates.
 
     Results of more than `MOST` entries are known as a whole only.
     """
     values = estimate.to_numpy()
     bits, names = _of_draws(values), telling(estimate)
     known = {"by": names, "digests": _digests(bits, estimate, names, said).tobytes().hex()} if bits.size <= MOST else {}
-    whole = _whole(bits, values.shape, said)
-    return Provenance(values=count(values), fingerprint=whole, entries=json.dumps(known)).to_attrs()
+    return {"values": count(values), "fingerprint": _whole(bits, values.shape, said), "entries": json.dumps(known)}
 
 
 def is_sealed(estimate: xr.DataArray, about: Provenance, said: str) -> bool:

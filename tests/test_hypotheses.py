@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayesmargins as bm
-from bayesmargins.contrasts.named import orthonormal
+from bayesmargins.hypothesis.named import orthonormal
 
 POST = reference.posterior("b_bacteria")
 BY_TRT = bm.avg_predictions(POST, by="trt")

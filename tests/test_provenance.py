@@ -59,7 +59,7 @@ def test_a_dataset_of_others_says_nothing() -> None:
 
 
 ROOT = Path(bm.__file__).parent
-ASKING = [*(ROOT / "estimands").glob("*.py"), *(ROOT / "contrasts").glob("*.py")]
+ASKING = [*(ROOT / "estimands").glob("*.py"), *(ROOT / "hypothesis").glob("*.py")]
 
 
 @pytest.mark.parametrize("path", ASKING, ids=lambda path: path.name)

@@ -152,9 +152,9 @@ class Question(Asked):
         )
         said = [self.worded(t) for t in dict.fromkeys(term)]
         said = said if kind == "slopes" else [self.contrast_worded(t, x) for t, x in zip(term, labels, strict=True)]
-        info = whole.info
+        info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
-            estimand=compose(kind, noun, self.scope(), said, comparison or "difference", self._worded(slope)),
+            estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
             kind=kind,
             scale=scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
             formula=whole.formula,
@@ -170,7 +170,7 @@ class Question(Asked):
             rows=len(self.frame),
             rows_averaged=int(self.averaged),
             by=list(self.by) or None,
-            by_labels=_as_text(self.labels) or None,
+            by_labels=_as_text(self.labels) if self.labels else None,
             at=self.at or None,
             factors=self._coded or None,
             derived_columns=[s.variable for s in self.derived] or None,
@@ -230,9 +230,7 @@ class Question(Asked):
         said = steps_worded(label, term, labels) if labels else label
         return said if term in label else f"{self.worded(term)}: {said}"
 
-    def _worded(self, slope: Slope | None) -> Slope | None:
-        if slope is None:
-            return None
+    def _worded(self, slope: Slope) -> Slope:
         variables = tuple(map(self.worded, slope.variables))
         return replace(slope, variables=variables, second=self.worded(slope.second))
 

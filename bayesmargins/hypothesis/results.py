@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.contrasts.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
 from bayesmargins.errors import EstimandError, listed, shown
+from bayesmargins.hypothesis.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of

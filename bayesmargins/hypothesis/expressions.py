@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bayesmargins.contrasts.entries import Entries, Made, bracketed
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.hypothesis.entries import Entries, Made, bracketed
 from bayesmargins.limits import check_size
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE

@@ -13,14 +13,14 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.checks import switch
-from bayesmargins.contrasts.entries import Entries, Made, entries_of
-from bayesmargins.contrasts.expressions import expressed
-from bayesmargins.contrasts.functions import computed
-from bayesmargins.contrasts.named import NAMED, OTHER_NAMES, check_comparison, named
-from bayesmargins.contrasts.results import scales, side_by_side
-from bayesmargins.contrasts.weighted import weighted
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.habits import taught
+from bayesmargins.hypothesis.entries import Entries, Made, entries_of
+from bayesmargins.hypothesis.expressions import expressed
+from bayesmargins.hypothesis.functions import computed
+from bayesmargins.hypothesis.named import NAMED, OTHER_NAMES, check_comparison, named
+from bayesmargins.hypothesis.results import scales, side_by_side
+from bayesmargins.hypothesis.weighted import weighted
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result, make_result
 from bayesmargins.tables import scale_of

@@ -4,6 +4,6 @@ Downward: `hypotheses` (the question and its provenance) on `named`, `weighted`,
 a kind of specification), which read `entries`; `results` lays several results side by side, as entries of one.
 """
 
-from bayesmargins.contrasts.hypotheses import hypotheses
+from bayesmargins.hypothesis.hypotheses import hypotheses
 
 __all__ = ["hypotheses"]

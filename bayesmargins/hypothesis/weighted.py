@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.checks import numbers
-from bayesmargins.contrasts.entries import Entries, Made, bracketed, labels_along, shortened, text, weighted_sum
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
+from bayesmargins.hypothesis.entries import Entries, Made, bracketed, labels_along, shortened, text, weighted_sum
 from bayesmargins.limits import check_size
 
 __all__ = ["weighted"]

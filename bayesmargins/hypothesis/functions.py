@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.checks import called
-from bayesmargins.contrasts.entries import Entries, Made, labels_along
 from bayesmargins.errors import EstimandError, listed
+from bayesmargins.hypothesis.entries import Entries, Made, labels_along
 from bayesmargins.schema import SAMPLE_DIMS
 
 __all__ = ["computed"]

@@ -9,9 +9,9 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from bayesmargins.contrasts.entries import Entries, Made, bracketed, text, weighted_sum
 from bayesmargins.errors import EstimandError, close_matches, shown
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, changes_sign, warn_of_signs
+from bayesmargins.hypothesis.entries import Entries, Made, bracketed, text, weighted_sum
 from bayesmargins.limits import check_size
 from bayesmargins.values import is_word
 
