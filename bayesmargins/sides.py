@@ -13,8 +13,8 @@ import pandas as pd
 from bayesmargins.counterfactuals import Room, Setting, Settings, check_value, column_of, hint_of
 from bayesmargins.design import Column, Design
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, warn
-from bayesmargins.spreads import PAIRS, spread_values, value_label
-from bayesmargins.values import is_number, is_word, plain_value, value_list
+from bayesmargins.spreads import PAIRS, spread_values
+from bayesmargins.values import is_number, is_word, plain_value, value_label, value_list
 
 __all__ = ["Contrast", "contrasts", "every_variable", "named_variables"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from bayesmargins.design import Column, Design
 from bayesmargins.errors import EstimandError
+from bayesmargins.values import value_label
 
-__all__ = ["PAIRS", "SPREADS", "spread_values", "value_label"]
+__all__ = ["PAIRS", "SPREADS", "spread_values"]
 
 
 def _around_mean(half: float) -> Callable[[np.ndarray], tuple[float, ...]]:
@@ -75,33 +75,3 @@ def spread_values(column: Column, word: str, design: Design) -> tuple[float, ...
             "data: values that are the same. Give the values themselves, or a step such as 1."
         )
     return values
-
-
-def value_label(value: Any, other: Any = None) -> str:
-    """How does a value read in a label?
-
-    Parameters
-    ----------
-    value : object
-        A level, number or truth value. A computed number has four digits, or as many as tell it from the other; what a
-        person would write stays whole.
-    other : object, optional
-        The value on the other side of a contrast.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> value_label(0.5), value_label("drug+"), value_label(2.529421532024875)
-    ('0.5', 'drug+', '2.529')
-    """
-    if not isinstance(value, float):
-        return str(value)
-    if f"{value:.6g}" == f"{value:.12g}":
-        return f"{value:.6g}"
-    other = float(other) if isinstance(other, int | float) else np.nan
-    least = len(f"{abs(value):.0f}")  # digits before the point are all shown
-    digits = [min(max(d, least), 17) for d in (4, 6, 8, 12)]
-    return next((f"{value:.{d}g}" for d in digits if f"{value:.{d}g}" != f"{other:.{d}g}"), f"{value:.17g}")

@@ -23,6 +23,7 @@ __all__ = [
     "is_word",
     "kept",
     "plain_value",
+    "value_label",
     "value_list",
     "with_columns",
 ]
@@ -227,3 +228,33 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFram
     for name, values in columns.items():
         made[name] = values
     return made
+
+
+def value_label(value: Any, other: Any = None) -> str:
+    """How does a value read in a label?
+
+    Parameters
+    ----------
+    value : object
+        A level, number or truth value. A computed number has four digits, or as many as tell it from the other; what a
+        person would write stays whole.
+    other : object, optional
+        The value on the other side of a contrast.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> value_label(0.5), value_label("drug+"), value_label(2.529421532024875)
+    ('0.5', 'drug+', '2.529')
+    """
+    if not isinstance(value, float):
+        return str(value)
+    if f"{value:.6g}" == f"{value:.12g}":
+        return f"{value:.6g}"
+    other = float(other) if isinstance(other, int | float) else np.nan
+    least = len(f"{abs(value):.0f}")  # digits before the point are all shown
+    digits = [min(max(d, least), 17) for d in (4, 6, 8, 12)]
+    return next((f"{value:.{d}g}" for d in digits if f"{value:.{d}g}" != f"{other:.{d}g}"), f"{value:.17g}")

@@ -764,7 +764,7 @@ def test_empty_cells_do_not_break_a_row() -> None:
     ],
 )
 def test_labels_of_computed_values_are_short_and_tell_the_sides_apart(low: Any, high: Any, labels: tuple[str]) -> None:
-    from bayesmargins.spreads import value_label
+    from bayesmargins.values import value_label
 
     assert (value_label(low, high), value_label(high, low)) == labels
 
