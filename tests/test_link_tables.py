@@ -12,7 +12,6 @@ import pytest
 from bayesmargins.family import LINKS
 from bayesmargins.integrate import expectation, mixture_expectation
 from bayesmargins.integrate.tabulated.curves import curves, surface
-from bayesmargins.integrate.tabulated.lines import line_mixture
 from bayesmargins.integrate.tabulated.mixtures import mixture_curves
 
 REFERENCE = Path(__file__).parent / "data" / "quadrature.csv"
@@ -77,10 +76,3 @@ def test_fitted_groups_in_tables_are_their_sum(name: str, part: str, s: float) -
         if order == 0:
             common = exact > 1e-10
             np.testing.assert_allclose(found[common], exact[common], rtol=5e-8 if part in link.steep else 1e-9)
-    slopes = 0.3 * shifts[:, ::-1]
-    t = rng.uniform(0.0, 3.0, (3, 150))
-    lines = line_mixture(link, spread, shifts, slopes, weights, (0.0, 3.0), part=part)(eta, t)
-    moved = eta[:, None] + shifts[:, :, None] + slopes[:, :, None] * t[:, None]
-    each = expectation(link, moved.reshape(3, -1), s * s, part).value
-    exact = np.einsum("g,dgr->dr", weights, each.reshape(moved.shape))
-    np.testing.assert_allclose(lines, exact, rtol=1e-11, atol=1e-11)

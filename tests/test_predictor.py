@@ -108,7 +108,7 @@ MODELS = [
     ("e ~ x + f + (1 + x | g)", "gaussian", "identity", ["new", "existing", "own"]),
 ]
 # Compiled afresh for every link and kind of average: logit goes every way, and of another link few cases go through a
-# table of it. `test_link_tables` and `test_lines` hold the tables of every link themselves.
+# table of it. `test_link_tables` and `test_fitted_slopes` hold the tables of every link themselves.
 FEWER = {"loglog": [], "cauchit": ["new"], "softplus": ["new"], "sqrt": ["new"], "identity": ["new"]}
 FEWER |= {"cloglog": ["new", "existing", {"g": "existing", "h": "new"}]}
 

@@ -2,11 +2,11 @@
 
 `evaluate` is the verb: values of what is `asked`, whose rows come as `blocks` of `chunks`. They go through `passes`,
 on `tabled` where they are many, else on `exact` (arrays of draws x rows). `tabled` asks `sources` which table serves
-some rows (`lines` for random slopes of fitted groups), `layout` for their
-order and `terms`, `lookups` for the tables, and runs `kernels`, made of `integrands` and `tiles`. Beside `passes` stand
-`distribution` for targets of the distribution of y, `tilted` where one linear predictor is made of the two of a mean,
-`combined` for sums of averages (probabilities of categories), and `heavy_tails` for averages over the scales of
-Student-t effects; `views` are chunks as they see them. `normal` gives rows as normal variables, for what is no average.
+some rows, `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, made of `integrands` and
+`tiles`. Beside `passes` stand `distribution` for targets of the distribution of y, `tilted` where one linear predictor
+is made of the two of a mean, `combined` for sums of averages (probabilities of categories), and `heavy_tails` for
+averages over the scales of Student-t effects; `views` are chunks as they see them. `normal` gives rows as normal
+variables, for what is no average.
 """
 
 from bayesmargins.evaluate.asked import Asked, fields_of

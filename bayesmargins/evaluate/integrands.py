@@ -1,4 +1,4 @@
-"""What a compiled pass looks up for a tile of rows: h itself, closed forms, curves, a surface, or lines.
+"""What a compiled pass looks up for a tile of rows: h itself, closed forms, curves or a surface.
 
 One kernel serves them all and is compiled for each; which functions it calls follows from the integrand's type.
 """
@@ -25,9 +25,8 @@ from bayesmargins.integrate.tabulated.kernels import (
     surface_tile,
     surface_tile_all,
 )
-from bayesmargins.integrate.tabulated.line_kernels import LineArrays, line_tile, line_tile_all
 
-__all__ = ["Bare", "derivatives", "derivatives_far", "value_far", "values", "within_tables"]
+__all__ = ["Bare", "Far", "derivatives", "values", "within_tables"]
 
 Array = npt.NDArray[np.float64]
 
@@ -44,6 +43,18 @@ class Bare(NamedTuple):
     """
 
     link: Any
+
+
+class Far(NamedTuple):
+    """What a table left out because it lies too far away: exact there, and 0 where the table has been.
+
+    Attributes
+    ----------
+    of : CurveArrays or SurfaceArrays
+        The table.
+    """
+
+    of: Any
 
 
 def within_tables(integrand: Any) -> Any:
@@ -122,14 +133,16 @@ def _surface_both_far(integrand: SurfaceArrays, line: int, eta: float, s2: float
 
 
 @njit(**INNER)
-def _line_tile(integrand: LineArrays, line: int, eta: Array, t: Array, out: Array) -> int:
-    line_tile(integrand, line, eta, t, out)
+def _far_tile(integrand: Far, line: int, eta: Array, s2: Array, out: Array) -> int:
+    for i in range(eta.size):
+        out[i] = value_far(integrand.of, line, eta[i], s2[i])
     return 0
 
 
 @njit(**INNER)
-def _line_both(integrand: LineArrays, line: int, eta: Array, t: Array, d1: Array, d2: Array) -> int:
-    line_tile_all(integrand, line, eta, t, d1, d2)
+def _far_both(integrand: Far, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
+    for i in range(eta.size):
+        d1[i], d2[i] = derivatives_far(integrand.of, line, eta[i], s2[i])
     return 0
 
 
@@ -139,7 +152,7 @@ def values(integrand: Any, line: int, eta: Array, s2: Array, out: Array) -> int:
 
 
 def derivatives(integrand: Any, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    """Its first and second derivative in eta (for lines: in eta and in t), and how many rows lie too far out."""
+    """Its first and second derivative in eta, and how many rows lie too far out."""
     raise TypeError(_COMPILED)
 
 
@@ -154,13 +167,8 @@ def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[f
 
 
 _JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
-_VALUES = {
-    Bare: _bare_tile,
-    CurveArrays: _curve_tile,
-    SurfaceArrays: _surface_tile,
-    LineArrays: _line_tile,
-}
-_DERIVATIVES = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, LineArrays: _line_both}
+_VALUES = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile, Far: _far_tile}
+_DERIVATIVES = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, Far: _far_both}
 _VALUE_FAR = {CurveArrays: _curve_value_far, SurfaceArrays: _surface_value_far}
 _DERIVATIVES_FAR = {CurveArrays: _curve_both_far, SurfaceArrays: _surface_both_far}
 

@@ -13,7 +13,7 @@ from bayesmargins.family.link import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
     from bayesmargins.evaluate.terms import Shift
-    from bayesmargins.evaluate.tiles import Scales, Terms, Weights
+    from bayesmargins.evaluate.tiles import Groups, Scales, Terms, Weights
 
 __all__ = ["Laid", "lay_out"]
 
@@ -28,9 +28,11 @@ class Laid(NamedTuple):
     Attributes
     ----------
     terms : Terms
-        Of eta, and of s2 (or t).
+        Of eta, and of s2.
     changes : Terms or None
         Their derivatives, for slopes.
+    groups : Groups or None
+        Fitted groups that are looked up one by one, without their effects, which differ from draw to draw.
     scales : Scales or None
         What averages are multiplied by.
     weights : Weights
@@ -43,6 +45,7 @@ class Laid(NamedTuple):
 
     terms: Terms
     changes: Terms | None
+    groups: Groups | None
     scales: Scales | None
     weights: Weights
     reach: float
@@ -82,20 +85,21 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
     if source.kind == "surface":
         # Rows with like s one after the other: a tile looks up a few lines of the surface, and they stay in cache.
         order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
-    elif source.plan is not None:  # rows with like t one after the other: a tile looks up one panel
-        terms, size = _with_t(terms, source.plan.direction.t), source.plan.block
-        order = np.argsort(source.plan.direction.t, kind="stable")
     if source.z is not None and chunk.plan.mixture is not None:
         size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
-    changes = _changes(draws, link, chunk, source) if part == "slope" else None
+    changes = _changes(draws, link, chunk, with_s2) if part == "slope" else None
+    groups = _groups(chunk) if source.one_by_one else None
+    if groups is not None:
+        size = int(np.clip(_LINES // len(groups.weights), 64, _LINES))
     if weights.cells.size >= _RUN * chunk.cells.n and not chunk.cells.unit:  # rows of a cell one after the other
         order = _by_cell(weights.cells, order)
-    laid = Laid(terms, changes, scales, weights, largest(terms, which)[0], size)
+    laid = Laid(terms, changes, groups, scales, weights, largest(terms, which)[0], size)
     if order is None:
         return laid
     return laid._replace(
         terms=in_order(terms, order),
         changes=None if changes is None else in_order(changes, order),
+        groups=groups and groups._replace(Z=groups.Z[:, order], changes=groups.changes[:, order]),
         scales=None if scales is None else Scales(*(in_order(of, order) if len(of.offset) else of for of in scales)),
         weights=weights.in_order(order),
     )
@@ -107,14 +111,23 @@ def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     return order[np.argsort(cells[order], kind="stable")]
 
 
-def _changes(draws: Draws, link: Link, chunk: Chunk, source: Source) -> Terms:
+def _changes(draws: Draws, link: Link, chunk: Chunk, with_s2: bool) -> Terms:
     from bayesmargins.evaluate.terms import change_terms
 
     assert chunk.d_rows is not None
-    changes = change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, _changes_of_shifts(draws, link, chunk))
-    if source.plan is not None and source.plan.direction.d_t is not None:
-        return _with_t(changes, 2.0 * source.plan.direction.d_t)  # a pass takes the half
-    return changes
+    shifts = _changes_of_shifts(draws, link, chunk)
+    return change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, shifts, with_s2=with_s2)
+
+
+def _groups(chunk: Chunk) -> Groups:
+    from bayesmargins.evaluate.tiles import Groups
+
+    mixture, d_rows = chunk.plan.mixture, chunk.d_rows
+    assert mixture is not None
+    Z = np.hstack([chunk.rows.Z[f] for f in mixture.factors]).T
+    changes = np.zeros_like(Z) if d_rows is None else np.hstack([d_rows.Z[f] for f in mixture.factors]).T
+    weights = np.ascontiguousarray(mixture.weights, dtype=np.float64)
+    return Groups(np.ascontiguousarray(Z), np.ascontiguousarray(changes), np.empty((0, len(weights), len(Z))), weights)
 
 
 def _changes_of_shifts(draws: Draws, link: Link, chunk: Chunk) -> tuple[Shift, ...]:
@@ -125,11 +138,6 @@ def _changes_of_shifts(draws: Draws, link: Link, chunk: Chunk) -> tuple[Shift, .
         return ()
     assert chunk.d_rows is not None
     return mean_effects(draws, chunk.d_rows, chunk.plan.mixture)
-
-
-def _with_t(terms: Terms, t: np.ndarray) -> Terms:
-    """Lines know their s2: t, or its derivative, takes its place."""
-    return terms._replace(W=t[None], Sigma=np.ones((len(terms.beta), 1)))
 
 
 def _scales(chunk: Chunk, part: str) -> Scales | None:

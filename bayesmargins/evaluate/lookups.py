@@ -10,16 +10,13 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate.chunks import Chunk
-from bayesmargins.evaluate.layout import Laid
 from bayesmargins.evaluate.sources import Source, key_of
 from bayesmargins.family.link import Link
 from bayesmargins.integrate import rule_for
 from bayesmargins.integrate.tabulated.curves import REACH
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.evaluate.lines import LinePlan
     from bayesmargins.integrate.tabulated.curves import Curves, Surface
-    from bayesmargins.integrate.tabulated.lines import Lines
 
 __all__ = ["Found", "Lookups"]
 
@@ -33,10 +30,10 @@ class Found(NamedTuple):
 
     Attributes
     ----------
-    integrand : Bare, CurveArrays, SurfaceArrays or LineArrays
+    integrand : Bare, CurveArrays or SurfaceArrays
         For the kernels.
     bounds : tuple of three float
-        No value, first or second derivative in eta (for lines: derivative in t) is further from the truth.
+        No value, first or second derivative in eta is further from the truth.
     method : str
         As the provenance names it.
     nodes : int
@@ -65,7 +62,7 @@ class Lookups:
     link: Link
     _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
 
-    def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, laid: Laid) -> Found:
+    def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float) -> Found:
         """What do some draws look up?
 
         Parameters
@@ -78,8 +75,8 @@ class Lookups:
             What is averaged.
         lines : (line,) int
             The draws.
-        laid : Laid
-            The rows in their order.
+        reach : float
+            No abs(eta) is larger.
 
         Returns
         -------
@@ -95,27 +92,13 @@ class Lookups:
         largest_s = float(source.s[lines].max(initial=0.0))
         nodes = rule_for(self.link, largest_s).nodes if self.link.strip is not None and largest_s > 0 else 0
         method = "table of the trapezoid rule" if nodes else "table"
-        if source.plan is not None:
-            made = self._made_lines(source.plan, source.s[lines], chunk, part, lines)
-            bounds = (made.error_bound, made.error_bound_d_eta, made.error_bound_d_t)
-            return Found(made.arrays, bounds, method, nodes)
         table: Curves | Surface
         if source.kind == "surface":
             table = self._surface(source.low, largest_s, part)
         else:
-            table = self._curves(source, chunk, part, lines, laid.reach)
+            table = self._curves(source, chunk, part, lines, reach)
         bounds = (table.error_bound, table.error_bound_d1, table.error_bound_d2)
         return Found(table.arrays, bounds, method, nodes)
-
-    def _made_lines(self, plan: LinePlan, s: np.ndarray, chunk: Chunk, part: str, lines: np.ndarray) -> Lines:
-        from bayesmargins.integrate.tabulated.lines import line_mixture
-
-        mixture, t = chunk.plan.mixture, plan.direction.t
-        assert mixture is not None
-        eta = float(plan.low[lines].min()), float(plan.high[lines].max())
-        groups = plan.direction.groups(self.draws, mixture, lines)
-        ends = float(t.min()), float(t.max())
-        return line_mixture(self.link, s, *groups, mixture.weights, ends, eta, part)
 
     def _surface(self, low: float, high: float, part: str) -> Surface:
         """For a range of s in whole halves, so that the next chunk finds it."""
@@ -133,7 +116,15 @@ class Lookups:
         s = source.s[lines]
         reach = min(float(_STRETCH * np.ceil(max(farthest, 1.0) / _STRETCH)), REACH)
         if source.z is None:
-            return self._keep(("new", part, reach, s.tobytes()), lambda: curves(self.link, s, part, reach))
+            alone = np.zeros((len(s), 1)), np.ones(1)
+            return self._keep(
+                ("new", part, reach, s.tobytes()),
+                lambda: (
+                    mixture_curves(self.link, s, *alone, part, reach)
+                    if self.link.normal
+                    else curves(self.link, s, part, reach)
+                ),
+            )
         mixture, z = chunk.plan.mixture, source.z
         assert mixture is not None
 

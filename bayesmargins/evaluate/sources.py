@@ -14,12 +14,12 @@ from bayesmargins.evaluate.exact import constant_row, moves
 from bayesmargins.family.link import Link
 
 if TYPE_CHECKING:  # numba takes a second to import
-    from bayesmargins.evaluate.lines import LinePlan
     from bayesmargins.evaluate.terms import Shift
 
 __all__ = ["Source", "Sources", "key_of"]
 
 _MOST_PIECES = 64  # distinct z of fitted groups that get curves of their own
+_CURVE = 2**14  # rows times groups that are looked up one by one at the price of a curve
 
 
 class Source(NamedTuple):
@@ -27,26 +27,26 @@ class Source(NamedTuple):
 
     Attributes
     ----------
-    kind : {"bare", "curves", "surface", "lines", "exact"}
-        h itself or a closed form, a curve in eta for each draw, a surface in eta and s, lines in eta and t, no table.
+    kind : {"bare", "curves", "surface", "exact"}
+        h itself or a closed form, a curve in eta for each draw, a surface in eta and s, no table.
     shifts : tuple of Shift
         Of eta, besides the group effects of the plan.
     s : ndarray, shape (draw,), or None
-        Standard deviations for curves and lines; the largest of each draw for a surface.
+        Standard deviations for curves; the largest of each draw for a surface.
     low : float
         The smallest s for a surface.
     z : dict of ndarray, or None
         Of averaged fitted groups, the same in all rows: for curves.
-    plan : LinePlan or None
-        For lines.
+    one_by_one : bool
+        Whether fitted groups are looked up each for itself: they add to eta what differs between rows.
     """
 
-    kind: str  # "bare", "curves", "surface", "lines" or "exact"
+    kind: str  # "bare", "curves", "surface" or "exact"
     shifts: tuple[Shift, ...] = ()  # of eta, besides the group effects of the plan
     s: np.ndarray | None = None  # (draw,) for curves; the largest s of each draw for a surface
     low: float = 0.0  # the smallest s for a surface
     z: Mapping[str, np.ndarray] | None = None  # of averaged fitted groups, the same in all rows: for curves
-    plan: LinePlan | None = None  # for lines
+    one_by_one: bool = False
 
 
 @dataclass
@@ -64,10 +64,9 @@ class Sources:
     draws: Draws
     link: Link
     _shifts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
-    _planned: tuple[Chunk, np.ndarray, LinePlan | None] | None = field(default=None, repr=False)
 
     def of(self, chunk: Chunk) -> list[tuple[Chunk, Source]]:
-        """Where do these rows find their averages: all of them in lines, or else piece by piece?
+        """Where do these rows find their averages, piece by piece?
 
         Parameters
         ----------
@@ -79,36 +78,12 @@ class Sources:
         list of (Chunk, Source)
             Rows with the same z of averaged fitted groups are a piece, where they are few.
         """
-        pieces = list(self._pieces(chunk))
-        lines = self._lines(chunk, len(pieces))
-        return [(piece, self._source(piece)) for piece in pieces] if lines is None else [(chunk, lines)]
-
-    def _lines(self, chunk: Chunk, pieces: int) -> Source | None:
-        """Where z of fitted groups moves along a line; None where it does not, or curves of the pieces are cheaper."""
-        plan, rows, d_rows = chunk.plan, chunk.rows, chunk.d_rows
-        constant = all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated)
-        if plan.mixture is None or not self.link.tabled or not constant:
-            return None
-        if d_rows is not None and moves(d_rows, plan.integrated):
-            return None
-        from bayesmargins.evaluate.lines import direction_of, plan_lines
-
-        direction = direction_of(rows, d_rows, plan.mixture)
-        if direction is None:
-            return None
-        if self._planned is None or self._planned[0] is not chunk:  # the complement asks after the mean
-            s = np.sqrt(self._limits(chunk)[1])
-            self._planned = chunk, s, plan_lines(self.draws, self.link, chunk, direction, s)
-        _, s, found = self._planned
-        moves_on = d_rows is not None and moves(d_rows, plan.mixture.factors)
-        if found is None or (1 < pieces <= found.curves and not moves_on):
-            return None
-        return Source("lines", s=s, plan=found)
+        return [(piece, self._source(piece)) for piece in self._pieces(chunk)]
 
     def _pieces(self, chunk: Chunk) -> Iterator[Chunk]:
         """Rows with the same z of the groups that are averaged: there the average is a curve in eta."""
         mixture = chunk.plan.mixture
-        if mixture is None or self.link.linear:
+        if mixture is None or self.link.linear or self._moved(chunk):
             yield chunk
             return
         z = np.hstack([chunk.rows.Z[f] for f in mixture.factors])
@@ -116,7 +91,7 @@ class Sources:
             yield chunk
             return
         distinct, piece = np.unique(z, axis=0, return_inverse=True)
-        if len(distinct) > _MOST_PIECES:
+        if len(distinct) > _MOST_PIECES or len(z) * len(mixture.weights) < _CURVE * len(distinct):
             yield chunk
             return
         for k in range(len(distinct)):
@@ -124,21 +99,29 @@ class Sources:
 
     def _source(self, chunk: Chunk) -> Source:
         plan, rows = chunk.plan, chunk.rows
+        same_s = all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated)
         shifts: tuple[Shift, ...] = ()
-        z = None
+        z, one_by_one = None, False
         if plan.mixture is not None:
-            found = self._fitted_groups(chunk)
-            if found is None:
-                return Source("exact")
-            shifts, z = found
+            shifts, z = self._fitted_groups(chunk) or ((), None)
+            one_by_one = not shifts and (z is None or not same_s)
+            z = None if one_by_one else z
+        if one_by_one and same_s and self.link.tabled:  # a curve costs less than the exponential in h
+            return Source("curves", shifts, np.sqrt(self._limits(chunk)[1]), one_by_one=True)
         if z is None and (not plan.integrated or self.link.closed_form is not None):
-            return Source("bare", shifts)
+            return Source("bare", shifts, one_by_one=one_by_one)
         if z is None and not self.link.tabled:
             return Source("exact")
         low, high = self._limits(chunk)
-        if all(len(constant_row(rows.Z[f])) == 1 for f in plan.integrated):
+        if same_s:
             return Source("curves", shifts, np.sqrt(high), z=z)
-        return Source("exact") if z is not None else Source("surface", shifts, np.sqrt(high), low)
+        return Source("surface", shifts, np.sqrt(high), low, one_by_one=one_by_one)
+
+    @staticmethod
+    def _moved(chunk: Chunk) -> bool:
+        """Does the variable of a slope move what fitted groups add?"""
+        assert chunk.plan.mixture is not None
+        return chunk.d_rows is not None and moves(chunk.d_rows, chunk.plan.mixture.factors)
 
     def _limits(self, chunk: Chunk) -> tuple[float, np.ndarray]:
         from bayesmargins.evaluate.terms import variance_at, variance_limits
@@ -150,15 +133,14 @@ class Sources:
         return float(np.sqrt(low.min(initial=np.inf))), high
 
     def _fitted_groups(self, chunk: Chunk) -> tuple[tuple[Shift, ...], Mapping[str, np.ndarray] | None] | None:
-        """What the fitted groups add to eta: one shift where the link allows, else by their z; None for no table."""
+        """What the fitted groups add to eta: one shift where the link allows, else by their z; None if rows differ."""
         from bayesmargins.evaluate.terms import Shift, log_mean_exp, mean_effects
 
         mixture, rows = chunk.plan.mixture, chunk.rows
         assert mixture is not None
         if self.link.linear:
             return mean_effects(self.draws, rows, mixture), None
-        constant = all(len(constant_row(rows.Z[f])) == 1 for f in mixture.factors)
-        if not constant or (chunk.d_rows is not None and moves(chunk.d_rows, mixture.factors)):
+        if self._moved(chunk) or not all(len(constant_row(rows.Z[f])) == 1 for f in mixture.factors):
             return None
         z = {f: rows.Z[f][0] for f in mixture.factors}
         if not self.link.exponential:
@@ -172,8 +154,6 @@ class Sources:
         """Which draws does a source serve? (draw,) bool."""
         if source.kind == "bare":
             return np.ones(len(self.draws.beta), dtype=bool)
-        if source.plan is not None:
-            return source.plan.pays
         from bayesmargins.integrate.tabulated.curves import covers
 
         assert source.s is not None

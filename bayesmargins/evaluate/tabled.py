@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -89,10 +90,11 @@ class Tables:
         steep = (1.0, 0.0) if laid.changes is None else largest(laid.changes, draws)
         for start in range(0, len(draws), laid.size):
             lines = draws[start : start + laid.size]
-            found = self.lookups.found(source, chunk, part, lines, laid)
-            _run(laid, found, lines, out)
+            here, moved, rises = _with_effects(laid, self.draws, chunk, lines)
+            found = self.lookups.found(source, chunk, part, lines, laid.reach + moved)
+            _run(here, found, lines, out)
             value, d1, d2 = found.bounds
-            bound = value if laid.changes is None else d1 * steep[0] + d2 * steep[1] / 2
+            bound = value if laid.changes is None else d1 * (steep[0] + rises) + d2 * steep[1] / 2
             passed.note(found.method, bound * _size(laid, lines), found.nodes)
             self.tick(len(lines) * len(chunk.rows.offset))
         if out is not whole:
@@ -110,22 +112,32 @@ def _size(laid: Laid, lines: np.ndarray) -> float:
     return size * largest(laid.scales.times, lines)[0] if len(laid.scales.times.offset) else size
 
 
-def _run(laid: Laid, found: Found, lines: np.ndarray, out: np.ndarray) -> None:
+def _with_effects(laid: Laid, draws: Draws, chunk: Chunk, lines: np.ndarray) -> tuple[Laid, float, float]:
+    """The effects of some draws, and what groups add to eta, and to its derivative, at most."""
+    if laid.groups is None:
+        return laid, 0.0, 0.0
+    from bayesmargins.evaluate.terms import group_effects
+
+    assert chunk.plan.mixture is not None
+    b = group_effects(draws, lines, chunk.plan.mixture)
+    most = np.nan_to_num(np.abs(b)).max(axis=(0, 1), initial=0.0)
+    moved, rises = (float(most @ np.abs(of).max(axis=1, initial=0.0)) for of in (laid.groups.Z, laid.groups.changes))
+    return laid._replace(groups=laid.groups._replace(b=b)), moved, rises
+
+
+def _run(laid: Laid, found: Found, draws: np.ndarray, out: np.ndarray) -> None:
     """One block of draws: what lies in the tables, and then what lies too far out."""
-    from bayesmargins.evaluate.integrands import within_tables
-    from bayesmargins.evaluate.kernels import TOGETHER, WORK, far_slopes, far_values, pass_of_slopes, pass_of_values
+    from bayesmargins.evaluate.integrands import Far, within_tables
+    from bayesmargins.evaluate.kernels import TOGETHER, WORK, pass_of_slopes, pass_of_values
 
-    near, beyond = (pass_of_values, far_values) if laid.changes is None else (pass_of_slopes, far_slopes)
+    over = pass_of_values if laid.changes is None else pass_of_slopes
     terms = (laid.terms,) if laid.changes is None else (laid.terms, laid.changes)
-    far = np.zeros(len(lines), dtype=np.int64)
-    whole, within = found.integrand, within_tables(found.integrand)
+    far = np.zeros(len(draws), dtype=np.int64)
 
-    def run_near(begin: int, end: int) -> None:
-        near(begin, end, np.zeros(WORK), *terms, laid.scales, within, lines, laid.weights, far, out)
+    def run(integrand: Any, lines: np.ndarray) -> None:
+        rest = *terms, laid.groups, laid.scales, integrand, draws, lines, laid.weights, far, out
+        in_threads(lambda begin, end: over(begin, end, np.zeros(WORK), *rest), -(-len(lines) // TOGETHER))
 
-    def run_beyond(begin: int, end: int) -> None:
-        beyond(begin, end, np.zeros(WORK), *terms, laid.scales, whole, lines, laid.weights, far, out)
-
-    in_threads(run_near, -(-len(lines) // TOGETHER))
+    run(within_tables(found.integrand), np.arange(len(draws)))
     if far.any():
-        in_threads(run_beyond, len(lines))
+        run(Far(found.integrand), np.flatnonzero(far))

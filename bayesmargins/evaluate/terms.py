@@ -15,6 +15,7 @@ from bayesmargins.groups import GroupPlan, Mixture
 __all__ = [
     "Shift",
     "change_terms",
+    "group_effects",
     "group_shifts",
     "highest",
     "in_order",
@@ -236,6 +237,12 @@ def typical_variance(draws: Draws, rows: Rows, factors: Sequence[str]) -> np.nda
     """s2 of each row at the mean of Sigma over draws: (row,)."""
     z_and_Sigma = ((rows.Z[f], draws.Sigma[f].mean(axis=0)) for f in factors)
     return np.asarray(sum(np.einsum("rp,pq,rq->r", z, Sigma, z) for z, Sigma in z_and_Sigma))
+
+
+def group_effects(draws: Draws, lines: np.ndarray, mixture: Mixture) -> np.ndarray:
+    """b of each combination of fitted groups, factor after factor: (line, combination, term)."""
+    each = (draws.b[f][lines][:, codes] for f, codes in zip(mixture.factors, mixture.codes.T, strict=True))
+    return np.concatenate(list(each), axis=2)
 
 
 def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], mixture: Mixture) -> np.ndarray:

@@ -11,7 +11,7 @@ from numba import njit
 from bayesmargins.integrate.compiled import APART, INNER, PASTED
 from bayesmargins.integrate.vector_math import vector_exp
 
-__all__ = ["Scales", "Terms", "Weights", "add_tile", "eta_tile", "s2_tile", "scale_tile"]
+__all__ = ["Groups", "Scales", "Terms", "Weights", "add_tile", "eta_tile", "move_tile", "s2_tile", "scale_tile"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -40,8 +40,7 @@ class Terms(NamedTuple):
     b : (draw, effect) float
         The group effects.
     W : (product, row) float
-        Products of z, of which s2 (or its derivative) is a combination; for lines t takes the place of s2, twice
-        its derivative that of the derivative.
+        Products of z, of which s2 (or its derivative) is a combination.
     Sigma : (draw, product) float
         Its coefficients.
     """
@@ -55,6 +54,25 @@ class Terms(NamedTuple):
     b: Array
     W: Array
     Sigma: Array
+
+
+class Groups(NamedTuple):
+    """Fitted groups to average over one by one, because what they add to eta differs between rows.
+
+    Attributes
+    ----------
+    Z, changes : (term, row) float
+        What their effects multiply, and its derivative, for slopes.
+    b : (line, group, term) float
+        The effects.
+    weights : (group,) float
+        Share of each group.
+    """
+
+    Z: Array
+    changes: Array
+    b: Array
+    weights: Array
 
 
 class Scales(NamedTuple):
@@ -124,6 +142,18 @@ def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
         product, of = terms.W[j, first : first + m], terms.Sigma[draw, j]
         for i in range(m):
             out[i] += of * product[i]
+
+
+@njit(**INNER)
+def move_tile(Z: Array, b: Array, first: int, eta: Array, out: Array) -> None:
+    """What eta of a tile, or its derivative, becomes in a group with effects b (term,)."""
+    m = eta.size
+    for i in range(m):  # eight times as fast as the same by slices
+        out[i] = eta[i]
+    for k in range(Z.shape[0]):
+        z, of = Z[k, first : first + m], b[k]
+        for i in range(m):
+            out[i] += of * z[i]
 
 
 @njit(**APART)

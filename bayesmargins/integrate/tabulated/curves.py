@@ -105,7 +105,7 @@ class Curves:
         if eta.ndim != 2 or len(eta) != len(self.covers):
             raise IntegrationError(f"eta has shape {eta.shape}: it must be ({len(self.covers)}, row), a line per draw.")
         out = np.empty_like(eta)
-        in_threads(evaluate_curves, len(eta), self.arrays, order, eta, out)
+        in_threads(evaluate_curves, len(eta), self.arrays, order or None, eta, out)
         return out
 
 
@@ -165,7 +165,7 @@ class Surface:
             evaluate_surface,
             len(eta),
             self.arrays,
-            order,
+            order or None,
             eta,
             np.ascontiguousarray(np.broadcast_to(s, eta.shape)),
             out,

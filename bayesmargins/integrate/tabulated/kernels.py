@@ -16,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import INNER, PASTED
+from bayesmargins.integrate.compiled import APART, INNER, PASTED
 from bayesmargins.integrate.kernels import closed, one_node
 
 __all__ = [
@@ -214,7 +214,7 @@ def _curve_places(arrays: CurveArrays, draw: int, eta: Array, x: Array) -> int:
     return outside
 
 
-@njit(**INNER)
+@njit(**APART)
 def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
     """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
     outside, c = _curve_places(arrays, draw, eta, out), arrays.coef[draw]

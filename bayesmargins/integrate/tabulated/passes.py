@@ -26,7 +26,7 @@ _TILE = 256
 
 
 @kernel
-def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: Array, out: Array) -> None:
+def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None, eta: Array, out: Array) -> None:
     """What are the values of every draw's curve, or its derivatives of order 1 or 2?
 
     Parameters
@@ -35,8 +35,8 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
         Which draws: see `in_threads`.
     arrays : CurveArrays
         The curves.
-    order : int
-        0, 1 or 2.
+    order : int or None
+        None for values, for which derivatives are then not compiled; else 0, 1 or 2.
     eta : (draw, row) float
         Where.
     out : (draw, row) float
@@ -48,7 +48,7 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
     >>> from bayesmargins.integrate.tabulated.curves import curves
     >>> from bayesmargins.family import get_link
     >>> out = np.empty((1, 1))
-    >>> evaluate_curves(0, 1, curves(get_link("logit"), [1.0]).arrays, 0, np.zeros((1, 1)), out)
+    >>> evaluate_curves(0, 1, curves(get_link("logit"), [1.0]).arrays, None, np.zeros((1, 1)), out)
     >>> round(float(out[0, 0]), 12)
     0.5
     """
@@ -56,18 +56,20 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int, eta: 
         work = np.empty((3, _TILE))
         for start in range(0, eta.shape[1], _TILE):
             x, values = eta[draw, start : start + _TILE], out[draw, start : start + _TILE]
-            if order == 0:
-                outside = curve_tile(arrays, draw, x, values)
+            if order is None:
+                if curve_tile(arrays, draw, x, values) > 0:
+                    for i in range(x.size):
+                        values[i] += curve_far(arrays, draw, 0, x[i])
             else:
                 outside = curve_tile_all(arrays, draw, x, work[0], work[1], work[2])
-                values[:] = work[order, : x.size]
-            if outside > 0:
                 for i in range(x.size):
-                    values[i] += curve_far(arrays, draw, order, x[i])
+                    values[i] = work[order, i] + (curve_far(arrays, draw, order, x[i]) if outside > 0 else 0.0)
 
 
 @kernel
-def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, eta: Array, s: Array, out: Array) -> None:
+def evaluate_surface(
+    begin: int, end: int, arrays: SurfaceArrays, order: int | None, eta: Array, s: Array, out: Array
+) -> None:
     """What are the values of the surface, or its derivatives in eta of order 1 or 2?
 
     Parameters
@@ -76,8 +78,8 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
         Which draws: see `in_threads`.
     arrays : SurfaceArrays
         The surface.
-    order : int
-        0, 1 or 2.
+    order : int or None
+        None for values, for which derivatives are then not compiled; else 0, 1 or 2.
     eta, s : (draw, row) float
         Where.
     out : (draw, row) float
@@ -89,7 +91,8 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
     >>> from bayesmargins.integrate.tabulated.curves import surface
     >>> from bayesmargins.family import get_link
     >>> out = np.empty((1, 1))
-    >>> evaluate_surface(0, 1, surface(get_link("logit"), 0.9, 1.1).arrays, 0, np.zeros((1, 1)), np.ones((1, 1)), out)
+    >>> made, one = surface(get_link("logit"), 0.9, 1.1).arrays, np.ones((1, 1))
+    >>> evaluate_surface(0, 1, made, None, 0.0 * one, one, out)
     >>> round(float(out[0, 0]), 10)
     0.5
     """
@@ -99,12 +102,13 @@ def evaluate_surface(begin: int, end: int, arrays: SurfaceArrays, order: int, et
             stop = start + _TILE
             x, y, values = eta[draw, start:stop], s[draw, start:stop], out[draw, start:stop]
             u, t = work[3, : x.size], work[4, : x.size]
-            u[:], t[:] = x, y
-            if order == 0:
-                outside = surface_tile(arrays, u, t, values)
+            for i in range(x.size):
+                u[i], t[i] = x[i], y[i]
+            if order is None:
+                if surface_tile(arrays, u, t, values) > 0:
+                    for i in range(x.size):
+                        values[i] += surface_far(arrays, 0, x[i], y[i])
             else:
                 outside = surface_tile_all(arrays, u, t, work[0], work[1], work[2])
-                values[:] = work[order, : x.size]
-            if outside > 0:
                 for i in range(x.size):
-                    values[i] += surface_far(arrays, order, x[i], y[i])
+                    values[i] = work[order, i] + (surface_far(arrays, order, x[i], y[i]) if outside > 0 else 0.0)
