@@ -219,7 +219,7 @@ copyright = "The bayesmargins contributors, BSD 3-Clause"
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 OUTPUT = re.compile(r"(^```python\n.*?^```\n)\n```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"^```python\n((?:(?!^```).)*?^```\n)\n!\[([^\]]*)\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
-ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
+ALSO = re.compile(r"^(?:\*Also called: |<!-- search: )([^*>]+?)(?:\.\*| -->)$", re.MULTILINE)
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"((?:https?:)?//[^\"]*)")
 RUNNABLE = """---
 file_format: mystnb
