@@ -20,6 +20,7 @@ from typing import Any
 import latex2mathml.converter
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.typing import ExtensionMetadata
 
@@ -266,6 +267,11 @@ def say_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
             image["alt"] = f"What the code above draws: {title.astext()}" if title else "What the code above draws"
 
 
+def write_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Pages with entries of the index, which Sphinx forgets where it does not write a page anew."""
+    return [page for page, entries in env.get_domain("index").data["entries"].items() if entries]
+
+
 def _indexed(line: re.Match[str]) -> str:
     """The line with its words as entries of the index: the search ranks what equals one of them first."""
     words = "\n".join(f"   ! single: {' '.join(word.split())}" for word in line[1].split(","))
@@ -332,6 +338,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("builder-inited", write_reference)
     app.connect("source-read", read)
+    app.connect("env-updated", write_again)
     app.connect("doctree-resolved", say_pictures)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
