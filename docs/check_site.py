@@ -16,7 +16,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-# What readers call it, and the page of docs/ that answers. The words stand on that page too, behind "Also called".
+# What readers call it, and the page of docs/ that answers. The page has the words, behind "Also called" or "search".
 FIRST = {
     "number needed to treat": "howto/number_needed_to_treat",
     "NNT": "howto/number_needed_to_treat",
@@ -67,6 +67,10 @@ FIRST = {
     "censoring": "left_sides",
     "meta-analysis": "left_sides",
     "citation": "citation",
+    "estimand": "glossary",
+    "r-hat": "glossary",
+    "effective sample size": "glossary",
+    "probability of direction": "glossary",
 }
 WIDTHS = (1280, 390)
 # Within a frame: what stands out of the page and does not scroll, and which pictures have no words.

@@ -20,6 +20,7 @@ from typing import Any
 import latex2mathml.converter
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util.typing import ExtensionMetadata
 
@@ -220,7 +221,7 @@ copyright = "The bayesmargins contributors, BSD 3-Clause"
 ROW = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
 OUTPUT = re.compile(r"(^```python\n.*?^```\n)\n```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"^```python\n((?:(?!^```).)*?^```\n)\n!\[([^\]]*)\]\([^)]*\)\n", re.MULTILINE | re.DOTALL)
-ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
+ALSO = re.compile(r"^(?:\*Also called: |<!-- search: )([^*>]+?)(?:\.\*| -->)$", re.MULTILINE)
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*(?:src|href)=\"((?:https?:)?//[^\"]*)")
 RUNNABLE = """---
 file_format: mystnb
@@ -265,6 +266,11 @@ def say_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
                 section = section.parent
             title = section.next_node(nodes.title) if section is not None else None
             image["alt"] = f"What the code above draws: {title.astext()}" if title else "What the code above draws"
+
+
+def write_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Pages with entries of the index, which Sphinx forgets where it does not write a page anew."""
+    return [page for page, entries in env.get_domain("index").data["entries"].items() if entries]
 
 
 def _indexed(line: re.Match[str]) -> str:
@@ -333,6 +339,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("builder-inited", write_reference)
     app.connect("source-read", read)
+    app.connect("env-updated", write_again)
     app.connect("doctree-resolved", say_pictures)
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

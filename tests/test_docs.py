@@ -50,7 +50,7 @@ DRAWN = re.compile(r"\n!\[[^\]]*\]\(([^)]*/(?:convergence|howto)_\w+\.png)\)")
 FEW = re.compile(
     r" (r-hat is above|The effective sample size is below|Of [^.]*, chains have not mixed).*? shows which\."
 )
-ALSO = re.compile(r"^\*Also called: ([^*]+)\.\*$", re.MULTILINE)
+ALSO = re.compile(r"^(?:\*Also called: |<!-- search: )([^*>]+?)(?:\.\*| -->)$", re.MULTILINE)
 NUMBER = re.compile(r"-?\b\d[\d,]*(\.\d+)?(e[-+]?\d+)?")
 NAMES = [name for name in bm.__all__ if name != "__version__"]
 SHIPPED = frozenset(FAMILIES)
