@@ -137,7 +137,7 @@ def test_links_with_a_closed_form_average_over_groups_too(family: str, link: str
 def test_the_average_is_the_sum_over_groups_written_out() -> None:
     post, data = random_posterior("y ~ x + treated + (1 + x | g)", simulated(), "bernoulli", "logit"), frame(60)
     with engine(True):
-        found = values(bm.predictions(post, data, groups="existing"))[0]
+        found = values(bm.predictions(post, data, groups="existing")).reshape(-1, 60)
     X = np.column_stack([np.ones(60), data.x, data.treated])
     for s, b in enumerate(post.draws.b["g"]):
         each = (X @ post.draws.beta[s])[:, None] + b[:, 0] + data.x.to_numpy()[:, None] * b[:, 1]
