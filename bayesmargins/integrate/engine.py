@@ -164,9 +164,9 @@ def _trapezoid(link: Link, eta: Array, s: Array, part: str) -> tuple[Array, floa
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
     in_threads(trapezoid, tasks, link.tag(part), eta, s, PER_OCTAVE, lowest, WIDE, *table, value)
     largest, least = largest_of(value), trusted(link, part)
-    bounds = (max(of) for of in zip(*((r.error_bound(largest), r.relative_error(least)) for r in rules), strict=True))
-    bound, relative = bounds
-    return value, bound, max(rule.nodes for rule in rules), relative
+    bound = max([rule.error_bound(largest) for rule in rules])
+    relative = max([rule.relative_error(least) for rule in rules])
+    return value, bound, max([rule.nodes for rule in rules]), relative
 
 
 def trusted(link: Link, part: str) -> float:

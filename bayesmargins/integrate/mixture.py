@@ -19,6 +19,7 @@ __all__ = ["checked_groups", "mixture_expectation"]
 
 Array = npt.NDArray[np.float64]
 
+_AT_A_TIME = 2**16  # shifts: what a processor keeps close
 _SUM_TOLERANCE = 1e-8  # weights are shares of a count: a larger gap is a mistake, not rounding
 
 
@@ -139,21 +140,21 @@ def checked_groups(eta: Array, shifts: npt.ArrayLike, weights: npt.ArrayLike) ->
 
 def _one_shift(link: Link, shifts: Array, weights: Array) -> Array:
     """(draw, 1): the one shift with the average of all groups, under a link that turns sums into sums or products."""
-    # draw by draw, so that no second array of draws x groups exists
-    of = _weighted_mean if link.linear else _log_mean_exp
+    # some draws at a time, so that no second array of draws x groups exists
+    of, size = _weighted_mean if link.linear else _log_mean_exp, max(1, _AT_A_TIME // shifts.shape[1])
     with np.errstate(invalid="ignore"):  # inf - inf is NaN
-        return np.array([of(shift, weights) for shift in shifts]).reshape(len(shifts), 1)
+        found = [of(shifts[start : start + size], weights) for start in range(0, len(shifts), size)]
+    return np.concatenate([np.empty(0), *found])[:, None]
 
 
-def _weighted_mean(shift: Array, weights: Array) -> float:
-    return float(np.sum(weights * shift))
+def _weighted_mean(shifts: Array, weights: Array) -> Array:
+    return np.asarray(np.sum(weights * shifts, axis=1))
 
 
-def _log_mean_exp(shift: Array, weights: Array) -> float:
-    top = float(shift.max())
-    if not np.isfinite(top):
-        return top
-    return top + float(np.log(np.sum(weights * np.exp(shift - top))))
+def _log_mean_exp(shifts: Array, weights: Array) -> Array:
+    top = shifts.max(axis=1)
+    inside = np.log(np.sum(weights * np.exp(shifts - top[:, None]), axis=1))
+    return np.where(np.isfinite(top), top + inside, top)
 
 
 def _group_by_group(link: Link, eta: Array, s2: Array, shifts: Array, weights: Array, part: str) -> Integral:
