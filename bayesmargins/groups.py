@@ -16,7 +16,7 @@ import pandas as pd
 from bayesmargins.design import Design, Factor, combinations, mixture_strata, require_columns
 from bayesmargins.errors import GroupsError, PosteriorError, close_matches, listed, shown, written
 from bayesmargins.group_plan import Gather, GroupPlan, Mixture
-from bayesmargins.integrate.heavy_tails import scale_at
+from bayesmargins.integrate.student_scales import scale_at
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import block_root, joint_covariance
 from bayesmargins.values import is_word, plain_value, value_list

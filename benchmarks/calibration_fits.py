@@ -23,7 +23,7 @@ from scipy.special import expit
 
 import bayesmargins as bm
 from bayesmargins.errors import BayesmarginsError
-from bayesmargins.model import independent
+from bayesmargins.model import independent_fit
 from bayesmargins.model.priors import Prior
 
 Array = npt.NDArray[np.float64]
@@ -193,7 +193,7 @@ def fitted(family: str, k: int, nuts: bool) -> dict[str, Any]:
         model = bm.GLMM(FORMULA, one.data, family=family, priors=CASES[family].given)
         arguments = {"sampler": "independent", "draws": DRAWS, "random_seed": one.seed, "progressbar": False}
         try:
-            with patch.object(independent, "_by_nuts", independent._by_nuts if nuts else _later):
+            with patch.object(independent_fit, "_by_nuts", independent_fit._by_nuts if nuts else _later):
                 post = model.fit(**arguments)
         except _RefusedError as refused:
             return line | {"refused": str(refused)}

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import bayesmargins as bm
-from bayesmargins.adapters.brms.coding import r_codes
-from bayesmargins.adapters.brms.names import spelt
+from bayesmargins.adapters.brms.r_coding import r_codes
+from bayesmargins.adapters.brms.r_names import spelt
 
 N = 72
 

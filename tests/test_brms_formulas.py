@@ -11,8 +11,8 @@ from scipy import stats
 from scipy.stats import norm
 
 import bayesmargins as bm
-from bayesmargins.adapters.brms.formula import family_and_link, translated
 from bayesmargins.adapters.brms.parts import separated
+from bayesmargins.adapters.brms.r_formula import family_and_link, translated
 
 LEVELS = ["(0,10]", "(10,20]", "drug A+", "a-b/c", "Öl & 5$", "p.q", "it's", "u:v"]
 # From R's paste0("f", level) and brms's list of replacements, by hand.

@@ -15,8 +15,8 @@ from scipy import optimize, stats
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, Outcome, get_family, resolve_link, values_at
+from bayesmargins.validation.binned_predictors import beyond
 from bayesmargins.validation.group_modes import modes_of
-from bayesmargins.validation.predictors import beyond
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals, mean_and_variance
 from bayesmargins.validation.statistics import compared

@@ -27,7 +27,7 @@ from click.testing import CliRunner, Result
 import bayesmargins as bm
 from bayesmargins.command_line import main
 from bayesmargins.command_line import margins as margins_command
-from bayesmargins.command_line.reading import Source
+from bayesmargins.command_line.named_files import Source
 from bayesmargins.command_line.typed import groups_of, items, priors_of, target_of
 from bayesmargins.errors import warn
 

@@ -31,7 +31,7 @@ from bayesmargins.family import (
     parameter_family,
     values_at,
 )
-from bayesmargins.family.mixture import Mixture, mixture
+from bayesmargins.family.mixture_of_y import Mixture, mixture
 
 SIMULATED = 1_000_000
 FAR = 6.0  # standard errors; with 300 numbers held against simulated ones this is never reached by chance

@@ -12,7 +12,7 @@ import pytest
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, LINKS, Outcome, Values
-from bayesmargins.family.mixture import mixture
+from bayesmargins.family.mixture_of_y import mixture
 
 TABLE = pd.read_csv(Path(__file__).parent / "data" / "family_quadrature.csv", comment="#")
 

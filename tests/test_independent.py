@@ -16,8 +16,8 @@ from interpreted import interpreted
 
 import bayesmargins as bm
 from bayesmargins.limits import Options
-from bayesmargins.model import fitting, independent
-from bayesmargins.model.independent import log_posterior_of
+from bayesmargins.model import fitting, independent_fit
+from bayesmargins.model.independent_fit import log_posterior_of
 from bayesmargins.model.log_posterior import LogPosterior, log_posterior
 from bayesmargins.model.sampling import SAMPLERS
 
@@ -323,7 +323,7 @@ def test_stopped_fit_keeps_whole_draws(monkeypatch: pytest.MonkeyPatch) -> None:
         if progress.done > 6000:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(independent.Progress, "tick", tick)
+    monkeypatch.setattr(independent_fit.Progress, "tick", tick)
     with pytest.warns(bm.BayesmarginsWarning, match=r"Stopped: [\d,]+ of 2,000 draws a chain are kept"):
         post = _fit(draws=2000)
     assert 250 <= post.parameters.sizes["draw"] < 2000

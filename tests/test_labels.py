@@ -120,14 +120,14 @@ def test_a_posterior_has_the_labels_of_its_data_and_so_has_its_file(tmp_path: Pa
 
 
 def test_a_file_of_an_earlier_version_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayesmargins.files import layout
+    from bayesmargins.files import file_layout
 
-    about = layout._about
+    about = file_layout._about
 
     def as_it_was(*given: Any) -> dict[str, Any]:
         return {k: v for k, v in about(*given).items() if k != "labels"}
 
-    monkeypatch.setattr(layout, "_about", as_it_was)
+    monkeypatch.setattr(file_layout, "_about", as_it_was)
     post().save(tmp_path / "old.nc")
     assert dict(bm.load(tmp_path / "old.nc").labels) == {}
 

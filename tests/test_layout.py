@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeGuard
@@ -64,6 +65,12 @@ def test_no_exported_name_equals_a_submodule() -> None:
     # `from bayesmargins import x` would mean the function or the module, depending on what was imported before.
     submodules = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()}
     assert submodules.isdisjoint(bayesmargins.__all__)
+
+
+def test_a_file_name_says_where_it_is() -> None:
+    """Twice there may be compiled loops of a folder, and one file by which each source of posteriors is entered."""
+    names = Counter(path.name for path in SOURCES)
+    assert {name for name, n in names.items() if n > 1} == {"__init__.py", "kernels.py", "adapter.py"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -12,7 +12,7 @@ import pytest
 from bayesmargins.family import LINKS
 from bayesmargins.integrate import expectation, mixture_expectation
 from bayesmargins.integrate.tabulated.curves import curves, surface
-from bayesmargins.integrate.tabulated.mixtures import mixture_curves
+from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 
 REFERENCE = Path(__file__).parent / "data" / "quadrature.csv"
 NEW = ("loglog", "cauchit", "softplus")  # tests/test_tabulated.py has more of logit, probit and cloglog

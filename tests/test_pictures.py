@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import bayesmargins as bm
-from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.marks import INTERVAL, POINT
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.provenance import Provenance
 from bayesmargins.schema import make_result
 

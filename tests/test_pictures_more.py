@@ -14,7 +14,7 @@ from statsmodels.duration.survfunc import SurvfuncRight
 from test_pictures import check_numbers, check_room, figure_of
 
 import bayesmargins as bm
-from bayesmargins.plots.survival import product_limit
+from bayesmargins.plots.survival_picture import product_limit
 
 COLUMN = (3.35, 3.2)  # inches: 85 mm
 RATED = "rating ~ treat + period + carry + (1 | subject)"
@@ -110,7 +110,7 @@ def test_observed_shares_are_counted(rated: bm.Posterior) -> None:
 
 
 def test_categories_grow_darker() -> None:
-    from bayesmargins.plots.categories import palette
+    from bayesmargins.plots.category_picture import palette
 
     grey = np.array(palette(7))[:, :3] @ [0.2126, 0.7152, 0.0722]
     assert (np.diff(grey) < -0.05).all()

@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from scipy.special import expit, softmax
 
 import bayesmargins as bm
-from bayesmargins.adapters.reading import read_posterior
+from bayesmargins.adapters.sources_of_draws import read_posterior
 from bayesmargins.stacks import group_of, make_idata
 
 # Python's own mode: compiling these models would take a minute, running them takes milliseconds.

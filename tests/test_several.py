@@ -14,7 +14,7 @@ import pytest
 from interpreted import interpreted
 
 import bayesmargins as bm
-from bayesmargins.model.several import _Processes
+from bayesmargins.model.many_fits import _Processes
 
 
 def _data() -> pd.DataFrame:

@@ -21,7 +21,7 @@ from bayesmargins.integrate.tabulated.bounds import (
     taylor_bounds,
 )
 from bayesmargins.integrate.tabulated.curves import covers, curves, surface
-from bayesmargins.integrate.tabulated.mixtures import mixture_curves
+from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 from bayesmargins.integrate.tabulated.rows import row_table
 from bayesmargins.limits import options
 

@@ -14,9 +14,9 @@ from test_margins import random_posterior, simulated, values
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, LINKS
-from bayesmargins.family.mixture import Mixture, mixture
+from bayesmargins.family.mixture_of_y import Mixture, mixture
+from bayesmargins.integrate.any_function import smooth_expectation
 from bayesmargins.integrate.search import crossing, smallest_integer
-from bayesmargins.integrate.smooth import smooth_expectation
 
 MODELS = [
     ("y ~ x * f + (1 | g)", "bernoulli", "logit", 0),
@@ -610,9 +610,9 @@ def test_a_posterior_without_its_parameters_has_no_tails() -> None:
 
 
 def test_a_tail_that_cannot_be_integrated_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bayesmargins.integrate import smooth
+    from bayesmargins.integrate import any_function
 
-    monkeypatch.setattr(smooth, "_LEVELS", 1)
+    monkeypatch.setattr(any_function, "_LEVELS", 1)
     post = random_posterior("k | trials(n) ~ x + (1 | g)", simulated(), "binomial")
     with pytest.raises(bm.IntegrationError, match="so steeply"):
         bm.predictions(post, simulated().assign(n=500), target=bm.exceeds(40))

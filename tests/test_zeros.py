@@ -15,7 +15,7 @@ from test_families import CASES, FAR, in_pymc
 
 import bayesmargins as bm
 from bayesmargins.family import FAMILIES, LINKS, Outcome, values_at
-from bayesmargins.family.mixture import mixture
+from bayesmargins.family.mixture_of_y import mixture
 
 FAMILIES_WITH_ZEROS = [name for name in FAMILIES if "zero" in name or "hurdle" in name]
 

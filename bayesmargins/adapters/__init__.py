@@ -1,8 +1,11 @@
-"""Posteriors from elsewhere: arrays (`draws`), files (`reading`), and a folder for each software that makes them."""
+"""Posteriors from elsewhere.
 
+`arrays_of_draws` and `sources_of_draws` (files, objects of samplers), and a folder for each software that makes them.
+"""
+
+from bayesmargins.adapters.arrays_of_draws import from_draws
 from bayesmargins.adapters.bambi.adapter import from_bambi
 from bayesmargins.adapters.brms.adapter import from_brms
-from bayesmargins.adapters.draws import from_draws
 from bayesmargins.adapters.pymc.adapter import from_pymc
 from bayesmargins.adapters.statsmodels.adapter import from_statsmodels
 

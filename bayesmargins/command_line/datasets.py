@@ -7,7 +7,7 @@ import textwrap
 import click
 
 import bayesmargins as bm
-from bayesmargins.command_line.writing import FRAMES, check_outputs, frame_bytes, write
+from bayesmargins.command_line.command_output import FRAMES, check_outputs, frame_bytes, write
 
 __all__ = ["datasets"]
 

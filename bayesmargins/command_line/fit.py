@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 import bayesmargins as bm
+from bayesmargins.command_line.command_output import check_outputs, say
 from bayesmargins.command_line.fits import data_options, fitted, model_of, model_options, source_of
-from bayesmargins.command_line.writing import check_outputs, say
 
 __all__ = ["fit", "name_of_fit"]
 

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import click
 
 import bayesmargins as bm
+from bayesmargins.command_line.command_output import say
 from bayesmargins.command_line.interruption import stop_if_interrupted
-from bayesmargins.command_line.reading import Source
+from bayesmargins.command_line.named_files import Source
 from bayesmargins.command_line.typed import priors_of
-from bayesmargins.command_line.writing import say
-from bayesmargins.model.independent import INDEPENDENT
+from bayesmargins.model.independent_fit import INDEPENDENT
 from bayesmargins.model.sampling import SAMPLERS
 
 __all__ = ["FIT_OPTIONS", "data_options", "fitted", "model_of", "model_options", "source_of"]

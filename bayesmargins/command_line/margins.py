@@ -12,10 +12,10 @@ import click
 import xarray as xr
 
 import bayesmargins as bm
+from bayesmargins.command_line.command_output import PICTURES, check_outputs, csv_text, picture_bytes, write
 from bayesmargins.command_line.interruption import stop_if_interrupted
-from bayesmargins.command_line.reading import Source, read_fit
+from bayesmargins.command_line.named_files import Source, read_fit
 from bayesmargins.command_line.typed import columns_to_values, groups_of, items, target_of, variables_of
-from bayesmargins.command_line.writing import PICTURES, check_outputs, csv_text, picture_bytes, write
 from bayesmargins.errors import close_matches, listed
 
 __all__ = ["margins"]

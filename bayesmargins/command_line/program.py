@@ -11,14 +11,14 @@ from typing import Any, Never, TextIO
 
 import click
 
-from bayesmargins.command_line.check import check
+from bayesmargins.command_line.check_command import check
+from bayesmargins.command_line.command_output import one_line, say
 from bayesmargins.command_line.datasets import datasets
-from bayesmargins.command_line.demo import demo
+from bayesmargins.command_line.demo_command import demo
 from bayesmargins.command_line.fit import fit
 from bayesmargins.command_line.interruption import INTERRUPTED, watch_for_interrupts
 from bayesmargins.command_line.margins import margins
 from bayesmargins.command_line.report import report
-from bayesmargins.command_line.writing import one_line, say
 from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning
 from bayesmargins.limits import options
 from bayesmargins.version import __version__

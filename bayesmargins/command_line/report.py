@@ -8,12 +8,12 @@ import click
 from click.core import ParameterSource
 
 import bayesmargins as bm
+from bayesmargins.command_line.command_output import check_outputs, say
 from bayesmargins.command_line.fit import name_of_fit
 from bayesmargins.command_line.fits import FIT_OPTIONS, data_options, fitted, model_of, model_options, source_of
 from bayesmargins.command_line.interruption import stop_if_interrupted
-from bayesmargins.command_line.reading import is_data, read_fit
+from bayesmargins.command_line.named_files import is_data, read_fit
 from bayesmargins.command_line.typed import items
-from bayesmargins.command_line.writing import check_outputs, say
 from bayesmargins.errors import close_matches, listed, shown
 
 __all__ = ["report"]

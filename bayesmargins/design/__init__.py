@@ -7,7 +7,6 @@ and `stored` (what a file's formula may hold) on `matrix` (columns with frozen s
 """
 
 from bayesmargins.design.building import build_design, build_part
-from bayesmargins.design.categories import designs_by_category
 from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
@@ -18,6 +17,7 @@ from bayesmargins.design.members import Members
 from bayesmargins.design.monotonic import Monotonic
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
 from bayesmargins.design.references import reference_levels
+from bayesmargins.design.response_categories import designs_by_category
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.smooth import Penalised
 from bayesmargins.design.stored import check_signs

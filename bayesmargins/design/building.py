@@ -13,7 +13,6 @@ import pandas as pd
 
 from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
-from bayesmargins.design.categories import category_response
 from bayesmargins.design.coding import Coding, codings
 from bayesmargins.design.counted import counted_response, refuse_counts
 from bayesmargins.design.dialect import with_quoted_names
@@ -25,6 +24,7 @@ from bayesmargins.design.grouping import freeze_factors
 from bayesmargins.design.matrix import Matrix, freeze, freeze_one, python_parts, required_columns
 from bayesmargins.design.monotonic import check_order
 from bayesmargins.design.orthonormal import orthonormal_basis
+from bayesmargins.design.response_categories import category_response
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 from bayesmargins.labelling import labels_of

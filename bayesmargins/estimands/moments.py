@@ -11,7 +11,7 @@ from bayesmargins.design import Rows
 from bayesmargins.evaluate import Chunk, DistributionPredictor, PartRows, Passed, normal_blocks, part_values
 from bayesmargins.family import Link, Outcome, Values
 from bayesmargins.family.compound import Compound
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import sd
 from bayesmargins.integrate import between, cubed, expectation

@@ -12,9 +12,9 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate.bundled import BundlePredictor
+from bayesmargins.evaluate.category_passes import SharesPredictor
 from bayesmargins.evaluate.chunks import Chunk, Passed
 from bayesmargins.evaluate.passes import Predictor
-from bayesmargins.evaluate.shares import SharesPredictor
 from bayesmargins.evaluate.views import Seen
 from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values

@@ -21,9 +21,9 @@ from bayesmargins.evaluate.joint import SOBOL, Jointly, are_joint, jointly, know
 from bayesmargins.evaluate.passes import complete
 from bayesmargins.evaluate.sloped import sloped
 from bayesmargins.family import Family, Link, Outcome, parameter_values
-from bayesmargins.family.mixture import Mixture, Number, mixture
+from bayesmargins.family.mixture_of_y import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
-from bayesmargins.integrate.heavy_tails import scales_of
+from bayesmargins.integrate.student_scales import scales_of
 from bayesmargins.integrate.threads import in_threads
 
 __all__ = ["DistributionPredictor", "part_values"]

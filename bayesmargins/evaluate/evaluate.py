@@ -21,7 +21,7 @@ from bayesmargins.evaluate.tilted import TiltedPredictor
 from bayesmargins.family import Link
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.quantity import Target
-from bayesmargins.integrate.heavy_tails import scales_of
+from bayesmargins.integrate.student_scales import scales_of
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress, shared
 

@@ -15,9 +15,9 @@ from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
 from bayesmargins.evaluate.chunks import Chunk, Passed
 from bayesmargins.family.compound import Compound
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.quantity import Target
-from bayesmargins.integrate.heavy_tails import Scales
+from bayesmargins.integrate.student_scales import Scales
 
 __all__ = ["METHOD", "Scaled", "ScaledPredictor", "scaled"]
 

@@ -23,7 +23,7 @@ from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.family import Family, Link, Outcome, Values, parameter_values
 from bayesmargins.family.compound import Compound
 from bayesmargins.family.family import Parameter
-from bayesmargins.family.mixture import Mixture, Number, mixture
+from bayesmargins.family.mixture_of_y import Mixture, Number, mixture
 from bayesmargins.family.quantity import Target
 from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan

@@ -110,7 +110,7 @@ class Lookups:
     def _curves(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, farthest: float) -> Curves:
         from bayesmargins.evaluate.terms import group_shifts
         from bayesmargins.integrate.tabulated.curves import curves
-        from bayesmargins.integrate.tabulated.mixtures import mixture_curves
+        from bayesmargins.integrate.tabulated.group_curves import mixture_curves
 
         assert source.s is not None
         s = source.s[lines]

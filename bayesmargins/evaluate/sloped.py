@@ -22,11 +22,11 @@ from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.joint import Jointly, jointly, known, matrix_of, parameter_at, shared
 from bayesmargins.family import Family, Link, Values
 from bayesmargins.family.curve import Curve
-from bayesmargins.family.mixture import Number
+from bayesmargins.family.mixture_of_y import Number
 from bayesmargins.group_likelihood import roots
 from bayesmargins.groups import GroupPlan
 from bayesmargins.integrate import expectation
-from bayesmargins.integrate.smooth import smooth_expectation
+from bayesmargins.integrate.any_function import smooth_expectation
 
 __all__ = ["Sloped", "sloped"]
 

@@ -1,7 +1,7 @@
 """Families and links: one object and one file each, and nobody else has to know of them.
 
 `families` on `family` (what one is) on `curve` (what is averaged) and `links` on `link`; `outcome` is what was seen.
-`ordered` and `quantity` (targets) on `mixture` (the distribution of y over groups) stand above the engines of
+`ordered` and `quantity` (targets) on `mixture_of_y` (the distribution of y over groups) stand above the engines of
 `integrate`, which they ask.
 """
 

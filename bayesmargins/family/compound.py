@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.family import Family
-from bayesmargins.family.mixture import Mixture
+from bayesmargins.family.mixture_of_y import Mixture
 from bayesmargins.family.quantiles import Number, quantile_of_ordered, sd_of_ordered, searched_quantile, whole_quantile
-from bayesmargins.integrate.smooth import Smooth
+from bayesmargins.integrate.any_function import Smooth
 
 __all__ = ["Compound"]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayesmargins.errors import EstimandError, shown
 from bayesmargins.family.family import Family
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value

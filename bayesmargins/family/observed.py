@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.outcome import OF_ROWS
 from bayesmargins.family.quantity import Target
 

@@ -14,7 +14,7 @@ from bayesmargins.family.categories import of_categories
 from bayesmargins.family.curve import Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.quantity import Target, counted_as, numbers_of, position
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value, value_list

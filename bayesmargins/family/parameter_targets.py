@@ -11,7 +11,7 @@ import numpy as np
 from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.quantity import Target
 
 __all__ = ["OwnMu", "OwnParameter", "ResponseMean"]

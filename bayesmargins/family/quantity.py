@@ -19,7 +19,7 @@ from bayesmargins.family.curve import Curve, Quantity
 from bayesmargins.family.family import Family
 from bayesmargins.family.link import Link
 from bayesmargins.family.links.identity import identity
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.outcome import OF_ROWS
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bayesmargins.errors import EstimandError, listed, shown
-from bayesmargins.family.mixture import Mixture, Number
+from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.values import is_number, plain_value, value_list

@@ -1,21 +1,20 @@
 """Averages over groups, with a bound on their error: new groups are integrated out, existing groups are summed.
 
 Downward: `link_scale` (the population mean as a linear predictor), `between_groups` (how the mean varies between
-groups), `cubes` (the average of its cube) and `spread` (how an effect does) on
-`mixture` (existing groups) and `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new
-groups) on `rules` (nodes and bounds); `bundles` is the engine of several functions of one eta at once, with
-`lattice_kernels`, and `bundle_tables` its tables for many rows; `mixture_kernels` on
-`kernels` is the compiled code of both, imported where it is first needed because numba takes a second, and run by
-`threads`. `softmax` (probabilities that several linear predictors move) on `softmax_kernels` (nodes) and `race_kernels`
-(where effects are independent, in one dimension). `tabulated` holds the same averages in tables, for many rows.
+groups), `cubes` (the average of its cube) and `spread` (how an effect does) on `fitted_groups` (existing groups) and
+`log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new groups) on `rules` (nodes and
+bounds); `bundles` is the engine of several functions of one eta at once, with `lattice_kernels`, and `bundle_tables`
+its tables for many rows; `fitted_group_kernels` on `kernels` is the compiled code of both, imported where it is first
+needed because numba takes a second, and run by `threads`. `softmax` (probabilities that several linear predictors move)
+on `softmax_kernels` (nodes) and `race_kernels` (where effects are independent, in one dimension). `tabulated` holds the
+same averages in tables, for many rows.
 
-For fits, likelihoods with group effects integrated out, and draws of these effects: `normal_groups` (a normal
-response, in closed form) on `normal_group_kernels` on `envelope_kernels` (the matrix of crossed and nested effects) on
+For fits, likelihoods with group effects integrated out, and draws of these effects: `normal_groups` (a normal response,
+in closed form) on `normal_group_kernels` on `envelope_kernels` (the matrix of crossed and nested effects) on
 `effect_pattern` (where it has entries), with `small_kernels`; `group_quadrature` (other families, one effect a group)
 on `group_quadrature_kernels` (a whole likelihood) on `group_nodes` (where nodes lie) on `group_rows` (sums over rows),
-with `vector_math` for functions that processors take several at once. `normal_entry` and `group_entry`
-are the `entry` of either, a name that compiled models call; `by_name` is the same for loops that other compiled code
-calls.
+with `vector_math` for functions that processors take several at once. `normal_entry` and `group_entry` are the `entry`
+of either, a name that compiled models call; `by_name` is the same for loops that other compiled code calls.
 """
 
 from bayesmargins.integrate.between_groups import between
@@ -23,9 +22,9 @@ from bayesmargins.integrate.bundle_tables import BundleTable, bundle_table
 from bayesmargins.integrate.bundles import BundleAverages
 from bayesmargins.integrate.cubes import cubed
 from bayesmargins.integrate.engine import Integral, expectation, trusted
+from bayesmargins.integrate.fitted_groups import mixture_expectation
 from bayesmargins.integrate.link_scale import linked_mean
 from bayesmargins.integrate.log_tails import log_expectation
-from bayesmargins.integrate.mixture import mixture_expectation
 from bayesmargins.integrate.rules import Rule, apply_rule, rule_for, rule_with_step
 from bayesmargins.integrate.threads import in_threads
 

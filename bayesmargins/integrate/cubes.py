@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.link import Link
+from bayesmargins.integrate.any_function import smooth_expectation
 from bayesmargins.integrate.engine import expectation
-from bayesmargins.integrate.smooth import smooth_expectation
 
 __all__ = ["cubed"]
 

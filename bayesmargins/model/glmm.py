@@ -18,7 +18,7 @@ from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.build import Observed, build_pymc
 from bayesmargins.model.enough import goal
 from bayesmargins.model.fitting import Fit, posterior_of
-from bayesmargins.model.independent import FASTER, INDEPENDENT, independent_fit
+from bayesmargins.model.independent_fit import FASTER, INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import IntegratedModel, integrated_model
 from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
 from bayesmargins.model.prior_text import prior_lines

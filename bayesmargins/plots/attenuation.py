@@ -13,12 +13,12 @@ from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import attenuation
 from bayesmargins.explained import ATTENUATION, PICTURE, QUESTION, SIDES, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.asked import Rows, is_posterior
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.axes_asked import Rows, is_posterior
+from bayesmargins.plots.fitting_text import short
 from bayesmargins.plots.over import draw
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import place
 from bayesmargins.plots.quoted import quoted, text_of
-from bayesmargins.plots.words import short
 from bayesmargins.posterior import Posterior
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from bayesmargins.design import require_columns
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.labelling import worded
-from bayesmargins.plots.asked import Rows, fitted_rows, set_on_rows
-from bayesmargins.plots.cells import Cells, all_columns
+from bayesmargins.plots.axes_asked import Rows, fitted_rows, set_on_rows
 from bayesmargins.plots.marks import dodge
+from bayesmargins.plots.picture_cells import Cells, all_columns
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import Style
 from bayesmargins.posterior import Posterior

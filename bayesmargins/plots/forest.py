@@ -10,13 +10,13 @@ import xarray as xr
 
 from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import short
 from bayesmargins.plots.listing import Listing, furnish, standing_out
 from bayesmargins.plots.marks import axis_of_ratios, bars, dodge, null_line, rope_area
 from bayesmargins.plots.panels import Panels
-from bayesmargins.plots.several import rows_of
+from bayesmargins.plots.picture_cells import Cells
+from bayesmargins.plots.side_by_side import rows_of
 from bayesmargins.plots.styles import PALE, Style, style_of
-from bayesmargins.plots.words import short
 from bayesmargins.tables import check_null
 from bayesmargins.tables.arguments import rope_of
 

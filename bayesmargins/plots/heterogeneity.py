@@ -15,15 +15,15 @@ from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import avg_comparisons, avg_slopes, heterogeneity
 from bayesmargins.explained import HETEROGENEITY, PICTURE, QUESTION, SIDES, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.asked import Rows, is_posterior
-from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.groups import others_of, the_factor
+from bayesmargins.plots.axes_asked import Rows, is_posterior
+from bayesmargins.plots.fitting_text import small_letters, wrapped
+from bayesmargins.plots.group_picture import others_of, the_factor
 from bayesmargins.plots.marks import INTERVAL, POINT, axis_of_ratios, null_line
 from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import Panels
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.quoted import quoted, share_of, text_of
 from bayesmargins.plots.styles import COLOURS
-from bayesmargins.plots.words import small_letters, wrapped
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import check_result
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesmargins.errors import ResultError, close_matches, listed, shown
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import letters_in, measured, short, small_letters, wrapped
 from bayesmargins.plots.over import is_same, of_what
 from bayesmargins.plots.panels import Panels
-from bayesmargins.plots.words import letters_in, measured, short, small_letters, wrapped
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.values import is_word
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.styles import GREY, Style
 
 if TYPE_CHECKING:

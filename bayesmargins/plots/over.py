@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesmargins.errors import ResultError, close_matches, listed, shown
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import measured, short, small_letters, spread_apart
 from bayesmargins.plots.marks import axis_of_ratios, bars, curve, dodge, null_line
 from bayesmargins.plots.panels import WIDE, Panels
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import MANY, Style, style_of, thin
-from bayesmargins.plots.words import measured, short, small_letters, spread_apart
 from bayesmargins.values import is_number, is_word
 
 if TYPE_CHECKING:

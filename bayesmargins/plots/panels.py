@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesmargins.errors import ResultError, shown
-from bayesmargins.plots.cells import Cells
-from bayesmargins.plots.words import fit_ticks, letters, measured, short, small_letters, thin_numbers, wrapped
+from bayesmargins.plots.fitting_text import fit_ticks, letters, measured, short, small_letters, thin_numbers, wrapped
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.values import is_number, value_list
 
 if TYPE_CHECKING:

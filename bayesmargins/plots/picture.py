@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from bayesmargins.plots.attenuation import plot_attenuation
-from bayesmargins.plots.categories import plot_categories
-from bayesmargins.plots.cells import all_columns, numbers_among, varying
-from bayesmargins.plots.effects import plot_comparisons, plot_slopes
+from bayesmargins.plots.category_picture import plot_categories
+from bayesmargins.plots.effect_pictures import plot_comparisons, plot_slopes
 from bayesmargins.plots.forest import plot_forest
 from bayesmargins.plots.heterogeneity import plot_heterogeneity
+from bayesmargins.plots.picture_cells import all_columns, numbers_among, varying
 from bayesmargins.plots.predictions import plot_predictions
 from bayesmargins.plots.surface import plot_surface
-from bayesmargins.plots.survival import plot_survival
+from bayesmargins.plots.survival_picture import plot_survival
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import check_result
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.errors import ResultError, close_matches, listed, shown
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.styles import MANY
 from bayesmargins.values import is_word, value_list
 

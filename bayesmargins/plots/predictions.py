@@ -11,10 +11,10 @@ from bayesmargins.errors import EstimandError, ResultError, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.behind import Backdrop
-from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.over import draw
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import place
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name

@@ -11,12 +11,12 @@ import xarray as xr
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import Listing, furnish
 from bayesmargins.plots.marks import axis_of_ratios, bars, null_line
 from bayesmargins.plots.panels import Panels
-from bayesmargins.plots.several import common_scale, together
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.shapes import density, finite_draws
+from bayesmargins.plots.side_by_side import common_scale, together
 from bayesmargins.plots.styles import COLOURS, GREY, Style
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import check_result

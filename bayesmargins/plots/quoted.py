@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.plots.cells import all_columns
+from bayesmargins.plots.picture_cells import all_columns
 from bayesmargins.tables import draws_of, interval, point_estimate
 from bayesmargins.tables.digits import decimals, fixed, share
 from bayesmargins.values import value_list

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesmargins.plots.words import spread_apart
+from bayesmargins.plots.fitting_text import spread_apart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

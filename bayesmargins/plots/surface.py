@@ -16,11 +16,11 @@ from bayesmargins.errors import EstimandError, ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.asked import Rows, axis_values, fitted_rows, is_posterior, name_of, set_on_rows
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.axes_asked import Rows, axis_values, fitted_rows, is_posterior, name_of, set_on_rows
+from bayesmargins.plots.fitting_text import letters, measured, short, small_letters, wrapped
 from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import WIDE, Panels, check_size
-from bayesmargins.plots.words import letters, measured, short, small_letters, wrapped
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_number

@@ -8,8 +8,8 @@ from typing import Any
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.plots import plot_check
 from bayesmargins.posterior import Posterior
-from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
+from bayesmargins.reporting.page_blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.wording import signed
 from bayesmargins.validation import check
 from bayesmargins.validation import logo as leave_out

@@ -10,7 +10,7 @@ import pandas as pd
 from bayesmargins.design import Column, reference_levels
 from bayesmargins.labelling import worded
 from bayesmargins.posterior import Posterior
-from bayesmargins.reporting.blocks import Block, Grid, Mono, Notice, Section, said
+from bayesmargins.reporting.page_blocks import Block, Grid, Mono, Notice, Section, said
 from bayesmargins.reporting.wording import counted, listing
 
 __all__ = ["data_section", "size_words"]

@@ -13,12 +13,12 @@ from bayesmargins.plots import picture_of, plot_forest, plot_predictions
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import provenance_of
 from bayesmargins.reporting.about_sampler import grid_of
-from bayesmargins.reporting.asked import POLICIES, Effect, Expected, Intervals
-from bayesmargins.reporting.blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
+from bayesmargins.reporting.effects_asked import POLICIES, Effect, Expected, Intervals
+from bayesmargins.reporting.page_blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.wording import counted, listing, signed, under_policy
 from bayesmargins.tables import table
-from bayesmargins.tables.frames import written_parts
+from bayesmargins.tables.table_frames import written_parts
 
 __all__ = ["effects_section"]
 

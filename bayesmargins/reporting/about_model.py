@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from bayesmargins.labelling import worded
 from bayesmargins.posterior import Posterior
-from bayesmargins.reporting.blocks import Block, Display, Mono, Paragraph, Points, Section, said
 from bayesmargins.reporting.mathematics import equations
+from bayesmargins.reporting.page_blocks import Block, Display, Mono, Paragraph, Points, Section, said
 from bayesmargins.reporting.wording import listing
 
 __all__ = ["distribution_words", "groups_words", "model_section", "predictor_words", "priors_section"]

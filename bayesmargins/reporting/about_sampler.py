@@ -7,12 +7,12 @@ from typing import Any
 
 from bayesmargins.convergence import MAX_RHAT, MIN_ESS_PER_CHAIN, convergence, in_sentences
 from bayesmargins.posterior import Posterior
-from bayesmargins.reporting.asked import Intervals
-from bayesmargins.reporting.blocks import Block, Grid, Notice, Section, said
+from bayesmargins.reporting.effects_asked import Intervals
+from bayesmargins.reporting.page_blocks import Block, Grid, Notice, Section, said
 from bayesmargins.reporting.wording import counted, signed
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.tables import summary, table
-from bayesmargins.tables.frames import written_parts
+from bayesmargins.tables.table_frames import written_parts
 
 __all__ = ["diagnosed", "diagnostics_words", "draws_words", "grid_of", "is_ours", "sampler_section", "source_words"]
 

@@ -10,9 +10,9 @@ from bayesmargins.errors import BayesmarginsError
 from bayesmargins.labelling import index_for_readers
 from bayesmargins.plots import plot_sensitivity
 from bayesmargins.posterior import Posterior
-from bayesmargins.reporting.asked import Effect
-from bayesmargins.reporting.blocks import Block, Grid, Picture, Section, said
 from bayesmargins.reporting.drawing import drawn
+from bayesmargins.reporting.effects_asked import Effect
+from bayesmargins.reporting.page_blocks import Block, Grid, Picture, Section, said
 from bayesmargins.tables.cells import labels
 from bayesmargins.validation import sensitivity
 

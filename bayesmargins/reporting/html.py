@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from bayesmargins.reporting.blocks import Page
 from bayesmargins.reporting.drawing import within_page
+from bayesmargins.reporting.page_blocks import Page
 
 __all__ = ["html_of"]
 

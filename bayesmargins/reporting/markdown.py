@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bayesmargins.reporting.blocks import (
+from bayesmargins.reporting.page_blocks import (
     Block,
     Display,
     Grid,

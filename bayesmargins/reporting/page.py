@@ -20,10 +20,10 @@ from bayesmargins.reporting.about_effects import effects_section
 from bayesmargins.reporting.about_model import model_section, priors_section
 from bayesmargins.reporting.about_sampler import sampler_section
 from bayesmargins.reporting.about_sensitivity import sensitivities_of, sensitivity_section
-from bayesmargins.reporting.asked import Effect, Intervals, effects_of
-from bayesmargins.reporting.blocks import Block, Notice, Page, numbered, said
+from bayesmargins.reporting.effects_asked import Effect, Intervals, effects_of
 from bayesmargins.reporting.html import html_of
 from bayesmargins.reporting.markdown import markdown_of, pictures_in
+from bayesmargins.reporting.page_blocks import Block, Notice, Page, numbered, said
 from bayesmargins.reporting.paper import answers, paper_section
 from bayesmargins.reporting.script import code_section, versions_section
 from bayesmargins.reporting.wording import listing

@@ -10,8 +10,8 @@ from bayesmargins.reporting.about_data import size_words
 from bayesmargins.reporting.about_model import distribution_words, groups_words, predictor_words
 from bayesmargins.reporting.about_sampler import diagnostics_words, draws_words, is_ours
 from bayesmargins.reporting.about_sensitivity import Moved
-from bayesmargins.reporting.asked import POLICIES, Effect
-from bayesmargins.reporting.blocks import Paragraph, Section, said
+from bayesmargins.reporting.effects_asked import POLICIES, Effect
+from bayesmargins.reporting.page_blocks import Paragraph, Section, said
 from bayesmargins.reporting.wording import interval_words, listing, results_of
 from bayesmargins.tables import describe
 from bayesmargins.version import __version__

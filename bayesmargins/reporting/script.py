@@ -14,8 +14,8 @@ from bayesmargins.model import GLMM
 from bayesmargins.model.retold import CALL, prior_in_code
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.about_sampler import is_ours, source_words
-from bayesmargins.reporting.asked import POLICIES, Effect, Intervals
-from bayesmargins.reporting.blocks import Block, Grid, Listing, Section, said
+from bayesmargins.reporting.effects_asked import POLICIES, Effect, Intervals
+from bayesmargins.reporting.page_blocks import Block, Grid, Listing, Section, said
 from bayesmargins.reporting.wording import counted
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.version import __version__

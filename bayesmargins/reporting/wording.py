@@ -11,7 +11,7 @@ import pandas as pd
 from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.labelling import index_for_readers
 from bayesmargins.posterior import Posterior
-from bayesmargins.reporting.asked import POLICIES, Effect
+from bayesmargins.reporting.effects_asked import POLICIES, Effect
 from bayesmargins.tables.cells import cells, labels
 from bayesmargins.tables.notes import joined, legend
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bayesmargins.sampler.mixtures import Mixture, fitted, log_sum, moments, root_of
 from bayesmargins.sampler.modes import Mode
+from bayesmargins.sampler.proposal_mixtures import Mixture, fitted, log_sum, moments, root_of
 
 __all__ = ["ROUNDS", "Proposal", "adapted", "at_mode", "fitting"]
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from bayesmargins.diagnostics import diagnostics, pareto_shape
 from bayesmargins.sampler.adaptation import ROUNDS, LogDensity, Proposal, adapted, at_mode, fitting
-from bayesmargins.sampler.mixtures import moments
 from bayesmargins.sampler.modes import Mode, Slopes, modes
+from bayesmargins.sampler.proposal_mixtures import moments
 from bayesmargins.sampler.straight import Straight, straightened
 
 __all__ = ["Chains", "sample"]

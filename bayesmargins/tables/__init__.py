@@ -2,10 +2,10 @@
 
 from bayesmargins.tables.arguments import check_null, in_words
 from bayesmargins.tables.describing import describe, on_one_scale, scale_of
-from bayesmargins.tables.draws import check_same_rows, draws_of, labels_along, to_frame
 from bayesmargins.tables.estimates import interval, point_estimate
 from bayesmargins.tables.summarising import summary
 from bayesmargins.tables.tabling import table
+from bayesmargins.tables.tidy_draws import check_same_rows, draws_of, labels_along, to_frame
 from bayesmargins.tables.trees import to_idata
 
 __all__ = [

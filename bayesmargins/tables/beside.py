@@ -15,9 +15,9 @@ from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import check_result
 from bayesmargins.tables import cells, notes
 from bayesmargins.tables.describing import SEVERAL, scale_of
-from bayesmargins.tables.draws import check_same_rows
-from bayesmargins.tables.frames import Table, made
 from bayesmargins.tables.summarising import summary
+from bayesmargins.tables.table_frames import Table, made
+from bayesmargins.tables.tidy_draws import check_same_rows
 
 __all__ = ["side_by_side"]
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables.arguments import check_arguments, interval_of
-from bayesmargins.tables.draws import draws_of
+from bayesmargins.tables.tidy_draws import draws_of
 
 __all__ = ["equivalence", "harm", "interval", "limits", "point_estimate", "points", "probabilities", "spread"]
 

@@ -22,11 +22,11 @@ from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
-from bayesmargins.tables.draws import draws_of, index_of, scale_level
-from bayesmargins.tables.frames import Summary
 from bayesmargins.tables.needed import columns_of_needed, event_of
 from bayesmargins.tables.notes import noun_of, policies_of
 from bayesmargins.tables.posteriors import parameters_of
+from bayesmargins.tables.table_frames import Summary
+from bayesmargins.tables.tidy_draws import draws_of, index_of, scale_level
 from bayesmargins.tables.unchanged import marks
 
 __all__ = ["summary"]

@@ -17,8 +17,8 @@ from bayesmargins.schema import ASYMPTOTIC, are_several, check_result
 from bayesmargins.tables import cells, notes
 from bayesmargins.tables.beside import side_by_side
 from bayesmargins.tables.digits import check_digits
-from bayesmargins.tables.frames import made
 from bayesmargins.tables.summarising import summary
+from bayesmargins.tables.table_frames import made
 
 __all__ = ["table"]
 

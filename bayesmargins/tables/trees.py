@@ -13,7 +13,7 @@ from bayesmargins.parameters import creation, now
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import SAMPLE_DIMS, check_result, is_original, seal
 from bayesmargins.stacks import make_idata
-from bayesmargins.tables.draws import labels_along
+from bayesmargins.tables.tidy_draws import labels_along
 
 __all__ = ["to_idata"]
 

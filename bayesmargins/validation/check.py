@@ -15,9 +15,9 @@ from bayesmargins.estimands.asking import checked_seed
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import unknown_across
+from bayesmargins.validation.binned_predictors import checked_by, predictors_of
 from bayesmargins.validation.checked import Check
 from bayesmargins.validation.findings import in_words, sentences
-from bayesmargins.validation.predictors import checked_by, predictors_of
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
 from bayesmargins.validation.rows_left_out import RowsLeftOut

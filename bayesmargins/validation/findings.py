@@ -10,7 +10,7 @@ import numpy as np
 from bayesmargins.errors import listed
 from bayesmargins.family import FAMILIES, Family, Outcome, get_link, resolve_link
 from bayesmargins.posterior import Posterior
-from bayesmargins.validation.predictors import EXPECTED
+from bayesmargins.validation.binned_predictors import EXPECTED
 from bayesmargins.validation.shown import Gathered
 from bayesmargins.validation.statistics import Compared, Places
 

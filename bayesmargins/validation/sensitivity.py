@@ -15,7 +15,7 @@ from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe
-from bayesmargins.tables.draws import index_of
+from bayesmargins.tables.tidy_draws import index_of
 from bayesmargins.validation.sensitivity_table import Sensitivity
 
 __all__ = ["CONFLICT", "THRESHOLD", "WEAK", "Components", "components", "sensitivity"]

@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 
 from bayesmargins.design import Factor
+from bayesmargins.validation.binned_predictors import EXPECTED, Predictor, beyond, pairs
 from bayesmargins.validation.group_modes import Modes, by_group, modes_of
-from bayesmargins.validation.predictors import EXPECTED, Predictor, beyond, pairs
 from bayesmargins.validation.replicates import Replicates
 from bayesmargins.validation.residuals import Residuals
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.validation.predictors import Predictor
+from bayesmargins.validation.binned_predictors import Predictor
 from bayesmargins.validation.replicates import Replicates
 
 __all__ = ["DISTRIBUTION", "Tally", "far_apart", "out_of_order", "tallies_of"]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.adapters.bambi.check import Places, check_response, places_of
-from bayesmargins.adapters.bambi.draws import Drawn
+from bayesmargins.adapters.arrays_of_draws import posterior_of
+from bayesmargins.adapters.bambi.bambi_columns import Places, check_response, places_of
+from bayesmargins.adapters.bambi.bambi_draws import Drawn
+from bayesmargins.adapters.bambi.bambi_names import Spelling
 from bayesmargins.adapters.bambi.model import BambiModel, group_terms
-from bayesmargins.adapters.bambi.names import Spelling
-from bayesmargins.adapters.checking import checked
-from bayesmargins.adapters.draws import posterior_of
+from bayesmargins.adapters.imported_checks import checked
 from bayesmargins.checks import functions
 from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import ModelError, PosteriorError, listed

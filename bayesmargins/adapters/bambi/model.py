@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.bambi.names import categoric_variables
+from bayesmargins.adapters.bambi.bambi_names import categoric_variables
 from bayesmargins.errors import DataError, PosteriorError, listed, shown
 from bayesmargins.family import get_family, known_as, link_known_as, resolve_link
 

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.brms.across import join_across
+from bayesmargins.adapters.arrays_of_draws import posterior_of
 from bayesmargins.adapters.brms.bf import said_by
-from bayesmargins.adapters.brms.categories import category_names, read_categories
-from bayesmargins.adapters.brms.coding import with_rs_coding
-from bayesmargins.adapters.brms.draws import divergences, in_order, read_draws
-from bayesmargins.adapters.brms.formula import Spelling, agreed, translated
-from bayesmargins.adapters.brms.names import (
+from bayesmargins.adapters.brms.brms_categories import category_names, read_categories
+from bayesmargins.adapters.brms.brms_draws import divergences, in_order, read_draws
+from bayesmargins.adapters.brms.correlated_parameters import join_across
+from bayesmargins.adapters.brms.parts import across, correlated_across, held_by, link_of, separated
+from bayesmargins.adapters.brms.r_coding import with_rs_coding
+from bayesmargins.adapters.brms.r_formula import Spelling, agreed, translated
+from bayesmargins.adapters.brms.r_names import (
     coefficients_of,
     contrasts_seen,
     groups_in,
@@ -25,11 +27,9 @@ from bayesmargins.adapters.brms.names import (
     parts_of,
     terms_of,
 )
-from bayesmargins.adapters.brms.parts import across, correlated_across, held_by, link_of, separated
 from bayesmargins.adapters.brms.stan import are_of_stan, check_intercept, named_as_in_r
 from bayesmargins.adapters.brms.steps import monotonic_coefficients
-from bayesmargins.adapters.checking import checked
-from bayesmargins.adapters.draws import posterior_of
+from bayesmargins.adapters.imported_checks import checked
 from bayesmargins.design import Design, Factor, build_part, design_from
 from bayesmargins.errors import DataError, PosteriorError, close_matches, listed, warn
 from bayesmargins.explained import FAMILY, explained

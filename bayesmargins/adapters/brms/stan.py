@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.brms.names import coefficients_of, level_names, r_order
+from bayesmargins.adapters.brms.r_names import coefficients_of, level_names, r_order
 from bayesmargins.design import Design, Factor
 from bayesmargins.design.matrix import Matrix
 from bayesmargins.errors import PosteriorError, listed

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.adapters.brms.names import names_without_steps, parts_of, spelt
+from bayesmargins.adapters.brms.r_names import names_without_steps, parts_of, spelt
 from bayesmargins.design import Design, Monotonic
 from bayesmargins.errors import PosteriorError, listed
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.adapters.checking import checked
-from bayesmargins.adapters.draws import posterior_of
-from bayesmargins.adapters.pymc.effects import Groups
+from bayesmargins.adapters.arrays_of_draws import posterior_of
+from bayesmargins.adapters.imported_checks import checked
+from bayesmargins.adapters.pymc.pymc_effects import Groups
+from bayesmargins.adapters.pymc.pymc_variables import along_parts, rest_of, take, with_shape
 from bayesmargins.adapters.pymc.roles import Role, read_roles
-from bayesmargins.adapters.pymc.variables import along_parts, rest_of, take, with_shape
-from bayesmargins.adapters.reading import read_posterior
+from bayesmargins.adapters.sources_of_draws import read_posterior
 from bayesmargins.design import Design, build_design
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed, shown
 from bayesmargins.explained import FAMILY, explained

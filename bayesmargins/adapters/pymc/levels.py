@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.adapters.pymc.pymc_variables import labels_of
 from bayesmargins.adapters.pymc.roles import Role
-from bayesmargins.adapters.pymc.variables import labels_of
 from bayesmargins.design import Factor
 from bayesmargins.errors import PosteriorError, listed
 

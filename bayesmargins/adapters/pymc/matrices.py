@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from bayesmargins.adapters.pymc.pymc_variables import labels_of, own_order, rest_of, with_shape
 from bayesmargins.adapters.pymc.roles import Role
-from bayesmargins.adapters.pymc.variables import labels_of, own_order, rest_of, with_shape
 from bayesmargins.errors import PosteriorError, listed
 
 __all__ = ["Spread", "correlation", "whole"]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.adapters.draws import posterior_of
+from bayesmargins.adapters.arrays_of_draws import posterior_of
 from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
 from bayesmargins.checks import whole_number
 from bayesmargins.design import Design, build_design, to_pandas

@@ -24,7 +24,7 @@ from bayesmargins.integrate.tabulated.bounds import (
     monomials_from_points,
 )
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
-from bayesmargins.integrate.tabulated.rules import make_rules
+from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
 if TYPE_CHECKING:  # numba takes a second to import
@@ -99,7 +99,7 @@ class Curves:
         IntegrationError
             eta has not one line per draw.
         """
-        from bayesmargins.integrate.tabulated.passes import evaluate_curves
+        from bayesmargins.integrate.tabulated.table_passes import evaluate_curves
 
         eta = np.ascontiguousarray(eta, dtype=np.float64)
         if eta.ndim != 2 or len(eta) != len(self.covers):
@@ -154,7 +154,7 @@ class Surface:
         IntegrationError
             eta is not two-dimensional, or s does not broadcast to it.
         """
-        from bayesmargins.integrate.tabulated.passes import evaluate_surface
+        from bayesmargins.integrate.tabulated.table_passes import evaluate_surface
 
         eta = np.ascontiguousarray(eta, dtype=np.float64)
         s = np.asarray(s, dtype=np.float64)

@@ -72,7 +72,7 @@ def spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array,
     bound : float
         On their error.
     """
-    from bayesmargins.integrate.tabulated.mixture_kernels import shifted_values
+    from bayesmargins.integrate.tabulated.group_curve_kernels import shifted_values
 
     made = row_curves(link, s, part, reach)
     place = np.arange(PHASES)[:, None] / PHASES + 0.5 * (chebyshev_points(CURVE_POINTS) + 1.0)

@@ -9,8 +9,8 @@ from typing import Any
 from bayesmargins.errors import FormulaError, PosteriorError, shown
 from bayesmargins.files.contents import Contents
 from bayesmargins.files.disk import FORMAT, file_name, read_bytes
+from bayesmargins.files.file_layout import contents_of
 from bayesmargins.files.format_1 import contents_of_format_1
-from bayesmargins.files.layout import contents_of
 from bayesmargins.files.netcdf import Saved
 
 __all__ = ["read_contents", "readable"]

@@ -12,8 +12,16 @@ import xarray as xr
 
 from bayesmargins.adapters.pymc.levels import level_order
 from bayesmargins.adapters.pymc.matrices import Spread, correlation, whole
+from bayesmargins.adapters.pymc.pymc_variables import (
+    along_parts,
+    labels_of,
+    own_order,
+    positions,
+    rest_of,
+    take,
+    with_shape,
+)
 from bayesmargins.adapters.pymc.roles import OWN, Role, is_of
-from bayesmargins.adapters.pymc.variables import along_parts, labels_of, own_order, positions, rest_of, take, with_shape
 from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, listed
 

@@ -12,9 +12,9 @@ from bayesmargins.estimands import avg_comparisons, avg_predictions, avg_slopes
 from bayesmargins.explained import PICTURE, QUESTION, SIDES, SLOPE, explained
 from bayesmargins.habits import taught
 from bayesmargins.hypothesis import hypotheses
-from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.over import draw
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import place
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.by_category import predictors_apart
-from bayesmargins.adapters.checking import checked
+from bayesmargins.adapters.imported_checks import checked
 from bayesmargins.adapters.jointly import taken_apart
 from bayesmargins.design import Design, build_part, design_from, designs_by_category
 from bayesmargins.draws import (

@@ -14,14 +14,14 @@ from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.behind import Observed, binned, circles, observed
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import measured, short, small_letters, wrapped
 from bayesmargins.plots.marks import bars, curve, dodge
 from bayesmargins.plots.panels import Panels
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import place
 from bayesmargins.plots.styles import Style, style_of
-from bayesmargins.plots.words import measured, short, small_letters, wrapped
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
 

@@ -13,13 +13,13 @@ from bayesmargins.checks import one_of, whole_number
 from bayesmargins.errors import ResultError
 from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import measured
 from bayesmargins.plots.listing import LARGEST, Listing, furnish
 from bayesmargins.plots.marks import axis_of_ratios, bars, null_line, rope_area
 from bayesmargins.plots.panels import Panels
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.shapes import Density, density, dots, finite_draws, reach, stacks
 from bayesmargins.plots.styles import COLOURS, Style
-from bayesmargins.plots.words import measured
 from bayesmargins.tables import check_null
 from bayesmargins.tables.arguments import interval_of, rope_of
 

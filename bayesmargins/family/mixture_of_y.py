@@ -28,8 +28,8 @@ from bayesmargins.family.quantiles import (
     whole_quantile,
 )
 from bayesmargins.integrate import BundleAverages, cubed, expectation
+from bayesmargins.integrate.any_function import Smooth, smooth_expectation
 from bayesmargins.integrate.search import crossing
-from bayesmargins.integrate.smooth import Smooth, smooth_expectation
 
 __all__ = ["Mixture", "Number", "mixture"]
 

@@ -11,10 +11,10 @@ import xarray as xr
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
+from bayesmargins.plots.fitting_text import letters, short, wrapped
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.panels import Panels, new_figure
 from bayesmargins.plots.styles import COLOURS, GREY
-from bayesmargins.plots.words import letters, short, wrapped
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation import check
 from bayesmargins.validation.checked import Check

@@ -20,7 +20,7 @@ from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
 from bayesmargins.model.fitting import whole
 from bayesmargins.model.glmm import GLMM
-from bayesmargins.model.independent import INDEPENDENT
+from bayesmargins.model.independent_fit import INDEPENDENT
 from bayesmargins.posterior import Posterior
 
 __all__ = ["fit_many"]

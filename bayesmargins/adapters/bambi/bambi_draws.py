@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.adapters.bambi.check import Places
+from bayesmargins.adapters.bambi.bambi_columns import Places
 from bayesmargins.adapters.bambi.model import BambiModel
 from bayesmargins.draws import real_numbers
 from bayesmargins.errors import ModelError, PosteriorError, close_matches, listed

@@ -16,14 +16,22 @@ from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.family.survival import survival
 from bayesmargins.habits import taught
 from bayesmargins.labelling import worded
-from bayesmargins.plots.asked import Rows, axis_values, fitted_rows, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.plots.axes_asked import (
+    Rows,
+    axis_values,
+    fitted_rows,
+    is_posterior,
+    name_of,
+    places_asked,
+    set_on_rows,
+)
 from bayesmargins.plots.behind import Observed
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import measured, short, small_letters
 from bayesmargins.plots.over import draw
 from bayesmargins.plots.panels import Panels
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import Placement, place
 from bayesmargins.plots.styles import MANY, Style, style_of
-from bayesmargins.plots.words import measured, short, small_letters
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
 from bayesmargins.values import is_number, value_list

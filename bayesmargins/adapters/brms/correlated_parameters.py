@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.adapters.brms.names import terms_of
+from bayesmargins.adapters.brms.r_names import terms_of
 from bayesmargins.design import Design
 
 __all__ = ["join_across"]

@@ -85,13 +85,13 @@ def mixture_expectation(
     value = np.empty(eta.shape)
     tasks = len(eta) * -(-eta.shape[1] // CHUNK)
     if link.normal:
-        from bayesmargins.integrate.mixture_kernels import mixture_probit
+        from bayesmargins.integrate.fitted_group_kernels import mixture_probit
 
         in_threads(mixture_probit, tasks, PARTS.index(part), eta, s2, shifts, weights, value)
         return Integral(value, 0.0, "closed form", 0)
     if np.any(s2 > 0.0):
         return _group_by_group(link, eta, s2, shifts, weights, part)
-    from bayesmargins.integrate.mixture_kernels import mixture_plug_in
+    from bayesmargins.integrate.fitted_group_kernels import mixture_plug_in
 
     in_threads(mixture_plug_in, tasks, link.tag(part), eta, shifts, weights, value)
     value[np.broadcast_to(np.isnan(s2), value.shape)] = np.nan

@@ -13,13 +13,13 @@ import xarray as xr
 from bayesmargins.errors import PosteriorError, ResultError, shown
 from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.fitting_text import measured, short, small_letters, spread_apart
 from bayesmargins.plots.listing import Listing, furnish
 from bayesmargins.plots.marks import POINT, axis_of_ratios, bars, dodge, null_line
 from bayesmargins.plots.panels import Panels, new_figure
-from bayesmargins.plots.several import RESULT, together
+from bayesmargins.plots.picture_cells import Cells
+from bayesmargins.plots.side_by_side import RESULT, together
 from bayesmargins.plots.styles import COLOURS, GREY, Style, style_of
-from bayesmargins.plots.words import measured, short, small_letters, spread_apart
 from bayesmargins.posterior import Posterior
 from bayesmargins.tables.arguments import interval_of
 from bayesmargins.validation import sensitivity

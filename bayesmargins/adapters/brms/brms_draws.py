@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.adapters.reading import read_posterior
+from bayesmargins.adapters.sources_of_draws import read_posterior
 from bayesmargins.design import to_pandas
 from bayesmargins.errors import PosteriorError, listed, shown, warn
 from bayesmargins.schema import SAMPLE_DIMS

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.adapters.brms.across import join_across
+from bayesmargins.adapters.brms.correlated_parameters import join_across
 from bayesmargins.adapters.brms.parts import across, correlated_across
 from bayesmargins.design import Design, designs_by_category
 from bayesmargins.errors import PosteriorError, listed, shown

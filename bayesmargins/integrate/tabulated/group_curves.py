@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bayesmargins.family.link import Link
-from bayesmargins.integrate.mixture import checked_groups
+from bayesmargins.integrate.fitted_groups import checked_groups
 from bayesmargins.integrate.tabulated.bounds import CURVE_POINTS, monomials_from_points
 from bayesmargins.integrate.tabulated.curves import (
     INSIDE,
@@ -34,7 +34,7 @@ from bayesmargins.integrate.tabulated.group_grid import (
     spread_values,
 )
 from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width
-from bayesmargins.integrate.tabulated.rules import make_rules
+from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
 __all__ = ["mixture_curves"]
@@ -122,7 +122,7 @@ def _fill(
     coef: Array,
 ) -> tuple[float, float, float]:
     """Polynomials of all covered draws into coef; their bounds."""
-    from bayesmargins.integrate.tabulated.mixture_kernels import mix_groups
+    from bayesmargins.integrate.tabulated.group_curve_kernels import mix_groups
 
     step = cell_width(link) / PHASES
     farthest = float(np.max(np.maximum(shifts.max(axis=1), -shifts.min(axis=1))[covered] * scale[covered]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 import bayesmargins as bm
+from bayesmargins.command_line.command_output import PICTURES, check_outputs, csv_text, picture_bytes, write
 from bayesmargins.command_line.interruption import stop_if_interrupted
-from bayesmargins.command_line.reading import read_fit
+from bayesmargins.command_line.named_files import read_fit
 from bayesmargins.command_line.typed import items
-from bayesmargins.command_line.writing import PICTURES, check_outputs, csv_text, picture_bytes, write
 
 __all__ = ["check"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed
-from bayesmargins.plots.cells import Cells
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.schema import check_result
 from bayesmargins.tables import check_same_rows, on_one_scale, scale_of
 

@@ -15,12 +15,12 @@ from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
 from bayesmargins.labelling import worded
-from bayesmargins.plots.asked import Rows, is_posterior
+from bayesmargins.plots.axes_asked import Rows, is_posterior
 from bayesmargins.plots.behind import check_factor
-from bayesmargins.plots.cells import Cells
 from bayesmargins.plots.listing import Listing, furnish, standing_out
 from bayesmargins.plots.marks import axis_of_ratios, bars, null_line
 from bayesmargins.plots.panels import WIDE, Panels
+from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.styles import COLOURS, PALE, Style
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance
