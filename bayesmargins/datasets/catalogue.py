@@ -161,8 +161,8 @@ CATALOGUE: Mapping[str, Dataset] = {
         file="cbpp_brms.csv",
         rows=200,
         title="Draws of brms for the cbpp data: incidence | trials(size) ~ period + (1 | herd), binomial; 4 chains",
-        source="as_draws_df of a fit by brms 2.18, priors normal(0, 2.5) for b, normal(0, 5) for Intercept, normal(0, 2) "
-        "for sd; 200 of its 4,000 draws, rounded to six decimals",
+        source="as_draws_df of a fit by brms 2.18, priors normal(0, 2.5) for b, normal(0, 5) for Intercept, "
+        "normal(0, 2) for sd; 200 of its 4,000 draws, rounded to six decimals",
         columns={
             "b_Intercept": "log odds of a new case in period 1, in a herd at b = 0",
             **{f"b_period{k}": f"period {k} against period 1, in log odds" for k in (2, 3, 4)},
