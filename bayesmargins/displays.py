@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import html
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["as_html", "posterior_in_words"]
+__all__ = ["as_html", "folded", "posterior_in_words"]
+
+
+def folded(text: str) -> str:
+    """Lines as wide as the terminal, and at most 100; those of a list stay indented."""
+    width = min(shutil.get_terminal_size((10_000, 0)).columns, 100)
+    return "\n".join(
+        textwrap.fill(line, width, break_on_hyphens=False, subsequent_indent="  " if line.startswith("- ") else "")
+        for line in text.splitlines()
+    )
 
 
 def as_html(text: str) -> str:

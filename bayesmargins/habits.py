@@ -174,6 +174,13 @@ def _all_pairs(value: Any) -> str:
     )
 
 
+def _file(value: Any) -> str:
+    name = shown(value) if isinstance(value, str) else "'x.png'"
+    return (
+        f"What is returned is saved: a picture by ax.figure.savefig({name}, dpi=300), a result by ds.to_netcdf('x.nc')."
+    )
+
+
 def _memory(value: Any) -> str:
     return "Blocks, threads and memory are chosen by the package; a result too large for memory is refused beforehand."
 
@@ -193,6 +200,7 @@ _LESSONS: dict[str, Callable[[Any], str]] = {
     **dict.fromkeys(("k", "eps", "h", "step", "nodes", "quadrature"), _exact),
     **dict.fromkeys(("vcov", "se", "se_fit", "std_error", "df"), _uncertainty),
     **dict.fromkeys(("pairwise", "pairs", "method"), _all_pairs),
+    **dict.fromkeys(("path", "filename", "file", "fname", "save", "savefig"), _file),
     **dict.fromkeys(("numderiv", "cores", "chunks", "n_jobs", "parallel"), _memory),
 }
 

@@ -134,6 +134,9 @@ def test_re_formula_is_answered_by_its_value(keyword: str, value: Any, said: str
         ("posterior_predictive", "by", "trt", r"avg_predictions\(post, by='trt'\)"),
         ("posterior_predictive", "seed", 1, "called 'random_seed'"),
         ("plot_predictions", "color", "trt", "called 'colour'"),
+        ("predictions", "path", "x.nc", r"a result by ds\.to_netcdf"),
+        ("plot_predictions", "path", "x.png", r"ax\.figure\.savefig\('x\.png', dpi=300\)"),
+        ("plot_forest", "save", True, r"ax\.figure\.savefig\('x\.png', dpi=300\)"),
         ("predictions", "gropus", "new", "Did you mean 'groups'"),
     ],
 )
@@ -200,6 +203,8 @@ def test_what_makes_models_and_posteriors_refuses_unknown_keywords_too(name: str
         ("GLMM", "prior", {}, "called 'priors'"),
         ("GLMM", "chains", 2, r"Here it is model\.fit\(chains=2\)"),
         ("GLMM", "offset", "n", r"offset\(log\(exposure\)\)"),
+        ("GLMM", "sigma", "~ trt", r"dict here: GLMM\(\{'y': 'y ~ x', 'sigma': '~ trt'\}, data\)"),
+        ("GLMM", "ziformula", True, r"\{'y': 'y ~ x', 'zi': '~ x'\}"),
         ("from_arrays", "group", [1, 2], "Groups stand in the formula"),
         ("from_arrays", "names_", ["a"], "Did you mean 'names'"),
         ("prior", "seed", 1, "random_seed"),

@@ -204,7 +204,9 @@ def test_numbers_are_those_of_arviz_and_compare_takes_them() -> None:
     # ArviZ 1.x shows the digits that the standard error leaves.
     assert float(table.filter(regex="^elpd(_loo)?$").iloc[0, 0]) == pytest.approx(max(found.elpd, other.elpd), abs=5)
     assert str(found).startswith("Leave one group out: 6 groups of g, 4,000 draws")
-    assert repr(found) == found.sentences
+    assert repr(found) == str(found)
+    assert str(found).split() == found.sentences.split()
+    assert max(map(len, str(found).splitlines())) <= 100
 
 
 def test_the_observed_mean_is_held_against_a_new_groups() -> None:
@@ -231,7 +233,7 @@ def test_a_high_khat_is_told_with_its_group() -> None:
     post = bm.from_draws("y ~ x + (1 | g)", data, family="poisson", **draws)
     with pytest.warns(bm.BayesmarginsWarning, match=r"k-hat of \d of 6 groups of g is above 0\.6"):
         found = bm.logo(post, calibration=False)
-    assert "may be far off.\n" in str(found)
+    assert "may be far off.\n" in found.sentences
     assert "Not held against observed means: calibration=False." in str(found)
     with pytest.raises(bm.PosteriorError, match="this package did not fit it"):
         bm.logo(post, refit=True, calibration=False)

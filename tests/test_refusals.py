@@ -71,6 +71,7 @@ REFUSED: list[tuple[type[bm.BayesmarginsError], str, Callable[[], Any]]] = [
     (bm.DataError, "newdata has no rows", lambda: bm.predictions(POST, ROW.iloc[:0])),
     (bm.DataError, "newdata is int", lambda: bm.predictions(POST, 3)),
     (bm.DataError, "newdata is str.*Read the file first", lambda: bm.predictions(POST, "rows.csv")),
+    (bm.DataError, r"bm.datagrid\(post, grid='balanced'\)", lambda: bm.predictions(POST, "balanced")),
     (bm.DataError, r"newdata='trt' names a column;.*by='trt'\).*at=\{'trt': \[\.\.\.\]\}", lambda: bm.avg_predictions(
         POST, "trt")),
     (bm.DataError, r"names columns;.*by=\['trt', 'week'\]", lambda: bm.avg_predictions(POST, ["trt", "week"])),

@@ -18,6 +18,8 @@ from bayesmargins.errors import FormulaError
 
 __all__ = ["Block", "Parts", "expression", "parse"]
 
+_PARAMETERS = " Formulas of parameters are a dict here, GLMM({'y': 'y ~ x', 'sigma': '~ x'}, data)."
+
 _NAME = re.compile(r"[^\W\d][\w.]*")
 
 
@@ -148,11 +150,12 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
     """
     if not isinstance(formula, str):
         raise FormulaError(f"The formula is {type(formula).__name__}, not text. Write it like 'y ~ x + (1 | g)'.")
+    _refuse_bf(formula)
     sides = [as_here(side, own) for side in split(_powers(formula), "~")]
     if len(sides) != 2 or not sides[0].strip():
         raise FormulaError(
             f"The formula {formula!r} has {len(sides) - 1} '~' and the response {sides[0].strip()!r}; it needs one "
-            "'~' with the response on its left, like 'y ~ x + (1 | g)'."
+            f"'~' with the response on its left, like 'y ~ x + (1 | g)'.{_PARAMETERS if ',' in formula else ''}"
         )
     left = left_of(sides[0].strip(), formula)
     if not sides[1].strip():
@@ -181,6 +184,14 @@ def parse(formula: str, own: Collection[str] = ()) -> Parts:
             "counts would grow with its square. Leave one out."
         )
     return Parts(*left, _join(fixed), tuple(blocks), tuple(offsets), means)
+
+
+def _refuse_bf(formula: str) -> None:
+    """Of brms."""
+    if re.match(r"\s*(brms::)?(bf|brmsformula)\s*\(", formula):
+        raise FormulaError(
+            f"The formula {formula!r} is in brms's bf(): write 'y ~ x + (1 | g)' without it.{_PARAMETERS}"
+        )
 
 
 def _terms(text: str, formula: str) -> list[tuple[str, str]]:

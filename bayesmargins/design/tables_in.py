@@ -25,6 +25,7 @@ _WAYS_OUT = {
     "PosixPath": "Read the file first, for example with pandas.read_csv.",
     "DataFrameGroupBy": "Give the frame itself, and by= to average within groups.",
 }
+_GRID = " A reference grid is bm.datagrid(post, grid='balanced')."
 
 
 def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
@@ -93,7 +94,7 @@ def _as_frame(data: Any, what: str) -> pd.DataFrame:
     except TypeError:
         raise DataError(
             f"{what} is {kind}; allowed are a pandas, polars or pyarrow table, or a dict of columns."
-            f" {_WAYS_OUT.get(kind, '')}".rstrip()
+            f" {_WAYS_OUT.get(kind, '')}{_GRID if kind == 'str' and what == 'newdata' else ''}".rstrip()
         ) from None
     return frame
 

@@ -80,8 +80,8 @@ def treatment(
     if asked != INTEGRATED and not is_word(sampler, _WITHOUT_B) and _terms(design) > 1:
         return Treatment(
             SAMPLED,
-            "that takes NUTS less time than sums over nodes in two dimensions, which group_effects='integrated' and "
-            "sampler='independent' use",
+            "NUTS draws two effects of a group faster than it integrates them; fit(sampler='independent') integrates "
+            "them",
         )
     return Treatment(INTEGRATED, "each group's integral is a sum over nodes")
 

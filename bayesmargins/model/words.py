@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bayesmargins.errors import shown
+from bayesmargins.family import FAMILIES
 from bayesmargins.habits import Words
 
 __all__ = ["WORDS"]
@@ -38,6 +39,7 @@ _LIKELIHOOD = (
     "Weights of the likelihood stand in the formula, 'y | weights(w) ~ x'; averages have others, "
     "avg_predictions(post, wts='w')."
 )
+_PREDICTED = dict.fromkeys(name for family in FAMILIES.values() for name in family.predictable)
 _CONTRASTS = "Factors have treatment contrasts, against their first level: order the levels in the data."
 
 
@@ -49,6 +51,16 @@ def _always(sentence: str) -> Callable[[Any], str]:
     return lambda _: sentence
 
 
+def _own_formula(name: str) -> Callable[[Any], str]:
+    """Of a parameter."""
+
+    def said(value: Any) -> str:
+        written = shown(value) if isinstance(value, str) and value.lstrip().startswith("~") else "'~ x'"
+        return f"Formulas of parameters are a dict here: GLMM({{'y': 'y ~ x', {name!r}: {written}}}, data)."
+
+    return said
+
+
 def _control(value: Any) -> str:
     given = value if isinstance(value, Mapping) else {}
     known = {_RENAMED[k]: v for k, v in given.items() if isinstance(k, str) and k in _RENAMED}
@@ -57,6 +69,8 @@ def _control(value: Any) -> str:
 
 
 WORDS: Words = {
+    **{name: _own_formula(name) for name in _PREDICTED},
+    **{"dispformula": _own_formula("sigma"), "ziformula": _own_formula("zi")},
     **{word: _in_fit(word) for word in _OWN},
     **{theirs: _in_fit(ours) for theirs, ours in _RENAMED.items()},
     **dict.fromkeys(("backend", "nuts_sampler", "inference_method", "algorithm"), _always(_SAMPLERS)),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from dataclasses import dataclass, field
 
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.displays import as_html
+from bayesmargins.displays import as_html, folded
 
 __all__ = ["Check"]
 
@@ -38,12 +36,7 @@ class Check:
     dataset: xr.Dataset = field(repr=False)
 
     def __str__(self) -> str:
-        width = min(shutil.get_terminal_size((10_000, 0)).columns, 100)
-        lines = self.sentences.splitlines()
-        return "\n".join(
-            textwrap.fill(line, width, break_on_hyphens=False, subsequent_indent="  " if line.startswith("- ") else "")
-            for line in lines
-        )
+        return folded(self.sentences)
 
     __repr__ = __str__
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.displays import folded
 from bayesmargins.stacks import elpd_class, make_elpd
 from bayesmargins.validation.importance import LeftOut, standard_error
 
@@ -52,7 +53,7 @@ class Logo(_ELPD):  # type: ignore[misc]
         return super().__getattr__(name) if older is None else self[older]
 
     def __str__(self) -> str:
-        return self.sentences
+        return folded(self.sentences)
 
     __repr__ = __str__
 

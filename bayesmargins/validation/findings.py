@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
 from bayesmargins.errors import listed
 from bayesmargins.family import FAMILIES, Family, Outcome, get_link, resolve_link
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.binned_predictors import EXPECTED
 from bayesmargins.validation.shown import Gathered
-from bayesmargins.validation.statistics import Compared, Places
+from bayesmargins.validation.statistics import LEVEL, Compared, Places
 
 __all__ = ["in_words", "sentences"]
 
@@ -351,8 +352,8 @@ def _of_ends(post: Posterior, found: Sequence[Compared]) -> list[str]:
         said.append(
             f"{seen:,.0f} of {total:,} groups of {c.about} have {post.response_words} at its {end} in all their rows, "
             f"and the model expects {lower:,.0f} to {upper:,.0f} among new groups. Their rows tell only that their "
-            f"effects are {'low' if end == 'lowest' else 'high'}; how far out they lie is what the normal distribution "
-            "says, and with it the average over new groups."
+            f"effects are {'low' if end == 'lowest' else 'high'}. How far out they lie is set mainly by "
+            "the assumption of normality, and the average over new groups depends on it."
         )
     return said
 
@@ -362,11 +363,16 @@ def _of_rows(gathered: Gathered) -> list[str]:
         return []
     left = gathered.left
     high, n = int((left.khat > left.good).sum()), len(left.khat)
-    within = float(((left.pit > 0.05) & (left.pit < 0.95)).mean())
-    said = f"Leave one row out: {within:.0%} of rows lie within the central 90 % of what the others predict. "
+    within = int(((left.pit > 0.05) & (left.pit < 0.95)).sum())
+    p = binomtest(within, n, 0.9).pvalue
+    said = (
+        f"Leave one row out: {within / n:.0%} of rows lie within the central 90 % of what the others predict, which "
+        f"{'stands out' if p <= LEVEL else 'does not stand out'} (p {p:.2g}). "
+    )
     if not high:
         return [f"{said}Pareto k is at most {left.good:.2g} in every row: no row decides alone what the posterior is."]
+    one, these = ("it", "this row") if high == 1 else ("one of them", "these rows")
     return [
-        f"{said}Pareto k is above {left.good:.2g} in {high:,} of {n:,} rows: without one of them "
-        "the posterior would be another, and az.loo is not to be trusted. bm.logo leaves out whole groups."
+        f"{said}Pareto k is above {left.good:.2g} in {high:,} of {n:,} rows: without {one} the posterior would be "
+        f"another, and what az.loo says of {these} is rough. bm.logo leaves out whole groups."
     ]

@@ -207,7 +207,7 @@ def _sentences(post: Posterior, of: Factor, found: Densities, left: LeftOut, tab
         f"Leave one group out: {n} groups of {of.name}, {draws:,} draws; the effects of a group are integrated out "
         f"{found.method}.",
         f"elpd {table['elpd'].sum():.1f} (se {se:.1f}): the expected log density of a group's rows before any of them "
-        f"was seen, summed over the groups. p {table['p'].sum():.1f}: how much higher it is after.",
+        f"was seen, summed over the groups. p (effective number of parameters) {table['p'].sum():.1f}.",
         _of_khat(post, left, table),
         *([_of_calibration(table)] if "pit" in table else [f"Not held against observed means: {obstacle}."]),
     ])  # fmt: skip
