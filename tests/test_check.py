@@ -240,6 +240,16 @@ def test_groups_without_b_without_factors_and_with_known_parts_are_said() -> Non
     assert "Weights of rows were not used" in bm.check(counted, draws=50, random_seed=1).sentences
 
 
+@pytest.mark.parametrize(
+    ("sigma", "said"), [(1.0, "which does not stand out (p "), (3.0, "100% of rows"), (3.0, "which stands out")]
+)
+def test_the_share_of_rows_within_the_central_90_percent_has_a_verdict(sigma: float, said: str) -> None:
+    """Of a sigma three times too large all 200 rows lie there, with probability 0.9^200 were it right."""
+    data = pd.DataFrame({"z": stats.norm.ppf((np.arange(200) + 0.5) / 200)})
+    draws = {"beta": np.zeros((1, 500, 1)), "aux": {"sigma": np.full((1, 500), sigma)}}
+    assert said in bm.check(bm.from_draws("z ~ 1", data, family="gaussian", **draws), random_seed=1).sentences
+
+
 def test_what_cannot_be_checked_is_refused() -> None:
     post = _made("y ~ x + (1 | g)", "poisson")
     with pytest.raises(bm.EstimandError, match="allowed are 'own'"):
