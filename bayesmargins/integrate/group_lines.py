@@ -31,7 +31,7 @@ Integers = npt.NDArray[np.int64]
 # derivatives in u. Then what t and the second effect multiply; powers at a line's centre; averages of derivatives.
 A, C, D_A, D_C, ETA, ACROSS, BESIDE, _X, OF_ETA, OF_U, ROWS_OF = range(11)
 _P, _T, _POWER, _Y = range(4)  # rows of `nodes`: density, product, exp(sign s z) from the first node on; and factors
-MOST, _FARTHEST, _LINES = 32, 512, 300  # nodes at once, nodes from a line's centre, lines on a side
+MOST, _FARTHEST, _LINES = 32, 512, 3000  # nodes at once, nodes from a line's centre, lines on a side
 _NOTHING = 1e-300  # exp() gives no less than some 1e-308
 _STEEP, _FINEST = 1.0, 0.04  # the largest step in eta, but for variances so large that steps were smaller than this
 _NEAR, _FAR = 0.05, 3.0  # squared distance to the peak at which the search stops; change of eta in one step of it

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
 from bayesmargins.integrate.normal_groups import Effects
@@ -24,6 +25,7 @@ Integers = npt.NDArray[np.int64]
 # changes with them is worth some ten times as much in the gradient. Less does to find a mode.
 _WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
 _PLANES = 10.0  # times as much of two effects, whose nodes are ten times as many
+_WRONG = 0.01  # error of a draw beyond which its groups' likelihoods are not told
 _FEW = 20_000  # rows of all points: fewer take less time than threads take to begin
 
 
@@ -145,7 +147,15 @@ class GroupQuadrature:
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log likelihood of each group's rows: (draw, group)."""
-        return self._values(phi, roots, aux)[:, :-1]
+        values = self._values(phi, roots, aux)
+        wrong = values[:, -1] > _WRONG
+        if self.terms > 1 and wrong.any():
+            raise IntegrationError(
+                f"The sum over two effects of each group does not reach far enough in {int(wrong.sum())} of {len(phi)} "
+                f"draws: its error would be {values[wrong, -1].max():.2g} in log likelihood. The group effects of these "
+                "draws change the linear predictor by thousands: centre or rescale the variable whose effect varies."
+            )
+        return values[:, :-1]
 
     def error(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """The estimated error of the log likelihood: (draw,)."""
@@ -156,7 +166,7 @@ class GroupQuadrature:
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y | phi, roots, aux): (draw,)."""
-        total: Array = self.by_group(phi, roots, aux).sum(axis=1) + self.constant
+        total: Array = self._values(phi, roots, aux)[:, :-1].sum(axis=1) + self.constant
         return total
 
     def derivatives(
