@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bayesmargins.predictor import sources
 from test_margins import random_posterior, simulated, values
 from test_predictor import REGROUPED, engine, frame, scaled
 
 import bayesmargins as bm
+from bayesmargins.evaluate import sources
 
 LINKS = ["logit", "probit", "cloglog"]
 SAME = {"rtol": 1e-11, "atol": 1e-11}

@@ -10,7 +10,7 @@ import fuzz_calls
 import pytest
 
 import bayesmargins as bm
-from bayesmargins.estimands import evaluation
+from bayesmargins.evaluate import blocks
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_argument_that_raises_when_it_is_looked_at_is_refused_by_its_stage(
 
 
 def test_faults_of_the_package_itself_stay_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "plan_groups", None)
+    monkeypatch.setattr(blocks, "plan_groups", None)
     with pytest.raises(TypeError, match="not callable"):
         bm.predictions(fuzz_calls.post())
 

@@ -87,7 +87,7 @@ def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, w
         order = np.argsort(typical_variance(draws, chunk.rows, chunk.plan.integrated))
     if source.z is not None and chunk.plan.mixture is not None:
         size = int(np.clip(_GROUP_VALUES // len(chunk.plan.mixture.weights), 64, _LINES))
-    changes = _changes(draws, link, chunk, with_s2) if part == "slope" else None
+    changes = _changes(draws, link, chunk) if part == "slope" else None
     groups = _groups(chunk) if source.one_by_one else None
     if groups is not None:
         size = int(np.clip(_LINES // len(groups.weights), 64, _LINES))
@@ -111,12 +111,12 @@ def _by_cell(cells: np.ndarray, order: np.ndarray | None) -> np.ndarray:
     return order[np.argsort(cells[order], kind="stable")]
 
 
-def _changes(draws: Draws, link: Link, chunk: Chunk, with_s2: bool) -> Terms:
+def _changes(draws: Draws, link: Link, chunk: Chunk) -> Terms:
     from bayesmargins.evaluate.terms import change_terms
 
     assert chunk.d_rows is not None
     shifts = _changes_of_shifts(draws, link, chunk)
-    return change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, shifts, with_s2=with_s2)
+    return change_terms(draws, chunk.rows, chunk.d_rows, chunk.plan, shifts)
 
 
 def _groups(chunk: Chunk) -> Groups:
