@@ -50,7 +50,7 @@ def _normal(post: Any, factor: Factor) -> np.ndarray:
     o = Outcome.of(post.design.response)
     likelihood = normal_rows(measured - rows.offset, F, effects, (), o, post.family.normal_sd)
     value = likelihood.by_group(draws.beta @ R.T, [roots(draws.Sigma[factor.name])], draws.aux)
-    of_y = volume(post, measured) * (1.0 if o.weights is None else o.weights)
+    of_y = volume(post.family, post.link, y, measured) * (1.0 if o.weights is None else o.weights)
     if o.se is not None:
         of_y = of_y - np.log(o.se) * (1.0 if o.weights is None else o.weights)
     return value + np.bincount(factor.codes, of_y, len(factor.levels))
@@ -125,9 +125,9 @@ def roots(Sigma: np.ndarray) -> np.ndarray:
     return np.asarray(unit * (sign[..., None] * triangles).transpose(0, 2, 1))
 
 
-def volume(post: Any, measured: np.ndarray) -> np.ndarray:
+def volume(family: Family, link: Link, y: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """What the density of y has beside that of the measured y: (row,), 0 where they are the same."""
-    at_mode = values_at(post.link, measured, {post.family.normal_sd: np.ones(1)})
-    response = post.design.response
-    density = post.family.log_density(at_mode, Outcome(response.y))
+    at_mode = values_at(link, measured, {family.normal_sd: np.ones(1)})
+    assert family.log_density is not None
+    density = family.log_density(at_mode, Outcome(y))
     return np.asarray(density + 0.5 * np.log(2.0 * np.pi))

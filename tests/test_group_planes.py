@@ -155,6 +155,29 @@ def test_hopeless_points_end() -> None:
         assert np.isfinite(likelihood.draw_effects(*at, np.random.default_rng(1))[0]).all()
 
 
+@pytest.mark.parametrize("s", [50.0, 100.0, 300.0])
+def test_slopes_that_differ_by_hundreds_are_summed_as_far_as_they_reach(s: float) -> None:
+    """Two rows, 0 at x = 0 and 1 at x = 1: with eta at the second normal given b0, two sums in one dimension."""
+    data = pd.DataFrame({"x": [0.0, 1.0, 0.0, 1.0], "y": [0, 1, 1, 0], "g": list("aabb")})
+    Sigma = {"g": np.diag([1.0, s**2])[None, None]}
+    draws = {"beta": np.zeros((1, 1, 2)), "Sigma": Sigma, "b": {"g": np.zeros((1, 1, 2, 2))}}
+    post = bm.from_draws("y ~ x + (1 + x | g)", data, family="bernoulli", **draws)
+    z, step = np.linspace(-9.0, 9.0, 361, retstep=True)
+    wide = np.linspace(-9.0, 9.0, 36001)
+    inner = special.expit(z[:, None] + s * wide) @ np.exp(-0.5 * wide**2) * (18.0 / 36000) / np.sqrt(2.0 * np.pi)
+    expected = np.log((special.expit(-z) * inner * np.exp(-0.5 * z**2)).sum() * step / np.sqrt(2.0 * np.pi))
+    assert post.log_likelihood_groups.to_numpy().ravel()[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_likelihood_that_no_line_reaches_is_refused() -> None:
+    data = pd.DataFrame({"x": [0.0, 1.0, 0.0, 1.0], "y": [0, 1, 1, 0], "g": list("aabb")})
+    Sigma = {"g": np.diag([1.0, 1e8])[None, None]}
+    draws = {"beta": np.zeros((1, 1, 2)), "Sigma": Sigma, "b": {"g": np.zeros((1, 1, 2, 2))}}
+    post = bm.from_draws("y ~ x + (1 + x | g)", data, family="bernoulli", **draws)
+    with pytest.raises(bm.IntegrationError, match="does not reach far enough in 1 of 1 draws"):
+        post.log_likelihood_groups  # noqa: B018  # computed when it is read
+
+
 def _data() -> pd.DataFrame:
     rng = np.random.default_rng(3)
     g, x = np.repeat(np.arange(30), 8), rng.normal(size=240)

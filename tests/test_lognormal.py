@@ -159,3 +159,16 @@ def test_the_default_priors_are_on_the_scale_of_the_logarithm() -> None:
     assert str(model.priors["Intercept"]) == str(of_log.priors["Intercept"])
     with pytest.raises(bm.ModelError, match="allowed are finite numbers above 0"):
         bm.GLMM("y ~ x", data.assign(y=-data["y"]), family="lognormal")
+
+
+def test_the_integrated_likelihood_is_of_y_itself() -> None:
+    data = frame()
+    model = bm.GLMM("y ~ x + (1 | g)", data, family="lognormal")
+    columns = model.first.fixed.columns
+    phi, sd, sigma = np.linspace(0.2, 0.5, columns.shape[1])[None], 0.7, 0.4
+    found = model.likelihood.log_likelihood(phi, [np.full((1, 1, 1), sd)], {"sigma": np.array([sigma])})[0]
+    same = data["g"].to_numpy()[:, None] == data["g"].to_numpy()
+    V = sigma**2 * np.eye(len(data)) + sd**2 * same
+    y = data["y"].to_numpy()
+    expected = stats.multivariate_normal.logpdf(np.log(y), columns @ phi[0], V) - np.log(y).sum()
+    assert found == pytest.approx(expected, rel=1e-12)

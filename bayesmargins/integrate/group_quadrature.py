@@ -152,7 +152,7 @@ class GroupQuadrature:
         if self.terms > 1 and wrong.any():
             raise IntegrationError(
                 f"The sum over two effects of each group does not reach far enough in {int(wrong.sum())} of {len(phi)} "
-                f"draws: its error would be {values[wrong, -1].max():.2g} in log likelihood. The group effects of these "
+                f"draws: its error is {values[wrong, -1].max():.2g} in log likelihood. The group effects of these "
                 "draws change the linear predictor by thousands: centre or rescale the variable whose effect varies."
             )
         return values[:, :-1]

@@ -6,11 +6,13 @@ No PyMC here: the sampled model and the log posterior of `log_posterior` both re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from bayesmargins.design import Design
 from bayesmargins.family import Family, Link, Outcome
+from bayesmargins.group_likelihood import volume
 from bayesmargins.integrate.group_quadrature import GroupQuadrature, group_quadrature
 from bayesmargins.integrate.normal_groups import Effects, NormalGroups, normal_rows
 from bayesmargins.model.coordinates import FixedPart, GroupPart
@@ -39,7 +41,9 @@ def likelihood_without_b(
     if closed_form(family, link):
         large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
         y = outcome.y if family.measured is None else family.measured(outcome.y)
-        return normal_rows(y - offset, fixed.columns, large, small, outcome, family.normal_sd)
+        rows = normal_rows(y - offset, fixed.columns, large, small, outcome, family.normal_sd)
+        of_y = volume(family, link, outcome.y, y) * (1.0 if outcome.weights is None else outcome.weights)
+        return replace(rows, constant=rows.constant + float(of_y.sum()))
     (part,) = ordered
     # Where thresholds stand in its place, the constant is no coordinate.
     F, codes, W = fixed.columns[:, int(fixed.constant and not design.fixed.constant) :], part.factor.codes, part.W
@@ -51,8 +55,8 @@ def likelihood_without_b(
     outcome = outcome.events()
     effects, tag = Effects(W, codes, len(part.factor.levels)), family.compiled_rows(link)
     thresholds = link.link(outcome.reached()) if family.ordinal else np.empty(0)
-    rows = group_quadrature(tag, family.aux, outcome, F, effects, offset, len(thresholds), constant)
-    return placed(rows, thresholds) if rows.terms == 1 else rows
+    summed = group_quadrature(tag, family.aux, outcome, F, effects, offset, len(thresholds), constant)
+    return placed(summed, thresholds) if summed.terms == 1 else summed
 
 
 def error_of(

@@ -199,7 +199,7 @@ class _Model:
         z = np.linalg.solve(L, rest[..., None])[..., 0]
         value = -0.5 * (z**2 + np.log(2.0 * np.pi)).sum(axis=1)
         value -= np.log(np.diagonal(L, axis1=1, axis2=2)).sum(axis=1)
-        return np.asarray(value + volume(post, measured)[which].sum())
+        return np.asarray(value + volume(post.family, post.link, y, measured)[which].sum())
 
     def _by_points(
         self, which: np.ndarray, own: Mapping[str, np.ndarray], block: slice, points: Proposal
