@@ -245,6 +245,15 @@ def test_a_function_of_the_users_own_keeps_its_name() -> None:
     assert not design.fixed.penalised
 
 
+@pytest.mark.parametrize("term", ["s(x)", "s(x, by=z)", "s(x, k=6)", "t2(x, z)"])
+@pytest.mark.parametrize("parametrisation", ["auto", "non-centred"])
+def test_no_dimension_of_a_variable_has_a_comma(term: str, parametrisation: str) -> None:
+    """nutpie would read two dimensions: a fit of such a model ended in an error, after all draws."""
+    model = bm.GLMM(f"y ~ {term} + (1 | g)", rows()).pymc_for("sampled", parametrisation=parametrisation)
+    named = {v.name: model.named_vars_to_dims.get(v.name) for v in (*model.free_RVs, *model.deterministics) if v.ndim}
+    assert [name for name, dims in named.items() if any("," in dim for dim in dims or (name,))] == []
+
+
 @pytest.mark.sampling
 @pytest.mark.evidence
 @pytest.mark.parametrize("family", ["gaussian", "poisson"])
@@ -261,4 +270,25 @@ def test_a_fit_recovers_a_curve(family: str) -> None:
     error = around.mean(["chain", "draw"]) - (np.sin(at["x"]) - np.sin(at["x"]).mean()).to_numpy()
     assert (np.abs(error / around.std(["chain", "draw"])) < 4.0).all()
     assert post.info["group_effects"] == "integrated"
+    assert post.info["divergences"] < 10
+
+
+@pytest.mark.sampling
+@pytest.mark.evidence
+def test_a_fit_recovers_a_surface() -> None:
+    rng, data = np.random.default_rng(9), rows(500).assign(z=lambda d: np.random.default_rng(10).uniform(-1, 1, len(d)))
+
+    def surface(x: Any, z: Any) -> Any:
+        return np.sin(x) * z
+
+    data["y"] = surface(data["x"], data["z"]) + 0.5 * rng.normal(size=6)[data["g"]] + 0.3 * rng.normal(size=500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)  # a draw that diverged
+        post = bm.GLMM("y ~ t2(x, z) + (1 | g)", data).fit(random_seed=1, progressbar=False)
+    x, z = (of.ravel() for of in np.meshgrid(np.linspace(3.0, 8.0, 6), np.linspace(-0.7, 0.7, 5)))
+    found = bm.predictions(post, newdata=pd.DataFrame({"x": x, "z": z}), groups="zero")["estimate"]
+    around = found - found.mean("row")
+    error = around.mean(["chain", "draw"]) - (surface(x, z) - surface(x, z).mean())
+    assert (np.abs(error / around.std(["chain", "draw"])) < 4.0).all()
+    assert float(np.abs(error).max()) < 0.35  # the surface goes from -0.7 to 0.7
     assert post.info["divergences"] < 10
