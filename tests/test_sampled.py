@@ -18,6 +18,7 @@ import bayesmargins as bm
 from bayesmargins.family import FAMILIES, Outcome, Values, values_at
 from bayesmargins.model.build import tensor_means
 from bayesmargins.model.merging import MOST, merged
+from bayesmargins.model.sampling import run_sampler
 
 THRESHOLDS = np.array([-1.0, 0.3, 1.2])
 AUX: dict[str, dict[str, Any]] = {name: case.aux for name, case in CASES.items()} | {
@@ -302,3 +303,17 @@ def test_both_parametrisations_have_one_posterior() -> None:
         errors.append(draws.std(axis=(0, 1)) / np.sqrt(ess))
     apart = np.abs(means[0] - means[1]) / np.hypot(*errors)
     assert np.nanmax(apart) < stats.norm.isf(1e-4 / 2 / len(apart))
+
+
+@pytest.mark.sampling
+def test_names_with_a_comma_are_sampled() -> None:
+    """Columns and levels are the user's: "yes, often", s(x, by=z). nutpie would read two dimensions."""
+    import pymc as pm
+
+    with pm.Model(coords={"a, b": ["one", "two"]}) as model:
+        pm.Normal("without, dims", shape=3)
+        pm.Normal("with dims", dims=("a, b",))
+        pm.Normal("plain")
+    posterior, _ = run_sampler(model, "nutpie", 10, 20, 1, 1, False)
+    shapes = {name: posterior[name].shape for name in ("without, dims", "with dims", "plain")}
+    assert shapes == {"without, dims": (1, 10, 3), "with dims": (1, 10, 2), "plain": (1, 10)}

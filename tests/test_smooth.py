@@ -245,15 +245,6 @@ def test_a_function_of_the_users_own_keeps_its_name() -> None:
     assert not design.fixed.penalised
 
 
-@pytest.mark.parametrize("term", ["s(x)", "s(x, by=z)", "s(x, k=6)", "t2(x, z)"])
-@pytest.mark.parametrize("parametrisation", ["auto", "non-centred"])
-def test_no_dimension_of_a_variable_has_a_comma(term: str, parametrisation: str) -> None:
-    """nutpie would read two dimensions: a fit of such a model ended in an error, after all draws."""
-    model = bm.GLMM(f"y ~ {term} + (1 | g)", rows()).pymc_for("sampled", parametrisation=parametrisation)
-    named = {v.name: model.named_vars_to_dims.get(v.name) for v in (*model.free_RVs, *model.deterministics) if v.ndim}
-    assert [name for name, dims in named.items() if any("," in dim for dim in dims or (name,))] == []
-
-
 @pytest.mark.sampling
 @pytest.mark.evidence
 @pytest.mark.parametrize("family", ["gaussian", "poisson"])

@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,23 @@ def compiled(model: Any) -> Any:
         before, found = _KNOWN.get(model, ((), None))
         if found is None or len(before) != len(parts) or any(a is not b for a, b in zip(before, parts, strict=True)):
             with _quick_wrappers():
-                found = nutpie.compile_pymc_model(model)
+                found = _without_commas(nutpie.compile_pymc_model(model))
             if not found.shared_data:  # whose values may change
                 _KNOWN[model] = (parts, found)
         return found
+
+
+def _without_commas(made: Any) -> Any:
+    """Dimensions whose names have a comma, as a user's level or column may, get others.
+
+    nutpie joins the names of a variable's dimensions by commas, and takes them apart after the draws.
+    """
+    dims, sizes = dict(made.dims or {}), dict[str, np.ndarray]()
+    for k, (name, shape) in enumerate(made.shapes.items()):
+        if any("," in dim for dim in dims.get(name, (name,))):
+            own = {f"dim_{k}_{axis}": np.arange(n) for axis, n in enumerate(shape)}
+            dims[name], sizes = tuple(own), sizes | own
+    return replace(made, dims=dims, _coords={**made.coords, **sizes}) if sizes else made
 
 
 @contextmanager

@@ -88,9 +88,7 @@ class Bend:
         import pymc as pm
 
         ((name, prior, shape),) = self.stated(priors)
-        # nutpie names the dimension of a vector after it, and reads several dimensions where that has a comma.
-        label = f"z_{stem(self.term.name)}".replace(",", "")
-        sd, known = register(name, prior, shape), bends.get(self.term.name)
+        sd, known, label = register(name, prior, shape), bends.get(self.term.name), f"z_{stem(self.term.name)}"
         if known is None:
             z = pm.Normal(label, 0.0, 1.0, shape=len(self.columns))
             return {column: sd * z[k] for k, column in enumerate(self.columns)}
