@@ -1,4 +1,5 @@
-// A page of bm.report in Chromium: node axe.mjs FILE [CHROMIUM]. Prints what is wrong, a line each; 1 where something is.
+// A page of bm.report in Chromium: node axe.mjs FILE [CHROMIUM]. Prints what is wrong, a line each; 1 where something is,
+// 3 where the browser itself gave up (a frame that is detached while it opens), which says nothing of the page.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -11,6 +12,10 @@ const [file, executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium"] = pro
 const url = pathToFileURL(resolve(file)).href;
 const wrong = [];
 
+process.on("uncaughtException", (e) => {
+  console.error(e);
+  process.exit(3);
+});
 const browser = await puppeteer.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 for (const width of [390, 1280]) {
   for (const scheme of ["light", "dark"]) {
