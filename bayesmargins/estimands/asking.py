@@ -209,18 +209,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
     if isinstance(target, Target):
         return _served(target, post)
     if word not in TARGETS:
-        words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
-        words = ("category", *["count"] * family.counted, *post.predictors) if family.shares is not None else words
-        calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
-        calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
-        calls += "bm.exceeds(c), bm.quantile(q), bm.sd()" if family.shares is None else "bm.category(k)"
-        calls += ", bm.equals(c)" if equals(0.0).serves(family) or equals(1.0).serves(family) else ""
-        words = (*words, "mu") if family.mean is not None else words
-        words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
-        raise EstimandError(
-            f"target={shown(target)}; allowed are {', '.join((*words, *family.numbers))}, {calls}."
-            f"{_target_hint(target, post)}"
-        )
+        raise EstimandError(f"target={shown(target)}; allowed are {_targets(post)}.{_target_hint(target, post)}")
     if target == "mean" and family.ordinal:
         raise EstimandError(
             f"target='mean': the categories of {post.design.response.text!r} have an order and no distances, so y has "
@@ -239,6 +228,20 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
             f"target={family.target!r}{', which for counts is the expected count' if not family.ordinal else ''}."
         )
     return str(target)
+
+
+def _targets(post: Posterior) -> str:
+    """Words and calls that a target may be, listed."""
+    family = post.family
+    words: tuple[str, ...] = ("category", "link") if family.ordinal else TARGETS
+    words = ("category", *["count"] * family.counted, *post.predictors) if family.shares is not None else words
+    words = (*words, "mu") if family.mean is not None else words
+    words = (*words, "observed_mean") if {"lb", "ub"} & set(post.design.response.given) else words
+    calls = "bm.category(k), bm.top(k), bm.score(), " if family.ordinal else ""
+    calls += "bm.survival(t), bm.rmst(tau), bm.hazard(t), " if family.limited is not None else ""
+    calls += "bm.exceeds(c), bm.quantile(q), bm.sd()" if family.shares is None else "bm.category(k)"
+    calls += ", bm.equals(c)" if equals(0.0).serves(family) or equals(1.0).serves(family) else ""
+    return f"{', '.join((*words, *family.numbers))}, {calls}"
 
 
 def _truncated(post: Posterior) -> bool:

@@ -40,7 +40,9 @@ def likelihood_without_b(
     offset = design.rows(design.data, (), what="data").offset
     if closed_form(family, link):
         large, *small = (Effects(p.W, p.factor.codes, len(p.factor.levels)) for p in ordered)
-        y = outcome.y if family.measured is None else family.measured(outcome.y)
+        if family.measured is None:
+            return normal_rows(outcome.y - offset, fixed.columns, large, small, outcome, family.normal_sd)
+        y = family.measured(outcome.y)
         rows = normal_rows(y - offset, fixed.columns, large, small, outcome, family.normal_sd)
         of_y = volume(family, link, outcome.y, y) * (1.0 if outcome.weights is None else outcome.weights)
         return replace(rows, constant=rows.constant + float(of_y.sum()))
