@@ -29,20 +29,10 @@ _AT_ONCE = 500_000
 
 
 def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, float | int | str]:
-    """Did the chains mix?
+    """Did the chains mix? What cannot be computed is left out.
 
-    Parameters
-    ----------
-    parameters : Dataset
-        Draws under the names shown to the user.
-    stats : Dataset or None
-        The sampler's own.
-
-    Returns
-    -------
-    dict
-        ``divergences``, ``max_rhat``, ``worst`` (the parameter with the largest r-hat), ``min_ess`` (the smaller of
-        bulk and tail), ``least`` (the parameter that has it); what cannot be computed is left out.
+    A dict of ``divergences``, ``max_rhat``, ``worst`` (the parameter with the largest r-hat), ``min_ess`` (the
+    smaller of bulk and tail) and ``least`` (the parameter that has it).
 
     Examples
     --------
@@ -155,23 +145,10 @@ def _more(diagnostics: Mapping[str, Any], draws: int, source: str) -> str:
 
 
 def in_sentences(diagnostics: Mapping[str, Any], chains: int, draws: int, source: str = "") -> list[str]:
-    """What should the user know about these draws before reading a number from them? Empty where all is well.
+    """What the user should know of these draws before reading a number from them; empty where all is well.
 
-    Parameters
-    ----------
-    diagnostics : mapping
-        From `convergence`; of a fit also ``ess``, the effective draws that it was to reach, and ``target_accept``
-        where it was given.
-    chains, draws : int
-        Chains that ran, and draws of each.
-    source : str, optional
-        Where they ran, if elsewhere.
-
-    Returns
-    -------
-    list of str
-        Sentences: draws diverged, r-hat exceeds 1.01, or the effective sample size is below what was wanted, 100 a
-        chain unless said otherwise.
+    `diagnostics` are those of `convergence`; of a fit also ``ess``, the effective draws that it was to reach (100 a
+    chain unless said otherwise), and ``target_accept``. `source` says where the chains ran, if elsewhere.
     """
     said = []
     rhat, ess = diagnostics.get("max_rhat", 1.0), diagnostics.get("min_ess", np.inf)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import array_of, called
 from bayesmargins.design import Column, Design, freeze_column, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, written
 from bayesmargins.spreads import SPREADS, spread_values
-from bayesmargins.values import is_number, is_word, plain_value, value_list, with_columns
+from bayesmargins.values import array_of, called, is_number, is_word, plain_value, value_list, with_columns
 
 __all__ = [
     "Room",
@@ -51,26 +50,13 @@ class Room:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a variable is set to on every row: a value, its own value plus a step, or what is computed from the row.
+    """What a variable is set to on every row: a value, its own value plus a step, or what is computed from the row."""
 
-    Attributes
-    ----------
-    variable : str
-        Column of the rows.
-    value : object
-        The value.
-    step : float, optional
-        Added to what is there.
-    room : Room, optional
-        The step stays inside it.
-    compute : callable, optional
-        ``compute(frame)`` gives the column, from the rows with everything else set.
-    """
-
-    variable: str
-    value: Any = None
-    step: float | None = None
-    room: Room | None = None
+    variable: str  # column of the rows
+    value: Any = None  # the value
+    step: float | None = None  # added to what is there
+    room: Room | None = None  # the step stays inside it
+    # `compute(frame)` gives the column, from the rows with everything else set
     compute: Callable[[pd.DataFrame], Any] | None = None
 
 
@@ -78,25 +64,7 @@ Settings = tuple[Setting, ...]
 
 
 def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """How do the rows look with these variables set?
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows.
-    settings : tuple of Setting
-        What is set; columns that are computed come last, whatever their place.
-
-    Returns
-    -------
-    DataFrame
-        A copy with every other column untouched.
-
-    Raises
-    ------
-    DataError
-        A step of a column that is not there, or that holds no numbers; a column that cannot be computed.
-    """
+    """The rows with these variables set, every other column untouched; columns that are computed come last."""
     changed: dict[str, Any] = {}
     for s in settings:
         if s.compute is not None:
@@ -166,26 +134,9 @@ def _as_float(series: pd.Series) -> np.ndarray:
 
 
 def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection[str] = ()) -> dict[str, list[Any]]:
-    """Which values does every variable of `at` take?
+    """The values of every variable of `at`, in the user's order; its functions are for `derived_settings`.
 
-    Parameters
-    ----------
-    at : mapping, optional
-        Variable to value or values, or a word for values; a function is for `derived_settings`.
-    design : Design
-        Knows the variables of the model.
-    trials : collection of str
-        Columns of the trials, where the target counts: they can be set too.
-
-    Returns
-    -------
-    dict
-        Values by variable, in the user's order.
-
-    Raises
-    ------
-    EstimandError
-        A variable that does not enter the model, no values, or a value that the fit has not seen.
+    `trials` are the columns of the trials, where the target counts: they can be set too.
     """
     if at is None:
         return {}
@@ -202,28 +153,9 @@ def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection
 
 
 def at_values(column: Column, given: Any, design: Design, what: str) -> list[Any]:
-    """Which values were given for a variable, or does a word stand for?
+    """The different values that were given for a variable: one, several, or a word for them.
 
-    Parameters
-    ----------
-    column : Column
-        The variable.
-    given : object
-        A value, several, or a word: ``"all"`` levels of a factor, a word of `SPREADS` for a number.
-    design : Design
-        Holds the fitted rows.
-    what : str
-        The argument, for messages.
-
-    Returns
-    -------
-    list
-        Different values.
-
-    Raises
-    ------
-    EstimandError
-        No value, the same twice, or one that the fit has not seen.
+    Words are ``"all"`` levels of a factor and those of `SPREADS` for a number; `what` is the argument, for messages.
     """
     entries = _entries(column, given, design)
     for value in entries:
@@ -252,30 +184,9 @@ def _entries(column: Column, given: Any, design: Design) -> list[Any]:
 def derived_settings(
     at: Mapping[str, Any] | None, design: Design, frame: pd.DataFrame, trials: Collection[str] = ()
 ) -> Settings:
-    """Which columns are computed again from the others, on every counterfactual copy of the rows?
+    """What `at` computes again from the other columns, on every counterfactual copy of the rows, by its functions.
 
-    Parameters
-    ----------
-    at : mapping, optional
-        Its functions: variable to ``function(frame) -> column``.
-    design : Design
-        Knows the variables of the model.
-    frame : DataFrame
-        Rows of the question.
-    trials : collection of str
-        Columns of the trials, where the target counts.
-
-    Returns
-    -------
-    tuple of Setting
-
-    Raises
-    ------
-    EstimandError
-        A variable that does not enter the model, or a function that looks at other rows (a mean over rows would change
-        with the rows that are asked about).
-    DataError
-        The function cannot be evaluated.
+    A function that looks at other rows is refused: a mean over rows would change with the rows that are asked about.
     """
     functions = {n: f for n, f in at.items() if callable(f)} if isinstance(at, Mapping) else {}
     settings = []
@@ -317,27 +228,9 @@ def _close(one: pd.Series, other: pd.Series) -> bool:
 
 
 def column_of(name: Any, design: Design, what: str, *, derived: bool = False) -> Column:
-    """Which variable of the model is called this?
+    """The variable of the model that is called this, or a refusal that says what is called so instead.
 
-    Parameters
-    ----------
-    name : object
-        What the user wrote.
-    design : Design
-        Knows the variables of the model.
-    what : str
-        The argument, for the message.
-    derived : bool
-        Whether any column of the data will do, because columns of the model are computed from it.
-
-    Returns
-    -------
-    Column
-
-    Raises
-    ------
-    EstimandError
-        None is; with what is called so instead.
+    `derived`: any column of the data will do, because columns of the model are computed from it.
     """
     if is_word(name, design.columns):
         return design.columns[name]
@@ -372,13 +265,7 @@ def column_of(name: Any, design: Design, what: str, *, derived: bool = False) ->
 
 
 def check_value(column: Column, value: Any, what: str) -> None:
-    """Can a variable be set to this value?
-
-    Raises
-    ------
-    EstimandError
-        A level that the fit has not seen, or a value of another kind.
-    """
+    """Refuse to set a variable to a level that the fit has not seen, or to a value of another kind."""
     if column.kind == "factor":
         if not isinstance(value, str | int | float) or value not in column.levels:
             raise EstimandError(

@@ -22,23 +22,11 @@ _ONE_SD = np.array([0.1586553, 0.8413447])  # probabilities one standard deviati
 
 
 def diagnostics(draws: np.ndarray, point: str, tail: float | None = None) -> dict[str, np.ndarray]:
-    """Effective sample sizes, r-hat and the Monte Carlo error of the point estimate, for every entry.
+    """Effective sample sizes, r-hat and the Monte Carlo error of the point, (entry,), of (entry, chain, draw).
 
-    Parameters
-    ----------
-    draws : ndarray, shape (entry, chain, draw)
-        Any numbers. An entry with a missing one has no diagnostics.
-    point : {"median", "mean", "mode"}
-        Of which the Monte Carlo error is told; that of a mode is not known.
-    tail : float, optional
-        ``ess_tail`` is that of the quantiles at this probability and its complement; ArviZ's ``stats.ci_prob`` unless
-        given, so that both tables show the same.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (entry,)
-        ``ess_bulk``, ``ess_tail``, ``r_hat`` and, unless for a mode, ``mcse``. NaN with fewer than 4 draws a chain;
-        r-hat also with a single chain.
+    ``ess_bulk``, ``ess_tail``, ``r_hat`` and, unless for a mode, ``mcse``: NaN with a missing number or fewer than 4
+    draws a chain; r-hat also with a single chain. ``ess_tail`` is that of the quantiles at the probability `tail` and
+    its complement: ArviZ's ``stats.ci_prob`` unless given, so that both tables show the same.
 
     Examples
     --------

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import array_of
 from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family.family import Family, Parameter
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain, stem
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
+from bayesmargins.values import array_of, plain
 
 __all__ = [
     "Draws",
@@ -39,20 +39,12 @@ _REAL = (int, float, np.integer, np.floating, Decimal, Fraction)
 
 @dataclass(frozen=True)
 class Draws:
-    """The same draws as plain arrays, chains one after the other: what the numerics read.
+    """The same draws as plain arrays, chains one after the other: what the numerics read."""
 
-    Attributes
-    ----------
-    beta : ndarray, shape (sample, coef)
-    b : dict of ndarray, shape (sample, level, term)
-    Sigma : dict of ndarray, shape (sample, term, term)
-    aux : dict of ndarray, shape (sample,) or (sample, threshold)
-    """
-
-    beta: np.ndarray
-    b: dict[str, np.ndarray]
-    Sigma: dict[str, np.ndarray]
-    aux: dict[str, np.ndarray]
+    beta: np.ndarray  # (sample, coef)
+    b: dict[str, np.ndarray]  # (sample, level, term)
+    Sigma: dict[str, np.ndarray]  # (sample, term, term)
+    aux: dict[str, np.ndarray]  # (sample,)
 
 
 def real_numbers(values: Any, what: str) -> np.ndarray:
@@ -102,17 +94,7 @@ def in_the_order_of(values: xr.DataArray, like: xr.DataArray | xr.Dataset, what:
 
 
 def flat(values: xr.DataArray) -> np.ndarray:
-    """Chains one after the other.
-
-    Parameters
-    ----------
-    values : DataArray, dims (chain, draw, ...)
-
-    Returns
-    -------
-    ndarray, shape (sample, ...)
-        C-contiguous float64.
-    """
+    """Values (chain, draw, ...) as C-contiguous float64 (sample, ...), chains one after the other."""
     array = np.ascontiguousarray(values.to_numpy(), dtype=np.float64)
     return array.reshape((array.shape[0] * array.shape[1], *array.shape[2:]))  # -1 cannot stand for no columns
 
@@ -125,23 +107,10 @@ def canonical(
     aux: Mapping[str, np.ndarray],
     sample_coords: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
-    """Arrays with their dimensions named: the draws that a `Posterior` of this design holds.
+    """Arrays (chain, draw, ...) with their dimensions named: the draws that a `Posterior` of this design holds.
 
-    Parameters
-    ----------
-    design : Design
-        Names the coefficients, levels and terms.
-    beta : ndarray, shape (chain, draw, coef)
-    b : mapping of ndarray, shape (chain, draw, level, term)
-    Sigma : mapping of ndarray, shape (chain, draw, term, term)
-    aux : mapping of ndarray, shape (chain, draw) or (chain, draw, threshold)
-    sample_coords : mapping
-        Coordinates ``chain`` and ``draw``.
-
-    Returns
-    -------
-    dict
-        ``beta``, ``b``, ``Sigma``, ``aux`` as `Posterior` takes them.
+    beta is (chain, draw, coef); b by factor (chain, draw, level, term); Sigma (chain, draw, term, term); aux (chain,
+    draw) or (chain, draw, threshold).
     """
     base = dict(sample_coords)
 

@@ -85,19 +85,7 @@ class BayesmarginsWarning(UserWarning):
 
 
 def close_matches(name: object, allowed: Iterable[object]) -> str:
-    """Which of the allowed names did the user probably mean?
-
-    Parameters
-    ----------
-    name : object
-        What was written.
-    allowed : iterable
-        What could have been written.
-
-    Returns
-    -------
-    str
-        ``" Did you mean 'week'?"``, or an empty string when nothing is near.
+    """Which of the allowed names the user probably meant: ``" Did you mean 'week'?"``, or nothing where none is near.
 
     Examples
     --------
@@ -116,19 +104,7 @@ def close_matches(name: object, allowed: Iterable[object]) -> str:
 
 
 def listed(values: Iterable[object], limit: int = 12) -> str:
-    """How do many values read in one line of a message?
-
-    Parameters
-    ----------
-    values : iterable
-        Names, levels or values, as `shown`.
-    limit : int
-        How many are shown before the rest is counted.
-
-    Returns
-    -------
-    str
-        ``"'a', 'b' and 3 more"``.
+    """Many values in one line of a message, ``"'a', 'b' and 3 more"``: how many are shown is the limit.
 
     Examples
     --------
@@ -141,19 +117,9 @@ def listed(values: Iterable[object], limit: int = 12) -> str:
 
 
 def shown(value: Any, limit: int = 80) -> str:
-    """How does one value read in a message, however large it is?
+    """One value in a message, however large it is: its ``repr`` on one line, of at most `limit` characters.
 
-    Parameters
-    ----------
-    value : object
-        What was given.
-    limit : int
-        Characters, beyond which the rest is left out.
-
-    Returns
-    -------
-    str
-        Its ``repr`` on one line, a NumPy scalar as the number that it is; what has no ``repr`` by its type.
+    A NumPy scalar is the number that it is; what has no ``repr`` is called by its type.
 
     Examples
     --------
@@ -177,12 +143,7 @@ def written(value: object) -> str:
 
 
 def warn(message: str) -> None:
-    """How does a warning point at the user's own line, however deep in the package it arises?
-
-    Parameters
-    ----------
-    message : str
-        What the reader should know.
+    """Warn at the user's own line, however deep in the package it arises.
 
     Examples
     --------

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import called, numbers
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
 from bayesmargins.errors import DataError, EstimandError, listed, shown, written
-from bayesmargins.schema import plain, public_name, public_names
-from bayesmargins.values import by_row_labels, plain_value, value_list, with_columns
+from bayesmargins.schema import public_name, public_names
+from bayesmargins.values import by_row_labels, called, numbers, plain, plain_value, value_list, with_columns
 
 __all__ = [
     "Averaging",

@@ -14,7 +14,8 @@ from bayesmargins.family import Family, Link, Outcome, values_at
 from bayesmargins.integrate.group_quadrature import group_quadrature, has_planes
 from bayesmargins.integrate.normal_groups import Effects, normal_rows
 from bayesmargins.limits import options
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, plain
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim
+from bayesmargins.values import plain
 
 __all__ = ["log_likelihood_by_group", "no_plane", "roots", "volume"]
 

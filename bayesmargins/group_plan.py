@@ -32,24 +32,11 @@ class Mixture:
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """What the predictor does with b of these rows.
+    """What the predictor does with b of these rows."""
 
-    Attributes
-    ----------
-    integrated : tuple of str
-        Factors whose b is integrated out over N(0, Sigma).
-    gathers : tuple of Gather
-        Factors whose b is looked up.
-    mixture : Mixture or None
-        Factors that are averaged over their fitted levels, jointly.
-    missing : ndarray of bool, shape (row,)
-        Rows whose group is needed and missing.
-    named : tuple of Gather
-        Factors whose b is that of named groups, whichever the row: one code for each combination of named groups.
-    """
-
-    integrated: tuple[str, ...]
-    gathers: tuple[Gather, ...]
-    mixture: Mixture | None
-    missing: np.ndarray
+    integrated: tuple[str, ...]  # factors whose b is integrated out over N(0, Sigma)
+    gathers: tuple[Gather, ...]  # factors whose b is looked up
+    mixture: Mixture | None  # factors that are averaged over their fitted levels, jointly
+    missing: np.ndarray  # (row,): rows whose group is needed and missing
+    # factors whose b is that of named groups, whichever the row: one code for each combination of named groups
     named: tuple[Gather, ...] = ()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -50,27 +49,20 @@ _OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class Policy:
-    """One policy a factor, consistent with each other.
+    """One policy a factor, consistent with each other."""
 
-    Attributes
-    ----------
-    by_factor : dict
-        A word of `POLICIES`, or a tuple of named levels.
-    group_weights : {"equal", "rows"}
-        How `"existing"` weighs the combinations of levels.
-    """
+    by_factor: dict[str, str | tuple[Any, ...]]  # a word of `POLICIES`, or a tuple of named levels
+    group_weights: str  # "equal" or "rows": how "existing" weighs the combinations of levels
+    by_word: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)  # the factors under each word
+    named: dict[str, tuple[Any, ...]] = field(init=False, repr=False, compare=False)  # each gives the result a dim
+    active: tuple[str, ...] = field(init=False, repr=False, compare=False)  # factors whose z matters
 
-    by_factor: dict[str, str | tuple[Any, ...]]
-    group_weights: str
-
-    @cached_property
-    def by_word(self) -> dict[str, tuple[str, ...]]:
-        """Factors under each word of `POLICIES` that there is."""
-        found: dict[str, tuple[str, ...]] = {}
-        for factor, policy in self.by_factor.items():
-            if isinstance(policy, str):
-                found[policy] = (*found.get(policy, ()), factor)
-        return found
+    def __post_init__(self) -> None:
+        words = {p: None for p in self.by_factor.values() if isinstance(p, str)}
+        by_word = {word: tuple([f for f, p in self.by_factor.items() if p == word]) for word in words}
+        object.__setattr__(self, "by_word", by_word)
+        object.__setattr__(self, "named", {f: p for f, p in self.by_factor.items() if isinstance(p, tuple)})
+        object.__setattr__(self, "active", tuple([f for f, p in self.by_factor.items() if p != "zero"]))
 
     def factors(self, word: str) -> tuple[str, ...]:
         """Factors under this policy."""
@@ -80,40 +72,14 @@ class Policy:
         """The same for some of the factors."""
         if self.by_factor.keys() <= set(factors):
             return self
-        return replace(self, by_factor={f: p for f, p in self.by_factor.items() if f in factors})
-
-    @cached_property
-    def named(self) -> dict[str, tuple[Any, ...]]:
-        """Factors with named levels: each gives the result a dimension."""
-        return {f: p for f, p in self.by_factor.items() if isinstance(p, tuple)}
-
-    @cached_property
-    def active(self) -> tuple[str, ...]:
-        """Factors whose z matters."""
-        return tuple([f for f, p in self.by_factor.items() if p != "zero"])
+        return Policy({f: p for f, p in self.by_factor.items() if f in factors}, self.group_weights)
 
 
 def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") -> Policy:
-    """Which policy does every grouping factor get?
+    """The policy of every grouping factor, from one word for all or a dict that names each.
 
-    Parameters
-    ----------
-    groups : str or dict
-        One word for all factors, or ``{factor: word or list of levels}`` naming every factor.
-    design : Design
-        Knows the factors and their levels.
-    group_weights : {"equal", "rows"}
-        For ``"existing"``.
-
-    Returns
-    -------
-    Policy
-
-    Raises
-    ------
-    GroupsError
-        An unknown word (with the right one for another package's), a factor left out or unknown, levels that the fit
-        has not seen, or a child of a new parent that is not new.
+    GroupsError where a word is unknown (with the right one for another package's), a factor is left out or unknown,
+    the fit has not seen a level, or a child of a new parent is not new.
 
     Examples
     --------
@@ -127,8 +93,24 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
             f"group_weights={shown(group_weights)}; allowed are 'equal' and 'rows', how groups='existing' counts the "
             "fitted groups. Weights of rows in an average are wts=."
         )
-    if not isinstance(groups, Mapping):
-        groups = dict.fromkeys(design.factors, _word(groups, design)) if design.factors else _checked(groups, design)
+    if isinstance(groups, Mapping):
+        policy = Policy(_factor_by_factor(groups, design), group_weights)
+    else:
+        policy = Policy(dict.fromkeys(design.factors, _word(groups, design)), group_weights)
+        for factor in [f for f in design.factors.values() if f.members]:
+            _refuse_of_members(groups, factor)
+    if group_weights == "rows" and not policy.factors("existing"):
+        raise GroupsError(
+            f"group_weights='rows' weighs fitted groups, and groups={shown(groups)} averages over none: it says how "
+            "groups='existing' counts them. Leave it out, or ask for 'existing'."
+        )
+    if isinstance(groups, Mapping):  # one word for all goes together with itself
+        _check_nesting(policy, design)
+    return policy
+
+
+def _factor_by_factor(groups: Mapping[Any, Any], design: Design) -> dict[str, str | tuple[Any, ...]]:
+    """A word or the named levels of each factor, from a dict that names every one."""
     unknown = [f for f in groups if f not in design.factors]
     absent = [f for f in design.factors if f not in groups]
     if unknown and not design.factors:
@@ -139,19 +121,7 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
             f"groups={shown(groups)} {said}; a dict names every grouping factor of {design.formula!r} once: "
             f"{listed(design.factors)}.{''.join(close_matches(f, design.factors) for f in unknown)}"
         )
-    policy = Policy({f: _of_factor(groups[f], design.factors[f], design) for f in design.factors}, group_weights)
-    if group_weights == "rows" and not policy.factors("existing"):
-        raise GroupsError(
-            f"group_weights='rows' weighs fitted groups, and groups={shown(groups)} averages over none: it says how "
-            "groups='existing' counts them. Leave it out, or ask for 'existing'."
-        )
-    _check_nesting(policy, design)
-    return policy
-
-
-def _checked(groups: Any, design: Design) -> dict[str, Any]:
-    _word(groups, design)
-    return {}
+    return {f: _of_factor(groups[f], factor, design) for f, factor in design.factors.items()}
 
 
 def _word(groups: Any, design: Design) -> str:
@@ -189,13 +159,18 @@ def _is_name(value: Any, known: Mapping[Any, Any]) -> bool:
     return alike and isinstance(value, bool) == isinstance(known[value], bool | np.bool_)
 
 
-def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
+def _refuse_of_members(policy: Any, factor: Factor) -> None:
+    """Of rows that belong to several groups: policies that do not say which of them to put together."""
     if factor.members and not is_word(policy, ("new", "own", "sample", "zero")):
         raise GroupsError(
             f"groups={{{factor.name!r}: {shown(policy)}}}: rows belong to several groups of {factor.name!r} at a time, "
             "and which to put together that does not say. Allowed are 'new', 'own', 'sample' and 'zero'; for groups of "
             f"your choice name them in the columns {listed(factor.columns)} of newdata=, and ask for 'own'."
         )
+
+
+def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, ...]:
+    _refuse_of_members(policy, factor)
     if not is_word(policy, POLICIES) and _is_name(plain_value(policy), _names(factor)):
         raise GroupsError(
             f"groups={{{factor.name!r}: {policy!r}}} names a level of {factor.name!r}; named groups are a list: "
@@ -262,37 +237,12 @@ def plan_groups(
     whole: Posterior | None = None,
     beside: Collection[str] = (),
 ) -> GroupPlan:
-    """What does the policy mean for these rows?
+    """What the policy means for these rows; `seed` is that of ``"sample"``.
 
-    Parameters
-    ----------
-    policy : Policy
-        Of the posterior's factors, and perhaps of others, whose named groups are combined with those of this one.
-    post : Posterior
-        Gives b and Sigma.
-    frame : DataFrame
-        Rows to predict for.
-    seed : int, optional
-        For ``"sample"``.
-    what : str
-        How messages call the frame.
-    whole : Posterior, optional
-        Of which `post` is a linear predictor: groups that are drawn have their effects on all of them together.
-    beside : collection of str
-        Linear predictors of the whole that are read together: fitted levels are combined over the factors of all.
-
-    Returns
-    -------
-    GroupPlan
-
-    Raises
-    ------
-    GroupsError
-        A group under ``"own"`` that the fit has not seen.
-    DataError
-        A group column that the policy reads is missing.
-    PosteriorError
-        The posterior came without draws of b.
+    `whole` is the posterior of which `post` is a linear predictor: groups that are drawn have their effects on all of
+    them together. `beside` are the linear predictors of the whole that are read together: fitted levels are combined
+    over the factors of all. The policy may have other factors too, whose named groups are combined with those of this
+    one.
     """
     design, whole = post.design, post if whole is None else whole
     named = _named_levels(policy, post) if policy.named else ()

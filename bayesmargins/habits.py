@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from bayesmargins.checks import raised_by_argument
 from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
+from bayesmargins.values import answering
 
-__all__ = ["Words", "lesson", "lesson_of", "plain_arguments", "taught", "taught_as", "unknown_keywords"]
+__all__ = ["Words", "lesson", "lesson_of", "taught", "taught_as"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Words = Mapping[str, Callable[[Any], str]]  # by keyword, in lower case with "_" for ".": the advice for its value
-Lesson = Callable[[str, Any, Sequence[str]], str]
 
 # Other packages' name -> the keyword here. Written in lower case with "_" for ".", as `_key` gives them.
 _RENAMED = {
@@ -226,21 +222,9 @@ def _key(name: str) -> str:
 
 
 def lesson(name: str, value: Any, allowed: Sequence[str]) -> str:
-    """Which word of this package does another package's keyword stand for?
+    """Which word of this package another package's keyword stands for; near names where it is nobody's.
 
-    Parameters
-    ----------
-    name : str
-        The unknown keyword.
-    value : object
-        What it was set to; the advice for `re_formula` depends on it.
-    allowed : sequence of str
-        Keywords of the function.
-
-    Returns
-    -------
-    str
-        One or two sentences; near names where the keyword is nobody's.
+    The advice for `re_formula` depends on its value; `allowed` are the keywords of the function.
 
     Examples
     --------
@@ -263,14 +247,14 @@ def taught(function: Callable[P, R]) -> Callable[P, R]:
     The error says what was asked, the word that is used here, and the keywords that there are. Signature, docstring and
     annotations stay those of the function.
     """
-    return _answering(function, EstimandError, lesson)
+    return answering(function, EstimandError, lesson)
 
 
 def taught_as(error: type[BayesmarginsError], words: Words | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """As `taught`, for what makes models, fits and posteriors: with the error of its stage and words of its own."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        return _answering(function, error, lambda *asked: lesson_of(words or {}, *asked))
+        return answering(function, error, lambda *asked: lesson_of(words or {}, *asked))
 
     return decorate
 
@@ -282,44 +266,3 @@ def lesson_of(words: Words, name: str, value: Any, allowed: Sequence[str]) -> st
         return known(value)
     here = _RENAMED.get(_key(name))
     return f"Here it is called {here!r}." if here in allowed else close_matches(name, allowed).strip()
-
-
-def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequence[str], teach: Lesson) -> str:
-    """The message about keywords that a function does not have."""
-    asked = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
-    said = dict.fromkeys(teach(name, value, allowed) for name, value in unknown.items())
-    hints = "".join(f" {text}" for text in said if text)
-    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed) or 'none'}."
-
-
-@contextmanager
-def plain_arguments(function: str, error: type[BayesmarginsError]) -> Iterator[None]:
-    """An argument that raises when it is looked at is answered with the error of the stage, as any other wrong one."""
-    try:
-        yield
-    except BayesmarginsError:
-        raise
-    except Exception as failure:
-        method = raised_by_argument(failure)
-        if not method:
-            raise
-        raise error(
-            f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
-            "Give plain values: texts, numbers, lists, dicts, arrays, tables."
-        ) from failure
-
-
-def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: Lesson) -> Callable[P, R]:
-    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
-    made = function.__name__ == "__init__"
-    name = function.__qualname__.rpartition(".")[0] if made else function.__name__
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        unknown = {k: v for k, v in kwargs.items() if k not in allowed}
-        if unknown:
-            raise error(unknown_keywords(name, unknown, allowed, teach))
-        with plain_arguments(name, error):
-            return function(*args, **kwargs)
-
-    return checked

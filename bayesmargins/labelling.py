@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.checks import entries
 from bayesmargins.errors import DataError, close_matches, listed, shown, warn
 from bayesmargins.habits import taught_as
 from bayesmargins.provenance import provenance_of
+from bayesmargins.values import entries
 
 __all__ = [
     "LABELS",

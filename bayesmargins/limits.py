@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bayesmargins.checks import one_of, switch, whole_number
 from bayesmargins.errors import EstimandError, close_matches, shown, written
+from bayesmargins.values import one_of, switch, whole_number
 
 __all__ = ["Options", "check_size", "options"]
 
@@ -79,6 +79,7 @@ class Options:
     _set: dict[str, Any]
     _undecided: list[tuple[weakref.ref[_Block], dict[str, Any]]]
     memory = _Option("4GiB")
+    bytes = _Option(4 * 2**30)  # of `memory`
     threads = _Option(None)
     progress = _Option(True)
     warn_zero = _Option(True)
@@ -86,7 +87,7 @@ class Options:
 
     def __init__(self) -> None:
         object.__setattr__(self, "_lock", threading.Lock())
-        object.__setattr__(self, "_set", {name: vars(Options)[name].default for name in _CHECKS})
+        object.__setattr__(self, "_set", {name: vars(Options)[name].default for name in (*_CHECKS, "bytes")})
         object.__setattr__(self, "_undecided", [])
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -115,6 +116,8 @@ class Options:
                     f"There is no option {name!r}; there are {', '.join(_CHECKS)}.{close_matches(name, _CHECKS)}"
                 )
             _CHECKS[name](value)
+        if "memory" in changed:
+            changed["bytes"] = _bytes(changed["memory"])
         inside = _INSIDE.get()
         block = _Block(self, changed, inside)
         if inside is not None:
@@ -138,11 +141,6 @@ class Options:
             self._undecided[:] = [(ref, changed) for ref, changed in self._undecided if ref() is not block]
 
     @property
-    def bytes(self) -> int:
-        """`memory` as a number of bytes."""
-        return _bytes(self.memory)
-
-    @property
     def n_threads(self) -> int:
         """`threads`, or else the number of cores that this process may use."""
         if self.threads is not None:
@@ -151,7 +149,8 @@ class Options:
         return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
     def __repr__(self) -> str:
-        return f"Options({', '.join(f'{name}={value!r}' for name, value in self._values().items())})"
+        now = self._values()
+        return f"Options({', '.join(f'{name}={now[name]!r}' for name in _CHECKS)})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,20 +200,7 @@ options = Options()
 
 
 def check_size(n_draws: int, n_values: int, way_out: str) -> None:
-    """Will the result fit in memory? Asked before anything is computed.
-
-    Parameters
-    ----------
-    n_draws, n_values : int
-        Size of the result.
-    way_out : str
-        What the user can do instead.
-
-    Raises
-    ------
-    EstimandError
-        The result would be larger than ``bayesmargins.options.memory``.
-    """
+    """Refuse a result that would not fit into memory, before anything is computed, and say the way out."""
     size = n_draws * n_values * 8
     if size > options.bytes:
         raise EstimandError(

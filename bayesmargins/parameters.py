@@ -11,7 +11,8 @@ import xarray as xr
 
 from bayesmargins.errors import PosteriorError, listed
 from bayesmargins.errors import shown as in_words
-from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim, plain, public_name, stem
+from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim, public_name, stem
+from bayesmargins.values import plain
 from bayesmargins.version import __version__
 
 __all__ = ["arviz_groups", "check_prior", "creation", "data_columns", "now", "provenance", "shown"]
@@ -93,20 +94,12 @@ def data_columns(data: Any, response: str, obs: dict[str, np.ndarray]) -> xr.Dat
 
 
 def shown(post: Any) -> xr.Dataset:
-    """Under which names are these draws shown?
+    """Draws under the names that they are shown by: ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma``, ``shape``.
 
-    Parameters
-    ----------
-    post : Posterior
-        Its draws; those of parameters that have a linear predictor of their own come after the parameter's name.
-
-    Returns
-    -------
-    Dataset
-        ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma`` or ``shape``; of a part ``sigma_beta``, ``sigma_sd_id``
-        with the dimensions ``sigma_coef``, ``sigma_id_term``; of categories ``mu[yes]_beta`` and so on, the first
-        linear predictor's too. Dimensions of groups are shared. Correlations of effects
-        on several linear predictors are ``across_cor_id``, with labels such as ``"Intercept, sigma_Intercept"``.
+    Those of a parameter with a linear predictor come after its name, ``sigma_beta``, ``sigma_sd_id``, with the
+    dimensions ``sigma_coef``, ``sigma_id_term``; of categories ``mu[yes]_beta`` and so on, the first linear
+    predictor's too. Dimensions of groups are shared. Correlations of effects on several linear predictors are
+    ``across_cor_id``, with labels such as ``"Intercept, sigma_Intercept"``.
     """
     variables = _own(post) if post.family.shares is None else _of_part(post.first, post)
     for name, part in post.parts.items():

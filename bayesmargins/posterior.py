@@ -34,8 +34,8 @@ from bayesmargins.labelling import worded
 from bayesmargins.parameters import arviz_groups, check_prior, now, provenance
 from bayesmargins.parameters import shown as named_for_arviz
 from bayesmargins.predictors import check_posterior
+from bayesmargins.provenance import fingerprint
 from bayesmargins.schema import CAVEATS, MEAN, SAMPLE_DIMS, whole
-from bayesmargins.seals import fingerprint
 from bayesmargins.stacks import add_group, make_idata
 
 __all__ = ["Posterior", "make_part"]
@@ -94,7 +94,7 @@ class Posterior:
     def __post_init__(self) -> None:
         fetch_ahead()
 
-    @property
+    @cached_property
     def formula(self) -> str:
         """The formula as the user wrote it."""
         return self.design.formula
@@ -104,17 +104,17 @@ class Posterior:
         """What readers see in place of a column's name: those that the data had (`bayesmargins.label`)."""
         return MappingProxyType(self.design.labels)
 
-    @property
+    @cached_property
     def response_words(self) -> str:
         """The response as sentences call it: its label, or the expression of the formula."""
         return worded(self.design.response.text, self.design.labels)
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """``"posterior"``, ``"prior"`` (draws that have seen no data), or `ASYMPTOTIC`: around estimates, no prior."""
         return str(self.info.get("draws", "posterior"))
 
-    @property
+    @cached_property
     def first(self) -> str:
         """Which linear predictor this posterior itself has: ``"mu"``; of categories the second's, ``"mu[yes]"``."""
         return f"{MEAN}[{self.categories[1]}]" if self.family.shares is not None else MEAN
@@ -124,12 +124,12 @@ class Posterior:
         """Every linear predictor with its design, link, beta, b and Sigma: the first is this posterior itself."""
         return MappingProxyType({self.first: self, **self.parts})
 
-    @property
+    @cached_property
     def is_part(self) -> bool:
         """Whether its mean is a parameter of another posterior."""
         return self.family.support is None
 
-    @property
+    @cached_property
     def caveat(self) -> str:
         """What every sentence about these draws has to say of them; empty of a posterior."""
         kind = self.kind
@@ -140,7 +140,7 @@ class Posterior:
         """Where ArviZ looks for such draws: it has no group but ``posterior`` for what is neither."""
         return "prior" if self.kind == "prior" else "posterior"
 
-    @property
+    @cached_property
     def sample_coords(self) -> dict[str, np.ndarray]:
         """Coordinates of chains and draws."""
         return {d: self.beta[d].to_numpy() for d in SAMPLE_DIMS}
@@ -251,7 +251,7 @@ class Posterior:
             if name.startswith("prior"):
                 self.join(name, group)
 
-    @property
+    @cached_property
     def categories(self) -> tuple[Any, ...]:
         """Those of a response of categories; 1, 2, ... where neither rows nor `levels` name them; else empty."""
         known = self.design.response.categories if self.family.categories else ()
@@ -381,16 +381,15 @@ class Posterior:
         """
         return log_likelihood_by_group(self)
 
-    def need_parameters(self, what: str, some: Collection[str] | None = None) -> None:
-        """Refuse what needs the family's own parameters, or some of them, where the draws came without them.
-
-        Raises
-        ------
-        PosteriorError
-            Names the parameters.
-        """
+    @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """Parameters of the family that the draws came without."""
         needed = [p.name for p in self.family.estimated(self.design.response.known_error)]
-        absent = [p for p in needed if p not in self.aux and p not in self.parts and (some is None or p in some)]
+        return tuple(p for p in needed if p not in self.aux and p not in self.parts)
+
+    def need_parameters(self, what: str, some: Collection[str] | None = None) -> None:
+        """Refuse what needs the family's own parameters, or some of them, where the draws came without them."""
+        absent = [p for p in self.absent if some is None or p in some]
         if absent:
             raise PosteriorError(
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."

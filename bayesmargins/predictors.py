@@ -12,7 +12,8 @@ import xarray as xr
 
 from bayesmargins.draws import check_covariance, check_draws
 from bayesmargins.errors import PosteriorError, listed
-from bayesmargins.schema import SAMPLE_DIMS, plain, stem
+from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.values import plain
 
 __all__ = [
     "across_array",

@@ -1,17 +1,45 @@
-"""What a result says of itself: one record, and one way to the attributes of a Dataset and back."""
+"""Results, and what they say of themselves: one record, to attributes and back, under a seal.
+
+The seal tells whether numbers are still those that were computed: as a whole, and entry by entry, so that a selection
+is no change. An entry is known by 32 bits of its draws in their order, of its labels and of what is said of the result.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
+from bayesmargins.errors import written
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS
 from bayesmargins.values import plain_value
 
-__all__ = ["Provenance", "provenance_of"]
+__all__ = [
+    "MOST",
+    "Provenance",
+    "count",
+    "fingerprint",
+    "is_original",
+    "make_result",
+    "provenance_of",
+    "seal",
+    "selected",
+]
+
+_NOUNS = {"hypotheses": "hypothesis"}
+_UNITS_OF_TIME = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+_SAID = ("estimand", "kind", "of", "scale", "scales", "target", "groups", "comparison", "slope", "draws")
+
+MOST = 4096  # entries with digests: 32 kB of text, and an attribute of HDF5 holds 64
+_BLOCK = 2**16  # numbers: what a processor keeps close
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
 
 
 def _json() -> Any:
@@ -21,43 +49,20 @@ def _json() -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """The attributes of a result by name; None is not written.
+    """The attributes of a result by name; None is not written."""
 
-    Attributes
-    ----------
-    estimand : str
-        The sentence.
-    kind, of : str
-        What made it, and what that was made of: ``attenuation`` of ``comparisons``.
-    scale, scales, nulls, no_mean
-        Of all entries; along a dimension, of entries that have another one, or another null; why no mean over draws.
-    formula, family, link, parts, target
-        The model, and what was asked of it.
-    comparison, slope, second, versus, hypothesis, along, over, null
-        What was compared, and how; `versus` has other words for the labels of contrasts.
-    groups, group_weights, random_seed
-        The policy of each factor.
-    rows, rows_averaged, by, by_labels, at, factors, derived_columns, weights, labels
-        Rows, and how columns of the data are called.
-    integration_method, integration_nodes, error_bound, error_estimate, error_estimates, group_points, left_out
-        How averages over groups were taken, and how wrong they can be.
-    source, draws, posterior, divergences, max_rhat, bayesmargins_version
-        Where the draws are from.
-    values, fingerprint, entries
-        The seal.
-    others : dict
-        What other software or a user wrote beside.
-    """
-
+    # the sentence; what made it, and what that was made of: "attenuation" of "comparisons"
     estimand: str | None = None
     kind: str | None = None
     of: str | None = None
     scale: str | None = None
+    # the model, and what was asked of it
     formula: str | None = None
     family: str | None = None
     link: str | None = None
     target: str | None = None
     parts: Mapping[str, str] | None = _json()
+    # what was compared, and how; `versus` has other words for the labels of contrasts
     comparison: str | None = None
     slope: str | None = None
     second: str | None = None
@@ -66,8 +71,10 @@ class Provenance:
     versus: Mapping[str, str] | None = _json()
     over: str | None = None
     null: float | None = None
+    # the policy of each factor
     groups: Mapping[str, Any] | None = _json()
     group_weights: str | None = None
+    # rows, and how columns of the data are called
     rows: int | None = None
     rows_averaged: int | None = None
     by: Sequence[str] | None = _json()
@@ -77,6 +84,7 @@ class Provenance:
     derived_columns: Sequence[str] | None = _json()
     weights: str | None = None
     labels: Mapping[str, str] | None = _json()
+    # how averages over groups were taken, and how wrong they can be
     integration_method: str | None = None
     integration_nodes: int | None = None
     error_bound: float | None = None
@@ -84,9 +92,11 @@ class Provenance:
     error_estimates: Mapping[str, float] | None = _json()
     group_points: int | None = None
     left_out: str | None = None
+    # along a dimension, of entries that have another null or scale; why there is no mean over draws
     nulls: Mapping[str, Any] | None = _json()
     scales: Mapping[str, Any] | None = _json()
     no_mean: str | None = None
+    # the seed of groups that are drawn, and where the draws are from
     random_seed: int | None = None
     source: str | None = None
     draws: str | None = None
@@ -94,9 +104,11 @@ class Provenance:
     divergences: int | None = None
     max_rhat: float | None = None
     bayesmargins_version: str | None = None
+    # the seal
     values: int | None = None
     fingerprint: str | None = None
     entries: str | None = None
+    # what other software or a user wrote beside
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def to_attrs(self) -> dict[str, str | int | float]:
@@ -132,3 +144,156 @@ def provenance_of(ds: xr.Dataset) -> Provenance:
 def _plain(value: Any) -> str | int | float:
     value = plain_value(value)
     return value if isinstance(value, str | int | float) else str(value)
+
+
+def make_result(
+    values: np.ndarray,
+    dims: Iterable[str],
+    coords: Mapping[str, Any],
+    provenance: Provenance,
+    sample_coords: Mapping[str, np.ndarray],
+) -> xr.Dataset:
+    """The Dataset of values (chain x draw, *dims), chains one after the other: ``estimate`` (chain, draw, *dims).
+
+    Examples
+    --------
+    >>> make_result(np.zeros((2, 3)), ["row"], {}, Provenance(), {"chain": [0], "draw": [0, 1]})["estimate"].dims
+    ('chain', 'draw', 'row')
+    """
+    n_sample = len(sample_coords["chain"]), len(sample_coords["draw"])
+    cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
+    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(provenance))
+    made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=provenance.to_attrs())
+    return made.assign_attrs(seal(made))
+
+
+def _axis(about: Provenance) -> dict[str, str]:
+    """What the axis of a picture by xarray says: a noun and a scale.
+
+    Of entries on several scales none is said, and none that a file would be read as times for.
+    """
+    kind, units = about.kind or "", about.scale or ""
+    said = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": units}
+    if about.scales is not None or "since" in units or units in _UNITS_OF_TIME:
+        del said["units"]
+    return {name: text for name, text in said.items() if text}
+
+
+def seal(ds: xr.Dataset) -> dict[str, Any]:
+    """Attributes by which it is seen later whether entries, or what is said of them, were changed or put together.
+
+    Results of more than `MOST` entries are known as a whole only.
+    """
+    estimate, said = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs)
+    values = estimate.to_numpy()
+    bits, names = _of_draws(values), _telling(estimate)
+    known = {"by": names, "digests": _digests(bits, estimate, names, said).tobytes().hex()} if bits.size <= MOST else {}
+    return {"values": count(values), "fingerprint": _whole(bits, values.shape, said), "entries": json.dumps(known)}
+
+
+def is_original(ds: xr.Dataset) -> bool:
+    """Whether values, labels and words are those that were sealed, of all entries or of those that were selected.
+
+    Of results of more than `MOST` entries a selection is not known again, and neither are some of the draws.
+    """
+    estimate, said, about = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs), provenance_of(ds)
+    values = estimate.to_numpy()
+    if about.entries is None:  # results saved by earlier versions
+        return fingerprint(values, said if about.values is not None else "") == about.fingerprint
+    bits, known = _of_draws(values), json.loads(about.entries)
+    if _whole(bits, values.shape, said) == about.fingerprint:
+        return True
+    if not known or not set(known["by"]) <= set(estimate.coords):
+        return False
+    gaps = np.isnan(values).all(axis=(0, 1))
+    found = np.frombuffer(bytes.fromhex(known["digests"]), dtype="<u4")
+    return bool(not gaps.all() and (np.isin(_digests(bits, estimate, known["by"], said), found) | gaps.ravel()).all())
+
+
+def selected(ds: xr.Dataset) -> dict[str, Any]:
+    """What was selected: the labels left where there were several, by coordinate."""
+    known = json.loads(provenance_of(ds).entries or "{}")
+    return {n: ds.coords[n].item() for n in known.get("by", ()) if n in ds.coords and ds.coords[n].ndim == 0}
+
+
+def _words(attrs: Mapping[str, Any]) -> str:
+    """To the letter, whatever version wrote them."""
+    return json.dumps([str(attrs.get(name, "")) for name in _SAID])
+
+
+def fingerprint(values: np.ndarray, said: str = "") -> str:
+    """16 hexadecimal digits that change with any value, with the shape, or with what is said of them.
+
+    Examples
+    --------
+    >>> fingerprint(np.zeros(2)) == fingerprint(np.zeros(2))
+    True
+    """
+    return _hashed(repr(np.shape(values)), np.ascontiguousarray(values, dtype=np.float64).data, said)
+
+
+def count(values: np.ndarray) -> int:
+    """How many numbers are there? Gaps, as those of a cube that lacks combinations, do not count."""
+    return int(np.count_nonzero(~np.isnan(values)))
+
+
+def _telling(estimate: xr.DataArray) -> list[str]:
+    """Names of the coordinates that tell entries apart. Those of ``by`` have columns, and rows their number."""
+    names: list[str] = []
+    for dim in [d for d in estimate.dims[2:] if estimate.sizes[d] > 1]:
+        beside = {n: c.variable for n, c in estimate.coords.items() if c.dims == (dim,) and n != dim}
+        along = [n for n, labels in beside.items() if len(set(_texts(labels))) > 1]
+        own = [dim] if dim in estimate.coords and not (dim == "by" and along) else []
+        names += map(str, own if dim == "row" and own else [*own, *along])
+    return names
+
+
+def _texts(coordinate: xr.Variable) -> Iterable[str]:
+    """Labels as text, numbers alike whatever their type: files and pandas may change it."""
+    values = coordinate.to_numpy().ravel().tolist()
+    return [repr(float(v)) if isinstance(v, int | float) else written(v) for v in values]
+
+
+def _digests(bits: np.ndarray, estimate: xr.DataArray, names: Iterable[str], said: str) -> np.ndarray:
+    """(entry,) of 32 bits: values, labels and words."""
+    labels = np.full(estimate.shape[2:], int(_hashed(said), 16), dtype=np.uint64)
+    for name in names:
+        of = estimate.coords[name].variable.transpose(*estimate.dims[2:], missing_dims="ignore")
+        hashed = np.array([int(_hashed(name, "=", text), 16) for text in _texts(of)], dtype=np.uint64)
+        labels += hashed.reshape(
+            [n if d in of.dims else 1 for d, n in zip(estimate.dims, estimate.shape, strict=True)][2:]
+        )
+    return (_mixed(bits ^ _mixed(labels.ravel())) >> _HALF).astype("<u4")
+
+
+def _of_draws(values: np.ndarray) -> np.ndarray:
+    """(entry,) of 64 bits that any draw changes, and their order: a sum of mixed bits times an odd number a draw."""
+    draws = values.reshape(values.shape[0] * values.shape[1], math.prod(values.shape[2:]))
+    weights = _mixed(np.arange(1, len(draws) + 1, dtype=np.uint64) * _ODD) | np.uint64(1)
+    total = np.zeros(draws.shape[1], dtype=np.uint64)
+    step = max(1, _BLOCK // max(1, draws.shape[1]))
+    for first in range(0, len(draws), step):
+        block = draws[first : first + step].astype(np.float64)
+        block += 0.0  # -0 is 0
+        bits = block.view(np.uint64)
+        bits *= _ODD
+        bits ^= bits >> _HALF  # without it a change of all signs or exponents could cancel
+        bits *= weights[first : first + step, None]
+        total += bits.sum(axis=0, dtype=np.uint64)
+    return _mixed(total)
+
+
+def _mixed(bits: np.ndarray) -> np.ndarray:
+    bits = (bits ^ (bits >> _HALF)) * _ODD
+    return np.asarray(bits ^ (bits >> _HALF))
+
+
+def _whole(bits: np.ndarray, shape: tuple[int, ...], said: str) -> str:
+    return _hashed(repr(shape), bits.astype("<u8").data, said)
+
+
+def _hashed(*pieces: Any) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for piece in pieces:
+        digest.update(piece.encode() if isinstance(piece, str) else piece)
+    return digest.hexdigest()

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import called, one_of
 from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
@@ -18,7 +17,7 @@ from bayesmargins.grid import frame_of
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.spreads import SPREADS
-from bayesmargins.values import is_word, plain_value, value_list, with_columns
+from bayesmargins.values import called, is_word, one_of, plain_value, value_list, with_columns
 
 __all__ = ["datagrid"]
 

@@ -1,19 +1,15 @@
-"""What a result is: names of dimensions, plain coordinates, provenance, and the check of all three."""
+"""What a result is: the names of its variable and dimensions, and the check that something is one."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeGuard
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from bayesmargins.errors import ResultError, listed, written
-from bayesmargins.provenance import Provenance, provenance_of
+from bayesmargins.errors import ResultError, listed
 from bayesmargins.reserved import PARAMETERS, VARIABLES
-from bayesmargins.seals import is_sealed, sealed
 
 __all__ = [
     "ASYMPTOTIC",
@@ -25,13 +21,8 @@ __all__ = [
     "are_several",
     "check_result",
     "factor_dim",
-    "is_original",
-    "make_result",
-    "plain",
     "public_name",
     "public_names",
-    "seal",
-    "selected",
     "stem",
     "whole",
 ]
@@ -55,11 +46,7 @@ CAVEATS = {
 }
 """By kind of draws, what every sentence about them says beside the estimand."""
 
-_NOUNS = {"hypotheses": "hypothesis"}
-_UNITS_OF_TIME = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
 _DRAWN = ("posterior", "prior")  # groups of a tree, where ArviZ looks for draws
-
-_SAID = ("estimand", "kind", "of", "scale", "scales", "target", "groups", "comparison", "slope", "draws")
 
 # A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
 _OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate")
@@ -68,20 +55,9 @@ RESERVED = frozenset((*_OURS, *_ARVIZ))
 
 
 def public_name(name: str, also: Iterable[str] = ()) -> str:
-    """What is a user's column called inside a result?
+    """A user's column in a result: ``data_<name>`` where this package or ArviZ uses the name, or `also` has it.
 
-    Parameters
-    ----------
-    name : str
-        Column of the data.
-    also : iterable of str
-        Names that are taken besides.
-
-    Returns
-    -------
-    str
-        The name itself, or ``data_<name>`` where this package or ArviZ uses the name; a column ``data_draw`` is
-        ``data_data_draw``, so that no two columns become one.
+    A column ``data_draw`` is ``data_data_draw``, so that no two columns become one.
 
     Examples
     --------
@@ -112,17 +88,7 @@ def stem(name: str) -> str:
 
 
 def factor_dim(name: str) -> str:
-    """What is the dimension of a grouping factor's levels called beside those of coefficients and observations?
-
-    Parameters
-    ----------
-    name : str
-        Grouping factor.
-
-    Returns
-    -------
-    str
-        The name itself, or ``data_<name>`` where a posterior uses the name.
+    """The dimension of a factor's levels in a posterior: ``data_<name>`` where that uses the name itself.
 
     Examples
     --------
@@ -132,138 +98,17 @@ def factor_dim(name: str) -> str:
     return public_name(name, VARIABLES | PARAMETERS)
 
 
-def plain(values: Any) -> np.ndarray:
-    """How are labels or covariates stored so that netCDF gives them back the same?
-
-    Parameters
-    ----------
-    values : array_like, shape (n,)
-        Any pandas or NumPy column, or a sequence of labels.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        str, int64, float64 or bool; a missing number is NaN, a missing text ``""``.
-
-    Examples
-    --------
-    >>> plain(["b", "a"]).dtype.kind
-    'U'
-    """
-    series = pd.Series(values) if not isinstance(values, pd.Series) else values
-    if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(series.cat.categories.dtype)
-    if pd.api.types.is_bool_dtype(series.dtype) and not series.isna().any():
-        return series.to_numpy(dtype=bool)
-    wraps = pd.api.types.is_unsigned_integer_dtype(series.dtype) and series.max() > np.iinfo(np.int64).max
-    if wraps:
-        return np.array([str(v) for v in series], dtype=str)
-    if pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any():
-        return series.to_numpy(dtype=np.int64)
-    if pd.api.types.is_numeric_dtype(series.dtype):
-        return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
-
-
 def whole(y: np.ndarray) -> np.ndarray:
     """As int64 where every one is a whole number that int64 holds; as they are otherwise."""
     fits = np.isfinite(y).all() and (np.abs(y) < 2.0**63).all() and (y == np.floor(y)).all()
     return y.astype(np.int64) if fits else y
 
 
-def seal(ds: xr.Dataset) -> dict[str, Any]:
-    """Attributes by which it is seen later whether entries, or what is said of them, were changed or put together."""
-    return sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs))
-
-
-def is_original(ds: xr.Dataset) -> bool:
-    """Whether values, labels and words are those that were sealed, of all entries or of those that were selected.
-
-    Of results of more than 4,096 entries a selection is not known again, and neither are some of the draws.
-    """
-    return is_sealed(ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), provenance_of(ds), _words(ds.attrs))
-
-
-def selected(ds: xr.Dataset) -> dict[str, Any]:
-    """What was selected: the labels left where there were several, by coordinate."""
-    known = json.loads(provenance_of(ds).entries or "{}")
-    return {n: ds.coords[n].item() for n in known.get("by", ()) if n in ds.coords and ds.coords[n].ndim == 0}
-
-
-def _words(attrs: Mapping[str, Any]) -> str:
-    """To the letter, whatever version wrote them."""
-    return json.dumps([str(attrs.get(name, "")) for name in _SAID])
-
-
-def make_result(
-    values: np.ndarray,
-    dims: Iterable[str],
-    coords: Mapping[str, Any],
-    provenance: Provenance,
-    sample_coords: Mapping[str, np.ndarray],
-) -> xr.Dataset:
-    """How do numbers become a result?
-
-    Parameters
-    ----------
-    values : ndarray, shape (chain * draw, ...)
-        Draws first, chains one after the other; then one axis for each of `dims`.
-    dims : iterable of str
-        What varies, in order.
-    coords : mapping
-        Coordinates of `dims` and along them, as for `xarray.Dataset`.
-    provenance : Provenance
-        What the attributes say.
-    sample_coords : mapping
-        Coordinates ``chain`` and ``draw``.
-
-    Returns
-    -------
-    xarray.Dataset
-        The variable ``estimate`` with dims ``chain, draw, *dims`` and the attributes ``long_name`` and ``units``.
-
-    Examples
-    --------
-    >>> make_result(np.zeros((2, 3)), ["row"], {}, Provenance(), {"chain": [0], "draw": [0, 1]})["estimate"].dims
-    ('chain', 'draw', 'row')
-    """
-    n_sample = len(sample_coords["chain"]), len(sample_coords["draw"])
-    cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
-    variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(provenance))
-    made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=provenance.to_attrs())
-    return made.assign_attrs(seal(made))
-
-
-def _axis(about: Provenance) -> dict[str, str]:
-    """What the axis of a picture by xarray says: a noun and a scale.
-
-    Of entries on several scales none is said, and none that a file would be read as times for.
-    """
-    kind, units = about.kind or "", about.scale or ""
-    said = {"long_name": _NOUNS.get(kind, kind.removesuffix("s")), "units": units}
-    if about.scales is not None or "since" in units or units in _UNITS_OF_TIME:
-        del said["units"]
-    return {name: text for name, text in said.items() if text}
-
-
 def check_result(ds: object) -> xr.Dataset:
-    """Is this a result of this package?
+    """The result that a reporting function was given, out of its tree; ResultError where it is none.
 
-    Parameters
-    ----------
-    ds : object
-        What a reporting function was given: a Dataset, or a tree (`az.from_netcdf`) that has it at its root or as its
-        group ``posterior`` or ``prior``.
-
-    Returns
-    -------
-    xarray.Dataset
-        The same Dataset, out of its tree.
-
-    Raises
-    ------
-    ResultError
-        When it is no Dataset, or lacks real numbers ``estimate`` with the dims ``chain`` and ``draw``.
+    A tree (`az.from_netcdf`) has it at its root, or as its group ``posterior`` or ``prior``. A result has real
+    numbers ``estimate`` with the dims ``chain`` and ``draw``.
 
     Examples
     --------

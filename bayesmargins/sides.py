@@ -21,49 +21,23 @@ __all__ = ["Contrast", "contrasts", "every_variable", "named_variables"]
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two counterfactual copies of the rows, compared as high against low.
+    """Two counterfactual copies of the rows, compared as high against low."""
 
-    Attributes
-    ----------
-    term : str
-        Variable (or variables) that differ.
-    low, high : tuple of Setting
-        The two sides.
-    low_label, high_label : str
-        How they read.
-    together : tuple of Contrast
-        The contrasts that are made at once, where several variables change together.
-    """
-
-    term: str
+    term: str  # variable (or variables) that differ
+    # the two sides
     low: Settings
     high: Settings
+    # how they read
     low_label: str
     high_label: str
+    # the contrasts that are made at once, where several variables change together
     together: tuple[Contrast, ...] = ()
 
 
 def named_variables(variables: Any, design: Design, *, derived: bool = False) -> dict[str, Any]:
-    """Which variables does the question name, and what does it say about each?
+    """The variables that a question names, and what it says of each; None where the default holds.
 
-    Parameters
-    ----------
-    variables : str, list of str, or dict
-        Names, or name to specification.
-    design : Design
-        Knows the variables of the model.
-    derived : bool
-        Whether columns are recomputed from others: then any column of the data may be the one that changes.
-
-    Returns
-    -------
-    dict
-        Specification by variable; None where the default holds.
-
-    Raises
-    ------
-    EstimandError
-        No variable, or one that does not enter the model.
+    `derived`: columns are computed again from others, so any column of the data may be the one that changes.
     """
     names = [variables] if isinstance(variables, str) else value_list(variables)
     if isinstance(variables, Mapping):
@@ -85,13 +59,7 @@ def named_variables(variables: Any, design: Design, *, derived: bool = False) ->
 
 
 def every_variable(design: Design, fixed: Collection[str] = ()) -> dict[str, None]:
-    """All columns that the formula names, each with its default; groups are none, nor is what `at` fixes.
-
-    Raises
-    ------
-    EstimandError
-        There are none.
-    """
+    """All columns that the formula names, each with its default; groups are none, nor is what `at` fixes."""
     means = [m.of.name for m in design.means]  # with x held, their effect is the contextual one: asked for by name
     names = [n for n in design.columns if n not in fixed and n not in means]
     if not names:
@@ -103,45 +71,19 @@ def every_variable(design: Design, fixed: Collection[str] = ()) -> dict[str, Non
 def contrasts(
     variables: Mapping[str, Any], design: Design, cross: bool = False, frame: pd.DataFrame | None = None
 ) -> list[Contrast]:
-    """Which counterfactual copies are compared?
+    """The counterfactual copies that are compared, for specifications by variable as of `named_variables`.
 
-    Parameters
-    ----------
-    variables : mapping
-        From `named_variables`.
-    design : Design
-        Levels and the fitted data.
-    cross : bool
-        All variables change together, every contrast of one with every contrast of the others.
-    frame : DataFrame, optional
-        Rows that step; the fitted ones by default.
-
-    Returns
-    -------
-    list of Contrast
-
-    Raises
-    ------
-    EstimandError
-        A specification that this kind of variable does not take; a step that is longer than the range of a spline.
-    DataError
-        None for a number where there are no fitted rows.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        Steps that would leave the range of a spline are moved into it.
+    `cross`: all variables change together, every contrast of one with every contrast of the others. `frame` has the
+    rows that step, the fitted ones by default; steps that would leave the range of a spline are moved into it, with a
+    warning.
     """
-    single = [_contrasts_of(_column(v, design), spec, design, frame) for v, spec in variables.items()]
+    columns = [column_of(v, design, "variables", derived=v not in design.columns) for v in variables]
+    single = [_contrasts_of(c, spec, design, frame) for c, spec in zip(columns, variables.values(), strict=True)]
     if not cross:
         return [c for of_variable in single for c in of_variable]
     if len(single) < 2:
         raise EstimandError(f"cross=True changes several variables together, and variables names {listed(variables)}.")
     return [_joined(together) for together in product(*single)]
-
-
-def _column(name: str, design: Design) -> Column:
-    return column_of(name, design, "variables", derived=name not in design.columns)
 
 
 def _joined(together: Sequence[Contrast]) -> Contrast:
@@ -207,16 +149,12 @@ def _other_way(pairs: Sequence[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     return [(high, low) for low, high in pairs]
 
 
-def _to_the_first(levels: Sequence[Any]) -> list[tuple[Any, Any]]:
-    return [(levels[0], level) for level in levels[1:]]
-
-
 # (low, high): always later minus earlier, "rev" the other way
 _FACTOR_PAIRS = {
-    "reference": _to_the_first,
+    "reference": lambda levels: list(product(levels[:1], levels[1:])),
     "sequential": lambda levels: list(pairwise(levels)),
     "pairwise": lambda levels: list(combinations(levels, 2)),
-    "revreference": lambda levels: _other_way(_to_the_first(levels)),
+    "revreference": lambda levels: _other_way(list(product(levels[:1], levels[1:]))),
     "revsequential": lambda levels: _other_way(list(pairwise(levels))),
     "revpairwise": lambda levels: _other_way(list(combinations(levels, 2))),
     "all": lambda levels: list(permutations(levels, 2)),

@@ -41,26 +41,9 @@ SPREADS = PAIRS | {
 
 
 def spread_values(column: Column, word: str, design: Design) -> tuple[float, ...]:
-    """Which values of a number does this word stand for, in the data of the fit?
+    """The values of a number, increasing, that a word stands for in the data of the fit; refused if it does not vary.
 
-    Parameters
-    ----------
-    column : Column
-        A number.
-    word : str
-        Of `SPREADS`: ``"sd"`` is half a standard deviation to either side of the mean, ``"2sd"`` a whole one.
-    design : Design
-        Holds the fitted rows.
-
-    Returns
-    -------
-    tuple of float
-        In increasing order.
-
-    Raises
-    ------
-    EstimandError
-        The values are the same: the column does not vary.
+    ``"sd"`` is half a standard deviation to either side of the mean, ``"2sd"`` a whole one.
 
     Examples
     --------

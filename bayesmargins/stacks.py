@@ -12,18 +12,7 @@ __all__ = ["add_group", "elpd_class", "group_of", "groups_of", "make_elpd", "mak
 
 
 def make_idata(groups: Mapping[str, xr.Dataset]) -> Any:
-    """What does ArviZ of this stack take as posterior, stats and data together?
-
-    Parameters
-    ----------
-    groups : mapping of str to Dataset
-        ``posterior``, ``sample_stats``, ``observed_data``, ...
-
-    Returns
-    -------
-    InferenceData or DataTree
-        InferenceData on ArviZ 0.23, DataTree on ArviZ 1.x.
-    """
+    """Groups by name as ArviZ of this stack takes them: InferenceData (0.23) or DataTree (1.x)."""
     import arviz as az
 
     if int(az.__version__.split(".")[0]) < 1:
@@ -32,38 +21,14 @@ def make_idata(groups: Mapping[str, xr.Dataset]) -> Any:
 
 
 def group_of(idata: Any, name: str) -> xr.Dataset | None:
-    """What does this group of an InferenceData or DataTree hold?
-
-    Parameters
-    ----------
-    idata : InferenceData or DataTree
-        As a sampler returned it.
-    name : str
-        Group.
-
-    Returns
-    -------
-    Dataset or None
-        None where there is no such group.
-    """
+    """A group of an InferenceData or DataTree; None where there is no such group."""
     if isinstance(idata, xr.DataTree):
         return idata[name].to_dataset() if name in idata.children else None
     return getattr(idata, name, None)
 
 
 def groups_of(idata: Any) -> list[str] | None:
-    """Which groups does an InferenceData or DataTree have?
-
-    Parameters
-    ----------
-    idata : object
-        Perhaps one of the two.
-
-    Returns
-    -------
-    list of str or None
-        None for anything else.
-    """
+    """The groups of an InferenceData or DataTree; None for anything else."""
     if isinstance(idata, xr.DataTree):
         return [str(name) for name in idata.children]
     if type(idata).__name__ != "InferenceData":  # asked without importing ArviZ
@@ -72,17 +37,7 @@ def groups_of(idata: Any) -> list[str] | None:
 
 
 def add_group(idata: Any, name: str, data: xr.Dataset) -> None:
-    """Put a group into an InferenceData or DataTree, in place of one that is there already.
-
-    Parameters
-    ----------
-    idata : InferenceData or DataTree
-        Changed in place.
-    name : str
-        Group.
-    data : Dataset
-        What it shall hold.
-    """
+    """Put a group into an InferenceData or DataTree, in place of one that is there already."""
     if isinstance(idata, xr.DataTree):
         idata[name] = xr.DataTree(data)
         return

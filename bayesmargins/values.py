@@ -1,50 +1,64 @@
-"""What a user writes for a value, a list of values or a word: made plain, or told apart from what it is not."""
+"""What a user hands over: made plain, checked alike everywhere, and refused by the error of its stage."""
 
 from __future__ import annotations
 
 import datetime
 import enum
+import functools
+import inspect
+import sysconfig
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.errors import EstimandError, listed, shown, written
+from bayesmargins.errors import BayesmarginsError, EstimandError, FormulaError, close_matches, listed, shown, written
 
 __all__ = [
+    "answering",
+    "array_of",
     "by_row_labels",
+    "called",
+    "entries",
+    "functions",
     "is_infinite",
     "is_number",
     "is_word",
     "kept",
+    "numbers",
+    "one_of",
+    "plain",
+    "plain_arguments",
     "plain_value",
+    "switch",
+    "unknown_keywords",
     "value_label",
     "value_list",
+    "whole_number",
     "with_columns",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+Refusal = type[BayesmarginsError]
+Lesson = Callable[[str, Any, Sequence[str]], str]  # keyword, value, what is allowed -> advice
+
+_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 _MOST = 1_000_000  # values that are taken from what does not say how many it has
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
 
 
 def plain_value(value: Any) -> Any:
-    """What is this value without its library: text, a number or a truth value?
+    """A value without its library: text, a number or a truth value; itself, where it is nothing of the kind.
 
-    Parameters
-    ----------
-    value : object
-        A NumPy scalar, Decimal or Fraction becomes a Python number; an Interval (of ``pandas.cut``), a Period, a time,
-        a UUID or a member of an Enum becomes its text, as in the coordinates of results.
-
-    Returns
-    -------
-    object
-        The value itself, where it is nothing of the kind.
+    A NumPy scalar, Decimal or Fraction becomes a Python number; an Interval (of ``pandas.cut``), a Period, a time, a
+    UUID or a member of an Enum becomes its text, as in the coordinates of results.
 
     Examples
     --------
@@ -73,23 +87,10 @@ def _as_float(value: Decimal | Fraction) -> Any:
 
 
 def value_list(given: Any) -> list[Any] | None:
-    """Which values were given, in order?
+    """The plain values of a list, tuple, range, generator, array, Series, Index or column of another library, in order.
 
-    Parameters
-    ----------
-    given : object
-        A list, tuple, range, generator, array, Series, Index or column of another library.
-
-    Returns
-    -------
-    list or None
-        Plain values; None for a single value, and for what has no order or more than one dimension: sets, dicts,
-        frames, nested lists.
-
-    Raises
-    ------
-    EstimandError
-        A generator that raises, or that does not end.
+    None for a single value, and for what has no order or more than one dimension: sets, dicts, frames, nested lists.
+    EstimandError of a generator that raises, or that does not end.
 
     Examples
     --------
@@ -127,16 +128,7 @@ def _taken(given: Iterable[Any]) -> Iterable[Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is one finite number (a truth value is none).
-
-    Parameters
-    ----------
-    value : object
-        From `plain_value`.
-
-    Returns
-    -------
-    bool
+    """Whether this, from `plain_value`, is one finite number (a truth value is none).
 
     Examples
     --------
@@ -159,17 +151,6 @@ def is_infinite(value: Any) -> bool:
 def is_word(value: Any, allowed: Collection[str]) -> bool:
     """Whether this is one of the words; anything may be asked, also what has no hash or no truth value.
 
-    Parameters
-    ----------
-    value : object
-        What was given.
-    allowed : collection of str
-        The words.
-
-    Returns
-    -------
-    bool
-
     Examples
     --------
     >>> is_word("eti", ("eti", "hdi")), is_word(["eti"], ("eti", "hdi"))
@@ -179,21 +160,9 @@ def is_word(value: Any, allowed: Collection[str]) -> bool:
 
 
 def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[Any, str]:
-    """A pandas object in the order of these row labels, and what stands against it; arrays and lists are as they are.
+    """A Series or DataFrame in the order of these row labels, and the message of a refusal, empty where all match.
 
-    Parameters
-    ----------
-    values : object
-        A Series or DataFrame is matched by its index; anything else is paired by position.
-    labels : Index
-        Of the rows.
-    what, of : str
-        What a message calls the values and the rows.
-
-    Returns
-    -------
-    object, str
-        The values, and the message of a refusal, empty where all labels match.
+    Anything else is paired by position, as it is. `what` and `of` are what a message calls the values and the rows.
 
     Examples
     --------
@@ -231,19 +200,9 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFram
 
 
 def value_label(value: Any, other: Any = None) -> str:
-    """How does a value read in a label?
+    """How a level, number or truth value reads in a label, perhaps beside another one on the other side of a contrast.
 
-    Parameters
-    ----------
-    value : object
-        A level, number or truth value. A computed number has four digits, or as many as tell it from the other; what a
-        person would write stays whole.
-    other : object, optional
-        The value on the other side of a contrast.
-
-    Returns
-    -------
-    str
+    A computed number has four digits, or as many as tell it from the other; what a person would write stays whole.
 
     Examples
     --------
@@ -258,3 +217,169 @@ def value_label(value: Any, other: Any = None) -> str:
     least = len(f"{abs(value):.0f}")  # digits before the point are all shown
     digits = [min(max(d, least), 17) for d in (4, 6, 8, 12)]
     return next((f"{value:.{d}g}" for d in digits if f"{value:.{d}g}" != f"{other:.{d}g}"), f"{value:.17g}")
+
+
+def plain(values: Any) -> np.ndarray:
+    """Labels or covariates (n,) as str, int64, float64 or bool, which netCDF gives back the same.
+
+    A missing number is NaN, a missing text ``""``.
+
+    Examples
+    --------
+    >>> plain(["b", "a"]).dtype.kind
+    'U'
+    """
+    series = pd.Series(values) if not isinstance(values, pd.Series) else values
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
+    if pd.api.types.is_bool_dtype(series.dtype) and not series.isna().any():
+        return series.to_numpy(dtype=bool)
+    wraps = pd.api.types.is_unsigned_integer_dtype(series.dtype) and series.max() > np.iinfo(np.int64).max
+    if wraps:
+        return np.array([str(v) for v in series], dtype=str)
+    if pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any():
+        return series.to_numpy(dtype=np.int64)
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
+
+
+def one_of(name: str, value: Any, allowed: Collection[str], refused: Refusal = EstimandError) -> str:
+    """One of some words."""
+    if not isinstance(value, str) or value not in allowed:
+        raise refused(f"{name}={shown(value)}; allowed are {', '.join(allowed)}.{close_matches(value, allowed)}")
+    return value
+
+
+def switch(name: str, value: Any, refused: Refusal = EstimandError, meaning: str = "True or False") -> bool:
+    """True or False, and nothing that merely counts as one of them."""
+    if not isinstance(value, bool | np.bool_):
+        raise refused(f"{name}={shown(value)}; it must be {meaning}.")
+    return bool(value)
+
+
+def whole_number(name: str, value: Any, least: int, refused: Refusal = EstimandError, rest: str = "") -> int:
+    """A count or a seed: an integer of Python or NumPy from `least` to 2**63 - 1; `rest` ends the message."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or not least <= value < 2**63:
+        above = " below 2**63" if whole and value >= 2**63 else ""
+        raise refused(f"{name}={shown(value)}; it must be a whole number from {least}{above}{rest}.")
+    return int(value)
+
+
+def entries(name: str, given: Any, example: str, refused: Refusal) -> dict[Any, Any]:
+    """A dict of the user's, empty where there is none."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise refused(f"{name} is {shown(given)}; it must be a dict, {name}={{{example}}}.")
+    return dict(given)
+
+
+def functions(namespace: Any) -> dict[str, Any]:
+    """What a formula may call beside the functions of the package, by name."""
+    given = entries("namespace", namespace, "'name': function", FormulaError)
+    bad = [
+        name for name in given if not (isinstance(name, str) and all(part.isidentifier() for part in name.split(".")))
+    ]
+    if bad:
+        raise FormulaError(
+            f"namespace calls a function {shown(bad[0])}; a formula calls it by a name, such as 'logit'."
+        )
+    return given
+
+
+def array_of(what: str, values: Any, refused: Refusal) -> np.ndarray:
+    """Any object as an array, of whatever type."""
+    try:
+        return np.asarray(values)
+    except Exception as error:  # NumPy asks the object, which may raise anything
+        raise refused(f"{what} is {shown(values)}, which makes no array: {written(error)}") from error
+
+
+def numbers(values: Any) -> np.ndarray:
+    """Any object as an array of float64; ValueError, whatever the object raises when it is asked for its numbers."""
+    try:
+        array = np.asarray(values)
+        if np.iscomplexobj(array):
+            raise ValueError("complex numbers have a part that nothing here would use")
+        return np.asarray(array, dtype=np.float64)
+    except Exception as error:
+        raise ValueError(written(error)) from error
+
+
+def called(what: str, function: Callable[..., Any], *given: Any, refused: Refusal = EstimandError) -> Any:
+    """What a user's function gives; where it raises, an error that says what it was called with."""
+    try:
+        return function(*given)
+    except Exception as error:
+        raise refused(
+            f"{what} was called with {', '.join(map(_described, given))} and raised {type(error).__name__}: "
+            f"{written(error)}"
+        ) from error
+
+
+def _described(value: Any) -> str:
+    """What a function got: arrays and tables by their sizes, anything else as it is."""
+    if isinstance(value, pd.DataFrame):
+        return f"a DataFrame ({len(value)} rows, with the columns {listed(value.columns, 30)})"
+    sizes, shape = getattr(value, "sizes", None), getattr(value, "shape", None)
+    if isinstance(sizes, Mapping):
+        return f"a {type(value).__name__} ({', '.join(f'{dim}: {n}' for dim, n in sizes.items())})"
+    return f"a {type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else shown(value)
+
+
+def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequence[str], teach: Lesson) -> str:
+    """The message about keywords that a function does not have."""
+    asked = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
+    said = dict.fromkeys(teach(name, value, allowed) for name, value in unknown.items())
+    hints = "".join(f" {text}" for text in said if text)
+    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed) or 'none'}."
+
+
+def answering(function: Callable[P, R], error: Refusal, teach: Lesson) -> Callable[P, R]:
+    """The function, whose unknown keywords and arguments that raise are answered with this error."""
+    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
+    made = function.__name__ == "__init__"
+    name = function.__qualname__.rpartition(".")[0] if made else function.__name__
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        unknown = {k: v for k, v in kwargs.items() if k not in allowed}
+        if unknown:
+            raise error(unknown_keywords(name, unknown, allowed, teach))
+        with plain_arguments(name, error):
+            return function(*args, **kwargs)
+
+    return checked
+
+
+@contextmanager
+def plain_arguments(function: str, error: Refusal) -> Iterator[None]:
+    """An argument that raises when it is looked at is answered with the error of the stage, as any other wrong one."""
+    try:
+        yield
+    except BayesmarginsError:
+        raise
+    except Exception as failure:
+        method = _raised_by_argument(failure)
+        if not method:
+            raise
+        raise error(
+            f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
+            "Give plain values: texts, numbers, lists, dicts, arrays, tables."
+        ) from failure
+
+
+def _raised_by_argument(error: Exception) -> str:
+    """Which method of a user's object raised this when it was compared or looked at; empty where none did.
+
+    Python may ask an object anything: whether it equals a word, has a hash, or an attribute.
+    """
+    frame, trace = None, error.__traceback__
+    while trace is not None:
+        frame, trace = trace.tb_frame, trace.tb_next
+    if frame is None or str(frame.f_globals.get("__name__", "")).partition(".")[0] == "bayesmargins":
+        return ""
+    file = frame.f_code.co_filename
+    return "" if file.startswith(("<frozen", *_LIBRARIES)) else frame.f_code.co_qualname

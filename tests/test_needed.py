@@ -11,8 +11,7 @@ import pytest
 import reference
 
 import bayesmargins as bm
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import make_result
+from bayesmargins.provenance import make_result, provenance_of
 
 
 @pytest.fixture(scope="module")

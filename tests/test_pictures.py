@@ -20,8 +20,7 @@ from matplotlib.text import Text
 import bayesmargins as bm
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.picture_cells import Cells
-from bayesmargins.provenance import Provenance
-from bayesmargins.schema import make_result
+from bayesmargins.provenance import Provenance, make_result
 
 COLUMN, PAGE = (3.35, 2.8), (6.7, 4.4)  # inches: 85 and 170 mm
 

@@ -12,9 +12,8 @@ import xarray as xr
 from reference import posterior
 
 import bayesmargins as bm
-from bayesmargins import seals
-from bayesmargins.provenance import Provenance
-from bayesmargins.schema import is_original, make_result
+from bayesmargins import provenance
+from bayesmargins.provenance import Provenance, is_original, make_result
 from bayesmargins.tables import scale_of
 
 
@@ -188,7 +187,7 @@ def of_entries(n: int) -> xr.Dataset:
 
 
 def test_digests_fit_into_a_file_and_larger_results_are_known_as_a_whole(tmp_path: Path) -> None:
-    most, more = of_entries(seals.MOST), of_entries(seals.MOST + 1)
+    most, more = of_entries(provenance.MOST), of_entries(provenance.MOST + 1)
     assert len(most.attrs["entries"]) < 2**16 - 2**10
     for ds in (most, more):
         ds.to_netcdf(tmp_path / "large.nc")
@@ -202,25 +201,22 @@ def test_results_of_earlier_versions_are_known_as_a_whole() -> None:
     ds = of_entries(5)
     said = "".join(['["Said.", "", "", "x"', ', ""' * 6, "]"])
     old = {"estimand": "Said.", "scale": "x", "values": 30}
-    old["fingerprint"] = seals.fingerprint(ds["estimate"].to_numpy(), said)
+    old["fingerprint"] = provenance.fingerprint(ds["estimate"].to_numpy(), said)
     ds.attrs = old
     assert bm.describe(ds) == "Said."
     assert bm.describe(ds.isel(row=0)).startswith("Derived")
-    ds.attrs = {"estimand": "Said.", "fingerprint": seals.fingerprint(ds["estimate"].to_numpy())}
+    ds.attrs = {"estimand": "Said.", "fingerprint": provenance.fingerprint(ds["estimate"].to_numpy())}
     assert bm.describe(ds) == "Said."
 
 
 def test_digests_tell_changes_apart_that_touch_few_bits() -> None:
     """Signs, exponents, single draws and exchanged draws of many small results: none goes unnoticed."""
-    rng = np.random.default_rng(3)
+    rng, dims = np.random.default_rng(3), ("chain", "draw", "row")
     for draws in (1, 2, 3, 50, 1001):
         values = rng.normal(size=(1, draws, 300))
-        same = Provenance.from_attrs(seals.sealed(xr.DataArray(values, dims=["chain", "draw", "row"]), ""))
+        attrs = provenance.seal(xr.Dataset({"estimate": (dims, values)}))
         swapped = values[:, np.r_[1:draws, 0]] if draws > 1 else values + 1
         last = np.nextafter(values, 9)
         for changed in (-values, values * 2, values / 4, values * 2.0**-30, swapped, last):
-            alone = [
-                seals.is_sealed(xr.DataArray(changed[..., [k]], dims=["chain", "draw", "row"]), same, "")
-                for k in range(300)
-            ]
+            alone = [is_original(xr.Dataset({"estimate": (dims, changed[..., [k]])}, attrs=attrs)) for k in range(300)]
             assert not any(alone)

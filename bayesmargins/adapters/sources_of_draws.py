@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import array_of, one_of
 from bayesmargins.draws import real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.stacks import group_of, groups_of
+from bayesmargins.values import array_of, one_of
 
 __all__ = ["read_posterior"]
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import functions
 from bayesmargins.design.calls import context_of, names_called
 from bayesmargins.design.coding import Coding, codings
 from bayesmargins.design.counted import counted_response, refuse_counts
@@ -28,7 +27,7 @@ from bayesmargins.design.response_categories import category_response
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 from bayesmargins.labelling import labels_of
-from bayesmargins.values import with_columns
+from bayesmargins.values import functions, with_columns
 
 __all__ = ["build_design", "build_part"]
 
@@ -44,41 +43,14 @@ def build_design(
     categories: str = "",
     beside: Mapping[str, str] | None = None,
 ) -> Design:
-    """What design do this formula and these data freeze to?
+    """The design that a formula and these data freeze to; rows of a column that is `missing` are refused or dropped.
 
-    Parameters
-    ----------
-    formula : str
-        lme4-style: ``"y ~ trt * week + (1 + week | id) + offset(log(exposure))"``.
-    data : DataFrame
-        pandas, polars or pyarrow.
-    missing : {"error", "drop", "refuse"}
-        What is done with rows where a column of the formula is missing; ``"refuse"`` is ``"error"`` where the user has
-        no choice, for the rows are those of a fit.
-    namespace : dict, optional
-        Own functions that the formula calls.
-    stored : bool
-        The formula comes from a file: only functions on the list of `calls` and in `namespace` are evaluated.
-    invented : bool
-        The rows stand for levels and are no data: columns that are sums of others are not warned about, and values
-        that are not finite are none of the data's.
-    categories : {"", "ordered", "unordered", "counted"}
-        Whether the response has categories (`Family.categories`). Ordered ones have thresholds between them in place of
-        an intercept.
-    beside : dict of str, optional
-        Formulas of parameters, by name, whose columns rows shall have too: `build_part` takes them then.
-
-    Returns
-    -------
-    Design
-        Levels, states of transforms, names of columns and codes of groups.
-
-    Raises
-    ------
-    FormulaError
-        The formula cannot be read.
-    DataError
-        Columns, types or values do not fit; rows are missing and `missing` is not "drop".
+    `missing` is "error", "drop", or "refuse": an error where the user has no choice, for the rows are those of a fit.
+    `namespace` has the user's own functions. `stored`: the formula comes from a file, and only functions on the list
+    of `calls` and in `namespace` are evaluated. `invented`: the rows stand for levels and are no data, so columns
+    that are sums of others are not warned about, and values need not be finite. `categories` are those of the family
+    (`Family.categories`); ordered ones have thresholds in place of an intercept. `beside` has formulas of parameters
+    by name, whose columns rows shall have too: `build_part` takes them then.
     """
     if stored:
         check_length(formula)
@@ -123,30 +95,10 @@ def build_part(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     stored: bool = False,
 ) -> Design:
-    """What design does the linear predictor of a parameter beside the mean freeze to?
+    """The design of the linear predictor of a parameter beside the mean, ``"sigma"``, for the same rows.
 
-    Parameters
-    ----------
-    name : str
-        The parameter: ``"sigma"``.
-    formula : str
-        ``"~ x + (1 | g)"``, or with the parameter on its left.
-    of : Design
-        That of the mean: the same rows.
-    namespace, stored
-        As for `build_design`.
-
-    Returns
-    -------
-    Design
-        Without a response of its own: its ``response`` has the words of the mean's and no values.
-
-    Raises
-    ------
-    FormulaError
-        The formula cannot be read, or something other than the parameter is on its left.
-    DataError
-        As for `build_design`; the design of the mean has no rows.
+    The formula is ``"~ x + (1 | g)"``, or has the parameter on its left. Its ``response`` has the words of the mean's
+    and no values.
 
     Examples
     --------

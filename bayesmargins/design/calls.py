@@ -149,22 +149,7 @@ def names_read(tree: ast.AST) -> set[str]:
 
 
 def check_grammar(tree: ast.AST, text: str, known: Mapping[str, Any]) -> None:
-    """Is this Python that a formula may hold: arithmetic, comparisons, calls of functions that are known?
-
-    Parameters
-    ----------
-    tree : ast.AST
-        Of one Python part.
-    text : str
-        The part of the formula, for messages.
-    known : mapping
-        Functions by name.
-
-    Raises
-    ------
-    FormulaError
-        Another construct, a method of a column that is not on the list, or a function that nobody knows.
-    """
+    """Refuse Python that a formula may not hold: all but arithmetic, comparisons and calls of known functions."""
     for node in ast.walk(tree):
         called = node.func if _calls_a_value(node) else node
         if called is not node or not isinstance(node, _NODES) or _is_private(node):

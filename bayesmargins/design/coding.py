@@ -26,10 +26,7 @@ class Coding:
 def codings(texts: Iterable[str], context: Mapping[str, Any]) -> dict[str, Coding]:
     """By column, where these formulas take a column itself for a factor; a user's own ``C`` is another function.
 
-    Raises
-    ------
-    FormulaError
-        Something is computed from a factor.
+    FormulaError where something is computed from a factor.
     """
     found: dict[str, Coding] = {}
     for text in texts:

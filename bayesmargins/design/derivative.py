@@ -37,37 +37,15 @@ def derivative_rows(
     what: str = "newdata",
     like: Rows | None = None,
 ) -> Rows:
-    """How do X, z and the offset of every row change with a variable?
+    """How X, z and the offset of every row change with a numeric variable: dX (row, coef), dZ a factor, d offset.
 
-    Where no transform reads the variable, all columns are straight lines, and their values at 0 and at 1 differ by the
-    slope. Otherwise those that turn out to be straight (interactions) are differenced over a wide step, exactly; the
-    others (splines, logarithms, powers) to fourth order with a step of each row's own: it is refined until two steps
-    agree, and its nodes stay inside the variable's range at the fit wherever the row does.
+    Where no transform reads the variable, all columns are straight lines, and their values at 0 and at 1 differ by
+    the slope. Otherwise those that turn out to be straight (interactions) are differenced over a wide step, exactly;
+    the others (splines, logarithms, powers) to fourth order with a step of each row's own: it is refined until two
+    steps agree, and its nodes stay inside the variable's range at the fit wherever the row does.
 
-    Parameters
-    ----------
-    design : Design
-        Frozen design.
-    frame : DataFrame
-        Rows where the derivative is taken.
-    variable : str
-        A numeric column that the formula reads.
-    z_of : collection of str, optional
-        Factors whose z is needed.
-    what : str
-        How messages call the frame.
-    like : Rows, optional
-        The design rows of the frame, where they are known already.
-
-    Returns
-    -------
-    Rows
-        dX (row, coef), dZ a factor, d offset, in units of 1 / unit of the variable.
-
-    Raises
-    ------
-    DataError
-        A row cannot be evaluated near its value, or has no derivative there (no two steps agree to 1e-4).
+    `like` are the design rows of the frame, where they are known already. DataError where a row cannot be evaluated
+    near its value, or has no derivative there: no two steps agree to 1e-4.
     """
     if design.is_straight(variable, z_of):
         low, high = (design.rows(with_columns(frame, {variable: value}), z_of, what) for value in (0.0, 1.0))

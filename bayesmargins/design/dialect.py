@@ -32,11 +32,6 @@ _PLAIN = re.compile(r"[^\W\d][\w.]*|`[^`]+`")
 def as_here(text: str, own: Collection[str] = ()) -> str:
     """R's calls and operators in this package's words; a name of the user's own functions stays theirs.
 
-    Raises
-    ------
-    FormulaError
-        A call that has no counterpart.
-
     Examples
     --------
     >>> as_here("factor(m) + as.numeric(x) + splines::bs(z, df = 4) + I(k %% 2)")
@@ -108,13 +103,7 @@ def _releveled(free: Sequence[str], named: dict[str, str], written: str) -> str:
 
 
 def with_comparison(terms: list[tuple[str, str]], formula: str) -> list[tuple[str, str]]:
-    """``x > 0`` as the one term is a truth value; in R a comparison takes in all that is added before it.
-
-    Raises
-    ------
-    FormulaError
-        It stands in a sum.
-    """
+    """``x > 0`` as the one term is a truth value; in R a comparison takes in all that is added before it: refused."""
     found = [term for _, term in terms if _compares(term)]
     if found and len(terms) > 1:
         raise FormulaError(
@@ -135,13 +124,7 @@ def _compares(text: str) -> bool:
 
 
 def own_intercept(terms: list[tuple[str, str]], formula: str) -> list[tuple[str, str]]:
-    """brms's ``0 + Intercept`` is an intercept.
-
-    Raises
-    ------
-    FormulaError
-        It stands without the 0: there would be two.
-    """
+    """brms's ``0 + Intercept`` is an intercept; without the 0 there would be two."""
     none = (("+", "0"), ("-", "1"))
     if ("+", "Intercept") not in terms:
         return terms
@@ -151,13 +134,7 @@ def own_intercept(terms: list[tuple[str, str]], formula: str) -> list[tuple[str,
 
 
 def refuse_dot(term: str, formula: str) -> None:
-    """R's ``.`` for all other columns.
-
-    Raises
-    ------
-    FormulaError
-        It stands in the term.
-    """
+    """R's ``.`` for all other columns."""
     outside = {i for i, _ in scan(term)}
     if any(m.start() in outside for m in re.finditer(r"(?<![\w.`])\.(?![\w.])", term)):
         raise FormulaError(

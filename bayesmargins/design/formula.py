@@ -25,28 +25,15 @@ _NAME = re.compile(r"[^\W\d][\w.]*")
 
 @dataclass(frozen=True)
 class Block:
-    """One random-effects block for one grouping factor.
+    """One random-effects block for one grouping factor."""
 
-    Attributes
-    ----------
-    terms : str
-        What varies by group, as a formula (``"1 + x"``).
-    factor : str
-        The grouping factor; columns joined by ``:`` where it is an interaction.
-    correlated : bool
-        False for ``||``: every column of `terms` gets its own, independent effect.
-    mark : str
-        Its effects are correlated with those of blocks of this mark and factor on other linear predictors; empty where
-        it has none.
-    structure : Structure
-        What ``gr()`` says of the groups beside.
-    """
-
-    terms: str
-    factor: str
-    correlated: bool
+    terms: str  # what varies by group, as a formula ("1 + x")
+    factor: str  # the grouping factor; columns joined by `:` where it is an interaction
+    correlated: bool  # False for `||`: every column of `terms` gets its own, independent effect
+    # its effects are correlated with those of blocks of this mark and factor on other linear predictors; empty where
+    # it has none
     mark: str = ""
-    structure: Structure = field(default=Structure(), repr=False)
+    structure: Structure = field(default=Structure(), repr=False)  # what `gr()` says of the groups beside
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,33 +43,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Parts:
-    """A formula, split.
+    """A formula, split."""
 
-    Attributes
-    ----------
-    response : str
-        Expression of y.
-    given : dict of str
-        What else the left-hand side says of every row, by the field of an outcome: ``{"trials": "n"}``.
-    known_error : bool
-        Whether its ``se()`` is all the error that y has.
-    fixed : str
-        Right-hand side without blocks and offsets, for formulaic.
-    blocks : tuple of Block
-        In the order written; ``(1 | a/b)`` gives two.
-    offsets : tuple of str
-        Expressions inside ``offset()``.
-    means : tuple of Named
-        Means of groups that terms read, as columns.
-    """
-
-    response: str
+    response: str  # expression of y
+    # what else the left-hand side says of every row, by the field of an outcome: `{"trials": "n"}`
     given: Mapping[str, str]
-    known_error: bool
-    fixed: str
-    blocks: tuple[Block, ...]
-    offsets: tuple[str, ...]
-    means: tuple[Named, ...] = ()
+    known_error: bool  # whether its `se()` is all the error that y has
+    fixed: str  # right-hand side without blocks and offsets, for formulaic
+    blocks: tuple[Block, ...]  # in the order written; `(1 | a/b)` gives two
+    offsets: tuple[str, ...]  # expressions inside `offset()`
+    means: tuple[Named, ...] = ()  # means of groups that terms read, as columns
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -122,26 +92,7 @@ def expression(text: str) -> str:
 
 
 def parse(formula: str, own: Collection[str] = ()) -> Parts:
-    """What does an lme4-style formula consist of?
-
-    Parameters
-    ----------
-    formula : str
-        Such as ``"y ~ trt * week + (1 + week | id)"`` or ``"successes | trials(n) ~ x + (1 | a/b) + offset(o)"``; R's
-        spelling is read too.
-    own : collection of str
-        Names of the user's own functions, which no name of R's replaces.
-
-    Returns
-    -------
-    Parts
-        Both sides, taken apart.
-
-    Raises
-    ------
-    FormulaError
-        Not exactly one ``~``, unbalanced brackets, a ``|`` outside a block, a block that is subtracted or
-        multiplied, a grouping factor that is not a column, the same block twice, a mark that is no name.
+    """An lme4-style formula, R's spelling too, taken apart; `own` are functions of the user's that keep their names.
 
     Examples
     --------

@@ -18,31 +18,18 @@ __all__ = ["Column", "freeze_column", "held_type", "missing_rows", "require_colu
 
 @dataclass(frozen=True)
 class Column:
-    """What a column was at the fit, so that new data can be read the same way.
+    """What a column was at the fit, so that new data can be read the same way."""
 
-    Attributes
-    ----------
-    name : str
-        Column of the data.
-    kind : {"number", "logical", "factor"}
-        How the formula reads it.
-    levels : tuple
-        Levels of a factor in order, as the formula states them or as the data have them, those without rows left out;
-        empty otherwise.
-    lower, upper : float
-        Range of a number at the fit.
-    coded : str
-        The call that makes a number a factor, such as ``"C(arm)"``; empty for any other column.
-    coding : tuple
-        Levels of text and categories in the order of the data, by which terms that state no order are coded.
-    """
-
-    name: str
-    kind: str
+    name: str  # column of the data
+    kind: str  # {"number", "logical", "factor"}: how the formula reads it
+    # levels of a factor in order, as the formula states them or as the data have them, those without rows left out;
+    # empty otherwise
     levels: tuple[Any, ...] = ()
+    # range of a number at the fit
     lower: float = np.nan
     upper: float = np.nan
-    coded: str = ""
+    coded: str = ""  # the call that makes a number a factor, such as "C(arm)"; empty for any other column
+    # levels of text and categories in the order of the data, by which terms that state no order are coded
     coding: tuple[Any, ...] = ()
 
     @property
@@ -51,23 +38,10 @@ class Column:
         return f" {self.name!r} is a factor in the formula, by {self.coded}." if self.coded else ""
 
     def replay(self, series: pd.Series) -> pd.Series:
-        """How does this column of new data read with the levels of the fit?
+        """A column of new data (row,) as a categorical with the levels of the fit, float64 or bool.
 
-        Parameters
-        ----------
-        series : pandas.Series, shape (row,)
-            The column of new data.
-
-        Returns
-        -------
-        pandas.Series, shape (row,)
-            A categorical with the levels of the fit, or float64, or bool; missing values stay missing. A number that
-            the formula makes a factor stays a number, for another term may read it as one.
-
-        Raises
-        ------
-        DataError
-            A level that the fit has not seen; text where numbers are needed; infinite numbers.
+        Missing values stay missing. A number that the formula makes a factor stays a number, for another term may
+        read it as one.
         """
         if self.kind == "factor" and not self.coded:
             texts = series.astype(object)
@@ -103,21 +77,9 @@ class Column:
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data", why: str = "the formula") -> None:
-    """Are all the columns there that will be read?
+    """Refuse a frame that lacks columns which will be read, or has lists or complex numbers in them.
 
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Where they should be.
-    names : iterable of str
-        What will be read.
-    what, why : str
-        The frame and the reader, for the message.
-
-    Raises
-    ------
-    DataError
-        Names each missing column, close matches and what is there; a column of lists, or of complex numbers.
+    `what` is the frame and `why` the reader, in the message.
     """
     names = list(names)
     absent = [n for n in names if n not in frame.columns]
@@ -130,7 +92,7 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data
         )
     for name in names:
         dtype = frame[name].dtype
-        if not isinstance(dtype, np.dtype) or dtype.kind in "Oc":
+        if pd.api.types.is_object_dtype(dtype) or dtype.kind == "c" or isinstance(dtype, pd.ArrowDtype):
             _check_cells(frame[name], what, why)
 
 
@@ -141,8 +103,6 @@ def _check_cells(series: pd.Series, what: str, why: str) -> None:
             f"{why} reads the column {series.name!r}, and {what} holds {series.dtype} there; numbers are real. Take a "
             "part of it: .to_numpy().real."
         )
-    if not (series.dtype == object or isinstance(series.dtype, pd.ArrowDtype)):
-        return
     odd = [v for v in series if not _is_cell(v)]
     if odd:
         each = "in each row" if len(odd) == len(series) else f"in {len(odd)} of {len(series)} rows"
@@ -170,29 +130,10 @@ def _is_cell(value: Any) -> bool:
 
 
 def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[Any, ...] = ()) -> Column:
-    """What kind of variable is this, and what will new data be held against?
+    """The kind, levels and range of a column (row,) without missing values; `coded` is the call that makes it a factor.
 
-    Parameters
-    ----------
-    series : pandas.Series, shape (row,)
-        The column at the fit, without missing values.
-    name : str
-        Its name.
-    coded : str
-        The call of the formula that makes it a factor, if one does.
-    stated : tuple
-        Levels that this call states.
-
-    Returns
-    -------
-    Column
-        Kind, levels (as the formula states them; else of a categorical in its order, of text in alphabetical order, of
-        numbers that the formula makes a factor by size) and range.
-
-    Raises
-    ------
-    DataError
-        Infinite numbers, a type that is neither number, truth value nor category, or levels that read the same.
+    Levels stand as the formula has `stated` them; else a categorical keeps its order, text is sorted by alphabet, and
+    numbers that the formula makes a factor by size.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -276,22 +217,7 @@ def _text_levels(series: pd.Series, name: str) -> tuple[Any, ...]:
 
 
 def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Which rows cannot be used, and because of which columns?
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-        Any frame.
-    names : iterable of str
-        Columns that are read.
-
-    Returns
-    -------
-    mask : ndarray of bool, shape (row,)
-        True where any of the columns is missing.
-    counts : dict
-        Missing values a column, those without any left out.
-    """
+    """Where any of the columns is missing, (row,) bool, and how often each is, those without any left out."""
     mask, counts = np.zeros(len(frame), dtype=bool), {}
     for name in names:  # column by column: a frame of them would be a copy
         missing = frame[name].isna().to_numpy()

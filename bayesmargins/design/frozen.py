@@ -9,20 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import numbers
 from bayesmargins.design.formula import expression
 from bayesmargins.design.frames import Column, held_type, missing_rows, require_columns
 from bayesmargins.design.group_means import GroupMean, with_means
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
 from bayesmargins.errors import DataError, listed
+from bayesmargins.labelling import worded
 from bayesmargins.reserved import PARAMETERS, VARIABLES
+from bayesmargins.values import numbers
 
 __all__ = ["Design", "Response", "Rows", "given_values", "left_side"]
 
@@ -31,33 +32,16 @@ _OTHER_VARIABLES = VARIABLES | {"Intercept_centred", "chain", "draw"}
 
 @dataclass(frozen=True)
 class Response:
-    """The left-hand side.
+    """The left-hand side."""
 
-    Attributes
-    ----------
-    text : str
-        Expression of y.
-    y : (row,) float
-        What is modelled; a y of categories has their numbers, from 1.
-    given : dict of str
-        Expressions of what else it says of every row, by the field of an outcome.
-    beside : dict of (row,) float
-        Their values.
-    known_error : bool
-        Whether its ``se()`` is all the error that y has.
-    context : dict
-        Names that expressions may call.
-    categories : tuple
-        Of such a y, in their order.
-    """
-
-    text: str
-    y: np.ndarray = field(repr=False)
+    text: str  # expression of y
+    y: np.ndarray = field(repr=False)  # (row,) float: what is modelled; a y of categories has their numbers, from 1
+    # expressions of what else it says of every row, by the field of an outcome
     given: Mapping[str, str] = field(default_factory=dict)
-    beside: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
-    known_error: bool = False
-    context: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    categories: tuple[Any, ...] = ()
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)  # (row,) float: their values
+    known_error: bool = False  # whether its `se()` is all the error that y has
+    context: Mapping[str, Any] = field(default_factory=dict, repr=False)  # names that expressions may call
+    categories: tuple[Any, ...] = ()  # of such a y, in their order
 
     @property
     def trials(self) -> str | None:
@@ -74,7 +58,7 @@ class Response:
         texts = [self.given[name] for name in fields if name in self.given]
         return frozenset().union(*[required_columns(expression(text), self.context) for text in texts])
 
-    @property
+    @cached_property
     def trials_variables(self) -> frozenset[str]:
         """Columns of the data that the trials are computed from."""
         return self.variables(["trials"])
@@ -90,7 +74,7 @@ class Response:
         at = int(np.nanargmax(np.abs(x))) if np.isfinite(x).any() else 0
         return bool(x[at] != 0.0 and np.allclose(self.y, x * (self.y[at] / x[at]), rtol=1e-9, atol=0.0))
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What it is called in a PyMC model and in ArviZ's groups."""
         name = re.sub(r"\W+", "_", self.text).strip("_")
@@ -99,69 +83,35 @@ class Response:
 
 @dataclass(frozen=True)
 class Rows:
-    """Design rows: what one linear predictor per row needs.
+    """Design rows: what one linear predictor per row needs."""
 
-    Attributes
-    ----------
-    X : ndarray, shape (row, coef)
-        Fixed part.
-    Z : dict of ndarray, shape (row, term)
-        What varies by group, a factor.
-    offset : ndarray, shape (row,)
-        Sum of the offsets, link scale.
-    complete : ndarray of bool, shape (row,)
-        False where a needed value is missing: X, Z and offset are NaN there.
-    """
-
-    X: np.ndarray
-    Z: dict[str, np.ndarray]
-    offset: np.ndarray
-    complete: np.ndarray
+    X: np.ndarray  # (row, coef): fixed part
+    Z: dict[str, np.ndarray]  # (row, term): what varies by group, a factor
+    offset: np.ndarray  # (row,): sum of the offsets, link scale
+    complete: np.ndarray  # (row,) bool: False where a needed value is missing: X, Z and offset are NaN there
 
 
 @dataclass(frozen=True)
 class Design:
-    """Formula and data, frozen: the same columns, levels and transforms for any new data.
+    """Formula and data, frozen: the same columns, levels and transforms for any new data."""
 
-    Attributes
-    ----------
-    formula : str
-        As the user wrote it.
-    response : Response
-        Left-hand side at the fit.
-    columns : dict of Column
-        Kinds and levels of every column that the formula reads.
-    fixed : Matrix
-        The fixed part.
-    factors : dict of Factor
-        Grouping factors by name.
-    offsets : tuple of Matrix
-        One a call of ``offset()``.
-    frame : pandas.DataFrame or None
-        The fitted rows, all columns of the user's frame; None for a design that knows levels only.
-    levels : dict or None
-        What stood in for the rows: levels of each factor by column.
-    row_labels : pandas.Index or None
-        Index of the fitted rows in the user's frame; None where nobody knows it.
-    labels : dict of str
-        What readers see in place of a column's name.
-    means : tuple of GroupMean
-        Columns of `frame` that are means of groups, which other rows get from the groups that they name.
-    """
-
-    formula: str
-    response: Response
-    columns: dict[str, Column]
-    fixed: Matrix
-    factors: dict[str, Factor]
-    offsets: tuple[Matrix, ...]
+    formula: str  # as the user wrote it
+    response: Response  # left-hand side at the fit
+    columns: dict[str, Column]  # kinds and levels of every column that the formula reads
+    fixed: Matrix  # the fixed part
+    factors: dict[str, Factor]  # grouping factors by name
+    offsets: tuple[Matrix, ...]  # one a call of `offset()`
+    # the fitted rows, all columns of the user's frame; None for a design that knows levels only
     frame: pd.DataFrame | None = field(repr=False)
-    levels: dict[str, tuple[Any, ...]] | None = None
+    levels: dict[str, tuple[Any, ...]] | None = None  # what stood in for the rows: levels of each factor by column
+    # index of the fitted rows in the user's frame; None where nobody knows it
     row_labels: pd.Index | None = field(default=None, repr=False, compare=False)
+    # what readers see in place of a column's name
     labels: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    # columns of `frame` that are means of groups, which other rows get from the groups that they name
     means: tuple[GroupMean, ...] = ()
 
-    @property
+    @cached_property
     def data(self) -> pd.DataFrame:
         """The fitted rows; DataError where there are none."""
         if self.frame is None:
@@ -176,50 +126,37 @@ class Design:
         """Names of the fixed effects: ``("Intercept", "trt[drug]", "week")``."""
         return self.fixed.labels
 
-    @property
+    @cached_property
+    def factor_words(self) -> dict[str, str]:
+        """What readers see in place of a grouping factor's name."""
+        return {name: worded(name, self.labels) for name in self.factors}
+
+    @cached_property
     def degrees(self) -> dict[str, str]:
         """Factors with Student-t effects, and what their degrees of freedom are called."""
         return {name: factor.df for name, factor in self.factors.items() if factor.student}
 
-    @property
+    @cached_property
     def related(self) -> list[str]:
         """Factors whose groups are related as a known matrix says."""
         return [name for name, factor in self.factors.items() if factor.cov]
 
-    @property
+    @cached_property
     def structured(self) -> frozenset[str]:
         """Coefficients that other parameters of a model make: shares of ``mo()``, standard deviations of ``s()``."""
         made = [t.columns for t in self.fixed.monotonic] + [t.columns for t in self.fixed.penalised]
         return frozenset().union(*made)
 
     def variables(self, z_of: Collection[str] | None = None) -> frozenset[str]:
-        """Which columns does a linear predictor read? Columns that only name groups are not among them.
-
-        Parameters
-        ----------
-        z_of : collection of str, optional
-            Factors whose z is needed; all of them by default.
-
-        Returns
-        -------
-        frozenset of str
-        """
+        """Columns that a linear predictor reads, with z of some factors or all; none that only name groups."""
         factors = self.factors if z_of is None else z_of
         parts = [self.fixed.variables, *[o.variables for o in self.offsets]]
         return frozenset().union(*parts, *[self.factors[f].variables for f in factors])
 
     def beside(self, others: Iterable[Design]) -> Design:
-        """Which columns and grouping factors do this linear predictor and others of the same rows read together?
+        """The design with the columns, factors and formulas of others of the same rows, for looking them up.
 
-        Parameters
-        ----------
-        others : iterable of Design
-            From `build_part`.
-
-        Returns
-        -------
-        Design
-            This one with the columns, factors and formulas of all, for looking them up; rows are made by each alone.
+        Rows are made by each alone.
         """
         every = (self, *others)
         if len(every) == 1:
@@ -237,18 +174,9 @@ class Design:
         return with_means(frame, self.means, what) if self.means else frame
 
     def is_straight(self, variable: str, z_of: Collection[str] | None = None) -> bool:
-        """Are X, z and the offset straight lines in this variable? So they are where no transform reads it.
+        """Whether X, z (of some factors or all) and the offset are straight lines in a number.
 
-        Parameters
-        ----------
-        variable : str
-            A numeric column.
-        z_of : collection of str, optional
-            Factors whose z counts; all of them by default.
-
-        Returns
-        -------
-        bool
+        So they are where no transform reads it.
         """
         beside = (self.factors[f].beside for f in (self.factors if z_of is None else z_of))
         return not any(variable in names for names in (*(m.bending for m in self._matrices(z_of)), *beside))
@@ -262,26 +190,10 @@ class Design:
         return (self.fixed, *self.offsets, *(m for f in factors for m in self.factors[f].matrices))
 
     def rows(self, frame: pd.DataFrame, z_of: Collection[str] | None = None, what: str = "newdata") -> Rows:
-        """What do X, z and the offset look like for these rows, coded as at the fit?
+        """X, z (of some factors, or all) and the offset of these rows, coded as at the fit; NaN where values miss.
 
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            Rows to predict for.
-        z_of : collection of str, optional
-            Factors whose z is needed; all of them by default.
-        what : str
-            How messages call the frame.
-
-        Returns
-        -------
-        Rows
-            X, z a factor, offset; NaN in rows with missing values.
-
-        Raises
-        ------
-        DataError
-            A missing column, an unseen level, a type that differs from the fit, an expression that has no value.
+        DataError where a column is missing, a level is new, a type differs from the fit, or an expression has no
+        value.
         """
         factors = [f for f in self.factors if z_of is None or f in z_of]
         names = sorted(self.variables(factors))
@@ -293,7 +205,7 @@ class Design:
         Z: dict[str, np.ndarray] = {}
         for f in factors:
             z = np.hstack([filled(m, source, what) for m in self.factors[f].matrices])
-            Z |= self.factors[f].z_of(z, frame, what)
+            Z |= self.factors[f].z_of_members(z, frame, what) if self.factors[f].members else {f: z}
         offset = np.where(missing, np.nan, 0.0) + sum([filled(o, source, what)[:, 0] for o in self.offsets])
         unknown = [np.isnan(Z[f]).any(axis=1) for f in factors if self.factors[f].members]
         return Rows(filled(self.fixed, source, what), Z, offset, ~np.logical_or.reduce([missing, *unknown]))
@@ -303,25 +215,7 @@ class Design:
         return given_values(field, self.response.given[field], frame, what, self.response.context)
 
     def trials(self, frame: pd.DataFrame, what: str = "newdata") -> np.ndarray:
-        """How many trials does each row have?
-
-        Parameters
-        ----------
-        frame : pandas.DataFrame
-            Rows to predict for.
-        what : str
-            How messages call the frame.
-
-        Returns
-        -------
-        ndarray, shape (row,)
-            Trials; NaN where missing.
-
-        Raises
-        ------
-        DataError
-            The formula has no trials, or the frame lacks the column.
-        """
+        """Trials of each row of a frame, (row,), NaN where missing; DataError where the formula has none."""
         if self.response.trials is None:
             raise DataError(f"The formula {self.formula!r} has no trials; counts need 'successes | trials(n) ~ ...'.")
         return self.given("trials", frame, what)
@@ -364,13 +258,7 @@ def given_values(field: str, text: str, frame: pd.DataFrame, what: str, context:
 
 
 def left_side(text: str, frame: pd.DataFrame, what: str, context: Mapping[str, Any], call: str = "") -> np.ndarray:
-    """A left-hand expression as numbers, the response or inside a `call`; text is not guessed into 0 and 1.
-
-    Raises
-    ------
-    DataError
-        A missing column, a response that is no number, or an expression with several columns.
-    """
+    """A left-hand expression as numbers (row,), the response or inside a `call`; text is not guessed into 0 and 1."""
     matrix = expression(text)
     require_columns(frame, sorted(required_columns(matrix, context)), what, f"The left-hand side {text!r}")
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text):

@@ -23,53 +23,26 @@ __all__ = ["Factor", "combinations", "freeze_factors"]
 
 @dataclass(frozen=True)
 class Factor:
-    """A grouping factor: its levels, and which effects vary over them.
+    """A grouping factor: its levels, and which effects vary over them."""
 
-    Attributes
-    ----------
-    name : str
-        ``"id"``, or ``"a:b"`` for an interaction.
-    columns : tuple of str
-        Columns whose values name a group.
-    levels : tuple
-        Labels of the fitted groups, in order.
-    parts : tuple of tuple of str
-        Values of the columns that make each label up, as text.
-    terms : tuple of str
-        What varies by group: ``("Intercept", "week")``.
-    blocks : tuple of tuple of int
-        Positions of terms that are correlated with each other; terms of different blocks are independent.
-    matrices : tuple of Matrix
-        Evaluate the columns of z, in the order of `terms`.
-    codes : ndarray of int, shape (row,)
-        Group of every fitted row.
-    marks : tuple of str
-        Of each block: which others, on other linear predictors, it is correlated with; empty where there are none.
-    strata : Strata or None
-        Where groups are in strata with a covariance each.
-    student : bool
-        Whether effects are Student-t, with degrees of freedom of the factor's own, and Sigma their scale matrix.
-    cov : str
-        Name of the matrix that says how groups are related; empty where they are independent.
-    relation : ndarray, shape (level, level), or None
-        A lower root of that matrix, where it was given: fits alone need it.
-    members : Members or None
-        Where rows belong to several groups; `codes` are those of the first.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    levels: tuple[Any, ...]
-    parts: tuple[tuple[str, ...], ...] = field(repr=False)
-    terms: tuple[str, ...]
+    name: str  # "id", or "a:b" for an interaction
+    columns: tuple[str, ...]  # columns whose values name a group
+    levels: tuple[Any, ...]  # labels of the fitted groups, in order
+    parts: tuple[tuple[str, ...], ...] = field(repr=False)  # values of the columns that make each label up, as text
+    terms: tuple[str, ...]  # what varies by group: `("Intercept", "week")`
+    # positions of terms that are correlated with each other; terms of different blocks are independent
     blocks: tuple[tuple[int, ...], ...]
-    matrices: tuple[Matrix, ...]
-    codes: np.ndarray = field(repr=False)
+    matrices: tuple[Matrix, ...]  # evaluate the columns of z, in the order of `terms`
+    codes: np.ndarray = field(repr=False)  # (row,): group of every fitted row
+    # of each block: which others, on other linear predictors, it is correlated with; empty where there are none
     marks: tuple[str, ...] = ()
-    strata: Strata | None = None
+    strata: Strata | None = None  # where groups are in strata with a covariance each
+    # whether effects are Student-t, with degrees of freedom of the factor's own, and Sigma their scale matrix
     student: bool = False
-    cov: str = ""
+    cov: str = ""  # name of the matrix that says how groups are related; empty where they are independent
+    # (level, level): a lower root of that matrix, where it was given: fits alone need it
     relation: np.ndarray | None = field(default=None, repr=False)
+    # where rows belong to several groups; `codes` are those of the first
     members: Members | None = field(default=None, repr=False)
 
     @cached_property
@@ -95,7 +68,7 @@ class Factor:
         said += f"; each row belongs to {len(self.members.columns)}" if self.members else ""
         return f"{len(self.levels)} groups of {self.name}: {', '.join(self.terms)}{said}"
 
-    @property
+    @cached_property
     def df(self) -> str:
         """What its degrees of freedom are called among the parameters, where effects are Student-t."""
         return f"df_{self.name.replace('/', '_')}" if self.student else ""
@@ -123,27 +96,26 @@ class Factor:
         """Positions of the fitted groups whose effects have the variance of this term: of its stratum, or all."""
         return np.arange(len(self.levels)) if self.strata is None else self.strata.levels_of(term)
 
-    @property
+    @cached_property
     def lookups(self) -> tuple[str, ...]:
         """What z is called that b of each group of a row multiplies: the factor, or one a member."""
         if self.members is None:
             return (self.name,)
         return tuple(f"{self.name}[{k}]" for k in range(1, len(self.members.columns) + 1))
 
-    @property
+    @cached_property
     def codes_by_lookup(self) -> dict[str, np.ndarray]:
         """The groups of the fitted rows, (row,), by `lookups`."""
         codes = [self.codes] if self.members is None else self.members.codes.T
         return dict(zip(self.lookups, codes, strict=True))
 
-    def z_of(self, z: np.ndarray, frame: pd.DataFrame, what: str) -> dict[str, np.ndarray]:
-        """z (row, term) of the factor, and what each member's b is multiplied by, where there are some."""
-        if self.members is None:
-            return {self.name: z}
+    def z_of_members(self, z: np.ndarray, frame: pd.DataFrame, what: str) -> dict[str, np.ndarray]:
+        """Of z (row, term) what b of the factor, and what b of each member is multiplied by."""
+        assert self.members is not None
         W, c = self.members.of_rows(frame, what)
         return {self.name: c[:, None] * z, **{n: w[:, None] * z for n, w in zip(self.lookups, W.T, strict=True)}}
 
-    @property
+    @cached_property
     def beside(self) -> frozenset[str]:
         """Columns that say how much of z counts: in none of them is it a straight line."""
         return frozenset() if self.members is None else frozenset((*self.members.columns, *self.members.weights))
@@ -185,15 +157,7 @@ def freeze_factors(
     *,
     invented: bool = False,
 ) -> dict[str, Factor]:
-    """Grouping factors by name, their blocks joined; `invented` as for `freeze`.
-
-    Raises
-    ------
-    FormulaError
-        A term occurs twice in one factor, or a block has none.
-    DataError
-        Two groups would share a label.
-    """
+    """Grouping factors by name, their blocks joined; `invented` as for `freeze`."""
     names = list(dict.fromkeys(b.factor for b in blocks))
     _refuse_alike(names)
     _refuse_two_structures(blocks)

@@ -13,22 +13,13 @@ __all__ = ["Left", "left_of", "written"]
 
 
 class Left(NamedTuple):
-    """What a left-hand side says.
+    """What a left-hand side says."""
 
-    Attributes
-    ----------
-    response : str
-        Expression of y.
-    given : dict of str
-        Expressions by the field of an outcome that they are: ``"trials"``, ``"weights"``, ``"se"``, ``"rate"``,
-        ``"cens"``, ``"y2"``, ``"lb"``, ``"ub"``.
-    known_error : bool
-        Whether ``se()`` is all the error that y has, and no parameter adds to it.
-    """
-
-    response: str
+    response: str  # expression of y
+    # expressions by the field of an outcome that they are: "trials", "weights", "se", "rate", "cens", "y2", "lb",
+    # "ub"
     given: dict[str, str]
-    known_error: bool = False
+    known_error: bool = False  # whether `se()` is all the error that y has, and no parameter adds to it
 
 
 # By call: the fields that its arguments are, in order.
@@ -69,12 +60,7 @@ def written(response: str, given: Mapping[str, str], known_error: bool) -> str:
 
 
 def left_of(text: str, formula: str) -> Left:
-    """The left-hand side, taken apart.
-
-    Raises
-    ------
-    FormulaError
-        Several responses, another package's spelling, a call that is not known, or one that says too much or nothing.
+    """The left-hand side, taken apart; FormulaError where it says what is not known, too much, or nothing.
 
     Examples
     --------

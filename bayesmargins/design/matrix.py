@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import numbers
 from bayesmargins.design.calls import FUNCTIONS, check_grammar, names_read, tree_of
 from bayesmargins.design.dialect import advice_on
 from bayesmargins.design.formula import expression
@@ -21,6 +20,7 @@ from bayesmargins.design.group_means import as_written, is_deviation
 from bayesmargins.design.monotonic import Monotonic, is_monotonic, monotonic_terms
 from bayesmargins.design.smooth import Penalised, is_smooth, penalised_terms
 from bayesmargins.errors import BayesmarginsError, DataError, FormulaError, listed, shown, written
+from bayesmargins.values import numbers
 
 if TYPE_CHECKING:
     import formulaic
@@ -46,26 +46,13 @@ _BEYOND = {"bs": "raise", "cs": "extend", "cr": "extend", "cc": "extend"}
 
 @dataclass(frozen=True)
 class Matrix:
-    """Some columns of the design, as a formula with its state frozen at the fit.
+    """Some columns of the design, as a formula with its state frozen at the fit."""
 
-    Attributes
-    ----------
-    text : str
-        The formula.
-    spec : ModelSpec
-        formulaic's state of transforms and codings.
-    labels : tuple of str
-        Names of the columns.
-    context : mapping
-        Functions that the formula calls.
-    constant : bool
-        Whether the constant is among the columns, where the formula has one; thresholds stand in its place.
-    """
-
-    text: str
-    spec: formulaic.ModelSpec
-    labels: tuple[str, ...]
-    context: Mapping[str, Any]
+    text: str  # the formula
+    spec: formulaic.ModelSpec  # formulaic's state of transforms and codings
+    labels: tuple[str, ...]  # names of the columns
+    context: Mapping[str, Any]  # functions that the formula calls
+    # whether the constant is among the columns, where the formula has one; thresholds stand in its place
     constant: bool = True
 
     @cached_property
@@ -161,16 +148,7 @@ def _products(products: tuple[tuple[str, ...], ...], frame: pd.DataFrame) -> np.
 
 
 def term_label(name: str) -> str:
-    """How is a column of the design called: ``trt[T.drug]`` reads ``trt[drug]``.
-
-    Parameters
-    ----------
-    name : str
-        formulaic's name.
-
-    Returns
-    -------
-    str
+    """What readers see in place of formulaic's name of a column: ``trt[T.drug]`` reads ``trt[drug]``.
 
     Examples
     --------
@@ -186,15 +164,10 @@ _EVERY_LEVEL = re.compile(r"C\(([\w.]+|`[^`]+`), spans_intercept=False\)")
 
 
 def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
-    """Which columns of the data does this formula read?
+    """Columns of the data that a formula reads; it is refused where it holds or calls what a formula cannot.
 
-    Read from the expressions themselves: formulaic's own ``required_variables`` leaves out what a stateful transform
-    such as ``poly(x, 3)`` reads.
-
-    Raises
-    ------
-    FormulaError
-        formulaic cannot parse it, or it holds or calls what a formula cannot.
+    They are read off the expressions themselves: formulaic's own ``required_variables`` leaves out what a stateful
+    transform such as ``poly(x, 3)`` reads.
     """
     known = known_functions(context)
     columns: set[str] = set()
@@ -209,13 +182,7 @@ def required_columns(text: str, context: Mapping[str, Any]) -> set[str]:
 
 @lru_cache(maxsize=256)
 def python_parts(text: str) -> tuple[tuple[str, ast.Expression | None], ...]:
-    """Factors of a formula: a column by its name with None, anything that is evaluated with its syntax tree.
-
-    Raises
-    ------
-    FormulaError
-        formulaic or Python cannot parse it.
-    """
+    """Factors of a formula: a column by its name with None, anything that is evaluated with its syntax tree."""
     from formulaic import Formula
 
     formula = guarded(text, lambda: Formula(text))
@@ -244,13 +211,7 @@ def known_functions(context: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invented: bool = False) -> Matrix:
-    """The one column that an expression gives, such as an offset; `invented` as for `freeze`.
-
-    Raises
-    ------
-    FormulaError
-        It gives no column, or several.
-    """
+    """The one column that an expression gives, such as an offset; `invented` as for `freeze`."""
     matrix = freeze(expression(text), frame, context, invented=invented)
     if len(matrix.labels) != 1:
         raise FormulaError(f"offset({text}) gives the {len(matrix.labels)} columns {matrix.labels}; it must give one.")
@@ -258,13 +219,7 @@ def freeze_one(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, in
 
 
 def finite_values(matrix: Matrix, frame: pd.DataFrame, what: str) -> np.ndarray:
-    """Values of the columns for complete rows, (row, column); a transform without a value is not passed on.
-
-    Raises
-    ------
-    DataError
-        NaN or infinite values, such as the logarithm of a negative number.
-    """
+    """Values of the columns for complete rows, (row, column); DataError where a transform has none, as log(-1)."""
     values = matrix.evaluate(frame)
     bad = ~np.isfinite(values)
     if bad.any():
@@ -279,13 +234,7 @@ def finite_values(matrix: Matrix, frame: pd.DataFrame, what: str) -> np.ndarray:
 def guarded(text: str, call: Callable[[], Any]) -> Any:
     """Run formulaic; its warnings about unseen levels and whatever it raises become errors that quote the formula.
 
-    Raises
-    ------
-    DataError
-        A value beyond the range of a spline; a level that the fit has not seen, which formulaic alone would take for
-        the reference level.
-    FormulaError
-        formulaic cannot parse or evaluate the text.
+    formulaic alone would take an unseen level for the reference level.
     """
     from formulaic.errors import DataMismatchWarning
 
@@ -320,11 +269,6 @@ def freeze(text: str, frame: pd.DataFrame, context: Mapping[str, Any], *, invent
     """Evaluate a formula once and keep the state of its transforms and codings.
 
     Values are not looked at where the rows are `invented`: a logarithm may have none there and be right of any data.
-
-    Raises
-    ------
-    DataError, FormulaError
-        It cannot be evaluated on this frame.
     """
     from formulaic import Formula
 
@@ -361,13 +305,7 @@ def _refuse_noise(matrix: Matrix) -> None:
 
 
 def check_row_by_row(matrix: Matrix, frame: pd.DataFrame, values: np.ndarray) -> None:
-    """A term such as x - np.mean(x) would take the mean of newdata: what is not frozen shows on a part of the rows.
-
-    Raises
-    ------
-    FormulaError
-        Some of the rows have other values by themselves than among all of them.
-    """
+    """Refuse what is not frozen: x - np.mean(x) would take the mean of newdata, as a part of the rows shows."""
     some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))[::-1]
     again = matrix.evaluate(frame.iloc[some])
     scale = np.abs(np.where(np.isfinite(values), values, 0.0)).max(axis=0, initial=1e-300)

@@ -20,27 +20,13 @@ __all__ = ["Members", "codes_in"]
 
 @dataclass(frozen=True)
 class Members:
-    """What says which groups a row belongs to, and by how much.
+    """What says which groups a row belongs to, and by how much."""
 
-    Attributes
-    ----------
-    columns : tuple of str
-        A column of names for each member.
-    weights : tuple of str
-        A column of weights for each; all count the same where there are none.
-    scaled : bool
-        Whether the weights of a row are divided by their sum.
-    codes : ndarray of int, shape (row, member)
-        Groups of the fitted rows.
-    shares : ndarray, shape (row, member)
-        Their weights, divided by c.
-    """
-
-    columns: tuple[str, ...]
-    weights: tuple[str, ...]
-    scaled: bool
-    codes: np.ndarray
-    shares: np.ndarray
+    columns: tuple[str, ...]  # a column of names for each member
+    weights: tuple[str, ...]  # a column of weights for each; all count the same where there are none
+    scaled: bool  # whether the weights of a row are divided by their sum
+    codes: np.ndarray  # (row, member): groups of the fitted rows
+    shares: np.ndarray  # (row, member): their weights, divided by c
 
     @property
     def said(self) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
@@ -55,11 +41,6 @@ class Members:
         """Weights (row, member), and c (row,); NaN where something is missing.
 
         Without the columns of names each member is another group.
-
-        Raises
-        ------
-        DataError
-            Weights that are no numbers, or add up to 0.
         """
         W = np.ones((len(frame), len(self.columns)))
         for k, name in enumerate(self.weights):

@@ -23,27 +23,13 @@ __all__ = ["Monotonic", "check_order", "is_monotonic", "mo", "monotonic_terms"]
 
 @dataclass(frozen=True)
 class Monotonic:
-    """Coefficients that are b times the product of the shares of one simplex for each ``mo()`` of a term.
+    """Coefficients that are b times the product of the shares of one simplex for each ``mo()`` of a term."""
 
-    Attributes
-    ----------
-    name : str
-        ``"mo(x)"``, ``"mo(x):z"``.
-    columns : tuple of str
-        Coefficients, the last simplex varying fastest.
-    sizes : tuple of int
-        Steps of each ``mo()``.
-    column : str
-        What formulaic would call it if x were a number.
-    factors : tuple of str
-        Of the term.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    sizes: tuple[int, ...]
-    column: str
-    factors: tuple[str, ...]
+    name: str  # "mo(x)", "mo(x):z"
+    columns: tuple[str, ...]  # coefficients, the last simplex varying fastest
+    sizes: tuple[int, ...]  # steps of each `mo()`
+    column: str  # what formulaic would call it if x were a number
+    factors: tuple[str, ...]  # of the term
 
     @property
     def calls(self) -> dict[str, int]:

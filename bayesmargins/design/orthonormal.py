@@ -11,25 +11,15 @@ __all__ = ["Basis", "orthonormal_basis"]
 
 @dataclass(frozen=True)
 class Basis:
-    """X beta = constant + M gamma, for beta = origin constant + back gamma.
+    """X beta = constant + M gamma, for beta = origin constant + back gamma."""
 
-    Attributes
-    ----------
-    origin : ndarray of shape (column,), or None
-        Coefficients that make the column of ones; None where the columns do not span it.
-    M : ndarray, shape (row, direction)
-        Directions of mean square 1, orthogonal to each other and, where there is an origin, to the ones. A direction
-        that the columns leave open, because they are linearly dependent, is a column of zeros.
-    back : ndarray, shape (column, direction)
-        Carries coefficients of the directions back to those of the columns.
-    rank : int
-        Of the columns.
-    """
-
+    # (column,): coefficients that make the column of ones; None where the columns do not span it
     origin: np.ndarray | None
+    # (row, direction): directions of mean square 1, orthogonal to each other and, where there is an origin, to the
+    # ones. A direction that the columns leave open, because they are linearly dependent, is a column of zeros
     M: np.ndarray
-    back: np.ndarray
-    rank: int
+    back: np.ndarray  # (column, direction): carries coefficients of the directions back to those of the columns
+    rank: int  # of the columns
 
     @property
     def whole(self) -> np.ndarray:

@@ -15,11 +15,6 @@ _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
 def whole_call(term: str, name: str) -> str | None:
     """The inside of ``name( )`` where it spans the whole term; else None.
 
-    Raises
-    ------
-    FormulaError
-        Brackets or quotes are left open inside.
-
     Examples
     --------
     >>> whole_call("trials(n)", "trials"), whole_call("(a) + (b)", "")
@@ -38,11 +33,6 @@ def whole_call(term: str, name: str) -> str | None:
 def signed_terms(text: str) -> Iterator[tuple[str, str]]:
     """Signed additive terms at the top level.
 
-    Raises
-    ------
-    FormulaError
-        Brackets or quotes are left open.
-
     Examples
     --------
     >>> list(signed_terms("x + (1 | g) - 1"))
@@ -59,12 +49,7 @@ def signed_terms(text: str) -> Iterator[tuple[str, str]]:
 
 
 def split(text: str, separator: str) -> list[str]:
-    """Pieces between separators that stand outside brackets and quotes.
-
-    Raises
-    ------
-    FormulaError
-        Brackets or quotes are left open.
+    """Pieces between separators that stand outside brackets and quotes; FormulaError where these are left open.
 
     Examples
     --------
@@ -77,13 +62,7 @@ def split(text: str, separator: str) -> list[str]:
 
 
 def close_of(text: str, at: int) -> int:
-    """Where is the bracket closed that opens at this position?
-
-    Raises
-    ------
-    FormulaError
-        Nowhere.
-    """
+    """Where the bracket is closed that opens at this position."""
     depths = dict(scan(text))
     return next(i for i in sorted(depths) if i > at and depths[i] == depths[at] and text[i] in _CLOSE)
 

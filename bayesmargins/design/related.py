@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bayesmargins.checks import numbers
 from bayesmargins.errors import DataError, close_matches, listed, warn
+from bayesmargins.values import numbers
 
 __all__ = ["root_of_relation"]
 
@@ -19,16 +19,8 @@ _UNIT = 0.01  # of the mean diagonal, from which on what a standard deviation is
 def root_of_relation(factor: str, name: str, given: Any, levels: tuple[Any, ...]) -> npt.NDArray[np.float64]:
     """L with L L' = A for the fitted groups in their order: (level, level), lower.
 
-    Raises
-    ------
-    DataError
-        A is no frame with the same labels along rows and columns, lacks a group, is not symmetric, or not positive
-        definite.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        Its diagonal is not 1 on average.
+    A has the same labels along rows and columns, all groups among them, and is symmetric and positive definite, or it
+    is refused. It warns where the diagonal is not 1 on average.
     """
     what = f"namespace={{{name!r}: ...}}, the matrix of gr({factor}, cov = {name}),"
     if not isinstance(given, pd.DataFrame):

@@ -45,7 +45,7 @@ def second_derivative_rows(
     what: str = "newdata",
     like: Rows | None = None,
 ) -> Rows:
-    """How do the derivatives of X, z and the offset with respect to one variable change with another?
+    """How `derivative_rows` of one variable change with another, or the same one: d2X (row, coef), d2Z, d2 offset.
 
     Where no transform reads either variable, every column is a straight line in each, and its values at the corners 0
     and 1 of both give the mixed derivative exactly (x:z gives 1; the second derivative in one variable is 0). Where
@@ -54,31 +54,8 @@ def second_derivative_rows(
     with a step that is refined until two steps agree to 1e-8 of the derivative (at the edge of the range, and where a
     spline has a knot, rounding may stop them at 1e-7 and 1e-4).
 
-    Parameters
-    ----------
-    design : Design
-        Frozen design.
-    frame : DataFrame
-        Rows where the derivative is taken.
-    first, second : str
-        Numeric columns that the formula reads, the same one for the second derivative.
-    z_of : collection of str, optional
-        Factors whose z is needed.
-    what : str
-        How messages call the frame.
-    like : Rows, optional
-        The design rows of the frame, where they are known already.
-
-    Returns
-    -------
-    Rows
-        d2X (row, coef), d2Z a factor, d2 offset, in units of 1 / (unit of first x unit of second).
-
-    Raises
-    ------
-    DataError
-        A row cannot be evaluated near its value, or has no such derivative there: no two steps agree to 1e-4, or the
-        second derivatives to the left and to the right differ.
+    DataError where a row cannot be evaluated near its value, or has no such derivative there: no two steps agree to
+    1e-4, or those to the left and to the right differ.
     """
     like = design.rows(frame, z_of, what) if like is None else like
     straight = [v for v in (first, second) if design.is_straight(v, z_of)]

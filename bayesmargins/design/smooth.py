@@ -25,18 +25,10 @@ _DEFAULT, _DEFAULT_EACH, _MOST = 10, 5, 100
 
 @dataclass(frozen=True)
 class Penalised:
-    """Coefficients that are normal about 0 with one standard deviation.
+    """Coefficients that are normal about 0 with one standard deviation."""
 
-    Attributes
-    ----------
-    name : str
-        ``"s(x)"``, ``"s(x, by=f)[a]"``, ``"t2(x, z)[1]"``.
-    columns : tuple of str
-        Coefficients.
-    """
-
-    name: str
-    columns: tuple[str, ...]
+    name: str  # "s(x)", "s(x, by=f)[a]", "t2(x, z)[1]"
+    columns: tuple[str, ...]  # coefficients
 
 
 def s(x: Any, *more: Any, k: Any = None, bs: Any = "cr", by: Any = None, _state: Any = None, **other: Any) -> Any:

@@ -20,21 +20,11 @@ __all__ = ["Strata", "StratumMatrix", "in_strata", "strata_of", "stratum_of_grou
 
 @dataclass(frozen=True)
 class StratumMatrix(Matrix):
-    """Columns of z that are those of the block in rows of one stratum, and 0 in all others.
+    """Columns of z that are those of the block in rows of one stratum, and 0 in all others."""
 
-    Attributes
-    ----------
-    by : str
-        Column that says the stratum.
-    strata : tuple
-        Its values at the fit.
-    stratum : object
-        This one's.
-    """
-
-    by: str = ""
-    strata: tuple[Any, ...] = ()
-    stratum: Any = None
+    by: str = ""  # column that says the stratum
+    strata: tuple[Any, ...] = ()  # its values at the fit
+    stratum: Any = None  # this one's
 
     @property
     def variables(self) -> frozenset[str]:  # type: ignore[override]
@@ -54,13 +44,7 @@ class StratumMatrix(Matrix):
 
 
 def stratum_codes(column: pd.Series, by: str, strata: tuple[Any, ...]) -> np.ndarray:
-    """Which stratum is each row in? (row,) int.
-
-    Raises
-    ------
-    DataError
-        A value that the fit has not seen.
-    """
+    """Which stratum each row is in, (row,) int; DataError for a value that the fit has not seen."""
     codes = codes_in(strata, column)
     unseen = pd.unique(column[codes < 0].dropna())
     if len(unseen):
@@ -73,24 +57,12 @@ def stratum_codes(column: pd.Series, by: str, strata: tuple[Any, ...]) -> np.nda
 
 @dataclass(frozen=True)
 class Strata:
-    """Groups in strata, each of which has terms of its own.
+    """Groups in strata, each of which has terms of its own."""
 
-    Attributes
-    ----------
-    by : str
-        Column that says the stratum.
-    labels : tuple
-        Its values.
-    of_levels : ndarray of int, shape (level,)
-        Stratum of each fitted group; empty where there are no rows.
-    twins : ndarray of int, shape (term of the block, stratum)
-        Where the factor's terms stand.
-    """
-
-    by: str
-    labels: tuple[Any, ...]
-    of_levels: np.ndarray = field(repr=False)
-    twins: np.ndarray = field(repr=False)
+    by: str  # column that says the stratum
+    labels: tuple[Any, ...]  # its values
+    of_levels: np.ndarray = field(repr=False)  # (level,): stratum of each fitted group; empty where there are no rows
+    twins: np.ndarray = field(repr=False)  # (term of the block, stratum): where the factor's terms stand
 
     def codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Stratum of each row."""
@@ -150,13 +122,7 @@ def strata_of(by: str, frame: pd.DataFrame) -> tuple[Any, ...]:
 def stratum_of_groups(
     factor: str, by: str, strata: tuple[Any, ...], levels: tuple[Any, ...], codes: np.ndarray, frame: pd.DataFrame
 ) -> np.ndarray:
-    """Stratum of each group: (level,) int.
-
-    Raises
-    ------
-    DataError
-        Rows of one group are in two strata.
-    """
+    """Stratum of each group, (level,) int; DataError where rows of one group are in two."""
     of_rows = stratum_codes(frame[by], by, strata)
     of_levels = np.zeros(len(levels), dtype=np.intp)
     of_levels[codes] = of_rows

@@ -16,30 +16,15 @@ _COLUMN = re.compile(r"[^\W\d][\w.]*|`[^`]+`")
 
 @dataclass(frozen=True)
 class Structure:
-    """How the groups of a factor differ from independent normal ones with one covariance; by default in nothing.
+    """How the groups of a factor differ from independent normal ones with one covariance; by default in nothing."""
 
-    Attributes
-    ----------
-    by : str
-        Column whose levels have a covariance each.
-    student : bool
-        Whether effects are Student-t in place of normal.
-    cov : str
-        Name of the matrix that says how groups are related.
-    members : tuple of str
-        Columns that each name a group of the row, where it belongs to several.
-    weights : tuple of str
-        Columns of their weights.
-    scaled : bool
-        Whether these are divided by their sum.
-    """
-
-    by: str = ""
-    student: bool = field(default=False, repr=False)
-    cov: str = field(default="", repr=False)
+    by: str = ""  # column whose levels have a covariance each
+    student: bool = field(default=False, repr=False)  # whether effects are Student-t in place of normal
+    cov: str = field(default="", repr=False)  # name of the matrix that says how groups are related
+    # columns that each name a group of the row, where it belongs to several
     members: tuple[str, ...] = field(default=(), repr=False)
-    weights: tuple[str, ...] = field(default=(), repr=False)
-    scaled: bool = field(default=True, repr=False)
+    weights: tuple[str, ...] = field(default=(), repr=False)  # columns of their weights
+    scaled: bool = field(default=True, repr=False)  # whether these are divided by their sum
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -65,11 +50,6 @@ def quoted(name: str) -> str:
 
 def structure_of(text: str, formula: str) -> tuple[str, bool, str, Structure]:
     """What stands behind the bar: the grouping factor, whether ``cor = FALSE``, the mark ``id``, and the structure.
-
-    Raises
-    ------
-    FormulaError
-        Something in ``gr()`` that is not read.
 
     Examples
     --------
@@ -113,13 +93,7 @@ def structure_of(text: str, formula: str) -> tuple[str, bool, str, Structure]:
 
 
 def members_of(text: str, formula: str) -> tuple[str, bool, str, Structure]:
-    """The same of ``mm(g1, g2, weights = cbind(w1, w2))``, whose factor brms calls ``mmg1g2``.
-
-    Raises
-    ------
-    FormulaError
-        Something that is not read, or as many weights as members are not there.
-    """
+    """The same of ``mm(g1, g2, weights = cbind(w1, w2))``, whose factor brms calls ``mmg1g2``."""
     inside = whole_call(text, "mm") or ""
     pieces = [a.strip() for a in split(inside, ",")]
     names = [a for a in pieces if not re.match(r"\w+\s*=", a)]

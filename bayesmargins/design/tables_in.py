@@ -29,26 +29,11 @@ _GRID = " A reference grid is bm.datagrid(post, grid='balanced')."
 
 
 def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
-    """How does a frame of any library become the pandas frame that a formula is evaluated on?
+    """A frame of any library, a dict of columns or of one row's values, or a list of such dicts, as a pandas frame.
 
-    Parameters
-    ----------
-    data : DataFrame or mapping
-        pandas, polars, pyarrow or any frame that narwhals reads; a dict of columns, a dict of values (one row), or a
-        list of such dicts.
-    what : str
-        How the message names it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The same columns with a fresh row index; the caller's frame is not touched. Categories that are objects, such
-        as the intervals of ``pandas.cut``, become text in their order; Decimals become floats.
-
-    Raises
-    ------
-    DataError
-        Not a frame, no rows, no columns, columns of different lengths, or names that repeat or are not text.
+    The rows are numbered afresh, and the caller's frame is not touched. Categories that are objects, such as the
+    intervals of ``pandas.cut``, become text in their order; Decimals become floats. DataError where it is no frame,
+    has no rows or columns, or names that repeat or are not text.
 
     Examples
     --------

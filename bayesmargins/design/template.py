@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import functions
 from bayesmargins.design.building import build_design
 from bayesmargins.design.calls import context_of
 from bayesmargins.design.coding import codings
@@ -19,7 +18,7 @@ from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, check_row_by_row, python_parts, required_columns
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
-from bayesmargins.values import plain_value
+from bayesmargins.values import functions, plain_value
 
 __all__ = ["design_from", "template_design"]
 
@@ -37,30 +36,7 @@ def design_from(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     categories: str = "",
 ) -> Design:
-    """Which design do the fitted rows give, or, where there are none, the levels alone?
-
-    Parameters
-    ----------
-    formula : str
-        lme4-style.
-    data : DataFrame or None
-        The fitted rows.
-    levels : mapping or None
-        In their place; one of the two is None.
-    namespace : dict, optional
-        Own functions that the formula calls.
-    categories : str
-        As for `build_design`.
-
-    Returns
-    -------
-    Design
-
-    Raises
-    ------
-    DataError, FormulaError
-        As `build_design` and `template_design`; both or neither of data and levels.
-    """
+    """The design of the fitted rows, or of the levels alone: one of `data` and `levels` is None."""
     if (data is None) == (levels is None):
         given = "both data and levels" if levels is not None else "neither data nor levels"
         raise DataError(
@@ -80,34 +56,11 @@ def template_design(
     stored: bool = False,
     categories: str = "",
 ) -> Design:
-    """What design does a formula have, known the levels of its factors and no rows?
+    """The design of a formula, known the levels of its factors and no rows: its `data` raises.
 
-    Parameters
-    ----------
-    formula : str
-        lme4-style, without terms that remember the data (``poly``, ``scale``, ``bs``).
-    levels : mapping
-        Levels of each factor in order, the reference first: text, numbers or dates; ``[False, True]`` for a truth
-        value, whose reference is False. Grouping factors may be among them, as group effects need. Columns that are not
-        named are numbers.
-    namespace : dict, optional
-        Own functions that the formula calls.
-    stored : bool
-        The formula comes from a file.
-    categories : str
-        As for `build_design`.
-
-    Returns
-    -------
-    Design
-        Its `data` raises.
-
-    Raises
-    ------
-    DataError
-        Levels of a column that the formula does not read, or that are no levels; ``[True, False]``.
-    FormulaError
-        A term that needs the rows of the fit.
+    `levels` has those of each factor in order, the reference first: text, numbers or dates; ``[False, True]`` for a
+    truth value. Grouping factors may be among them, as group effects need. Columns that are not named are numbers.
+    Terms that remember the data (``poly``, ``scale``, ``bs``) are refused.
 
     Examples
     --------

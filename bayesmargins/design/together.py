@@ -23,13 +23,7 @@ class MixtureStrata:
 
 
 def mixture_strata(factors: Sequence[Factor], codes: np.ndarray, frame: pd.DataFrame) -> MixtureStrata | None:
-    """Which combinations (combination, factor) is each row averaged over? None where no factor has strata.
-
-    Raises
-    ------
-    GroupsError
-        No fitted groups are in the strata that a row names.
-    """
+    """Which combinations (combination, factor) each row is averaged over; None where no factor has strata."""
     found = [(f.strata, own) for f, own in zip(factors, codes.T, strict=True) if f.strata is not None]
     if not found:
         return None

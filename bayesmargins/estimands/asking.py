@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from bayesmargins.checks import whole_number
 from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
@@ -27,7 +26,7 @@ from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.schema import public_name
-from bayesmargins.values import is_word, with_columns
+from bayesmargins.values import is_word, whole_number, with_columns
 
 __all__ = ["Given", "answering", "ask", "checked_seed", "refuse_heavy", "refuse_several"]
 

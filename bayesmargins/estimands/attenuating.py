@@ -30,8 +30,8 @@ from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
-from bayesmargins.provenance import Provenance, provenance_of
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
+from bayesmargins.provenance import Provenance, make_result, provenance_of
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS
 from bayesmargins.values import is_word, kept
 
 __all__ = ["attenuation"]

@@ -8,7 +8,6 @@ import numpy as np
 import scipy
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
 from bayesmargins.estimands.asking import Given, ask, refuse_heavy
 from bayesmargins.estimands.question import Question
@@ -19,7 +18,7 @@ from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import plain
+from bayesmargins.values import plain, switch
 
 __all__ = ["marginal_coefficients"]
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import called, switch
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import Given, ask
@@ -22,7 +21,7 @@ from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
-from bayesmargins.values import is_word, with_columns
+from bayesmargins.values import called, is_word, switch, with_columns
 
 __all__ = [
     "avg_comparisons",

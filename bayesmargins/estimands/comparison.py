@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,42 +19,30 @@ Pair = Callable[[Side, Side], np.ndarray]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How the high side is held against the low side.
+    """How the high side is held against the low side."""
 
-    Attributes
-    ----------
-    label : str
-        Template of the contrast's label, with {high} and {low}.
-    compare : callable
-        ``(high, low) -> value``; a side is a mapping of ``mean`` and, where odds are needed, ``complement``.
-    odds : bool
-        Whether 1 - mean is needed too: it is integrated in its own right, so that odds of rare events lose no digits.
-    of_logs : callable, optional
-        The same from logarithms of the parts, for parts that are too small for `compare`.
-    error : callable, optional
-        ``(value, relative) -> error``: how wrong the value can be, with the relative errors of all parts added up.
-    event : {"", "neutral", "benefit", "harm"}
-        What one more event is, where a difference of probabilities is told as a number needed to treat.
-    """
-
-    label: str
-    compare: Pair
+    label: str  # template of the contrast's label, with {high} and {low}
+    compare: Pair  # `(high, low) -> value`; a side is a mapping of `mean` and, where odds are needed, `complement`
+    # whether 1 - mean is needed too: it is integrated in its own right, so that odds of rare events lose no digits
     odds: bool = False
-    of_logs: Pair | None = None
+    of_logs: Pair | None = None  # the same from logarithms of the parts, for parts that are too small for `compare`
+    # `(value, relative) -> error`: how wrong the value can be, with the relative errors of all parts added up
     error: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    # {"", "neutral", "benefit", "harm"}: what one more event is, where a difference of probabilities is told as a
+    # number needed to treat
     event: str = ""
 
-    @property
+    @cached_property
     def subtracts(self) -> bool:
         """Whether the value is the difference of the two means."""
         return self.compare is _minus
 
-    @property
+    @cached_property
     def parts(self) -> tuple[str, ...]:
         """What is evaluated on each side."""
         return ("mean", "complement") if self.odds else ("mean",)
 
-    @property
+    @cached_property
     def divides(self) -> bool:
         """Whether digits of small parts count: a user's function may divide."""
         return self.of_logs is not None or self.error is None

@@ -22,8 +22,7 @@ from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import plain
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, plain
 
 __all__ = ["variance_partition"]
 

@@ -18,9 +18,9 @@ from bayesmargins.grid import Relabelled
 from bayesmargins.labelling import steps_worded, terms_worded
 from bayesmargins.limits import check_size
 from bayesmargins.posterior import Posterior
-from bayesmargins.provenance import Provenance
-from bayesmargins.schema import make_result, plain, public_name
-from bayesmargins.values import is_word, plain_value
+from bayesmargins.provenance import Provenance, make_result
+from bayesmargins.schema import public_name
+from bayesmargins.values import is_word, plain, plain_value
 from bayesmargins.version import __version__
 
 __all__ = ["Question", "refuse_unread"]

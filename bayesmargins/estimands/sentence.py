@@ -29,60 +29,29 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Scope:
-    """What a sentence says beside the quantity itself.
+    """What a sentence says beside the quantity itself."""
 
-    Attributes
-    ----------
-    rows : str
-        ``"the 220 rows of the data"``.
-    averaged : bool
-        Whether rows are averaged.
-    by : tuple of str
-        Columns within whose values they are.
-    weights : str
-        Name of the weights; empty where rows count the same.
-    at : mapping
-        Values set on all rows, by variable.
-    groups : sequence of str
-        One phrase a grouping factor.
-    labels : mapping
-        By column of `by`: its values' new labels.
-    derived : tuple of str
-        Columns that are computed again from the others.
-    """
-
-    rows: str
-    averaged: bool
-    by: tuple[str, ...]
-    weights: str
-    at: Mapping[str, Sequence[Any]]
-    groups: Sequence[str]
-    labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)
-    derived: tuple[str, ...] = ()
+    rows: str  # "the 220 rows of the data"
+    averaged: bool  # whether rows are averaged
+    by: tuple[str, ...]  # columns within whose values they are
+    weights: str  # name of the weights; empty where rows count the same
+    at: Mapping[str, Sequence[Any]]  # values set on all rows, by variable
+    groups: Sequence[str]  # one phrase a grouping factor
+    labels: Mapping[str, Mapping[Any, str]] = field(default_factory=dict)  # by column of `by`: its values' new labels
+    derived: tuple[str, ...] = ()  # columns that are computed again from the others
 
 
 @dataclass(frozen=True)
 class Slope:
-    """Which slope?
+    """Which slope?"""
 
-    Attributes
-    ----------
-    how : {"dydx", "eyex", "eydx", "dyex", "second", "difference"}
-        A derivative, an elasticity, the derivative of a slope, or the difference of slopes between levels.
-    variables : tuple of str
-        Of the slopes that change with `second`.
-    second : str
-        What they change with; empty without.
-    between : tuple of str
-        Pairs of its levels, where it is a factor.
-    beside : tuple of str
-        Differences between levels that stand beside the slopes of `variables`, for factors have none.
-    """
-
+    # {"dydx", "eyex", "eydx", "dyex", "second", "difference"}: a derivative, an elasticity, the derivative of a
+    # slope, or the difference of slopes between levels
     how: str = "dydx"
-    variables: tuple[str, ...] = ()
-    second: str = ""
-    between: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()  # of the slopes that change with `second`
+    second: str = ""  # what they change with; empty without
+    between: tuple[str, ...] = ()  # pairs of its levels, where it is a factor
+    # differences between levels that stand beside the slopes of `variables`, for factors have none
     beside: tuple[str, ...] = ()
 
     @property
@@ -303,49 +272,46 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
         over = "of the distribution of y over" if scale == "marginal" else "averaged over"
+        own = _own_stratum(", each row over those of its own", existing, design)
         phrases.append(
-            f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}, "
-            f"{_own_stratum('each row over those of its own', existing, design)}each counted {counted}"
+            f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}{own}, each counted {counted}"
         )
     new = policy.factors("new")
     if new:
         over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
-        own = _own_stratum(" with the covariance of the row's", new, design).removesuffix(", ")
+        own = _own_stratum(" with the covariance of the row's", new, design)
         related = [f for f in new if design.factors[f].cov]
         own += ", unrelated to the fitted ones" if related else ""
         heavy = [f for f in new if design.factors[f].student]
         own += f" with Student-t effects{f' of {factors_worded(heavy, design)}' * (len(new) > 1)}" if heavy else ""
-        phrases.append(f"{over} new groups of {factors_worded(new, design)}{own}{_what_it_is(policy, scale)}")
+        every = set(policy.by_factor.values()) == {"new"}
+        what = _NO_POPULATION.get(scale, POPULATION if every else "")
+        phrases.append(f"{over} new groups of {factors_worded(new, design)}{own}{what}")
     return phrases or [NO_GROUPS]
 
 
 def factors_worded(factors: Iterable[str], design: Design) -> str:
     """``"clinic and patient"``: grouping factors as readers know them."""
-    return " and ".join([worded(name, design.labels) for name in factors])
+    return " and ".join([design.factor_words[name] for name in factors])
 
 
 def _own_stratum(said: str, factors: Iterable[str], design: Design) -> str:
     """Where groups are in strata, of which column: empty elsewhere."""
     strata = [design.factors[f].strata for f in factors]
     by = dict.fromkeys([worded(s.by, design.labels) for s in strata if s is not None])
-    return f"{said} {' and '.join(by)}, " if by else ""
+    return f"{said} {' and '.join(by)}" if by else ""
 
 
 NO_GROUPS = "the model has no groups"
 POPULATION = ", which makes it a population average"
 _JOINT = ("new", "existing")
 
-
-def _what_it_is(policy: Policy, scale: str) -> str:
-    """Only where every factor is integrated, and on the reported scale, is the number a population average."""
-    if scale == "link":
-        return ", which on the link scale is the value at b = 0 and not the link of an average"
-    if scale == "constant":
-        return ", which changes nothing: it is the same in all groups"
-    if scale == "marginal":
-        return ", which is no average of the groups' own"
-    every = set(policy.by_factor.values()) == {"new"}
-    return POPULATION if every else ""
+# By scale, what an average over new groups is there that is no population average.
+_NO_POPULATION = {
+    "link": ", which on the link scale is the value at b = 0 and not the link of an average",
+    "constant": ", which changes nothing: it is the same in all groups",
+    "marginal": ", which is no average of the groups' own",
+}
 
 
 def _of_factor(
@@ -356,7 +322,7 @@ def _of_factor(
     kind: str,
     scale: str,
 ) -> str:
-    name = worded(factor, design.labels)
+    name = design.factor_words[factor]
     if isinstance(policy, tuple):
         more = f" and {len(policy) - 5} more" if len(policy) > 5 else ""
         return f"for the named groups of {name}: {', '.join(map(str, policy[:5]))}{more}"
@@ -373,7 +339,7 @@ def _of_factor(
 
 
 def _sampled(factor: str, design: Design, frame: pd.DataFrame) -> str:
-    of, name = design.factors[factor], worded(factor, design.labels)
+    of, name = design.factors[factor], design.factor_words[factor]
     if not all(c in frame.columns for c in of.columns):
         return f"one new group of {name}, shared by all rows"
     n = of.labels(frame).nunique()

@@ -40,8 +40,8 @@ from bayesmargins.integrate.spread import (
 )
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
+from bayesmargins.provenance import make_result, provenance_of
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS
 from bayesmargins.values import is_number, is_word, plain_value, value_list
 
 __all__ = ["heterogeneity"]

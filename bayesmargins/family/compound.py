@@ -27,18 +27,11 @@ Index = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Compound:
-    """How is y distributed over b?
+    """How is y distributed over b?"""
 
-    Attributes
-    ----------
-    each : tuple of Mixture
-        Some components each, of the same pairs of a draw and a row, one component's pairs after those of another.
-    weights : tuple of (component,) float
-        What each component counts for; sum 1 over all.
-    """
-
+    # some components each, of the same pairs of a draw and a row, one component's pairs after those of another
     each: tuple[Mixture, ...]
-    weights: tuple[Array, ...]
+    weights: tuple[Array, ...]  # what each component counts for; sum 1 over all
 
     @property
     def size(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Curve:
     thinned: str = field(default="", kw_only=True)
     endless: tuple[str, ...] = field(default=(), kw_only=True)
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether it is h(eta) itself."""
         return self.shift is None and self.added is None and self.factor is None and self.sign == 1.0
@@ -133,27 +134,15 @@ class Shares:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Numbers of the response that are sums of averages: constants + weights @ averages of curves.
+    """Numbers of the response that are sums of averages: constants + weights @ averages of curves."""
 
-    Attributes
-    ----------
-    curves : tuple of Curve
-        What is averaged; empty where a `bundle` is.
-    constants : ndarray, shape (output,)
-    weights : ndarray, shape (output, curve)
-    probability : bool
-        Whether every output lies between 0 and 1.
-    categories : tuple or None
-        Labels of the outputs, where they are an axis of the result; None where there is one output and no axis.
-    bundle : Bundle, Shares or None
-        What is averaged in place of curves: probabilities that sum to 1. The constants are 0.
-    """
-
-    curves: tuple[Curve, ...]
-    constants: Array
-    weights: Array
-    probability: bool = False
+    curves: tuple[Curve, ...]  # what is averaged; empty where a `bundle` is
+    constants: Array  # (output,)
+    weights: Array  # (output, curve)
+    probability: bool = False  # whether every output lies between 0 and 1
+    # labels of the outputs, where they are an axis of the result; None where there is one output and no axis
     categories: tuple[object, ...] | None = None
+    # what is averaged in place of curves: probabilities that sum to 1. The constants are 0
     bundle: Bundle | Shares | None = None
 
     @classmethod
@@ -161,28 +150,28 @@ class Quantity:
         """The average of one curve."""
         return cls((curve,), np.zeros(1), np.ones((1, 1)), curve.link.bounded and curve.added is None)
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Whether it is the average of h(eta) itself, as nearly every mean is."""
         return self.only is not None and self.only.plain
 
-    @property
+    @cached_property
     def only(self) -> Curve | None:
         """The curve whose average it is, if that is of one inverse link, or a share of it, with nothing added."""
         one = self.categories is None and len(self.curves) == 1 and self.curves[0].added is None
         return self.curves[0] if one and self.constants[0] == 0.0 and self.weights[0, 0] == 1.0 else None
 
-    @property
+    @cached_property
     def link(self) -> Link:
         """Of what is averaged, of the first where these are several."""
         return self.curves[0].link if self.bundle is None else self.bundle.link
 
-    @property
+    @cached_property
     def linear(self) -> bool:
         """Whether averaging over b leaves b = 0."""
         return self.bundle is None and all([curve.link.linear for curve in self.curves])
 
-    @property
+    @cached_property
     def signed(self) -> bool:
         """Whether it may be negative."""
         return not self.probability and self.linear

@@ -22,16 +22,10 @@ FROM_0_TO_1 = Support("numbers from 0 to 1", lambda o: (o.y >= 0.0) & (o.y <= 1.
 
 @dataclass(frozen=True)
 class WithEnds:
-    """What a family says that is `base` between the ends.
-
-    Attributes
-    ----------
-    base : Family
-    masses : callable
-        Parameters of the family -> logarithms of P(y = 0), P(0 < y < 1) and P(y = 1), broadcasting.
-    """
+    """What a family says that is `base` between the ends."""
 
     base: Family
+    # parameters of the family -> logarithms of P(y = 0), P(0 < y < 1) and P(y = 1), broadcasting
     masses: Callable[[Values], tuple[Array, Array, Array]]
 
     def shares(self, p: Values) -> tuple[Array, Array, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -278,27 +279,27 @@ class Family:
     ones: tuple[str, ...] = ()
     discrimination: Parameter | None = None
 
-    @property
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """Links of the mean, the default first."""
         return self.parameters[0].links
 
-    @property
+    @cached_property
     def noun(self) -> str:
         """What E[y] is called in a sentence."""
         return self.parameters[0].noun
 
-    @property
+    @cached_property
     def aux(self) -> tuple[str, ...]:
         """Names of the parameters beside the mean."""
         return tuple(p.name for p in self.parameters[1:])
 
-    @property
+    @cached_property
     def numbers(self) -> tuple[str, ...]:
         """Those of them that are one number a draw."""
         return tuple([p.name for p in self.parameters[1:] if not p.along])
 
-    @property
+    @cached_property
     def predictable(self) -> tuple[str, ...]:
         """Those that may have a linear predictor of their own."""
         return (*self.numbers, *(p.name for p in (self.discrimination,) if p is not None))
@@ -307,19 +308,19 @@ class Family:
         """Whether eta and thresholds are multiplied by something, where these parameters have linear predictors."""
         return self.discrimination is not None and self.discrimination.name in predicted
 
-    @property
+    @cached_property
     def ordinal(self) -> bool:
         """Whether y is one of some ordered categories, with thresholds in place of an intercept."""
         return self.at_most is not None or self.probabilities is not None
 
-    @property
+    @cached_property
     def categories(self) -> str:
         """What kind of categories y has: "ordered", "unordered", "counted" in columns of their own, or none: ""."""
         if self.shares is not None:
             return "counted" if self.counted else "unordered"
         return "ordered" if self.ordinal else ""
 
-    @property
+    @cached_property
     def target(self) -> str:
         """What is asked of it where nothing is said."""
         return "category" if self.categories else "mean"
@@ -362,11 +363,12 @@ class Family:
         """Its `rows` under this link; None where log p(y) may have several peaks in eta."""
         return self.rows.get(link.name)
 
-    def curve(self, link: Link) -> Curve:
-        """Whose value at eta is E[y] given b (of a single trial)."""
-        return Curve(link) if self.mean is None else self.mean(link)
+    @cached_property
+    def curve(self) -> Callable[[Link], Curve]:
+        """By link, the one whose value at eta is E[y] given b (of a single trial)."""
+        return Curve if self.mean is None else self.mean
 
-    @property
+    @cached_property
     def discrete(self) -> bool:
         """Whether y is a whole number from 0."""
         return self.support is not None and self.support.discrete

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -318,17 +319,23 @@ class Link:
     names: Mapping[str, str] = field(default_factory=dict, repr=False)
     ratio: Ratio | None = field(default=None, repr=False)
 
+    @cached_property
+    def parts(self) -> Mapping[str, Function]:
+        """What can be averaged, by its name in `PARTS`."""
+        named = zip(PARTS, (self.inverse, self.complement, self.derivative, self.second, *self.higher), strict=False)
+        return {name: function for name, function in named if function is not None}
+
     def part(self, name: str) -> Function:
         """h ("mean"), 1 - h ("complement") or a derivative of h ("d1" to "d4"); refuses what the link has not."""
-        parts = {"mean": self.inverse, "complement": self.complement, "d1": self.derivative, "d2": self.second}
-        parts |= zip(("d3", "d4"), self.higher, strict=False)
-        found = parts.get(name)
+        found = self.parts.get(name)
         if found is None:
-            allowed = [part for part, function in parts.items() if function is not None]
-            raise ModelError(
-                f"part={name!r} of the {self.name} link: allowed are {listed(allowed)}.{close_matches(name, allowed)}"
-            )
+            raise ModelError(self.without(name))
         return found
+
+    def without(self, name: str) -> str:
+        """The message about a part that there is not."""
+        hint = close_matches(name, self.parts)
+        return f"part={name!r} of the {self.name} link: allowed are {listed(self.parts)}.{hint}"
 
     def check_average(self, s2: Array | float) -> None:
         """Refuse averages over normal group effects where there are none: IntegrationError."""

@@ -44,36 +44,18 @@ _WIDEST = 1.5  # of a tail as a function of eta, in standard deviations of the l
 
 @dataclass(frozen=True)
 class Mixture:
-    """How is y distributed over b?
+    """How is y distributed over b?"""
 
-    Attributes
-    ----------
-    family : Family
-        y given its parameters.
-    link : Link
-        Between the mean and eta.
-    etas : (component, n) float, link scale
-        Linear predictor with the b that is known: one component, or one a fitted group.
-    weights : (component,) float
-        What each counts for.
-    s : (n,) float, link scale
-        Standard deviation of the b that is integrated out.
-    aux : dict of (n,) float
-        Parameters of the family.
-    trials : (n,) float
-        1 where the family has none.
-    outcome : Outcome
-        Bounds (n,) between which y is observed, where there are some.
-    """
-
-    family: Family
-    link: Link
+    family: Family  # y given its parameters
+    link: Link  # between the mean and eta
+    # (component, n) float, link scale: linear predictor with the b that is known: one component, or one a fitted
+    # group
     etas: Array
-    weights: Array
-    s: Array
-    aux: dict[str, Array]
-    trials: Array
-    outcome: Outcome = field(default_factory=Outcome)
+    weights: Array  # (component,) float: what each counts for
+    s: Array  # (n,) float, link scale: standard deviation of the b that is integrated out
+    aux: dict[str, Array]  # (n,) float: parameters of the family
+    trials: Array  # (n,) float: 1 where the family has none
+    outcome: Outcome = field(default_factory=Outcome)  # bounds (n,) between which y is observed, where there are some
 
     @property
     def bounds(self) -> tuple[Array, Array]:

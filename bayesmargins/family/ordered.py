@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bayesmargins.checks import whole_number
 from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.family.categories import of_categories
 from bayesmargins.family.curve import Quantity
@@ -17,7 +16,7 @@ from bayesmargins.family.link import Link
 from bayesmargins.family.mixture_of_y import Mixture, Number
 from bayesmargins.family.quantity import Target, counted_as, numbers_of, position
 from bayesmargins.habits import taught
-from bayesmargins.values import is_number, plain_value, value_list
+from bayesmargins.values import is_number, plain_value, value_list, whole_number
 
 __all__ = ["Category", "EachCategory", "OfScaled", "Score", "Top", "category", "score", "top"]
 
@@ -169,21 +168,11 @@ class Score(_OfOrder):
 
 @dataclass(frozen=True, repr=False)
 class OfScaled(Target):
-    """Numbers of categories where what eta counts for differs by row: sums of probabilities of a distribution of y.
+    """Numbers of categories where what eta counts for differs by row: sums of probabilities of a distribution of y."""
 
-    Attributes
-    ----------
-    asked : Target
-        What the user asked for.
-    values : tuple of tuple of float
-        What each category counts, an output.
-    labels : tuple or None
-        Of the outputs, where they are an axis of the result.
-    """
-
-    asked: Target
-    values: tuple[tuple[float, ...], ...]
-    labels: tuple[Any, ...] | None = None
+    asked: Target  # what the user asked for
+    values: tuple[tuple[float, ...], ...]  # what each category counts, an output
+    labels: tuple[Any, ...] | None = None  # of the outputs, where they are an axis of the result
 
     @classmethod
     def of(cls, target: Target, categories: Sequence[Any]) -> Target:

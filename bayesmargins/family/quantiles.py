@@ -31,23 +31,12 @@ _TIE = 1e-12
 
 @dataclass(frozen=True)
 class Number:
-    """A number for every pair of a draw and a row.
+    """A number for every pair of a draw and a row."""
 
-    Attributes
-    ----------
-    value : (n,) float
-    error : (n,) float
-        Estimate of its absolute error.
-    method : str
-        Engine that was used.
-    nodes : int
-        Most nodes of a rule.
-    """
-
-    value: Array
-    error: Array
-    method: str
-    nodes: int = 0
+    value: Array  # (n,) float
+    error: Array  # (n,) float: estimate of its absolute error
+    method: str  # engine that was used
+    nodes: int = 0  # most nodes of a rule
 
 
 def sd_of_ordered(below: Sequence[Number], above: Sequence[Number], numbers: Sequence[float]) -> Number:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,34 +42,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Target(ABC):
-    """A number of the distribution of y.
+    """A number of the distribution of y."""
 
-    Attributes
-    ----------
-    reading : {"curved", "marginal", "constant"}
-        What an average over groups makes of it: an average of probabilities, a number of the marginal distribution of
-        y, or nothing.
-    probability : bool
-        Whether it has odds.
-    of_response : bool
-        Whether it needs y given b: its parameters and the trials.
-    needs : tuple of str
-        What a family has to say of y for it.
-    rows : tuple of str
-        What of a left-hand side, by field, it depends on row by row.
-    given_b : bool
-        Whether it is an average over b of a number of y given b, and no number of the distribution of y over b.
-    moment : {"", "mean", "sd"}
-        Which moment of y it is: it is there where that is finite.
-    """
-
+    # "curved", "marginal" or "constant": an average over groups makes an average of probabilities of it, a number of
+    # the marginal distribution of y, or nothing
     reading = "marginal"
-    probability = False
-    of_response = True
-    needs: ClassVar[tuple[str, ...]] = ()
-    rows: ClassVar[tuple[str, ...]] = OF_ROWS
+    probability = False  # whether it has odds
+    of_response = True  # whether it needs y given b: its parameters and the trials
+    needs: ClassVar[tuple[str, ...]] = ()  # what a family has to say of y for it
+    rows: ClassVar[tuple[str, ...]] = OF_ROWS  # what of a left-hand side, by field, it depends on row by row
+    # whether it is an average over b of a number of y given b, and no number of the distribution of y over b
     given_b: ClassVar[bool] = False
-    moment: ClassVar[str] = ""
+    moment: ClassVar[str] = ""  # {"", "mean", "sd"}: which moment of y it is: it is there where that is finite
 
     @abstractmethod
     def noun(self, response: str, averaged: bool) -> str:
@@ -295,7 +280,16 @@ def quantity_of(target: str | Target, family: Family, link: Link, categories: Se
         return replace(counted, probability=False)
     if target == "mean" and family.expected is not None:
         return Quantity((), np.zeros(1), np.ones((1, 1)), link.bounded, None, family.expected(link))
-    return Quantity.single(Curve(identity) if target == "link" else family.curve(link))
+    return _mean(family, link) if target != "link" else _LINEAR_PREDICTOR
+
+
+_LINEAR_PREDICTOR = Quantity.single(Curve(identity))
+
+
+@cache
+def _mean(family: Family, link: Link) -> Quantity:
+    """E[y], made once: most questions ask for it."""
+    return Quantity.single(family.curve(link))
 
 
 @taught

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import called
 from bayesmargins.errors import EstimandError, listed
 from bayesmargins.hypothesis.entries import Entries, Made, labels_along
 from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.values import called
 
 __all__ = ["computed"]
 

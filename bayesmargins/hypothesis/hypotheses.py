@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.habits import taught
 from bayesmargins.hypothesis.entries import Entries, Made, entries_of
@@ -21,10 +20,10 @@ from bayesmargins.hypothesis.functions import computed
 from bayesmargins.hypothesis.named import NAMED, OTHER_NAMES, check_comparison, named
 from bayesmargins.hypothesis.results import scales, side_by_side
 from bayesmargins.hypothesis.weighted import weighted
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result, make_result
+from bayesmargins.provenance import make_result, provenance_of
+from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result
 from bayesmargins.tables import scale_of
-from bayesmargins.values import value_list
+from bayesmargins.values import switch, value_list
 
 __all__ = ["hypotheses"]
 

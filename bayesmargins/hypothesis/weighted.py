@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.checks import numbers
 from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.hypothesis.entries import Entries, Made, bracketed, labels_along, shortened, text, weighted_sum
 from bayesmargins.limits import check_size
+from bayesmargins.values import numbers
 
 __all__ = ["weighted"]
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from bayesmargins.errors import IntegrationError, ModelError
+from bayesmargins.errors import IntegrationError
 from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, PER_OCTAVE, WIDE, bucket_of, rule_table, strip_of
 from bayesmargins.integrate.threads import in_threads
@@ -29,53 +29,25 @@ _STEEP = 1e-8  # of what is accurate in absolute terms, to 1e-22
 
 @dataclass(frozen=True)
 class Integral:
-    """What is the average over groups, and how wrong can it be?
+    """What is the average over groups, and how wrong can it be?"""
 
-    Attributes
-    ----------
-    value : (draw, row) float
-        E[f(eta + s Z)], f the part asked for.
-    error_bound : float
-        No value is further than this from the truth (absolute; discretisation, truncation and rounding).
-    method : str
-        "closed form", "trapezoid", "plug-in" (every s2 is 0), or "trapezoid and expansion" (some s above 4096).
-    nodes : int
-        The most nodes that any value used; 0 without a rule.
-    relative_bound : float
-        No value from `trusted` on is further than this times itself from the truth; infinite where nobody knows.
-    """
-
-    value: Array
+    value: Array  # (draw, row) float: E[f(eta + s Z)], f the part asked for
+    # no value is further than this from the truth (absolute; discretisation, truncation and rounding)
     error_bound: float
+    # "closed form", "trapezoid", "plug-in" (every s2 is 0), or "trapezoid and expansion" (some s above 4096)
     method: str
-    nodes: int
+    nodes: int  # the most nodes that any value used; 0 without a rule
+    # no value from `trusted` on is further than this times itself from the truth; infinite where nobody knows
     relative_bound: float = np.inf
 
 
 def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "mean") -> Integral:
-    """What is the mean response over new groups, at each linear predictor?
+    """E[f(eta + s Z)], the mean response over new groups, at eta (draw, row) with a bound on its error.
 
-    Parameters
-    ----------
-    link : Link
-        The inverse link h.
-    eta : (draw, row) float, link scale
-        Linear predictor at b = 0.
-    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
-        Variance of z'b over the groups that are integrated out; 0 gives h(eta) itself.
-    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
-        Averages h, 1 - h (accurate for a nearly certain response), or the first to fourth derivative of h.
-
-    Returns
-    -------
-    Integral
-        E[f(eta + s Z)] with a bound on its error; NaN where eta or s2 is NaN.
-
-    Raises
-    ------
-    IntegrationError
-        Unknown part, the complement of an unbounded link, shapes that do not fit, a negative variance; a link whose
-        average does not exist.
+    s2, the variance of z'b over the groups that are integrated out, is a number, (draw, 1), (1, row) or (draw, row);
+    0 gives h(eta) itself. f is h, 1 - h (accurate for a nearly certain response), or the first to fourth derivative
+    of h. NaN where eta or s2 is NaN. IntegrationError where shapes do not fit, a variance is negative, or there is no
+    such part or average.
 
     Notes
     -----
@@ -112,17 +84,9 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
 
 
 def checked(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str) -> tuple[Array, Array]:
-    """eta as a C-contiguous (draw, row) array and s2 as (draw, 1) or (draw, row).
-
-    Raises
-    ------
-    IntegrationError
-        Shapes that do not fit, a negative variance, or a part that the link does not have.
-    """
-    try:
-        link.part(part)
-    except ModelError as error:
-        raise IntegrationError(str(error)) from None
+    """eta as a C-contiguous (draw, row) array and s2 as (draw, 1) or (draw, row); refuses what is neither."""
+    if part not in link.parts:
+        raise IntegrationError(link.without(part))
     eta = np.ascontiguousarray(eta, dtype=np.float64)
     s2 = np.asarray(s2, dtype=np.float64)
     if eta.ndim != 2:
@@ -138,7 +102,8 @@ def checked(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str) -> tup
             f"s2 is negative ({np.nanmin(s2):.6g} is the smallest of its values): a variance must be >= 0. "
             "Check that every Sigma is positive semi-definite."
         )
-    link.check_average(s2)
+    if link.no_average:
+        link.check_average(s2)
     per_draw = s2.size == 1 or s2.shape[-1:] == (1,)
     return eta, np.ascontiguousarray(np.broadcast_to(s2, (draws, 1) if per_draw else (draws, rows)))
 

@@ -46,33 +46,15 @@ EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Rule:
-    """Which trapezoid rule serves every standard deviation up to s?
+    """Which trapezoid rule serves every standard deviation up to s?"""
 
-    Attributes
-    ----------
-    link : Link
-        The inverse link h.
-    part : str
-        Which of h, 1 - h and the derivatives of h.
-    s : float
-        The largest standard deviation that the bounds hold for.
-    step : float
-        Distance between nodes, in units of z.
-    half : int
-        Nodes are at k step for k = -half, ..., half.
-    relative_bound : float
-        Error in units of the link's scale E[F] for this part (of the value itself where F is f).
-    absolute_bound : float
-        Error to add to that, in units of h.
-    """
-
-    link: Link
-    part: str
-    s: float
-    step: float
-    half: int
-    relative_bound: float
-    absolute_bound: float
+    link: Link  # the inverse link h
+    part: str  # which of h, 1 - h and the derivatives of h
+    s: float  # the largest standard deviation that the bounds hold for
+    step: float  # distance between nodes, in units of z
+    half: int  # nodes are at k step for k = -half, ..., half
+    relative_bound: float  # error in units of the link's scale E[F] for this part (of the value itself where F is f)
+    absolute_bound: float  # error to add to that, in units of h
 
     @property
     def nodes(self) -> int:
@@ -86,17 +68,9 @@ class Rule:
         return self.step / np.sqrt(2.0 * np.pi) * np.exp(-0.5 * z * z)
 
     def error_bound(self, largest: float) -> float:
-        """How wrong can the values of the rule be, rounding included?
+        """How wrong values of the rule can be, rounding included, where none is larger than this.
 
-        Parameters
-        ----------
-        largest : float
-            The largest absolute value among the averages computed by the rule.
-
-        Returns
-        -------
-        float
-            Absolute bound that holds for each value; inf where the step is too coarse to promise anything.
+        Infinite where the step is too coarse to promise anything.
 
         Examples
         --------
@@ -146,26 +120,9 @@ def _bucket_rule(link: Link, part: str, bucket: int) -> Rule:
 
 
 def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
-    """Which trapezoid rule is used at this standard deviation?
+    """The trapezoid rule at this standard deviation, above 0 and at most 4096; the link has no closed form.
 
-    Parameters
-    ----------
-    link : Link
-        A link without a closed form.
-    s : float
-        Standard deviation of z'b, above 0 and at most 4096; rounded up to a power of 2^(1/4), at least 2^-5.
-    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
-        What is averaged.
-
-    Returns
-    -------
-    Rule
-        Step, nodes and bounds.
-
-    Raises
-    ------
-    IntegrationError
-        The link has a closed form, or s is out of range.
+    It serves all s up to the next power of 2^(1/4), which is at least 2^-5.
 
     Examples
     --------
@@ -180,28 +137,9 @@ def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
 
 
 def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rule:
-    """How wrong can a trapezoid rule with this step be, up to this standard deviation?
+    """The trapezoid rule with this distance between nodes, in units of z, and its bounds up to this s.
 
-    Parameters
-    ----------
-    link : Link
-        A link without a closed form.
-    s : float
-        Largest standard deviation of z'b that the bounds must hold for.
-    step : float
-        Distance between nodes, in units of z.
-    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
-        What is averaged.
-
-    Returns
-    -------
-    Rule
-        The rule with its bounds; a step that is too coarse has a large bound, it is not refused.
-
-    Raises
-    ------
-    IntegrationError
-        The link has a closed form.
+    A step that is too coarse has a large bound, it is not refused.
 
     Examples
     --------
@@ -221,21 +159,9 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
 
 
 def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
-    """What does a given rule compute, node by node?
+    """The sum over nodes of weight times f(eta + s z): the plain NumPy form of what the compiled kernels do.
 
-    The plain NumPy form of what the compiled kernels do, for coarse rules and as a check on them.
-
-    Parameters
-    ----------
-    rule : Rule
-        From `rule_for` or `rule_with_step`.
-    eta, s : array of float
-        Linear predictor and standard deviation, broadcast against each other.
-
-    Returns
-    -------
-    array of float
-        The sum over nodes of weight times f(eta + s z).
+    eta and s are broadcast against each other. It serves coarse rules, and as a check on the kernels.
 
     Examples
     --------
@@ -254,13 +180,7 @@ def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
 
 
 def strip_of(link: Link) -> Strip:
-    """How does this link grow off the real line? IntegrationError where it has a closed form.
-
-    Raises
-    ------
-    IntegrationError
-        The link has a closed form.
-    """
+    """How this link grows off the real line; IntegrationError where it has a closed form."""
     if link.strip is None:
         raise IntegrationError(f"The {link.name} link has a closed form: it needs no quadrature rule.")
     return link.strip

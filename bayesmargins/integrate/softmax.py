@@ -55,20 +55,12 @@ class Averages:
 def softmax_averages(
     etas: Array, moves: Array, d_etas: Array | None = None, d_V: Array | None = None, points: bool = False
 ) -> Averages:
-    """What are the average probabilities of the categories, or, where `d_etas` is given, how do they change?
+    """Average probabilities of the categories at etas (predictor, draw, row), of all but the first, at b = 0.
 
-    Parameters
-    ----------
-    etas : (predictor, draw, row) float, link scale
-        Linear predictors at b = 0, of all categories but the first.
-    moves : (draw, 1 or row, predictor, dimension) float
-        What a unit of each standard normal number adds to them.
-    d_etas : (predictor, draw, row) float, optional
-        Their derivatives.
-    d_V : (draw, 1 or row, predictor, predictor) float
-        Those of their covariance.
-    points : bool
-        Whether Sobol points are used in more than two dimensions, however few nodes a grid has.
+    moves (draw, 1 or row, predictor, dimension) is what a unit of each standard normal number adds to them. Where
+    d_etas (predictor, draw, row), their derivatives, and d_V (draw, 1 or row, predictor, predictor), those of their
+    covariance, are given: how the averages change. `points` asks for Sobol points in more than two dimensions,
+    however few nodes a grid has.
     """
     moved = np.flatnonzero(np.abs(moves).max(axis=(0, 1, 2), initial=0.0) > 0.0)
     moves = np.ascontiguousarray(moves[..., moved])

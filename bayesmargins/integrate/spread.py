@@ -29,56 +29,28 @@ _WIDEST = 30.0  # of s for the reach under a log link: exp(s2 / 2) is 1e195 ther
 
 @dataclass(frozen=True)
 class Spread:
-    """What is the distribution of an effect over groups?
+    """What is the distribution of an effect over groups?"""
 
-    Attributes
-    ----------
-    values : ndarray, shape (..., statistic)
-        Mean, sd, quantiles, share above the null.
-    error : ndarray, shape (..., statistic)
-        Estimates of their errors.
-    """
-
-    values: Array
-    error: Array
+    values: Array  # (..., statistic): mean, sd, quantiles, share above the null
+    error: Array  # (..., statistic): estimates of their errors
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Where is an effect evaluated, and how do its values there become a distribution?
+    """Where is an effect evaluated, and how do its values there become a distribution?"""
 
-    Attributes
-    ----------
-    method : str
-        For the provenance.
-    points : ndarray, shape (point, direction)
-        Standard normal coordinates of the groups.
-    spread : callable
-        ``(effects, probs, null) -> Spread``: effects (line, point), a line for each draw and cell; probabilities of the
-        quantiles; null of the share above it.
-    """
-
-    method: str
-    points: Array
+    method: str  # for the provenance
+    points: Array  # (point, direction): standard normal coordinates of the groups
+    # `(effects, probs, null) -> Spread`: effects (line, point), a line for each draw and cell; probabilities of the
+    # quantiles; null of the share above it
     spread: Callable[[Array, Sequence[float], float], Spread]
 
 
 def directions(Z: Array, weights: Array, Sigma: Array) -> Array:
-    """Along which directions does b move what the rows see of it, the widest first?
+    """A (draw, term, rank): along which directions b moves what the rows see of it, the widest first.
 
-    Parameters
-    ----------
-    Z : ndarray, shape (row, term)
-        What b is multiplied by.
-    weights : ndarray, shape (row,)
-        What the rows count for.
-    Sigma : ndarray, shape (draw, term, term)
-        Covariance of b.
-
-    Returns
-    -------
-    ndarray, shape (draw, term, rank)
-        A, with z'b distributed as z'A times standard normals; rank is that of Z.
+    Z (row, term) is what b is multiplied by, weights (row,) what the rows count for, Sigma (draw, term, term) the
+    covariance of b. z'b is distributed as z'A times standard normals; rank is that of Z.
 
     Notes
     -----
@@ -102,19 +74,10 @@ def directions(Z: Array, weights: Array, Sigma: Array) -> Array:
 
 
 def engine_on_grid(s: float, *, bounded: bool) -> Engine:
-    """For an effect that depends on b through one number: an even grid of it.
+    """For an effect that depends on b through one number: an even grid of it, up to the largest s of z'b.
 
-    Parameters
-    ----------
-    s : float
-        The largest standard deviation of z'b.
-    bounded : bool
-        Whether the response is; a log link moves the mass of squares to 2 s.
-
-    Returns
-    -------
-    Engine
-        Its errors are the distances from the same on every other point: overestimates, by a factor of 64 and more.
+    Its errors are the distances from the same on every other point: overestimates, by a factor of 64 and more. Where
+    the response is not `bounded` the grid is wider: a log link moves the mass of squares to 2 s.
 
     Notes
     -----
@@ -166,21 +129,10 @@ def _on_grid(effects: Array, grid: Array, probs: Sequence[float], null: float) -
 
 
 def engine_over_points(points: int, dimensions: int, seed: int) -> Engine:
-    """For an effect that depends on b in several ways: Sobol points, which fill space evenly.
+    """For an effect that depends on b in several ways: Sobol points, a power of two, which fill space evenly.
 
-    Parameters
-    ----------
-    points : int
-        A power of two.
-    dimensions : int
-        Directions of b.
-    seed : int
-        Same seed, same points.
-
-    Returns
-    -------
-    Engine
-        A quarter of the points is scrambled independently of the others; its errors are standard errors of the four.
+    A quarter of the points is scrambled independently of the others; its errors are standard errors of the four. The
+    same seed gives the same points.
 
     Examples
     --------
@@ -214,15 +166,7 @@ def _over(effects: Array, probs: Sequence[float], null: float) -> Array:
 def engine_for_linear(dimensions: int) -> Engine:
     """For an effect that is linear in b, and so normal over groups, or that b does not enter: a closed form.
 
-    Parameters
-    ----------
-    dimensions : int
-        Directions of b.
-
-    Returns
-    -------
-    Engine
-        b = 0 and a step in each direction; no error.
+    It is evaluated at b = 0 and after a step in each direction; there is no error.
 
     Examples
     --------

@@ -11,7 +11,8 @@ import numpy as np
 
 from bayesmargins.design import Design
 from bayesmargins.model.coordinates import GroupBlock, GroupPart, Member
-from bayesmargins.schema import factor_dim, plain, stem
+from bayesmargins.schema import factor_dim, stem
+from bayesmargins.values import plain
 
 __all__ = [
     "coords_of",

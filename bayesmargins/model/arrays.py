@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import array_of, entries
 from bayesmargins.design import to_pandas
 from bayesmargins.errors import ModelError, close_matches, listed, shown
-from bayesmargins.schema import plain
-from bayesmargins.values import by_row_labels, value_list
+from bayesmargins.values import array_of, by_row_labels, entries, plain, value_list
 
 __all__ = ["formula_of_arrays"]
 

@@ -16,7 +16,8 @@ from bayesmargins.model.information import Information
 from bayesmargins.model.linear import LinearPredictor
 from bayesmargins.model.standardised import standardised
 from bayesmargins.model.variables import Coefficients, coefficients, coords, covariance, register, thresholds
-from bayesmargins.schema import MEAN, factor_dim, plain, stem
+from bayesmargins.schema import MEAN, factor_dim, stem
+from bayesmargins.values import plain
 
 __all__ = ["Observed", "build_pymc", "tensor_means"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bayesmargins.checks import whole_number
 from bayesmargins.convergence import MAX_RHAT
 from bayesmargins.errors import FitError
 from bayesmargins.limits import options
+from bayesmargins.values import whole_number
 
 __all__ = ["Goal", "goal"]
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.errors import FormulaError, ModelError, close_matches, listed, shown
 from bayesmargins.family import Family, Link, get_link, resolve_link
 from bayesmargins.model.across import marks_of
 from bayesmargins.model.coordinates import FixedPart
 from bayesmargins.schema import MEAN
-from bayesmargins.values import is_word
+from bayesmargins.values import entries, is_word
 
 __all__ = [
     "Formulas",

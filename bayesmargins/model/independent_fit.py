@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import switch, whole_number
 from bayesmargins.convergence import convergence, report_convergence
 from bayesmargins.errors import FitError, listed, shown, warn
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
@@ -22,6 +21,7 @@ from bayesmargins.model.treatment import SAMPLED, Treatment
 from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
 from bayesmargins.schema import SAMPLE_DIMS, stem
+from bayesmargins.values import switch, whole_number
 
 if TYPE_CHECKING:
     from bayesmargins.sampler import Chains

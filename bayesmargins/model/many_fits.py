@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
 from bayesmargins.model.fitting import whole
 from bayesmargins.model.glmm import GLMM
 from bayesmargins.model.independent_fit import INDEPENDENT
 from bayesmargins.posterior import Posterior
+from bayesmargins.values import switch, whole_number
 
 __all__ = ["fit_many"]
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.checks import entries
 from bayesmargins.design import Design
 from bayesmargins.draws import degrees_of_freedom
 from bayesmargins.errors import ModelError, close_matches, listed, shown, warn
@@ -17,7 +16,7 @@ from bayesmargins.model.across import marks_of
 from bayesmargins.model.coordinates import FixedPart, GroupPart, far_from_zero, of_predictor
 from bayesmargins.model.scales import Scales
 from bayesmargins.schema import MEAN
-from bayesmargins.values import is_number
+from bayesmargins.values import entries, is_number
 
 __all__ = [
     "LKJ_ETA",

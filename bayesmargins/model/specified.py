@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayesmargins.checks import one_of
 from bayesmargins.design import Design, build_design, build_part, designs_by_category
 from bayesmargins.errors import DataError
 from bayesmargins.family import Family, Outcome, check_outcome, get_family, get_link, warn_of_other_families
@@ -36,6 +35,7 @@ from bayesmargins.model.scales import DIVIDED, Scales, refuse_extreme, scales_of
 from bayesmargins.model.structured import structure_priors
 from bayesmargins.model.treatment import check_factors
 from bayesmargins.schema import MEAN
+from bayesmargins.values import one_of
 
 __all__ = ["Specified", "specified"]
 

@@ -15,7 +15,8 @@ from bayesmargins.family import Link, Outcome
 from bayesmargins.model.across import correlated_pairs
 from bayesmargins.model.coordinates import FixedPart, GroupBlock, GroupPart, Member, of_predictor
 from bayesmargins.model.priors import Prior
-from bayesmargins.schema import MEAN, factor_dim, plain, stem
+from bayesmargins.schema import MEAN, factor_dim, stem
+from bayesmargins.values import plain
 
 __all__ = ["Coefficients", "Covariance", "Triangle", "coefficients", "coords", "covariance", "register", "thresholds"]
 

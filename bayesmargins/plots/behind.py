@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import switch
 from bayesmargins.design import require_columns
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
@@ -21,8 +20,8 @@ from bayesmargins.plots.picture_cells import Cells, all_columns
 from bayesmargins.plots.placement import Placement
 from bayesmargins.plots.styles import Style
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import plain, public_name
-from bayesmargins.values import is_word
+from bayesmargins.schema import public_name
+from bayesmargins.values import is_word, plain, switch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

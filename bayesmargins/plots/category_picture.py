@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import one_of, switch
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
@@ -24,6 +23,7 @@ from bayesmargins.plots.placement import place
 from bayesmargins.plots.styles import Style, style_of
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
+from bayesmargins.values import one_of, switch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import one_of, whole_number
 from bayesmargins.errors import ResultError
 from bayesmargins.explained import PICTURE, explained
 from bayesmargins.habits import taught
@@ -22,6 +21,7 @@ from bayesmargins.plots.shapes import Density, density, dots, finite_draws, reac
 from bayesmargins.plots.styles import COLOURS, Style
 from bayesmargins.tables import check_null
 from bayesmargins.tables.arguments import interval_of, rope_of
+from bayesmargins.values import one_of, whole_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

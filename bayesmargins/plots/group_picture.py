@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.errors import PosteriorError, ResultError, close_matches, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
@@ -23,9 +22,9 @@ from bayesmargins.plots.panels import WIDE, Panels
 from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.styles import COLOURS, PALE, Style
 from bayesmargins.posterior import Posterior
-from bayesmargins.provenance import Provenance
-from bayesmargins.schema import make_result, public_name
-from bayesmargins.values import is_word
+from bayesmargins.provenance import Provenance, make_result
+from bayesmargins.schema import public_name
+from bayesmargins.values import is_word, switch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import avg_comparisons, avg_slopes, heterogeneity
 from bayesmargins.explained import HETEROGENEITY, PICTURE, QUESTION, SIDES, explained
@@ -26,6 +25,7 @@ from bayesmargins.plots.quoted import quoted, share_of, text_of
 from bayesmargins.plots.styles import COLOURS
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import check_result
+from bayesmargins.values import switch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

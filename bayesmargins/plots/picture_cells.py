@@ -13,8 +13,8 @@ import xarray as xr
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.labelling import names_of, steps_worded, terms_worded, worded
 from bayesmargins.plots.fitting_text import literal
-from bayesmargins.provenance import Provenance, provenance_of
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result, selected
+from bayesmargins.provenance import Provenance, provenance_of, selected
+from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import draws_of, in_words, interval, labels_along, on_one_scale, point_estimate, scale_of
 from bayesmargins.values import value_list
 

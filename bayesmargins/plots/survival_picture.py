@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
@@ -34,7 +33,7 @@ from bayesmargins.plots.placement import Placement, place
 from bayesmargins.plots.styles import MANY, Style, style_of
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
-from bayesmargins.values import is_number, value_list
+from bayesmargins.values import is_number, switch, value_list
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

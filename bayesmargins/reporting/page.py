@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bayesmargins.checks import switch, whole_number
 from bayesmargins.errors import PosteriorError, ResultError, shown
 from bayesmargins.explained import QUESTION, REPORT, explained
 from bayesmargins.files import check_place, file_name, put
@@ -27,6 +26,7 @@ from bayesmargins.reporting.page_blocks import Block, Notice, Page, numbered, sa
 from bayesmargins.reporting.paper import answers, paper_section
 from bayesmargins.reporting.script import code_section, versions_section
 from bayesmargins.reporting.wording import listing
+from bayesmargins.values import switch, whole_number
 from bayesmargins.version import __version__
 
 __all__ = ["report"]

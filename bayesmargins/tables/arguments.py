@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.checks import one_of
 from bayesmargins.errors import ResultError, close_matches, shown, warn, written
 from bayesmargins.family.links import grows
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import ESTIMATE, is_original
-from bayesmargins.values import is_infinite, is_number, is_word, plain_value, value_list
+from bayesmargins.provenance import is_original, provenance_of
+from bayesmargins.schema import ESTIMATE
+from bayesmargins.values import is_infinite, is_number, is_word, one_of, plain_value, value_list
 
 __all__ = [
     "INTERVALS",

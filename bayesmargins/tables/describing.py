@@ -7,9 +7,8 @@ import xarray as xr
 
 from bayesmargins.habits import taught
 from bayesmargins.labelling import named, names_of, terms_worded
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import ESTIMATE, check_result, is_original, seal, selected
-from bayesmargins.seals import count
+from bayesmargins.provenance import count, is_original, provenance_of, seal, selected
+from bayesmargins.schema import ESTIMATE, check_result
 
 __all__ = ["SEVERAL", "describe", "on_one_scale", "scale_of", "scales_along"]
 

@@ -13,8 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.estimands.comparison import COMPARISONS
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import is_original
+from bayesmargins.provenance import is_original, provenance_of
 from bayesmargins.tables.digits import fixed
 
 __all__ = ["columns_of_needed", "event_of", "interval_needed", "legend_of_needed", "needed"]

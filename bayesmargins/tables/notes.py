@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import is_original
+from bayesmargins.provenance import is_original, provenance_of
 from bayesmargins.tables.arguments import KINDS, MIXED, POINTS
 from bayesmargins.tables.describing import SEVERAL, scale_of, scales_along
 from bayesmargins.tables.intervals import intervals_of

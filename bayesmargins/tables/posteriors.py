@@ -10,8 +10,8 @@ import xarray as xr
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.family.links import LINKS
 from bayesmargins.posterior import Posterior
-from bayesmargins.provenance import Provenance
-from bayesmargins.schema import SAMPLE_DIMS, factor_dim, make_result, stem
+from bayesmargins.provenance import Provenance, make_result
+from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
 from bayesmargins.version import __version__
 
 __all__ = ["parameters_of"]

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.convergence import poorly_sampled
 from bayesmargins.diagnostics import diagnostics as diagnostics_of
 from bayesmargins.errors import ResultError, warn
@@ -28,6 +27,7 @@ from bayesmargins.tables.posteriors import parameters_of
 from bayesmargins.tables.table_frames import Summary
 from bayesmargins.tables.tidy_draws import draws_of, index_of, scale_level
 from bayesmargins.tables.unchanged import marks
+from bayesmargins.values import switch
 
 __all__ = ["summary"]
 

@@ -8,7 +8,6 @@ from typing import cast
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.checks import switch
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
@@ -19,6 +18,7 @@ from bayesmargins.tables.beside import side_by_side
 from bayesmargins.tables.digits import check_digits
 from bayesmargins.tables.summarising import summary
 from bayesmargins.tables.table_frames import made
+from bayesmargins.values import switch
 
 __all__ = ["table"]
 

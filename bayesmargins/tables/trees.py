@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.parameters import creation, now
-from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import SAMPLE_DIMS, check_result, is_original, seal
+from bayesmargins.provenance import is_original, provenance_of, seal
+from bayesmargins.schema import SAMPLE_DIMS, check_result
 from bayesmargins.stacks import make_idata
 from bayesmargins.tables.tidy_draws import labels_along
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.checks import whole_number
 from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.estimands.asking import checked_seed
 from bayesmargins.habits import taught
@@ -24,6 +23,7 @@ from bayesmargins.validation.rows_left_out import RowsLeftOut
 from bayesmargins.validation.shown import Gathered, as_dataset
 from bayesmargins.validation.statistics import STATISTICS, Compared, Places, Side, compared, terms_of
 from bayesmargins.validation.tallies import DISTRIBUTION, far_apart, out_of_order, tallies_of
+from bayesmargins.values import whole_number
 
 __all__ = ["check"]
 

@@ -21,8 +21,9 @@ from bayesmargins.group_likelihood import roots, volume
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import acting, joint_covariance, unknown_across
-from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim, plain
+from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim
 from bayesmargins.validation.sobol_groups import Proposal, proposal, summed
+from bayesmargins.values import plain
 
 __all__ = ["Densities", "densities"]
 

@@ -10,17 +10,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
-from bayesmargins.checks import switch
 from bayesmargins.design import Factor
 from bayesmargins.errors import BayesmarginsError, EstimandError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.estimands.asking import checked_seed
 from bayesmargins.habits import taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.schema import plain
 from bayesmargins.validation.calibration import calibration as calibrated
 from bayesmargins.validation.calibration import not_calibrated
 from bayesmargins.validation.densities import Densities, densities
 from bayesmargins.validation.importance import LeftOut, leave_out, standard_error
+from bayesmargins.values import plain, switch
 
 __all__ = ["logo"]
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.schema import SAMPLE_DIMS, plain, public_name
+from bayesmargins.schema import SAMPLE_DIMS, public_name
 from bayesmargins.validation.rows_left_out import Found
 from bayesmargins.validation.statistics import Compared, Places
 from bayesmargins.validation.tallies import DISTRIBUTION, Tally
+from bayesmargins.values import plain
 
 __all__ = ["Gathered", "as_dataset"]
 

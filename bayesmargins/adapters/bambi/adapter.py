@@ -14,13 +14,13 @@ from bayesmargins.adapters.bambi.bambi_draws import Drawn
 from bayesmargins.adapters.bambi.bambi_names import Spelling
 from bayesmargins.adapters.bambi.model import BambiModel, group_terms
 from bayesmargins.adapters.imported_checks import checked
-from bayesmargins.checks import functions
 from bayesmargins.design import Design, build_design, build_part
 from bayesmargins.errors import ModelError, PosteriorError, listed
 from bayesmargins.family import get_family, resolve_link
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.values import functions
 
 __all__ = ["from_bambi"]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayesmargins.adapters.brms.parts import LINK, link_of
-from bayesmargins.checks import functions
 from bayesmargins.design.dialect import as_here, own_intercept
 from bayesmargins.design.left import left_of
 from bayesmargins.design.pieces import signed_terms, split, whole_call
 from bayesmargins.design.structures import structure_of
 from bayesmargins.errors import FormulaError, ModelError, shown
 from bayesmargins.family import FAMILIES, Family, get_family
+from bayesmargins.values import functions
 
 __all__ = ["Spelling", "agreed", "family_and_link", "translated"]
 

@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
-from bayesmargins.checks import called
 from bayesmargins.draws import in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.values import called
 
 __all__ = ["along_parts", "labels_of", "own_order", "positions", "rest_of", "take", "with_shape"]
 

@@ -14,7 +14,6 @@ import pandas as pd
 
 from bayesmargins.adapters.arrays_of_draws import posterior_of
 from bayesmargins.adapters.statsmodels.asymptotic import Estimates, joint_draws
-from bayesmargins.checks import whole_number
 from bayesmargins.design import Design, build_design, to_pandas
 from bayesmargins.errors import DataError, FormulaError, PosteriorError, listed, warn
 from bayesmargins.explained import FAMILY, FIT, explained
@@ -23,7 +22,7 @@ from bayesmargins.labelling import LABELS, labels_of
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import ASYMPTOTIC
-from bayesmargins.values import with_columns
+from bayesmargins.values import whole_number, with_columns
 
 __all__ = ["from_statsmodels"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from bayesmargins.errors import ModelError, close_matches, listed, shown, written
@@ -66,7 +67,7 @@ def _reduced(family: Family) -> tuple[Callable[..., Family], tuple[Any, ...]]:
         return get_family, (family.name,)
     if family.support is None:
         return parameter_family, (family.name, family.links, family.parameters[0].between)
-    return _own, (vars(family),)
+    return _own, ({f.name: getattr(family, f.name) for f in fields(family)},)
 
 
 def _own(said: dict[str, Any]) -> Family:

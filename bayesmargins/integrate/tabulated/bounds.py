@@ -55,21 +55,7 @@ def _half_log_factorial() -> Array:
 
 
 def derivative_bound(link: Link, n: int, s: float) -> float:
-    """How large can the n-th derivative of E[h(eta + s Z)] in eta be?
-
-    Parameters
-    ----------
-    link : Link
-        The inverse link h, bounded.
-    n : int
-        Order of the derivative, below 128.
-    s : float
-        Standard deviation; the bound holds for every larger one too.
-
-    Returns
-    -------
-    float
-        An upper bound over all eta.
+    """An upper bound, over all eta and every larger s, of the n-th derivative of E[h(eta + s Z)] in eta; n below 128.
 
     Notes
     -----
@@ -89,19 +75,9 @@ def derivative_bound(link: Link, n: int, s: float) -> float:
 
 
 def heat_polynomials(u: npt.ArrayLike, tau: npt.ArrayLike, degree: int) -> Array:
-    """Which values have the polynomial solutions of the heat equation?
+    """P_0, ..., P_degree, (..., degree + 1): the polynomial solutions of the heat equation.
 
-    Parameters
-    ----------
-    u, tau : array of float
-        Distance from the centre in eta and in s^2 / 2, broadcast against each other.
-    degree : int
-        The highest n.
-
-    Returns
-    -------
-    (..., degree + 1) float
-        P_0, ..., P_degree.
+    u and tau, broadcast against each other, are the distances from the centre in eta and in s^2 / 2.
 
     Examples
     --------
@@ -116,23 +92,10 @@ def heat_polynomials(u: npt.ArrayLike, tau: npt.ArrayLike, degree: int) -> Array
 
 
 def taylor_bounds(link: Link, s: float, u: float, tau: float, terms: int) -> tuple[float, float, float]:
-    """How wrong can the first terms of the heat expansion be, for the value and two derivatives in eta?
+    """Bounds on what the first terms of the heat expansion leave out, of the value and two derivatives in eta.
 
-    Parameters
-    ----------
-    link : Link
-        The inverse link h.
-    s : float
-        The smallest standard deviation of the cell.
-    u, tau : float
-        The farthest that a point can lie from the centre, in eta and in s^2 / 2.
-    terms : int
-        Coefficients kept, even.
-
-    Returns
-    -------
-    tuple of three float
-        Bounds for value, first and second derivative.
+    s is the smallest standard deviation of the cell; u and tau are the farthest that a point can lie from its centre,
+    in eta and in s^2 / 2; `terms`, even, are kept.
 
     Notes
     -----
@@ -152,23 +115,9 @@ def taylor_bounds(link: Link, s: float, u: float, tau: float, terms: int) -> tup
 
 
 def interpolation_bounds(link: Link, s: float, width: float, noise: float) -> tuple[float, float, float]:
-    """How wrong can a polynomial through 8 Chebyshev points of a cell be, for the value and two derivatives?
+    """Bounds on the error of a polynomial through 8 Chebyshev points of a cell, of the value and two derivatives.
 
-    Parameters
-    ----------
-    link : Link
-        The inverse link h.
-    s : float
-        Standard deviation.
-    width : float
-        Of the cell, in eta.
-    noise : float
-        Bound on the error of the values at the points.
-
-    Returns
-    -------
-    tuple of three float
-        Bounds for value, first and second derivative.
+    `width` is that of the cell in eta, `noise` a bound on the error of the values at the points.
 
     Notes
     -----
@@ -190,17 +139,7 @@ def interpolation_bounds(link: Link, s: float, width: float, noise: float) -> tu
 
 
 def chebyshev_points(count: int) -> Array:
-    """Where in [-1, 1] are the Chebyshev points of the first kind?
-
-    Parameters
-    ----------
-    count : int
-        How many.
-
-    Returns
-    -------
-    (count,) float
-        Increasing.
+    """The Chebyshev points of the first kind in [-1, 1], increasing: (count,).
 
     Examples
     --------
@@ -212,17 +151,7 @@ def chebyshev_points(count: int) -> Array:
 
 @lru_cache(maxsize=8)
 def monomials_from_points(count: int = CURVE_POINTS) -> Array:
-    """Which matrix turns values at Chebyshev points into coefficients of 1, x, x^2, ...?
-
-    Parameters
-    ----------
-    count : int
-        Number of points.
-
-    Returns
-    -------
-    (count, count) float
-        Coefficient by point.
+    """The matrix (count, count) from values at Chebyshev points to coefficients of 1, x, x^2, ...
 
     Examples
     --------

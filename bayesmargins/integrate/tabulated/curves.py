@@ -55,50 +55,20 @@ _RARE = 1e-5  # where what falls steeply is smaller, its cells lose relative acc
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What is the average of each draw, as a function of eta?
+    """What is the average of each draw, as a function of eta?"""
 
-    Attributes
-    ----------
-    link : Link
-        The inverse link h.
-    part : {"mean", "complement"}
-        Averages h or 1 - h.
-    arrays : CurveArrays
-        For the compiled look-ups of `kernels`.
-    covers : (draw,) bool
-        Whether a draw has cells; the others are computed exactly and slowly.
-    error_bound, error_bound_d1, error_bound_d2 : float
-        No value, first or second derivative in eta is further than this from the truth (absolute).
-    """
-
-    link: Link
-    part: str
-    arrays: CurveArrays = field(repr=False)
+    link: Link  # the inverse link h
+    part: str  # {"mean", "complement"}: averages h or 1 - h
+    arrays: CurveArrays = field(repr=False)  # for the compiled look-ups of `kernels`
+    # (draw,) bool: whether a draw has cells; the others are computed exactly and slowly
     covers: npt.NDArray[np.bool_] = field(repr=False)
+    # no value, first or second derivative in eta is further than this from the truth (absolute)
     error_bound: float
     error_bound_d1: float
     error_bound_d2: float
 
     def __call__(self, eta: npt.ArrayLike, order: int = 0) -> Array:
-        """Which values, or derivatives in eta, has each draw at these linear predictors?
-
-        Parameters
-        ----------
-        eta : (draw, row) float, link scale
-            Linear predictors at b = 0.
-        order : {0, 1, 2}
-            0 for values, else the derivative.
-
-        Returns
-        -------
-        (draw, row) float
-            NaN where eta is NaN.
-
-        Raises
-        ------
-        IntegrationError
-            eta has not one line per draw.
-        """
+        """Values at eta (draw, row), or derivatives in eta of this order, at most 2; NaN where eta is NaN."""
         from bayesmargins.integrate.tabulated.table_passes import evaluate_curves
 
         eta = np.ascontiguousarray(eta, dtype=np.float64)
@@ -111,48 +81,20 @@ class Curves:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What is the average, as a function of eta and s?
+    """What is the average, as a function of eta and s?"""
 
-    Attributes
-    ----------
-    link : Link
-        The inverse link h.
-    part : {"mean", "complement"}
-        Averages h or 1 - h.
-    arrays : SurfaceArrays
-        For the compiled look-ups of `kernels`.
-    error_bound, error_bound_d1, error_bound_d2 : float
-        No value, first or second derivative in eta is further than this from the truth (absolute).
-    """
-
-    link: Link
-    part: str
-    arrays: SurfaceArrays = field(repr=False)
+    link: Link  # the inverse link h
+    part: str  # {"mean", "complement"}: averages h or 1 - h
+    arrays: SurfaceArrays = field(repr=False)  # for the compiled look-ups of `kernels`
+    # no value, first or second derivative in eta is further than this from the truth (absolute)
     error_bound: float
     error_bound_d1: float
     error_bound_d2: float
 
     def __call__(self, eta: npt.ArrayLike, s: npt.ArrayLike, order: int = 0) -> Array:
-        """Which values, or derivatives in eta, are there at these linear predictors and standard deviations?
+        """Values at eta (draw, row) and s, or derivatives in eta of this order, at most 2.
 
-        Parameters
-        ----------
-        eta : (draw, row) float, link scale
-            Linear predictors at b = 0.
-        s : (draw, row) float, link scale
-            Standard deviations of z'b, or what broadcasts to their shape.
-        order : {0, 1, 2}
-            0 for values, else the derivative.
-
-        Returns
-        -------
-        (draw, row) float
-            NaN where eta or s is NaN.
-
-        Raises
-        ------
-        IntegrationError
-            eta is not two-dimensional, or s does not broadcast to it.
+        s are standard deviations of z'b, (draw, row) or what broadcasts to it. NaN where eta or s is NaN.
         """
         from bayesmargins.integrate.tabulated.table_passes import evaluate_surface
 
@@ -174,17 +116,7 @@ class Surface:
 
 
 def covers(s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Which standard deviations have a table?
-
-    Parameters
-    ----------
-    s : array of float, link scale
-        Standard deviations of z'b.
-
-    Returns
-    -------
-    array of bool
-        False from 16 on, and for NaN.
+    """Which standard deviations of z'b have a table: False from 16 on, and for NaN.
 
     Examples
     --------
@@ -196,13 +128,7 @@ def covers(s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
 
 
 def checked_part(link: Link, part: str) -> None:
-    """Refuse what has no table.
-
-    Raises
-    ------
-    IntegrationError
-        Another part than "mean" and "complement", or an unbounded link.
-    """
+    """Refuse what has no table: other parts than "mean" and "complement", and unbounded links without a strip."""
     if part not in ("mean", "complement"):
         raise IntegrationError(
             f"part={part!r}: tables hold 'mean' and 'complement'; derivatives come from the same look-up."
@@ -212,28 +138,10 @@ def checked_part(link: Link, part: str) -> None:
 
 
 def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REACH) -> Curves:
-    """What is the mean response over new groups, as a function of eta, for each draw's standard deviation?
+    """The mean response over new groups, or 1 less it, as a function of eta, for each draw's s (draw,).
 
-    Parameters
-    ----------
-    link : Link
-        A link with a numerical rule.
-    s : (draw,) float, link scale
-        Standard deviation of z'b in each draw.
-    part : {"mean", "complement"}
-        Averages h or 1 - h.
-    reach : float, link scale
-        Up to which abs(eta) there shall be cells; a multiple of 8, at most 40.
-
-    Returns
-    -------
-    Curves
-        Cells on [-reach, reach], and exact sums beyond; draws with s >= 16 have exact sums only, and NaN above 4096.
-
-    Raises
-    ------
-    IntegrationError
-        s is not one-dimensional or negative, another part, or a link without a numerical rule.
+    Cells lie on [-reach, reach], reach a multiple of 8 and at most 40. Beyond, and for draws with s >= 16, values are
+    exact sums, and NaN for s above 4096.
 
     Examples
     --------
@@ -251,13 +159,7 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REAC
 
 
 def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
-    """Curves on [-reach, reach], reach a multiple of 8.
-
-    Raises
-    ------
-    IntegrationError
-        The link has no numerical rule.
-    """
+    """Curves on [-reach, reach], reach a multiple of 8."""
     from bayesmargins.integrate.tabulated.kernels import CurveArrays
 
     rules = make_rules(link, part, s)
@@ -297,26 +199,10 @@ def _some_of_a_row(which: npt.NDArray[np.int64], together: int) -> list[npt.NDAr
 
 
 def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surface:
-    """What is the mean response over new groups, as a function of eta and of the standard deviation?
+    """The mean response over new groups, or 1 less it, as a function of eta and of the standard deviation.
 
-    Parameters
-    ----------
-    link : Link
-        A link with a numerical rule.
-    s_low, s_high : float, link scale
-        The range of standard deviations that will be asked for; beyond it, values are exact sums, and slow.
-    part : {"mean", "complement"}
-        Averages h or 1 - h.
-
-    Returns
-    -------
-    Surface
-        Cells on [-40, 40] and for s up to 16; exact sums beyond, and NaN for s above the larger of 16 and s_high.
-
-    Raises
-    ------
-    IntegrationError
-        A range that is negative, upside down or not finite, another part, or a link without a numerical rule.
+    Cells lie on [-40, 40] and from s_low to s_high, up to 16; beyond, values are exact sums, and slow, and NaN for s
+    above the larger of 16 and s_high.
 
     Examples
     --------
@@ -351,13 +237,7 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
 
 
 def checked_s(s: npt.ArrayLike) -> Array:
-    """s as a C-contiguous (draw,) array.
-
-    Raises
-    ------
-    IntegrationError
-        Another shape, or a negative value.
-    """
+    """s as a C-contiguous (draw,) array, none of it negative."""
     s = np.ascontiguousarray(s, dtype=np.float64)
     if s.ndim != 1:
         raise IntegrationError(f"s has shape {s.shape}: it must be (draw,).")

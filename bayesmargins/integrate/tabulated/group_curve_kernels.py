@@ -87,33 +87,14 @@ def mix_groups(
     coef: Array,
     crowd: Integers,
 ) -> None:
-    """What is the weighted sum over groups of a function shifted by each, as polynomials on cells?
+    """The weighted sum over groups of a function shifted by each, as polynomials on cells: coef (draw, cell, 8).
 
-    Parameters
-    ----------
-    begin, end : int
-        Which entries of which: see `in_threads`.
-    values : (1 or draw, phase, cell, 8) float
-        The function at the 8 points of each cell, and of cells moved by 1, 2, ... grid steps; one for all draws, or one
-        for each entry of which.
-    origin : int
-        Grid steps from the first cell of values to the first cell of coef.
-    shifts : (draw, group) float
-        What each group adds to eta.
-    weights : (group,) float
-        Weight of each group.
-    scale : (draw,) float
-        Grid steps per unit of shift.
-    which : (some draws,) int
-        The draws to do.
-    lagrange : (point, point) float
-        Interpolation weights of the grid points around a bin, by powers of the distance from its middle.
-    transform : (8, 8) float
-        From values at the points to coefficients.
-    coef : (draw, cell, 8) float
-        Receives the polynomials.
-    crowd : (draw,) int
-        Receives the number of groups in the fullest bin.
+    begin, end : which entries of `which` (some draws,), see `in_threads`. values (1 or draw, phase, cell, 8): the
+    function at the 8 points of each cell, and of cells moved by 1, 2, ... grid steps, for all draws or for each entry
+    of `which`. origin : grid steps from the first cell of values to that of coef. shifts (draw, group), weights
+    (group,). scale (draw,): grid steps per unit of shift. lagrange (point, point): interpolation weights of the grid
+    points around a bin, by powers of the distance from its middle. transform (8, 8): from values at the points to
+    coefficients. crowd (draw,) receives the number of groups in the fullest bin.
     """
     phases, cells, points = values.shape[1], coef.shape[1], lagrange.shape[0]
     for i in range(begin, end):
@@ -135,20 +116,11 @@ def mix_groups(
 
 @kernel
 def shifted_values(begin: int, end: int, coef: Array, ahead: Integers, powers: Array, values: Array) -> None:
-    """Which values have curves at the points of cells moved by parts of a cell?
+    """Values of curves coef (draw, cell, 8) at the points of cells moved by parts of a cell, into values.
 
-    Parameters
-    ----------
-    begin, end : int
-        Which draws: see `in_threads`.
-    coef : (draw, cell, 8) float
-        The curves.
-    ahead : (phase, 8) int
-        Whether a point lies in the next cell (1) or not (0).
-    powers : (phase, 8, 8) float
-        1, u, ..., u^7 of each point within its cell.
-    values : (draw, phase, cell, 8) float
-        Receives the values; the last cell stays as it is, since the one after it is unknown.
+    begin, end : which draws, see `in_threads`. ahead (phase, 8): whether a point lies in the next cell (1) or not
+    (0). powers (phase, 8, 8): 1, u, ..., u^7 of each point within its cell. values (draw, phase, cell, 8): the last
+    cell stays as it is, since the one after it is unknown.
     """
     phases, cells = values.shape[1], values.shape[2]
     for draw in range(begin, end):

@@ -53,33 +53,12 @@ def mixture_curves(
     part: str = "mean",
     reach: float = REACH,
 ) -> Curves:
-    """What is the mean response over existing groups, as a function of eta, for each draw?
+    """eta -> the sum over groups of weight times E[f(eta + shift + s Z)] in each draw, f h or 1 - h.
 
-    Parameters
-    ----------
-    link : Link
-        One with a numerical rule, or probit.
-    s : (draw,) float, link scale
-        Standard deviation of the part of z'b that is integrated out besides; 0 where nothing is.
-    shifts : (draw, group) float, link scale
-        What each group adds to eta: its z'b, the same for every row.
-    weights : (group,) float
-        Share of each group.
-    part : {"mean", "complement"}
-        Averages h or 1 - h.
-    reach : float, link scale
-        Up to which abs(eta) there shall be cells; a multiple of 8, at most 40.
-
-    Returns
-    -------
-    Curves
-        eta -> sum over groups of weight times E[f(eta + shift + s Z)], in cells for eta in [-reach, reach] and summed
-        group by group beyond; draws with s >= 16 or a shift beyond +-64 have no cells, and are summed everywhere.
-
-    Raises
-    ------
-    IntegrationError
-        Shapes that do not fit; weights that are negative or do not sum to 1; a negative s; another part or link.
+    s (draw,) is the standard deviation of what is integrated out besides, shifts (draw, group) are z'b of each group,
+    the same for every row, and weights (group,) sum to 1. Cells lie on [-reach, reach], reach a multiple of 8 and at
+    most 40; beyond, groups are summed one by one. So are draws with s >= 16 or a shift beyond +-64 everywhere. The
+    link has a numerical rule, or is the probit.
 
     Notes
     -----

@@ -38,40 +38,12 @@ def _points(link: Link, reach: float) -> Array:
 
 
 def plain_values(link: Link, part: str, reach: float) -> Array:
-    """h itself on the grid, for draws where nothing is integrated besides.
-
-    Parameters
-    ----------
-    link : Link
-        Has h.
-    part : {"mean", "complement", ...}
-        Of h, as `PARTS` names them.
-    reach : float
-        The grid goes from -reach to reach.
-
-    Returns
-    -------
-    ndarray, shape (1, phase, cell, point)
-    """
+    """h itself on the grid of [-reach, reach], where nothing is integrated besides: (1, phase, cell, point)."""
     return np.ascontiguousarray(link.part(part)(_points(link, reach)))[None]
 
 
 def spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array, float]:
-    """E[f(eta + s Z)] on the grid, with its bound.
-
-    Parameters
-    ----------
-    link, part, reach
-        As for `plain_values`.
-    s : ndarray, shape (draw,)
-        Standard deviations of what is integrated besides.
-
-    Returns
-    -------
-    values : ndarray, shape (draw, phase, cell, point)
-    bound : float
-        On their error.
-    """
+    """E[f(eta + s Z)], s (draw,), on the grid, (draw, phase, cell, point), and a bound on its error."""
     from bayesmargins.integrate.tabulated.group_curve_kernels import shifted_values
 
     made = row_curves(link, s, part, reach)
@@ -86,12 +58,7 @@ def spread_values(link: Link, part: str, s: Array, reach: float) -> tuple[Array,
 
 @lru_cache(maxsize=1)
 def lagrange_weights() -> Array:
-    """Interpolation weights of the grid points -4.5, ..., 4.5, by powers of the place between them.
-
-    Returns
-    -------
-    ndarray, shape (point, power)
-    """
+    """Weights (point, power) of the grid points -4.5, ..., 4.5, by powers of the place between them."""
     nodes = np.arange(GRID) - 0.5 * (GRID - 1)
     rows = [np.poly(np.delete(nodes, i))[::-1] / np.prod(nodes[i] - np.delete(nodes, i)) for i in range(GRID)]
     return np.ascontiguousarray(rows)
@@ -100,27 +67,10 @@ def lagrange_weights() -> Array:
 def group_bounds(
     link: Link, s: float, step: float, noise: float, crowd: int, size: float
 ) -> tuple[float, float, float]:
-    """What may the averages err by: interpolation between grid points and in cells, the values, rounding of the sums.
+    """What averages and two derivatives may err by: interpolation between grid points and in cells, noise, rounding.
 
-    Parameters
-    ----------
-    link : Link
-        Has h.
-    s : float
-        The smallest standard deviation.
-    step : float
-        Between grid points.
-    noise : float
-        Bound on the values' errors.
-    crowd : int
-        Groups of the fullest bin.
-    size : float
-        The largest value on the grid.
-
-    Returns
-    -------
-    tuple of float
-        Of the value and of its first two derivatives, as `interpolation_bounds` gives them.
+    s is the smallest standard deviation, `step` that of the grid, `noise` a bound on the values' errors, `crowd` the
+    groups of the fullest bin, `size` the largest value on the grid.
     """
     nodes = np.arange(GRID) - 0.5 * (GRID - 1)
     t = np.linspace(-0.5, 0.5, 101)[:, None]

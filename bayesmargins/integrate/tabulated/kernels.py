@@ -39,84 +39,47 @@ _JIT: Any = INNER  # numba's own annotation leaves some of them out
 
 
 class Rules(NamedTuple):
-    """Which trapezoid rule is used outside the cells? Rule j serves s up to 2^((lowest + j) / per_octave).
+    """Which trapezoid rule is used outside the cells? Rule j serves s up to 2^((lowest + j) / per_octave)."""
 
-    Attributes
-    ----------
-    link : tuple
-        The tag of what is averaged, from `Link.tag`; one with a closed form has no rules.
-    per_octave, lowest : int
-        Which rule serves which s.
-    steps : (rule,) float
-        Distance between nodes; halves : (rule,) int, nodes on each side.
-    offsets : (rule,) int
-        Where in weights each rule begins.
-    node_weights : (node,) float
-        The weights of all rules.
-    """
-
-    link: Any
+    link: Any  # the tag of what is averaged, from `Link.tag`; one with a closed form has no rules
+    # which rule serves which s
     per_octave: int
     lowest: int
-    steps: Array
-    halves: Integers
-    offsets: Integers
-    node_weights: Array
+    steps: Array  # (rule,) float: distance between nodes
+    halves: Integers  # (rule,) int: nodes on each side
+    offsets: Integers  # (rule,) int: where in weights each rule begins
+    node_weights: Array  # (node,) float: the weights of all rules
 
 
 class CurveArrays(NamedTuple):
-    """What do compiled loops read of curves?
+    """What do compiled loops read of curves?"""
 
-    Attributes
-    ----------
-    coef : (draw, cell, 8) float
-        Coefficients of 1, u, ..., u^7 with u in [-1, 1] over the cell.
-    per, low, high : (draw,) float
-        Cells per unit of eta; the range of eta that the cells serve, empty for a draw without cells.
-    s : (draw,) float
-        Standard deviation; shifts (draw, group) and weights (group,) float: the groups that are averaged.
-    shifts, weights : (draw, group), (group,) float
-        The groups that are averaged; one group without shift where none are.
-    rules : Rules
-        For values outside the cells.
-    """
-
-    coef: Array
+    coef: Array  # (draw, cell, 8) float: coefficients of 1, u, ..., u^7 with u in [-1, 1] over the cell
+    # (draw,) float: cells per unit of eta; the range of eta that the cells serve, empty for a draw without cells
     per: Array
     low: Array
     high: Array
-    s: Array
+    s: Array  # (draw,) float: standard deviation
+    # (draw, group), (group,) float: the groups that are averaged; one group without shift where none are
     shifts: Array
     weights: Array
-    rules: Rules
+    rules: Rules  # for values outside the cells
 
 
 class SurfaceArrays(NamedTuple):
-    """What do compiled loops read of a surface?
+    """What do compiled loops read of a surface?"""
 
-    Attributes
-    ----------
-    coef : (row, cell, 10) float
-        F^(n) / n! at the centre of the cell, n = 0, ..., 9.
-    first : float
-        Number of the first row; row r serves s from r to r + 1 row widths.
-    rows_per, per : float
-        Rows per unit of s; cells per unit of eta.
-    low, high, s_low, s_high : float
-        The range of eta and of s that the cells serve.
-    rules : Rules
-        For values outside the cells.
-    """
-
-    coef: Array
-    first: float
+    coef: Array  # (row, cell, 10) float: f^(n) / n! at the centre of the cell, n = 0, ..., 9
+    first: float  # number of the first row; row r serves s from r to r + 1 row widths
+    # rows per unit of s; cells per unit of eta
     rows_per: float
     per: float
+    # the range of eta and of s that the cells serve
     low: float
     high: float
     s_low: float
     s_high: float
-    rules: Rules
+    rules: Rules  # for values outside the cells
 
 
 @njit(**INNER)

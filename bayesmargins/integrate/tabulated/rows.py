@@ -31,17 +31,7 @@ Panel = tuple[float, int]  # half-width, and how many Chebyshev points
 
 
 def cell_width(link: Link) -> float:
-    """How wide is a cell in eta?
-
-    Parameters
-    ----------
-    link : Link
-        The inverse link.
-
-    Returns
-    -------
-    float
-        A power of two.
+    """How wide a cell is in eta: a power of two.
 
     Examples
     --------
@@ -53,17 +43,7 @@ def cell_width(link: Link) -> float:
 
 
 def row_of(s: Array) -> npt.NDArray[np.int64]:
-    """Which row serves each standard deviation?
-
-    Parameters
-    ----------
-    s : array of float
-        Standard deviations, not NaN.
-
-    Returns
-    -------
-    array of int
-        Row r serves s from r / 64 to (r + 1) / 64.
+    """Which row serves each standard deviation: row r from r / 64 to (r + 1) / 64.
 
     Examples
     --------
@@ -127,21 +107,11 @@ def _unresolved(link: Link, s: float, panel: Panel) -> Array:
 
 @dataclass(eq=False)
 class RowTable:
-    """What are the derivatives of the average in every cell of some rows? Built when first asked for.
+    """What are the derivatives of the average in every cell of some rows? Built when first asked for."""
 
-    Attributes
-    ----------
-    link : Link
-        The inverse link h.
-    part : {"mean", "complement"}
-        What is averaged.
-    reach : float
-        Cells cover [-reach, reach]; a multiple of 8.
-    """
-
-    link: Link
-    part: str
-    reach: float
+    link: Link  # the inverse link h
+    part: str  # {"mean", "complement"}: what is averaged
+    reach: float  # cells cover [-reach, reach]; a multiple of 8
     _rows: dict[int, Array] = field(default_factory=dict, repr=False)
     _noise: dict[int, tuple[float, float, float]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -152,17 +122,7 @@ class RowTable:
         return round(2.0 * self.reach / cell_width(self.link))
 
     def rows(self, first: int, last: int) -> Array:
-        """What stands in these rows?
-
-        Parameters
-        ----------
-        first, last : int
-            Row r serves s from r to r + 1 row widths; last is excluded.
-
-        Returns
-        -------
-        (row, cell, 12) float
-            F^(n) / n! at the centre of each cell, n = 0, ..., 11.
+        """F^(n) / n! at the centre of each cell, n = 0, ..., 11, of rows first, ..., last - 1: (row, cell, 12).
 
         Examples
         --------
@@ -221,24 +181,9 @@ class RowTable:
         return value, d1, d2
 
     def bounds(self, row: int, terms: int) -> tuple[float, float, float]:
-        """How wrong can the first terms of a row be, for the value and two derivatives in eta?
+        """Absolute bounds of what the first `terms` of a row that was built, an even number, leave out.
 
-        Parameters
-        ----------
-        row : int
-            A row that was built.
-        terms : int
-            How many of the 12 coefficients are used, even.
-
-        Returns
-        -------
-        tuple of three float
-            Absolute bounds.
-
-        Raises
-        ------
-        KeyError
-            The row was not built.
+        Of the value and of two derivatives in eta.
 
         Examples
         --------
@@ -279,21 +224,7 @@ def _one_minus(left: Array) -> Array:
 
 @lru_cache(maxsize=16)
 def row_table(link: Link, part: str, reach: float) -> RowTable:
-    """Which table serves this link, part and reach? Made once and kept.
-
-    Parameters
-    ----------
-    link : Link
-        A link with a numerical rule.
-    part : {"mean", "complement"}
-        What is averaged.
-    reach : float
-        Cells cover [-reach, reach]; a multiple of 8.
-
-    Returns
-    -------
-    RowTable
-        Empty until rows are asked for.
+    """The table of this link, part and reach (cells cover [-reach, reach], a multiple of 8): made once and kept.
 
     Examples
     --------

@@ -27,20 +27,10 @@ _TILE = 256
 
 @kernel
 def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None, eta: Array, out: Array) -> None:
-    """What are the values of every draw's curve, or its derivatives of order 1 or 2?
+    """Values of every draw's curve at eta (draw, row), or derivatives of this order, into out (draw, row).
 
-    Parameters
-    ----------
-    begin, end : int
-        Which draws: see `in_threads`.
-    arrays : CurveArrays
-        The curves.
-    order : int or None
-        None for values, for which derivatives are then not compiled; else 0, 1 or 2.
-    eta : (draw, row) float
-        Where.
-    out : (draw, row) float
-        Receives the values.
+    begin, end : which draws, see `in_threads`. Order None is that of values, for which derivatives are then not
+    compiled.
 
     Examples
     --------
@@ -70,20 +60,10 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None
 def evaluate_surface(
     begin: int, end: int, arrays: SurfaceArrays, order: int | None, eta: Array, s: Array, out: Array
 ) -> None:
-    """What are the values of the surface, or its derivatives in eta of order 1 or 2?
+    """Values of the surface at eta and s (draw, row), or derivatives in eta of this order, into out (draw, row).
 
-    Parameters
-    ----------
-    begin, end : int
-        Which draws: see `in_threads`.
-    arrays : SurfaceArrays
-        The surface.
-    order : int or None
-        None for values, for which derivatives are then not compiled; else 0, 1 or 2.
-    eta, s : (draw, row) float
-        Where.
-    out : (draw, row) float
-        Receives the values.
+    begin, end : which draws, see `in_threads`. Order None is that of values, for which derivatives are then not
+    compiled.
 
     Examples
     --------

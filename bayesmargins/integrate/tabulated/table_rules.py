@@ -21,13 +21,7 @@ Array = npt.NDArray[np.float64]
 
 
 def make_rules(link: Link, part: str, s: Array) -> Rules:
-    """Trapezoid rules for everything up to the largest s: the finest step and the farthest node that any part asks for.
-
-    Raises
-    ------
-    IntegrationError
-        The link has neither a numerical rule nor a compiled closed form.
-    """
+    """Trapezoid rules up to the largest s: the finest step and the farthest node that any part asks for."""
     from bayesmargins.integrate.tabulated.kernels import Rules
 
     if link.strip is None:
