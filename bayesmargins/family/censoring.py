@@ -23,18 +23,11 @@ _LEFT, _NONE, _RIGHT, _BETWEEN = -1.0, 0.0, 1.0, 2.0
 
 
 class Tails(NamedTuple):
-    """What PyMC is told of rows whose y is not known, or bounded.
+    """What PyMC is told of rows whose y is not known, or bounded."""
 
-    Attributes
-    ----------
-    logs : callable
-        ``(pm, y, **parameters of the distribution in PyMC)``: log P(Y <= y) and log P(Y > y).
-    support : Support
-        Of y.
-    """
-
+    # `(pm, y, **parameters of the distribution in PyMC)`: log P(Y <= y) and log P(Y > y)
     logs: Callable[..., tuple[Any, Any]]
-    support: Support
+    support: Support  # of y
 
 
 class Density(NamedTuple):

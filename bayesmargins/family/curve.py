@@ -16,35 +16,20 @@ __all__ = ["Bundle", "Curve", "Quantity", "Shares"]
 
 @dataclass(frozen=True)
 class Curve:
-    """factor h(sign * eta + shift) + added: of an inverse link, whose averages over b the engines give.
+    """factor h(sign * eta + shift) + added: of an inverse link, whose averages over b the engines give."""
 
-    Attributes
-    ----------
-    link : Link
-        Its inverse is h.
-    shift : callable or None
-        Parameters of the family -> what is added, broadcasting; None adds nothing.
-    sign : {1.0, -1.0}
-        Of eta.
-    added : callable or None
-        Parameters of the family -> what is added to h, broadcasting; None adds nothing.
-    factor : callable or None
-        Parameters of the family -> what h is multiplied by, from 0 to 1, broadcasting; None is 1.
-    reads : tuple of str
-        The parameters that `shift`, `added` and `factor` read.
-    thinned : str
-        The parameter that `factor` is 1 less; empty where it is something else.
-    endless : tuple of str
-        Parameters in which it rises so steeply that over normal effects on them it has no finite average.
-    """
-
-    link: Link
+    link: Link  # its inverse is h
+    # parameters of the family -> what is added, broadcasting; None adds nothing
     shift: Callable[[Values], Array] | None = None
-    sign: float = 1.0
+    sign: float = 1.0  # {1.0, -1.0}: of eta
+    # parameters of the family -> what is added to h, broadcasting; None adds nothing
     added: Callable[[Values], Array] | None = None
-    reads: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()  # the parameters that `shift`, `added` and `factor` read
+    # parameters of the family -> what h is multiplied by, from 0 to 1, broadcasting; None is 1
     factor: Callable[[Values], Array] | None = field(default=None, kw_only=True)
+    # the parameter that `factor` is 1 less; empty where it is something else
     thinned: str = field(default="", kw_only=True)
+    # parameters in which it rises so steeply that over normal effects on them it has no finite average
     endless: tuple[str, ...] = field(default=(), kw_only=True)
 
     @cached_property
@@ -82,53 +67,31 @@ class Curve:
 class Bundle:
     """Several smooth functions of one eta that are averaged over b together, such as the probabilities of categories.
 
-    Attributes
-    ----------
-    link : Link
-        Of the model.
-    outputs : int
-        How many functions there are.
-    of : callable
-        ``(p, order) -> (order + 1, output, ...)``: their values at ``p.eta`` and derivatives in it up to an order, 4 at
-        most, with full relative accuracy; ``p`` is as in `Values`, broadcasting.
-    half_width : float
-        They are analytic for abs(Im eta) < half_width, which may be infinite.
-    growth : callable
-        ``growth(y)``: log of the K for which abs(f(x + iy)) <= K f(x) at every real x (or <= K, where not `relative`).
-        Increasing in y.
-    relative : bool
-        Whether `growth` is relative to the function itself.
-    reads : tuple of str
-        The parameters of the family that they read.
-
     Notes
     -----
     The functions lie between 0 and 1 on the real line.
     """
 
-    link: Link
-    outputs: int
+    link: Link  # of the model
+    outputs: int  # how many functions there are
+    # `(p, order) -> (order + 1, output, ...)`: their values at `p.eta` and derivatives in it up to an order, 4 at
+    # most, with full relative accuracy; `p` is as in `Values`, broadcasting
     of: Callable[[Values, int], Array]
-    half_width: float
+    half_width: float  # they are analytic for abs(Im eta) < half_width, which may be infinite
+    # `growth(y)`: log of the K for which abs(f(x + iy)) <= K f(x) at every real x (or <= K, where not `relative`).
+    # Increasing in y
     growth: Callable[[Array], Array]
-    relative: bool = True
-    reads: tuple[str, ...] = ()
+    relative: bool = True  # whether `growth` is relative to the function itself
+    reads: tuple[str, ...] = ()  # the parameters of the family that they read
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Probabilities of categories that several linear predictors move together.
+    """Probabilities of categories that several linear predictors move together."""
 
-    Attributes
-    ----------
-    link : Link
-        Of the model.
-    outputs : int
-        How many categories there are. Category k has exp(eta_k) / (1 + sum_j exp(eta_j)), where eta of the first is 0
-        and the others have a linear predictor each.
-    """
-
-    link: Link
+    link: Link  # of the model
+    # how many categories there are. Category k has exp(eta_k) / (1 + sum_j exp(eta_j)), where eta of the first is 0
+    # and the others have a linear predictor each
     outputs: int
 
 

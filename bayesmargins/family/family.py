@@ -98,39 +98,21 @@ class Parameter:
 
 
 class Elsewhere(NamedTuple):
-    """How another package's parameters of a family become those here.
+    """How another package's parameters of a family become those here."""
 
-    Attributes
-    ----------
-    aux : callable
-        Values beside the mean under their names here, as that package has them -> as they are here.
-    beside : callable or None
-        The same -> what that package's mu lacks to be mu here.
-    """
-
+    # values beside the mean under their names here, as that package has them -> as they are here
     aux: Callable[[Mapping[str, Array]], dict[str, Array]]
+    # the same -> what that package's mu lacks to be mu here
     beside: Callable[[Mapping[str, Array]], Array] | None = None
 
 
 class Summed(NamedTuple):
-    """Rows of the same parameters as one row.
+    """Rows of the same parameters as one row."""
 
-    Attributes
-    ----------
-    family : Family
-        Of the sums.
-    outcome : Outcome
-        The sums, one a cell.
-    constant : float
-        log p of the rows less that of the sums.
-    rate : (cell,) float or None
-        What multiplies the mean of one row.
-    """
-
-    family: Family
-    outcome: Outcome
-    constant: float
-    rate: Array | None = None
+    family: Family  # of the sums
+    outcome: Outcome  # the sums, one a cell
+    constant: float  # log p of the rows less that of the sums
+    rate: Array | None = None  # (cell,) float or None: what multiplies the mean of one row
 
 
 @dataclass(frozen=True, eq=False)  # `FAMILIES` holds the only instance: identity compares and hashes

@@ -45,49 +45,28 @@ FLAT = 40.0  # phi(40) underflows to 0: clipping there turns inf * 0 into the li
 
 @dataclass(frozen=True, eq=False)  # a link holds the only instance: identity compares and hashes
 class Strip:
-    """How does h grow off the real line, where its average has no closed form?
+    """How does h grow off the real line, where its average has no closed form?"""
 
-    Attributes
-    ----------
-    half_width : float
-        h is analytic for abs(Im w) < half_width.
-    log_growth : callable
-        ``log_growth(part, y)``: log of the K for which abs(f(x + iy)) <= K F(x) at every real x, with f the part asked
-        for and F what `scale` says. Increasing in y.
-    scale : dict of str to (float or None)
-        By part, an upper bound of E[F]. None: F is f itself, so that the error bound is relative to the value.
-    tolerance : dict of str to float
-        By part, the discretisation error that a rule is built for, in units of E[F].
-    moments : tuple of four float
-        Raw moments 1 to 4 of the distribution whose cdf is h; used when s is far larger than they are. Empty where it
-        has none.
-    integrated : {0, 1}
-        1 where that cdf is h', so that h grows as eta does.
-    wide : callable or None
-        In place of moments, ``wide(eta, s, part)``: E[f(eta + s Z)] to rounding from s = 4096 on.
-    """
-
-    half_width: float
+    half_width: float  # h is analytic for abs(Im w) < half_width
+    # `log_growth(part, y)`: log of the K for which abs(f(x + iy)) <= K F(x) at every real x, with f the part asked
+    # for and F what `scale` says. Increasing in y
     log_growth: Callable[[str, Array], Array]
+    # by part, an upper bound of E[F]. None: F is f itself, so that the error bound is relative to the value
     scale: dict[str, float | None]
-    tolerance: dict[str, float]
+    tolerance: dict[str, float]  # by part, the discretisation error that a rule is built for, in units of E[F]
+    # raw moments 1 to 4 of the distribution whose cdf is h; used when s is far larger than they are. Empty where it
+    # has none
     moments: tuple[float, ...] = ()
-    integrated: int = 0
+    integrated: int = 0  # {0, 1}: 1 where that cdf is h', so that h grows as eta does
+    # in place of moments, `wide(eta, s, part)`: E[f(eta + s Z)] to rounding from s = 4096 on
     wide: Callable[[Array, Array, str], Array] | None = None
 
 
 class Cells(NamedTuple):
-    """How finely do tables of averages follow eta?
+    """How finely do tables of averages follow eta?"""
 
-    Attributes
-    ----------
-    width : float
-        Of a cell in eta, a power of two.
-    panels : tuple of (s, (half-width, points))
-        From which s on a row is made from which panels; the bounds of the table say what a choice is worth.
-    """
-
-    width: float
+    width: float  # of a cell in eta, a power of two
+    # from which s on a row is made from which panels; the bounds of the table say what a choice is worth
     panels: tuple[tuple[float, Panel], ...]
 
 
@@ -103,58 +82,34 @@ CELLS = Cells(
 
 
 class Ratio(NamedTuple):
-    """What is exp() of a difference on the link scale called?
+    """What is exp() of a difference on the link scale called?"""
 
-    Attributes
-    ----------
-    scale, comparison, phrase : str
-        As the provenance of a coefficient, as a comparison, and in a sentence.
-    median : str
-        Between two random groups; empty where that has no name.
-    """
-
+    # as the provenance of a coefficient, as a comparison, and in a sentence
     scale: str
     comparison: str
     phrase: str
-    median: str = ""
+    median: str = ""  # between two random groups; empty where that has no name
 
 
 class Tensors(NamedTuple):
-    """How does PyTensor write the link? Each takes the module ``pytensor.tensor`` and eta.
+    """How does PyTensor write the link? Each takes the module ``pytensor.tensor`` and eta."""
 
-    Attributes
-    ----------
-    inverse : callable
-        h(eta).
-    logs : callable or None
-        log h(eta) and log(1 - h(eta)), both to full relative accuracy; None where h is no probability.
-    factors : bool
-        Whether h(v) - h(u) = (1 - exp(u - v)) h(v) (1 - h(u)).
-    """
-
-    inverse: Callable[[Any, Any], Any]
+    inverse: Callable[[Any, Any], Any]  # h(eta)
+    # log h(eta) and log(1 - h(eta)), both to full relative accuracy; None where h is no probability
     logs: Callable[[Any, Any], tuple[Any, Any]] | None = None
-    factors: bool = False
+    factors: bool = False  # whether h(v) - h(u) = (1 - exp(u - v)) h(v) (1 - h(u))
 
 
 @dataclass(frozen=True, eq=False)
 class LogTail:
-    """psi = log f, f = h or 1 - h: what the logarithm of an average needs where the average is too small for a float.
+    """psi = log f, f = h or 1 - h: what the logarithm of an average needs where that is too small for a float."""
 
-    Attributes
-    ----------
-    psi, slope : callable
-        eta -> log f(eta), and its derivative.
-    mode : callable
-        ``mode(eta, s)``: the z at which z^2 / 2 - psi(eta + s z) is smallest.
-    growth : callable or None
-        ``growth(theta, s, mode)``: log of how f grows off the real line at angles theta = s Im z; None: the strip's,
-        relative to h itself.
-    """
-
+    # eta -> log f(eta), and its derivative
     psi: Callable[[Array], Array]
     slope: Callable[[Array], Array]
-    mode: Callable[[Array, Array], Array]
+    mode: Callable[[Array, Array], Array]  # `mode(eta, s)`: the z at which z^2 / 2 - psi(eta + s z) is smallest
+    # `growth(theta, s, mode)`: log of how f grows off the real line at angles theta = s Im z; None: the strip's,
+    # relative to h itself
     growth: Callable[[Array, Array, Array], Array] | None = None
 
 
@@ -219,66 +174,6 @@ class Averages(Protocol):
 class Link:
     """What does a linear predictor eta mean on the response scale?
 
-    Attributes
-    ----------
-    name : str
-        Its name in `LINKS`.
-    link : callable
-        mu -> eta.
-    inverse, derivative, second : callable
-        eta -> h(eta), h'(eta), h''(eta).
-    higher : tuple of two callable
-        eta -> h'''(eta) and h''''(eta), for derivatives of slopes; empty where a link has none.
-    complement : callable or None
-        eta -> 1 - h(eta) to full relative accuracy; None where h is not a probability.
-    bounded : bool
-        Whether h lies in [0, 1].
-    latent_sd : float
-        Standard deviation of the latent error whose cdf is h (1 where there is none); a scale for priors.
-    latent_variance : str
-        Its square as a sentence has it; empty where there is none.
-    tensors : Tensors
-        For samplers.
-    linear, exponential, normal : bool
-        Whether h is the identity, exp but for a constant, or the standard normal cdf: averages over groups are known to
-        the last digit.
-    symmetric : bool
-        Whether h(-eta) = 1 - h(eta).
-    steep : tuple of str
-        Parts that fall so steeply that small values of tables lose digits.
-    closed_form : callable or None
-        ``closed_form(eta, s2, part)``: E[f(eta + s Z)]; None where it is computed numerically.
-    closed_linked : callable or None
-        ``closed_linked(eta, s2)``: the eta whose h is that average.
-    closed_between : callable or None
-        ``closed_between(eta, s2, rest)``: the variance over Z of E[h(eta + s Z + r U) given Z].
-    closed_log : callable or None
-        ``closed_log(eta, s2, part)``: log E[h(eta + s Z)] or log E[1 - h(eta + s Z)].
-    log_tails : dict of str to LogTail
-        Without a closed form, the same by part.
-    strip : Strip or None
-        Growth off the real line; None with a closed form.
-    linked : callable or None
-        Without a closed form, the eta whose h is the average, and a bound on its error, from `Averages`.
-    between : callable or None
-        Without a closed form, Var(h(eta + s Z)) from averages: ``between(average, mean, complement)`` with
-        ``average(part, shift)``; also the error that the further averages add. None: no identity is known.
-    no_average : str
-        Why E[h(eta + s Z)] does not exist, for any s above 0; empty where it does.
-    steepest : tuple of float
-        sup of abs(h^(n)) for n = 0, 1, ..., rounded up in the fourth digit.
-    steeper : callable or None
-        An upper bound of it for larger n; None: Cauchy's, from the strip.
-    cells : Cells
-        Of its tables.
-    kernels, higher_kernels : callable or None
-        The number of a part -> what compiled code knows of it: a tuple that begins with that number, whose type has
-        plain functions that `integrate` compiles. The second is for the third and fourth derivative.
-    names : dict of str
-        What other packages call it, by package.
-    ratio : Ratio or None
-        Words for exp() of a difference in eta; None where that is no ratio.
-
     Examples
     --------
     >>> from bayesmargins.family import get_link
@@ -286,37 +181,55 @@ class Link:
     0.5
     """
 
-    name: str
-    link: Function
+    name: str  # its name in `LINKS`
+    link: Function  # mu -> eta
+    # eta -> h(eta), h'(eta), h''(eta)
     inverse: Function
     derivative: Function
     second: Function
+    # eta -> h'''(eta) and h''''(eta), for derivatives of slopes; empty where a link has none
     higher: tuple[Function, ...] = field(repr=False)
-    tensors: Tensors = field(repr=False)
+    tensors: Tensors = field(repr=False)  # for samplers
+    # eta -> 1 - h(eta) to full relative accuracy; None where h is not a probability
     complement: Function | None = None
-    bounded: bool = False
+    bounded: bool = False  # whether h lies in [0, 1]
+    # standard deviation of the latent error whose cdf is h (1 where there is none); a scale for priors
     latent_sd: float = 1.0
-    latent_variance: str = ""
+    latent_variance: str = ""  # its square as a sentence has it; empty where there is none
+    # whether h is the identity, exp but for a constant, or the standard normal cdf: averages over groups are known to
+    # the last digit
     linear: bool = False
     exponential: bool = False
     normal: bool = False
-    symmetric: bool = False
-    steep: tuple[str, ...] = ()
+    symmetric: bool = False  # whether h(-eta) = 1 - h(eta)
+    steep: tuple[str, ...] = ()  # parts that fall so steeply that small values of tables lose digits
+    # `closed_form(eta, s2, part)`: E[f(eta + s Z)]; None where it is computed numerically
     closed_form: Callable[[Array, Array, str], Array] | None = None
+    # `closed_linked(eta, s2)`: the eta whose h is that average
     closed_linked: Callable[[Array, Array], Array] | None = None
+    # `closed_between(eta, s2, rest)`: the variance over Z of E[h(eta + s Z + r U) given Z]
     closed_between: Callable[[Array, Array, Array], Between] | None = None
+    # `closed_log(eta, s2, part)`: log E[h(eta + s Z)] or log E[1 - h(eta + s Z)]
     closed_log: Callable[[Array, Array, str], Array] | None = None
+    # without a closed form, the same by part
     log_tails: Mapping[str, LogTail] = field(default_factory=dict, repr=False)
-    strip: Strip | None = field(default=None, repr=False)
+    strip: Strip | None = field(default=None, repr=False)  # growth off the real line; None with a closed form
+    # without a closed form, the eta whose h is the average, and a bound on its error, from `Averages`
     linked: Callable[[Averages], tuple[Array, float]] | None = None
+    # without a closed form, Var(h(eta + s Z)) from averages: `between(average, mean, complement)` with `average(part,
+    # shift)`; also the error that the further averages add. None: no identity is known
     between: Callable[[Callable[..., Any], Average, Average], tuple[Array, float]] | None = None
-    no_average: str = ""
+    no_average: str = ""  # why E[h(eta + s Z)] does not exist, for any s above 0; empty where it does
+    # sup of abs(h^(n)) for n = 0, 1, ..., rounded up in the fourth digit
     steepest: tuple[float, ...] = field(default=(), repr=False)
-    steeper: Callable[[int], float] | None = None
-    cells: Cells = field(default=CELLS, repr=False)
+    steeper: Callable[[int], float] | None = None  # an upper bound of it for larger n; None: Cauchy's, from the strip
+    cells: Cells = field(default=CELLS, repr=False)  # of its tables
+    # the number of a part -> what compiled code knows of it: a tuple that begins with that number, whose type has
+    # plain functions that `integrate` compiles. The second is for the third and fourth derivative
     kernels: Any = field(default=None, repr=False)
     higher_kernels: Any = field(default=None, repr=False)
-    names: Mapping[str, str] = field(default_factory=dict, repr=False)
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)  # what other packages call it, by package
+    # words for exp() of a difference in eta; None where that is no ratio
     ratio: Ratio | None = field(default=None, repr=False)
 
     @cached_property

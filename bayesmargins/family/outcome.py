@@ -43,41 +43,23 @@ class Values(SimpleNamespace):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a left-hand side says of every row: one value a row, or None where it does not say it.
+    """What a left-hand side says of every row: one value a row, or None where it does not say it."""
 
-    Attributes
-    ----------
-    y : (row,) float
-        The response; empty where nothing was observed yet.
-    trials : (row,) float
-        Out of how many trials, for successes.
-    weights : (row,) float
-        How much each row's log density counts for.
-    se : (row,) float
-        Known standard error of y.
-    rate : (row,) float
-        The time, or space, in which y was counted.
-    cens, y2 : (row,) float
-        -1, 0, 1, 2 for left, not, right and interval censored, and the other end of the interval.
-    lb, ub : (row,) float
-        Between which values y was observed at all.
-    counts : (row, category) float
-        How often each category was seen, where y says how often all of them.
-    known_error : bool
-        Whether `se` is all the error that y has, and no parameter adds to it.
-    """
-
+    # (row,) float: the response; empty where nothing was observed yet
     y: Array = field(default_factory=lambda: np.empty(0))
-    trials: Array | None = None
-    weights: Array | None = None
-    se: Array | None = None
-    rate: Array | None = None
+    trials: Array | None = None  # (row,) float: out of how many trials, for successes
+    weights: Array | None = None  # (row,) float: how much each row's log density counts for
+    se: Array | None = None  # (row,) float: known standard error of y
+    rate: Array | None = None  # (row,) float: the time, or space, in which y was counted
+    # (row,) float: -1, 0, 1, 2 for left, not, right and interval censored, and the other end of the interval
     cens: Array | None = None
     y2: Array | None = None
+    # (row,) float: between which values y was observed at all
     lb: Array | None = None
     ub: Array | None = None
+    # (row, category) float: how often each category was seen, where y says how often all of them
     counts: Array | None = None
-    known_error: bool = False
+    known_error: bool = False  # whether `se` is all the error that y has, and no parameter adds to it
 
     @classmethod
     def of(cls, response: Any) -> Outcome:

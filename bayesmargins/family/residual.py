@@ -15,21 +15,12 @@ __all__ = ["LATENT", "Residual"]
 
 @dataclass(frozen=True)
 class Residual:
-    """Which variance is left on the link scale when the groups are known?
+    """Which variance is left on the link scale when the groups are known?"""
 
-    Attributes
-    ----------
-    variance : callable
-        ``(link, mean, p) -> (draw,)``, with the average mean and the parameters.
-    words : callable
-        Link -> what a sentence calls it.
-    under : callable
-        Link -> whether it holds under that link.
-    """
-
+    # `(link, mean, p) -> (draw,)`, with the average mean and the parameters
     variance: Callable[[Link, Array, Values], Array]
-    words: Callable[[Link], str]
-    under: Callable[[Link], bool] = lambda link: True
+    words: Callable[[Link], str]  # link -> what a sentence calls it
+    under: Callable[[Link], bool] = lambda link: True  # link -> whether it holds under that link
 
 
 LATENT = Residual(

@@ -245,6 +245,35 @@ def _of_root(D: Array, L: Array) -> Array:
     return out
 
 
+@njit(**APART)
+def _shared_part(c: Array, t: float, log_det: float, s: Array, z: Array, of: Known) -> tuple[float, float, Array]:
+    """The part that is no sum over groups, and its derivatives in t and c."""
+    coordinates, m = len(c), len(of.r)
+    Ks = np.zeros(m)
+    plus_product(of.K, s, of.pattern, Ks)
+    told = dot(of.r, s, m)
+    total, dt = log_det + dot(z, z, m) + dot(s, Ks, m) + t * (of.rss * t - 2.0 * told), 2.0 * (of.rss * t - told)
+    dc = np.zeros(coordinates)
+    for k in range(coordinates):
+        own, others = dot(of.G[k], c, coordinates), dot(of.J[k], s, m)
+        total += c[k] * (own + 2.0 * others)
+        dc[k] = 2.0 * (own + others)
+    return total, dt, dc
+
+
+@njit(**APART)
+def _plus_block(total: float, C: Array, w: Array, n: int, work: Array) -> float:
+    """total + w'w + log det P, summed over the groups of a block; the diagonal of C holds reciprocals."""
+    work[0, :n] = 1.0
+    for i in range(len(w)):
+        total += dot(w[i], w[i], n)
+        for g in range(n):
+            work[0, g] *= C[i, i, g]
+    for g in range(n):
+        total -= 2.0 * math.log(work[0, g])
+    return total
+
+
 @njit(**PASTED)
 def group_marginal(
     c: Array, L: Array, t: float, roots: Array, of: Known, slopes: bool
@@ -262,16 +291,9 @@ def group_marginal(
     if m > 0:
         _small_moments(c, L, t, R, a, B, of.E, p, K, h)
     s, z, V, log_det, d_roots = small_system(K, h, roots, p, slopes)
-    Ks = np.zeros(m)
-    plus_product(of.K, s, p, Ks)
-    told = dot(of.r, s, m)
-    total, dt = log_det + dot(z, z, m) + dot(s, Ks, m) + t * (of.rss * t - 2.0 * told), 2.0 * (of.rss * t - told)
-    dc, D = np.zeros(coordinates), np.zeros((q, q))
-    for k in range(coordinates):
-        own, others = dot(of.G[k], c, coordinates), dot(of.J[k], s, m)
-        total += c[k] * (own + 2.0 * others)
-        dc[k] = 2.0 * (own + others)
-    H, C, Y, N = (np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK)))
+    total, dt, dc = _shared_part(c, t, log_det, s, z, of)
+    D, H, C = np.zeros((q, q)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
+    Y, N = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
     w, work = np.empty((q, BLOCK)), np.empty((q, BLOCK))
     U, at, patch, place = np.empty((_most_used(p), q, BLOCK)), np.zeros(2, np.int64), 0, 0
     for first in range(0, groups, BLOCK):
@@ -288,13 +310,7 @@ def group_marginal(
                 _less_shared(U, used, V, p, begin, size, Y, work)
                 patch += 1
             _add_to_root(R, C, Y, first, n, N, work, D)
-        work[0, :n] = 1.0
-        for i in range(q):
-            total += dot(w[i], w[i], n)
-            for g in range(n):
-                work[0, g] *= C[i, i, g]
-        for g in range(n):
-            total -= 2.0 * math.log(work[0, g])
+        total = _plus_block(total, C, w, n, work)
         if not slopes:
             continue
         _backward(C, w, n)
