@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import inspect
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
-from bayesmargins.values import answering
 
-__all__ = ["Words", "lesson", "lesson_of", "taught", "taught_as"]
+__all__ = ["Words", "lesson", "lesson_of", "plain_arguments", "taught", "taught_as", "unknown_keywords"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Lesson = Callable[[str, Any, Sequence[str]], str]  # keyword, value, what is allowed -> advice
 Words = Mapping[str, Callable[[Any], str]]  # by keyword, in lower case with "_" for ".": the advice for its value
+
+_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 # Other packages' name -> the keyword here. Written in lower case with "_" for ".", as `_key` gives them.
 _RENAMED = {
@@ -247,14 +253,14 @@ def taught(function: Callable[P, R]) -> Callable[P, R]:
     The error says what was asked, the word that is used here, and the keywords that there are. Signature, docstring and
     annotations stay those of the function.
     """
-    return answering(function, EstimandError, lesson)
+    return _answering(function, EstimandError, lesson)
 
 
 def taught_as(error: type[BayesmarginsError], words: Words | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """As `taught`, for what makes models, fits and posteriors: with the error of its stage and words of its own."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        return answering(function, error, lambda *asked: lesson_of(words or {}, *asked))
+        return _answering(function, error, lambda *asked: lesson_of(words or {}, *asked))
 
     return decorate
 
@@ -266,3 +272,59 @@ def lesson_of(words: Words, name: str, value: Any, allowed: Sequence[str]) -> st
         return known(value)
     here = _RENAMED.get(_key(name))
     return f"Here it is called {here!r}." if here in allowed else close_matches(name, allowed).strip()
+
+
+def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequence[str], teach: Lesson) -> str:
+    """The message about keywords that a function does not have."""
+    asked = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
+    said = dict.fromkeys(teach(name, value, allowed) for name, value in unknown.items())
+    hints = "".join(f" {text}" for text in said if text)
+    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed) or 'none'}."
+
+
+def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: Lesson) -> Callable[P, R]:
+    """The function, whose unknown keywords and arguments that raise are answered with this error."""
+    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
+    made = function.__name__ == "__init__"
+    name = function.__qualname__.rpartition(".")[0] if made else function.__name__
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        unknown = {k: v for k, v in kwargs.items() if k not in allowed}
+        if unknown:
+            raise error(unknown_keywords(name, unknown, allowed, teach))
+        with plain_arguments(name, error):
+            return function(*args, **kwargs)
+
+    return checked
+
+
+@contextmanager
+def plain_arguments(function: str, error: type[BayesmarginsError]) -> Iterator[None]:
+    """An argument that raises when it is looked at is answered with the error of the stage, as any other wrong one."""
+    try:
+        yield
+    except BayesmarginsError:
+        raise
+    except Exception as failure:
+        method = _raised_by_argument(failure)
+        if not method:
+            raise
+        raise error(
+            f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
+            "Give plain values: texts, numbers, lists, dicts, arrays, tables."
+        ) from failure
+
+
+def _raised_by_argument(error: Exception) -> str:
+    """Which method of a user's object raised this when it was compared or looked at; empty where none did.
+
+    Python may ask an object anything: whether it equals a word, has a hash, or an attribute.
+    """
+    frame, trace = None, error.__traceback__
+    while trace is not None:
+        frame, trace = trace.tb_frame, trace.tb_next
+    if frame is None or str(frame.f_globals.get("__name__", "")).partition(".")[0] == "bayesmargins":
+        return ""
+    file = frame.f_code.co_filename
+    return "" if file.startswith(("<frozen", *_LIBRARIES)) else frame.f_code.co_qualname

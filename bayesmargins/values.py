@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import datetime
 import enum
-import functools
-import inspect
-import sysconfig
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +17,6 @@ import pandas as pd
 from bayesmargins.errors import BayesmarginsError, EstimandError, FormulaError, close_matches, listed, shown, written
 
 __all__ = [
-    "answering",
     "array_of",
     "by_row_labels",
     "called",
@@ -34,22 +29,16 @@ __all__ = [
     "numbers",
     "one_of",
     "plain",
-    "plain_arguments",
     "plain_value",
     "switch",
-    "unknown_keywords",
     "value_label",
     "value_list",
     "whole_number",
     "with_columns",
 ]
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Refusal = type[BayesmarginsError]
-Lesson = Callable[[str, Any, Sequence[str]], str]  # keyword, value, what is allowed -> advice
 
-_LIBRARIES = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 _MOST = 1_000_000  # values that are taken from what does not say how many it has
 _LABELS = (pd.Interval, pd.Period, datetime.date, datetime.timedelta, uuid.UUID, enum.Enum)
 
@@ -327,59 +316,3 @@ def _described(value: Any) -> str:
     if isinstance(sizes, Mapping):
         return f"a {type(value).__name__} ({', '.join(f'{dim}: {n}' for dim, n in sizes.items())})"
     return f"a {type(value).__name__} of shape {shape}" if isinstance(shape, tuple) else shown(value)
-
-
-def unknown_keywords(function: str, unknown: Mapping[str, Any], allowed: Sequence[str], teach: Lesson) -> str:
-    """The message about keywords that a function does not have."""
-    asked = ", ".join(f"{name}={shown(value)}" for name, value in unknown.items())
-    said = dict.fromkeys(teach(name, value, allowed) for name, value in unknown.items())
-    hints = "".join(f" {text}" for text in said if text)
-    return f"{function} does not take {asked}.{hints} It takes {', '.join(allowed) or 'none'}."
-
-
-def answering(function: Callable[P, R], error: Refusal, teach: Lesson) -> Callable[P, R]:
-    """The function, whose unknown keywords and arguments that raise are answered with this error."""
-    allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
-    made = function.__name__ == "__init__"
-    name = function.__qualname__.rpartition(".")[0] if made else function.__name__
-
-    @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        unknown = {k: v for k, v in kwargs.items() if k not in allowed}
-        if unknown:
-            raise error(unknown_keywords(name, unknown, allowed, teach))
-        with plain_arguments(name, error):
-            return function(*args, **kwargs)
-
-    return checked
-
-
-@contextmanager
-def plain_arguments(function: str, error: Refusal) -> Iterator[None]:
-    """An argument that raises when it is looked at is answered with the error of the stage, as any other wrong one."""
-    try:
-        yield
-    except BayesmarginsError:
-        raise
-    except Exception as failure:
-        method = _raised_by_argument(failure)
-        if not method:
-            raise
-        raise error(
-            f"{function} looked at an argument, and {method} raised {type(failure).__name__} ({written(failure)}). "
-            "Give plain values: texts, numbers, lists, dicts, arrays, tables."
-        ) from failure
-
-
-def _raised_by_argument(error: Exception) -> str:
-    """Which method of a user's object raised this when it was compared or looked at; empty where none did.
-
-    Python may ask an object anything: whether it equals a word, has a hash, or an attribute.
-    """
-    frame, trace = None, error.__traceback__
-    while trace is not None:
-        frame, trace = trace.tb_frame, trace.tb_next
-    if frame is None or str(frame.f_globals.get("__name__", "")).partition(".")[0] == "bayesmargins":
-        return ""
-    file = frame.f_code.co_filename
-    return "" if file.startswith(("<frozen", *_LIBRARIES)) else frame.f_code.co_qualname

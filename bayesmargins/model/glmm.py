@@ -11,7 +11,7 @@ from bayesmargins.displays import as_html
 from bayesmargins.errors import FitError, ModelError
 from bayesmargins.explained import FAMILY, FIT, explained
 from bayesmargins.family import Family, Link, get_family
-from bayesmargins.habits import taught_as
+from bayesmargins.habits import plain_arguments, taught_as
 from bayesmargins.limits import options as session
 from bayesmargins.model.arrays import formula_of_arrays
 from bayesmargins.model.bends import with_known_bends
@@ -30,7 +30,7 @@ from bayesmargins.model.summary import kept_names, model_lines
 from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
-from bayesmargins.values import is_word, plain_arguments
+from bayesmargins.values import is_word
 
 __all__ = ["GLMM"]
 

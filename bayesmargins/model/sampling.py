@@ -11,12 +11,12 @@ from typing import Any
 import xarray as xr
 
 from bayesmargins.errors import FitError, close_matches, shown, written
-from bayesmargins.habits import lesson_of
+from bayesmargins.habits import lesson_of, plain_arguments, unknown_keywords
 from bayesmargins.limits import options as session
 from bayesmargins.model.compiling import compiled
 from bayesmargins.model.words import WORDS
 from bayesmargins.stacks import group_of
-from bayesmargins.values import is_word, plain_arguments, switch, unknown_keywords, whole_number
+from bayesmargins.values import is_word, switch, whole_number
 
 __all__ = ["SAMPLERS", "draw_prior", "run_sampler"]
 
