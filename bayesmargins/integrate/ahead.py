@@ -15,13 +15,8 @@ __all__ = ["fetch_ahead"]
 def fetch_ahead() -> None:
     """Import numba and what it imports itself before its first function, once a process.
 
-    On the caller's thread: numba's modules import each other in circles, and two threads inside them at a time may each
-    see half of what the other has done.
-
-    Raises
-    ------
-    ImportError
-        numba cannot be imported.
+    On the caller's thread: numba's modules import each other in circles, and two threads inside them at a time may
+    each see half of what the other has done.
 
     Examples
     --------

@@ -29,43 +29,21 @@ _STEP = 0.75  # where the Gaussian alone is integrated to 1e-15
 
 @dataclass(frozen=True)
 class Smooth:
-    """What is the average, and how wrong is it likely to be?
+    """What is the average, and how wrong is it likely to be?"""
 
-    Attributes
-    ----------
-    value : (n,) float
-        E[f(eta + s Z)].
-    error : (n,) float
-        Estimate of its absolute error, not a bound.
-    nodes : int
-        The most nodes that any value used; 1 where every s is 0.
-    """
-
-    value: Array
-    error: Array
-    nodes: int
+    value: Array  # (n,) float: E[f(eta + s Z)]
+    error: Array  # (n,) float: estimate of its absolute error, not a bound
+    nodes: int  # the most nodes that any value used; 1 where every s is 0
 
 
 def smooth_expectation(
     f: Function, eta: Array, s: Array, centre: Array, width: Array, against: float | None = None
 ) -> Smooth:
-    """What is the average of a smooth function over new groups, at each linear predictor?
+    """E[f(eta + s Z)] of a smooth f between 0 and 1, for every entry (n,); s = 0 gives f(eta).
 
-    Parameters
-    ----------
-    f : callable
-        ``f(x, which)``: values at x, link scale, of the entries whose positions are `which`; between 0 and 1.
-    eta, s : (n,) float, link scale
-        Linear predictor at b = 0, and standard deviation of z'b; s = 0 gives f(eta).
-    centre, width : (n,) float, link scale
-        Where f changes most, and over which distance, roughly: the closer, the fewer nodes.
-    against : float, optional
-        A value is refined only until it is on one side of this number for certain.
-
-    Returns
-    -------
-    Smooth
-        To 1e-12 of the value (for values above 1e-20), or as its error says after twelve halvings.
+    ``f(x, which)`` gives values at x, link scale, of the entries whose positions are `which`. It changes most at
+    `centre`, over about `width`: the closer, the fewer nodes. A value is right to 1e-12 of itself (above 1e-20), or
+    as its error says after twelve halvings; with `against`, until it is on one side of this number for certain.
 
     Notes
     -----

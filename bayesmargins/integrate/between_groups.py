@@ -30,29 +30,12 @@ _MANY = 2**18  # values x nodes from which on a table costs less than it saves
 
 
 def between(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, rest: npt.ArrayLike = 0.0) -> Integral:
-    """Which variance has the mean response over the groups of a factor, those of other factors averaged over?
+    """Var over Z of E[h(eta + s Z + r U) given Z]: of the mean response over groups of a factor, others averaged over.
 
-    Parameters
-    ----------
-    link : Link
-        The inverse link h.
-    eta : (draw, row) float, link scale
-        Linear predictor at b = 0.
-    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
-        Variance of z'b over the groups of the factor.
-    rest : like s2
-        Variance of z'b over the groups of all other factors.
-
-    Returns
-    -------
-    Integral
-        Var over Z of E[h(eta + s Z + r U) given Z], response scale squared. `error_bound` is a bound where `rest` is
-        0 and for closed forms, else the difference to a rule with twice the step, which is the larger error.
-
-    Raises
-    ------
-    IntegrationError
-        Shapes that do not fit, a negative variance, s above 4096 beside another factor.
+    eta is (draw, row); s2, the variance of z'b over the groups of the factor, and `rest`, that over all other
+    factors, are numbers, (draw, 1), (1, row) or (draw, row). `error_bound` is a bound where `rest` is 0 and for
+    closed forms, else the difference to a rule with twice the step, which is the larger error. s above 4096 beside
+    another factor is refused.
 
     Notes
     -----

@@ -33,26 +33,13 @@ _RADII = np.geomspace(0.02, 0.98, 60)
 
 @dataclass(frozen=True)
 class BundleTable:
-    """Averages, or a derivative of them, as functions of eta.
+    """Averages, or a derivative of them, as functions of eta."""
 
-    Attributes
-    ----------
-    coef : (draw, cell, 6, output) float
-        Of powers of the place within a cell, from 0 to 1.
-    left : (draw,) float, link scale
-        Where the first cell begins.
-    width : float
-        Of a cell.
-    error_bound : float
-    nodes : int
-        Of the rule that the table was made with.
-    """
-
-    coef: Array
-    left: Array
-    width: float
+    coef: Array  # (draw, cell, 6, output) float: of powers of the place within a cell, from 0 to 1
+    left: Array  # (draw,) float, link scale: where the first cell begins
+    width: float  # of a cell
     error_bound: float
-    nodes: int
+    nodes: int  # of the rule that the table was made with
 
     def add(self, draws: slice, eta: Array, weights: Array, index: npt.NDArray[np.int64], out: Array) -> None:
         """Add weight times value at eta (draw, row) of some draws into the cells of a result (output, draw, cell).

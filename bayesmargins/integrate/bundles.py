@@ -102,25 +102,10 @@ def values_of(bundle: Bundle, parameters: Parameters, eta: Array, order: int = 0
 
 
 def bundle_expectation(bundle: Bundle, parameters: Parameters, eta: Array, s2: Array, order: int = 0) -> Integral:
-    """What are the averages of these functions over new groups, at each linear predictor?
+    """Averages over new groups of these functions, or of a derivative: (output, draw, row), with a bound.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        The functions.
-    parameters : mapping of ndarray, shape (draw, ...)
-        What they read, by name.
-    eta : (draw, row) float, link scale
-        Linear predictor at b = 0.
-    s2 : (draw, 1) or (draw, row) float, link scale squared
-        Variance of z'b over the groups that are integrated out.
-    order : int
-        Which derivative is averaged, 4 at most.
-
-    Returns
-    -------
-    Integral
-        Values (output, draw, row), with a bound on their error; NaN where eta or s2 is.
+    `parameters` (draw, ...) are what the functions read; eta is (draw, row), and s2, the variance of z'b, (draw, 1)
+    or (draw, row). The order of the derivative is 4 at most. NaN where eta or s2 is.
     """
     s = np.sqrt(s2)
     bucket = _buckets(s)

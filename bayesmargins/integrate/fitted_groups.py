@@ -31,33 +31,11 @@ def mixture_expectation(
     weights: npt.ArrayLike,
     part: str = "mean",
 ) -> Integral:
-    """What is the mean response over existing groups, at each linear predictor?
+    """The sum over fitted groups of weight times E[f(eta + shift + s Z)] at eta (draw, row), with a bound on its error.
 
-    Parameters
-    ----------
-    link : Link
-        The inverse link h.
-    eta : (draw, row) float, link scale
-        Linear predictor at b = 0.
-    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
-        Variance of the part of z'b that is integrated out besides; 0 where nothing is.
-    shifts : (draw, group) float, link scale
-        What each group, or combination of groups, adds to eta: its z'b, the same for every row.
-    weights : (group,) float
-        Share of each group; a group of weight 0 does not count, whatever its shift.
-    part : {"mean", "complement", "d1", "d2", "d3", "d4"}
-        Averages h, 1 - h (accurate for a nearly certain response), or the first to fourth derivative of h.
-
-    Returns
-    -------
-    Integral
-        The sum over groups of weight times E[f(eta + shift + s Z)], with a bound on its error; NaN where eta, s2 or a
-        shift is NaN. Method and bound are those of `expectation`.
-
-    Raises
-    ------
-    IntegrationError
-        What `expectation` refuses; shifts or weights of another shape; weights that are negative or do not sum to 1.
+    s2, the variance of what is integrated out besides, is as of `expectation`, and so are f, method and bound. shifts
+    (draw, group) are z'b of each group, or combination of groups, the same for every row; weights (group,) sum to 1,
+    and a group of weight 0 does not count, whatever its shift. NaN where eta, s2 or a shift is.
 
     Notes
     -----
@@ -99,27 +77,7 @@ def mixture_expectation(
 
 
 def checked_groups(eta: Array, shifts: npt.ArrayLike, weights: npt.ArrayLike) -> tuple[Array, Array]:
-    """Check shifts and weights of groups; groups of weight 0 are left out.
-
-    Parameters
-    ----------
-    eta : ndarray, shape (draw, row)
-        Says how many draws there are.
-    shifts : (draw, group) array
-        What each group adds to eta.
-    weights : (group,) array
-        Shares; they sum to 1.
-
-    Returns
-    -------
-    shifts, weights : ndarray
-        C-contiguous, of the groups that count.
-
-    Raises
-    ------
-    IntegrationError
-        Shapes that do not fit, a negative weight, or a sum that is not 1.
-    """
+    """shifts (draw, group) and weights (group,), C-contiguous, of the groups that count; weights sum to 1."""
     shifts, weights = np.asarray(shifts, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if weights.ndim != 1:
         raise IntegrationError(f"weights has shape {weights.shape}: it must be (group,).")

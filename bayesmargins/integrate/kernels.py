@@ -292,28 +292,12 @@ def trapezoid(
     weights: Array,
     out: Array,
 ) -> None:
-    """What is the trapezoid sum of each value, with the rule of its s?
+    """The trapezoid sum at each eta (draw, row), with the rule of its s (draw, 1) or (draw, row), into out (draw, row).
 
-    Parameters
-    ----------
-    begin, end : int
-        Which chunks of rows of which draws: see `in_threads`.
-    link : tuple
-        The tag of what is averaged, from `Link.tag`. The kernel is compiled for each type.
-    eta : (draw, row) float
-        Linear predictors.
-    s : (draw, 1) or (draw, row) float
-        Standard deviations.
-    per_octave, lowest : int
-        Rule j serves s up to 2^((lowest + j) / per_octave).
-    widest : float
-        The largest s that is computed.
-    steps, halves, offsets : (rule,) float, int, int
-        Step, nodes on each side, and where in weights the rule begins.
-    weights : (node,) float
-        The weights of all rules.
-    out : (draw, row) float
-        Receives the values; left as it is where s is 0, NaN or beyond widest.
+    begin, end : which chunks of rows of which draws, see `in_threads`. link : the tag of what is averaged, from
+    `Link.tag`; the kernel is compiled for each type. Rule j serves s up to 2^((lowest + j) / per_octave), and none
+    beyond `widest`; steps, halves, offsets (rule,) are its step, nodes on each side, and where it begins in the
+    weights (node,) of all rules. out is left as it is where s is 0, NaN or beyond widest.
 
     Examples
     --------

@@ -18,26 +18,10 @@ Array = npt.NDArray[np.float64]
 
 
 def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
-    """Which linear predictor without group effects has the same mean response as the population of groups?
+    """g(E[h(eta + s Z)]): the linear predictor without group effects that has the mean response of the population.
 
-    Parameters
-    ----------
-    link : Link
-        g, with the inverse h.
-    eta : (draw, row) float, link scale
-        Linear predictor at b = 0.
-    s2 : scalar, (draw, 1), (1, row) or (draw, row) float, link scale squared
-        Variance of z'b over new groups.
-
-    Returns
-    -------
-    Integral
-        g(E[h(eta + s Z)]), link scale, with a bound on its error on that scale.
-
-    Raises
-    ------
-    IntegrationError
-        Shapes that do not fit, a negative variance.
+    eta is (draw, row), and s2, the variance of z'b over new groups, as of `expectation`; the bound is on the link
+    scale.
 
     Notes
     -----

@@ -20,22 +20,11 @@ _RESOLUTION = 2.0**-50
 
 
 def smallest_integer(reached: Callable[[Array, Index], Mask], guess: Array, step: Array, top: Array) -> Array:
-    """Which is the smallest whole number from 0 at which the level is reached?
+    """The smallest whole number from 0, (n,), at which a level is reached; NaN or infinite where the guess is.
 
-    Parameters
-    ----------
-    reached : callable
-        ``reached(c, which)``: whether it is, at the numbers c, for the entries whose positions are `which`; once
-        true it stays true for larger numbers.
-    guess, step : (n,) float
-        Where to begin, and how far the first move goes; moves double until the number is between two tried ones.
-    top : (n,) float
-        A number where the level is known to be reached; may be infinite.
-
-    Returns
-    -------
-    (n,) float
-        NaN where the guess is NaN, infinite where it is infinite.
+    ``reached(c, which)`` says whether it is at the numbers c, for the entries whose positions are `which`; once true
+    it stays true for larger numbers. The first move from `guess` goes a `step`, and moves double until the number is
+    between two tried ones. At `top`, which may be infinite, it is known to be reached.
 
     Examples
     --------
@@ -69,19 +58,9 @@ def _next(low: Array, high: Array, tried_low: Mask, tried_high: Mask, stride: Ar
 
 
 def bracketed(function: Callable[[Array, Index], Array], centre: Array, step: Array) -> tuple[Array, Array]:
-    """Between which two numbers does an increasing function cross 0?
+    """Two numbers (n,) between which an increasing function, as of `crossing`, is 0.
 
-    Parameters
-    ----------
-    function : callable
-        As of `crossing`.
-    centre, step : (n,) float
-        Where to begin, and how far the first move goes; moves double.
-
-    Returns
-    -------
-    low, high : (n,) float
-        Not finite where the centre is not.
+    The first move from `centre` goes a `step`, and moves double. Not finite where the centre is not.
 
     Examples
     --------
@@ -110,23 +89,11 @@ def bracketed(function: Callable[[Array, Index], Array], centre: Array, step: Ar
 def crossing(
     function: Callable[[Array, Index], Array], low: Array, high: Array, tolerance: Array
 ) -> tuple[Array, Array]:
-    """Where is an increasing function 0?
+    """Where an increasing function is 0: the better end of the last bracket, (n,), and its other end.
 
-    Parameters
-    ----------
-    function : callable
-        ``function(x, which)`` for the entries whose positions are `which`.
-    low, high : (n,) float
-        Not positive at low, not negative at high; where it is, because the function rounds, that end is the answer.
-    tolerance : (n,) float
-        Width of the bracket at which an entry is done.
-
-    Returns
-    -------
-    x : (n,) float
-        The better end of the last bracket.
-    other : (n,) float
-        Its other end.
+    ``function(x, which)`` is asked for the entries whose positions are `which`. It is not positive at `low` and not
+    negative at `high`; where it is, because it rounds, that end is the answer. An entry is done once its bracket is
+    no wider than its tolerance.
 
     Notes
     -----

@@ -24,20 +24,12 @@ _STEP, _FINE, _HEAVY = 0.5, 0.25, 3.0  # below so many degrees of freedom lambda
 
 @dataclass(frozen=True)
 class Scales:
-    """Nodes of the rule.
+    """Nodes of the rule."""
 
-    Attributes
-    ----------
-    values : (draw, node) float
-        What Sigma is multiplied by.
-    weights : (node,) float
-        Sum 1.
-    coarse : (node,) float
-        Those of the rule with twice the step, 0 at every second node: its error is about the root of that of this one.
-    """
-
-    values: Array
-    weights: Array
+    values: Array  # (draw, node) float: what Sigma is multiplied by
+    weights: Array  # (node,) float: sum 1
+    # (node,) float: those of the rule with twice the step, 0 at every second node: its error is about the root of
+    # that of this one
     coarse: Array
 
     def error(self, fine: Array, coarse: Array) -> Array:

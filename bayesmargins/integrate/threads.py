@@ -20,22 +20,11 @@ _RANGES = 8  # a thread: so that none waits long for the last one
 
 
 def in_threads(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None:
-    """Run tasks 0, 1, ..., tasks - 1 of a kernel on as many threads as ``bayesmargins.options.threads`` allows.
+    """Run tasks 0, ..., tasks - 1 of a kernel on as many threads as ``bayesmargins.options.threads`` allows.
 
-    Parameters
-    ----------
-    kernel : callable
-        ``kernel(first, last, *arguments)`` does the tasks from first to before last, without the interpreter's lock.
-        A task writes what no other task reads or writes: results do not depend on the number of threads.
-    tasks : int
-        How many.
-    *arguments
-        Handed to the kernel.
-
-    Raises
-    ------
-    Exception
-        What the kernel raised first; ranges that nobody has begun are dropped.
+    ``kernel(first, last, *arguments)`` does the tasks from first to before last, without the interpreter's lock. A
+    task writes what no other task reads or writes: results do not depend on the number of threads. What the kernel
+    raises first is raised; ranges that nobody has begun are dropped.
 
     Examples
     --------
