@@ -84,6 +84,27 @@ def test_every_public_function_says_what_it_raises(name: str, function: Callable
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
 
 
+INTERNAL = [path for folder in ("design", "integrate/tabulated") for path in sorted((PACKAGE / folder).glob("*.py"))]
+
+
+def long_docstrings(source: str) -> Iterator[str]:
+    """What has a docstring with sections that only a user needs, who sees neither its name nor its code."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            lines = (ast.get_docstring(node) or "").splitlines()
+            if {"Parameters", "Attributes", "Returns", "Raises"} & set(lines):
+                yield node.name
+
+
+@pytest.mark.parametrize("path", INTERNAL, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_what_no_user_reaches_is_explained_in_a_line_with_shapes(path: Path) -> None:
+    assert list(long_docstrings(path.read_text(encoding="utf-8"))) == []
+
+
+def test_the_test_of_docstrings_sees_a_section() -> None:
+    assert list(long_docstrings('def f(x):\n    """What?\n\n    Returns\n    -------\n    int\n    """\n')) == ["f"]
+
+
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
