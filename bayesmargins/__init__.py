@@ -36,6 +36,7 @@ from bayesmargins.family.outcome import Support
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
 from bayesmargins.hypothesis import hypotheses
+from bayesmargins.imputations import Imputed, from_imputations
 from bayesmargins.labelling import label
 from bayesmargins.limits import options
 from bayesmargins.loading import load
@@ -73,6 +74,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "GroupsError",
+    "Imputed",
     "IntegrationError",
     "ModelError",
     "Parameter",
@@ -96,6 +98,7 @@ __all__ = [
     "from_bambi",
     "from_brms",
     "from_draws",
+    "from_imputations",
     "from_pymc",
     "from_statsmodels",
     "hazard",

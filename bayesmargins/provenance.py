@@ -41,8 +41,8 @@ class Provenance:
         Rows, and how columns of the data are called.
     integration_method, integration_nodes, error_bound, error_estimate, error_estimates, group_points, left_out
         How averages over groups were taken, and how wrong they can be.
-    source, draws, posterior, divergences, max_rhat, bayesmargins_version
-        Where the draws are from.
+    source, draws, posterior, imputations, divergences, max_rhat, bayesmargins_version
+        Where the draws are from, and of how many imputations of the data.
     values, fingerprint, entries
         The seal.
     others : dict
@@ -91,6 +91,7 @@ class Provenance:
     source: str | None = None
     draws: str | None = None
     posterior: str | None = None
+    imputations: int | None = None
     divergences: int | None = None
     max_rhat: float | None = None
     bayesmargins_version: str | None = None

@@ -13,6 +13,7 @@ from bayesmargins.evaluate import Evaluation
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.posterior import Posterior
 
 __all__ = ["avg_predictions", "predictions"]
@@ -20,6 +21,7 @@ __all__ = ["avg_predictions", "predictions"]
 
 @taught
 @explained(QUESTION)
+@of_imputations
 def predictions(
     post: Posterior,
     newdata: Any = None,
@@ -67,6 +69,7 @@ def predictions(
 
 @taught
 @explained(QUESTION)
+@of_imputations
 def avg_predictions(
     post: Posterior,
     newdata: Any = None,

@@ -20,6 +20,7 @@ from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word
@@ -45,6 +46,7 @@ _OTHER_WORDS = {
 
 @taught
 @explained(QUESTION, SLOPE)
+@of_imputations
 def slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,
@@ -99,6 +101,7 @@ def slopes(
 
 @taught
 @explained(QUESTION, SLOPE)
+@of_imputations
 def avg_slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,
