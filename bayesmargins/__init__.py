@@ -40,7 +40,7 @@ from bayesmargins.imputations import Imputed, from_imputations
 from bayesmargins.labelling import label
 from bayesmargins.limits import options
 from bayesmargins.loading import load
-from bayesmargins.model import GLMM, fit_many
+from bayesmargins.model import GLMM, fit_imputations, fit_many
 from bayesmargins.plots import (
     plot_attenuation,
     plot_categories,
@@ -94,6 +94,7 @@ __all__ = [
     "describe",
     "equals",
     "exceeds",
+    "fit_imputations",
     "fit_many",
     "from_bambi",
     "from_brms",

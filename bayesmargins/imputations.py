@@ -7,7 +7,7 @@ import inspect
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, ParamSpec
+from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import numpy as np
 import xarray as xr
@@ -125,7 +125,7 @@ def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) 
     >>> avg_predictions(both)["imputation"].to_numpy()[[0, -1]]
     array([1, 2])
     """
-    if not isinstance(posteriors, Mapping | Sequence) or isinstance(posteriors, str):
+    if not isinstance(posteriors, Mapping | Sequence):
         raise PosteriorError(f"posteriors is {shown(posteriors)}; a list of posteriors is needed, one an imputation.")
     named = dict(posteriors) if isinstance(posteriors, Mapping) else dict(enumerate(posteriors, 1))
     wrong = [k for k, post in named.items() if not isinstance(post, Posterior)]
@@ -138,28 +138,30 @@ def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) 
     draws = [post.beta.sizes["draw"] for post in named.values()]
     if len(set(draws)) > 1:
         warn(
-            f"The imputations have chains of {min(draws):,} to {max(draws):,} draws, and count the same: the first "
-            f"{min(draws):,} of each chain are mixed. fit_many(models, ess=None) takes as many of each."
+            f"The imputations have chains of {min(draws):,} to {max(draws):,} draws. All count the same: the first "
+            f"{min(draws):,} of each chain are mixed."
         )
     return Imputed(tuple(named.values()), tuple(named))
 
 
-def of_imputations(question: Callable[P, xr.Dataset]) -> Callable[P, xr.Dataset]:
+def of_imputations(
+    question: Callable[Concatenate[Posterior, P], xr.Dataset],
+) -> Callable[Concatenate[Posterior | Imputed, P], xr.Dataset]:
     """A question that several imputations are asked one by one; its answers are mixed."""
     seeded = "random_seed" in inspect.signature(question).parameters
 
     @functools.wraps(question)
-    def asked(*args: P.args, **kwargs: P.kwargs) -> xr.Dataset:
-        post, *rest = args if args else (kwargs.pop("post", None),)
+    def asked(*args: Any, **kwargs: Any) -> xr.Dataset:
+        post = args[0] if args else kwargs.get("post")
         if not isinstance(post, Imputed):
-            return question(post, *rest, **kwargs)  # type: ignore[arg-type]
+            return question(*args, **kwargs)
+        rest = {name: value for name, value in kwargs.items() if name != "post"}
         if not seeded:
-            return post.mixed([question(one, *rest, **kwargs) for one in post.posteriors])  # type: ignore[arg-type]
-        given = kwargs.get("random_seed")
+            return post.mixed([question(one, *args[1:], **rest) for one in post.posteriors])
+        given = rest.pop("random_seed", None)
         seed = secrets.randbits(31) if given is None else whole_number("random_seed", given, 0, rest=", or None")
         of_each = zip(post.posteriors, post.seeds(seed), strict=True)
-        answers = [question(one, *rest, **{**kwargs, "random_seed": s}) for one, s in of_each]  # type: ignore[arg-type]
-        return post.mixed(answers, seed)
+        return post.mixed([question(one, *args[1:], random_seed=s, **rest) for one, s in of_each], seed)  # type: ignore[arg-type]
 
     return asked
 
@@ -241,7 +243,8 @@ def _provenance(each: Sequence[Provenance], unlike: Sequence[str], random_seed: 
     known = {k: [of[k] for of in said if of[k] is not None] for k in (*_LARGEST, "divergences")}
     shared |= {k: (sum if k == "divergences" else max)(values) for k, values in known.items() if values}
     if first.error_estimates:
-        shared["error_estimates"] = {k: max((of.error_estimates or {})[k] for of in each) for k in first.error_estimates}
+        estimates = [of.error_estimates or {} for of in each]
+        shared["error_estimates"] = {k: max(of[k] for of in estimates) for k in first.error_estimates}
     if first.estimand is not None and "estimand" not in shared:
         sentences = dict.fromkeys(shown(of.estimand, 400) for of in each)
         raise EstimandError(f"Imputations are asked the same, and these differ: {' / '.join(sentences)}")

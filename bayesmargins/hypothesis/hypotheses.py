@@ -211,9 +211,7 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     source, rename = _without_contrast(entries)
     others = [rename.get(d, d) for d in entries.others]
     coords: dict[str, Any] = {
-        str(n): (c.dims, c.to_numpy())
-        for n, c in source.coords.items()
-        if set(c.dims) <= {*others} or n == IMPUTATION
+        str(n): (c.dims, c.to_numpy()) for n, c in source.coords.items() if set(c.dims) <= {*others} or n == IMPUTATION
     }
     sizes = dict(zip(SAMPLE_DIMS, made.values.shape[1:3], strict=True))
     sample = {d: source[d].to_numpy() if d in source.coords else np.arange(sizes[d]) for d in SAMPLE_DIMS}

@@ -70,10 +70,10 @@ def summary(
         Of a comparison ``"nnt"`` these are of the difference, with the number needed to treat and its interval beside
         them as text, ``nnt`` and ``nnt_eti89``; of ``"nnt_benefit"`` and ``"nnt_harm"`` there is also ``p_harm``, the
         posterior probability that the difference has the harmful sign: that of fewer events where one more is a
-        benefit, of more where it is a harm. Of several imputations (`from_imputations`) there is ``imputation_share``, the
-        share of the variance of the draws that lies between imputations; chains are judged within each, r-hat is the
-        largest of theirs, and effective sample sizes add up. Draws that are not finite are left out and counted in
-        ``n_not_finite``.
+        benefit, of more where it is a harm. Of several imputations (`from_imputations`) there is
+        ``imputation_share``, the share of the variance of the draws that lies between imputations; chains are judged
+        within each, r-hat is the largest of theirs, and effective sample sizes add up. Draws that are not finite are
+        left out and counted in ``n_not_finite``.
         The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed
         whole it shows all columns under a caption, each with one number of decimals (`table` has the rule), and
         beneath them the sentence. Where chains have not mixed, or draws are too few, that is said there too.
