@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,11 @@ __all__ = [
     "Averaging",
     "Cells",
     "Relabelled",
+    "Scheme",
     "aligned_weights",
-    "averaging",
     "by_columns",
+    "checked_weights",
+    "completed",
     "frame_of",
     "repeated_rows",
 ]
@@ -79,11 +81,95 @@ class Averaging:
         Empty, ``row``, or that of `by`.
     coords : dict
         Coordinates of that dimension and along it.
+    keys : DataFrame
+        Values of `by` in each cell; without rows where nothing is averaged.
+    totals : ndarray, shape (cell,)
+        The weights of each cell added up.
     """
 
     cells: Cells
     dims: tuple[str, ...]
     coords: dict[str, Any]
+    keys: pd.DataFrame = field(default_factory=pd.DataFrame)
+    totals: np.ndarray = field(default_factory=lambda: np.ones(0))
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How rows are averaged: all of them, or within each value of some columns, and with which weights.
+
+    Attributes
+    ----------
+    average : bool
+        False for one value a row.
+    by : tuple of str
+        Columns within whose values rows are averaged.
+    labels : dict
+        New labels of these values, by column.
+    wts : str, ndarray of shape (row,), or None
+        The column of the weights, or weights that were checked.
+    at : frozenset of str
+        Variables that already have a dimension.
+    design : Design
+        Keeps the order of levels.
+    what : str
+        How messages call the rows.
+    """
+
+    average: bool
+    by: tuple[str, ...]
+    labels: Relabelled
+    wts: str | np.ndarray | None
+    at: frozenset[str]
+    design: Design
+    what: str
+
+    def of(self, frame: pd.DataFrame) -> Averaging:
+        """Which of these rows are averaged together, and what is the resulting dimension called?
+
+        Raises
+        ------
+        EstimandError
+            `by` a variable of `at`; weights that are negative.
+        DataError
+            A missing column, or missing values in it.
+        """
+        n, by = len(frame), list(self.by)
+        if not self.average:
+            return Averaging(Cells(np.arange(n), np.ones(n), n, unit=True), ("row",), _row_coords(frame, self.at))
+        _check_by(frame, by, self.at, self.what)
+        weights = checked_weights(frame, self.wts, self.what)
+        some = _relabelled(frame, self.labels) if self.labels else frame
+        index, first, dims, coords = _by_cells(some, self.design, by, self.labels)
+        totals = np.bincount(index, weights, minlength=len(first))
+        # a cell whose rows count for nothing here may have others elsewhere
+        share = weights / (totals if totals.all() else np.where(totals == 0.0, 1.0, totals))[index]
+        return Averaging(Cells(index, share, len(first)), dims, coords, some[by].iloc[first], totals)
+
+    def rows(self, start: int, stop: int) -> Scheme:
+        """The same for some of the rows: weights that are no column are those of all."""
+        return replace(self, wts=self.wts[start:stop]) if isinstance(self.wts, np.ndarray) else self
+
+    def together(self, one: Averaging, other: Averaging) -> tuple[Averaging, np.ndarray, np.ndarray]:
+        """The cells of two blocks as one, without their rows, and where those of each are among them."""
+        n = len(one.keys)
+        if one.keys.reset_index(drop=True).equals(other.keys.reset_index(drop=True)):
+            return replace(one, totals=one.totals + other.totals), np.arange(n), np.arange(n)
+        keys = pd.concat([one.keys, other.keys], ignore_index=True)
+        index, first, dims, coords = _by_cells(keys, self.design, list(self.by), self.labels)
+        totals = np.bincount(index, np.concatenate([one.totals, other.totals]), minlength=len(first))
+        cells = Cells(np.arange(0), np.ones(0), len(first))
+        return Averaging(cells, dims, coords, keys.iloc[first], totals), index[:n], index[n:]
+
+    def refuse_empty(self, averaging: Averaging) -> None:
+        """EstimandError where the weights of an average add up to nothing."""
+        none = int((averaging.totals <= 0).sum()) if self.average else 0
+        if none:
+            wts = self.wts if isinstance(self.wts, str) else "..."
+            raise EstimandError(
+                f"The weights of wts={shown(wts)} add up to 0 in {none} of {averaging.cells.n} averages; every "
+                "average needs a row that counts. Leave rows that count for nothing out of newdata."
+            )
 
 
 def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
@@ -108,7 +194,7 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
         newdata is no table, has no rows, or is the name of a column.
     """
     if newdata is None:
-        return _completed(design, design.data, "the data"), "the data"
+        return completed(design, design.data, "the data"), "the data"
     names = [newdata] if isinstance(newdata, str) else newdata
     known = design.columns if design.frame is None else design.frame
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) and n in known for n in names):
@@ -117,10 +203,10 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
             f"rows that the question is about. Averages within each value: avg_predictions(post, by={shown(newdata)}). "
             f"All rows set to a value: at={{{names[0]!r}: [...]}}."
         )
-    return _completed(design, to_pandas(newdata, "newdata"), "newdata"), "newdata"
+    return completed(design, to_pandas(newdata, "newdata"), "newdata"), "newdata"
 
 
-def _completed(design: Design, frame: pd.DataFrame, what: str) -> pd.DataFrame:
+def completed(design: Design, frame: pd.DataFrame, what: str) -> pd.DataFrame:
     """With the means of the rows' groups, unless `at` has to name them: rows that lack them are refused later."""
     try:
         return design.completed(frame, what)
@@ -177,6 +263,16 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
             f"by={{{name!r}: {shown(labels)}}}; it must be a dict of value to label, or a function of a value."
         )
     labels = {plain_value(value): label for value, label in labels.items()}
+    _refuse_unlabelled(name, labels, series)
+    texts = {value: written(plain_value(label)) for value, label in labels.items()}
+    unwritten = [value for value in texts if not (texts[value] or isinstance(labels[value], str))]
+    if unwritten:
+        raise EstimandError(f"by={{{name!r}: ...}} calls {listed(unwritten)} what has no text. Give labels as text.")
+    return texts
+
+
+def _refuse_unlabelled(name: str, labels: Mapping[Any, Any], series: pd.Series) -> None:
+    values = [plain_value(v) for v in pd.unique(series.dropna())]
     absent = sorted((v for v in values if v not in labels), key=_sortable)
     if absent:
         raise EstimandError(
@@ -184,11 +280,6 @@ def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
             "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that "
             "shall not count from newdata."
         )
-    texts = {value: written(plain_value(label)) for value, label in labels.items()}
-    unwritten = [value for value in texts if not (texts[value] or isinstance(labels[value], str))]
-    if unwritten:
-        raise EstimandError(f"by={{{name!r}: ...}} calls {listed(unwritten)} what has no text. Give labels as text.")
-    return texts
 
 
 def _called(name: str, function: Callable[[Any], Any], values: list[Any]) -> dict[Any, Any]:
@@ -200,68 +291,7 @@ def _sortable(value: Any) -> tuple[bool, Any]:
     return isinstance(value, str), value
 
 
-def averaging(
-    frame: pd.DataFrame,
-    design: Design,
-    *,
-    average: bool,
-    by: list[str],
-    labels: Relabelled,
-    wts: Any,
-    at: Mapping[str, Any],
-    what: str,
-) -> Averaging:
-    """Which rows are averaged together, with which weights, and what is the resulting dimension called?
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows.
-    design : Design
-        Keeps the order of levels.
-    average : bool
-        False for one value a row.
-    by : list of str
-        Columns within whose values rows are averaged.
-    labels : dict
-        New labels of these values, by column.
-    wts : str or array, optional
-        Column or weights.
-    at : mapping
-        Variables that already have a dimension.
-    what : str
-        How messages call the frame.
-
-    Returns
-    -------
-    Averaging
-
-    Raises
-    ------
-    EstimandError
-        Weights without anything to average, `by` a variable of `at`, weights that are negative or all zero.
-    DataError
-        A missing column, or missing values in it.
-    """
-    n = len(frame)
-    if not (average or by):
-        if wts is not None:
-            raise EstimandError("wts weighs rows in an average, and nothing is averaged here: use avg_*, or by=.")
-        return Averaging(Cells(np.arange(n), np.ones(n), n, unit=True), ("row",), _row_coords(frame, at))
-    _check_by(frame, by, at, what)
-    weights = _weights(frame, wts, what)
-    index, dims, coords = _by_cells(_relabelled(frame, labels) if labels else frame, design, by, labels)
-    cells = int(index.max(initial=-1)) + 1
-    totals = np.bincount(index, weights, minlength=cells)
-    if (totals <= 0).any():
-        raise EstimandError(
-            f"The weights of wts={shown(wts)} add up to 0 in {int((totals <= 0).sum())} of {cells} averages; every "
-            "average needs a row that counts. Leave rows that count for nothing out of newdata."
-        )
-    return Averaging(Cells(index, weights / totals[index], cells), dims, coords)
-
-
-def _row_coords(frame: pd.DataFrame, at: Mapping[str, Any]) -> dict[str, Any]:
+def _row_coords(frame: pd.DataFrame, at: Collection[str]) -> dict[str, Any]:
     names = public_names([n for n in frame.columns if n not in at])
     columns = {public: ("row", _coordinate(frame[n])) for n, public in names.items()}
     return {"row": np.arange(len(frame)), **columns}
@@ -272,7 +302,7 @@ def _coordinate(series: pd.Series) -> np.ndarray:
     return plain(series.astype(str) if pd.api.types.is_complex_dtype(series.dtype) else series)
 
 
-def _check_by(frame: pd.DataFrame, by: list[str], at: Mapping[str, Any], what: str) -> None:
+def _check_by(frame: pd.DataFrame, by: list[str], at: Collection[str], what: str) -> None:
     require_columns(frame, by, what, f"by={by!r}")
     both = [b for b in by if b in at]
     if both:
@@ -319,7 +349,8 @@ def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
     return matched
 
 
-def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
+def checked_weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
+    """Weights (row,) out of a column, or one a row; EstimandError where they are none."""
     if wts is None:
         return np.ones(len(frame))
     if isinstance(wts, str):
@@ -348,6 +379,8 @@ def _weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
 
 def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
     """In the order in which the labels were given."""
+    for name, of in labels.items():
+        _refuse_unlabelled(name, of, frame[name])
     new = {n: [of[plain_value(v)] for v in frame[n]] for n, of in labels.items()}
     order = {n: list(dict.fromkeys(of.values())) for n, of in labels.items()}
     return with_columns(frame, {n: pd.Categorical(values, order[n]) for n, values in new.items()})
@@ -355,18 +388,19 @@ def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
 
 def _by_cells(
     frame: pd.DataFrame, design: Design, by: list[str], labels: Relabelled
-) -> tuple[np.ndarray, tuple[str, ...], dict[str, Any]]:
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], dict[str, Any]]:
+    """The cell of each row, the first row of each cell, and the dimension with its coordinates."""
     if not by:
-        return np.zeros(len(frame), dtype=np.intp), (), {}
+        return np.zeros(len(frame), dtype=np.intp), np.zeros(1, dtype=np.intp), (), {}
     of_fit = {b: None if b in labels else design.columns.get(b) for b in by}
     codes = np.column_stack([_ordered_codes(frame[b], of_fit[b]) for b in by])
     combos, first, index = np.unique(codes, axis=0, return_index=True, return_inverse=True)
     columns = {b: plain(frame[b].iloc[first]) for b in by}
     if len(by) == 1:
         name = public_name(by[0])
-        return index.reshape(-1), (name,), {name: columns[by[0]]}
+        return index.reshape(-1), first, (name,), {name: columns[by[0]]}
     coords = {public: ("by", columns[b]) for b, public in public_names(by).items()}
-    return index.reshape(-1), ("by",), {"by": np.arange(len(combos)), **coords}
+    return index.reshape(-1), first, ("by",), {"by": np.arange(len(combos)), **coords}
 
 
 def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:

@@ -21,14 +21,14 @@ class Progress:
 
     Parameters
     ----------
-    total : int
-        Values to compute.
+    total : int or None
+        Values to compute; None where nobody knows how many.
     what : str
         What is being done, for the bar.
     """
 
-    def __init__(self, total: int, what: str = "averaging over groups") -> None:
-        self.total, self.done, self.what = total, 0, what
+    def __init__(self, total: int | None, what: str = "averaging over groups") -> None:
+        self.total, self.done, self.what, self.said = total, 0, what, what
         self.start = time.monotonic()
         self._bar: Any = None
 
@@ -53,7 +53,13 @@ class Progress:
         if self._bar is None and time.monotonic() - self.start > _PATIENCE and options.progress:
             self._bar = self._shown()
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=min(self.done, self.total))
+            done = self.done if self.total is None else min(self.done, self.total)
+            self._bar.update(self._bar.task_ids[0], completed=done, description=self.said)
+
+    def rows(self, done: int) -> None:
+        """So many rows are done: the bar says so where the total is not known."""
+        if self.total is None:
+            self.said = f"{self.what}: {done:,} rows done"
 
     def _shown(self) -> Any:
         from rich.console import Console

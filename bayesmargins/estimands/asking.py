@@ -21,12 +21,13 @@ from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import aligned_weights, averaging, by_columns, frame_of
+from bayesmargins.grid import Scheme, aligned_weights, by_columns, checked_weights, completed, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.schema import public_name
+from bayesmargins.streams import Stream, goes_by_blocks, kind_of, stream_of
 from bayesmargins.values import is_word, with_columns
 
 __all__ = ["Given", "answering", "ask", "checked_seed", "refuse_heavy", "refuse_several"]
@@ -48,10 +49,11 @@ class Given:
     random_seed: Any = None
 
 
-def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> Question:
+def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", streams: bool = False) -> Question:
     """The question in full, of all rows one by one or averaged; the first thing that does not fit is refused.
 
-    `observed` names what needs the distribution of y beside the target.
+    `observed` names what needs the distribution of y beside the target; `streams` says whether rows may come block by
+    block, where they are averaged.
     """
     _check_posterior(post)
     whole, post = post, answering(post, given.target)
@@ -60,9 +62,12 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> 
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
     design = post.design.beside([post.parts[name].design for name in parts])
-    frame, what = frame_of(design, given.newdata)
-    by, labels = by_columns(given.by, frame, what)
     of_rows = post.design.response.variables(fields_of(target, post.design.response))
+    if given.newdata is None or not goes_by_blocks(given.newdata, post.design):
+        stream, (frame, what) = None, frame_of(design, given.newdata)
+    else:
+        frame, what, stream = _streamed(design, given, of_rows, average, streams)
+    by, labels = by_columns(given.by, frame, what)
     refuse_unread("at", given.at, post, parts, target)
     settings = at_settings(given.at, design, of_rows)
     policy = _resolved(given.groups, design, whole, given.group_weights)
@@ -70,17 +75,20 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "") -> 
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
-    unset, frame = frame, _with_at_columns(frame, settings)
+    weights = _weights(given, average or bool(by), frame, what, post.design)
+    frame = _with_at_columns(frame, settings)
     derived = derived_settings(given.at, design, frame, of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    weights = _weights(given.wts, given.newdata, post.design, derived)
+    _refuse_computed(weights, derived)
     question = Question(
         post=post,
         frame=frame,
+        stream=stream,
         what=what,
         at=settings,
         derived=derived,
-        averaging=averaging(unset, design, average=average, by=by, labels=labels, wts=weights, at=changed, what=what),
+        scheme=Scheme(average or bool(by), tuple(by), labels, weights, frozenset(changed), design, what),
+        total=None,
         by=tuple(by),
         labels=labels,
         weights="" if given.wts is None else given.wts if isinstance(given.wts, str) else "the given weights",
@@ -103,10 +111,52 @@ def _check_posterior(post: Any) -> None:
         )
 
 
-def _weights(wts: Any, newdata: Any, design: Design, derived: Settings) -> Any:
+def _streamed(
+    design: Design, given: Given, of_rows: frozenset[str], average: bool, streams: bool
+) -> tuple[pd.DataFrame, str, Stream]:
+    """The first block of rows that come block by block, how messages call them, and all of them."""
+    what, by = "newdata", given.by
+    if not (streams and (average or by is not None)):
+        raise EstimandError(
+            f"{what} is {kind_of(given.newdata)}, whose rows are read block by block, and this question needs all of "
+            "them at once. Averages go block by block: avg_predictions, avg_comparisons, avg_slopes, or by=. For "
+            "single rows, or another question, give some rows as a table: pandas.read_parquet(...).head(1000)."
+        )
+    if not isinstance(given.wts, str | None):
+        raise EstimandError(f"wts={shown(given.wts)}; where rows are read block by block it names a column of them.")
+    if isinstance(by, Mapping) and any(map(callable, by.values())):
+        raise EstimandError(
+            f"by={shown(by)} labels values by a function, and which values there are is known once all rows were read: "
+            "give a dict of value to label, or a column of labels."
+        )
+    first, stream = stream_of(given.newdata, _read(design, given, of_rows), what)
+    return completed(design, first, what), what, stream
+
+
+def _read(design: Design, given: Given, of_rows: frozenset[str]) -> frozenset[str] | None:
+    """Columns that the question may read; None for all, where a function of the rows may read any."""
+    if isinstance(given.at, Mapping) and any(map(callable, given.at.values())):
+        return None
+    by = [given.by] if isinstance(given.by, str) else [] if given.by is None else list(given.by)
+    groups = [c for f in design.factors.values() for c in (*f.columns, *f.beside)]
+    means = [c for m in design.means for c in (m.of.name, *m.of.groups)]
+    return design.variables() | of_rows | {*design.columns, *groups, *means, *by, *([given.wts] if given.wts else [])}
+
+
+def _weights(given: Given, averaged: bool, frame: pd.DataFrame, what: str, design: Design) -> Any:
+    """The column of the weights, or the weights, checked; None where all rows count the same."""
+    wts = aligned_weights(given.wts, given.newdata, design)
+    if wts is None:
+        return None
+    if not averaged:
+        raise EstimandError("wts weighs rows in an average, and nothing is averaged here: use avg_*, or by=.")
+    weights = checked_weights(frame, wts, what)
+    return wts if isinstance(wts, str) else weights
+
+
+def _refuse_computed(wts: Any, derived: Settings) -> None:
     if isinstance(wts, str) and any(s.variable == wts for s in derived):
         raise EstimandError(f"wts names {wts!r}, which at computes again: weights are those of the rows as they are.")
-    return aligned_weights(wts, newdata, design)
 
 
 def answering(post: Posterior, target: Any) -> Posterior:

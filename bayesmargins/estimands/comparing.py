@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
 from bayesmargins.estimands.question import Question, refuse_unread
 from bayesmargins.estimands.sentence import scale_name
-from bayesmargins.evaluate import Evaluation, Passed
+from bayesmargins.evaluate import Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import taught
@@ -116,7 +117,7 @@ def comparisons(
     ['drug - placebo', 'drug+ - placebo']
     """
     given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return compare(ask(post, given, average=False), variables, comparison, cross)
+    return compare(ask(post, given, average=False, streams=True), variables, comparison, cross)
 
 
 @taught
@@ -164,7 +165,7 @@ def avg_comparisons(
     ('chain', 'draw', 'contrast')
     """
     given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return compare(ask(post, given, average=True), variables, comparison, cross)
+    return compare(ask(post, given, average=True, streams=True), variables, comparison, cross)
 
 
 def compare(question: Question, variables: Any, comparison: Any = "difference", cross: Any = False) -> xr.Dataset:
@@ -172,12 +173,14 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     how, comparison = how_compared(comparison, question)
     variables = _every(question, cross) if variables is None else variables
     asked = contrasts_asked(question, variables, cross)
-    question.check_size(len(asked))
-    sides = {s for c in asked for s in (c.low, c.high)}
     relative = comparison if question.signed and comparison in _RELATIVE else ""
-    with Evaluation(question, passes=len(sides) * len(how.parts)) as evaluation:
-        found = [_compared(evaluation, settings, asked, how, relative) for settings in question.copies]
-    values = question.laid_out([np.stack(of.values, axis=1) for of in found])
+    # "drug - placebo" and "drug+ - placebo" need placebo once
+    sides = dict.fromkeys((*at, *s) for at in question.copies for c in asked for s in (c.low, c.high))
+    passes = [Pass(side, None, how.parts, how.divides) for side in sides]
+    answer = answer_to(question, passes, partial(question.check_size, len(asked)))
+    by_side = dict(zip(sides, answer.passed, strict=True))
+    found = [_compared(by_side, settings, asked, how, relative) for settings in question.copies]
+    question, values = answer.asked, answer.asked.laid_out([np.stack(of.values, axis=1) for of in found])
     labels = contrast_labels(asked, how, comparison)
     doubtful = {k for of in found for k in of.doubtful}
     if doubtful:
@@ -185,7 +188,7 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     return question.result(
         "comparisons",
         values,
-        evaluation.passed,
+        answer.passed,
         contrast=labels,
         term=[c.term for c in asked],
         comparison=comparison,
@@ -204,16 +207,12 @@ class _Compared:
 
 
 def _compared(
-    evaluation: Evaluation, settings: Settings, asked: Sequence[Contrast], how: Comparison, relative: str
+    passed: Mapping[Settings, Passed], settings: Settings, asked: Sequence[Contrast], how: Comparison, relative: str
 ) -> _Compared:
     """Of every contrast, where `relative` is the comparison whose denominators may change their sign."""
-    out, passed, parts, tails = _Compared([]), dict[Settings, Passed](), how.parts, how.divides
+    out = _Compared([])
     for k, contrast in enumerate(asked):
-        sides = (*settings, *contrast.low), (*settings, *contrast.high)
-        for side in sides:  # "drug - placebo" and "drug+ - placebo" need placebo once
-            if side not in passed:
-                passed[side] = evaluation.values(side, parts, tails)
-        low, high = passed[sides[0]], passed[sides[1]]
+        low, high = passed[(*settings, *contrast.low)], passed[(*settings, *contrast.high)]
         out.values.append(compared(how, high, low))
         out.wrong = max(out.wrong, how.bound(out.values[-1], high, low))
         if relative and changes_sign(high.values["mean"], low.values["mean"], relative):
@@ -251,6 +250,8 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
     for contrast in compared:
         _refuse_idle(question, contrast)
+        if question.stream is not None:
+            _refuse_bounded_step(question, contrast)
     return compared
 
 
@@ -264,6 +265,16 @@ def _refuse_idle(question: Question, contrast: Contrast) -> None:
     if all(low[s.variable].equals(high[s.variable]) for s in question.derived):
         raise EstimandError(
             f"variables names {contrast.term!r}: neither the formula nor what at= computes changes with it."
+        )
+
+
+def _refuse_bounded_step(question: Question, contrast: Contrast) -> None:
+    """Whether steps leave the range of a spline all rows say, and these are not known before they were read."""
+    bounded = [s.variable for s in contrast.high if s.step is not None and question.design.is_bounded(s.variable)]
+    if bounded:
+        raise EstimandError(
+            f"A step of {bounded[0]!r}, which is in a spline, is kept inside the range of the fit, and the rows are "
+            f"read block by block: give a pair of values, {{{bounded[0]!r}: (low, high)}}, 'iqr' or 'minmax'."
         )
 
 

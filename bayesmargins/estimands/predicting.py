@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import xarray as xr
 
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.question import Question
-from bayesmargins.evaluate import Evaluation
+from bayesmargins.evaluate import Pass, answer_to
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
@@ -64,7 +65,7 @@ def predictions(
     ('chain', 'draw', 'week', 'row')
     """
     given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _predict(ask(post, given, average=False))
+    return _predict(ask(post, given, average=False, streams=True))
 
 
 @taught
@@ -102,11 +103,11 @@ def avg_predictions(
     ('chain', 'draw', 'trt')
     """
     given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _predict(ask(post, given, average=True))
+    return _predict(ask(post, given, average=True, streams=True))
 
 
 def _predict(question: Question) -> xr.Dataset:
-    question.check_size()
-    with Evaluation(question, passes=1) as evaluation:
-        found = [evaluation.values(settings).values["mean"][:, None] for settings in question.copies]
-    return question.result("predictions", question.laid_out(found)[:, 0], evaluation.passed)
+    passes = [Pass(settings) for settings in question.copies]
+    answer = answer_to(question, passes, partial(question.check_size, 1))
+    values = answer.asked.laid_out([answer.found[p].values["mean"][:, None] for p in passes])
+    return answer.asked.result("predictions", values[:, 0], answer.passed)

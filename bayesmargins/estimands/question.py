@@ -77,9 +77,10 @@ class Question(Asked):
         """Columns that `at` sets or computes."""
         return frozenset([*self.at, *[s.variable for s in self.derived]])
 
-    def check_size(self, contrasts: int = 1) -> None:
+    def check_size(self, contrasts: int = 1, cells: int | None = None) -> None:
         """Refuse a result that would not fit in memory."""
-        values = self.scenarios * contrasts * self.averaging.cells.n * (len(self.outputs[1]) if self.outputs else 1)
+        cells = self.averaging.cells.n if cells is None else cells
+        values = self.scenarios * contrasts * cells * (len(self.outputs[1]) if self.outputs else 1)
         check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
 
     def result(
@@ -167,7 +168,7 @@ class Question(Asked):
             second=slope.second or None if slope is not None else None,
             groups={f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()},
             group_weights=self.policy.group_weights if self.policy.factors("existing") else None,
-            rows=len(self.frame),
+            rows=self.rows,
             rows_averaged=int(self.averaged),
             by=list(self.by) or None,
             by_labels=_as_text(self.labels) if self.labels else None,
@@ -207,9 +208,10 @@ class Question(Asked):
 
     def scope(self) -> Scope:
         """What its sentence says beside the quantity itself."""
-        count = f"{len(self.frame):,} rows" if len(self.frame) > 1 else "one row"
+        count = f"{self.rows:,} rows" if self.rows > 1 else "one row"
         rows = f"the {count} of {self.what}"
-        phrases = group_phrases(self.policy, self.design, self.frame, self.whole.kind, self._averages_survive)
+        frame = self.frame if self.stream is None else None
+        phrases = group_phrases(self.policy, self.design, frame, self.whole.kind, self._averages_survive)
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
         phrases += [caveat] if (caveat := self.whole.caveat) else []

@@ -276,7 +276,7 @@ def _listing(items: Sequence[str]) -> str:
     return ", ".join(shown)
 
 
-def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str, scale: str) -> list[str]:
+def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, kind: str, scale: str) -> list[str]:
     """What was done with b of every factor?
 
     Parameters
@@ -285,8 +285,8 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame, kind: str
         One a factor.
     design : Design
         Knows the groups.
-    frame : DataFrame
-        Rows of the question.
+    frame : DataFrame or None
+        Rows of the question, where they are all in memory.
     kind : {"posterior", "prior"} or another text
         What the draws are of.
     scale : {"curved", "linear", "link", "marginal", "constant"}
@@ -352,7 +352,7 @@ def _of_factor(
     factor: str,
     policy: str | tuple[Any, ...],
     design: Design,
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | None,
     kind: str,
     scale: str,
 ) -> str:
@@ -372,8 +372,10 @@ def _of_factor(
     return f"at b = 0 for {name}, a group at the centre of the distribution{caution}"
 
 
-def _sampled(factor: str, design: Design, frame: pd.DataFrame) -> str:
+def _sampled(factor: str, design: Design, frame: pd.DataFrame | None) -> str:
     of, name = design.factors[factor], worded(factor, design.labels)
+    if frame is None:
+        return f"new groups of {name}, one for each label of the rows"
     if not all(c in frame.columns for c in of.columns):
         return f"one new group of {name}, shared by all rows"
     n = of.labels(frame).nunique()

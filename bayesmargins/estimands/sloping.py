@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_tr
 from bayesmargins.estimands.comparison import COMPARISONS
 from bayesmargins.estimands.question import Question, refuse_unread
 from bayesmargins.estimands.sentence import Slope
-from bayesmargins.evaluate import Derivative, Evaluation, Passed
+from bayesmargins.evaluate import Answer, Derivative, Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
@@ -96,7 +97,7 @@ def slopes(
     ['dY/dweek: drug - placebo', 'dY/dweek: drug+ - placebo']
     """
     given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _slope(ask(post, given, average=False), variables, slope, second)
+    return _slope(ask(post, given, average=False, streams=True), variables, slope, second)
 
 
 @taught
@@ -138,7 +139,7 @@ def avg_slopes(
     ('chain', 'draw', 'contrast')
     """
     given = Given(newdata, at, by, groups, group_weights, target, wts, random_seed)
-    return _slope(ask(post, given, average=True), variables, slope, second)
+    return _slope(ask(post, given, average=True, streams=True), variables, slope, second)
 
 
 def _slope(question: Question, variables: Any, slope: str, second: str | None) -> xr.Dataset:
@@ -172,20 +173,23 @@ def _of_every_variable(question: Question) -> xr.Dataset:
     if not numbers:
         return compare(question, list(compared))
     asked = [c for n in names for c in compared.get(n, [n])]
-    question.check_size(len(asked))
-    passes = len(numbers) + sum(1 + len(c) for c in compared.values())
-    with Evaluation(question, passes) as evaluation:
-        values = question.laid_out([_effects(evaluation, settings, asked) for settings in question.copies])
-    return _beside_differences(question, evaluation.passed, values, asked)
+    copies = question.copies
+    sides = [(*at, *s) for at in copies for c in asked if not isinstance(c, str) for s in (c.low, c.high)]
+    passes = [Pass(at, Derivative(c)) for at in copies for c in asked if isinstance(c, str)]
+    passes += [Pass(side) for side in dict.fromkeys(sides)]
+    answer = answer_to(question, passes, partial(question.check_size, len(asked)))
+    values = answer.asked.laid_out([_effects(answer, settings, asked) for settings in copies])
+    return _beside_differences(answer.asked, answer.passed, values, asked)
 
 
-def _effects(evaluation: Evaluation, settings: Settings, asked: list[str | Contrast]) -> np.ndarray:
+def _effects(answer: Answer[Question], settings: Settings, asked: list[str | Contrast]) -> np.ndarray:
     """Slopes and differences of a copy: (draw, effect, [category], group x row or cell)."""
-    sides = dict.fromkeys(side for c in asked if not isinstance(c, str) for side in (c.low, c.high))
-    means = {side: evaluation.values((*settings, *side)).values["mean"] for side in sides}
+
+    def mean(side: Settings) -> np.ndarray:
+        return answer.found[Pass((*settings, *side))].values["mean"]
+
     found = [
-        evaluation.slopes(settings, Derivative(c)) if isinstance(c, str) else means[c.high] - means[c.low]
-        for c in asked
+        answer.slopes(settings, Derivative(c)) if isinstance(c, str) else mean(c.high) - mean(c.low) for c in asked
     ]
     return np.stack(found, axis=1)
 
@@ -206,7 +210,7 @@ def _beside_differences(
 def _first(question: Question, names: list[str], slope: str) -> xr.Dataset:
     asked = [Derivative(name, slope) for name in names]
     labels = [f"{slope[0]}{question.symbol}/{slope[2]}{name}" for name in names]
-    return _result(question, asked, labels, names, Slope(slope), passes=1 + asked[0].of_y)
+    return _result(question, asked, labels, names, Slope(slope))
 
 
 def _again(question: Question, names: list[str], second: str) -> xr.Dataset:
@@ -219,14 +223,13 @@ def _again(question: Question, names: list[str], second: str) -> xr.Dataset:
     return _result(question, asked, labels, terms, Slope("second", tuple(names), second))
 
 
-def _result(
-    question: Question, asked: list[Derivative], labels: list[str], terms: list[str], how: Slope, passes: int = 1
-) -> xr.Dataset:
-    question.check_size(len(asked))
-    with Evaluation(question, passes * len(asked)) as evaluation:
-        found = [np.stack([evaluation.slopes(settings, of) for of in asked], axis=1) for settings in question.copies]
-    values = question.laid_out(found)
-    return question.result("slopes", values, evaluation.passed, contrast=labels, term=terms, slope=how)
+def _result(question: Question, asked: list[Derivative], labels: list[str], terms: list[str], how: Slope) -> xr.Dataset:
+    copies = question.copies
+    passes = [Pass(settings, of) for settings in copies for of in asked]
+    answer = answer_to(question, passes, partial(question.check_size, len(asked)))
+    found = [np.stack([answer.slopes(settings, of) for of in asked], axis=1) for settings in copies]
+    values = answer.asked.laid_out(found)
+    return answer.asked.result("slopes", values, answer.passed, contrast=labels, term=terms, slope=how)
 
 
 def _between_levels(question: Question, names: list[str], second: str) -> xr.Dataset:
@@ -234,28 +237,28 @@ def _between_levels(question: Question, names: list[str], second: str) -> xr.Dat
     if second in question.at:
         raise EstimandError(f"second and at both name {second!r}: at fixes it, so it cannot change as well.")
     compared = contrasts({second: None}, question.post.design)
-    question.check_size(len(names) * len(compared))
-    with Evaluation(question, passes=len(names) * (1 + len(compared))) as evaluation:
-        found = [_changes(evaluation, settings, names, compared) for settings in question.copies]
+    sides = list(dict.fromkeys(side for c in compared for side in (c.low, c.high)))
+    passes = [Pass((*at, *side), Derivative(n)) for at in question.copies for n in names for side in sides]
+    answer = answer_to(question, passes, partial(question.check_size, len(names) * len(compared)))
+    found = [_changes(answer, settings, names, compared) for settings in question.copies]
     pairs = [f"{c.high_label} - {c.low_label}" for c in compared]
-    return question.result(
+    return answer.asked.result(
         "slopes",
-        question.laid_out(found),
-        evaluation.passed,
+        answer.asked.laid_out(found),
+        answer.passed,
         contrast=[f"d{question.symbol}/d{name}: {pair}" for name in names for pair in pairs],
         term=[f"{name}, {second}" for name in names for _ in pairs],
         slope=Slope("difference", tuple(names), second, tuple(pairs)),
     )
 
 
-def _changes(evaluation: Evaluation, settings: Settings, names: list[str], compared: list[Contrast]) -> np.ndarray:
+def _changes(answer: Answer[Question], settings: Settings, names: list[str], compared: list[Contrast]) -> np.ndarray:
     """How slopes of a copy differ between levels: (draw, name x contrast, [category], group x row or cell)."""
-    found = []
-    for of in map(Derivative, names):
-        sides = dict.fromkeys(side for c in compared for side in (c.low, c.high))
-        slopes = {side: evaluation.slopes((*settings, *side), of) for side in sides}
-        found += [slopes[c.high] - slopes[c.low] for c in compared]
-    return np.stack(found, axis=1)
+
+    def slopes(side: Settings, name: str) -> np.ndarray:
+        return answer.slopes((*settings, *side), Derivative(name))
+
+    return np.stack([slopes(c.high, n) - slopes(c.low, n) for n in names for c in compared], axis=1)
 
 
 def _refuse_unserved(question: Question, variables: Any) -> None:

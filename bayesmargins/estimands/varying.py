@@ -235,7 +235,7 @@ def _vary(question: Question, asked: _Asked) -> xr.Dataset:
     _refuse_absurd(question, asked)
     passes = asked.points * sum(len(e.sides) * len(e.parts) for e in effects)
     found, errors = [], list[np.ndarray]()
-    with Evaluation(question, passes) as evaluation:
+    with Evaluation(question, passes * len(question.copies)) as evaluation:
         for settings in question.copies:
             each = [_spread(evaluation, settings, effect, asked) for effect in effects]
             errors += [f.error for f in each]
@@ -326,7 +326,8 @@ def _directions(
 def _average(evaluation: Evaluation, settings: Settings, effect: Effect) -> np.ndarray:
     """The mean of what is linear in predictions is that of predictions, integrated as everywhere: (draw, cell)."""
     if effect.variable is not None:
-        return evaluation.slopes(settings, Derivative(effect.variable))
+        of = Derivative(effect.variable)
+        return evaluation.slopes(settings, of).values[of.part]
     low, high = (evaluation.values((*settings, *side)).values["mean"] for side in effect.sides)
     return high - low
 

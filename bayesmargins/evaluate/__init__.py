@@ -1,6 +1,7 @@
 """Posterior, rows and a policy turned into numbers: the only place that knows memory, blocks and threads.
 
-`evaluate` is the verb: values of what is `asked`, whose rows come as `blocks` of `chunks`. They go through `passes`,
+`answer_to` is the verb: values of what is `asked`. `averages` goes through its rows a block at a time and puts together
+what they give; the rows of a block are laid out by `blocks`, as `chunks`. They go through `passes`,
 on `tabled` where they are many, else on `exact` (arrays of draws x rows). `tabled` asks `sources` which table serves
 some rows, `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, made of `integrands` and
 `tiles`. Beside `passes` stand `distribution` for targets of the distribution of y, `tilted` where one linear predictor
@@ -10,6 +11,7 @@ variables, for what is no average.
 """
 
 from bayesmargins.evaluate.asked import Asked, fields_of
+from bayesmargins.evaluate.averages import Answer, Pass, answer_to
 from bayesmargins.evaluate.blocks import Derivative, across_of, distinct_rows
 from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Tiled
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
@@ -17,15 +19,18 @@ from bayesmargins.evaluate.evaluate import Evaluation, predictor_of
 from bayesmargins.evaluate.normal import normal_blocks
 
 __all__ = [
+    "Answer",
     "Asked",
     "Chunk",
     "Derivative",
     "DistributionPredictor",
     "Evaluation",
     "PartRows",
+    "Pass",
     "Passed",
     "Tiled",
     "across_of",
+    "answer_to",
     "distinct_rows",
     "fields_of",
     "normal_blocks",

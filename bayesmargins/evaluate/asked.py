@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from bayesmargins import streams
 from bayesmargins.counterfactuals import Setting, Settings
 from bayesmargins.design import Design, Response
 from bayesmargins.errors import DataError
 from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target, quantity_of
-from bayesmargins.grid import Averaging
+from bayesmargins.grid import Averaging, Scheme, completed
 from bayesmargins.groups import Policy
 from bayesmargins.posterior import Posterior
+from bayesmargins.values import with_columns
 
-__all__ = ["Asked", "fields_of"]
+__all__ = ["Asked", "Total", "fields_of"]
+
+Self = TypeVar("Self", bound="Asked")
 
 
 def fields_of(target: Any, response: Response) -> tuple[str, ...]:
@@ -30,6 +34,13 @@ def fields_of(target: Any, response: Response) -> tuple[str, ...]:
     if isinstance(target, Target):
         return tuple([name for name in target.rows if name in response.given]) if target.of_response else ()
     return ("trials",) if target == "count" else ()
+
+
+class Total(NamedTuple):
+    """All rows, once they were gone through block by block: their cells, and how many they are."""
+
+    averaging: Averaging
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -40,15 +51,19 @@ class Asked:
     ----------
     post : Posterior
     frame : DataFrame
-        Rows the question is about.
+        Rows the question is about; the first of them where they come from a stream.
+    stream : Stream or None
+        Where all rows come from, if they are not in memory.
     what : str
         How messages call them.
     at : dict
         Values by variable.
     derived : tuple of Setting
         Columns that are computed again on every counterfactual copy.
-    averaging : Averaging
+    scheme : Scheme
         How rows become the last dimension.
+    total : Total or None
+        Cells and rows of all blocks, once they are known.
     policy : Policy
         What is done with b.
     target : {"mean", "link", "count"} or Target
@@ -63,10 +78,12 @@ class Asked:
 
     post: Posterior
     frame: pd.DataFrame
+    stream: streams.Stream | None
     what: str
     at: dict[str, list[Any]]
     derived: Settings
-    averaging: Averaging
+    scheme: Scheme
+    total: Total | None
     policy: Policy
     target: str | Target
     seed: int | None
@@ -100,9 +117,50 @@ class Asked:
         return self.post.link if self.quantity is None else self.quantity.link
 
     @cached_property
+    def averaging(self) -> Averaging:
+        """Cells of the rows: of those in memory, or all of them once they were gone through."""
+        return self.scheme.of(self.frame) if self.total is None else self.total.averaging
+
+    @property
     def averaged(self) -> bool:
         """Whether rows are averaged."""
-        return not self.averaging.cells.unit
+        return self.scheme.average
+
+    @property
+    def rows(self) -> int:
+        """How many there are: as far as is known."""
+        return len(self.frame) if self.total is None else self.total.rows
+
+    @property
+    def expected_rows(self) -> int | None:
+        """The same before any is read; None where the source does not know."""
+        return len(self.frame) if self.stream is None else self.stream.rows
+
+    def blocks(self: Self) -> Iterator[tuple[int, Self]]:
+        """The same of a block of rows at a time, and which row is the first; of all at once without an average."""
+        if self.stream is None and (not self.averaged or len(self.frame) <= streams.BLOCK_ROWS):
+            yield 0, self
+            return
+        start = 0
+        for frame in self._frames():
+            yield start, self.of_block(start, frame)
+            start += len(frame)
+
+    def of_block(self: Self, start: int, frame: pd.DataFrame) -> Self:
+        """The same of some rows in memory, of which the first has this number."""
+        return replace(self, frame=frame, stream=None, scheme=self.scheme.rows(start, start + len(frame)))
+
+    def _frames(self) -> Iterator[pd.DataFrame]:
+        if self.stream is not None:
+            yield from (self.prepared(frame) for frame in self.stream.frames)
+            return
+        for start in range(0, len(self.frame), streams.BLOCK_ROWS):
+            yield self.frame.iloc[start : start + streams.BLOCK_ROWS]
+
+    def prepared(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows of a stream with the means of their groups, and with columns that `at` stands in for."""
+        frame = completed(self.design, frame, self.what)
+        return with_columns(frame, {n: v[0] for n, v in self.at.items() if n not in frame.columns})
 
     @cached_property
     def named_groups(self) -> int:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bayesmargins.counterfactuals import Settings, apply_settings
 from bayesmargins.design import Design, Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
+from bayesmargins.draws import Draws
 from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.evaluate.asked import Asked
 from bayesmargins.evaluate.chunks import Chunk, PartRows, Second, pieces
@@ -51,6 +52,11 @@ class Derivative:
         return self.slope[0] == "e"
 
     @property
+    def part(self) -> str:
+        """What values of it are called."""
+        return "second" if self.second else "slope"
+
+    @property
     def of_x(self) -> bool:
         """Is it multiplied by the variable?"""
         return self.slope[2] == "e"
@@ -78,7 +84,7 @@ class Blocks:
     def __init__(self, asked: Asked) -> None:
         post = asked.post
         free = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
-        self.asked, self.impossible = asked, Impossible(post) if free else None
+        self.asked, self.impossible = asked, Impossible(post.family.name) if free else None
         self._said: set[str] = set()
         self._last: tuple[frozenset[str], _Distinct] | None = None
 
@@ -190,7 +196,7 @@ class Copy:
                 raise
             for piece in pieces(chunk):
                 if self.impossible is not None:
-                    self.impossible.count(piece)
+                    self.impossible.count(asked.post.draws, piece)
                 yield piece
 
     def _chunk(self, frame: pd.DataFrame, cells: Cells) -> Chunk:
@@ -231,29 +237,44 @@ class Copy:
         return d_rows, Second(changes, second_derivative_rows(design, frame, of.variable, of.second, *rest))
 
 
+@dataclass
 class Impossible:
-    """How often does a parameter that is the target have values that it cannot have, as under an identity link?"""
+    """How often does a parameter that is the target have values that it cannot have, as under an identity link?
 
-    def __init__(self, post: Posterior) -> None:
-        self.post = post
-        self._pairs, self._impossible, self._least = 0, 0, 0.0
+    Attributes
+    ----------
+    name : str
+        The parameter.
+    pairs, impossible : int
+        Pairs of a draw and a row that were seen, and those with such values.
+    least : float
+        The lowest of the values.
+    """
 
-    def count(self, chunk: Chunk) -> None:
+    name: str
+    pairs: int = 0
+    impossible: int = 0
+    least: float = 0.0
+
+    def count(self, draws: Draws, chunk: Chunk) -> None:
         """Look at the parameter in these rows, at b = 0 of every factor that is averaged over."""
-        for values in linear_blocks(self.post.draws, chunk.rows, chunk.plan):
+        for values in linear_blocks(draws, chunk.rows, chunk.plan):
             bad = values <= 0.0
-            self._pairs += int(np.isfinite(values).sum())
-            self._impossible += int(bad.sum())
-            self._least = min(self._least, float(values[bad].min(initial=0.0)))
+            self.pairs += int(np.isfinite(values).sum())
+            self.impossible += int(bad.sum())
+            self.least = min(self.least, float(values[bad].min(initial=0.0)))
+
+    def __add__(self, other: Impossible) -> Impossible:
+        pairs, impossible = self.pairs + other.pairs, self.impossible + other.impossible
+        return Impossible(self.name, pairs, impossible, min(self.least, other.least))
 
     def told(self) -> None:
         """Warn of it, where there was any."""
-        if self._impossible:
+        if self.impossible:
             warn(
-                f"{self.post.family.name!r} has the identity link and is not above 0 in {self._impossible:,} of "
-                f"{self._pairs:,} pairs of a draw and a row, down to {self._least:.4g}: y has no distribution there, "
-                "and these numbers count as they are. Ask about rows nearer to those of the fit; a log link keeps it "
-                "above 0."
+                f"{self.name!r} has the identity link and is not above 0 in {self.impossible:,} of {self.pairs:,} "
+                f"pairs of a draw and a row, down to {self.least:.4g}: y has no distribution there, and these numbers "
+                "count as they are. Ask about rows nearer to those of the fit; a log link keeps it above 0."
             )
 
 

@@ -38,7 +38,7 @@ class Evaluation:
     asked : Asked
         Rows, averages, policy, target.
     passes : int
-        Passes over the rows of a copy that are to come, for the progress bar.
+        Passes over the rows that are to come, for the progress bar.
 
     Attributes
     ----------
@@ -47,10 +47,16 @@ class Evaluation:
     """
 
     def __init__(self, asked: Asked, passes: int) -> None:
-        rows, draws = len(asked.frame), len(asked.post.draws.beta)
-        self.asked, self.passed, self.blocks = asked, list[Passed](), Blocks(asked)
-        self.progress = Progress(rows * draws * passes * asked.scenarios)
+        rows, draws = asked.expected_rows, len(asked.post.draws.beta)
+        self.passed = list[Passed]()
+        self.progress = Progress(None if rows is None else rows * draws * passes * asked.named_groups)
         self._predictor = _predictor(asked, self.progress.tick)
+        self.turn_to(asked)
+
+    def turn_to(self, asked: Asked) -> None:
+        """Go on with other rows: tables that were made serve them too, and change no digit of what they give."""
+        self.asked, self.blocks = asked, Blocks(asked)
+        self.impossible = self.blocks.impossible
 
     def __enter__(self) -> Evaluation:
         return self
@@ -59,8 +65,8 @@ class Evaluation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.__exit__(kind, error, trace)
-        if kind is None and self.blocks.impossible is not None:
-            self.blocks.impossible.told()
+        if kind is None and self.impossible is not None:
+            self.impossible.told()
 
     def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
         """What is the mean response of a copy's rows?
@@ -91,8 +97,8 @@ class Evaluation:
             self._predictor.add_tails(passed, copy)
         return self._kept(copy, passed)
 
-    def slopes(self, settings: Settings, of: Derivative) -> np.ndarray:
-        """How does the mean response of a copy's rows change with a variable? (draw, group x row or cell)
+    def slopes(self, settings: Settings, of: Derivative) -> Passed:
+        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``, as of `values`.
 
         Raises
         ------
@@ -106,8 +112,7 @@ class Evaluation:
             slopes = predictor.relative_slopes
         else:
             slopes = predictor.second_derivatives if of.second else predictor.slopes
-        passed = self._kept(copy, slopes(copy, *copy.distinct.size))
-        return passed.values["second" if of.second else "slope"]
+        return self._kept(copy, slopes(copy, *copy.distinct.size))
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
         """Values (draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing.

@@ -201,7 +201,8 @@ class RowTable:
         eta = (centres[:, None] + half * chebyshev_points(points)).ravel()
         part = "mean" if mirrored else self.part
         found, bound = _averages(self.link, eta, s, part)
-        values = found.reshape(len(s) * len(centres), points)
+        # a product for each row: in one of all, the last digits of a row would depend on which others are made with it
+        values = found.reshape(len(s), len(centres), points)
         left = (values @ matrix.reshape(points, -1)).reshape(len(s), -1, TERMS)
         if not mirrored:
             return left, bound

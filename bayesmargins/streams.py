@@ -1,0 +1,204 @@
+"""Rows that need not fit in memory: parquet, Arrow, polars, iterators of frames, as pandas frames a block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bayesmargins.design import Design, to_pandas
+from bayesmargins.errors import DataError, listed, shown
+from bayesmargins.values import is_word
+
+__all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "kind_of", "stream_of"]
+
+BLOCK_ROWS = 2**16  # rows that are averaged together, counted from the first: the last digits of averages depend on it
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows that are gone through once.
+
+    Attributes
+    ----------
+    kind : str
+        What they come from, for messages.
+    frames : iterator of DataFrame
+        `BLOCK_ROWS` rows each, but for the last: whatever pieces the source has.
+    columns : list of str
+        All columns of the source, read or not.
+    rows : int or None
+        How many rows there are, where the source knows.
+    """
+
+    kind: str
+    frames: Iterator[pd.DataFrame]
+    columns: list[str]
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What rows come from: its name, columns and number of rows, if it knows, and how to get frames of columns."""
+
+    kind: str
+    columns: list[str]
+    rows: int | None
+    read: Callable[[list[str]], Iterator[Any]]
+
+
+def goes_by_blocks(newdata: Any, design: Design) -> bool:
+    """Are these rows read block by block? A text that names a column is none that names a file."""
+    known = design.columns if design.frame is None else design.frame
+    return _opener(newdata) is not None and not is_word(newdata, known)
+
+
+def kind_of(newdata: Any) -> str:
+    """What these rows come from, for messages."""
+    if isinstance(newdata, str | Path):
+        return f"the path {shown(str(newdata))}"
+    several = "a list of frames" if isinstance(newdata, list | tuple) else "an iterator"
+    library = type(newdata).__module__.partition(".")[0]
+    return f"a {library} {type(newdata).__name__}" if library in ("pyarrow", "polars") else several
+
+
+def goes_once(newdata: Any) -> bool:
+    """Is this used up once it has been gone through?"""
+    return isinstance(newdata, Iterator) or type(newdata).__name__ == "RecordBatchReader"
+
+
+def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[pd.DataFrame, Stream]:
+    """The first block of rows, and all of them; of the source's columns those that are named, or all.
+
+    Raises
+    ------
+    DataError
+        No rows, frames with different columns, a file that is none of parquet, or a library that is not installed.
+    """
+    opener = _opener(newdata)
+    assert opener is not None
+    source = opener(newdata, what)
+    read = [n for n in source.columns if names is None or n in names] or source.columns[:1]
+    frames = _cut((to_pandas(piece, what) for piece in source.read(read) if len(piece)), BLOCK_ROWS)
+    first = next(frames, None)
+    if first is None:
+        raise DataError(f"{what}, {source.kind}, has no rows (columns: {listed(source.columns)}). It needs one.")
+    return first, Stream(source.kind, chain([first], frames), source.columns, source.rows)
+
+
+def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
+    """What knows how to read this; None of what is a frame in memory, and of what is none."""
+    if isinstance(newdata, str | Path):
+        return _path
+    library, kind = type(newdata).__module__.partition(".")[0], type(newdata).__name__
+    if library == "pyarrow":
+        batches = kind in ("RecordBatchReader", "RecordBatch", "Table")
+        return _batches if batches else _dataset if kind.endswith("Dataset") else None
+    if (library, kind) == ("polars", "LazyFrame"):
+        return _lazy
+    if isinstance(newdata, Iterator):
+        return _frames
+    several = isinstance(newdata, list | tuple) and len(newdata) > 0
+    return _frames if several and all(hasattr(piece, "columns") for piece in newdata) else None
+
+
+def _arrow(what: str, name: str = "pyarrow.dataset") -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DataError(
+            f"{what} is read with pyarrow, which is not installed ({error}): pip install 'bayesmargins[large]'."
+        ) from None
+
+
+def _path(path: str | Path, what: str) -> _Source:
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataError(
+            f"{what}={shown(str(path))}: there is no such file or folder. A text names a parquet file, or a folder of "
+            "them; rows in memory are a table."
+        )
+    arrow = _arrow(what)
+    try:
+        dataset = arrow.dataset(path, format="parquet", partitioning="hive")
+        return _dataset(dataset, what, f"the parquet {'folder' if path.is_dir() else 'file'} {path.name}")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{what}={shown(str(path))} is read as parquet, and is none ({str(error).splitlines()[0]}). Other files: "
+            "pandas.read_csv(path, chunksize=65536) reads some rows at a time, and newdata takes that too."
+        ) from None
+
+
+def _dataset(dataset: Any, what: str, kind: str = "a pyarrow Dataset") -> _Source:
+    def read(names: list[str]) -> Iterator[Any]:
+        # little is read ahead: what waits in memory is part of what this promises to bound
+        scanner = dataset.scanner(columns=names, batch_size=BLOCK_ROWS, batch_readahead=2, fragment_readahead=1)
+        return (batch.to_pandas() for batch in scanner.to_batches() if batch.num_rows)
+
+    return _Source(kind, list(dataset.schema.names), dataset.count_rows(), read)
+
+
+def _batches(table: Any, what: str) -> _Source:
+    """A table, a batch, or a reader of batches of Arrow."""
+    kind = type(table).__name__
+
+    def read(names: list[str]) -> Iterator[Any]:
+        batches = [table] if kind == "RecordBatch" else table.to_batches() if kind == "Table" else table
+        for batch in batches:
+            for start in range(0, batch.num_rows, BLOCK_ROWS):
+                yield batch.select(names).slice(start, BLOCK_ROWS).to_pandas()
+
+    rows = None if kind == "RecordBatchReader" else table.num_rows
+    return _Source(f"a pyarrow {kind}", list(table.schema.names), rows, read)
+
+
+def _lazy(frame: Any, what: str) -> _Source:
+    if not hasattr(frame, "collect_batches"):
+        raise DataError(
+            f"{what} is a LazyFrame, and this version of polars cannot go through one batch by batch: install polars "
+            "1.34 or later, or write it first: frame.sink_parquet('rows.parquet')."
+        )
+
+    def read(names: list[str]) -> Iterator[Any]:
+        return iter(frame.select(names).collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True))
+
+    return _Source("a polars LazyFrame", frame.collect_schema().names(), None, read)
+
+
+def _frames(pieces: Iterable[Any], what: str) -> _Source:
+    """Frames of any library, one after the other, all with the same columns."""
+    several = isinstance(pieces, list | tuple)
+    given = (to_pandas(piece, f"frame {k} of {what}") for k, piece in enumerate(pieces, 1) if len(piece))
+    first = next(given, None)
+    columns = [] if first is None else list(first.columns)
+
+    def read(names: list[str]) -> Iterator[Any]:
+        for k, frame in enumerate(given if first is None else chain([first], given), 1):
+            if set(frame.columns) != set(columns):
+                odd = sorted(set(columns) ^ set(frame.columns))
+                raise DataError(
+                    f"Frames of {what} have different columns: number {k} and the first differ in {listed(odd)}. All "
+                    "of them need the same ones."
+                )
+            yield frame[names]
+
+    rows = sum(len(piece) for piece in pieces) if several else None
+    return _Source("a list of frames" if several else "an iterator of frames", columns, rows, read)
+
+
+def _cut(pieces: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
+    """The same rows in blocks of one size, the last one of what is left."""
+    held: list[pd.DataFrame] = []
+    for piece in pieces:
+        held.append(piece)
+        while (n := sum(map(len, held))) >= size:
+            whole = held[0] if len(held) == 1 else pd.concat(held, ignore_index=True)
+            yield whole.iloc[:size].reset_index(drop=True)
+            held = [whole.iloc[size:]] if n > size else []
+    if held:
+        yield pd.concat(held, ignore_index=True) if len(held) > 1 else held[0].reset_index(drop=True)
