@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from bayesmargins.clusters import checked_client
 from bayesmargins.design import Design
 from bayesmargins.displays import as_html
 from bayesmargins.errors import FitError, ModelError
@@ -21,7 +22,7 @@ from bayesmargins.model.fitting import Fit, posterior_of
 from bayesmargins.model.independent_fit import FASTER, INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import IntegratedModel, integrated_model
 from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
-from bayesmargins.model.on_client import checked_client, fit_on, sampled_on
+from bayesmargins.model.on_client import fit_on, sampled_on
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.retold import with_call
 from bayesmargins.model.sampled import Parametrisation, SampledModel, parametrised, sampled_model
@@ -334,7 +335,7 @@ class GLMM:
             enough, independent = goal(ess, draws, max_draws), is_word(sampler, (INDEPENDENT,))
             plan = self.treatment(group_effects, sampler)
             coordinates = self._coordinates(plan, parametrisation)
-            checked_client(client)
+            checked_client(client, FitError)
         of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
         counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}
         if independent and client is not None:

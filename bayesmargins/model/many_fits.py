@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.checks import switch, whole_number
+from bayesmargins.clusters import checked_client
 from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
 from bayesmargins.model.glmm import GLMM
 from bayesmargins.model.independent_fit import INDEPENDENT
-from bayesmargins.model.on_client import answers_on, checked_client, pickled, posterior_in
+from bayesmargins.model.on_client import answers_on, pickled, posterior_in
 from bayesmargins.posterior import Posterior
 
 __all__ = ["fit_many"]
@@ -92,7 +93,7 @@ def fit_many(
         }
         for (name, model), s in zip(named.items(), seeds, strict=True)
     ]
-    if checked_client(client) is None:
+    if checked_client(client, FitError) is None:
         answers = _Processes(list(named), jobs, progressbar).run()
     else:
         answers = answers_on(client, list(named), jobs, progressbar)

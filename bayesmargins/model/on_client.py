@@ -18,32 +18,16 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.checks import whole_number
-from bayesmargins.errors import FitError, shown, warn
+from bayesmargins.errors import FitError, warn
 from bayesmargins.limits import options
 from bayesmargins.model.fitting import whole
 from bayesmargins.model.process import answer
 from bayesmargins.model.sampling import run_sampler
 from bayesmargins.posterior import Posterior
 
-__all__ = ["answers_on", "checked_client", "fit_on", "pickled", "posterior_in", "sampled_on"]
+__all__ = ["answers_on", "fit_on", "pickled", "posterior_in", "sampled_on"]
 
 _ONE_AT_A_TIME = threading.Lock()  # in a worker with several threads: PyTensor compiles, and warnings are caught, alone
-
-
-def checked_client(client: Any) -> Any:
-    """A client of dask's that waits for its results; None stays None."""
-    if client is None:
-        return None
-    try:
-        from distributed import Client
-    except ImportError:
-        raise FitError(
-            "client= needs the package distributed, which is not installed: pip install 'bayesmargins[large]'."
-        ) from None
-    if not isinstance(client, Client) or client.asynchronous:
-        what = "an asynchronous client" if isinstance(client, Client) else shown(client)
-        raise FitError(f"client is {what}; it must be a distributed.Client, such as Client(n_workers=4), or None.")
-    return client
 
 
 def pickled(named: str, model: Any) -> bytes:
