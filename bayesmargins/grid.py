@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,13 +85,16 @@ class Averaging:
         Values of `by` in each cell; without rows where nothing is averaged.
     totals : ndarray, shape (cell,)
         The weights of each cell added up.
+    rows : int
+        How many they are.
     """
 
     cells: Cells
     dims: tuple[str, ...]
     coords: dict[str, Any]
-    keys: pd.DataFrame = field(default_factory=pd.DataFrame)
-    totals: np.ndarray = field(default_factory=lambda: np.ones(0))
+    keys: pd.DataFrame
+    totals: np.ndarray
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -136,15 +139,17 @@ class Scheme:
         """
         n, by = len(frame), list(self.by)
         if not self.average:
-            return Averaging(Cells(np.arange(n), np.ones(n), n, unit=True), ("row",), _row_coords(frame, self.at))
-        _check_by(frame, by, self.at, self.what)
-        weights = checked_weights(frame, self.wts, self.what)
+            cells, coords = Cells(np.arange(n), np.ones(n), n, unit=True), _row_coords(frame, self.at)
+            return Averaging(cells, ("row",), coords, frame.iloc[:0], np.ones(n), n)
+        if by:
+            _check_by(frame, by, self.at, self.what)
+        weights = np.ones(n) if self.wts is None else checked_weights(frame, self.wts, self.what)
         some = _relabelled(frame, self.labels) if self.labels else frame
         index, first, dims, coords = _by_cells(some, self.design, by, self.labels)
         totals = np.bincount(index, weights, minlength=len(first))
         # a cell whose rows count for nothing here may have others elsewhere
         share = weights / (totals if totals.all() else np.where(totals == 0.0, 1.0, totals))[index]
-        return Averaging(Cells(index, share, len(first)), dims, coords, some[by].iloc[first], totals)
+        return Averaging(Cells(index, share, len(first)), dims, coords, some[by].iloc[first], totals, n)
 
     def rows(self, start: int, stop: int) -> Scheme:
         """The same for some of the rows: weights that are no column are those of all."""
@@ -152,20 +157,20 @@ class Scheme:
 
     def together(self, one: Averaging, other: Averaging) -> tuple[Averaging, np.ndarray, np.ndarray]:
         """The cells of two blocks as one, without their rows, and where those of each are among them."""
-        n = len(one.keys)
+        n, rows = len(one.keys), one.rows + other.rows
         if one.keys.reset_index(drop=True).equals(other.keys.reset_index(drop=True)):
-            return replace(one, totals=one.totals + other.totals), np.arange(n), np.arange(n)
+            return replace(one, totals=one.totals + other.totals, rows=rows), np.arange(n), np.arange(n)
         keys = pd.concat([one.keys, other.keys], ignore_index=True)
         index, first, dims, coords = _by_cells(keys, self.design, list(self.by), self.labels)
         totals = np.bincount(index, np.concatenate([one.totals, other.totals]), minlength=len(first))
         cells = Cells(np.arange(0), np.ones(0), len(first))
-        return Averaging(cells, dims, coords, keys.iloc[first], totals), index[:n], index[n:]
+        return Averaging(cells, dims, coords, keys.iloc[first], totals, rows), index[:n], index[n:]
 
     def refuse_empty(self, averaging: Averaging) -> None:
         """EstimandError where the weights of an average add up to nothing."""
-        none = int((averaging.totals <= 0).sum()) if self.average else 0
+        none = int((averaging.totals <= 0).sum())
         if none:
-            wts = self.wts if isinstance(self.wts, str) else "..."
+            wts = self.wts if isinstance(self.wts, str) else [*self.wts] if self.wts is not None else None
             raise EstimandError(
                 f"The weights of wts={shown(wts)} add up to 0 in {none} of {averaging.cells.n} averages; every "
                 "average needs a row that counts. Leave rows that count for nothing out of newdata."
@@ -351,8 +356,6 @@ def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
 
 def checked_weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
     """Weights (row,) out of a column, or one a row; EstimandError where they are none."""
-    if wts is None:
-        return np.ones(len(frame))
     if isinstance(wts, str):
         require_columns(frame, [wts], what, "wts")
         wts = frame[wts]

@@ -16,7 +16,7 @@ from bayesmargins.design import Design, to_pandas
 from bayesmargins.errors import DataError, listed, shown
 from bayesmargins.values import is_word
 
-__all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "kind_of", "stream_of"]
+__all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "in_memory", "kind_of", "stream_of"]
 
 BLOCK_ROWS = 2**16  # rows that are averaged together, counted from the first: the last digits of averages depend on it
 
@@ -63,6 +63,11 @@ def goes_by_blocks(newdata: Any, design: Design) -> bool:
     return _opener(newdata) is not None and not is_word(newdata, known)
 
 
+def in_memory(newdata: Any) -> bool:
+    """Are all of these rows there, so that a question can have them at once too?"""
+    return type(newdata).__module__.partition(".")[0] == "pyarrow" and type(newdata).__name__ == "Table"
+
+
 def kind_of(newdata: Any) -> str:
     """What these rows come from, for messages."""
     if isinstance(newdata, str | Path):
@@ -92,7 +97,7 @@ def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[p
     frames = _cut((to_pandas(piece, what) for piece in source.read(read) if len(piece)), BLOCK_ROWS)
     first = next(frames, None)
     if first is None:
-        raise DataError(f"{what}, {source.kind}, has no rows (columns: {listed(source.columns)}). It needs one.")
+        raise DataError(f"{what}, {source.kind}, has no rows. It needs one at least.")
     pieces = source.pieces(read)
     rows = source.rows if pieces is None else sum(pieces.rows)
     return first, Stream(source.kind, chain([first], frames), source.columns, rows, pieces)
@@ -113,7 +118,11 @@ def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
     if isinstance(newdata, Iterator):
         return _frames
     several = isinstance(newdata, list | tuple) and len(newdata) > 0
-    return _frames if several and all(hasattr(piece, "columns") for piece in newdata) else None
+    return _frames if several and all(map(_is_frame, newdata)) else None
+
+
+def _is_frame(piece: Any) -> bool:
+    return hasattr(type(piece), "columns") and hasattr(type(piece), "__len__")
 
 
 def _arrow(what: str, name: str = "pyarrow.dataset") -> Any:
@@ -195,7 +204,11 @@ def _partitions(frame: Any, what: str) -> _Source:
 def _frames(pieces: Iterable[Any], what: str) -> _Source:
     """Frames of any library, one after the other, all with the same columns."""
     several = isinstance(pieces, list | tuple)
-    given = (to_pandas(piece, f"frame {k} of {what}") for k, piece in enumerate(pieces, 1) if len(piece))
+    given = (
+        to_pandas(piece, f"frame {k} of {what}")
+        for k, piece in enumerate(pieces, 1)
+        if not (_is_frame(piece) and len(piece) == 0)
+    )
     first = next(given, None)
     columns = [] if first is None else list(first.columns)
 

@@ -27,7 +27,7 @@ from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.schema import public_name
-from bayesmargins.streams import Stream, goes_by_blocks, kind_of, stream_of
+from bayesmargins.streams import Stream, goes_by_blocks, in_memory, kind_of, stream_of
 from bayesmargins.values import is_word, with_columns
 
 __all__ = ["Given", "answering", "ask", "checked_seed", "refuse_heavy", "refuse_several"]
@@ -67,7 +67,7 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
         stream, (frame, what) = None, frame_of(design, given.newdata)
     else:
         frame, what, stream = _streamed(design, given, of_rows, average, streams)
-    by, labels = by_columns(given.by, frame, what)
+    by, labels = by_columns(given.by, frame, what) if given.by is not None else ([], {})
     refuse_unread("at", given.at, post, parts, target)
     settings = at_settings(given.at, design, of_rows)
     policy = _resolved(given.groups, design, whole, given.group_weights)
@@ -75,11 +75,12 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
     _check_named(policy, by, settings)
     _warn_of_groups_without_their_b(policy, by, design)
     seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
-    weights = _weights(given, average or bool(by), frame, what, post.design)
-    frame = _with_at_columns(frame, settings)
+    weights = None if given.wts is None else _weights(given, average or bool(by), frame, what, post.design)
+    frame = _with_at_columns(frame, settings) if settings else frame
     derived = derived_settings(given.at, design, frame, of_rows)
     changed = settings | dict.fromkeys(s.variable for s in derived)
-    _refuse_computed(weights, derived)
+    if derived:
+        _refuse_computed(weights, derived)
     question = Question(
         post=post,
         frame=frame,
@@ -113,18 +114,22 @@ def _check_posterior(post: Any) -> None:
 
 def _streamed(
     design: Design, given: Given, of_rows: frozenset[str], average: bool, streams: bool
-) -> tuple[pd.DataFrame, str, Stream]:
-    """The first block of rows that come block by block, how messages call them, and all of them."""
+) -> tuple[pd.DataFrame, str, Stream | None]:
+    """The first block of rows that come block by block, how messages call them, and all of them; or all at once."""
     what, by = "newdata", given.by
+    by_function = isinstance(by, Mapping) and any(map(callable, by.values()))
+    whole = not (streams and (average or by is not None)) or by_function or not isinstance(given.wts, str | None)
+    if whole and in_memory(given.newdata):
+        return *frame_of(design, given.newdata), None
     if not (streams and (average or by is not None)):
         raise EstimandError(
             f"{what} is {kind_of(given.newdata)}, whose rows are read block by block, and this question needs all of "
             "them at once. Averages go block by block: avg_predictions, avg_comparisons, avg_slopes, or by=. For "
-            "single rows, or another question, give some rows as a table: pandas.read_parquet(...).head(1000)."
+            "single rows, or another question, give some of the rows as a table of pandas, polars or pyarrow."
         )
     if not isinstance(given.wts, str | None):
         raise EstimandError(f"wts={shown(given.wts)}; where rows are read block by block it names a column of them.")
-    if isinstance(by, Mapping) and any(map(callable, by.values())):
+    if by_function:
         raise EstimandError(
             f"by={shown(by)} labels values by a function, and which values there are is known once all rows were read: "
             "give a dict of value to label, or a column of labels."
@@ -144,10 +149,8 @@ def _read(design: Design, given: Given, of_rows: frozenset[str]) -> frozenset[st
 
 
 def _weights(given: Given, averaged: bool, frame: pd.DataFrame, what: str, design: Design) -> Any:
-    """The column of the weights, or the weights, checked; None where all rows count the same."""
+    """The column of the weights, or the weights, checked."""
     wts = aligned_weights(given.wts, given.newdata, design)
-    if wts is None:
-        return None
     if not averaged:
         raise EstimandError("wts weighs rows in an average, and nothing is averaged here: use avg_*, or by=.")
     weights = checked_weights(frame, wts, what)
@@ -235,7 +238,7 @@ def _warn_of_zero(policy: Policy, post: Posterior) -> None:
 
 def _with_at_columns(frame: pd.DataFrame, at: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """`at` may stand in for a column that newdata lacks."""
-    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns}) if at else frame
+    return with_columns(frame, {n: v[0] for n, v in at.items() if n not in frame.columns})
 
 
 def _checked_target(target: Any, post: Posterior) -> str | Target:

@@ -33,6 +33,7 @@ from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, make_result
+from bayesmargins.streams import goes_once, kind_of
 from bayesmargins.values import is_word, kept
 
 __all__ = ["attenuation"]
@@ -119,6 +120,11 @@ def attenuation(
             f"avg_{estimand if is_word(estimand, _ESTIMANDS) else 'comparisons'}."
         )
     _check(estimand, variables, comparison, cross, slope)
+    if goes_once(newdata):
+        raise EstimandError(
+            f"newdata is {kind_of(newdata)}, which can be gone through once, and attenuation goes through its rows "
+            "once for each policy: give a path, a pyarrow Dataset, a LazyFrame or a table."
+        )
     rows = {"newdata": newdata, "at": kept(at), "by": kept(by), "target": target, "wts": kept(wts)}
     variables = kept(variables)
 

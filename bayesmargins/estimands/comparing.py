@@ -175,11 +175,12 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     asked = contrasts_asked(question, variables, cross)
     relative = comparison if question.signed and comparison in _RELATIVE else ""
     # "drug - placebo" and "drug+ - placebo" need placebo once
-    sides = dict.fromkeys((*at, *s) for at in question.copies for c in asked for s in (c.low, c.high))
-    passes = [Pass(side, None, how.parts, how.divides) for side in sides]
+    copies, parts, tails = question.copies, how.parts, how.divides
+    sides = dict.fromkeys([(*at, *s) for at in copies for c in asked for s in (c.low, c.high)])
+    passes = [Pass(side, None, parts, tails) for side in sides]
     answer = answer_to(question, passes, partial(question.check_size, len(asked)))
     by_side = dict(zip(sides, answer.passed, strict=True))
-    found = [_compared(by_side, settings, asked, how, relative) for settings in question.copies]
+    found = [_compared(by_side, settings, asked, how, relative) for settings in copies]
     question, values = answer.asked, answer.asked.laid_out([np.stack(of.values, axis=1) for of in found])
     labels = contrast_labels(asked, how, comparison)
     doubtful = {k for of in found for k in of.doubtful}

@@ -168,7 +168,7 @@ class Question(Asked):
             second=slope.second or None if slope is not None else None,
             groups={f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()},
             group_weights=self.policy.group_weights if self.policy.factors("existing") else None,
-            rows=self.rows,
+            rows=self.averaging.rows,
             rows_averaged=int(self.averaged),
             by=list(self.by) or None,
             by_labels=_as_text(self.labels) if self.labels else None,
@@ -208,7 +208,8 @@ class Question(Asked):
 
     def scope(self) -> Scope:
         """What its sentence says beside the quantity itself."""
-        count = f"{self.rows:,} rows" if self.rows > 1 else "one row"
+        n = self.averaging.rows
+        count = f"{n:,} rows" if n > 1 else "one row"
         rows = f"the {count} of {self.what}"
         frame = self.frame if self.stream is None else None
         phrases = group_phrases(self.policy, self.design, frame, self.whole.kind, self._averages_survive)

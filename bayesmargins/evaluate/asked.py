@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from bayesmargins.groups import Policy
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import with_columns
 
-__all__ = ["Asked", "Total", "fields_of"]
+__all__ = ["Asked", "fields_of"]
 
 Self = TypeVar("Self", bound="Asked")
 
@@ -34,13 +34,6 @@ def fields_of(target: Any, response: Response) -> tuple[str, ...]:
     if isinstance(target, Target):
         return tuple([name for name in target.rows if name in response.given]) if target.of_response else ()
     return ("trials",) if target == "count" else ()
-
-
-class Total(NamedTuple):
-    """All rows, once they were gone through block by block: their cells, and how many they are."""
-
-    averaging: Averaging
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -62,8 +55,8 @@ class Asked:
         Columns that are computed again on every counterfactual copy.
     scheme : Scheme
         How rows become the last dimension.
-    total : Total or None
-        Cells and rows of all blocks, once they are known.
+    total : Averaging or None
+        Of all rows, once they were gone through block by block.
     policy : Policy
         What is done with b.
     target : {"mean", "link", "count"} or Target
@@ -83,7 +76,7 @@ class Asked:
     at: dict[str, list[Any]]
     derived: Settings
     scheme: Scheme
-    total: Total | None
+    total: Averaging | None
     policy: Policy
     target: str | Target
     seed: int | None
@@ -119,22 +112,12 @@ class Asked:
     @cached_property
     def averaging(self) -> Averaging:
         """Cells of the rows: of those in memory, or all of them once they were gone through."""
-        return self.scheme.of(self.frame) if self.total is None else self.total.averaging
+        return self.scheme.of(self.frame) if self.total is None else self.total
 
-    @property
+    @cached_property
     def averaged(self) -> bool:
         """Whether rows are averaged."""
         return self.scheme.average
-
-    @property
-    def rows(self) -> int:
-        """How many there are: as far as is known."""
-        return len(self.frame) if self.total is None else self.total.rows
-
-    @property
-    def expected_rows(self) -> int | None:
-        """The same before any is read; None where the source does not know."""
-        return len(self.frame) if self.stream is None else self.stream.rows
 
     def blocks(self: Self) -> Iterator[tuple[int, Self]]:
         """The same of a block of rows at a time, and which row is the first; of all at once without an average."""

@@ -16,7 +16,7 @@ import pandas as pd
 from bayesmargins.clusters import done_by_workers
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import BayesmarginsError
-from bayesmargins.evaluate.asked import Asked, Total
+from bayesmargins.evaluate.asked import Asked
 from bayesmargins.evaluate.blocks import Blocks, Derivative, Impossible
 from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.evaluate.evaluate import Evaluation
@@ -58,7 +58,6 @@ class Part:
     ----------
     averaging : Averaging
         Its cells, with their total weights.
-    rows : int
     passed : list of Passed
         One a pass: averages of each cell.
     impossible : Impossible or None
@@ -66,7 +65,6 @@ class Part:
     """
 
     averaging: Averaging
-    rows: int
     passed: list[Passed]
     impossible: Impossible | None
 
@@ -78,17 +76,15 @@ class Answer(Generic[Q]):
     Attributes
     ----------
     asked : Asked
+    passed : list of Passed
+        Of every pass, in order.
     found : dict of Passed
-        By pass.
+        The same by pass.
     """
 
     asked: Q
+    passed: list[Passed]
     found: dict[Pass, Passed]
-
-    @property
-    def passed(self) -> list[Passed]:
-        """Of every pass, for the provenance."""
-        return list(self.found.values())
 
     def slopes(self, settings: Settings, of: Derivative) -> np.ndarray:
         """(draw, [output], group x row or cell)."""
@@ -119,13 +115,15 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
             else:
                 total = combined(asked, total, part)
                 fits(total.averaging.cells.n)
-            evaluation.progress.rows(total.rows)
+            if asked.stream is not None:
+                evaluation.progress.rows(total.averaging.rows)
         assert total is not None
-        asked.scheme.refuse_empty(total.averaging)
+        if not total.averaging.totals.all():
+            asked.scheme.refuse_empty(total.averaging)
         evaluation.impossible = total.impossible
-    if total.rows != len(asked.frame) or asked.stream is not None:
-        asked = replace(asked, total=Total(total.averaging, total.rows))
-    return Answer(asked, dict(zip(passes, total.passed, strict=True)))
+    if total.averaging is not asked.averaging:
+        asked = replace(asked, total=total.averaging)
+    return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
 
 
 def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
@@ -138,9 +136,9 @@ def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: C
         try:
             fits(block.averaging.cells.n)
             part = part_of(evaluation, block, passes)
-        except BayesmarginsError as error:
+        except BayesmarginsError:
             if block is not asked:
-                _refuse(asked, passes, start, block, error)
+                _refuse(asked, passes, start, block)
             raise
         yield part
 
@@ -171,8 +169,8 @@ class OnWorkers:
         block = self.asked.of_block(start, self.asked.prepared(frame))
         try:
             return part_of(kept, block, self.passes)
-        except BayesmarginsError as error:
-            _refuse(self.asked, self.passes, start, block, error)
+        except BayesmarginsError:
+            _refuse(self.asked, self.passes, start, block)
             raise
 
 
@@ -184,12 +182,13 @@ def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
 
 def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Part:
     """What does one block give? `evaluation` keeps tables from block to block, which change no digit of it."""
-    evaluation.turn_to(block)
+    if block is not evaluation.asked:
+        evaluation.turn_to(block)
     passed = [
         evaluation.values(p.settings, p.parts, p.tails) if p.of is None else evaluation.slopes(p.settings, p.of)
         for p in passes
     ]
-    return Part(block.averaging, len(block.frame), passed, evaluation.impossible)
+    return Part(block.averaging, passed, evaluation.impossible)
 
 
 def combined(asked: Asked, one: Part, other: Part) -> Part:
@@ -205,7 +204,7 @@ def combined(asked: Asked, one: Part, other: Part) -> Part:
         each.append((np.tile(shares, groups), where))
     passed = [_together(a, b, *each) for a, b in zip(one.passed, other.passed, strict=True)]
     impossible = one.impossible and other.impossible and one.impossible + other.impossible
-    return Part(averaging, one.rows + other.rows, passed, impossible)
+    return Part(averaging, passed, impossible)
 
 
 Share = tuple[np.ndarray, np.ndarray]  # of each cell of both, and where the cells of one are among them
@@ -249,31 +248,32 @@ def _add_logs(out: Passed, name: str, each: Sequence[tuple[Passed, np.ndarray, n
     out.logs[name] = np.where(rare, total, np.nan)
 
 
-def _refuse(asked: Asked, passes: Sequence[Pass], start: int, block: Asked, error: BayesmarginsError) -> None:
+def _refuse(asked: Asked, passes: Sequence[Pass], start: int, block: Asked) -> None:
     """Say again what is wrong with a block: of all rows where they are in memory, else with the number of the row."""
     if asked.stream is None:
         _look(asked, passes)
         return
-    unread = [n for n in asked.stream.columns if n not in block.frame]
-    frame = block.frame.reindex(columns=[*block.frame, *unread])  # so that a message knows them
+    # with the columns that were not read, so that a message knows them
+    frame = block.frame.reindex(columns=list(dict.fromkeys([*block.frame, *asked.stream.columns])))
 
-    def wrong(rows: int) -> BayesmarginsError | None:
+    def wrong(first: int, last: int) -> BayesmarginsError | None:
         try:
-            _look(asked.of_block(start, frame.iloc[:rows]), passes)
+            _look(asked.of_block(start + first, frame.iloc[first:last]), passes)
         except BayesmarginsError as found:
             return found
         return None
 
-    if wrong(len(block.frame)) is None:
+    error, none, some = wrong(0, len(frame)), 0, len(frame)
+    if error is None:  # in evaluation itself
         return
-    none, some = 0, len(block.frame)
+    if all(str(wrong(k, k + 1)) == str(error) for k in (0, len(frame) - 1)):  # a column, not a row
+        raise error from None
     while some - none > 1:
         middle = (none + some) // 2
-        none, some = (none, middle) if wrong(middle) else (middle, some)
-    last, what = start + len(block.frame) - 1, asked.what
+        none, some = (none, middle) if wrong(0, middle) else (middle, some)
     raise type(error)(
-        f"{error} What is counted here are rows {start:,} to {last:,} of {what}; the first that is refused is row "
-        f"{start + some - 1:,}, counted from 0. Later rows were not read."
+        f"{error} What is counted here are rows {start:,} to {start + len(frame) - 1:,} of {asked.what}; the first "
+        f"that is refused is row {start + some - 1:,}, counted from 0. Later rows were not read."
     ) from None
 
 

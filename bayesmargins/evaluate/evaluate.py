@@ -47,7 +47,8 @@ class Evaluation:
     """
 
     def __init__(self, asked: Asked, passes: int) -> None:
-        rows, draws = asked.expected_rows, len(asked.post.draws.beta)
+        rows = len(asked.frame) if asked.stream is None else asked.stream.rows  # None where nobody knows
+        draws = len(asked.post.draws.beta)
         self.passed = list[Passed]()
         self.progress = Progress(None if rows is None else rows * draws * passes * asked.named_groups)
         self._predictor = _predictor(asked, self.progress.tick)
