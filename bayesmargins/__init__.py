@@ -36,10 +36,11 @@ from bayesmargins.family.outcome import Support
 from bayesmargins.family.quantity import exceeds, quantile, sd
 from bayesmargins.family.survival import hazard, rmst, survival
 from bayesmargins.hypothesis import hypotheses
+from bayesmargins.imputations import Imputed, from_imputations
 from bayesmargins.labelling import label
 from bayesmargins.limits import options
 from bayesmargins.loading import load
-from bayesmargins.model import GLMM, fit_many
+from bayesmargins.model import GLMM, fit_imputations, fit_many
 from bayesmargins.plots import (
     plot_attenuation,
     plot_categories,
@@ -73,6 +74,7 @@ __all__ = [
     "FitError",
     "FormulaError",
     "GroupsError",
+    "Imputed",
     "IntegrationError",
     "ModelError",
     "Parameter",
@@ -92,10 +94,12 @@ __all__ = [
     "describe",
     "equals",
     "exceeds",
+    "fit_imputations",
     "fit_many",
     "from_bambi",
     "from_brms",
     "from_draws",
+    "from_imputations",
     "from_pymc",
     "from_statsmodels",
     "hazard",

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 from scipy.special import logsumexp, ndtri
 
-__all__ = ["diagnostics", "pareto_shape"]
+__all__ = ["diagnostics", "diagnostics_of_mixture", "pareto_shape"]
 
 _LEAST_DRAWS = 4
 _SAME = float(np.finfo(np.float64).resolution)  # draws that differ by less are one value
@@ -48,6 +48,58 @@ def diagnostics(draws: np.ndarray, point: str, tail: float | None = None) -> dic
     return out
 
 
+def diagnostics_of_mixture(draws: np.ndarray, parts: np.ndarray, point: str) -> dict[str, np.ndarray]:
+    """As `diagnostics`, where chains are of several posteriors that need not agree: each is judged by itself.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (entry, chain, draw)
+        Those of every posterior count the same.
+    parts : ndarray, shape (chain,)
+        The posterior that a chain is of.
+    point : {"median", "mean", "mode"}
+        Of the mixture.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (entry,)
+        The sum of their effective sample sizes, the largest r-hat among chains of one posterior, and the Monte Carlo
+        error of the point of the mixture.
+
+    Examples
+    --------
+    >>> chains = np.arange(48.0).reshape(1, 4, 12) % 5
+    >>> chains[:, 2:] += 100  # another posterior
+    >>> diagnostics_of_mixture(chains, np.array([1, 1, 2, 2]), "mean")["r_hat"].round(3)
+    array([0.933])
+    """
+    each = [draws[:, parts == part] for part in np.unique(parts)]
+    found = [diagnostics(of, point) for of in each]
+    out = {name: np.sum([f[name] for f in found], axis=0) for name in ("ess_bulk", "ess_tail")}
+    out["r_hat"] = np.max([f["r_hat"] for f in found], axis=0)
+    if point == "mean":
+        out["mcse"] = np.sqrt(np.sum([f["mcse"] ** 2 for f in found], axis=0)) / len(each)
+    if point == "median":
+        out["mcse"] = _mcse_of_mixture(draws, each)
+    return out
+
+
+def _mcse_of_mixture(draws: np.ndarray, each: list[np.ndarray]) -> np.ndarray:
+    """Of the median: the share of draws below it is the mean of the posteriors' shares, each with its own error."""
+    out = np.full(len(draws), np.nan)
+    known = ~np.isnan(draws).any(axis=(1, 2))
+    if not known.any() or draws.shape[2] < _LEAST_DRAWS:
+        return out
+    median = np.quantile(_flat(draws[known]), 0.5, axis=1)
+    variance = np.zeros(len(median))
+    with np.errstate(all="ignore"):
+        for of in each:
+            below = (of[known] <= median[:, None, None]).mean(axis=(1, 2))
+            variance += below * (1.0 - below) / _ess_below(of[known], median)
+        out[known] = _mcse_median(draws[known], 0.25 * len(each) ** 2 / variance)
+    return out
+
+
 def _of_known(draws: np.ndarray, point: str, tail: float) -> dict[str, np.ndarray]:
     split = _split(draws)
     scores = _normal_scores(split)
@@ -59,7 +111,7 @@ def _of_known(draws: np.ndarray, point: str, tail: float) -> dict[str, np.ndarra
     if point == "mean":
         out["mcse"] = np.std(_flat(draws), axis=1, ddof=1) / np.sqrt(_ess(split))
     if point == "median":
-        out["mcse"] = _mcse_median(draws)
+        out["mcse"] = _mcse_median(draws, _ess_below(draws, np.quantile(_flat(draws), 0.5, axis=1)))
     return out
 
 
@@ -169,11 +221,13 @@ def _ess_tail(draws: np.ndarray, prob: float) -> np.ndarray:
     return np.where(second < first, second, first)
 
 
-def _mcse_median(draws: np.ndarray) -> np.ndarray:
-    """Half the distance between the order statistics one standard deviation of the median's rank apart."""
+def _mcse_median(draws: np.ndarray, ess: np.ndarray) -> np.ndarray:
+    """Half the distance between the order statistics one standard deviation of the median's rank apart.
+
+    `ess` is the effective sample size of the share of draws below it.
+    """
     from scipy.stats import beta
 
-    ess = _ess_below(draws, np.quantile(_flat(draws), 0.5, axis=1))
     ordered = np.sort(_flat(draws), axis=1)
     size = ordered.shape[1]
     place = beta.ppf(_ONE_SD, ess[:, None] * 0.5 + 1, ess[:, None] * 0.5 + 1) * size - 1

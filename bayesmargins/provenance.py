@@ -101,6 +101,7 @@ class Provenance:
     source: str | None = None
     draws: str | None = None
     posterior: str | None = None
+    imputations: int | None = None
     divergences: int | None = None
     max_rhat: float | None = None
     bayesmargins_version: str | None = None

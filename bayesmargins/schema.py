@@ -15,6 +15,7 @@ __all__ = [
     "ASYMPTOTIC",
     "CAVEATS",
     "ESTIMATE",
+    "IMPUTATION",
     "MEAN",
     "RESERVED",
     "SAMPLE_DIMS",
@@ -29,6 +30,9 @@ __all__ = [
 
 ESTIMATE = "estimate"
 SAMPLE_DIMS = ("chain", "draw")
+
+IMPUTATION = "imputation"
+"""Along chains of results that mix several imputations: which one each chain is of."""
 
 MEAN = "mu"
 """What the first linear predictor of a model is called."""
@@ -49,7 +53,10 @@ CAVEATS = {
 _DRAWN = ("posterior", "prior")  # groups of a tree, where ArviZ looks for draws
 
 # A dimension of a user's data so named would be taken for ours, or for ArviZ's own.
-_OURS = ("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate")
+_OURS = (
+    *("chain", "draw", "row", "contrast", "term", "category", "by", "groups", "statistic", "estimate"),
+    IMPUTATION,
+)
 _ARVIZ = ("variable", "label", "summary", "ci_bound", "column", "metric", "model", "hdi")
 RESERVED = frozenset((*_OURS, *_ARVIZ))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesmargins.clusters import Pieces, pieces_of, running_client
 from bayesmargins.design import Design, to_pandas
 from bayesmargins.errors import DataError, listed, shown
 from bayesmargins.values import is_word
@@ -34,12 +35,15 @@ class Stream:
         All columns of the source, read or not.
     rows : int or None
         How many rows there are, where the source knows.
+    pieces : Pieces or None
+        Of a dask DataFrame, where a cluster goes through the rows in place of `frames`.
     """
 
     kind: str
     frames: Iterator[pd.DataFrame]
     columns: list[str]
     rows: int | None
+    pieces: Pieces | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class _Source:
     columns: list[str]
     rows: int | None
     read: Callable[[list[str]], Iterator[Any]]
+    pieces: Callable[[list[str]], Pieces | None] = lambda names: None
 
 
 def goes_by_blocks(newdata: Any, design: Design) -> bool:
@@ -69,7 +74,7 @@ def kind_of(newdata: Any) -> str:
         return f"the path {shown(str(newdata))}"
     several = "a list of frames" if isinstance(newdata, list | tuple) else "an iterator"
     library = type(newdata).__module__.partition(".")[0]
-    return f"a {library} {type(newdata).__name__}" if library in ("pyarrow", "polars") else several
+    return f"a {library} {type(newdata).__name__}" if library in ("dask", "pyarrow", "polars") else several
 
 
 def goes_once(newdata: Any) -> bool:
@@ -93,7 +98,9 @@ def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[p
     first = next(frames, None)
     if first is None:
         raise DataError(f"{what}, {source.kind}, has no rows. It needs one at least.")
-    return first, Stream(source.kind, chain([first], frames), source.columns, source.rows)
+    pieces = source.pieces(read)
+    rows = source.rows if pieces is None else sum(pieces.rows)
+    return first, Stream(source.kind, chain([first], frames), source.columns, rows, pieces)
 
 
 def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
@@ -106,6 +113,8 @@ def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
         return _batches if batches else _dataset if kind.endswith("Dataset") else None
     if (library, kind) == ("polars", "LazyFrame"):
         return _lazy
+    if (library, kind) == ("dask", "DataFrame"):
+        return _partitions
     if isinstance(newdata, Iterator):
         return _frames
     several = isinstance(newdata, list | tuple) and len(newdata) > 0
@@ -177,6 +186,19 @@ def _lazy(frame: Any, what: str) -> _Source:
         return iter(frame.select(names).collect_batches(chunk_size=BLOCK_ROWS, maintain_order=True))
 
     return _Source("a polars LazyFrame", frame.collect_schema().names(), None, read)
+
+
+def _partitions(frame: Any, what: str) -> _Source:
+    """A dask DataFrame: by the workers of a client that is running, else a partition at a time in this process."""
+
+    def read(names: list[str]) -> Iterator[Any]:
+        return (frame[names].partitions[k].compute() for k in range(frame.npartitions))
+
+    def pieces(names: list[str]) -> Pieces | None:
+        client = running_client()
+        return None if client is None else pieces_of(client, frame[names])
+
+    return _Source("a dask DataFrame", list(frame.columns), None, read, pieces)
 
 
 def _frames(pieces: Iterable[Any], what: str) -> _Source:

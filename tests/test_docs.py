@@ -114,6 +114,12 @@ def _stored_fit(self: bm.GLMM, *args: Any, **kwargs: Any) -> bm.Posterior:
     return dataclasses.replace(post, info=info)
 
 
+def _stored_fits(models: dict[Any, bm.GLMM], **kwargs: Any) -> dict[Any, bm.Posterior]:
+    """In place of `fit_many`, of which processes of their own are no stand-ins."""
+    inspect.signature(bm.fit_many).bind(models, **kwargs)
+    return {name: model.fit() for name, model in models.items()}
+
+
 _real_fit = bm.GLMM.fit
 
 
@@ -152,6 +158,7 @@ def _outline(text: str, *, numbers: bool) -> str:
 @pytest.fixture
 def _user_machine(uncompiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(bm.GLMM, "fit", _stored_fit)
+    monkeypatch.setattr("bayesmargins.model.imputed_fits.fit_many", _stored_fits)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "1000")  # tables are folded to the width of a terminal, where there is one
     monkeypatch.setitem(mpl.rcParams, "backend", "agg")

@@ -28,6 +28,7 @@ from bayesmargins.estimands.sloping import avg_slopes
 from bayesmargins.explained import ATTENUATION, QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, make_result, provenance_of
@@ -45,6 +46,7 @@ _ESTIMANDS = ("comparisons", "slopes", "predictions")
 
 @taught
 @explained(QUESTION, SIDES, ATTENUATION)
+@of_imputations
 def attenuation(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,

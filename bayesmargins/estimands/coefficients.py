@@ -16,6 +16,7 @@ from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Curve, Link, Values
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import plain, switch
@@ -25,6 +26,7 @@ __all__ = ["marginal_coefficients"]
 
 @taught
 @explained(QUESTION)
+@of_imputations
 def marginal_coefficients(
     post: Posterior, newdata: Any = None, *, exponentiate: bool = False, wts: Any = None
 ) -> xr.Dataset:

@@ -14,6 +14,7 @@ from bayesmargins.evaluate import Pass, answer_to
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.posterior import Posterior
 
 __all__ = ["avg_predictions", "predictions"]
@@ -21,6 +22,7 @@ __all__ = ["avg_predictions", "predictions"]
 
 @taught
 @explained(QUESTION)
+@of_imputations
 def predictions(
     post: Posterior,
     newdata: Any = None,
@@ -68,6 +70,7 @@ def predictions(
 
 @taught
 @explained(QUESTION)
+@of_imputations
 def avg_predictions(
     post: Posterior,
     newdata: Any = None,

@@ -21,6 +21,7 @@ from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word
@@ -46,6 +47,7 @@ _OTHER_WORDS = {
 
 @taught
 @explained(QUESTION, SLOPE)
+@of_imputations
 def slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,
@@ -100,6 +102,7 @@ def slopes(
 
 @taught
 @explained(QUESTION, SLOPE)
+@of_imputations
 def avg_slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,

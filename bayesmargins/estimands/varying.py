@@ -30,6 +30,7 @@ from bayesmargins.family import Link
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
 from bayesmargins.habits import taught
+from bayesmargins.imputations import of_imputations
 from bayesmargins.integrate.spread import (
     Engine,
     Spread,
@@ -54,6 +55,7 @@ _WIDE = 64.0  # of s: beyond, an effect is a step
 
 @taught
 @explained(QUESTION, SIDES, HETEROGENEITY)
+@of_imputations
 def heterogeneity(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any],

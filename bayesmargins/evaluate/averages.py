@@ -6,12 +6,14 @@ after which others, it is evaluated; blocks are put together in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+import pandas as pd
 
+from bayesmargins.clusters import done_by_workers
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.evaluate.asked import Asked
@@ -19,6 +21,8 @@ from bayesmargins.evaluate.blocks import Blocks, Derivative, Impossible
 from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.evaluate.evaluate import Evaluation
 from bayesmargins.grid import Averaging
+from bayesmargins.posterior import Posterior
+from bayesmargins.streams import BLOCK_ROWS
 
 __all__ = ["Answer", "Part", "Pass", "answer_to", "combined", "part_of"]
 
@@ -105,14 +109,7 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
     """
     total: Part | None = None
     with Evaluation(asked, sum([len(p.parts) for p in passes])) as evaluation:
-        for start, block in asked.blocks():
-            try:
-                fits(block.averaging.cells.n)
-                part = part_of(evaluation, block, passes)
-            except BayesmarginsError:
-                if block is not asked:
-                    _refuse(asked, passes, start, block)
-                raise
+        for part in _parts(asked, evaluation, passes, fits):
             if total is None:
                 total = part
             else:
@@ -124,9 +121,63 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
         if not total.averaging.totals.all():
             asked.scheme.refuse_empty(total.averaging)
         evaluation.impossible = total.impossible
-    if block is not asked:
+    if total.averaging is not asked.averaging:
         asked = replace(asked, total=total.averaging)
     return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
+
+
+def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
+    """Of each block of rows, in their order."""
+    if asked.stream is not None and asked.stream.pieces is not None:
+        fits(asked.averaging.cells.n)  # of the first block: its like are made elsewhere
+        yield from done_by_workers(asked.stream.pieces, OnWorkers.of(asked, passes), BLOCK_ROWS)
+        return
+    for start, block in asked.blocks():
+        try:
+            fits(block.averaging.cells.n)
+            part = part_of(evaluation, block, passes)
+        except BayesmarginsError:
+            if block is not asked:
+                _refuse(asked, passes, start, block)
+            raise
+        yield part
+
+
+@dataclass(frozen=True)
+class OnWorkers:
+    """What workers of a cluster do with a block of rows; tables of integrals are made once a worker."""
+
+    asked: Asked
+    passes: Sequence[Pass]
+
+    @classmethod
+    def of(cls, asked: Asked, passes: Sequence[Pass]) -> OnWorkers:
+        """The question without what a block needs nothing of: other rows, and b of groups that are averaged over."""
+        assert asked.stream is not None
+        idle = frozenset(asked.policy.factors("new") + asked.policy.factors("zero"))
+        post = _lean(asked.post, idle)
+        whole = post if asked.whole is asked.post else _lean(asked.whole, idle)
+        stream = replace(asked.stream, frames=iter(()), pieces=None)
+        return cls(replace(asked, post=post, whole=whole, frame=asked.frame.head(1), stream=stream), passes)
+
+    def begin(self) -> Evaluation:
+        """What makes tables, and keeps them from block to block."""
+        return Evaluation(self.asked, len(self.passes))
+
+    def step(self, kept: Evaluation, start: int, frame: pd.DataFrame) -> Part:
+        """What one block gives."""
+        block = self.asked.of_block(start, self.asked.prepared(frame))
+        try:
+            return part_of(kept, block, self.passes)
+        except BayesmarginsError:
+            _refuse(self.asked, self.passes, start, block)
+            raise
+
+
+def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
+    parts = {name: _lean(part, idle) for name, part in post.parts.items()}
+    b = {name: values for name, values in post.b.items() if name not in idle}
+    return replace(post, b=b, parts=parts, sample_stats=None, origin=None)
 
 
 def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Part:

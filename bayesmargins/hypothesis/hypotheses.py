@@ -21,7 +21,7 @@ from bayesmargins.hypothesis.named import NAMED, OTHER_NAMES, check_comparison, 
 from bayesmargins.hypothesis.results import scales, side_by_side
 from bayesmargins.hypothesis.weighted import weighted
 from bayesmargins.provenance import make_result, provenance_of
-from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result
+from bayesmargins.schema import IMPUTATION, SAMPLE_DIMS, are_several, check_result
 from bayesmargins.tables import scale_of
 from bayesmargins.values import switch, value_list
 
@@ -210,7 +210,7 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     source, rename = _without_contrast(entries)
     others = [rename.get(d, d) for d in entries.others]
     coords: dict[str, Any] = {
-        str(n): (c.dims, c.to_numpy()) for n, c in source.coords.items() if set(c.dims) <= {*others}
+        str(n): (c.dims, c.to_numpy()) for n, c in source.coords.items() if set(c.dims) <= {*others} or n == IMPUTATION
     }
     sizes = dict(zip(SAMPLE_DIMS, made.values.shape[1:3], strict=True))
     sample = {d: source[d].to_numpy() if d in source.coords else np.arange(sizes[d]) for d in SAMPLE_DIMS}

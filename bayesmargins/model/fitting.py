@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,13 +46,15 @@ class Samplable(Protocol):
 class Fit:
     """What is fitted, what the posterior's ``info`` says of it beside its diagnostics, what a long wait names.
 
-    `glmm` is the model as it was written, which the posterior remembers.
+    `glmm` is the model as it was written, which the posterior remembers; `run` takes the place of `run_sampler` where
+    chains run elsewhere.
     """
 
     glmm: Any
     model: Samplable
     info: Mapping[str, Any]
     faster: str = ""
+    run: Callable[..., tuple[xr.Dataset, xr.Dataset]] | None = None
 
     def posterior(
         self,
@@ -70,8 +73,9 @@ class Fit:
         """
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if random_seed is None else random_seed
         draws, start = enough.draws, time.monotonic()
+        run = self.run or partial(run_sampler, self.model.pymc)
         while True:
-            trace, stats = run_sampler(self.model.pymc, sampler, draws, tune, chains, seed, progressbar, **options)
+            trace, stats = run(sampler, draws, tune, chains, seed, progressbar, **options)
             trace = self.model.with_effects(trace, seed)
             info = {"source": f"bayesmargins, {sampler}", "sampler": sampler, **self.info}
             post = posterior_of(self.glmm, trace, stats, info)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from bayesmargins.clusters import checked_client
 from bayesmargins.design import Design
 from bayesmargins.displays import as_html
 from bayesmargins.errors import FitError, ModelError
@@ -21,6 +22,7 @@ from bayesmargins.model.fitting import Fit, posterior_of
 from bayesmargins.model.independent_fit import FASTER, INDEPENDENT, independent_fit
 from bayesmargins.model.integrated import IntegratedModel, integrated_model
 from bayesmargins.model.marginal import Likelihood, largest_first, likelihood_without_b
+from bayesmargins.model.on_client import fit_on, sampled_on
 from bayesmargins.model.prior_text import prior_lines
 from bayesmargins.model.retold import with_call
 from bayesmargins.model.sampled import Parametrisation, SampledModel, parametrised, sampled_model
@@ -274,6 +276,7 @@ class GLMM:
         ess: int | None = 400,
         max_draws: int | None = None,
         parametrisation: str = "auto",
+        client: Any = None,
         **options: Any,
     ) -> Posterior:
         """What are the parameters, given the data?
@@ -295,6 +298,11 @@ class GLMM:
             One chain has no r-hat and is not judged.
         max_draws : int, optional
             The most draws a chain; five times `draws` by default, or as many as ``bayesmargins.options.memory`` holds.
+        client : distributed.Client, optional
+            Samples on the workers of this client: every chain of NUTS is a task with a seed of its own from
+            `random_seed`, so that draws do not depend on the workers, but differ from those of chains that start
+            together here. A chain whose worker dies runs again; those that are done do not.
+            ``sampler="independent"`` is one task, with the draws that it has here.
         **options
             Handed to the sampler (``target_accept=0.95``).
         draws : int
@@ -327,16 +335,21 @@ class GLMM:
             enough, independent = goal(ess, draws, max_draws), is_word(sampler, (INDEPENDENT,))
             plan = self.treatment(group_effects, sampler)
             coordinates = self._coordinates(plan, parametrisation)
+            checked_client(client, FitError)
         of_nuts = {"group_effects": group_effects, "parametrisation": parametrisation}
+        counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}
+        if independent and client is not None:
+            said = {"random_seed": random_seed, "sampler": sampler, **counts, **of_nuts, **options}
+            return fit_on(client, self, said)
         if independent:
             post = independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
         else:
             model, faster = self._model(plan, coordinates), ""
             if plan.how == INTEGRATED and not self.design.structured:
                 faster = FASTER
-            fit = Fit(self, model, plan.info, faster)
+            run = None if client is None else sampled_on(client, self, plan.how, parametrisation)
+            fit = Fit(self, model, plan.info, faster, run)
             post = fit.posterior(sampler, enough, tune, chains, random_seed, progressbar, **options)
-        counts = {"draws": draws, "tune": tune, "chains": chains, "ess": ess, "max_draws": max_draws}
         return with_call(post, {**counts, "sampler": sampler, **of_nuts, **options})
 
     @taught_as(FitError, WORDS)

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from bayesmargins.clusters import checked_client
 from bayesmargins.errors import FitError, shown, warn
 from bayesmargins.limits import options
-from bayesmargins.model.fitting import whole
 from bayesmargins.model.glmm import GLMM
 from bayesmargins.model.independent_fit import INDEPENDENT
+from bayesmargins.model.on_client import answers_on, pickled, posterior_in
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import switch, whole_number
 
@@ -37,6 +38,7 @@ def fit_many(
     *,
     random_seed: int | None = None,
     progressbar: bool = True,
+    client: Any = None,
     **fit: Any,
 ) -> Any:
     """What are the parameters of each of these models, given its data?
@@ -53,6 +55,9 @@ def fit_many(
         is that seed: ``model.fit(random_seed=...)`` gives the same draws.
     progressbar : bool
         Whether a line on stderr says which models are done, which is the default.
+    client : distributed.Client, optional
+        Fits on the workers of this client in place of processes of this machine: the same draws. A fit whose worker
+        dies runs again on another; those that are done are not done again.
     **fit
         Arguments of `GLMM.fit`, the same for all (``draws=2000``). The sampler is ``"independent"`` unless you name
         another: it compiles nothing, and says where NUTS runs in its place.
@@ -83,12 +88,15 @@ def fit_many(
     seeds = [int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(len(named))]
     jobs = [
         {
-            "model": _pickled(name, model),
+            "model": pickled(f"models[{shown(name)}]", model),
             "fit": {"sampler": INDEPENDENT} | fit | {"random_seed": s, "progressbar": False},
         }
         for (name, model), s in zip(named.items(), seeds, strict=True)
     ]
-    answers = _Processes(list(named), jobs, progressbar).run()
+    if checked_client(client, FitError) is None:
+        answers = _Processes(list(named), jobs, progressbar).run()
+    else:
+        answers = answers_on(client, list(named), jobs, progressbar)
     return _collected(named, answers, isinstance(models, Mapping))
 
 
@@ -105,19 +113,6 @@ def _named(models: Any) -> dict[Any, GLMM]:
         got = f"models[{shown(wrong[0])}] is {shown(named[wrong[0]])}" if wrong else "models is empty"
         raise FitError(f"{got}; a model is needed, such as GLMM('y ~ x + (1 | id)', data).")
     return named
-
-
-def _pickled(name: Any, model: GLMM) -> bytes:
-    import cloudpickle  # functions of a notebook too; PyMC needs it
-
-    try:
-        return bytes(cloudpickle.dumps(model))
-    except Exception as error:
-        raise FitError(
-            f"models[{shown(name)}] cannot be sent to another process ({type(error).__name__}: {error}): functions of "
-            "its namespace= or its priors hold something that lives in this process alone, such as an open file. Fit "
-            "it here: model.fit()."
-        ) from error
 
 
 @dataclass
@@ -203,8 +198,7 @@ def _collected(named: dict[Any, GLMM], answers: list[dict[str, Any]], by_name: b
         if "failed" in answer:
             failed.append(f"models[{shown(name)}]: {answer['failed']}")
         else:
-            post, variables = pickle.loads(answer["posterior"])
-            finished[name] = whole(post, model, variables)
+            finished[name] = posterior_in(answer, model)
     if failed:
         error = FitError(f"{len(failed)} of {len(named)} fits failed. {' '.join(failed)}")
         error.finished = finished  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The process that `fit_many` starts: fits of models that it is sent, one after the other."""
+"""What another process does for `fit_many`: fits of models that it is sent, one after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning, written
 from bayesmargins.limits import options
 from bayesmargins.model.fitting import bare
 
-__all__ = ["serve"]
+__all__ = ["answer", "serve"]
 
 
 def serve() -> None:
@@ -25,22 +25,22 @@ def serve() -> None:
             job = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        pickle.dump(_answer(job), answers)
+        pickle.dump(answer(job), answers)
         answers.flush()
 
 
-def _answer(job: dict[str, Any]) -> dict[str, Any]:
+def answer(job: dict[str, Any]) -> dict[str, Any]:
+    """The posterior of a job, pickled, or what failed; what was warned of, and how long it took."""
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, options(**job["session"]):
         warnings.simplefilter("always", BayesmarginsWarning)
         try:
-            options(**job["session"])
             post = pickle.loads(job["model"]).fit(**job["fit"])
             variables = None if post.origin is None else post.origin.variables
-            answer: dict[str, Any] = {"posterior": pickle.dumps((bare(post), variables))}
+            found: dict[str, Any] = {"posterior": pickle.dumps((bare(post), variables))}
         except Exception as error:
             name = "" if isinstance(error, BayesmarginsError) else f"{type(error).__name__}: "
-            answer = {"failed": f"{name}{written(error)}"}
-    answer["warned"] = [str(w.message) for w in caught if issubclass(w.category, BayesmarginsWarning)]
-    answer["said"] = "failed" if "failed" in answer else f"{time.perf_counter() - start:.0f} s"
-    return answer
+            found = {"failed": f"{name}{written(error)}"}
+    found["warned"] = [str(w.message) for w in caught if issubclass(w.category, BayesmarginsWarning)]
+    found["said"] = "failed" if "failed" in found else f"{time.perf_counter() - start:.0f} s"
+    return found

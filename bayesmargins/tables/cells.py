@@ -148,6 +148,8 @@ def _share_column(name: str, summary: pd.DataFrame) -> tuple[str, Callable[[Any]
         return "P(in ROPE)", lambda v: share(v, n)
     if name == "p_harm":
         return "P(harm)", lambda v: share(v, n)
+    if name == "imputation_share":
+        return "share of imputation", lambda v: fixed(v, 2)
     if name == "decision":
         return "decision", lambda v: v if isinstance(v, str) else "NaN"
     return name, None
@@ -156,7 +158,7 @@ def _share_column(name: str, summary: pd.DataFrame) -> tuple[str, Callable[[Any]
 def _screen_format(name: str) -> Callable[[float], str] | None:
     if name in ("ess_bulk", "ess_tail"):
         return lambda v: fixed(v, 0)
-    if name in ("r_hat", "pd", "p_rope", "p_harm") or name.startswith(("p_gt_", _WITHIN)):
+    if name in ("r_hat", "pd", "p_rope", "p_harm", "imputation_share") or name.startswith(("p_gt_", _WITHIN)):
         return lambda v: fixed(v, 3)
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,17 @@ from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables.arguments import check_arguments, interval_of
 from bayesmargins.tables.tidy_draws import draws_of
 
-__all__ = ["equivalence", "harm", "interval", "limits", "point_estimate", "points", "probabilities", "spread"]
+__all__ = [
+    "between_share",
+    "equivalence",
+    "harm",
+    "interval",
+    "limits",
+    "point_estimate",
+    "points",
+    "probabilities",
+    "spread",
+]
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -47,6 +58,35 @@ def points(values: np.ndarray, point: str) -> np.ndarray:
 def spread(values: np.ndarray) -> np.ndarray:
     """Standard deviation of the finite draws, (entry,); NaN with fewer than two."""
     return _over_finite(values, lambda x: np.std(x, axis=1, ddof=1, keepdims=True), least=2)[:, 0]
+
+
+def between_share(draws: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Which share of the variance of the finite draws lies between the means of the parts that chains are of?
+
+    Parameters
+    ----------
+    draws : ndarray, shape (entry, chain, draw)
+        Draws.
+    parts : ndarray, shape (chain,)
+        The part of each chain.
+
+    Returns
+    -------
+    ndarray, shape (entry,)
+        NaN where the draws do not vary.
+
+    Examples
+    --------
+    >>> between_share(np.array([[[0.0, 2.0], [4.0, 6.0]]]), np.array([1, 2]))
+    array([0.8])
+    """
+    chains = np.where(np.isfinite(draws), draws, np.nan)
+    each = [chains[:, parts == part].reshape(len(draws), -1) for part in np.unique(parts)]
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # an entry without finite draws has no mean
+        within = np.mean([np.nanvar(of, axis=1) for of in each], axis=0)
+        between = np.var([np.nanmean(of, axis=1) for of in each], axis=0)
+        return np.asarray(between / (within + between))
 
 
 def limits(values: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.ndarray]:

@@ -35,6 +35,9 @@ _POLICIES = {
     "sample": "drawn groups",
 }
 _WITHIN = "p_rope_hdi"
+_IMPUTED = (
+    "Share of imputation: of the variance of the draws, that between imputations; chains are judged within imputations"
+)
 _UNKNOWN = "The estimand is not known: the table was put together from several."
 
 
@@ -89,6 +92,7 @@ def legend(frame: pd.DataFrame) -> list[str]:
         within = next((str(c)[len(_WITHIN) :] for c in frame.columns if str(c).startswith(_WITHIN)), None)
         rule = f"; decided by the {within}% HDI (Kruschke 2018)" if within and "decision" in frame else ""
         parts.append(f"ROPE: {rope[0]:g} to {rope[1]:g}{rule}")
+    parts += [_IMPUTED] if "imputation_share" in frame else []
     return [f"{part}." for part in parts]
 
 

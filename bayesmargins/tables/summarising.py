@@ -10,14 +10,16 @@ import xarray as xr
 
 from bayesmargins.convergence import poorly_sampled
 from bayesmargins.diagnostics import diagnostics as diagnostics_of
+from bayesmargins.diagnostics import diagnostics_of_mixture
 from bayesmargins.errors import ResultError, warn
 from bayesmargins.explained import REPORT, explained
 from bayesmargins.habits import taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.integrate import in_threads
 from bayesmargins.labelling import LABELS
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import ASYMPTOTIC, check_result
+from bayesmargins.schema import ASYMPTOTIC, IMPUTATION, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
 from bayesmargins.tables.describing import describe, scale_of
@@ -38,7 +40,7 @@ _BLOCK = 2**18  # draws that are summarised together: about 2 MB, and some ten a
 @taught
 @explained(REPORT)
 def summary(
-    ds: xr.Dataset | Posterior,
+    ds: xr.Dataset | Posterior | Imputed,
     point: str = "median",
     ci_prob: float | Sequence[float] | None = None,
     ci_kind: str | None = None,
@@ -68,7 +70,10 @@ def summary(
         Of a comparison ``"nnt"`` these are of the difference, with the number needed to treat and its interval beside
         them as text, ``nnt`` and ``nnt_eti89``; of ``"nnt_benefit"`` and ``"nnt_harm"`` there is also ``p_harm``, the
         posterior probability that the difference has the harmful sign: that of fewer events where one more is a
-        benefit, of more where it is a harm. Draws that are not finite are left out and counted in ``n_not_finite``.
+        benefit, of more where it is a harm. Of several imputations (`from_imputations`) there is
+        ``imputation_share``, the share of the variance of the draws that lies between imputations; chains are judged
+        within each, r-hat is the largest of theirs, and effective sample sizes add up. Draws that are not finite are
+        left out and counted in ``n_not_finite``.
         The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed
         whole it shows all columns under a caption, each with one number of decimals (`table` has the rule), and
         beneath them the sentence. Where chains have not mixed, or draws are too few, that is said there too.
@@ -108,7 +113,7 @@ def summary(
     draws, dims = draws_of(ds)
     of = provenance_of(ds).draws or "posterior"
     event = event_of(ds)
-    columns = _columns(draws, asked, of != ASYMPTOTIC, event)
+    columns = _columns(draws, asked, of != ASYMPTOTIC, event, _imputations(ds))
     poor = poorly_sampled(columns, len(draws))
     frame = Summary({n: v for n, v in columns.items() if diagnostics or n not in DIAGNOSTICS}, index=index_of(ds, dims))
     if asked.null is not None:
@@ -128,17 +133,25 @@ def summary(
     return frame
 
 
-def _of_posterior(given: xr.Dataset | Posterior, exponentiate: bool) -> xr.Dataset:
+def _imputations(ds: xr.Dataset) -> np.ndarray | None:
+    """The imputation that each chain is of, where there are several."""
+    known = ds.coords.get(IMPUTATION)
+    return known.to_numpy() if known is not None and known.dims == ("chain",) else None
+
+
+def _of_posterior(given: xr.Dataset | Posterior | Imputed, exponentiate: bool) -> xr.Dataset:
     """The result, or the parameters of a posterior as one."""
     exponentiate = switch("exponentiate", exponentiate, ResultError)
-    if isinstance(given, Posterior):
+    if isinstance(given, Posterior | Imputed):
         return parameters_of(given, exponentiate)
     if exponentiate:
         raise ResultError("exponentiate=True is for summary(post). Of a result take numpy.exp(ds), or ask for a ratio.")
     return check_result(given)
 
 
-def _columns(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict[str, np.ndarray]:
+def _columns(
+    draws: np.ndarray, asked: Asked, sampled: bool, event: str, imputations: np.ndarray | None
+) -> dict[str, np.ndarray]:
     """Columns of the table, from (chain, draw, entry): blocks of entries on threads."""
     n_draws, n_entries = draws.shape[0] * draws.shape[1], draws.shape[2]
     size = max(1, _BLOCK // n_draws)
@@ -147,7 +160,7 @@ def _columns(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict
     def run(first: int, last: int) -> None:
         for k in range(first, last):
             block = np.ascontiguousarray(draws[..., k * size : (k + 1) * size].transpose(2, 0, 1))
-            blocks[k] = _block(block, asked, sampled, event)
+            blocks[k] = _block(block, asked, sampled, event, imputations)
 
     run(0, 1)  # imports are done on one thread
     in_threads(lambda first, last: run(first + 1, last + 1), len(blocks) - 1)
@@ -159,7 +172,9 @@ def _columns(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict
     return table
 
 
-def _block(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict[str, np.ndarray]:
+def _block(
+    draws: np.ndarray, asked: Asked, sampled: bool, event: str, imputations: np.ndarray | None
+) -> dict[str, np.ndarray]:
     """Columns of some entries, from (entry, chain, draw); of draws that no sampler made nothing is diagnosed."""
     values = draws.reshape(len(draws), -1)
     table = {asked.point: estimates.points(values, asked.point), "sd": estimates.spread(values)}
@@ -171,7 +186,12 @@ def _block(draws: np.ndarray, asked: Asked, sampled: bool, event: str) -> dict[s
     table |= estimates.probabilities(values, asked.null, asked.rope)
     if asked.rope is not None:
         table |= estimates.equivalence(values, asked.rope, asked.rope_prob)
-    table |= diagnostics_of(draws, asked.point) if sampled else {}
+    if imputations is not None:
+        table["imputation_share"] = estimates.between_share(draws, imputations)
+    if sampled and imputations is not None:
+        table |= diagnostics_of_mixture(draws, imputations, asked.point)
+    elif sampled:
+        table |= diagnostics_of(draws, asked.point)
     return table | {"n_not_finite": (~np.isfinite(values)).sum(axis=1)}
 
 

@@ -1,0 +1,258 @@
+"""Multiple imputation: a posterior of each imputation, asked one by one, and their draws mixed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Concatenate, NoReturn, ParamSpec
+
+import numpy as np
+import xarray as xr
+
+from bayesmargins.errors import EstimandError, PosteriorError, listed, shown, warn
+from bayesmargins.habits import taught_as
+from bayesmargins.posterior import Posterior
+from bayesmargins.provenance import Provenance, fingerprint, make_result, provenance_of
+from bayesmargins.schema import ESTIMATE, IMPUTATION, SAMPLE_DIMS
+from bayesmargins.values import plain, whole_number
+
+__all__ = ["Imputed", "from_imputations", "of_imputations"]
+
+P = ParamSpec("P")
+
+_LARGEST = ("integration_nodes", "error_bound", "error_estimate", "group_points", "max_rhat")
+_SEALED = ("values", "fingerprint", "entries")
+
+
+@dataclass(frozen=True, eq=False)
+class Imputed:
+    """A posterior for each imputation of the data: every margin asks them all and mixes their draws.
+
+    Attributes
+    ----------
+    posteriors : tuple of Posterior
+        One an imputation.
+    labels : tuple
+        What the imputations are called: the coordinate ``imputation`` of results.
+
+    Examples
+    --------
+    >>> from_imputations([post, post]).labels
+    (1, 2)
+    """
+
+    posteriors: tuple[Posterior, ...]
+    labels: tuple[Any, ...]
+
+    @property
+    def formula(self) -> str:
+        """The formula as the user wrote it."""
+        return self.posteriors[0].formula
+
+    def seeds(self, random_seed: int | None) -> list[int]:
+        """A seed for each imputation, by its place: the same group gets another b in each."""
+        spawned = np.random.SeedSequence(random_seed).spawn(len(self.posteriors))
+        return [int(s.generate_state(1)[0]) for s in spawned]
+
+    def mixed(self, results: Sequence[xr.Dataset], random_seed: int | None = None) -> xr.Dataset:
+        """The chains of all results side by side, with the same number of draws each; `random_seed` is the user's."""
+        first = results[0]
+        dims = [str(d) for d in first[ESTIMATE].dims if d not in SAMPLE_DIMS]
+        coords, unlike = _labels(results)
+        draws = min(ds.sizes["draw"] for ds in results)
+        cubes = [ds[ESTIMATE].transpose(*SAMPLE_DIMS, *dims).to_numpy()[:, :draws] for ds in results]
+        values = np.concatenate(cubes)
+        chains = [len(cube) for cube in cubes]
+        sample: dict[str, Any] = {"chain": np.arange(len(values)), "draw": first["draw"].to_numpy()[:draws]}
+        sample[IMPUTATION] = ("chain", np.repeat(plain(list(self.labels)), chains))
+        about = _provenance([provenance_of(ds) for ds in results], unlike, random_seed)
+        return make_result(values.reshape(-1, *values.shape[2:]), dims, coords, about, sample)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"Imputed has no {name!r}: each imputation's posterior has its own, such as post.posteriors[0].{name}. "
+            "bm.from_imputations puts posteriors together again."
+        )
+
+    def __repr__(self) -> str:
+        return f"{len(self.posteriors)} imputations, each a posterior in .posteriors; the first: {self.posteriors[0]!r}"
+
+
+@taught_as(PosteriorError)
+def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) -> Imputed:
+    """Which posterior do fits to several imputations of the same data make together?
+
+    Multiple imputation fits the model to each completed data set. The posterior given what was observed is the mixture
+    of these posteriors: their draws are put together, the same number of each. Every margin of it, `summary` and
+    `table` then answer for the mixture.
+
+    Parameters
+    ----------
+    posteriors : sequence or dict of Posterior
+        Fits of one formula to each imputation, from `fit_many`, from files or from other software; a dict names them.
+
+    Returns
+    -------
+    Imputed
+        To be used in place of a posterior. Each imputation is asked with its own rows, unless there is ``newdata``, and
+        results have a coordinate ``imputation`` along ``chain``.
+
+    Raises
+    ------
+    PosteriorError
+        Fewer than two posteriors; or posteriors that differ in formula, family, link, coefficients, groups, number of
+        rows or of chains.
+
+    Warns
+    -----
+    BayesmarginsWarning
+        Chains of different lengths: of all the first draws count, as many as the shortest has.
+
+    Notes
+    -----
+    `summary` says which share of the variance of the draws lies between imputations, ``imputation_share``, and judges
+    chains within imputations. Draws of few imputations are too close together: 20 imputations or more are advised by
+    Zhou & Reiter (2010), "A note on Bayesian inference after multiple imputation", The American Statistician 64(2),
+    159-163.
+
+    Examples
+    --------
+    >>> both = from_imputations([post, post])
+    >>> avg_predictions(both)["imputation"].to_numpy()[[0, -1]]
+    array([1, 2])
+    """
+    if not isinstance(posteriors, Mapping | Sequence):
+        raise PosteriorError(f"posteriors is {shown(posteriors)}; a list of posteriors is needed, one an imputation.")
+    named = dict(posteriors) if isinstance(posteriors, Mapping) else dict(enumerate(posteriors, 1))
+    wrong = [k for k, post in named.items() if not isinstance(post, Posterior)]
+    if wrong or len(named) < 2:
+        got = f"imputation {shown(wrong[0])} is {shown(named[wrong[0]])}" if wrong else f"there are {len(named)}"
+        raise PosteriorError(f"{got}; at least two posteriors are needed, one an imputation.")
+    (label, first), *others = named.items()
+    for other, post in others:
+        _refuse_unlike(label, first, other, post)
+    draws = [post.beta.sizes["draw"] for post in named.values()]
+    if len(set(draws)) > 1:
+        warn(
+            f"The imputations have chains of {min(draws):,} to {max(draws):,} draws. All count the same: the first "
+            f"{min(draws):,} of each chain are mixed."
+        )
+    return Imputed(tuple(named.values()), tuple(named))
+
+
+def of_imputations(
+    question: Callable[Concatenate[Posterior, P], xr.Dataset],
+) -> Callable[Concatenate[Posterior | Imputed, P], xr.Dataset]:
+    """A question that several imputations are asked one by one; its answers are mixed."""
+    seeded = "random_seed" in inspect.signature(question).parameters
+
+    @functools.wraps(question)
+    def asked(*args: Any, **kwargs: Any) -> xr.Dataset:
+        post = args[0] if args else kwargs.get("post")
+        if not isinstance(post, Imputed):
+            return question(*args, **kwargs)
+        rest = {name: value for name, value in kwargs.items() if name != "post"}
+        if not seeded:
+            return post.mixed([question(one, *args[1:], **rest) for one in post.posteriors])
+        given = rest.pop("random_seed", None)
+        seed = secrets.randbits(31) if given is None else whole_number("random_seed", given, 0, rest=", or None")
+        of_each = zip(post.posteriors, post.seeds(seed), strict=True)
+        return post.mixed([question(one, *args[1:], random_seed=s, **rest) for one, s in of_each], seed)  # type: ignore[arg-type]
+
+    return asked
+
+
+def _refuse_unlike(label: Any, first: Posterior, other: Any, post: Posterior) -> None:
+    """PosteriorError where two imputations are not fits of one model to the same rows."""
+    for what, one, two in zip(_ALIKE, _alike(first), _alike(post), strict=True):
+        if one == two:
+            continue
+        way = (
+            " A factor has to have the same levels in every imputation: pd.Categorical(column, categories=[...]) keeps "
+            "those that do not occur."
+            if what in ("coefficients", "groups")
+            else ""
+        )
+        raise PosteriorError(
+            f"Imputations {shown(label)} and {shown(other)} differ in their {what}: {shown(one)} and {shown(two)}. "
+            f"Draws are mixed of one model, fitted to imputations of the same rows.{way}"
+        )
+
+
+_ALIKE = ("formula", "kind of draws", "family", "links", "coefficients", "groups", "categories", "rows", "chains")
+
+
+def _alike(post: Posterior) -> tuple[Any, ...]:
+    """What imputations have in common, in the order of `_ALIKE`."""
+    designs = {name: p.design for name, p in post.predictors.items()}
+    factors = {f: (of.terms, list(of.levels)) for d in designs.values() for f, of in d.factors.items()}
+    return (
+        {name: d.formula for name, d in designs.items()},
+        post.kind,
+        post.family.name,
+        {name: p.link.name for name, p in post.predictors.items()},
+        [c for d in designs.values() for c in d.coef],
+        factors,
+        list(post.categories),
+        None if post.design.frame is None else len(post.design.data),
+        post.beta.sizes["chain"],
+    )
+
+
+def _labels(results: Sequence[xr.Dataset]) -> tuple[dict[str, Any], list[str]]:
+    """Coordinates that all results share, and the columns of rows in which they differ."""
+    first, unlike = results[0], []
+    coords: dict[str, Any] = {}
+    for name, labels in first.coords.items():
+        if set(labels.dims) & set(SAMPLE_DIMS):
+            continue
+        others = [ds.coords[name].to_numpy() if name in ds.coords else None for ds in results[1:]]
+        if all(values is not None and _same(labels.to_numpy(), values) for values in others):
+            coords[str(name)] = (labels.dims, labels.to_numpy())
+        elif labels.dims == ("row",) and name != "row":
+            unlike.append(str(name))
+        else:
+            _refuse(f"{name} is {_listing(labels.to_numpy())} in the first imputation and", others)
+    return coords, unlike
+
+
+def _same(one: np.ndarray, two: np.ndarray) -> bool:
+    return one.dtype.kind == two.dtype.kind and np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
+
+
+def _listing(values: np.ndarray | None) -> str:
+    return "not there" if values is None else listed(np.atleast_1d(values).tolist(), 6)
+
+
+def _refuse(said: str, others: Sequence[np.ndarray | None]) -> NoReturn:
+    several = dict.fromkeys(_listing(values) for values in others)
+    raise EstimandError(
+        f"Imputations are asked the same, entry by entry: {said} {' or '.join(several)} in others. Where values come "
+        "from the data, such as 'sd' or the levels of by=, say them yourself: {'x': (0, 1)}, newdata=."
+    )
+
+
+def _provenance(each: Sequence[Provenance], unlike: Sequence[str], random_seed: int | None) -> Provenance:
+    """What all say; of errors the largest, of divergences their sum."""
+    first, said = each[0], [vars(of) for of in each]
+    shared = {k: v for k, v in said[0].items() if all(of[k] == v for of in said) and k not in _SEALED}
+    known = {k: [of[k] for of in said if of[k] is not None] for k in (*_LARGEST, "divergences")}
+    shared |= {k: (sum if k == "divergences" else max)(values) for k, values in known.items() if values}
+    if first.error_estimates:
+        estimates = [of.error_estimates or {} for of in each]
+        shared["error_estimates"] = {k: max(of[k] for of in estimates) for k in first.error_estimates}
+    if first.estimand is not None and "estimand" not in shared:
+        sentences = dict.fromkeys(shown(of.estimand, 400) for of in each)
+        raise EstimandError(f"Imputations are asked the same, and these differ: {' / '.join(sentences)}")
+    differ = f", which differ in {', '.join(unlike)}" if unlike else ""
+    mixed = f"mixed over {len(each)} imputations of the data{differ}"
+    sentence = None if first.estimand is None else f"{first.estimand.removesuffix('.')}; {mixed}."
+    return Provenance(
+        **shared
+        | {"estimand": sentence, "imputations": len(each)}
+        | {"random_seed": None if first.random_seed is None else random_seed}
+        | {"posterior": fingerprint(np.empty(0), " ".join(str(of.posterior) for of in each))}
+    )
