@@ -81,6 +81,7 @@ BELOW = {
         "docs/explanation/speed",
     ],
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
+    "docs/coming_from": ["docs/draws_of_brms", "docs/fits_of_bambi"],
     "docs/formulas": ["docs/left_sides", "docs/fixed_terms", "docs/group_structures"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": [
