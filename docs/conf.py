@@ -85,6 +85,7 @@ BELOW = {
     "docs/formulas": ["docs/left_sides", "docs/fixed_terms", "docs/group_structures"],
     "docs/api": ["docs/formulas", "docs/families", "docs/priors", "docs/errors", "docs/limitations"],
     "docs/families": [
+        "docs/links",
         "docs/own_family",
         "docs/ordered",
         "docs/choices",
