@@ -1,4 +1,4 @@
-"""How wide are Bambi's averaged intervals next to those of the averages? The table of docs/coming_from.md.
+"""How wide are Bambi's averaged intervals next to those of the averages? The table of docs/fits_of_bambi.md.
 
 Run: ``python benchmarks/bambi_intervals.py``. Nothing is timed. One fit of Bambi to the package's bacteria data, then
 the same three averages of the same draws from both: Bambi averages the limits of the rows' intervals, here rows are

@@ -155,30 +155,32 @@ def page(by_family: dict[str, list[dict[str, Any]]], faults: Ranks) -> str:
         "# Evidence: fits by independent proposals are calibrated",
         "",
         f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}, seed {SEED}, in one process "
-        f"with one thread on a machine of {os.cpu_count()} cores. Truths are drawn from the priors below, which do not "
-        "read y, then data from the truths; each data set is fitted under the same priors by "
-        f'`model.fit(sampler="independent", draws={DRAWS})`. If the posterior is right, the rank of the truth among '
-        f"its draws is uniform (Talts et al. 2018). The model is `{FORMULA}` with 72 rows in 12 groups: of 6 rows each "
-        f"in every other data set, of {', '.join(map(str, LAYOUTS['unbalanced']))} rows in the rest. x is standard "
-        "normal, and new in each data set.",
+        f"with one thread on a machine of {os.cpu_count()} cores.",
+        "",
+        "Is the posterior right? Truths are drawn from the priors below, which do not read y, and data from the "
+        f'truths. Each data set is fitted under the same priors by `model.fit(sampler="independent", draws={DRAWS})`. '
+        "If the posterior is right, the rank of the truth among its draws is uniform (Talts et al. 2018). The model is "
+        f"`{FORMULA}` with 72 rows in 12 groups. Every other data set has 6 rows in each group. In the rest the groups "
+        f"have {', '.join(map(str, LAYOUTS['unbalanced']))} rows. x is standard normal, and new in each data set.",
         "",
         "| family | priors |",
         "| --- | --- |",
         *_priors(),
         "",
-        "The intercept of the prior is the mean of the linear predictor over the rows; the one whose rank is counted "
-        "is that of the formula. The log likelihood is that of y given the parameters and all b: a posterior that "
-        "forgot the data would show there alone (Modrák et al. 2023).",
+        "The intercept of the prior is the mean of the linear predictor over the rows. The rank is that of the "
+        "formula's intercept. The log likelihood is that of y given the parameters and all b. A posterior that forgot "
+        "the data would show there alone (Modrák et al. 2023).",
         "",
         f"Ranks are among {KEPT} draws, evenly apart in the four chains ({4 * DRAWS // KEPT} draws or more). Two tests "
-        f"of uniformity, fixed beforehand: chi-square with {BINS} bins, and Kolmogorov's distance of the ECDF from the "
-        f"uniform one, whose limits are grey in the picture. Every p has to be above {LEVEL:g}: with {tests} tests, "
-        f"all right, one below has a probability of at most {tests * LEVEL:.1%} (Bonferroni).",
+        f"of uniformity were fixed beforehand: chi-square with {BINS} bins, and Kolmogorov's distance of the ECDF from "
+        f"the uniform one. Its limits are grey in the picture. Every p has to be above {LEVEL:g}. If everything is "
+        f"right, one of {tests} tests lies below with a probability of at most {tests * LEVEL:.1%} (Bonferroni).",
         "",
-        f"{_verdict(by_family)} Were every posterior normal and its mean off by 0.1 standard deviations, a test of one "
-        f"quantity would see it in {seen(0.1, 1.0):.0%} of such runs, by 0.2 in {seen(0.2, 1.0):.0%}; were its "
-        f"standard deviation a tenth too small, in {seen(0.0, 0.9):.0%}, a fifth, in {seen(0.0, 0.8):.0%}; a tenth "
-        f"too large, in {seen(0.0, 1.1):.0%}, a fifth, in {seen(0.0, 1.2):.0%}.",
+        f"{_verdict(by_family)} What would a test of one quantity see, were every posterior normal? A mean that is off "
+        f"by 0.1 standard deviations shows in {seen(0.1, 1.0):.0%} of such runs, and one that is off by 0.2 in "
+        f"{seen(0.2, 1.0):.0%}. A standard deviation that is a tenth too small shows in {seen(0.0, 0.9):.0%}, and a "
+        f"fifth too small in {seen(0.0, 0.8):.0%}. A tenth too large shows in {seen(0.0, 1.1):.0%}, and a fifth too "
+        f"large in {seen(0.0, 1.2):.0%}.",
         "",
         "| family | of | ranks | mean rank, as a share | chi-square, p | ECDF, distance | p |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -186,8 +188,8 @@ def page(by_family: dict[str, list[dict[str, Any]]], faults: Ranks) -> str:
         "",
         f"![Differences of the ECDF of ranks from the uniform one](../pictures/{PICTURE.name})",
         "",
-        "*refused* are fits whose own checks did not pass, which `fit` hands to NUTS on the same integrated model; "
-        "*NUTS* are those that it refitted, whose ranks are in the table above. Acceptance and seconds are medians.",
+        "*refused* counts fits whose own checks did not pass. `fit` hands them to NUTS on the same integrated model. "
+        "*NUTS* counts those that it refitted. Their ranks are in the table above. Acceptance and seconds are medians.",
         "",
         "| family | data sets | refused | NUTS | errors | warn | accepted | ESS, median and least | seconds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -196,8 +198,9 @@ def page(by_family: dict[str, list[dict[str, Any]]], faults: Ranks) -> str:
     if faults:
         lines += [
             "",
-            f"Planted faults: the first {SOME} gaussian data sets fitted by a package with one fault. The smaller of "
-            f"both p is shown, bold where it is {LEVEL:g} or less and so sees the fault.",
+            f"Would the tests see a fault? A package with one planted fault fitted the first {SOME} gaussian data "
+            f"sets. The table shows the smaller of both p. It is bold if it is {LEVEL:g} or less and so sees the "
+            "fault.",
             "",
             *_faults(faults),
         ]

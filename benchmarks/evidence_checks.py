@@ -216,14 +216,14 @@ def page(faults: list[str], right: list[str], alarms: int, total: int) -> str:
     return "\n".join([
         "# Evidence: what `bm.check` finds",
         "",
-        f"Written by `make evidence` on {datetime.date.today()} with bayesmargins {bm.__version__}. Data are "
-        'simulated, fitted with `sampler="independent"`, and checked by `bm.check` as it stands. Seeds are numbers of '
-        "the data sets, fixed beforehand.",
+        f"Written by `make evidence` on {datetime.date.today()} with bayesmargins {bm.__version__}. The "
+        'data are simulated. `sampler="independent"` fits them, and `bm.check` checks the fit as it stands. Seeds are '
+        "the numbers of the data sets, fixed beforehand.",
         "",
         "## Planted faults",
         "",
-        f"Each fault in {EACH} data sets: in how many anything was found, and in how many the statistic was found that "
-        "names the fault.",
+        f"Does the check find a fault? Each fault is in {EACH} data sets. *found* counts the data sets in which a "
+        "statistic stood out, and *named* those in which the statistic that names the fault did.",
         "",
         "| fault | found | named | statistics that were found |",
         "| --- | --- | --- | --- |",
@@ -231,7 +231,7 @@ def page(faults: list[str], right: list[str], alarms: int, total: int) -> str:
         "",
         "## Models that are right",
         "",
-        f"{alarms} of {total} checks of right models found something.",
+        f"Does it find faults that are not there? {alarms} of {total} checks of right models found something.",
         "",
         "| model | data sets | with a finding | smallest p of all |",
         "| --- | --- | --- | --- |",

@@ -213,13 +213,16 @@ def main() -> None:
         return
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
     lines = [
-        "# Evidence: families and links",
+        "# Evidence: fits of each family and link recover the truth",
         "",
         f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}, seed {SEED}. Each fit has 4 "
-        f"chains of 1,000 draws. The simulated data have {GROUPS} groups of {ROWS} rows and default priors. *sd* is "
-        "the distance of the posterior mean from the truth in posterior standard deviations; it has to stay below 4. "
-        "Where group effects are integrated out, the sampler is the independent one, elsewhere NUTS. Left out are "
-        "gaussian and student_t responses under the inverse link: chains of such fits stay in different modes.",
+        "chains of 1,000 draws.",
+        "",
+        f"Does a fit find the parameters that made the data? The simulated data have {GROUPS} groups of {ROWS} rows, "
+        "and the priors are the default ones. *sd* is the distance of the posterior mean from the truth in posterior "
+        "standard deviations. It has to stay below 4. The sampler is the independent one if group effects are "
+        "integrated out, and NUTS otherwise. Gaussian and student_t responses under the inverse link are left out, "
+        "because chains of such fits stay in different modes.",
         "",
         "| family | link | parameter | truth | mean | posterior sd | sd |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -227,17 +230,19 @@ def main() -> None:
     lines += [
         *_rows([]),
         "",
-        "The reference cases, under the priors of brms's fit: *MCSE* is the largest distance of a posterior mean from "
-        "that of brms in Monte Carlo standard errors of both; it has to stay below 4.",
+        "Do fits agree with brms? The reference cases are fitted under the priors of brms's fit. *MCSE* is the largest "
+        "distance of a posterior mean from that of brms in Monte Carlo standard errors of both. It has to stay below "
+        "4.",
         "",
         "| case | family | parameters | MCSE | of |",
         "| --- | --- | --- | --- | --- |",
         *(_as_brms(name, priors) for name, priors in _of_brms().items()),
         _inhaler(),
         "",
-        "Counts with many zeros, negative binomial and zero-inflated: *zi* with its 95 % interval, the share of zeros "
-        "seen, that expected given each group's effects, and leave-one-out predictive densities (`az.compare`) with "
-        "their difference and its standard error.",
+        "Which family fits counts with many zeros? A negative binomial and a zero-inflated one are fitted to each data "
+        "set. The table shows *zi* with its 95 % interval, the share of zeros seen, the share expected given each "
+        "group's effects, and leave-one-out predictive densities (`az.compare`) with their difference and its standard "
+        "error.",
         "",
         "| data | family | zi | zeros | expected | elpd | difference (se) |",
         "| --- | --- | --- | --- | --- | --- | --- |",

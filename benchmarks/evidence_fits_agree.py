@@ -275,25 +275,27 @@ def page(pairs: list[Pair], fits: list[str], refused: list[str], examples: list[
     return "\n".join([
         "# Evidence: one posterior by every way of fitting",
         "",
-        f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}. Each case is fitted with "
-        '`group_effects="integrated"`, with `sampler="independent"` and with `group_effects="sampled"`, at seeds 1, 2 '
-        f"and 3: 4 chains of {DRAWS:,} draws, or more where the effective sample size of 400 asks for them. Where one "
-        'of these is not possible, `parametrisation="non-centred"` is compared as well (seed 4). The priors are '
-        "written down in `benchmarks/posterior_cases.py` and do not read y.",
+        f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}.",
         "",
-        "Compared are the mean, the standard deviation and the 5 % and 95 % quantile of every parameter and every "
-        "group effect, and the correlation of every group effect with every coefficient. *Distance* is the difference "
-        "in Monte Carlo standard errors of both sides, *largest* the largest of all *numbers*, *beyond 2* the share of "
-        "them above 2, which is 4.6 % where two fits draw from one posterior. *brms* stands for means and standard "
-        "deviations of a fit with brms 2.18, *quadrature* for those by sums over a grid of two parameters, in SciPy. "
-        f"Where a number lies beyond {LIMIT:g}, both fits are made again at other seeds, and *again* says how far "
-        "apart that number is then.",
+        'Do all ways of fitting draw from one posterior? Each case is fitted with `group_effects="integrated"`, with '
+        '`sampler="independent"` and with `group_effects="sampled"`, at seeds 1, 2 and 3. A fit has 4 chains of '
+        f"{DRAWS:,} draws, or more until the effective sample size is 400. If one of these fits is not possible, "
+        '`parametrisation="non-centred"` is compared as well (seed 4). The priors are written down in '
+        "`benchmarks/posterior_cases.py` and do not read y.",
+        "",
+        "These numbers are compared: the mean, the standard deviation and the 5 % and 95 % quantile of every parameter "
+        "and every group effect, and the correlation of every group effect with every coefficient. The distance of two "
+        "numbers is in Monte Carlo standard errors of both sides. *largest* is the largest distance of all *numbers*. "
+        "*beyond 2* is the share of distances above 2, which is 4.6 % if two fits draw from one posterior. *brms* "
+        "stands for means and standard deviations of a fit with brms 2.18, and *quadrature* for those by sums over a "
+        f"grid of two parameters, in SciPy. If a number lies beyond {LIMIT:g}, both fits are made again at other "
+        "seeds, and *again* says how far apart that number is then.",
         "",
         f"{len(every):,} numbers are compared in {len(judged)} pairs of fits. {np.mean(every > 2):.1%} lie beyond 2, "
         f"{_count(every, 3)}, {_count(every, LIMIT)}, in {far} pairs. A fit stands in two pairs or more, and its "
-        "numbers move together: such counts vary more than those of independent numbers. The "
-        f"{len(pairs) - len(judged)} pairs with a fit that says itself that it has not converged (r-hat above 1.01, or "
-        f"less than {ESS} effective draws) are shown, and not counted.",
+        "numbers move together. So such counts vary more than those of independent numbers. In "
+        f"{len(pairs) - len(judged)} pairs a fit says itself that it has not converged (r-hat above 1.01, or less than "
+        f"{ESS} effective draws). These pairs are shown, and not counted.",
         "",
         *stopped,
         "| case | formula | family | |",
@@ -304,13 +306,14 @@ def page(pairs: list[Pair], fits: list[str], refused: list[str], examples: list[
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(p.line() for p in pairs),
         "",
-        "The fits: draws of each chain, divergences, the largest r-hat and the smallest effective sample size.",
+        "This table lists the fits: draws of each chain, divergences, the largest r-hat and the smallest effective "
+        "sample size.",
         "",
         "| case | fit | draws | divergences | r-hat | ESS | |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *fits,
         "",
-        "What was refused, and the reason given:",
+        "These fits were refused, for the reason given:",
         "",
         "| case | fit | reason |",
         "| --- | --- | --- |",

@@ -103,10 +103,11 @@ def page(found: dict[str, Found]) -> str:
         "# Evidence: leaving a group out by weights, and by fits without it",
         "",
         f"Written by `make evidence` on {datetime.date.today()} with bayesmargins {bm.__version__}. Each model is "
-        'fitted once with `sampler="independent"` (4 chains of 1,000 draws); `bm.logo` weighs these draws. Then it is '
-        "fitted again without the rows of each group, under the same priors.",
+        'fitted once with `sampler="independent"` (4 chains of 1,000 draws), and `bm.logo` weighs these draws. Then '
+        "it is fitted again without the rows of each group, under the same priors.",
         "",
-        f"elpd of the two lies within its standard error in {'every' if agree else 'not every'} model.",
+        f"Do weights say what fits say? {'Yes: in' if agree else 'No: not in'} every model the two elpd differ by "
+        "less than the standard error.",
         "",
         "| data | groups | k-hat above 0.7 | the same given b | elpd weighed | elpd of fits | se | difference "
         "| Monte Carlo error of the fits | largest difference of a group | time of `logo`, of the fits |",
@@ -114,7 +115,7 @@ def page(found: dict[str, Found]) -> str:
         *lines,
         "",
         "*The same given b* is k-hat of the sum of the rows' log likelihoods, each given the drawn effects of its "
-        "group: what is weighed where b is not integrated out. *Largest difference of a group* is among those with "
+        "group. Without integrating b out, one would weigh these. *Largest difference of a group* is among those with "
         "k-hat up to 0.7. " + " ".join(f"`{name}` is `{MODELS[name][0]}`, {MODELS[name][1]}." for name in found),
         "",
     ])  # fmt: skip

@@ -174,10 +174,12 @@ def main() -> None:
     lines = [
         "# Evidence: default priors do not depend on where zero lies",
         "",
-        f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}, seeds {SEEDS}. Each model "
-        "is fitted in two codings (4 chains of 2,000 draws). *MCSE* is the distance of the two means in Monte Carlo "
-        "standard errors; it has to stay below 4. *sd* is the distance of the first from REML (statsmodels) in "
-        "posterior standard deviations; it has to stay below 0.3 for coefficients, below 1 for standard deviations.",
+        f"Written by `make evidence` on {datetime.date.today()}, commit {commit.strip()}, seeds {SEEDS}.",
+        "",
+        "Does the coding of the data change the posterior? Each model is fitted in two codings (4 chains of 2,000 "
+        "draws). *MCSE* is the distance of the two means in Monte Carlo standard errors. It has to stay below 4. *sd* "
+        "is the distance of the first from REML (statsmodels) in posterior standard deviations. It has to stay below "
+        "0.3 for coefficients, and below 1 for standard deviations.",
     ]
     for example in EXAMPLES:
         for seed in SEEDS:

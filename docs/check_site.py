@@ -56,6 +56,8 @@ FIRST = {
     "re_formula": "coming_from",
     "allow_new_levels": "coming_from",
     "sample_new_groups": "coming_from",
+    "CmdStan": "draws_of_brms",
+    "custom family": "own_family",
     "hazard ratio": "waiting_times",
     "frailty": "waiting_times",
     "exchangeable": "what_is_averaged",

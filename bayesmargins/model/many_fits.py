@@ -41,7 +41,7 @@ def fit_many(
     client: Any = None,
     **fit: Any,
 ) -> Any:
-    """What are the parameters of each of these models, given its data?
+    """How do I fit several models at once?
 
     As many models are fitted at once as this process may use cores, each in a process of its own; cores are divided
     among them. ``bayesmargins.options.threads`` sets another number.

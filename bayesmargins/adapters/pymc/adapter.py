@@ -46,7 +46,7 @@ def from_pymc(
     group: str = "posterior",
     namespace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Posterior:
-    """Which posterior is this fit of a model written by hand?
+    """How do I read the draws of a model that is written by hand?
 
     Parameters
     ----------
