@@ -27,6 +27,8 @@ class Provenance:
     ----------
     estimand : str
         The sentence.
+    clause
+        The same in a few words, for captions: what the number is, what is said of its entries, and of groups.
     kind, of : str
         What made it, and what that was made of: ``attenuation`` of ``comparisons``.
     scale, scales, nulls, no_mean
@@ -50,6 +52,7 @@ class Provenance:
     """
 
     estimand: str | None = None
+    clause: Mapping[str, str] | None = _json()
     kind: str | None = None
     of: str | None = None
     scale: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.hypothesis.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
+from bayesmargins.labelling import joined
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
@@ -47,7 +49,7 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
     stacked = stacked.rename({"_": dim}).assign_coords(_shared_coords(list(found.values()), arrays[0].dims))
     entries = entries_of(stacked.assign_coords({dim: names}).assign_attrs(_shared_attrs(list(found.values()))), dim)
     plain = all(n.isidentifier() and not keyword.iskeyword(n) for n in names)
-    return renamed(entries, f"the results {', '.join(names)}, draw by draw{fits}. {said}", names if plain else [])
+    return renamed(entries, f"the results {joined(names)}{fits}. {said}", names if plain else [])
 
 
 def scales(results: Mapping[str, xr.Dataset]) -> list[str]:
@@ -129,4 +131,7 @@ def _same(a: xr.DataArray, b: xr.DataArray) -> bool:
 
 def _shared_attrs(results: list[xr.Dataset]) -> dict[str, Any]:
     first, *rest = (ds.attrs for ds in results)
-    return {k: v for k, v in first.items() if all(k in a and str(a[k]) == str(v) for a in rest)}
+    shared = {k: v for k, v in first.items() if all(k in a and str(a[k]) == str(v) for a in rest)}
+    clauses = [provenance_of(ds).clause or {} for ds in results]
+    alike = {k: v for k, v in clauses[0].items() if all(of.get(k) == v for of in clauses)}
+    return shared | ({"clause": json.dumps(alike)} if "what" in alike else {})

@@ -5,25 +5,31 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from bayesmargins.checks import switch
+from bayesmargins.errors import ResultError
 from bayesmargins.habits import taught
 from bayesmargins.labelling import named, names_of, terms_worded
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, check_result, is_original, seal, selected
 from bayesmargins.seals import count
+from bayesmargins.tables.clauses import clause_parts
 
-__all__ = ["SEVERAL", "describe", "on_one_scale", "scale_of", "scales_along"]
+__all__ = ["SEVERAL", "clause_of", "describe", "on_one_scale", "scale_of", "scales_along"]
 
 SEVERAL = "several scales"
 
 
 @taught
-def describe(ds: xr.Dataset) -> str:
-    """What are these numbers, in one sentence?
+def describe(ds: xr.Dataset, short: bool = False) -> str:
+    """What are these numbers, in one sentence, or in a few words for a caption?
 
     Parameters
     ----------
     ds : Dataset
         A result, or arithmetic on one.
+    short : bool
+        A clause in place of the sentence, as it stands above tables: the quantity, its contrasts, the columns that it
+        varies over, and the groups. The rows, and how they were averaged, are in the sentence alone.
 
     Returns
     -------
@@ -43,8 +49,12 @@ def describe(ds: xr.Dataset) -> str:
     --------
     >>> describe(avg_predictions(post, groups="zero"))[:46]
     'Average probability of yb, over the 220 rows o'
+    >>> describe(avg_comparisons(post, {"trt": ("placebo", "drug")}), short=True)
+    'risk difference for yb, drug - placebo, averaged over new groups of ID'
     """
     ds = check_result(ds)
+    if switch("short", short, ResultError):
+        return ", ".join(clause_of(ds))
     about = provenance_of(ds)
     sentence = about.estimand
     if sentence is None and about.bayesmargins_version is not None:
@@ -64,6 +74,20 @@ def describe(ds: xr.Dataset) -> str:
             f"what follows was said of the first alone: {sentence}"
         )
     return f"Derived (selected, combined or transformed after it was computed) from: {sentence}"
+
+
+def clause_of(ds: xr.Dataset) -> tuple[str, ...]:
+    """What stands in a caption, part by part: the quantity first. Of what was derived only from which one.
+
+    Examples
+    --------
+    >>> clause_of(avg_predictions(post, by="trt"))
+    ('probability of yb', 'by trt', 'averaged over new groups of ID')
+    """
+    said = clause_parts(ds)
+    if not said or _is_several(ds):
+        return (scale_of(ds),)
+    return said if is_original(ds) else (f"derived from {said[0]}",)
 
 
 def scale_of(ds: xr.Dataset) -> str:

@@ -21,9 +21,9 @@ from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ASYMPTOTIC, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
-from bayesmargins.tables.describing import describe, scale_of
+from bayesmargins.tables.describing import clause_of, describe, scale_of
 from bayesmargins.tables.needed import columns_of_needed, event_of
-from bayesmargins.tables.notes import noun_of, policies_of
+from bayesmargins.tables.notes import noun_of
 from bayesmargins.tables.posteriors import parameters_of
 from bayesmargins.tables.table_frames import Summary
 from bayesmargins.tables.tidy_draws import draws_of, index_of, scale_level
@@ -120,7 +120,7 @@ def summary(
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
     frame.attrs["draws_of"] = of
     frame.attrs |= {LABELS: ds.attrs[LABELS]} if LABELS in ds.attrs else {}
-    more = {"noun": noun_of(ds), "policies": policies_of(ds), "scale_level": scale_level(ds, dims)}
+    more = {"noun": noun_of(ds), "clause": clause_of(ds), "scale_level": scale_level(ds, dims)}
     frame.attrs |= {name: value for name, value in (more | {"event": event, "poor": poor}).items() if value}
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope
