@@ -1,6 +1,6 @@
 """The estimand as a clause for captions: ``risk difference for bad, drug - placebo, averaged over new groups of ID``.
 
-What depends on the entries (contrasts, columns, selections) is said by `tables.clauses` when the clause is read.
+What depends on the entries (contrasts, columns, selections) is said by `tables.captions` when the clause is read.
 """
 
 from __future__ import annotations

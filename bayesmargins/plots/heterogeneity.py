@@ -210,7 +210,10 @@ def _titles(panels: Panels, told: pd.DataFrame) -> None:
             here = here[(here[column] == value).to_numpy()]
         lines = [axes.get_title(loc="left"), *_in_words(here, alone=len(panels.axes) == 1)]
         text = "\n".join(wrapped(line, room, small_letters(panels.figure)) for line in lines if line)
-        axes.set_title(text, fontsize=small_letters(panels.figure), loc="left")
+        if len(panels.axes) > 1:
+            axes.set_title(text, fontsize=small_letters(panels.figure), loc="left")
+        else:
+            panels.above(text)
 
 
 def _in_words(told: pd.DataFrame, alone: bool) -> list[str]:

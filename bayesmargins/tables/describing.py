@@ -12,7 +12,7 @@ from bayesmargins.labelling import named, names_of, terms_worded
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, check_result, is_original, seal, selected
 from bayesmargins.seals import count
-from bayesmargins.tables.clauses import clause_parts
+from bayesmargins.tables.captions import clause_parts
 
 __all__ = ["SEVERAL", "clause_of", "describe", "on_one_scale", "scale_of", "scales_along"]
 
