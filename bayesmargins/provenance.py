@@ -27,8 +27,8 @@ class Provenance:
     ----------
     estimand : str
         The sentence.
-    clause
-        The same in a few words, for captions: what the number is, what is said of its entries, and of groups.
+    noun, reading
+        What is predicted, ``"probability of bad"``, and what an average over groups makes of it.
     kind, of : str
         What made it, and what that was made of: ``attenuation`` of ``comparisons``.
     scale, scales, nulls, no_mean
@@ -52,7 +52,8 @@ class Provenance:
     """
 
     estimand: str | None = None
-    clause: Mapping[str, str] | None = _json()
+    noun: str | None = None
+    reading: str | None = None
     kind: str | None = None
     of: str | None = None
     scale: str | None = None

@@ -55,10 +55,7 @@ def _two(post: bm.Posterior) -> dict[str, Any]:
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_title_has_a_place_of_its_own(post: bm.Posterior, name: str) -> None:
     drawn = DRAWN[name](post)
-    if isinstance(drawn, Figure):
-        title = drawn.suptitle(TITLE)
-    else:
-        title = drawn.set_title(TITLE)
+    title = drawn.suptitle(TITLE) if isinstance(drawn, Figure) else drawn.set_title(TITLE)
     figure = figure_of(drawn)
     figure.canvas.draw()
     check_room(figure)

@@ -204,7 +204,6 @@ def _provenance(found: Mapping[str, xr.Dataset], post: Posterior) -> Provenance:
     return replace(
         new,
         estimand=_sentence(found, post),
-        clause={**(new.clause or {}), "over": _over(found, post)},
         kind="attenuation",
         of=new.kind,
         groups={f: list(found) for f in post.design.factors},
@@ -255,16 +254,6 @@ _MEANING = {
     "existing": "existing (averaged over the fitted groups, {weights})",
     "new": "new (integrated over new groups)",
 }
-
-
-_OVER = {"own": "own", "existing": "fitted", "new": "new"}
-
-
-def _over(found: Mapping[str, xr.Dataset], post: Posterior) -> str:
-    """``at b = 0, and over fitted and new groups of ID``."""
-    *others, last = [_OVER[policy] for policy in found if policy in _OVER]
-    said = f"{', '.join(others)} and {last}" if others else last
-    return f"at b = 0, and over {said} groups of {factors_worded(post.design.factors, post.design)}"
 
 
 def _sentence(found: Mapping[str, xr.Dataset], post: Posterior) -> str:

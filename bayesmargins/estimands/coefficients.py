@@ -11,7 +11,6 @@ import xarray as xr
 from bayesmargins.checks import switch
 from bayesmargins.errors import EstimandError, listed
 from bayesmargins.estimands.asking import Given, ask, refuse_heavy
-from bayesmargins.estimands.clauses import groups_clause
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
@@ -94,11 +93,6 @@ def marginal_coefficients(
         attrs = {"target": "mean", "scale": ratio.scale, "comparison": ratio.comparison}
 
     attrs["estimand"] = _sentence(question, question.scope(), exponentiate, curve.link)
-    scale = attrs["scale"] if exponentiate else f"{curve.link.name} scale"
-    attrs["clause"] = {
-        "what": f"marginal coefficients for {post.response_words}, {scale}",
-        "over": groups_clause(question.policy, question.design, marginal=False),
-    }
     coords = {"coef": plain(post.design.coef)}
     return question.result_along("coefficients", values, coords, [passed], **attrs)
 

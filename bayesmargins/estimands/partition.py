@@ -144,7 +144,6 @@ def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "
         _coords(entries),
         [moments.passed] if moments else [],
         estimand=_sentence(post, question.scope(), entries),
-        clause=_clause(post, entries),
         target="variance",
         error_bound=None,
         error_estimate=moments.error_of_shares if moments else 0.0,
@@ -336,12 +335,6 @@ def _left_out(post: Posterior) -> str:
         return f"the link scale, whose residual variance is not one number where {listed(post.parts)} differs by row"
     under = "" if post.family.residual is None else f" under the {post.link.name} link"
     return f"the link scale, on which a {post.family.name} response has no variance of its own{under}"
-
-
-def _clause(post: Posterior, entries: list[_Entry]) -> dict[str, str]:
-    share = entries[0].measure == "VPC"
-    what = f"{'shares of variance' if share else entries[0].measure} of {post.response_words}"
-    return {"what": f"{what} between new groups of {factors_worded(post.design.factors, post.design)}"}
 
 
 def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:

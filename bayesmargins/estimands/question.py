@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, listed, written
-from bayesmargins.estimands.clauses import CONTRAST, compared, groups_clause, sloped
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.quantity import Target
@@ -156,7 +155,8 @@ class Question(Asked):
         info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
             estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
-            clause=self._clause(kind, response, comparison, told),
+            noun=noun,
+            reading=self._averages_survive,
             kind=kind,
             scale=scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
             formula=whole.formula,
@@ -188,17 +188,6 @@ class Question(Asked):
             bayesmargins_version=__version__,
         )
 
-    def _clause(self, kind: str, response: str, comparison: str | None, slope: Slope | None) -> dict[str, str]:
-        """What stands in a caption, but for the entries."""
-        noun = quantity(self.post.family.noun, response, self.target, self.post.link.name)
-        what, entries = f"new observations of {response}" if kind == "observations" else noun, ""
-        if slope is not None:
-            what, entries = sloped(noun, slope)
-        elif comparison is not None:
-            what, entries = compared(noun, response, comparison), CONTRAST
-        over = groups_clause(self.policy, self.design, self._averages_survive == "marginal")
-        return {"what": what, "entries": entries, "over": over}
-
     def _scales_of(self, differences: Sequence[str]) -> dict[str, Any]:
         scale = scale_name("comparisons", self.target, self.post.family.noun, self.post.link.name, "difference")
         return {"along": "contrast", "of": dict.fromkeys(differences, scale)}
@@ -209,7 +198,7 @@ class Question(Asked):
         columns = self.design.columns
         return [public_name(n) for n in (*self.at, *self.by) if n in columns and columns[n].coded]
 
-    @property
+    @cached_property
     def _averages_survive(self) -> str:
         """How the target goes together with averages over groups; `group_phrases` has the words."""
         if isinstance(self.target, Target):

@@ -358,7 +358,6 @@ def _result(
     about = replace(
         of_mean,
         estimand=_sentence(of_mean.estimand or "", of_others, asked),
-        clause=_clause(of_mean.clause or {}, of_others, asked),
         kind="heterogeneity",
         of=effects.kind,
         over=asked.over,
@@ -383,11 +382,6 @@ def _error_estimates(errors: Sequence[np.ndarray], statistics: Sequence[str]) ->
         square = np.where(np.isfinite(error), error, 0.0) ** 2
         largest = np.maximum(largest, np.sqrt(square.mean(axis=0)).max(axis=0))
     return dict(zip(statistics, map(float, largest), strict=True))
-
-
-def _clause(said: Mapping[str, str], of_others: Question, asked: _Asked) -> dict[str, str]:
-    over = f"its distribution over new groups of {of_others.worded(asked.over)}"
-    return {**said, "what": f"{said['what']} within a group", "over": ", ".join(filter(None, [over, said["over"]]))}
 
 
 def _sentence(said: str, of_others: Question, asked: _Asked) -> str:

@@ -21,7 +21,7 @@ from bayesmargins.hypothesis.functions import computed
 from bayesmargins.hypothesis.named import NAMED, OTHER_NAMES, check_comparison, named
 from bayesmargins.hypothesis.results import scales, side_by_side
 from bayesmargins.hypothesis.weighted import weighted
-from bayesmargins.provenance import Provenance, provenance_of
+from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import SAMPLE_DIMS, are_several, check_result, make_result
 from bayesmargins.tables import scale_of
 from bayesmargins.values import value_list
@@ -216,11 +216,10 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     sizes = dict(zip(SAMPLE_DIMS, made.values.shape[1:3], strict=True))
     sample = {d: source[d].to_numpy() if d in source.coords else np.arange(sizes[d]) for d in SAMPLE_DIMS}
     coords |= {"contrast": list(made.labels), "term": ("contrast", [entries.term] * len(made.labels))}
-    known = provenance_of(source)
     about = replace(
-        known,
-        clause=_clause(known, made, scale),
+        provenance_of(source),
         estimand=f"{made.said} {entries.origin}",
+        noun=f"{made.scale} {_in_or_of(made)} the {entries.what}" if entries.what else scale,
         kind="hypotheses",
         scale=scale,
         scales=None,
@@ -234,11 +233,8 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     return make_result(values.reshape(-1, *values.shape[2:]), [*others, "contrast"], coords, about, sample)
 
 
-def _clause(known: Provenance, made: Made, scale: str) -> dict[str, str]:
-    """What was done to the quantity of the entries; of results that share no quantity, to their scales."""
-    of = known.clause or {}
-    what = f"{made.scale} {'in' if made.scale == 'difference' else 'of'} the {of['what']}" if "what" in of else scale
-    return {**of, "what": what, "entries": "contrast" if list(made.labels) != [made.scale] else ""}
+def _in_or_of(made: Made) -> str:
+    return "in" if made.scale == "difference" else "of"
 
 
 def _without_contrast(entries: Entries) -> tuple[xr.Dataset, dict[str, str]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from bayesmargins.labelling import joined
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
+from bayesmargins.tables.captions import what_of
 
 __all__ = ["side_by_side"]
 
@@ -48,6 +49,8 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
     stacked = xr.Dataset({ESTIMATE: (("_", *arrays[0].dims), np.stack([a.to_numpy() for a in arrays]))})
     stacked = stacked.rename({"_": dim}).assign_coords(_shared_coords(list(found.values()), arrays[0].dims))
     entries = entries_of(stacked.assign_coords({dim: names}).assign_attrs(_shared_attrs(list(found.values()))), dim)
+    whats = {what_of(ds) for ds in found.values()}
+    entries = replace(entries, what=whats.pop() if len(whats) == 1 else "")
     plain = all(n.isidentifier() and not keyword.iskeyword(n) for n in names)
     return renamed(entries, f"the results {joined(names)}{fits}. {said}", names if plain else [])
 
@@ -131,7 +134,4 @@ def _same(a: xr.DataArray, b: xr.DataArray) -> bool:
 
 def _shared_attrs(results: list[xr.Dataset]) -> dict[str, Any]:
     first, *rest = (ds.attrs for ds in results)
-    shared = {k: v for k, v in first.items() if all(k in a and str(a[k]) == str(v) for a in rest)}
-    clauses = [provenance_of(ds).clause or {} for ds in results]
-    alike = {k: v for k, v in clauses[0].items() if all(of.get(k) == v for of in clauses)}
-    return shared | ({"clause": json.dumps(alike)} if "what" in alike else {})
+    return {k: v for k, v in first.items() if all(k in a and str(a[k]) == str(v) for a in rest)}

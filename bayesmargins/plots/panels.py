@@ -196,7 +196,8 @@ class Panels:
 
     def above(self, said: str) -> None:
         """Say above the one panel what is drawn; a title has room above that."""
-        ax, place = self.axes[0][0], {"xycoords": "axes fraction", "textcoords": "offset points"}
+        ax = self.axes[0][0]
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
         size = small_letters(self.figure)
         text = ax.annotate(said, (0.0, 1.0), (0, 4), **place, va="bottom", ha="left", fontsize=size, gid=_ABOVE)
         under_title(ax, [text])

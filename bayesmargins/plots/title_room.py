@@ -1,4 +1,4 @@
-"""Room for a title: what stands above the panels leaves the place above it to ``ax.set_title`` and ``figure.suptitle``."""
+"""Room for a title: what stands above the panels leaves the place above it to titles of the user's."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class _Covering:
 
     above: tuple[Artist, ...]
 
-    def __call__(self, axes: Axes, renderer: Any) -> Bbox:
+    def __call__(self, axes: Any, renderer: Any) -> Bbox:
         from matplotlib.transforms import Bbox
 
         box = Bbox.union([artist.get_window_extent(renderer) for artist in self.above])
-        return Bbox(axes.figure.transSubfigure.inverted().transform(box))  # type: ignore[union-attr]
+        return Bbox(axes.figure.transSubfigure.inverted().transform(box))
 
 
 def under_suptitle(figure: Figure, axes: Axes, legend: Legend) -> None:

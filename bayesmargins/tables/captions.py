@@ -1,28 +1,58 @@
-"""What a result is in a few words, for captions: the estimand as a clause, with the entries that are there now."""
+"""What a result is in a few words, for captions: ``risk difference for bad, drug - placebo, over new groups``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
 from bayesmargins.labelling import joined, named, names_of, steps_worded, terms_worded
-from bayesmargins.provenance import provenance_of
+from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import ASYMPTOTIC, ESTIMATE, SAMPLE_DIMS, public_name, selected
 
-__all__ = ["clause_parts"]
+__all__ = ["clause_parts", "what_of"]
 
 _FEW = 3  # labels that are written out
 _STRUCTURE = re.compile(r"row|groups|statistic|result|(contrast|term)(_\d+)?")
 """Dimensions and coordinates that are no columns of data: the entries along them say themselves what they are."""
 _ALONE = ("parameters", "partition", "coefficients")  # kinds of result that vary over nothing else
+
+_IN_THE_FIELD: Mapping[str, Mapping[str, str]] = {
+    "probability": {
+        "difference": "risk difference for",
+        "ratio": "risk ratio for",
+        "lnratio": "log risk ratio for",
+        "or": "odds ratio for",
+        "lnor": "log odds ratio for",
+        **dict.fromkeys(("nnt", "nnt_benefit", "nnt_harm"), "number needed to treat for"),
+    },
+    "expected value": {"difference": "mean difference in", "ratio": "ratio of means of"},
+}
+_COMPARED = {
+    "difference": "difference in the",
+    "ratio": "ratio of the",
+    "lift": "relative change in the",
+    "lnratio": "log ratio of the",
+    "or": "odds ratio of the",
+    "lnor": "log odds ratio of the",
+    **dict.fromkeys(("nnt", "nnt_benefit", "nnt_harm"), "number needed to treat by the"),
+}
+_SLOPES = {"eyex": "elasticity", "eydx": "relative slope"}
+_GROUPS = {
+    "new": "averaged over new groups of",
+    "existing": "averaged over the fitted groups of",
+    "own": "with each row's own",
+    "zero": "at b = 0 for",
+    "sample": "in drawn groups of",
+}
+_SIDE_BY_SIDE = {"own": "own", "existing": "fitted", "new": "new"}
 _CAVEATS = {"prior": "under the prior", ASYMPTOTIC: "draws that are no posterior"}
 
 
 def clause_parts(ds: xr.Dataset) -> tuple[str, ...]:
-    """The quantity, then what is said of its entries, its rows and its groups; empty where that is not known.
+    """The quantity, then what is said of its contrasts, its columns, its weights, its groups and its draws.
 
     Examples
     --------
@@ -30,22 +60,85 @@ def clause_parts(ds: xr.Dataset) -> tuple[str, ...]:
     ('probability of yb', 'by trt', 'averaged over new groups of ID')
     """
     about = provenance_of(ds)
-    if about.clause is None:
-        return ()
-    what, entries, over = (about.clause.get(part, "") for part in ("what", "entries", "over"))
-    what = f"{what} {entries} {_variables(ds)}" if entries and entries != "contrast" else what
-    said = [
-        _contrasts(ds) if entries == "contrast" else "",
-        *_columns(ds),
-        f"weighted by {about.weights}" if about.weights else "",
-        over,
-    ]
-    return tuple(filter(None, [what, *said, _CAVEATS.get(about.draws or "", "")]))
+    contrasts = "" if about.kind == "slopes" and not _between_levels(ds) else _contrasts(ds)
+    weights = f"weighted by {about.weights}" if about.weights else ""
+    return tuple(filter(None, [
+        what_of(ds), contrasts, *_columns(ds), weights, _groups(ds), _CAVEATS.get(about.draws or "", "")
+    ]))  # fmt: skip
+
+
+def what_of(ds: xr.Dataset) -> str:
+    """The quantity, compared or differentiated: ``risk difference for bad``, in the words of the field if it has some.
+
+    Examples
+    --------
+    >>> what_of(avg_slopes(post, "week", slope="eyex"))
+    'elasticity of the probability of yb with respect to week'
+    """
+    about = provenance_of(ds)
+    if about.kind in _ALONE:
+        return _of_the_model(ds, about)
+    noun = (about.noun or "").removesuffix(" taken row by row")
+    if not noun:  # of a file that an earlier version wrote
+        return about.scale or ESTIMATE
+    if about.kind == "observations":
+        return f"new observations of {noun}"
+    what = noun
+    if about.slope:
+        what = _sloped(ds, about, noun)
+    elif about.comparison and about.kind != "hypotheses":
+        what = _compared(about.comparison, about.target, noun)
+    return f"{what} within a group" if about.kind == "heterogeneity" else what
+
+
+def _of_the_model(ds: xr.Dataset, about: Provenance) -> str:
+    """Parameters, coefficients and shares of variance."""
+    formula = about.formula or ""
+    response = named(ds, formula.partition("~")[0].partition("|")[0].strip())
+    if about.kind == "parameters":
+        return f"parameters of {formula}"
+    if about.kind == "coefficients":
+        return f"{about.scale} for {response}"
+    return f"{about.scale} of {response}"
+
+
+def _compared(comparison: str, target: str | None, noun: str) -> str:
+    mean, _, response = noun.partition(" of ")
+    words = _IN_THE_FIELD.get(mean, {}) if target == "mean" else {}
+    if comparison in words:
+        return f"{words[comparison]} {response}"
+    return f"{_COMPARED.get(comparison, f'{comparison}(high, low) of the')} {noun}"
+
+
+def _sloped(ds: xr.Dataset, about: Provenance, noun: str) -> str:
+    variables = _variables(ds)
+    if _between_levels(ds):
+        return f"difference in the slope of the {noun} with respect to {variables} between levels of {_second(ds)}"
+    if about.second:
+        then = "" if variables == _second(ds) else f" and then {_second(ds)}"
+        return f"second derivative of the {noun} with respect to {variables}{then}"
+    if about.scales:  # factors have none: their differences stand beside the slopes of numbers
+        return f"slope of, or difference in, the {noun} for {variables}"
+    change = "per relative change in" if about.slope == "dyex" else "with respect to"
+    return f"{_SLOPES.get(str(about.slope), 'slope')} of the {noun} {change} {variables}"
+
+
+def _second(ds: xr.Dataset) -> str:
+    return named(ds, provenance_of(ds).second or "")
+
+
+def _between_levels(ds: xr.Dataset) -> bool:
+    """Whether slopes are compared between levels of what they change with: ``dY/dx: b - a``."""
+    if provenance_of(ds).second is None or "contrast" not in ds.coords:
+        return False
+    return any(": " in str(label) for label in np.atleast_1d(ds["contrast"].to_numpy()))
 
 
 def _variables(ds: xr.Dataset) -> str:
+    """Of contrasts and slopes; without what the slopes change with."""
     terms = [str(term) for term in np.atleast_1d(ds["term"].to_numpy())] if "term" in ds.coords else []
-    return _listed([terms_worded(term, names_of(ds)) for term in dict.fromkeys(terms)], "variables")
+    first = [term.removesuffix(f", {provenance_of(ds).second}") for term in terms]
+    return _listed([terms_worded(term, names_of(ds)) for term in dict.fromkeys(first)], "variables")
 
 
 def _contrasts(ds: xr.Dataset) -> str:
@@ -55,7 +148,7 @@ def _contrasts(ds: xr.Dataset) -> str:
     labels, comparison = names_of(ds), re.escape(provenance_of(ds).comparison or "")
     terms, contrasts = ([str(v) for v in np.atleast_1d(ds[name].to_numpy())] for name in ("term", "contrast"))
     plain = [re.sub(rf"^(?:{comparison}\((.*)\)|d\w+/d.*: (.*))$", lambda m: m[1] or m[2], x) for x in contrasts]
-    said = dict.fromkeys(steps_worded(x, t, labels) for x, t in zip(plain, terms, strict=True))
+    said = dict.fromkeys(steps_worded(x, t, labels) for x, t in zip(plain, terms, strict=True) if x != "function")
     return _listed(list(said), f"contrasts of {_variables(ds)}")
 
 
@@ -69,12 +162,11 @@ def _columns(ds: xr.Dataset) -> list[str]:
     about, array = provenance_of(ds), ds[ESTIMATE]
     if about.kind in _ALONE:
         return []
-    named_groups = {public_name(f) for f, policy in (about.groups or {}).items() if not isinstance(policy, str)}
-    said = named_groups if about.kind != "attenuation" else set()
-    dims = [str(d) for d in array.dims if d not in (*SAMPLE_DIMS, *said) and not _STRUCTURE.fullmatch(str(d))]
+    said = (*SAMPLE_DIMS, *map(public_name, _named_levels(about)))
+    dims = [str(d) for d in array.dims if d not in said and not _STRUCTURE.fullmatch(str(d))]
     one = {d: ds[d].to_numpy()[0] for d in dims if d in ds.coords and array.sizes[d] == 1}
     one |= {n: v for n, v in selected(ds).items() if not _STRUCTURE.fullmatch(n)}
-    several = [c for d in dims if d not in one for c in (_of_combinations(ds) if d == "by" else [d])]
+    several = [c for d in dims if d not in one for c in (_of_combinations(about) if d == "by" else [d])]
     at = [f"{named(ds, n)} = {f'{v:.12g}' if isinstance(v, float) else v}" for n, v in one.items()]
     return [
         "row by row" if array.sizes.get("row", 0) > 1 else "",
@@ -83,5 +175,38 @@ def _columns(ds: xr.Dataset) -> list[str]:
     ]
 
 
-def _of_combinations(ds: xr.Dataset) -> list[str]:
-    return [public_name(c) for c in provenance_of(ds).by or ()] or ["by"]
+def _of_combinations(about: Provenance) -> list[str]:
+    return [public_name(c) for c in about.by or ()] or ["by"]
+
+
+def _named_levels(about: Provenance) -> dict[str, Sequence[object]]:
+    """Factors with named levels, which results have a dimension of."""
+    policies = {} if about.kind == "attenuation" else about.groups or {}
+    return {factor: levels for factor, levels in policies.items() if not isinstance(levels, str)}
+
+
+def _groups(ds: xr.Dataset) -> str:
+    """What is done with b of every factor; empty where there are no groups."""
+    about = provenance_of(ds)
+    if about.kind == "attenuation":
+        *others, last = [_SIDE_BY_SIDE[p] for p in next(iter((about.groups or {}).values())) if p in _SIDE_BY_SIDE]
+        over = f"{', '.join(others)} and {last}" if others else last
+        return f"at b = 0, and over {over} groups of {_factors(ds, about.groups or {})}"
+    by_word: dict[str, list[str]] = {}
+    for factor, policy in (about.groups or {}).items():
+        if isinstance(policy, str) and factor != about.over:
+            by_word.setdefault(policy, []).append(factor)
+    marginal = about.reading == "marginal" or about.kind == "partition"
+    said = [f"its distribution over new groups of {named(ds, about.over)}"] if about.over else []
+    for word, factors in by_word.items():
+        phrase = _GROUPS[word].removeprefix("averaged ") if marginal else _GROUPS[word]
+        said.append(f"{phrase} {_factors(ds, factors)}")
+    return ", ".join([*said, *(_few(levels, named(ds, f)) for f, levels in _named_levels(about).items())])
+
+
+def _factors(ds: xr.Dataset, factors: Sequence[str] | Mapping[str, object]) -> str:
+    return " and ".join(named(ds, factor) for factor in factors)
+
+
+def _few(levels: Sequence[object], factor: str) -> str:
+    return f"in {_listed([str(level) for level in levels], 'named groups')} of {factor}"

@@ -12,7 +12,7 @@ from bayesmargins.labelling import named, names_of, terms_worded
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, check_result, is_original, seal, selected
 from bayesmargins.seals import count
-from bayesmargins.tables.captions import clause_parts
+from bayesmargins.tables.captions import clause_parts, what_of
 
 __all__ = ["SEVERAL", "clause_of", "describe", "on_one_scale", "scale_of", "scales_along"]
 
@@ -84,10 +84,9 @@ def clause_of(ds: xr.Dataset) -> tuple[str, ...]:
     >>> clause_of(avg_predictions(post, by="trt"))
     ('probability of yb', 'by trt', 'averaged over new groups of ID')
     """
-    said = clause_parts(ds)
-    if not said or _is_several(ds):
+    if provenance_of(ds).scale is None or _is_several(ds):
         return (scale_of(ds),)
-    return said if is_original(ds) else (f"derived from {said[0]}",)
+    return clause_parts(ds) if is_original(ds) else (f"derived from {what_of(ds)}",)
 
 
 def scale_of(ds: xr.Dataset) -> str:

@@ -68,7 +68,6 @@ def _entries(post: Posterior, exponentiate: bool) -> Iterator[tuple[str, list[st
 def _provenance(post: Posterior, exponentiate: bool) -> Provenance:
     return Provenance(
         estimand=_sentence(post, exponentiate),
-        clause={"what": f"parameters of {post.formula}{', coefficients exponentiated' if exponentiate else ''}"},
         kind="parameters",
         scale="parameter",
         formula=post.formula,
