@@ -136,9 +136,15 @@ def _caption(summaries: Mapping[str, pd.DataFrame]) -> str:
     """What the results are, and what is said of all of them."""
     clauses = [tuple(numbers.attrs.get("clause", (_noun(numbers),))) for numbers in summaries.values()]
     whats = list(dict.fromkeys(what for what, *_ in clauses))
-    what = joined(whats) if len(whats) > 1 else _scale(whats * len(summaries))
+    what = _together(whats) if len(whats) > 1 else _scale(whats * len(summaries))
     shared = [part for part in clauses[0][1:] if all(part in of[1:] for of in clauses)]
     return notes.capital(", ".join([what, *shared]))
+
+
+def _together(whats: list[str]) -> str:
+    """``risk difference and risk ratio for bad``."""
+    heads, _, tails = zip(*(what.rpartition(" for ") for what in whats), strict=True)
+    return f"{joined(heads)} for {tails[0]}" if all(heads) and len(set(tails)) == 1 else joined(whats)
 
 
 def _note(summaries: Mapping[str, pd.DataFrame]) -> str:

@@ -62,8 +62,9 @@ def clause_parts(ds: xr.Dataset) -> tuple[str, ...]:
     about = provenance_of(ds)
     contrasts = "" if about.kind == "slopes" and not _between_levels(ds) else _contrasts(ds)
     weights = f"weighted by {about.weights}" if about.weights else ""
+    one = [str(v) for n, v in selected(ds).items() if n == "statistic"]
     return tuple(filter(None, [
-        what_of(ds), contrasts, *_columns(ds), weights, _groups(ds), _CAVEATS.get(about.draws or "", "")
+        what_of(ds), *one, contrasts, *_columns(ds), weights, _groups(ds), _CAVEATS.get(about.draws or "", "")
     ]))  # fmt: skip
 
 
@@ -164,9 +165,10 @@ def _columns(ds: xr.Dataset) -> list[str]:
         return []
     said = (*SAMPLE_DIMS, *map(public_name, _named_levels(about)))
     dims = [str(d) for d in array.dims if d not in said and not _STRUCTURE.fullmatch(str(d))]
-    one = {d: ds[d].to_numpy()[0] for d in dims if d in ds.coords and array.sizes[d] == 1}
+    names = {c: array.sizes[d] for d in dims for c in (_of_combinations(about) if d == "by" else [d])}
+    several = [c for c, size in names.items() if size > 1 or c not in ds.coords]
+    one = {c: ds[c].to_numpy().flat[0] for c in names if c not in several}
     one |= {n: v for n, v in selected(ds).items() if not _STRUCTURE.fullmatch(n)}
-    several = [c for d in dims if d not in one for c in (_of_combinations(about) if d == "by" else [d])]
     at = [f"{named(ds, n)} = {f'{v:.12g}' if isinstance(v, float) else v}" for n, v in one.items()]
     return [
         "row by row" if array.sizes.get("row", 0) > 1 else "",
@@ -188,10 +190,8 @@ def _named_levels(about: Provenance) -> dict[str, Sequence[object]]:
 def _groups(ds: xr.Dataset) -> str:
     """What is done with b of every factor; empty where there are no groups."""
     about = provenance_of(ds)
-    if about.kind == "attenuation":
-        *others, last = [_SIDE_BY_SIDE[p] for p in next(iter((about.groups or {}).values())) if p in _SIDE_BY_SIDE]
-        over = f"{', '.join(others)} and {last}" if others else last
-        return f"at b = 0, and over {over} groups of {_factors(ds, about.groups or {})}"
+    if about.kind == "attenuation" and "groups" in ds.coords:
+        return _side_by_side(np.atleast_1d(ds["groups"].to_numpy()).tolist(), _factors(ds, about.groups or {}))
     by_word: dict[str, list[str]] = {}
     for factor, policy in (about.groups or {}).items():
         if isinstance(policy, str) and factor != about.over:
@@ -202,6 +202,15 @@ def _groups(ds: xr.Dataset) -> str:
         phrase = _GROUPS[word].removeprefix("averaged ") if marginal else _GROUPS[word]
         said.append(f"{phrase} {_factors(ds, factors)}")
     return ", ".join([*said, *(_few(levels, named(ds, f)) for f, levels in _named_levels(about).items())])
+
+
+def _side_by_side(labels: Sequence[str], factors: str) -> str:
+    """``at b = 0, and over fitted and new groups of ID``; differences and ratios alone by their labels."""
+    over = [_SIDE_BY_SIDE[label] for label in labels if label in _SIDE_BY_SIDE]
+    if not over and "zero" not in labels:
+        return f"{_listed(labels, 'ways')} over groups of {factors}"
+    said = [f"at b = 0 for {factors}" if not over else "at b = 0"] if "zero" in labels else []
+    return ", and ".join([*said, *([f"over {joined(over)} groups of {factors}"] if over else [])])
 
 
 def _factors(ds: xr.Dataset, factors: Sequence[str] | Mapping[str, object]) -> str:
