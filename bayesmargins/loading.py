@@ -25,7 +25,7 @@ _Namespace = Mapping[str, Callable[..., Any]] | None
 
 @taught_as(PosteriorError)
 def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Posterior:
-    """Which posterior was saved here?
+    """Which posterior did `Posterior.save` write to this file?
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def from_draws(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
-    """Which posterior do these draws make, together with the formula and data that they were fitted to?
+    """How can you ask any draws for margins? This makes a `Posterior` of arrays, a formula and data.
 
     Parameters
     ----------

@@ -69,9 +69,9 @@ def hypotheses(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, what else varies, ``contrast`` (labels ``drug - placebo``), with the
-        coordinate ``term`` (what the entries are values of). A dimension ``contrast`` that the result had and keeps is
-        called ``contrast_1`` (the next ``contrast_2``), its ``term`` ``term_1``.
+        ``estimate`` with dims chain, draw, what else varies, and ``contrast``, whose labels read ``drug - placebo``;
+        the coordinate ``term`` says what the entries are values of. If the result keeps a dimension ``contrast`` of
+        its own, that is called ``contrast_1`` (the next ``contrast_2``), and its ``term`` ``term_1``.
 
     Raises
     ------

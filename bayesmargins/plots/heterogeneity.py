@@ -82,9 +82,9 @@ def plot_heterogeneity(
     Returns
     -------
     matplotlib Axes, or Figure where there are several panels
-        The curve rises from 0 to 1: at each effect, the share of new groups whose own effect is smaller, through the
-        quantiles with their intervals along x. Above it stand the mean and the standard deviation over groups, and how
-        many groups have an effect above the null.
+        The curve rises from 0 to 1. At each effect it shows the share of new groups whose own effect is smaller; it
+        runs through the quantiles, with their intervals along x. Above it stand the mean and the standard deviation
+        over groups, and the share of groups with an effect above the null.
 
     Raises
     ------

@@ -34,11 +34,11 @@ def describe(ds: xr.Dataset, short: bool = False) -> str:
     Returns
     -------
     str
-        The estimand. Of entries that were selected (``ds.sel``, ``ds.isel``) it says which. Where the values are no
-        longer those that were computed (subtracted, averaged, transformed, thinned in xarray) the sentence says that
-        they are derived from it; where several results were put side by side (``xr.concat``), that it is the sentence
-        of one of them. `attenuation` and `hypotheses` of several results say what each of them is. A selection from
-        more than 4,096 entries, or one that drops the labels (``drop=True``), is not known again: it counts as derived.
+        The estimand. If entries were selected (``ds.sel``, ``ds.isel``), it says which. If the values were changed in
+        xarray (subtracted, averaged, transformed, thinned), it says that they are derived from the estimand. If
+        results were put side by side (``xr.concat``), it says that the sentence is that of one of them. `attenuation`
+        and `hypotheses` of several results say what each of them is. A selection from more than 4,096 entries, or one
+        that drops the labels (``drop=True``), counts as derived.
 
     Raises
     ------

@@ -61,17 +61,20 @@ def summary(
     Returns
     -------
     DataFrame
-        A row for each thing that varies (the index): rows of a grid by up to four columns that vary in it, with the
-        row's number where these do not tell rows apart; rows of more columns, and rows with the observed response, by
-        their number. Where entries are on different scales (a ratio beside differences) the index has a level
-        ``scale``. Columns are the point estimate, the intervals (``eti89_lb``, ``eti89_ub``), and what was asked for.
-        Of a comparison ``"nnt"`` these are of the difference, with the number needed to treat and its interval beside
-        them as text, ``nnt`` and ``nnt_eti89``; of ``"nnt_benefit"`` and ``"nnt_harm"`` there is also ``p_harm``, the
-        posterior probability that the difference has the harmful sign: that of fewer events where one more is a
-        benefit, of more where it is a harm. Draws that are not finite are left out and counted in ``n_not_finite``.
-        The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed
-        whole it shows all columns under a caption, each with one number of decimals (`table` has the rule), and
-        beneath them the sentence. Where chains have not mixed, or draws are too few, that is said there too.
+        A row for each entry; the index has what varies. Rows of a grid are named by up to four columns that vary in
+        it, and by their number too if these do not tell them apart. Rows of more columns, and rows with the observed
+        response, are named by their number. If entries are on different scales (a ratio beside differences), the index
+        has a level ``scale``.
+
+        Columns are the point estimate, the intervals (``eti89_lb``, ``eti89_ub``), and what you asked for. For a
+        comparison ``"nnt"`` these are of the difference, and the number needed to treat and its interval stand beside
+        them as text, ``nnt`` and ``nnt_eti89``. ``"nnt_benefit"`` and ``"nnt_harm"`` add ``p_harm``, the posterior
+        probability of the harmful sign: of fewer events if one more is a benefit, of more if it is a harm. Draws that
+        are not finite are left out and counted in ``n_not_finite``.
+
+        The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` is the sentence of `describe`.
+        Printed whole, the table stands under a caption and above its sentence, and each column has one number of
+        decimals (`table` has the rule). If chains have not mixed, or draws are too few, that is said there too.
         ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
 
     Raises

@@ -43,7 +43,7 @@ def from_statsmodels(
     random_seed: int | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Posterior:
-    """Which margins does a linear mixed model of statsmodels have, by the normal approximation around its estimates?
+    """How can you ask a linear mixed model of statsmodels for margins? This draws from its normal approximation.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def from_statsmodels(
     Returns
     -------
     Posterior
-        Its draws are *not* of a posterior. `kind`, the attribute ``draws`` of every result, and the sentence of
-        `describe` say so.
+        Its draws are *not* of a posterior: `kind` says so, and with it the attribute ``draws`` of every result and
+        the sentence of `describe`.
 
     Raises
     ------
