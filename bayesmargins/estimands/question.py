@@ -151,7 +151,10 @@ class Question(Asked):
             else response
         )
         said = [self.worded(t) for t in dict.fromkeys(term)]
-        said = said if kind == "slopes" else [self.contrast_worded(t, x) for t, x in zip(term, labels, strict=True)]
+        if kind != "slopes":
+            twice = f"{comparison}("  # the sentence says already that it is a ratio
+            bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
+            said = [self.contrast_worded(t, x) for t, x in zip(term, bare, strict=True)]
         info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
             estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
