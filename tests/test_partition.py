@@ -284,8 +284,8 @@ def test_results_say_what_they_are_and_what_is_left_out() -> None:
     )
     ratio = bm.variance_partition(reference.posterior("b_bacteria"), measure="median_ratio")
     assert bm.describe(ratio) == (
-        "Median over pairs of groups of the odds ratio between them, with variances averaged over the 220 rows of the data; "
-        "over new groups of ID."
+        "Median over pairs of groups of the odds ratio between them, with variances averaged over the 220 rows of the "
+        "data; over new groups of ID."
     )
     assert bm.summary(ratio).columns.name == "median odds ratio"
     log_gaussian = random_posterior("e ~ x + (1 | g)", simulated(), "gaussian", "log")
