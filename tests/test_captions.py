@@ -5,6 +5,7 @@ A grammar of its own takes each clause apart, and every part is held against the
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -77,9 +78,11 @@ def contrasts_expected(case: Case, ds: Any) -> list[str]:
     """Labels without the word of the comparison, of up to three."""
     if case.kind == "predictions" or (case.kind == "slopes" and case.how.get("second") != "f"):
         return []
-    bare = [str(x).removeprefix(f"{ds.attrs['comparison']}(") if "comparison" in ds.attrs else x.split(": ", 1)[1]
-            for x in ds["contrast"].values]  # fmt: skip
-    labels = [b.removesuffix(")") if b.count(")") > b.count("(") else b for b in bare]
+    how = ds.attrs.get("comparison")
+    labels = [str(x) if how else x.split(": ", 1)[1] for x in ds["contrast"].values]
+    if how not in ("difference", "ratio", None):  # (b - a) / a, ln(b / a), odds(b) / odds(a): what is done is said
+        labels = [json.loads(ds.attrs["versus"])[x] for x in labels]
+    labels = [re.sub(r"^ratio\((.*)\)$", r"\1", x) for x in labels]
     labels = list(dict.fromkeys(labels))
     terms = list(dict.fromkeys(ds["term"].values))
     return [together(labels) if len(labels) <= 3 else f"{len(labels)} contrasts of {together(terms)}"]

@@ -15,6 +15,13 @@ from bayesmargins.schema import ASYMPTOTIC, ESTIMATE, SAMPLE_DIMS, public_name, 
 __all__ = ["clause_parts", "what_of"]
 
 _FEW = 3  # labels that are written out
+_SIDES = (
+    "difference",
+    "ratio",
+    "nnt",
+    "nnt_benefit",
+    "nnt_harm",
+)  # whose labels read as what is done: "drug - placebo"
 _STRUCTURE = re.compile(r"row|groups|statistic|result|(contrast|term)(_\d+)?")
 """Dimensions and coordinates that are no columns of data: the entries along them say themselves what they are."""
 _ALONE = ("parameters", "partition", "coefficients")  # kinds of result that vary over nothing else
@@ -146,9 +153,12 @@ def _contrasts(ds: xr.Dataset) -> str:
     """Labels, without what the quantity says already: ``drug - placebo``; of many how many, and of what."""
     if not {"contrast", "term"} <= set(ds.coords):
         return ""
-    labels, comparison = names_of(ds), re.escape(provenance_of(ds).comparison or "")
+    about, labels = provenance_of(ds), names_of(ds)
+    comparison = re.escape(about.comparison or "")
     terms, contrasts = ([str(v) for v in np.atleast_1d(ds[name].to_numpy())] for name in ("term", "contrast"))
     plain = [re.sub(rf"^(?:{comparison}\((.*)\)|d\w+/d.*: (.*))$", lambda m: m[1] or m[2], x) for x in contrasts]
+    if about.comparison not in _SIDES:
+        plain = [(about.versus or {}).get(label, bare) for label, bare in zip(contrasts, plain, strict=True)]
     said = dict.fromkeys(steps_worded(x, t, labels) for x, t in zip(plain, terms, strict=True) if x != "function")
     return _listed(list(said), f"contrasts of {_variables(ds)}")
 
