@@ -98,9 +98,9 @@ class Margins:
         """How does this result read in a report? As `bayesmargins.table` of it."""
         return tables.table(self._ds, point, ci_prob, ci_kind, null, rope, digits, diagnostics)
 
-    def describe(self) -> str:
+    def describe(self, short: bool = False) -> str:
         """What are these numbers, in one sentence? As `bayesmargins.describe` of it."""
-        return tables.describe(self._ds)
+        return tables.describe(self._ds, short)
 
     def to_frame(self) -> pd.DataFrame:
         """Draws as a tidy table: one row a draw, with what varies as columns."""

@@ -18,6 +18,8 @@ MIN_ESS_PER_CHAIN = 100
 MIN_DRAWS = 8
 # Shares of draws: up to the first, divergences are spoken of mildly; beyond the second, as of draws not to be used.
 FEW_DIVERGENCES, MANY_DIVERGENCES = 0.001, 0.02
+# Up to it chains agree but for what a few more draws make up for.
+NEAR_RHAT = 1.02
 # Beyond it chains are in different places, where more of the same draws do not help.
 APART_RHAT = 1.1
 # Quantiles whose effective sample size counts beside that of the bulk.
@@ -76,7 +78,7 @@ def poorly_sampled(found: Mapping[str, np.ndarray], chains: int) -> list[str]:
     wanted, said = MIN_ESS_PER_CHAIN * chains, []
     if (rhat > MAX_RHAT).any():
         where = f"{(rhat > MAX_RHAT).sum():,} of {len(rhat):,} entries ({np.nanmax(rhat):.3f} at most)"
-        said.append(f"r-hat is above {MAX_RHAT} in {where}: the chains have not mixed.")
+        said.append(f"r-hat is above {MAX_RHAT} in {where}: the chains {_agree(np.nanmax(rhat))}.")
     if (ess < wanted).any():
         where = f"{(ess < wanted).sum():,} of {len(ess):,} entries ({np.nanmin(ess):,.0f} at least)"
         said.append(f"The effective sample size is below {wanted:,} in {where}: take more draws.")
@@ -118,6 +120,10 @@ def _diverged(divergences: int, draws: int, way: str) -> str:
     )
 
 
+def _agree(rhat: float) -> str:
+    return "nearly agree, and have not quite mixed" if rhat <= NEAR_RHAT else "have not mixed"
+
+
 def _disagree(rhat: float, worst: str) -> str:
     if rhat > APART_RHAT:
         return (
@@ -125,7 +131,7 @@ def _disagree(rhat: float, worst: str) -> str:
             "no number from them is one of the posterior. More draws alone will not help: tune longer (tune=), and see "
             "whether data and priors determine this parameter."
         )
-    return f"r-hat is {rhat:.3f} for {worst} (it should be below {MAX_RHAT}): the chains have not mixed yet."
+    return f"r-hat is {rhat:.3f} for {worst} (it should be below {MAX_RHAT}): the chains {_agree(rhat)} yet."
 
 
 def _noisy(ess: float, least: str, wanted: int) -> str:

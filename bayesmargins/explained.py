@@ -25,202 +25,213 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 QUESTION = """
 post : Posterior
-    Draws with their design: what ``model.fit()``, `load` or `from_draws` and its like gave.
+    Draws with their design: what ``model.fit()``, `load`, or `from_draws` and its like returned.
 newdata : DataFrame, optional
-    Rows to predict for; the fitted rows by default. Group columns are needed for ``groups="own"`` only.
+    The rows to predict for, by default those of the fit. They need columns of groups for ``groups="own"`` only.
 at : dict, optional
-    Variables set on every row, each to one value or several, ``{"week": [0, 6]}``: the result gains a dimension a
-    variable. Words stand for values: ``"all"`` levels of a factor; of numbers in the data of the fit ``"sd"`` and
-    ``"2sd"`` (around the mean), ``"iqr"``, ``"minmax"``, ``"quartiles"``, ``"mean"``, ``"median"``. A function of the
-    rows gives a column that is computed again on every copy: ``{"x_within": lambda rows: rows["x"] - rows["x_mean"]}``.
+    Variables that are set on every row, each to one value or to several: ``{"week": [0, 6]}``. The result gets a
+    dimension for each variable. A word may stand for the values: for a factor ``"all"`` levels; for a number ``"sd"``
+    and ``"2sd"`` (around the mean), ``"iqr"``, ``"minmax"``, ``"quartiles"``, ``"mean"`` or ``"median"`` of the data
+    of the fit. A function of the rows computes a column anew on every copy:
+    ``{"x_within": lambda rows: rows["x"] - rows["x_mean"]}``.
 by : str, list of str, or dict, optional
-    Average the rows within each value of these columns. A dict gives values new labels, which may join them:
-    ``{"trt": {"placebo": "none", "drug": "any", "drug+": "any"}}``, or a function of one value.
+    Rows are averaged within each value of these columns. A dict gives the values new labels, and joins values that get
+    the same one: ``{"trt": {"placebo": "none", "drug": "any", "drug+": "any"}}``. In place of the inner dict you may
+    give a function of one value.
 groups : str or dict
-    What is done with the group effects b: ``"new"``, the default (integrated out over N(0, Sigma)), ``"existing"``
-    (averaged over the fitted groups), ``"own"`` (each row's group), ``"zero"`` (b = 0), ``"sample"`` (one new group
-    drawn per label and draw), or a dict with one a factor, where a list of levels asks for those groups:
+    What is done with the group effects b. ``"new"``, the default, integrates them out over N(0, Sigma). ``"existing"``
+    averages over the fitted groups. ``"own"`` takes the group of each row. ``"zero"`` sets b = 0. ``"sample"`` draws
+    one new group for each label and draw. A dict says it for each factor, and a list of levels asks for those groups:
     ``{"id": ["a", "b"], "site": "new"}``.
 group_weights : {"equal", "rows"}
-    How ``groups="existing"`` weighs the fitted groups: each the same, the default, or by its rows.
+    How ``groups="existing"`` counts the fitted groups: each once, which is the default, or each by its rows.
 target : str or Target, optional
-    ``"mean"``, the default: E[y] on the response scale (for binomial the probability). ``"category"``, the default
-    of an ordered response: the probability of each category, along the dimension ``category``. ``"link"``: the
-    linear predictor. ``"count"``: probability times trials. A parameter of the family (``"sigma"``; where it has a
-    linear predictor of its own, averaged over groups as E[y] is). `exceeds`: P(y > c); `quantile`; `sd`; their
-    error is estimated (attribute ``error_estimate``). Of an ordered response `category` and `score` too; of a
-    waiting time `survival`, `rmst`, `hazard`. ``"observed_mean"`` under ``trunc()``: E[y] between the bounds.
+    What is predicted. ``"mean"``, the default, is E[y] on the response scale (for binomial the probability).
+    ``"category"``, the default of an ordered response, is the probability of each category, along the dimension
+    ``category``. ``"link"`` is the linear predictor, ``"count"`` the probability times the trials. The name of a
+    parameter of the family, such as ``"sigma"``, is that parameter; if it has a linear predictor of its own, it is
+    averaged over groups as E[y] is. `exceeds` is P(y > c); `quantile` and `sd` describe the distribution of y. The
+    error of these three is estimated (attribute ``error_estimate``). Ordered responses also have `category` and
+    `score`, waiting times `survival`, `rmst` and `hazard`. ``"observed_mean"`` is E[y] between the bounds of
+    ``trunc()``.
 wts : str, Series or array, optional
-    Weights of rows in averages, all the same by default: the name of a column; a Series, matched to the rows by its
-    index (that of newdata, or of the data of the fit), whatever its order; an array or list, one number a row in their
-    order.
+    Weights of the rows in averages; by default all rows count the same. A text names a column. A Series is matched to
+    the rows by its index (that of newdata, or of the data of the fit), whatever its order. An array or list has one
+    number for each row, in their order.
 random_seed : int, optional
-    Of what ``groups="sample"`` draws: the same seed, the same draws. Another one each time by default.
+    Seed of what ``groups="sample"`` draws: the same seed gives the same draws. Without one they differ each time.
 """
 
 SIDES = """
 variables : str, list of str, or dict
-    What changes. A factor: every level against the first (or ``{"trt": "pairwise"}``, ``"sequential"``, each with
-    "rev" in front the other way; ``"all"``; a pair of levels ``(low, high)``). True/False and 0/1: 1 against 0. Another
-    number: its value + 1 against its value (or a step, a pair ``(low, high)``, ``{"week": 6}``, ``{"week": (0, 6)}``;
-    ``"sd"`` and ``"2sd"`` around the mean, ``"iqr"``, ``"minmax"``, all of the data of the fit).
-    Where a spline has no values beyond those of the fit, ``bs(x, df=4)``, rows near the edge take the last step
+    What changes, and between which values. For a factor you get every level against the first, or what you name:
+    ``{"trt": "pairwise"}``, ``"sequential"`` (each with "rev" in front the other way), ``"all"``, or a pair of levels
+    ``(low, high)``. For True/False and 0/1 you get 1 against 0. For another number you get its value + 1 against its
+    value, or what you name: a step, ``{"week": 6}``, a pair ``(low, high)``, ``{"week": (0, 6)}``, or ``"sd"`` and
+    ``"2sd"`` around the mean, ``"iqr"`` and ``"minmax"``, all of the data of the fit.
+    A spline such as ``bs(x, df=4)`` has no values beyond those of the fit: rows near the edge take the last step
     within them, and the label says so.
 comparison : {"difference", "ratio", "lift", "lnratio", "lnor", "or", "nnt", "nnt_benefit", "nnt_harm"} or callable
     How the two sides are compared, after each has been integrated over groups (and averaged over rows);
-    ``"difference"`` by default. A function is given the draws of both, ``(high, low)``, arrays of the same shape, and
-    gives one. The three of ``"nnt"`` are of probabilities, and say whether one more event (y = 1) is a benefit, a harm,
-    or neither: ``estimate`` holds the draws of the difference, which `summary` and `table` tell as numbers needed to
-    treat.
+    ``"difference"`` by default. A function gets the draws of both, ``(high, low)``, as arrays of the same shape, and
+    returns one. The three of ``"nnt"`` are for probabilities, and say whether one more event (y = 1) is a benefit, a
+    harm, or neither. ``estimate`` then holds the draws of the difference, and `summary` and `table` tell it as a number
+    needed to treat.
 cross : bool
-    Change all variables together instead of one at a time, which is the default: ``(drug, 6) - (placebo, 0)``. How one
-    variable's effect changes with another is a difference of differences: `hypotheses` of comparisons ``at=`` its
-    values.
+    True changes all variables together: ``(drug, 6) - (placebo, 0)``. False, the default, changes one at a time. How
+    the effect of one variable changes with another is a difference of differences: ask `hypotheses` of comparisons
+    ``at=`` its values.
 """
 
 SLOPE = """
 variables : str or list of str, optional
-    Numeric variables of the model. By default every column that the formula names, without those that only name
-    groups: a factor, which has no slope, gives the differences of its levels from the first.
+    Numeric variables of the model. By default every column that the formula names, except those that only name groups.
+    A factor has no slope: you get the differences of its levels from the first.
 slope : {"dydx", "eyex", "eydx", "dyex"}
-    dy/dx, the default, in units of the response per unit of the variable; the elasticity dy/dx x/y; dy/dx 1/y; or
-    dy/dx x. Each row's own y and x count: an average is one of the rows' elasticities.
+    ``"dydx"``, the default, is dy/dx, in units of the response per unit of the variable. ``"eyex"`` is the elasticity
+    dy/dx x/y, ``"eydx"`` is dy/dx 1/y, and ``"dyex"`` is dy/dx x. Each row counts with its own y and x: an average is
+    that of the rows' elasticities.
 second : str, optional
-    Variable with which the slope changes. A number gives the second derivative d2y/(dx dz), or d2y/dx2 where it is
-    the variable itself; a factor gives the slope at each level minus that at the first.
+    The variable with which the slope changes. For a number you get the second derivative d2y/(dx dz), or d2y/dx2 if it
+    is the variable itself. For a factor you get the slope at each level minus that at the first.
 """
 
 # Of `attenuation` and of its picture.
 ATTENUATION = """
 variables : str, list of str, or dict, optional
     ...
-    With ``estimand="slopes"`` numbers, by their names; with ``estimand="predictions"`` left out.
+    With ``estimand="slopes"`` name numbers only; with ``estimand="predictions"`` leave it out.
 estimand : {"comparisons", "slopes", "predictions"}
     Which average: `avg_comparisons`, the default, `avg_slopes` or `avg_predictions`.
 group_weights : {"equal", "rows"}
-    How the entry ``existing`` counts the fitted groups: each the same, the default, or by its rows.
+    How the entry ``existing`` counts the fitted groups: each once, which is the default, or each by its rows.
 comparison : str or callable
-    Of comparisons, how their two sides are compared: ``"difference"``, the default, ``"ratio"``, ``"lift"``,
+    For comparisons: how their two sides are compared, ``"difference"``, the default, ``"ratio"``, ``"lift"``,
     ``"lnratio"``, ``"lnor"``, ``"or"``, or a function of the draws ``(high, low)``.
 cross : bool
-    Of comparisons: change all variables together instead of one at a time, which is the default.
+    For comparisons: True changes all variables together; False, the default, changes one at a time.
 slope : {"dydx", "eyex", "eydx", "dyex"}
-    Of slopes: dy/dx, the default, the elasticity dy/dx x/y, dy/dx 1/y, or dy/dx x.
+    For slopes: dy/dx, the default, the elasticity dy/dx x/y, dy/dx 1/y, or dy/dx x.
 """
 
 # Of `heterogeneity` and of its picture.
 HETEROGENEITY = """
 variables : str, list of str, or dict
     ...
-    With ``estimand="slopes"`` numbers, by their names.
+    With ``estimand="slopes"`` name numbers only.
 over : str, optional
-    The grouping factor whose new groups differ; may be left out where there is one only.
+    The grouping factor whose new groups differ. You may leave it out if there is only one.
 estimand : {"comparisons", "slopes"}
     The effect within a group: two predictions compared, the default, or a slope.
 by : str, list of str, or dict, optional
     ...
-    Within each group all rows are averaged without it. With it, or with a single row as `newdata`, single profiles are
-    asked about.
+    Without it, all rows are averaged within each group. With it, or with a single row as `newdata`, you ask about
+    single profiles.
 groups : str or dict
-    What is done with the b of the *other* factors within each group: ``"new"``, the default (integrated out over
-    N(0, Sigma)), ``"existing"``, ``"own"``, ``"zero"``, ``"sample"``, or a dict that names each of them.
+    What is done with the b of the *other* factors within each group: ``"new"``, the default, integrates them out over
+    N(0, Sigma); ``"existing"``, ``"own"``, ``"zero"`` and ``"sample"`` are those of `predictions`. A dict names each
+    of them.
 group_weights : {"equal", "rows"}
-    How ``"existing"`` weighs the fitted groups of other factors: each the same, the default, or by its rows.
+    How ``"existing"`` counts the fitted groups of other factors: each once, which is the default, or each by its rows.
 comparison : str or callable
     How the two sides are compared within a group: ``"difference"``, the default, ``"ratio"``, ``"lift"``,
     ``"lnratio"``, ``"lnor"``, ``"or"``, or a function of the draws ``(high, low)``.
 cross : bool
-    Change all variables together instead of one at a time, which is the default.
+    True changes all variables together; False, the default, changes one at a time.
 slope : {"dydx"}
     With ``estimand="slopes"``: dy/dx, in units of the response per unit of the variable.
 quantiles : sequence of float
-    Of the effect over groups, between 0 and 1.
+    Which quantiles of the effect over groups you get, each between 0 and 1.
 null : float, optional
-    Groups with an effect above it are counted; 0 by default, 1 for ``"ratio"`` and ``"or"``.
+    You get the share of groups whose effect is above it: by default 0, for ``"ratio"`` and ``"or"`` 1.
 random_seed : int, optional
-    Of the points at which effects are evaluated, and of ``"sample"`` for other factors. Another one each time by
-    default.
+    Seed of the points at which effects are evaluated, and of ``"sample"`` for other factors. Without one they differ
+    each time.
 """
 
 REPORT = """
 point : {"median", "mean", "mode"}
     Point estimate over draws, the median by default. The mode is ArviZ's half-sample mode (of whole numbers the most
-    frequent one); it is the noisiest of the three, by about a sixth of the posterior's standard deviation in 4,000
-    draws.
+    frequent one). It is the noisiest of the three: in 4,000 draws it moves by about a sixth of the posterior's
+    standard deviation.
 ci_prob : float or list of float, optional
-    Probability of the interval, or of several intervals; ArviZ's setting (0.89) by default.
+    Probability of the interval, or of several intervals. By default ``options.ci_prob``, or else ArviZ's setting
+    (0.89).
 ci_kind : {"eti", "hdi"}, optional
-    Equal-tailed or highest-density; ArviZ's setting (eti) by default.
+    Equal-tailed or highest-density. By default ``options.ci_kind``, or else ArviZ's setting (eti).
 null : float, optional
-    Adds ``p_gt_<null>``, the posterior probability of a larger value, and ``pd``, that of the more probable side;
-    NaN in entries that have another null (a ratio beside differences) or none (shares, spreads).
+    Adds ``p_gt_<null>``, the posterior probability of a larger value, and ``pd``, that of the more probable side.
+    Entries that have another null (a ratio beside differences) or none (shares, spreads) get NaN.
 rope : (float, float), optional
     Region of practical equivalence. Adds ``p_rope``, the posterior probability of a value between the two (limits
-    included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``:
-    ``equivalent`` where that interval lies wholly in the region, ``different`` where wholly outside, else
+    included); ``p_rope_hdi95``, its share of the draws within the highest-density interval; and ``decision``. That is
+    ``equivalent`` if the interval lies wholly in the region, ``different`` if it lies wholly outside, and else
     ``undecided``. The interval is that of the largest `ci_prob` given, or else of 0.95.
 diagnostics : bool
     Adds ``sd``, the standard deviation of the draws, and what tells whether there are enough of them:
-    ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` of the point estimate (none of a mode; none of the four for
-    the draws of `from_statsmodels`, which no sampler made).
+    ``ess_bulk``, ``ess_tail``, ``r_hat`` and ``mcse`` of the point estimate. A mode has no ``mcse``, and draws of
+    `from_statsmodels`, which no sampler made, have none of the four.
 digits : int, optional
     Decimals of all point estimates and limits. By default a column has what its narrowest interval needs to show
-    two significant digits of its width, and up to two decimals more where a limit that is not 0 would read as 0;
-    but at most two decimals more than its widest interval needs. Rows that need still more keep their own. Rows on
-    another scale (a ratio beside differences) have their own number. Numbers needed to treat are whole from 10 on,
-    and have one decimal below.
+    two significant digits of its width. It gets up to two more if a limit that is not 0 would read as 0, but at most
+    two more than its widest interval needs. Rows that need still more keep their own. Rows on another scale (a ratio
+    beside differences) have their own number. Numbers needed to treat are whole from 10 on, and have one decimal
+    below.
 """
 
 PICTURE = """
 point : {"median", "mean", "mode"}
     Point estimate over draws, the median by default.
 ci_prob : float or list of float, optional
-    Probability of the interval; several draw several, the narrower the darker or thicker. ArviZ's setting (0.89) by
-    default.
+    Probability of the interval; of several the narrower are darker or thicker. By default ``options.ci_prob``, or else
+    ArviZ's setting (0.89).
 ci_kind : {"eti", "hdi"}, optional
-    Equal-tailed or highest-density; ArviZ's setting (eti) by default.
+    Equal-tailed or highest-density. By default ``options.ci_kind``, or else ArviZ's setting (eti).
 x : str or dict, optional
-    Along the axis. Of a posterior a variable, or ``{"age": [20, 40, 60]}``; a number gets up to 50 values over its
-    range. Of a result a dimension or coordinate: by default the number with the most values.
+    What runs along the axis. For a posterior: a variable, or a dict with its values, ``{"age": [20, 40, 60]}``; a
+    number gets up to 50 values over its range. For a result: a dimension or coordinate, by default the number with the
+    most values.
 by : str or dict, optional
-    A variable with a curve for each value, or ``{"age": [20, 40, 60]}``; a number takes its quartiles.
+    The variable that has a curve for each value. A dict names the values, ``{"age": [20, 40, 60]}``; a number takes its
+    quartiles.
 facet : str or pair of str, optional
-    One panel a value: beside each other, and for a second column below each other.
+    The variable that has a panel for each value, beside each other. The panels of a second one stand below each other.
 highlight : object, optional
-    The value of the curve that stands out: all others are thin and grey, as more than eight curves always are.
+    The value whose curve stands out. All others are thin and grey, as more than eight curves always are.
 null : float, optional
-    Where the reference line stands; 0 for differences, slopes and logarithms, 1 for ratios by default.
+    Where the reference line stands. By default at 0 for differences, slopes and logarithms, and at 1 for ratios.
 sort : bool or "descending"
-    By the points, the smallest on top or the largest; of a dict by those of its first result. Rows stay beneath
-    their headings.
+    Sorts rows by their points: True puts the smallest on top, "descending" the largest. Of a dict the points of its
+    first result count. Rows stay beneath their headings.
 headings : str or False, optional
     The column whose values stand above blocks of rows, so that no row repeats them. By default, of two or more
-    columns, ``contrast`` or the one with the fewest values; False writes every label in full.
+    columns, ``contrast`` or the one with the fewest values. False writes every label in full.
 labels : dict of str, optional
-    Words for columns, ``{"trt": "treatment"}``, in place of those of `label`.
+    What readers see in place of columns, ``{"trt": "treatment"}``; it goes before the names that `label` gave.
 ax : matplotlib Axes, optional
-    Drawn on, in place of a new one.
+    What to draw on, in place of a new figure. A title that you set later has its place above the legend.
 figsize : (float, float), optional
-    Inches; a column of a journal is 3.35 wide, a page 6.7.
+    Width and height in inches. A column of a journal is 3.35 wide, a page 6.7.
 """
 
 FAMILY = """
 family : str or Family
     Distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"``, ``"negbinomial"``
-    or another. The page on families lists all, and so does the message about one that is not known. Or one of your
-    own.
+    or another. The page on families lists all, and so does the message about one that is not known. You may also give
+    one of your own.
 link : str, optional
-    One that the family takes, such as ``"logit"`` or ``"log"``; its usual one by default.
+    A link that the family takes, such as ``"logit"`` or ``"log"``; by default its usual one.
 priors : dict, optional
-    In place of the defaults: PyMC distributions made outside a model (``pm.Normal.dist(0, 1)``) by parameter:
-    ``Intercept`` (the mean of the linear predictor over the rows), ``beta`` (all other coefficients), a single
-    coefficient by name, ``sd`` or ``sd_<factor>``, ``cor`` or ``cor_<factor>`` (a number: eta of the LKJ),
-    the family's own, such as ``sigma`` (a number holds it there). The defaults do not depend on how the columns are
-    coded; a prior of yours is of the column as you wrote it.
+    Priors in place of the defaults, by parameter: PyMC distributions made outside a model, ``pm.Normal.dist(0, 1)``.
+    ``Intercept`` is the mean of the linear predictor over the rows, ``beta`` is all other coefficients, and a single
+    coefficient goes by its name. ``sd`` or ``sd_<factor>`` are the standard deviations of group effects. ``cor`` or
+    ``cor_<factor>`` take a number, the eta of the LKJ. The family's own parameters, such as ``sigma``, take a
+    distribution, or a number that holds them there. The defaults do not depend on how the columns are coded; a prior of
+    yours is for the column as you wrote it.
 missing : {"error", "drop"}
     What to do with rows where a column of the formula is missing: refuse them, the default, or leave them out.
 namespace : dict, optional
-    Own functions that the formula calls, ``{"half": lambda x: x / 2}``.
+    Functions of your own that the formula calls, ``{"half": lambda x: x / 2}``.
 """
 
 FIT = """
@@ -241,7 +252,7 @@ parametrisation : {"auto", "standardised", "non-centred"}
     ``"auto"`` standardises factors of up to four terms.
 """
 
-_OF_POSTERIOR = "    Of a posterior only: a result has been asked already."
+_OF_POSTERIOR = "    For a posterior only: a result holds its answer already."
 _HEADING = re.compile(r"^[A-Z]\w+\n-{3,}$", re.MULTILINE)
 
 

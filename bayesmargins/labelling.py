@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ from bayesmargins.values import entries
 __all__ = [
     "LABELS",
     "index_for_readers",
+    "joined",
     "label",
     "labels_of",
     "named",
@@ -146,6 +147,18 @@ def worded(name: str, labels: Mapping[str, str]) -> str:
     """
     bare = name.strip("`")
     return labels.get(bare) or ":".join(labels.get(piece, piece) for piece in bare.split(":")) if labels else name
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Texts as a sentence lists them.
+
+    Examples
+    --------
+    >>> joined(["a", "b", "c"])
+    'a, b and c'
+    """
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def terms_worded(term: str, labels: Mapping[str, str]) -> str:

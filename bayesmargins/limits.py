@@ -1,4 +1,4 @@
-"""What a session may use and what it is told: memory, threads, progress, and the caution about b = 0."""
+"""What a session may use and is told: memory, threads, progress, the caution about b = 0, and its usual interval."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from bayesmargins.errors import EstimandError, close_matches, shown, written
-from bayesmargins.values import one_of, switch, whole_number
+from bayesmargins.values import is_number, one_of, switch, whole_number
 
 __all__ = ["Options", "check_size", "options"]
 
@@ -39,7 +39,7 @@ class _Option:
 
 
 class Options:
-    """How much memory and how many threads may a computation take?
+    """What holds for the whole session: memory, threads, the sampler, and the interval of tables and pictures?
 
     Attributes
     ----------
@@ -53,6 +53,11 @@ class Options:
         Whether the first question at b = 0 under a nonlinear link warns that it is no average over groups.
     sampler : {"nutpie", "pymc", "numpyro", "independent"}
         What ``model.fit()`` samples with where it is not told.
+    ci_prob : float or None
+        Probability of the intervals of tables and pictures that are asked for none, such as 0.95. None, the default,
+        is ArviZ's setting, ``arviz_base.rcParams["stats.ci_prob"]`` (0.89).
+    ci_kind : {"eti", "hdi"} or None
+        Whether they are equal-tailed or highest-density. None is ArviZ's setting (eti).
 
     Raises
     ------
@@ -69,9 +74,9 @@ class Options:
     >>> import bayesmargins as bm
     >>> bm.options.memory
     '4GiB'
-    >>> with bm.options(threads=1):
-    ...     bm.options.threads
-    1
+    >>> with bm.options(threads=1, ci_prob=0.95):
+    ...     bm.options.threads, bm.summary(bm.avg_predictions(post)).columns.tolist()
+    (1, ['median', 'eti95_lb', 'eti95_ub'])
     """
 
     __slots__ = ("_lock", "_set", "_undecided")
@@ -84,6 +89,8 @@ class Options:
     progress = _Option(True)
     warn_zero = _Option(True)
     sampler = _Option("nutpie")
+    ci_prob = _Option(None)
+    ci_kind = _Option(None)
 
     def __init__(self) -> None:
         object.__setattr__(self, "_lock", threading.Lock())
@@ -188,12 +195,26 @@ def _threads(value: Any) -> None:
         whole_number("threads", value, 1, rest=", or None for all")
 
 
+def _probability(value: Any) -> None:
+    if value is not None and not (is_number(value) and 0 < value < 1):
+        raise EstimandError(
+            f"ci_prob={shown(value)}; it must lie between 0 and 1, such as 0.95, or be None for ArviZ's."
+        )
+
+
+def _kind(value: Any) -> None:
+    if value is not None:
+        one_of("ci_kind", value, ("eti", "hdi"))
+
+
 _CHECKS: dict[str, Callable[[Any], object]] = {
     "memory": _bytes,
     "threads": _threads,
     "progress": partial(switch, "progress"),
     "warn_zero": partial(switch, "warn_zero"),
     "sampler": partial(one_of, "sampler", allowed=("nutpie", "pymc", "numpyro", "independent")),
+    "ci_prob": _probability,
+    "ci_kind": _kind,
 }
 
 options = Options()

@@ -43,7 +43,7 @@ __all__ = ["Posterior", "make_part"]
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Posterior (or prior) draws of a GLMM in one canonical form; every margin is computed from it.
+    """What does a GLMM know of its parameters? Draws in one form, from which every margin is computed.
 
     Attributes
     ----------

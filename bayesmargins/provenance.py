@@ -53,6 +53,8 @@ class Provenance:
 
     # the sentence; what made it, and what that was made of: "attenuation" of "comparisons"
     estimand: str | None = None
+    noun: str | None = None
+    reading: str | None = None
     kind: str | None = None
     of: str | None = None
     scale: str | None = None

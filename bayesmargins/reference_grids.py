@@ -27,7 +27,7 @@ GRIDS = ("mean_or_mode", "balanced", "observed", "counterfactual")
 @taught
 @explained(QUESTION)
 def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode", newdata: Any = None) -> pd.DataFrame:
-    """Which rows stand for the values of interest, with everything else held somewhere stated?
+    """Which rows show the values of interest, with all other variables held where you say?
 
     Parameters
     ----------

@@ -43,8 +43,11 @@ def test_who_has_tried_the_first_advice_is_given_another() -> None:
 
 
 def test_chains_that_mix_slowly_and_chains_apart_are_told_apart() -> None:
-    slow, apart = said_of(MIXED | {"max_rhat": 1.013}), said_of(MIXED | {"max_rhat": 1.42})
-    assert "r-hat is 1.013 for sigma" in slow
+    near = said_of(MIXED | {"max_rhat": 1.013})
+    slow, apart = said_of(MIXED | {"max_rhat": 1.05}), said_of(MIXED | {"max_rhat": 1.42})
+    assert "r-hat is 1.013 for sigma" in near
+    assert "the chains nearly agree, and have not quite mixed yet. Take more draws." in near
+    assert "r-hat is 1.050 for sigma" in slow
     assert "have not mixed yet. Take more draws." in slow
     assert "r-hat is 1.420 for sigma" in apart
     assert "different places" in apart

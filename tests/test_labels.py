@@ -180,7 +180,7 @@ RESULTS = {
 def test_labels_change_no_number_and_no_dim(name: str) -> None:
     labelled, plain = RESULTS[name](post()), RESULTS[name](post(False))
     xr.testing.assert_identical(labelled.drop_attrs(), plain.drop_attrs())
-    said = {"estimand", "fingerprint", "entries", LABELS}
+    said = {"noun", "estimand", "fingerprint", "entries", LABELS}
     assert {k: v for k, v in labelled.attrs.items() if k not in said} == {
         k: v for k, v in plain.attrs.items() if k not in said
     }

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+import xarray as xr
 
 import bayesmargins as bm
 from bayesmargins.integrate import in_threads
 from bayesmargins.progress import Progress
+from bayesmargins.tables.arguments import in_words
 
 POST = reference.posterior("b_bacteria")
 
@@ -45,6 +47,8 @@ def test_memory_is_a_size_with_a_unit_or_bytes(memory: Any, size: int) -> None:
         ("memory", "9" * 400, "below an exabyte"),
         ("threads", 10**400, "below 2\\*\\*63, or None"),
         ("progress", "yes", "True or False"),
+        ("ci_prob", 95, "between 0 and 1, such as 0.95, or be None"),
+        ("ci_kind", "hpd", "ci_kind='hpd'; allowed are eti, hdi"),
         ("thread", 1, "no option 'thread'.*Did you mean 'threads'"),
     ],
 )
@@ -60,9 +64,10 @@ def test_options_of_a_block_end_with_it_even_after_an_error() -> None:
 
     with pytest.raises(bm.EstimandError, match="threads=0"):
         fails()
+    rest = "progress=True, warn_zero=False, sampler='nutpie', ci_prob=None, ci_kind=None)"
     with bm.options(threads=1, memory="1GiB"):
-        assert repr(bm.options) == "Options(memory='1GiB', threads=1, progress=True, warn_zero=False, sampler='nutpie')"
-    assert repr(bm.options) == "Options(memory='4GiB', threads=None, progress=True, warn_zero=False, sampler='nutpie')"
+        assert repr(bm.options) == f"Options(memory='1GiB', threads=1, {rest}"
+    assert repr(bm.options) == f"Options(memory='4GiB', threads=None, {rest}"
 
 
 def test_options_that_are_called_stay_set() -> None:
@@ -209,3 +214,13 @@ def test_results_do_not_depend_on_the_progress_bar() -> None:
     with bm.options(progress=False):
         silent = bm.avg_predictions(POST, by="trt")["estimate"]
     np.testing.assert_array_equal(silent, bm.avg_predictions(POST, by="trt")["estimate"])
+
+
+def test_the_interval_of_a_session_is_that_of_tables_and_pictures_that_name_none() -> None:
+    ds = xr.Dataset({"estimate": (("chain", "draw"), np.arange(200.0).reshape(2, 100))}, attrs={"scale": "x"})
+    with bm.options(ci_prob=0.5, ci_kind="hdi"):
+        assert bm.summary(ds).columns[1:].tolist() == ["hdi50_lb", "hdi50_ub"]
+        assert bm.table(ds).columns.tolist() == ["median [50% HDI]"]
+        assert bm.summary(ds, ci_prob=0.9, ci_kind="eti").columns[1:].tolist() == ["eti90_lb", "eti90_ub"]
+        assert in_words("median", None, None) == "median and 50% highest-density interval"
+    assert bm.summary(ds).columns[1:].tolist() == ["eti89_lb", "eti89_ub"]

@@ -44,8 +44,9 @@ def test_difference_and_ratio_stand_side_by_side_each_on_its_scale(post: bm.Post
     note = table.attrs["note"]
     for said in ("RD: Difference in the", "RR: Ratio of the", "OR: Odds ratio of the", "integrated over new groups"):
         assert note.count(said) == 1
-    said = "difference in probability, ratio of probability and odds ratio, new groups"
-    assert table.attrs["caption"].lower() == said
+    said = "Risk difference, risk ratio and odds ratio for yb, drug vs placebo, drug+ vs placebo and week +1, "
+    assert table.attrs["caption"].startswith(said)
+    assert table.attrs["caption"].endswith(", averaged over new groups of ID")
 
 
 def test_one_null_is_not_of_several_scales(post: bm.Posterior) -> None:
@@ -107,7 +108,7 @@ def test_number_needed_to_treat_is_that_of_altman(
     assert table.columns[0] == "NNT [95% ETI]"
     assert table.iloc[0, 0] == f"{point} [{interval}]"
     for text in (table.to_markdown(), str(table), str(numbers)):
-        assert text.startswith("Number needed to treat, new groups\n")
+        assert text.startswith("Number needed to treat for yb, averaged over new groups of ID\n")
         assert "of the difference, inverted." in " ".join(text.split())
 
 

@@ -278,14 +278,14 @@ def test_results_say_what_they_are_and_what_is_left_out() -> None:
     assert "left out: the link scale" in bm.describe(ds)
     epil = reference.posterior("k_epil")
     assert bm.describe(bm.variance_partition(epil, epil.design.data.assign(w=2), wts="w")) == (
-        "Shares of variance between groups (VPC) and explained (R2), link scale with the residual variance log(1 + 1 / "
-        "mean count), and response scale by the expected count of y: variances averaged over the 236 rows of newdata, "
-        "weighted by w, then divided; over new groups of subject."
+        "Shares of variance between groups (VPC) and explained (R2), on the link scale with the residual variance "
+        "log(1 + 1 / mean count), and on the response scale by the expected count of y: variances averaged over the "
+        "236 rows of newdata, weighted by w, then divided; over new groups of subject."
     )
     ratio = bm.variance_partition(reference.posterior("b_bacteria"), measure="median_ratio")
     assert bm.describe(ratio) == (
-        "Median over pairs of groups of the odds ratio between them, variances averaged over the 220 rows of the data; "
-        "over new groups of ID."
+        "Median over pairs of groups of the odds ratio between them, with variances averaged over the 220 rows of the "
+        "data; over new groups of ID."
     )
     assert bm.summary(ratio).columns.name == "median odds ratio"
     log_gaussian = random_posterior("e ~ x + (1 | g)", simulated(), "gaussian", "log")

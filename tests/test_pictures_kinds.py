@@ -269,9 +269,10 @@ def test_heterogeneity_rises_through_the_quantiles_and_says_the_share(
     band = next(c for c in ax.collections if c.get_gid() == INTERVAL).get_paths()[0].vertices
     np.testing.assert_allclose(band[:, 0].min(), rows["eti89_lb"].min())
     share = table.loc["share > -0.15", "median"]
-    title = ax.get_title(loc="left").replace("\n", " ").replace("\u00a0", " ")
-    assert f"{share:.2f} [" in title
-    assert "] of new groups have an effect above -0.15" in title
+    said = next(t for t in ax.texts if t.get_gid() == "bayesmargins-above")
+    said = said.get_text().replace("\n", " ").replace("\u00a0", " ")
+    assert f"{share:.2f} [" in said
+    assert "] of new groups have an effect above -0.15" in said
     check_room(figure_of(bm.plot_heterogeneity(heterogeneity, figsize=COLUMN)))
 
 

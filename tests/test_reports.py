@@ -365,7 +365,11 @@ def test_a_selection_on_one_scale_is_headed_by_it(post: bm.Posterior) -> None:
     for one in ("new / zero", ["new / zero"]):
         assert bm.summary(ds.sel(groups=one)).columns.name == "ratio of difference in probability"
     assert bm.hypotheses(ds, along="groups").attrs["scale"] == "difference of several scales"
-    assert bm.table(ds).to_markdown().startswith("Attenuation of difference in probability\n")
+    assert (
+        bm.table(ds)
+        .to_markdown()
+        .startswith("Risk difference for yb, drug - placebo, at b = 0, and over own, fitted and new groups of ID\n")
+    )
 
 
 def test_a_picture_has_one_scale_and_says_its_interval(post: bm.Posterior) -> None:
@@ -415,7 +419,7 @@ def test_results_stand_side_by_side_under_their_names(post: bm.Posterior) -> Non
         head, _, policy = bm.describe(ds).removesuffix(".").partition("; ")
         assert table.attrs["note"].count(head) == table.attrs["note"].count(f"{name}: {policy}") == 1
     assert table.attrs["note"].startswith("Posterior median and 95% equal-tailed interval. Difference in the average")
-    assert table.attrs["caption"] == "Difference in probability"
+    assert table.attrs["caption"] == "Risk difference for yb, drug - placebo and drug+ - placebo"
     full = bm.table(results, null=0).columns.tolist()
     assert full == ["b = 0", "b = 0: P(> 0)", "new", "new: P(> 0)"]
     several = bm.table(results, ci_prob=[0.5, 0.9]).columns.tolist()
@@ -471,7 +475,7 @@ def test_numbers_that_were_changed_in_a_summary_are_said_to_be_derived(post: bm.
     kept = (summary, summary.iloc[[2, 0]], summary.sort_values("median"), summary.drop(columns="pd"), summary.copy())
     for frame in (*kept, summary.assign(more=1.0), pd.concat([summary, summary])):
         assert bm.table(frame).columns.name == "probability"
-        assert bm.table(frame).attrs["caption"] == "Probability, new groups"
+        assert bm.table(frame).attrs["caption"] == "Probability of yb, by trt, averaged over new groups of ID"
     one = summary.copy()
     one.loc["drug", "eti95_ub"] += 0.01
     in_place = bm.summary(bm.avg_predictions(post, by="trt"))
@@ -492,7 +496,7 @@ def test_derived_results_side_by_side_are_not_said_to_be_on_one_scale(post: bm.P
     results = {"percent": (ds * 100).assign_attrs(ds.attrs), "log": np.log(ds).assign_attrs(ds.attrs)}
     table = bm.table(results)
     assert table.columns.name == "derived from probability (each column in its own way)"
-    assert table.attrs["caption"] == "Derived from probability (each column in its own way)"
+    assert table.attrs["caption"] == "Derived from probability of yb (each column in its own way)"
     assert bm.plot_forest(results).get_xlabel() == "derived from probability (each in its own way)"
     assert bm.table({"log": results["log"]}).columns.name == "derived from probability"
 
@@ -502,11 +506,12 @@ def test_a_caption_is_written_out_and_the_estimand_moves_beneath(post: bm.Poster
     note = table.attrs["note"]
     latex = table.to_latex(caption="5% & a_b {x}", label="tab:x-1")
     assert "\\caption{5\\% \\& a\\_b \\{x\\}}\n\\label{tab:x-1}\n" in latex
-    beneath = latex.index("Probability, new groups. Posterior median")
+    short = "Probability of yb, by trt, averaged over new groups of ID"
+    beneath = latex.index(f"{short}. Posterior median")
     assert latex.index("\\end{tabular}") < beneath < latex.index("\\end{table}")
-    assert "\\caption{Probability, new groups}\n\\label{tab:y}\n" in table.to_latex(label="tab:y")
+    assert f"\\caption{{{short}}}\n\\label{{tab:y}}\n" in table.to_latex(label="tab:y")
     page = ElementTree.fromstring(table.to_html(caption="a < b"))
-    assert (page.findtext("caption"), page.findtext("tfoot/tr/td")) == ("a < b", f"Probability, new groups. {note}")
+    assert (page.findtext("caption"), page.findtext("tfoot/tr/td")) == ("a < b", f"{short}. {note}")
     assert page.find("tfoot/tr/td").attrib == {"colspan": "2"}
     markdown = table.to_markdown(caption="a | b").splitlines()
     assert markdown[0] == "a \\| b"
@@ -547,7 +552,7 @@ def test_printed_summary_shows_all_columns_and_the_sentence(
     ds = bm.avg_comparisons(post, "trt")
     summary = bm.summary(ds, null=0, rope=(-0.1, 0.1), ci_prob=[0.5, 0.9])
     caption, table, _ = str(summary).split("\n\n")
-    assert caption == "Difference in probability, new groups"
+    assert caption == f"R{bm.describe(ds, short=True)[1:]}"
     assert table.splitlines()[0].split() == list(summary.columns)
     flat = " ".join(str(summary).split())
     assert flat.count(bm.describe(ds)) == flat.count(caption) == 1
@@ -667,21 +672,27 @@ def test_every_table_says_its_scale_and_estimand_once(post: bm.Posterior) -> Non
     for made in (bm.table(ds), bm.summary(ds)):
         for text in (made.to_markdown(), made.to_latex(), made.to_html(), str(made), made._repr_html_()):
             flat = " ".join(text.split())
-            order = ("Ratio of probability, new groups", "0.8", "Posterior median and 89", "Ratio of the", "makes it a")
+            order = ("Risk ratio for yb, drug", "0.8", "Posterior median and 89", "Ratio of the", "makes it a")
             assert [flat.count(said) for said in order if said != "0.8"] == [1] * 4
             assert sorted(map(flat.index, order)) == [flat.index(said) for said in order]
     derived = np.log(ds).assign_attrs(ds.attrs)
-    assert bm.table(derived).to_markdown().startswith("Derived from ratio of probability\n")
+    assert bm.table(derived).to_markdown().startswith("Derived from risk ratio for yb\n")
 
 
 def test_a_caption_names_what_was_done_with_groups(post: bm.Posterior) -> None:
-    said = {"zero": "b = 0", "own": "own groups", "existing": "fitted groups", "sample": "drawn groups"}
-    for groups, words in (said | {"new": "new groups"}).items():
+    said = {
+        "new": "averaged over new groups of ID",
+        "existing": "averaged over the fitted groups of ID",
+        "own": "with each row's own ID",
+        "zero": "at b = 0 for ID",
+        "sample": "in drawn groups of ID",
+    }
+    for groups, words in said.items():
         seed = {"random_seed": 1} if groups == "sample" else {}
-        assert bm.table(bm.avg_predictions(post, groups=groups, **seed)).attrs["caption"] == f"Probability, {words}"
+        caption = bm.table(bm.avg_predictions(post, groups=groups, **seed)).attrs["caption"]
+        assert caption == f"Probability of yb, {words}"
     named = bm.avg_predictions(post, groups={"ID": ["X01", "X02"]})
-    assert bm.table(named).attrs["caption"] == "Probability, named groups"
-    assert bm.table(bm.heterogeneity(post, "week")).attrs["caption"] == "Heterogeneity of difference in probability"
+    assert bm.table(named).attrs["caption"] == "Probability of yb, in X01 and X02 of ID"
 
 
 def test_bad_diagnostics_are_not_hidden() -> None:

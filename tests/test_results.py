@@ -221,7 +221,7 @@ def test_sentence_names_rows_variables_and_scale(post: bm.Posterior) -> None:
     ):
         assert part in sentence
     assert "with respect to week" in bm.describe(bm.avg_slopes(post, "week"))
-    assert "week set to 0, 6" in bm.describe(bm.avg_predictions(post, at={"week": [0, 6]}))
+    assert "with week set to 0 or 6" in bm.describe(bm.avg_predictions(post, at={"week": [0, 6]}))
     assert "linear predictor (logit scale)" in bm.describe(bm.avg_predictions(post, target="link"))
     assert "weighted by week" in bm.describe(bm.avg_predictions(post, wts="week"))
 

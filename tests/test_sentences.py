@@ -179,7 +179,7 @@ def cases(kind: str) -> list[Case]:
 NOUN = r"(?P<noun>(?:probability|expected (?:count|value|number)|linear predictor \((?P<link>\w+) scale\)) of \w+)"
 FURTHER = (
     r"(?:, within each (?P<by>[\w ]+?))?(?:, weighted by (?P<wts>w|the given weights))?"
-    r"(?P<at>(?:, \w+ set to [-\d., ]*\d(?=,|$))*)"
+    r"(?P<at>(?:, with \w+ set to [-\d.or ]*\d(?: and \w+ set to [-\d.or ]*\d)*(?=,|$))?)"
 )
 ROWS = r"the (?P<count>one row|[\d,]+ rows) of (?P<what>the data|newdata)"
 COMPARED = {
@@ -240,7 +240,8 @@ def check_head(case: Case, ds: Any, head: dict[str, str | None], levels: bool) -
     assert json.loads(attrs.get("by", "[]")) == list(case.by)
     assert head["wts"] == {"": None, "column": "w", "array": "the given weights"}[case.wts]
     assert attrs.get("weights") == head["wts"]
-    assert head["at"] == "".join(f", {k} set to {', '.join(map(str, v))}" for k, v in case.at.items())
+    settings = [f"{k} set to {' or '.join(map(str, v))}" for k, v in case.at.items()]
+    assert (head["at"] or "") == (f", with {' and '.join(settings)}" if settings else "")
     assert json.loads(attrs.get("at", "{}")) == case.at
 
 
@@ -322,7 +323,8 @@ def check_comparison(case: Case, ds: Any, head: dict[str, str | None]) -> str:
     assert head["compared"] == COMPARED[how]
     assert ds.attrs["comparison"] == how
     assert "slope" not in ds.attrs
-    labels = [x if t in x else f"{t}: {x}" for t, x in zip(ds["term"].values, ds["contrast"].values, strict=True)]
+    bare = [re.sub(rf"^{how}\((.*)\)$", r"\1", x) for x in ds["contrast"].values]
+    labels = [x if t in x else f"{t}: {x}" for t, x in zip(ds["term"].values, bare, strict=True)]
     assert head["labels"] == _shortened(labels)
     return SCALES[how]
 
@@ -435,7 +437,7 @@ def test_the_check_itself_notices_a_sentence_that_says_something_else() -> None:
         "of the data": "of newdata",
         ", within each f": "",
         ", weighted by w": "",
-        ", e set to 1, 2": ", e set to 1",
+        ", with e set to 1 or 2": ", with e set to 1",
         f", {NO_AVERAGE}": "",
         "integrated over new groups of g": f"integrated over new groups of g, {POPULATION}",
         "new groups of g": "new groups of h",

@@ -538,12 +538,12 @@ def test_sentences_scales_and_attributes_say_what_was_computed() -> None:
     assert 0 < exceeds.attrs["error_estimate"] < 1e-11
     quantile = bm.avg_predictions(post, target=bm.quantile(0.9))
     assert bm.describe(quantile).startswith("Average 0.9 quantile of TICKS taken row by row, over")
-    assert "of the marginal distribution of y over new groups of BROOD and LOCATION" in bm.describe(quantile)
+    assert "of the marginal distribution over new groups of BROOD and LOCATION" in bm.describe(quantile)
     sd = bm.avg_comparisons(post, "YEAR", target=bm.sd(), groups="existing", comparison="ratio")
     assert bm.describe(sd).startswith(
         "Ratio of the average standard deviation of TICKS taken row by row (YEAR: 96 / 95"
     )
-    assert "of the distribution of y over the 118 fitted groups" in bm.describe(sd)
+    assert "of the distribution over the 118 fitted groups" in bm.describe(sd)
     assert bm.summary(sd).columns.name == "ratio of standard deviation" or "ratio of standard deviation" in str(
         bm.summary(sd)
     )

@@ -208,7 +208,9 @@ def test_every_named_group_beyond_five_is_counted_in_the_sentence() -> None:
 
 def test_values_set_by_at_keep_their_digits_in_the_sentence() -> None:
     post = random_posterior("y ~ x + (1 | g)", simulated(), "bernoulli")
-    assert "x set to 20240101, 20240102" in bm.describe(bm.avg_predictions(post, at={"x": [20240101.0, 20240102.0]}))
+    assert "with x set to 20240101 or 20240102" in bm.describe(
+        bm.avg_predictions(post, at={"x": [20240101.0, 20240102.0]})
+    )
 
 
 @pytest.mark.parametrize(

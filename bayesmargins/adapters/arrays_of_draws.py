@@ -57,7 +57,7 @@ def from_draws(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
-    """How do I make a posterior of arrays of draws, the formula and the data?
+    """How can you ask any draws for margins? This makes a `Posterior` of arrays, a formula and data.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ __all__ = ["list_datasets", "load_dataset"]
 def load_dataset(name: str) -> pd.DataFrame:
     """Which real data can I try this on?
 
-    Reads one of the data sets that come with the package; nothing is downloaded. No row is dropped and no column
-    renamed; columns computed here are appended, and the description says so.
+    You get one of the data sets that come with the package; nothing is downloaded. All rows are there, and columns
+    have the names of their source. Columns that were computed here come last, and the description says so.
 
     Parameters
     ----------

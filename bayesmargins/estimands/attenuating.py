@@ -67,11 +67,12 @@ def attenuation(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, contrast (not for predictions), one a variable of `at`, that of `by`, and
-        ``groups``: the effect under ``zero`` (b = 0), ``own`` (each row's own b), ``existing`` (averaged over the
-        fitted groups) and ``new`` (integrated over new groups), each policy for all grouping factors; the differences
-        ``new - zero``, ``existing - zero``, ``new - existing``; and the ratio ``new / zero``, within each draw. The
-        attribute ``scales`` says which of them are on a scale of their own; tables say it in each row.
+        ``estimate`` with dims chain, draw, contrast (not for predictions), one for each variable of `at`, that of `by`,
+        and ``groups``. Along ``groups`` you get the effect under ``zero`` (b = 0), ``own`` (each row's own b),
+        ``existing`` (averaged over the fitted groups) and ``new`` (integrated over new groups), each for all grouping
+        factors. Then come the differences ``new - zero``, ``existing - zero`` and ``new - existing``, and the ratio
+        ``new / zero``, all within each draw. The attribute ``scales`` says which of them are on a scale of their own;
+        tables say it in each row.
 
     Raises
     ------

@@ -344,11 +344,12 @@ def _sentence(post: Posterior, scope: Scope, entries: list[_Entry]) -> str:
     rows = f"averaged over {scope.rows}{weighted}"
     groups = "; ".join([f"over new groups of {factors_worded(post.design.factors, post.design)}", *scope.groups[1:]])
     if entries[0].measure != "VPC":
-        return f"Median over pairs of groups of the {entries[0].measure[7:]} between them, variances {rows}; {groups}."
-    scales = [] if post.family.ordinal else [f"response scale by the {noun}"]
+        ratio = entries[0].measure[7:]
+        return f"Median over pairs of groups of the {ratio} between them, with variances {rows}; {groups}."
+    scales = [] if post.family.ordinal else [f"on the response scale by the {noun}"]
     if _has_link_scale(post):
         assert post.family.residual is not None
-        scales.insert(0, f"link scale with {post.family.residual.words(post.link)}")
+        scales.insert(0, f"on the link scale with {post.family.residual.words(post.link)}")
     without = f"; left out: {_left_out(post)}" if _left_out(post) else ""
     return (
         f"Shares of variance between groups (VPC) and explained (R2), {', and '.join(scales)}: variances "

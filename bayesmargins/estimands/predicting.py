@@ -40,8 +40,9 @@ def predictions(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, ``category`` where the target has several numbers a row, one a variable of
-        `at`, one a factor with named groups, then ``row`` (columns of newdata as coordinates) or the column of `by`.
+        ``estimate`` with dims chain, draw, ``category`` if the target is several numbers for each row, one for each
+        variable of `at` and each factor with named groups, then ``row`` (with the columns of newdata as coordinates) or
+        the column of `by`.
 
     Raises
     ------
@@ -90,7 +91,8 @@ def avg_predictions(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, one a variable of `at`, one a factor with named groups, and that of `by`.
+        ``estimate`` with dims chain, draw, one for each variable of `at` and each factor with named groups, and that of
+        `by`.
 
     Raises
     ------

@@ -152,10 +152,15 @@ class Question(Asked):
             else response
         )
         said = [self.worded(t) for t in dict.fromkeys(term)]
-        said = said if kind == "slopes" else [self.contrast_worded(t, x) for t, x in zip(term, labels, strict=True)]
+        if kind != "slopes":
+            twice = f"{comparison}("  # the sentence says already that it is a ratio
+            bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
+            said = [self.contrast_worded(t, x) for t, x in zip(term, bare, strict=True)]
         info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
             estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
+            noun=noun,
+            reading=self._averages_survive,
             kind=kind,
             scale=scale_name(kind, self.target, post.family.noun, post.link.name, slope or comparison),
             formula=whole.formula,
@@ -197,7 +202,7 @@ class Question(Asked):
         columns = self.design.columns
         return [public_name(n) for n in (*self.at, *self.by) if n in columns and columns[n].coded]
 
-    @property
+    @cached_property
     def _averages_survive(self) -> str:
         """How the target goes together with averages over groups; `group_phrases` has the words."""
         if isinstance(self.target, Target):

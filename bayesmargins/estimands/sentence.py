@@ -220,7 +220,8 @@ def _slope(noun: str, labels: Sequence[str], slope: Slope) -> str:
 
 def _further(scope: Scope) -> str:
     by = f", within each {' and '.join(map(_by_name(scope), scope.by))}" if scope.by else ""
-    at = "".join([f", {name} set to {_listing([_value(v) for v in values])}" for name, values in scope.at.items()])
+    settings = [f"{name} set to {_one_of([_value(v) for v in values])}" for name, values in scope.at.items()]
+    at = f", with {' and '.join(settings)}" if settings else ""
     derived = f", with {' and '.join(scope.derived)} computed again from the other columns" if scope.derived else ""
     return f"{by}{f', weighted by {scope.weights}' if scope.weights else ''}{at}{derived}"
 
@@ -243,6 +244,11 @@ def _value(value: Any) -> str:
 def _listing(items: Sequence[str]) -> str:
     shown = list(items) if len(items) <= 4 else [*items[:2], "...", items[-1]]
     return ", ".join(shown)
+
+
+def _one_of(items: Sequence[str]) -> str:
+    """``0, 2 or 6``: each copy of the rows has one of them."""
+    return f"{', '.join(items[:-1])} or {items[-1]}" if 1 < len(items) <= 4 else _listing(items)
 
 
 def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, kind: str, scale: str) -> list[str]:
@@ -271,14 +277,14 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, ki
     if existing:
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
-        over = "of the distribution of y over" if scale == "marginal" else "averaged over"
+        over = "of the distribution over" if scale == "marginal" else "averaged over"
         own = _own_stratum(", each row over those of its own", existing, design)
         phrases.append(
             f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}{own}, each counted {counted}"
         )
     new = policy.factors("new")
     if new:
-        over = "of the marginal distribution of y over" if scale == "marginal" else "integrated over"
+        over = "of the marginal distribution over" if scale == "marginal" else "integrated over"
         own = _own_stratum(" with the covariance of the row's", new, design)
         related = [f for f in new if design.factors[f].cov]
         own += ", unrelated to the fitted ones" if related else ""

@@ -69,9 +69,10 @@ def slopes(
     -------
     Dataset
         ``estimate`` with dims chain, draw, contrast, then as for `predictions`; the coordinate ``term`` along
-        ``contrast`` says of what. Contrasts read ``dY/dweek``; ``eY/eweek``, ``eY/dweek``, ``dY/eweek``;
-        ``d2Y/dweek2``, ``d2Y/dweek dage``; or ``dY/dweek: drug - placebo``; of a parameter ``dsigma/dweek``. An
-        elasticity is not finite where the response is 0, and 0 where the variable is.
+        ``contrast`` names the variable. Slopes read ``dY/dweek``, elasticities and their like ``eY/eweek``,
+        ``eY/dweek`` and ``dY/eweek``, second derivatives ``d2Y/dweek2`` and ``d2Y/dweek dage``, differences of slopes
+        ``dY/dweek: drug - placebo``, and slopes of a parameter ``dsigma/dweek``. An elasticity is not finite where the
+        response is 0, and it is 0 where the variable is 0.
 
     Raises
     ------

@@ -89,9 +89,10 @@ def heterogeneity(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, contrast, one a variable of `at`, one a factor with named groups, that of
-        `by`, and ``statistic``: ``mean``, ``sd``, ``q05``, ..., ``share > 0``. Each statistic is over groups, within
-        a draw; `summary` then gives its posterior, and says in each row on which scale it is (attribute ``scales``).
+        ``estimate`` with dims chain, draw, contrast, one for each variable of `at` and each factor with named groups,
+        that of `by`, and ``statistic``: ``mean``, ``sd``, ``q05``, ..., ``share > 0``. Each statistic is over groups,
+        within a draw. `summary` then gives its posterior, and says in each row on which scale it is (attribute
+        ``scales``).
         ``attrs["error_estimate"]`` is the largest root mean square error over draws, ``attrs["error_estimates"]`` the
         same for each statistic.
 

@@ -17,6 +17,7 @@ from bayesmargins.errors import EstimandError, close_matches, listed, shown
 from bayesmargins.labelling import named
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of
+from bayesmargins.tables.captions import what_of
 from bayesmargins.values import is_word, plain_value, value_list
 
 __all__ = [
@@ -54,6 +55,8 @@ class Entries:
         ``"the entries along trt of: Average probability ..."``, for sentences.
     names : mapping of str to int
         Names that expressions may use without backticks beside b1, b2, ...
+    what : str
+        The quantity, as a caption has it; empty of results that do not share one.
     """
 
     source: xr.Dataset
@@ -64,6 +67,7 @@ class Entries:
     term: str
     origin: str
     names: dict[str, int]
+    what: str = ""
 
     @property
     def array(self) -> xr.DataArray:
@@ -152,6 +156,7 @@ def entries_of(ds: Any, along: str | None) -> Entries:
         term=_term(ds, along),
         origin=f"the entries along {named(ds, along)} of: {origin}",
         names={},
+        what=what_of(ds),
     )
 
 

@@ -68,9 +68,9 @@ def hypotheses(
     Returns
     -------
     Dataset
-        ``estimate`` with dims chain, draw, what else varies, ``contrast`` (labels ``drug - placebo``), with the
-        coordinate ``term`` (what the entries are values of). A dimension ``contrast`` that the result had and keeps is
-        called ``contrast_1`` (the next ``contrast_2``), its ``term`` ``term_1``.
+        ``estimate`` with dims chain, draw, what else varies, and ``contrast``, whose labels read ``drug - placebo``;
+        the coordinate ``term`` says what the entries are values of. If the result keeps a dimension ``contrast`` of
+        its own, that is called ``contrast_1`` (the next ``contrast_2``), and its ``term`` ``term_1``.
 
     Raises
     ------
@@ -218,6 +218,7 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     about = replace(
         provenance_of(source),
         estimand=f"{made.said} {entries.origin}",
+        noun=f"{made.scale} {_in_or_of(made)} the {entries.what}" if entries.what else scale,
         kind="hypotheses",
         scale=scale,
         scales=None,
@@ -229,6 +230,10 @@ def _result(entries: Entries, made: Made, scale: str) -> xr.Dataset:
     )
     values = np.moveaxis(made.values, 0, -1)
     return make_result(values.reshape(-1, *values.shape[2:]), [*others, "contrast"], coords, about, sample)
+
+
+def _in_or_of(made: Made) -> str:
+    return "in" if made.scale == "difference" else "of"
 
 
 def _without_contrast(entries: Entries) -> tuple[xr.Dataset, dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ import xarray as xr
 
 from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.hypothesis.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
+from bayesmargins.labelling import joined
 from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
+from bayesmargins.tables.captions import what_of
 
 __all__ = ["side_by_side"]
 
@@ -46,8 +49,10 @@ def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
     stacked = xr.Dataset({ESTIMATE: (("_", *arrays[0].dims), np.stack([a.to_numpy() for a in arrays]))})
     stacked = stacked.rename({"_": dim}).assign_coords(_shared_coords(list(found.values()), arrays[0].dims))
     entries = entries_of(stacked.assign_coords({dim: names}).assign_attrs(_shared_attrs(list(found.values()))), dim)
+    whats = {what_of(ds) for ds in found.values()}
+    entries = replace(entries, what=whats.pop() if len(whats) == 1 else "")
     plain = all(n.isidentifier() and not keyword.iskeyword(n) for n in names)
-    return renamed(entries, f"the results {', '.join(names)}, draw by draw{fits}. {said}", names if plain else [])
+    return renamed(entries, f"the results {joined(names)}{fits}. {said}", names if plain else [])
 
 
 def scales(results: Mapping[str, xr.Dataset]) -> list[str]:

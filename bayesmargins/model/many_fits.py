@@ -43,8 +43,8 @@ def fit_many(
 ) -> Any:
     """How do I fit several models at once?
 
-    As many models are fitted at once as this process may use cores, each in a process of its own; cores are divided
-    among them. ``bayesmargins.options.threads`` sets another number.
+    Each model is fitted in a process of its own, as many at once as this process may use cores. They share the cores.
+    ``bayesmargins.options.threads`` sets another number.
 
     Parameters
     ----------

@@ -67,10 +67,11 @@ def plot_check(
     Returns
     -------
     matplotlib Axes, or Figure where there are several panels
-        The distribution of y: bars for its values, of counts their square roots (a rootogram), of a continuous y how
-        much larger the share up to each value is than expected. The mean of y by predictor, in bins of a number, and by
-        what the fixed part predicts (a calibration curve). The mean of each group. The groups' effects against those of
-        new groups. Points are observed; intervals hold 95 % of the replicates.
+        First the distribution of y. It has bars for the values of y, for counts their square roots (a rootogram); for
+        a continuous y it shows how much larger the share up to each value is than expected. Then come the mean of y by
+        each predictor (a number is cut into bins), the mean by what the fixed part predicts (a calibration curve), the
+        mean of each group, and the groups' effects against those of new groups. Points are observed; intervals hold
+        95 % of the replicates.
 
     Raises
     ------

@@ -56,7 +56,7 @@ def plot_densities(
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes:
-    """Where does the posterior of every entry lie, all of it?
+    """How is the posterior of every entry distributed, in full?
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ def plot_comparisons(
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes | Figure:
-    """How does an effect run over a moderator?
+    """How does an effect change over a moderator?
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def plot_slopes(
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes | Figure:
-    """How does a slope run over a variable, its own or another?
+    """How does a slope change over a variable, its own or another?
 
     Parameters
     ----------

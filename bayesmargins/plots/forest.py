@@ -43,7 +43,7 @@ def plot_forest(
     labels: Mapping[str, str] | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes:
-    """Which effects are there, with which intervals, one below the other?
+    """How large is each effect, with its interval, one below the other?
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ def plot_forest(
     Returns
     -------
     matplotlib Axes
-        What all entries share stands at the axis. Ratios stand on a logarithmic axis. A line beneath says which point
-        estimate and interval are drawn, and which entries are not, because they are on another scale (the ratio of an
-        attenuation). More than 200 rows are sorted and have no labels.
+        The axis is named by what all entries share; that of ratios is logarithmic. A line beneath says which point
+        estimate and interval are drawn. It also names entries that are not drawn because they are on another scale
+        (the ratio of an attenuation). More than 200 rows are sorted and have no labels.
 
     Raises
     ------

@@ -82,9 +82,9 @@ def plot_heterogeneity(
     Returns
     -------
     matplotlib Axes, or Figure where there are several panels
-        The curve rises from 0 to 1: at each effect, the share of new groups whose own effect is smaller, through the
-        quantiles with their intervals along x. Above it stand the mean and the standard deviation over groups, and how
-        many groups have an effect above the null.
+        The curve rises from 0 to 1. At each effect it shows the share of new groups whose own effect is smaller; it
+        runs through the quantiles, with their intervals along x. Above it stand the mean and the standard deviation
+        over groups, and the share of groups with an effect above the null.
 
     Raises
     ------
@@ -210,7 +210,10 @@ def _titles(panels: Panels, told: pd.DataFrame) -> None:
             here = here[(here[column] == value).to_numpy()]
         lines = [axes.get_title(loc="left"), *_in_words(here, alone=len(panels.axes) == 1)]
         text = "\n".join(wrapped(line, room, small_letters(panels.figure)) for line in lines if line)
-        axes.set_title(text, fontsize=small_letters(panels.figure), loc="left")
+        if len(panels.axes) > 1:
+            axes.set_title(text, fontsize=small_letters(panels.figure), loc="left")
+        else:
+            panels.above(text)
 
 
 def _in_words(told: pd.DataFrame, alone: bool) -> list[str]:

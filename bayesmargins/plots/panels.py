@@ -11,6 +11,7 @@ import numpy as np
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.plots.fitting_text import fit_ticks, letters, measured, short, small_letters, thin_numbers, wrapped
 from bayesmargins.plots.picture_cells import Cells
+from bayesmargins.plots.title_room import under_suptitle, under_title
 from bayesmargins.values import is_number, value_list
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ __all__ = ["WIDE", "Panels", "check_size", "new_figure"]
 WIDE = 6.7  # inches: 170 mm, the width of a page; a column has 85 mm
 _MOST = 25  # panels
 _ABREAST = 6  # entries of a legend
-_CAPTION = "bayesmargins-caption"
+_CAPTION, _ABOVE = "bayesmargins-caption", "bayesmargins-above"
 
 
 def check_size(figsize: Any) -> tuple[float, float] | None:
@@ -178,15 +179,28 @@ class Panels:
         measured(self.figure)
         width = narrow.get_window_extent().width / self.figure.dpi
         narrow.remove()
-        self._legend(marks, names, title, int(np.clip(self._room() / width, 1, min(len(marks), _ABREAST))))
+        made = self._legend(marks, names, title, int(np.clip(self._room() / width, 1, min(len(marks), _ABREAST))))
+        if len(self.axes) > 1:
+            measured(self.figure)
+            under_suptitle(self.figure, self.axes[0][0], made)
+        else:
+            under_title(self.axes[0][0], [made])
 
     def _legend(self, marks: list[Any], names: list[str], title: str, columns: int) -> Any:
         size = small_letters(self.figure)
         look: dict[str, Any] = {"frameon": False, "fontsize": size, "ncols": columns, "title_fontsize": size}
         look |= {"title": title, "alignment": "left", "borderaxespad": 0.2, "handlelength": 2.6, "columnspacing": 1.2}
         if len(self.axes) > 1:
-            return self.figure.legend(marks, names, loc="outside upper left", **look)
+            return self.figure.legend(marks, names, loc="upper left", **look)
         return self.axes[0][0].legend(marks, names, loc="lower left", bbox_to_anchor=(0.0, 1.0), **look)
+
+    def above(self, said: str) -> None:
+        """Say above the one panel what is drawn; a title has room above that."""
+        ax = self.axes[0][0]
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        size = small_letters(self.figure)
+        text = ax.annotate(said, (0.0, 1.0), (0, 4), **place, va="bottom", ha="left", fontsize=size, gid=_ABOVE)
+        under_title(ax, [text])
 
     def _room(self) -> float:
         """Inches for what stands above and below the panels."""

@@ -53,7 +53,7 @@ def plot_predictions(
     labels: Mapping[str, str] | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes | Figure:
-    """How does the expected response run over a variable?
+    """How does the expected response change over a variable?
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def plot_predictions(
     Returns
     -------
     matplotlib Axes, or Figure where there are several panels
-        Lines with bands over a number, points with bars over levels. Nothing is joined across a column that is not x. A
-        line beneath says which point estimate and interval they are, and what is not drawn because it is on another
-        scale.
+        Lines with bands over a number, points with bars over levels. No line joins entries that differ in another
+        column than x. A line beneath says which point estimate and interval are drawn, and what is left out because it
+        is on another scale.
 
     Raises
     ------

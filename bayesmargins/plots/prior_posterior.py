@@ -58,9 +58,9 @@ def plot_prior_posterior(
     Returns
     -------
     matplotlib Axes
-        For each entry the density of the posterior above a line and that of the prior below it, each with point and
-        interval, each as high as any other: heights compare nothing. The axis reaches at most four times the width of
-        the posteriors beyond them, of the logarithms where it is logarithmic; where the prior reaches farther, the line
+        For each entry the density of the posterior stands above a line and that of the prior below it, each with point
+        and interval. All are equally high: heights compare nothing. The axis reaches beyond the posteriors by at most
+        four times their width (of their logarithms if it is logarithmic). If the prior reaches farther, the line
         beneath says how much of it lies outside.
 
     Raises

@@ -64,7 +64,7 @@ def plot_surface(
     ax: Axes | None = None,
     figsize: tuple[float, float] | None = None,
 ) -> Axes | Figure:
-    """How does the expected response, or an effect, run over two numbers at once?
+    """How does the expected response, or an effect, change over two numbers at once?
 
     Parameters
     ----------

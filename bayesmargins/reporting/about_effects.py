@@ -17,7 +17,7 @@ from bayesmargins.reporting.drawing import drawn
 from bayesmargins.reporting.effects_asked import POLICIES, Effect, Expected, Intervals
 from bayesmargins.reporting.page_blocks import Block, Grid, Notice, Picture, Section, said
 from bayesmargins.reporting.wording import counted, listing, signed, under_policy
-from bayesmargins.tables import table
+from bayesmargins.tables import describe, table
 from bayesmargins.tables.table_frames import written_parts
 
 __all__ = ["effects_section"]
@@ -62,7 +62,7 @@ def _blocks(post: Posterior, effect: Effect, how: Intervals) -> Iterator[Block]:
 def _table(effect: Effect, how: Intervals) -> Grid:
     """A row an entry and policy; the note is that of the policies side by side."""
     parts = {words: written_parts(table(numbers)) for words, numbers in effect.summaries.items()}
-    header, _, k, _, caption = next(iter(parts.values()))
+    header, _, k, *_ = next(iter(parts.values()))
     if len(parts) == 1:
         return grid_of(table(next(iter(effect.summaries.values()))))
     entries = zip(*([(words, row) for row in of[1]] for words, of in parts.items()), strict=True)
@@ -72,8 +72,8 @@ def _table(effect: Effect, how: Intervals) -> Grid:
     columns[k + 1 :] = [[signed(cell) for cell in column] for column in columns[k + 1 :]]
     if effect.variable is not None and header[0] == "term" and len(set(columns[0])) == 1:  # the heading says it
         header, columns, k = header[1:], columns[1:], k - 1
-    note = written_parts(table(effect.results, **how.asked))[3]
-    return Grid(caption.rpartition(", ")[0] or caption, header, [*zip(*columns, strict=True)], k + 1, note)
+    *_, note, caption = written_parts(table(effect.results, **how.asked))
+    return Grid(caption, header, [*zip(*columns, strict=True)], k + 1, note)
 
 
 def _picture(effect: Effect, how: Intervals) -> Iterator[Block]:
@@ -91,7 +91,8 @@ def _picture(effect: Effect, how: Intervals) -> Iterator[Block]:
     alt = (
         f"Picture of the {of}, {counted(entries, 'entry', 'entries')} with intervals{names}; the table has the numbers."
     )
-    yield Picture(svg, alt, f"{effect.title}: {of}, point estimates and intervals{names}.")
+    clause = describe(ds, short=True) if single else of
+    yield Picture(svg, alt, f"{effect.title}: {clause}; point estimates and intervals{names}.")
 
 
 def _expected(post: Posterior, expected: Expected, how: Intervals) -> Iterator[Block]:

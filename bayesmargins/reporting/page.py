@@ -49,7 +49,7 @@ def report(
     logo: bool = False,
     random_seed: int | None = 1,
 ) -> Path:
-    """What would a colleague need to read and to judge this analysis, as one page?
+    """What does a colleague need to read and judge this analysis? This writes it as one page.
 
     Parameters
     ----------

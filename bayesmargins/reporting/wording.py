@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from bayesmargins.estimands.sentence import factors_worded
-from bayesmargins.labelling import index_for_readers
+from bayesmargins.labelling import index_for_readers, joined
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.effects_asked import POLICIES, Effect
 from bayesmargins.tables.cells import cells, labels
-from bayesmargins.tables.notes import joined, legend
+from bayesmargins.tables.notes import legend
 
 __all__ = ["counted", "interval_words", "listing", "results_of", "signed", "under_policy"]
 

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, close_matches, shown, warn, written
 from bayesmargins.family.links import grows
+from bayesmargins.limits import options
 from bayesmargins.provenance import is_original, provenance_of
 from bayesmargins.schema import ESTIMATE
 from bayesmargins.values import is_infinite, is_number, is_word, one_of, plain_value, value_list
@@ -105,9 +106,10 @@ def interval_name(prob: float, kind: str) -> str:
 
 
 def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
-    """The interval that was asked for, or ArviZ's own."""
+    """The interval that was asked for, or else that of the session, or ArviZ's own."""
     from arviz_base import rcParams
 
+    prob, kind = options.ci_prob if prob is None else prob, options.ci_kind if kind is None else kind
     prob = float(rcParams["stats.ci_prob"]) if prob is None else prob
     kind = str(rcParams["stats.ci_kind"]) if kind is None else kind
     if not is_word(kind, INTERVALS):

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import ResultError, listed, shown
+from bayesmargins.labelling import joined
 from bayesmargins.provenance import Provenance, provenance_of
 from bayesmargins.schema import check_result
 from bayesmargins.tables import cells, notes
@@ -132,10 +133,18 @@ def _scale(scales: list[str]) -> str:
 
 
 def _caption(summaries: Mapping[str, pd.DataFrame]) -> str:
-    nouns = list(dict.fromkeys(map(_noun, summaries.values())))
-    policies = {numbers.attrs.get("policies", "") for numbers in summaries.values()}
-    noun = notes.joined(nouns) if len(nouns) > 1 else _scale(nouns * len(summaries))
-    return notes.capital(", ".join([noun, *(p for p in policies if p and len(policies) == 1)]))
+    """What the results are, and what is said of all of them."""
+    clauses = [tuple(numbers.attrs.get("clause", (_noun(numbers),))) for numbers in summaries.values()]
+    whats = list(dict.fromkeys(what for what, *_ in clauses))
+    what = _together(whats) if len(whats) > 1 else _scale(whats * len(summaries))
+    shared = [part for part in clauses[0][1:] if all(part in of[1:] for of in clauses)]
+    return notes.capital(", ".join([what, *shared]))
+
+
+def _together(whats: list[str]) -> str:
+    """``risk difference and risk ratio for bad``."""
+    heads, _, tails = zip(*(what.rpartition(" for ") for what in whats), strict=True)
+    return f"{joined(heads)} for {tails[0]}" if all(heads) and len(set(tails)) == 1 else joined(whats)
 
 
 def _note(summaries: Mapping[str, pd.DataFrame]) -> str:
@@ -146,7 +155,7 @@ def _note(summaries: Mapping[str, pd.DataFrame]) -> str:
     said = [_by_name(legends, " "), _sentences(estimands)]
     if poor:
         said.append(
-            f"Of {notes.joined(poor)}, chains have not mixed or draws are too few in some entries: "
+            f"Of {joined(poor)}, chains have not mixed or draws are too few in some entries: "
             "bm.summary(ds, diagnostics=True) shows which."
         )
     return " ".join(said)
@@ -157,7 +166,7 @@ def _by_name(texts: Mapping[str, str], between: str) -> str:
     names: dict[str, list[str]] = {}
     for name, text in texts.items():
         names.setdefault(text, []).append(name)
-    return between.join(f"{notes.joined(of)}: {text}" if len(names) > 1 else text for text, of in names.items())
+    return between.join(f"{joined(of)}: {text}" if len(names) > 1 else text for text, of in names.items())
 
 
 def _sentences(estimands: Mapping[str, str]) -> str:

@@ -5,33 +5,39 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from bayesmargins.errors import ResultError
 from bayesmargins.habits import taught
 from bayesmargins.labelling import named, names_of, terms_worded
 from bayesmargins.provenance import count, is_original, provenance_of, seal, selected
 from bayesmargins.schema import ESTIMATE, check_result
+from bayesmargins.tables.captions import clause_parts, what_of
+from bayesmargins.values import switch
 
-__all__ = ["SEVERAL", "describe", "on_one_scale", "scale_of", "scales_along"]
+__all__ = ["SEVERAL", "clause_of", "describe", "on_one_scale", "scale_of", "scales_along"]
 
 SEVERAL = "several scales"
 
 
 @taught
-def describe(ds: xr.Dataset) -> str:
-    """What are these numbers, in one sentence?
+def describe(ds: xr.Dataset, short: bool = False) -> str:
+    """What are these numbers, in one sentence, or in a few words for a caption?
 
     Parameters
     ----------
     ds : Dataset
         A result, or arithmetic on one.
+    short : bool
+        A clause in place of the sentence, as it stands above tables: the quantity, its contrasts, the columns that it
+        varies over, and the groups. The rows, and how they were averaged, are in the sentence alone.
 
     Returns
     -------
     str
-        The estimand. Of entries that were selected (``ds.sel``, ``ds.isel``) it says which. Where the values are no
-        longer those that were computed (subtracted, averaged, transformed, thinned in xarray) the sentence says that
-        they are derived from it; where several results were put side by side (``xr.concat``), that it is the sentence
-        of one of them. `attenuation` and `hypotheses` of several results say what each of them is. A selection from
-        more than 4,096 entries, or one that drops the labels (``drop=True``), is not known again: it counts as derived.
+        The estimand. If entries were selected (``ds.sel``, ``ds.isel``), it says which. If the values were changed in
+        xarray (subtracted, averaged, transformed, thinned), it says that they are derived from the estimand. If
+        results were put side by side (``xr.concat``), it says that the sentence is that of one of them. `attenuation`
+        and `hypotheses` of several results say what each of them is. A selection from more than 4,096 entries, or one
+        that drops the labels (``drop=True``), counts as derived.
 
     Raises
     ------
@@ -42,8 +48,12 @@ def describe(ds: xr.Dataset) -> str:
     --------
     >>> describe(avg_predictions(post, groups="zero"))[:46]
     'Average probability of yb, over the 220 rows o'
+    >>> describe(avg_comparisons(post, {"trt": ("placebo", "drug")}), short=True)
+    'risk difference for yb, drug - placebo, averaged over new groups of ID'
     """
     ds = check_result(ds)
+    if switch("short", short, ResultError):
+        return ", ".join(clause_of(ds))
     about = provenance_of(ds)
     sentence = about.estimand
     if sentence is None and about.bayesmargins_version is not None:
@@ -63,6 +73,19 @@ def describe(ds: xr.Dataset) -> str:
             f"what follows was said of the first alone: {sentence}"
         )
     return f"Derived (selected, combined or transformed after it was computed) from: {sentence}"
+
+
+def clause_of(ds: xr.Dataset) -> tuple[str, ...]:
+    """What stands in a caption, part by part: the quantity first. Of what was derived only from which one.
+
+    Examples
+    --------
+    >>> clause_of(avg_predictions(post, by="trt"))
+    ('probability of yb', 'by trt', 'averaged over new groups of ID')
+    """
+    if provenance_of(ds).scale is None or _is_several(ds):
+        return (scale_of(ds),)
+    return clause_parts(ds) if is_original(ds) else (f"derived from {what_of(ds)}",)
 
 
 def scale_of(ds: xr.Dataset) -> str:

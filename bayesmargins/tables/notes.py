@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import xarray as xr
 
+from bayesmargins.labelling import joined
 from bayesmargins.provenance import is_original, provenance_of
 from bayesmargins.tables.arguments import KINDS, MIXED, POINTS
 from bayesmargins.tables.describing import SEVERAL, scale_of, scales_along
@@ -18,22 +17,13 @@ __all__ = [
     "capital",
     "caption",
     "event_told",
-    "joined",
     "legend",
     "note",
     "noun_of",
-    "policies_of",
     "poor",
     "sentences",
 ]
 
-_POLICIES = {
-    "new": "new groups",
-    "zero": "b = 0",
-    "own": "own groups",
-    "existing": "fitted groups",
-    "sample": "drawn groups",
-}
 _WITHIN = "p_rope_hdi"
 _IMPUTED = (
     "Share of imputation: of the variance of the draws, that between imputations; chains are judged within imputations"
@@ -54,25 +44,12 @@ def noun_of(ds: xr.Dataset) -> str:
     return joined(list(dict.fromkeys(map(str, scales))))
 
 
-def policies_of(ds: xr.Dataset) -> str:
-    """What was done with groups, in two words; empty where there are none or several ways stand side by side."""
-    policies = provenance_of(ds).groups or {}
-    if not is_original(ds) or provenance_of(ds).kind in MIXED:
-        return ""
-    words = {factor: _POLICIES.get(str(p), "named groups") for factor, p in policies.items()}
-    if len(set(words.values())) == 1:
-        return next(iter(words.values()))
-    return ", ".join(f"{factor}: {word}" for factor, word in words.items())
-
-
 def caption(frame: pd.DataFrame) -> str:
-    """What a table shows, as a short noun phrase: ``"Difference in probability, new groups"``."""
+    """What a table shows, in a few words: ``"Risk difference for bad, drug - placebo, averaged over new groups"``."""
     if "caption" in frame.attrs:
         return str(frame.attrs["caption"])
-    scale = scale_said(frame)
-    noun = scale if is_changed(frame) else frame.attrs.get("noun", scale)
-    policies = "" if is_changed(frame) else frame.attrs.get("policies", "")
-    return capital(f"{noun}, {policies}" if policies else str(noun))
+    scale = str(scale_said(frame))
+    return capital(scale if is_changed(frame) else ", ".join(frame.attrs.get("clause", (scale,))))
 
 
 def note(frame: pd.DataFrame) -> str:
@@ -104,12 +81,6 @@ def event_told(frame: pd.DataFrame) -> str:
 def capital(text: str) -> str:
     """The first letter as that of a sentence."""
     return f"{text[:1].upper()}{text[1:]}"
-
-
-def joined(texts: Sequence[str]) -> str:
-    """``a, b and c``."""
-    *others, last = texts
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 def sentences(frame: pd.DataFrame) -> list[str]:

@@ -22,9 +22,9 @@ from bayesmargins.provenance import provenance_of
 from bayesmargins.schema import ASYMPTOTIC, IMPUTATION, check_result
 from bayesmargins.tables import arguments, estimates
 from bayesmargins.tables.arguments import Asked
-from bayesmargins.tables.describing import describe, scale_of
+from bayesmargins.tables.describing import clause_of, describe, scale_of
 from bayesmargins.tables.needed import columns_of_needed, event_of
-from bayesmargins.tables.notes import noun_of, policies_of
+from bayesmargins.tables.notes import noun_of
 from bayesmargins.tables.posteriors import parameters_of
 from bayesmargins.tables.table_frames import Summary
 from bayesmargins.tables.tidy_draws import draws_of, index_of, scale_level
@@ -63,20 +63,24 @@ def summary(
     Returns
     -------
     DataFrame
-        A row for each thing that varies (the index): rows of a grid by up to four columns that vary in it, with the
-        row's number where these do not tell rows apart; rows of more columns, and rows with the observed response, by
-        their number. Where entries are on different scales (a ratio beside differences) the index has a level
-        ``scale``. Columns are the point estimate, the intervals (``eti89_lb``, ``eti89_ub``), and what was asked for.
-        Of a comparison ``"nnt"`` these are of the difference, with the number needed to treat and its interval beside
-        them as text, ``nnt`` and ``nnt_eti89``; of ``"nnt_benefit"`` and ``"nnt_harm"`` there is also ``p_harm``, the
-        posterior probability that the difference has the harmful sign: that of fewer events where one more is a
-        benefit, of more where it is a harm. Of several imputations (`from_imputations`) there is
-        ``imputation_share``, the share of the variance of the draws that lies between imputations; chains are judged
-        within each, r-hat is the largest of theirs, and effective sample sizes add up. Draws that are not finite are
-        left out and counted in ``n_not_finite``.
-        The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` the sentence of `describe`. Printed
-        whole it shows all columns under a caption, each with one number of decimals (`table` has the rule), and
-        beneath them the sentence. Where chains have not mixed, or draws are too few, that is said there too.
+        A row for each entry; the index has what varies. Rows of a grid are named by up to four columns that vary in
+        it, and by their number too if these do not tell them apart. Rows of more columns, and rows with the observed
+        response, are named by their number. If entries are on different scales (a ratio beside differences), the index
+        has a level ``scale``.
+
+        Columns are the point estimate, the intervals (``eti89_lb``, ``eti89_ub``), and what you asked for. For a
+        comparison ``"nnt"`` these are of the difference, and the number needed to treat and its interval stand beside
+        them as text, ``nnt`` and ``nnt_eti89``. ``"nnt_benefit"`` and ``"nnt_harm"`` add ``p_harm``, the posterior
+        probability of the harmful sign: of fewer events if one more is a benefit, of more if it is a harm. Draws that
+        are not finite are left out and counted in ``n_not_finite``.
+
+        Several imputations (`from_imputations`) add ``imputation_share``, the share of the variance of the draws that
+        lies between imputations. Chains are judged within each: r-hat is the largest of theirs, and effective sample
+        sizes add up.
+
+        The columns' name is the scale, or "several scales"; ``attrs["estimand"]`` is the sentence of `describe`.
+        Printed whole, the table stands under a caption and above its sentence, and each column has one number of
+        decimals (`table` has the rule). If chains have not mixed, or draws are too few, that is said there too.
         ``to_markdown()``, ``to_latex()`` and ``to_html()`` write what `table` makes of it.
 
     Raises
@@ -125,7 +129,7 @@ def summary(
     frame.attrs["draws"] = draws.shape[0] * draws.shape[1]
     frame.attrs["draws_of"] = of
     frame.attrs |= {LABELS: ds.attrs[LABELS]} if LABELS in ds.attrs else {}
-    more = {"noun": noun_of(ds), "policies": policies_of(ds), "scale_level": scale_level(ds, dims)}
+    more = {"noun": noun_of(ds), "clause": clause_of(ds), "scale_level": scale_level(ds, dims)}
     frame.attrs |= {name: value for name, value in (more | {"event": event, "poor": poor}).items() if value}
     if asked.rope is not None:
         frame.attrs["rope"] = asked.rope

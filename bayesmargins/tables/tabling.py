@@ -56,16 +56,18 @@ def table(
     Returns
     -------
     DataFrame
-        Text, a row for each thing that varies (the index): one column ``median [89% ETI]``, or several where several
-        intervals were asked for, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` where asked. Numbers needed to treat
-        are in a column ``NNT [89% ETI]``, such as ``NNTB 10 [NNTB 4.0 to ∞ to NNTH 20]`` (B for benefit, H for harm)
-        or, where that was not said, ``one more in 10 [one more in 4.0 to ∞ to one fewer in 20]``. Of several results
-        one column each, under its name, or several such as ``new: P(> 0)``; on several scales the name is followed by
-        its scale. The columns' name is the scale. ``to_markdown()``, ``to_latex()`` and ``to_html()`` write it with a
-        short caption above and its estimand beneath, and need no other package; ``to_great_tables()`` hands it to
-        great_tables. All take a path or file, or return text. Numbers are aligned at their decimal points where the
-        table is printed or written. Where numbers of a summary were changed after it was made, caption and estimand
-        say that they are derived.
+        Text, a row for each entry; the index has what varies. You get one column ``median [89% ETI]``, or several for
+        several intervals, then ``P(> 0)``, ``P(in ROPE)`` and ``decision`` if you asked for them. Numbers needed to
+        treat have a column ``NNT [89% ETI]``, such as ``NNTB 10 [NNTB 4.0 to ∞ to NNTH 20]`` (B for benefit, H for
+        harm). If you did not say which it is, it reads ``one more in 10 [one more in 4.0 to ∞ to one fewer in 20]``.
+        Several results have one column each under its name, or several such as ``new: P(> 0)``; on several scales the
+        name is followed by its scale. The columns' name is the scale.
+
+        ``to_markdown()``, ``to_latex()`` and ``to_html()`` write the table with its clause above (`describe`,
+        ``short=True``) and its estimand beneath, and need no other package. ``to_great_tables()`` hands it to
+        great_tables. All take a path or file, or return text. Numbers are aligned at their decimal points when the
+        table is printed or written. If you changed numbers of a summary after it was made, caption and estimand say
+        that they are derived.
 
     Raises
     ------

@@ -41,10 +41,10 @@ def sensitivity(ds: xr.Dataset, post: Posterior, prior: Any = None) -> pd.DataFr
     Returns
     -------
     DataFrame
-        A row an entry, as in `summary`; columns ``prior`` and ``likelihood`` are how far the distribution of the
-        effect moves when the prior, or the likelihood, is raised to a power near 1; ``diagnosis`` is "prior-data
-        conflict" where both are 0.05 or more, "weak likelihood" where only the prior's is, else "-". Printed it has a
-        sentence beneath.
+        A row for each entry, as in `summary`. The columns ``prior`` and ``likelihood`` say how far the distribution of
+        the effect moves when the prior, or the likelihood, is raised to a power near 1. ``diagnosis`` is "prior-data
+        conflict" if both are 0.05 or more, "weak likelihood" if only the prior's is, and else "-". Printed, the table
+        has a sentence beneath.
 
     Raises
     ------

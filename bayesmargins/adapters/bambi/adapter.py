@@ -30,7 +30,7 @@ _COMPARED = 5
 
 @taught_as(PosteriorError)
 def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., Any]] | None = None) -> Posterior:
-    """How do I read a fit of Bambi?
+    """How can you ask a fit of Bambi for margins? This reads it as a `Posterior`.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     Returns
     -------
     Posterior
-        Its formula is Bambi's in the spelling of this package, its data are the rows of the fit, factors with Bambi's
-        order of levels. A response of text has become 0 and 1: ``info["success"]`` says what 1 is. Without group
-        effects where idata has none: then ``"new"`` and ``"zero"`` can be asked for. Formulas of the
+        Its formula is Bambi's in the spelling of this package. Its data are the rows of the fit, and factors have
+        Bambi's order of levels. A response of text has become 0 and 1: ``info["success"]`` says what 1 is. If idata
+        has no group effects, the posterior has none: then you can ask for ``"new"`` and ``"zero"``. Formulas of the
         family's own parameters are in ``post.parts``, under their names here.
 
     Raises

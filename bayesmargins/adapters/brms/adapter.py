@@ -58,7 +58,7 @@ def from_brms(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
-    """How do I read draws of brms?
+    """How can you ask a fit of brms for margins? This reads its draws as a `Posterior`.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def from_brms(
     Returns
     -------
     Posterior
-        Without group effects where the draws have no columns ``r_*``: then ``"new"`` and ``"zero"`` can be asked for.
+        If the draws have no columns ``r_*``, it has no group effects: then you can ask for ``"new"`` and ``"zero"``.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def from_pymc(
     group: str = "posterior",
     namespace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Posterior:
-    """How do I read the draws of a model that is written by hand?
+    """How can you ask a PyMC model of your own for margins? This reads its draws as a `Posterior`.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def from_statsmodels(
     random_seed: int | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Posterior:
-    """How do I read a linear mixed model of statsmodels, by the normal approximation around its estimates?
+    """How can you ask a linear mixed model of statsmodels for margins? This draws from its normal approximation.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def from_statsmodels(
     Returns
     -------
     Posterior
-        Its draws are *not* of a posterior. `kind`, the attribute ``draws`` of every result, and the sentence of
-        `describe` say so.
+        Its draws are *not* of a posterior: `kind` says so, and with it the attribute ``draws`` of every result and
+        the sentence of `describe`.
 
     Raises
     ------
