@@ -1,4 +1,4 @@
-"""A compiled likelihood without group effects as an operation of PyTensor, with its gradient.
+"""A compiled likelihood as an operation of PyTensor, with its gradient: without group effects, or of rows given them.
 
 One operation in place of a graph of some hundred. Not imported with the package, because PyTensor is not.
 """
@@ -22,8 +22,9 @@ from bayesmargins.integrate.group_entry import group_entry
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
 from bayesmargins.integrate.normal_entry import normal_entry
 from bayesmargins.integrate.normal_groups import NormalGroups
+from bayesmargins.integrate.row_entry import flat_columns, row_entry
 
-__all__ = ["GroupMarginal", "log_marginal"]
+__all__ = ["GroupMarginal", "log_marginal", "log_of_rows"]
 
 
 class GroupMarginal(Op):
@@ -34,7 +35,7 @@ class GroupMarginal(Op):
     tag : tuple, optional
         Of the rows of a family; None for normal ones.
     terms : int
-        Effects of a group of these.
+        Effects of a group of these; 0 where none are integrated, and rows have their linear predictors.
     """
 
     __props__ = ("kind", "tag", "terms")
@@ -45,7 +46,9 @@ class GroupMarginal(Op):
     @property
     def entry(self) -> Entry:
         """The compiled function; another process makes it anew."""
-        return normal_entry() if self.tag is None else group_entry(self.tag, self.terms)
+        if self.tag is None:
+            return normal_entry()
+        return group_entry(self.tag, self.terms) if self.terms else row_entry(self.tag)
 
     def make_node(self, x: Any, data: Any, sizes: Any) -> Apply:
         """Inputs as tensors."""
@@ -89,6 +92,12 @@ def log_marginal(
         return _normal(likelihood, phi, roots[0], roots[1:], aux.get(likelihood.sd, pt.as_tensor(1.0)))
     x = pt.concatenate([phi, roots[0].ravel(), *(pt.atleast_1d(aux[name]) for name in likelihood.names)])
     return GroupMarginal(likelihood.tag, likelihood.terms)(x, *likelihood.flat)[0] + likelihood.constant
+
+
+def log_of_rows(rows: GroupQuadrature, eta: Any, aux: Mapping[str, Any]) -> Any:
+    """log p(y | eta, aux) of all rows together as a tensor."""
+    x = pt.concatenate([eta, *(pt.atleast_1d(aux[name]) for name in rows.names)])
+    return GroupMarginal(rows.tag)(x, *flat_columns(rows))[0] + rows.constant
 
 
 def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma: Any) -> Any:

@@ -12,7 +12,7 @@ from bayesmargins.group_likelihood import no_plane
 from bayesmargins.integrate.effect_pattern import Levels, multiplications
 from bayesmargins.values import is_word
 
-__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "check_factors", "closed_form", "treatment"]
+__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "check_factors", "closed_form", "runs_compiled", "treatment"]
 
 INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
@@ -86,6 +86,11 @@ def treatment(
     return Treatment(INTEGRATED, "each group's integral is a sum over nodes")
 
 
+def runs_compiled(sampler: str) -> bool:
+    """Can it run a likelihood that is no graph of PyTensor?"""
+    return not is_word(sampler, _NO_JAX)
+
+
 def _terms(design: Design) -> int:
     """Effects of a group, of the factor that has most."""
     return max(len(factor.terms) for factor in design.factors.values())
@@ -121,7 +126,7 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"
     obstacle = _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)
-    if not obstacle and is_word(sampler, _NO_JAX):
+    if not obstacle and not runs_compiled(sampler):
         return f"sampler {sampler!r} cannot run the compiled integral"
     return obstacle
 
