@@ -27,7 +27,7 @@ from bayesmargins.model.sampled import Parametrisation, SampledModel, parametris
 from bayesmargins.model.sampling import draw_prior
 from bayesmargins.model.specified import specified
 from bayesmargins.model.summary import kept_names, model_lines
-from bayesmargins.model.treatment import INTEGRATED, Treatment, runs_compiled, treatment
+from bayesmargins.model.treatment import INTEGRATED, Treatment, obstacle_to_integral, runs_compiled, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word
@@ -220,8 +220,13 @@ class GLMM:
 
     def treatment(self, group_effects: str = "auto", sampler: str = "") -> Treatment:
         """What `fit` does with the group effects, and why."""
-        designs = {name: p.design for name, p in list(self.predictors.items())[1:]}
-        return treatment(group_effects, self.design, self.family, self.link, sampler, designs)
+        return treatment(group_effects, self.design, self.family, self.link, self._obstacle, sampler)
+
+    @cached_property
+    def _obstacle(self) -> str:
+        """Of the integral: where factors are crossed it is found by counting, a second for a million rows."""
+        others = {name: p.design for name, p in list(self.predictors.items())[1:]}
+        return obstacle_to_integral(self.design, self.family, self.link, others)
 
     @cached_property
     def likelihood(self) -> Likelihood:
