@@ -35,7 +35,8 @@ class GroupMarginal(Op):
     tag : tuple, optional
         Of the rows of a family; None for normal ones.
     terms : int
-        Effects of a group of these; 0 where none are integrated, and rows have their linear predictors.
+        Effects of a group of these; 0 where none are integrated, and rows have their linear predictors. Of normal
+        rows, how many factors there are beside the largest.
     """
 
     __props__ = ("kind", "tag", "terms")
@@ -47,7 +48,7 @@ class GroupMarginal(Op):
     def entry(self) -> Entry:
         """The compiled function; another process makes it anew."""
         if self.tag is None:
-            return normal_entry()
+            return normal_entry(self.terms > 0)
         return group_entry(self.tag, self.terms) if self.terms else row_entry(self.tag)
 
     def make_node(self, x: Any, data: Any, sizes: Any) -> Apply:
@@ -106,5 +107,5 @@ def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma
     padded = [pt.set_subtensor(pt.zeros((q, q))[:k, :k], root) for root, k in zip(others, terms, strict=True)]
     small = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
     x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], small])
-    value = GroupMarginal()(x, *groups.flat)[0]
+    value = GroupMarginal(None, len(groups.shapes))(x, *groups.flat)[0]
     return groups.constant - 0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)
