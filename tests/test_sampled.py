@@ -18,6 +18,7 @@ import bayesmargins as bm
 from bayesmargins.family import FAMILIES, Outcome, Values, values_at
 from bayesmargins.model.build import tensor_means
 from bayesmargins.model.merging import MOST, merged
+from bayesmargins.model.sampled import parametrised, sampled_model
 from bayesmargins.model.sampling import run_sampler
 
 THRESHOLDS = np.array([-1.0, 0.3, 1.2])
@@ -63,6 +64,7 @@ def _point(pymc: Any, seed: int) -> dict[str, np.ndarray]:
 
 # Successes, counts and waiting times that add up, rows that count several times, thresholds. All merged outcomes, and
 # all weights in PyMC, have tests of their own below.
+IN_ONE_PASS = {name for name, family in FAMILIES.items() if family.rows}
 ADDED = ["bernoulli", "binomial", "poisson", "exponential", "gaussian", "negbinomial", "cumulative"]
 
 
@@ -70,21 +72,24 @@ ADDED = ["bernoulli", "binomial", "poisson", "exponential", "gaussian", "negbino
     "name", [pytest.param(n, marks=[] if n in ADDED else pytest.mark.evidence) for n in sorted(FAMILIES)]
 )
 def test_rows_alike_as_one_row_have_the_same_density_and_slopes(name: str) -> None:
-    """The constant included, so that log p stays that of the data."""
+    """The constant included, so that log p stays that of the data: as a graph of PyTensor, and in one compiled pass."""
     model = _model(name, "x + offset(w) + (1 + x | h)")
-    fewer, whole = model.pymc_for("sampled", "non-centred"), model.pymc
-    y = model.design.response.name
-    rows = [len(pymc.rvs_to_values[pymc[y]].data) for pymc in (fewer, whole)]
-    assert rows[0] <= MOST * rows[1] == MOST * len(model.design.data)
-    assert [v.name for v in fewer.free_RVs] == [v.name for v in whole.free_RVs]
-    of_fewer, of_whole = (
+    how = parametrised("non-centred", model.design.formula, model.groups)
+    known = list(model.predictors.values()), model.family, model.priors, model.groups, model.outcome, how
+    ways = [sampled_model(*known, compiled) for compiled in (False, True)[: 1 + (name in IN_ONE_PASS)]]
+    assert {way.rows <= MOST * len(model.design.data) for way in ways} == {True}
+    whole, fewer = model.pymc, [way.pymc for way in ways]
+    assert {tuple(v.name for v in pymc.free_RVs) for pymc in fewer} == {tuple(v.name for v in whole.free_RVs)}
+    of_whole, *of_fewer = (
         pymc.compile_fn([pymc.logp(), pymc.dlogp()], inputs=pymc.value_vars, mode=interpreted())
-        for pymc in (fewer, whole)
+        for pymc in (whole, *fewer)
     )
     for seed in range(3):
-        found, wanted = of_fewer(_point(whole, seed)), of_whole(_point(whole, seed))
-        assert found[0] == pytest.approx(wanted[0], rel=1e-10)
-        np.testing.assert_allclose(found[1], wanted[1], rtol=1e-7, atol=1e-7)
+        wanted = of_whole(_point(whole, seed))
+        for density in of_fewer:
+            found = density(_point(whole, seed))
+            assert found[0] == pytest.approx(wanted[0], rel=1e-10)
+            np.testing.assert_allclose(found[1], wanted[1], rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ALONE)

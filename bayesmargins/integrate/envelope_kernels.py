@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.compiled import APART, INNER, PASTED
 from bayesmargins.integrate.effect_pattern import Loops
 from bayesmargins.integrate.small_kernels import add_row, dot
 
@@ -95,7 +95,7 @@ def solved(A: Array, x: Array, noise: Array, p: Loops) -> None:
             add_row(x[low:], A[row + low :], -x[a], a - low)
 
 
-@njit(**APART)
+@njit(**PASTED)
 def _inverse(A: Array, p: Loops) -> Array:
     """The inverse within the envelope, of the matrix with Cholesky factor A.
 
@@ -125,7 +125,7 @@ def _inverse(A: Array, p: Loops) -> Array:
     return S
 
 
-@njit(**APART)
+@njit(**PASTED)
 def _slopes(K: Array, M: Array, S: Array, roots: Array, p: Loops, out: Array) -> None:
     """Adds the derivatives of log det A in the roots to `out`; S, the inverse, becomes Lambda S Lambda'."""
     for v in range(len(p.factor)):
@@ -151,7 +151,7 @@ def _slopes(K: Array, M: Array, S: Array, roots: Array, p: Loops, out: Array) ->
             times_roots(S, row, p.reach[v], v + 1, roots, p, True)
 
 
-@njit(**APART)
+@njit(**PASTED)
 def small_system(K: Array, h: Array, roots: Array, p: Loops, slopes: bool) -> tuple[Array, Array, Array, float, Array]:
     """Mean s and covariance V of the effects, s in standard normal ones, log det A, and derivatives in the roots.
 

@@ -30,6 +30,8 @@ __all__ = [
     "averages",
     "log_densities",
     "multiplies",
+    "node",
+    "of_kinds",
     "parts",
     "slopes",
 ]
@@ -352,13 +354,22 @@ def averages(
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
 
 
+@njit(**INNER)
+def of_kinds(tag: Any, y: Array, n: Array, u: Array, v: Array, samples: Integers) -> Array:
+    """`base` of each kind of row: (3, kind). What it reads lies side by side, so that processors take several."""
+    m = len(samples)
+    given, found = np.empty((4, m)), np.empty((3, m))
+    for k in range(m):
+        i = samples[k]
+        given[0, k], given[1, k], given[2, k], given[3, k] = y[i], n[i], u[i], v[i]
+    for k in range(m):
+        found[0, k], found[1, k], found[2, k] = base(tag, given[0, k], given[1, k], given[2, k], given[3, k])
+    return found
+
+
 def add_base(tag: Any, rows: Rows, at: Point, values: Array, r: Array) -> None:
     """Adds to values (group,) and r (3, row) what does not depend on eta: computed once for each kind of row."""
-    kinds = len(rows.samples)
-    found = np.empty((3, kinds))
-    for k in range(kinds):
-        i = rows.samples[k]
-        found[0, k], found[1, k], found[2, k] = base(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
+    found = of_kinds(tag, rows.y, rows.n, at.u, at.v, rows.samples)
     for g in range(len(values)):
         for i in range(rows.starts[g], rows.starts[g + 1]):
             k, w = rows.kinds[i], rows.weights[i]

@@ -10,10 +10,11 @@ import numpy.typing as npt
 from numba import njit
 from numba.np.numpy_support import carray
 
-from bayesmargins.integrate.compiled import APART
+from bayesmargins.integrate.by_name import address_of, with_globals
+from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.effect_pattern import Loops
 from bayesmargins.integrate.entry import Entry, entry
-from bayesmargins.integrate.normal_group_kernels import Known, group_marginal
+from bayesmargins.integrate.normal_group_kernels import Known, group_marginal, name_of_small_effects
 from bayesmargins.integrate.normal_groups import GRADIENT, NormalGroups
 from bayesmargins.integrate.small_kernels import copy_row
 
@@ -21,6 +22,9 @@ __all__ = ["POINTS", "TASK", "flat_data", "normal_entry"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+# Where the function of small effects lies: see `normal_entry`.
+_small: Any = None
 
 TASK, POINTS = 0, 1  # places in `sizes`: whether derivatives are asked for, and at how many points
 _HEAD = 12
@@ -84,20 +88,27 @@ def _entry(x: Any, data: Any, sizes: Any, out: Any) -> None:
         pattern,
     )
     square, width = q * q, factors * most * most
-    size = p + square + 1 + width
+    size, slopes, small = p + square + 1 + width, task == GRADIENT, _small()
     variables, results = carray(x, points * size), carray(out, points * (size + 1))
     for k in range(points):
         own, result = variables[k * size :], results[k * (size + 1) :]
         L = own[p : p + square].reshape(q, q)
         roots = own[p + square + 1 : size].reshape(factors, most, most)
-        value, dc, dL, dt, d_roots = group_marginal(own[:p], L, own[p + square], roots, of, task == GRADIENT)
+        value, dc, dL, dt, d_roots = group_marginal(own[:p], L, own[p + square], roots, of, slopes, small)
         result[0], result[p + square + 1] = value, dt
         copy_row(result[1:], dc, p)
         copy_row(result[p + 1 :], dL.ravel(), square)
         copy_row(result[p + square + 2 :], d_roots.ravel(), width)
 
 
-@lru_cache(maxsize=1)
-def normal_entry() -> Entry:
-    """The same for all models."""
-    return entry("normal_marginal", _entry)
+@njit(**INNER)
+def _nowhere() -> int:
+    return 0
+
+
+@lru_cache(maxsize=2)
+def normal_entry(small: bool) -> Entry:
+    """That of all models with small effects, or of all without, which need not wait for their code."""
+    label = f"normal_marginal_{'several' if small else 'one'}"
+    where = address_of(name_of_small_effects()) if small else _nowhere
+    return entry(label, with_globals(_entry, label, {**globals(), "_small": where}))

@@ -13,14 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from numba import njit, types
 
+from bayesmargins.integrate.by_name import by_name, caller
 from bayesmargins.integrate.compiled import APART, PASTED, kernel
 from bayesmargins.integrate.effect_pattern import BLOCK, Loops
 from bayesmargins.integrate.envelope_kernels import plus_product, rooted, small_system, solved, times_roots
 from bayesmargins.integrate.small_kernels import add_row, copy_row, dot
 
-__all__ = ["Known", "draw_groups", "draw_small", "each_group", "group_marginal"]
+__all__ = ["Known", "draw_groups", "draw_small", "each_group", "group_marginal", "name_of_small_effects"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -149,7 +150,7 @@ def _white_effects(E: Array, place: int, C: Array, begin: int, n: int, count: in
     return place
 
 
-@njit(**APART)
+@njit(**PASTED)
 def _small_moments(
     c: Array, L: Array, t: float, R: Array, a: Array, B: Array, E: Array, p: Loops, K: Array, h: Array
 ) -> None:
@@ -245,14 +246,42 @@ def _of_root(D: Array, L: Array) -> Array:
     return out
 
 
-@njit(**APART)
-def _shared_part(c: Array, t: float, log_det: float, s: Array, z: Array, of: Known) -> tuple[float, float, Array]:
-    """The part that is no sum over groups, and its derivatives in t and c."""
-    coordinates, m = len(c), len(of.r)
+def _small_effects(
+    c: Array, L: Array, t: float, roots: Array, of: Known, slopes: bool, s: Array, V: Array, d_roots: Array, form: Array
+) -> None:
+    """Their mean s, covariance V and the derivatives of `small_system`; form (1,) is what they add without data."""
+    K, h, m = of.K.copy(), of.r * t, len(of.r)
+    for k in range(len(c)):
+        add_row(h, of.J[k], -c[k], m)
+    _small_moments(c, L, t, of.R, of.a, of.B, of.E, of.pattern, K, h)
+    mean, z, covariance, log_det, derivatives = small_system(K, h, roots, of.pattern, slopes)
+    copy_row(s, mean, m)
+    copy_row(V, covariance, len(V))
+    copy_row(d_roots.ravel(), derivatives.ravel(), d_roots.size)
     Ks = np.zeros(m)
     plus_product(of.K, s, of.pattern, Ks)
+    form[0] = log_det + dot(z, z, m) + dot(s, Ks, m)
+
+
+_INTEGERS = types.Array(types.int64, 1, "C")
+_ROW, _TABLE, _CUBE = (types.Array(types.float64, d, "C") for d in (1, 2, 3))
+_PATTERN = types.NamedUniTuple(_INTEGERS, len(Loops._fields), Loops)
+_KNOWN = types.NamedTuple([_CUBE, _TABLE, _CUBE, _TABLE, _TABLE, _ROW, _ROW, _ROW, types.float64, _PATTERN], Known)
+_TAKEN = (_ROW, _TABLE, types.float64, _CUBE, _KNOWN, types.boolean, _ROW, _ROW, _CUBE, _ROW)
+_call_small_effects = caller(*_TAKEN)
+
+
+def name_of_small_effects() -> str:
+    """The name of `_small_effects`, which is compiled now or found on disk."""
+    return by_name(_small_effects, _TAKEN).name
+
+
+@njit(**APART)
+def _shared_part(c: Array, t: float, form: float, s: Array, of: Known) -> tuple[float, float, Array]:
+    """The part that is no sum over groups, and its derivatives in t and c; `form` is what s adds without data."""
+    coordinates, m = len(c), len(of.r)
     told = dot(of.r, s, m)
-    total, dt = log_det + dot(z, z, m) + dot(s, Ks, m) + t * (of.rss * t - 2.0 * told), 2.0 * (of.rss * t - told)
+    total, dt = form + t * (of.rss * t - 2.0 * told), 2.0 * (of.rss * t - told)
     dc = np.zeros(coordinates)
     for k in range(coordinates):
         own, others = dot(of.G[k], c, coordinates), dot(of.J[k], s, m)
@@ -276,22 +305,19 @@ def _plus_block(total: float, C: Array, w: Array, n: int, work: Array) -> float:
 
 @njit(**PASTED)
 def group_marginal(
-    c: Array, L: Array, t: float, roots: Array, of: Known, slopes: bool
+    c: Array, L: Array, t: float, roots: Array, of: Known, slopes: bool, small: int
 ) -> tuple[float, Array, Array, float, Array]:
     """-2 log likelihood less count log(2 pi sigma^2), and its derivatives in c, L (lower triangle), t and roots.
 
     The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them. Without
-    `slopes` the value alone is right.
+    `slopes` the value alone is right. `small` is where `_small_effects` lies: a model without them does not have it.
     """
     R, a, B, p = of.R, of.a, of.B, of.pattern
     (q, groups), coordinates, m = a.shape, len(c), len(of.r)
-    K, h = of.K.copy(), of.r * t
-    for k in range(coordinates):
-        add_row(h, of.J[k], -c[k], m)
+    s, V, d_roots, form = np.zeros(m), np.zeros(len(of.K)), np.zeros_like(roots), np.zeros(1)
     if m > 0:
-        _small_moments(c, L, t, R, a, B, of.E, p, K, h)
-    s, z, V, log_det, d_roots = small_system(K, h, roots, p, slopes)
-    total, dt, dc = _shared_part(c, t, log_det, s, z, of)
+        _call_small_effects(small, (c, L, t, roots, of, slopes, s, V, d_roots, form))
+    total, dt, dc = _shared_part(c, t, form[0], s, of)
     D, H, C = np.zeros((q, q)), np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
     Y, N = np.empty((q, q, BLOCK)), np.empty((q, q, BLOCK))
     w, work = np.empty((q, BLOCK)), np.empty((q, BLOCK))

@@ -207,7 +207,7 @@ class NormalGroups:
         """-2 log likelihood less its normaliser, and derivatives in what the entry reads: (draw, value)."""
         from bayesmargins.integrate.normal_entry import POINTS, TASK, normal_entry  # numba takes a second to import
 
-        function, (data, sizes), t = normal_entry(), self.flat, 1.0 / sigma[:, None]
+        function, (data, sizes), t = normal_entry(len(self.shapes) > 0), self.flat, 1.0 / sigma[:, None]
         small = self._padded(roots[1:], len(phi))
         columns = [phi - self.centre, *(of.reshape(len(phi), -1) for of in (roots[0], np.ones(len(phi)), small))]
         x = np.ascontiguousarray(np.concatenate(columns, axis=1) * t)

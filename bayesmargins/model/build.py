@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesmargins.design import Members
 from bayesmargins.family import Family, Link, Outcome, Values
+from bayesmargins.integrate.group_quadrature import GroupQuadrature
 from bayesmargins.model.across import coords_of
 from bayesmargins.model.coordinates import GroupPart
 from bayesmargins.model.information import Information
@@ -35,12 +36,15 @@ class Observed:
         By factor, smaller factors first; of a factor that is not there the sampler sees standard normal effects.
     thresholds : (threshold,) float
         Of an ordered response, those that `found` was found at.
+    compiled : GroupQuadrature, optional
+        The same rows, where one compiled pass gives their log density and its slopes.
     """
 
     outcome: Outcome
     constant: float = 0.0
     found: Mapping[str, Information] = field(default_factory=dict)
     thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
+    compiled: GroupQuadrature | None = None
 
 
 def build_pymc(
@@ -93,8 +97,13 @@ def build_pymc(
             effects[name] = _group_effects(part, priors, observed.found.get(name), phi, effects)
             for member in part.members:
                 etas[member.predictor] = etas[member.predictor] + _picked(part, effects[name], member.columns)
-        values = _values(predictors, etas, family, aux, observed.outcome)
-        family.need("pymc", "GLMM(...).pymc")(pm, design.response.name, values, observed.outcome)
+        if observed.compiled is not None:
+            from bayesmargins.model.group_op import log_of_rows
+
+            pm.Potential(design.response.name, log_of_rows(observed.compiled, etas[mean.name], aux))
+        else:
+            values = _values(predictors, etas, family, aux, observed.outcome)
+            family.need("pymc", "GLMM(...).pymc")(pm, design.response.name, values, observed.outcome)
         if observed.constant:
             pm.Potential(f"{design.response.name}_constant", pt.constant(observed.constant))
     return model

@@ -29,7 +29,7 @@ from bayesmargins.model.sampled import Parametrisation, SampledModel, parametris
 from bayesmargins.model.sampling import draw_prior
 from bayesmargins.model.specified import specified
 from bayesmargins.model.summary import kept_names, model_lines
-from bayesmargins.model.treatment import INTEGRATED, Treatment, treatment
+from bayesmargins.model.treatment import INTEGRATED, Treatment, obstacle_to_integral, runs_compiled, treatment
 from bayesmargins.model.words import WORDS
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word
@@ -218,12 +218,17 @@ class GLMM:
         ['directions', 'Intercept_centred', 'partial_Subject', 'sd_centred_Subject', 'sigma']
         """
         plan = self.treatment(group_effects)
-        return self._model(plan, self._coordinates(plan, parametrisation)).pymc
+        return self._model(plan, self._coordinates(plan, parametrisation), "").pymc
 
     def treatment(self, group_effects: str = "auto", sampler: str = "") -> Treatment:
         """What `fit` does with the group effects, and why."""
-        designs = {name: p.design for name, p in list(self.predictors.items())[1:]}
-        return treatment(group_effects, self.design, self.family, self.link, sampler, designs)
+        return treatment(group_effects, self.design, self.family, self.link, self._obstacle, sampler)
+
+    @cached_property
+    def _obstacle(self) -> str:
+        """Of the integral: where factors are crossed it is found by counting, a second for a million rows."""
+        others = {name: p.design for name, p in list(self.predictors.items())[1:]}
+        return obstacle_to_integral(self.design, self.family, self.link, others)
 
     @cached_property
     def likelihood(self) -> Likelihood:
@@ -239,8 +244,8 @@ class GLMM:
         return integrated_model(self.design, self.family, self.link, *parts)
 
     @cached_property
-    def _sampled(self) -> dict[str, SampledModel]:
-        """Models of `fit` that hold b, by parametrisation: compiled once for all fits."""
+    def _sampled(self) -> dict[tuple[str, bool], SampledModel]:
+        """Models of `fit` that hold b, by parametrisation and kind of likelihood: compiled once for all fits."""
         return {}
 
     def _coordinates(self, plan: Treatment, asked: str) -> Parametrisation:
@@ -253,15 +258,16 @@ class GLMM:
             )
         return coordinates
 
-    def _model(self, plan: Treatment, coordinates: Parametrisation) -> IntegratedModel | SampledModel:
+    def _model(self, plan: Treatment, coordinates: Parametrisation, sampler: str) -> IntegratedModel | SampledModel:
         """What `fit` samples from."""
         if plan.how == INTEGRATED:
             return self._integrated
-        if coordinates.how not in self._sampled:
+        kind = coordinates.how, runs_compiled(sampler)
+        if kind not in self._sampled:
             linear = list(self.predictors.values())
-            parts = (self.family, self.priors, self.groups, self.outcome, coordinates)
-            self._sampled[coordinates.how] = sampled_model(linear, *parts)
-        return self._sampled[coordinates.how]
+            parts = (self.family, self.priors, self.groups, self.outcome, coordinates, kind[1])
+            self._sampled[kind] = sampled_model(linear, *parts)
+        return self._sampled[kind]
 
     @explained(FIT)
     def fit(
@@ -344,7 +350,7 @@ class GLMM:
         if independent:
             post = independent_fit(self, plan, enough, tune, chains, random_seed, progressbar, of_nuts, **options)
         else:
-            model, faster = self._model(plan, coordinates), ""
+            model, faster = self._model(plan, coordinates, sampler), ""
             if plan.how == INTEGRATED and not self.design.structured:
                 faster = FASTER
             run = None if client is None else sampled_on(client, self, plan.how, parametrisation)

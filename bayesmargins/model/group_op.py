@@ -1,4 +1,4 @@
-"""A compiled likelihood without group effects as an operation of PyTensor, with its gradient.
+"""A compiled likelihood as an operation of PyTensor, with its gradient: without group effects, or of rows given them.
 
 One operation in place of a graph of some hundred. Not imported with the package, because PyTensor is not.
 """
@@ -22,8 +22,9 @@ from bayesmargins.integrate.group_entry import group_entry
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
 from bayesmargins.integrate.normal_entry import normal_entry
 from bayesmargins.integrate.normal_groups import NormalGroups
+from bayesmargins.integrate.row_entry import flat_columns, row_entry
 
-__all__ = ["GroupMarginal", "log_marginal"]
+__all__ = ["GroupMarginal", "log_marginal", "log_of_rows"]
 
 
 class GroupMarginal(Op):
@@ -34,7 +35,8 @@ class GroupMarginal(Op):
     tag : tuple, optional
         Of the rows of a family; None for normal ones.
     terms : int
-        Effects of a group of these.
+        Effects of a group of these; 0 where none are integrated, and rows have their linear predictors. Of normal
+        rows, how many factors there are beside the largest.
     """
 
     __props__ = ("kind", "tag", "terms")
@@ -45,7 +47,9 @@ class GroupMarginal(Op):
     @property
     def entry(self) -> Entry:
         """The compiled function; another process makes it anew."""
-        return normal_entry() if self.tag is None else group_entry(self.tag, self.terms)
+        if self.tag is None:
+            return normal_entry(self.terms > 0)
+        return group_entry(self.tag, self.terms) if self.terms else row_entry(self.tag)
 
     def make_node(self, x: Any, data: Any, sizes: Any) -> Apply:
         """Inputs as tensors."""
@@ -91,11 +95,17 @@ def log_marginal(
     return GroupMarginal(likelihood.tag, likelihood.terms)(x, *likelihood.flat)[0] + likelihood.constant
 
 
+def log_of_rows(rows: GroupQuadrature, eta: Any, aux: Mapping[str, Any]) -> Any:
+    """log p(y | eta, aux) of all rows together as a tensor."""
+    x = pt.concatenate([eta, *(pt.atleast_1d(aux[name]) for name in rows.names)])
+    return GroupMarginal(rows.tag)(x, *flat_columns(rows))[0] + rows.constant
+
+
 def _normal(groups: NormalGroups, phi: Any, L: Any, others: Sequence[Any], sigma: Any) -> Any:
     t, terms = 1.0 / sigma, [terms for _, terms in groups.shapes]
     q = max(terms, default=1)
     padded = [pt.set_subtensor(pt.zeros((q, q))[:k, :k], root) for root, k in zip(others, terms, strict=True)]
     small = pt.stack(padded).ravel() * t if padded else pt.zeros(0)
     x = pt.concatenate([(phi - groups.centre) * t, L.ravel() * t, t[None], small])
-    value = GroupMarginal()(x, *groups.flat)[0]
+    value = GroupMarginal(None, len(groups.shapes))(x, *groups.flat)[0]
     return groups.constant - 0.5 * (groups.count * pt.log(2.0 * np.pi * sigma**2) + value)

@@ -11,6 +11,8 @@ import xarray as xr
 
 from bayesmargins.errors import FitError, close_matches, listed, shown
 from bayesmargins.family import Family, Outcome
+from bayesmargins.integrate.group_quadrature import GroupQuadrature, group_quadrature
+from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.model.across import on_predictor
 from bayesmargins.model.bends import with_known_bends
 from bayesmargins.model.build import Observed, build_pymc
@@ -134,8 +136,12 @@ def sampled_model(
     parts: Mapping[str, GroupPart],
     outcome: Outcome,
     coordinates: Parametrisation,
+    compiled: bool = True,
 ) -> SampledModel:
-    """Merged where that pays; standardised where that was chosen and the pilot fit finds a mode."""
+    """Merged where that pays; standardised where that was chosen and the pilot fit finds a mode.
+
+    `compiled`: the sampler can run a likelihood that is no graph of PyTensor.
+    """
     mean = predictors[0]
     predictors = [replace(mean, fixed=with_known_bends(mean, family, outcome, priors)), *predictors[1:]]
     observed, columns = Observed(outcome), [column for p in predictors for column in p.columns()]
@@ -151,8 +157,21 @@ def sampled_model(
         parts = {name: _rows_of(part, kept) for name, part in parts.items()}
     if coordinates.how == _STANDARDISED and parts:
         observed, coordinates = _standardised(observed, family, predictors[0], parts, priors, coordinates)
+    if compiled and len(predictors) == 1:
+        observed = replace(observed, compiled=_in_one_pass(observed.outcome, family, mean))
     model = build_pymc(predictors, family, priors, parts, observed)
     return SampledModel(model, len(predictors[0].offset), coordinates)
+
+
+def _in_one_pass(outcome: Outcome, family: Family, mean: LinearPredictor) -> GroupQuadrature | None:
+    """The rows as one group; None where there is no compiled density of them."""
+    tag = family.compiled_rows(mean.link)
+    if tag is None or family.not_integrated(outcome, mean.link):
+        return None
+    n = len(outcome.y)
+    thresholds = len(outcome.reached()) if family.ordinal else 0
+    one = Effects(np.ones((n, 1)), np.zeros(n, dtype=np.int64), 1)
+    return group_quadrature(tag, family.aux, outcome.events(), np.empty((n, 0)), one, np.zeros(n), thresholds)
 
 
 def _rows_of(part: GroupPart, kept: np.ndarray) -> GroupPart:

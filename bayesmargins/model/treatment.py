@@ -12,7 +12,16 @@ from bayesmargins.group_likelihood import no_plane
 from bayesmargins.integrate.effect_pattern import Levels, multiplications
 from bayesmargins.values import is_word
 
-__all__ = ["INTEGRATED", "SAMPLED", "Treatment", "check_factors", "closed_form", "treatment"]
+__all__ = [
+    "INTEGRATED",
+    "SAMPLED",
+    "Treatment",
+    "check_factors",
+    "closed_form",
+    "obstacle_to_integral",
+    "runs_compiled",
+    "treatment",
+]
 
 INTEGRATED, SAMPLED = "integrated", "sampled"
 _ASKED = ("auto", INTEGRATED, SAMPLED)
@@ -46,15 +55,8 @@ class Treatment:
         return f"group effects are {verb}: {self.why}"
 
 
-def treatment(
-    asked: str,
-    design: Design,
-    family: Family,
-    link: Link,
-    sampler: str = "",
-    others: Mapping[str, Design] | None = None,
-) -> Treatment:
-    """What happens to b where ``group_effects=asked``? `others` are designs of linear predictors beside the mean's.
+def treatment(asked: str, design: Design, family: Family, link: Link, obstacle: str, sampler: str = "") -> Treatment:
+    """What happens to b where ``group_effects=asked``? `obstacle` is what `obstacle_to_integral` said.
 
     Raises
     ------
@@ -67,7 +69,8 @@ def treatment(
         )
     if asked == SAMPLED:
         return Treatment(SAMPLED, "as asked")
-    obstacle = _several(design, others or {}) if others else _obstacle(design, family, link, sampler)
+    if not obstacle and not runs_compiled(sampler):
+        obstacle = f"sampler {sampler!r} cannot run the compiled integral"
     if obstacle and asked == INTEGRATED:
         raise FitError(
             f"group_effects='integrated' is not possible for {design.formula!r}: {obstacle}. Use "
@@ -84,6 +87,11 @@ def treatment(
             "them",
         )
     return Treatment(INTEGRATED, "each group's integral is a sum over nodes")
+
+
+def runs_compiled(sampler: str) -> bool:
+    """Can it run a likelihood that is no graph of PyTensor?"""
+    return not is_word(sampler, _NO_JAX)
 
 
 def _terms(design: Design) -> int:
@@ -106,8 +114,10 @@ def _several(design: Design, others: Mapping[str, Design]) -> str:
     )
 
 
-def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
-    """Why b cannot be integrated out exactly; empty where it can."""
+def obstacle_to_integral(design: Design, family: Family, link: Link, others: Mapping[str, Design]) -> str:
+    """Why b cannot be integrated out exactly; empty where it can. `others` are designs beside the mean's."""
+    if others:
+        return _several(design, others)
     if not design.factors:
         return "the model has none"
     if design.degrees:
@@ -120,10 +130,7 @@ def _obstacle(design: Design, family: Family, link: Link, sampler: str) -> str:
     beyond = family.not_integrated(Outcome.of(design.response), link)
     if beyond:
         return f"the left-hand side says {listed(beyond)}, and such rows are not integrated"
-    obstacle = _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)
-    if not obstacle and is_word(sampler, _NO_JAX):
-        return f"sampler {sampler!r} cannot run the compiled integral"
-    return obstacle
+    return _too_many(design) if closed_form(family, link) else _no_nodes(design, family, link)
 
 
 def _too_many(design: Design) -> str:

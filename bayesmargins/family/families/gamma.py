@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, lgamma, log
+from math import exp, log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from bayesmargins.family.family import Family, Parameter, Residual, not_below_ze
 from bayesmargins.family.link import Array
 from bayesmargins.family.observing import observe
 from bayesmargins.family.outcome import POSITIVE, Outcome, Values
-from bayesmargins.family.special import digamma
+from bayesmargins.family.special import digamma_from_1, lgamma_from_1
 
 __all__ = ["gamma"]
 
@@ -92,8 +92,9 @@ class GammaRows(NamedTuple):
 
     def base(self, y: float, n: float, u: float, v: float) -> tuple[float, float, float]:
         """What does not depend on eta, and its derivatives in u and v."""
-        value = u * log(u) - lgamma(u) + (u - 1.0) * log(y)
-        return value, log(u) + 1.0 - digamma(u) + log(y), 0.0
+        log_u, log_y, above = log(u), log(y), u + 1.0
+        value = (u + 1.0) * log_u - lgamma_from_1(above) + (u - 1.0) * log_y
+        return value, log_u + 1.0 + 1.0 / u - digamma_from_1(above) + log_y, 0.0
 
 
 gamma = Family(
