@@ -151,7 +151,8 @@ def _rest(
         rest[0] = (precision - 1.0) / (s * s)
         rest[1] = z * precision / s + rest[0] * _mean_eta(model, at, g)
         left, right = scale * (z - first[g]), scale * (first[g] + (count - 1) * step[g] - z)
-        fewest, most, margin = LANES, (int(_MOST * count) + LANES) // LANES * LANES, _MARGIN
+        most, margin = (int(_MOST * count) + LANES) // LANES * LANES, _MARGIN
+        fewest = min(LANES, most)
         while fewest < most:
             lattices.first[g], lattices.step[g] = around(z, margin * left / scale, margin * right / scale, fewest)
             if _does(of, model, at, s, g, fewest, lattices, room):

@@ -41,6 +41,8 @@ def as_integers(typing: Any, pointer: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def start_of(typing: Any, array: Any) -> Any:
     """To the first entry of an array whose entries lie one after the other."""
+    if array.layout != "C":
+        return None
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(array)(context, builder, arguments[0]).data
