@@ -16,13 +16,13 @@ from typing import Any
 
 import llvmlite.binding
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from bayesmargins.integrate.compiled import APART, SUM, c_function, digest
+from bayesmargins.integrate.compiled import OPTIONS, SUM, c_function, digest
 
-__all__ = ["Named", "address_of", "by_name", "caller", "with_globals"]
+__all__ = ["Named", "address_of", "by_name", "caller", "taken", "with_globals"]
 
 _CODE = ir.FunctionType(ir.VoidType(), [ir.IntType(8).as_pointer()])
 
@@ -50,13 +50,8 @@ def _loads(kind: Any) -> Any:
     return loaded
 
 
-# Each function has its own: see `by_name`.
-_function: Any = None
-_load: Any = None
-
-
-def _run(address: Any) -> None:
-    _function(*_load(address))
+# What a function's first line takes its arguments from; each has its own: see `by_name`.
+taken: Any = None
 
 
 def with_globals(function: Callable[..., None], label: str, own: dict[str, Any]) -> Any:
@@ -74,13 +69,13 @@ def with_globals(function: Callable[..., None], label: str, own: dict[str, Any])
 def by_name(function: Callable[..., None], arguments: tuple[Any, ...], reordered: bool = False) -> Named:
     """The function for arguments of these types, to be called with a pointer to a tuple of them; it returns nothing.
 
-    `reordered`: its sums may be taken in any order. Who puts code on disk that has the name calls this before that
-    code is found there.
+    It takes the pointer and begins by reading its arguments: ``x, y = taken(asked)``. `reordered`: its sums may be
+    taken in any order. Who puts code on disk that has the name calls this before that code is found there.
     """
     kind = types.Tuple(arguments)
     label = f"{function.__name__}_{sha256(str(kind).encode()).hexdigest()[:12]}"
-    own = {**globals(), "_function": njit(**SUM if reordered else APART)(function), "_load": _loads(kind)}
-    compiled = c_function(types.void(types.voidptr), with_globals(_run, label, own))
+    own = with_globals(function, label, {**function.__globals__, "taken": _loads(kind)})
+    compiled = c_function(types.void(types.voidptr), own, SUM if reordered else OPTIONS)
     name = f"bayesmargins_{label}_{digest()}"
     llvmlite.binding.add_symbol(name, compiled.address)
     return Named(name, compiled)

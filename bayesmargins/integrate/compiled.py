@@ -20,6 +20,7 @@ __all__ = ["APART", "INNER", "OPTIONS", "SUM", "c_function", "digest", "kernel"]
 
 # numpy's error model: a test for zero before each division would stop vectorisation
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+CALLED: dict[str, Any] = {**OPTIONS, "no_cfunc_wrapper": True}  # from Python
 # For what is called from compiled code only. Either a small body is put into its callers before they are compiled,
 # which is quickest to compile, or a loop is compiled by itself, which vectorises best, and then put into them.
 PASTED: dict[str, Any] = {**OPTIONS, "inline": "always"}
@@ -42,16 +43,16 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     callable
     """
     try:
-        compiled: Any = njit(cache=True, **OPTIONS)(function)
+        compiled: Any = njit(cache=True, **CALLED)(function)
     except RuntimeError:  # no folder that may be written to
-        return njit(**OPTIONS)(function)
+        return njit(**CALLED)(function)
     _keep_until_any_file_changes(compiled)
     return compiled
 
 
-def c_function(signature: Any, function: Callable[..., None]) -> Any:
+def c_function(signature: Any, function: Callable[..., None], options: dict[str, Any] = OPTIONS) -> Any:
     """The same as a function of C, compiled now: with ``address`` and ``ctypes``."""
-    compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=dict(OPTIONS))
+    compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=dict(options))
     try:
         compiled.enable_caching()
         _keep_until_any_file_changes(compiled)

@@ -12,31 +12,64 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from bayesmargins.integrate.compiled import APART, INNER, SUM
-from bayesmargins.integrate.group_rows import LANES
+from bayesmargins.integrate.group_rows import LANES, Floats, Integers
 from bayesmargins.integrate.group_tasks import DRAW, GRADIENT
 from bayesmargins.integrate.vector_math import another, vector_exp, vector_log
 
-__all__ = ["ACROSS", "BESIDE", "D_A", "D_C", "ETA", "FEW", "MOST", "OF_ETA", "OF_U", "ROWS_OF", "TOGETHER", "A", "C"]
-__all__ += ["Group", "peak", "sweep"]
+__all__ = ["FEW", "MOST", "TOGETHER", "Columns", "Group", "Nodes", "peak", "sweep"]
 
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-# Rows of `own`: the log density of a row is a eta - c exp(sign eta), or a eta - c log(1 + exp(eta)); d_a and d_c are
-# derivatives in u. Then what t and the second effect multiply; powers at a line's centre; averages of derivatives.
-A, C, D_A, D_C, ETA, ACROSS, BESIDE, _X, OF_ETA, OF_U, ROWS_OF = range(11)
-_P, _T, _POWER, _Y = range(4)  # rows of `nodes`: density, product, exp(sign s z) from the first node on; and factors
 MOST, _FARTHEST, _LINES = 32, 512, 3000  # nodes at once, nodes from a line's centre, lines on a side
 _NOTHING = 1e-300  # exp() gives no less than some 1e-308
 _STEEP, _FINEST = 1.0, 0.04  # the largest step in eta, but for variances so large that steps were smaller than this
 _NEAR, _FAR = 0.05, 3.0  # squared distance to the peak at which the search stops; change of eta in one step of it
 TOGETHER, FEW = 8, 4  # factors in one loop, and those of a row among them, at most
 _LARGEST, _FULL = 1e17, 1e120  # power of a factor, and product, from which on a logarithm is taken
+
+
+class Columns(NamedTuple):
+    """What there is to know and to compute of each row; behind the last one `x` has a place more.
+
+    Attributes
+    ----------
+    a, c, d_a, d_c : (row,) float
+        The log density of a row is a eta - c exp(sign eta), or a eta - c log(1 + exp(eta)); derivatives in u.
+    eta, across, beside : (row,) float
+        Without b; what t multiplies, and the second effect.
+    x : (row,) float
+        Power at a line's centre.
+    of_eta, of_u : (row,) float
+        Averages of derivatives.
+    """
+
+    a: Floats
+    c: Floats
+    d_a: Floats
+    d_c: Floats
+    eta: Floats
+    across: Floats
+    beside: Floats
+    x: Floats
+    of_eta: Floats
+    of_u: Floats
+
+
+class Nodes(NamedTuple):
+    """Those of a line, and its factors.
+
+    Attributes
+    ----------
+    p, t, power : (node,) float
+        Density, product, and exp(sign s z) from the first node on.
+    y : (factor,) float
+    """
+
+    p: Floats
+    t: Floats
+    power: Floats
+    y: Floats
 
 
 class Group(NamedTuple):
@@ -83,7 +116,7 @@ class Group(NamedTuple):
 
 
 @njit(**APART)
-def peak(own: Array, rows: int, s: float, sign: float, product: bool, found: Array) -> None:
+def peak(own: Columns, rows: int, s: float, sign: float, product: bool, found: Floats) -> None:
     """z and t near the peak, by Newton's method from 0; how z moves with t there; precision of z given t, and of t.
 
     Its steps are those of the search for one effect's peak in `group_nodes`.
@@ -92,11 +125,11 @@ def peak(own: Array, rows: int, s: float, sign: float, product: bool, found: Arr
     for attempt in range(100):
         first, other, bend, mixed, across = -z, -t, 0.0, 0.0, 0.0
         for i in range(rows):
-            x, c = own[ACROSS, i], own[C, i]
-            e = vector_exp(sign * (own[ETA, i] + s * z + x * t))
+            x, c = own.across[i], own.c[i]
+            e = vector_exp(sign * (own.eta[i] + s * z + x * t))
             q = 1.0 / (1.0 + e)
             mean, curve = (c * (1.0 - q), c * q * (1.0 - q)) if product else (sign * c * e, c * e)
-            slope = own[A, i] - mean
+            slope = own.a[i] - mean
             first, other = first + s * slope, other + x * slope
             bend, mixed, across = bend + curve, mixed + x * curve, across + x * x * curve
         if attempt > 0:
@@ -117,7 +150,7 @@ def peak(own: Array, rows: int, s: float, sign: float, product: bool, found: Arr
         before = first / inner + moves * beside
         ahead, most = before * first + beside * other, 0.0
         for i in range(rows):
-            most = max(most, abs(s * before + own[ACROSS, i] * beside))
+            most = max(most, abs(s * before + own.across[i] * beside))
         scale = pace * min(1.0, _FAR / max(most, 1e-300)) if ahead > _NEAR else 1.0
         z, t = z + scale * before, t + scale * beside
         found[0], found[1], found[2], found[3], found[4] = z, t, moves, inner, outer
@@ -139,27 +172,27 @@ def _is_factor(c: float) -> bool:
 
 @njit(**INNER)
 def _placed(
-    own: Array, nodes: Array, of: Integers, rows: int, s: float, sign: float, product: bool, found: Array, steps: Array,
+    own: Columns, nodes: Nodes, of: Integers, rows: int, s: float, sign: float, product: bool, found: Floats, steps: Floats,
     drop: float,
 ) -> Group:  # fmt: skip
     """Lattices about the peak, on which no eta changes by more than `_STEEP` in a step."""
     z, t, moves, inner, outer = found[0], found[1], found[2], found[3], found[4]
     most, alpha, beta, constant, factors, plain = 0.0, 0.0, 0.0, 0.5 * (z * z + t * t), 0, True
     for i in range(rows):
-        a, x, c = own[A, i], own[ACROSS, i], own[C, i]
+        a, x, c = own.a[i], own.across[i], own.c[i]
         most, alpha, beta = max(most, abs(x + moves * s)), alpha + a * s, beta + a * x
-        constant -= a * (s * z + x * t) + _log_density(c, own[ETA, i] + s * z + x * t, sign, product)
+        constant -= a * (s * z + x * t) + _log_density(c, own.eta[i] + s * z + x * t, sign, product)
         plain = plain and _is_factor(c)
     h = min(steps[0], max(_STEEP * math.sqrt(inner) / max(abs(s), 1e-300), _FINEST)) / math.sqrt(inner)
     H = min(steps[1], max(_STEEP * math.sqrt(outer) / max(most, 1e-300), _FINEST)) / math.sqrt(outer)
     for k in range(MOST):
-        nodes[_POWER, k] = vector_exp(sign * s * h * k)
+        nodes.power[k] = vector_exp(sign * s * h * k)
     for i in range(rows):
-        if product and _is_factor(own[C, i]):
-            for _ in range(int(own[C, i])):
+        if product and _is_factor(own.c[i]):
+            for _ in range(int(own.c[i])):
                 of[factors] = i
                 factors += 1
-    own[_X, rows] = 0.0
+    own.x[rows] = 0.0
     while factors == 0 or factors % TOGETHER != 0:
         of[factors] = rows
         factors += 1
@@ -170,106 +203,106 @@ def _placed(
 
 
 @njit(**INNER)
-def _moved(g: Group, own: Array, nodes: Array, of: Integers, t: float, centre: float) -> tuple[float, float]:
+def _moved(g: Group, own: Columns, nodes: Nodes, of: Integers, t: float, centre: float) -> tuple[float, float]:
     """Powers of the rows at the centre of a line: the largest, and the sum of c times them."""
     largest, amount = 0.0, 0.0
     for i in range(g.rows):
-        x = vector_exp(g.sign * (own[ETA, i] + own[ACROSS, i] * t + g.s * centre))
-        own[_X, i] = x
-        largest, amount = max(largest, x), amount + own[C, i] * x
+        x = vector_exp(g.sign * (own.eta[i] + own.across[i] * t + g.s * centre))
+        own.x[i] = x
+        largest, amount = max(largest, x), amount + own.c[i] * x
     if g.product:
         for f in range(g.factors):
-            nodes[_Y, f] = own[_X, of[f]]
+            nodes.y[f] = own.x[of[f]]
     return largest, amount
 
 
 @njit(**APART)
-def _multiply(nodes: Array, count: int, factors: int, c: float, rises: bool) -> None:
+def _multiply(nodes: Nodes, count: int, factors: int, c: float, rises: bool) -> None:
     """All factors into T, eight at a time, or its logarithm into P before it is too large."""
     edge = count - 1 if rises else 0
     for f in range(0, factors, TOGETHER):
-        if nodes[_T, edge] > _FULL:
+        if nodes.t[edge] > _FULL:
             for k in range(count):
-                nodes[_P, k] -= vector_log(nodes[_T, k])
-                nodes[_T, k] = 1.0
-        y0, y1, y2, y3 = c * nodes[_Y, f], c * nodes[_Y, f + 1], c * nodes[_Y, f + 2], c * nodes[_Y, f + 3]
-        y4, y5, y6, y7 = c * nodes[_Y, f + 4], c * nodes[_Y, f + 5], c * nodes[_Y, f + 6], c * nodes[_Y, f + 7]
+                nodes.p[k] -= vector_log(nodes.t[k])
+                nodes.t[k] = 1.0
+        y0, y1, y2, y3 = c * nodes.y[f], c * nodes.y[f + 1], c * nodes.y[f + 2], c * nodes.y[f + 3]
+        y4, y5, y6, y7 = c * nodes.y[f + 4], c * nodes.y[f + 5], c * nodes.y[f + 6], c * nodes.y[f + 7]
         for k in range(count):
-            x = nodes[_POWER, k]
+            x = nodes.power[k]
             one = ((1.0 + y0 * x) * (1.0 + y1 * x)) * ((1.0 + y2 * x) * (1.0 + y3 * x))
-            nodes[_T, k] *= one * (((1.0 + y4 * x) * (1.0 + y5 * x)) * ((1.0 + y6 * x) * (1.0 + y7 * x)))
+            nodes.t[k] *= one * (((1.0 + y4 * x) * (1.0 + y5 * x)) * ((1.0 + y6 * x) * (1.0 + y7 * x)))
 
 
 @njit(**APART)
-def _add_rows(g: Group, own: Array, nodes: Array, t: float, first: float, count: int, near: bool) -> None:
+def _add_rows(g: Group, own: Columns, nodes: Nodes, t: float, first: float, count: int, near: bool) -> None:
     """Row by row, those that are no factors; all of them where factors would be too large."""
     for i in range(g.rows):
-        if not (near and _is_factor(own[C, i])):
-            eta = own[ETA, i] + own[ACROSS, i] * t
+        if not (near and _is_factor(own.c[i])):
+            eta = own.eta[i] + own.across[i] * t
             for k in range(count):
-                nodes[_P, k] += _log_density(own[C, i], eta + g.s * (first + k * g.h), 1.0, True)
+                nodes.p[k] += _log_density(own.c[i], eta + g.s * (first + k * g.h), 1.0, True)
 
 
 @njit(**INNER)
 def _block(
-    g: Group, own: Array, nodes: Array, t: float, first: float, c: float, count: int, largest: float, amount: float
+    g: Group, own: Columns, nodes: Nodes, t: float, first: float, c: float, count: int, largest: float, amount: float
 ) -> None:
     """P of so many nodes from z = first on, relative to the peak; powers there are c times those of `_moved`."""
     linear = g.constant + g.beta * t - 0.5 * t * t
     if not g.product:
         for k in range(count):
             z = first + k * g.h
-            nodes[_P, k] = vector_exp(linear + g.alpha * z - 0.5 * z * z - amount * c * nodes[_POWER, k])
+            nodes.p[k] = vector_exp(linear + g.alpha * z - 0.5 * z * z - amount * c * nodes.power[k])
         return
-    near = largest * c * max(nodes[_POWER, 0], nodes[_POWER, count - 1]) < _LARGEST
+    near = largest * c * max(nodes.power[0], nodes.power[count - 1]) < _LARGEST
     for k in range(count):
         z = first + k * g.h
-        nodes[_P, k], nodes[_T, k] = linear + g.alpha * z - 0.5 * z * z, 1.0
+        nodes.p[k], nodes.t[k] = linear + g.alpha * z - 0.5 * z * z, 1.0
     if near:
         _multiply(nodes, count, g.factors, c, g.s > 0.0)
     if not (near and g.plain):
         _add_rows(g, own, nodes, t, first, count, near)
     for k in range(count):
-        nodes[_P, k] = vector_exp(nodes[_P, k]) / nodes[_T, k]
+        nodes.p[k] = vector_exp(nodes.p[k]) / nodes.t[k]
 
 
 @njit(**SUM)
-def _shares(nodes: Array, x: float, product: bool, count: int) -> tuple[float, float]:
+def _shares(nodes: Nodes, x: float, product: bool, count: int) -> tuple[float, float]:
     """Sums of P times x power, or the mean that has these odds; and times k."""
     one, two = 0.0, 0.0
     for k in range(count):
-        e = x * nodes[_POWER, k]
-        q = nodes[_P, k] * (1.0 - 1.0 / (1.0 + e) if product else e)
+        e = x * nodes.power[k]
+        q = nodes.p[k] * (1.0 - 1.0 / (1.0 + e) if product else e)
         one, two = one + q, two + q * k
     return one, two
 
 
 @njit(**APART)
-def _add_slopes(g: Group, own: Array, nodes: Array, sums: Array, t: float, first: float, c: float, count: int) -> None:
+def _add_slopes(g: Group, own: Columns, nodes: Nodes, sums: Floats, t: float, first: float, c: float, count: int) -> None:
     """Adds the derivatives at a block's nodes, without those of the linear part."""
     one, two = _shares(nodes, c, False, count)
     for i in range(g.rows):
-        x = own[_X, i]
+        x = own.x[i]
         if g.product:
             one, two = _shares(nodes, x * c, True, count)
             x = 1.0
-        x *= g.sign * own[C, i]
-        own[OF_ETA, i] -= x * one
-        own[OF_U, i] -= own[D_C, i] * own[_X, i] * one
+        x *= g.sign * own.c[i]
+        own.of_eta[i] -= x * one
+        own.of_u[i] -= own.d_c[i] * own.x[i] * one
         sums[3] -= x * (first * one + g.h * two)
         sums[4] -= x * t * one
-        sums[5] -= x * t * one * own[BESIDE, i]
+        sums[5] -= x * t * one * own.beside[i]
 
 
 @njit(**APART)
-def _choose(nodes: Array, sums: Array, block: float, t: float, first: float, h: float, count: int) -> None:
+def _choose(nodes: Nodes, sums: Floats, block: float, t: float, first: float, h: float, count: int) -> None:
     """A node of the block in place of the one drawn so far, with the block's share of all nodes so far."""
     sums[15] = another(sums[15])
     if sums[15] * sums[0] < block:
         sums[15] = another(sums[15])
         left, k = sums[15] * block, 0
-        while k < count - 1 and left >= nodes[_P, k]:
-            left -= nodes[_P, k]
+        while k < count - 1 and left >= nodes.p[k]:
+            left -= nodes.p[k]
             k += 1
         sums[13], sums[14] = first + k * h, t
 
@@ -282,7 +315,7 @@ def _rest(last: float, end: float) -> float:
 
 @njit(**INNER)
 def _line(
-    g: Group, own: Array, nodes: Array, of: Integers, sums: Array, line: int, centre: float, task: int
+    g: Group, own: Columns, nodes: Nodes, of: Integers, sums: Floats, line: int, centre: float, task: int
 ) -> tuple[float, float]:
     """The sum over the nodes of a line, and their mean."""
     t = g.t + (line + g.lines) * g.H
@@ -298,7 +331,7 @@ def _line(
         _block(g, own, nodes, t, first, c, count, largest, amount)
         r0, r1, r2, r3, ks = 0.0, 0.0, 0.0, 0.0, 0.0
         for k in range(0, count, 4):
-            p0, p1, p2, p3 = nodes[_P, k], nodes[_P, k + 1], nodes[_P, k + 2], nodes[_P, k + 3]
+            p0, p1, p2, p3 = nodes.p[k], nodes.p[k + 1], nodes.p[k + 2], nodes.p[k + 3]
             r0, r1, r2, r3, ks = r0 + p0, r1 + p1, r2 + p2, r3 + p3, ks + k * (p0 + p1 + p2 + p3)
         block = r0 + r1 + r2 + r3
         moment += first * block + g.h * (ks + r1 + 2.0 * r2 + 3.0 * r3)
@@ -308,9 +341,9 @@ def _line(
         elif task == DRAW:
             _choose(nodes, sums, block, t, first, g.h, count)
         if begin <= lower:
-            left = _rest(nodes[_P, 1], nodes[_P, 0])
+            left = _rest(nodes.p[1], nodes.p[0])
         if begin + count >= upper:
-            right = _rest(nodes[_P, count - 2], nodes[_P, count - 1])
+            right = _rest(nodes.p[count - 2], nodes.p[count - 1])
         count = LANES
         if right > g.least and upper < _FARTHEST:
             begin, upper = upper, upper + LANES
@@ -327,8 +360,8 @@ def _line(
 
 @njit(**APART)
 def sweep(
-    own: Array, nodes: Array, of: Integers, sums: Array, rows: int, s: float, sign: float, product: bool, found: Array,
-    steps: Array, drop: float, task: int,
+    own: Columns, nodes: Nodes, of: Integers, sums: Floats, rows: int, s: float, sign: float, product: bool, found: Floats,
+    steps: Floats, drop: float, task: int,
 ) -> tuple[float, float]:  # fmt: skip
     """All lines that count: from the peak on to one side, then to the other. The constant, and the area of a cell.
 
@@ -340,7 +373,7 @@ def sweep(
     for k in range(15):
         sums[k] = 0.0
     for i in range(rows):
-        own[OF_ETA, i], own[OF_U, i] = 0.0, 0.0
+        own.of_eta[i], own.of_u[i] = 0.0, 0.0
     line, side, last, before, middle, mean, centre = 0, 1, 0.0, 0.0, 0.0, 0.0, g.z + g.lines * g.moves * g.H
     while True:
         total, here = _line(g, own, nodes, of, sums, line, centre, task)

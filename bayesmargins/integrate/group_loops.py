@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit, typeof, types
 
 from bayesmargins.integrate import group_rows
 from bayesmargins.integrate.by_name import by_name, caller
-from bayesmargins.integrate.compiled import APART, INNER
-from bayesmargins.integrate.group_rows import FLOATS, LATTICES, POINT, ROWS, TABLE, Lattices, Point, Rows
-from bayesmargins.integrate.vector_math import vector_exp
+from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.group_rows import LATTICES, POINT, ROWS, Floats, Lattices, Point, Rows
+from bayesmargins.integrate.pointers import FLOATS
 
-__all__ = ["LOOPS", "Loops", "add_base", "averages", "log_densities", "names_of", "powers", "slopes"]
-
-Array = npt.NDArray[np.float64]
+__all__ = ["LOOPS", "Loops", "add_base", "averages", "log_densities", "call_set_parts", "names_of", "names_of_planes", "slopes"]
 
 
 class Loops(NamedTuple):
@@ -45,11 +41,13 @@ LOOPS = types.NamedTuple([_TAG, *[_WHOLE] * 5], Loops)
 
 # What each takes after the tag; in the order of `Loops`.
 _TAKEN = {
-    group_rows.log_densities: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES),
-    group_rows.averages: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, TABLE, FLOATS),
+    group_rows.log_densities: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, FLOATS),
+    group_rows.averages: (ROWS, POINT, _WHOLE, _WHOLE, _NUMBER, LATTICES, FLOATS, FLOATS, FLOATS),
     group_rows.slopes: (ROWS, POINT, _WHOLE, _NUMBER, FLOATS),
-    group_rows.add_base: (ROWS, POINT, FLOATS, TABLE),
+    group_rows.add_base: (ROWS, POINT, FLOATS, FLOATS, FLOATS),
 }
+_OF_PARTS = (ROWS, _NUMBER, *[FLOATS] * 4)
+call_set_parts = caller(_TAG, *_OF_PARTS)
 _call_log_densities, _call_averages, _call_slopes, _call_add_base = (caller(_TAG, *t) for t in _TAKEN.values())
 
 
@@ -58,37 +56,36 @@ def names_of(tag: Any) -> list[str]:
     return [by_name(f, (typeof(tag), *taken), f is group_rows.slopes).name for f, taken in _TAKEN.items()]
 
 
+def names_of_planes(tag: Any) -> list[str]:
+    """The same of those that two effects take: `group_rows.set_parts` and `group_rows.add_base`."""
+    taken = {group_rows.set_parts: _OF_PARTS, group_rows.add_base: _TAKEN[group_rows.add_base]}
+    return [by_name(f, (typeof(tag), *own)).name for f, own in taken.items()]
+
+
 @njit(**INNER)
-def log_densities(of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
+def log_densities(
+    of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, work: Floats
+) -> None:
     """See `group_rows.log_densities`."""
-    _call_log_densities(of.log_densities, (of.tag, rows, at, begin, end, s, lattices))
+    _call_log_densities(of.log_densities, (of.tag, rows, at, begin, end, s, lattices, work))
 
 
 @njit(**INNER)
 def averages(
-    of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, of_s: Array
-) -> None:
+    of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Floats, of_s: Floats,
+    work: Floats,
+) -> None:  # fmt: skip
     """See `group_rows.averages`."""
-    _call_averages(of.averages, (of.tag, rows, at, begin, end, s, lattices, r, of_s))
+    _call_averages(of.averages, (of.tag, rows, at, begin, end, s, lattices, r, of_s, work))
 
 
 @njit(**INNER)
-def slopes(of: Loops, rows: Rows, at: Point, group: int, b: float, found: Array) -> None:
+def slopes(of: Loops, rows: Rows, at: Point, group: int, b: float, found: Floats) -> None:
     """See `group_rows.slopes`."""
     _call_slopes(of.slopes, (of.tag, rows, at, group, b, found))
 
 
 @njit(**INNER)
-def add_base(of: Loops, rows: Rows, at: Point, values: Array, r: Array) -> None:
+def add_base(of: Loops, rows: Rows, at: Point, values: Floats, r: Floats, work: Floats) -> None:
     """See `group_rows.add_base`."""
-    _call_add_base(of.base, (of.tag, rows, at, values, r))
-
-
-@njit(**APART)
-def powers(of: Loops, eta: Array) -> Array:
-    """`Point.power`."""
-    power, sign = np.empty_like(eta), float(of.tag[1])
-    if sign != 0.0:
-        for i in range(len(eta)):
-            power[i] = vector_exp(sign * eta[i])
-    return power
+    _call_add_base(of.base, (of.tag, rows, at, values, r, work))

@@ -11,30 +11,32 @@ second.
 from __future__ import annotations
 
 import math
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit, types
 
-from bayesmargins.integrate.by_name import by_name, caller
+from bayesmargins.integrate.by_name import by_name, caller, taken
 from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.group_loops import LOOPS, Loops, log_densities, slopes
 from bayesmargins.integrate.group_rows import (
-    FLOATS,
     LANES,
     LATTICES,
     POINT,
+    ROOM,
     ROWS,
+    WORK,
+    Floats,
     Lattices,
     Point,
     Rows,
 )
+from bayesmargins.integrate.pointers import FLOATS, after
 from bayesmargins.integrate.vector_math import vector_exp
 
 __all__ = [
     "DROP",
     "FIRST",
-    "ROOM",
+    "SEARCHED",
     "STEEP",
     "around",
     "drop_of",
@@ -44,10 +46,8 @@ __all__ = [
     "settled",
 ]
 
-Array = npt.NDArray[np.float64]
-
 DROP = 18.0  # nodes this far below the peak in log density are left out at most: 2e-9 of the integral lies beyond
-ROOM = 2048  # for the nodes of one group, half of it for those in between
+SEARCHED = WORK + ROOM + LANES + 2  # room for what a search computes
 FIRST, _REACH = 16, 5.33  # nodes of the first lattice, and how far they reach, in standard deviations at the peak
 _ATTEMPTS = 300  # at nodes, beyond which values are no numbers
 STEEP = 1.0  # the largest step in eta: a steep part that is small beside the whole would be seen too late
@@ -57,14 +57,16 @@ _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
 
 @njit(**APART)
-def _peak(of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float) -> tuple[float, float]:
+def _peak(
+    of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, found: Floats
+) -> tuple[float, float]:
     """z near the peak of V, by Newton's method from 0, and - V'' there.
 
     The first step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows. Steps grow
     twofold until one has gone too far: beyond a peak that is far away, Newton's own go on by 1 in eta. One that has
     gone too far goes back to where V' along it is 0 by the secant, or to a fourth where that is nearer.
     """
-    found, z, precision, before = np.empty(2), 0.0, 1.0, 0.0
+    z, precision, before = 0.0, 1.0, 0.0
     ahead, scale, pace, grows = 0.0, 1.0, 1.0, True
     for attempt in range(100):
         slopes(of, rows, at, group, s * z, found)
@@ -128,7 +130,7 @@ def drop_of(tolerance: float) -> float:
 
 
 @njit(**INNER)
-def largest(V: Array, count: int) -> float:
+def largest(V: Floats, count: int) -> float:
     """Of the first values: four at a time, as each comparison waits for the one before."""
     a, b, c, d = V[0], V[0], V[0], V[0]
     for k in range(0, count - 3, 4):
@@ -142,7 +144,7 @@ def largest(V: Array, count: int) -> float:
 
 
 @njit(**APART)
-def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Array) -> tuple[int, float, float]:
+def settled(lattices: Lattices, group: int, tolerance: float, drop: float, shares: Floats) -> tuple[int, float, float]:
     """What the nodes of a group need, log of the integral, and its error, relative.
 
     0: nothing, and `values` are in proportion to the integrand now; 1, 2: more nodes to the left, to the right; 3:
@@ -151,7 +153,7 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
     `shares` is room for the nodes.
     """
     place, count, h = lattices.places[group], lattices.counts[group], lattices.step[group]
-    V = lattices.values[place:]
+    V = after(lattices.values, place)
     top, far = largest(V, count), min(DROP, drop + 1.0) if drop > -math.inf else DROP
     if drop > -math.inf and not (V[1] < top - 1.0 and V[count - 2] < top - 1.0):
         return 4, top, 0.0
@@ -166,7 +168,7 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
         count -= 1
     lattices.places[group], lattices.counts[group] = place + first, count
     lattices.first[group] += first * h
-    V = V[first:]
+    V = after(V, first)
     for k in range((count + LANES - 1) // LANES * LANES):
         shares[k] = vector_exp(V[k] - top) if k < count else 0.0
     s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
@@ -184,7 +186,7 @@ def settled(lattices: Lattices, group: int, tolerance: float, drop: float, share
 
 
 @njit(**APART)
-def _halved(V: Array, middle: Array, count: int) -> None:
+def _halved(V: Floats, middle: Floats, count: int) -> None:
     """V of `count` nodes and of those in between, in order."""
     for k in range(count - 1, 0, -1):
         V[2 * k] = V[k]
@@ -202,12 +204,13 @@ def _placed(lattices: Lattices, group: int, centre: float, reach: float, steepne
 
 @njit(**APART)
 def _evaluated(
-    of: Loops, rows: Rows, at: Point, group: int, s: float, lattices: Lattices, begin: float, count: int, place: int
-) -> None:
+    of: Loops, rows: Rows, at: Point, group: int, s: float, lattices: Lattices, begin: float, count: int, place: int,
+    work: Floats,
+) -> None:  # fmt: skip
     """Values of some of the group's nodes: `count` of them from `begin` on, to `place`."""
     first, counts, places = lattices.first[group], lattices.counts[group], lattices.places[group]
     lattices.first[group], lattices.counts[group], lattices.places[group] = begin, count, place
-    log_densities(of, rows, at, group, group + 1, s, lattices)
+    log_densities(of, rows, at, group, group + 1, s, lattices, work)
     lattices.first[group], lattices.counts[group], lattices.places[group] = first, counts, places
 
 
@@ -236,24 +239,23 @@ def _extended(lattices: Lattices, group: int, need: int, top: float, drop: float
     return (-1 if need < 3 else -2), start, count, left
 
 
-def _search(
-    of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
-    found: Array,
-) -> None:  # fmt: skip
+def _search(asked: Any) -> None:
     """Nodes of one effect b = s z around the peak; found: log of the integral, its error, the peak, and - V'' there.
 
-    `lattices.values` are a room of `ROOM`, whose contents are lost.
+    `lattices.values` are a room of `ROOM`, whose contents are lost, and so are those of `room`.
     """
-    z, precision = _peak(of, rows, at, group, s, widest)
-    drop, need, shares = drop_of(tolerance), 0, np.empty(ROOM)
+    of, rows, at, group, s, widest, tolerance, lattices, found, room = taken(asked)
+    shares = after(room, WORK)
+    z, precision = _peak(of, rows, at, group, s, widest, after(shares, ROOM + LANES))
+    drop, need = drop_of(tolerance), 0
     reach = _REACH * math.sqrt(drop / (DROP * precision))
     _placed(lattices, group, z, reach, abs(s) * widest)
     begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
     for attempt in range(_ATTEMPTS):
-        _evaluated(of, rows, at, group, s, lattices, begin, count, place)
+        _evaluated(of, rows, at, group, s, lattices, begin, count, place, room)
         if need == 3:
             home = lattices.places[group]
-            _halved(lattices.values[home:], lattices.values[place:], lattices.counts[group])
+            _halved(after(lattices.values, home), after(lattices.values, place), lattices.counts[group])
             lattices.counts[group], lattices.step[group] = 2 * lattices.counts[group] - 1, 0.5 * lattices.step[group]
         need, value, error = settled(lattices, group, tolerance, drop, shares)
         if need > 0:
@@ -263,23 +265,23 @@ def _search(
             _placed(lattices, group, z, reach, abs(s) * widest)
             begin, count, place = lattices.first[group], lattices.counts[group], lattices.places[group]
         elif need < 0 or attempt == _ATTEMPTS - 1:  # it stays as it is, and its error is told
-            need, value, error = settled(lattices, group, np.inf, -np.inf, shares)
+            need, value, error = settled(lattices, group, math.inf, -math.inf, shares)
         if need == 0:
             found[0], found[1], found[2], found[3] = value, error, z, precision
             return
 
 
-_TAKEN = (LOOPS, ROWS, POINT, types.int64, *[types.float64] * 3, LATTICES, FLOATS)
+_TAKEN = (LOOPS, ROWS, POINT, types.int64, *[types.float64] * 3, LATTICES, FLOATS, FLOATS)
 _call_search = caller(*_TAKEN)
 
 
 @njit(**INNER)
 def search(
     of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
-    found: Array,
+    found: Floats, room: Floats,
 ) -> None:  # fmt: skip
     """See `_search`."""
-    _call_search(of.search, (of, rows, at, group, s, widest, tolerance, lattices, found))
+    _call_search(of.search, (of, rows, at, group, s, widest, tolerance, lattices, found, room))
 
 
 def name_of_search() -> str:

@@ -106,16 +106,6 @@ class GroupQuadrature:
         widest: Array = np.maximum.reduceat(sizes, self.starts[:-1])
         return np.where(np.diff(self.starts) > 0, widest, 0.0)
 
-    @cached_property
-    def model(self) -> Any:
-        """As compiled loops take it."""
-        from bayesmargins.integrate.group_quadrature_kernels import Model
-        from bayesmargins.integrate.group_rows import Rows
-
-        shifts = bool((self.W[0] == 1.0).all())
-        rows = Rows(self.y, self.n, self.weights, self.W[0], self.starts, self.kinds, self.samples, shifts)
-        return Model(rows, self.F, self.offset, self.reads, self.widest, self.rest, self.tolerance)
-
     def _points(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         columns = [phi, *roots, *(aux[name] for name in self.names)]
         flat = [np.asarray(c, dtype=np.float64).reshape(len(phi), -1) for c in columns]
@@ -124,7 +114,7 @@ class GroupQuadrature:
     @cached_property
     def flat(self) -> tuple[Array, Integers]:
         """`flat_rows`, made once."""
-        from bayesmargins.integrate.group_entry import flat_rows
+        from bayesmargins.integrate.group_model import flat_rows
 
         return flat_rows(self)
 

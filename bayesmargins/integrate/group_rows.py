@@ -1,45 +1,48 @@
 """Compiled sums over the rows of groups: log densities at the nodes of a lattice, and averages of their derivatives.
 
-A family's rows are a tag, whose type has plain functions; they are compiled here, for that type alone. Columns are
-unpacked once for many groups: a group has a few rows, and taking arrays out of a tuple costs as much as these.
+A family's rows are a tag, whose type has plain functions; they are compiled here, for that type alone.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 from numba import njit, types
 from numba.extending import overload
 
+from bayesmargins.integrate.by_name import taken
 from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.pointers import FLOATS, INTEGERS, after
 from bayesmargins.integrate.small_kernels import dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp, vector_log, vectorised
 
 __all__ = [
-    "FLOATS",
     "LANES",
     "LATTICES",
     "POINT",
+    "ROOM",
     "ROWS",
+    "WORK",
     "Lattices",
     "Point",
     "Rows",
     "add_base",
     "averages",
     "log_densities",
-    "multiplies",
+    "base",
+    "has_product",
     "node",
-    "of_kinds",
-    "parts",
+    "set_parts",
     "slopes",
 ]
 
-Array = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+Floats = Any  # pointers, in compiled code
+Integers = Any
 
 LANES = 8  # nodes come in multiples of it: what is left over would run one by one
+ROOM = 2048  # for the nodes of one group, half of it for those in between
+WORK = 8 * (ROOM + LANES)  # for what is computed at them
 _TOGETHER, _FEW = 8, 4  # factors under one logarithm, and those of a row among them, at most
 _LARGEST = 80.0  # eta of each of them: their product is finite
 _COMPILED = "Compiled code calls this: there the overload below puts the family's own function in its place."
@@ -59,17 +62,22 @@ class Rows(NamedTuple):
         Rows with the same number have the same y, n and u, v.
     samples : (kind,) int
         One row of each kind.
+    rows, groups, of_kinds : int
+        How many of each.
     shifts : bool
         Is the group effect one number that is added to eta?
     """
 
-    y: Array
-    n: Array
-    weights: Array
-    W: Array
+    y: Floats
+    n: Floats
+    weights: Floats
+    W: Floats
     starts: Integers
     kinds: Integers
     samples: Integers
+    rows: int
+    groups: int
+    of_kinds: int
     shifts: bool
 
 
@@ -86,10 +94,10 @@ class Point(NamedTuple):
         The family's own parameters.
     """
 
-    eta: Array
-    power: Array
-    u: Array
-    v: Array
+    eta: Floats
+    power: Floats
+    u: Floats
+    v: Floats
 
 
 class Lattices(NamedTuple):
@@ -102,11 +110,11 @@ class Lattices(NamedTuple):
     values : (node,) float
     """
 
-    first: Array
-    step: Array
+    first: Floats
+    step: Floats
     counts: Integers
     places: Integers
-    values: Array
+    values: Floats
 
 
 def node(tag: Any, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:
@@ -150,6 +158,11 @@ def multiplies(tag: Any) -> bool:
     raise TypeError(_COMPILED)
 
 
+def has_product(tag: Any) -> bool:
+    """`multiplies`, outside compiled code."""
+    return hasattr(tag, "multiplies")
+
+
 @overload(_sums, strict=False, jit_options=INNER)
 def _sums_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "parts") else (lambda tag: False)
@@ -160,8 +173,20 @@ def _multiplies_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "multiplies") else (lambda tag: False)
 
 
-def slopes(tag: Any, rows: Rows, at: Point, group: int, b: float, found: Array) -> None:
-    """Two derivatives of the group's log density in its effect."""
+def set_parts(asked: Any) -> None:
+    """What `parts` are of each row, or y and n of rows that are multiplied, times its weight, where u is the same."""
+    tag, rows, u, a, c, d_a, d_c = taken(asked)
+    for i in range(rows.rows):
+        linear, amount, d_linear, d_amount = rows.y[i], rows.n[i], 0.0, 0.0
+        if not multiplies(tag):
+            linear, amount, d_linear, d_amount = parts(tag, rows.y[i], rows.n[i], u, u)
+        w = rows.weights[i]
+        a[i], c[i], d_a[i], d_c[i] = w * linear, w * amount, w * d_linear, w * d_amount
+
+
+def slopes(asked: Any) -> None:
+    """Two derivatives of the group's log density in its effect b, to `found`."""
+    tag, rows, at, group, b, found = taken(asked)
     y, n, weights, W, eta, u, v = rows.y, rows.n, rows.weights, rows.W, at.eta, at.u, at.v
     first, second = 0.0, 0.0
     for i in range(rows.starts[group], rows.starts[group + 1]):
@@ -172,16 +197,13 @@ def slopes(tag: Any, rows: Rows, at: Point, group: int, b: float, found: Array) 
 
 
 @njit(**INNER)
-def _most(counts: Integers, begin: int, end: int) -> int:
-    """Room for the nodes of any of these groups, in whole lanes."""
-    most = 0
-    for g in range(begin, end):
-        most = max(most, counts[g])
-    return most + LANES
+def _next(room: Floats) -> Floats:
+    """For the nodes of a group: that behind this one."""
+    return after(room, ROOM + LANES)
 
 
 @njit(**INNER)
-def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array) -> None:
+def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats) -> None:
     """Rows whose log densities are a eta - c exp(sign eta): their sum is one such."""
     sign, constant, linear, amounts = float(tag.sign), 0.0, 0.0, 0.0
     for i in range(low, high):
@@ -195,7 +217,7 @@ def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, cou
 
 @njit(**INNER)
 def _add_product(
-    rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array, C: Array, T: Array
+    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats, C: Floats, T: Floats
 ) -> None:
     """Rows whose log densities are y eta - n log(1 + exp(eta)): some share one logarithm, that of a product."""
     constant, linear, factors = 0.0, 0.0, 0
@@ -228,7 +250,7 @@ def _add_product(
 
 
 @njit(**INNER)
-def _add_rows(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, count: int, out: Array) -> None:
+def _add_rows(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats) -> None:
     """Row by row, node by node."""
     for i in range(low, high):
         y, n, weight, w, eta, u, v = rows.y[i], rows.n[i], rows.weights[i], rows.W[i], at.eta[i], at.u[i], at.v[i]
@@ -236,11 +258,13 @@ def _add_rows(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, co
             out[k] += weight * node(tag, y, n, eta + w * b[k], u, v)[0]
 
 
-def log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices) -> None:
+def log_densities(asked: Any) -> None:
     """Log density of a group's rows and of z at the nodes of the groups from begin to before end, effects b = s z."""
+    tag, rows, at, begin, end, s, lattices, b = taken(asked)
     first, step, counts, places, values = lattices
-    room = _most(counts, begin, end)
-    b, out, C, T = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    out = _next(b)
+    C = _next(out)
+    T = _next(C)
     for g in range(begin, end):
         count, low, high = (counts[g] + LANES - 1) // LANES * LANES, rows.starts[g], rows.starts[g + 1]
         z, h, place = first[g], step[g], places[g]
@@ -259,9 +283,9 @@ def log_densities(tag: Any, rows: Rows, at: Point, begin: int, end: int, s: floa
 
 
 @njit(**INNER)
-def _bounded(eta: Array, low: int, high: int, b: Array, count: int) -> bool:
+def _bounded(eta: Floats, low: int, high: int, b: Floats, count: int) -> bool:
     """May rows be multiplied, since no exp(eta + b) is large?"""
-    most = -np.inf
+    most = -math.inf
     for i in range(low, high):
         most = max(most, eta[i])
     return most + max(b[0], b[count - 1]) < _LARGEST
@@ -269,8 +293,8 @@ def _bounded(eta: Array, low: int, high: int, b: Array, count: int) -> bool:
 
 @njit(**INNER)
 def _average_sum(
-    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Array, count: int, P: Array, Q: Array, C: Array,
-    r: Array,
+    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Floats, count: int, P: Floats, Q: Floats,
+    C: Floats, r: Floats,
 ) -> float:  # fmt: skip
     """Of `_add_sum`: what they need is the average power, and effect."""
     sign, mean, d_s = float(tag.sign), sum_of(Q, count), 0.0
@@ -280,17 +304,19 @@ def _average_sum(
     for i in range(low, high):
         a, c, d_a, d_c = parts(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
         x, weight = at.power[i], rows.weights[i]
-        r[0, i] = weight * (a - sign * c * x * of_power)
+        r[i] = weight * (a - sign * c * x * of_power)
         d_s += weight * (a * mean - sign * c * x * of_z)
         if tag.reads > 0:
-            r[1, i], r[2, i] = weight * (d_a * (at.eta[i] + s * mean) - d_c * x * of_power), 0.0
+            r[rows.rows + i] = weight * (d_a * (at.eta[i] + s * mean) - d_c * x * of_power)
+            r[2 * rows.rows + i] = 0.0
     return d_s
 
 
 @njit(**INNER)
 def _average_product(
-    rows: Rows, at: Point, low: int, high: int, b: Array, count: int, P: Array, Q: Array, C: Array, S: Array, r: Array
-) -> float:
+    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, P: Floats, Q: Floats, C: Floats, S: Floats,
+    r: Floats,
+) -> float:  # fmt: skip
     """Of `_add_product`."""
     mean, d_s = sum_of(Q, count), 0.0
     for k in range(count):
@@ -299,15 +325,15 @@ def _average_product(
         x, weight, y, n = at.power[i], rows.weights[i], rows.y[i], rows.n[i]
         for k in range(count):
             S[k] = x * C[k] / (1.0 + x * C[k])
-        r[0, i] = weight * (y - n * dot(S, P, count))
+        r[i] = weight * (y - n * dot(S, P, count))
         d_s += weight * (y * mean - n * dot(S, Q, count))
     return d_s
 
 
 @njit(**INNER)
 def _average_rows(
-    tag: Any, rows: Rows, at: Point, low: int, high: int, b: Array, count: int, P: Array, Q: Array, S: Array, U: Array,
-    V: Array, r: Array,
+    tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, P: Floats, Q: Floats, S: Floats,
+    U: Floats, V: Floats, r: Floats,
 ) -> float:  # fmt: skip
     """Of `_add_rows`."""
     d_s = 0.0
@@ -315,24 +341,26 @@ def _average_rows(
         y, n, weight, w, eta, u, v = rows.y[i], rows.n[i], rows.weights[i], rows.W[i], at.eta[i], at.u[i], at.v[i]
         for k in range(count):
             _, S[k], _, U[k], V[k] = node(tag, y, n, eta + w * b[k], u, v)
-        r[0, i] = weight * dot(S, P, count)
+        r[i] = weight * dot(S, P, count)
         d_s += weight * w * dot(S, Q, count)
         if tag.reads > 0:
-            r[1, i], r[2, i] = weight * dot(U, P, count), weight * dot(V, P, count)
+            r[rows.rows + i], r[2 * rows.rows + i] = weight * dot(U, P, count), weight * dot(V, P, count)
     return d_s
 
 
-def averages(
-    tag: Any, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Array, of_s: Array
-) -> None:
+def averages(asked: Any) -> None:
     """Averages over nodes, with weights in proportion to `values`, of the derivatives of the rows' log density.
 
     In eta, u and v they go to r (3, row); that in s is added to of_s (1,). A group without nodes is left out.
     """
+    tag, rows, at, begin, end, s, lattices, r, of_s, b = taken(asked)
     first, step, counts, places, values = lattices
-    room = _most(counts, begin, end)
-    b, C, P, Q = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
-    S, U, V = np.empty(room), np.empty(room), np.empty(room)
+    C = _next(b)
+    P = _next(C)
+    Q = _next(P)
+    S = _next(Q)
+    U = _next(S)
+    V = _next(U)
     for g in range(begin, end):
         if counts[g] == 0:
             continue
@@ -354,34 +382,24 @@ def averages(
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
 
 
-@njit(**INNER)
-def of_kinds(tag: Any, y: Array, n: Array, u: Array, v: Array, samples: Integers) -> Array:
-    """`base` of each kind of row: (3, kind). What it reads lies side by side, so that processors take several."""
-    m = len(samples)
-    given, found = np.empty((4, m)), np.empty((3, m))
-    for k in range(m):
-        i = samples[k]
-        given[0, k], given[1, k], given[2, k], given[3, k] = y[i], n[i], u[i], v[i]
-    for k in range(m):
-        found[0, k], found[1, k], found[2, k] = base(tag, given[0, k], given[1, k], given[2, k], given[3, k])
-    return found
+def add_base(asked: Any) -> None:
+    """Adds to values (group,) and r (3, row) what does not depend on eta: computed once for each kind of row.
 
-
-def add_base(tag: Any, rows: Rows, at: Point, values: Array, r: Array) -> None:
-    """Adds to values (group,) and r (3, row) what does not depend on eta: computed once for each kind of row."""
-    found = of_kinds(tag, rows.y, rows.n, at.u, at.v, rows.samples)
-    for g in range(len(values)):
+    `found` is room for three numbers a kind.
+    """
+    tag, rows, at, values, r, found = taken(asked)
+    for k in range(rows.of_kinds):
+        i = rows.samples[k]
+        found[3 * k], found[3 * k + 1], found[3 * k + 2] = base(tag, rows.y[i], rows.n[i], at.u[i], at.v[i])
+    for g in range(rows.groups):
         for i in range(rows.starts[g], rows.starts[g + 1]):
-            k, w = rows.kinds[i], rows.weights[i]
-            values[g] += w * found[0, k]
+            k, w = 3 * rows.kinds[i], rows.weights[i]
+            values[g] += w * found[k]
             if tag.reads > 0:
-                r[1, i] += w * found[1, k]
-                r[2, i] += w * found[2, k]
+                r[rows.rows + i] += w * found[k + 1]
+                r[2 * rows.rows + i] += w * found[k + 2]
 
 
-FLOATS, INTEGERS, TABLE = (
-    types.Array(t, d, "C") for t, d in ((types.float64, 1), (types.int64, 1), (types.float64, 2))
-)
-ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, types.boolean], Rows)
+ROWS = types.NamedTuple([*[FLOATS] * 4, *[INTEGERS] * 3, *[types.int64] * 3, types.boolean], Rows)
 POINT = types.NamedUniTuple(FLOATS, 4, Point)
 LATTICES = types.NamedTuple([FLOATS, FLOATS, INTEGERS, INTEGERS, FLOATS], Lattices)

@@ -15,11 +15,13 @@ from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.compiled import INNER, OPTIONS, kernel
+from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "add_group", "closed", "factor", "one_node", "plain", "trapezoid"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Pointer = Any  # see `pointers`
 
 BLOCK = 64
 CHUNK = 1024
@@ -63,8 +65,8 @@ def _start(link: Any, x: float) -> tuple[float, float]:
     raise TypeError(_COMPILED)
 
 
-def _add_nodes(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
-    """Add the two nodes +-z of every row."""
+def _add_nodes(link: Any, m: int, w: float, work: Pointer) -> None:
+    """Add the two nodes +-z of every row, whose numbers `_block` keeps."""
     raise TypeError(_COMPILED)
 
 
@@ -76,6 +78,12 @@ def _far(link: Any, x: float, reach: float) -> bool:
 def _finish(link: Any, x: float, total: float) -> float:
     """The value of a row from the sum of its terms."""
     raise TypeError(_COMPILED)
+
+
+@njit(**INNER)
+def _of_rows(work: Pointer) -> tuple[Pointer, Pointer, Pointer, Pointer, Pointer]:
+    """What is kept of each row of a block: t, alpha, the sum of the terms, and exp(s z) and exp(- s z)."""
+    return work, after(work, BLOCK), after(work, 2 * BLOCK), after(work, 3 * BLOCK), after(work, 4 * BLOCK)
 
 
 @overload(one_node, strict=False, jit_options=_INLINE)
@@ -120,23 +128,26 @@ def _finish_of(link: Any, x: float, total: float) -> Any:
 
 
 @overload(_add_nodes, strict=False, jit_options=_JIT)
-def _add_nodes_of(link: Any, m: int, w: float, work: Array, bits: Integers) -> Any:
+def _add_nodes_of(link: Any, m: int, w: float, work: Pointer) -> Any:
     pair = getattr(link.instance_class, "pair", None)
     if pair is not None:
         both = njit(**INNER)(pair)
 
-        def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
-            both(link, m, w, work[3], work[4], work[0], work[1], work[2])
+        def add(link: Any, m: int, w: float, work: Pointer) -> None:
+            t, alpha, total, up, down = _of_rows(work)
+            both(link, m, w, up, down, t, alpha, total)
     elif not hasattr(link.instance_class, "start"):
 
-        def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+        def add(link: Any, m: int, w: float, work: Pointer) -> None:
             pass
     else:
         terms = njit(**INNER)(link.instance_class.terms)
 
-        def add(link: Any, m: int, w: float, work: Array, bits: Integers) -> None:
+        def add(link: Any, m: int, w: float, work: Pointer) -> None:
+            t, _, total, up, _ = _of_rows(work)
             for side in range(2):
-                terms(link, m, w, work[3 + side], work[0], work[7], work[8], bits, work[2])
+                mantissa, power = after(work, 7 * BLOCK), after(work, 8 * BLOCK)
+                terms(link, m, w, after(up, side * BLOCK), t, mantissa, power, as_integers(power), total)
 
     return add
 
@@ -166,7 +177,7 @@ def _add_group_of(link: Any, m: int, w: float, g: float, work: Array, bits: Inte
 
 
 @njit(**INNER)
-def _slowly(link: Any, eta: float, s: float, step: float, half: int, weights: Array) -> float:
+def _slowly(link: Any, eta: float, s: float, step: float, half: int, weights: Pointer) -> float:
     """One value, node by node: where exp(eta) or exp(s z) is out of range, infinite or not a number."""
     if math.isnan(eta):
         return np.nan
@@ -178,18 +189,11 @@ def _slowly(link: Any, eta: float, s: float, step: float, half: int, weights: Ar
 
 @njit(**INNER)
 def _prepare(
-    link: Any,
-    eta: Array,
-    s: Array,
-    shared: bool,
-    rows: Integers,
-    m: int,
-    step: float,
-    half: int,
-    work: Array,
+    link: Any, eta: Pointer, s: Pointer, shared: bool, rows: Pointer, m: int, step: float, half: int, work: Pointer
 ) -> None:
     """exp of the linear predictor of every row, and the factor by which its nodes advance."""
-    t, alpha, total, up, down, rise, fall = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    t, alpha, total, up, down = _of_rows(work)
+    rise, fall = after(work, 5 * BLOCK), after(work, 6 * BLOCK)
     for i in range(m):
         x = eta[rows[i]]
         if _far(link, x, s[0 if shared else rows[i]] * (step * half)):
@@ -204,21 +208,12 @@ def _prepare(
 
 @njit(**INNER)
 def _block(
-    link: Any,
-    eta: Array,
-    s: Array,
-    shared: bool,
-    rows: Integers,
-    m: int,
-    step: float,
-    half: int,
-    weights: Array,
-    work: Array,
-    bits: Integers,
-    out: Array,
-) -> None:
+    link: Any, eta: Pointer, s: Pointer, shared: bool, rows: Pointer, m: int, step: float, half: int, weights: Pointer,
+    work: Pointer, out: Pointer,
+) -> None:  # fmt: skip
     """The rows of one block, all with the same rule."""
-    total, up, down, rise, fall = work[2], work[3], work[4], work[5], work[6]
+    _, _, total, up, down = _of_rows(work)
+    rise, fall = after(work, 5 * BLOCK), after(work, 6 * BLOCK)
     _prepare(link, eta, s, shared, rows, m, step, half, work)
     g, g_down, factor = 1.0, 1.0, math.exp(s[0] * step) if shared else 1.0
     factor_down = 1.0 / factor
@@ -234,7 +229,7 @@ def _block(
                 up[i] = min(up[i] * rise[i], _HUGE)
                 down[i] = max(down[i] * fall[i], _TINY)
         w = 0.5 * weights[k] if k == 0 else weights[k]  # z = 0 is both of its pair
-        _add_nodes(link, m, w, work, bits)
+        _add_nodes(link, m, w, work)
     for i in range(m):
         x, sd = eta[rows[i]], s[0 if shared else rows[i]]
         if _far(link, x, sd * (step * half)):
@@ -253,25 +248,19 @@ def _rule_index(s: float, per_octave: int, lowest: int, widest: float) -> int:
 
 @njit(**INNER)
 def _by_rule(
-    s: Array,
-    start: int,
-    stop: int,
-    per_octave: int,
-    lowest: int,
-    widest: float,
-    index: Integers,
-    rows: Integers,
-    counts: Integers,
-) -> None:
+    s: Pointer, count: int, per_octave: int, lowest: int, widest: float, rules: int, index: Pointer, rows: Pointer,
+    counts: Pointer,
+) -> None:  # fmt: skip
     """Sort the rows of a chunk by rule; counts[j] becomes the end of rule j - 1 in rows."""
-    counts[:] = 0
-    for row in range(start, stop):
-        index[row - start] = _rule_index(s[row], per_octave, lowest, widest)
-        counts[index[row - start] + 2] += 1
-    for j in range(1, counts.size):
+    for j in range(rules + 2):
+        counts[j] = 0
+    for row in range(count):
+        index[row] = _rule_index(s[row], per_octave, lowest, widest)
+        counts[index[row] + 2] += 1
+    for j in range(1, rules + 2):
         counts[j] += counts[j - 1]
-    for row in range(start, stop):
-        j = index[row - start] + 1
+    for row in range(count):
+        j = index[row] + 1
         rows[counts[j]] = row
         counts[j] += 1
 
@@ -308,27 +297,29 @@ def trapezoid(
     >>> float(out[0, 0])
     0.5
     """
-    n_rows = eta.shape[1]
-    shared = s.shape[1] == 1
-    chunks = (n_rows + CHUNK - 1) // CHUNK
+    n_rows, rules, shared = eta.shape[1], steps.size, s.shape[1] == 1
+    chunks, columns = (n_rows + CHUNK - 1) // CHUNK, 1 if shared else n_rows
+    memory, whole = np.empty(9 * BLOCK), np.empty(2 * CHUNK + rules + 2, np.int64)
+    work, rows = start_of(memory), start_of(whole)
+    index, ends = after(rows, CHUNK), after(rows, 2 * CHUNK)
+    of_rule = start_of(weights)
     for task in range(begin, end):
-        draw = task // chunks
-        start = (task % chunks) * CHUNK
-        stop = min(start + CHUNK, n_rows)
-        work = np.empty((9, BLOCK))
-        bits = work[8].view(np.int64)
-        rows = np.empty(stop - start, dtype=np.int64)
-        index = np.empty(stop - start, dtype=np.int64)
-        ends = np.zeros(steps.size + 2, dtype=np.int64)
+        draw, first = task // chunks, task % chunks * CHUNK
+        count = min(CHUNK, n_rows - first)
+        own, values = after(start_of(eta), draw * n_rows + first), after(start_of(out), draw * n_rows + first)
+        sds = after(start_of(s), draw * columns + (0 if shared else first))
         if shared:
-            for row in range(start, stop):
-                rows[row - start] = row
-            ends[_rule_index(s[draw, 0], per_octave, lowest, widest) + 1 :] = stop - start
+            at = _rule_index(sds[0], per_octave, lowest, widest)
+            for row in range(count):
+                rows[row] = row
+            for j in range(rules + 2):
+                ends[j] = count if j > at else 0
         else:
-            _by_rule(s[draw], start, stop, per_octave, lowest, widest, index, rows, ends)
-        for j in range(steps.size):
-            w = weights[offsets[j] : offsets[j] + halves[j] + 1]
-            for first in range(ends[j], ends[j + 1], BLOCK):
-                m = min(BLOCK, ends[j + 1] - first)
-                block = rows[first : first + m]
-                _block(link, eta[draw], s[draw], shared, block, m, steps[j], halves[j], w, work, bits, out[draw])
+            _by_rule(sds, count, per_octave, lowest, widest, rules, index, rows, ends)
+        for j in range(rules):
+            w = after(of_rule, offsets[j])
+            for begun in range(ends[j], ends[j + 1], BLOCK):
+                m = min(BLOCK, ends[j + 1] - begun)
+                _block(link, own, sds, shared, after(rows, begun), m, steps[j], halves[j], w, work, values)
+    keep(memory)
+    keep(whole)

@@ -18,7 +18,7 @@ from bayesmargins.integrate.by_name import with_globals
 from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.entry import Entry, entry
 from bayesmargins.integrate.group_quadrature import GroupQuadrature
-from bayesmargins.integrate.group_rows import node, of_kinds
+from bayesmargins.integrate.group_rows import base, node
 from bayesmargins.integrate.small_kernels import sum_of
 
 __all__ = ["flat_columns", "row_entry"]
@@ -37,6 +37,19 @@ def flat_columns(rows: GroupQuadrature) -> tuple[Array, Integers]:
     """y, n and weights one after the other; how many variables, rows and kinds, and whole numbers of each."""
     whole = ([rows.parameters + len(rows.y), len(rows.y), len(rows.samples)], rows.kinds, rows.samples, rows.reads)
     return np.concatenate([rows.y, rows.n, rows.weights]), np.concatenate([np.ravel(x) for x in whole])
+
+
+@njit(**INNER)
+def _of_kinds(tag: Any, y: Array, n: Array, u: Array, v: Array, samples: Integers) -> Array:
+    """`base` of each kind of row: (3, kind). What it reads lies side by side, so that processors take several."""
+    m = len(samples)
+    given, found = np.empty((4, m)), np.empty((3, m))
+    for k in range(m):
+        i = samples[k]
+        given[0, k], given[1, k], given[2, k], given[3, k] = y[i], n[i], u[i], v[i]
+    for k in range(m):
+        found[0, k], found[1, k], found[2, k] = base(tag, given[0, k], given[1, k], given[2, k], given[3, k])
+    return found
 
 
 def _answer(x: Any, data: Any, sizes: Any, out: Any) -> None:
@@ -63,7 +76,7 @@ def _answer(x: Any, data: Any, sizes: Any, out: Any) -> None:
         w = weights[i]
         found, slope, _, to_u, to_v = node(tag, y[i], number[i], own[i], u[i], v[i])
         value[i], slopes[i], d_u[i], d_v[i] = w * found, w * slope, w * to_u, w * to_v
-    bases = of_kinds(tag, y, number, u, v, samples)
+    bases = _of_kinds(tag, y, number, u, v, samples)
     for i in range(n):
         for j in range(3 if tag.reads > 0 else 1):
             of[j, i] += weights[i] * bases[j, kinds[i]]
