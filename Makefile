@@ -23,7 +23,7 @@ VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 help:
 	@echo "make demo        fit a mixed model to real data and report its effects; writes demo/"
-	@echo "make test        check style, types and import direction, then run the tests"
+	@echo "make test        check style, types and import direction, and run the tests"
 	@echo "make lint        the checks of 'make test' without the tests"
 	@echo "make floors      run the tests with the lowest versions that pyproject.toml allows; sets up .venv-floors"
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
