@@ -23,7 +23,7 @@ VERSION := import sys; print("%d.%d" % sys.version_info[:2])
 
 help:
 	@echo "make demo        fit a mixed model to real data and report its effects; writes demo/"
-	@echo "make test        check style, types and import direction, then run the tests"
+	@echo "make test        check style, types and import direction, and run the tests"
 	@echo "make lint        the checks of 'make test' without the tests"
 	@echo "make floors      run the tests with the lowest versions that pyproject.toml allows; sets up .venv-floors"
 	@echo "make notebooks   run every notebook afresh (KEEP=1 stores the outputs; NOTEBOOKS=name chooses)"
@@ -37,11 +37,14 @@ help:
 demo: $(VENV)/.installed
 	@$(BIN)/python -m bayesmargins.demo
 
-test: lint pytest
+# The checks take one processor half a minute, beside the tests.
+test: $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory -j 2 lint pytest
 
-# Tests of one file stay in one process, where they share their fits.
+# Tests of one file stay in one process, where they share their fits; conftest.py says in which order the files come.
+ACROSS := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 pytest: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q $(ACROSS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-test
 	@$(BIN)/ruff check -q .
@@ -52,7 +55,7 @@ lint: $(VENV)/.installed-test
 # The lowest Python with the lowest versions of what the package asks for by itself; uv resolves them, pip cannot.
 floors:
 	@$(MAKE) --no-print-directory .venv-floors/.installed-floors VENV=.venv-floors PYTHON=$(or $(PYTHON),python3.11)
-	@.venv-floors/bin/python -m pytest -q -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@.venv-floors/bin/python -m pytest -q $(ACROSS) $(PYTEST_ARGS)
 
 notebooks: $(VENV)/.installed-notebooks
 	@$(BIN)/python notebooks/run.py $(if $(KEEP),--keep) $(NOTEBOOKS)
@@ -67,7 +70,7 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/bench_margins.py $(BENCH_ARGS)
 
 evidence: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m evidence tests
+	@$(BIN)/python -m pytest -q $(ACROSS) -m evidence tests
 	@for script in benchmarks/evidence_*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:

@@ -76,7 +76,11 @@ def test_error_bound_of_each_value_alone_holds(link):
                 assert absolute_error(result.value[0, 0], true) <= result.error_bound, (part, eta, s)
 
 
-@pytest.mark.parametrize(("link", "part"), NUMERICAL_PARTS)
+# Of the file alone, which no change of the package changes: one part of each link here, the others in the evidence.
+@pytest.mark.parametrize(
+    ("link", "part"),
+    [pytest.param(*pair, marks=[] if pair[1] == "mean" else pytest.mark.evidence) for pair in NUMERICAL_PARTS],
+)
 def test_reference_table_agrees_with_another_quadrature(link, part):
     for eta, s, true in reference_rows(link, part)[::73]:
         again = expected(link, eta, s, part, method="tanh-sinh")
