@@ -11,7 +11,7 @@ from bayesmargins.errors import EstimandError, shown
 from bayesmargins.estimands import avg_comparisons, avg_predictions, avg_slopes
 from bayesmargins.explained import PICTURE, QUESTION, SIDES, SLOPE, explained
 from bayesmargins.habits import taught
-from bayesmargins.hypothesis import hypotheses
+from bayesmargins.hypothesis.hypotheses import hypotheses
 from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
 from bayesmargins.plots.over import draw
 from bayesmargins.plots.picture_cells import Cells
