@@ -61,7 +61,8 @@ class Cells:
             return
         index, share = self.index[block], self.share[block]
         if self.n == 1:
-            out[:, 0] += values @ share
+            # not @: BLAS adds up in an order that depends on how many threads it has, which workers differ in
+            out[:, 0] += np.einsum("dr,r->d", values, share)
             return
         order = np.argsort(index, kind="stable")
         present, starts = np.unique(index[order], return_index=True)

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ import pytest
 import xarray as xr
 
 import bayesmargins as bm
+from bayesmargins.clusters import Pieces, done_by_workers, pieces_of, running_client
+from bayesmargins.errors import warn
 from bayesmargins.model.on_client import sampled_on
 
 distributed = pytest.importorskip("distributed")
+dd = pytest.importorskip("dask.dataframe")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
 
 
@@ -31,6 +35,9 @@ def client() -> Iterator[Any]:
         cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
         with cluster, distributed.Client(cluster) as found:
             yield found
+
+
+HERE = os.getpid()
 
 
 def _dies_once(marker: Path) -> None:
@@ -130,3 +137,145 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(bm.FitError, match=r"pip install 'bayesmargins\[large\]'"):
         _model().fit(client=object())
+
+
+ROWS = 150_000  # two whole blocks and a part of one
+
+
+def _posterior() -> bm.Posterior:
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"x": rng.normal(size=90), "arm": ["a", "b", "c"] * 30, "z": rng.normal(size=90)})
+    data["g"], data["y"] = [f"g{k % 9}" for k in range(90)], rng.integers(0, 2, 90)
+    beta, b = rng.normal(size=(2, 5, 5)) * 0.5, rng.normal(size=(2, 5, 9, 2))
+    Sigma = np.einsum("cd,ij->cdij", rng.uniform(0.5, 1.5, (2, 5)), np.array([[1.0, 0.3], [0.3, 0.5]]))
+    return bm.from_draws(
+        "y ~ x + arm + z + (1 + x | g)", data, family="bernoulli", beta=beta, b={"g": b}, Sigma={"g": Sigma}
+    )
+
+
+@pytest.fixture(scope="module")
+def post() -> bm.Posterior:
+    return _posterior()
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.normal(size=ROWS), "z": rng.normal(size=ROWS), "w": rng.uniform(size=ROWS)})
+    frame["arm"], frame["g"] = rng.choice(["a", "b", "c"], ROWS), rng.choice([f"g{k}" for k in range(9)], ROWS)
+    return frame.assign(cell=np.arange(ROWS) // 50_000)  # no block has all of them
+
+
+@pytest.fixture(scope="module")
+def folder(rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Parquet in files of other lengths than blocks have."""
+    where = tmp_path_factory.mktemp("rows")
+    for k, (first, last) in enumerate(pairwise([0, 20_000, 20_000, 95_000, 149_999, ROWS])):
+        rows.iloc[first:last].to_parquet(where / f"{k}.parquet")
+    return where
+
+
+QUESTIONS = {
+    "comparison by cell, weighted": lambda post, d: bm.avg_comparisons(post, "x", newdata=d, by="cell", wts="w"),
+    "odds ratio, random slope": lambda post, d: bm.avg_comparisons(post, {"x": 2}, newdata=d, comparison="or"),
+    "slope, fitted groups": lambda post, d: bm.avg_slopes(post, "z", newdata=d, groups="existing", by="arm"),
+    "each row's group": lambda post, d: bm.avg_predictions(post, d, groups="own", at={"x": [0, 1]}),
+    "drawn groups": lambda post, d: bm.avg_predictions(post, d, groups="sample", random_seed=3),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_cluster_gives_the_bits_of_one_process(
+    name: str, client: Any, post: bm.Posterior, rows: pd.DataFrame, folder: Path
+) -> None:
+    assert running_client() is client
+    there, here = (QUESTIONS[name](post, of) for of in (dd.read_parquet(folder), iter([rows])))
+    xr.testing.assert_identical(there, here)
+
+
+def test_without_a_client_partitions_are_read_here(post: bm.Posterior, rows: pd.DataFrame, folder: Path) -> None:
+    ask = QUESTIONS["comparison by cell, weighted"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bayesmargins.streams.running_client", lambda: None)
+        xr.testing.assert_identical(ask(post, dd.read_parquet(folder)), ask(post, rows))
+
+
+def _killed_in_the_middle(post: bm.Posterior, rows: pd.DataFrame, folder: Path, marker: Path) -> None:
+    def doubled(frame: pd.DataFrame) -> pd.Series:
+        if os.getpid() != HERE and len(frame) < 65_536:  # the last block
+            _dies_once(marker)
+        return frame["x"] * 2
+
+    def ask(newdata: Any) -> xr.Dataset:
+        return bm.avg_comparisons(post, "x", newdata=newdata, by="arm", at={"z": doubled})
+
+    there = ask(dd.read_parquet(folder))
+    assert marker.exists()
+    xr.testing.assert_identical(there, ask(rows))
+
+
+def test_a_worker_that_dies_in_the_middle_changes_no_bit(
+    client: Any, post: bm.Posterior, rows: pd.DataFrame, folder: Path, tmp_path: Path
+) -> None:
+    _killed_in_the_middle(post, rows, folder, tmp_path / "died")
+
+
+@pytest.mark.evidence
+@pytest.mark.parametrize("time", range(20))
+def test_workers_that_die_twenty_times_change_no_bit(
+    time: int, client: Any, post: bm.Posterior, rows: pd.DataFrame, folder: Path, tmp_path: Path
+) -> None:
+    _killed_in_the_middle(post, rows, folder, tmp_path / "died")
+
+
+def test_a_row_that_is_refused_on_a_worker_is_named_as_here(
+    client: Any, post: bm.Posterior, rows: pd.DataFrame, folder: Path
+) -> None:
+    def wrong(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(arm=frame["arm"].where(frame.index != 140_000, "new"))
+
+    with pytest.raises(bm.DataError, match=r"has the levels 'new'.* is row 140,000, counted from 0"):
+        bm.avg_comparisons(post, "x", newdata=dd.from_pandas(wrong(rows), npartitions=2))
+    with pytest.raises(bm.EstimandError, match="newdata is a dask DataFrame, whose rows are read block by block"):
+        bm.predictions(post, dd.read_parquet(folder))
+
+
+class Counted:
+    """Sums of blocks, and where they were made."""
+
+    def begin(self) -> list[int]:
+        return [os.getpid()]
+
+    def step(self, kept: list[int], start: int, frame: pd.DataFrame) -> tuple[int, int, float, list[int]]:
+        kept.append(start)
+        warn("mind this")
+        if frame["x"].iloc[0] < 0:
+            raise bm.DataError("below 0")
+        return start, len(frame), float(frame["x"].sum()), list(kept)
+
+
+def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(client: Any) -> None:
+    x = np.arange(1_000.0)
+    frame = dd.concat([dd.from_pandas(pd.DataFrame({"x": part}), npartitions=1) for part in np.split(x, [1, 130, 701])])
+    with pytest.warns(bm.BayesmarginsWarning, match="mind this") as caught:
+        found = list(done_by_workers(pieces_of(client, frame), Counted(), 64))
+    assert len(caught) == 1
+    assert [start for start, *_ in found] == list(range(0, 1_000, 64))
+    assert [(n, total) for _, n, total, _ in found] == [(len(p), p.sum()) for p in np.split(x, range(64, 1_000, 64))]
+    of_worker: dict[int, int] = {}
+    for *_, kept in found:
+        of_worker[kept[0]] = max(of_worker.get(kept[0], 0), len(kept) - 1)
+    assert sum(of_worker.values()) == len(found)  # nothing was begun anew
+    assert len(of_worker) <= 2
+
+
+def test_what_a_block_is_refused_for_is_raised_here(client: Any) -> None:
+    frame = dd.from_pandas(pd.DataFrame({"x": -np.arange(100.0)}), npartitions=3)
+    with pytest.warns(bm.BayesmarginsWarning, match="mind this"), pytest.raises(bm.DataError, match="below 0"):
+        list(done_by_workers(pieces_of(client, frame), Counted(), 40))
+
+
+def test_blocks_are_counted_from_the_first_row_whatever_the_partitions() -> None:
+    pieces = Pieces(None, "abcd", [3, 0, 5, 2])
+    assert pieces.blocks(4) == [(0, [(0, 0, 3), (2, 0, 1)]), (4, [(2, 1, 5)]), (8, [(3, 0, 2)])]
+    assert pieces.blocks(100) == [(0, [(0, 0, 3), (2, 0, 5), (3, 0, 2)])]

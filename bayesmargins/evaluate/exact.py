@@ -314,7 +314,8 @@ def _average(link: Averaged, eta: np.ndarray, s2: np.ndarray, part: str) -> Inte
 
 def _over_groups(weights: np.ndarray, each: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """The weighted sum of values ([output], draw, group x row) over groups."""
-    return np.asarray(weights @ each.reshape(*each.shape[:-2], *shift.shape))
+    # not @: BLAS adds up in an order that depends on how many threads it has
+    return np.asarray(np.einsum("g,...gr->...r", weights, each.reshape(*each.shape[:-2], *shift.shape)))
 
 
 def group_shifts(draws: Draws, rows: Rows, plan: GroupPlan) -> tuple[np.ndarray, np.ndarray] | None:
