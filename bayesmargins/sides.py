@@ -77,7 +77,7 @@ def contrasts(
     rows that step, the fitted ones by default; steps that would leave the range of a spline are moved into it, with a
     warning.
     """
-    columns = [column_of(v, design, "variables", derived=v not in design.columns) for v in variables]
+    columns = [design.columns.get(v) or column_of(v, design, "variables", derived=True) for v in variables]
     single = [_contrasts_of(c, spec, design, frame) for c, spec in zip(columns, variables.values(), strict=True)]
     if not cross:
         return [c for of_variable in single for c in of_variable]
