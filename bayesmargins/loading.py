@@ -25,7 +25,7 @@ _Namespace = Mapping[str, Callable[..., Any]] | None
 
 @taught_as(PosteriorError)
 def load(path: str | os.PathLike[str], *, namespace: _Namespace = None) -> Posterior:
-    """How do I read a posterior that was saved?
+    """Which posterior was saved here?
 
     Parameters
     ----------

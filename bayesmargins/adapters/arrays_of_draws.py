@@ -57,7 +57,7 @@ def from_draws(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
-    """How do I make a posterior of arrays of draws, the formula and the data?
+    """Which posterior do these draws make, together with the formula and data that they were fitted to?
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ def fit_many(
     progressbar: bool = True,
     **fit: Any,
 ) -> Any:
-    """How do I fit several models at once?
+    """What are the parameters of each of these models, given its data?
 
     As many models are fitted at once as this process may use cores, each in a process of its own; cores are divided
     among them. ``bayesmargins.options.threads`` sets another number.

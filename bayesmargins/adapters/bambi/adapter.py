@@ -30,7 +30,7 @@ _COMPARED = 5
 
 @taught_as(PosteriorError)
 def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., Any]] | None = None) -> Posterior:
-    """How do I read a fit of Bambi?
+    """Which posterior is this fit of Bambi?
 
     Parameters
     ----------

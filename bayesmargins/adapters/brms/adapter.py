@@ -58,7 +58,7 @@ def from_brms(
     namespace: Mapping[str, Callable[..., Any]] | None = None,
     levels: Mapping[str, Any] | None = None,
 ) -> Posterior:
-    """How do I read draws of brms?
+    """Which posterior is this fit of brms?
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def from_pymc(
     group: str = "posterior",
     namespace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Posterior:
-    """How do I read the draws of a model that is written by hand?
+    """Which posterior is this fit of a model written by hand?
 
     Parameters
     ----------

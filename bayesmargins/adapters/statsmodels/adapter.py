@@ -43,7 +43,7 @@ def from_statsmodels(
     random_seed: int | None = None,
     namespace: Mapping[str, Callable[..., Any]] | None = None,
 ) -> Posterior:
-    """How do I read a linear mixed model of statsmodels, by the normal approximation around its estimates?
+    """Which margins does a linear mixed model of statsmodels have, by the normal approximation around its estimates?
 
     Parameters
     ----------
