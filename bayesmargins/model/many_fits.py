@@ -41,7 +41,7 @@ def fit_many(
     client: Any = None,
     **fit: Any,
 ) -> Any:
-    """How do I fit several models at once?
+    """What are the parameters of each of these models, given its data?
 
     Each model is fitted in a process of its own, as many at once as this process may use cores. They share the cores.
     ``bayesmargins.options.threads`` sets another number.
