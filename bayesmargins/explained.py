@@ -26,8 +26,10 @@ T = TypeVar("T", bound=Callable[..., Any])
 QUESTION = """
 post : Posterior
     Draws with their design: what ``model.fit()``, `load`, or `from_draws` and its like returned.
-newdata : DataFrame, optional
+newdata : DataFrame, path, or what gives frames, optional
     The rows to predict for, by default those of the fit. They need columns of groups for ``groups="own"`` only.
+    Averages take rows that do not fit in memory too: a parquet file or a folder of them, a pyarrow Dataset, Table or
+    RecordBatchReader, a polars LazyFrame, an iterator or a list of frames.
 at : dict, optional
     Variables that are set on every row, each to one value or to several: ``{"week": [0, 6]}``. The result gets a
     dimension for each variable. A word may stand for the values: for a factor ``"all"`` levels; for a number ``"sd"``
