@@ -23,7 +23,7 @@ from scipy.stats import binom
 
 import bayesmargins as bm
 
-SETS, IMPUTATIONS, SEED = 1_200, 10, 1
+SETS, IMPUTATIONS, SEED = 400, 10, 1
 GROUPS, ROWS = 20, 10
 FIT = {"sampler": "independent", "draws": 250, "chains": 4, "ess": None, "progressbar": False}
 PAGE = Path(__file__).parents[1] / "docs" / "evidence" / "imputation.md"
@@ -153,7 +153,7 @@ def page(found: list[dict[tuple[str, str], tuple[bool, float, float]]]) -> str:
 def main() -> None:
     """Run, print and write."""
     with ProcessPoolExecutor(int(os.environ.get("JOBS", "1"))) as pool:
-        text = page(list(pool.map(one, range(SETS), chunksize=20)))
+        text = page(list(pool.map(one, range(SETS), chunksize=5)))
     print(text)
     PAGE.write_text(text, encoding="utf-8")
 
