@@ -172,8 +172,8 @@ def _is_factor(c: float) -> bool:
 
 @njit(**INNER)
 def _placed(
-    own: Columns, nodes: Nodes, of: Integers, rows: int, s: float, sign: float, product: bool, found: Floats, steps: Floats,
-    drop: float,
+    own: Columns, nodes: Nodes, of: Integers, rows: int, s: float, sign: float, product: bool, found: Floats,
+    steps: Floats, drop: float,
 ) -> Group:  # fmt: skip
     """Lattices about the peak, on which no eta changes by more than `_STEEP` in a step."""
     z, t, moves, inner, outer = found[0], found[1], found[2], found[3], found[4]
@@ -278,7 +278,9 @@ def _shares(nodes: Nodes, x: float, product: bool, count: int) -> tuple[float, f
 
 
 @njit(**APART)
-def _add_slopes(g: Group, own: Columns, nodes: Nodes, sums: Floats, t: float, first: float, c: float, count: int) -> None:
+def _add_slopes(
+    g: Group, own: Columns, nodes: Nodes, sums: Floats, t: float, first: float, c: float, count: int
+) -> None:
     """Adds the derivatives at a block's nodes, without those of the linear part."""
     one, two = _shares(nodes, c, False, count)
     for i in range(g.rows):
@@ -360,8 +362,8 @@ def _line(
 
 @njit(**APART)
 def sweep(
-    own: Columns, nodes: Nodes, of: Integers, sums: Floats, rows: int, s: float, sign: float, product: bool, found: Floats,
-    steps: Floats, drop: float, task: int,
+    own: Columns, nodes: Nodes, of: Integers, sums: Floats, rows: int, s: float, sign: float, product: bool,
+    found: Floats, steps: Floats, drop: float, task: int,
 ) -> tuple[float, float]:  # fmt: skip
     """All lines that count: from the peak on to one side, then to the other. The constant, and the area of a cell.
 

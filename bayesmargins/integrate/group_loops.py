@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from numba import njit, typeof, types
+from numba import typeof, types
 
 from bayesmargins.integrate import group_rows
 from bayesmargins.integrate.by_name import by_name, caller
-from bayesmargins.integrate.compiled import INNER
-from bayesmargins.integrate.group_rows import LATTICES, POINT, ROWS, Floats, Lattices, Point, Rows
+from bayesmargins.integrate.group_rows import LATTICES, POINT, ROWS
 from bayesmargins.integrate.pointers import FLOATS
 
-__all__ = ["LOOPS", "Loops", "add_base", "averages", "log_densities", "call_set_parts", "names_of", "names_of_planes", "slopes"]
+__all__ = ["LOOPS", "Loops", "call_add_base", "call_averages", "call_log_densities", "call_set_parts", "call_slopes"]
+__all__ += ["names_of", "names_of_planes"]
 
 
 class Loops(NamedTuple):
@@ -48,7 +48,7 @@ _TAKEN = {
 }
 _OF_PARTS = (ROWS, _NUMBER, *[FLOATS] * 4)
 call_set_parts = caller(_TAG, *_OF_PARTS)
-_call_log_densities, _call_averages, _call_slopes, _call_add_base = (caller(_TAG, *t) for t in _TAKEN.values())
+call_log_densities, call_averages, call_slopes, call_add_base = (caller(_TAG, *t) for t in _TAKEN.values())
 
 
 def names_of(tag: Any) -> list[str]:
@@ -60,32 +60,3 @@ def names_of_planes(tag: Any) -> list[str]:
     """The same of those that two effects take: `group_rows.set_parts` and `group_rows.add_base`."""
     taken = {group_rows.set_parts: _OF_PARTS, group_rows.add_base: _TAKEN[group_rows.add_base]}
     return [by_name(f, (typeof(tag), *own)).name for f, own in taken.items()]
-
-
-@njit(**INNER)
-def log_densities(
-    of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, work: Floats
-) -> None:
-    """See `group_rows.log_densities`."""
-    _call_log_densities(of.log_densities, (of.tag, rows, at, begin, end, s, lattices, work))
-
-
-@njit(**INNER)
-def averages(
-    of: Loops, rows: Rows, at: Point, begin: int, end: int, s: float, lattices: Lattices, r: Floats, of_s: Floats,
-    work: Floats,
-) -> None:  # fmt: skip
-    """See `group_rows.averages`."""
-    _call_averages(of.averages, (of.tag, rows, at, begin, end, s, lattices, r, of_s, work))
-
-
-@njit(**INNER)
-def slopes(of: Loops, rows: Rows, at: Point, group: int, b: float, found: Floats) -> None:
-    """See `group_rows.slopes`."""
-    _call_slopes(of.slopes, (of.tag, rows, at, group, b, found))
-
-
-@njit(**INNER)
-def add_base(of: Loops, rows: Rows, at: Point, values: Floats, r: Floats, work: Floats) -> None:
-    """See `group_rows.add_base`."""
-    _call_add_base(of.base, (of.tag, rows, at, values, r, work))

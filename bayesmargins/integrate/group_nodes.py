@@ -17,7 +17,7 @@ from numba import njit, types
 
 from bayesmargins.integrate.by_name import by_name, caller, taken
 from bayesmargins.integrate.compiled import APART, INNER
-from bayesmargins.integrate.group_loops import LOOPS, Loops, log_densities, slopes
+from bayesmargins.integrate.group_loops import LOOPS, Loops, call_log_densities, call_slopes
 from bayesmargins.integrate.group_rows import (
     LANES,
     LATTICES,
@@ -39,10 +39,10 @@ __all__ = [
     "SEARCHED",
     "STEEP",
     "around",
+    "call_search",
     "drop_of",
     "largest",
     "name_of_search",
-    "search",
     "settled",
 ]
 
@@ -57,9 +57,7 @@ _FARTHEST = 3.0  # change of a row's eta in one step of the search
 
 
 @njit(**APART)
-def _peak(
-    of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, found: Floats
-) -> tuple[float, float]:
+def _peak(of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, found: Floats) -> tuple[float, float]:
     """z near the peak of V, by Newton's method from 0, and - V'' there.
 
     The first step changes no eta by more than `_FARTHEST`, `widest` being the largest W of the group's rows. Steps grow
@@ -69,7 +67,7 @@ def _peak(
     z, precision, before = 0.0, 1.0, 0.0
     ahead, scale, pace, grows = 0.0, 1.0, 1.0, True
     for attempt in range(100):
-        slopes(of, rows, at, group, s * z, found)
+        call_slopes(of.slopes, (of.tag, rows, at, group, s * z, found))
         slope = s * found[0] - z
         if attempt > 0:
             along = slope * before
@@ -210,7 +208,7 @@ def _evaluated(
     """Values of some of the group's nodes: `count` of them from `begin` on, to `place`."""
     first, counts, places = lattices.first[group], lattices.counts[group], lattices.places[group]
     lattices.first[group], lattices.counts[group], lattices.places[group] = begin, count, place
-    log_densities(of, rows, at, group, group + 1, s, lattices, work)
+    call_log_densities(of.log_densities, (of.tag, rows, at, group, group + 1, s, lattices, work))
     lattices.first[group], lattices.counts[group], lattices.places[group] = first, counts, places
 
 
@@ -272,16 +270,7 @@ def _search(asked: Any) -> None:
 
 
 _TAKEN = (LOOPS, ROWS, POINT, types.int64, *[types.float64] * 3, LATTICES, FLOATS, FLOATS)
-_call_search = caller(*_TAKEN)
-
-
-@njit(**INNER)
-def search(
-    of: Loops, rows: Rows, at: Point, group: int, s: float, widest: float, tolerance: float, lattices: Lattices,
-    found: Floats, room: Floats,
-) -> None:  # fmt: skip
-    """See `_search`."""
-    _call_search(of.search, (of, rows, at, group, s, widest, tolerance, lattices, found, room))
+call_search = caller(*_TAKEN)
 
 
 def name_of_search() -> str:

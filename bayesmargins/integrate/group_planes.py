@@ -12,7 +12,7 @@ from bayesmargins.integrate.by_name import by_name, caller, taken
 from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.entry import SIGNATURE
 from bayesmargins.integrate.group_lines import FEW, MOST, TOGETHER, Columns, Nodes, peak, sweep
-from bayesmargins.integrate.group_loops import LOOPS, Loops, add_base, call_set_parts
+from bayesmargins.integrate.group_loops import LOOPS, Loops, call_add_base, call_set_parts
 from bayesmargins.integrate.group_model import Model, unpacked
 from bayesmargins.integrate.group_rows import Floats, Integers, Point, Rows
 from bayesmargins.integrate.group_tasks import DRAW, GRADIENT, POINTS, TASK, VALUES
@@ -41,8 +41,8 @@ def _told(half: float, fourth: float) -> float:
 
 @njit(**APART)
 def _group(
-    own: Columns, nodes: Nodes, of: Integers, sums: Floats, rows: int, s: float, sign: float, product: bool, steps: Floats,
-    found: Floats, tolerance: float, task: int,
+    own: Columns, nodes: Nodes, of: Integers, sums: Floats, rows: int, s: float, sign: float, product: bool,
+    steps: Floats, found: Floats, tolerance: float, task: int,
 ) -> tuple[float, float]:  # fmt: skip
     """Log of a group's integral, and its error; the rest stays in `own` and `sums`."""
     # Half of the error is what is left out.
@@ -191,7 +191,8 @@ def _answer_planes(asked: Any) -> None:
         _planes(table, rows, sign, product, root, model.tolerance, values, of_root, task, told, after(of_root, 4))
         if task == DRAW:
             continue
-        add_base(of, rows, Point(of_rows, of_rows, of_rows, of_rows), values, of_eta, base)
+        at = Point(of_rows, of_rows, of_rows, of_rows)
+        call_add_base(of.base, (of.tag, rows, at, values, of_eta, base))
         if task == GRADIENT:
             _tell(of, model, table, values, of_root, told)
         else:

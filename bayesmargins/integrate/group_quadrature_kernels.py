@@ -11,9 +11,9 @@ from numba import njit
 from bayesmargins.integrate.by_name import by_name, caller, taken
 from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.entry import SIGNATURE
-from bayesmargins.integrate.group_loops import LOOPS, Loops, add_base, averages, log_densities
+from bayesmargins.integrate.group_loops import LOOPS, Loops, call_add_base, call_averages, call_log_densities
 from bayesmargins.integrate.group_model import Model, unpacked
-from bayesmargins.integrate.group_nodes import SEARCHED, STEEP, around, drop_of, largest, search, settled
+from bayesmargins.integrate.group_nodes import SEARCHED, STEEP, around, call_search, drop_of, largest, settled
 from bayesmargins.integrate.group_rows import LANES, ROOM, WORK, Floats, Lattices, Point
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
 from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
@@ -95,7 +95,7 @@ def _integrals(
     """
     rows, groups, error = model.rows, model.rows.groups, 0.0
     shares, drop, counts = after(room, WORK), drop_of(model.tolerance) - _SPARED, lattices.counts
-    log_densities(of, rows, at, 0, groups, s, lattices, room)
+    call_log_densities(of.log_densities, (of.tag, rows, at, 0, groups, s, lattices, room))
     for g in range(groups):
         count = counts[g]
         if count > 0 and lattices.step[g] * abs(s) * model.widest[g] > 2.0 * STEEP:
@@ -106,30 +106,28 @@ def _integrals(
             error += missed
         counts[g] = count
     if task == GRADIENT:
-        averages(of, rows, at, 0, groups, s, lattices, r, of_s, room)
+        call_averages(of.averages, (of.tag, rows, at, 0, groups, s, lattices, r, of_s, room))
     found = after(room, SEARCHED)
     own = Lattices(lattices.first, lattices.step, counts, lattices.places, after(found, 4))
     for g in range(groups):
         if counts[g] == 0 and (rows.starts[g] < rows.starts[g + 1] or task == DRAW):
-            search(of, rows, at, g, s, model.widest[g], model.tolerance, own, found, room)
+            call_search(of.search, (of, rows, at, g, s, model.widest[g], model.tolerance, own, found, room))
             values[g], peaks[2 * g], peaks[2 * g + 1] = found[0], found[2], found[3]
             error += found[1]
             if task == GRADIENT:
-                averages(of, rows, at, g, g + 1, s, own, r, of_s, room)
+                call_averages(of.averages, (of.tag, rows, at, g, g + 1, s, own, r, of_s, room))
     return own, error
 
 
 @njit(**APART)
-def _does(
-    of: Loops, model: Model, at: Point, s: float, g: int, count: int, lattices: Lattices, room: Floats
-) -> bool:
+def _does(of: Loops, model: Model, at: Point, s: float, g: int, count: int, lattices: Lattices, room: Floats) -> bool:
     """Would so many of the group's nodes still do a little further off?"""
     first, step, drop = lattices.first[g], lattices.step[g], drop_of(model.tolerance) - _SPARED
     if step * abs(s) * model.widest[g] > STEEP:
         return False
     for half in range(2):  # halves may agree by chance; those of nodes half a step away do not then
         lattices.first[g], lattices.counts[g], lattices.places[g] = first + 0.5 * half * step, count, 0
-        log_densities(of, model.rows, at, g, g + 1, s, lattices, room)
+        call_log_densities(of.log_densities, (of.tag, model.rows, at, g, g + 1, s, lattices, room))
         if settled(lattices, g, 0.1 * model.tolerance, drop, after(room, WORK))[0] != 0:
             return False
     return True
@@ -143,7 +141,8 @@ def _rest(
     first, step, counts = lattices.first, lattices.step, lattices.counts
     for g in range(model.rows.groups):
         rest = after(out, g * COLUMNS)
-        _clear(rest, COLUMNS)
+        for k in range(COLUMNS):
+            rest[k] = 0.0
         z, precision, count = peaks[2 * g], peaks[2 * g + 1], counts[g]
         if count == 0 or not precision > 1.0:
             continue
@@ -179,7 +178,7 @@ def _draw(of: Loops, model: Model, at: Point, s: float, lattices: Lattices, out:
         lattices.first[g] += (another(out[g]) - 1.0) * lattices.step[g]
         count = (lattices.counts[g] + LANES) // LANES * LANES
         lattices.counts[g], lattices.places[g] = count, 0
-        log_densities(of, model.rows, at, g, g + 1, s, lattices, room)
+        call_log_densities(of.log_densities, (of.tag, model.rows, at, g, g + 1, s, lattices, room))
         top = largest(own, count)
         for k in range(count):
             own[k] = vector_exp(own[k] - top)
@@ -263,7 +262,7 @@ def _answer(asked: Any) -> None:
         elif task == PILOT:
             _rest(of, model, at, s, peaks, lattices, told, room)
         else:
-            add_base(of, model.rows, at, values, r, base)
+            call_add_base(of.base, (of.tag, model.rows, at, values, r, base))
             if task == GRADIENT:
                 _tell(of, model, values, r, of_s[0], told)
             else:

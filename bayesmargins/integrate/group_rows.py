@@ -12,7 +12,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from bayesmargins.integrate.by_name import taken
-from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.compiled import INNER, SUM
 from bayesmargins.integrate.pointers import FLOATS, INTEGERS, after
 from bayesmargins.integrate.small_kernels import dot, sum_of
 from bayesmargins.integrate.vector_math import vector_exp, vector_log, vectorised
@@ -29,9 +29,9 @@ __all__ = [
     "Rows",
     "add_base",
     "averages",
-    "log_densities",
     "base",
     "has_product",
+    "log_densities",
     "node",
     "set_parts",
     "slopes",
@@ -216,10 +216,24 @@ def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, co
 
 
 @njit(**INNER)
+def _take_logarithm(Y: Floats, C: Floats, count: int, out: Floats) -> None:
+    """Of the product of `_TOGETHER` factors 1 + y c, at each node."""
+    y0, y1, y2, y3, y4, y5, y6, y7 = Y[0], Y[1], Y[2], Y[3], Y[4], Y[5], Y[6], Y[7]
+    for k in range(count):
+        c = C[k]
+        one = ((1.0 + y0 * c) * (1.0 + y1 * c)) * ((1.0 + y2 * c) * (1.0 + y3 * c))
+        two = ((1.0 + y4 * c) * (1.0 + y5 * c)) * ((1.0 + y6 * c) * (1.0 + y7 * c))
+        out[k] -= vector_log(one * two)
+
+
+@njit(**INNER)
 def _add_product(
-    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats, C: Floats, T: Floats
+    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats, C: Floats, Y: Floats
 ) -> None:
-    """Rows whose log densities are y eta - n log(1 + exp(eta)): some share one logarithm, that of a product."""
+    """Rows whose log densities are y eta - n log(1 + exp(eta)): some share one logarithm, that of a product.
+
+    Factors are collected first: a loop over a few nodes takes longer to begin than to multiply.
+    """
     constant, linear, factors = 0.0, 0.0, 0
     for i in range(low, high):
         constant += rows.weights[i] * rows.y[i] * at.eta[i]
@@ -227,7 +241,6 @@ def _add_product(
     for k in range(count):
         out[k] += constant + linear * b[k]
         C[k] = vector_exp(b[k])
-        T[k] = 1.0
     for i in range(low, high):
         x, n = at.power[i], rows.weights[i] * rows.n[i]
         times = int(n)
@@ -235,18 +248,17 @@ def _add_product(
             for k in range(count):
                 out[k] -= n * vector_log(1.0 + x * C[k])
             continue
-        if factors + times > _TOGETHER:
-            for k in range(count):
-                out[k] -= vector_log(T[k])
-                T[k] = 1.0
-            factors = 0
         for _ in range(times):
-            for k in range(count):
-                T[k] *= 1.0 + x * C[k]
-        factors += times
+            Y[factors] = x
+            factors += 1
+            if factors == _TOGETHER:
+                _take_logarithm(Y, C, count, out)
+                factors = 0
     if factors > 0:
-        for k in range(count):
-            out[k] -= vector_log(T[k])
+        while factors < _TOGETHER:
+            Y[factors] = 0.0
+            factors += 1
+        _take_logarithm(Y, C, count, out)
 
 
 @njit(**INNER)
@@ -264,7 +276,7 @@ def log_densities(asked: Any) -> None:
     first, step, counts, places, values = lattices
     out = _next(b)
     C = _next(out)
-    T = _next(C)
+    Y = _next(C)
     for g in range(begin, end):
         count, low, high = (counts[g] + LANES - 1) // LANES * LANES, rows.starts[g], rows.starts[g + 1]
         z, h, place = first[g], step[g], places[g]
@@ -275,7 +287,7 @@ def log_densities(asked: Any) -> None:
         if _sums(tag) and rows.shifts:
             _add_sum(tag, rows, at, low, high, b, count, out)
         elif multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
-            _add_product(rows, at, low, high, b, count, out, C, T)
+            _add_product(rows, at, low, high, b, count, out, C, Y)
         else:
             _add_rows(tag, rows, at, low, high, b, count, out)
         for k in range(count):
@@ -312,21 +324,29 @@ def _average_sum(
     return d_s
 
 
+@njit(**SUM)
+def _shares(x: float, C: Floats, P: Floats, Q: Floats, count: int) -> tuple[float, float]:
+    """Averages, under weights P and Q, of the mean of a row of this power."""
+    one, two = 0.0, 0.0
+    for k in range(count):
+        mean = x * C[k] / (1.0 + x * C[k])
+        one, two = one + mean * P[k], two + mean * Q[k]
+    return one, two
+
+
 @njit(**INNER)
 def _average_product(
-    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, P: Floats, Q: Floats, C: Floats, S: Floats,
-    r: Floats,
-) -> float:  # fmt: skip
+    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, P: Floats, Q: Floats, C: Floats, r: Floats
+) -> float:
     """Of `_add_product`."""
     mean, d_s = sum_of(Q, count), 0.0
     for k in range(count):
         C[k] = vector_exp(b[k])
     for i in range(low, high):
         x, weight, y, n = at.power[i], rows.weights[i], rows.y[i], rows.n[i]
-        for k in range(count):
-            S[k] = x * C[k] / (1.0 + x * C[k])
-        r[i] = weight * (y - n * dot(S, P, count))
-        d_s += weight * (y * mean - n * dot(S, Q, count))
+        one, two = _shares(x, C, P, Q, count)
+        r[i] = weight * (y - n * one)
+        d_s += weight * (y * mean - n * two)
     return d_s
 
 
@@ -377,7 +397,7 @@ def averages(asked: Any) -> None:
         if _sums(tag) and rows.shifts:
             of_s[0] += _average_sum(tag, rows, at, low, high, s, b, count, P, Q, C, r)
         elif multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
-            of_s[0] += _average_product(rows, at, low, high, b, count, P, Q, C, S, r)
+            of_s[0] += _average_product(rows, at, low, high, b, count, P, Q, C, r)
         else:
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
 
