@@ -26,6 +26,7 @@ MODELS = {
     "epilepsy": ("count ~ zAge + zBase * Trt + (1 | patient)", "poisson"),
     "grouseticks": ("TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)", "negbinomial"),
     "inhaler": ("rating ~ treat + period + carry + (1 | subject)", "cumulative"),
+    "kidney": ("time | cens(censored) ~ age + sex + (1 | patient)", "weibull"),
     "sleepstudy": ("Reaction ~ Days + (1 + Days | Subject)", "gaussian"),
     "toenail": ("bad ~ treatment * time + (1 | patientID)", "bernoulli"),
     "verbagg": ("yes ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)", "bernoulli"),

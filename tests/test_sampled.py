@@ -92,6 +92,22 @@ def test_rows_alike_as_one_row_have_the_same_density_and_slopes(name: str) -> No
             np.testing.assert_allclose(found[1], wanted[1], rtol=1e-7, atol=1e-7)
 
 
+def test_waiting_times_known_to_be_exceeded_are_in_the_one_pass() -> None:
+    """Against PyMC's own density; a linear predictor that is no number has no density."""
+    data = _rows("weibull").assign(c=lambda d: d.x % 2, u=np.random.default_rng(2).normal(size=720))
+    model = bm.GLMM("y | cens(c) ~ u + (1 | g)", data, "weibull")
+    one, graph = model.pymc_for("sampled", "non-centred"), model.pymc
+    assert not one.observed_RVs
+    found, wanted = (
+        pymc.compile_fn([pymc.logp(), pymc.dlogp()], inputs=pymc.value_vars, mode=interpreted())
+        for pymc in (one, graph)
+    )
+    point = _point(graph, 1)
+    for ours, theirs in zip(found(point), wanted(point), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+    assert not np.isfinite(found(point | {"z_g": np.full_like(point["z_g"], np.inf)})[0])
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_weights_multiply_the_log_density(name: str) -> None:
     import pymc as pm
