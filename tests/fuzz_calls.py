@@ -979,7 +979,12 @@ CALLS: dict[str, Call] = {
         0.3,
     ),
     "Posterior.save": Call(_saved, lambda _: {"path": "fit.nc"}, ("path",), 0.5),
-    "options": Call(_option, lambda _: {}, ("memory", "threads", "progress", "warn_zero", "sampler", "ci_prob", "ci_kind", "nope"), 1),
+    "options": Call(
+        _option,
+        lambda _: {},
+        ("memory", "threads", "progress", "warn_zero", "sampler", "ci_prob", "ci_kind", "nope"),
+        1,
+    ),
 }  # fmt: skip
 
 
