@@ -816,7 +816,7 @@ CALLS: dict[str, Call] = {
         lambda _: {"ds": {"a": result(), "b": result()}, "null": {"a": 0, "b": 1}},
         (*TABLES, "digits", "diagnostics"),
     ),
-    "describe": Call(bm.describe, _of_result(), ("ds",), 0.5),
+    "describe": Call(bm.describe, _of_result(), ("ds", "short"), 0.5),
     "plot_predictions": Call(
         bm.plot_predictions,
         _of_result(),
@@ -979,7 +979,12 @@ CALLS: dict[str, Call] = {
         0.3,
     ),
     "Posterior.save": Call(_saved, lambda _: {"path": "fit.nc"}, ("path",), 0.5),
-    "options": Call(_option, lambda _: {}, ("memory", "threads", "progress", "warn_zero", "sampler", "nope"), 1),
+    "options": Call(
+        _option,
+        lambda _: {},
+        ("memory", "threads", "progress", "warn_zero", "sampler", "ci_prob", "ci_kind", "nope"),
+        1,
+    ),
 }  # fmt: skip
 
 

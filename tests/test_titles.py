@@ -75,6 +75,17 @@ def test_a_title_stays_above_when_the_figure_is_made_smaller(post: bm.Posterior)
     assert ax.get_legend().get_window_extent().y1 <= title.get_window_extent().y0 + 1.5
 
 
+def test_a_title_comes_down_where_the_legend_is_taken_away(post: bm.Posterior) -> None:
+    ax = bm.plot_predictions(post, WEEKS, by="trt")
+    bm.plot_predictions(post, WEEKS, by="trt", ax=ax)
+    title = ax.set_title("Short")
+    figure = figure_of(ax)
+    assert ax.get_legend().get_window_extent().y1 <= title.get_window_extent().y0 + 1.5
+    ax.get_legend().remove()
+    figure.canvas.draw()
+    assert title.get_window_extent().y0 < ax.get_window_extent().y1 + 10
+
+
 def test_without_a_title_no_room_is_taken(post: bm.Posterior) -> None:
     figure = figure_of(bm.plot_predictions(post, WEEKS, by="trt"))
     top = figure.axes[0].get_legend().get_window_extent().y1

@@ -24,20 +24,23 @@ def under_title(axes: Axes, above: Sequence[Artist]) -> None:
     room = axes.inset_axes((0.0, 1.0, 1.0, 0.0))
     room.set_axis_off()
     room.set_in_layout(False)
-    room.set_axes_locator(_Covering(tuple(above)))
+    room.set_axes_locator(_Covering(axes, tuple(above)))
 
 
 @dataclass(frozen=True)
 class _Covering:
-    """Where the artists stand, in coordinates of the figure."""
+    """Where those of the artists that are still there stand, in coordinates of the figure."""
 
+    axes: Axes
     above: tuple[Artist, ...]
 
-    def __call__(self, axes: Any, renderer: Any) -> Bbox:
+    def __call__(self, _: Any, renderer: Any) -> Bbox:
         from matplotlib.transforms import Bbox
 
-        box = Bbox.union([artist.get_window_extent(renderer) for artist in self.above])
-        return Bbox(axes.figure.transSubfigure.inverted().transform(box))
+        drawn = self.axes.get_children()
+        boxes = [artist.get_window_extent(renderer) for artist in self.above if artist in drawn]
+        whole: Any = self.axes.figure
+        return Bbox(whole.transSubfigure.inverted().transform(Bbox.union(boxes or [self.axes.bbox])))
 
 
 def under_suptitle(figure: Figure, axes: Axes, legend: Legend) -> None:

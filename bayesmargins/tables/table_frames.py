@@ -77,7 +77,7 @@ class _Written(pd.DataFrame):
         Examples
         --------
         >>> print(summary(avg_predictions(post, by="trt")).to_markdown())
-        Probability, new groups
+        Probability of yb, by trt, averaged over new groups of ID
         <BLANKLINE>
         | trt     |  median [89% ETI] |
         |:--------|------------------:|

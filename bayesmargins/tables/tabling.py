@@ -90,7 +90,7 @@ def table(
     >>> table(avg_comparisons(post, "trt"), ci_prob=0.95).columns.tolist()
     ['median [95% ETI]']
     >>> print(table(avg_predictions(post, groups="zero"), digits=2).to_markdown())
-    Probability, b = 0
+    Probability of yb, at b = 0 for ID
     <BLANKLINE>
     |          | median [89% ETI]  |
     |:---------|------------------:|
