@@ -1,4 +1,4 @@
-"""Rows that come block by block: the same numbers to the last bit whatever the source and its pieces, and the errors."""
+"""Rows that come block by block: the same bits whatever the source and its pieces, and the errors."""
 
 from __future__ import annotations
 
