@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
 
-__all__ = ["Words", "lesson", "lesson_of", "plain_arguments", "taught", "taught_as", "unknown_keywords"]
+__all__ = ["Words", "lesson", "lesson_of", "of_each", "plain_arguments", "taught", "taught_as", "unknown_keywords"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -263,6 +263,22 @@ def taught_as(error: type[BayesmarginsError], words: Words | None = None) -> Cal
         return _answering(function, error, lambda *asked: lesson_of(words or {}, *asked))
 
     return decorate
+
+
+def of_each(question: Callable[P, R]) -> Callable[P, R]:
+    """A question whose `post` may be several posteriors, which know how each is asked (``ask_each``)."""
+
+    @functools.wraps(question)
+    def asked(*args: P.args, **kwargs: P.kwargs) -> R:
+        several = args[0] if args else kwargs.get("post")
+        ask_each = getattr(type(several), "ask_each", None)
+        if ask_each is None:
+            return question(*args, **kwargs)
+        rest = {name: value for name, value in kwargs.items() if name != "post"}
+        answer: R = ask_each(several, question, *args[1:], **rest)
+        return answer
+
+    return asked
 
 
 def lesson_of(words: Words, name: str, value: Any, allowed: Sequence[str]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Concatenate, NoReturn, ParamSpec
+from typing import Any, NoReturn
 
 import numpy as np
 import xarray as xr
@@ -19,9 +18,7 @@ from bayesmargins.provenance import Provenance, fingerprint, make_result, proven
 from bayesmargins.schema import ESTIMATE, IMPUTATION, SAMPLE_DIMS
 from bayesmargins.values import plain, whole_number
 
-__all__ = ["Imputed", "from_imputations", "of_imputations"]
-
-P = ParamSpec("P")
+__all__ = ["Imputed", "from_imputations"]
 
 _LARGEST = ("integration_nodes", "error_bound", "error_estimate", "group_points", "max_rhat")
 _SEALED = ("values", "fingerprint", "entries")
@@ -56,6 +53,15 @@ class Imputed:
         """A seed for each imputation, by its place: the same group gets another b in each."""
         spawned = np.random.SeedSequence(random_seed).spawn(len(self.posteriors))
         return [int(s.generate_state(1)[0]) for s in spawned]
+
+    def ask_each(self, question: Callable[..., xr.Dataset], *args: Any, **kwargs: Any) -> xr.Dataset:
+        """Each imputation is asked (`habits.of_each`), and the answers are mixed."""
+        if "random_seed" not in inspect.signature(question).parameters:
+            return self.mixed([question(post, *args, **kwargs) for post in self.posteriors])
+        given = kwargs.pop("random_seed", None)
+        seed = secrets.randbits(31) if given is None else whole_number("random_seed", given, 0, rest=", or None")
+        of_each = zip(self.posteriors, self.seeds(seed), strict=True)
+        return self.mixed([question(post, *args, random_seed=s, **kwargs) for post, s in of_each], seed)
 
     def mixed(self, results: Sequence[xr.Dataset], random_seed: int | None = None) -> xr.Dataset:
         """The chains of all results side by side, with the same number of draws each; `random_seed` is the user's."""
@@ -141,28 +147,6 @@ def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) 
             f"{min(draws):,} of each chain are mixed."
         )
     return Imputed(tuple(named.values()), tuple(named))
-
-
-def of_imputations(
-    question: Callable[Concatenate[Posterior, P], xr.Dataset],
-) -> Callable[Concatenate[Posterior | Imputed, P], xr.Dataset]:
-    """A question that several imputations are asked one by one; its answers are mixed."""
-    seeded = "random_seed" in inspect.signature(question).parameters
-
-    @functools.wraps(question)
-    def asked(*args: Any, **kwargs: Any) -> xr.Dataset:
-        post = args[0] if args else kwargs.get("post")
-        if not isinstance(post, Imputed):
-            return question(*args, **kwargs)
-        rest = {name: value for name, value in kwargs.items() if name != "post"}
-        if not seeded:
-            return post.mixed([question(one, *args[1:], **rest) for one in post.posteriors])
-        given = rest.pop("random_seed", None)
-        seed = secrets.randbits(31) if given is None else whole_number("random_seed", given, 0, rest=", or None")
-        of_each = zip(post.posteriors, post.seeds(seed), strict=True)
-        return post.mixed([question(one, *args[1:], random_seed=s, **rest) for one, s in of_each], seed)  # type: ignore[arg-type]
-
-    return asked
 
 
 def _refuse_unlike(label: Any, first: Posterior, other: Any, post: Posterior) -> None:

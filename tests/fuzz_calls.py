@@ -937,6 +937,9 @@ CALLS: dict[str, Call] = {
         ("formula", "data", "family", "link", "beta", "b", "Sigma", "aux", "parts", "namespace", "levels"),
         3,
     ),
+    "from_imputations": Call(
+        bm.from_imputations, lambda _: {"posteriors": [post(), post()]}, ("posteriors",), 0.5
+    ),
     "from_brms": Call(
         bm.from_brms,
         lambda _: {"draws": brms(), "formula": FORMULA, "data": data(), "family": "bernoulli"},
@@ -1008,9 +1011,27 @@ SLOW: dict[str, Call] = {
             "parametrisation",
             "ess",
             "max_draws",
+            "client",
         ),
     ),
-    "fit_many": Call(bm.fit_many, lambda _: {"models": []}, ("models", "random_seed", "progressbar"), 0.5),
+    "fit_many": Call(bm.fit_many, lambda _: {"models": []}, ("models", "random_seed", "progressbar", "client"), 0.5),
+    "fit_imputations": Call(
+        bm.fit_imputations,
+        lambda _: {"formula": FORMULA, "data": [], "family": "bernoulli"},
+        (
+            "formula",
+            "data",
+            "family",
+            "link",
+            "priors",
+            "imputation",
+            "namespace",
+            "random_seed",
+            "progressbar",
+            "client",
+        ),
+        0.5,
+    ),
     "GLMM.pymc_for": Call(
         lambda **given: model().pymc_for(**given), lambda _: {}, ("group_effects", "parametrisation"), 0.3
     ),

@@ -27,8 +27,7 @@ from bayesmargins.estimands.sentence import factors_worded
 from bayesmargins.estimands.sloping import avg_slopes
 from bayesmargins.explained import ATTENUATION, QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Target
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, make_result, provenance_of
@@ -46,7 +45,7 @@ _ESTIMANDS = ("comparisons", "slopes", "predictions")
 
 @taught
 @explained(QUESTION, SIDES, ATTENUATION)
-@of_imputations
+@of_each
 def attenuation(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,

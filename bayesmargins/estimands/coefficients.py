@@ -15,8 +15,7 @@ from bayesmargins.estimands.sentence import Scope, quantity
 from bayesmargins.evaluate import Passed, distinct_rows, normal_blocks
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Curve, Link, Values
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.integrate import linked_mean
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import plain, switch
@@ -26,7 +25,7 @@ __all__ = ["marginal_coefficients"]
 
 @taught
 @explained(QUESTION)
-@of_imputations
+@of_each
 def marginal_coefficients(
     post: Posterior, newdata: Any = None, *, exponentiate: bool = False, wts: Any = None
 ) -> xr.Dataset:

@@ -19,8 +19,7 @@ from bayesmargins.estimands.sentence import scale_name
 from bayesmargins.evaluate import Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import called, is_word, switch, with_columns
@@ -59,7 +58,7 @@ _OTHER_WORDS = {
 
 @taught
 @explained(QUESTION, SIDES)
-@of_imputations
+@of_each
 def comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,
@@ -121,7 +120,7 @@ def comparisons(
 
 @taught
 @explained(QUESTION, SIDES)
-@of_imputations
+@of_each
 def avg_comparisons(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any] | None = None,

@@ -20,8 +20,7 @@ from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import LINKS, Link, Values
 from bayesmargins.grid import Cells
 from bayesmargins.groups import GroupPlan
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import is_word, plain
 
@@ -51,7 +50,7 @@ class _Entry:
 
 @taught
 @explained(QUESTION)
-@of_imputations
+@of_each
 def variance_partition(post: Posterior, newdata: Any = None, *, measure: str = "share", wts: Any = None) -> xr.Dataset:
     """Which share of the variance lies between groups, and which do the fixed effects explain?
 

@@ -13,8 +13,7 @@ from bayesmargins.estimands.question import Question
 from bayesmargins.evaluate import Pass, answer_to
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family.quantity import Target
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
 
 __all__ = ["avg_predictions", "predictions"]
@@ -22,7 +21,7 @@ __all__ = ["avg_predictions", "predictions"]
 
 @taught
 @explained(QUESTION)
-@of_imputations
+@of_each
 def predictions(
     post: Posterior,
     newdata: Any = None,
@@ -71,7 +70,7 @@ def predictions(
 
 @taught
 @explained(QUESTION)
-@of_imputations
+@of_each
 def avg_predictions(
     post: Posterior,
     newdata: Any = None,

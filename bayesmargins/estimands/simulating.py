@@ -19,8 +19,7 @@ from bayesmargins.evaluate import Evaluation
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.family.ordered import EachCategory
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.parameters import data_columns
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, provenance_of
@@ -33,7 +32,7 @@ _TRIES = 1000
 
 @taught
 @explained(QUESTION)
-@of_imputations
+@of_each
 def posterior_predictive(
     post: Posterior, newdata: Any = None, *, groups: Any = "own", random_seed: int | None = None
 ) -> xr.Dataset:

@@ -20,8 +20,7 @@ from bayesmargins.evaluate import Answer, Derivative, Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SLOPE, explained
 from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word
@@ -47,7 +46,7 @@ _OTHER_WORDS = {
 
 @taught
 @explained(QUESTION, SLOPE)
-@of_imputations
+@of_each
 def slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,
@@ -103,7 +102,7 @@ def slopes(
 
 @taught
 @explained(QUESTION, SLOPE)
-@of_imputations
+@of_each
 def avg_slopes(
     post: Posterior,
     variables: str | Sequence[str] | None = None,

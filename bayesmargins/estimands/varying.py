@@ -29,8 +29,7 @@ from bayesmargins.explained import HETEROGENEITY, QUESTION, SIDES, explained
 from bayesmargins.family import Link
 from bayesmargins.family.quantity import Target
 from bayesmargins.groups import Policy
-from bayesmargins.habits import taught
-from bayesmargins.imputations import of_imputations
+from bayesmargins.habits import of_each, taught
 from bayesmargins.integrate.spread import (
     Engine,
     Spread,
@@ -55,7 +54,7 @@ _WIDE = 64.0  # of s: beyond, an effect is a step
 
 @taught
 @explained(QUESTION, SIDES, HETEROGENEITY)
-@of_imputations
+@of_each
 def heterogeneity(
     post: Posterior,
     variables: str | Sequence[str] | Mapping[str, Any],

@@ -41,14 +41,14 @@ def fit_imputations(
     Parameters
     ----------
     formula : str
-        As for `GLMM`.
+        lme4-style, ``"y ~ x + (1 | g)"``, or a dict with one for each parameter.
     data : list or dict of DataFrame, or DataFrame
         A completed frame an imputation, or all of them below each other in one, with the column `imputation`.
     imputation : str, optional
         The column of a long frame that says which imputation a row is of: ``".imp"`` of mice's ``complete(imp,
         "long")``.
     namespace : dict, optional
-        As for `GLMM`.
+        Own functions that the formula calls.
     random_seed : int, optional
         Same seed, same draws.
     progressbar : bool

@@ -147,7 +147,7 @@ def _of_posterior(given: xr.Dataset | Posterior | Imputed, exponentiate: bool) -
     """The result, or the parameters of a posterior as one."""
     exponentiate = switch("exponentiate", exponentiate, ResultError)
     if isinstance(given, Posterior | Imputed):
-        return parameters_of(given, exponentiate)
+        return parameters_of(given, exponentiate)  # type: ignore[arg-type]  # of imputations each is asked
     if exponentiate:
         raise ResultError("exponentiate=True is for summary(post). Of a result take numpy.exp(ds), or ask for a ratio.")
     return check_result(given)
