@@ -83,6 +83,10 @@ def _medians(name: str, way: str, fits: int) -> Medians | str:
     return Medians(*(median(m[n] for m in found) for n in names), *(median(r) for r in zip(*rates, strict=True)))
 
 
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
 def _times(ours: float, theirs: float | None) -> str:
     return "" if theirs is None else f"{ours / theirs:.3g}"
 
@@ -95,7 +99,7 @@ def _line(name: str, way: str, m: Medians, bambi: Medians | None, asked: str) ->
         *(f"{m.total:.1f} s", f"{m.rate_of_all:,.0f}", _times(m.rate_of_all, theirs and theirs.rate_of_all)),
         *(asked, f"{m.memory:.2f}", f"{m.wall:.0f} s"),
     ]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(_cell, cells)) + " |"
 
 
 def _verdict(pairs: Sequence[tuple[float, float, str]]) -> str:
@@ -128,7 +132,7 @@ def _lines(name: str) -> list[str]:
     lines = []
     for way, m in found.items():
         if isinstance(m, str):
-            lines.append(f"| {name} | | {way} | {m[:200]} |")
+            lines.append(f"| {name} | | {way} | {_cell(m[:200])} |")
             continue
         asked = _within(m, LIMITS[name]) if name in LIMITS else ""
         if way in BARS.get(name, {}):

@@ -265,7 +265,7 @@ def _small_effects(
 
 _INTEGERS = types.Array(types.int64, 1, "C")
 _ROW, _TABLE, _CUBE = (types.Array(types.float64, d, "C") for d in (1, 2, 3))
-_PATTERN = types.NamedUniTuple(_INTEGERS, len(Loops._fields), Loops)
+_PATTERN = types.NamedUniTuple(_INTEGERS, len(Loops.__annotations__), Loops)
 _KNOWN = types.NamedTuple([_CUBE, _TABLE, _CUBE, _TABLE, _TABLE, _ROW, _ROW, _ROW, types.float64, _PATTERN], Known)
 _TAKEN = (_ROW, _TABLE, types.float64, _CUBE, _KNOWN, types.boolean, _ROW, _ROW, _CUBE, _ROW)
 _call_small_effects = caller(*_TAKEN)
