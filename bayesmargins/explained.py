@@ -26,8 +26,10 @@ T = TypeVar("T", bound=Callable[..., Any])
 QUESTION = """
 post : Posterior
     Draws with their design: what ``model.fit()``, `load` or `from_draws` and its like gave.
-newdata : DataFrame, optional
-    Rows to predict for; the fitted rows by default. Group columns are needed for ``groups="own"`` only.
+newdata : DataFrame, path, or what gives frames, optional
+    Rows to predict for; the fitted rows by default. Group columns are needed for ``groups="own"`` only. Averages take
+    rows that do not fit in memory too: a parquet file or a folder of them, a pyarrow Dataset, Table or
+    RecordBatchReader, a polars LazyFrame, an iterator or a list of frames.
 at : dict, optional
     Variables set on every row, each to one value or several, ``{"week": [0, 6]}``: the result gains a dimension a
     variable. Words stand for values: ``"all"`` levels of a factor; of numbers in the data of the fit ``"sd"`` and

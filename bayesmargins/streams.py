@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -105,7 +106,7 @@ def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[p
 
 def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
     """What knows how to read this; None of what is a frame in memory, and of what is none."""
-    if isinstance(newdata, str | Path):
+    if isinstance(newdata, Path) or (isinstance(newdata, str) and _names_a_file(newdata)):
         return _path
     library, kind = type(newdata).__module__.partition(".")[0], type(newdata).__name__
     if library == "pyarrow":
@@ -119,6 +120,10 @@ def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
         return _frames
     several = isinstance(newdata, list | tuple) and len(newdata) > 0
     return _frames if several and all(map(_is_frame, newdata)) else None
+
+
+def _names_a_file(text: str) -> bool:
+    return text.endswith(".parquet") or os.path.exists(os.path.expanduser(text))
 
 
 def _is_frame(piece: Any) -> bool:
