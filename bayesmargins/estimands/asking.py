@@ -20,11 +20,12 @@ from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Scheme, aligned_weights, by_columns, checked_weights, completed, frame_of
+from bayesmargins.grid import Scheme, by_columns, completed, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
+from bayesmargins.row_weights import aligned_weights, checked_weights
 from bayesmargins.schema import public_name
 from bayesmargins.streams import Stream, goes_by_blocks, in_memory, kind_of, stream_of
 from bayesmargins.values import is_word, whole_number, with_columns
