@@ -51,6 +51,7 @@ def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
 
 def checked_weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
     """Weights (row,) out of a column, or one a row; EstimandError where they are none."""
+    given = shown(wts)
     if isinstance(wts, str):
         require_columns(frame, [wts], what, "wts")
         wts = frame[wts]
@@ -59,7 +60,7 @@ def checked_weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
         weights = numbers(wts if listed_weights is None else listed_weights)
     except ValueError:
         raise EstimandError(
-            f"wts={shown(wts)} holds no numbers; give the name of a numeric column, or one number a row."
+            f"wts={given} holds no numbers; give the name of a numeric column, or one number a row."
         ) from None
     if weights.shape != (len(frame),):
         raise EstimandError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
@@ -14,7 +15,7 @@ import pandas as pd
 
 from bayesmargins.clusters import Pieces, pieces_of, running_client
 from bayesmargins.design import Design, to_pandas
-from bayesmargins.errors import DataError, listed, shown
+from bayesmargins.errors import BayesmarginsError, DataError, listed, shown
 from bayesmargins.values import is_word, with_columns
 
 __all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "in_memory", "kind_of", "stream_of"]
@@ -95,15 +96,46 @@ def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[p
     """
     opener = _opener(newdata)
     assert opener is not None
-    source = opener(newdata, what)
+    with _said(f"{what}, {kind_of(newdata)}, cannot be opened"):
+        source = opener(newdata, what)
     read = [n for n in source.columns if names is None or n in names] or source.columns[:1]
-    frames = _cut((to_pandas(piece, what) for piece in source.read(read) if len(piece)), BLOCK_ROWS)
+    frames = _cut((to_pandas(piece, what) for piece in _pieces(source, read, what) if len(piece)), BLOCK_ROWS)
     first = next(frames, None)
     if first is None:
-        raise DataError(f"{what}, {source.kind}, has no rows. It needs one at least.")
-    pieces = source.pieces(read)
+        used = " An iterator is used up once its rows were read: make it anew." if goes_once(newdata) else ""
+        raise DataError(f"{what}, {source.kind}, has no rows. It needs one at least.{used}")
+    with _said(f"The rows of {what}, {source.kind}, cannot be counted"):
+        pieces = source.pieces(read)
     rows = source.rows if pieces is None else sum(pieces.rows)
     return first, Stream(source.kind, chain([first], frames), source.columns, rows, pieces)
+
+
+def _pieces(source: _Source, names: list[str], what: str) -> Iterator[Any]:
+    """What the source has, piece by piece; where it breaks off is said."""
+    rows = 0
+    with _said(f"{what}, {source.kind}, cannot be read"):
+        pieces = source.read(names)
+    while True:
+        with _said(f"{what}, {source.kind}, broke off after {rows:,} rows"):
+            piece = next(pieces, None)
+        if piece is None:
+            return
+        rows += len(piece)
+        yield piece
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """Errors of a source as the package's: no argument is wrong, what it reads is."""
+    try:
+        yield
+    except BayesmarginsError:
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "without a reason").removesuffix(".")
+        raise DataError(
+            f"{what}: {type(error).__name__}, {reason}. Go through it without this package, and mend what stops it."
+        ) from error
 
 
 def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
@@ -142,21 +174,22 @@ def _arrow(what: str, name: str = "pyarrow.dataset") -> Any:
 
 
 def _path(path: str | Path, what: str) -> _Source:
-    path = Path(path).expanduser()
-    if not path.exists():
+    given, path = str(path), Path(os.path.expanduser(path))
+    if not os.path.exists(path):
         raise DataError(
-            f"{what}={shown(str(path))}: there is no such file or folder. A text names a parquet file, or a folder of "
-            "them; rows in memory are a table."
+            f"{what}={shown(given)}: there is no such file or folder. A text names a parquet file of this machine, or "
+            "a folder of them; files elsewhere are pyarrow.dataset.dataset(...), and rows in memory a table."
         )
     arrow = _arrow(what)
     try:
-        dataset = arrow.dataset(path, format="parquet", partitioning="hive")
+        dataset = _widened(arrow.dataset(path, format="parquet", partitioning="hive"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{what}={shown(str(path))} is read as parquet, and is none ({str(error).splitlines()[0]}). Other files: "
             "pandas.read_csv(path, chunksize=65536) reads some rows at a time, and newdata takes that too."
         ) from None
     kind, parquet = f"the parquet {'folder' if path.is_dir() else 'file'} {path.name}", _arrow(what, "pyarrow.parquet")
+    schema = _arrow(what, "pyarrow").schema
 
     def read(names: list[str]) -> Iterator[Any]:
         """File by file: a scan of the dataset would hold ten times as much, whole row groups and those ahead."""
@@ -165,20 +198,47 @@ def _path(path: str | Path, what: str) -> _Source:
             with parquet.ParquetFile(fragment.path, pre_buffer=False, buffer_size=_BUFFER) as file:
                 there = file.schema_arrow.names
                 for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in names if n in there] or there[:1]):
-                    yield with_columns(batch.to_pandas(), keys).reindex(columns=names)
+                    of_all = schema([dataset.schema.field(n) for n in batch.schema.names])
+                    rows = batch.cast(of_all).to_pandas(ignore_metadata=True)
+                    yield with_columns(rows, keys).reindex(columns=names)
 
     return _Source(kind, list(dataset.schema.names), dataset.count_rows(), read)
 
 
 def _dataset(dataset: Any, what: str) -> _Source:
     """Any dataset of pyarrow, with its filter."""
+    dataset = _widened(dataset)
 
     def read(names: list[str]) -> Iterator[Any]:
         # little is read ahead: what waits in memory is part of what this promises to bound
         scanner = dataset.scanner(columns=names, batch_size=BLOCK_ROWS, batch_readahead=0, fragment_readahead=0)
-        return (batch.to_pandas() for batch in scanner.to_batches() if batch.num_rows)
+        return (batch.to_pandas(ignore_metadata=True) for batch in scanner.to_batches() if batch.num_rows)
 
     return _Source("a pyarrow Dataset", list(dataset.schema.names), dataset.count_rows(), read)
+
+
+def _widened(dataset: Any) -> Any:
+    """With the columns of all files, and types that hold what each file has: Arrow takes those of the first file."""
+    arrow, files = import_module("pyarrow"), import_module("pyarrow.dataset").FileSystemDataset
+    if not isinstance(dataset, files):
+        return dataset
+    fields: dict[str, dict[Any, None]] = {}
+    try:
+        parts = list(dataset.get_fragments())
+    except ValueError:  # a filtered dataset does not show its files
+        return dataset
+    for schema in (dataset.schema, *(part.physical_schema for part in parts)):
+        for field in schema.remove_metadata():
+            fields.setdefault(field.name, {})[field.remove_metadata()] = None
+
+    def together(same: list[Any]) -> Any:
+        try:
+            return arrow.unify_schemas([arrow.schema([field]) for field in same], promote_options="permissive").field(0)
+        except arrow.ArrowException:  # read as the first, where its values can be
+            return same[0]
+
+    schema = arrow.schema([together([*same]) for same in fields.values()])
+    return files(parts, schema, dataset.format, dataset.filesystem)
 
 
 def _batches(table: Any, what: str) -> _Source:
@@ -189,7 +249,7 @@ def _batches(table: Any, what: str) -> _Source:
         batches = [table] if kind == "RecordBatch" else table.to_batches() if kind == "Table" else table
         for batch in batches:
             for start in range(0, batch.num_rows, BLOCK_ROWS):
-                yield batch.select(names).slice(start, BLOCK_ROWS).to_pandas()
+                yield batch.select(names).slice(start, BLOCK_ROWS).to_pandas(ignore_metadata=True)
 
     rows = None if kind == "RecordBatchReader" else table.num_rows
     return _Source(f"a pyarrow {kind}", list(table.schema.names), rows, read)
@@ -249,11 +309,14 @@ def _frames(pieces: Iterable[Any], what: str) -> _Source:
 def _cut(pieces: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
     """The same rows in blocks of one size, the last one of what is left."""
     held: list[pd.DataFrame] = []
+    n = 0
     for piece in pieces:
         held.append(piece)
-        while (n := sum(map(len, held))) >= size:
+        n += len(piece)
+        while n >= size:
             whole = held[0] if len(held) == 1 else pd.concat(held, ignore_index=True)
             yield whole.iloc[:size].reset_index(drop=True)
-            held = [whole.iloc[size:]] if n > size else []
+            n -= size
+            held = [whole.iloc[size:]] if n else []
     if held:
         yield pd.concat(held, ignore_index=True) if len(held) > 1 else held[0].reset_index(drop=True)

@@ -336,6 +336,58 @@ def test_partitions_of_a_folder_are_columns(folder: Path) -> None:
     same(bm.avg_predictions(SLOPE, hive, by=["region", "k"], wts="w"), frame)
 
 
+def test_a_filtered_dataset_keeps_its_filter(folder: Path) -> None:
+    pq.write_table(pa.Table.from_pandas(ROWS, preserve_index=False), folder / "all.parquet")
+    dataset = pyarrow.dataset.dataset(folder / "all.parquet")
+    some = dataset.filter(pyarrow.dataset.field("x") > 0.0)
+    kept = ROWS[ROWS["x"] > 0.0].reset_index(drop=True)
+    same(bm.avg_predictions(SLOPE, some, by="t", wts="w"), bm.avg_predictions(SLOPE, kept, by="t", wts="w"))
+
+
+def test_files_of_other_types_are_read_as_one_type(tmp_path: Path) -> None:
+    """Arrow alone reads all files with the types and the columns of the first."""
+    whole = ROWS.assign(x=ROWS["x"].where(ROWS.index >= 100, ROWS["x"].round()))
+    first, second = whole.iloc[:100], whole.iloc[100:]
+    pq.write_table(pa.Table.from_pandas(first.astype({"x": int}).drop(columns="k")), tmp_path / "0.parquet")
+    pq.write_table(pa.Table.from_pandas(second.astype({"w": "float32"})), tmp_path / "1.parquet")
+    same(bm.avg_predictions(SLOPE, tmp_path, by="t"), bm.avg_predictions(SLOPE, whole, by="t"))
+    with pytest.raises(bm.DataError, match=r"missing values, by column: \{'k': 64\}.*row 0, counted from 0"):
+        bm.avg_predictions(SLOPE, tmp_path, by="k")
+
+
+def test_columns_that_pandas_wrote_as_an_index_are_columns(folder: Path) -> None:
+    table = pa.Table.from_pandas(ROWS.set_index(["t", "g"]))
+    pq.write_table(table, folder / "index.parquet")
+    frame = bm.avg_predictions(SLOPE, ROWS, by="t", groups="own")
+    for rows in (table, folder / "index.parquet"):
+        same(bm.avg_predictions(SLOPE, rows, by="t", groups="own"), frame)
+    each = bm.predictions(SLOPE, ROWS, groups="own")
+    np.testing.assert_array_equal(bm.predictions(SLOPE, table, groups="own")["estimate"], each["estimate"])
+
+
+def _broken_off() -> Iterator[pd.DataFrame]:
+    yield ROWS
+    raise OSError("the network is gone")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (_broken_off, "an iterator of frames, broke off after 300 rows: OSError, the network is gone"),
+        (lambda: pl.from_pandas(ROWS).lazy().filter(pl.col("none") > 1), "cannot be opened: ColumnNotFoundError"),
+        (lambda: pl.from_pandas(ROWS).lazy().with_columns(x=pl.col("t").cast(int)), "broke off after 0 rows: Invalid"),
+        (lambda: "~nobody_of_this_name/rows.parquet", "there is no such file or folder"),
+        (lambda: "a" * 300 + ".parquet", "there is no such file or folder"),
+        (lambda: "s3://bucket/rows.parquet", "newdata='s3://bucket/rows.parquet': there is no such file"),
+        (lambda: iter(()), "An iterator is used up once its rows were read"),
+    ],
+)
+def test_a_source_that_fails_is_named_with_its_reason(rows: Callable[[], Any], said: str) -> None:
+    with pytest.raises(bm.DataError) as error:
+        bm.avg_predictions(SLOPE, rows())
+    assert said in str(error.value)
+
+
 def test_steps_of_splines_need_all_rows() -> None:
     rng = np.random.default_rng(1)
     post = bm.from_draws("y ~ bs(x, df=4)", DATA, family="bernoulli", beta=rng.normal(size=(1, DRAWS, 5)))

@@ -75,13 +75,15 @@ def _as_frame(data: Any, what: str) -> pd.DataFrame:
     import narwhals.stable.v2 as nw
 
     try:
-        frame: pd.DataFrame = nw.from_native(data, eager_only=True).to_pandas()
+        table = nw.from_native(data, eager_only=True)
     except TypeError:
         raise DataError(
             f"{what} is {kind}; allowed are a pandas, polars or pyarrow table, or a dict of columns."
             f" {_WAYS_OUT.get(kind, '')}{_GRID if kind == 'str' and what == 'newdata' else ''}".rstrip()
         ) from None
-    return frame
+    frame: pd.DataFrame = table.to_pandas()
+    # columns of Arrow that pandas once wrote as its index are columns still
+    return frame.reset_index([name for name in frame.index.names if name in table.columns])
 
 
 def _is_records(data: Any) -> bool:
