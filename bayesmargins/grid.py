@@ -111,8 +111,8 @@ class Scheme:
         New labels of these values, by column.
     wts : str, ndarray of shape (row,), or None
         The column of the weights, or weights that were checked.
-    at : frozenset of str
-        Variables that already have a dimension.
+    fixed : frozenset of str
+        Variables that `at` sets or computes: their dimensions are there already.
     design : Design
         Keeps the order of levels.
     what : str
@@ -123,7 +123,7 @@ class Scheme:
     by: tuple[str, ...]
     labels: Relabelled
     wts: str | np.ndarray | None
-    at: frozenset[str]
+    fixed: frozenset[str]
     design: Design
     what: str
 
@@ -139,10 +139,10 @@ class Scheme:
         """
         n, by = len(frame), list(self.by)
         if not self.average:
-            cells, coords = Cells(np.arange(n), np.ones(n), n, unit=True), _row_coords(frame, self.at)
+            cells, coords = Cells(np.arange(n), np.ones(n), n, unit=True), _row_coords(frame, self.fixed)
             return Averaging(cells, ("row",), coords, frame.iloc[:0], np.ones(n), n)
         if by:
-            _check_by(frame, by, self.at, self.what)
+            _check_by(frame, by, self.fixed, self.what)
         weights = np.ones(n) if self.wts is None else checked_weights(frame, self.wts, self.what)
         some = _relabelled(frame, self.labels) if self.labels else frame
         index, first, dims, coords = _by_cells(some, self.design, by, self.labels)

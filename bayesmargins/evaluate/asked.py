@@ -82,11 +82,7 @@ class Asked:
     seed: int | None
     whole: Posterior
     parts: tuple[str, ...]
-
-    @cached_property
-    def design(self) -> Design:
-        """Columns and grouping factors of every linear predictor that the numbers depend on."""
-        return self.post.design.beside([self.post.parts[name].design for name in self.parts])
+    design: Design
 
     @cached_property
     def quantity(self) -> Quantity | None:
@@ -114,14 +110,9 @@ class Asked:
         """Cells of the rows: of those in memory, or all of them once they were gone through."""
         return self.scheme.of(self.frame) if self.total is None else self.total
 
-    @cached_property
-    def averaged(self) -> bool:
-        """Whether rows are averaged."""
-        return self.scheme.average
-
     def blocks(self: Self) -> Iterator[tuple[int, Self]]:
         """The same of a block of rows at a time, and which row is the first; of all at once without an average."""
-        if self.stream is None and (not self.averaged or len(self.frame) <= streams.BLOCK_ROWS):
+        if self.stream is None and (not self.scheme.average or len(self.frame) <= streams.BLOCK_ROWS):
             yield 0, self
             return
         start = 0
@@ -145,11 +136,6 @@ class Asked:
         frame = completed(self.design, frame, self.what)
         return with_columns(frame, {n: v[0] for n, v in self.at.items() if n not in frame.columns})
 
-    @cached_property
-    def named_groups(self) -> int:
-        """How many combinations of named groups there are; 1 without any."""
-        return math.prod([len(v) for v in self.policy.named.values()])
-
     @property
     def copies(self) -> list[Settings]:
         """What each combination of `at` values sets, and what is computed again then."""
@@ -159,7 +145,7 @@ class Asked:
     @property
     def scenarios(self) -> int:
         """How many combinations of `at` values and named groups there are."""
-        return math.prod([len(v) for v in self.at.values()]) * self.named_groups
+        return math.prod([len(v) for v in self.at.values()]) * self.policy.combinations
 
     def laid_out(self, found: list[np.ndarray]) -> np.ndarray:
         """The values of all copies, each (draw, k, [category], group x row or cell), as one array.
@@ -168,7 +154,7 @@ class Asked:
         """
         shape = [len(v) for v in (*self.at.values(), *self.policy.named.values())]
         stacked = found[0][..., None, :] if len(found) == 1 else np.stack(found, axis=-2)
-        stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.named_groups)
+        stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.policy.combinations)
         return stacked if self.averaging.dims else stacked[..., 0]
 
     @cached_property
@@ -201,7 +187,7 @@ class Asked:
         return values
 
     def _refuse_unknown(self, name: str, missing: np.ndarray) -> None:
-        if missing.any() and self.averaged:
+        if missing.any() and self.scheme.average:
             raise DataError(
                 f"{int(missing.sum())} of {len(missing)} rows of {self.what} have missing {name}. Fill or drop them."
             )

@@ -194,7 +194,7 @@ def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Par
 def combined(asked: Asked, one: Part, other: Part) -> Part:
     """Two parts as one: averages of averages, by their total weights."""
     averaging, *places = asked.scheme.together(one.averaging, other.averaging)
-    groups, n = asked.named_groups, averaging.cells.n
+    groups, n = asked.policy.combinations, averaging.cells.n
     weight = np.where(averaging.totals > 0.0, averaging.totals, 1.0)
     each = []
     for part, place in zip((one, other), places, strict=True):

@@ -130,7 +130,7 @@ class Blocks:
         return self._last[1]
 
     def _sized(self, first: np.ndarray | None, position: np.ndarray | None, cells: Cells) -> _Distinct:
-        groups = self.asked.named_groups
+        groups = self.asked.policy.combinations
         return _Distinct(first, position, cells, (len(cells.index) * groups, cells.n * groups))
 
     def _refuse_missing(self, read: frozenset[str]) -> None:
@@ -141,7 +141,7 @@ class Blocks:
         if not mask.any():
             return
         said = f"{int(mask.sum())} of {len(frame)} rows of {asked.what} have missing values, by column: {counts}."
-        if asked.averaged:
+        if asked.scheme.average:
             raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
         if said not in self._said:
             self._said.add(said)
@@ -177,7 +177,7 @@ class Copy:
         position, cells = self.distinct.position, self.distinct.cells
         if position is None or not cells.unit:
             return None
-        return np.ravel(position + cells.n * np.arange(self.asked.named_groups)[:, None])
+        return np.ravel(position + cells.n * np.arange(self.asked.policy.combinations)[:, None])
 
     def __iter__(self) -> Iterator[Chunk]:
         (first, _, cells, _), asked = self.distinct, self.asked
@@ -202,7 +202,7 @@ class Copy:
     def _chunk(self, frame: pd.DataFrame, cells: Cells) -> Chunk:
         asked, post = self.asked, self.asked.post
         frame = apply_settings(frame, self.settings)
-        if asked.derived and asked.averaged:
+        if asked.derived and asked.scheme.average:
             _refuse_missing_derived(asked, frame)
         beside = (post.first, *asked.parts) if asked.parts else ()
         chunk = Chunk(

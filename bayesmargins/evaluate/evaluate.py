@@ -50,7 +50,7 @@ class Evaluation:
         rows = len(asked.frame) if asked.stream is None else asked.stream.rows  # None where nobody knows
         draws = len(asked.post.draws.beta)
         self.passed = list[Passed]()
-        self.progress = Progress(None if rows is None else rows * draws * passes * asked.named_groups)
+        self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
         self.turn_to(asked)
 
@@ -92,7 +92,7 @@ class Evaluation:
             Missing values in what is averaged; what the design refuses.
         """
         copy = self.blocks.copy(settings)
-        careful = tails or not self.asked.averaged  # single rows may be small
+        careful = tails or not self.asked.scheme.average  # single rows may be small
         passed = self._predictor.values(copy, *copy.distinct.size, parts, careful)
         if tails:
             self._predictor.add_tails(passed, copy)
@@ -123,7 +123,7 @@ class Evaluation:
         DataError, GroupsError, PosteriorError
             As for `values`; a parameter that is not above 0.
         """
-        shape = len(self.asked.post.draws.beta), self.asked.named_groups * self.asked.averaging.cells.n
+        shape = len(self.asked.post.draws.beta), self.asked.policy.combinations * self.asked.averaging.cells.n
         values = {name: np.empty(shape) for name in self.asked.parts}
         for chunk in self.blocks.row_by_row(settings) if values else ():
             for part in chunk.parts:
@@ -131,7 +131,7 @@ class Evaluation:
         return values
 
     def _kept(self, copy: Copy, passed: Passed) -> Passed:
-        every_row = None if self.asked.averaged else copy.every_row
+        every_row = None if self.asked.scheme.average else copy.every_row
         if every_row is not None:
             passed.values = {part: values[..., every_row] for part, values in passed.values.items()}
             passed.logs = {part: values[..., every_row] for part, values in passed.logs.items()}
