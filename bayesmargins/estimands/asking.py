@@ -54,7 +54,6 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
     `observed` names what needs the distribution of y beside the target; `streams` says whether rows may come block by
     block, where they are averaged.
     """
-    _check_posterior(post)
     whole, post = post, answering(post, given.target)
     target = "mean" if whole is not post else _checked_target(given.target, post)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
@@ -116,9 +115,7 @@ def _set(
     return at_settings(given.at, design, of_rows), derived_settings(given.at, design, of_rows)
 
 
-def _policy(
-    given: Given, design: Design, whole: Posterior, by: tuple[str, ...], at: Mapping[str, Any]
-) -> Policy:
+def _policy(given: Given, design: Design, whole: Posterior, by: tuple[str, ...], at: Mapping[str, Any]) -> Policy:
     """What is done with b, beside what `by` and `at` say of groups."""
     if isinstance(given.groups, Mapping):
         _refuse_idle_factors(given.groups, design, whole)
@@ -128,14 +125,6 @@ def _policy(
     if by:
         _warn_of_groups_without_their_b(policy, by, design)
     return policy
-
-
-def _check_posterior(post: Any) -> None:
-    if not isinstance(post, Posterior):
-        raise PosteriorError(
-            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
-            "from_draws(...) returned."
-        )
 
 
 def _streamed(
@@ -190,6 +179,11 @@ def _refuse_computed(wts: Any, derived: Settings) -> None:
 
 def answering(post: Posterior, target: Any) -> Posterior:
     """Whose mean is the target as the user gave it: the posterior itself, or its part where the target names one?"""
+    if not isinstance(post, Posterior):
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
     name = target.name if isinstance(target, OwnParameter) else target
     if post.family.shares is not None and is_word(name, (post.first,)):
         own = {"beta": post.beta, "b": post.b, "Sigma": post.Sigma}

@@ -244,7 +244,9 @@ class Question(Asked):
         about = {*self.design.columns, *self.by, *self.at, self.weights, self.post.design.response.text.strip("`")}
         about |= {c for f in self.design.factors.values() for c in f.columns} | self.scheme.fixed
         about |= set() if self.scheme.average else set(self.frame.columns)
-        return {self._named(column): text for column, text in self.whole.design.labels.items() if column in about} or None
+        return {
+            self._named(column): text for column, text in self.whole.design.labels.items() if column in about
+        } or None
 
     @property
     def no_groups(self) -> str:

@@ -113,7 +113,8 @@ class Blocks:
         asked, policy, columns = self.asked, self.asked.policy, self.asked.frame.columns
         design, factors = asked.post.design, asked.post.design.factors
         active = [f for f in policy.active if f in factors]
-        names = {*design.variables(active), *_part_variables(asked), *design.response.variables(asked.of_rows)}
+        names = {*design.variables(active), *design.response.variables(asked.of_rows)}
+        names |= _part_variables(asked) if asked.parts else set()
         for factor in [asked.design.factors[f] for f in (*policy.factors("own"), *policy.factors("sample"))]:
             names |= set(factor.columns) if all([c in columns for c in factor.columns]) else set()
         return frozenset(names.union(*[factors[f].beside for f in active]).intersection(columns))

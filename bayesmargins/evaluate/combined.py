@@ -20,7 +20,7 @@ from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
 from bayesmargins.progress import shared
 
-__all__ = ["CombinedPredictor"]
+__all__ = ["CombinedPredictor", "predictor_of"]
 
 
 class CombinedPredictor:
@@ -131,6 +131,13 @@ class CombinedPredictor:
 
     def _shaped(self, values: np.ndarray) -> np.ndarray:
         return values if self.quantity.categories is not None else values[:, 0]
+
+
+def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
+    """What predicts this quantity where b is normal: nearly always the average of h(eta) itself."""
+    if quantity.plain:
+        return Predictor(draws, quantity.curves[0].link, tick)
+    return CombinedPredictor(draws, quantity, tick)
 
 
 def _moved(draws: Draws, curve: Curve) -> Draws:
