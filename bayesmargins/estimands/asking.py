@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bayesmargins.by_labels import by_columns
 from bayesmargins.counterfactuals import Settings, at_settings, check_row_by_row, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
@@ -20,7 +21,7 @@ from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Scheme, aligned_weights, by_columns, checked_weights, completed, frame_of
+from bayesmargins.grid import Scheme, aligned_weights, checked_weights, completed, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.by_labels import Relabelled
 from bayesmargins.errors import EstimandError, listed, written
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Relabelled
 from bayesmargins.labelling import steps_worded, terms_worded
 from bayesmargins.limits import check_size
 from bayesmargins.posterior import Posterior

@@ -38,50 +38,21 @@ def fields_of(target: Any, response: Response) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Asked:
-    """Draws, rows, policy and target.
-
-    Attributes
-    ----------
-    post : Posterior
-    frame : DataFrame
-        Rows the question is about; the first of them where they come from a stream.
-    stream : Stream or None
-        Where all rows come from, if they are not in memory.
-    what : str
-        How messages call them.
-    at : dict
-        Values by variable.
-    derived : tuple of Setting
-        Columns that are computed again on every counterfactual copy.
-    scheme : Scheme
-        How rows become the last dimension.
-    total : Averaging or None
-        Of all rows, once they were gone through block by block.
-    policy : Policy
-        What is done with b.
-    target : {"mean", "link", "count"} or Target
-        What is asked of y; `quantity` has it in averages.
-    seed : int or None
-        Of ``"sample"``.
-    whole : Posterior
-        What the user asked: `post` itself, or that of which `post` is a part.
-    parts : tuple of str
-        Parameters with a linear predictor of their own that the numbers depend on beside the mean.
-    """
+    """Draws, rows, policy and target."""
 
     post: Posterior
-    frame: pd.DataFrame
-    stream: streams.Stream | None
-    what: str
-    at: dict[str, list[Any]]
-    derived: Settings
-    scheme: Scheme
-    total: Averaging | None
-    policy: Policy
-    target: str | Target
-    seed: int | None
-    whole: Posterior
-    parts: tuple[str, ...]
+    frame: pd.DataFrame  # rows the question is about; the first of them where they come from a stream
+    stream: streams.Stream | None  # where all rows come from, if they are not in memory
+    what: str  # how messages call them
+    at: dict[str, list[Any]]  # values by variable
+    derived: Settings  # columns that are computed again on every counterfactual copy
+    scheme: Scheme  # how rows become the last dimension
+    total: Averaging | None  # of all rows, once they were gone through block by block
+    policy: Policy  # what is done with b
+    target: str | Target  # {"mean", "link", "count"} or Target, what is asked of y; `quantity` has it in averages
+    seed: int | None  # of ``"sample"``
+    whole: Posterior  # what the user asked: `post` itself, or that of which `post` is a part
+    parts: tuple[str, ...]  # parameters with a linear predictor of their own that the numbers depend on beside the mean
     design: Design
 
     @cached_property

@@ -21,21 +21,11 @@ __all__ = ["Part", "combined"]
 
 @dataclass(frozen=True)
 class Part:
-    """What a block of rows gives, or several together.
+    """What a block of rows gives, or several together."""
 
-    Attributes
-    ----------
-    averaging : Averaging
-        Its cells, with their total weights.
-    passed : list of Passed
-        One a pass: averages of each cell.
-    impossible : Impossible or None
-        What was seen of values that a parameter should not have.
-    """
-
-    averaging: Averaging
-    passed: list[Passed]
-    impossible: Impossible | None
+    averaging: Averaging  # its cells, with their total weights
+    passed: list[Passed]  # one a pass: averages of each cell
+    impossible: Impossible | None  # what was seen of values that a parameter should not have
 
 
 def combined(asked: Asked, one: Part, other: Part) -> Part:

@@ -30,21 +30,13 @@ _CHUNK_LABELS = 2**23  # under "sample" every label of a chunk has a b in every 
 
 @dataclass(frozen=True)
 class Derivative:
-    """Which derivative of the mean response?
+    """Which derivative of the mean response?"""
 
-    Attributes
-    ----------
-    variable : str
-        The variable.
-    slope : {"dydx", "eyex", "eydx", "dyex"}
-        Relative to what: an "e" stands for a change relative to the response, or to the variable.
-    second : str
-        The variable of a further derivative; empty without.
-    """
-
-    variable: str
+    variable: str  # the variable
+    # {"dydx", "eyex", "eydx", "dyex"}, relative to what: an "e" stands for a change relative to the response, or to the
+    # variable
     slope: str = "dydx"
-    second: str = ""
+    second: str = ""  # the variable of a further derivative; empty without
 
     @property
     def of_y(self) -> bool:
@@ -72,14 +64,7 @@ class _Distinct(NamedTuple):
 
 
 class Blocks:
-    """Rows of what is asked, counterfactual copy by copy; what is wrong with them is said once.
-
-    Attributes
-    ----------
-    asked : Asked
-    impossible : Impossible or None
-        What was seen of a parameter that is the target, where it can have values that it should not.
-    """
+    """Rows of what is asked, counterfactual copy by copy; what is wrong with them is said once."""
 
     def __init__(self, asked: Asked) -> None:
         post = asked.post
@@ -89,13 +74,7 @@ class Blocks:
         self._last: tuple[frozenset[str], _Distinct] | None = None
 
     def copy(self, settings: Settings, of: Derivative | None = None) -> Copy:
-        """The rows with variables set, and their derivatives, if one is asked for.
-
-        Raises
-        ------
-        DataError
-            Missing columns, or missing values in what is averaged.
-        """
+        """The rows with variables set, and their derivatives, if one is asked for."""
         asked = self.asked
         if asked.of_rows:
             asked.observing(apply_settings(asked.frame, settings), asked.of_rows)
@@ -151,26 +130,13 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Copy:
-    """The different rows of one counterfactual copy: going through it makes chunks of them, afresh each time.
-
-    Attributes
-    ----------
-    asked : Asked
-    settings : tuple of Setting
-        What is set.
-    of : Derivative or None
-        Which derivatives the chunks have.
-    distinct : tuple
-        Which rows are different, their cells, and how many rows and cells all chunks have together.
-    impossible : Impossible or None
-        Is shown every chunk.
-    """
+    """The different rows of one counterfactual copy: going through it makes chunks of them, afresh each time."""
 
     asked: Asked
-    settings: Settings
-    of: Derivative | None
-    distinct: _Distinct
-    impossible: Impossible | None
+    settings: Settings  # what is set
+    of: Derivative | None  # which derivatives the chunks have
+    distinct: _Distinct  # which rows are different, their cells, and how many rows and cells all chunks have together
+    impossible: Impossible | None  # is shown every chunk
 
     @property
     def every_row(self) -> np.ndarray | None:
@@ -240,22 +206,13 @@ class Copy:
 
 @dataclass
 class Impossible:
-    """How often does a parameter that is the target have values that it cannot have, as under an identity link?
+    """How often does a parameter that is the target have values that it cannot have, as under an identity link?"""
 
-    Attributes
-    ----------
-    name : str
-        The parameter.
-    pairs, impossible : int
-        Pairs of a draw and a row that were seen, and those with such values.
-    least : float
-        The lowest of the values.
-    """
-
-    name: str
+    name: str  # the parameter
+    # pairs, impossible: pairs of a draw and a row that were seen, and those with such values
     pairs: int = 0
     impossible: int = 0
-    least: float = 0.0
+    least: float = 0.0  # the lowest of the values
 
     def count(self, draws: Draws, chunk: Chunk) -> None:
         """Look at the parameter in these rows, at b = 0 of every factor that is averaged over."""
@@ -280,13 +237,7 @@ class Impossible:
 
 
 def distinct_rows(asked: Asked) -> tuple[Rows, np.ndarray, tuple[PartRows, ...]]:
-    """All different rows at once, z of every factor; what each counts for (row,), sum 1; those of the parameters read.
-
-    Raises
-    ------
-    DataError
-        Missing columns or values, or values that the design cannot take.
-    """
+    """All different rows, with z of every factor; what each counts for (row,), sum 1; those of the parameters read."""
     design, frame, what = asked.post.design, asked.frame, asked.what
     names = sorted(design.variables() | _part_variables(asked))
     require_columns(frame, names, what)

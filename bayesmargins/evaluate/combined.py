@@ -27,15 +27,6 @@ class CombinedPredictor:
     """What do these draws say of a sum of averages, with b treated as planned and rows averaged?
 
     Chunks are gone through once for each curve: give what can be iterated over again.
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    quantity : Quantity
-        The curves, and what their averages add up to.
-    tick : callable
-        Told how many values were done, from time to time.
     """
 
     def __init__(self, draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> None:

@@ -33,42 +33,21 @@ Q = TypeVar("Q", bound=Asked)
 
 
 class Pass(NamedTuple):
-    """One pass over the rows of a counterfactual copy: its mean response, or a derivative of it.
+    """One pass over the rows of a counterfactual copy: its mean response, or a derivative of it."""
 
-    Attributes
-    ----------
-    settings : tuple of Setting
-        What is set on all rows.
-    of : Derivative or None
-        Which derivative, if it is one.
-    parts : tuple of {"mean", "complement"}
-        The mean, or 1 - mean.
-    tails : bool
-        Whether values that are too small to be divided by are needed as logarithms too.
-    """
-
-    settings: Settings
-    of: Derivative | None = None
-    parts: tuple[str, ...] = ("mean",)
-    tails: bool = False
+    settings: Settings  # what is set on all rows
+    of: Derivative | None = None  # which derivative, if it is one
+    parts: tuple[str, ...] = ("mean",)  # the mean, or 1 - mean
+    tails: bool = False  # whether values that are too small to be divided by are needed as logarithms too
 
 
 @dataclass(frozen=True)
 class Answer(Generic[Q]):
-    """What was asked, with the cells of all rows, and what the draws say to it.
-
-    Attributes
-    ----------
-    asked : Asked
-    passed : list of Passed
-        Of every pass, in order.
-    found : dict of Passed
-        The same by pass.
-    """
+    """What was asked, with the cells of all rows, and what the draws say to it."""
 
     asked: Q
-    passed: list[Passed]
-    found: dict[Pass, Passed]
+    passed: list[Passed]  # of every pass, in order
+    found: dict[Pass, Passed]  # the same by pass
 
     def slopes(self, settings: Settings, of: Derivative) -> np.ndarray:
         """(draw, [output], group x row or cell)."""
@@ -78,18 +57,7 @@ class Answer(Generic[Q]):
 def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> Answer[Q]:
     """What do the draws say in these passes? All rows go through once, a block at a time.
 
-    Parameters
-    ----------
-    asked : Asked
-    passes : sequence of Pass
-        Different ones.
-    fits : callable
-        ``fits(cells)`` refuses a result that has too many.
-
-    Raises
-    ------
-    BayesmarginsError
-        Rows that the design, the groups or an average cannot take.
+    ``fits(cells)`` refuses a result that has too many.
     """
     total: Part | None = None
     with Evaluation(asked, sum([len(p.parts) for p in passes])) as evaluation:
@@ -165,20 +133,7 @@ def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
 
 
 class Evaluation:
-    """What do the draws say? To be used in a ``with`` block, which shows progress.
-
-    Parameters
-    ----------
-    asked : Asked
-        Rows, averages, policy, target.
-    passes : int
-        Passes over the rows that are to come, for the progress bar.
-
-    Attributes
-    ----------
-    passed : list of Passed
-        Every pass so far, for the provenance.
-    """
+    """What do the draws say? To be used in a ``with`` block, which shows progress of so many passes over the rows."""
 
     def __init__(self, asked: Asked, passes: int) -> None:
         rows = len(asked.frame) if asked.stream is None else asked.stream.rows  # None where nobody knows
@@ -204,26 +159,9 @@ class Evaluation:
             self.impossible.told()
 
     def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
-        """What is the mean response of a copy's rows?
+        """The mean response of a copy's rows, or 1 less it, by part: (draw, group x row or cell), group after group.
 
-        Parameters
-        ----------
-        settings : tuple of Setting
-            What is set on all rows.
-        parts : sequence of {"mean", "complement"}
-            The mean, or 1 - mean.
-        tails : bool
-            Whether values that are too small to be divided by are needed as logarithms too.
-
-        Returns
-        -------
-        Passed
-            Values (draw, group x row or cell): those of the second named group follow those of the first.
-
-        Raises
-        ------
-        DataError
-            Missing values in what is averaged; what the design refuses.
+        `tails`: values that are too small to be divided by are needed as logarithms too.
         """
         copy = self.blocks.copy(settings)
         careful = tails or not self.asked.scheme.average  # single rows may be small
@@ -233,13 +171,7 @@ class Evaluation:
         return self._kept(copy, passed)
 
     def slopes(self, settings: Settings, of: Derivative) -> Passed:
-        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``, as of `values`.
-
-        Raises
-        ------
-        DataError
-            As for `values`; a row where there is no derivative.
-        """
+        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``, as of `values`."""
         copy, predictor = self.blocks.copy(settings, of), self._predictor
         if isinstance(predictor, DistributionPredictor):
             slopes = predictor.slopes
@@ -250,13 +182,7 @@ class Evaluation:
         return self._kept(copy, slopes(copy, *copy.distinct.size))
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
-        """Values (draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing.
-
-        Raises
-        ------
-        DataError, GroupsError, PosteriorError
-            As for `values`; a parameter that is not above 0.
-        """
+        """(draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing."""
         shape = len(self.asked.post.draws.beta), self.asked.policy.combinations * self.asked.averaging.cells.n
         values = {name: np.empty(shape) for name in self.asked.parts}
         for chunk in self.blocks.row_by_row(settings) if values else ():

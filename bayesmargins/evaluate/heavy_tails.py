@@ -45,15 +45,7 @@ def scaled(draws: Draws, factor: str, by: np.ndarray) -> Draws:
 
 
 class ScaledPredictor:
-    """What do these draws predict, with b of a factor Student-t over new groups?
-
-    Parameters
-    ----------
-    scales : Scales
-        Nodes of the scale of its Sigma.
-    each : sequence
-        What predicts with Sigma at each node: a predictor where b is normal, or one such for a further factor.
-    """
+    """What do these draws predict, with b of a factor Student-t over new groups? One predictor each scale of Sigma."""
 
     def __init__(self, scales: Scales, each: Sequence[Any]) -> None:
         self.scales, self._each = scales, each
@@ -110,18 +102,10 @@ Averages = Predictor | CombinedPredictor | ScaledPredictor
 
 @dataclass(frozen=True)
 class Scaled:
-    """How is y distributed over b, where b is Student-t?
+    """How is y distributed over b, where b is Student-t?"""
 
-    Attributes
-    ----------
-    each : tuple of Mixture
-        Given the scale of each node.
-    scales : Scales
-        Weights of the nodes.
-    """
-
-    each: tuple[Mixture, ...]
-    scales: Scales
+    each: tuple[Mixture, ...]  # given the scale of each node
+    scales: Scales  # weights of the nodes
 
     @property
     def s(self) -> np.ndarray:
