@@ -12,15 +12,14 @@ import pandas as pd
 from bayesmargins.by_labels import Relabelled, relabelled
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
 from bayesmargins.errors import DataError, EstimandError, listed, shown
+from bayesmargins.row_weights import checked_weights
 from bayesmargins.schema import public_name, public_names
-from bayesmargins.values import by_row_labels, numbers, plain, value_list
+from bayesmargins.values import plain
 
 __all__ = [
     "Averaging",
     "Cells",
     "Scheme",
-    "aligned_weights",
-    "checked_weights",
     "completed",
     "frame_of",
     "repeated_rows",
@@ -164,50 +163,6 @@ def _check_by(frame: pd.DataFrame, by: list[str], at: Collection[str], what: str
     _, counts = missing_rows(frame, by)
     if counts:
         raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
-
-
-def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
-    """Weights in the order of the rows: a Series is matched by its index, anything else by position."""
-    if not isinstance(wts, pd.Series):
-        return wts
-    labels = design.row_labels if newdata is None else getattr(newdata, "index", None)
-    what = "the fit" if newdata is None else "newdata"
-    if newdata is None and labels is None:
-        raise EstimandError(
-            "wts is a Series, whose index says which row each weight is of, and this posterior does not know the index "
-            "of its rows: files do not keep it. wts.to_numpy() is paired by position; wts='w' names a column."
-        )
-    labels = labels if isinstance(labels, pd.Index) else pd.RangeIndex(len(to_pandas(newdata, "newdata")))
-    matched, refusal = by_row_labels(wts, labels, "wts", what)
-    if refusal:
-        raise EstimandError(refusal)
-    return matched
-
-
-def checked_weights(frame: pd.DataFrame, wts: Any, what: str) -> np.ndarray:
-    """Weights (row,) out of a column, or one a row; EstimandError where they are none."""
-    if isinstance(wts, str):
-        require_columns(frame, [wts], what, "wts")
-        wts = frame[wts]
-    listed_weights = value_list(wts)
-    try:
-        weights = numbers(wts if listed_weights is None else listed_weights)
-    except ValueError:
-        raise EstimandError(
-            f"wts={shown(wts)} holds no numbers; give the name of a numeric column, or one number a row."
-        ) from None
-    if weights.shape != (len(frame),):
-        raise EstimandError(
-            f"wts has the shape {weights.shape}; {what} has {len(frame)} rows, one weight each is needed. A column of "
-            "it is named: wts='w'."
-        )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        bad = weights[~(np.isfinite(weights) & (weights >= 0))]
-        raise EstimandError(
-            f"wts holds weights that are negative or not finite: {len(bad)} of {len(weights)}, such as {bad[0]:g}. A "
-            "weight is a number from 0; a row that should not count has 0."
-        )
-    return weights
 
 
 def _by_cells(

@@ -266,19 +266,9 @@ def taught_as(error: type[BayesmarginsError], words: Words | None = None) -> Cal
 
 
 def of_each(question: Callable[P, R]) -> Callable[P, R]:
-    """A question whose `post` may be several posteriors, which know how each is asked (``ask_each``)."""
-
-    @functools.wraps(question)
-    def asked(*args: P.args, **kwargs: P.kwargs) -> R:
-        several = args[0] if args else kwargs.get("post")
-        ask_each = getattr(type(several), "ask_each", None)
-        if ask_each is None:
-            return question(*args, **kwargs)
-        rest = {name: value for name, value in kwargs.items() if name != "post"}
-        answer: R = ask_each(several, question, *args[1:], **rest)
-        return answer
-
-    return asked
+    """Marks a question whose `post` may be several posteriors, which know how each is asked (``ask_each``)."""
+    question.__dict__["of_each"] = True
+    return question
 
 
 def lesson_of(words: Words, name: str, value: Any, allowed: Sequence[str]) -> str:
@@ -303,6 +293,7 @@ def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: 
     allowed = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
     made = function.__name__ == "__init__"
     name = function.__qualname__.rpartition(".")[0] if made else function.__name__
+    each = "of_each" in function.__dict__
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -310,6 +301,9 @@ def _answering(function: Callable[P, R], error: type[BayesmarginsError], teach: 
         if unknown:
             raise error(unknown_keywords(name, unknown, allowed, teach))
         with plain_arguments(name, error):
+            if each and hasattr(type(post := args[0] if args else kwargs.get("post")), "ask_each"):
+                rest = {k: v for k, v in kwargs.items() if k != "post"}
+                return post.ask_each(function, *args[1:], **rest)  # type: ignore[attr-defined,no-any-return]
             return function(*args, **kwargs)
 
     return checked

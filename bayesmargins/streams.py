@@ -15,11 +15,13 @@ import pandas as pd
 from bayesmargins.clusters import Pieces, pieces_of, running_client
 from bayesmargins.design import Design, to_pandas
 from bayesmargins.errors import DataError, listed, shown
-from bayesmargins.values import is_word
+from bayesmargins.values import is_word, with_columns
 
 __all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "in_memory", "kind_of", "stream_of"]
 
 BLOCK_ROWS = 2**16  # rows that are averaged together, counted from the first: the last digits of averages depend on it
+
+_BUFFER = 2**20  # bytes of a column of a file that are read at a time
 
 
 @dataclass(frozen=True)
@@ -149,21 +151,34 @@ def _path(path: str | Path, what: str) -> _Source:
     arrow = _arrow(what)
     try:
         dataset = arrow.dataset(path, format="parquet", partitioning="hive")
-        return _dataset(dataset, what, f"the parquet {'folder' if path.is_dir() else 'file'} {path.name}")
     except (OSError, ValueError) as error:
         raise DataError(
             f"{what}={shown(str(path))} is read as parquet, and is none ({str(error).splitlines()[0]}). Other files: "
             "pandas.read_csv(path, chunksize=65536) reads some rows at a time, and newdata takes that too."
         ) from None
+    kind, parquet = f"the parquet {'folder' if path.is_dir() else 'file'} {path.name}", _arrow(what, "pyarrow.parquet")
 
-
-def _dataset(dataset: Any, what: str, kind: str = "a pyarrow Dataset") -> _Source:
     def read(names: list[str]) -> Iterator[Any]:
-        # little is read ahead: what waits in memory is part of what this promises to bound
-        scanner = dataset.scanner(columns=names, batch_size=BLOCK_ROWS, batch_readahead=2, fragment_readahead=1)
-        return (batch.to_pandas() for batch in scanner.to_batches() if batch.num_rows)
+        """File by file: a scan of the dataset would hold ten times as much, whole row groups and those ahead."""
+        for fragment in dataset.get_fragments():
+            keys = arrow.get_partition_keys(fragment.partition_expression)
+            with parquet.ParquetFile(fragment.path, pre_buffer=False, buffer_size=_BUFFER) as file:
+                there = file.schema_arrow.names
+                for batch in file.iter_batches(BLOCK_ROWS, columns=[n for n in names if n in there] or there[:1]):
+                    yield with_columns(batch.to_pandas(), keys).reindex(columns=names)
 
     return _Source(kind, list(dataset.schema.names), dataset.count_rows(), read)
+
+
+def _dataset(dataset: Any, what: str) -> _Source:
+    """Any dataset of pyarrow, with its filter."""
+
+    def read(names: list[str]) -> Iterator[Any]:
+        # little is read ahead: what waits in memory is part of what this promises to bound
+        scanner = dataset.scanner(columns=names, batch_size=BLOCK_ROWS, batch_readahead=0, fragment_readahead=0)
+        return (batch.to_pandas() for batch in scanner.to_batches() if batch.num_rows)
+
+    return _Source("a pyarrow Dataset", list(dataset.schema.names), dataset.count_rows(), read)
 
 
 def _batches(table: Any, what: str) -> _Source:

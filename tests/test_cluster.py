@@ -184,7 +184,10 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
+QUICK = ("comparison by cell, weighted", "each row's group", "drawn groups")
+
+
+@pytest.mark.parametrize("name", [q if q in QUICK else pytest.param(q, marks=pytest.mark.evidence) for q in QUESTIONS])
 def test_a_cluster_gives_the_bits_of_one_process(
     name: str, client: Any, post: bm.Posterior, rows: pd.DataFrame, folder: Path
 ) -> None:

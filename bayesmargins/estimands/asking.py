@@ -21,11 +21,12 @@ from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Scheme, aligned_weights, checked_weights, completed, frame_of
+from bayesmargins.grid import Scheme, completed, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
+from bayesmargins.row_weights import aligned_weights, checked_weights
 from bayesmargins.schema import public_name
 from bayesmargins.streams import Stream, goes_by_blocks, in_memory, kind_of, stream_of
 from bayesmargins.values import is_word, whole_number, with_columns
@@ -279,7 +280,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
     reads = (family.curve if family.expected is None else family.expected)(post.link).reads
     reads = (*reads, *(family.aux if family.rest is not None else ()))
     in_two = family.rest is not None and family.expected is None
-    if target in ("mean", "count"):
+    if reads and target in ("mean", "count"):
         post.need_parameters(f"target={target!r}", reads)
     if target == "mean" and (in_two or set(reads) & set(post.parts)):
         return ResponseMean(family.noun, reads)

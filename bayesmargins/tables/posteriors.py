@@ -9,7 +9,6 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, listed
 from bayesmargins.family.links import LINKS
-from bayesmargins.habits import of_each
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, make_result
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
@@ -18,7 +17,6 @@ from bayesmargins.version import __version__
 __all__ = ["parameters_of"]
 
 
-@of_each
 def parameters_of(post: Posterior, exponentiate: bool = False) -> xr.Dataset:
     """Which values have the parameters: coefficients, sds and correlations of group effects, those of the family?
 

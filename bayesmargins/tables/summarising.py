@@ -146,8 +146,10 @@ def _imputations(ds: xr.Dataset) -> np.ndarray | None:
 def _of_posterior(given: xr.Dataset | Posterior | Imputed, exponentiate: bool) -> xr.Dataset:
     """The result, or the parameters of a posterior as one."""
     exponentiate = switch("exponentiate", exponentiate, ResultError)
-    if isinstance(given, Posterior | Imputed):
-        return parameters_of(given, exponentiate)  # type: ignore[arg-type]  # of imputations each is asked
+    if isinstance(given, Imputed):
+        return given.ask_each(parameters_of, exponentiate)
+    if isinstance(given, Posterior):
+        return parameters_of(given, exponentiate)
     if exponentiate:
         raise ResultError("exponentiate=True is for summary(post). Of a result take numpy.exp(ds), or ask for a ratio.")
     return check_result(given)
