@@ -53,7 +53,7 @@ class Asked:
     seed: int | None  # of ``"sample"``
     whole: Posterior  # what the user asked: `post` itself, or that of which `post` is a part
     parts: tuple[str, ...]  # parameters with a linear predictor of their own that the numbers depend on beside the mean
-    design: Design
+    design: Design  # columns and grouping factors of every linear predictor that the numbers depend on
 
     @cached_property
     def quantity(self) -> Quantity | None:

@@ -69,6 +69,7 @@ class Blocks:
     def __init__(self, asked: Asked) -> None:
         post = asked.post
         free = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
+        # what is seen of a parameter that is the target, where it can have values that it should not
         self.asked, self.impossible = asked, Impossible(post.family.name) if free else None
         self._said: set[str] = set()
         self._last: tuple[frozenset[str], _Distinct] | None = None

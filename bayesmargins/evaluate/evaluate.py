@@ -138,7 +138,7 @@ class Evaluation:
     def __init__(self, asked: Asked, passes: int) -> None:
         rows = len(asked.frame) if asked.stream is None else asked.stream.rows  # None where nobody knows
         draws = len(asked.post.draws.beta)
-        self.passed = list[Passed]()
+        self.passed = list[Passed]()  # every pass so far, for the provenance
         self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
         self.turn_to(asked)
