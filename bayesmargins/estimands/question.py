@@ -28,20 +28,9 @@ __all__ = ["Question", "refuse_unread"]
 
 @dataclass(frozen=True)
 class Question(Asked):
-    """A question with every argument checked: what is evaluated, and what its result is called.
+    """A question with every argument checked: what is evaluated, and what its result is called."""
 
-    Attributes
-    ----------
-    by : tuple of str
-    labels : dict
-        New labels of the values of `by`, by column.
-    weights : str
-        Name of the weights, empty without.
-    """
-
-    by: tuple[str, ...]
-    labels: Relabelled
-    weights: str
+    weights: str  # name of the weights, empty without
 
     @cached_property
     def outputs(self) -> tuple[str, tuple[Any, ...]] | None:
@@ -170,10 +159,10 @@ class Question(Asked):
             group_weights=self.policy.group_weights if self.policy.factors("existing") else None,
             rows=self.averaging.rows,
             rows_averaged=int(self.scheme.average),
-            by=list(self.by) or None,
-            by_labels=_as_text(self.labels) if self.labels else None,
+            by=list(self.scheme.by) or None,
+            by_labels=_as_text(self.scheme.labels) if self.scheme.labels else None,
             at=self.at or None,
-            factors=self._coded if self.at or self.by else None,
+            factors=self._coded if self.at or self.scheme.by else None,
             derived_columns=[s.variable for s in self.derived] or None,
             weights=self.weights or None,
             labels=self._labels if whole.design.labels else None,
@@ -195,7 +184,7 @@ class Question(Asked):
     def _coded(self) -> list[str] | None:
         """Dimensions and coordinates that hold numbers and are factors of the model."""
         columns = self.design.columns
-        return [public_name(n) for n in (*self.at, *self.by) if n in columns and columns[n].coded] or None
+        return [public_name(n) for n in (*self.at, *self.scheme.by) if n in columns and columns[n].coded] or None
 
     @cached_property
     def _averages_survive(self) -> str:
@@ -217,9 +206,9 @@ class Question(Asked):
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
         phrases += [caveat] if (caveat := self.whole.caveat) else []
         derived = tuple([self.worded(s.variable) for s in self.derived])
-        by = tuple(map(self.worded, self.by))
+        by = tuple(map(self.worded, self.scheme.by))
         at = {self.worded(name): values for name, values in self.at.items()}
-        relabelled = {self.worded(column): new for column, new in self.labels.items()}
+        relabelled = {self.worded(column): new for column, new in self.scheme.labels.items()}
         weights = self.weights and self.worded(self.weights)
         return Scope(rows, self.scheme.average, by, weights, at, phrases, relabelled, derived)
 
@@ -241,7 +230,13 @@ class Question(Asked):
     @cached_property
     def _labels(self) -> dict[str, str] | None:
         """Labels of what the result is about, by the names in it: those of a wide frame would fill an attribute."""
-        about = {*self.design.columns, *self.by, *self.at, self.weights, self.post.design.response.text.strip("`")}
+        about = {
+            *self.design.columns,
+            *self.scheme.by,
+            *self.at,
+            self.weights,
+            self.post.design.response.text.strip("`"),
+        }
         about |= {c for f in self.design.factors.values() for c in f.columns} | self.scheme.fixed
         about |= set() if self.scheme.average else set(self.frame.columns)
         return {
