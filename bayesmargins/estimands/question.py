@@ -230,13 +230,8 @@ class Question(Asked):
     @cached_property
     def _labels(self) -> dict[str, str] | None:
         """Labels of what the result is about, by the names in it: those of a wide frame would fill an attribute."""
-        about = {
-            *self.design.columns,
-            *self.scheme.by,
-            *self.at,
-            self.weights,
-            self.post.design.response.text.strip("`"),
-        }
+        response = self.post.design.response.text.strip("`")
+        about = {*self.design.columns, *self.scheme.by, *self.at, self.weights, response}
         about |= {c for f in self.design.factors.values() for c in f.columns} | self.scheme.fixed
         about |= set() if self.scheme.average else set(self.frame.columns)
         return {
