@@ -21,6 +21,7 @@ __all__ = [
     "apply_settings",
     "at_settings",
     "at_values",
+    "check_row_by_row",
     "check_value",
     "column_of",
     "derived_settings",
@@ -133,16 +134,14 @@ def _as_float(series: pd.Series) -> np.ndarray:
         ) from None
 
 
-def at_settings(at: Mapping[str, Any] | None, design: Design, trials: Collection[str] = ()) -> dict[str, list[Any]]:
+def at_settings(at: Mapping[str, Any], design: Design, trials: Collection[str] = ()) -> dict[str, list[Any]]:
     """The values of every variable of `at`, in the user's order; its functions are for `derived_settings`.
 
     `trials` are the columns of the trials, where the target counts: they can be set too.
     """
-    if at is None:
-        return {}
-    derived = isinstance(at, Mapping) and any(map(callable, at.values()))
     if not isinstance(at, Mapping):
         raise EstimandError(f"at={shown(at)}; it must be a dict of variable to values, such as {{'week': [0, 6]}}.")
+    derived = any(map(callable, at.values()))
     values: dict[str, list[Any]] = {}
     for name, given in at.items():
         if callable(given):
@@ -181,33 +180,27 @@ def _entries(column: Column, given: Any, design: Design) -> list[Any]:
     return [plain_value(given)]
 
 
-def derived_settings(
-    at: Mapping[str, Any] | None, design: Design, frame: pd.DataFrame, trials: Collection[str] = ()
-) -> Settings:
-    """What `at` computes again from the other columns, on every counterfactual copy of the rows, by its functions.
-
-    A function that looks at other rows is refused: a mean over rows would change with the rows that are asked about.
-    """
-    functions = {n: f for n, f in at.items() if callable(f)} if isinstance(at, Mapping) else {}
-    settings = []
-    for name, function in functions.items():
+def derived_settings(at: Mapping[str, Any], design: Design, trials: Collection[str] = ()) -> Settings:
+    """What `at` computes again from the other columns, on every counterfactual copy of the rows, by its functions."""
+    functions = {name: given for name, given in at.items() if callable(given)}
+    for name in functions:
         if name not in trials:
             column_of(name, design, "at")
-        settings.append(Setting(name, compute=function))
-        _check_row_by_row(settings[-1], frame)
-    return tuple(settings)
+    return tuple([Setting(name, compute=function) for name, function in functions.items()])
 
 
-def _check_row_by_row(setting: Setting, frame: pd.DataFrame) -> None:
+def check_row_by_row(derived: Settings, frame: pd.DataFrame) -> None:
+    """Refuse a function that looks at other rows: a mean over rows would change with those that are asked about."""
     some = np.unique(np.linspace(0, len(frame) - 1, 7).astype(int))
-    whole = pd.Series(np.broadcast_to(_computed(setting, frame), len(frame))).iloc[some].reset_index(drop=True)
-    single = pd.Series([_beside_another(setting, frame.iloc[[k]]) for k in some])
-    if not _same(whole, single):
-        raise EstimandError(
-            f"at={{{setting.variable!r}: <function>}} gives other values for the same rows beside other rows: "
-            "it looks at other rows. Give what it needs a column of its own first, such as "
-            "data['x_mean'] = data.groupby('id')['x'].transform('mean')."
-        )
+    for setting in derived:
+        whole = pd.Series(np.broadcast_to(_computed(setting, frame), len(frame))).iloc[some].reset_index(drop=True)
+        single = pd.Series([_beside_another(setting, frame.iloc[[k]]) for k in some])
+        if not _same(whole, single):
+            raise EstimandError(
+                f"at={{{setting.variable!r}: <function>}} gives other values for the same rows beside other rows: "
+                "it looks at other rows. Give what it needs a column of its own first, such as "
+                "data['x_mean'] = data.groupby('id')['x'].transform('mean')."
+            )
 
 
 def _beside_another(setting: Setting, row: pd.DataFrame) -> Any:

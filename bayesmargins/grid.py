@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bayesmargins.by_labels import Relabelled, relabelled
 from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
-from bayesmargins.errors import DataError, EstimandError, listed, shown, written
+from bayesmargins.errors import DataError, EstimandError, listed, shown
 from bayesmargins.row_weights import checked_weights
 from bayesmargins.schema import public_name, public_names
-from bayesmargins.values import called, plain, plain_value, value_list, with_columns
+from bayesmargins.values import plain
 
 __all__ = [
     "Averaging",
     "Cells",
-    "Relabelled",
     "Scheme",
-    "by_columns",
     "completed",
     "frame_of",
     "repeated_rows",
 ]
-
-Relabelled = dict[str, dict[Any, str]]  # by column: what each of its values is called
 
 _SAMPLE = 2000  # rows that are looked at before all are compared with each other
 _MOSTLY = 0.95  # of the sample are different: hardly any row repeats
@@ -34,24 +31,12 @@ _MOSTLY = 0.95  # of the sample are different: hardly any row repeats
 
 @dataclass(frozen=True)
 class Cells:
-    """Which rows are averaged together.
+    """Which rows are averaged together."""
 
-    Attributes
-    ----------
-    index : ndarray of int, shape (row,)
-        Cell of every row.
-    share : ndarray, shape (row,)
-        What the row counts for in its cell: weights that sum to 1 in every cell.
-    n : int
-        Cells.
-    unit : bool
-        Every row is its own cell: nothing is averaged.
-    """
-
-    index: np.ndarray
-    share: np.ndarray
-    n: int
-    unit: bool = False
+    index: np.ndarray  # (row,): cell of every row
+    share: np.ndarray  # (row,): what the row counts for in its cell: weights that sum to 1 in every cell
+    n: int  # cells
+    unit: bool = False  # every row is its own cell: nothing is averaged
 
     def add(self, out: np.ndarray, values: np.ndarray, block: slice) -> None:
         """Add a block of values (draw, row of the block) into the cells (draw, cell)."""
@@ -70,80 +55,38 @@ class Cells:
 
 @dataclass(frozen=True)
 class Averaging:
-    """How rows become the last dimension of a result.
+    """How rows become the last dimension of a result."""
 
-    Attributes
-    ----------
-    cells : Cells
-        Rows averaged together.
-    dims : tuple of str
-        Empty, ``row``, or that of `by`.
-    coords : dict
-        Coordinates of that dimension and along it.
-    keys : DataFrame
-        Values of `by` in each cell; without rows where nothing is averaged.
-    totals : ndarray, shape (cell,)
-        The weights of each cell added up.
-    rows : int
-        How many they are.
-    """
-
-    cells: Cells
-    dims: tuple[str, ...]
-    coords: dict[str, Any]
-    keys: pd.DataFrame
-    totals: np.ndarray
-    rows: int
+    cells: Cells  # rows averaged together
+    dims: tuple[str, ...]  # empty, ``row``, or that of `by`
+    coords: dict[str, Any]  # coordinates of that dimension and along it
+    keys: pd.DataFrame  # values of `by` in each cell; without rows where nothing is averaged
+    totals: np.ndarray  # (cell,): the weights of each cell added up
+    rows: int  # how many they are
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """How rows are averaged: all of them, or within each value of some columns, and with which weights.
+    """How rows are averaged: all of them, or within each value of some columns, and with which weights."""
 
-    Attributes
-    ----------
-    average : bool
-        False for one value a row.
-    by : tuple of str
-        Columns within whose values rows are averaged.
-    labels : dict
-        New labels of these values, by column.
-    wts : str, ndarray of shape (row,), or None
-        The column of the weights, or weights that were checked.
-    at : frozenset of str
-        Variables that already have a dimension.
-    design : Design
-        Keeps the order of levels.
-    what : str
-        How messages call the rows.
-    """
-
-    average: bool
-    by: tuple[str, ...]
-    labels: Relabelled
-    wts: str | np.ndarray | None
-    at: frozenset[str]
-    design: Design
-    what: str
+    average: bool  # false for one value a row
+    by: tuple[str, ...]  # columns within whose values rows are averaged
+    labels: Relabelled  # new labels of these values, by column
+    wts: str | np.ndarray | None  # (row,): the column of the weights, or weights that were checked
+    fixed: frozenset[str]  # variables that `at` sets or computes: their dimensions are there already
+    design: Design  # keeps the order of levels
+    what: str  # how messages call the rows
 
     def of(self, frame: pd.DataFrame) -> Averaging:
-        """Which of these rows are averaged together, and what is the resulting dimension called?
-
-        Raises
-        ------
-        EstimandError
-            `by` a variable of `at`; weights that are negative.
-        DataError
-            A missing column, or missing values in it.
-        """
+        """Which of these rows are averaged together, and what is the resulting dimension called?"""
         n, by = len(frame), list(self.by)
         if not self.average:
-            cells, coords = Cells(np.arange(n), np.ones(n), n, unit=True), _row_coords(frame, self.at)
+            cells, coords = Cells(np.arange(n), np.ones(n), n, unit=True), _row_coords(frame, self.fixed)
             return Averaging(cells, ("row",), coords, frame.iloc[:0], np.ones(n), n)
         if by:
-            _check_by(frame, by, self.at, self.what)
+            _check_by(frame, by, self.fixed, self.what)
         weights = np.ones(n) if self.wts is None else checked_weights(frame, self.wts, self.what)
-        some = _relabelled(frame, self.labels) if self.labels else frame
+        some = relabelled(frame, self.labels) if self.labels else frame
         index, first, dims, coords = _by_cells(some, self.design, by, self.labels)
         totals = np.bincount(index, weights, minlength=len(first))
         # a cell whose rows count for nothing here may have others elsewhere
@@ -177,26 +120,7 @@ class Scheme:
 
 
 def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
-    """Which rows is the question about?
-
-    Parameters
-    ----------
-    design : Design
-        Holds the fitted rows.
-    newdata : DataFrame or None
-        The user's rows; the fitted ones where None.
-
-    Returns
-    -------
-    frame : DataFrame
-    what : str
-        ``"the data"`` or ``"newdata"``, for messages.
-
-    Raises
-    ------
-    DataError
-        newdata is no table, has no rows, or is the name of a column.
-    """
+    """Which rows is the question about: the user's, or the fitted ones? And how messages call them."""
     if newdata is None:
         return completed(design, design.data, "the data"), "the data"
     names = [newdata] if isinstance(newdata, str) else newdata
@@ -216,83 +140,6 @@ def completed(design: Design, frame: pd.DataFrame, what: str) -> pd.DataFrame:
         return design.completed(frame, what)
     except DataError:
         return frame
-
-
-def by_columns(by: Any, frame: pd.DataFrame, what: str) -> tuple[list[str], Relabelled]:
-    """Within the values of which columns are rows averaged, and what are these values called?
-
-    Parameters
-    ----------
-    by : str, list of str, or dict
-        As the user gave it; a dict maps a column to new labels of its values, which may join several: a dict of value
-        to label, or a function of the value. None keeps the values.
-    frame : DataFrame
-        Rows.
-    what : str
-        How messages call the frame.
-
-    Returns
-    -------
-    names : list of str
-        Columns.
-    labels : dict
-        Columns with new labels: label by value.
-
-    Raises
-    ------
-    EstimandError
-        No name or names, or values that a mapping leaves out.
-    DataError
-        A column that is not there.
-    """
-    given = by if isinstance(by, Mapping) else {}
-    names = (
-        list(by) if isinstance(by, Mapping) else [by] if isinstance(by, str) else [] if by is None else value_list(by)
-    )
-    if names is None or not all(isinstance(n, str) for n in names) or len(set(names)) < len(names):
-        raise EstimandError(
-            f"by={shown(by)}; it must be the name of a column, or a list of different names, such as ['trt', 'week'], "
-            "or a dict of column to new labels, such as {'trt': {'placebo': 'none', 'drug': 'any', 'drug+': 'any'}}."
-        )
-    require_columns(frame, names, what, f"by={names!r}")
-    return names, {n: _labels_of(n, labels, frame[n]) for n, labels in given.items() if labels is not None}
-
-
-def _labels_of(name: str, labels: Any, series: pd.Series) -> dict[Any, str]:
-    values = [plain_value(v) for v in pd.unique(series.dropna())]
-    if callable(labels):
-        labels = _called(name, labels, sorted(values, key=_sortable))
-    if not isinstance(labels, Mapping):
-        raise EstimandError(
-            f"by={{{name!r}: {shown(labels)}}}; it must be a dict of value to label, or a function of a value."
-        )
-    labels = {plain_value(value): label for value, label in labels.items()}
-    _refuse_unlabelled(name, labels, series)
-    texts = {value: written(plain_value(label)) for value, label in labels.items()}
-    unwritten = [value for value in texts if not (texts[value] or isinstance(labels[value], str))]
-    if unwritten:
-        raise EstimandError(f"by={{{name!r}: ...}} calls {listed(unwritten)} what has no text. Give labels as text.")
-    return texts
-
-
-def _refuse_unlabelled(name: str, labels: Mapping[Any, Any], series: pd.Series) -> None:
-    values = [plain_value(v) for v in pd.unique(series.dropna())]
-    absent = sorted((v for v in values if v not in labels), key=_sortable)
-    if absent:
-        raise EstimandError(
-            f"by={{{name!r}: ...}} gives no label to {listed(absent)}; every value of the column needs one, or its "
-            "rows would be in no average. A dict goes from value to label: {0: 'early', 11: 'late'}. Drop rows that "
-            "shall not count from newdata."
-        )
-
-
-def _called(name: str, function: Callable[[Any], Any], values: list[Any]) -> dict[Any, Any]:
-    what = f"by={{{name!r}: <function>}}, a function of one value of the column,"
-    return {value: called(what, function, value) for value in values}
-
-
-def _sortable(value: Any) -> tuple[bool, Any]:
-    return isinstance(value, str), value
 
 
 def _row_coords(frame: pd.DataFrame, at: Collection[str]) -> dict[str, Any]:
@@ -316,15 +163,6 @@ def _check_by(frame: pd.DataFrame, by: list[str], at: Collection[str], what: str
     _, counts = missing_rows(frame, by)
     if counts:
         raise DataError(f"by={by!r}: {what} has missing values, by column: {counts}. Fill them, or drop these rows.")
-
-
-def _relabelled(frame: pd.DataFrame, labels: Relabelled) -> pd.DataFrame:
-    """In the order in which the labels were given."""
-    for name, of in labels.items():
-        _refuse_unlabelled(name, of, frame[name])
-    new = {n: [of[plain_value(v)] for v in frame[n]] for n, of in labels.items()}
-    order = {n: list(dict.fromkeys(of.values())) for n, of in labels.items()}
-    return with_columns(frame, {n: pd.Categorical(values, order[n]) for n, values in new.items()})
 
 
 def _by_cells(
@@ -361,23 +199,8 @@ def repeated_rows(
 ) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
     """Which rows are the same in all that is read of them? These are evaluated once, with their weights added up.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows.
-    names : list of str
-        Columns that are read.
-    cells : Cells
-        Cell of every row.
-
-    Returns
-    -------
-    first : ndarray of int or None
-        The first of each set of equal rows; None where hardly any row repeats, and all are kept.
-    position : ndarray of int, shape (row,), or None
-        Which set a row belongs to.
-    cells : Cells
-        Of the sets.
+    The first of each set of equal rows, the set (row,) that each belongs to, and the cells of the sets; the first two
+    are None where hardly any row repeats, and all are kept.
     """
     n = len(frame)
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]

@@ -55,6 +55,7 @@ class Policy:
     group_weights: str  # "equal" or "rows": how "existing" weighs the combinations of levels
     by_word: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)  # the factors under each word
     named: dict[str, tuple[Any, ...]] = field(init=False, repr=False, compare=False)  # each gives the result a dim
+    combinations: int = field(init=False, repr=False, compare=False)  # of named groups; 1 without any
     active: tuple[str, ...] = field(init=False, repr=False, compare=False)  # factors whose z matters
 
     def __post_init__(self) -> None:
@@ -62,6 +63,7 @@ class Policy:
         by_word = {word: tuple([f for f, p in self.by_factor.items() if p == word]) for word in words}
         object.__setattr__(self, "by_word", by_word)
         object.__setattr__(self, "named", {f: p for f, p in self.by_factor.items() if isinstance(p, tuple)})
+        object.__setattr__(self, "combinations", math.prod([len(p) for p in self.named.values()]))
         object.__setattr__(self, "active", tuple([f for f, p in self.by_factor.items() if p != "zero"]))
 
     def factors(self, word: str) -> tuple[str, ...]:

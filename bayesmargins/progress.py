@@ -17,15 +17,7 @@ _PATIENCE = 2.0  # seconds
 
 
 class Progress:
-    """How much of the work is done? Shown on stderr once it has taken two seconds.
-
-    Parameters
-    ----------
-    total : int or None
-        Values to compute; None where nobody knows how many.
-    what : str
-        What is being done, for the bar.
-    """
+    """How much of the work is done? Shown on stderr once it has taken two seconds; total None where nobody knows it."""
 
     def __init__(self, total: int | None, what: str = "averaging over groups") -> None:
         self.total, self.done, self.what, self.said = total, 0, what, what
@@ -42,13 +34,7 @@ class Progress:
             self._bar.stop()
 
     def tick(self, values: int) -> None:
-        """So many more values are done.
-
-        Parameters
-        ----------
-        values : int
-            Since the last call.
-        """
+        """So many more values are done."""
         self.done += values
         if self._bar is None and time.monotonic() - self.start > _PATIENCE and options.progress:
             self._bar = self._shown()

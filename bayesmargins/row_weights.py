@@ -15,24 +15,7 @@ __all__ = ["aligned_weights", "checked_weights"]
 
 
 def aligned_weights(wts: Any, newdata: Any, design: Design) -> Any:
-    """Weights in the order of the rows: a Series is matched by its index, anything else by position.
-
-    Parameters
-    ----------
-    wts, newdata : any
-        As the user gave them.
-    design : Design
-        Knows the labels of the fitted rows.
-
-    Returns
-    -------
-    str, array or None
-
-    Raises
-    ------
-    EstimandError
-        The two indexes have different labels, or labels that repeat.
-    """
+    """Weights in the order of the rows: a Series is matched by its index, anything else by position."""
     if not isinstance(wts, pd.Series):
         return wts
     labels = design.row_labels if newdata is None else getattr(newdata, "index", None)

@@ -84,7 +84,9 @@ def test_every_public_function_says_what_it_raises(name: str, function: Callable
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
 
 
-INTERNAL = [path for folder in ("design", "integrate/tabulated") for path in sorted((PACKAGE / folder).glob("*.py"))]
+FOLDERS = ("design", "evaluate", "integrate/tabulated")
+INTERNAL = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).glob("*.py"))]
+INTERNAL += [PACKAGE / f"{name}.py" for name in ("by_labels", "grid", "progress", "row_weights")]
 
 
 def long_docstrings(source: str) -> Iterator[str]:

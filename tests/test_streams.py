@@ -19,8 +19,8 @@ import bayesmargins as bm
 from bayesmargins import progress, streams
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.evaluate import Pass, passes
-from bayesmargins.evaluate.averages import combined, part_of
-from bayesmargins.evaluate.evaluate import Evaluation
+from bayesmargins.evaluate.averages import combined
+from bayesmargins.evaluate.evaluate import Evaluation, part_of
 from bayesmargins.integrate.tabulated.rows import row_table
 
 DRAWS, N, BLOCK = 6, 300, 64

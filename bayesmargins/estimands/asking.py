@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bayesmargins.counterfactuals import Settings, at_settings, derived_settings
+from bayesmargins.by_labels import by_columns
+from bayesmargins.counterfactuals import Settings, at_settings, check_row_by_row, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
 from bayesmargins.estimands.question import Question, refuse_unread
@@ -20,7 +21,7 @@ from bayesmargins.family.observed import ObservedMean
 from bayesmargins.family.ordered import EachCategory, OfScaled
 from bayesmargins.family.parameter_targets import OwnMu, OwnParameter, ResponseMean
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Scheme, by_columns, completed, frame_of
+from bayesmargins.grid import Scheme, completed, frame_of
 from bayesmargins.groups import Policy, resolve_groups
 from bayesmargins.limits import options
 from bayesmargins.posterior import Posterior, make_part
@@ -55,7 +56,6 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
     `observed` names what needs the distribution of y beside the target; `streams` says whether rows may come block by
     block, where they are averaged.
     """
-    _check_posterior(post)
     whole, post = post, answering(post, given.target)
     target = "mean" if whole is not post else _checked_target(given.target, post)
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
@@ -68,19 +68,17 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
     else:
         frame, what, stream = _streamed(design, given, of_rows, average, streams)
     by, labels = by_columns(given.by, frame, what) if given.by is not None else ([], {})
-    refuse_unread("at", given.at, post, parts, target)
-    settings = at_settings(given.at, design, of_rows)
-    policy = _resolved(given.groups, design, whole, given.group_weights)
-    _check_known(policy, post, parts, observed or f"target={target}")
-    _check_named(policy, by, settings)
-    _warn_of_groups_without_their_b(policy, by, design)
+    settings, derived = ({}, ()) if given.at is None else _set(given, post, parts, target, design, of_rows)
+    policy = _policy(given, design, whole, tuple(by), settings)
+    if parts:
+        _check_known(policy, post, parts, observed or f"target={target}")
     seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
     weights = None if given.wts is None else _weights(given, average or bool(by), frame, what, post.design)
     frame = _with_at_columns(frame, settings) if settings else frame
-    derived = derived_settings(given.at, design, frame, of_rows)
-    changed = settings | dict.fromkeys(s.variable for s in derived)
     if derived:
         _refuse_computed(weights, derived)
+        check_row_by_row(derived, frame)
+    changed = frozenset([*settings, *[s.variable for s in derived]])
     question = Question(
         post=post,
         frame=frame,
@@ -88,28 +86,45 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
         what=what,
         at=settings,
         derived=derived,
-        scheme=Scheme(average or bool(by), tuple(by), labels, weights, frozenset(changed), design, what),
+        scheme=Scheme(average or bool(by), tuple(by), labels, weights, changed, design, what),
         total=None,
-        by=tuple(by),
-        labels=labels,
         weights="" if given.wts is None else given.wts if isinstance(given.wts, str) else "the given weights",
         policy=policy,
         target=target,
         seed=seed if policy.factors("sample") else None,
         whole=whole,
         parts=parts,
+        design=design,
     )
     if question.quantity is None or not question.quantity.linear:
         _warn_of_zero(policy, post)
     return question
 
 
-def _check_posterior(post: Any) -> None:
-    if not isinstance(post, Posterior):
-        raise PosteriorError(
-            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
-            "from_draws(...) returned."
-        )
+def _set(
+    given: Given,
+    post: Posterior,
+    parts: tuple[str, ...],
+    target: str | Target,
+    design: Design,
+    of_rows: frozenset[str],
+) -> tuple[dict[str, list[Any]], Settings]:
+    """What `at` sets to values, and what it computes again."""
+    if post.parts:
+        refuse_unread("at", given.at, post, parts, target)
+    return at_settings(given.at, design, of_rows), derived_settings(given.at, design, of_rows)
+
+
+def _policy(given: Given, design: Design, whole: Posterior, by: tuple[str, ...], at: Mapping[str, Any]) -> Policy:
+    """What is done with b, beside what `by` and `at` say of groups."""
+    if isinstance(given.groups, Mapping):
+        _refuse_idle_factors(given.groups, design, whole)
+    policy = resolve_groups(given.groups, design, given.group_weights)
+    if policy.named:
+        _check_named(policy, by, at)
+    if by:
+        _warn_of_groups_without_their_b(policy, by, design)
+    return policy
 
 
 def _streamed(
@@ -163,18 +178,12 @@ def _refuse_computed(wts: Any, derived: Settings) -> None:
 
 
 def answering(post: Posterior, target: Any) -> Posterior:
-    """Whose mean is the target: the posterior itself, or its part where the target names one?
-
-    Parameters
-    ----------
-    post : Posterior
-    target : object
-        As the user gave it.
-
-    Returns
-    -------
-    Posterior
-    """
+    """Whose mean is the target as the user gave it: the posterior itself, or its part where the target names one?"""
+    if not isinstance(post, Posterior):
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
+            "from_draws(...) returned."
+        )
     name = target.name if isinstance(target, OwnParameter) else target
     if post.family.shares is not None and is_word(name, (post.first,)):
         own = {"beta": post.beta, "b": post.b, "Sigma": post.Sigma}
@@ -182,17 +191,15 @@ def answering(post: Posterior, target: Any) -> Posterior:
     return post.parts[name] if is_word(name, post.parts) else post
 
 
-def _resolved(groups: Any, design: Design, whole: Posterior, group_weights: str) -> Policy:
+def _refuse_idle_factors(groups: Mapping[Any, Any], design: Design, whole: Posterior) -> None:
     """A factor of the model that this target does not depend on is no unknown one."""
-    if isinstance(groups, Mapping):
-        every = whole.design.beside([part.design for part in whole.parts.values()]).factors
-        idle = [f for f in groups if f in every and f not in design.factors]
-        if idle:
-            raise GroupsError(
-                f"groups={shown(groups)} names {listed(idle)}, whose effects are in other parts of the model: this "
-                f"target depends on {design.formula!r} alone. Leave it out of groups here."
-            )
-    return resolve_groups(groups, design, group_weights)
+    every = whole.design.beside([part.design for part in whole.parts.values()]).factors
+    idle = [f for f in groups if f in every and f not in design.factors]
+    if idle:
+        raise GroupsError(
+            f"groups={shown(groups)} names {listed(idle)}, whose effects are in other parts of the model: this "
+            f"target depends on {design.formula!r} alone. Leave it out of groups here."
+        )
 
 
 def checked_seed(seed: Any) -> int:
@@ -271,7 +278,7 @@ def _checked_target(target: Any, post: Posterior) -> str | Target:
     reads = (family.curve if family.expected is None else family.expected)(post.link).reads
     reads = (*reads, *(family.aux if family.rest is not None else ()))
     in_two = family.rest is not None and family.expected is None
-    if target in ("mean", "count"):
+    if reads and target in ("mean", "count"):
         post.need_parameters(f"target={target!r}", reads)
     if target == "mean" and (in_two or set(reads) & set(post.parts)):
         return ResponseMean(family.noun, reads)
@@ -355,8 +362,6 @@ def _target_hint(target: Any, post: Posterior) -> str:
 
 def _check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
     """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
-    if not parts:
-        return
     designs = {name: p.design for name, p in post.predictors.items() if name == post.first or name in parts}
     new = [f for word in ("new", "sample") for f in policy.factors(word)]
     unknown = [f for f in new if len(acting(designs, f)) > 1 and unknown_across(post, f)]

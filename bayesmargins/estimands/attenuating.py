@@ -108,11 +108,6 @@ def attenuation(
     >>> float(ds.sel(groups="new / zero")["estimate"].median().round(2)) > 1  # most probabilities are above 0.8 here
     True
     """
-    if not isinstance(post, Posterior):
-        raise PosteriorError(
-            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
-            "from_draws(...) returned."
-        )
     of = answering(post, target)
     if not of.design.factors:
         raise EstimandError(

@@ -171,7 +171,7 @@ def compare(question: Question, variables: Any, comparison: Any = "difference", 
     how, comparison = how_compared(comparison, question)
     variables = _every(question, cross) if variables is None else variables
     asked = contrasts_asked(question, variables, cross)
-    relative = comparison if question.signed and comparison in _RELATIVE else ""
+    relative = comparison if comparison in _RELATIVE and question.signed else ""
     # "drug - placebo" and "drug+ - placebo" need placebo once
     copies, parts, tails = question.copies, how.parts, how.divides
     sides = dict.fromkeys([(*at, *s) for at in copies for c in asked for s in (c.low, c.high)])
@@ -222,7 +222,7 @@ def _compared(
 def _every(question: Question, cross: Any) -> dict[str, None]:
     if cross:
         raise EstimandError("cross=True changes several variables together: name them, variables=['trt', 'week'].")
-    return every_variable(question.design, question.fixed)
+    return every_variable(question.design, question.scheme.fixed)
 
 
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
@@ -240,17 +240,17 @@ def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Cont
     list of Contrast
     """
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
-    if not question.derived:
+    if question.post.parts and not question.derived:
         refuse_unread("variables", variables, question.post, question.parts, question.target)
     named = named_variables(variables, question.design, derived=bool(question.derived))
     compared = contrasts(named, question.design, cross, question.frame)
-    clash = [c.term for c in compared for s in (*c.low, *c.high) if s.variable in question.fixed]
+    clash = [c.term for c in compared for s in (*c.low, *c.high) if s.variable in question.scheme.fixed]
     if clash:
         raise EstimandError(f"variables and at both name {clash[0]!r}: at fixes it, so it cannot change as well.")
-    for contrast in compared:
+    for contrast in compared if question.derived else ():
         _refuse_idle(question, contrast)
-        if question.stream is not None:
-            _refuse_bounded_step(question, contrast)
+    for contrast in compared if question.stream is not None else ():
+        _refuse_bounded_step(question, contrast)
     return compared
 
 
@@ -293,7 +293,7 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     name : str
     """
     if callable(comparison):
-        return _own(comparison, question.named_groups)
+        return _own(comparison, question.policy.combinations)
     if not is_word(comparison, COMPARISONS):
         word = _OTHER_WORDS.get(written(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesmargins.by_labels import Relabelled
 from bayesmargins.errors import EstimandError, listed, written
 from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.quantity import Target
-from bayesmargins.grid import Relabelled
 from bayesmargins.labelling import steps_worded, terms_worded
 from bayesmargins.limits import check_size
 from bayesmargins.posterior import Posterior
@@ -28,20 +28,9 @@ __all__ = ["Question", "refuse_unread"]
 
 @dataclass(frozen=True)
 class Question(Asked):
-    """A question with every argument checked: what is evaluated, and what its result is called.
+    """A question with every argument checked: what is evaluated, and what its result is called."""
 
-    Attributes
-    ----------
-    by : tuple of str
-    labels : dict
-        New labels of the values of `by`, by column.
-    weights : str
-        Name of the weights, empty without.
-    """
-
-    by: tuple[str, ...]
-    labels: Relabelled
-    weights: str
+    weights: str  # name of the weights, empty without
 
     @cached_property
     def outputs(self) -> tuple[str, tuple[Any, ...]] | None:
@@ -71,11 +60,6 @@ class Question(Asked):
     def signed(self) -> bool:
         """Whether what is predicted may be negative."""
         return not self.probability and (self.link.linear if self.quantity is None else self.quantity.signed)
-
-    @cached_property
-    def fixed(self) -> frozenset[str]:
-        """Columns that `at` sets or computes."""
-        return frozenset([*self.at, *[s.variable for s in self.derived]])
 
     def check_size(self, contrasts: int = 1, cells: int | None = None) -> None:
         """Refuse a result that would not fit in memory."""
@@ -116,10 +100,8 @@ class Question(Asked):
         dims += [taken.get(name, name) for name in self.averaging.dims]
         along = {taken.get(k, k): v for k, v in self.averaging.coords.items()}
         along = {k: v for k, v in along.items() if k not in coords}
-        about = self._provenance(kind, passed, list(contrast), list(term), comparison, slope)
-        errors: dict[str, Any] = {} if wrong is None else dict.fromkeys(_errors(passed), wrong)
-        scales = self._scales_of(differences) if differences else None
-        about = replace(about, versus=versus, scales=scales, **errors)
+        about = self._provenance(kind, passed, list(contrast), list(term), comparison, slope, wrong)
+        about = replace(about, versus=versus, scales=self._scales_of(differences) if differences else None)
         return make_result(values, dims, coords | along, about, self.post.sample_coords)
 
     def result_along(
@@ -142,17 +124,19 @@ class Question(Asked):
         term: list[str],
         comparison: str | None,
         slope: Slope | None,
+        wrong: float | None = None,
     ) -> Provenance:
         post, whole = self.post, self.whole
         response = post.response_words
         response = f"{post.family.name} of {response}" if post.is_part and self.target == "link" else response
         noun = (
-            quantity(post.family.noun, response, self.target, post.link.name, self.averaged)
+            quantity(post.family.noun, response, self.target, post.link.name, self.scheme.average)
             if kind != "observations"
             else response
         )
-        said = [self.worded(t) for t in dict.fromkeys(term)]
-        if kind != "slopes":
+        if kind == "slopes":
+            said = [self.worded(t) for t in dict.fromkeys(term)]
+        else:
             twice = f"{comparison}("  # the sentence says already that it is a ratio
             bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
             said = [self.contrast_worded(t, x) for t, x in zip(term, bare, strict=True)]
@@ -174,15 +158,15 @@ class Question(Asked):
             groups={f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()},
             group_weights=self.policy.group_weights if self.policy.factors("existing") else None,
             rows=self.averaging.rows,
-            rows_averaged=int(self.averaged),
-            by=list(self.by) or None,
-            by_labels=_as_text(self.labels) if self.labels else None,
+            rows_averaged=int(self.scheme.average),
+            by=list(self.scheme.by) or None,
+            by_labels=_as_text(self.scheme.labels) if self.scheme.labels else None,
             at=self.at or None,
-            factors=self._coded or None,
+            factors=self._coded if self.at or self.scheme.by else None,
             derived_columns=[s.variable for s in self.derived] or None,
             weights=self.weights or None,
-            labels=self._labels or None,
-            **_integration(passed),
+            labels=self._labels if whole.design.labels else None,
+            **_integration(passed, wrong),
             random_seed=self.seed,
             source=info.get("source", "draws"),
             draws=whole.kind,
@@ -197,10 +181,10 @@ class Question(Asked):
         return {"along": "contrast", "of": dict.fromkeys(differences, scale)}
 
     @property
-    def _coded(self) -> list[str]:
+    def _coded(self) -> list[str] | None:
         """Dimensions and coordinates that hold numbers and are factors of the model."""
         columns = self.design.columns
-        return [public_name(n) for n in (*self.at, *self.by) if n in columns and columns[n].coded]
+        return [public_name(n) for n in (*self.at, *self.scheme.by) if n in columns and columns[n].coded] or None
 
     @cached_property
     def _averages_survive(self) -> str:
@@ -222,10 +206,11 @@ class Question(Asked):
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
         phrases += [caveat] if (caveat := self.whole.caveat) else []
         derived = tuple([self.worded(s.variable) for s in self.derived])
-        by = tuple(map(self.worded, self.by))
+        by = tuple(map(self.worded, self.scheme.by))
         at = {self.worded(name): values for name, values in self.at.items()}
-        relabelled = {self.worded(column): new for column, new in self.labels.items()}
-        return Scope(rows, self.averaged, by, self.worded(self.weights), at, phrases, relabelled, derived)
+        relabelled = {self.worded(column): new for column, new in self.scheme.labels.items()}
+        weights = self.weights and self.worded(self.weights)
+        return Scope(rows, self.scheme.average, by, weights, at, phrases, relabelled, derived)
 
     def worded(self, column: str) -> str:
         """A column, or several as crossed contrasts have them, as readers know it."""
@@ -243,12 +228,15 @@ class Question(Asked):
         return replace(slope, variables=variables, second=self.worded(slope.second))
 
     @cached_property
-    def _labels(self) -> dict[str, str]:
+    def _labels(self) -> dict[str, str] | None:
         """Labels of what the result is about, by the names in it: those of a wide frame would fill an attribute."""
-        about = {*self.design.columns, *self.by, *self.at, self.weights, self.post.design.response.text.strip("`")}
-        about |= {c for f in self.design.factors.values() for c in f.columns} | self.fixed
-        about |= set() if self.averaged else set(self.frame.columns)
-        return {self._named(column): text for column, text in self.whole.design.labels.items() if column in about}
+        response = self.post.design.response.text.strip("`")
+        about = {*self.design.columns, *self.scheme.by, *self.at, self.weights, response}
+        about |= {c for f in self.design.factors.values() for c in f.columns} | self.scheme.fixed
+        about |= set() if self.scheme.average else set(self.frame.columns)
+        return {
+            self._named(column): text for column, text in self.whole.design.labels.items() if column in about
+        } or None
 
     @property
     def no_groups(self) -> str:
@@ -271,19 +259,17 @@ def _as_text(labels: Relabelled) -> dict[str, dict[str, str]]:
     return {column: {str(value): label for value, label in of.items()} for column, of in labels.items()}
 
 
-def _integration(passed: Sequence[Passed]) -> dict[str, Any]:
-    """How averages over groups were taken, and how wrong they can be."""
+def _integration(passed: Sequence[Passed], wrong: float | None) -> dict[str, Any]:
+    """How averages over groups were taken, and how wrong they can be: a bound, or an estimate where that is there."""
     methods = sorted({m for p in passed for m in p.methods})
     nodes = max([p.nodes for p in passed], default=0)
-    return {"integration_method": ", ".join(methods), "integration_nodes": nodes, **_errors(passed)}
-
-
-def _errors(passed: Sequence[Passed]) -> dict[str, Any]:
-    """The bound of the error, or the estimate where that is what there is."""
     estimates = [p.error_estimate for p in passed if p.error_estimate is not None]
-    if estimates:
-        return {"error_estimate": max(estimates)}
-    return {"error_bound": max([p.error_bound for p in passed], default=0.0)}
+    errors = estimates or [p.error_bound for p in passed]
+    return {
+        "integration_method": ", ".join(methods),
+        "integration_nodes": nodes,
+        "error_estimate" if estimates else "error_bound": max(errors, default=0.0) if wrong is None else wrong,
+    }
 
 
 def refuse_unread(what: str, names: Any, post: Posterior, parts: tuple[str, ...], target: Any) -> None:

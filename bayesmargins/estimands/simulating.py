@@ -93,7 +93,7 @@ def _observed(question: Question, evaluation: Evaluation, settings: Settings, se
     fields = [name for name in (*OF_ROWS, "lb", "ub") if name in post.design.response.given]
     o = question.observing(apply_settings(question.frame, settings), fields)
     aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(settings)
-    for group in range(question.named_groups):
+    for group in range(question.policy.combinations):
         rows = slice(group * len(question.frame), (group + 1) * len(question.frame))
         own = {k: v[:, rows] if v.shape[1] > 1 else v for k, v in aux.items()}
         found.append(_simulated(post, eta[:, rows], own, o, [seed, 1, group + 1]))

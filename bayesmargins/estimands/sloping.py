@@ -165,7 +165,7 @@ def _slope(question: Question, variables: Any, slope: str, second: str | None) -
 def _of_every_variable(question: Question) -> xr.Dataset:
     """Numbers have slopes, factors and truth values differences between levels."""
     columns = question.post.design.columns
-    names = every_variable(question.post.design, [n for n in question.fixed if columns[n].kind != "number"])
+    names = every_variable(question.post.design, [n for n in question.scheme.fixed if columns[n].kind != "number"])
     compared = {n: contrasts({n: None}, question.post.design) for n in names if columns[n].kind != "number"}
     numbers = numeric_variables([n for n in names if n not in compared], question) if len(names) > len(compared) else []
     if not compared:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.counterfactuals import Settings
-from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown
+from bayesmargins.errors import EstimandError, GroupsError, close_matches, listed, shown
 from bayesmargins.estimands.asking import Given, answering, ask, checked_seed, refuse_heavy, refuse_several
 from bayesmargins.estimands.effects import (
     Effect,
@@ -122,13 +122,8 @@ def heterogeneity(
     >>> ds["statistic"].values.tolist()
     ['mean', 'sd', 'q10', 'q90', 'share > 0']
     """
-    if not isinstance(post, Posterior):
-        raise PosteriorError(
-            f"The first argument is {type(post).__name__}; a Posterior is needed: what GLMM(...).fit() or "
-            "from_draws(...) returned."
-        )
-    seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     of = answering(post, target)
+    seed = secrets.randbits(31) if random_seed is None else checked_seed(random_seed)
     if of is post:
         refuse_distribution(target, post)
     over = _factor(over, of)

@@ -1,7 +1,7 @@
 """Posterior, rows and a policy turned into numbers: the only place that knows memory, blocks and threads.
 
-`answer_to` is the verb: values of what is `asked`. `averages` goes through its rows a block at a time and puts together
-what they give; the rows of a block are laid out by `blocks`, as `chunks`. They go through `passes`,
+`evaluate` has the verb, `answer_to`: values of what is `asked`. Its rows go through a block at a time, and `averages`
+puts together what these give; the rows of a block are laid out by `blocks`, as `chunks`. They go through `passes`,
 on `tabled` where they are many, else on `exact` (arrays of draws x rows). `tabled` asks `sources` which table serves
 some rows, `layout` for their order and `terms`, `lookups` for the tables, and runs `kernels`, made of `integrands` and
 `tiles`. Beside `passes` stand `distribution` for targets of the distribution of y, `tilted` where one linear predictor
@@ -11,11 +11,11 @@ variables, for what is no average.
 """
 
 from bayesmargins.evaluate.asked import Asked, fields_of
-from bayesmargins.evaluate.averages import Answer, Pass, answer_to
 from bayesmargins.evaluate.blocks import Derivative, across_of, distinct_rows
 from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Tiled
+from bayesmargins.evaluate.combined import predictor_of
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
-from bayesmargins.evaluate.evaluate import Evaluation, predictor_of
+from bayesmargins.evaluate.evaluate import Answer, Evaluation, Pass, answer_to
 from bayesmargins.evaluate.normal import normal_blocks
 
 __all__ = [

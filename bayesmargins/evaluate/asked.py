@@ -38,55 +38,22 @@ def fields_of(target: Any, response: Response) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Asked:
-    """Draws, rows, policy and target.
-
-    Attributes
-    ----------
-    post : Posterior
-    frame : DataFrame
-        Rows the question is about; the first of them where they come from a stream.
-    stream : Stream or None
-        Where all rows come from, if they are not in memory.
-    what : str
-        How messages call them.
-    at : dict
-        Values by variable.
-    derived : tuple of Setting
-        Columns that are computed again on every counterfactual copy.
-    scheme : Scheme
-        How rows become the last dimension.
-    total : Averaging or None
-        Of all rows, once they were gone through block by block.
-    policy : Policy
-        What is done with b.
-    target : {"mean", "link", "count"} or Target
-        What is asked of y; `quantity` has it in averages.
-    seed : int or None
-        Of ``"sample"``.
-    whole : Posterior
-        What the user asked: `post` itself, or that of which `post` is a part.
-    parts : tuple of str
-        Parameters with a linear predictor of their own that the numbers depend on beside the mean.
-    """
+    """Draws, rows, policy and target."""
 
     post: Posterior
-    frame: pd.DataFrame
-    stream: streams.Stream | None
-    what: str
-    at: dict[str, list[Any]]
-    derived: Settings
-    scheme: Scheme
-    total: Averaging | None
-    policy: Policy
-    target: str | Target
-    seed: int | None
-    whole: Posterior
-    parts: tuple[str, ...]
-
-    @cached_property
-    def design(self) -> Design:
-        """Columns and grouping factors of every linear predictor that the numbers depend on."""
-        return self.post.design.beside([self.post.parts[name].design for name in self.parts])
+    frame: pd.DataFrame  # rows the question is about; the first of them where they come from a stream
+    stream: streams.Stream | None  # where all rows come from, if they are not in memory
+    what: str  # how messages call them
+    at: dict[str, list[Any]]  # values by variable
+    derived: Settings  # columns that are computed again on every counterfactual copy
+    scheme: Scheme  # how rows become the last dimension
+    total: Averaging | None  # of all rows, once they were gone through block by block
+    policy: Policy  # what is done with b
+    target: str | Target  # {"mean", "link", "count"} or Target, what is asked of y; `quantity` has it in averages
+    seed: int | None  # of ``"sample"``
+    whole: Posterior  # what the user asked: `post` itself, or that of which `post` is a part
+    parts: tuple[str, ...]  # parameters with a linear predictor of their own that the numbers depend on beside the mean
+    design: Design  # columns and grouping factors of every linear predictor that the numbers depend on
 
     @cached_property
     def quantity(self) -> Quantity | None:
@@ -114,14 +81,9 @@ class Asked:
         """Cells of the rows: of those in memory, or all of them once they were gone through."""
         return self.scheme.of(self.frame) if self.total is None else self.total
 
-    @cached_property
-    def averaged(self) -> bool:
-        """Whether rows are averaged."""
-        return self.scheme.average
-
     def blocks(self: Self) -> Iterator[tuple[int, Self]]:
         """The same of a block of rows at a time, and which row is the first; of all at once without an average."""
-        if self.stream is None and (not self.averaged or len(self.frame) <= streams.BLOCK_ROWS):
+        if self.stream is None and (not self.scheme.average or len(self.frame) <= streams.BLOCK_ROWS):
             yield 0, self
             return
         start = 0
@@ -145,11 +107,6 @@ class Asked:
         frame = completed(self.design, frame, self.what)
         return with_columns(frame, {n: v[0] for n, v in self.at.items() if n not in frame.columns})
 
-    @cached_property
-    def named_groups(self) -> int:
-        """How many combinations of named groups there are; 1 without any."""
-        return math.prod([len(v) for v in self.policy.named.values()])
-
     @property
     def copies(self) -> list[Settings]:
         """What each combination of `at` values sets, and what is computed again then."""
@@ -159,7 +116,7 @@ class Asked:
     @property
     def scenarios(self) -> int:
         """How many combinations of `at` values and named groups there are."""
-        return math.prod([len(v) for v in self.at.values()]) * self.named_groups
+        return math.prod([len(v) for v in self.at.values()]) * self.policy.combinations
 
     def laid_out(self, found: list[np.ndarray]) -> np.ndarray:
         """The values of all copies, each (draw, k, [category], group x row or cell), as one array.
@@ -168,7 +125,7 @@ class Asked:
         """
         shape = [len(v) for v in (*self.at.values(), *self.policy.named.values())]
         stacked = found[0][..., None, :] if len(found) == 1 else np.stack(found, axis=-2)
-        stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.named_groups)
+        stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.policy.combinations)
         return stacked if self.averaging.dims else stacked[..., 0]
 
     @cached_property
@@ -201,7 +158,7 @@ class Asked:
         return values
 
     def _refuse_unknown(self, name: str, missing: np.ndarray) -> None:
-        if missing.any() and self.averaged:
+        if missing.any() and self.scheme.average:
             raise DataError(
                 f"{int(missing.sum())} of {len(missing)} rows of {self.what} have missing {name}. Fill or drop them."
             )

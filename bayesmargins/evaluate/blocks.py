@@ -30,21 +30,13 @@ _CHUNK_LABELS = 2**23  # under "sample" every label of a chunk has a b in every 
 
 @dataclass(frozen=True)
 class Derivative:
-    """Which derivative of the mean response?
+    """Which derivative of the mean response?"""
 
-    Attributes
-    ----------
-    variable : str
-        The variable.
-    slope : {"dydx", "eyex", "eydx", "dyex"}
-        Relative to what: an "e" stands for a change relative to the response, or to the variable.
-    second : str
-        The variable of a further derivative; empty without.
-    """
-
-    variable: str
+    variable: str  # the variable
+    # {"dydx", "eyex", "eydx", "dyex"}, relative to what: an "e" stands for a change relative to the response, or to the
+    # variable
     slope: str = "dydx"
-    second: str = ""
+    second: str = ""  # the variable of a further derivative; empty without
 
     @property
     def of_y(self) -> bool:
@@ -72,30 +64,18 @@ class _Distinct(NamedTuple):
 
 
 class Blocks:
-    """Rows of what is asked, counterfactual copy by copy; what is wrong with them is said once.
-
-    Attributes
-    ----------
-    asked : Asked
-    impossible : Impossible or None
-        What was seen of a parameter that is the target, where it can have values that it should not.
-    """
+    """Rows of what is asked, counterfactual copy by copy; what is wrong with them is said once."""
 
     def __init__(self, asked: Asked) -> None:
         post = asked.post
         free = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
+        # what is seen of a parameter that is the target, where it can have values that it should not
         self.asked, self.impossible = asked, Impossible(post.family.name) if free else None
         self._said: set[str] = set()
         self._last: tuple[frozenset[str], _Distinct] | None = None
 
     def copy(self, settings: Settings, of: Derivative | None = None) -> Copy:
-        """The rows with variables set, and their derivatives, if one is asked for.
-
-        Raises
-        ------
-        DataError
-            Missing columns, or missing values in what is averaged.
-        """
+        """The rows with variables set, and their derivatives, if one is asked for."""
         asked = self.asked
         if asked.of_rows:
             asked.observing(apply_settings(asked.frame, settings), asked.of_rows)
@@ -113,7 +93,8 @@ class Blocks:
         asked, policy, columns = self.asked, self.asked.policy, self.asked.frame.columns
         design, factors = asked.post.design, asked.post.design.factors
         active = [f for f in policy.active if f in factors]
-        names = {*design.variables(active), *_part_variables(asked), *design.response.variables(asked.of_rows)}
+        names = {*design.variables(active), *design.response.variables(asked.of_rows)}
+        names |= _part_variables(asked) if asked.parts else set()
         for factor in [asked.design.factors[f] for f in (*policy.factors("own"), *policy.factors("sample"))]:
             names |= set(factor.columns) if all([c in columns for c in factor.columns]) else set()
         return frozenset(names.union(*[factors[f].beside for f in active]).intersection(columns))
@@ -130,7 +111,7 @@ class Blocks:
         return self._last[1]
 
     def _sized(self, first: np.ndarray | None, position: np.ndarray | None, cells: Cells) -> _Distinct:
-        groups = self.asked.named_groups
+        groups = self.asked.policy.combinations
         return _Distinct(first, position, cells, (len(cells.index) * groups, cells.n * groups))
 
     def _refuse_missing(self, read: frozenset[str]) -> None:
@@ -141,7 +122,7 @@ class Blocks:
         if not mask.any():
             return
         said = f"{int(mask.sum())} of {len(frame)} rows of {asked.what} have missing values, by column: {counts}."
-        if asked.averaged:
+        if asked.scheme.average:
             raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
         if said not in self._said:
             self._said.add(said)
@@ -150,26 +131,13 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Copy:
-    """The different rows of one counterfactual copy: going through it makes chunks of them, afresh each time.
-
-    Attributes
-    ----------
-    asked : Asked
-    settings : tuple of Setting
-        What is set.
-    of : Derivative or None
-        Which derivatives the chunks have.
-    distinct : tuple
-        Which rows are different, their cells, and how many rows and cells all chunks have together.
-    impossible : Impossible or None
-        Is shown every chunk.
-    """
+    """The different rows of one counterfactual copy: going through it makes chunks of them, afresh each time."""
 
     asked: Asked
-    settings: Settings
-    of: Derivative | None
-    distinct: _Distinct
-    impossible: Impossible | None
+    settings: Settings  # what is set
+    of: Derivative | None  # which derivatives the chunks have
+    distinct: _Distinct  # which rows are different, their cells, and how many rows and cells all chunks have together
+    impossible: Impossible | None  # is shown every chunk
 
     @property
     def every_row(self) -> np.ndarray | None:
@@ -177,7 +145,7 @@ class Copy:
         position, cells = self.distinct.position, self.distinct.cells
         if position is None or not cells.unit:
             return None
-        return np.ravel(position + cells.n * np.arange(self.asked.named_groups)[:, None])
+        return np.ravel(position + cells.n * np.arange(self.asked.policy.combinations)[:, None])
 
     def __iter__(self) -> Iterator[Chunk]:
         (first, _, cells, _), asked = self.distinct, self.asked
@@ -202,7 +170,7 @@ class Copy:
     def _chunk(self, frame: pd.DataFrame, cells: Cells) -> Chunk:
         asked, post = self.asked, self.asked.post
         frame = apply_settings(frame, self.settings)
-        if asked.derived and asked.averaged:
+        if asked.derived and asked.scheme.average:
             _refuse_missing_derived(asked, frame)
         beside = (post.first, *asked.parts) if asked.parts else ()
         chunk = Chunk(
@@ -239,22 +207,13 @@ class Copy:
 
 @dataclass
 class Impossible:
-    """How often does a parameter that is the target have values that it cannot have, as under an identity link?
+    """How often does a parameter that is the target have values that it cannot have, as under an identity link?"""
 
-    Attributes
-    ----------
-    name : str
-        The parameter.
-    pairs, impossible : int
-        Pairs of a draw and a row that were seen, and those with such values.
-    least : float
-        The lowest of the values.
-    """
-
-    name: str
+    name: str  # the parameter
+    # pairs, impossible: pairs of a draw and a row that were seen, and those with such values
     pairs: int = 0
     impossible: int = 0
-    least: float = 0.0
+    least: float = 0.0  # the lowest of the values
 
     def count(self, draws: Draws, chunk: Chunk) -> None:
         """Look at the parameter in these rows, at b = 0 of every factor that is averaged over."""
@@ -279,13 +238,7 @@ class Impossible:
 
 
 def distinct_rows(asked: Asked) -> tuple[Rows, np.ndarray, tuple[PartRows, ...]]:
-    """All different rows at once, z of every factor; what each counts for (row,), sum 1; those of the parameters read.
-
-    Raises
-    ------
-    DataError
-        Missing columns or values, or values that the design cannot take.
-    """
+    """All different rows, with z of every factor; what each counts for (row,), sum 1; those of the parameters read."""
     design, frame, what = asked.post.design, asked.frame, asked.what
     names = sorted(design.variables() | _part_variables(asked))
     require_columns(frame, names, what)

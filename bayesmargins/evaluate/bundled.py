@@ -27,17 +27,7 @@ _CELLS = 6.0 * 64.0  # numbers of an output for each unit of eta, at most
 
 
 class BundlePredictor:
-    """What do these draws say of the functions of a bundle, with b treated as planned and rows averaged?
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    bundle : Bundle
-        The functions.
-    tick : callable
-        Told how many values were done, from time to time.
-    """
+    """What do these draws say of the functions of a bundle, with b treated as planned and rows averaged?"""
 
     def __init__(self, draws: Draws, bundle: Bundle, tick: Callable[[int], None]) -> None:
         self.draws, self.tick = draws, tick

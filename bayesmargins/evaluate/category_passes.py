@@ -38,16 +38,7 @@ class _Predictor:
 
 
 class SharesPredictor:
-    """What are the probabilities of the categories in these draws, with b treated as planned and rows averaged?
-
-    Parameters
-    ----------
-    draws : Draws
-        Of the first linear predictor; chunks have the others.
-    shares : Shares
-    tick : callable
-        Told how many values were done, from time to time.
-    """
+    """What are the probabilities of the categories in these draws, with b treated as planned and rows averaged?"""
 
     def __init__(self, draws: Draws, shares: Shares, tick: Callable[[int], None]) -> None:
         self.draws, self.shares, self.tick = draws, shares, tick

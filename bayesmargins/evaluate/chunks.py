@@ -26,47 +26,23 @@ _TILE_EFFECTS = 2**22  # draws x groups x terms: 32 MiB of b
 
 @dataclass(frozen=True)
 class Second:
-    """What second derivatives need of the design, besides its derivatives with respect to the first variable.
+    """What second derivatives need of the design, besides its derivatives with respect to the first variable."""
 
-    Attributes
-    ----------
-    d_rows : Rows
-        Derivatives with respect to the second variable.
-    dd_rows : Rows
-        Mixed second derivatives.
-    """
-
-    d_rows: Rows
-    dd_rows: Rows
+    d_rows: Rows  # derivatives with respect to the second variable
+    dd_rows: Rows  # mixed second derivatives
 
 
 @dataclass(frozen=True)
 class PartRows:
-    """Rows of a parameter of the family that has a linear predictor of its own.
-
-    Attributes
-    ----------
-    parameter : Parameter
-    draws : Draws
-        Of its linear predictor.
-    link : Link
-    rows : Rows
-        Its design rows.
-    plan : GroupPlan
-        What is done with its b.
-    d_rows : Rows or None
-        As of `Chunk`.
-    second : Second or None
-        As of `Chunk`.
-    """
+    """Rows of a parameter of the family that has a linear predictor of its own."""
 
     parameter: Parameter
-    draws: Draws
+    draws: Draws  # of its linear predictor
     link: Link
-    rows: Rows
-    plan: GroupPlan
-    d_rows: Rows | None = None
-    second: Second | None = None
+    rows: Rows  # its design rows
+    plan: GroupPlan  # what is done with its b
+    d_rows: Rows | None = None  # as of `Chunk`
+    second: Second | None = None  # as of `Chunk`
 
     @property
     def name(self) -> str:
@@ -76,68 +52,34 @@ class PartRows:
 
 @dataclass(frozen=True)
 class Scale:
-    """exp of a linear predictor, which multiplies what a row's own one is 1 less the inverse link of.
+    """exp of a linear predictor, which multiplies what a row's own one is 1 less the inverse link of."""
 
-    Attributes
-    ----------
-    draws : Draws
-        Of this linear predictor.
-    rows : Rows
-        Design rows.
-    plan : GroupPlan
-        Which b is looked up.
-    d_rows : Rows or None
-        As of `Chunk`.
-    second : Second or None
-        As of `Chunk`.
-    """
-
-    draws: Draws
-    rows: Rows
-    plan: GroupPlan
-    d_rows: Rows | None = None
-    second: Second | None = None
+    draws: Draws  # of this linear predictor
+    rows: Rows  # design rows
+    plan: GroupPlan  # which b is looked up
+    d_rows: Rows | None = None  # as of `Chunk`
+    second: Second | None = None  # as of `Chunk`
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows of a pass.
+    """Some rows of a pass."""
 
-    Attributes
-    ----------
-    rows : Rows
-        Design rows.
-    plan : GroupPlan
-        What is done with b of these rows.
-    cells : Cells
-        Cell of each row in the result, and what the row counts for.
-    multiplier : ndarray, shape (row,), or None
-        What every value is multiplied by: trials, where the target counts; for elasticities the variable.
-    d_rows : Rows or None
-        Derivatives of X, z and the offset, for slopes.
-    outcome : Outcome or None
-        Trials, known errors and rates, where the target is a number of the distribution of y.
-    second : Second or None
-        For derivatives of slopes.
-    parts : tuple of PartRows
-        Parameters with a linear predictor of their own, where the numbers depend on them.
-    across : mapping of ndarray, shape (draw, term, term)
-        By factor that is integrated, the covariance of its effects on the mean and then on the parts, where effects on
-        several of them are correlated.
-    scale : Scale or None
-        What multiplies 1 less the inverse link, where that is what is averaged.
-    """
-
-    rows: Rows
-    plan: GroupPlan
-    cells: Cells
+    rows: Rows  # design rows
+    plan: GroupPlan  # what is done with b of these rows
+    cells: Cells  # cell of each row in the result, and what the row counts for
+    # (row,): what every value is multiplied by: trials, where the target counts; for elasticities the variable
     multiplier: np.ndarray | None = None
-    d_rows: Rows | None = None
+    d_rows: Rows | None = None  # derivatives of X, z and the offset, for slopes
+    # trials, known errors and rates, where the target is a number of the distribution of y
     outcome: Outcome | None = None
-    second: Second | None = None
+    second: Second | None = None  # for derivatives of slopes
+    # parameters with a linear predictor of their own, where the numbers depend on them
     parts: tuple[PartRows, ...] = ()
+    # (draw, term, term): by factor that is integrated, the covariance of its effects on the mean and then on the parts,
+    # where effects on several of them are correlated
     across: Mapping[str, np.ndarray] = field(default_factory=dict)
-    scale: Scale | None = None
+    scale: Scale | None = None  # what multiplies 1 less the inverse link, where that is what is averaged
 
     @property
     def looked_up(self) -> str:
@@ -161,17 +103,7 @@ class Chunk:
         return self.cells.share if self.multiplier is None else self.cells.share * self.multiplier
 
     def take(self, which: np.ndarray) -> Chunk:
-        """The same for some of the rows.
-
-        Parameters
-        ----------
-        which : ndarray of int
-            Positions of rows.
-
-        Returns
-        -------
-        Chunk
-        """
+        """The same for the rows at these positions."""
         return Chunk(
             rows=_taken(self.rows, which),
             plan=_planned(self.plan, which),
@@ -191,39 +123,20 @@ Side = TypeVar("Side", PartRows, Scale)
 
 @dataclass
 class Passed:
-    """What one pass over the rows gives.
+    """What one pass over the rows gives."""
 
-    Attributes
-    ----------
-    values : dict of ndarray, shape (draw, cell)
-        By part of the integrand: ``mean``, ``complement``, ``slope``, ``second``.
-    error_bound : float
-        Absolute, of every value before rows are averaged (an average errs by no more).
-    methods : set of str
-        Engines that were used.
-    nodes : int
-        Most nodes of a rule that were used.
-    error_estimate : float or None
-        In place of the bound, where an error is estimated.
-    relative_bound : float
-        No average of positive values is further than this times itself from the truth; infinite where nobody knows.
-    multiplied : float
-        The largest number that values were multiplied by.
-    logs : dict of ndarray, shape (draw, cell)
-        Logarithms of values that are too small to be divided by; NaN for the others.
-    log_bound : float
-        Of the error of `logs`.
-    """
-
+    # (draw, cell): by part of the integrand: ``mean``, ``complement``, ``slope``, ``second``
     values: dict[str, np.ndarray]
-    error_bound: float = 0.0
-    methods: set[str] = field(default_factory=set)
-    nodes: int = 0
-    error_estimate: float | None = None
+    error_bound: float = 0.0  # absolute, of every value before rows are averaged (an average errs by no more)
+    methods: set[str] = field(default_factory=set)  # engines that were used
+    nodes: int = 0  # most nodes of a rule that were used
+    error_estimate: float | None = None  # in place of the bound, where an error is estimated
+    # no average of positive values is further than this times itself from the truth; infinite where nobody knows
     relative_bound: float = 0.0
-    multiplied: float = 1.0
+    multiplied: float = 1.0  # the largest number that values were multiplied by
+    # (draw, cell): logarithms of values that are too small to be divided by; NaN for the others
     logs: dict[str, np.ndarray] = field(default_factory=dict)
-    log_bound: float = 0.0
+    log_bound: float = 0.0  # of the error of `logs`
 
     def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
         """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""

@@ -20,22 +20,13 @@ from bayesmargins.family.curve import Bundle, Curve, Quantity
 from bayesmargins.family.outcome import Values
 from bayesmargins.progress import shared
 
-__all__ = ["CombinedPredictor"]
+__all__ = ["CombinedPredictor", "predictor_of"]
 
 
 class CombinedPredictor:
     """What do these draws say of a sum of averages, with b treated as planned and rows averaged?
 
     Chunks are gone through once for each curve: give what can be iterated over again.
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    quantity : Quantity
-        The curves, and what their averages add up to.
-    tick : callable
-        Told how many values were done, from time to time.
     """
 
     def __init__(self, draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> None:
@@ -131,6 +122,13 @@ class CombinedPredictor:
 
     def _shaped(self, values: np.ndarray) -> np.ndarray:
         return values if self.quantity.categories is not None else values[:, 0]
+
+
+def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
+    """What predicts this quantity where b is normal: nearly always the average of h(eta) itself."""
+    if quantity.plain:
+        return Predictor(draws, quantity.curves[0].link, tick)
+    return CombinedPredictor(draws, quantity, tick)
 
 
 def _moved(draws: Draws, curve: Curve) -> Draws:

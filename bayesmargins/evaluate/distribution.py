@@ -35,22 +35,9 @@ _WORST = 1e-6
 
 
 class DistributionPredictor:
-    """What do these draws say of the distribution of y, with b treated as planned and rows averaged?
+    """What do these draws say of a number of the distribution of y, with b treated as planned and rows averaged?
 
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link
-        Of the model.
-    family : Family
-        y given its parameters.
-    target : Target
-        Which number of the distribution.
-    tick : callable
-        Told how many values were done, from time to time.
-    heavy : mapping of str
-        Factor that is integrated whose effects are Student-t, and its degrees of freedom among the parameters.
+    `heavy` has the factors that are integrated whose effects are Student-t, with the names of their degrees of freedom.
     """
 
     def __init__(
@@ -71,31 +58,7 @@ class DistributionPredictor:
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
     ) -> Passed:
-        """What is the target of these rows, in every draw?
-
-        Parameters
-        ----------
-        chunks : iterable of Chunk
-            All rows.
-        rows : int
-            How many they are.
-        cells : int
-            Cells of the result.
-        parts : sequence of {"mean", "complement"}
-            The target, or 1 minus it to full relative accuracy.
-        careful : bool
-            As of `Predictor`: they always are.
-
-        Returns
-        -------
-        Passed
-            Values by part, shape (draw, [output], cell), with method and estimate of the error.
-
-        Raises
-        ------
-        IntegrationError
-            A value could not be computed to 1e-6.
-        """
+        """The target of these rows, or 1 less it, by part: (draw, [output], cell), with an estimate of the error."""
         each, draws = self.target.each(), len(self.draws.beta)
         passed = Passed({part: np.zeros((draws, len(each), cells)) for part in parts}, error_estimate=0.0)
         for whole in chunks:
@@ -113,25 +76,7 @@ class DistributionPredictor:
         return passed
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
-        """How does the target, which is a mean of several linear predictors, change with the chunks' variable?
-
-        Parameters
-        ----------
-        chunks : iterable of Chunk
-            All rows, with their derivatives.
-        rows, cells : int
-            As for `values`.
-
-        Returns
-        -------
-        Passed
-            ``values["slope"]``, shape (draw, cell), with method and estimate of the error.
-
-        Raises
-        ------
-        IntegrationError
-            The mean does not exist.
-        """
+        """How a target that is a mean of several linear predictors changes: ``values["slope"]``, (draw, cell)."""
         draws = len(self.draws.beta)
         passed = Passed({"slope": np.zeros((draws, cells))}, error_estimate=0.0)
         for whole in chunks:
@@ -151,28 +96,7 @@ class DistributionPredictor:
     def numbers(
         self, chunk: Chunk, targets: Sequence[Target], passed: Passed
     ) -> Iterator[tuple[slice, list[np.ndarray]]]:
-        """Several numbers of the distribution of y over groups that move several linear predictors.
-
-        Parameters
-        ----------
-        chunk : Chunk
-            Rows.
-        targets : sequence of Target
-            Which numbers.
-        passed : Passed
-            Gets methods and an estimate of the error.
-
-        Yields
-        ------
-        block : slice
-            Rows of the chunk.
-        values : list of ndarray, shape (draw, row of the block)
-
-        Raises
-        ------
-        IntegrationError
-            A number that does not exist.
-        """
+        """Numbers of the distribution of y over groups that move several linear predictors: (draw, row), by block."""
         shape = len(self.draws.beta), -1
         for block in self._spans(chunk):
             y = jointly(self.draws, self.link, self.family, chunk, block, True)  # E[y | b] shall be told from y
@@ -279,23 +203,5 @@ class DistributionPredictor:
 
 
 def part_values(part: PartRows, block: slice) -> np.ndarray:
-    """Which values has a parameter with a linear predictor of its own in these rows?
-
-    Parameters
-    ----------
-    part : PartRows
-        The parameter.
-    block : slice
-        Some of its rows.
-
-    Returns
-    -------
-    ndarray, shape (draw, row of the block)
-        Scale of the parameter.
-
-    Raises
-    ------
-    PosteriorError
-        Values that it cannot have.
-    """
+    """(draw, row of the block): values of a parameter with a linear predictor of its own, or PosteriorError."""
     return parameter_values(part.parameter, part.link, exact.linear(part.draws, part.rows, part.plan, block))

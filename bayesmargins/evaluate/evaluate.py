@@ -1,56 +1,145 @@
-"""The verb: what do the draws say to what is asked, counterfactual copy by counterfactual copy?"""
+"""The verb: what do the draws say to what is asked? Its rows go through block by block, copy by copy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
+import pandas as pd
 
+from bayesmargins.clusters import done_by_workers
 from bayesmargins.counterfactuals import Settings
-from bayesmargins.draws import Draws
-from bayesmargins.errors import EstimandError, GroupsError, listed
+from bayesmargins.errors import BayesmarginsError
 from bayesmargins.evaluate.asked import Asked
+from bayesmargins.evaluate.averages import Part, combined
 from bayesmargins.evaluate.blocks import Blocks, Copy, Derivative
 from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.evaluate.combined import CombinedPredictor
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
-from bayesmargins.evaluate.heavy_tails import ScaledPredictor, scaled
+from bayesmargins.evaluate.heavy_tails import Averages, averages_over_scales, refuse_infinite, with_their_variance
 from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.tilted import TiltedPredictor
-from bayesmargins.family import Link
-from bayesmargins.family.curve import Quantity
 from bayesmargins.family.quantity import Target
-from bayesmargins.integrate.student_scales import scales_of
 from bayesmargins.posterior import Posterior
-from bayesmargins.progress import Progress, shared
+from bayesmargins.progress import Progress
+from bayesmargins.streams import BLOCK_ROWS
 
-__all__ = ["Evaluation", "predictor_of"]
+__all__ = ["Answer", "Evaluation", "Pass", "answer_to"]
 
-Averages = Predictor | CombinedPredictor | ScaledPredictor
+Q = TypeVar("Q", bound=Asked)
+
+
+class Pass(NamedTuple):
+    """One pass over the rows of a counterfactual copy: its mean response, or a derivative of it."""
+
+    settings: Settings  # what is set on all rows
+    of: Derivative | None = None  # which derivative, if it is one
+    parts: tuple[str, ...] = ("mean",)  # the mean, or 1 - mean
+    tails: bool = False  # whether values that are too small to be divided by are needed as logarithms too
+
+
+@dataclass(frozen=True)
+class Answer(Generic[Q]):
+    """What was asked, with the cells of all rows, and what the draws say to it."""
+
+    asked: Q
+    passed: list[Passed]  # of every pass, in order
+    found: dict[Pass, Passed]  # the same by pass
+
+    def slopes(self, settings: Settings, of: Derivative) -> np.ndarray:
+        """(draw, [output], group x row or cell)."""
+        return self.found[Pass(settings, of)].values[of.part]
+
+
+def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> Answer[Q]:
+    """What do the draws say in these passes? All rows go through once, a block at a time.
+
+    ``fits(cells)`` refuses a result that has too many.
+    """
+    total: Part | None = None
+    with Evaluation(asked, sum([len(p.parts) for p in passes])) as evaluation:
+        for part in _parts(asked, evaluation, passes, fits):
+            if total is None:
+                total = part
+            else:
+                total = combined(asked, total, part)
+                fits(total.averaging.cells.n)
+            if asked.stream is not None:
+                evaluation.progress.rows(total.averaging.rows)
+        assert total is not None
+        if not total.averaging.totals.all():
+            asked.scheme.refuse_empty(total.averaging)
+        evaluation.impossible = total.impossible
+    if total.averaging is not asked.averaging:
+        asked = replace(asked, total=total.averaging)
+    return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
+
+
+def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
+    """Of each block of rows, in their order."""
+    if asked.stream is not None and asked.stream.pieces is not None:
+        fits(asked.averaging.cells.n)  # of the first block: its like are made elsewhere
+        yield from done_by_workers(asked.stream.pieces, OnWorkers.of(asked, passes), BLOCK_ROWS)
+        return
+    for start, block in asked.blocks():
+        try:
+            fits(block.averaging.cells.n)
+            part = part_of(evaluation, block, passes)
+        except BayesmarginsError:
+            if block is not asked:
+                _refuse(asked, passes, start, block)
+            raise
+        yield part
+
+
+@dataclass(frozen=True)
+class OnWorkers:
+    """What workers of a cluster do with a block of rows; tables of integrals are made once a worker."""
+
+    asked: Asked
+    passes: Sequence[Pass]
+
+    @classmethod
+    def of(cls, asked: Asked, passes: Sequence[Pass]) -> OnWorkers:
+        """The question without what a block needs nothing of: other rows, and b of groups that are averaged over."""
+        assert asked.stream is not None
+        idle = frozenset(asked.policy.factors("new") + asked.policy.factors("zero"))
+        post = _lean(asked.post, idle)
+        whole = post if asked.whole is asked.post else _lean(asked.whole, idle)
+        stream = replace(asked.stream, frames=iter(()), pieces=None)
+        return cls(replace(asked, post=post, whole=whole, frame=asked.frame.head(1), stream=stream), passes)
+
+    def begin(self) -> Evaluation:
+        """What makes tables, and keeps them from block to block."""
+        return Evaluation(self.asked, len(self.passes))
+
+    def step(self, kept: Evaluation, start: int, frame: pd.DataFrame) -> Part:
+        """What one block gives."""
+        block = self.asked.of_block(start, self.asked.prepared(frame))
+        try:
+            return part_of(kept, block, self.passes)
+        except BayesmarginsError:
+            _refuse(self.asked, self.passes, start, block)
+            raise
+
+
+def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
+    parts = {name: _lean(part, idle) for name, part in post.parts.items()}
+    b = {name: values for name, values in post.b.items() if name not in idle}
+    return replace(post, b=b, parts=parts, sample_stats=None, origin=None)
 
 
 class Evaluation:
-    """What do the draws say? To be used in a ``with`` block, which shows progress.
-
-    Parameters
-    ----------
-    asked : Asked
-        Rows, averages, policy, target.
-    passes : int
-        Passes over the rows that are to come, for the progress bar.
-
-    Attributes
-    ----------
-    passed : list of Passed
-        Every pass so far, for the provenance.
-    """
+    """What do the draws say? To be used in a ``with`` block, which shows progress of so many passes over the rows."""
 
     def __init__(self, asked: Asked, passes: int) -> None:
         rows = len(asked.frame) if asked.stream is None else asked.stream.rows  # None where nobody knows
         draws = len(asked.post.draws.beta)
-        self.passed = list[Passed]()
-        self.progress = Progress(None if rows is None else rows * draws * passes * asked.named_groups)
+        self.passed = list[Passed]()  # every pass so far, for the provenance
+        self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
         self.turn_to(asked)
 
@@ -70,42 +159,19 @@ class Evaluation:
             self.impossible.told()
 
     def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
-        """What is the mean response of a copy's rows?
+        """The mean response of a copy's rows, or 1 less it, by part: (draw, group x row or cell), group after group.
 
-        Parameters
-        ----------
-        settings : tuple of Setting
-            What is set on all rows.
-        parts : sequence of {"mean", "complement"}
-            The mean, or 1 - mean.
-        tails : bool
-            Whether values that are too small to be divided by are needed as logarithms too.
-
-        Returns
-        -------
-        Passed
-            Values (draw, group x row or cell): those of the second named group follow those of the first.
-
-        Raises
-        ------
-        DataError
-            Missing values in what is averaged; what the design refuses.
+        `tails`: values that are too small to be divided by are needed as logarithms too.
         """
         copy = self.blocks.copy(settings)
-        careful = tails or not self.asked.averaged  # single rows may be small
+        careful = tails or not self.asked.scheme.average  # single rows may be small
         passed = self._predictor.values(copy, *copy.distinct.size, parts, careful)
         if tails:
             self._predictor.add_tails(passed, copy)
         return self._kept(copy, passed)
 
     def slopes(self, settings: Settings, of: Derivative) -> Passed:
-        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``, as of `values`.
-
-        Raises
-        ------
-        DataError
-            As for `values`; a row where there is no derivative.
-        """
+        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``, as of `values`."""
         copy, predictor = self.blocks.copy(settings, of), self._predictor
         if isinstance(predictor, DistributionPredictor):
             slopes = predictor.slopes
@@ -116,14 +182,8 @@ class Evaluation:
         return self._kept(copy, slopes(copy, *copy.distinct.size))
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
-        """Values (draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing.
-
-        Raises
-        ------
-        DataError, GroupsError, PosteriorError
-            As for `values`; a parameter that is not above 0.
-        """
-        shape = len(self.asked.post.draws.beta), self.asked.named_groups * self.asked.averaging.cells.n
+        """(draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing."""
+        shape = len(self.asked.post.draws.beta), self.asked.policy.combinations * self.asked.averaging.cells.n
         values = {name: np.empty(shape) for name in self.asked.parts}
         for chunk in self.blocks.row_by_row(settings) if values else ():
             for part in chunk.parts:
@@ -131,7 +191,7 @@ class Evaluation:
         return values
 
     def _kept(self, copy: Copy, passed: Passed) -> Passed:
-        every_row = None if self.asked.averaged else copy.every_row
+        every_row = None if self.asked.scheme.average else copy.every_row
         if every_row is not None:
             passed.values = {part: values[..., every_row] for part, values in passed.values.items()}
             passed.logs = {part: values[..., every_row] for part, values in passed.logs.items()}
@@ -143,92 +203,64 @@ def _predictor(asked: Asked, tick: Callable[[int], None]) -> Averages | TiltedPr
     post, quantity = asked.post, asked.quantity
     heavy = {f: df for f, df in post.design.degrees.items() if asked.policy.by_factor.get(f) == "new"}
     if quantity is not None:
-        return _averages(post, quantity, heavy, tick) if heavy else predictor_of(post.draws, quantity, tick)
+        if heavy:
+            return averages_over_scales(post, quantity, heavy, tick)
+        if quantity.plain:  # nearly always: the average of h(eta) itself
+            return Predictor(post.draws, quantity.curves[0].link, tick)
+        return CombinedPredictor(post.draws, quantity, tick)
     if asked.tilted:
         curve = post.family.curve(post.link)
         if heavy:
-            _refuse_infinite(curve.link, "mean")
+            refuse_infinite(curve.link, "mean")
         return TiltedPredictor(post.draws, curve, post.parts[asked.parts[0]].link, tick)
     assert isinstance(asked.target, Target)
-    draws, scales = _with_their_variance(post, asked.target, heavy) if heavy else (post.draws, heavy)
+    draws, scales = with_their_variance(post, asked.target, heavy) if heavy else (post.draws, heavy)
     return DistributionPredictor(draws, post.link, post.family, asked.target, tick, scales)
 
 
-def _averages(post: Posterior, quantity: Quantity, heavy: Mapping[str, str], tick: Callable[[int], None]) -> Averages:
-    """What predicts this quantity where b of some factors is Student-t: an average over its scale."""
-    links = [curve.link for curve in quantity.curves]
-    for link in links:
-        _refuse_infinite(link, "mean")
-    if all(link.linear for link in links) and links:
-        _refuse_without_mean(post.draws, heavy, 1.0, "mean")
-        return predictor_of(post.draws, quantity, tick)  # of what is symmetric about eta
-    return _over_scales(post.draws, heavy, quantity, tick)
+def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Part:
+    """What does one block give? `evaluation` keeps tables from block to block, which change no digit of it."""
+    if block is not evaluation.asked:
+        evaluation.turn_to(block)
+    passed = [
+        evaluation.values(p.settings, p.parts, p.tails) if p.of is None else evaluation.slopes(p.settings, p.of)
+        for p in passes
+    ]
+    return Part(block.averaging, passed, evaluation.impossible)
 
 
-def predictor_of(draws: Draws, quantity: Quantity, tick: Callable[[int], None]) -> Predictor | CombinedPredictor:
-    """What predicts this quantity where b is normal: nearly always the average of h(eta) itself."""
-    if quantity.plain:
-        return Predictor(draws, quantity.curves[0].link, tick)
-    return CombinedPredictor(draws, quantity, tick)
-
-
-def _over_scales(draws: Draws, heavy: Mapping[str, str], quantity: Quantity, tick: Callable[[int], None]) -> Averages:
-    """The same, averaged over the scale of every factor with Student-t effects."""
-    if not heavy:
-        return predictor_of(draws, quantity, tick)
-    (factor, df), *others = heavy.items()
-    scales = scales_of(draws.aux[df])
-    nodes = scales.values.T
-    told = shared(tick, len(nodes))
-    each = [_over_scales(scaled(draws, factor, by), dict(others), quantity, told) for by in nodes]
-    return ScaledPredictor(scales, each)
-
-
-def _with_their_variance(post: Posterior, target: Target, heavy: Mapping[str, str]) -> tuple[Draws, Mapping[str, str]]:
-    """The draws, and factors over whose scale a number of the distribution of y is averaged.
-
-    Under the identity a standard deviation needs of b its variance alone, which is df / (df - 2) times Sigma.
-    """
-    draws = post.draws
-    if target.moment:
-        _refuse_infinite(post.link, str(target))
-    if target.moment and post.link.linear:
-        _refuse_without_mean(draws, heavy, 2.0, str(target))
-        for factor, df in heavy.items():
-            draws = scaled(draws, factor, draws.aux[df] / (draws.aux[df] - 2.0))
-        return draws, {}
-    if len(heavy) > 1:
-        raise GroupsError(
-            f"{listed(heavy)} have Student-t effects, and this target is averaged over new groups of one such factor. "
-            "Ask for 'own', 'existing' or 'zero' of the others."
-        )
-    return draws, heavy
-
-
-def _refuse_infinite(link: Link, what: str) -> None:
-    """EstimandError where the average of an inverse link over Student-t effects is infinite, or may be."""
-    if link.bounded or link.linear:
+def _refuse(asked: Asked, passes: Sequence[Pass], start: int, block: Asked) -> None:
+    """Say again what is wrong with a block: of all rows where they are in memory, else with the number of the row."""
+    if asked.stream is None:
+        _look(asked, passes)
         return
-    if link.exponential:
-        raise EstimandError(
-            f"The {what} over new groups with Student-t effects is infinite under the {link.name} link: exp(b) has no "
-            "finite mean, whatever the degrees of freedom. Medians, other quantiles and probabilities exist "
-            "(target=bm.quantile(0.5), bm.exceeds(c)), groups='own' and 'existing' have a mean, and so have normal "
-            "effects, (1 | g)."
-        )
-    raise EstimandError(
-        f"The {what} over new groups with Student-t effects is not there under the {link.name} link, which has no "
-        "bound: its tails decide it. Quantiles and probabilities are (target=bm.quantile(0.5), bm.exceeds(c)), and "
-        "'own' and 'existing'."
-    )
+    # with the columns that were not read, so that a message knows them
+    frame = block.frame.reindex(columns=list(dict.fromkeys([*block.frame, *asked.stream.columns])))
+
+    def wrong(first: int, last: int) -> BayesmarginsError | None:
+        try:
+            _look(asked.of_block(start + first, frame.iloc[first:last]), passes)
+        except BayesmarginsError as found:
+            return found
+        return None
+
+    error, none, some = wrong(0, len(frame)), 0, len(frame)
+    if error is None:  # in evaluation itself
+        return
+    if all(str(wrong(k, k + 1)) == str(error) for k in (0, len(frame) - 1)):  # a column, not a row
+        raise error from None
+    while some - none > 1:
+        middle = (none + some) // 2
+        none, some = (none, middle) if wrong(0, middle) else (middle, some)
+    raise type(error)(
+        f"{error} What is counted here are rows {start:,} to {start + len(frame) - 1:,} of {asked.what}; the first "
+        f"that is refused is row {start + some - 1:,}, counted from 0. Later rows were not read."
+    ) from None
 
 
-def _refuse_without_mean(draws: Draws, heavy: Mapping[str, str], least: float, what: str) -> None:
-    for factor, df in heavy.items():
-        bad = int(np.sum(draws.aux[df] <= least))
-        if bad:
-            raise EstimandError(
-                f"The {what} over new groups of {factor!r} does not exist in {bad} of {len(draws.beta)} draws, where "
-                f"its effects have {least:g} degrees of freedom or fewer. Quantiles and probabilities do "
-                "(target=bm.quantile(0.5), bm.exceeds(c)), and groups='own' and 'existing' have all of them."
-            )
+def _look(asked: Asked, passes: Sequence[Pass]) -> None:
+    """Go through the rows as the passes will, and evaluate nothing."""
+    blocks = Blocks(asked)
+    for p in passes:
+        for _ in blocks.copy(p.settings, p.of):
+            pass

@@ -60,32 +60,7 @@ class _Existing:
 
 
 def values(draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed) -> Iterator[tuple[slice, np.ndarray]]:
-    """What is the mean response of these rows, in every draw, with b treated as planned?
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link or BundleAverages
-        What is averaged: the inverse link, or functions of a bundle.
-    chunk : Chunk
-        Rows.
-    part : {"mean", "complement"}
-        The mean, or 1 - mean to full relative accuracy.
-    passed : Passed
-        Gets methods and error bounds.
-
-    Yields
-    ------
-    block : slice
-        Rows of the chunk.
-    values : ndarray, shape (draw, row of the block)
-
-    Raises
-    ------
-    IntegrationError
-        The average does not exist.
-    """
+    """What is the mean response of these rows, or 1 less it, with b as planned? Blocks, and (draw, row of it)."""
     rows, plan = chunk.rows, chunk.plan
     existing = None if plan.mixture is None else _existing(draws, rows, plan.mixture)
     for block in blocks(len(rows.X), len(draws.beta)):
@@ -168,28 +143,8 @@ def combined(
 def second_derivatives(
     draws: Draws, link: Averaged, chunk: Chunk, part: str, passed: Passed
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """How do the slopes of these rows change with a second variable (or with the first, once more), in every draw?
+    """How do slopes of these rows change with a second variable, or the first again? Blocks, and (draw, row of it).
 
-    Parameters
-    ----------
-    draws, link, chunk, passed
-        As for `values`; the chunk has derivatives and `second`.
-    part : {"second"}
-        As it is recorded.
-
-    Yields
-    ------
-    block : slice
-        Rows of the chunk.
-    values : ndarray, shape (draw, row of the block)
-
-    Raises
-    ------
-    IntegrationError
-        The average does not exist.
-
-    Notes
-    -----
     With F(eta, v) = E[h(eta + sqrt(v) Z)] and dF/dv = F'' / 2, primes for d/d eta, the chain rule gives
     d2F/dx dz = F'' eta_x eta_z + F' eta_xz + F''' (eta_x v_z + eta_z v_x) / 2 + F'''' v_x v_z / 4 + F'' v_xz / 2.
     """

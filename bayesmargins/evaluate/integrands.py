@@ -34,27 +34,16 @@ _COMPILED = "Compiled code calls this: there the overload below puts the integra
 
 
 class Bare(NamedTuple):
-    """A link that needs no table: h itself, or a closed form of its average.
+    """A link that needs no table: h itself, or a closed form of its average."""
 
-    Attributes
-    ----------
-    link : tuple
-        The tag of the mean or its complement, from `Link.tag`; at s2 = 0 only where the link has no closed form.
-    """
-
+    # the tag of the mean or its complement, from `Link.tag`; at s2 = 0 only where the link has no closed form
     link: Any
 
 
 class Far(NamedTuple):
-    """What a table left out because it lies too far away: exact there, and 0 where the table has been.
+    """What a table left out because it lies too far away: exact there, and 0 where the table has been."""
 
-    Attributes
-    ----------
-    of : CurveArrays or SurfaceArrays
-        The table.
-    """
-
-    of: Any
+    of: Any  # the table
 
 
 def within_tables(integrand: Any) -> Any:

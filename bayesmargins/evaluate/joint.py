@@ -50,54 +50,27 @@ SOBOL = "Sobol points"
 
 @dataclass(frozen=True)
 class Other:
-    """A parameter with a linear predictor of its own, in pairs of a draw and a row.
-
-    Attributes
-    ----------
-    parameter : Parameter
-    link : Link
-    eta : (combination, n) float
-        With the b that is known; one combination, or one of fitted levels each.
-    moves : (dimension, n) float
-        What a unit of each standard normal number adds.
-    """
+    """A parameter with a linear predictor of its own, in pairs of a draw and a row."""
 
     parameter: Parameter
     link: Link
-    eta: np.ndarray
-    moves: np.ndarray
+    eta: np.ndarray  # (combination, n): with the b that is known; one combination, or one of fitted levels each
+    moves: np.ndarray  # (dimension, n): what a unit of each standard normal number adds
 
 
 @dataclass(frozen=True)
 class Jointly:
-    """How is y distributed over b, where b moves several linear predictors?
+    """How is y distributed over b, where b moves several linear predictors?"""
 
-    Attributes
-    ----------
-    family, link
-        Of y given its parameters, and of mu.
-    etas : (combination, n) float
-        Linear predictor of mu with the b that is known.
-    weights : (combination,) float
-    moves : (dimension, n) float
-        What a unit of each standard normal number adds to it.
-    s : (n,) float
-        Standard deviation of what is left of it then.
-    others : tuple of Other
-    aux : dict of (n,) float
-        Parameters that are one number a draw.
-    outcome : Outcome
-    given_b : bool
-    """
-
+    # family, link: of y given its parameters, and of mu
     family: Family
     link: Link
-    etas: np.ndarray
-    weights: np.ndarray
-    moves: np.ndarray
-    s: np.ndarray
+    etas: np.ndarray  # (combination, n): linear predictor of mu with the b that is known
+    weights: np.ndarray  # (combination,)
+    moves: np.ndarray  # (dimension, n): what a unit of each standard normal number adds to it
+    s: np.ndarray  # (n,): standard deviation of what is left of it then
     others: tuple[Other, ...]
-    aux: dict[str, np.ndarray]
+    aux: dict[str, np.ndarray]  # parameters that are one number a draw
     outcome: Outcome
     given_b: bool
 

@@ -51,32 +51,11 @@ def pass_of_values(
     far: Integers,
     out: Array,
 ) -> None:
-    """What do these rows add to the averages of these draws?
+    """What these rows add to the averages of these draws, out (draw, cell): the blocks of lines from begin to end.
 
-    Parameters
-    ----------
-    begin, end : int
-        Which blocks of `TOGETHER` lines: see `in_threads`.
-    work : (10, 512) float
-        Zeros, to work in.
-    terms : Terms
-        Of eta and s2.
-    groups : Groups or None
-        Fitted groups to average over one by one; compiled for None, they cost nothing.
-    scales : Scales or None
-        What averages are multiplied by, likewise.
-    integrand : Bare, CurveArrays, SurfaceArrays or Far
-        The average over groups; its lines are those of `draws`.
-    draws : (line,) int
-        Which draws.
-    lines : (some lines,) int
-        Which of their lines.
-    weights : Weights
-        How rows become cells.
-    far : (line,) int
-        Receives how many values of each draw were left out: see `Far`.
-    out : (draw, cell) float
-        Is added to.
+    `lines` (some,) are those of `draws` (line,) and of the integrand that are done; `far` (line,) receives how many
+    values of each were left out; `work` (10, 512) are zeros to work in. `groups` and `scales` compiled for None
+    cost nothing.
     """
     eta, s2, value, moved, spread, term = work[0], work[1], work[2], work[3], work[4], work[5]
     for block in range(begin, end):
@@ -121,18 +100,9 @@ def pass_of_slopes(
     far: Integers,
     out: Array,
 ) -> None:
-    """What do these rows add to the averaged slopes of these draws: E[h'] d eta/dx + E[h''] / 2 d s2/dx?
+    """What these rows add to the averaged slopes of these draws: E[h'] d eta/dx + E[h''] / 2 d s2/dx.
 
-    Parameters
-    ----------
-    begin, end : int
-        Which blocks of `TOGETHER` lines: see `in_threads`.
-    work : (10, 512) float
-        Zeros, to work in.
-    terms, changes : Terms
-        Of eta and s2, and of their derivatives.
-    groups, scales, integrand, draws, lines, weights, far, out
-        As for `pass_of_values`.
+    `changes` are the terms of the derivatives of eta and s2; all else is as for `pass_of_values`.
     """
     eta, s2, d_eta, d_s2, d1, d2 = work[0], work[1], work[2], work[3], work[4], work[5]
     moved, spread, changed, slope = work[6], work[7], work[8], work[9]

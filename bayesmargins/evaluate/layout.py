@@ -23,57 +23,20 @@ _GROUP_VALUES = 2**23  # draws x fitted groups at a time: 64 MiB
 
 
 class Laid(NamedTuple):
-    """What does a pass go over?
+    """What does a pass go over?"""
 
-    Attributes
-    ----------
-    terms : Terms
-        Of eta, and of s2.
-    changes : Terms or None
-        Their derivatives, for slopes.
-    groups : Groups or None
-        Fitted groups that are looked up one by one, without their effects, which differ from draw to draw.
-    scales : Scales or None
-        What averages are multiplied by.
-    weights : Weights
-        How rows become cells.
-    reach : float
-        No abs(eta) is larger.
-    size : int
-        Draws at a time.
-    """
-
-    terms: Terms
-    changes: Terms | None
+    terms: Terms  # of eta, and of s2
+    changes: Terms | None  # their derivatives, for slopes
+    # fitted groups that are looked up one by one, without their effects, which differ from draw to draw
     groups: Groups | None
-    scales: Scales | None
-    weights: Weights
-    reach: float
-    size: int
+    scales: Scales | None  # what averages are multiplied by
+    weights: Weights  # how rows become cells
+    reach: float  # no abs(eta) is larger
+    size: int  # draws at a time
 
 
 def lay_out(draws: Draws, link: Link, chunk: Chunk, source: Source, part: str, which: np.ndarray) -> Laid:
-    """How are a chunk's rows laid out?
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link
-        Between linear predictor and the target.
-    chunk : Chunk
-        Rows.
-    source : Source
-        Which table they look up.
-    part : {"mean", "complement", "slope", "rise"}
-        What is averaged; "rise" is the average times the slope of the logarithm of its scale.
-    which : ndarray of int
-        The draws in question.
-
-    Returns
-    -------
-    Laid
-    """
+    """How are a chunk's rows laid out for these draws? "rise" is the average times the slope of its scale's log."""
     from bayesmargins.evaluate.terms import in_order, largest, typical_variance, value_terms
     from bayesmargins.evaluate.tiles import Scales
 

@@ -26,62 +26,24 @@ _WIDEST = 16.0  # the largest s that a surface is made for
 
 
 class Found(NamedTuple):
-    """What a compiled pass looks up.
+    """What a compiled pass looks up."""
 
-    Attributes
-    ----------
-    integrand : Bare, CurveArrays or SurfaceArrays
-        For the kernels.
-    bounds : tuple of three float
-        No value, first or second derivative in eta is further from the truth.
-    method : str
-        As the provenance names it.
-    nodes : int
-        Of the rule that the table was made with.
-    """
-
-    integrand: Any
-    bounds: tuple[float, float, float]
-    method: str
-    nodes: int
+    integrand: Any  # for the kernels
+    bounds: tuple[float, float, float]  # no value, first or second derivative in eta is further from the truth
+    method: str  # as the provenance names it
+    nodes: int  # of the rule that the table was made with
 
 
 @dataclass
 class Lookups:
-    """Which tables are there? Made once for a question.
+    """Which tables are there? Made once for a question."""
 
-    Attributes
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link
-        Between linear predictor and the target.
-    """
-
-    draws: Draws
-    link: Link
+    draws: Draws  # posterior draws
+    link: Link  # between linear predictor and the target
     _kept: dict[Any, Curves | Surface] = field(default_factory=dict, repr=False)
 
     def found(self, source: Source, chunk: Chunk, part: str, lines: np.ndarray, reach: float) -> Found:
-        """What do some draws look up?
-
-        Parameters
-        ----------
-        source : Source
-            Which kind of table.
-        chunk : Chunk
-            Rows.
-        part : {"mean", "complement", "slope"}
-            What is averaged.
-        lines : (line,) int
-            The draws.
-        reach : float
-            No abs(eta) is larger.
-
-        Returns
-        -------
-        Found
-        """
+        """What do some draws (line,) look up, where no abs(eta) is larger than `reach`?"""
         part = _looked_up(part, chunk)
         if source.kind == "bare":
             from bayesmargins.evaluate.integrands import Bare

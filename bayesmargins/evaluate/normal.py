@@ -14,24 +14,7 @@ __all__ = ["normal_blocks"]
 
 
 def normal_blocks(draws: Draws, rows: Rows) -> Iterator[tuple[slice, np.ndarray, dict[str, np.ndarray]]]:
-    """Which mean and variance has each row's linear predictor over new groups, in every draw?
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    rows : Rows
-        Design rows without missing values, with z of every factor.
-
-    Yields
-    ------
-    block : slice
-        Rows done at a time, so that an array of draws x rows of them fits in the processor's cache.
-    eta : ndarray, shape (draw, row of the block)
-        Fixed part and offset, link scale.
-    s2 : dict of ndarray, shape (draw, row of the block) or (draw, 1)
-        z' Sigma z by factor; one column where z is the same in all rows.
-    """
+    """Blocks of rows with mean and variance of eta over new groups: (draw, row), and (draw, row or 1) by factor."""
     Z = {f: constant_row(rows.Z[f]) for f in draws.Sigma}
     for block in blocks(len(rows.X), len(draws.beta)):
         eta = draws.beta @ rows.X[block].T + rows.offset[block]

@@ -28,17 +28,7 @@ _BYTES_A_VALUE = 2**7  # of these: slope, mean, quotient, bound and what the eng
 
 
 class Predictor:
-    """What do these draws predict, with b treated as planned and rows averaged?
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link
-        Between linear predictor and the target (identity for the target "link").
-    tick : callable, optional
-        Told how many values were done, from time to time.
-    """
+    """What do these draws predict, with b treated as planned and rows averaged?"""
 
     def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None] = lambda done: None) -> None:
         self.draws, self.link, self.tick = draws, link, tick
@@ -51,30 +41,10 @@ class Predictor:
     def values(
         self, chunks: Iterable[Chunk], rows: int, cells: int, parts: Sequence[str] = ("mean",), careful: bool = False
     ) -> Passed:
-        """What is the mean response of these rows, in every draw?
+        """The mean response of these rows, or 1 less it, by part: (draw, cell).
 
-        Parameters
-        ----------
-        chunks : iterable of Chunk
-            All rows.
-        rows : int
-            How many they are: decides whether tables pay.
-        cells : int
-            Cells of the result.
-        parts : sequence of {"mean", "complement"}
-            The mean, or 1 - mean to full relative accuracy.
-        careful : bool
-            Whether values are divided by: of sums of averages more is computed then.
-
-        Returns
-        -------
-        Passed
-            Values by part, shape (draw, cell), with method and error bound.
-
-        Raises
-        ------
-        IntegrationError
-            The average does not exist.
+        `rows` are those of all chunks: they decide whether tables pay. `careful`: values are divided by; of sums of
+        averages more is computed then.
         """
         passed = Passed({part: np.zeros((len(self.draws.beta), cells)) for part in parts})
         multiplied = 1.0
@@ -99,73 +69,18 @@ class Predictor:
         add_tails(self.draws, self.link, chunks, passed, self.tick)
 
     def slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
-        """How does the mean response of these rows change with a variable, in every draw?
-
-        Parameters
-        ----------
-        chunks : iterable of Chunk
-            All rows, with their derivatives.
-        rows : int
-            How many they are.
-        cells : int
-            Cells of the result.
-
-        Returns
-        -------
-        Passed
-            ``values["slope"]``, shape (draw, cell).
-
-        Raises
-        ------
-        IntegrationError
-            The average does not exist.
-        """
+        """How does the mean response of these rows change with a variable? ``values["slope"]``, (draw, cell)."""
         return self.values(chunks, rows, cells, ("slope",))
 
     def second_derivatives(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
-        """How do the slopes of these rows change with a second variable, in every draw?
-
-        Parameters
-        ----------
-        chunks : iterable of Chunk
-            All rows, with their first and second derivatives.
-        rows, cells : int
-            As for `slopes`.
-
-        Returns
-        -------
-        Passed
-            ``values["second"]``, shape (draw, cell).
-
-        Raises
-        ------
-        IntegrationError
-            The average does not exist.
-        """
+        """How do the slopes of these rows change with a second variable? ``values["second"]``, (draw, cell)."""
         return self.values(chunks, rows, cells, ("second",))
 
     def relative_slopes(self, chunks: Iterable[Chunk], rows: int, cells: int) -> Passed:
-        """How does the mean response of these rows change with a variable, relative to itself, in every draw?
+        """Slopes relative to the mean response: ``values["slope"]``, (draw, cell); not finite where a mean is 0.
 
         Each row's slope is divided by its mean before rows are averaged: a block of rows at a time, so that draws x
         rows are never stored where an average is asked for.
-
-        Parameters
-        ----------
-        chunks : iterable of Chunk
-            All rows, with their derivatives; `multiplier` multiplies the quotient.
-        rows, cells : int
-            As for `slopes`.
-
-        Returns
-        -------
-        Passed
-            ``values["slope"]``, shape (draw, cell); not finite where a mean is 0.
-
-        Raises
-        ------
-        IntegrationError
-            The average does not exist.
         """
         passed = Passed({"slope": np.zeros((len(self.draws.beta), cells))})
         size = max(1, min(_BLOCK_VALUES, options.bytes // _BYTES_A_VALUE) // len(self.draws.beta))

@@ -39,20 +39,11 @@ Side = tuple[Draws, Rows, Rows, GroupPlan]
 
 @dataclass(frozen=True)
 class Sloped(Jointly):
-    """A mean, and how everything that it is an average of moves with a variable: `found` gives its slope.
+    """A mean, and how everything that it is an average of moves with a variable: `found` gives its slope."""
 
-    Attributes
-    ----------
-    d_etas : tuple of (combination, n) float
-        Of the known part of each linear predictor, that of mu first.
-    d_moves : tuple of (dimension, n) float
-        Of what a unit of each standard normal number adds.
-    d_s2 : (n,) float
-        Of the variance of what is left of mu's linear predictor.
-    """
-
-    d_etas: tuple[np.ndarray, ...] = ()
-    d_moves: tuple[np.ndarray, ...] = ()
+    d_etas: tuple[np.ndarray, ...] = ()  # of the known part of each linear predictor, that of mu first
+    d_moves: tuple[np.ndarray, ...] = ()  # of what a unit of each standard normal number adds
+    # (n,): of the variance of what is left of mu's linear predictor
     d_s2: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def take(self, which: slice | np.ndarray) -> Sloped:

@@ -23,61 +23,33 @@ _CURVE = 2**14  # rows times groups that are looked up one by one at the price o
 
 
 class Source(NamedTuple):
-    """Where the average over groups of a piece comes from.
+    """Where the average over groups of a piece comes from."""
 
-    Attributes
-    ----------
-    kind : {"bare", "curves", "surface", "exact"}
-        h itself or a closed form, a curve in eta for each draw, a surface in eta and s, no table.
-    shifts : tuple of Shift
-        Of eta, besides the group effects of the plan.
-    s : ndarray, shape (draw,), or None
-        Standard deviations for curves; the largest of each draw for a surface.
-    low : float
-        The smallest s for a surface.
-    z : dict of ndarray, or None
-        Of averaged fitted groups, the same in all rows: for curves.
-    one_by_one : bool
-        Whether fitted groups are looked up each for itself: they add to eta what differs between rows.
-    """
-
+    # {"bare", "curves", "surface", "exact"}, h itself or a closed form, a curve in eta for each draw, a surface in eta
+    # and s, no table
     kind: str  # "bare", "curves", "surface" or "exact"
+    # of eta, besides the group effects of the plan
     shifts: tuple[Shift, ...] = ()  # of eta, besides the group effects of the plan
+    # (draw,): standard deviations for curves; the largest of each draw for a surface
     s: np.ndarray | None = None  # (draw,) for curves; the largest s of each draw for a surface
+    # the smallest s for a surface
     low: float = 0.0  # the smallest s for a surface
+    # of averaged fitted groups, the same in all rows: for curves
     z: Mapping[str, np.ndarray] | None = None  # of averaged fitted groups, the same in all rows: for curves
+    # whether fitted groups are looked up each for itself: they add to eta what differs between rows
     one_by_one: bool = False
 
 
 @dataclass
 class Sources:
-    """Which tables serve which rows? Made once for a question.
+    """Which tables serve which rows? Made once for a question."""
 
-    Attributes
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link
-        Between linear predictor and the target.
-    """
-
-    draws: Draws
-    link: Link
+    draws: Draws  # posterior draws
+    link: Link  # between linear predictor and the target
     _shifts: dict[Any, np.ndarray] = field(default_factory=dict, repr=False)
 
     def of(self, chunk: Chunk) -> list[tuple[Chunk, Source]]:
-        """Where do these rows find their averages, piece by piece?
-
-        Parameters
-        ----------
-        chunk : Chunk
-            Rows.
-
-        Returns
-        -------
-        list of (Chunk, Source)
-            Rows with the same z of averaged fitted groups are a piece, where they are few.
-        """
+        """Where do these rows find their averages? A piece has one z of averaged fitted groups, where these are few."""
         return [(piece, self._source(piece)) for piece in self._pieces(chunk)]
 
     def _pieces(self, chunk: Chunk) -> Iterator[Chunk]:

@@ -26,39 +26,14 @@ _MANY_A_CELL = 64  # rows of a chunk in each cell, from which on they are added 
 
 
 class Tables:
-    """How are chunks of rows passed through tables? Made once, kept for all chunks of a question.
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    link : Link
-        Between linear predictor and the target.
-    tick : callable
-        Told how many values were done, from time to time.
-    """
+    """How are chunks of rows passed through tables? Made once, kept for all chunks of a question."""
 
     def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None]) -> None:
         self.draws, self.link, self.tick = draws, link, tick
         self.sources, self.lookups = Sources(draws, link), Lookups(draws, link)
 
     def add(self, chunk: Chunk, part: str, passed: Passed) -> np.ndarray:
-        """Add a chunk's values, or its slopes, to those of the pass.
-
-        Parameters
-        ----------
-        chunk : Chunk
-            Rows.
-        part : {"mean", "complement", "slope"}
-            What is averaged.
-        passed : Passed
-            Gets values, methods and error bounds.
-
-        Returns
-        -------
-        ndarray of int
-            Draws that are left for the exact engine: all of them where no table fits these rows.
-        """
+        """Add a chunk's values, or its slopes, to the pass; draws that no table serves are left over."""
         everything = np.arange(len(self.draws.beta))
         pieces = self.sources.of(chunk)
         if any(source.kind == "exact" for _, source in pieces):

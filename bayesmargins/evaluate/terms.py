@@ -35,40 +35,14 @@ _BLOCK = 256  # draws whose groups are in memory at a time
 
 @dataclass(frozen=True)
 class Shift:
-    """Group effects that are the same for all rows of a chunk: the mean over fitted groups, under a linear or log link.
+    """Group effects that are the same in all rows of a chunk: a mean over fitted groups, under a linear or log link."""
 
-    Attributes
-    ----------
-    Z : ndarray, shape (row, term)
-        What they multiply.
-    b : ndarray, shape (draw, term)
-        The effects.
-    """
-
-    Z: np.ndarray
-    b: np.ndarray
+    Z: np.ndarray  # (row, term): what they multiply
+    b: np.ndarray  # (draw, term): the effects
 
 
 def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True) -> Terms:
-    """What does eta of these rows consist of, and s2 of what is integrated?
-
-    Parameters
-    ----------
-    draws : Draws
-        Posterior draws.
-    rows : Rows
-        Design rows.
-    plan : GroupPlan
-        Which group effects are looked up, and which are integrated.
-    shifts : sequence of Shift
-        Added besides.
-    with_s2 : bool
-        False where s2 is known already.
-
-    Returns
-    -------
-    Terms
-    """
+    """What does eta of these rows consist of, and s2 of what is integrated, unless it is known already?"""
     factors = plan.integrated if with_s2 else ()
     return _terms(draws, rows, plan, shifts, [_squares(rows.Z[f]) for f in factors], factors)
 
@@ -76,20 +50,7 @@ def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shif
 def change_terms(
     draws: Draws, rows: Rows, d_rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True
 ) -> Terms:
-    """What do the derivatives of eta and of s2 consist of?
-
-    Parameters
-    ----------
-    draws, rows, plan, shifts, with_s2
-        As for `value_terms`; `shifts` of the derivatives.
-    d_rows : Rows
-        Derivatives of X, z and the offset.
-
-    Returns
-    -------
-    Terms
-        Columns that do not change are left out.
-    """
+    """What do the derivatives of eta and of s2 consist of? Columns that do not change are left out."""
     moving = [f for f in plan.integrated if with_s2 and np.any(np.nan_to_num(d_rows.Z[f]))]
     products = [_square_changes(rows.Z[f], d_rows.Z[f]) for f in moving]
     return _terms(draws, d_rows, plan, shifts, products, moving)
@@ -197,23 +158,10 @@ def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int
 
 
 def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Between which limits does s2 lie in each draw, over these rows? From eigenvalues, not value by value.
+    """Limits (draw,), (draw,) of s2 over these rows, from eigenvalues and not value by value.
 
     They are those of Sigma in coordinates in which the columns of z are orthonormal: with z = (1, year) the two large
     terms of opposite sign that make up s2 would otherwise be taken for s2.
-
-    Parameters
-    ----------
-    draws : Draws
-        Give Sigma.
-    rows : Rows
-        Give z.
-    factors : sequence of str
-        What is integrated.
-
-    Returns
-    -------
-    low, high : ndarray, shape (draw,)
     """
     low, high = np.zeros(len(draws.beta)), np.zeros(len(draws.beta))
     for factor in factors:

@@ -21,91 +21,42 @@ _ANY_ORDER: dict[str, Any] = {**INNER, "fastmath": {"contract", "reassoc"}}
 
 
 class Terms(NamedTuple):
-    """What eta of a chunk's rows, or its derivative, consists of.
+    """What eta of a chunk's rows, or its derivative, consists of."""
 
-    Attributes
-    ----------
-    base : (draw,) float
-        What every row has: columns that are the same in all rows, with their coefficients.
-    X : (column, row) float
-        The other columns that a coefficient multiplies, an even number of them.
-    beta : (draw, column) float
-        The coefficients.
-    offset : (row,) float
-        Added.
-    Z : (lookup, row) float
-        What a group effect multiplies.
-    where : (lookup, row) int
-        Which group effect.
-    b : (draw, effect) float
-        The group effects.
-    W : (product, row) float
-        Products of z, of which s2 (or its derivative) is a combination.
-    Sigma : (draw, product) float
-        Its coefficients.
-    """
-
-    base: Array
-    X: Array
-    beta: Array
-    offset: Array
-    Z: Array
-    where: Integers
-    b: Array
-    W: Array
-    Sigma: Array
+    base: Array  # (draw,): what every row has: columns that are the same in all rows, with their coefficients
+    X: Array  # (column, row): the other columns that a coefficient multiplies, an even number of them
+    beta: Array  # (draw, column): the coefficients
+    offset: Array  # (row,): added
+    Z: Array  # (lookup, row): what a group effect multiplies
+    where: Integers  # (lookup, row): which group effect
+    b: Array  # (draw, effect): the group effects
+    W: Array  # (product, row): products of z, of which s2 (or its derivative) is a combination
+    Sigma: Array  # (draw, product): its coefficients
 
 
 class Groups(NamedTuple):
-    """Fitted groups to average over one by one, because what they add to eta differs between rows.
+    """Fitted groups to average over one by one, because what they add to eta differs between rows."""
 
-    Attributes
-    ----------
-    Z, changes : (term, row) float
-        What their effects multiply, and its derivative, for slopes.
-    b : (line, group, term) float
-        The effects.
-    weights : (group,) float
-        Share of each group.
-    """
-
+    # Z, changes: (term, row): what their effects multiply, and its derivative, for slopes
     Z: Array
     changes: Array
-    b: Array
-    weights: Array
+    b: Array  # (line, group, term): the effects
+    weights: Array  # (group,): share of each group
 
 
 class Scales(NamedTuple):
-    """What the values of rows are multiplied by, in each draw.
+    """What the values of rows are multiplied by, in each draw."""
 
-    Attributes
-    ----------
-    log : Terms
-        Its logarithm, like an eta.
-    times : Terms
-        A further factor, like an eta; without rows where there is none.
-    """
-
-    log: Terms
-    times: Terms
+    log: Terms  # its logarithm, like an eta
+    times: Terms  # a further factor, like an eta; without rows where there is none
 
 
 class Weights(NamedTuple):
-    """How rows become cells.
+    """How rows become cells."""
 
-    Attributes
-    ----------
-    weights : (row,) float
-        What each row's value is multiplied by.
-    cells : (row,) int
-        Cell of each row; empty where all rows are one cell.
-    start : int
-        Where the rows begin in the result, if each is a cell of its own; -1 if they are averaged.
-    """
-
-    weights: Array
-    cells: Integers
-    start: int
+    weights: Array  # (row,): what each row's value is multiplied by
+    cells: Integers  # (row,): cell of each row; empty where all rows are one cell
+    start: int  # where the rows begin in the result, if each is a cell of its own; -1 if they are averaged
 
     def in_order(self, order: Integers) -> Weights:
         """Those of the same rows in another order."""

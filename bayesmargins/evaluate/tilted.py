@@ -27,17 +27,6 @@ class TiltedPredictor:
     """What do these draws say of such a mean, with b of both linear predictors treated as planned and rows averaged?
 
     No factor is averaged over its fitted groups.
-
-    Parameters
-    ----------
-    draws : Draws
-        Of mu and of parameters that are one number a draw.
-    curve : Curve
-        The mean.
-    link : Link
-        Of the other parameter.
-    tick : callable
-        Told how many values were done, from time to time.
     """
 
     def __init__(self, draws: Draws, curve: Curve, link: Link, tick: Callable[[int], None]) -> None:

@@ -43,13 +43,7 @@ class Seen:
 
 
 class Tilt:
-    """How chunks with a parameter of their own become those of its linear predictor zeta + c, times exp(m + v / 2).
-
-    Attributes
-    ----------
-    scaled, tilted : Draws
-        Of m + v / 2 and of zeta + c; the same for all chunks with the same policy.
-    """
+    """How chunks with a parameter of their own become those of its linear predictor zeta + c, times exp(m + v / 2)."""
 
     def __init__(self, draws: Draws, curve: Curve) -> None:
         self.draws, self.curve = draws, curve
