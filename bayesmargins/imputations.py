@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayesmargins.errors import EstimandError, PosteriorError, listed, shown, warn
@@ -16,9 +17,10 @@ from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, fingerprint, make_result, provenance_of
 from bayesmargins.schema import ESTIMATE, IMPUTATION, SAMPLE_DIMS
+from bayesmargins.streams import goes_once, kind_of
 from bayesmargins.values import plain, whole_number
 
-__all__ = ["Imputed", "from_imputations"]
+__all__ = ["Imputed", "from_imputations", "refuse_unlike"]
 
 _LARGEST = ("integration_nodes", "error_bound", "error_estimate", "group_points", "max_rhat")
 _SEALED = ("values", "fingerprint", "entries")
@@ -56,7 +58,9 @@ class Imputed:
 
     def ask_each(self, question: Callable[..., xr.Dataset], *args: Any, **kwargs: Any) -> xr.Dataset:
         """Each imputation is asked (`habits.of_each`), and the answers are mixed."""
-        if "random_seed" not in inspect.signature(question).parameters:
+        signature = inspect.signature(question)
+        _refuse_used_up(signature.bind_partial(self, *args, **kwargs).arguments.get("newdata"))
+        if "random_seed" not in signature.parameters:
             return self.mixed([question(post, *args, **kwargs) for post in self.posteriors])
         given = kwargs.pop("random_seed", None)
         seed = secrets.randbits(31) if given is None else whole_number("random_seed", given, 0, rest=", or None")
@@ -109,8 +113,8 @@ def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) 
     Raises
     ------
     PosteriorError
-        Fewer than two posteriors; or posteriors that differ in formula, family, link, coefficients, groups, number of
-        rows or of chains.
+        Fewer than two posteriors; names that are missing or alike; or posteriors that differ in formula, family, link,
+        coefficients, groups, number of rows or of chains.
 
     Warns
     -----
@@ -137,9 +141,8 @@ def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) 
     if wrong or len(named) < 2:
         got = f"imputation {shown(wrong[0])} is {shown(named[wrong[0]])}" if wrong else f"there are {len(named)}"
         raise PosteriorError(f"{got}; at least two posteriors are needed, one an imputation.")
-    (label, first), *others = named.items()
-    for other, post in others:
-        _refuse_unlike(label, first, other, post)
+    _refuse_labels(list(named))
+    refuse_unlike(named)
     draws = [post.beta.sizes["draw"] for post in named.values()]
     if len(set(draws)) > 1:
         warn(
@@ -149,41 +152,59 @@ def from_imputations(posteriors: Sequence[Posterior] | Mapping[Any, Posterior]) 
     return Imputed(tuple(named.values()), tuple(named))
 
 
-def _refuse_unlike(label: Any, first: Posterior, other: Any, post: Posterior) -> None:
-    """PosteriorError where two imputations are not fits of one model to the same rows."""
-    for what, one, two in zip(_ALIKE, _alike(first), _alike(post), strict=True):
-        if one == two:
-            continue
-        way = (
-            " A factor has to have the same levels in every imputation: pd.Categorical(column, categories=[...]) keeps "
-            "those that do not occur."
-            if what in ("coefficients", "groups")
-            else ""
+def _refuse_used_up(newdata: Any) -> None:
+    """EstimandError where the first imputation would leave the others no rows."""
+    if goes_once(newdata):
+        raise EstimandError(
+            f"newdata is {kind_of(newdata)}, which can be gone through once, and every imputation goes through its "
+            "rows: give a path, a pyarrow Dataset, a LazyFrame or a table."
         )
+
+
+def _refuse_labels(labels: Sequence[Any]) -> None:
+    """PosteriorError where the coordinate of results could not tell imputations apart."""
+    called = pd.Series(plain(list(labels)))
+    if called.isna().any() or called.duplicated().any() or None in labels:
         raise PosteriorError(
-            f"Imputations {shown(label)} and {shown(other)} differ in their {what}: {shown(one)} and {shown(two)}. "
-            f"Draws are mixed of one model, fitted to imputations of the same rows.{way}"
+            f"Imputations are called {listed(labels)}, and results could not tell them apart: give each a text or a "
+            "number of its own (1 and '1' are the same text beside each other), or a list of posteriors."
         )
 
 
-_ALIKE = ("formula", "kind of draws", "family", "links", "coefficients", "groups", "categories", "rows", "chains")
+def refuse_unlike(named: Mapping[Any, Any]) -> None:
+    """PosteriorError where imputations, posteriors or models, are not of one model and the same rows."""
+    (label, first), *others = named.items()
+    alike = _alike(first)
+    for other, of in others:
+        for what, two in _alike(of).items():
+            if alike[what] != two:
+                way = _SAME_LEVELS if what in ("coefficients", "groups") else ""
+                raise PosteriorError(
+                    f"Imputations {shown(label)} and {shown(other)} differ in their {what}: {shown(alike[what])} and "
+                    f"{shown(two)}. Draws are mixed of one model, fitted to imputations of the same rows.{way}"
+                )
 
 
-def _alike(post: Posterior) -> tuple[Any, ...]:
-    """What imputations have in common, in the order of `_ALIKE`."""
-    designs = {name: p.design for name, p in post.predictors.items()}
-    factors = {f: (of.terms, list(of.levels)) for d in designs.values() for f, of in d.factors.items()}
-    return (
-        {name: d.formula for name, d in designs.items()},
-        post.kind,
-        post.family.name,
-        {name: p.link.name for name, p in post.predictors.items()},
-        [c for d in designs.values() for c in d.coef],
-        factors,
-        list(post.categories),
-        None if post.design.frame is None else len(post.design.data),
-        post.beta.sizes["chain"],
-    )
+_SAME_LEVELS = (
+    " A factor has to have the same levels in every imputation: pd.Categorical(column, categories=[...]) keeps those "
+    "that do not occur."
+)
+
+
+def _alike(of: Any) -> dict[str, Any]:
+    """What imputations have in common, by what messages call it; models have no draws yet."""
+    designs = {name: p.design for name, p in of.predictors.items()}
+    said = {
+        "formula": {name: d.formula for name, d in designs.items()},
+        "family": of.family.name,
+        "links": {name: p.link.name for name, p in of.predictors.items()},
+        "coefficients": [c for d in designs.values() for c in d.coef],
+        "groups": {f: (g.terms, list(g.levels)) for d in designs.values() for f, g in d.factors.items()},
+        "rows": None if of.design.frame is None else len(of.design.data),
+    }
+    if isinstance(of, Posterior):
+        said |= {"kind of draws": of.kind, "categories": list(of.categories), "chains": of.beta.sizes["chain"]}
+    return said
 
 
 def _labels(results: Sequence[xr.Dataset]) -> tuple[dict[str, Any], list[str]]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from arviz_stats.base import array_stats
+from pyarrow import Table
 
 import bayesmargins as bm
 from bayesmargins.diagnostics import diagnostics, diagnostics_of_mixture
@@ -189,6 +190,8 @@ def test_what_is_no_fit_of_one_model_to_the_same_rows_is_refused(posts: list[bm.
         ([post, "x"], "imputation 2 is 'x'; at least two"),
         ([post, _post(1, _frame(0.0).head(30))], "1 and 2 differ in their rows: 40 and 30"),
         ([post, _post(1, chains=1)], "differ in their chains: 2 and 1"),
+        ({1: post, "1": post}, "called 1, '1', and results could not tell them apart"),
+        ({float("nan"): post, 1: post}, "called nan, 1, and results could not"),
         ({"a": post, "b": _post(1, other)}, r"'a' and 'b' differ in their coefficients: .*arm\[c\].*pd\.Categorical"),
     ]:
         with pytest.raises(bm.PosteriorError, match=said):
@@ -203,6 +206,15 @@ def test_values_that_come_from_the_data_are_refused(posts: list[bm.Posterior]) -
         bm.avg_predictions(many, by="z")
     with pytest.raises(bm.EstimandError, match="random_seed=-1"):
         bm.avg_predictions(many, groups="sample", random_seed=-1)
+
+
+def test_rows_that_go_through_once_are_refused_before_the_first_imputation_has_them(posts: list[bm.Posterior]) -> None:
+    many, frame = bm.from_imputations(posts), _frame(0.0)
+    for rows in (iter([frame]), Table.from_pandas(frame).to_reader()):
+        with pytest.raises(bm.EstimandError, match="which can be gone through once, and every imputation"):
+            bm.avg_predictions(many, rows)
+    both = bm.avg_predictions(many, [frame.head(10), frame.tail(30)])
+    np.testing.assert_array_equal(both["estimate"], bm.avg_predictions(many, frame)["estimate"])
 
 
 def test_what_a_single_posterior_has_is_asked_of_each(posts: list[bm.Posterior]) -> None:
@@ -243,7 +255,9 @@ def test_frames_that_are_no_imputations_are_refused() -> None:
         ([frame, "x"], {}, bm.ModelError, "a list of at least two frames"),
         (long, {"imputation": "im"}, bm.ModelError, r"'im' is no column of data .* Did you mean 'imp'"),
         (frame.assign(imp=1), {"imputation": "imp"}, bm.ModelError, "has 1 imputations and 0 missing"),
-        ({"a": frame, "b": gone}, {}, bm.DataError, "^Imputation 'b': .*x"),
+        (long, {"imputation": ["imp"]}, bm.ModelError, r"imputation=\['imp'\] is no column of data"),
+        ({"a": frame, "b": gone}, {}, bm.DataError, r"^Imputation 'b': .*x.* completed data.*data\['\.imp'\] > 0"),
+        ([frame, frame.head(30)], {}, bm.PosteriorError, "differ in their rows: 40 and 30"),  # and nothing was sampled
     ]:
         with pytest.raises(error, match=said):
             bm.fit_imputations("y ~ x + z", data, family="bernoulli", **named)

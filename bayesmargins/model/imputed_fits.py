@@ -11,7 +11,7 @@ from bayesmargins.design import to_pandas
 from bayesmargins.errors import BayesmarginsError, ModelError, close_matches, listed, shown
 from bayesmargins.explained import FAMILY, explained
 from bayesmargins.family import Family
-from bayesmargins.imputations import Imputed, from_imputations
+from bayesmargins.imputations import Imputed, from_imputations, refuse_unlike
 from bayesmargins.model.glmm import GLMM
 from bayesmargins.model.many_fits import fit_many
 from bayesmargins.values import plain_value
@@ -93,7 +93,8 @@ def fit_imputations(
         try:
             models[label] = GLMM(formula, frame, family, link, priors, namespace=namespace)
         except BayesmarginsError as error:
-            raise type(error)(f"Imputation {shown(label)}: {error}") from error
+            raise type(error)(f"Imputation {shown(label)}: {error}{_unfilled(frame)}") from error
+    refuse_unlike(models)  # before hours of sampling
     many = {"random_seed": random_seed, "progressbar": progressbar, "client": client, "ess": None}
     return from_imputations(fit_many(models, **many | fit))
 
@@ -110,7 +111,7 @@ def _frames(data: Any, imputation: str | None) -> dict[Any, Any]:
             )
         return frames
     long = to_pandas(data)
-    if imputation not in long.columns:
+    if not isinstance(imputation, str) or imputation not in long.columns:
         raise ModelError(
             f"imputation={shown(imputation)} is no column of data ({listed(long.columns)})."
             f"{close_matches(imputation, long.columns)}"
@@ -123,6 +124,15 @@ def _frames(data: Any, imputation: str | None) -> dict[Any, Any]:
         )
     rows = long.drop(columns=imputation)
     return {plain_value(label): _of(rows, labels == label) for label in pd.unique(labels)}
+
+
+def _unfilled(frame: Any) -> str:
+    if not to_pandas(frame).isna().any(axis=None):
+        return ""
+    return (
+        " Imputations are completed data, so nothing is dropped of them; mice writes the data before imputation as "
+        "the first one, .imp = 0: leave its rows out, data[data['.imp'] > 0]."
+    )
 
 
 def _of(rows: pd.DataFrame, mine: pd.Series) -> pd.DataFrame:
