@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
-from bayesmargins.integrate.compiled import kernel
+from bayesmargins.integrate.compiled import APART, kernel
 from bayesmargins.integrate.effect_pattern import BLOCK
 from bayesmargins.integrate.envelope_kernels import rooted, solved, times_roots
+from bayesmargins.integrate.group_rows import Floats
 from bayesmargins.integrate.normal_group_kernels import (
     add_products,
     backward,
+    call_less_small,
     factored,
     forward,
-    less_small,
     products,
     residuals,
     room,
@@ -32,6 +34,9 @@ __all__ = ["draw_groups", "draw_small", "each_group"]
 
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+# What gives the `Small` of a model: see `normal_entry`.
+small_ones: Any = None
 
 
 @kernel
@@ -101,12 +106,22 @@ def draw_small(x: Any, data: Any, sizes: Any, out: Any) -> None:
     keep(memory)
 
 
+@njit(**APART)
+def _turn(H: Floats, q: int, n: int) -> None:
+    """H (term, term, group) becomes H'."""
+    for i in range(q):
+        for k in range(i):
+            left, right = row_of(H, i * q + k), row_of(H, k * q + i)
+            for g in range(n):
+                left[g], right[g] = right[g], left[g]
+
+
 def draw_groups(x: Any, data: Any, sizes: Any, out: Any) -> None:
     """Standard normal out (draw, group, term) becomes draws of T b given the parameters and the small effects.
 
     b are standard normal without data. x has c, L, t, T (term, term) and the small effects s.
     """
-    of = unpacked(data, sizes)
+    of, small = unpacked(data, sizes), small_ones()
     q, p, square, m = of.terms, of.coordinates, of.terms**2, of.pattern.effects
     memory = np.empty(2 + (2 * square + 2 * q) * BLOCK)
     at = as_integers(start_of(memory))
@@ -121,13 +136,15 @@ def draw_groups(x: Any, data: Any, sizes: Any, out: Any) -> None:
         for first in range(0, of.groups, BLOCK):
             n, order = min(BLOCK, of.groups - first), after(of.order, first)
             residuals(of, own, own[p + square], first, n, v)
-            less_small(of, s, first, n, at, v)
+            if m > 0:
+                call_less_small(small.less, (of, s, first, n, at, v))
             products(of, L, first, n, H)
-            factored(H, q, q, 1, n, C)
+            _turn(H, q, n)
+            factored(H, q, n, C)
             for i in range(q):
                 fill(row_of(z, i), 0.0, n)
                 for k in range(q):
-                    add_products(row_of(z, i), row_of(H, k * q + i), row_of(v, k), n)
+                    add_products(row_of(z, i), row_of(H, i * q + k), row_of(v, k), n)
             forward(C, q, z, n)
             for g in range(n):
                 for i in range(q):

@@ -9,7 +9,7 @@ P = I + H H' = C C', v = a t - B c - E s. Of E a block reads what its patches ha
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
@@ -19,12 +19,16 @@ from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.effect_pattern import BLOCK
 from bayesmargins.integrate.envelope_kernels import inverse, plus_product, root_slopes, rooted, solved, times_roots
 from bayesmargins.integrate.group_rows import Floats, Integers
-from bayesmargins.integrate.normal_model import KNOWN, Known
-from bayesmargins.integrate.pointers import FLOATS, after, as_integers, keep, start_of
+from bayesmargins.integrate.normal_groups import GRADIENT
+from bayesmargins.integrate.normal_model import KNOWN, POINTS, TASK, Known, unpacked
+from bayesmargins.integrate.pointers import FLOATS, INTEGERS, after, as_integers, keep, start_of
 from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, fill
 
-__all__ = ["add_products", "backward", "factored", "forward", "group_marginal", "less_small", "name_of_small_effects"]
-__all__ += ["products", "residuals", "row_of", "room", "small_moments", "whitened"]
+__all__ = ["Small", "add_products", "backward", "call_less_small", "factored", "forward", "group_marginal"]
+__all__ += ["names_of_small", "products", "residuals", "room", "row_of", "small_moments", "whitened"]
+
+# What gives the `Small` of a model: see `normal_entry`.
+small_ones: Any = None
 
 
 @njit(**INNER)
@@ -64,20 +68,6 @@ def residuals(of: Known, c: Floats, t: float, first: int, n: int, v: Floats) -> 
 
 
 @njit(**APART)
-def less_small(of: Known, s: Floats, first: int, n: int, at: Integers, v: Floats) -> None:
-    """v -= E s. `at` has the block's first patch and its place in E, and gets those of the next block."""
-    patch, place = at[0], at[1]
-    while patch < of.patches and of.lanes[patch] < first + n:
-        begin, size = of.lanes[patch] - first, of.lanes[patch + 1] - of.lanes[patch]
-        for k in range(of.begins[patch], of.begins[patch + 1]):
-            for i in range(of.terms):
-                add_row(after(v, i * BLOCK + begin), after(of.E, place), -s[of.used[k]], size)
-                place += size
-        patch += 1
-    at[0], at[1] = patch, place
-
-
-@njit(**APART)
 def products(of: Known, L: Floats, first: int, n: int, H: Floats) -> None:
     """H (term, term, group)."""
     q = of.terms
@@ -90,17 +80,14 @@ def products(of: Known, L: Floats, first: int, n: int, H: Floats) -> None:
 
 
 @njit(**APART)
-def factored(H: Floats, q: int, along: int, across: int, n: int, C: Floats) -> None:
-    """C of I + H H', the diagonal holds its own inverse.
-
-    From an entry of H to the next in its row are `along` rows of the table, to that in the next row `across`.
-    """
+def factored(H: Floats, q: int, n: int, C: Floats) -> None:
+    """C of I + H H'; the diagonal holds its own inverse."""
     for i in range(q):
         for k in range(i + 1):
             own = row_of(C, i * q + k)
             fill(own, 1.0 if i == k else 0.0, n)
             for m in range(q):
-                add_products(own, row_of(H, i * across + m * along), row_of(H, k * across + m * along), n)
+                add_products(own, row_of(H, i * q + m), row_of(H, k * q + m), n)
             for m in range(k):
                 _subtract(own, row_of(C, i * q + m), row_of(C, k * q + m), n)
             if i == k:
@@ -132,36 +119,51 @@ def backward(C: Floats, q: int, x: Floats, n: int) -> None:
 def whitened(of: Known, L: Floats, first: int, n: int, H: Floats, C: Floats, v: Floats) -> None:
     """H, C of P = C C', and v (term, group) becomes C^-1 v."""
     products(of, L, first, n, H)
-    factored(H, of.terms, 1, of.terms, n, C)
+    factored(H, of.terms, n, C)
     forward(C, of.terms, v, n)
 
 
+def _less_small(asked: Any) -> None:
+    """v (term, group) -= E s for a block; `at` has its first patch and its place in E, and gets those of the next."""
+    of, s, first, n, at, v = taken(asked)
+    while at[0] < of.patches and of.lanes[at[0]] < first + n:
+        begin, size = of.lanes[at[0]] - first, of.lanes[at[0] + 1] - of.lanes[at[0]]
+        for k in range(of.begins[at[0]], of.begins[at[0] + 1]):
+            for i in range(of.terms):
+                add_row(after(v, i * BLOCK + begin), after(of.E, at[1]), -s[of.used[k]], size)
+                at[1] += size
+        at[0] += 1
+
+
 @njit(**APART)
-def _white_effects(of: Known, place: int, C: Floats, n: int, count: int, U: Floats) -> int:
-    """U (small effect, term, group) = C^-1 E of a patch, whose groups begin at C; the place in E of the next one."""
+def _white_effects(of: Known, at: Integers, C: Floats, n: int, U: Floats) -> int:
+    """U (small effect, term, group) = C^-1 E of a patch, whose groups begin at C; how many effects it has."""
+    count = of.begins[at[0] + 1] - of.begins[at[0]]
     for j in range(count):
         own = row_of(U, j * of.terms)
         for i in range(of.terms):
-            copy_row(row_of(own, i), after(of.E, place), n)
-            place += n
+            copy_row(row_of(own, i), after(of.E, at[1]), n)
+            at[1] += n
         forward(C, of.terms, own, n)
-    return place
+    return count
 
 
 @njit(**APART)
 def room(of: Known) -> int:
     """Numbers that `small_moments` needs."""
     q = of.terms
-    return (2 * q * q + q + of.most * q) * BLOCK
+    return 2 + (2 * q * q + q + of.most * q) * BLOCK
 
 
 @njit(**APART)
 def small_moments(c: Floats, L: Floats, t: float, of: Known, K: Floats, h: Floats, work: Floats) -> None:
     """K = K + E' P^-1 E, of its diagonal blocks the lower triangle, and h = r t - J'c + E' P^-1 v."""
     q, m, p = of.terms, of.pattern.effects, of.pattern
-    C = row_of(work, q * q)
+    at, H = as_integers(work), after(work, 2)
+    C = row_of(H, q * q)
     v = row_of(C, q * q)
-    U, patch, place = row_of(v, q), 0, 0
+    U = row_of(v, q)
+    at[0] = at[1] = 0
     copy_row(K, of.K, of.entries)
     for k in range(m):
         h[k] = of.r[k] * t
@@ -170,11 +172,10 @@ def small_moments(c: Floats, L: Floats, t: float, of: Known, K: Floats, h: Float
     for first in range(0, of.groups, BLOCK):
         n = min(BLOCK, of.groups - first)
         residuals(of, c, t, first, n, v)
-        whitened(of, L, first, n, work, C, v)
-        while patch < of.patches and of.lanes[patch] < first + n:
-            begin, size = of.lanes[patch] - first, of.lanes[patch + 1] - of.lanes[patch]
-            used, count = after(of.used, of.begins[patch]), of.begins[patch + 1] - of.begins[patch]
-            place = _white_effects(of, place, after(C, begin), size, count, U)
+        whitened(of, L, first, n, H, C, v)
+        while at[0] < of.patches and of.lanes[at[0]] < first + n:
+            begin, size = of.lanes[at[0]] - first, of.lanes[at[0] + 1] - of.lanes[at[0]]
+            used, count = after(of.used, of.begins[at[0]]), _white_effects(of, at, after(C, begin), size, U)
             for j in range(count):
                 low, row, own = p.low[used[j]], after(K, p.row[used[j]]), row_of(U, j * q)
                 for i in range(q):
@@ -183,7 +184,7 @@ def small_moments(c: Floats, L: Floats, t: float, of: Known, K: Floats, h: Float
                     if used[k] >= low:  # no group has both otherwise
                         for i in range(q):
                             row[used[k]] += dot(row_of(own, i), row_of(U, k * q + i), size)
-            patch += 1
+            at[0] += 1
 
 
 @njit(**APART)
@@ -196,14 +197,10 @@ def _less_own(w: Floats, q: int, n: int, Y: Floats) -> None:
 
 
 @njit(**APART)
-def _less_shared(of: Known, patch: int, U: Floats, V: Floats, begin: int, n: int, Y: Floats, work: Floats) -> None:
-    """Y (term, term, group) -= U' V U from group `begin` on, V the covariance of the small effects.
-
-    V's lower triangle, and that turned.
-    """
-    q, p, used = of.terms, of.pattern, after(of.used, of.begins[patch])
-    Y = after(Y, begin)
-    for j in range(of.begins[patch + 1] - of.begins[patch]):
+def _less_patch(of: Known, used: Integers, count: int, U: Floats, V: Floats, n: int, Y: Floats, work: Floats) -> None:
+    """Y (term, term, group) -= U' V U, V the covariance of the small effects: its lower triangle, and that turned."""
+    q, p = of.terms, of.pattern
+    for j in range(count):
         low, row, own = p.low[used[j]], after(V, p.row[used[j]]), row_of(U, j * q)
         half = 0.5 * row[used[j]]
         for i in range(q):
@@ -217,6 +214,16 @@ def _less_shared(of: Known, patch: int, U: Floats, V: Floats, begin: int, n: int
             for k in range(i + 1):
                 _subtract(row_of(Y, i * q + k), row_of(work, i), row_of(own, k), n)
                 _subtract(row_of(Y, i * q + k), row_of(work, k), row_of(own, i), n)
+
+
+def _less_shared(asked: Any) -> None:
+    """Y (term, term, group) less C^-1 E V E' C'^-1 of a block, V the covariance of the small effects."""
+    of, V, first, n, at, C, U, Y, work = taken(asked)
+    while at[0] < of.patches and of.lanes[at[0]] < first + n:
+        begin, size = of.lanes[at[0]] - first, of.lanes[at[0] + 1] - of.lanes[at[0]]
+        used, count = after(of.used, of.begins[at[0]]), _white_effects(of, at, after(C, begin), size, U)
+        _less_patch(of, used, count, U, V, size, after(Y, begin), work)
+        at[0] += 1
 
 
 @njit(**APART)
@@ -290,13 +297,26 @@ def _small_effects(asked: Any) -> None:
     keep(memory)
 
 
-_TAKEN = (FLOATS, FLOATS, types.float64, FLOATS, KNOWN, types.boolean, *[FLOATS] * 4)
-_call_small_effects = caller(*_TAKEN)
+class Small(NamedTuple):
+    """Where functions of the small effects lie: `_small_effects`, `_less_small`, `_less_shared`."""
+
+    effects: int
+    less: int
+    shared: int
 
 
-def name_of_small_effects() -> str:
-    """The name of `_small_effects`, which is compiled now or found on disk."""
-    return by_name(_small_effects, _TAKEN).name
+_WHOLE = types.int64
+_TAKEN = {
+    _small_effects: (FLOATS, FLOATS, types.float64, FLOATS, KNOWN, types.boolean, *[FLOATS] * 4),
+    _less_small: (KNOWN, FLOATS, _WHOLE, _WHOLE, INTEGERS, FLOATS),
+    _less_shared: (KNOWN, FLOATS, _WHOLE, _WHOLE, INTEGERS, *[FLOATS] * 4),
+}
+_call_small_effects, call_less_small, _call_less_shared = (caller(*of) for of in _TAKEN.values())
+
+
+def names_of_small() -> list[str]:
+    """The names of the functions of `Small`, which are compiled now or found on disk."""
+    return [by_name(function, of).name for function, of in _TAKEN.items()]
 
 
 @njit(**APART)
@@ -335,48 +355,51 @@ def _add_slopes(of: Known, first: int, n: int, w: Floats, dc: Floats, dt: Floats
             dc[k] -= 2.0 * dot(after(of.B, (i * p + k) * of.groups + first), own, n)
 
 
-@njit(**APART)
-def group_marginal(x: Floats, of: Known, slopes: bool, small: int, out: Floats) -> None:
+def group_marginal(x: Any, data: Any, sizes: Any, out: Any) -> None:
     """-2 log likelihood less count log(2 pi sigma^2), and its derivatives in x: c, L (lower triangle), t and roots.
 
-    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them. Without
-    `slopes` the value alone is right. `small` is where `_small_effects` lies: a model without them does not have it.
+    The small effects are set to their conditional mean s: there the quadratic form has derivative 0 in them. Unless the
+    gradient is asked for, the value alone is right. A model without small effects does not have their code.
     """
-    q, p, m, square = of.terms, of.coordinates, of.pattern.effects, of.terms**2
-    L, dL, dt = after(x, p), after(out, 1 + p), after(out, 1 + p + square)
-    t, roots, d_roots = x[p + square], after(x, p + square + 1), after(dt, 1)
-    memory = np.zeros(m + of.entries + 2 + square + (4 * square + 2 * q + of.most * q) * BLOCK)
+    of, slopes, small = unpacked(data, sizes), sizes[TASK] == GRADIENT, small_ones()
+    q, p, m, square, most = of.terms, of.coordinates, of.pattern.effects, of.terms**2, of.most
+    size = p + square + 1 + of.pattern.factors * of.pattern.widest**2
+    memory = np.zeros(m + of.entries + 4 + square + (4 * square + 2 * q + most * q) * BLOCK)
     s = start_of(memory)
     V = after(s, m)
     at = as_integers(after(V, of.entries))
-    D = after(V, of.entries + 2)
+    D = after(V, of.entries + 4)
     H = after(D, square)
     C = row_of(H, square)
     Y = row_of(C, square)
     N = row_of(Y, square)
     w = row_of(N, square)
     work = row_of(w, q)
-    U, patch, place = row_of(work, q), 0, 0
-    fill(out, 0.0, 2 + p + square + of.pattern.factors * of.pattern.widest**2)
-    if m > 0:
-        _call_small_effects(small, (x, L, t, roots, of, slopes, s, V, d_roots, out))
-    _shared_part(of, x, t, s, out, dt)
-    for first in range(0, of.groups, BLOCK):
-        n = min(BLOCK, of.groups - first)
-        residuals(of, x, t, first, n, w)
-        less_small(of, s, first, n, at, w)
-        whitened(of, L, first, n, H, C, w)
-        if slopes:
-            _less_own(w, q, n, Y)
-            while patch < at[0]:
-                begin, size = of.lanes[patch] - first, of.lanes[patch + 1] - of.lanes[patch]
-                place = _white_effects(of, place, after(C, begin), size, of.begins[patch + 1] - of.begins[patch], U)
-                _less_shared(of, patch, U, V, begin, size, Y, work)
-                patch += 1
-            _add_to_root(of, C, Y, first, n, N, work, D)
-        out[0] = _plus_block(out[0], C, w, q, n, work)
-        if slopes:
-            backward(C, q, w, n)
-            _add_slopes(of, first, n, w, after(out, 1), dt)
-    _of_root(D, L, q, dL)
+    for _ in range(sizes[POINTS]):
+        L, dL, dt = after(x, p), after(out, 1 + p), after(out, 1 + p + square)
+        t = x[p + square]
+        fill(out, 0.0, 1 + size)
+        fill(D, 0.0, square)
+        if m > 0:
+            roots = after(L, square + 1)
+            _call_small_effects(small.effects, (x, L, t, roots, of, slopes, s, V, after(dt, 1), out))
+            at[0] = at[1] = at[2] = at[3] = 0
+        _shared_part(of, x, t, s, out, dt)
+        for first in range(0, of.groups, BLOCK):
+            n = min(BLOCK, of.groups - first)
+            residuals(of, x, t, first, n, w)
+            if m > 0:
+                call_less_small(small.less, (of, s, first, n, at, w))
+            whitened(of, L, first, n, H, C, w)
+            if slopes:
+                _less_own(w, q, n, Y)
+                if m > 0:
+                    _call_less_shared(small.shared, (of, V, first, n, after(at, 2), C, row_of(work, q), Y, work))
+                _add_to_root(of, C, Y, first, n, N, work, D)
+            out[0] = _plus_block(out[0], C, w, q, n, work)
+            if slopes:
+                backward(C, q, w, n)
+                _add_slopes(of, first, n, w, after(out, 1), dt)
+        _of_root(D, L, q, dL)
+        x, out = after(x, size), after(out, size + 1)
     keep(memory)

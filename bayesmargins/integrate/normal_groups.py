@@ -392,5 +392,5 @@ def draw_normal_effects(
         groups._run(small_draws_entry(), x, s)
     b = rng.standard_normal((n, *groups.a.shape))
     read = x[:, : phi.shape[1] + back.size + 1], (back @ np.tril(L)).reshape(n, -1), s
-    groups._run(draws_entry(), np.hstack(read), b)
+    groups._run(draws_entry(len(place) > 0), np.hstack(read), b)
     return b, s[:, place] * sigma[:, None]
