@@ -9,173 +9,172 @@ Cholesky factor is made by sums over a range of entries, as of a full matrix, so
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-from numba import njit
+from numba import njit, types
 
-from bayesmargins.integrate.compiled import APART, INNER, PASTED
-from bayesmargins.integrate.effect_pattern import Loops
-from bayesmargins.integrate.small_kernels import add_row, dot
+from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.group_rows import Floats, Integers
+from bayesmargins.integrate.pointers import FLOATS, INTEGERS, after
+from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, fill
 
-__all__ = ["plus_product", "rooted", "small_system", "solved", "times_roots"]
+__all__ = ["ENVELOPE", "Envelope", "inverse", "plus_product", "root_slopes", "rooted", "solved", "times_roots"]
 
-Array = npt.NDArray[np.float64]
+
+class Envelope(NamedTuple):
+    """What `Loops` says of the envelope, and how many levels, effects and factors there are.
+
+    `widest` is the number of terms that a factor has at most: `roots` are as wide.
+    """
+
+    first: Integers
+    factor: Integers
+    reach: Integers
+    low: Integers
+    row: Integers
+    terms: Integers
+    levels: int
+    effects: int
+    factors: int
+    widest: int
+
+
+ENVELOPE = types.NamedTuple([*[INTEGERS] * 6, *[types.int64] * 4], Envelope)
 
 
 @njit(**INNER)
-def times_roots(x: Array, shift: int, begin: int, end: int, roots: Array, p: Loops, transposed: bool) -> None:
-    """Entries of levels begin to end, of which effect k lies at shift + k, times Lambda, or Lambda'."""
+def _root(roots: Floats, p: Envelope, f: int) -> Floats:
+    return after(roots, f * p.widest * p.widest)
+
+
+@njit(**APART)
+def times_roots(x: Floats, begin: int, end: int, roots: Floats, p: Envelope, transposed: bool) -> None:
+    """Effects of levels begin to end times Lambda, or Lambda'."""
     for v in range(begin, end):
-        f, at = p.factor[v], shift + p.first[v]
-        q = p.terms[f]
+        f, own = p.factor[v], after(x, p.first[v])
+        q, root = p.terms[f], _root(roots, p, f)
         for j in range(q):
             k = q - 1 - j if transposed else j  # what is overwritten is not read again
             total = 0.0
-            for m in range(k + 1) if transposed else range(k, q):
-                total += x[at + m] * (roots[f, k, m] if transposed else roots[f, m, k])
-            x[at + k] = total
+            if transposed:
+                for m in range(k + 1):
+                    total += own[m] * root[k * p.widest + m]
+            else:
+                for m in range(k, q):
+                    total += own[m] * root[m * p.widest + k]
+            own[k] = total
 
 
 @njit(**APART)
-def plus_product(K: Array, s: Array, p: Loops, out: Array) -> None:
+def plus_product(K: Floats, s: Floats, p: Envelope, out: Floats) -> None:
     """out += K s."""
-    for v in range(len(p.factor)):
+    for v in range(p.levels):
         first, end = p.first[v], p.first[v + 1]
         for a in range(first, end):
-            low, row = p.low[a], p.row[a]
-            out[a] += dot(K[row + low :], s[low:], end - low)
-            if low < first:
-                add_row(out[low:], K[row + low :], s[a], first - low)
+            low = p.low[a]
+            own = after(K, p.row[a] + low)
+            out[a] += dot(own, after(s, low), end - low)
+            add_row(after(out, low), own, s[a], first - low)
 
 
 @njit(**APART)
-def rooted(K: Array, roots: Array, p: Loops) -> tuple[Array, Array]:
-    """K Lambda, and the Cholesky factor of A = I + Lambda' K Lambda; in K's diagonal blocks the lower triangle is read.
+def rooted(K: Floats, roots: Floats, p: Envelope, entries: int, M: Floats, A: Floats) -> None:
+    """M = K Lambda, and A, the Cholesky factor of I + Lambda' K Lambda.
 
-    K's diagonal blocks become whole.
+    Of K's diagonal blocks the lower triangle is read; they become whole.
     """
-    for v in range(len(p.factor)):
+    for v in range(p.levels):
         for a in range(p.first[v], p.first[v + 1]):
             for b in range(p.first[v], a):
                 K[p.row[b] + a] = K[p.row[a] + b]
-    M, A = K.copy(), np.zeros_like(K)
-    for v in range(len(p.factor)):
-        first, end, root = p.first[v], p.first[v + 1], roots[p.factor[v]]
+    copy_row(M, K, entries)
+    fill(A, 0.0, entries)
+    for v in range(p.levels):
+        first, end, root = p.first[v], p.first[v + 1], _root(roots, p, p.factor[v])
         for a in range(first, end):
-            times_roots(M, p.row[a], p.reach[v], v + 1, roots, p, False)
+            times_roots(after(M, p.row[a]), p.reach[v], v + 1, roots, p, False)
         low = p.low[first]
         for a in range(first, end):
             for b in range(a, end):
-                add_row(A[p.row[a] + low :], M[p.row[b] + low :], root[b - first, a - first], end - low)
+                factor = root[(b - first) * p.widest + a - first]
+                add_row(after(A, p.row[a] + low), after(M, p.row[b] + low), factor, end - low)
             A[p.row[a] + a] += 1.0
-    for a in range(len(p.low)):
-        low, row = p.low[a], p.row[a]
-        for k in range(low, a):
-            start = max(low, p.low[k])
-            A[row + k] = (A[row + k] - dot(A[row + start :], A[p.row[k] + start :], k - start)) / A[p.row[k] + k]
-        if low < a:
-            A[row + a] -= dot(A[row + low :], A[row + low :], a - low)
-        A[row + a] = math.sqrt(A[row + a])
-    return M, A
+    _factorise(A, p)
 
 
 @njit(**APART)
-def solved(A: Array, x: Array, noise: Array, p: Loops) -> None:
+def _factorise(A: Floats, p: Envelope) -> None:
+    for a in range(p.effects):
+        low, own = p.low[a], after(A, p.row[a])
+        for k in range(low, a):
+            start, other = max(low, p.low[k]), after(A, p.row[k])
+            own[k] = (own[k] - dot(after(own, start), after(other, start), k - start)) / other[k]
+        own[a] = math.sqrt(own[a] - dot(after(own, low), after(own, low), a - low))
+
+
+@njit(**APART)
+def solved(A: Floats, x: Floats, noise: Floats, p: Envelope) -> None:
     """x = A'^-1 (A^-1 x + noise), A a Cholesky factor."""
-    for a in range(len(x)):
-        low, row = p.low[a], p.row[a]
-        if low < a:
-            x[a] -= dot(A[row + low :], x[low:], a - low)
-        x[a] /= A[row + a]
-    for a in range(len(x) - 1, -1, -1):
-        low, row = p.low[a], p.row[a]
-        x[a] = (x[a] + noise[a]) / A[row + a]
-        if low < a:
-            add_row(x[low:], A[row + low :], -x[a], a - low)
+    for a in range(p.effects):
+        low, own = p.low[a], after(A, p.row[a])
+        x[a] = (x[a] - dot(after(own, low), after(x, low), a - low)) / own[a]
+    for a in range(p.effects - 1, -1, -1):
+        low, own = p.low[a], after(A, p.row[a])
+        x[a] = (x[a] + noise[a]) / own[a]
+        add_row(after(x, low), after(own, low), -x[a], a - low)
 
 
-@njit(**PASTED)
-def _inverse(A: Array, p: Loops) -> Array:
-    """The inverse within the envelope, of the matrix with Cholesky factor A.
+@njit(**APART)
+def inverse(A: Floats, p: Envelope, entries: int, S: Floats) -> None:
+    """S, the inverse within the envelope, of the matrix with Cholesky factor A.
 
     It is the derivative of the log determinant: the steps of the factorisation, backwards. Off the diagonal that counts
     each entry twice.
     """
-    S = np.zeros_like(A)
-    for a in range(len(p.low)):
+    fill(S, 0.0, entries)
+    for a in range(p.effects):
         S[p.row[a] + a] = 2.0 / A[p.row[a] + a]
-    for a in range(len(p.low) - 1, -1, -1):
-        low, row = p.low[a], p.row[a]
-        S[row + a] /= 2.0 * A[row + a]
-        if low < a:
-            add_row(S[row + low :], A[row + low :], -2.0 * S[row + a], a - low)
+    for a in range(p.effects - 1, -1, -1):
+        low, own, of = p.low[a], after(S, p.row[a]), after(A, p.row[a])
+        own[a] /= 2.0 * of[a]
+        add_row(after(own, low), after(of, low), -2.0 * own[a], a - low)
         for k in range(a - 1, low - 1, -1):
-            start, other = max(low, p.low[k]), p.row[k]
-            S[row + k] /= A[other + k]
-            S[other + k] -= S[row + k] * A[row + k]
-            add_row(S[row + start :], A[other + start :], -S[row + k], k - start)
-            add_row(S[other + start :], A[row + start :], -S[row + k], k - start)
-    for v in range(len(p.factor)):
+            start, other, of_other = max(low, p.low[k]), after(S, p.row[k]), after(A, p.row[k])
+            own[k] /= of_other[k]
+            other[k] -= own[k] * of[k]
+            add_row(after(own, start), after(of_other, start), -own[k], k - start)
+            add_row(after(other, start), after(of, start), -own[k], k - start)
+    for v in range(p.levels):
         for a in range(p.first[v], p.first[v + 1]):
             for k in range(p.low[a], a):
                 S[p.row[a] + k] *= 0.5
                 if k >= p.first[v]:
                     S[p.row[k] + a] = S[p.row[a] + k]
-    return S
 
 
-@njit(**PASTED)
-def _slopes(K: Array, M: Array, S: Array, roots: Array, p: Loops, out: Array) -> None:
+@njit(**APART)
+def root_slopes(K: Floats, M: Floats, S: Floats, roots: Floats, p: Envelope, out: Floats) -> None:
     """Adds the derivatives of log det A in the roots to `out`; S, the inverse, becomes Lambda S Lambda'."""
-    for v in range(len(p.factor)):
+    wide = p.widest
+    for v in range(p.levels):
         first, end, f = p.first[v], p.first[v + 1], p.factor[v]
-        low, q = p.low[first], end - first
+        low, q, root, of = p.low[first], end - first, _root(roots, p, f), _root(out, p, f)
         for i in range(q):
+            left = after(M, p.row[first + i] + low)
             for j in range(q):
-                left, right = p.row[first + i] + low, p.row[first + j] + low
-                out[f, i, j] += 2.0 * dot(M[left:], S[right:], end - low)
+                of[i * wide + j] += 2.0 * dot(left, after(S, p.row[first + j] + low), end - low)
         for i in range(q - 1, -1, -1):  # what is overwritten is not read again
-            row = p.row[first + i]
+            row = after(S, p.row[first + i])
             for k in range(low, end):
-                S[row + k] *= roots[f, i, i]
+                row[k] *= root[i * wide + i]
             for m in range(i):
-                add_row(S[row + low :], S[p.row[first + m] + low :], roots[f, i, m], end - low)
+                add_row(after(row, low), after(S, p.row[first + m] + low), root[i * wide + m], end - low)
         for a in range(first, end):
-            row = p.row[a]
+            row, of_K = after(S, p.row[a]), after(K, p.row[a])
             for u in range(p.reach[v], v):
-                g, at = p.factor[u], row + p.first[u]
+                g, at = p.factor[u], p.first[u]
+                other = _root(out, p, g)
                 for i in range(p.terms[g]):
                     for j in range(p.terms[g]):
-                        out[g, i, j] += 2.0 * K[at + i] * S[at + j]
-            times_roots(S, row, p.reach[v], v + 1, roots, p, True)
-
-
-@njit(**PASTED)
-def small_system(K: Array, h: Array, roots: Array, p: Loops, slopes: bool) -> tuple[Array, Array, Array, float, Array]:
-    """Mean s and covariance V of the effects, s in standard normal ones, log det A, and derivatives in the roots.
-
-    K (lower triangles of its diagonal blocks) and h are what the data say of the effects; A = I + Lambda' K Lambda. The
-    derivatives are those of log det A - h' Lambda A^-1 Lambda' h with K and h held. V is within the envelope. Without
-    `slopes` s and log det A alone are right.
-    """
-    n, log_det, derivatives = len(h), 0.0, np.zeros_like(roots)
-    M, A = rooted(K, roots, p)
-    for a in range(n):
-        log_det += 2.0 * math.log(A[p.row[a] + a])
-    z, lack = h.copy(), -h
-    times_roots(z, 0, 0, len(p.factor), roots, p, False)
-    solved(A, z, np.zeros(n), p)
-    s = z.copy()
-    times_roots(s, 0, 0, len(p.factor), roots, p, True)
-    if not slopes:
-        return s, z, M, log_det, derivatives
-    V = _inverse(A, p)
-    _slopes(K, M, V, roots, p, derivatives)
-    plus_product(K, s, p, lack)
-    for v in range(len(p.factor)):
-        first, f = p.first[v], p.factor[v]
-        for i in range(p.terms[f]):
-            for j in range(p.terms[f]):
-                derivatives[f, i, j] += 2.0 * lack[first + i] * z[first + j]
-    return s, z, V, log_det, derivatives
+                        other[i * wide + j] += 2.0 * of_K[at + i] * row[at + j]
+            times_roots(row, p.reach[v], v + 1, roots, p, True)

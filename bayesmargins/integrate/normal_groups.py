@@ -16,7 +16,7 @@ from bayesmargins.integrate.effect_pattern import EffectPattern, Levels, Loops, 
 from bayesmargins.integrate.threads import in_threads
 
 if TYPE_CHECKING:
-    from bayesmargins.integrate.normal_group_kernels import Known
+    from bayesmargins.integrate.entry import Entry
 
 __all__ = ["Effects", "NormalGroups", "draw_normal_effects", "normal_groups", "normal_rows"]
 
@@ -120,21 +120,11 @@ class NormalGroups:
     constant: float = 0.0
 
     @cached_property
-    def compiled(self) -> Known:
-        """As the compiled loops take it."""
-        from bayesmargins.integrate.normal_group_kernels import Known  # numba takes a second to import
-
-        of = self.pattern.order
-        last = (np.moveaxis(self.R[of], 0, -1), self.a[of].T, np.moveaxis(self.B[of], 0, -1))
-        R, a, B = map(np.ascontiguousarray, last)
-        return Known(R, a, B, self.G, self.J, self.K, self.r, self.E, self.rss, self.pattern.loops)
-
-    @cached_property
     def flat(self) -> tuple[Array, Integers]:
         """`flat_data`, made once."""
-        from bayesmargins.integrate.normal_entry import flat_data
+        from bayesmargins.integrate.normal_model import flat_data  # numba takes a second to import
 
-        return flat_data(self)
+        return flat_data(self, GRADIENT)
 
     def log_likelihood(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p(y) of every draw without b: (draw,); the largest factor's root (draw, term, term) comes first."""
@@ -166,18 +156,15 @@ class NormalGroups:
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log p of the rows of each group without b: (draw, group)."""
-        from bayesmargins.integrate.normal_group_kernels import each_group  # numba takes a second to import
+        from bayesmargins.integrate.normal_draw_kernels import each_group  # numba takes a second to import
 
         if len(roots) > 1:
             raise IntegrationError(
                 f"The rows of a group have a likelihood of their own where there is one grouping factor; here are "
                 f"{len(roots)}, and groups of one share effects of others."
             )
-        t = 1.0 / self._sigma(phi, aux)
-        c, L = (phi - self.centre) * t[:, None], np.ascontiguousarray(roots[0] * t[:, None, None])
-        of = self.compiled
-        out = np.empty((len(phi), of.a.shape[1]))
-        in_threads(each_group, len(phi), c, L, t, of.R, of.a, of.B, *self._sums_by_group, out)
+        x, out = self._points(phi, roots, self._sigma(phi, aux)), np.empty((len(phi), len(self.a)))
+        in_threads(each_group, len(phi), x, *self.flat, *self._sums_by_group, out)
         return out
 
     @cached_property
@@ -205,24 +192,35 @@ class NormalGroups:
 
     def _marginals(self, phi: Array, roots: Sequence[Array], sigma: Array, task: int) -> Array:
         """-2 log likelihood less its normaliser, and derivatives in what the entry reads: (draw, value)."""
-        from bayesmargins.integrate.normal_entry import POINTS, TASK, normal_entry  # numba takes a second to import
+        from bayesmargins.integrate.normal_entry import normal_entry  # numba takes a second to import
 
-        function, (data, sizes), t = normal_entry(len(self.shapes) > 0), self.flat, 1.0 / sigma[:, None]
-        small = self._padded(roots[1:], len(phi))
-        columns = [phi - self.centre, *(of.reshape(len(phi), -1) for of in (roots[0], np.ones(len(phi)), small))]
-        x = np.ascontiguousarray(np.concatenate(columns, axis=1) * t)
+        x = self._points(phi, roots, sigma)
         out = np.empty((len(x), x.shape[1] + 1))
+        self._run(normal_entry(len(self.shapes) > 0), x, out, task, at_once=len(x) * len(self.a) < _FEW)
+        return out
+
+    def _points(self, phi: Array, roots: Sequence[Array], sigma: Array) -> Array:
+        """c, L, t and the roots of the small factors, one after the other: (draw, variable)."""
+        large, *small = roots
+        rest = (large, np.ones(len(phi)), self._padded(small, len(phi)))
+        columns = [phi - self.centre, *(of.reshape(len(phi), -1) for of in rest)]
+        return np.ascontiguousarray(np.concatenate(columns, axis=1) / sigma[:, None])
+
+    def _run(self, function: Entry, x: Array, out: Array, task: int = GRADIENT, at_once: bool = False) -> None:
+        """At points x (draw, variable), into `out`."""
+        from bayesmargins.integrate.normal_model import POINTS, TASK
+
+        data, sizes = self.flat
 
         def some(begin: int, end: int) -> None:
             asked = sizes.copy()
             asked[TASK], asked[POINTS] = task, end - begin
             function.into(x[begin:end], data, asked, out[begin:end])
 
-        if len(x) * len(self.a) < _FEW:
+        if at_once:
             some(0, len(x))
         else:
             in_threads(some, len(x))
-        return out
 
     @property
     def _widest(self) -> int:
@@ -385,14 +383,14 @@ def draw_normal_effects(
     phi (draw, coordinate), L (draw, term, term), roots of the small factors (draw, factor, term, term), sigma (draw,);
     back (term, term). First s without b, then b given s.
     """
-    from bayesmargins.integrate.normal_group_kernels import draw_groups, draw_small  # numba takes a second to import
+    from bayesmargins.integrate.normal_entry import draws_entry, small_draws_entry  # numba takes a second to import
 
-    n, scale = len(phi), sigma[:, None]
-    c, L, roots = (phi - groups.centre) / scale, L / scale[..., None], roots / scale[..., None, None]
-    of, order, place = groups.compiled, groups.pattern.order, groups.pattern.place
+    n, place = len(phi), groups.pattern.place
+    x = groups._points(phi, [L, *np.moveaxis(roots, 1, 0)], sigma)
     s = np.ascontiguousarray(rng.standard_normal((n, len(place)))[:, np.argsort(place)])
     if len(place):
-        in_threads(draw_small, n, c, L, sigma, roots, of, s)
+        groups._run(small_draws_entry(), x, s)
     b = rng.standard_normal((n, *groups.a.shape))
-    in_threads(draw_groups, n, c, s, L, sigma, of, order, back, b)
-    return b, s[:, place] * scale
+    read = x[:, : phi.shape[1] + back.size + 1], (back @ np.tril(L)).reshape(n, -1), s
+    groups._run(draws_entry(len(place) > 0), np.hstack(read), b)
+    return b, s[:, place] * sigma[:, None]

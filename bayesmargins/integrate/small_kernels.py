@@ -8,7 +8,7 @@ from numba import njit
 
 from bayesmargins.integrate.compiled import APART, SUM
 
-__all__ = ["add_row", "copy_row", "dot", "sum_of"]
+__all__ = ["add_row", "copy_row", "dot", "fill", "sum_of"]
 
 Array = npt.NDArray[np.float64]
 
@@ -46,3 +46,10 @@ def copy_row(out: Array, x: Array, n: int) -> None:
     """
     for i in range(n):
         out[i] = x[i]
+
+
+@njit(**APART)
+def fill(out: Array, value: float, n: int) -> None:
+    """The first n entries."""
+    for i in range(n):
+        out[i] = value
