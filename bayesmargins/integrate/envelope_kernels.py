@@ -15,7 +15,7 @@ from numba import njit, types
 
 from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.group_rows import Floats, Integers
-from bayesmargins.integrate.pointers import FLOATS, INTEGERS, after
+from bayesmargins.integrate.pointers import INTEGERS, after
 from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, fill
 
 __all__ = ["ENVELOPE", "Envelope", "inverse", "plus_product", "root_slopes", "rooted", "solved", "times_roots"]

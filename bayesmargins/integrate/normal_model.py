@@ -1,4 +1,4 @@
-"""Statistics of `NormalGroups` as one array of numbers and one of whole numbers, and what compiled loops read of them."""
+"""Statistics of `NormalGroups` as one array of numbers and one of whole numbers, and back for compiled loops."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def unpacked(data: Floats, sizes: Integers) -> Known:
     lanes = after(terms, factors)
     begins = after(lanes, patches + 1)
     used = after(begins, patches + 1)
-    order, rss = after(used, sizes[_USED]), after(E, sizes[_SHARED])[0]
+    order, rss, most = after(used, sizes[_USED]), after(E, sizes[_SHARED])[0], sizes[_MOST]
     return Known(
-        data, a, B, G, J, K, r, E, rss, pattern, lanes, begins, used, order, patches, q, groups, p, entries, sizes[_MOST]
+        data, a, B, G, J, K, r, E, rss, pattern, lanes, begins, used, order, patches, q, groups, p, entries, most
     )  # fmt: skip
