@@ -99,7 +99,13 @@ class Margins:
         return tables.table(self._ds, point, ci_prob, ci_kind, null, rope, digits, diagnostics)
 
     def describe(self, short: bool = False) -> str:
-        """What are these numbers, in one sentence? As `bayesmargins.describe` of it."""
+        """What are these numbers, in one sentence? As `bayesmargins.describe` of it.
+
+        Parameters
+        ----------
+        short : bool
+            False, the default: the full sentence. True: a clause for captions.
+        """
         return tables.describe(self._ds, short)
 
     def to_frame(self) -> pd.DataFrame:

@@ -236,7 +236,7 @@ def _refuse(said: str, others: Sequence[np.ndarray | None]) -> NoReturn:
     several = dict.fromkeys(_listing(values) for values in others)
     raise EstimandError(
         f"Imputations are asked the same, entry by entry: {said} {' or '.join(several)} in others. Where values come "
-        "from the data, such as 'sd' or the levels of by=, say them yourself: {'x': (0, 1)}, newdata=."
+        "from the data, such as 'sd' or the levels of by=, say them yourself: variables={'x': (0, 1)}, newdata=rows."
     )
 
 

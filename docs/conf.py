@@ -81,6 +81,7 @@ BELOW = {
         "docs/explanation/speed",
     ],
     "docs/explanation/speed": ["docs/cluster"],
+    "docs/howto/multiple_imputation": ["docs/evidence/imputation"],
     "docs/checks": ["docs/evidence/checks", "docs/evidence/logo"],
     "docs/coming_from": ["docs/draws_of_brms", "docs/fits_of_bambi"],
     "docs/formulas": ["docs/left_sides", "docs/fixed_terms", "docs/group_structures"],

@@ -60,7 +60,7 @@ def _fixed_lines(p: LinearPredictor, priors: Mapping[str, Any], rising: bool) ->
         yield f"{p.named('beta')} ~ {_text(priors['beta'])}, of {', '.join(shared)}"
     yield from (f"{p.named(name)} ~ {_text(priors[name])}" for name in own if name in priors)
     if k := fixed.basis.M.shape[1]:
-        along = f"{_directions(k)}, which implies{', at 0 of yours,' if own else ''}"
+        along = f"{_directions(k)}, which implies{', with the coefficients of your priors at 0,' if own else ''}"
         yield f"{p.named('beta')} ~ {_text(priors['beta'])} along {along}"
         yield from (f"  {line}" for line in _implied(p, priors))
 
@@ -75,7 +75,7 @@ def _implied(p: LinearPredictor, priors: Mapping[str, Any]) -> Iterator[str]:
     carries = np.zeros(len(means)) if fixed.basis.origin is None else fixed.basis.origin
     for k, j in enumerate(fixed.rest):
         if fixed.names[j] in design.coef and (mean or carries[k] == 0.0 or not design.fixed.constant):
-            yield f"{p.named(fixed.names[j])} ~ {Prior('Normal', {'mu': means[k], 'sigma': np.sqrt(cov[k, k])})}"
+            yield f"{p.named(fixed.names[j])} ~ {Prior('Normal', {'mu': means[k] + 0.0, 'sigma': np.sqrt(cov[k, k])})}"
 
 
 def _group_lines(priors: Mapping[str, Any], part: GroupPart, member: Member) -> Iterator[str]:
