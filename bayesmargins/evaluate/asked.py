@@ -114,6 +114,10 @@ class Asked:
         """Cells of the rows: of those in memory, or all of them once they were gone through."""
         return self.scheme.of(self.frame) if self.total is None else self.total
 
+    def answered(self: Self, averaging: Averaging) -> Self:
+        """The same with the cells of all rows; those of all at once are not looked for where blocks have them."""
+        return self if vars(self).get("averaging") is averaging else replace(self, total=averaging)
+
     @cached_property
     def averaged(self) -> bool:
         """Whether rows are averaged."""
