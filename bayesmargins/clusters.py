@@ -77,6 +77,10 @@ def checked_client(client: Any, refused: type[BayesmarginsError]) -> Any:
     if not isinstance(client, Client) or client.asynchronous:
         what = "an asynchronous client" if isinstance(client, Client) else shown(client)
         raise refused(f"client is {what}; it must be a distributed.Client, such as Client(n_workers=4), or None.")
+    if client.status in ("closing", "closed"):
+        raise refused(
+            "client is closed, or its cluster is: make it anew, distributed.Client(...), or leave client= out."
+        )
     return client
 
 

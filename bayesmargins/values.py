@@ -89,6 +89,9 @@ def value_list(given: Any) -> list[Any] | None:
     flat = isinstance(given, Iterable) and not isinstance(given, str | bytes | set | frozenset | Mapping | pd.DataFrame)
     if not flat or getattr(given, "ndim", 1) != 1:
         return None
+    column = isinstance(given, pd.Series | pd.Index) or type(given) is np.ndarray
+    if column and isinstance(given.dtype, np.dtype) and given.dtype.kind in "biuf":
+        return list(given.tolist())  # a column may be long
     values = [str(v) if isinstance(v, tuple) else plain_value(v) for v in _taken(given)]
     return None if any(pd.api.types.is_list_like(v) for v in values) else values
 

@@ -133,6 +133,13 @@ def test_what_is_no_client_is_refused() -> None:
             call()
 
 
+def test_a_closed_client_is_refused(client: Any) -> None:
+    closed = distributed.Client(client.scheduler.address, set_as_default=False)
+    closed.close()
+    with pytest.raises(bm.FitError, match="client is closed, or its cluster is: make it anew"):
+        bm.fit_many([bm.GLMM("y ~ x", pd.DataFrame({"y": [1.0, 2.0, 4.0], "x": [0, 1, 3]}))], client=closed)
+
+
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(bm.FitError, match=r"pip install 'bayesmargins\[large\]'"):

@@ -73,9 +73,7 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
         if not total.averaging.totals.all():
             asked.scheme.refuse_empty(total.averaging)
         evaluation.impossible = total.impossible
-    if total.averaging is not asked.averaging:
-        asked = replace(asked, total=total.averaging)
-    return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
+    return Answer(asked.answered(total.averaging), total.passed, dict(zip(passes, total.passed, strict=True)))
 
 
 def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
