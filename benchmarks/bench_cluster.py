@@ -26,6 +26,7 @@ from distributed import Client, LocalCluster
 
 import bayesmargins as bm
 from bayesmargins.evaluate import averages
+from bayesmargins.evaluate import evaluate as verb
 
 DRAWS, CELLS, FILE, ROUNDS = 400, 50, 250_000, 3
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -112,15 +113,15 @@ def one_round(client: Client, post: bm.Posterior, many: Path, values: int) -> fl
 def folding(post: bm.Posterior, few: Path) -> None:
     """What each block sends to the client, and what putting two together costs there."""
     parts: list[tuple[object, averages.Part, averages.Part]] = []
-    once = averages.combined
+    once = verb.combined
 
     def noted(asked: object, one: averages.Part, other: averages.Part) -> averages.Part:
         parts.append((asked, one, other))
         return once(asked, one, other)
 
-    averages.combined = noted
+    verb.combined = noted
     ask(post, few)
-    averages.combined = once
+    verb.combined = once
     start = time.process_time()
     for of in parts:
         once(*of)
