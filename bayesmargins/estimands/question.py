@@ -134,12 +134,7 @@ class Question(Asked):
             if kind != "observations"
             else response
         )
-        if kind == "slopes":
-            said = [self.worded(t) for t in dict.fromkeys(term)]
-        else:
-            twice = f"{comparison}("  # the sentence says already that it is a ratio
-            bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
-            said = [self.contrast_worded(t, x) for t, x in zip(term, bare, strict=True)]
+        said = self._changed(kind, labels, term, comparison)
         info, told = whole.info, None if slope is None else self._worded(slope)
         return Provenance(
             estimand=compose(kind, noun, self.scope(), said, comparison or "difference", told),
@@ -175,6 +170,14 @@ class Question(Asked):
             max_rhat=info.get("max_rhat"),
             bayesmargins_version=__version__,
         )
+
+    def _changed(self, kind: str, labels: list[str], term: list[str], comparison: str | None) -> list[str]:
+        """What changes, as a sentence names it: a variable of a slope, or a contrast."""
+        if kind == "slopes":
+            return [self.worded(t) for t in dict.fromkeys(term)]
+        twice = f"{comparison}("  # the sentence says already that it is a ratio
+        bare = [x[len(twice) : -1] if x.startswith(twice) else x for x in labels]
+        return [self.contrast_worded(t, x) for t, x in zip(term, bare, strict=True)]
 
     def _scales_of(self, differences: Sequence[str]) -> dict[str, Any]:
         scale = scale_name("comparisons", self.target, self.post.family.noun, self.post.link.name, "difference")
