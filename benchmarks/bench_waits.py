@@ -1,14 +1,15 @@
 """How long does a user wait? From data frame to printed table, each time in a fresh process, imports apart.
 
 Run: ``python benchmarks/bench_waits.py [case [way ...]]``, some ten minutes on two free cores; Bambi's rows are there
-where it is installed, which ``pip install bambi nutpie`` does, in an environment that has this package. Ways:
-independent proposals, the same with an empty folder for kernels ("first use", one case a family), Bambi with nutpie,
-whose model has no correlation, and, where it is named, "nutpie": NUTS of this package. All draw 4 chains of 1,000,
-after 1,000 of tuning under NUTS. The table is that of the average slope; Bambi's is ArviZ's, of the parameters beside
-the group effects.
+where it is installed, which ``pip install bambi nutpie`` does, in an environment that has this package; lme4's are
+where `Rscript` finds it (Debian's r-cran-lme4). Ways: independent proposals, the same with an empty folder for kernels
+("first use", one case a family), Bambi with nutpie, whose model has no correlation, "lme4" (`lmer`, and `glmer` with
+11 nodes and the printed summary), and, where they are named, "nutpie": NUTS of this package, and "laplace": `glmer`
+with one node, its default. All draw 4 chains of 1,000, after 1,000 of tuning under NUTS. The table is that of the
+average slope; Bambi's is ArviZ's, of the parameters beside the group effects.
 
-`wall` is what a user waits, `all` the same with imports, `processor` what it costs, all threads together; compiling is
-in all of them. Kernels lie on disk from a run before, which is not counted, but for the first use. Medians of five
+`wall` is what a user waits, `all` the same with imports and the start of the process, `processor` what it costs, all
+threads together; compiling is in all of them. Kernels lie on disk from a run before, which is not counted, but for the first use. Medians of five
 processes, or of as many as `TIMES` and `LONG` say; ratios are to the case's first way, in the same run.
 """
 
@@ -17,12 +18,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,7 +44,9 @@ CASES = {
 }
 ASKED = ("cbpp", "bacteria", "epil", "toenail", "contraception", "sleepstudy", "logit", "slopes")
 FIRST = ("bacteria", "epil", "sleepstudy")  # one a family
-WAYS = ["independent", *(["bambi"] if find_spec("bambi") else [])]
+FACTORS = {"cbpp": ("period",), "bacteria": ("yb",)}  # numbers and words that R reads as something else
+WAYS = ["independent", *(["bambi"] if find_spec("bambi") else []), *(["lme4"] if shutil.which("Rscript") else [])]
+NODES = {"lme4": 11, "laplace": 1}
 # What a process imports before it has data; xarray imports dask where it is installed, summaries import ArviZ.
 OWN = ["bayesmargins", "formulaic", "scipy.optimize", "arviz_base", *(["dask.array"] if find_spec("dask") else [])]
 IMPORTS = {
@@ -50,7 +55,7 @@ IMPORTS = {
     "nutpie": [*OWN, "pymc", "nutpie"],
     "bambi": ["arviz", "bambi", "nutpie"],
 }
-TIMES = {"independent": 5, "nutpie": 1, "bambi": 5, "first use": 5}
+TIMES = {"independent": 5, "nutpie": 1, "bambi": 5, "lme4": 5, "laplace": 5, "first use": 5}
 LONG = {("logit", "bambi"): 1, ("slopes", "bambi"): 1}
 
 
@@ -66,15 +71,14 @@ def frame(case: str) -> Any:
     return bm.load_dataset(case.split("-")[0])
 
 
-def measure(case: str, way: str) -> dict[str, float]:
+def measure(case: str, way: str, started: float) -> dict[str, float]:
     """One fit and its table, in this process: seconds of the wall and of the processor, imports apart."""
     warnings.simplefilter("ignore")
-    start = time.perf_counter()
     for name in IMPORTS[way]:
         importlib.import_module(name)
     if way != "bambi":
         importlib.import_module("bayesmargins.integrate.ahead").fetch_ahead()
-    imported = time.perf_counter() - start
+    imported = time.time() - started
     rows, (formula, variable, family) = frame(case), CASES[case]
     begin, processor = time.perf_counter(), time.process_time()
     if way == "bambi":
@@ -96,11 +100,29 @@ def measure(case: str, way: str) -> dict[str, float]:
     return {"import": imported, "wall": wall, "processor": cost}
 
 
+def by_lme4(case: str, nodes: int) -> dict[str, float]:
+    """The same seconds of one fit by lme4."""
+    rows, (formula, _, family) = frame(case), CASES[case]
+    formula = formula.replace("incidence | trials(size)", "cbind(incidence, size - incidence)")
+    for name in FACTORS.get(case, ()):
+        formula = formula.replace(name, f"factor({name})")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "rows.csv")
+        rows.to_csv(path, index=False)
+        family = {"bernoulli": "binomial"}.get(family, family)
+        script = str(Path(__file__).with_name("waits.R"))
+        command = ["Rscript", script, str(path), formula, family, str(nodes), repr(time.time())]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(zip(("import", "wall", "processor"), map(float, out.strip().splitlines()[-1].split()), strict=True))
+
+
 def child(case: str, way: str) -> dict[str, float]:
     """`measure` in a fresh process."""
+    if way in NODES:
+        return by_lme4(case, NODES[way])
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, **({"NUMBA_CACHE_DIR": empty} if way == "first use" else {})}
-        command = [sys.executable, __file__, "--one", case, way]
+        command = [sys.executable, __file__, "--one", case, way, repr(time.time())]
         out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     found: dict[str, float] = json.loads(out.strip().splitlines()[-1])
     return found
@@ -126,6 +148,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(measure(*sys.argv[2:4])))
+        print(json.dumps(measure(*sys.argv[2:4], float(sys.argv[4]))))
     else:
         main()
