@@ -9,8 +9,9 @@ with one node, its default. All draw 4 chains of 1,000, after 1,000 of tuning un
 average slope; Bambi's is ArviZ's, of the parameters beside the group effects.
 
 `wall` is what a user waits, `all` the same with imports and the start of the process, `processor` what it costs, all
-threads together; compiling is in all of them. Kernels lie on disk from a run before, which is not counted, but for the first use. Medians of five
-processes, or of as many as `TIMES` and `LONG` say; ratios are to the case's first way, in the same run.
+threads together; compiling is in all of them. Kernels lie on disk from a run before, which is not counted, but for the
+first use. Medians of five processes, or of as many as `TIMES` and `LONG` say; ratios are to the case's first way, in
+the same run.
 """
 
 from __future__ import annotations
