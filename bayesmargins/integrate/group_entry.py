@@ -15,8 +15,9 @@ from bayesmargins.integrate.group_nodes import name_of_search
 from bayesmargins.integrate.group_planes import call_planes, name_of_planes
 from bayesmargins.integrate.group_quadrature_kernels import call_answer, name_of_answer
 from bayesmargins.integrate.group_rows import has_product
+from bayesmargins.integrate.group_together import call_together, name_of_together
 
-__all__ = ["group_entry"]
+__all__ = ["group_entry", "together_entry"]
 
 # Each family's rows have their own: see `group_entry`.
 _answer_at: Any = None
@@ -27,6 +28,10 @@ _product: Any = None
 
 def _run(x: Any, data: Any, sizes: Any, out: Any) -> None:
     call_answer(_answer_at(), (x, data, sizes, out, _loops()))
+
+
+def _run_together(x: Any, data: Any, sizes: Any, out: Any) -> None:
+    call_together(_answer_at(), (x, data, sizes, out, _loops()))
 
 
 def _run_planes(x: Any, data: Any, sizes: Any, out: Any) -> None:
@@ -47,12 +52,22 @@ def group_entry(tag: Any, terms: int = 1) -> Entry:
 
         own = {"_answer_at": answer, "_loops": few, "_parts": parts, "_product": has_product(tag)}
         return entry(label, with_globals(_run_planes, label, {**globals(), **own}))
-    label = f"group_marginal_{type(tag).__name__}"
-    names = [name_of_answer(), name_of_search(), *names_of(tag)]
+    return _of_one_effect(tag, f"group_marginal_{type(tag).__name__}", name_of_answer(), _run)
+
+
+@lru_cache(maxsize=None, typed=True)
+def together_entry(tag: Any) -> Entry:
+    """The same for one effect at many points, of rows that are multiplied."""
+    return _of_one_effect(tag, f"group_together_{type(tag).__name__}", name_of_together(), _run_together)
+
+
+def _of_one_effect(tag: Any, label: str, answer_name: str, run: Any) -> Entry:
+    reads, sign = tag.reads, tag.sign
+    names = [answer_name, name_of_search(), *names_of(tag)]
     answer, search, log_densities, averages, slopes, base = map(address_of, names)
 
     @njit(**INNER)
     def loops() -> Loops:
         return Loops((reads, sign), search(), log_densities(), averages(), slopes(), base())
 
-    return entry(label, with_globals(_run, label, {**globals(), "_answer_at": answer, "_loops": loops}))
+    return entry(label, with_globals(run, label, {**globals(), "_answer_at": answer, "_loops": loops}))
