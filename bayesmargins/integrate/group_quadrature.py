@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
-from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES, WIDTH
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
@@ -26,7 +26,8 @@ Integers = npt.NDArray[np.int64]
 _WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
 _PLANES = 10.0  # times as much of two effects, whose nodes are ten times as many
 _WRONG = 0.01  # error of a draw beyond which its groups' likelihoods are not told
-_MANY, _LANES = 200_000, 8
+_TRIALS = 10  # a row, on average, that take less time as factors than one logarithm for all of them
+_MANY = 1_000  # trials, from which on code for many points at once takes less time to load than it saves
 _FEW = 20_000  # rows of all points: fewer take less time than threads take to begin
 
 
@@ -123,9 +124,9 @@ class GroupQuadrature:
         """The compiled function at points x (draw, variable): out (draw, value)."""
         from bayesmargins.integrate.group_entry import group_entry, together_entry
 
-        together = task in (VALUES, DRAW) and self._multiplied and len(x) * len(self.y) > _MANY
+        together = task in (VALUES, DRAW) and len(x) >= WIDTH and self._multiplied
         entry = together_entry(self.tag) if together else group_entry(self.tag, self.terms)
-        (data, sizes), each = self.flat, _LANES if together else 1
+        (data, sizes), each = self.flat, WIDTH if together else 1
 
         def some(begin: int, end: int) -> None:
             asked, own = sizes.copy(), slice(each * begin, each * end)
@@ -141,11 +142,12 @@ class GroupQuadrature:
 
     @cached_property
     def _multiplied(self) -> bool:
-        """Are all rows a few factors each, at nodes that are known?"""
+        """Are there many trials, a few in each row, and is it known where nodes lie?"""
         if self.terms > 1 or not len(self.pilot) or not hasattr(self.tag, "multiplies"):
             return False
-        factors = self.weights * self.n
-        return bool((self.W == 1.0).all() and (factors == factors.astype(int)).all() and (factors <= 4).all())
+        trials = self.weights * self.n
+        many = _MANY <= trials.sum() <= _TRIALS * len(trials)
+        return bool(many and (trials == np.floor(trials)).all() and (self.W == 1.0).all())
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log likelihood of each group's rows: (draw, group)."""

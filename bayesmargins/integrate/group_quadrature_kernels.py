@@ -20,7 +20,7 @@ from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
 from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
 from bayesmargins.integrate.vector_math import another, vector_exp
 
-__all__ = ["SPARED", "call_answer", "draw", "name_of_answer"]
+__all__ = ["SPARED", "call_answer", "clear", "draw", "finite", "name_of_answer"]
 
 _FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
@@ -30,7 +30,7 @@ SPARED = 1.0  # of the drop to these ends, where a little more is not worth a se
 
 
 @njit(**APART)
-def _clear(out: Floats, n: int) -> None:
+def clear(out: Floats, n: int) -> None:
     """The first n entries."""
     for i in range(n):
         out[i] = 0.0
@@ -53,8 +53,8 @@ def _set_point(of: Loops, model: Model, phi: Floats, aux: Floats, at: Point) -> 
             at.u[i] = aux[j] if j < count else -_FAR
             at.v[i] = aux[k] if k < count else _FAR
     else:
-        _clear(at.u, n)
-        _clear(at.v, n)
+        clear(at.u, n)
+        clear(at.v, n)
 
 
 @njit(**INNER)
@@ -191,7 +191,8 @@ def draw(
 
 
 @njit(**APART)
-def _finite(x: Floats, n: int) -> bool:
+def finite(x: Floats, n: int) -> bool:
+    """Are the first n entries all numbers?"""
     total = 0.0
     for k in range(n):
         total += abs(x[k])
@@ -211,7 +212,7 @@ def _nodes(model: Model) -> int:
 def _tell(of: Loops, model: Model, values: Floats, r: Floats, of_s: float, out: Floats) -> None:
     """The log likelihood, and its derivatives."""
     n, p = model.rows.rows, model.coordinates
-    _clear(out, 2 + p + model.parameters)
+    clear(out, 2 + p + model.parameters)
     for g in range(model.rows.groups):
         out[0] += values[g]
     for c in range(p):
@@ -247,13 +248,13 @@ def _answer(asked: Any) -> None:
     room = after(nodes, _nodes(model))
     for d in range(sizes[POINTS]):
         phi, told = after(x, d * width), after(out, d * size)
-        if not _finite(phi, width):
+        if not finite(phi, width):
             for k in range(size):
                 told[k] = math.nan
             continue
         s, aux = phi[model.coordinates], after(phi, model.coordinates + 1)
         _set_point(of, model, phi, aux, at)
-        _clear(r, 3 * n + 3 * groups)
+        clear(r, 3 * n + 3 * groups)
         of_s[0] = 0.0
         lattices = Lattices(first, after(first, groups), counts, places, nodes)
         _set_at_rest(model, at, s, lattices)

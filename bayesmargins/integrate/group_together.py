@@ -1,8 +1,9 @@
-"""One effect a group, integrated out at eight points at once: what `group_quadrature_kernels` computes, in lanes.
+"""One effect a group, integrated out at eight points at once: what `group_quadrature_kernels` does, for logit rows.
 
-Where many points are asked for, each lane is a point: all of them have the same rows, and as many nodes each, placed by
-`Model.rest`. There is no exponential a node: exp(b) is a geometric sequence, and so is what one node's prior is to the
-next. A lane whose nodes do not do is computed by itself, as elsewhere.
+Where many points are asked for, each lane is a point. All lanes have the same rows, and as many nodes, placed by
+`Model.rest`. No node takes an exponential: from one to the next exp(b) is multiplied by a number, and so is what the
+prior is multiplied by. Eight rows are a polynomial in exp(b), whose coefficients serve all nodes. A lane whose nodes do
+not do is searched for by itself.
 """
 
 from __future__ import annotations
@@ -19,22 +20,22 @@ from bayesmargins.integrate.entry import SIGNATURE
 from bayesmargins.integrate.group_loops import LOOPS, Loops, call_add_base
 from bayesmargins.integrate.group_model import Model, unpacked
 from bayesmargins.integrate.group_nodes import SEARCHED, STEEP, call_search, drop_of
-from bayesmargins.integrate.group_quadrature_kernels import SPARED, draw
+from bayesmargins.integrate.group_quadrature_kernels import SPARED, clear, draw, finite
 from bayesmargins.integrate.group_rows import LANES, ROOM, Floats, Integers, Lattices, Point
-from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, POINTS, TASK
-from bayesmargins.integrate.lanes import WIDTH, lanes_at, lanes_of, larger, root, set_lanes, where_less
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, POINTS, TASK, WIDTH
+from bayesmargins.integrate.lanes import if_less, lanes_at, lanes_of, larger, root, set_lanes, size_of
 from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
 from bayesmargins.integrate.vector_math import another, vector_exp, vector_log
 
 __all__ = ["call_together", "name_of_together"]
 
-_TOGETHER, _FEW = 8, 4  # factors in one loop, and those of a row among them, at most
-_LARGEST = 80.0  # eta of each of them: their product is finite
-_FARTHEST = 600.0  # from the middle node, in log prior and linear part: exp() of it is finite
+_TOGETHER = 8  # factors of a polynomial
+_LARGEST = 80.0  # of eta, b and their sum: coefficients and polynomials are finite, and what is lost is nothing beside 1
+_FARTHEST = 600.0  # from the middle node in log density, without the factors: exp() of it is finite
 
 
 class Block(NamedTuple):
-    """Eight points, and a group's rows and nodes at them.
+    """Eight points, and at them a group's rows and nodes.
 
     Attributes
     ----------
@@ -42,11 +43,13 @@ class Block(NamedTuple):
     eta, power : (row, lane) float
         Without b, and exp() of it; a row more has power 0.
     factors : (factor,) int
-        Rows whose power is a factor 1 + power exp(b), in whole loops of `_TOGETHER`.
+        Rows whose power is x of a factor 1 + x exp(b), in whole polynomials.
     P : (node, lane) float
-        Densities of the nodes, times the same for all of a lane.
+        Densities, relative to the same for all nodes of a lane.
     told : (lane,) float
-        Room.
+        Uniform numbers, then what is asked for; room for two numbers more a lane.
+    errors : (lane,) float
+        Of all groups so far.
     """
 
     points: Floats
@@ -55,36 +58,53 @@ class Block(NamedTuple):
     factors: Integers
     P: Floats
     told: Floats
+    errors: Floats
+
+
+class Line(NamedTuple):
+    """Nodes z = first + k step of one group, k below `count`, in lanes, where the effect is b = s z.
+
+    `linear` is the sum of the rows' y, `factors` how many there are.
+    """
+
+    s: Any
+    first: Any
+    step: Any
+    count: int
+    linear: float
+    factors: int
 
 
 @njit(**APART)
 def _set_points(block: Block, x: Floats, width: int, points: int) -> None:
-    """The first points, or the last one again; 0 in place of what is no number."""
+    """The first of so many points, and the last one again where there are no more; 0 for what is no number."""
     for lane in range(WIDTH):
-        own = after(x, min(lane, points - 1) * width)
+        own = after(x, (lane if lane < points else points - 1) * width)
         for k in range(width):
             block.points[k * WIDTH + lane] = own[k] if own[k] - own[k] == 0.0 else 0.0
 
 
 @njit(**APART)
-def _set_factors(model: Model, g: int, block: Block) -> int:
-    """How many there are."""
-    begin, end, count = model.rows.starts[g], model.rows.starts[g + 1], 0
-    for i in range(begin, end):
-        for _ in range(int(model.rows.weights[i] * model.rows.n[i])):
-            block.factors[count] = i - begin
+def _set_factors(model: Model, group: int, block: Block) -> tuple[int, float]:
+    """How many there are, and the sum of y."""
+    rows, begin, count, linear = model.rows, model.rows.starts[group], 0, 0.0
+    own = rows.starts[group + 1] - begin
+    for i in range(own):
+        linear += rows.weights[begin + i] * rows.y[begin + i]
+        for _ in range(int(rows.weights[begin + i] * rows.n[begin + i])):
+            block.factors[count] = i
             count += 1
-    set_lanes(block.power, WIDTH * (end - begin), lanes_of(0.0))
+    set_lanes(block.power, WIDTH * own, lanes_of(0.0))
     while count % _TOGETHER > 0:
-        block.factors[count] = end - begin
+        block.factors[count] = own
         count += 1
-    return count
+    return count, linear
 
 
 @njit(**APART)
-def _set_rows(model: Model, g: int, block: Block) -> tuple[Any, Any, Any]:
+def _set_rows(model: Model, group: int, block: Block) -> tuple[Any, Any, Any]:
     """eta of the group's rows: the mean, the largest, and the sum of y eta."""
-    rows, begin, end = model.rows, model.rows.starts[g], model.rows.starts[g + 1]
+    rows, begin, end = model.rows, model.rows.starts[group], model.rows.starts[group + 1]
     total, most, constant = lanes_of(0.0), lanes_of(-math.inf), lanes_of(0.0)
     for i in range(begin, end):
         eta = lanes_of(model.offset[i])
@@ -96,53 +116,67 @@ def _set_rows(model: Model, g: int, block: Block) -> tuple[Any, Any, Any]:
     return total / float(end - begin), most, constant
 
 
-@njit(**INNER)
-def _size(x: Any) -> Any:
-    return larger(x, 0.0 - x)
+@njit(**APART)
+def _placed(model: Model, group: int, block: Block, mean: Any) -> Line:
+    """Where nodes lie by what is known of the group, as of `group_nodes.around`."""
+    rest, s = after(model.rest, group * COLUMNS), lanes_at(block.points, WIDTH * model.coordinates)
+    factors, linear = _set_factors(model, group, block)
+    count, precision = int(rest[4]), 1.0 + s * s * rest[0]
+    sd, centre = 1.0 / root(precision), s * (rest[1] - rest[0] * mean) / precision
+    unit = (rest[2] + rest[3]) / (count - 1.5)
+    first = centre - sd * (unit * (0.25 + 0.5 * math.ceil(2.0 * rest[2] / unit - 0.5)))
+    return Line(s, first, sd * unit, count, linear, factors)
 
 
 @njit(**INNER)
-def _if_less(good: Any, a: Any, b: Any) -> Any:
-    """good where a < b, 0 elsewhere."""
-    return where_less(a, b, good, lanes_of(0.0))
+def _polynomial(block: Block, f: int) -> tuple[Any, ...]:
+    """Coefficients of the product of factors 1 + x c from the f-th on, beside 1; none is below 0, so nothing cancels."""
+    a1, a2, a3, a4 = lanes_of(0.0), lanes_of(0.0), lanes_of(0.0), lanes_of(0.0)
+    a5, a6, a7, a8 = a1, a2, a3, a4
+    for j in range(f, f + _TOGETHER):
+        x = lanes_at(block.power, WIDTH * block.factors[j])
+        a8, a7, a6, a5 = a8 + x * a7, a7 + x * a6, a6 + x * a5, a5 + x * a4
+        a4, a3, a2, a1 = a4 + x * a3, a3 + x * a2, a2 + x * a1, a1 + x
+    return a1, a2, a3, a4, a5, a6, a7, a8
+
+
+@njit(**INNER)
+def _product(a: tuple[Any, ...], c: Any) -> Any:
+    """Of the factors of `_polynomial`."""
+    high = (((a[7] * c + a[6]) * c + a[5]) * c + a[4]) * c + a[3]
+    return (((high * c + a[2]) * c + a[1]) * c + a[0]) * c + 1.0
 
 
 @njit(**APART)
-def _set_densities(block: Block, factors: int, s: Any, first: Any, step: Any, linear: float, count: int) -> Any:
-    """P of nodes first + k step, relative to that in the middle; log density there without `constant`.
+def _set_densities(block: Block, line: Line) -> tuple[Any, Any]:
+    """P relative to the middle node; its log density without the sum of y eta; the largest distance to it.
 
-    The second number is how far the outer ones are from it without the factors.
+    The last is without the factors. Those take P from there towards what it will be, without going further.
     """
-    last, middle = first + step * (count - 1.0), first + step * (count // 2 + 0.0)
+    s, first, step, count, linear, factors = line
+    end, middle = first + step * (count - 1.0), first + step * (count // 2 + 0.0)
     scale = (linear * s - 0.5 * middle) * middle
-    left, right = (linear * s - 0.5 * first) * first - scale, (linear * s - 0.5 * last) * last - scale
-    P, far = vector_exp(left), larger(_size(left), _size(right))
-    ahead, less = vector_exp(step * (linear * s - first - 0.5 * step)), vector_exp(lanes_of(0.0) - step * step)
-    for k in range(count):
-        set_lanes(block.P, WIDTH * k, P)
-        P, ahead = P * ahead, ahead * less
-    start, apart, inverse = vector_exp(s * first), vector_exp(s * step), lanes_of(1.0)
+    left, right = (linear * s - 0.5 * first) * first - scale, (linear * s - 0.5 * end) * end - scale
+    P, slope, bend = vector_exp(left), vector_exp(step * (linear * s - first - 0.5 * step)), vector_exp(0.0 - step * step)
+    start, ratio = vector_exp(s * first), vector_exp(s * step)
     for f in range(0, factors, _TOGETHER):
-        x0, x1 = lanes_at(block.power, WIDTH * block.factors[f]), lanes_at(block.power, WIDTH * block.factors[f + 1])
-        x2, x3 = lanes_at(block.power, WIDTH * block.factors[f + 2]), lanes_at(block.power, WIDTH * block.factors[f + 3])
-        x4, x5 = lanes_at(block.power, WIDTH * block.factors[f + 4]), lanes_at(block.power, WIDTH * block.factors[f + 5])
-        x6, x7 = lanes_at(block.power, WIDTH * block.factors[f + 6]), lanes_at(block.power, WIDTH * block.factors[f + 7])
-        if f > 0:
+        a, c = _polynomial(block, f), start
+        if f == 0:
+            for k in range(count):
+                set_lanes(block.P, WIDTH * k, P / _product(a, c))
+                P, slope, c = P * slope, slope * bend, c * ratio
+        else:
             P = lanes_at(block.P, WIDTH * (count // 2))
-            inverse, scale = 1.0 / P, scale + vector_log(P)
-        c = start
-        for k in range(count):
-            one = ((1.0 + x0 * c) * (1.0 + x1 * c)) * ((1.0 + x2 * c) * (1.0 + x3 * c))
-            two = ((1.0 + x4 * c) * (1.0 + x5 * c)) * ((1.0 + x6 * c) * (1.0 + x7 * c))
-            set_lanes(block.P, WIDTH * k, lanes_at(block.P, WIDTH * k) * inverse / (one * two))
-            c = c * apart
-    return scale, far
+            scale, P = scale + vector_log(P), 1.0 / P
+            for k in range(count):
+                set_lanes(block.P, WIDTH * k, lanes_at(block.P, WIDTH * k) * P / _product(a, c))
+                c = c * ratio
+    return scale, larger(size_of(left), size_of(right))
 
 
 @njit(**APART)
-def _settled(block: Block, count: int, tolerance: float, drop: float) -> tuple[Any, Any, Any]:
+def _settled(block: Block, count: int, tolerance: float) -> tuple[Any, Any, Any]:
     """Do the nodes do, as `group_nodes.settled` says (1: yes)? Their sum, and its error, relative."""
-    last = WIDTH * (count - 1)
     s0, s1, s2, s3 = lanes_of(0.0), lanes_of(0.0), lanes_of(0.0), lanes_of(0.0)
     top = s0
     for k in range(0, WIDTH * count, 4 * WIDTH):
@@ -151,147 +185,129 @@ def _settled(block: Block, count: int, tolerance: float, drop: float) -> tuple[A
         s0, s1, s2, s3 = s0 + p0, s1 + p1, s2 + p2, s3 + p3
         top = larger(larger(larger(p0, p1), larger(p2, p3)), top)
     total = s0 + s1 + s2 + s3
-    half = _size(s0 + s2 - s1 - s3) / total
+    half = size_of(s0 + s2 - s1 - s3) / total
     fourth = ((s0 - s2) * (s0 - s2) + (s1 - s3) * (s1 - s3)) / (total * total)
     error = half * half * larger(half / larger(fourth, lanes_of(1e-300)), lanes_of(1.0))
+    last = WIDTH * (count - 1)
     left, right = lanes_at(block.P, 0), lanes_at(block.P, last)
-    good = _if_less(lanes_of(1.0), error, lanes_of(tolerance))
-    good = _if_less(good, larger(left, right), top * math.exp(-drop))
-    good = _if_less(good, larger(lanes_at(block.P, WIDTH), lanes_at(block.P, last - WIDTH)), top * math.exp(-1.0))
-    good = _if_less(_if_less(good, top, lanes_of(1e150)), lanes_of(1e-150), top)
-    return good, total, error + (left + right) / total
+    inner, least = larger(lanes_at(block.P, WIDTH), lanes_at(block.P, last - WIDTH)), drop_of(tolerance) - SPARED
+    good = if_less(error, lanes_of(tolerance), lanes_of(1.0))
+    good = if_less(inner, top * math.exp(-1.0), if_less(larger(left, right), top * math.exp(-least), good))
+    return if_less(top, lanes_of(1e150), if_less(lanes_of(1e-150), top, good)), total, error + (left + right) / total
 
 
 @njit(**APART)
-def _drawn(block: Block, s: Any, first: Any, step: Any, count: int) -> Any:
-    """A node each, chosen by the uniform numbers `told` and the densities: the effect b there."""
+def _drawn(block: Block, line: Line) -> Any:
+    """b at a node that a uniform number, `told`, chooses: `group_quadrature_kernels.draw`."""
+    for lane in range(WIDTH):
+        block.told[WIDTH + lane] = another(block.told[lane]) - 1.0
+    first, count = line.first + lanes_at(block.told, WIDTH) * line.step, line.count + 1
+    _set_densities(block, Line(line.s, first, line.step, count, line.linear, line.factors))
     total, chosen = lanes_of(0.0), lanes_of(0.0)
     for k in range(count):
-        total = total + lanes_at(block.P, WIDTH * k)
+        total += lanes_at(block.P, WIDTH * k)
     left = total * lanes_at(block.told, 0)
     for k in range(count - 1):
-        left = left - lanes_at(block.P, WIDTH * k)
-        chosen = chosen + where_less(left, lanes_of(0.0), lanes_of(0.0), lanes_of(1.0))
-    return s * (first + chosen * step)
+        left -= lanes_at(block.P, WIDTH * k)
+        chosen += 1.0 - if_less(left, lanes_of(0.0), lanes_of(1.0))
+    return line.s * (first + chosen * line.step)
 
 
 @njit(**APART)
 def _alone(
-    of: Loops, model: Model, block: Block, at: Point, g: int, lane: int, task: int, lattices: Lattices, found: Floats,
-    room: Floats,
+    of: Loops, model: Model, block: Block, at: Point, group: int, lane: int, task: int, lattices: Lattices,
+    found: Floats, room: Floats,
 ) -> float:  # fmt: skip
-    """Of one lane: log of the integral, or the draw of b for the uniform number `told`; `found` as of a search."""
-    begin, end, s = model.rows.starts[g], model.rows.starts[g + 1], block.points[model.coordinates * WIDTH + lane]
-    if begin == end and task != DRAW:
-        found[0], found[1] = 0.0, 0.0
-        return 0.0
+    """Of one lane what is asked for, by a search, which `found` is of."""
+    rows, begin, end = model.rows, model.rows.starts[group], model.rows.starts[group + 1]
+    found[0], found[1], s = 0.0, 0.0, block.points[model.coordinates * WIDTH + lane]
     for i in range(begin, end):
         at.eta[i], at.power[i] = block.eta[(i - begin) * WIDTH + lane], block.power[(i - begin) * WIDTH + lane]
-    call_search(of.search, (of, model.rows, at, g, s, model.widest[g], model.tolerance, lattices, found, room))
-    return draw(of, model, at, s, g, lattices, block.told[lane], room) if task == DRAW else found[0]
+    if begin < end or task == DRAW:
+        call_search(of.search, (of, rows, at, group, s, model.widest[group], model.tolerance, lattices, found, room))
+    return draw(of, model, at, s, group, lattices, block.told[lane], room) if task == DRAW else found[0]
 
 
 @njit(**APART)
-def _together(
-    of: Loops, model: Model, block: Block, at: Point, g: int, task: int, lattices: Lattices, found: Floats,
-    room: Floats, errors: Floats,
+def _tell(
+    of: Loops, model: Model, block: Block, at: Point, group: int, task: int, lattices: Lattices, found: Floats,
+    room: Floats,
 ) -> None:  # fmt: skip
-    """One group at eight points: `told` becomes the logs of the integrals, or draws of b; the errors are added."""
-    rest, count, begin, end = after(model.rest, g * COLUMNS), 0, model.rows.starts[g], model.rows.starts[g + 1]
-    count, good = int(rest[4]), lanes_of(0.0)
-    mean, most, constant = _set_rows(model, g, block)
-    told = good
-    if count > 0:
-        s, linear = lanes_at(block.points, WIDTH * model.coordinates), 0.0
-        for i in range(begin, end):
-            linear += model.rows.weights[i] * model.rows.y[i]
-        precision = 1.0 + s * s * rest[0]
-        sd, centre = 1.0 / root(precision), s * (rest[1] - rest[0] * mean) / precision
-        unit = (rest[2] + rest[3]) / (count - 1.5)  # as of `group_nodes.around`
-        step = sd * unit
-        first, factors = centre - step * (0.25 + 0.5 * math.ceil(2.0 * rest[2] / unit - 0.5)), _set_factors(model, g, block)
-        scale, far = _set_densities(block, factors, s, first, step, linear, count)
-        good, total, error = _settled(block, count, model.tolerance, drop_of(model.tolerance) - SPARED)
-        good = _if_less(good, _size(s) * step, lanes_of(2.0 * STEEP))
-        end_b = larger(s * first, s * (first + step * (count + 0.0)))
-        good = _if_less(good, most + end_b, lanes_of(_LARGEST))
-        good = _if_less(good, far, lanes_of(_FARTHEST))
-        set_lanes(errors, 0, lanes_at(errors, 0) + where_less(lanes_of(0.0), good, error, lanes_of(0.0)))
+    """`told` becomes the logs of the group's integrals, or draws of its b."""
+    good, told = lanes_of(0.0), lanes_of(0.0)
+    mean, most, constant = _set_rows(model, group, block)
+    if model.rest[group * COLUMNS + 4] > 0.0:
+        line = _placed(model, group, block, mean)
+        scale, far = _set_densities(block, line)
+        good, total, error = _settled(block, line.count, model.tolerance)
+        largest = larger(line.s * (line.first - line.step), line.s * (line.first + line.step * (line.count + 0.0)))
+        good = if_less(size_of(line.s) * line.step, lanes_of(2.0 * STEEP), if_less(far, lanes_of(_FARTHEST), good))
+        good = if_less(larger(larger(most, largest), most + largest), lanes_of(_LARGEST), good)
+        set_lanes(block.errors, 0, lanes_at(block.errors, 0) + if_less(lanes_of(0.0), good, error))
         if task == DRAW:
-            for lane in range(WIDTH):
-                block.told[lane + WIDTH] = another(block.told[lane]) - 1.0
-            first = first + lanes_at(block.told, WIDTH) * step
-            _set_densities(block, factors, s, first, step, linear, count + 1)
-            told = _drawn(block, s, first, step, count + 1)
+            told = _drawn(block, line)
         else:
-            told = constant + scale + vector_log(total * step) - 0.9189385332046727
+            told = constant + scale + vector_log(total * line.step) - 0.9189385332046727
     set_lanes(block.told, WIDTH, good)
     set_lanes(block.told, 2 * WIDTH, told)
     for lane in range(WIDTH):
-        if block.told[WIDTH + lane] == 0.0:
-            block.told[lane] = _alone(of, model, block, at, g, lane, task, lattices, found, room)
-            errors[lane] += found[1]
-        else:
+        if block.told[WIDTH + lane] > 0.0:
             block.told[lane] = block.told[2 * WIDTH + lane]
+        else:
+            block.told[lane] = _alone(of, model, block, at, group, lane, task, lattices, found, room)
+            block.errors[lane] += found[1]
 
 
 @njit(**APART)
-def _longest(model: Model) -> int:
-    """Most rows of a group."""
-    most = 0
+def _most(model: Model) -> tuple[int, int, int]:
+    """Rows of a group, factors, and nodes."""
+    rows, factors, nodes = 0, 0, 0
     for g in range(model.rows.groups):
-        most = max(most, model.rows.starts[g + 1] - model.rows.starts[g])
-    return most
-
-
-@njit(**APART)
-def _most_nodes(model: Model) -> int:
-    """Of a group."""
-    most = 0
-    for g in range(model.rows.groups):
-        most = max(most, int(model.rest[g * COLUMNS + 4]))
-    return most
+        begin, end, own = model.rows.starts[g], model.rows.starts[g + 1], 0
+        for i in range(begin, end):
+            own += int(model.rows.weights[i] * model.rows.n[i])
+        rows, factors, nodes = max(rows, end - begin), max(factors, own), max(nodes, int(model.rest[g * COLUMNS + 4]))
+    return rows, factors + _TOGETHER, nodes
 
 
 def _answer_together(asked: Any) -> None:
-    """VALUES and DRAW of `group_quadrature_kernels`, of rows that are multiplied and whose effect is added to eta."""
+    """VALUES and DRAW of `group_quadrature_kernels`: rows have a few factors each, and b is added to their eta."""
     x, data, sizes, out, of = taken(asked)
     model, task, points = unpacked(data, sizes, 1), sizes[TASK], sizes[POINTS]
     n, groups, width = model.rows.rows, model.rows.groups, model.coordinates + 1
-    size, rows, nodes = groups if task == DRAW else groups + 1, _longest(model) + 1, _most_nodes(model) + 1
-    memory = np.zeros(4 * n + 5 * groups + 3 * n + (width + 2 * rows + nodes + 4) * WIDTH + _FEW * rows + _TOGETHER + SEARCHED + 4 + ROOM + LANES)
+    size, (rows, factors, nodes) = groups if task == DRAW else groups + 1, _most(model)
+    lanes = WIDTH * (width + 2 * (rows + 1) + nodes + 1 + 4)
+    memory = np.empty(7 * n + 5 * groups + lanes + factors + SEARCHED + 4 + ROOM + LANES)
     eta = start_of(memory)
     at, base = Point(eta, after(eta, n), after(eta, 2 * n), after(eta, 3 * n)), after(eta, 4 * n)
-    fixed, first = after(base, 3 * n), after(base, 3 * n + groups)
-    step, counts, places = after(first, groups), after(first, 2 * groups), after(first, 3 * groups)
-    own = after(first, 4 * groups)
-    etas, powers = after(own, width * WIDTH), after(own, (width + rows) * WIDTH)
-    P, told = after(own, (width + 2 * rows) * WIDTH), after(own, (width + 2 * rows + nodes) * WIDTH)
-    errors, factors = after(told, 3 * WIDTH), after(told, 4 * WIDTH)
-    room = after(factors, _FEW * rows + _TOGETHER)
+    fixed = after(base, 3 * n)
+    first, step = after(fixed, groups), after(fixed, 2 * groups)
+    counts, places = as_integers(after(fixed, 3 * groups)), as_integers(after(fixed, 4 * groups))
+    own = after(fixed, 5 * groups)
+    etas, powers = after(own, WIDTH * width), after(own, WIDTH * (width + rows + 1))
+    P = after(powers, WIDTH * (rows + 1))
+    told = after(P, WIDTH * (nodes + 1))
+    room = after(own, lanes + factors)
     found = after(room, SEARCHED)
-    block = Block(own, etas, powers, as_integers(factors), P, told)
-    lattices = Lattices(first, step, as_integers(counts), as_integers(places), after(found, 4))
+    block = Block(own, etas, powers, as_integers(after(own, lanes)), P, told, after(told, 3 * WIDTH))
+    lattices = Lattices(first, step, counts, places, after(found, 4))
+    clear(at.u, 2 * n)
+    clear(fixed, groups)
     call_add_base(of.base, (of.tag, model.rows, at, fixed, base, base))
     for d in range(0, points, WIDTH):
-        here = min(points - d, WIDTH)
         _set_points(block, after(x, d * width), width, points - d)
-        set_lanes(errors, 0, lanes_of(0.0))
+        set_lanes(block.errors, 0, lanes_of(0.0))
+        here = min(WIDTH, points - d)
         for g in range(groups):
-            if task == DRAW:
-                for lane in range(WIDTH):
-                    told[lane] = out[(d + min(lane, here - 1)) * size + g]
-            _together(of, model, block, at, g, task, lattices, found, room, errors)
+            for lane in range(WIDTH):
+                told[lane] = out[(d + min(lane, here - 1)) * size + g] if task == DRAW else 0.0
+            _tell(of, model, block, at, g, task, lattices, found, room)
             for lane in range(here):
                 out[(d + lane) * size + g] = told[lane] if task == DRAW else told[lane] + fixed[g]
-        if task != DRAW:
-            for lane in range(here):
-                out[(d + lane) * size + groups] = errors[lane]
         for lane in range(here):
-            total = 0.0
-            for k in range(width):
-                total += x[(d + lane) * width + k]
-            if total - total != 0.0:
+            if task != DRAW:
+                out[(d + lane) * size + groups] = block.errors[lane]
+            if not finite(after(x, (d + lane) * width), width):
                 for k in range(size):
                     out[(d + lane) * size + k] = math.nan
     keep(memory)

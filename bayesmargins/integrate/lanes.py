@@ -16,11 +16,11 @@ from numba.core.typeconv import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, lower_cast, models, register_model
 
+from bayesmargins.integrate.group_tasks import WIDTH
 from bayesmargins.integrate.pointers import FLOATS
 
-__all__ = ["WIDTH", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "where_less"]
+__all__ = ["if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
 
-WIDTH = 8
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
 
@@ -119,13 +119,14 @@ def set_lanes(typing: Any, pointer: Any, k: Any, numbers: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def where_less(typing: Any, a: Any, b: Any, less: Any, other: Any) -> Any:
-    """`less` where a < b, `other` elsewhere."""
+def if_less(typing: Any, a: Any, b: Any, numbers: Any) -> Any:
+    """The numbers where a < b, 0 elsewhere."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.select(builder.fcmp_ordered("<", *arguments[:2]), *arguments[2:])
+        less = builder.fcmp_ordered("<", *arguments[:2])
+        return builder.select(less, arguments[2], ir.Constant(_VECTOR, [0.0] * WIDTH))
 
-    return LANES(LANES, LANES, LANES, LANES), code
+    return LANES(LANES, LANES, LANES), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -138,12 +139,23 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
     return LANES(LANES, LANES), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def root(typing: Any, x: Any) -> Any:
-    """Square root."""
+def _function(name: str) -> Any:
+    """What calls a function of a number that LLVM has for several."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.FunctionType(_VECTOR, [_VECTOR])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.sqrt.v{WIDTH}f64"), arguments)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{WIDTH}f64"), arguments)
 
-    return LANES(LANES), code
+    return code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def root(typing: Any, x: Any) -> Any:
+    """Square roots."""
+    return LANES(LANES), _function("llvm.sqrt")
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def size_of(typing: Any, x: Any) -> Any:
+    """Absolute values."""
+    return LANES(LANES), _function("llvm.fabs")
