@@ -30,7 +30,9 @@ from bayesmargins.integrate.vector_math import another, vector_exp, vector_log
 __all__ = ["call_together", "name_of_together"]
 
 _TOGETHER = 8  # factors of a polynomial
-_LARGEST = 80.0  # of eta, b and their sum: coefficients and polynomials are finite, and what is lost is nothing beside 1
+_LARGEST = (
+    80.0  # of eta, b and their sum: coefficients and polynomials are finite, and what is lost is nothing beside 1
+)
 _FARTHEST = 600.0  # from the middle node in log density, without the factors: exp() of it is finite
 
 
@@ -62,7 +64,7 @@ class Block(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Nodes z = first + k step of one group, k below `count`, in lanes, where the effect is b = s z.
+    """Nodes z = first + k step of one group, k below `nodes`, in lanes, where the effect is b = s z.
 
     `linear` is the sum of the rows' y, `factors` how many there are.
     """
@@ -70,7 +72,7 @@ class Line(NamedTuple):
     s: Any
     first: Any
     step: Any
-    count: int
+    nodes: int
     linear: float
     factors: int
 
@@ -130,7 +132,7 @@ def _placed(model: Model, group: int, block: Block, mean: Any) -> Line:
 
 @njit(**INNER)
 def _polynomial(block: Block, f: int) -> tuple[Any, ...]:
-    """Coefficients of the product of factors 1 + x c from the f-th on, beside 1; none is below 0, so nothing cancels."""
+    """Coefficients of the product of factors 1 + x c from the f-th on, beside 1: none is below 0, nothing cancels."""
     a1, a2, a3, a4 = lanes_of(0.0), lanes_of(0.0), lanes_of(0.0), lanes_of(0.0)
     a5, a6, a7, a8 = a1, a2, a3, a4
     for j in range(f, f + _TOGETHER):
@@ -157,7 +159,8 @@ def _set_densities(block: Block, line: Line) -> tuple[Any, Any]:
     end, middle = first + step * (count - 1.0), first + step * (count // 2 + 0.0)
     scale = (linear * s - 0.5 * middle) * middle
     left, right = (linear * s - 0.5 * first) * first - scale, (linear * s - 0.5 * end) * end - scale
-    P, slope, bend = vector_exp(left), vector_exp(step * (linear * s - first - 0.5 * step)), vector_exp(0.0 - step * step)
+    P, bend = vector_exp(left), vector_exp(0.0 - step * step)
+    slope = vector_exp(step * (linear * s - first - 0.5 * step))
     start, ratio = vector_exp(s * first), vector_exp(s * step)
     for f in range(0, factors, _TOGETHER):
         a, c = _polynomial(block, f), start
@@ -176,7 +179,7 @@ def _set_densities(block: Block, line: Line) -> tuple[Any, Any]:
 
 @njit(**APART)
 def _settled(block: Block, count: int, tolerance: float) -> tuple[Any, Any, Any]:
-    """Do the nodes do, as `group_nodes.settled` says (1: yes)? Their sum, and its error, relative."""
+    """Do so many nodes, in whole lanes, do (1: yes)? Their sum and its error, relative: `group_nodes.settled`."""
     s0, s1, s2, s3 = lanes_of(0.0), lanes_of(0.0), lanes_of(0.0), lanes_of(0.0)
     top = s0
     for k in range(0, WIDTH * count, 4 * WIDTH):
@@ -201,7 +204,7 @@ def _drawn(block: Block, line: Line) -> Any:
     """b at a node that a uniform number, `told`, chooses: `group_quadrature_kernels.draw`."""
     for lane in range(WIDTH):
         block.told[WIDTH + lane] = another(block.told[lane]) - 1.0
-    first, count = line.first + lanes_at(block.told, WIDTH) * line.step, line.count + 1
+    first, count = line.first + lanes_at(block.told, WIDTH) * line.step, line.nodes + 1
     _set_densities(block, Line(line.s, first, line.step, count, line.linear, line.factors))
     total, chosen = lanes_of(0.0), lanes_of(0.0)
     for k in range(count):
@@ -239,8 +242,8 @@ def _tell(
     if model.rest[group * COLUMNS + 4] > 0.0:
         line = _placed(model, group, block, mean)
         scale, far = _set_densities(block, line)
-        good, total, error = _settled(block, line.count, model.tolerance)
-        largest = larger(line.s * (line.first - line.step), line.s * (line.first + line.step * (line.count + 0.0)))
+        good, total, error = _settled(block, line.nodes, model.tolerance)
+        largest = larger(line.s * (line.first - line.step), line.s * (line.first + line.step * (line.nodes + 0.0)))
         good = if_less(size_of(line.s) * line.step, lanes_of(2.0 * STEEP), if_less(far, lanes_of(_FARTHEST), good))
         good = if_less(larger(larger(most, largest), most + largest), lanes_of(_LARGEST), good)
         set_lanes(block.errors, 0, lanes_at(block.errors, 0) + if_less(lanes_of(0.0), good, error))
