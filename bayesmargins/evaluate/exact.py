@@ -42,8 +42,9 @@ __all__ = [
 
 Averaged = Link | BundleAverages
 
-# Values a block: 8 MiB for each of the few arrays of a block, so that they stay in the processor's cache.
-BLOCK_VALUES = 2**20
+# Values a block: 1 MiB for each of the few arrays of a block. They stay in the processor's cache, and in memory that
+# the process has: what is larger is taken from the system anew and cleared each time, half of a short question's price.
+BLOCK_VALUES = 2**17
 _SHIFTS = 2**24  # of fitted groups at a time: 128 MiB
 _MOVED_VALUES = 2**16  # of rows moved by fitted groups: beyond, a call costs less than what leaves the cache
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
-from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
+from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES, WIDTH
 from bayesmargins.integrate.normal_groups import Effects
 from bayesmargins.integrate.threads import in_threads
 
@@ -26,6 +26,8 @@ Integers = npt.NDArray[np.int64]
 _WHOLE, _LARGEST, _COARSE = 1e-4, 1e-8, 1e-6
 _PLANES = 10.0  # times as much of two effects, whose nodes are ten times as many
 _WRONG = 0.01  # error of a draw beyond which its groups' likelihoods are not told
+_TRIALS = 10  # a row, on average, that take less time as factors than one logarithm for all of them
+_MANY = 1_000  # trials, from which on code for many points at once takes less time to load than it saves
 _FEW = 20_000  # rows of all points: fewer take less time than threads take to begin
 
 
@@ -120,20 +122,32 @@ class GroupQuadrature:
 
     def _run(self, task: int, x: Array, out: Array) -> Array:
         """The compiled function at points x (draw, variable): out (draw, value)."""
-        from bayesmargins.integrate.group_entry import group_entry
+        from bayesmargins.integrate.group_entry import group_entry, together_entry
 
-        function, (data, sizes) = group_entry(self.tag, self.terms), self.flat
+        together = task in (VALUES, DRAW) and len(x) >= WIDTH and self._multiplied
+        entry = together_entry(self.tag) if together else group_entry(self.tag, self.terms)
+        (data, sizes), each = self.flat, WIDTH if together else 1
 
         def some(begin: int, end: int) -> None:
-            asked = sizes.copy()
-            asked[TASK], asked[POINTS] = task, end - begin
-            function.into(x[begin:end], data, asked, out[begin:end])
+            asked, own = sizes.copy(), slice(each * begin, each * end)
+            asked[TASK], asked[POINTS] = task, len(x[own])
+            entry.into(x[own], data, asked, out[own])
 
+        tasks = -(-len(x) // each)
         if len(x) * len(self.y) < _FEW:
-            some(0, len(x))
+            some(0, tasks)
         else:
-            in_threads(some, len(x))
+            in_threads(some, tasks)
         return out
+
+    @cached_property
+    def _multiplied(self) -> bool:
+        """Are there many trials, a few in each row, and is it known where nodes lie?"""
+        if self.terms > 1 or not len(self.pilot) or not hasattr(self.tag, "multiplies"):
+            return False
+        trials = self.weights * self.n
+        many = _MANY <= trials.sum() <= _TRIALS * len(trials)
+        return bool(many and (trials == np.floor(trials)).all() and (self.W == 1.0).all())
 
     def by_group(self, phi: Array, roots: Sequence[Array], aux: Mapping[str, Array]) -> Array:
         """log likelihood of each group's rows: (draw, group)."""

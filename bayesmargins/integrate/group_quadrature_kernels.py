@@ -20,17 +20,17 @@ from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
 from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
 from bayesmargins.integrate.vector_math import another, vector_exp
 
-__all__ = ["call_answer", "name_of_answer"]
+__all__ = ["SPARED", "call_answer", "clear", "draw", "finite", "name_of_answer"]
 
 _FAR = 1e9  # a threshold where there is none: no eta is near it
 _MARGIN = 1.12  # by how much more than at the pilot point the first nodes reach
 _WIDER = (1.8, 1.5, 1.25)  # the same, where as many nodes do: they come in lanes, and some are not needed
 _MOST = 1.6  # times as many nodes as there, so that they also do where their sum is a little less exact
-_SPARED = 1.0  # of the drop to these ends, where a little more is not worth a search
+SPARED = 1.0  # of the drop to these ends, where a little more is not worth a search
 
 
 @njit(**APART)
-def _clear(out: Floats, n: int) -> None:
+def clear(out: Floats, n: int) -> None:
     """The first n entries."""
     for i in range(n):
         out[i] = 0.0
@@ -53,8 +53,8 @@ def _set_point(of: Loops, model: Model, phi: Floats, aux: Floats, at: Point) -> 
             at.u[i] = aux[j] if j < count else -_FAR
             at.v[i] = aux[k] if k < count else _FAR
     else:
-        _clear(at.u, n)
-        _clear(at.v, n)
+        clear(at.u, n)
+        clear(at.v, n)
 
 
 @njit(**INNER)
@@ -94,7 +94,7 @@ def _integrals(
     precision at each peak that was searched for.
     """
     rows, groups, error = model.rows, model.rows.groups, 0.0
-    shares, drop, counts = after(room, WORK), drop_of(model.tolerance) - _SPARED, lattices.counts
+    shares, drop, counts = after(room, WORK), drop_of(model.tolerance) - SPARED, lattices.counts
     call_log_densities(of.log_densities, (of.tag, rows, at, 0, groups, s, lattices, room))
     for g in range(groups):
         count = counts[g]
@@ -122,7 +122,7 @@ def _integrals(
 @njit(**APART)
 def _does(of: Loops, model: Model, at: Point, s: float, g: int, count: int, lattices: Lattices, room: Floats) -> bool:
     """Would so many of the group's nodes still do a little further off?"""
-    first, step, drop = lattices.first[g], lattices.step[g], drop_of(model.tolerance) - _SPARED
+    first, step, drop = lattices.first[g], lattices.step[g], drop_of(model.tolerance) - SPARED
     if step * abs(s) * model.widest[g] > STEEP:
         return False
     for half in range(2):  # halves may agree by chance; those of nodes half a step away do not then
@@ -167,30 +167,32 @@ def _rest(
 
 
 @njit(**APART)
-def _draw(of: Loops, model: Model, at: Point, s: float, lattices: Lattices, out: Floats, room: Floats) -> None:
-    """Uniform out (group,) becomes a draw of b.
+def draw(
+    of: Loops, model: Model, at: Point, s: float, g: int, lattices: Lattices, uniform: float, room: Floats
+) -> float:
+    """A draw of a group's b.
 
     With x uniform on (0, h), node k is chosen with a probability proportional to the density at x + k h, and x + k h
     returned: its distribution is that of the density, exactly as far as the sum over nodes is the integral.
     """
     own = lattices.values
-    for g in range(model.rows.groups):
-        lattices.first[g] += (another(out[g]) - 1.0) * lattices.step[g]
-        count = (lattices.counts[g] + LANES) // LANES * LANES
-        lattices.counts[g], lattices.places[g] = count, 0
-        call_log_densities(of.log_densities, (of.tag, model.rows, at, g, g + 1, s, lattices, room))
-        top = largest(own, count)
-        for k in range(count):
-            own[k] = vector_exp(own[k] - top)
-        left, k = sum_of(own, count) * out[g], 0
-        while k < count - 1 and left >= own[k]:
-            left -= own[k]
-            k += 1
-        out[g] = s * (lattices.first[g] + k * lattices.step[g])
+    lattices.first[g] += (another(uniform) - 1.0) * lattices.step[g]
+    count = (lattices.counts[g] + LANES) // LANES * LANES
+    lattices.counts[g], lattices.places[g] = count, 0
+    call_log_densities(of.log_densities, (of.tag, model.rows, at, g, g + 1, s, lattices, room))
+    top = largest(own, count)
+    for k in range(count):
+        own[k] = vector_exp(own[k] - top)
+    left, k = sum_of(own, count) * uniform, 0
+    while k < count - 1 and left >= own[k]:
+        left -= own[k]
+        k += 1
+    return s * (lattices.first[g] + k * lattices.step[g])
 
 
 @njit(**APART)
-def _finite(x: Floats, n: int) -> bool:
+def finite(x: Floats, n: int) -> bool:
+    """Are the first n entries all numbers?"""
     total = 0.0
     for k in range(n):
         total += abs(x[k])
@@ -210,7 +212,7 @@ def _nodes(model: Model) -> int:
 def _tell(of: Loops, model: Model, values: Floats, r: Floats, of_s: float, out: Floats) -> None:
     """The log likelihood, and its derivatives."""
     n, p = model.rows.rows, model.coordinates
-    _clear(out, 2 + p + model.parameters)
+    clear(out, 2 + p + model.parameters)
     for g in range(model.rows.groups):
         out[0] += values[g]
     for c in range(p):
@@ -246,19 +248,20 @@ def _answer(asked: Any) -> None:
     room = after(nodes, _nodes(model))
     for d in range(sizes[POINTS]):
         phi, told = after(x, d * width), after(out, d * size)
-        if not _finite(phi, width):
+        if not finite(phi, width):
             for k in range(size):
                 told[k] = math.nan
             continue
         s, aux = phi[model.coordinates], after(phi, model.coordinates + 1)
         _set_point(of, model, phi, aux, at)
-        _clear(r, 3 * n + 3 * groups)
+        clear(r, 3 * n + 3 * groups)
         of_s[0] = 0.0
         lattices = Lattices(first, after(first, groups), counts, places, nodes)
         _set_at_rest(model, at, s, lattices)
         lattices, error = _integrals(of, model, at, s, lattices, values, r, of_s, peaks, room, task)
         if task == DRAW:
-            _draw(of, model, at, s, lattices, told, room)
+            for g in range(groups):
+                told[g] = draw(of, model, at, s, g, lattices, told[g], room)
         elif task == PILOT:
             _rest(of, model, at, s, peaks, lattices, told, room)
         else:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit
-from numba import types as numba_types
 from numba.extending import intrinsic
 
 from bayesmargins.family.special import digamma
@@ -27,26 +26,62 @@ _SCALE = 3.75
 _DEGREE = 24
 
 
+def _whole_numbers(x: Any) -> Any:
+    """What holds the bits of a number, or of eight."""
+    whole = ir.IntType(64)
+    return ir.VectorType(whole, x.count) if isinstance(x, ir.VectorType) else whole
+
+
+def _by_bits(shift: Callable[..., Any]) -> Any:
+    """An intrinsic of one or two numbers, or of eight each, that makes the bits of one from their bits."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = arguments[0].type
+        whole = _whole_numbers(kind)
+
+        def constant(bits: int) -> Any:
+            return ir.Constant(whole, [bits] * whole.count if isinstance(whole, ir.VectorType) else bits)
+
+        found = shift(builder, constant, *(builder.bitcast(x, whole) for x in arguments))
+        return builder.bitcast(found, kind)
+
+    return code
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def _bits(typing: Any, x: Any) -> Any:
-    def bitcast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(64))
-
-    return numba_types.int64(numba_types.float64), bitcast
+def _times_power(typing: Any, p: Any, t: Any) -> Any:
+    """p 2^k for a whole number k, which lies in the lowest bits of t."""
+    return p(p, p), _by_bits(lambda b, of, p, t: b.add(p, b.shl(t, of(52))))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _from_bits(typing: Any, x: Any) -> Any:
-    def bitcast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.DoubleType())
+def _over_power(typing: Any, p: Any, t: Any) -> Any:
+    """p / 2^k."""
+    return p(p, p), _by_bits(lambda b, of, p, t: b.sub(p, b.shl(t, of(52))))
 
-    return numba_types.float64(numba_types.int64), bitcast
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _power_of(typing: Any, x: Any) -> Any:
+    """k + `_ROUND`, 2^k being the power of 2 that is nearest to x."""
+    return x(x), _by_bits(lambda b, of, x: b.add(b.ashr(b.sub(x, of(_ROOT_HALF)), of(52)), of(_WHOLE)))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _between(typing: Any, x: Any, low: Any, high: Any) -> Any:
+    """x, or the end beyond which it lies."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, low, high = arguments
+        x = builder.select(builder.fcmp_ordered(">", low, x), low, x)
+        return builder.select(builder.fcmp_ordered("<", high, x), high, x)
+
+    return x(x, x, x), code
 
 
 @njit(**INNER)
 def vector_exp(x: float) -> float:
     """exp(x) to the last digit, x between -708 and 709: beyond, as at these ends."""
-    x = min(max(x, -708.0), 709.0)
+    x = _between(x, -708.0, 709.0)
     t = x * 1.4426950408889634 + _ROUND
     k = t - _ROUND
     r = (x - k * _LN2) - k * _LN2_REST
@@ -63,7 +98,7 @@ def vector_exp(x: float) -> float:
     p = p * r + 0.16666666666666666
     p = p * r + 0.5
     p = p * r * r + r + 1.0
-    return _from_bits(_bits(p) + (_bits(t) << 52))
+    return _times_power(p, t)
 
 
 @njit(**INNER)
@@ -72,10 +107,8 @@ def vector_log(x: float) -> float:
 
     The polynomial is that of fdlibm's e_log.c (Sun Microsystems, 1993).
     """
-    bits = _bits(x)
-    k = (bits - _ROOT_HALF) >> 52
-    f = _from_bits(bits - (k << 52)) - 1.0
-    power = _from_bits(k + _WHOLE) - _ROUND
+    t = _power_of(x)
+    f, power = _over_power(x, t) - 1.0, t - _ROUND
     s = f / (2.0 + f)
     z = s * s
     w = z * z
