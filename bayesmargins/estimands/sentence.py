@@ -273,7 +273,7 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, ki
     list of str
     """
     phrases = [_of_factor(f, p, design, frame, kind, scale) for f, p in policy.by_factor.items() if p not in _JOINT]
-    existing = policy.factors("existing")
+    existing = policy.by_word["existing"]
     if existing:
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
@@ -282,7 +282,7 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, ki
         phrases.append(
             f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}{own}, each counted {counted}"
         )
-    new = policy.factors("new")
+    new = policy.by_word["new"]
     if new:
         over = "of the marginal distribution over" if scale == "marginal" else "integrated over"
         own = _own_stratum(" with the covariance of the row's", new, design)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
@@ -72,8 +73,10 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
         assert total is not None
         if not total.averaging.totals.all():
             asked.scheme.refuse_empty(total.averaging)
-        evaluation.impossible = total.impossible
-    return Answer(asked.answered(total.averaging), total.passed, dict(zip(passes, total.passed, strict=True)))
+        evaluation.blocks.impossible = total.impossible
+    if vars(asked).get("averaging") is not total.averaging:  # of all rows at once it is not asked where blocks have it
+        asked = replace(asked, total=total.averaging)
+    return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
 
 
 def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
@@ -104,7 +107,7 @@ class OnWorkers:
     def of(cls, asked: Asked, passes: Sequence[Pass]) -> OnWorkers:
         """The question without what a block needs nothing of: other rows, and b of groups that are averaged over."""
         assert asked.stream is not None
-        idle = frozenset(asked.policy.factors("new") + asked.policy.factors("zero"))
+        idle = frozenset(asked.policy.by_word["new"] + asked.policy.by_word["zero"])
         post = _lean(asked.post, idle)
         whole = post if asked.whole is asked.post else _lean(asked.whole, idle)
         stream = replace(asked.stream, frames=iter(()), pieces=None)
@@ -130,7 +133,7 @@ def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
     return replace(post, b=b, parts=parts, sample_stats=None, origin=None)
 
 
-class Evaluation:
+class Evaluation(AbstractContextManager["Evaluation"]):
     """What do the draws say? To be used in a ``with`` block, which shows progress of so many passes over the rows."""
 
     def __init__(self, asked: Asked, passes: int) -> None:
@@ -139,22 +142,14 @@ class Evaluation:
         self.passed = list[Passed]()  # every pass so far, for the provenance
         self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
-        self.turn_to(asked)
-
-    def turn_to(self, asked: Asked) -> None:
-        """Go on with other rows: tables that were made serve them too, and change no digit of what they give."""
         self.asked, self.blocks = asked, Blocks(asked)
-        self.impossible = self.blocks.impossible
-
-    def __enter__(self) -> Evaluation:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.__exit__(kind, error, trace)
-        if kind is None and self.impossible is not None:
-            self.impossible.told()
+        if kind is None and self.blocks.impossible is not None:
+            self.blocks.impossible.told()
 
     def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
         """The mean response of a copy's rows, or 1 less it, by part: (draw, group x row or cell), group after group.
@@ -163,7 +158,7 @@ class Evaluation:
         """
         copy = self.blocks.copy(settings)
         careful = tails or not self.asked.scheme.average  # single rows may be small
-        passed = self._predictor.values(copy, *copy.distinct.size, parts, careful)
+        passed = self._predictor.values(copy, *copy.size, parts, careful)
         if tails:
             self._predictor.add_tails(passed, copy)
         return self._kept(copy, passed)
@@ -177,7 +172,7 @@ class Evaluation:
             slopes = predictor.relative_slopes
         else:
             slopes = predictor.second_derivatives if of.second else predictor.slopes
-        return self._kept(copy, slopes(copy, *copy.distinct.size))
+        return self._kept(copy, slopes(copy, *copy.size))
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
         """(draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing."""
@@ -219,12 +214,12 @@ def _predictor(asked: Asked, tick: Callable[[int], None]) -> Averages | TiltedPr
 def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Part:
     """What does one block give? `evaluation` keeps tables from block to block, which change no digit of it."""
     if block is not evaluation.asked:
-        evaluation.turn_to(block)
+        evaluation.asked, evaluation.blocks = block, Blocks(block)
     passed = [
         evaluation.values(p.settings, p.parts, p.tails) if p.of is None else evaluation.slopes(p.settings, p.of)
         for p in passes
     ]
-    return Part(block.averaging, passed, evaluation.impossible)
+    return Part(block.averaging, passed, evaluation.blocks.impossible)
 
 
 def _refuse(asked: Asked, passes: Sequence[Pass], start: int, block: Asked) -> None:
