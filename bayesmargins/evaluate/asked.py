@@ -80,6 +80,10 @@ class Asked:
         """Cells of the rows: of those in memory, or all of them once they were gone through."""
         return self.scheme.of(self.frame) if self.total is None else self.total
 
+    def answered(self: Self, averaging: Averaging) -> Self:
+        """The same with the cells of all rows; those of all at once are not looked for where blocks have them."""
+        return self if vars(self).get("averaging") is averaging else replace(self, total=averaging)
+
     def blocks(self: Self) -> Iterator[tuple[int, Self]]:
         """The same of a block of rows at a time, and which row is the first; of all at once without an average."""
         if self.stream is None and (not self.scheme.average or len(self.frame) <= streams.BLOCK_ROWS):

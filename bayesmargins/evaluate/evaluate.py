@@ -73,10 +73,8 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
         assert total is not None
         if not total.averaging.totals.all():
             asked.scheme.refuse_empty(total.averaging)
-        evaluation.blocks.impossible = total.impossible
-    if vars(asked).get("averaging") is not total.averaging:  # of all rows at once it is not asked where blocks have it
-        asked = replace(asked, total=total.averaging)
-    return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
+        evaluation.impossible = total.impossible
+    return Answer(asked.answered(total.averaging), total.passed, dict(zip(passes, total.passed, strict=True)))
 
 
 def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
@@ -142,14 +140,19 @@ class Evaluation(AbstractContextManager["Evaluation"]):
         self.passed = list[Passed]()  # every pass so far, for the provenance
         self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
+        self.turn_to(asked)
+
+    def turn_to(self, asked: Asked) -> None:
+        """Go on with other rows: tables that were made serve them too, and change no digit of what they give."""
         self.asked, self.blocks = asked, Blocks(asked)
+        self.impossible = self.blocks.impossible
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.progress.__exit__(kind, error, trace)
-        if kind is None and self.blocks.impossible is not None:
-            self.blocks.impossible.told()
+        if kind is None and self.impossible is not None:
+            self.impossible.told()
 
     def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
         """The mean response of a copy's rows, or 1 less it, by part: (draw, group x row or cell), group after group.
@@ -214,12 +217,12 @@ def _predictor(asked: Asked, tick: Callable[[int], None]) -> Averages | TiltedPr
 def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Part:
     """What does one block give? `evaluation` keeps tables from block to block, which change no digit of it."""
     if block is not evaluation.asked:
-        evaluation.asked, evaluation.blocks = block, Blocks(block)
+        evaluation.turn_to(block)
     passed = [
         evaluation.values(p.settings, p.parts, p.tails) if p.of is None else evaluation.slopes(p.settings, p.of)
         for p in passes
     ]
-    return Part(block.averaging, passed, evaluation.blocks.impossible)
+    return Part(block.averaging, passed, evaluation.impossible)
 
 
 def _refuse(asked: Asked, passes: Sequence[Pass], start: int, block: Asked) -> None:
