@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
@@ -131,7 +130,7 @@ def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
     return replace(post, b=b, parts=parts, sample_stats=None, origin=None)
 
 
-class Evaluation(AbstractContextManager["Evaluation"]):
+class Evaluation:
     """What do the draws say? To be used in a ``with`` block, which shows progress of so many passes over the rows."""
 
     def __init__(self, asked: Asked, passes: int) -> None:
@@ -146,6 +145,9 @@ class Evaluation(AbstractContextManager["Evaluation"]):
         """Go on with other rows: tables that were made serve them too, and change no digit of what they give."""
         self.asked, self.blocks = asked, Blocks(asked)
         self.impossible = self.blocks.impossible
+
+    def __enter__(self) -> Evaluation:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
