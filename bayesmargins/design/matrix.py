@@ -151,7 +151,7 @@ def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
 
 def _products(products: tuple[tuple[Piece, ...], ...], frame: pd.DataFrame) -> np.ndarray:
     columns = {
-        (name, level): (frame[name] if level is None else frame[name] == level).to_numpy(dtype=np.float64)
+        (name, level): frame[name].to_numpy(np.float64) if level is None else (frame[name] == level).to_numpy(bool)
         for name, level in set().union(*products)
     }
     values = np.ones((len(frame), len(products)), order="F")
