@@ -93,13 +93,16 @@ FOLDERS = [
     "integrate/tabulated",
     "model",
     "plots",
+    "reporting",
+    "sampler",
     "tables",
+    "validation",
 ]
 INTERNAL = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
 INTERNAL += [PACKAGE / f"{name}.py" for name in ("by_labels", "grid", "progress", "row_weights")]
 
-# What a user can reach: what is exported, and the methods that write a summary or a table.
-REACHED = {*bayesmargins.__all__, "_Written"}
+# What a user can reach: what is exported, what that gives, and the methods that write a summary or a table.
+REACHED = {*bayesmargins.__all__, "Check", "Logo", "_Written"}
 
 
 def long_docstrings(source: str) -> Iterator[str]:

@@ -107,9 +107,10 @@ class Matrix:
 
     def _pieces(self, scoped: Any) -> list[Piece]:
         """Those of a column of the data as it is, all levels or all but the reference level; none of anything else."""
-        name, (kind, state) = scoped.factor.expr, self.spec.encoder_state[scoped.factor.expr]
+        name = scoped.factor.expr
         if scoped.factor.factor.eval_method.value != "lookup":
             return []
+        kind, state = self.spec.encoder_state[name]
         if kind.value == "numerical":
             return [(name, None)]
         return [(name, level) for level in state["categories"][scoped.reduced :]]
