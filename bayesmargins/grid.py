@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayesmargins.by_labels import Relabelled, relabelled
-from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas
+from bayesmargins.design import Column, Design, missing_rows, require_columns, to_pandas, with_means
 from bayesmargins.errors import DataError, EstimandError, listed, shown
 from bayesmargins.row_weights import checked_weights
 from bayesmargins.schema import public_name, public_names
@@ -19,6 +19,7 @@ from bayesmargins.values import plain
 __all__ = [
     "Averaging",
     "Cells",
+    "Distinct",
     "Scheme",
     "completed",
     "frame_of",
@@ -81,13 +82,17 @@ class Scheme:
         """Which of these rows are averaged together, and what is the resulting dimension called?"""
         n, by = len(frame), list(self.by)
         if not self.average:
-            cells, coords = Cells(np.arange(n), np.ones(n), n, unit=True), _row_coords(frame, self.fixed)
-            return Averaging(cells, ("row",), coords, frame.iloc[:0], np.ones(n), n)
+            cells = Cells(np.arange(n), np.ones(n), n, unit=True)
+            return Averaging(cells, ("row",), _row_coords(frame, self.fixed), frame.iloc[:0], np.ones(n), n)
         if by:
             _check_by(frame, by, self.fixed, self.what)
         weights = np.ones(n) if self.wts is None else checked_weights(frame, self.wts, self.what)
-        some = relabelled(frame, self.labels) if self.labels else frame
-        index, first, dims, coords = _by_cells(some, self.design, by, self.labels)
+        some, index, first = frame, np.zeros(n, dtype=np.intp), np.zeros(1, dtype=np.intp)
+        dims: tuple[str, ...] = ()
+        coords: dict[str, Any] = {}
+        if by:
+            some = relabelled(frame, self.labels) if self.labels else frame
+            index, first, dims, coords = _by_cells(some, self.design, by, self.labels)
         totals = np.bincount(index, weights, minlength=len(first))
         # a cell whose rows count for nothing here may have others elsewhere
         share = weights / (totals if totals.all() else np.where(totals == 0.0, 1.0, totals))[index]
@@ -137,7 +142,7 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
 def completed(design: Design, frame: pd.DataFrame, what: str) -> pd.DataFrame:
     """With the means of the rows' groups, unless `at` has to name them: rows that lack them are refused later."""
     try:
-        return design.completed(frame, what)
+        return with_means(frame, design.means, what) if design.means else frame
     except DataError:
         return frame
 
@@ -169,8 +174,6 @@ def _by_cells(
     frame: pd.DataFrame, design: Design, by: list[str], labels: Relabelled
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], dict[str, Any]]:
     """The cell of each row, the first row of each cell, and the dimension with its coordinates."""
-    if not by:
-        return np.zeros(len(frame), dtype=np.intp), np.zeros(1, dtype=np.intp), (), {}
     of_fit = {b: None if b in labels else design.columns.get(b) for b in by}
     codes = np.column_stack([_ordered_codes(frame[b], of_fit[b]) for b in by])
     combos, first, index = np.unique(codes, axis=0, return_index=True, return_inverse=True)
@@ -194,19 +197,21 @@ def _ordered_codes(series: pd.Series, column: Column | None) -> np.ndarray:
     return pd.factorize(series, sort=True)[0]
 
 
-def repeated_rows(
-    frame: pd.DataFrame, names: list[str], cells: Cells
-) -> tuple[np.ndarray | None, np.ndarray | None, Cells]:
-    """Which rows are the same in all that is read of them? These are evaluated once, with their weights added up.
+class Distinct(NamedTuple):
+    """Sets of equal rows; the first two are None where hardly any row repeats, and all are kept."""
 
-    The first of each set of equal rows, the set (row,) that each belongs to, and the cells of the sets; the first two
-    are None where hardly any row repeats, and all are kept.
-    """
+    first: np.ndarray | None  # (set,): the first row of each
+    position: np.ndarray | None  # (row,): the set that it belongs to
+    cells: Cells  # of the sets
+
+
+def repeated_rows(frame: pd.DataFrame, names: list[str], cells: Cells) -> Distinct:
+    """Which rows are the same in all that is read of them? These are evaluated once, with their weights added up."""
     n = len(frame)
     sample = frame[names].iloc[:: max(1, n // _SAMPLE)]
     # Of rows that each repeat r times, a share of about r * sample / (2 n) of an even sample repeats.
     if n < 2 or (names and len(sample.drop_duplicates()) > _MOSTLY * len(sample)):
-        return None, None, cells
+        return Distinct(None, None, cells)
     keys: list[Any] = [frame[name] for name in names]
     keys += [] if cells.unit or cells.n == 1 else [cells.index]
     if keys:
@@ -215,6 +220,6 @@ def repeated_rows(
         position = np.zeros(n, dtype=np.intp)
     _, first = np.unique(position, return_index=True)
     if cells.unit:
-        return first, position, Cells(np.arange(len(first)), np.ones(len(first)), len(first), unit=True)
+        return Distinct(first, position, Cells(np.arange(len(first)), np.ones(len(first)), len(first), unit=True))
     share = np.bincount(position, cells.share, minlength=len(first))
-    return first, position, Cells(cells.index[first], share, cells.n)
+    return Distinct(first, position, Cells(cells.index[first], share, cells.n))

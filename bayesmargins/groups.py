@@ -59,16 +59,11 @@ class Policy:
     active: tuple[str, ...] = field(init=False, repr=False, compare=False)  # factors whose z matters
 
     def __post_init__(self) -> None:
-        words = {p: None for p in self.by_factor.values() if isinstance(p, str)}
-        by_word = {word: tuple([f for f, p in self.by_factor.items() if p == word]) for word in words}
+        by_word = {word: tuple([f for f, p in self.by_factor.items() if p == word]) for word in POLICIES}
         object.__setattr__(self, "by_word", by_word)
         object.__setattr__(self, "named", {f: p for f, p in self.by_factor.items() if isinstance(p, tuple)})
         object.__setattr__(self, "combinations", math.prod([len(p) for p in self.named.values()]))
         object.__setattr__(self, "active", tuple([f for f, p in self.by_factor.items() if p != "zero"]))
-
-    def factors(self, word: str) -> tuple[str, ...]:
-        """Factors under this policy."""
-        return self.by_word.get(word, ())
 
     def of(self, factors: Collection[str]) -> Policy:
         """The same for some of the factors."""
@@ -101,7 +96,7 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
         policy = Policy(dict.fromkeys(design.factors, _word(groups, design)), group_weights)
         for factor in [f for f in design.factors.values() if f.members]:
             _refuse_of_members(groups, factor)
-    if group_weights == "rows" and not policy.factors("existing"):
+    if group_weights == "rows" and not policy.by_word["existing"]:
         raise GroupsError(
             f"group_weights='rows' weighs fitted groups, and groups={shown(groups)} averages over none: it says how "
             "groups='existing' counts them. Leave it out, or ask for 'existing'."
@@ -248,16 +243,16 @@ def plan_groups(
     """
     design, whole = post.design, post if whole is None else whole
     named = _named_levels(policy, post) if policy.named else ()
-    mixture = _mixture(post, policy, whole, beside, frame) if "existing" in policy.by_word else None
+    mixture = _mixture(post, policy, whole, beside, frame) if policy.by_word["existing"] else None
     own = policy.of(design.factors).by_word
-    gathers = [g for f in own.get("own", ()) for g in _own(post, design.factors[f], frame, what)]
-    for name in own.get("sample", ()):
+    gathers = [g for f in own["own"] for g in _own(post, design.factors[f], frame, what)]
+    for name in own["sample"]:
         gathers += _sampled(post, design.factors[name], frame, int(seed or 0), whole)
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
     return GroupPlan(
-        integrated=own.get("new", ()),
+        integrated=own["new"],
         gathers=tuple(gathers),
         mixture=mixture,
         missing=missing,
@@ -366,7 +361,7 @@ def _mixture(
     """Combinations of the fitted levels of all factors that are read together, for those of this linear predictor."""
     designs = [whole.predictors[name].design for name in beside] or [post.design]
     factors = {name: factor for design in designs for name, factor in design.factors.items()}
-    names = policy.of(factors).factors("existing")
+    names = policy.of(factors).by_word["existing"]
     own = tuple([name for name in names if name in post.design.factors])
     for name in own:
         _draws_of_b(post, name)

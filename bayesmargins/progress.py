@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Any
@@ -16,16 +18,16 @@ __all__ = ["Progress", "shared"]
 _PATIENCE = 2.0  # seconds
 
 
-class Progress:
-    """How much of the work is done? Shown on stderr once it has taken two seconds; total None where nobody knows it."""
+@dataclass(eq=False)
+class Progress(AbstractContextManager["Progress"]):
+    """How much of the work is done? Shown on stderr once it has taken two seconds."""
 
-    def __init__(self, total: int | None, what: str = "averaging over groups") -> None:
-        self.total, self.done, self.what, self.said = total, 0, what, what
-        self.start = time.monotonic()
-        self._bar: Any = None
-
-    def __enter__(self) -> Progress:
-        return self
+    total: int | None  # values; None where nobody knows
+    what: str = "averaging over groups"
+    said: str = ""  # in place of that, once more is known
+    done: int = 0
+    start: float = field(default_factory=time.monotonic)
+    _bar: Any = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -40,7 +42,7 @@ class Progress:
             self._bar = self._shown()
         if self._bar is not None:
             done = self.done if self.total is None else min(self.done, self.total)
-            self._bar.update(self._bar.task_ids[0], completed=done, description=self.said)
+            self._bar.update(self._bar.task_ids[0], completed=done, description=self.said or self.what)
 
     def rows(self, done: int) -> None:
         """So many rows are done: the bar says so where the total is not known."""

@@ -167,7 +167,8 @@ def make_result(
     cube = np.ascontiguousarray(values.reshape(n_sample + values.shape[1:]))
     variable = xr.Variable((*SAMPLE_DIMS, *dims), cube, _axis(provenance))
     made = xr.Dataset({ESTIMATE: variable}, coords={**sample_coords, **coords}, attrs=provenance.to_attrs())
-    return made.assign_attrs(seal(made))
+    made.attrs |= seal(made)
+    return made
 
 
 def _axis(about: Provenance) -> dict[str, str]:
@@ -187,11 +188,12 @@ def seal(ds: xr.Dataset) -> dict[str, Any]:
 
     Results of more than `MOST` entries are known as a whole only.
     """
-    estimate, said = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs)
-    values = estimate.to_numpy()
-    bits, names = _of_draws(values), _telling(estimate)
-    known = {"by": names, "digests": _digests(bits, estimate, names, said).tobytes().hex()} if bits.size <= MOST else {}
-    return {"values": count(values), "fingerprint": _whole(bits, values.shape, said), "entries": json.dumps(known)}
+    estimate, said, bits, whole = _read(ds)
+    known: dict[str, Any] = {}
+    if bits.size <= MOST:
+        names = _telling(estimate)
+        known = {"by": names, "digests": _digests(bits, estimate, names, said).tobytes().hex()}
+    return {"values": count(estimate.to_numpy()), "fingerprint": whole, "entries": json.dumps(known)}
 
 
 def is_original(ds: xr.Dataset) -> bool:
@@ -199,13 +201,13 @@ def is_original(ds: xr.Dataset) -> bool:
 
     Of results of more than `MOST` entries a selection is not known again, and neither are some of the draws.
     """
-    estimate, said, about = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...), _words(ds.attrs), provenance_of(ds)
+    about, (estimate, said, bits, whole) = provenance_of(ds), _read(ds)
     values = estimate.to_numpy()
     if about.entries is None:  # results saved by earlier versions
         return fingerprint(values, said if about.values is not None else "") == about.fingerprint
-    bits, known = _of_draws(values), json.loads(about.entries)
-    if _whole(bits, values.shape, said) == about.fingerprint:
+    if whole == about.fingerprint:
         return True
+    known = json.loads(about.entries)
     if not known or not set(known["by"]) <= set(estimate.coords):
         return False
     gaps = np.isnan(values).all(axis=(0, 1))
@@ -219,9 +221,12 @@ def selected(ds: xr.Dataset) -> dict[str, Any]:
     return {n: ds.coords[n].item() for n in known.get("by", ()) if n in ds.coords and ds.coords[n].ndim == 0}
 
 
-def _words(attrs: Mapping[str, Any]) -> str:
-    """To the letter, whatever version wrote them."""
-    return json.dumps([str(attrs.get(name, "")) for name in _SAID])
+def _read(ds: xr.Dataset) -> tuple[xr.DataArray, str, np.ndarray, str]:
+    """The estimate, what is said of it to the letter, 64 bits an entry, and the fingerprint of all together."""
+    estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
+    said = json.dumps([str(ds.attrs.get(name, "")) for name in _SAID])
+    bits = _of_draws(estimate.to_numpy())
+    return estimate, said, bits, _hashed(repr(estimate.shape), bits.astype("<u8").data, said)
 
 
 def fingerprint(values: np.ndarray, said: str = "") -> str:
@@ -251,9 +256,11 @@ def _telling(estimate: xr.DataArray) -> list[str]:
     return names
 
 
-def _texts(coordinate: xr.Variable) -> Iterable[str]:
+def _texts(coordinate: xr.Variable) -> list[str]:
     """Labels as text, numbers alike whatever their type: files and pandas may change it."""
     values = coordinate.to_numpy().ravel().tolist()
+    if all([isinstance(v, str) for v in values]):
+        return values
     return [repr(float(v)) if isinstance(v, int | float) else written(v) for v in values]
 
 
@@ -289,10 +296,6 @@ def _of_draws(values: np.ndarray) -> np.ndarray:
 def _mixed(bits: np.ndarray) -> np.ndarray:
     bits = (bits ^ (bits >> _HALF)) * _ODD
     return np.asarray(bits ^ (bits >> _HALF))
-
-
-def _whole(bits: np.ndarray, shape: tuple[int, ...], said: str) -> str:
-    return _hashed(repr(shape), bits.astype("<u8").data, said)
 
 
 def _hashed(*pieces: Any) -> str:

@@ -233,7 +233,8 @@ def plain(values: Any) -> np.ndarray:
         return series.to_numpy(dtype=np.int64)
     if pd.api.types.is_numeric_dtype(series.dtype):
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.array(["" if pd.api.types.is_scalar(v) and pd.isna(v) else written(v) for v in series], dtype=str)
+    texts = [v if isinstance(v, str) else written(v) for v in series]
+    return np.array(["" if gone else text for text, gone in zip(texts, series.isna(), strict=True)], dtype=str)
 
 
 def one_of(name: str, value: Any, allowed: Collection[str], refused: Refusal = EstimandError) -> str:

@@ -217,18 +217,24 @@ def test_frames_that_are_none_are_refused() -> None:
         ("x * `my z` * k + b", True),
         ("0 + b + x:k", True),
         ("1", True),
-        ("x + c", False),
-        ("x + x:c", False),
+        ("x + c", True),
+        ("x + x:c", True),
+        ("x*c*d + k:d:x", True),
+        ("0 + d + x:c:d", True),
+        ("0 + c:d + b", True),
         ("x + C(k)", False),
+        ("c + C(d, contr.sum)", False),
         ("center(x) + k", False),
         ("{x**2} + b:x", False),
         ("2:x", False),
     ],
 )
-def test_numbers_as_they_are_need_no_formulaic_and_give_its_columns(fixed: str, direct: bool) -> None:
+def test_columns_as_they_are_need_no_formulaic_and_give_its_columns(fixed: str, direct: bool) -> None:
     rng = np.random.default_rng(3)
-    numbers = {"y": rng.normal(size=12), "x": rng.normal(size=12), "my z": rng.normal(size=12)}
-    frame = pd.DataFrame({**numbers, "k": rng.integers(0, 3, 12), "b": rng.random(12) < 0.5, "c": list("abc") * 4})
+    numbers = {"y": rng.normal(size=36), "x": rng.normal(size=36), "my z": rng.normal(size=36)}
+    levels = pd.Categorical(["v:w", "u", "u", "v:w"] * 9, ["v:w", "u"], ordered=True)
+    factors = {"b": rng.random(36) < 0.5, "c": list("abc") * 12, "d": levels}
+    frame = pd.DataFrame({**numbers, **factors, "k": rng.integers(0, 3, 36)})
     matrix = build_design(f"y ~ {fixed}", frame).fixed
     assert (matrix.products is not None) == direct
     again = np.asarray(matrix.spec.get_model_matrix(frame, context=matrix.context), dtype=float)

@@ -84,18 +84,39 @@ def test_every_public_function_says_what_it_raises(name: str, function: Callable
     assert "\nRaises\n------\n" in docstring, f"bayesmargins.{name} has no Raises section"
 
 
-FOLDERS = ("design", "evaluate", "integrate/tabulated")
-INTERNAL = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).glob("*.py"))]
+FOLDERS = [
+    "adapters",
+    "design",
+    "estimands",
+    "evaluate",
+    "hypothesis",
+    "integrate/tabulated",
+    "model",
+    "plots",
+    "reporting",
+    "sampler",
+    "tables",
+    "validation",
+]
+INTERNAL = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
 INTERNAL += [PACKAGE / f"{name}.py" for name in ("by_labels", "grid", "progress", "row_weights")]
+
+# What a user can reach: what is exported, what that gives, and the methods that write a summary or a table.
+REACHED = {*bayesmargins.__all__, "Check", "Logo", "_Written"}
 
 
 def long_docstrings(source: str) -> Iterator[str]:
     """What has a docstring with sections that only a user needs, who sees neither its name nor its code."""
-    for node in ast.walk(ast.parse(source)):
+    inner: list[ast.AST] = [ast.parse(source)]
+    while inner:
+        node = inner.pop()
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             lines = (ast.get_docstring(node) or "").splitlines()
+            if node.name in REACHED:
+                continue
             if {"Parameters", "Attributes", "Returns", "Raises"} & set(lines):
                 yield node.name
+        inner += ast.iter_child_nodes(node)
 
 
 @pytest.mark.parametrize("path", INTERNAL, ids=lambda path: str(path.relative_to(PACKAGE)))

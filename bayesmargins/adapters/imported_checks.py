@@ -24,22 +24,10 @@ _FAR, _FAR_BY_B = 6.0, 3.0
 
 
 def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Posterior:
-    """Is there anything that the user should know of these draws before reading a number from them?
+    """The posterior with divergences, r-hat and sample sizes in ``info``, as a fit has them; bad ones are said.
 
-    Parameters
-    ----------
-    post : Posterior
-        As it was read.
-    where : str
-        Which software the draws come from, for the message.
-    stats : Dataset, optional
-        What the sampler said, where the posterior does not hold it.
-
-    Returns
-    -------
-    Posterior
-        With divergences, the largest r-hat and the smallest effective sample size in ``info``, as a fit has them; those
-        of a prior are independent and have none.
+    `stats` is what the sampler said, where the posterior does not hold it. Draws of a prior are independent and have
+    none.
     """
     check_effects(post)
     if post.kind != "posterior":
@@ -51,12 +39,7 @@ def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Pos
 
 
 def check_effects(post: Posterior) -> None:
-    """Have the group effects the mean 0 and the spread that their standard deviations say?
-
-    Parameters
-    ----------
-    post : Posterior
-        Of which ``groups="new"`` reads the standard deviations alone.
+    """Have the group effects mean 0 and the spread that their sds say, which are all that ``"new"`` reads?
 
     Notes
     -----

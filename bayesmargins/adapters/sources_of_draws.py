@@ -25,21 +25,10 @@ _ACCEPTED = (
 
 
 def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, xr.Dataset | None]:
-    """Which draws are in this object or file, whatever made it?
+    """Draws (chain, draw, ...) in memory, and what the sampler said of them, from any object or file that holds them.
 
-    Parameters
-    ----------
-    source : InferenceData, DataTree, Dataset, path, dict or numpyro.infer.MCMC
-        InferenceData (ArviZ 0.23) and DataTree (ArviZ 1) as PyMC, nutpie, Bambi or ``az.from_*`` give them, or the
-        DataTree of the group alone; a Dataset; a netCDF file (.nc) or a zarr folder of either generation; a dict of
-        arrays (chain, draw, ...), by name or nested by group as ``az.from_dict`` takes it.
-    group : {"posterior", "prior"}
-        Which draws, where there are several groups.
-
-    Returns
-    -------
-    draws, sample_stats : Dataset, Dataset or None
-        Draws with the dims chain and draw, in memory; what the sampler said about them, where it is there.
+    InferenceData, DataTree, Dataset, a netCDF file or zarr folder, a dict of arrays by name or nested by group, or a
+    numpyro MCMC; `group` is ``"posterior"`` or ``"prior"``.
 
     Examples
     --------

@@ -11,6 +11,7 @@ from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
 from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
 from bayesmargins.design.frozen import Design, Response, Rows
+from bayesmargins.design.group_means import with_means
 from bayesmargins.design.grouping import Factor, combinations
 from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.members import Members
@@ -56,4 +57,5 @@ __all__ = [
     "second_derivative_rows",
     "template_design",
     "to_pandas",
+    "with_means",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -44,25 +44,27 @@ class Column:
         read it as one.
         """
         if self.kind == "factor" and not self.coded:
-            texts = series.astype(object)
-            self._refuse_unseen(texts, series)
-            return pd.Series(pd.Categorical(texts, categories=list(self.coding)), index=series.index)
+            codes = pd.Index(self.coding).get_indexer(pd.Index(series, dtype=object))
+            if (codes < 0).any():
+                self._refuse_unseen(series[codes < 0].dropna())
+            return pd.Series(pd.Categorical.from_codes(codes, list(self.coding)), index=series.index)
         if not _holds_numbers(series):
             raise DataError(
                 f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, starting with "
                 f"{listed(series.iloc[:3])}. {_numbers_from(series)}"
             )
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        _check_finite(values, self.name)
+        if np.isinf(values).any():
+            _refuse_infinite(values, self.name)
         if self.kind == "logical" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
             raise DataError(f"Column {self.name!r} held true and false at the fit and holds other numbers here.")
         if self.coded:
-            self._refuse_unseen(values, series)
+            codes = pd.Index(self.levels).get_indexer(pd.Index(values, dtype=object))
+            self._refuse_unseen(series[codes < 0].dropna())
         return pd.Series(values, index=series.index, name=self.name)
 
-    def _refuse_unseen(self, values: pd.Series | np.ndarray, series: pd.Series) -> None:
-        codes = pd.Index(self.levels).get_indexer(pd.Index(values, dtype=object))
-        unseen = pd.unique(series[(codes < 0) & series.notna().to_numpy()])
+    def _refuse_unseen(self, without_code: pd.Series) -> None:
+        unseen = pd.unique(without_code)
         if len(unseen):
             raise DataError(
                 f"Column {self.name!r} has the levels {listed(unseen)} that the fit has not seen; it knows "
@@ -145,7 +147,8 @@ def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[A
         return Column(name, "logical", (), 0.0, 1.0)
     if _holds_numbers(series):
         values = series.to_numpy(dtype=np.float64)
-        _check_finite(values, name)
+        if np.isinf(values).any():
+            _refuse_infinite(values, name)
         sizes = tuple(sorted(plain_value(v) for v in pd.unique(series))) if coded else ()
         kind = "factor" if coded else "number"
         return Column(name, kind, _in_order(sizes, stated), float(values.min()), float(values.max()), coded)
@@ -179,14 +182,12 @@ def held_type(series: pd.Series) -> str:
     return "str" if pd.api.types.infer_dtype(series, skipna=True) == "string" else str(series.dtype)
 
 
-def _check_finite(values: np.ndarray, name: str) -> None:
-    infinite = np.isinf(values)
-    if infinite.any():
-        raise DataError(
-            f"Column {name!r} is infinite in {int(infinite.sum())} of {len(values)} rows, the first being row "
-            f"{int(np.flatnonzero(infinite)[0])}; numbers must be finite. Drop these rows, or mend them (a missing "
-            "value is NaN)."
-        )
+def _refuse_infinite(values: np.ndarray, name: str) -> NoReturn:
+    infinite = np.flatnonzero(np.isinf(values))
+    raise DataError(
+        f"Column {name!r} is infinite in {len(infinite)} of {len(values)} rows, the first being row {infinite[0]}; "
+        "numbers must be finite. Drop these rows, or mend them (a missing value is NaN)."
+    )
 
 
 def _in_order(levels: tuple[Any, ...], stated: tuple[Any, ...]) -> tuple[Any, ...]:

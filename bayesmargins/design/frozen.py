@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.design.formula import expression
-from bayesmargins.design.frames import Column, held_type, missing_rows, require_columns
+from bayesmargins.design.frames import Column, held_type, require_columns
 from bayesmargins.design.group_means import GroupMean, with_means
 from bayesmargins.design.grouping import Factor
 from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
@@ -159,8 +159,6 @@ class Design:
         Rows are made by each alone.
         """
         every = (self, *others)
-        if len(every) == 1:
-            return self
         return replace(
             self,
             formula="; ".join(d.formula for d in every),
@@ -168,10 +166,6 @@ class Design:
             factors={n: f for d in (*every, self) for n, f in d.factors.items()},
             means=tuple({m.of.name: m for d in every for m in d.means}.values()),
         )
-
-    def completed(self, frame: pd.DataFrame, what: str = "newdata") -> pd.DataFrame:
-        """The rows with a column for each mean of a group that the formula reads, those of the fit's groups."""
-        return with_means(frame, self.means, what) if self.means else frame
 
     def is_straight(self, variable: str, z_of: Collection[str] | None = None) -> bool:
         """Whether X, z (of some factors or all) and the offset are straight lines in a number.
@@ -197,10 +191,11 @@ class Design:
         """
         factors = [f for f in self.factors if z_of is None or f in z_of]
         names = sorted(self.variables(factors))
-        frame = self.completed(frame, what) if self.means else frame
+        frame = with_means(frame, self.means, what) if self.means else frame
         require_columns(frame, names, what)
-        missing, _ = missing_rows(frame, names)
-        source = pd.DataFrame({n: self.columns[n].replay(frame[n]) for n in names}, index=frame.index)
+        columns = {n: self.columns[n].replay(frame[n]) for n in names}
+        missing = np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *[c.isna() for c in columns.values()]])
+        source = pd.DataFrame(columns, index=frame.index)
         filled = partial(_filled, missing=missing) if missing.any() else finite_values
         Z: dict[str, np.ndarray] = {}
         for f in factors:

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,9 @@ __all__ = [
 
 # What formulaic's splines do beyond the values of the fit, if nothing is said.
 _BEYOND = {"bs": "raise", "cs": "extend", "cr": "extend", "cc": "extend"}
+
+
+Piece = tuple[str, Any]  # a column of numbers and None, or a factor and the level where it is 1
 
 
 @dataclass(frozen=True)
@@ -91,24 +95,32 @@ class Matrix:
         return penalised_terms(self.spec.structure, calls, term_label)
 
     @cached_property
-    def products(self) -> tuple[tuple[str, ...], ...] | None:
-        """Numeric columns of the data whose product each column of the design is; None where any is something else."""
-        state = self.spec.encoder_state
-        products = []
-        for part in self.spec.structure:
-            factors = [f for f in part.term.factors if f.eval_method.value != "literal"]
-            numeric = all(f.eval_method.value == "lookup" and state[f.expr][0].value == "numerical" for f in factors)
-            if not numeric or (len(factors) < len(part.term.factors) and part.columns != ["Intercept"]):
+    def products(self) -> tuple[tuple[Piece, ...], ...] | None:
+        """What each column of the design is the product of; None where any is a product of something else."""
+        products: list[tuple[Piece, ...]] = []
+        for term in [scoped for part in self.spec.structure for scoped in part.scoped_terms]:
+            each = [self._pieces(scoped) for scoped in term.factors]
+            if term.scale != 1 or not all(each):
                 return None
-            products.append(tuple(f.expr for f in factors))
+            products += [of[::-1] for of in product(*reversed(each))]  # the first factor changes fastest
         return tuple(products)
+
+    def _pieces(self, scoped: Any) -> list[Piece]:
+        """Those of a column of the data as it is, all levels or all but the reference level; none of anything else."""
+        name = scoped.factor.expr
+        if scoped.factor.factor.eval_method.value != "lookup":
+            return []
+        kind, state = self.spec.encoder_state[name]
+        if kind.value == "numerical":
+            return [(name, None)]
+        return [(name, level) for level in state["categories"][scoped.reduced :]]
 
     def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
         """Values of the columns for complete rows: (row, column) float."""
         if not self.labels:
             return np.zeros((len(frame), 0))
         first = 0 if self.constant else 1
-        if self.products is not None:  # the z of most models, and numbers as they are: no need to ask formulaic
+        if self.products is not None:  # columns as they are, as in most models: no need to ask formulaic
             return _products(self.products[first:], frame)
         values: np.ndarray = guarded(
             self.text, lambda: numbers(self.spec.get_model_matrix(frame, context=self.context))
@@ -138,12 +150,15 @@ def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
                 yield call
 
 
-def _products(products: tuple[tuple[str, ...], ...], frame: pd.DataFrame) -> np.ndarray:
-    columns = {n: frame[n].to_numpy(dtype=np.float64) for n in set().union(*products)}
+def _products(products: tuple[tuple[Piece, ...], ...], frame: pd.DataFrame) -> np.ndarray:
+    columns = {
+        (name, level): frame[name].to_numpy(np.float64) if level is None else (frame[name] == level).to_numpy(bool)
+        for name, level in set().union(*products)
+    }
     values = np.ones((len(frame), len(products)), order="F")
-    for j, names in enumerate(products):
-        for name in names:
-            values[:, j] *= columns[name]
+    for j, pieces in enumerate(products):
+        for piece in pieces:
+            values[:, j] *= columns[piece]
     return values
 
 

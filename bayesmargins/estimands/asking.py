@@ -61,14 +61,13 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
     read = target.parameters(tuple(post.parts)) if isinstance(target, Target) and target.of_response else ()
     read = tuple(post.parts) if target == "count" and post.family.counted else read
     parts = tuple(post.parts) if observed else read
-    design = post.design.beside([post.parts[name].design for name in parts])
-    of_rows = post.design.response.variables(fields_of(target, post.design.response))
+    design = post.design.beside([post.parts[name].design for name in parts]) if parts else post.design
     if given.newdata is None or not goes_by_blocks(given.newdata, post.design):
         stream, (frame, what) = None, frame_of(design, given.newdata)
     else:
-        frame, what, stream = _streamed(design, given, of_rows, average, streams)
+        frame, what, stream = _streamed(design, given, _of_rows(post, target), average, streams)
     by, labels = by_columns(given.by, frame, what) if given.by is not None else ([], {})
-    settings, derived = ({}, ()) if given.at is None else _set(given, post, parts, target, design, of_rows)
+    settings, derived = ({}, ()) if given.at is None else _set(given, post, parts, target, design)
     policy = _policy(given, design, whole, tuple(by), settings)
     if parts:
         _check_known(policy, post, parts, observed or f"target={target}")
@@ -91,7 +90,7 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
         weights="" if given.wts is None else given.wts if isinstance(given.wts, str) else "the given weights",
         policy=policy,
         target=target,
-        seed=seed if policy.factors("sample") else None,
+        seed=seed if policy.by_word["sample"] else None,
         whole=whole,
         parts=parts,
         design=design,
@@ -107,12 +106,17 @@ def _set(
     parts: tuple[str, ...],
     target: str | Target,
     design: Design,
-    of_rows: frozenset[str],
 ) -> tuple[dict[str, list[Any]], Settings]:
     """What `at` sets to values, and what it computes again."""
     if post.parts:
         refuse_unread("at", given.at, post, parts, target)
+    of_rows = _of_rows(post, target)
     return at_settings(given.at, design, of_rows), derived_settings(given.at, design, of_rows)
+
+
+def _of_rows(post: Posterior, target: str | Target) -> frozenset[str]:
+    """Columns of the left-hand side that the target depends on row by row."""
+    return post.design.response.variables(fields_of(target, post.design.response))
 
 
 def _policy(given: Given, design: Design, whole: Posterior, by: tuple[str, ...], at: Mapping[str, Any]) -> Policy:
@@ -231,7 +235,7 @@ _TOLD: set[str] = set()  # what is said once a process
 
 def _warn_of_zero(policy: Policy, post: Posterior) -> None:
     """Of what is curved in b."""
-    at_zero, family = policy.factors("zero"), post.family
+    at_zero, family = policy.by_word["zero"], post.family
     straight = post.link.linear and family.mean is None and not family.ordinal
     if not at_zero or straight or not options.warn_zero or "zero" in _TOLD:
         return
@@ -363,7 +367,7 @@ def _target_hint(target: Any, post: Posterior) -> str:
 def _check_known(policy: Policy, post: Posterior, parts: tuple[str, ...], what: str) -> None:
     """Refuse new groups whose effects on several of these linear predictors are correlated nobody knows how."""
     designs = {name: p.design for name, p in post.predictors.items() if name == post.first or name in parts}
-    new = [f for word in ("new", "sample") for f in policy.factors(word)]
+    new = [f for word in ("new", "sample") for f in policy.by_word[word]]
     unknown = [f for f in new if len(acting(designs, f)) > 1 and unknown_across(post, f)]
     if unknown:
         word, both = policy.by_factor[unknown[0]], listed(acting(designs, unknown[0]))

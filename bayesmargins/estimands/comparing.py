@@ -226,19 +226,7 @@ def _every(question: Question, cross: Any) -> dict[str, None]:
 
 
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
-    """Which two sides are compared?
-
-    Parameters
-    ----------
-    question : Question
-        Values of `at`, derived columns.
-    variables, cross
-        As the user gave them; `comparisons` documents them.
-
-    Returns
-    -------
-    list of Contrast
-    """
+    """Which two sides are compared, for `variables` and `cross` as the user gave them?"""
     cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     if question.post.parts and not question.derived:
         refuse_unread("variables", variables, question.post, question.parts, question.target)
@@ -278,20 +266,7 @@ def _refuse_bounded_step(question: Question, contrast: Contrast) -> None:
 
 
 def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
-    """How are the two sides compared, and what is that called?
-
-    Parameters
-    ----------
-    comparison : str or callable
-        As the user gave it.
-    question : Question
-        Target and family: odds are of probabilities only.
-
-    Returns
-    -------
-    how : Comparison
-    name : str
-    """
+    """How are the two sides compared, and what is that called? Odds are of probabilities only."""
     if callable(comparison):
         return _own(comparison, question.policy.combinations)
     if not is_word(comparison, COMPARISONS):

@@ -37,21 +37,11 @@ _ESTIMANDS = ("comparisons", "slopes")
 
 @dataclass(frozen=True)
 class Effect:
-    """One effect within a group.
+    """One effect within a group."""
 
-    Attributes
-    ----------
-    sides : tuple of Settings
-        Low and high; one for a slope.
-    variable : str or None
-        Of a slope.
-    how : Comparison
-        How the sides are compared, if they are.
-    """
-
-    sides: tuple[Settings, ...]
-    variable: str | None
-    how: Comparison = COMPARISONS["difference"]
+    sides: tuple[Settings, ...]  # low and high; one for a slope
+    variable: str | None  # of a slope
+    how: Comparison = COMPARISONS["difference"]  # how the sides are compared, if they are
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -74,38 +64,18 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """What is asked about.
+    """What is asked about."""
 
-    Attributes
-    ----------
-    kind : {"comparisons", "slopes"}
-    each : tuple of Effect
-    labels, terms : list of str
-        Of the dimension ``contrast``.
-    comparison : str or None
-    """
-
-    kind: str
+    kind: str  # {"comparisons", "slopes"}
     each: tuple[Effect, ...]
+    # of the dimension ``contrast``
     labels: list[str]
     terms: list[str]
     comparison: str | None
 
 
 def effects_of(question: Question, variables: Any, estimand: Any, comparison: Any, cross: Any, slope: Any) -> Effects:
-    """Which effects within a group are asked about?
-
-    Parameters
-    ----------
-    question : Question
-        Rows, target, values of `at`.
-    variables, estimand, comparison, cross, slope
-        As the user gave them; `heterogeneity` documents them.
-
-    Returns
-    -------
-    Effects
-    """
+    """Which effects within a group are asked about, by arguments of `heterogeneity` as the user gave them?"""
     if not is_word(estimand, _ESTIMANDS):
         raise EstimandError(
             f"estimand={shown(estimand)}; allowed are {', '.join(_ESTIMANDS)}.{close_matches(estimand, _ESTIMANDS)}"
@@ -201,19 +171,10 @@ def refuse_two_strata(post: Posterior, over: str, sides: Sequence[Sequence[Chunk
 
 
 class GroupsOf:
-    """Averages of rows within groups whose b is given, for some of the draws.
+    """Averages of rows within groups whose b is given, for the draws at some positions.
 
-    The groups pass as if they were levels of the factor that the posterior had draws for: every other factor keeps its
-    policy, and tables, threads and weights are those of every other question.
-
-    Parameters
-    ----------
-    evaluation : Evaluation
-        Of the question.
-    over : str
-        The factor.
-    which : ndarray of int
-        Positions of the draws.
+    The groups pass as if they were levels of the factor `over` that the posterior had draws for: every other factor
+    keeps its policy, and tables, threads and weights are those of every other question.
     """
 
     def __init__(self, evaluation: Evaluation, over: str, which: np.ndarray) -> None:

@@ -33,29 +33,14 @@ class _Between(ResponseMean):
 
 @dataclass
 class Moments:
-    """Per draw, averaged over rows; response scale.
+    """Per draw, averaged over rows; response scale."""
 
-    Attributes
-    ----------
-    mean : ndarray, shape (draw,)
-        E[y] over rows and new groups.
-    fixed : ndarray, shape (draw,)
-        Variance over rows of E[y], each integrated over new groups.
-    groups : dict of ndarray, shape (draw,)
-        By factor, the mean over rows of Var(E[y given b of the factor]).
-    between : ndarray, shape (draw,)
-        Of all factors together.
-    variance : ndarray, shape (draw,)
-        Mean over rows of Var(y) at the row's covariates.
-    passed : Passed
-        Methods, nodes, and the largest error of a variance of a row.
-    """
-
-    mean: np.ndarray
-    fixed: np.ndarray
-    groups: dict[str, np.ndarray]
-    between: np.ndarray
-    variance: np.ndarray
+    mean: np.ndarray  # (draw,): E[y] over rows and new groups
+    fixed: np.ndarray  # (draw,): variance over rows of E[y], each integrated over new groups
+    groups: dict[str, np.ndarray]  # (draw,): by factor, the mean over rows of Var(E[y given b of the factor])
+    between: np.ndarray  # (draw,): of all factors together
+    variance: np.ndarray  # (draw,): mean over rows of Var(y) at the row's covariates
+    # methods, nodes, and the largest error of a variance of a row
     passed: Passed = field(default_factory=lambda: Passed({}))
 
     @property
@@ -66,22 +51,10 @@ class Moments:
 
 
 def response_moments(post: Posterior, rows: Rows, weights: np.ndarray, parts: tuple[PartRows, ...] = ()) -> Moments:
-    """Which mean and variance has the response over these rows and new groups, and where does the variance come from?
+    """Mean and variance of the response over these rows and new groups, and where the variance comes from.
 
-    Parameters
-    ----------
-    post : Posterior
-        Draws, family and link.
-    rows : Rows
-        Design rows without missing values.
-    weights : ndarray, shape (row,)
-        Sum 1.
-    parts : tuple of PartRows
-        The same rows of the parameters that have a linear predictor of their own, without group effects.
-
-    Returns
-    -------
-    Moments
+    Weights (row,) sum to 1. `parts` are the same rows of parameters with a linear predictor of their own, without group
+    effects.
     """
     zero = np.zeros(len(post.draws.beta))
     out = Moments(zero.copy(), zero.copy(), {f: zero.copy() for f in post.design.factors}, zero.copy(), zero.copy())
@@ -102,21 +75,7 @@ def response_moments(post: Posterior, rows: Rows, weights: np.ndarray, parts: tu
 
 
 def joint_moments(post: Posterior, chunk: Chunk, factor: str) -> Moments:
-    """The same where one factor moves several linear predictors, by the joint distribution of all of them.
-
-    Parameters
-    ----------
-    post : Posterior
-        Draws, family and link.
-    chunk : Chunk
-        Rows with their parts, new groups of the factor in all of them; averaged.
-    factor : str
-        The only one.
-
-    Returns
-    -------
-    Moments
-    """
+    """The same where one factor, the only one, moves several linear predictors: by their joint distribution."""
     predictor = DistributionPredictor(post.draws, post.link, post.family, sd(), lambda done: None)
     word, passed, weights = post.family.noun, Passed({}, error_estimate=0.0), chunk.cells.share
     of_rows = []

@@ -165,7 +165,7 @@ def _check_family(post: Posterior, share: bool) -> None:
 
 
 def _refuse_without_groups(question: Question, share: bool) -> None:
-    if not question.post.design.factors and not (share and question.policy.factors("new")):
+    if not question.post.design.factors and not (share and question.policy.by_word["new"]):
         raise EstimandError(
             f"{question.post.formula!r} has no grouping factor, so there is no variance between groups to partition. "
             "Group effects are terms such as (1 | id)."
@@ -244,7 +244,7 @@ def _moments(question: Question, rows: Rows, weights: np.ndarray, parts: tuple[P
     post = question.post
     if not any(part.plan.integrated for part in parts):
         return response_moments(post, rows, weights, parts)
-    n, (factor,) = len(weights), question.policy.factors("new")
+    n, (factor,) = len(weights), question.policy.by_word["new"]
     plan = GroupPlan(tuple(post.design.factors), (), None, np.zeros(n, dtype=bool))
     across = across_of(post, question.parts, question.policy)
     cells = Cells(np.zeros(n, dtype=np.intp), weights, 1)

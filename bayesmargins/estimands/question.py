@@ -64,7 +64,8 @@ class Question(Asked):
     def check_size(self, contrasts: int = 1, cells: int | None = None) -> None:
         """Refuse a result that would not fit in memory."""
         cells = self.averaging.cells.n if cells is None else cells
-        values = self.scenarios * contrasts * cells * (len(self.outputs[1]) if self.outputs else 1)
+        values = len(self.copies) * self.policy.combinations * contrasts * cells
+        values *= len(self.outputs[1]) if self.outputs else 1
         check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
 
     def result(
@@ -89,7 +90,7 @@ class Question(Asked):
         dims: list[str] = ["contrast"] if contrast else []
         coords: dict[str, Any] = {}
         if contrast:
-            coords = {"contrast": plain(contrast), "term": ("contrast", plain(term))}
+            coords = {"contrast": np.array(contrast, dtype=str), "term": ("contrast", np.array(term, dtype=str))}
         if self.outputs is not None:
             dims.append(self.outputs[0])
             coords[self.outputs[0]] = plain(list(self.outputs[1]))
@@ -151,7 +152,7 @@ class Question(Asked):
             slope=None if slope is None else slope.word,
             second=slope.second or None if slope is not None else None,
             groups={f: p if isinstance(p, str) else _texts(p) for f, p in self.policy.by_factor.items()},
-            group_weights=self.policy.group_weights if self.policy.factors("existing") else None,
+            group_weights=self.policy.group_weights if self.policy.by_word["existing"] else None,
             rows=self.averaging.rows,
             rows_averaged=int(self.scheme.average),
             by=list(self.scheme.by) or None,

@@ -61,19 +61,7 @@ class Slope:
 
 
 def quantity(family_noun: str, response: str, target: str | Target, link: str, averaged: bool = False) -> str:
-    """What is E[y], or the target in its place, called?
-
-    Parameters
-    ----------
-    family_noun, response, target, link : str
-        Of the model and the question; the target may be a Target.
-    averaged : bool
-        Whether rows are averaged.
-
-    Returns
-    -------
-    str
-        ``"probability of bad"``.
+    """What is E[y], or the target in its place, called: ``"probability of bad"``?
 
     Examples
     --------
@@ -89,17 +77,6 @@ def quantity(family_noun: str, response: str, target: str | Target, link: str, a
 
 def scale_name(kind: str, target: str | Target, family_noun: str, link: str, how: str | Slope | None) -> str:
     """On which scale are the numbers of a table?
-
-    Parameters
-    ----------
-    kind, target, family_noun, link : str
-        Of the question and the model.
-    how : str or Slope, optional
-        Of a comparison, or of slopes.
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -155,28 +132,7 @@ def compose(
     comparison: str = "difference",
     slope: Slope | None = None,
 ) -> str:
-    """What is this number? Rows, counterfactuals, groups and averages in the order in which they were done.
-
-    Parameters
-    ----------
-    kind : {"predictions", "comparisons", "slopes", "observations"}
-        Which question.
-    noun : str
-        From `quantity`.
-    scope : Scope
-        Rows, averages, groups.
-    labels : sequence of str
-        Contrasts, or variables of slopes.
-    comparison : str
-        How two sides are compared.
-    slope : Slope, optional
-        Which slope.
-
-    Returns
-    -------
-    str
-        One sentence.
-    """
+    """What is this number? Rows, counterfactuals, groups and averages in the order in which they were done."""
     q = f"average {noun}" if scope.averaged else noun
     if kind == "observations":
         head = f"New observations of {noun}"
@@ -252,28 +208,14 @@ def _one_of(items: Sequence[str]) -> str:
 
 
 def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, kind: str, scale: str) -> list[str]:
-    """What was done with b of every factor?
+    """What was done with b of every factor, one phrase each?
 
-    Parameters
-    ----------
-    policy : Policy
-        One a factor.
-    design : Design
-        Knows the groups.
-    frame : DataFrame or None
-        Rows of the question, where they are all in memory.
-    kind : {"posterior", "prior"} or another text
-        What the draws are of.
-    scale : {"curved", "linear", "link", "marginal", "constant"}
-        Response scale under a nonlinear link, identity link, or the linear predictor under a nonlinear link; a number
-        of the marginal distribution of y, or one that is the same in all groups.
-
-    Returns
-    -------
-    list of str
+    `frame` has the rows where all are in memory, `kind` says what the draws are of. `scale` is "curved" (response scale
+    under a nonlinear link), "linear" (identity link), "link" (the linear predictor under a nonlinear link), "marginal"
+    (a number of the marginal distribution of y) or "constant" (the same in all groups).
     """
     phrases = [_of_factor(f, p, design, frame, kind, scale) for f, p in policy.by_factor.items() if p not in _JOINT]
-    existing = policy.factors("existing")
+    existing = policy.by_word["existing"]
     if existing:
         combos = len(combinations(np.column_stack([design.factors[f].codes for f in existing]))[0])
         counted = "by its rows" if policy.group_weights == "rows" else "equally"
@@ -282,7 +224,7 @@ def group_phrases(policy: Policy, design: Design, frame: pd.DataFrame | None, ki
         phrases.append(
             f"{over} the {combos:,} fitted groups of {factors_worded(existing, design)}{own}, each counted {counted}"
         )
-    new = policy.factors("new")
+    new = policy.by_word["new"]
     if new:
         over = "of the marginal distribution over" if scale == "marginal" else "integrated over"
         own = _own_stratum(" with the covariance of the row's", new, design)

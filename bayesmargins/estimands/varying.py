@@ -244,11 +244,12 @@ def _vary(question: Question, asked: _Asked) -> xr.Dataset:
 def _refuse_absurd(question: Question, asked: _Asked) -> None:
     sides = sum(len(e.sides) * len(e.parts) for e in asked.effects.each)
     rows, draws = len(question.frame), len(question.post.draws.beta)
-    work = float(rows) * draws * asked.points * sides * question.scenarios
+    scenarios = len(question.copies) * question.policy.combinations
+    work = float(rows) * draws * asked.points * sides * scenarios
     if work > _ABSURD:
         raise EstimandError(
             f"The effect would be evaluated at {rows:,} rows x {draws:,} draws x {asked.points:,} groups "
-            f"x {sides * question.scenarios} sides, {work:.2g} values: hours. Give newdata with fewer rows "
+            f"x {sides * scenarios} sides, {work:.2g} values: hours. Give newdata with fewer rows "
             "(a sample of some hundred), fewer points=, or thin the draws."
         )
 

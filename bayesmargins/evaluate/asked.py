@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -67,7 +66,7 @@ class Asked:
         if self.quantity is not None or not isinstance(self.target, ResponseMean) or len(self.parts) != 1:
             return False
         curve, (name,) = family.curve(self.post.link), self.parts
-        if family.rest is not None or curve.thinned != name or policy.factors("existing"):
+        if family.rest is not None or curve.thinned != name or policy.by_word["existing"]:
             return False
         return curve.tilts(self.post.parts[name].link)
 
@@ -111,16 +110,11 @@ class Asked:
         frame = completed(self.design, frame, self.what)
         return with_columns(frame, {n: v[0] for n, v in self.at.items() if n not in frame.columns})
 
-    @property
+    @cached_property
     def copies(self) -> list[Settings]:
         """What each combination of `at` values sets, and what is computed again then."""
         each = product(*self.at.values())
         return [(*[Setting(n, v) for n, v in zip(self.at, values, strict=True)], *self.derived) for values in each]
-
-    @property
-    def scenarios(self) -> int:
-        """How many combinations of `at` values and named groups there are."""
-        return math.prod([len(v) for v in self.at.values()]) * self.policy.combinations
 
     def laid_out(self, found: list[np.ndarray]) -> np.ndarray:
         """The values of all copies, each (draw, k, [category], group x row or cell), as one array.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from bayesmargins.errors import DataError, GroupsError, warn
 from bayesmargins.evaluate.asked import Asked
 from bayesmargins.evaluate.chunks import Chunk, PartRows, Second, pieces
 from bayesmargins.evaluate.exact import linear_blocks
-from bayesmargins.grid import Cells, repeated_rows
+from bayesmargins.grid import Cells, Distinct, repeated_rows
 from bayesmargins.groups import Policy, plan_groups
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import acting, joint_covariance
@@ -54,15 +53,6 @@ class Derivative:
         return self.slope[2] == "e"
 
 
-class _Distinct(NamedTuple):
-    """What `repeated_rows` found, and how many rows and cells that makes in all named groups."""
-
-    first: np.ndarray | None
-    position: np.ndarray | None
-    cells: Cells
-    size: tuple[int, int]
-
-
 class Blocks:
     """Rows of what is asked, counterfactual copy by copy; what is wrong with them is said once."""
 
@@ -72,7 +62,7 @@ class Blocks:
         # what is seen of a parameter that is the target, where it can have values that it should not
         self.asked, self.impossible = asked, Impossible(post.family.name) if free else None
         self._said: set[str] = set()
-        self._last: tuple[frozenset[str], _Distinct] | None = None
+        self._last: tuple[frozenset[str], Distinct] | None = None
 
     def copy(self, settings: Settings, of: Derivative | None = None) -> Copy:
         """The rows with variables set, and their derivatives, if one is asked for."""
@@ -85,7 +75,7 @@ class Blocks:
 
     def row_by_row(self, settings: Settings) -> Copy:
         """The same with equal rows one by one."""
-        return Copy(self.asked, settings, None, self._sized(None, None, self.asked.averaging.cells), self.impossible)
+        return Copy(self.asked, settings, None, Distinct(None, None, self.asked.averaging.cells), self.impossible)
 
     @cached_property
     def _read(self) -> frozenset[str]:
@@ -93,36 +83,31 @@ class Blocks:
         asked, policy, columns = self.asked, self.asked.policy, self.asked.frame.columns
         design, factors = asked.post.design, asked.post.design.factors
         active = [f for f in policy.active if f in factors]
-        names = {*design.variables(active), *design.response.variables(asked.of_rows)}
+        names = {*design.variables(active)}
+        names |= design.response.variables(asked.of_rows) if asked.of_rows else set()
         names |= _part_variables(asked) if asked.parts else set()
-        for factor in [asked.design.factors[f] for f in (*policy.factors("own"), *policy.factors("sample"))]:
+        for factor in [asked.design.factors[f] for f in (*policy.by_word["own"], *policy.by_word["sample"])]:
             names |= set(factor.columns) if all([c in columns for c in factor.columns]) else set()
         return frozenset(names.union(*[factors[f].beside for f in active]).intersection(columns))
 
-    def _distinct(self, read: frozenset[str]) -> _Distinct:
+    def _distinct(self, read: frozenset[str]) -> Distinct:
         """Once for the copies that read the same columns; with many rows it is large, so the last is kept alone."""
         if self._last is None or self._last[0] != read:
             asked = self.asked
             # what derived columns are computed from nobody knows: every column
             names = sorted(asked.frame.columns if asked.derived else read)
             require_columns(asked.frame, names, asked.what)
-            self._refuse_missing(read)
-            self._last = read, self._sized(*repeated_rows(asked.frame, names, asked.averaging.cells))
+            said_apart = asked.post.design.response.variables(asked.of_rows) if asked.of_rows else frozenset()
+            mask, counts = missing_rows(asked.frame, sorted(read - said_apart))
+            if counts:
+                self._refuse_missing(mask, counts)
+            self._last = read, repeated_rows(asked.frame, names, asked.averaging.cells)
         return self._last[1]
 
-    def _sized(self, first: np.ndarray | None, position: np.ndarray | None, cells: Cells) -> _Distinct:
-        groups = self.asked.policy.combinations
-        return _Distinct(first, position, cells, (len(cells.index) * groups, cells.n * groups))
-
-    def _refuse_missing(self, read: frozenset[str]) -> None:
+    def _refuse_missing(self, mask: np.ndarray, counts: dict[str, int]) -> None:
         """An average refuses rows with missing values, a unit-level result keeps them as NaN and says so once."""
-        asked, frame = self.asked, self.asked.frame
-        said_apart = asked.post.design.response.variables(asked.of_rows) if asked.of_rows else frozenset()
-        mask, counts = missing_rows(frame, sorted(read - said_apart))
-        if not mask.any():
-            return
-        said = f"{int(mask.sum())} of {len(frame)} rows of {asked.what} have missing values, by column: {counts}."
-        if asked.scheme.average:
+        said = f"{int(mask.sum())} of {len(mask)} rows of {self.asked.what} have missing values, by column: {counts}."
+        if self.asked.scheme.average:
             raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
         if said not in self._said:
             self._said.add(said)
@@ -136,21 +121,27 @@ class Copy:
     asked: Asked
     settings: Settings  # what is set
     of: Derivative | None  # which derivatives the chunks have
-    distinct: _Distinct  # which rows are different, their cells, and how many rows and cells all chunks have together
+    distinct: Distinct  # which rows are different, and their cells
     impossible: Impossible | None  # is shown every chunk
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many rows and cells all chunks have together."""
+        cells, groups = self.distinct.cells, self.asked.policy.combinations
+        return len(cells.index) * groups, cells.n * groups
 
     @property
     def every_row(self) -> np.ndarray | None:
         """Where the value of every row is among those of the different ones, (group x row); None where they are."""
-        position, cells = self.distinct.position, self.distinct.cells
+        _, position, cells = self.distinct
         if position is None or not cells.unit:
             return None
         return np.ravel(position + cells.n * np.arange(self.asked.policy.combinations)[:, None])
 
     def __iter__(self) -> Iterator[Chunk]:
-        (first, _, cells, _), asked = self.distinct, self.asked
+        (first, _, cells), asked = self.distinct, self.asked
         n, size = len(cells.index), _CHUNK_ROWS
-        if "sample" in asked.policy.by_word:
+        if asked.policy.by_word["sample"]:
             size = max(1, min(size, _CHUNK_LABELS // len(asked.post.draws.beta)))
         for start in range(0, n, size):
             block = slice(start, min(start + size, n))
@@ -264,7 +255,7 @@ def across_of(post: Posterior, parts: Sequence[str], policy: Policy) -> dict[str
     """
     designs = {name: post.predictors[name].design for name in (post.first, *parts)}
     found = {}
-    for factor in policy.factors("new"):
+    for factor in policy.by_word["new"]:
         names = list(acting(designs, factor))
         if factor in post.across and len(names) > 1:
             found[factor] = joint_covariance(post, factor, names)

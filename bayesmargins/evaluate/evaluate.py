@@ -104,7 +104,7 @@ class OnWorkers:
     def of(cls, asked: Asked, passes: Sequence[Pass]) -> OnWorkers:
         """The question without what a block needs nothing of: other rows, and b of groups that are averaged over."""
         assert asked.stream is not None
-        idle = frozenset(asked.policy.factors("new") + asked.policy.factors("zero"))
+        idle = frozenset(asked.policy.by_word["new"] + asked.policy.by_word["zero"])
         post = _lean(asked.post, idle)
         whole = post if asked.whole is asked.post else _lean(asked.whole, idle)
         stream = replace(asked.stream, frames=iter(()), pieces=None)
@@ -163,7 +163,7 @@ class Evaluation:
         """
         copy = self.blocks.copy(settings)
         careful = tails or not self.asked.scheme.average  # single rows may be small
-        passed = self._predictor.values(copy, *copy.distinct.size, parts, careful)
+        passed = self._predictor.values(copy, *copy.size, parts, careful)
         if tails:
             self._predictor.add_tails(passed, copy)
         return self._kept(copy, passed)
@@ -177,7 +177,7 @@ class Evaluation:
             slopes = predictor.relative_slopes
         else:
             slopes = predictor.second_derivatives if of.second else predictor.slopes
-        return self._kept(copy, slopes(copy, *copy.distinct.size))
+        return self._kept(copy, slopes(copy, *copy.size))
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
         """(draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing."""

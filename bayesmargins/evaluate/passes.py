@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,11 +27,13 @@ _BLOCK_VALUES = 2**21  # quotients at a time
 _BYTES_A_VALUE = 2**7  # of these: slope, mean, quotient, bound and what the engine holds besides
 
 
+@dataclass(eq=False)
 class Predictor:
     """What do these draws predict, with b treated as planned and rows averaged?"""
 
-    def __init__(self, draws: Draws, link: Link, tick: Callable[[int], None] = lambda done: None) -> None:
-        self.draws, self.link, self.tick = draws, link, tick
+    draws: Draws
+    link: Link
+    tick: Callable[[int], None] = lambda done: None  # is told of values that are done
 
     @cached_property
     def tables(self) -> Tables:

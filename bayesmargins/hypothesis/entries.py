@@ -36,38 +36,17 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Entries:
-    """What is compared, in order.
+    """What is compared, in order."""
 
-    Attributes
-    ----------
-    source : Dataset
-        The result, with its coordinates.
-    along : str
-        The dimension of the entries.
-    others : tuple of str
-        What varies beside them.
-    draws : ndarray, shape (entry, chain, draw, *others)
-    labels : tuple of str
-        One an entry, all different.
-    term : str
-        What the entries are values of.
-    origin : str
-        ``"the entries along trt of: Average probability ..."``, for sentences.
-    names : mapping of str to int
-        Names that expressions may use without backticks beside b1, b2, ...
-    what : str
-        The quantity, as a caption has it; empty of results that do not share one.
-    """
-
-    source: xr.Dataset
-    along: str
-    others: tuple[str, ...]
-    draws: np.ndarray
-    labels: tuple[str, ...]
-    term: str
-    origin: str
-    names: dict[str, int]
-    what: str = ""
+    source: xr.Dataset  # the result, with its coordinates
+    along: str  # the dimension of the entries
+    others: tuple[str, ...]  # what varies beside them
+    draws: np.ndarray  # (entry, chain, draw, *others)
+    labels: tuple[str, ...]  # one an entry, all different
+    term: str  # what the entries are values of
+    origin: str  # ``"the entries along trt of: Average probability ..."``, for sentences
+    names: dict[str, int]  # names that expressions may use without backticks, beside b1 and so on
+    what: str = ""  # the quantity, as a caption has it; empty of results that do not share one
 
     @property
     def array(self) -> xr.DataArray:
@@ -92,51 +71,20 @@ class Entries:
 
 @dataclass(frozen=True)
 class Made:
-    """Contrasts that were computed.
+    """Contrasts that were computed."""
 
-    Attributes
-    ----------
-    values : ndarray, shape (contrast, chain, draw, *others)
-    labels : tuple of str
-        One a contrast.
-    said : str
-        What was done, before the origin of the entries: ``"Weighted sums of"``.
-    scale : str
-        What was done to the scale: ``"difference"``, ``"function"``.
-    spec : str
-        As it was asked.
-    comparison : str, optional
-        ``"difference"``, ``"ratio"`` and the like, where it is one of them.
-    subtracted : tuple of str
-        Labels of contrasts whose right-hand side was subtracted: their null is 0.
-    versus : tuple of str
-        How contrasts read whatever is computed of their sides, where they have two.
-    """
-
-    values: np.ndarray
-    labels: tuple[str, ...]
-    said: str
-    scale: str
-    spec: str
-    comparison: str | None = None
-    subtracted: tuple[str, ...] = ()
-    versus: tuple[str, ...] = ()
+    values: np.ndarray  # (contrast, chain, draw, *others)
+    labels: tuple[str, ...]  # one a contrast
+    said: str  # what was done, before the origin of the entries: ``"Weighted sums of"``
+    scale: str  # what was done to the scale: ``"difference"``, ``"function"``
+    spec: str  # as it was asked
+    comparison: str | None = None  # ``"difference"``, ``"ratio"`` and the like, where it is one of them
+    subtracted: tuple[str, ...] = ()  # labels of contrasts whose right-hand side was subtracted: their null is 0
+    versus: tuple[str, ...] = ()  # how contrasts read whatever is computed of their sides, where they have two
 
 
 def entries_of(ds: Any, along: str | None) -> Entries:
-    """Which entries of this result are compared?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result, or arithmetic on one.
-    along : str, optional
-        Dimension; the only one that varies where None.
-
-    Returns
-    -------
-    Entries
-    """
+    """Which entries of this result are compared? Along the only dimension that varies, where None."""
     ds = check_result(ds)
     origin = describe(ds)
     draws_of(ds)
@@ -166,20 +114,7 @@ def renamed(entries: Entries, origin: str, names: Sequence[str]) -> Entries:
 
 
 def labels_along(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
-    """How do the entries of a dimension read?
-
-    Parameters
-    ----------
-    source : Dataset or DataArray
-        Has the dimension.
-    dim : str
-        Which.
-
-    Returns
-    -------
-    list of str
-        The coordinate's values; ``"placebo, 0"`` for combinations of columns; ``b1``, ``b2`` where nothing names them.
-    """
+    """How do the entries of a dimension read? Combinations as ``"placebo, 0"``, what has no name as ``b1``."""
     columns = _columns(source, dim)
     if columns and (dim == "by" or dim not in source.coords):
         of_column = [_texts(source[c].to_numpy()) for c in columns]

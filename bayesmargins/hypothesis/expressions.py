@@ -40,18 +40,7 @@ _GRAMMAR = (
 
 
 def expressed(entries: Entries, texts: Sequence[str]) -> Made:
-    """Values of expressions in the entries, within each draw.
-
-    Parameters
-    ----------
-    entries : Entries
-    texts : sequence of str
-        Such as ``"b2 - b1"``, "`drug+` / `placebo` = 1".
-
-    Returns
-    -------
-    Made
-    """
+    """Values of expressions in the entries, such as ``"b2 - b1"`` or "`drug+` / `placebo` = 1", within each draw."""
     texts = [" ".join(t.split()) for t in texts]
     labels = [re.sub("`([^`]*)`", _without_backticks, t) for t in texts]
     if len(set(labels)) < len(labels):
@@ -78,13 +67,7 @@ def _without_backticks(match: re.Match[str]) -> str:
 
 
 class _Expression:
-    """One expression: what it names, and its value.
-
-    Parameters
-    ----------
-    text : str
-    entries : Entries
-    """
+    """One expression: what it names, and its value."""
 
     def __init__(self, text: str, entries: Entries) -> None:
         self.text = text

@@ -19,16 +19,8 @@ __all__ = ["computed"]
 def computed(entries: Entries, function: Callable[[xr.DataArray], Any]) -> Made:
     """What a function of the entries gives, within each draw.
 
-    Parameters
-    ----------
-    entries : Entries
-    function : callable
-        Takes the draws as a DataArray (chain, draw, others, along), with its labels; gives one number a draw, or
-        several along one more dimension.
-
-    Returns
-    -------
-    Made
+    It takes the draws as a DataArray (chain, draw, others, along), and gives one number a draw, or several along one
+    more dimension.
     """
     name = getattr(function, "__name__", type(function).__name__)
     said = "A function" if name == "<lambda>" else f"The function {name!r}"

@@ -20,34 +20,18 @@ __all__ = ["NAMED", "OTHER_NAMES", "check_comparison", "named", "orthonormal"]
 
 @dataclass(frozen=True)
 class Side:
-    """One entry, or the mean of several.
+    """One entry, or the mean of several."""
 
-    Attributes
-    ----------
-    of : tuple of int
-        Which.
-    name : str
-        Of a mean; empty for one entry, which has its label.
-    """
-
-    of: tuple[int, ...]
-    name: str = ""
+    of: tuple[int, ...]  # which
+    name: str = ""  # of a mean; empty for one entry, which has its label
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """A named family of contrasts between two sides.
+    """A named family of contrasts between two sides."""
 
-    Attributes
-    ----------
-    sides : callable
-        ``(k) -> pairs (high, low)`` for k entries.
-    said : str
-        Template with {nouns} ("differences") and {against} ("minus").
-    """
-
-    sides: Callable[[int], Iterable[tuple[Side, Side]]]
-    said: str
+    sides: Callable[[int], Iterable[tuple[Side, Side]]]  # ``(k) -> pairs (high, low)`` for k entries
+    said: str  # template with {nouns} ("differences") and {against} ("minus")
 
 
 def _one(k: int) -> Side:
@@ -126,13 +110,7 @@ _WORDS = {
 
 
 def check_comparison(comparison: str) -> None:
-    """Refuse a comparison that entries of a result cannot have.
-
-    Parameters
-    ----------
-    comparison : str
-        As the user gave it.
-    """
+    """Refuse a comparison that entries of a result cannot have."""
     if is_word(comparison, _WORDS):
         return
     if is_word(comparison, COMPARISONS) and COMPARISONS[comparison].event:
@@ -153,20 +131,7 @@ def check_comparison(comparison: str) -> None:
 
 
 def named(entries: Entries, spec: str, comparison: str) -> Made:
-    """Contrasts of a named family.
-
-    Parameters
-    ----------
-    entries : Entries
-    spec : str
-        One of `NAMED`, or ``"poly"``.
-    comparison : {"difference", "ratio", "lift", "lnratio"}
-        How two sides are compared.
-
-    Returns
-    -------
-    Made
-    """
+    """Contrasts of a named family: one of `NAMED`, or ``"poly"``."""
     k = len(entries.labels)
     if k < 2:
         raise EstimandError(
@@ -229,16 +194,7 @@ def _polynomials(entries: Entries, comparison: str) -> Made:
 
 
 def orthonormal(x: np.ndarray) -> np.ndarray:
-    """Polynomials of degree 1 to k - 1 that are orthonormal over k points, leading coefficients positive.
-
-    Parameters
-    ----------
-    x : ndarray, shape (k,)
-        The points, all different.
-
-    Returns
-    -------
-    ndarray, shape (k, k - 1)
+    """Polynomials (k, k - 1) of degree 1 to k - 1, orthonormal over k points, leading coefficients positive.
 
     Notes
     -----

@@ -22,18 +22,9 @@ __all__ = ["side_by_side"]
 
 
 def side_by_side(results: Mapping[str, Any], independent: bool) -> Entries:
-    """Results as the entries of one.
+    """Results with the same draws and entries as the entries of one.
 
-    Parameters
-    ----------
-    results : mapping of str to Dataset
-        Results with the same draws and the same entries.
-    independent : bool
-        Whether the posteriors may differ, their parameters being independent of each other.
-
-    Returns
-    -------
-    Entries
+    `independent`: the posteriors may differ, their parameters being independent of each other.
     """
     names = list(results)
     if not names or not all(isinstance(n, str) and n.strip() == n and n for n in names):

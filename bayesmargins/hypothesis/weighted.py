@@ -18,18 +18,7 @@ __all__ = ["weighted"]
 
 
 def weighted(entries: Entries, spec: Any) -> Made:
-    """Weighted sums of the entries.
-
-    Parameters
-    ----------
-    entries : Entries
-    spec : array_like, shape (k,) or (k, contrast); DataArray, Series or DataFrame
-        Weights; rows with labels are put in the order of the entries by them.
-
-    Returns
-    -------
-    Made
-    """
+    """Weighted sums of the entries by weights (k,) or (k, contrast), whose labels put them in the entries' order."""
     weights, labels = _table(entries, spec)
     if not np.isfinite(weights).all():
         raise EstimandError(f"spec has weights that are missing or infinite: {shown(weights.tolist())}.")

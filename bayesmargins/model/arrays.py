@@ -28,37 +28,10 @@ def formula_of_arrays(
     trials: Any = None,
     offset: Any = None,
 ) -> tuple[str, pd.DataFrame]:
-    """Which formula and which data frame say what these arrays say?
+    """Which formula and which data frame say what these arrays say? They are those of `GLMM.from_arrays`.
 
-    Parameters
-    ----------
-    y : (row,) array
-        Response.
-    X : (row, coef) array or DataFrame
-        Fixed part. A column of ones becomes the intercept.
-    groups : dict of (row,) array, optional
-        Group of every row, a factor.
-    Z : dict, optional
-        What varies by group, a factor: a (row, term) array or DataFrame, or a list of names of columns of `X`
-        (``"Intercept"`` for the intercept). A column that equals one of `X` is that column. A random intercept for
-        factors that are left out.
-    names : sequence of str, optional
-        Names of the columns of `X`; those of a DataFrame, or ``x1``, ``x2``, ... by default.
-    trials, offset : (row,) array, optional
-        Trials of a binomial response; what is added to the linear predictor.
-
-    Arrays are paired by position, Series and DataFrames with each other by their index.
-
-    Returns
-    -------
-    formula : str
-    frame : DataFrame
-        One row an observation.
-
-    Raises
-    ------
-    ModelError
-        Shapes that do not fit, names that occur twice, a factor of `Z` that is not in `groups`.
+    Arrays are paired by position, Series and DataFrames with each other by their index. ModelError where shapes do not
+    fit, names occur twice, or a factor of `Z` is not in `groups`.
 
     Examples
     --------

@@ -25,25 +25,15 @@ __all__ = ["Observed", "build_pymc", "tensor_means"]
 
 @dataclass(frozen=True)
 class Observed:
-    """Rows of the likelihood, and in which coordinates the sampler sees group effects.
-
-    Attributes
-    ----------
-    outcome : Outcome
-    constant : float
-        Added to log p.
-    found : dict of str to Information
-        By factor, smaller factors first; of a factor that is not there the sampler sees standard normal effects.
-    thresholds : (threshold,) float
-        Of an ordered response, those that `found` was found at.
-    compiled : GroupQuadrature, optional
-        The same rows, where one compiled pass gives their log density and its slopes.
-    """
+    """Rows of the likelihood, and in which coordinates the sampler sees group effects."""
 
     outcome: Outcome
-    constant: float = 0.0
+    constant: float = 0.0  # added to log p
+    # by factor, smaller factors first; of a factor that is not there the sampler sees standard normal effects
     found: Mapping[str, Information] = field(default_factory=dict)
+    # (threshold,): of an ordered response, those that `found` was found at
     thresholds: np.ndarray = field(default_factory=lambda: np.empty(0))
+    # the same rows, where one compiled pass gives their log density and its slopes
     compiled: GroupQuadrature | None = None
 
 
@@ -54,27 +44,11 @@ def build_pymc(
     groups: Mapping[str, GroupPart],
     observed: Observed,
 ) -> Any:
-    """What is the PyMC model of these linear predictors?
+    """The PyMC model of these linear predictors, the outcome's first, of the rows observed.
 
-    Parameters
-    ----------
-    predictors : sequence of LinearPredictor
-        The outcome's first, then those of parameters.
-    family : Family
-        Likelihood.
-    priors : mapping
-        Of every parameter.
-    groups : mapping
-        Coordinates of each factor's group effects, on all predictors.
-    observed : Observed
-        The rows, which are those of `predictors` and `groups`.
-
-    Returns
-    -------
-    pymc.Model
-        Free variables ``Intercept_centred``, ``directions``, ``slopes``, ``z_<factor>``, ``sd_<factor>``, ...;
-        deterministic ``beta``, ``b_<factor>``, ``sd_<factor>``, ``cor_<factor>`` under the names that the posterior
-        keeps. Those of a parameter have its name in front: ``sigma_beta``.
+    Free variables are ``Intercept_centred``, ``directions``, ``slopes``, ``z_<factor>``, ``sd_<factor>``, ...;
+    deterministic ones ``beta``, ``b_<factor>``, ``sd_<factor>``, ``cor_<factor>``, under the names that the posterior
+    keeps. Those of a parameter have its name in front: ``sigma_beta``.
     """
     import pymc as pm
     import pytensor.tensor as pt

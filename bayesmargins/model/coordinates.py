@@ -30,17 +30,11 @@ FAR = 10.0  # root of the variance inflation, which is what a mean of 10 standar
 
 @dataclass(frozen=True)
 class KnownBend:
-    """What the rows alone say of the bent part of a spline: coefficients are `turn` c, c normal about `mode`.
+    """What the rows alone say of the bent part of a spline: coefficients are `turn` c, c normal about `mode`."""
 
-    Attributes
-    ----------
-    turn : ndarray, shape (coefficient, direction)
-    precision, mode : ndarray, shape (direction,)
-    """
-
-    turn: np.ndarray
-    precision: np.ndarray
-    mode: np.ndarray
+    turn: np.ndarray  # (coefficient, direction)
+    precision: np.ndarray  # (direction,)
+    mode: np.ndarray  # (direction,)
 
 
 @dataclass(frozen=True)
@@ -49,32 +43,17 @@ class FixedPart:
 
     R is what the rest leaves of the user's columns. So constant and gamma are those of the linear predictor itself, and
     the default of the rest does not know where the user's columns are zero.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Of all columns; ``Intercept`` is among them where thresholds stand in its place.
-    own, rest : tuple of int
-        Columns whose coefficients have a prior of the user's, and those whose directions have the default.
-    R : ndarray, shape (row, own)
-        The user's columns less means and M C.
-    means : ndarray, shape (own,)
-        Of the user's columns where there is a constant, 0 where there is none.
-    C : ndarray, shape (direction, own)
-        How much of each direction the user's columns hold.
-    basis : Basis
-        Of the rest.
-    bends : dict of KnownBend
-        Of smooths, where the sampler sees them in these coordinates.
     """
 
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of all columns; ``Intercept`` is among them where thresholds stand in its place
+    # columns whose coefficients have a prior of the user's, and those whose directions have the default
     own: tuple[int, ...]
     rest: tuple[int, ...]
-    R: np.ndarray
-    means: np.ndarray
-    C: np.ndarray
-    basis: Basis
+    R: np.ndarray  # (row, own): the user's columns less means and M C
+    means: np.ndarray  # (own,): of the user's columns where there is a constant, 0 where there is none
+    C: np.ndarray  # (direction, own): how much of each direction the user's columns hold
+    basis: Basis  # of the rest
+    # of smooths, where the sampler sees them in these coordinates
     bends: Mapping[str, KnownBend] = field(default_factory=dict)
 
     @property
@@ -138,55 +117,27 @@ def own_priors(name: str, priors: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class GroupBlock:
-    """Terms that are correlated with each other: z = W B' in coordinates W, so that b = B b_W.
+    """Terms that are correlated with each other: z = W B' in coordinates W, so that b = B b_W."""
 
-    Attributes
-    ----------
-    terms : tuple of int
-        Positions among the factor's terms.
-    B : ndarray, shape (term, term)
-        Identity in the user's coordinates.
-    scales : tuple of int
-        Which of the block's standard deviations each coordinate takes.
-    rotates : bool
-        Two coordinates or more differ by a rotation only, so their covariance must not know one: a Gaussian root in
-        place of standard deviations and correlations.
-    cor : str
-        The name of the prior of its correlations.
-    mark : str
-        That of its block in the formula.
-    """
-
-    terms: tuple[int, ...]
-    B: np.ndarray
-    scales: tuple[int, ...]
+    terms: tuple[int, ...]  # positions among the factor's terms
+    B: np.ndarray  # (term, term): identity in the user's coordinates
+    scales: tuple[int, ...]  # which of the block's standard deviations each coordinate takes
+    # two coordinates or more differ by a rotation only, so their covariance must not know one: a Gaussian root in
+    # place of standard deviations and correlations
     rotates: bool
-    cor: str
-    mark: str = ""
+    cor: str  # the name of the prior of its correlations
+    mark: str = ""  # that of its block in the formula
 
 
 @dataclass(frozen=True)
 class Member:
-    """One of the linear predictors that a factor's effects act on.
-
-    Attributes
-    ----------
-    predictor : str
-    factor : Factor
-        Its terms on this predictor.
-    columns : slice
-        Of `GroupPart.W`.
-    scales : (term,) int
-        Which of the member's own standard deviations each coordinate takes.
-    recoded : bool
-        Are its coordinates other than the user's?
-    """
+    """One of the linear predictors that a factor's effects act on."""
 
     predictor: str
-    factor: Factor
-    columns: slice
-    scales: np.ndarray
-    recoded: bool
+    factor: Factor  # its terms on this predictor
+    columns: slice  # of `GroupPart.W`
+    scales: np.ndarray  # (term,): which of the member's own standard deviations each coordinate takes
+    recoded: bool  # are its coordinates other than the user's?
 
     def named(self, what: str) -> str:
         """Of a variable or a prior."""
@@ -198,26 +149,15 @@ class GroupPart:
     """What varies over the groups of one factor, in the coordinates of its priors.
 
     Effects on several linear predictors stand side by side: those on the mean, then those on the others.
-
-    Attributes
-    ----------
-    factor : Factor
-        Names and codes.
-    W : ndarray, shape (row, term)
-        Columns that the effects `b_W` multiply.
-    blocks : tuple of GroupBlock
-        In the order of the terms.
-    sizes : ndarray, shape (term,)
-        Standard deviation of each of the user's terms under coordinates that are independent with standard deviation 1.
-    members : tuple of Member
-        By linear predictor.
     """
 
-    factor: Factor
-    W: np.ndarray
-    blocks: tuple[GroupBlock, ...]
+    factor: Factor  # names and codes
+    W: np.ndarray  # (row, term): columns that the effects `b_W` multiply
+    blocks: tuple[GroupBlock, ...]  # in the order of the terms
+    # (term,): standard deviation of each of the user's terms under coordinates that are independent with standard
+    # deviation 1
     sizes: np.ndarray
-    members: tuple[Member, ...]
+    members: tuple[Member, ...]  # by linear predictor
 
     @property
     def recoded(self) -> bool:

@@ -20,17 +20,10 @@ _SPARE = 1.2  # draws beyond those that the effective sample size so far asks fo
 
 @dataclass(frozen=True)
 class Goal:
-    """When draws are enough.
+    """When draws are enough."""
 
-    Attributes
-    ----------
-    ess : int or None
-        Effective draws that every parameter needs; None takes `draws`.
-    draws, most : int
-        Of each chain: the first look, and no further; `most` is None for what memory holds up to 5 times `draws`.
-    """
-
-    ess: int | None
+    ess: int | None  # effective draws that every parameter needs; None takes `draws`
+    # of each chain: the first look, and no further; `most` is None for what memory holds up to 5 times `draws`
     draws: int
     most: int | None
 
@@ -49,13 +42,7 @@ class Goal:
 
 
 def goal(ess: int | None, draws: int, most: int | None) -> Goal:
-    """Checked.
-
-    Raises
-    ------
-    FitError
-        No whole numbers, or `most` below `draws`.
-    """
+    """The goal, checked: FitError where these are no whole numbers, or `most` is below `draws`."""
     if ess is not None:
         whole_number("ess", ess, 1, FitError, ", or None for exactly `draws`")
     whole_number("draws", draws, 1, FitError)

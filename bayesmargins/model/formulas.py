@@ -29,28 +29,14 @@ _WRITTEN = "{'y': 'y ~ x + (1 | g)', 'sigma': '~ x'}"
 
 @dataclass(frozen=True)
 class Formulas:
-    """Of one outcome.
+    """Of one outcome."""
 
-    Attributes
-    ----------
-    outcome : object
-        With the response on its left.
-    parameters : dict of str
-        By parameter, without anything on the left.
-    """
-
-    outcome: Any
-    parameters: dict[str, str] = field(default_factory=dict)
+    outcome: Any  # with the response on its left
+    parameters: dict[str, str] = field(default_factory=dict)  # by parameter, without anything on the left
 
 
 def formulas_of(formula: Any, family: Family) -> Formulas:
-    """What does the user's formula, or dict of formulas, say?
-
-    Raises
-    ------
-    FormulaError
-        A dict without an outcome, with two, or with something that is no formula of a parameter.
-    """
+    """What does the user's formula, or dict of formulas of an outcome and of its parameters, say?"""
     if not isinstance(formula, Mapping):
         return Formulas(formula)
     given = entries("formula", formula, _WRITTEN[1:-1], FormulaError)
@@ -114,13 +100,7 @@ def _which(family: Family, allowed: list[str]) -> str:
 
 
 def links_of(link: Any, family: Family, parameters: Mapping[str, str]) -> dict[str, Link]:
-    """The link of each linear predictor, from one of the mean's or a dict.
-
-    Raises
-    ------
-    ModelError
-        A link that a parameter does not take, or of a parameter that has no formula.
-    """
+    """The link of each linear predictor, from one of the mean's or a dict of those that have a formula."""
     given = (
         entries("link", link, "'mu': 'log', 'sigma': 'log'", ModelError) if isinstance(link, Mapping) else {MEAN: link}
     )

@@ -30,13 +30,8 @@ __all__ = ["GroupMarginal", "log_marginal", "log_of_rows"]
 class GroupMarginal(Op):
     """x, data and sizes of an `Entry` -> value, derivatives in x.
 
-    Parameters
-    ----------
-    tag : tuple, optional
-        Of the rows of a family; None for normal ones.
-    terms : int
-        Effects of a group of these; 0 where none are integrated, and rows have their linear predictors. Of normal
-        rows, how many factors there are beside the largest.
+    `tag` is of the rows of a family, None for normal ones. `terms` are the effects of a group: 0 where none are
+    integrated and rows have their linear predictors; of normal rows, how many factors there are beside the largest.
     """
 
     __props__ = ("kind", "tag", "terms")

@@ -20,18 +20,11 @@ _MOST_PAIRS = 10_000_000
 
 @dataclass(frozen=True)
 class Crossing:
-    """Sums over the rows that a factor's effect shares with one of another factor: entries of a sparse matrix.
+    """Sums over the rows that a factor's effect shares with one of another factor: entries of a sparse matrix."""
 
-    Attributes
-    ----------
-    own, other : (entry,) int
-        Effects, counted group by group.
-    weights : (entry,) float
-    """
-
-    own: np.ndarray
-    other: np.ndarray
-    weights: np.ndarray
+    own: np.ndarray  # (entry,): effects, counted group by group
+    other: np.ndarray  # (entry,): those of the other factor
+    weights: np.ndarray  # (entry,)
 
 
 @dataclass(frozen=True)
@@ -48,22 +41,12 @@ class Joint:
 
 @dataclass(frozen=True)
 class Information:
-    """log p of the rows is about -b'Kb / 2 + b'(t - C phi - D s), s the effects of smaller factors.
+    """log p of the rows is about -b'Kb / 2 + b'(t - C phi - D s), s the effects of smaller factors."""
 
-    Attributes
-    ----------
-    K : (group, term, term) float, or Joint
-    t : (effect,) float
-        Effects are counted group by group.
-    C : (effect, coordinate) float
-    D : dict of str to Crossing
-        By the smaller factor.
-    """
-
-    K: np.ndarray | Joint
-    t: np.ndarray
-    C: np.ndarray
-    D: dict[str, Crossing] = field(default_factory=dict)
+    K: np.ndarray | Joint  # (group, term, term), or joint over groups
+    t: np.ndarray  # (effect,): effects are counted group by group
+    C: np.ndarray  # (effect, coordinate)
+    D: dict[str, Crossing] = field(default_factory=dict)  # by the smaller factor
 
     @property
     def finite(self) -> bool:

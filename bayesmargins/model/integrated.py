@@ -24,25 +24,14 @@ _CENTRED = {"thresholds": "thresholds_centred"}  # what the likelihood reads of 
 
 @dataclass(frozen=True)
 class IntegratedModel:
-    """A model that has no b, and what its draws need to get it back.
+    """A model that has no b, and what its draws need to get it back."""
 
-    Attributes
-    ----------
-    pymc : pymc.Model
-        The variables of the sampled model but ``z_<factor>``; ``coordinates`` and ``root_<factor>`` are what
-        `with_effects` reads.
-    likelihood : Likelihood
-        Of the rows.
-    parts : tuple of GroupPart
-        The largest factor first, as in `likelihood`.
-    aux : tuple of str
-        The family's parameters beside the mean.
-    """
-
+    # the variables of the sampled model but ``z_<factor>``; ``coordinates`` and ``root_<factor>`` are what
+    # `with_effects` reads
     pymc: Any
-    likelihood: Likelihood
-    parts: tuple[GroupPart, ...]
-    aux: tuple[str, ...]
+    likelihood: Likelihood  # of the rows
+    parts: tuple[GroupPart, ...]  # the largest factor first, as in `likelihood`
+    aux: tuple[str, ...]  # the family's parameters beside the mean
 
     def with_effects(self, trace: xr.Dataset, random_seed: int | None) -> xr.Dataset:
         """Draws of this model with one of ``b_<factor>``, of the user's terms, beside each."""

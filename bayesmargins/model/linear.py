@@ -18,29 +18,14 @@ __all__ = ["LinearPredictor"]
 
 @dataclass(frozen=True)
 class LinearPredictor:
-    """One linear predictor; a model is a list of them, the outcome's first.
+    """One linear predictor; a model is a list of them, the outcome's first."""
 
-    Attributes
-    ----------
-    name : str
-        ``"mu"``, or the parameter: ``"sigma"``.
-    design : Design
-        Of its formula.
-    link : Link
-        Between it and the parameter.
-    fixed : FixedPart
-        Coordinates of its fixed part.
-    scales : Scales
-        What its default priors are scaled by.
-    offset : (row,) float
-    """
-
-    name: str
-    design: Design
-    link: Link
-    fixed: FixedPart
-    scales: Scales
-    offset: np.ndarray
+    name: str  # ``"mu"``, or the parameter: ``"sigma"``
+    design: Design  # of its formula
+    link: Link  # between it and the parameter
+    fixed: FixedPart  # coordinates of its fixed part
+    scales: Scales  # what its default priors are scaled by
+    offset: np.ndarray  # (row,)
 
     def named(self, what: str) -> str:
         """Of a variable or a prior."""

@@ -51,30 +51,14 @@ class Likelihood(Protocol):
 
 @dataclass(frozen=True)
 class LogPosterior:
-    """The log density of u (draw, entry), up to a constant, and what u stands for.
+    """The log density of u (draw, entry), up to a constant, and what u stands for."""
 
-    Attributes
-    ----------
-    variables : tuple of Variable
-        In the order of PyMC's value variables.
-    coordinates : tuple of str
-        Those whose entries are phi.
-    places : (coordinate,) int
-        Which of these entries, one after the other, each coordinate is.
-    maps : tuple of RootMap
-        One a factor, in the likelihood's order.
-    aux : dict
-        Variables of the family's parameters, by the parameter.
-    carry : (coef, coordinate) float
-        beta = carry phi; with thresholds the first row is the constant that they are less.
-    likelihood : Likelihood
-    """
-
-    variables: tuple[Variable, ...]
-    coordinates: tuple[str, ...]
-    places: npt.NDArray[np.intp]
-    maps: tuple[RootMap, ...]
-    aux: dict[str, str]
+    variables: tuple[Variable, ...]  # in the order of PyMC's value variables
+    coordinates: tuple[str, ...]  # those whose entries are phi
+    places: npt.NDArray[np.intp]  # (coordinate,): which of these entries, one after the other, each coordinate is
+    maps: tuple[RootMap, ...]  # one a factor, in the likelihood's order
+    aux: dict[str, str]  # variables of the family's parameters, by the parameter
+    # (coef, coordinate): beta = carry phi; with thresholds the first row is the constant that they are less
     carry: Array
     likelihood: Likelihood
 

@@ -17,28 +17,14 @@ MOST = 0.8  # of the rows: above it, merging them does not pay
 
 
 class Merged(NamedTuple):
-    """Rows that stand for all rows.
+    """Rows that stand for all rows."""
 
-    Attributes
-    ----------
-    kept : (kept,) int
-        The first row of each cell; columns, codes and offset of the others are the same.
-    cell : (row,) int
-        Which of these each row belongs to.
-    outcome, family : Outcome, Family
-        What was observed in each cell, and its distribution.
-    constant : float
-        log p of the rows less that of the cells, whatever the parameters are.
-    rate : (kept,) float or None
-        What multiplies the mean of one row.
-    """
-
-    kept: np.ndarray
-    cell: np.ndarray
-    outcome: Outcome
-    family: Family
-    constant: float
-    rate: np.ndarray | None = None
+    kept: np.ndarray  # (kept,): the first row of each cell; columns, codes and offset of the others are the same
+    cell: np.ndarray  # (row,): which of these each row belongs to
+    outcome: Outcome  # what was observed in each cell
+    family: Family  # and its distribution
+    constant: float  # log p of the rows less that of the cells, whatever the parameters are
+    rate: np.ndarray | None = None  # (kept,): what multiplies the mean of one row
 
 
 def merged(

@@ -23,21 +23,11 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Origin:
-    """Of a posterior of `GLMM.fit`.
+    """Of a posterior of `GLMM.fit`."""
 
-    Attributes
-    ----------
-    model : GLMM
-        Without what it has compiled.
-    blocks : dict of str to list
-        Variables with a prior, by the name that the prior has in ``priors=``.
-    variables : dict of ndarray, shape (sample, entry)
-        Their draws.
-    """
-
-    model: Any
-    blocks: dict[str, list[Stated]]
-    variables: dict[str, Array]
+    model: Any  # without what it has compiled
+    blocks: dict[str, list[Stated]]  # variables with a prior, by the name that the prior has in ``priors=``
+    variables: dict[str, Array]  # (sample, entry): their draws
 
     @property
     def formula(self) -> Any:

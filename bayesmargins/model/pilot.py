@@ -31,27 +31,14 @@ _LARGEST = 12.0  # of the logarithm: a precision may have its mode at infinity
 
 @dataclass
 class Pilot:
-    """Where it stands, and derivatives of the rows' log density there.
+    """Where it stands, and derivatives of the rows' log density there."""
 
-    Attributes
-    ----------
-    phi : (coordinate,) float
-        Coefficients of the fixed part's columns.
-    b, Sigma : list of (group, term) and (term, term) float
-        Of each factor, in its coordinates.
-    aux : dict
-        The family's parameters beside the mean.
-    variance : list of (row,) float
-        Of what each factor adds to the linear predictor, given the data.
-    eta, score, information : (row,) float
-        The linear predictor; the first derivative and minus the second one, on average over that variance.
-    """
-
-    phi: np.ndarray
-    b: list[np.ndarray]
-    Sigma: list[np.ndarray]
-    aux: dict[str, np.ndarray]
-    variance: list[np.ndarray]
+    phi: np.ndarray  # (coordinate,): coefficients of the fixed part's columns
+    b: list[np.ndarray]  # (group, term): of each factor, in its coordinates
+    Sigma: list[np.ndarray]  # (term, term): the same
+    aux: dict[str, np.ndarray]  # the family's parameters beside the mean
+    variance: list[np.ndarray]  # (row,): of what each factor adds to the linear predictor, given the data
+    # (row,): the linear predictor; the first derivative and minus the second one, on average over that variance
     eta: np.ndarray
     score: np.ndarray = field(default_factory=lambda: np.empty(0))
     information: np.ndarray = field(default_factory=lambda: np.empty(0))

@@ -35,17 +35,10 @@ LKJ_ETA = 2.0
 
 @dataclass(frozen=True)
 class Prior:
-    """A distribution by its PyMC name, with numbers for parameters; prints as one writes it.
+    """A distribution by its PyMC name, with numbers for parameters; prints as one writes it."""
 
-    Attributes
-    ----------
-    name : str
-        Class in ``pymc``.
-    parameters : dict
-        Keyword arguments; an array where the prior differs by element, a Prior where a distribution is cut off.
-    """
-
-    name: str
+    name: str  # class in ``pymc``
+    # keyword arguments; an array where the prior differs by element, a Prior where a distribution is cut off
     parameters: Mapping[str, Any]
 
     def dist(self) -> Any:
@@ -68,24 +61,10 @@ def _number(value: Any) -> str:
 def default_priors(
     design: Design, scales: Scales, fixed: FixedPart, groups: Mapping[str, GroupPart]
 ) -> dict[str, Prior | float]:
-    """Which priors does a linear predictor get where the user names none?
+    """Priors of a linear predictor where the user names none: ``Intercept``, ``beta``, ``sd_<g>``, ``cor_<g>``.
 
-    Parameters
-    ----------
-    design : Design
-        Of its formula.
-    scales : Scales
-        Of the data.
-    fixed : FixedPart
-        Coordinates of the fixed part.
-    groups : mapping
-        Coordinates of each factor's group effects.
-
-    Returns
-    -------
-    dict
-        ``Intercept`` (mean of the linear predictor), ``beta`` (along each orthonormal direction of the other columns),
-        ``sd_<factor>`` and ``cor_<factor>`` (of the effects in their coordinates; LKJ by its number).
+    ``Intercept`` is of the mean of the linear predictor, ``beta`` along each orthonormal direction of the other
+    columns, the rest of group effects in their coordinates; LKJ by its number.
 
     Notes
     -----
@@ -109,13 +88,7 @@ def default_priors(
 
 
 def priors_of_family(family: Family, outcome: Outcome, predicted: Collection[str] = ()) -> dict[str, Prior | float]:
-    """Of its own parameters beside the mean, without those that have a linear predictor.
-
-    Raises
-    ------
-    ModelError
-        The family does not say it.
-    """
+    """Of its own parameters beside the mean, without those that have a linear predictor; it has to say them."""
     own = [p for p in family.estimated(outcome.known_error) if p.name not in predicted]
     silent = [p.name for p in own if p.prior is None]
     if silent:
@@ -188,10 +161,7 @@ def _words(designs: Mapping[str, Design]) -> dict[str, tuple[str, list[str]]]:
 def given_priors(given: Mapping[str, Any] | None, designs: Mapping[str, Design], family: Family) -> dict[str, Any]:
     """The user's priors by parameter, ``sd`` and ``cor`` written out for every factor that has none of its own.
 
-    Raises
-    ------
-    ModelError
-        A name that is no parameter of this model, or something that is no PyMC distribution.
+    ModelError for a name that is no parameter of this model, or something that is no PyMC distribution.
     """
     kinds, words = kinds_of_priors(designs, family), _words(designs)
     given = entries("priors", given, "'beta': pm.Normal.dist(0, 2.5)", ModelError)
@@ -229,13 +199,7 @@ def own_columns(given: Mapping[str, Any], design: Design) -> list[str]:
 
 
 def warn_of_zero(design: Design, fixed: FixedPart, groups: Mapping[str, GroupPart]) -> None:
-    """Priors of single columns are about effects far from the data where a covariate's zero is far away.
-
-    Warns
-    -----
-    BayesmarginsWarning
-        Columns under priors of the user's own are nearly the same column.
-    """
+    """Priors of single columns are about effects far from the data where a covariate's zero is far away."""
     own = [k for k, j in enumerate(fixed.own) if fixed.names[j] not in design.structured]
     if len(own) > 1:
         names = [fixed.names[fixed.own[k]] for k in own]
@@ -257,13 +221,7 @@ def _warn_of_columns(what: str, names: list[str]) -> None:
 
 
 def check_constant(given: Mapping[str, Any], fixed: FixedPart, design: Design, name: str = MEAN) -> None:
-    """A prior of the mean of the linear predictor needs a model that has one.
-
-    Raises
-    ------
-    ModelError
-        It has none.
-    """
+    """Refuse a prior of the mean of the linear predictor where the model has none."""
     if "Intercept" in given and not fixed.constant:
         raise ModelError(
             f"priors has {of_predictor(name, 'Intercept')!r}, the mean of the linear predictor, which is no parameter "

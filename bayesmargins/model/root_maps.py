@@ -118,18 +118,10 @@ def _pairs(q: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class RootMap:
-    """The root of one factor's covariance, in the coordinates of its part.
-
-    Attributes
-    ----------
-    part : GroupPart
-    sd : str
-        Variable of the standard deviations.
-    blocks : tuple of Block
-    """
+    """The root of one factor's covariance, in the coordinates of its part."""
 
     part: GroupPart
-    sd: str
+    sd: str  # variable of the standard deviations
     blocks: tuple[Block, ...]
 
     def root(self, x: Mapping[str, Array]) -> Array:

@@ -34,30 +34,17 @@ _MOST_TERMS = 4  # of a factor: its matrices are written out entry by entry
 
 @dataclass(frozen=True)
 class Parametrisation:
-    """How the sampler sees group effects, and why: both stand in the posterior's ``info``.
+    """How the sampler sees group effects, and why: both stand in the posterior's ``info``."""
 
-    Attributes
-    ----------
-    how : {"standardised", "non-centred"}
-    why : str
-        A clause.
-    """
-
-    how: str
-    why: str
+    how: str  # {"standardised", "non-centred"}
+    why: str  # a clause
 
     def __str__(self) -> str:
         return f"the sampler sees them {self.how}: {self.why}"
 
 
 def parametrised(asked: str, formula: str, parts: Mapping[str, GroupPart]) -> Parametrisation:
-    """What does ``parametrisation=asked`` mean for a model with these group effects?
-
-    Raises
-    ------
-    FitError
-        No such word; a factor has too many terms for the one asked for.
-    """
+    """What does ``parametrisation=asked`` mean here? FitError where a factor has too many terms for it."""
     if not is_word(asked, _ASKED):
         raise FitError(
             f"parametrisation={shown(asked)} is not known; allowed are {listed(_ASKED)}.{close_matches(asked, _ASKED)}"
@@ -93,18 +80,10 @@ def parametrised(asked: str, formula: str, parts: Mapping[str, GroupPart]) -> Pa
 
 @dataclass(frozen=True)
 class SampledModel:
-    """A model with its group effects: the posterior of ``GLMM.pymc``, its variables ``z_<factor>`` apart.
-
-    Attributes
-    ----------
-    pymc : pymc.Model
-    rows : int
-        Of its likelihood.
-    coordinates : Parametrisation
-    """
+    """A model with its group effects: the posterior of ``GLMM.pymc``, its variables ``z_<factor>`` apart."""
 
     pymc: Any
-    rows: int
+    rows: int  # of its likelihood
     coordinates: Parametrisation
 
     def with_effects(self, trace: xr.Dataset, random_seed: int | None) -> xr.Dataset:

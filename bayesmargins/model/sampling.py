@@ -38,32 +38,10 @@ def run_sampler(
     progressbar: bool,
     **options: Any,
 ) -> tuple[xr.Dataset, xr.Dataset]:
-    """What does this sampler draw from the model?
+    """Draws of the model by this sampler, and what it says of them, named as it names them.
 
-    Parameters
-    ----------
-    model : pymc.Model
-        From `build_pymc`.
-    sampler : {"nutpie", "pymc", "numpyro"}
-        Which NUTS.
-    draws, tune, chains : int
-        Kept and discarded draws a chain, and chains.
-    random_seed : int, optional
-        Same seed, same draws.
-    progressbar : bool
-        Shown while sampling.
-    **options
-        Handed to the sampler as they are (``target_accept=0.95``).
-
-    Returns
-    -------
-    posterior, sample_stats : Dataset
-        As the sampler named them.
-
-    Raises
-    ------
-    FitError
-        An unknown sampler, one that is not installed, or counts that are not positive.
+    `options` are handed on as they are. FitError for an unknown sampler, one that is not installed, or counts that are
+    not positive.
     """
     with plain_arguments("fit", FitError):
         known = is_word(sampler, SAMPLERS)
@@ -96,29 +74,7 @@ def run_sampler(
 
 
 def draw_prior(model: Any, names: Sequence[str], draws: int, random_seed: int | None) -> xr.Dataset:
-    """What does the model draw before it sees the data?
-
-    Parameters
-    ----------
-    model : pymc.Model
-        From `build_pymc`.
-    names : sequence of str
-        Variables to keep.
-    draws : int
-        Independent draws, one chain.
-    random_seed : int, optional
-        Same seed, same draws.
-
-    Returns
-    -------
-    Dataset
-        Dims chain (one), draw.
-
-    Raises
-    ------
-    FitError
-        `draws` is no whole number from 1.
-    """
+    """Draws (one chain, draw, ...) of some variables before the model sees the data; the same seed, the same draws."""
     whole_number("draws", draws, 1, FitError)
     if random_seed is not None:
         whole_number("random_seed", random_seed, 0, FitError, ", or None")

@@ -20,22 +20,14 @@ SQUARED, DIVIDED = 1e100, 1e305  # numbers up to which a square, and a quotient,
 
 @dataclass(frozen=True)
 class Scales:
-    """What the defaults are scaled by.
+    """What the defaults are scaled by."""
 
-    Attributes
-    ----------
-    location : float
-        Link of the mean response, less the offset: where the mean of the linear predictor is expected.
-    unit : float
-        One unit on the link scale: sd(y) for the identity link, 1 for log. Of probabilities the standard deviation of
-        the link's latent variable relative to the logistic's (logit 1, probit 0.55, cloglog and loglog 0.71, cauchit
-        0.91), elsewhere sd(y) over the slope of the inverse link.
-    spread : float
-        Prior standard deviation of the mean of the linear predictor, where it is not that of a direction; else 0.
-    """
-
-    location: float
+    location: float  # link of the mean response, less the offset: where the mean of the linear predictor is expected
+    # One unit on the link scale: sd(y) for the identity link, 1 for log. Of probabilities the standard deviation
+    # of the link's latent variable relative to the logistic's (logit 1, probit 0.55, cloglog and loglog 0.71,
+    # cauchit 0.91), elsewhere sd(y) over the slope of the inverse link.
     unit: float
+    # prior standard deviation of the mean of the linear predictor, where it is not that of a direction; else 0
     spread: float = 0.0
 
     @property
@@ -49,13 +41,7 @@ class Scales:
 
 
 def scales_of(design: Design, family: Family, link: Link, offset: np.ndarray) -> Scales:
-    """The data's own scales; offset (row,) on the link scale.
-
-    Raises
-    ------
-    ModelError
-        Numbers of a size whose squares are lost.
-    """
+    """The data's own scales; offset (row,) on the link scale. ModelError where squares of the numbers are lost."""
     response = design.response
     refuse_extreme(f"The response {response.text!r}", response.y)
     refuse_extreme("The offset", offset)
@@ -78,12 +64,9 @@ def scales_of_category(
 
 
 def refuse_extreme(what: str, values: np.ndarray, largest: float = SQUARED) -> None:
-    """Priors are scaled by standard deviations: where a square (of columns, a quotient) is lost, they would be too.
+    """Refuse values so large, or so near to each other, that a square (of columns, a quotient) is lost.
 
-    Raises
-    ------
-    ModelError
-        The values are that large, or that near to each other.
+    Priors are scaled by standard deviations, which would be lost too.
     """
     size, apart = float(np.abs(values).max(initial=0.0)), float(np.ptp(values / 2.0)) if len(values) else 0.0
     if size > largest or 0.0 < apart < 1.0 / largest:

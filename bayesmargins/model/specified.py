@@ -43,25 +43,13 @@ _Parts = dict[str, dict[str, GroupPart]]
 
 
 class Specified(NamedTuple):
-    """A model.
-
-    Attributes
-    ----------
-    family : Family
-    outcome : Outcome
-    predictors : dict of LinearPredictor
-        By name, the mean's first.
-    groups : dict of GroupPart
-        By factor, effects on all predictors.
-    priors : dict
-        Of every parameter.
-    """
+    """A model."""
 
     family: Family
     outcome: Outcome
-    predictors: dict[str, LinearPredictor]
-    groups: dict[str, GroupPart]
-    priors: dict[str, Any]
+    predictors: dict[str, LinearPredictor]  # by name, the mean's first
+    groups: dict[str, GroupPart]  # by factor, effects on all predictors
+    priors: dict[str, Any]  # of every parameter
 
 
 def specified(

@@ -23,12 +23,7 @@ __all__ = ["Bend", "Steps", "structure_priors", "structures"]
 
 @dataclass(frozen=True)
 class Steps:
-    """The coefficients of one ``mo()`` term: b, the mean step, times the number of steps, times shares.
-
-    Attributes
-    ----------
-    term : Monotonic
-    """
+    """The coefficients of one ``mo()`` term: b, the mean step, times the number of steps, times shares."""
 
     term: Monotonic
 
@@ -61,12 +56,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Bend:
-    """The bent part of a spline: normal coefficients with one standard deviation.
-
-    Attributes
-    ----------
-    term : Penalised
-    """
+    """The bent part of a spline: normal coefficients with one standard deviation."""
 
     term: Penalised
 

@@ -33,17 +33,10 @@ _NO_JAX = ("numpyro",)  # samplers that need a version in JAX of every operation
 
 @dataclass(frozen=True)
 class Treatment:
-    """What is done with b, and why: both stand in the posterior's ``info``.
+    """What is done with b, and why: both stand in the posterior's ``info``."""
 
-    Attributes
-    ----------
-    how : {"integrated", "sampled"}
-    why : str
-        A clause: "their integral has a closed form".
-    """
-
-    how: str
-    why: str
+    how: str  # {"integrated", "sampled"}
+    why: str  # a clause: "their integral has a closed form"
 
     @property
     def info(self) -> dict[str, str]:
@@ -58,10 +51,7 @@ class Treatment:
 def treatment(asked: str, design: Design, family: Family, link: Link, obstacle: str, sampler: str = "") -> Treatment:
     """What happens to b where ``group_effects=asked``? `obstacle` is what `obstacle_to_integral` said.
 
-    Raises
-    ------
-    FitError
-        No such word; integration was asked for where it is not exact.
+    FitError where integration was asked for and is not exact.
     """
     if not is_word(asked, _ASKED):
         raise FitError(

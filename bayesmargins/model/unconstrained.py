@@ -41,20 +41,11 @@ class Density(Protocol):
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of the model.
+    """One variable of the model."""
 
-    Attributes
-    ----------
-    name : str
-        That of the PyMC model.
-    prior : Density
-    start : (entry,) float
-        Where `u` is of a plausible size.
-    """
-
-    name: str
+    name: str  # that of the PyMC model
     prior: Density
-    start: Array
+    start: Array  # (entry,): where `u` is of a plausible size
 
 
 @dataclass(frozen=True)

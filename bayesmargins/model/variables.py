@@ -54,24 +54,12 @@ def register(name: str, prior: Any, shape: tuple[int, ...], dims: tuple[str, ...
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Variables of the fixed part, None where the model has none of a kind.
+    """Variables of the fixed part, None where the model has none of a kind."""
 
-    Attributes
-    ----------
-    centre : tensor or None
-        Mean of the linear predictor.
-    own : tensor (own,) or None
-        Coefficients under priors of the user's.
-    gamma : tensor (direction,) or None
-        Along the orthonormal directions of the rest.
-    constant : tensor or None
-        Where thresholds stand in place of the mean: that of the columns as they are, at a mean of 0.
-    """
-
-    centre: Any
-    own: Any
-    gamma: Any
-    constant: Any = None
+    centre: Any  # mean of the linear predictor
+    own: Any  # coefficients under priors of the user's
+    gamma: Any  # along the orthonormal directions of the rest
+    constant: Any = None  # where thresholds stand in place of the mean: that of the columns as they are, at a mean of 0
 
     def eta(self, fixed: FixedPart) -> Any:
         """The linear predictor of the rows: (row,).
@@ -158,17 +146,10 @@ def thresholds(link: Link, outcome: Outcome, constant: Any, prior: Any, rising: 
 
 @dataclass(frozen=True)
 class Covariance:
-    """That of the effects in a factor's coordinates: diag(sd) R R' diag(sd).
-
-    Attributes
-    ----------
-    sd : tensor (term,)
-    roots : list
-        R block by block, each as rows of a lower triangle.
-    """
+    """That of the effects in a factor's coordinates: diag(sd) R R' diag(sd)."""
 
     sd: Any
-    roots: list[Triangle]
+    roots: list[Triangle]  # R block by block, each as rows of a lower triangle
 
     def root(self) -> Any:
         """diag(sd) R of all blocks: a lower triangle (term, term)."""

@@ -18,18 +18,10 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Written:
-    """A `Density` by PyMC.
+    """A `Density` by PyMC."""
 
-    Attributes
-    ----------
-    size : int
-        Entries of the variable on the real line.
-    model : pymc.Model
-        Of this variable alone.
-    """
-
-    size: int
-    model: Any
+    size: int  # entries of the variable on the real line
+    model: Any  # of this variable alone
 
     def values(self, u: Array) -> Array:
         """See `Density`."""

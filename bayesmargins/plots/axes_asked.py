@@ -101,24 +101,9 @@ def places_asked(by: Any, facet: Any) -> list[tuple[str, Any]]:
 def axis_values(
     post: Posterior, x: Any, others: Sequence[tuple[str, Any]], rows: Rows, place: str = "x"
 ) -> dict[str, list[Any]]:
-    """Which values do the variables of a picture take?
+    """Which values do the variables of a picture take? Up to 50 over the range of the rows along `x`, else quartiles.
 
-    Parameters
-    ----------
-    post : Posterior
-        Knows the variables.
-    x : str, dict or None
-        Along the axis: of a number up to 50 values over the range of the rows.
-    others : list of (str, object)
-        Argument and what it names, or None: of a number with many values its quartiles.
-    rows : Rows
-        Of the question.
-    place : str
-        The argument that named `x`.
-
-    Returns
-    -------
-    dict of str to list
+    `others` are pairs of an argument and what it names, or None; `place` is the argument that named `x`.
     """
     values: dict[str, list[Any]] = {}
     for argument, asked in others:

@@ -37,27 +37,13 @@ _AREA = 90.0  # of the largest circle, points squared
 
 @dataclass(frozen=True)
 class Backdrop:
-    """What is drawn beneath one curve, before it.
+    """What is drawn beneath one curve, before it."""
 
-    Attributes
-    ----------
-    rows : Observed or None
-        The data.
-    points : bool
-        Whether they are drawn themselves.
-    means : str or None
-        The factor whose groups' means are drawn.
-    lines : DataFrame or None
-        The groups' own curves.
-    said : str
-        What is drawn, in words.
-    """
-
-    rows: Observed | None
-    points: bool
-    means: str | None
-    lines: pd.DataFrame | None
-    said: str
+    rows: Observed | None  # the data
+    points: bool  # whether they are drawn themselves
+    means: str | None  # the factor whose groups' means are drawn
+    lines: pd.DataFrame | None  # the groups' own curves
+    said: str  # what is drawn, in words
 
     @classmethod
     def of(
@@ -124,24 +110,12 @@ def _draw_lines(
 
 @dataclass(frozen=True)
 class Observed:
-    """The fitted rows beside a prediction: y on its scale.
+    """The fitted rows beside a prediction: y on its scale."""
 
-    Attributes
-    ----------
-    columns : DataFrame, shape (row, column)
-        By their names in the result.
-    y : (row,) float
-        The response; successes as shares.
-    size : (row,) float
-        How many observations a row is.
-    shares : bool
-        Whether y is 0 or 1, or a share of trials.
-    """
-
-    columns: pd.DataFrame
-    y: np.ndarray
-    size: np.ndarray
-    shares: bool
+    columns: pd.DataFrame  # (row, column): by their names in the result
+    y: np.ndarray  # (row,): the response; successes as shares
+    size: np.ndarray  # (row,): how many observations a row is
+    shares: bool  # whether y is 0 or 1, or a share of trials
 
     def nearest(self, axes: Mapping[str, Any]) -> Observed:
         """Numbers that were set to a few values count for the nearest one, unless they run along the axis."""
@@ -280,25 +254,9 @@ def check_factor(post: Posterior, factor: Any, what: str) -> str:
 
 
 def group_curves(post: Posterior, axes: Mapping[str, Any], rows: Rows, factor: str) -> tuple[pd.DataFrame, str]:
-    """The fitted groups' own curves, each over its own rows: columns of the axes, the factor, ``point``.
+    """The fitted groups' own curves, medians over draws, each over its own rows; and which groups, in words.
 
-    Parameters
-    ----------
-    post : Posterior
-        Draws.
-    axes : dict
-        Variables of the picture and their values.
-    rows : Rows
-        Of the question.
-    factor : str
-        Grouping factor.
-
-    Returns
-    -------
-    curves : DataFrame
-        Medians over draws.
-    said : str
-        Which groups, in words.
+    Columns are those of the axes, the factor, ``point``.
     """
     frame, of = fitted_rows(post, rows), post.design.factors[factor]
     require_columns(frame, of.columns, "newdata", f"curves={factor!r}")

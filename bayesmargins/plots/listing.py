@@ -46,30 +46,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Listing:
-    """Where the entries of a picture stand, and what is written beside them.
+    """Where the entries of a picture stand, and what is written beside them."""
 
-    Attributes
-    ----------
-    at : (entry,) float
-        Places, downward.
-    lines : tuple of Line
-        Labels, from above.
-    column : str
-        The one that tells the rows apart, or "".
-    columns : tuple of str
-        All that are written.
-    height : float
-        Lines in all.
-    said : str
-        How the entries are ordered, where they have no labels.
-    """
-
-    at: np.ndarray
-    lines: tuple[Line, ...]
-    column: str
-    columns: tuple[str, ...]
-    height: float
-    said: str = ""
+    at: np.ndarray  # (entry,): places, downward
+    lines: tuple[Line, ...]  # labels, from above
+    column: str  # the one that tells the rows apart, or ""
+    columns: tuple[str, ...]  # all that are written
+    height: float  # lines in all
+    said: str = ""  # how the entries are ordered, where they have no labels
 
     @classmethod
     def of(

@@ -49,30 +49,14 @@ def new_figure(figsize: Any, usual: tuple[float, float], rows: int = 1, columns:
 
 @dataclass
 class Panels:
-    """Axes by the values of the columns that have panels.
+    """Axes by the values of the columns that have panels."""
 
-    Attributes
-    ----------
-    figure : Figure
-        That holds them.
-    axes : list of (Axes, dict)
-        Each with the values of the columns that it shows.
-    own : bool
-        Whether the figure was made here, so that it may be laid out.
-    columns : int
-        Of panels.
-    beneath : float
-        Points that something takes between the name of the x axis and the caption of one panel.
-    aside : float
-        Inches that something takes at the right of one panel.
-    """
-
-    figure: Figure
-    axes: list[tuple[Axes, dict[str, Any]]]
-    own: bool
-    columns: int = 1
-    beneath: float = 0.0
-    aside: float = 0.0
+    figure: Figure  # that holds them
+    axes: list[tuple[Axes, dict[str, Any]]]  # each with the values of the columns that it shows
+    own: bool  # whether the figure was made here, so that it may be laid out
+    columns: int = 1  # of panels
+    beneath: float = 0.0  # points that something takes between the name of the x axis and the caption of one panel
+    aside: float = 0.0  # inches that something takes at the right of one panel
 
     @classmethod
     def of(

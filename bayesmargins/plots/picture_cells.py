@@ -25,47 +25,21 @@ RATIOS = ("ratio", "or")  # comparisons whose scale is that of ratios
 
 @dataclass(frozen=True)
 class Cells:
-    """Entries of a result, one a row.
+    """Entries of a result, one a row."""
 
-    Attributes
-    ----------
-    columns : DataFrame, shape (entry, column)
-        Coordinates of every entry.
-    varies : tuple of str
-        Those columns that tell entries apart, in the order of the result.
-    numbers : frozenset of str
-        Columns with values between their values; all others have levels.
-    point : (entry,) float
-        Point estimates.
-    limits : tuple of ((entry,), (entry,))
-        Lower and upper limits of the intervals, the widest interval first.
-    draws : (sample, entry) float
-        What both come from.
-    about : Provenance
-        Of the result.
-    scale : str
-        What the numbers are.
-    said : str
-        Point and intervals in words.
-    left_out : tuple of str
-        Entries that stand on another scale.
-    names : dict of str
-        Words for columns.
-    selected : dict
-        What was selected from the result before: values that all entries share.
-    """
-
-    columns: pd.DataFrame
-    varies: tuple[str, ...]
-    numbers: frozenset[str]
-    point: np.ndarray
+    columns: pd.DataFrame  # (entry, column): coordinates of every entry
+    varies: tuple[str, ...]  # those columns that tell entries apart, in the order of the result
+    numbers: frozenset[str]  # columns with values between their values; all others have levels
+    point: np.ndarray  # (entry,): point estimates
+    # lower and upper limits of the intervals, the widest interval first
     limits: tuple[tuple[np.ndarray, np.ndarray], ...]
-    draws: np.ndarray
-    about: Provenance
-    scale: str
-    said: str
-    left_out: tuple[str, ...] = ()
-    names: Mapping[str, str] = field(default_factory=dict)
+    draws: np.ndarray  # (sample, entry): what both come from
+    about: Provenance  # of the result
+    scale: str  # what the numbers are
+    said: str  # point and intervals in words
+    left_out: tuple[str, ...] = ()  # entries that stand on another scale
+    names: Mapping[str, str] = field(default_factory=dict)  # words for columns
+    # what was selected from the result before: values that all entries share
     selected: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod

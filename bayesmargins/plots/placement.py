@@ -25,25 +25,13 @@ _PLACES = 4
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the columns of a result are shown.
+    """Where the columns of a result are shown."""
 
-    Attributes
-    ----------
-    x : str
-        Along the axis.
-    colour : str or None
-        One curve, or one set of points, a value.
-    across, down : str or None
-        One panel a value, beside and below each other.
-    joined : bool
-        Whether one entry stands at each x of a curve, so that a line may join them.
-    """
-
-    x: str
-    colour: str | None = None
-    across: str | None = None
-    down: str | None = None
-    joined: bool = True
+    x: str  # along the axis
+    colour: str | None = None  # one curve, or one set of points, a value
+    across: str | None = None  # one panel a value, beside and below each other
+    down: str | None = None  # one panel a value, beside and below each other
+    joined: bool = True  # whether one entry stands at each x of a curve, so that a line may join them
 
     @property
     def columns(self) -> list[str]:

@@ -29,27 +29,13 @@ MANY = 8
 
 @dataclass(frozen=True)
 class Style:
-    """How one curve, or one set of points, looks.
+    """How one curve, or one set of points, looks."""
 
-    Attributes
-    ----------
-    colour : str
-        Of the line, its band and its markers.
-    line : object
-        Dashes, as matplotlib takes them.
-    marker : str
-        Of points.
-    width : float
-        Of the line, points.
-    alpha : float
-        Of the line.
-    """
-
-    colour: str = COLOURS[0]
-    line: Any = "-"
-    marker: str = "o"
-    width: float = 1.6
-    alpha: float = 1.0
+    colour: str = COLOURS[0]  # of the line, its band and its markers
+    line: Any = "-"  # dashes, as matplotlib takes them
+    marker: str = "o"  # of points
+    width: float = 1.6  # of the line, points
+    alpha: float = 1.0  # of the line
 
 
 def style_of(k: int) -> Style:

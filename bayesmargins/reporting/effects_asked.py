@@ -52,33 +52,16 @@ class Expected:
 
 @dataclass(frozen=True)
 class Effect:
-    """One question of the page.
+    """One question of the page."""
 
-    Attributes
-    ----------
-    title : str
-        What is asked about.
-    results : dict of str to Dataset
-        By the words of a policy; of a result that was handed over, one under an empty name.
-    summaries : dict of str to DataFrame
-        Of these, from which every number of tables and sentences is taken.
-    failed : dict of str to str
-        Why a policy has no answer.
-    variable : str or None
-        The argument of ``avg_comparisons``; None for all columns.
-    computed : bool
-        Whether it was computed here.
-    expected : tuple of Expected
-        Averages beside the comparisons, if there are some.
-    """
-
-    title: str
+    title: str  # what is asked about
+    # by the words of a policy; of a result that was handed over, one under an empty name
     results: dict[str, xr.Dataset]
-    summaries: dict[str, pd.DataFrame]
-    failed: dict[str, str]
-    variable: str | None = None
-    computed: bool = True
-    expected: tuple[Expected, ...] = ()
+    summaries: dict[str, pd.DataFrame]  # of these, from which every number of tables and sentences is taken
+    failed: dict[str, str]  # why a policy has no answer
+    variable: str | None = None  # the argument of ``avg_comparisons``; None for all columns
+    computed: bool = True  # whether it was computed here
+    expected: tuple[Expected, ...] = ()  # averages beside the comparisons, if there are some
 
 
 def policies_for(post: Posterior) -> dict[str, str]:

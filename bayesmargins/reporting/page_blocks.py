@@ -63,29 +63,15 @@ class Points:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text.
+    """A table of text."""
 
-    Attributes
-    ----------
-    caption, note : str
-        Above and beneath.
-    header : sequence of str
-    rows : sequence of sequence of str
-    labels : int
-        Columns of labels, which come first.
-    words : bool
-        Whether the other columns hold words, and not numbers.
-    number : int
-        Its place among the tables of the page; 0 before it has one.
-    """
-
-    caption: str
+    caption: str  # above
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    labels: int = 1
-    note: str = ""
-    words: bool = False
-    number: int = 0
+    labels: int = 1  # columns of labels, which come first
+    note: str = ""  # beneath
+    words: bool = False  # whether the other columns hold words, and not numbers
+    number: int = 0  # its place among the tables of the page; 0 before it has one
     kind: ClassVar[str] = "grid"
 
 

@@ -32,20 +32,11 @@ _WIDE, _SHARE = 4.0, 0.15  # the wide components' variances, and their weight
 
 @dataclass(frozen=True)
 class Proposal:
-    """What chains propose from, and where they begin.
-
-    Attributes
-    ----------
-    mixture : Mixture
-    points : (draw, entry) float
-        Of all rounds.
-    weights : (draw,) float
-        Theirs under the density; they add up to 1.
-    """
+    """What chains propose from, and where they begin."""
 
     mixture: Mixture
-    points: Array
-    weights: Array
+    points: Array  # (draw, entry): of all rounds
+    weights: Array  # (draw,): theirs under the density; they add up to 1
 
 
 def adapted(

@@ -37,35 +37,18 @@ _TAIL = 0.95  # as in `convergence`
 
 @dataclass(frozen=True)
 class Chains:
-    """Draws, and whether they can be trusted.
+    """Draws, and whether they can be trusted."""
 
-    Attributes
-    ----------
-    draws : (chain, draw, entry) float
-    acceptance : (chain, draw) float
-        Probability with which each proposal was accepted.
-    accepted : (chain, draw) bool
-    log_density : (chain, draw) float
-        Of the draws.
-    khat : float
-        Shape of the Pareto tail of the proposals' weights (Vehtari et al. 2024): below 0.7 they can be relied on.
-    obstacle : str
-        Why not, in words; empty where they can.
-    mean, covariance : (entry,), (entry, entry) float, or None
-        What is known of the density, where anything is.
-    stopped : bool
-        Did the user stop it?
-    """
-
-    draws: Array
-    acceptance: Array
+    draws: Array  # (chain, draw, entry)
+    acceptance: Array  # (chain, draw): probability with which each proposal was accepted
     accepted: npt.NDArray[np.bool_]
-    log_density: Array
+    log_density: Array  # (chain, draw): of the draws
+    # Shape of the Pareto tail of the proposals' weights (Vehtari et al. 2024): below 0.7 they can be relied on.
     khat: float
-    obstacle: str
-    mean: Array | None = None
-    covariance: Array | None = None
-    stopped: bool = False
+    obstacle: str  # why not, in words; empty where they can
+    mean: Array | None = None  # (entry,): what is known of the density, where anything is
+    covariance: Array | None = None  # (entry, entry): the same
+    stopped: bool = False  # did the user stop it?
 
 
 def sample(

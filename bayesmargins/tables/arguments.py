@@ -41,46 +41,18 @@ _KRUSCHKE = 0.95  # probability of the interval in the rule of equivalence, wher
 
 @dataclass(frozen=True)
 class Asked:
-    """What a table shall hold.
+    """What a table shall hold."""
 
-    Attributes
-    ----------
-    point : str
-        Point estimate.
-    probs : tuple of float
-        Probabilities of the intervals, in the user's order.
-    kind : str
-        Kind of all of them.
-    null : float or None
-        Effects are held against it.
-    rope : (float, float) or None
-        Region of practical equivalence.
-    rope_prob : float
-        Probability of the highest-density interval that the region is held against.
-    """
-
-    point: str
-    probs: tuple[float, ...]
-    kind: str
-    null: float | None
-    rope: tuple[float, float] | None
-    rope_prob: float
+    point: str  # point estimate
+    probs: tuple[float, ...]  # probabilities of the intervals, in the user's order
+    kind: str  # kind of all of them
+    null: float | None  # effects are held against it
+    rope: tuple[float, float] | None  # region of practical equivalence
+    rope_prob: float  # probability of the highest-density interval that the region is held against
 
 
 def read(ds: xr.Dataset, point: Any, ci_prob: Any, ci_kind: Any, null: Any, rope: Any) -> Asked:
-    """What was asked for, or ArviZ's settings where nothing was?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result.
-    point, ci_prob, ci_kind, null, rope
-        Arguments of `summary`.
-
-    Returns
-    -------
-    Asked
-    """
+    """What was asked for by the arguments of `summary`, or ArviZ's settings where nothing was?"""
     given = value_list(ci_prob)
     if given is not None and not given:
         raise ResultError(f"ci_prob={shown(ci_prob)}; name at least one probability, such as 0.95 or [0.5, 0.89].")
@@ -155,20 +127,9 @@ def rope_of(rope: Any) -> tuple[float, float] | None:
 
 
 def held_against(ds: xr.Dataset, dims: Sequence[str], null: float) -> np.ndarray:
-    """Which entries can be held against this null? A share cannot, nor a difference against 1.
+    """Which entries, (entry,) bool, can be held against this null? A share cannot, nor a difference against 1.
 
-    Parameters
-    ----------
-    ds : Dataset
-        Its attribute ``nulls`` says which null an entry has, if it is not for the user to say.
-    dims : sequence of str
-        What varies over entries.
-    null : float
-        As asked.
-
-    Returns
-    -------
-    ndarray of bool, shape (entry,)
+    The attribute ``nulls`` says which null an entry has, if it is not for the user to say.
     """
     shape = [ds.sizes[d] for d in dims]
     known = provenance_of(ds).nulls or {}

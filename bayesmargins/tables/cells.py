@@ -21,21 +21,10 @@ _WITHIN = "p_rope_hdi"
 
 
 def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = False) -> pd.DataFrame:
-    """Which few columns of text say what a summary holds?
+    """A summary, or rows of it, as a few columns of text with the same index.
 
-    Parameters
-    ----------
-    summary : DataFrame
-        From `bayesmargins.summary`, or rows of it.
-    digits : int, optional
-        Decimals of point and limits; from the widths of the intervals by default.
-    diagnostics : bool
-        Adds the smaller of the two effective sample sizes, and r-hat.
-
-    Returns
-    -------
-    DataFrame
-        Text, with the same index.
+    `digits` are decimals of point and limits, by default from the widths of the intervals. `diagnostics` adds the
+    smaller of the two effective sample sizes, and r-hat.
     """
     text = _located_text(summary, digits)
     for name in summary.columns:
@@ -53,19 +42,9 @@ def cells(summary: pd.DataFrame, digits: int | None = None, diagnostics: bool = 
 
 
 def rounded(summary: pd.DataFrame, pad: str = " ") -> pd.DataFrame:
-    """How are the numbers of a summary shown on a screen: all columns, without digits that mean nothing?
+    """The numbers of a summary as on a screen: all columns, as text, without digits that mean nothing.
 
-    Parameters
-    ----------
-    summary : DataFrame
-        From `bayesmargins.summary`; columns that were added are left as they are.
-    pad : str
-        Fills numbers up that are narrower than others of their column.
-
-    Returns
-    -------
-    DataFrame
-        Text.
+    Columns that were added stay as they are. `pad` fills numbers up that are narrower than others of their column.
     """
     limits = [c for pair in intervals_of(summary).values() for c in pair]
     out = pd.DataFrame(summary)

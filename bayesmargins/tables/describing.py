@@ -89,18 +89,7 @@ def clause_of(ds: xr.Dataset) -> tuple[str, ...]:
 
 
 def scale_of(ds: xr.Dataset) -> str:
-    """On which scale are these numbers, as far as is known?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result, or arithmetic on one.
-
-    Returns
-    -------
-    str
-        ``"difference in probability"``; ``"derived from probability"`` after arithmetic; ``"several scales"`` where
-        entries differ (a ratio beside differences), and `scales_along` has each entry's own.
+    """On which scale are these numbers, as far as is known? ``"several scales"`` where entries differ: `scales_along`.
 
     Examples
     --------
@@ -117,17 +106,7 @@ def scale_of(ds: xr.Dataset) -> str:
 
 
 def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
-    """Along which dimension do the scales of entries differ, and what are they?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result; its attribute ``scales`` names the entries that are not on the scale of the others.
-
-    Returns
-    -------
-    (str, ndarray of str) or None
-        The dimension and the scale at each of its labels; None where all entries are on one scale.
+    """The dimension along which scales of entries differ, and the scale at each of its labels; else None.
 
     Examples
     --------
@@ -143,17 +122,7 @@ def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
 
 
 def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
-    """Which entries can stand on one axis, and which are left out because they are on another scale?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result.
-
-    Returns
-    -------
-    (Dataset, list of str)
-        The entries on the scale of the first one, and the labels of the others.
+    """The entries on the scale of the first one, which can stand on one axis, and the labels of the others.
 
     Examples
     --------

@@ -21,24 +21,12 @@ _NUMBER = re.compile(r"([<>]?-?(?:\d+|NaN|inf))((?:\.\d+)?(?:e[+-]\d+)?)")
 
 
 def decimals(limits: np.ndarray, digits: int | None = None, scales: np.ndarray | None = None) -> np.ndarray:
-    """How many decimals does a column have?
+    """How many decimals, (row,) int, does a column with limits (row, 2 * interval) have?
 
-    Parameters
-    ----------
-    limits : ndarray, shape (row, 2 * interval)
-        Lower and upper limit of one or several intervals: two significant digits of the narrowest width are shown, and
-        up to two decimals more where a limit that is not 0 would read as 0.
-    digits : int, optional
-        Decimals of all rows, where the reader has said so.
-    scales : ndarray of str, shape (row,), optional
-        What each row is measured in: every scale has decimals of its own.
-
-    Returns
-    -------
-    ndarray of int, shape (row,)
-        The same in all rows: what the narrowest interval needs, up to two more than what the widest needs. A row that
-        needs still more keeps its own, for it would read as a row of zeros. A constant needs none, where anything else
-        varies.
+    Two significant digits of the narrowest interval are shown, up to two more than the widest needs; a limit that is
+    not 0 and would read as 0 has up to two more. A row that needs still more keeps its own, for it would read as a row
+    of zeros. A constant needs none, where anything else varies. `digits` are what the reader said; every one of the
+    `scales` (row,) has decimals of its own.
 
     Examples
     --------

@@ -28,20 +28,10 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def points(values: np.ndarray, point: str) -> np.ndarray:
-    """Where is the centre of the finite draws?
+    """The median, mean or mode (entry,) of the finite draws (entry, sample); NaN where none is finite.
 
-    Parameters
-    ----------
-    values : ndarray, shape (entry, sample)
-        Draws; what is not finite is left out.
-    point : {"median", "mean", "mode"}
-        Which centre. The mode is that of arviz-stats: for whole numbers the most frequent value, otherwise the
-        half-sample mode, which halves the draws to the shortest stretch that holds half of them, again and again.
-
-    Returns
-    -------
-    ndarray, shape (entry,)
-        NaN where no draw is finite.
+    The mode is that of arviz-stats: for whole numbers the most frequent value, else the half-sample mode, which halves
+    the draws to the shortest stretch that holds half of them, again and again.
 
     References
     ----------
@@ -61,19 +51,9 @@ def spread(values: np.ndarray) -> np.ndarray:
 
 
 def between_share(draws: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Which share of the variance of the finite draws lies between the means of the parts that chains are of?
+    """Which share (entry,) of the variance of finite draws lies between the means of the parts that chains are of?
 
-    Parameters
-    ----------
-    draws : ndarray, shape (entry, chain, draw)
-        Draws.
-    parts : ndarray, shape (chain,)
-        The part of each chain.
-
-    Returns
-    -------
-    ndarray, shape (entry,)
-        NaN where the draws do not vary.
+    Draws are (entry, chain, draw), parts (chain,). NaN where the draws do not vary.
 
     Examples
     --------
@@ -90,21 +70,10 @@ def between_share(draws: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def limits(values: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Between which limits do the finite draws put this much probability?
+    """Lower and upper limit (entry,) between which the finite draws (entry, sample) put this much probability.
 
-    Parameters
-    ----------
-    values : ndarray, shape (entry, sample)
-        Draws.
-    prob : float
-        In (0, 1).
-    kind : {"eti", "hdi"}
-        Between two quantiles (type 7), or the shortest interval between two draws that holds the probability.
-
-    Returns
-    -------
-    lower, upper : ndarray, shape (entry,)
-        NaN with fewer than two finite draws.
+    ``"eti"`` is between two quantiles (type 7), ``"hdi"`` the shortest between two draws. NaN with fewer than two
+    finite draws.
 
     Examples
     --------
@@ -116,20 +85,7 @@ def limits(values: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.n
 
 
 def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
-    """What is the point estimate of every entry, over its finite draws?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result.
-    point : {"median", "mean", "mode"}
-        Which.
-
-    Returns
-    -------
-    DataArray
-        Without chain and draw.
-    """
+    """The point estimate of every entry, over its finite draws: without chain and draw."""
     ds = check_result(ds)
     check_arguments(ds, point, None)
     draws, _ = draws_of(ds)
@@ -138,18 +94,7 @@ def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
 
 
 def interval(draws: np.ndarray, prob: float | None = None, kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Between which limits does the posterior put this much probability?
-
-    Parameters
-    ----------
-    draws : ndarray, shape (sample, entry)
-        What is not finite is left out.
-    prob, kind : float, str, optional
-        ArviZ's settings by default.
-
-    Returns
-    -------
-    lower, upper : ndarray, shape (entry,)
+    """Lower and upper limit (entry,) of finite draws (sample, entry); probability and kind are ArviZ's by default.
 
     Examples
     --------
@@ -160,21 +105,9 @@ def interval(draws: np.ndarray, prob: float | None = None, kind: str | None = No
 
 
 def probabilities(values: np.ndarray, null: float | None, rope: tuple[float, float] | None) -> dict[str, np.ndarray]:
-    """Which share of the finite draws lies above a number, on the more probable side of it, and within a region?
+    """By name, the share (entry,) of finite draws above a number, on its more probable side, and within a region.
 
-    Parameters
-    ----------
-    values : ndarray, shape (entry, sample)
-        Draws.
-    null : float, optional
-        The number.
-    rope : (float, float), optional
-        The region; its limits belong to it.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (entry,)
-        What was asked for of ``p_gt_<null>``, ``pd`` and ``p_rope``; NaN where no draw is finite.
+    Limits of the region belong to it. NaN where no draw is finite.
 
     Examples
     --------
@@ -204,23 +137,11 @@ def harm(values: np.ndarray, event: str) -> dict[str, np.ndarray]:
 
 
 def equivalence(values: np.ndarray, rope: tuple[float, float], prob: float) -> dict[str, np.ndarray]:
-    """Is an effect practically equivalent to none, different from none, or is that undecided?
+    """Is an effect practically equivalent to none, different from none, or is that undecided? By name, (entry,).
 
-    Parameters
-    ----------
-    values : ndarray, shape (entry, sample)
-        Draws.
-    rope : (float, float)
-        Region of practical equivalence; its limits belong to it.
-    prob : float
-        Probability of the highest-density interval.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (entry,)
-        ``p_rope_hdi<prob>``, the share of the draws within the interval that lies in the region; ``decision``:
-        ``"equivalent"`` where the interval lies wholly in the region, ``"different"`` where wholly outside,
-        ``"undecided"`` otherwise, None where there is no interval.
+    ``p_rope_hdi<prob>`` is the share of the draws within the highest-density interval that lies in the region, whose
+    limits belong to it. ``decision`` is ``"equivalent"`` where the interval lies wholly in the region, ``"different"``
+    where wholly outside, else ``"undecided"``; None where there is no interval.
 
     Notes
     -----

@@ -18,19 +18,10 @@ __all__ = ["parameters_of"]
 
 
 def parameters_of(post: Posterior, exponentiate: bool = False) -> xr.Dataset:
-    """Which values have the parameters: coefficients, sds and correlations of group effects, those of the family?
+    """Coefficients, sds and correlations of group effects, and parameters of the family: (chain, draw, by).
 
-    Parameters
-    ----------
-    post : Posterior
-        Its parameters under the names of ``post.parameters``; group effects are left out.
-    exponentiate : bool
-        exp() of the coefficients, where that is a ratio.
-
-    Returns
-    -------
-    Dataset
-        ``estimate`` with dims chain, draw and ``by``, whose coordinates are ``parameter`` and ``name``.
+    They have the names of ``post.parameters``; group effects are left out. `exponentiate` takes exp() of coefficients,
+    where that is a ratio.
     """
     if exponentiate and post.link.ratio is None:
         some = [link.name for link in LINKS.values() if link.ratio is not None]

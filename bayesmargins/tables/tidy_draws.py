@@ -32,17 +32,7 @@ def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
 
 
 def to_frame(ds: xr.Dataset) -> pd.DataFrame:
-    """How do the draws look as a tidy table, one row a draw?
-
-    Parameters
-    ----------
-    ds : Dataset
-        A result.
-
-    Returns
-    -------
-    DataFrame
-        Columns chain, draw, what varies (with the coordinates along it), ``estimate``.
+    """The draws as a tidy table, one row a draw: chain, draw, what varies with its coordinates, ``estimate``.
 
     Examples
     --------

@@ -13,17 +13,7 @@ MARKS = "values"  # in the attributes, by column
 
 
 def marks(summary: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """What tells later whether numbers of these columns were changed; to be added to the attributes.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        As it was made.
-
-    Returns
-    -------
-    dict
-        By column 8 hexadecimal digits a row, as text, so that files can hold it.
+    """What tells later whether numbers of these columns were changed: by column 8 hexadecimal digits a row, as text.
 
     Examples
     --------
@@ -34,36 +24,13 @@ def marks(summary: pd.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def scale_said(frame: pd.DataFrame) -> str:
-    """On which scale are the numbers of a summary, or of rows of one, as far as is known?
-
-    Parameters
-    ----------
-    frame : DataFrame
-        A summary, or what pandas made of it.
-
-    Returns
-    -------
-    str
-        ``"derived from probability"`` where numbers were changed.
-    """
+    """On which scale are the numbers of a summary, or of rows of one, or what were they derived from?"""
     scale = str(frame.columns.name or "estimate")
     return f"derived from {scale}" if is_changed(frame) and not scale.startswith("derived from") else scale
 
 
 def said_of(frame: pd.DataFrame, unknown: str) -> str:
-    """The estimand, or what the numbers were derived from.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        A summary, or what pandas made of it.
-    unknown : str
-        What is said where there is no estimand.
-
-    Returns
-    -------
-    str
-    """
+    """The estimand, or what the numbers were derived from; `unknown` where there is none."""
     said = str(frame.attrs.get("estimand", unknown))
     return f"Derived (numbers of the summary were changed) from: {said}" if is_changed(frame) else said
 

@@ -15,24 +15,7 @@ Rows = Sequence[Sequence[str]]
 
 
 def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str) -> str:
-    r"""How does a table read as a pipe table?
-
-    Parameters
-    ----------
-    header : sequence of str
-        Names of columns; those of labels come first.
-    rows : sequence of sequence of str
-        Cells.
-    n_labels : int
-        Columns of labels, which are aligned to the left.
-    note : str
-        Sentence beneath.
-    caption : str
-        What stands above.
-
-    Returns
-    -------
-    str
+    r"""A table as a pipe table: caption above, the first `n_labels` columns to the left, a note beneath.
 
     Examples
     --------
@@ -60,18 +43,7 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
 
 
 def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str, label: str | None = None) -> str:
-    r"""How does a table read in LaTeX, with the package booktabs?
-
-    Parameters
-    ----------
-    header, rows, n_labels, note, caption
-        As for `markdown`.
-    label : str, optional
-        For ``\ref``; letters, digits and ``: - _ . +`` and ``/`` only.
-
-    Returns
-    -------
-    str
+    r"""The same in LaTeX, with the package booktabs; `label` has letters, digits and ``: - _ . +`` and ``/`` only.
 
     Examples
     --------
@@ -115,16 +87,7 @@ def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: 
 
 
 def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str) -> str:
-    """How does a table read on a web page?
-
-    Parameters
-    ----------
-    header, rows, n_labels, note, caption
-        As for `markdown`; the note stands in the foot of the table.
-
-    Returns
-    -------
-    str
+    """The same on a web page; the note stands in the foot of the table.
 
     Examples
     --------

@@ -28,27 +28,14 @@ _TINY = 1e-6
 
 @dataclass(frozen=True)
 class Predictor:
-    """One of them, in the rows of the fit.
+    """One of them, in the rows of the fit."""
 
-    Attributes
-    ----------
-    name : str
-        Column of the data.
-    basis : (row, column) float
-        A number in standard deviations from its mean; or a column a level but the first, centred.
-    codes : (row,) int
-        Bin or level of each row.
-    labels : tuple
-        Of the bins: their mean, or the level.
-    number : bool
-        Whether it is a number.
-    """
-
-    name: str
+    name: str  # column of the data
+    # (row, column): a number in standard deviations from its mean; or a column a level but the first, centred
     basis: np.ndarray = field(repr=False)
-    codes: np.ndarray = field(repr=False)
-    labels: tuple[Any, ...]
-    number: bool
+    codes: np.ndarray = field(repr=False)  # (row,): bin or level of each row
+    labels: tuple[Any, ...]  # of the bins: their mean, or the level
+    number: bool  # whether it is a number
 
     @property
     def indicators(self) -> np.ndarray:

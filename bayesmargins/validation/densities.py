@@ -32,24 +32,12 @@ _NUMBERS = 2**21  # of an array that a block of draws makes
 
 @dataclass(frozen=True)
 class Densities:
-    """Of the groups of one factor.
+    """Of the groups of one factor."""
 
-    Attributes
-    ----------
-    values : DataArray, dims (chain, draw, factor)
-        Log density of the group's rows.
-    method : str
-        How b was integrated, a clause.
-    error : (group,) float
-        Standard error of `values`, root mean square over draws; 0 of what is exact.
-    unseen : frozenset of str
-        Factors whose effects are integrated.
-    """
-
-    values: xr.DataArray
-    method: str
-    error: np.ndarray
-    unseen: frozenset[str]
+    values: xr.DataArray  # log density of the group's rows
+    method: str  # how b was integrated, a clause
+    error: np.ndarray  # (group,): standard error of `values`, root mean square over draws; 0 of what is exact
+    unseen: frozenset[str]  # factors whose effects are integrated
 
 
 def densities(post: Posterior, factor: Factor) -> Densities:

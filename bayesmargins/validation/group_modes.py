@@ -25,33 +25,15 @@ _TOLD = 0.05  # of the variance of b, what rows of a group must tell for the gro
 
 @dataclass(frozen=True)
 class Modes:
-    """Of one term of a factor.
+    """Of one term of a factor."""
 
-    Attributes
-    ----------
-    factor : Factor
-        The groups.
-    term : int
-        Which of its terms.
-    spread : float
-        Standard deviation of the effects, the posterior's mean.
-    groups : (told,) int
-        Groups whose rows tell something of the effect.
-    weights : (row,) float
-        Of y in the sum.
-    nodes : (node,) float
-        Values of b.
-    sums : (told, node) float
-        At which sum each of them is the answer.
-    """
-
-    factor: Factor
-    term: int
-    spread: float
-    groups: np.ndarray = field(repr=False)
-    weights: np.ndarray = field(repr=False)
-    nodes: np.ndarray = field(repr=False)
-    sums: np.ndarray = field(repr=False)
+    factor: Factor  # the groups
+    term: int  # which of its terms
+    spread: float  # standard deviation of the effects, the posterior's mean
+    groups: np.ndarray = field(repr=False)  # (told,): groups whose rows tell something of the effect
+    weights: np.ndarray = field(repr=False)  # (row,): of y in the sum
+    nodes: np.ndarray = field(repr=False)  # (node,): values of b
+    sums: np.ndarray = field(repr=False)  # (told, node): at which sum each of them is the answer
 
     @property
     def levels(self) -> list[Any]:

@@ -18,27 +18,13 @@ _FEWEST = 5  # draws of which ArviZ fits a tail
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What the draws say of each group without having seen it.
+    """What the draws say of each group without having seen it."""
 
-    Attributes
-    ----------
-    elpd : (group,) float
-        Log of the mean density of the group's rows.
-    p : (group,) float
-        How much higher it is for draws that have seen them.
-    khat : (group,) float
-        Shape of the largest importance ratios.
-    log_weights : (sample, group) float
-        Their logarithms, smoothed; the weights of a group add up to 1.
-    good : float
-        Up to which k-hat that many draws can be trusted.
-    """
-
-    elpd: np.ndarray
-    p: np.ndarray
-    khat: np.ndarray
-    log_weights: np.ndarray
-    good: float
+    elpd: np.ndarray  # (group,): log of the mean density of the group's rows
+    p: np.ndarray  # (group,): how much higher it is for draws that have seen them
+    khat: np.ndarray  # (group,): shape of the largest importance ratios
+    log_weights: np.ndarray  # (sample, group): their logarithms, smoothed; the weights of a group add up to 1
+    good: float  # up to which k-hat that many draws can be trusted
 
 
 def leave_out(log_likelihood: xr.DataArray) -> LeftOut:

@@ -25,21 +25,11 @@ _STREAMS = {"own": 0, "new": 1, "residuals": 2}
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """Of a posterior with rows.
+    """Of a posterior with rows."""
 
-    Attributes
-    ----------
-    post : Posterior
-        Draws.
-    index : (replicate,) int
-        Which draw each is made of.
-    seed : int
-        Same seed, same replicates.
-    """
-
-    post: Posterior
-    index: np.ndarray
-    seed: int
+    post: Posterior  # draws
+    index: np.ndarray  # (replicate,): which draw each is made of
+    seed: int  # same seed, same replicates
 
     @classmethod
     def of(cls, post: Posterior, number: int, seed: int) -> Replicates:

@@ -20,39 +20,20 @@ _EVEN = 0.7  # weights of more effective draws than that, relative to all, have 
 
 
 class Found(NamedTuple):
-    """Of every row.
+    """Of every row."""
 
-    Attributes
-    ----------
-    khat : (row,) float
-        Pareto k; NaN where the weights are so even that there is no tail to smooth.
-    pit : (row,) float
-        Probability, without the row, of a y below the observed one.
-    good : float
-        Up to which k that many draws can be trusted.
-    """
-
-    khat: np.ndarray
-    pit: np.ndarray
-    good: float
+    khat: np.ndarray  # (row,): Pareto k; NaN where the weights are so even that there is no tail to smooth
+    pit: np.ndarray  # (row,): probability, without the row, of a y below the observed one
+    good: float  # up to which k that many draws can be trusted
 
 
 @dataclass
 class RowsLeftOut:
-    """Gathered from blocks of replicates of the same groups, at most 1,000 of different draws.
+    """Gathered from blocks of replicates of the same groups, at most 1,000 of different draws."""
 
-    Attributes
-    ----------
-    keep : (replicate,) bool
-        Which replicates.
-    log_likelihood : list of (draw, row) float
-        Blocks.
-    below : list of (draw, row) float
-        Whether the replicate lies below the observed y; of equal ones a part drawn at random.
-    """
-
-    keep: np.ndarray
-    log_likelihood: list[np.ndarray] = field(default_factory=list)
+    keep: np.ndarray  # (replicate,): which of them
+    log_likelihood: list[np.ndarray] = field(default_factory=list)  # (draw, row): blocks
+    # (draw, row): whether the replicate lies below the observed y; of equal ones a part drawn at random
     below: list[np.ndarray] = field(default_factory=list)
 
     @classmethod

@@ -21,18 +21,10 @@ _OWN = ("obs", "statistic", DISTRIBUTION)
 
 @dataclass
 class Gathered:
-    """Sums of the observed y and of each replicate.
+    """Sums of the observed y and of each replicate."""
 
-    Attributes
-    ----------
-    tallies : list of Tally
-        Which sums.
-    left : Found or None
-        Of rows left out one by one.
-    """
-
-    tallies: list[Tally]
-    left: Found | None = None
+    tallies: list[Tally]  # which sums
+    left: Found | None = None  # of rows left out one by one
     seen: dict[str, np.ndarray] = field(default_factory=dict)
     drawn: dict[tuple[str, str, str], list[np.ndarray]] = field(default_factory=dict)
     modes: tuple[list[np.ndarray], list[list[np.ndarray]]] = field(default_factory=lambda: ([], []))

@@ -22,21 +22,11 @@ _SEED = 20111
 
 @dataclass(frozen=True)
 class Proposal:
-    """Points for one group.
+    """Points for one group."""
 
-    Attributes
-    ----------
-    u : (term, point) float
-        Scramblings one after the other.
-    log_ratio : (point,) float
-        Log density of u under a standard normal, less that of the points.
-    roots : (sample, term, term) float
-        L of every draw.
-    """
-
-    u: np.ndarray
-    log_ratio: np.ndarray
-    roots: np.ndarray
+    u: np.ndarray  # (term, point): scramblings one after the other
+    log_ratio: np.ndarray  # (point,): log density of u under a standard normal, less that of the points
+    roots: np.ndarray  # (sample, term, term): L of every draw
 
     @property
     def size(self) -> int:

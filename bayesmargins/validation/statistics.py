@@ -30,27 +30,14 @@ LEVEL = 0.0015
 
 @dataclass(frozen=True)
 class Side:
-    """Observed or replicated.
+    """Observed or replicated."""
 
-    Attributes
-    ----------
-    y : (replicate, row) float
-        The response; one row of the observed one.
-    r : (replicate, row) float
-        Residuals.
-    u : (replicate, row) float
-        Scores: residuals times what a change of eta does to them, over its average.
-    eta : (replicate, row) float
-        The linear predictor.
-    modes : tuple of (replicate, group) float
-        Of the effects of the groups.
-    """
-
-    y: np.ndarray
-    r: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
+    y: np.ndarray  # (replicate, row): the response; one row of the observed one
+    r: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))  # (replicate, row): residuals
+    # (replicate, row): scores: residuals times what a change of eta does to them, over its average
     u: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
-    eta: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))
-    modes: tuple[np.ndarray, ...] = ()
+    eta: np.ndarray = field(default_factory=lambda: np.empty((1, 0)))  # (replicate, row): the linear predictor
+    modes: tuple[np.ndarray, ...] = ()  # (replicate, group): of the effects of the groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,27 +153,14 @@ Of = Callable[[Side, Places], np.ndarray]
 
 @dataclass(frozen=True)
 class Statistic:
-    """One of them.
+    """One of them."""
 
-    Attributes
-    ----------
-    name : str
-        In the table.
-    groups : {"own", "new"}
-        Whether replicates are of the same groups or of new ones.
-    of : callable
-        ``(side, places) -> (replicate, entry)``.
-    entries : callable
-        Places -> names of its entries; empty where it does not apply.
-    above : bool
-        Whether only a large value says that something does not fit.
-    """
-
-    name: str
-    groups: str
-    of: Of = field(repr=False)
+    name: str  # in the table
+    groups: str  # {"own", "new"}: whether replicates are of the same groups or of new ones
+    of: Of = field(repr=False)  # ``(side, places) -> (replicate, entry)``
+    # places -> names of its entries; empty where it does not apply
     entries: Callable[[Places], list[str]] = field(default=lambda places: [""], repr=False)
-    above: bool = False
+    above: bool = False  # whether only a large value says that something does not fit
 
 
 def _moment(power: int) -> Of:
@@ -343,28 +317,15 @@ STATISTICS: tuple[Statistic, ...] = (
 
 @dataclass(frozen=True)
 class Compared:
-    """A statistic of the observed rows against its replicates.
+    """A statistic of the observed rows against its replicates."""
 
-    Attributes
-    ----------
-    name, groups : str
-        Of the statistic.
-    about : str
-        The entry that stands out most.
-    observed : (replicate,) float
-        Of that entry; one number again and again where it does not depend on parameters.
-    predicted : (replicate,) float
-        Of the replicates.
-    p : float
-        How often a replicate lies as far out; of all entries together.
-    """
-
-    name: str
-    groups: str
-    about: str
+    name: str  # of the statistic
+    groups: str  # of the statistic
+    about: str  # the entry that stands out most
+    # (replicate,): of that entry; one number again and again where it does not depend on parameters
     observed: np.ndarray = field(repr=False)
-    predicted: np.ndarray = field(repr=False)
-    p: float
+    predicted: np.ndarray = field(repr=False)  # (replicate,): of the replicates
+    p: float  # how often a replicate lies as far out; of all entries together
 
     @property
     def found(self) -> bool:

@@ -20,30 +20,18 @@ _POINTS = 99
 
 @dataclass(frozen=True)
 class Tally:
-    """A row of sums of y, or of whether y has a value.
+    """A row of sums of y, or of whether y has a value."""
 
-    Attributes
-    ----------
-    name : str
-        Predictor, grouping factor, or `DISTRIBUTION`.
-    labels : tuple
-        Of its entries.
-    kind : {"bars", "ecdf", "mean", "groups"}
-        What the entries are: numbers of rows with a value; shares of rows up to a value; means.
-    edges : (entry,) float
-        Where a value begins (bars), or ends (ecdf).
-    codes : (row,) int
-        Entry of each row, for means; -1 for none.
-    size : (row,) float
-        How many observations a row is.
-    """
-
-    name: str
-    labels: tuple[Any, ...]
+    name: str  # predictor, grouping factor, or `DISTRIBUTION`
+    labels: tuple[Any, ...]  # of its entries
+    # {"bars", "ecdf", "mean", "groups"}: what the entries are: numbers of rows with a value; shares of rows up to
+    # a value; means
     kind: str
+    # (entry,): where a value begins (bars), or ends (ecdf)
     edges: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    # (row,): entry of each row, for means; -1 for none
     codes: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.intp), repr=False)
-    size: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    size: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)  # (row,): how many observations a row is
 
     @property
     def sizes(self) -> np.ndarray:

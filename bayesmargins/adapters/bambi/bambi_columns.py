@@ -22,42 +22,18 @@ MIXED_ROWS = 200
 
 @dataclass(frozen=True)
 class Places:
-    """Where Bambi's columns and groups stand in a design of this package.
+    """Where Bambi's columns and groups stand in a design of this package."""
 
-    Attributes
-    ----------
-    fixed : dict of list of int
-        Positions in ``design.coef``, by the name of Bambi's term.
-    terms : dict of list of int
-        Positions in ``design.factors[...].terms``, by the name of Bambi's group-specific term.
-    factors : dict of str
-        The factor here, by the name of Bambi's group-specific term.
-    levels : dict of ndarray of int
-        Position of each level's group among Bambi's, by the name of Bambi's group-specific term.
-    """
-
-    fixed: dict[str, list[int]]
+    fixed: dict[str, list[int]]  # positions in ``design.coef``, by the name of Bambi's term
+    # positions in ``design.factors[...].terms``, by the name of Bambi's group-specific term
     terms: dict[str, list[int]]
-    factors: dict[str, str]
+    factors: dict[str, str]  # the factor here, by the name of Bambi's group-specific term
+    # position of each level's group among Bambi's, by the name of Bambi's group-specific term
     levels: dict[str, np.ndarray]
 
 
 def places_of(design: Design, theirs: Any, factors: Mapping[str, str]) -> Places:
-    """Where does every column and group of Bambi's design stand in this one?
-
-    Parameters
-    ----------
-    design : Design
-        Of this package, of the same rows in the same order.
-    theirs : formulae DesignMatrices
-        Bambi's.
-    factors : mapping of str
-        The factor here of each group-specific term there.
-
-    Returns
-    -------
-    Places
-    """
+    """Where does every column and group of Bambi's design (formulae's matrices, of the same rows) stand in this one?"""
     common = {} if theirs.common is None else theirs.common.terms
     group = {} if theirs.group is None else theirs.group.terms
     mixed, usable = _mixed(design.data, [*common.values(), *(t.expr for t in group.values())])
@@ -194,15 +170,7 @@ def _levels(design: Design, name: str, grouper: Any, term: str) -> np.ndarray:
 
 
 def check_response(design: Design, theirs: np.ndarray) -> None:
-    """Does the response here hold the numbers that Bambi modelled?
-
-    Parameters
-    ----------
-    design : Design
-        Of this package.
-    theirs : ndarray, shape (row,) or (row, field)
-        Bambi's response, and what its call says beside it: trials of successes, statuses of censored ones.
-    """
+    """Does the response hold what Bambi modelled: (row,), or (row, field) with trials or statuses beside y?"""
     response = design.response
     there = np.asarray(theirs, dtype=np.float64)
     if "counts" in response.beside:

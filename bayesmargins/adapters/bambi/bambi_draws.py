@@ -20,27 +20,13 @@ __all__ = ["Drawn"]
 
 @dataclass(frozen=True)
 class Drawn:
-    """Draws of a Bambi model by the names of its terms.
+    """Draws of a Bambi model by the names of its terms."""
 
-    Attributes
-    ----------
-    there : BambiModel
-        Whose draws they are.
-    kind : {"posterior", "prior"}
-        The group that they come from.
-    variables : Dataset
-        The group.
-    stats : Dataset or None
-        What the sampler said.
-    used : set of str
-        Names that were asked for.
-    """
-
-    there: BambiModel
-    kind: str
-    variables: xr.Dataset
-    stats: xr.Dataset | None
-    used: set[str] = field(default_factory=set)
+    there: BambiModel  # whose draws they are
+    kind: str  # {"posterior", "prior"}: the group that they come from
+    variables: xr.Dataset  # the group
+    stats: xr.Dataset | None  # what the sampler said
+    used: set[str] = field(default_factory=set)  # names that were asked for
 
     @classmethod
     def of(cls, idata: Any, there: BambiModel) -> Drawn:

@@ -35,15 +35,8 @@ _OTHER_RESPONSES = ("c", "counts", "constrained")
 class Spelling:
     """Terms of a Bambi model as text for this package's formulas, and what they read besides columns.
 
-    Parameters
-    ----------
-    columns : iterable of str
-        Names of the data's columns: any other name is looked up where Bambi looked it up.
-
-    Attributes
-    ----------
-    namespace : dict
-        Functions and values of the user's own that the terms read; filled while they are written.
+    A name that is no column of the data is looked up where Bambi looked it up; `namespace` is filled while terms are
+    written.
     """
 
     def __init__(self, columns: Iterable[str]) -> None:
@@ -52,20 +45,10 @@ class Spelling:
         self._known = _known()
 
     def response(self, component: Any, counted: bool = False) -> str:
-        """How is what stands left of ~ written here?
+        """How is what stands left of ~ written here: ``"y"``, ``"log(y)"``, ``"k | trials(n)"``?
 
-        Parameters
-        ----------
-        component : formulae Variable or Call
-            The one component of Bambi's response.
-        counted : bool
-            Whether ``c(a, b, c)`` are counts of categories.
-
-        Returns
-        -------
-        str
-            ``"y"``, ``"log(y)"``, ``"k | trials(n)"``, ``"t | cens(status)"``; for a response made 0 and 1 the
-            column's name alone.
+        `counted`: ``c(a, b, c)`` are counts of categories. A response that Bambi made 0 and 1 is the column's name
+        alone.
         """
         if not hasattr(component, "call"):
             return quoted(component.name)
@@ -92,20 +75,10 @@ class Spelling:
         return self._written(call, component)
 
     def right(self, design: Any, ordered: bool = False) -> str:
-        """How is everything right of ~ written here?
+        """How is everything right of ~ written here: fixed terms, offsets, blocks ``( || )`` of factors?
 
-        Parameters
-        ----------
-        design : formulae DesignMatrices
-            Of one of the model's parameters.
-        ordered : bool
-            Thresholds stand in place of the intercept, which Bambi took out once the factors were coded beside it.
-
-        Returns
-        -------
-        str
-            Fixed terms, offsets, and one or more blocks ``( || )`` for each grouping factor: Bambi's group effects are
-            independent of each other.
+        Bambi's group effects are independent of each other. `ordered`: thresholds stand in place of the intercept,
+        which Bambi took out once the factors were coded beside it.
         """
         common = [] if design.common is None else list(design.common.terms.values())
         group = [] if design.group is None else list(design.group.terms.values())
@@ -271,18 +244,7 @@ def _grouping_column(component: Any, term: Any) -> str:
 
 
 def categoric_variables(terms: Iterable[Any]) -> dict[str, list[Any]]:
-    """Which columns does Bambi read as factors in these terms, and in which order of levels?
-
-    Parameters
-    ----------
-    terms : iterable of formulae Term
-        Fixed terms, and what varies by group.
-
-    Returns
-    -------
-    dict of list
-        Levels by column, the reference level first.
-    """
+    """Levels, the reference level first, by column that Bambi reads as a factor in these terms of formulae."""
     found: dict[str, list[Any]] = {}
     for component in (c for t in terms for c in getattr(t, "components", ()) if c.kind == "categoric"):
         name = _column_coded(component)

@@ -20,15 +20,9 @@ __all__ = ["BambiModel", "common_terms", "group_terms"]
 
 @dataclass(frozen=True)
 class BambiModel:
-    """A model of Bambi 0.17 or newer, read in one way.
+    """A model of Bambi 0.17 or newer, read in one way."""
 
-    Attributes
-    ----------
-    model : bambi.Model
-        The model itself.
-    """
-
-    model: Any
+    model: Any  # the model itself
 
     @classmethod
     def of(cls, model: Any) -> BambiModel:

@@ -27,37 +27,16 @@ _FAMILY = re.compile(rf"(?i:(?:brms::)?(brmsfamily|{_NAMES})\s*(\(.*\))?)", re.D
 
 @dataclass(frozen=True)
 class Said:
-    """The formulas of a fit and what they say of its family.
+    """The formulas of a fit and what they say of its family."""
 
-    Attributes
-    ----------
-    mean : object
-        Formula of the mean.
-    formulas : tuple of tuple of str
-        Parameter and its formula, in the order in which they stand.
-    family : str or None
-        As R writes it, where the formula names it.
-    fixed : tuple of (str, float)
-        Parameters that the fit held at a number.
-    """
-
-    mean: Any
-    formulas: tuple[tuple[str, str], ...] = ()
-    family: str | None = None
-    fixed: tuple[tuple[str, float], ...] = ()
+    mean: Any  # formula of the mean
+    formulas: tuple[tuple[str, str], ...] = ()  # parameter and its formula, in the order in which they stand
+    family: str | None = None  # as R writes it, where the formula names it
+    fixed: tuple[tuple[str, float], ...] = ()  # parameters that the fit held at a number, with it
 
 
 def said_by(formula: Any) -> Said:
-    """What does a formula of brms say, part by part?
-
-    Parameters
-    ----------
-    formula : object
-        ``bf(...)`` with its arguments and what is added to it; anything else is the formula of the mean.
-
-    Returns
-    -------
-    Said
+    """What does a formula of brms say, part by part? Without ``bf(...)`` it is the formula of the mean.
 
     Examples
     --------

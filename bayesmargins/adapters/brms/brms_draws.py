@@ -31,18 +31,7 @@ _CHAIN, _ITERATION = (".chain", "chain"), (".iteration", "iter", ".draw")
 
 
 def read_draws(draws: Any) -> pd.DataFrame:
-    """Which table of draws is this: a column a parameter, a row a draw?
-
-    Parameters
-    ----------
-    draws : DataFrame, path, list of paths, Dataset, InferenceData or DataTree
-        As `from_brms` takes them.
-
-    Returns
-    -------
-    DataFrame
-        Stan's and brms's names in brackets, ``b[1]`` and ``r_g[level,coef]``; ``.chain`` where it is known.
-    """
+    """The table of draws: a row a draw, columns ``b[1]``, ``r_g[level,coef]``, ``.chain`` as brms has them."""
     if isinstance(draws, str | os.PathLike):
         return _of_dataset(*read_posterior(draws)) if _is_of_arviz(Path(draws)) else _of_files([draws])
     if isinstance(draws, list | tuple) and draws and all(isinstance(d, str | os.PathLike) for d in draws):
@@ -162,19 +151,7 @@ def divergences(frame: pd.DataFrame, shape: tuple[int, int]) -> xr.Dataset | Non
 
 
 def in_order(frame: pd.DataFrame) -> tuple[pd.DataFrame, tuple[int, int]]:
-    """The rows by chain and iteration, and how many chains and draws there are.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows in any order; without a column of chains they are one.
-
-    Returns
-    -------
-    frame : DataFrame
-    shape : tuple of int
-        Chains, draws a chain.
-    """
+    """The rows by chain and iteration, and how many chains and draws a chain there are; without chains they are one."""
     chains = _numbers(frame, _CHAIN)
     if chains is None:
         warn(

@@ -17,21 +17,7 @@ _MARK = re.compile(r"\|\s*(\w+)\s*\|\s*(?:gr\(\s*)?([\w.:]+)")
 
 
 def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, str]]:
-    """Which formula has the mean, and which have other parameters?
-
-    Parameters
-    ----------
-    formula : str or dict
-        ``"bf(y ~ x, sigma ~ z)"``, or ``{"mu": "y ~ x", "sigma": "~ z"}``.
-    parameters : iterable of str
-        Those of the family beside the mean.
-
-    Returns
-    -------
-    mean : object
-        As it was given, without the ``bf()`` around it.
-    parts : dict of str
-        By parameter, with the parameter on the left: ``"sigma ~ z"``.
+    """The formula of the mean as it was given, without ``bf()``; by name ``"sigma ~ z"`` of the others.
 
     Examples
     --------
@@ -54,18 +40,7 @@ def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, s
 
 
 def held_by(formula: Any, parameters: Iterable[str]) -> dict[str, float]:
-    """Which parameters does the formula hold at a number?
-
-    Parameters
-    ----------
-    formula : str or dict
-        As of `separated`: ``"bf(y ~ x, quantile = 0.9)"``.
-    parameters : iterable of str
-        Those of the family beside the mean.
-
-    Returns
-    -------
-    dict of float
+    """Which parameters beside the mean does the formula hold at a number?
 
     Examples
     --------
@@ -123,20 +98,8 @@ def correlated_across(
 ) -> list[str]:
     """Of which factors are the effects on this parameter correlated with those on another?
 
-    Parameters
-    ----------
-    name : str
-        The parameter.
-    formulas : mapping of str
-        All formulas by parameter, the mean's under ``"mu"``.
-    factors : iterable of str
-        Grouping factors of the parameter.
-    columns : iterable of str
-        The draws': ``cor_g__Intercept__sigma_Intercept`` is such a correlation.
-
-    Returns
-    -------
-    list of str
+    `formulas` are all, by parameter. In the columns of draws ``cor_g__Intercept__sigma_Intercept`` is such a
+    correlation.
 
     Examples
     --------

@@ -47,35 +47,15 @@ _FAMILY = re.compile(
 
 @dataclass(frozen=True)
 class Spelling:
-    """A brms formula in this package's spelling.
+    """A brms formula in this package's spelling."""
 
-    Attributes
-    ----------
-    formula : str
-        For `from_draws`.
-    set_aside : tuple of str
-        Parameters of the draws that say nothing about new rows, such as ``sigma`` beside known errors.
-    """
-
-    formula: str
+    formula: str  # for `from_draws`
+    # parameters of the draws that say nothing about new rows, such as ``sigma`` beside known errors
     set_aside: tuple[str, ...] = ()
 
 
 def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = None) -> Spelling:
-    """How is this formula of brms written here?
-
-    Parameters
-    ----------
-    formula : str
-        As in brms: ``gr(g)``, ``(1 |p| g)``, ``0 + Intercept`` and ``y | weights(w)`` included.
-    family : str
-        Name of the family here.
-    namespace : mapping, optional
-        Own functions; a name of brms's among them is the user's.
-
-    Returns
-    -------
-    Spelling
+    """How is this formula of brms written here? A name of brms's in the namespace is the user's function.
 
     Examples
     --------
@@ -160,19 +140,7 @@ def _fitted(family: str) -> Family:
 
 
 def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
-    """Which family and link does R's text name?
-
-    Parameters
-    ----------
-    family : str
-        ``"bernoulli"``, ``"Bernoulli"``, ``'binomial("logit")'``, ``'brmsfamily("negbinomial", link = "log")'``.
-    link : str, optional
-        Where `family` does not say it.
-
-    Returns
-    -------
-    family, link
-        As for `GLMM`; a family that is not known stays as it is.
+    """The family and link that R's text names, as for `GLMM`; a family that is not known stays as it is.
 
     Examples
     --------
@@ -197,21 +165,9 @@ def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
 
 
 def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, Any, str | None]:
-    """Which family has the fit, by the argument and by the formula?
+    """The text, family and link of the fit, by the arguments and by what stands inside ``bf()``, which brms fits.
 
-    Parameters
-    ----------
-    family, link : str
-        The arguments.
-    of_formula : str, optional
-        What stands inside ``bf()``; brms fits that one. A link that it does not name is the family's default.
-
-    Returns
-    -------
-    text : str
-        The one of the two texts that says more.
-    family, link
-        As for `GLMM`.
+    Of the two texts it is the one that says more. A link that ``bf()`` does not name is the family's default.
 
     Examples
     --------

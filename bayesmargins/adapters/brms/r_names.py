@@ -38,15 +38,6 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 def spelt(name: str) -> str:
     """How does brms spell one of R's names?
 
-    Parameters
-    ----------
-    name : str
-        ``"trtdrug+"``, ``"I(age^2)"``.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> spelt("trtdrug+"), spelt("I(age^2)"), spelt("poly(x, 2)1")
@@ -70,20 +61,7 @@ def parts_of(name: str) -> _Name:
 
 
 def coefficients_of(matrix: Matrix, design: Design) -> list[list[str]]:
-    """What may R call each column of the design? The first name is the likeliest.
-
-    Parameters
-    ----------
-    matrix : Matrix
-        Some columns of the design.
-    design : Design
-        Says which columns are truth values: R appends TRUE to those.
-
-    Returns
-    -------
-    list of list of str
-        Names as brms spells them, for each column.
-    """
+    """What may R call each column of the design, as brms spells it? The first name of each is the likeliest."""
     names = [
         _names(
             str(column), [str(f.expr) for f in part.term.factors if f.eval_method.value != "literal"], matrix, design
@@ -215,20 +193,7 @@ def _as_in_r(text: str) -> str:
 
 
 def contrasts_seen(columns: Iterable[str], design: Design) -> str:
-    """Which factors did R code otherwise than against a reference level? A hint, for a name that was not found.
-
-    Parameters
-    ----------
-    columns : iterable of str
-        Names of the draws.
-    design : Design
-        Knows the factors and their levels.
-
-    Returns
-    -------
-    str
-        Empty where nothing points to other contrasts.
-    """
+    """Which factors did R code otherwise than against a reference level? A hint from the draws' names, or nothing."""
     have = set(columns)
     hint = ""
     for name, column in design.columns.items():
@@ -244,17 +209,9 @@ def contrasts_seen(columns: Iterable[str], design: Design) -> str:
 
 
 def r_order(labels: Sequence[str]) -> list[int] | None:
-    """In which order does R sort text? By the alphabet of a locale, so it is known where all of them agree.
+    """Positions of different texts as R sorts them; None where upper and lower case, accents or punctuation decide.
 
-    Parameters
-    ----------
-    labels : sequence of str
-        Different texts.
-
-    Returns
-    -------
-    list of int or None
-        Positions in order; None where upper and lower case, accents or punctuation decide.
+    R sorts by the alphabet of a locale, so the order is known where all of them agree.
 
     Examples
     --------
@@ -280,35 +237,15 @@ _COLLATIONS: tuple[Callable[[str], Any], ...] = (
 
 
 def level_names(factor: Factor) -> list[str]:
-    """How does brms name the groups of a factor inside ``r_g[level,coef]``?
+    """How does brms name the groups of a factor, in order, inside ``r_g[level,coef]``?
 
-    Parameters
-    ----------
-    factor : Factor
-        Its levels; those of ``a:b`` are joined by ``_``, and blanks become dots.
-
-    Returns
-    -------
-    list of str
-        In the order of the levels.
+    Levels of ``a:b`` are joined by ``_``, and blanks become dots.
     """
     return [re.sub(r"[ \t\r\n]", ".", "_".join(parts)) for parts in factor.parts]
 
 
 def groups_in(names: Iterable[str], factor: Factor) -> list[str]:
-    """Under which of these names are the groups of a factor?
-
-    Parameters
-    ----------
-    names : iterable of str
-        Those of the draws.
-    factor : Factor
-        Its levels.
-
-    Returns
-    -------
-    list of str
-        In the order of the levels; a group that is not there under the name it should have.
+    """Under which of these names is each group of a factor? One that is not there has the name that it should have.
 
     Notes
     -----

@@ -40,20 +40,10 @@ def are_of_stan(frame: pd.DataFrame) -> bool:
 
 
 def named_as_in_r(frame: pd.DataFrame, design: Design) -> pd.DataFrame:
-    """What are these draws under brms's names?
+    """The draws under brms's names, ``b_x``, ``sd_g__x``, ``cor_g__x__z``, ``r_g[level,x]``; other columns as they are.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Columns ``b[k]``, ``b_Intercept`` or ``Intercept``, ``sd_1[k]``, ``cor_1[k]``, ``Cor_1[j,k]`` or ``L_1[j,k]``,
-        ``r_1_1[j]``.
-    design : Design
-        Gives the names.
-
-    Returns
-    -------
-    DataFrame
-        ``b_x``, ``sd_g__x``, ``cor_g__x__z``, ``r_g[level,x]``; all other columns as they are.
+    They come as ``b[k]``, ``b_Intercept`` or ``Intercept``, ``sd_1[k]``, ``cor_1[k]``, ``Cor_1[j,k]`` or ``L_1[j,k]``,
+    ``r_1_1[j]``.
     """
     _refuse_unsure_levels(design)
     named = _fixed(frame, design)
@@ -103,18 +93,8 @@ def check_intercept(
 ) -> None:
     """Are the columns of these rows those that brms centred?
 
-    Parameters
-    ----------
-    centred : ndarray
-        Draws of ``Intercept``, at the means of the columns.
-    coefficients : mapping of ndarray
-        Draws by the names of the design's columns.
-    design : Design
-        With its rows.
-    of : str
-        The parameter whose formula it is, unless the mean.
-    hint : str
-        What else to do.
+    `centred` (draw,) is ``Intercept``, at the means of the columns. `coefficients` (draw,) go by the names of the
+    design's columns; `of` is the parameter whose formula it is, unless the mean.
     """
     means = dict(zip(design.coef, design.rows(design.data, (), what="data").X.mean(axis=0), strict=True))
     terms = {c: means[c] * draws for c, draws in coefficients.items() if c != "Intercept"}

@@ -19,27 +19,10 @@ __all__ = ["level_order"]
 def level_order(
     values: xr.DataArray, dim: str, role: Role, factor: Factor, order: Sequence[Any] | None, checked: bool
 ) -> list[int]:
-    """At which positions does a variable hold the groups of the design?
+    """At which position does a variable hold each group of the design?
 
-    Parameters
-    ----------
-    values : DataArray
-        The variable.
-    dim : str
-        Its dim over groups.
-    role : Role
-        What it is for, for messages.
-    factor : Factor
-        The design's levels.
-    order : sequence or None
-        Labels in the variable's order where its own are not the levels, if the user gave them.
-    checked : bool
-        A wrong order would be found out.
-
-    Returns
-    -------
-    list of int
-        One position a level of the design, in its order.
+    `order` has labels in the variable's order where its own are not the levels; `checked`: a wrong order would be found
+    out.
 
     Notes
     -----

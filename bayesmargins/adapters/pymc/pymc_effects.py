@@ -30,30 +30,14 @@ __all__ = ["Groups"]
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """One grouping factor of the design, and what the user's names say of it.
+    """One grouping factor of the design, and what the user's names say of it."""
 
-    Attributes
-    ----------
-    factor : Factor
-        Levels, terms and blocks.
-    design : Design
-        Holds the columns that group effects may contain.
-    roles : dict of Role to object
-        All of the user's names.
-    draws : Dataset
-        The user's variables.
-    levels : sequence or None
-        Order of unlabelled levels, where the user gave one.
-    checked : bool
-        The order is going to be checked against the model's own predictor.
-    """
-
-    factor: Factor
-    design: Design
-    roles: Mapping[Role, Any]
-    draws: xr.Dataset
-    levels: Sequence[Any] | None
-    checked: bool
+    factor: Factor  # levels, terms and blocks
+    design: Design  # holds the columns that group effects may contain
+    roles: Mapping[Role, Any]  # all of the user's names
+    draws: xr.Dataset  # the user's variables
+    levels: Sequence[Any] | None  # order of unlabelled levels, where the user gave one
+    checked: bool  # the order is going to be checked against the model's own predictor
 
     @cached_property
     def spreads(self) -> list[Spread]:

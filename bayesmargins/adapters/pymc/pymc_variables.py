@@ -21,22 +21,9 @@ _PART = re.compile(r"(.+?)\[(.*)\]", re.DOTALL)
 
 
 def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
-    """Which values does the user mean by this?
+    """The values (chain, draw, ...) that the user means by a name, pair, function of the Dataset, array or number.
 
-    Parameters
-    ----------
-    draws : Dataset
-        With the dims chain and draw.
-    role : Role
-        What they are for, for messages.
-    source : str, tuple, function, DataArray or number
-        ``"beta"``, ``"beta[x]"``, ``"ab[:, 0]"``, ``("beta", "x")``, ``("ab", {"term": "x"})``, a function of the
-        Dataset, values of the user's own, a constant.
-
-    Returns
-    -------
-    DataArray
-        Dims chain, draw, then the rest; float64.
+    ``"beta"``, ``"beta[x]"``, ``"ab[:, 0]"``, ``("beta", "x")`` and ``("ab", {"term": "x"})`` are such names and pairs.
     """
     if callable(source):
         source = _called(draws, role, source)

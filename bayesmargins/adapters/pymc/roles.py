@@ -30,30 +30,14 @@ _CHECKS = {"eta": "the model's own linear predictor", "mean": "the model's own m
 
 @dataclass(frozen=True)
 class Role:
-    """One key of `names=`.
+    """One key of `names=`."""
 
-    Attributes
-    ----------
-    text : str
-        As the user wrote it.
-    kind : {"coef", "b", "z", "sd", "chol", "cor", "Sigma", "parameter", "check"}
-        What its values are.
-    parts : tuple of str
-        Coefficients or terms of the design, or the parameter.
-    factor : str
-        Grouping factor, where it has one.
-    plus : tuple of str
-        Coefficients that the values of group effects contain.
-    spelt_out : bool
-        The user listed the parts, so their order is known.
-    """
-
-    text: str
-    kind: str
-    parts: tuple[str, ...]
-    factor: str = ""
-    plus: tuple[str, ...] = ()
-    spelt_out: bool = True
+    text: str  # as the user wrote it
+    kind: str  # {"coef", "b", "z", "sd", "chol", "cor", "Sigma", "parameter", "check"}: what its values are
+    parts: tuple[str, ...]  # coefficients or terms of the design, or the parameter
+    factor: str = ""  # grouping factor, where it has one
+    plus: tuple[str, ...] = ()  # coefficients that the values of group effects contain
+    spelt_out: bool = True  # the user listed the parts, so their order is known
 
 
 def is_of(role: Role, kinds: str, factor: str) -> bool:
@@ -62,22 +46,7 @@ def is_of(role: Role, kinds: str, factor: str) -> bool:
 
 
 def read_roles(names: Mapping[Any, Any], design: Design, family: Family) -> dict[Role, Any]:
-    """Which part of the model does each entry of a user's dict stand for?
-
-    Parameters
-    ----------
-    names : mapping
-        Roles as text (or tuples of coefficients) and what they are taken from.
-    design : Design
-        Its coefficients, factors and terms.
-    family : Family
-        Its parameters.
-
-    Returns
-    -------
-    dict of Role to object
-        The same values.
-    """
+    """Which part of the model does each entry of a user's dict stand for? The same values, by role."""
     if not isinstance(names, Mapping) or not names:
         raise PosteriorError(
             f"names is {shown(names)}; it must be a dict of roles and your variables: {_example(design, family)}."

@@ -12,55 +12,24 @@ __all__ = ["Estimates", "joint_draws", "symmetric_normals"]
 
 @dataclass(frozen=True)
 class Estimates:
-    """A fitted linear mixed model with one grouping factor, y = X beta + z'b + e.
+    """A fitted linear mixed model with one grouping factor, y = X beta + z'b + e."""
 
-    Attributes
-    ----------
-    beta : ndarray, shape (coef,)
-        Fixed effects.
-    cov_beta : ndarray, shape (coef, coef)
-        Their estimated covariance.
-    Sigma : ndarray, shape (term, term)
-        Covariance of b.
-    sigma2 : float
-        Residual variance.
-    y : ndarray, shape (row,)
-    X : ndarray, shape (row, coef)
-    Z : ndarray, shape (row, term)
-    codes : ndarray of int, shape (row,)
-        Group of every row.
-    groups : int
-        How many there are.
-    """
-
-    beta: np.ndarray
-    cov_beta: np.ndarray
-    Sigma: np.ndarray
-    sigma2: float
-    y: np.ndarray
-    X: np.ndarray
-    Z: np.ndarray
-    codes: np.ndarray
-    groups: int
+    beta: np.ndarray  # (coef,): fixed effects
+    cov_beta: np.ndarray  # (coef, coef): their estimated covariance
+    Sigma: np.ndarray  # (term, term): covariance of b
+    sigma2: float  # residual variance
+    y: np.ndarray  # (row,)
+    X: np.ndarray  # (row, coef)
+    Z: np.ndarray  # (row, term)
+    codes: np.ndarray  # (row,): group of every row
+    groups: int  # how many there are
 
 
 def joint_draws(fit: Estimates, draws: int, seed: int) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Draws of (beta, b): beta around its estimate, b from its normal distribution given y and the drawn beta.
+    """Draws of beta (draw, coef) around its estimate, and b (draw, group, term) from its distribution given y and beta.
 
-    Parameters
-    ----------
-    fit : Estimates
-        The variances in it are held.
-    draws : int
-        An even number above 2 (coef + 1).
-    seed : int
-
-    Returns
-    -------
-    beta : ndarray, shape (draw, coef)
-    b : ndarray, shape (draw, group, term)
-    matched : bool
-        Whether means and covariances of all of (beta, b) are exact, and not those of beta alone.
+    Variances are held. `draws` is even and above 2 (coef + 1). The third says whether means and covariances of all of
+    (beta, b) are exact, and not those of beta alone.
 
     Notes
     -----
@@ -80,23 +49,11 @@ def joint_draws(fit: Estimates, draws: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def symmetric_normals(rng: np.random.Generator, draws: int, first: int, columns: int) -> tuple[np.ndarray, bool]:
-    """Standard normal draws whose sample mean is 0 and whose sample covariance is the identity, not nearly but exactly.
+    """Standard normal draws (draw, column) whose sample mean is 0 and sample covariance the identity, exactly.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    draws : int
-        An even number above 2 (first + 1).
-    first, columns : int
-        How many columns are to be exact at least, and how many there are.
-
-    Returns
-    -------
-    values : ndarray, shape (draw, column)
-        Each draw has its mirror image at another place, so that medians of linear functions are exact as well.
-    matched : bool
-        Whether all columns are uncorrelated with variance 1 (divisor draws - 1), and not the first ones alone: it
-        takes more than twice as many draws as columns.
+    Each has its mirror image at another place, so that medians of linear functions are exact too. `draws` is even and
+    above 2 (first + 1). The second says whether all columns are so, and not the first ones alone: it takes more than
+    twice as many draws as columns.
 
     Examples
     --------
