@@ -268,7 +268,7 @@ def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(clie
     x = np.arange(1_000.0)
     frame = dd.concat([dd.from_pandas(pd.DataFrame({"x": part}), npartitions=1) for part in np.split(x, [1, 130, 701])])
     with pytest.warns(bm.BayesmarginsWarning, match="mind this") as caught:
-        found = list(done_by_workers(pieces_of(client, frame), Counted(), 64))
+        found = list(done_by_workers(client, Counted(), pieces_of(client, frame).tasks(64)))
     assert len(caught) == 1
     assert [start for start, *_ in found] == list(range(0, 1_000, 64))
     assert [(n, total) for _, n, total, _ in found] == [(len(p), p.sum()) for p in np.split(x, range(64, 1_000, 64))]
@@ -282,7 +282,7 @@ def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(clie
 def test_what_a_block_is_refused_for_is_raised_here(client: Any) -> None:
     frame = dd.from_pandas(pd.DataFrame({"x": -np.arange(100.0)}), npartitions=3)
     with pytest.warns(bm.BayesmarginsWarning, match="mind this"), pytest.raises(bm.DataError, match="below 0"):
-        list(done_by_workers(pieces_of(client, frame), Counted(), 40))
+        list(done_by_workers(client, Counted(), pieces_of(client, frame).tasks(40)))
 
 
 def test_blocks_are_counted_from_the_first_row_whatever_the_partitions() -> None:
