@@ -48,7 +48,7 @@ class DrawBlock:
         def some(of: Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
             return {key: values.isel(draw=self.draws) for key, values in of.items()}
 
-        b = {f: self._effects(values, name, f) for f, values in post.b.items() if f in read}
+        b = {f: self._effects(post, name, f) for f in read if f in post.b or (name, f) in self.b}
         return replace(
             post,
             beta=post.beta.isel(draw=self.draws),
@@ -61,11 +61,12 @@ class DrawBlock:
             origin=None,
         )
 
-    def _effects(self, values: xr.DataArray, name: str, factor: str) -> xr.DataArray:
+    def _effects(self, post: Posterior, name: str, factor: str) -> xr.DataArray:
         computed = self.b.get((name, factor))
-        if isinstance(computed, np.ndarray):  # by workers
+        if isinstance(computed, np.ndarray):
             refuse_not_finite(computed, factor)
-            return xr.DataArray(computed, dims=values.dims)
+            return xr.DataArray(computed, dims=(*SAMPLE_DIMS, "level", "term"))
+        values = post.b[factor]
         if self.whole and chunked(values):
             refuse_large(values, factor)
         return in_memory(values.isel(draw=self.draws), factor)
@@ -77,8 +78,8 @@ def draw_blocks(asked: Asked) -> list[DrawBlock]:
     predictors = asked.whole.predictors
     each = [predictors[name].b.get(f) for name, factors in _read(asked).items() for f in factors]
     size = sum(b.nbytes for b in each if b is not None)
-    blocks = min(draws, max(-(-chains * draws // BLOCK_DRAWS), -(-size // _BLOCK_BYTES)))
-    blocks = 1 if "sample" in asked.policy.by_word else blocks
+    most = max(1, min(BLOCK_DRAWS // chains, _BLOCK_BYTES * draws // max(size, 1)))
+    blocks = 1 if "sample" in asked.policy.by_word else -(-draws // most)
     ends = [draws * k // blocks for k in range(blocks + 1)]
     return [_block(asked, slice(*of), blocks == 1) for of in pairwise(ends)]
 
