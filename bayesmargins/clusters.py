@@ -115,12 +115,12 @@ def running_client() -> Any:
 
 
 def pieces_of(client: Any, frame: Any) -> Pieces:
-    """A dask DataFrame as its partitions, which are read once to count their rows."""
+    """A dask DataFrame as its partitions, of which a column is read once to count their rows."""
     from dask.delayed import delayed
 
-    frames = frame.to_delayed()
     count = delayed(len, pure=False)
-    return Pieces(client, frames, client.gather(client.compute([count(piece) for piece in frames])))
+    rows = client.compute([count(piece) for piece in frame[frame.columns[:1]].to_delayed()])
+    return Pieces(client, frame.to_delayed(), client.gather(rows))
 
 
 def done_by_workers(client: Any, work: Work, tasks: Sequence[Task]) -> Iterator[Any]:
