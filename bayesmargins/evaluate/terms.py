@@ -143,7 +143,10 @@ def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
 def _squares(z: np.ndarray) -> np.ndarray:
     """z_a z_b for a <= b, those with a < b twice: z' Sigma z is their combination with the entries of Sigma."""
     a, b = _pairs(z.shape[1])
-    return z[:, a] * z[:, b] * np.where(a == b, 1.0, 2.0)
+    squares = z[:, a]
+    squares *= z[:, b]
+    squares *= np.where(a == b, 1.0, 2.0)
+    return squares
 
 
 def _square_changes(z: np.ndarray, d_z: np.ndarray) -> np.ndarray:
@@ -212,7 +215,7 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
 
 def in_order(terms: Terms, order: np.ndarray) -> Terms:
     """The terms of the same rows in another order."""
-    by_row = {name: np.ascontiguousarray(getattr(terms, name)[:, order]) for name in ("X", "Z", "where", "W")}
+    by_row = {name: np.take(getattr(terms, name), order, axis=1) for name in ("X", "Z", "where", "W")}
     return terms._replace(offset=terms.offset[order], **by_row)
 
 
@@ -239,10 +242,17 @@ def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
     """No eta, and no s2, that these terms add up to in these draws is larger (absolute)."""
 
     def reach(columns: np.ndarray, coefficients: np.ndarray) -> float:
-        sizes = np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0)
-        return float((np.abs(coefficients[draws]) @ sizes).max(initial=0.0))
+        return float((np.abs(coefficients[draws]) @ _sizes(columns)).max(initial=0.0))
 
-    by_groups = np.abs(terms.b[draws]).max(initial=0.0) * np.nan_to_num(np.abs(terms.Z)).max(axis=1, initial=0.0).sum()
-    offset = np.nan_to_num(np.abs(terms.offset)).max(initial=0.0)
+    by_groups = np.abs(terms.b[draws]).max(initial=0.0) * _sizes(terms.Z).sum()
+    offset = _sizes(terms.offset[None])[0]
     base = np.abs(terms.base[draws]).max(initial=0.0)
     return float(base) + reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)
+
+
+def _sizes(columns: np.ndarray) -> np.ndarray:
+    """The largest absolute value of each column, (column, row), NaN aside: without another array of their size."""
+    high, low = columns.max(axis=1, initial=0.0), columns.min(axis=1, initial=0.0)
+    if np.isfinite(high - low).all():
+        return np.asarray(np.maximum(high, -low))
+    return np.asarray(np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0))
