@@ -37,7 +37,8 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     model : bambi.Model
         The model that was fitted, of a family that this package has.
     idata : InferenceData or DataTree
-        What ``model.fit()`` gave. What ``model.prior_predictive()`` gave makes draws of the prior.
+        What ``model.fit()`` gave. What ``model.prior_predictive()`` gave makes draws of the prior. Group
+        effects in chunks of dask are not loaded: questions read them some draws at a time.
     namespace : dict, optional
         Own functions that the formula calls, in place of those that Bambi found where the model was made.
 
