@@ -1,4 +1,4 @@
-"""Work on the workers of a running `distributed.Client`: blocks of rows of a dask DataFrame, in order.
+"""Work on the workers of a running `distributed.Client`: blocks of rows and draws, in order.
 
 Where a worker is lost, dask runs its tasks again elsewhere; results of memory that runs short are spilled by dask.
 """
@@ -20,7 +20,7 @@ from bayesmargins.design import to_pandas
 from bayesmargins.errors import BayesmarginsError, BayesmarginsWarning, shown, warn
 from bayesmargins.limits import options
 
-__all__ = ["Pieces", "Work", "checked_client", "done_by_workers", "pieces_of", "running_client"]
+__all__ = ["Pieces", "Task", "Work", "checked_client", "done_by_workers", "pieces_of", "running_client"]
 
 _ATTEMPTS = 5  # times that what all workers share is sent anew, where all of them that had it were lost
 _AT_WORK: dict[str, Any] = {}  # in a worker: what it keeps from block to block
@@ -34,8 +34,18 @@ class Work(Protocol):
     def begin(self) -> Any:
         """What a worker makes once, and keeps from block to block."""
 
-    def step(self, kept: Any, start: int, frame: pd.DataFrame) -> Any:
-        """What a block gives; its first row has the number `start`."""
+    def step(self, kept: Any, start: int, frame: pd.DataFrame | None, *given: Any) -> Any:
+        """What a task gives; its first row has the number `start`."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A block of rows, and what else of dask's is computed for it."""
+
+    start: int  # number of the first row
+    frames: Sequence[Any] = ()  # delayed partitions that it takes rows of; none where the rows do not come with it
+    takes: Sequence[tuple[int, int]] = ()  # which rows of each
+    given: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,13 @@ class Pieces:
     client: Any
     frames: Sequence[Any]
     rows: Sequence[int]
+
+    def tasks(self, size: int) -> list[Task]:
+        """A block of rows each, in their order."""
+        return [
+            Task(start, [self.frames[k] for k, *_ in takes], [(low, high) for _, low, high in takes])
+            for start, takes in self.blocks(size)
+        ]
 
     def blocks(self, size: int) -> list[tuple[int, list[tuple[int, int, int]]]]:
         """The first row of each block, and of which partitions it takes which rows."""
@@ -98,16 +115,16 @@ def running_client() -> Any:
 
 
 def pieces_of(client: Any, frame: Any) -> Pieces:
-    """A dask DataFrame as its partitions, which are read once to count their rows."""
+    """A dask DataFrame as its partitions, of which a column is read once to count their rows."""
     from dask.delayed import delayed
 
-    frames = frame.to_delayed()
     count = delayed(len, pure=False)
-    return Pieces(client, frames, client.gather(client.compute([count(piece) for piece in frames])))
+    rows = client.compute([count(piece) for piece in frame[frame.columns[:1]].to_delayed()])
+    return Pieces(client, frame.to_delayed(), client.gather(rows))
 
 
-def done_by_workers(pieces: Pieces, work: Work, size: int) -> Iterator[Any]:
-    """What each block of `size` rows gives, in the order of the rows.
+def done_by_workers(client: Any, work: Work, tasks: Sequence[Task]) -> Iterator[Any]:
+    """What each task gives, in their order.
 
     Raises
     ------
@@ -116,12 +133,12 @@ def done_by_workers(pieces: Pieces, work: Work, size: int) -> Iterator[Any]:
     """
     from distributed import CancelledError
 
-    blocks, told = pieces.blocks(size), set[str]()
+    told = set[str]()
     done, attempts = 0, 0
-    while done < len(blocks):
+    while done < len(tasks):
         before = done
         try:
-            for found, said in _results(pieces, work, blocks[done:]):
+            for found, said in _results(client, work, tasks[done:]):
                 for message in said:
                     _tell(message, told)
                 if isinstance(found, BaseException):
@@ -134,14 +151,14 @@ def done_by_workers(pieces: Pieces, work: Work, size: int) -> Iterator[Any]:
                 raise
 
 
-def _results(pieces: Pieces, work: Work, blocks: Sequence[tuple[int, Any]]) -> Iterator[tuple[Any, list[str]]]:
+def _results(client: Any, work: Work, tasks: Sequence[Task]) -> Iterator[tuple[Any, list[str]]]:
     from dask.delayed import delayed
 
-    client, token = pieces.client, uuid4().hex
+    token = uuid4().hex
     shared = client.scatter(work, broadcast=True, hash=False)
     step = delayed(_step, pure=False)
-    tasks = [step(shared, token, start, [pieces.frames[k] for k, *_ in takes], takes) for start, takes in blocks]
-    futures = client.compute(tasks)
+    each = [(task.start, [*task.frames], [*task.takes], [*task.given]) for task in tasks]
+    futures = client.compute([step(shared, token, *of) for of in each])
     try:
         for k, future in enumerate(futures):
             yield future.result()
@@ -151,16 +168,24 @@ def _results(pieces: Pieces, work: Work, blocks: Sequence[tuple[int, Any]]) -> I
         client.cancel([future for future in futures if future is not None])
 
 
-def _step(work: Work, token: str, start: int, frames: Sequence[Any], takes: Sequence[tuple[int, int, int]]) -> Any:
-    """On a worker: what a block gives, or what it was refused for, and what was warned of."""
+def _step(
+    work: Work,
+    token: str,
+    start: int,
+    frames: Sequence[Any],
+    takes: Sequence[tuple[int, int]],
+    given: Sequence[Any],
+) -> Any:
+    """On a worker: what a task gives, or what it was refused for, and what was warned of."""
     from distributed import get_worker
 
     threads = int(get_worker().state.nthreads)
     with _ONE_AT_A_TIME, options(threads=threads, progress=False), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", BayesmarginsWarning)
         try:
-            rows = [to_pandas(frame.iloc[low:high]) for frame, (_, low, high) in zip(frames, takes, strict=True)]
-            found = work.step(_kept(work, token), start, pd.concat(rows, ignore_index=True))
+            rows = [to_pandas(frame.iloc[low:high]) for frame, (low, high) in zip(frames, takes, strict=True)]
+            frame = pd.concat(rows, ignore_index=True) if rows else None
+            found = work.step(_kept(work, token), start, frame, *given)
         except Exception as error:  # it would be refused again
             found = error
     return found, [str(w.message) for w in caught if issubclass(w.category, BayesmarginsWarning)]

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayesmargins.diagnostics import diagnostics
 from bayesmargins.errors import warn
+from bayesmargins.values import chunked
 
 __all__ = ["MAX_RHAT", "MIN_ESS_PER_CHAIN", "convergence", "in_sentences", "poorly_sampled", "report_convergence"]
 
@@ -28,6 +29,7 @@ _TAIL = 0.95
 MAX_CHECKED = 2000
 # Draws that are looked at together, to bound the memory.
 _AT_ONCE = 500_000
+_READ_AT_ONCE = 2**25  # 256 MiB, of chunks of dask
 
 
 def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, float | int | str]:
@@ -92,11 +94,23 @@ def _blocks(parameters: xr.Dataset) -> Iterator[tuple[list[str], np.ndarray]]:
         if variable.size > MAX_CHECKED * per_entry:
             continue
         ordered = variable.transpose("chain", "draw", ...)
-        draws = np.moveaxis(ordered.to_numpy().reshape(*ordered.shape[:2], -1), -1, 0)
-        labels = _labels(str(name), variable)
-        step = max(1, _AT_ONCE // per_entry)
-        for first in range(0, len(labels), step):
-            yield labels[first : first + step], draws[first : first + step]
+        labels, step = _labels(str(name), variable), max(1, _AT_ONCE // per_entry)
+        for some in _read(ordered):
+            draws = np.moveaxis(some.reshape(*some.shape[:2], -1), -1, 0)
+            for first in range(0, len(draws), step):
+                yield labels[first : first + step], draws[first : first + step]
+            labels = labels[len(draws) :]
+
+
+def _read(values: xr.DataArray) -> Iterator[np.ndarray]:
+    """All of what is in memory; of dask's chunks all draws of some entries after others."""
+    if not chunked(values):
+        yield values.to_numpy()
+        return
+    each = values.size // values.shape[2]
+    step = max(1, _READ_AT_ONCE // each)
+    for first in range(0, values.shape[2], step):
+        yield values[:, :, first : first + step].to_numpy()
 
 
 def _labels(name: str, variable: xr.DataArray) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -15,20 +15,25 @@ import xarray as xr
 from bayesmargins.design import Design, Factor
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family.family import Family, Parameter
+from bayesmargins.limits import options
 from bayesmargins.schema import SAMPLE_DIMS, factor_dim, stem
-from bayesmargins.values import array_of, plain
+from bayesmargins.values import array_of, chunked, plain
 
 __all__ = [
     "Draws",
+    "Effects",
     "canonical",
     "check_covariance",
     "check_draws",
     "degrees_of_freedom",
     "flat",
+    "in_memory",
     "in_the_order_of",
     "parameter_of",
     "real_numbers",
     "refuse_impossible",
+    "refuse_large",
+    "refuse_not_finite",
     "settled",
     "smooth_sds",
     "threshold_coords",
@@ -42,13 +47,70 @@ class Draws:
     """The same draws as plain arrays, chains one after the other: what the numerics read."""
 
     beta: np.ndarray  # (sample, coef)
-    b: dict[str, np.ndarray]  # (sample, level, term)
+    b: Mapping[str, np.ndarray]  # (sample, level, term)
     Sigma: dict[str, np.ndarray]  # (sample, term, term)
     aux: dict[str, np.ndarray]  # (sample,)
 
 
+class Effects(Mapping[str, np.ndarray]):
+    """b by factor as plain arrays (sample, level, term), each made when it is first needed."""
+
+    def __init__(self, b: Mapping[str, xr.DataArray]) -> None:
+        self._b = b
+        self._flat = dict[str, np.ndarray]()
+
+    def __getitem__(self, factor: str) -> np.ndarray:
+        if factor not in self._flat:
+            values = self._b[factor]
+            if chunked(values):
+                refuse_large(values, factor)
+                values = in_memory(values, factor)
+            self._flat[factor] = flat(values)
+        return self._flat[factor]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._b)
+
+    def __len__(self) -> int:
+        return len(self._b)
+
+
+def refuse_large(values: xr.DataArray, factor: str) -> None:
+    """Refuse to take b of all draws out of dask's chunks where it would be more than a session may use."""
+    if values.nbytes > options.bytes:
+        raise PosteriorError(
+            f"b of {factor!r} is in chunks of dask, {values.nbytes / 2**30:.2g} GiB, and this question needs all of it "
+            f"at once; bayesmargins.options.memory allows {options.memory}. Predictions, comparisons, slopes and their "
+            "averages read some draws at a time. Or make the posterior of fewer draws, idata.sel(draw=slice(...)), or "
+            "raise the limit (bayesmargins.options.memory = '8GiB')."
+        )
+
+
+def in_memory(b: xr.DataArray, factor: str) -> xr.DataArray:
+    """b of a factor out of dask's chunks; PosteriorError where values are not finite, which shows here first."""
+    if not chunked(b):
+        return b
+    b = b.compute()
+    refuse_not_finite(b.to_numpy(), factor)
+    return b
+
+
+def refuse_not_finite(b: np.ndarray, factor: str) -> None:
+    """Refuse draws of b that are none."""
+    if bad := int((~np.isfinite(b)).sum()):
+        raise PosteriorError(
+            f"b of {factor!r} holds {bad} values that are NaN or infinite among the draws that were read. Chains of "
+            "different lengths are filled up with NaN: cut all to the shortest, idata.sel(draw=slice(...))."
+        )
+
+
 def real_numbers(values: Any, what: str) -> np.ndarray:
-    """Draws as float64; complex numbers, masked ones, dates, text and truth values are none."""
+    """Draws as float64; complex numbers, masked ones, dates, text and truth values are none.
+
+    Chunks of dask stay chunks.
+    """
+    if chunked(values) and values.dtype.kind in "iuf":
+        return values.astype(np.float64)  # type: ignore[no-any-return]
     parts = values if isinstance(values, list | tuple) else (values,)
     hidden = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if np.ma.isMaskedArray(part))
     if hidden:
@@ -148,7 +210,7 @@ def degrees_of_freedom(name: str) -> Parameter:
 
 def settled(b: np.ndarray, factor: Factor) -> np.ndarray:
     """b (..., level, term) as a posterior holds it: of groups in strata that of their own, whatever a row says."""
-    return b if factor.strata is None else factor.strata.copied(b)
+    return b if factor.strata is None else factor.strata.copied(np.asarray(b))
 
 
 def smooth_sds(values: Mapping[str, np.ndarray], samples: Mapping[str, Any]) -> dict[str, xr.DataArray]:

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayesmargins.design import Design, check_signs
 from bayesmargins.displays import as_html, posterior_in_words
-from bayesmargins.draws import Draws, flat
+from bayesmargins.draws import Draws, Effects, flat
 from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.family import (
     Family,
@@ -56,7 +56,7 @@ class Posterior:
     beta : DataArray, dims (chain, draw, coef)
         Fixed effects, link scale, on the columns of the design as the user wrote it (not centred).
     b : dict of DataArray, dims (chain, draw, <factor>, <factor>_term)
-        Group effects, link scale.
+        Group effects, link scale; they may be in chunks of dask.
     Sigma : dict of DataArray, dims (chain, draw, <factor>_term, <factor>_term2)
         Their covariance.
     aux : dict of DataArray, dims (chain, draw)
@@ -150,7 +150,7 @@ class Posterior:
         """The draws as plain arrays."""
         return Draws(
             beta=flat(self.beta),
-            b={f: flat(v) for f, v in self.b.items()},
+            b=Effects(self.b),
             Sigma={f: flat(v) for f, v in self.Sigma.items()},
             aux={k: flat(v) for k, v in self.aux.items()},
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+import sys
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -20,6 +21,7 @@ __all__ = [
     "array_of",
     "by_row_labels",
     "called",
+    "chunked",
     "entries",
     "functions",
     "is_infinite",
@@ -280,6 +282,15 @@ def functions(namespace: Any) -> dict[str, Any]:
             f"namespace calls a function {shown(bad[0])}; a formula calls it by a name, such as 'logit'."
         )
     return given
+
+
+def chunked(values: Any) -> bool:
+    """Are these numbers in dask's chunks, which are read where they are asked for?"""
+    if "dask" not in sys.modules:
+        return False
+    from dask.base import is_dask_collection
+
+    return bool(is_dask_collection(values))
 
 
 def array_of(what: str, values: Any, refused: Refusal) -> np.ndarray:

@@ -31,7 +31,8 @@ from bayesmargins.evaluate import evaluate as verb
 DRAWS, CELLS, FILE, ROUNDS = 400, 50, 250_000, 3
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 # By default dask has workers give memory back to the system at once, and take it again for the next block.
-ALLOCATORS = {"memory as dask sets it": {"MALLOC_TRIM_THRESHOLD_": "65536"}, "memory as the system sets it": {}}
+TRIM = "MALLOC_TRIM_THRESHOLD_"
+ALLOCATORS = {"memory as dask sets it": {TRIM: "65536"}, "memory as the system sets it": {}}
 
 
 def posterior() -> bm.Posterior:
@@ -86,6 +87,7 @@ def main() -> None:
         bm.options(threads=2, progress=False)
         for name, environ in ALLOCATORS.items():
             print(name)
+            os.environ.pop(TRIM, None)  # dask leaves what it sets for workers in this process, and finds it there again
             with dask.config.set({"distributed.nanny.pre-spawn-environ": {**THREADS, **environ}}):
                 cluster = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
             with cluster, Client(cluster) as client:

@@ -136,6 +136,15 @@ def test_terms_mean_what_they_mean_in_bambi(formula: str, written: str) -> None:
     )
 
 
+def test_draws_in_chunks_of_dask_leave_b_unloaded() -> None:
+    pytest.importorskip("dask")
+    model = _model("y ~ x + f + (x + f|g)")
+    drawn = _of(_prior(model), "prior")
+    in_chunks, loaded = (bm.from_bambi(model, _as_fit(d, model)) for d in (drawn.chunk(draw=3), drawn))
+    assert in_chunks.b["g"].chunks is not None
+    np.testing.assert_array_equal(_own(in_chunks), _own(loaded))
+
+
 def test_a_number_that_bambi_makes_a_factor_has_its_contrasts() -> None:
     model = _model("y ~ C(num)*x + (1|g)")
     post = bm.from_bambi(model, _prior(model))

@@ -23,6 +23,7 @@ from bayesmargins.errors import warn
 from bayesmargins.model.on_client import sampled_on
 
 distributed = pytest.importorskip("distributed")
+dask_array = pytest.importorskip("dask.array")
 dd = pytest.importorskip("dask.dataframe")
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
 
@@ -149,11 +150,13 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 ROWS = 150_000  # two whole blocks and a part of one
 
 
-def _posterior() -> bm.Posterior:
+def _posterior(chunks: int | None = None) -> bm.Posterior:
+    """With b in chunks of so many draws."""
     rng = np.random.default_rng(4)
     data = pd.DataFrame({"x": rng.normal(size=90), "arm": ["a", "b", "c"] * 30, "z": rng.normal(size=90)})
     data["g"], data["y"] = [f"g{k % 9}" for k in range(90)], rng.integers(0, 2, 90)
     beta, b = rng.normal(size=(2, 5, 5)) * 0.5, rng.normal(size=(2, 5, 9, 2))
+    b = b if chunks is None else dask_array.from_array(b, chunks=(1, chunks, 9, 2))
     Sigma = np.einsum("cd,ij->cdij", rng.uniform(0.5, 1.5, (2, 5)), np.array([[1.0, 0.3], [0.3, 0.5]]))
     return bm.from_draws(
         "y ~ x + arm + z + (1 + x | g)", data, family="bernoulli", beta=beta, b={"g": b}, Sigma={"g": Sigma}
@@ -200,6 +203,24 @@ def test_a_cluster_gives_the_bits_of_one_process(
 ) -> None:
     assert running_client() is client
     there, here = (QUESTIONS[name](post, of) for of in (dd.read_parquet(folder), iter([rows])))
+    xr.testing.assert_identical(there, here)
+
+
+@pytest.mark.parametrize("rows_there", [True, False])
+def test_draws_in_chunks_are_read_by_the_workers_with_the_same_bits(
+    rows_there: bool, client: Any, rows: pd.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of rows by blocks of draws; here no block of either is done."""
+    in_chunks, loaded = (_posterior(chunks) for chunks in (2, None))
+    monkeypatch.setattr("bayesmargins.evaluate.draw_blocks.BLOCK_DRAWS", 4)
+
+    def ask(post: bm.Posterior, newdata: Any) -> xr.Dataset:
+        return bm.avg_comparisons(post, "x", newdata=newdata, by="cell", groups="own")
+
+    here = ask(loaded, rows)
+    with monkeypatch.context() as patch:
+        patch.setattr("bayesmargins.evaluate.evaluate._here", None)
+        there = ask(in_chunks, dd.read_parquet(folder) if rows_there else rows)
     xr.testing.assert_identical(there, here)
 
 
@@ -268,7 +289,7 @@ def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(clie
     x = np.arange(1_000.0)
     frame = dd.concat([dd.from_pandas(pd.DataFrame({"x": part}), npartitions=1) for part in np.split(x, [1, 130, 701])])
     with pytest.warns(bm.BayesmarginsWarning, match="mind this") as caught:
-        found = list(done_by_workers(pieces_of(client, frame), Counted(), 64))
+        found = list(done_by_workers(client, Counted(), pieces_of(client, frame).tasks(64)))
     assert len(caught) == 1
     assert [start for start, *_ in found] == list(range(0, 1_000, 64))
     assert [(n, total) for _, n, total, _ in found] == [(len(p), p.sum()) for p in np.split(x, range(64, 1_000, 64))]
@@ -282,7 +303,7 @@ def test_what_a_worker_begins_with_is_made_once_and_blocks_keep_their_order(clie
 def test_what_a_block_is_refused_for_is_raised_here(client: Any) -> None:
     frame = dd.from_pandas(pd.DataFrame({"x": -np.arange(100.0)}), npartitions=3)
     with pytest.warns(bm.BayesmarginsWarning, match="mind this"), pytest.raises(bm.DataError, match="below 0"):
-        list(done_by_workers(pieces_of(client, frame), Counted(), 40))
+        list(done_by_workers(client, Counted(), pieces_of(client, frame).tasks(40)))
 
 
 def test_blocks_are_counted_from_the_first_row_whatever_the_partitions() -> None:

@@ -28,6 +28,7 @@ from bayesmargins.habits import Words, taught_as
 from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import across_array, acting
 from bayesmargins.schema import MEAN, SAMPLE_DIMS
+from bayesmargins.values import chunked
 
 __all__ = ["from_draws", "posterior_of"]
 
@@ -72,7 +73,8 @@ def from_draws(
         Group effects a factor, levels in the order of the design (``design.factors["id"].levels``: numbers by size,
         text by alphabet, so "10" before "2", a categorical in its own order) and terms in that of
         ``design.factors["id"].terms``. A DataArray with labels is put in order by them. May be left out, then only
-        ``"new"`` and ``"zero"`` can be asked for.
+        ``"new"`` and ``"zero"`` can be asked for. Arrays of dask are not loaded: questions that need b read it some
+        draws at a time, on the workers of a ``distributed.Client`` that is running.
     Sigma : dict of array, (chain, draw, term, term) float
         Covariance of the group effects a factor. Where a factor has effects on several linear predictors it may be that
         of all of them: those on the mean, then those of `parts` in their order, which leave it out then.
@@ -330,7 +332,11 @@ def _predictor(
     effects, covariances = (
         {
             f: _array(
-                v, f"{names[name]}[{f!r}]", factors[f].levels if name == "b" else factors[f].terms, factors[f].terms
+                v,
+                f"{names[name]}[{f!r}]",
+                factors[f].levels if name == "b" else factors[f].terms,
+                factors[f].terms,
+                later=name == "b",
             )
             for f, v in (given or {}).items()
         }
@@ -340,18 +346,25 @@ def _predictor(
     return fixed, effects, covariances
 
 
-def _array(values: Any, name: str, *labels: tuple[Any, ...]) -> np.ndarray:
-    """As float64; a labelled array in the order of the design, for labels win over order."""
+def _array(values: Any, name: str, *labels: tuple[Any, ...], later: bool = False) -> np.ndarray:
+    """As float64; a labelled array in the order of the design, for labels win over order.
+
+    Chunks of dask are read here, or `later`: then they stay as they are, and are finite or not once they are read.
+    """
     if isinstance(values, xr.DataArray):
         if not set(SAMPLE_DIMS) <= set(values.dims):
             raise PosteriorError(f"{name} has the dims {values.dims}; 'chain' and 'draw' must be among them.")
         values = values.transpose(*SAMPLE_DIMS, ...)
         for dim, wanted in zip(values.dims[2:], labels, strict=False):
             values = _by_label(values, dim, wanted, name)
-        values = values.to_numpy()
+        values = values.data
     if isinstance(values, xr.Dataset | Mapping):
         raise PosteriorError(f"{name} is {type(values).__name__}; an array is needed: one variable of it.")
     array = real_numbers(values, name)
+    if chunked(array):
+        if later:
+            return array
+        array = np.asarray(array)
     if not np.isfinite(array).all():
         raise PosteriorError(f"{name} holds {int((~np.isfinite(array)).sum())} values that are NaN or infinite.")
     return array

@@ -10,9 +10,11 @@ import xarray as xr
 from scipy.special import gammaincinv
 
 from bayesmargins.convergence import convergence, report_convergence
+from bayesmargins.draws import flat, in_memory
 from bayesmargins.errors import warn
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import SAMPLE_DIMS
+from bayesmargins.values import chunked
 
 __all__ = ["check_effects", "checked"]
 
@@ -21,6 +23,7 @@ _OUTSIDE = 1e-5
 # Standard errors of the mean of b that no right model reaches; and those by the spread of b itself, for a wrong sd also
 # makes the mean look far from 0.
 _FAR, _FAR_BY_B = 6.0, 3.0
+_FIRST = 4096  # draws that are looked at of what is in chunks of dask
 
 
 def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Posterior:
@@ -48,7 +51,8 @@ def check_effects(post: Posterior) -> None:
     times the root of J standard normal. By Markov's inequality half of the draws lie where a single draw lies with
     chance p with chance 2p at most: the median over draws is beyond the 1e-5 quantile in one of 50,000 right models.
     Where the data say much about sd the posterior holds the spread at that of b, and the median is near 1 whatever the
-    data. It is far from it where a narrow prior of sd contradicts them, which is worth knowing too.
+    data. It is far from it where a narrow prior of sd contradicts them, which is worth knowing too. Of b in chunks of
+    dask the first draws of each chain are looked at.
     """
     for predictor, of in ((post, ""), *((part, f" of {name}") for name, part in post.parts.items())):
         for factor, term, z in _standardised(predictor):
@@ -59,11 +63,13 @@ def check_effects(post: Posterior) -> None:
 
 def _standardised(post: Posterior) -> Iterator[tuple[str, str, np.ndarray]]:
     """b / sd, (draw, level), a term; draws where sd is 0, and effects that are 0 throughout, say nothing."""
-    for name, b in post.draws.b.items():
-        sd = np.sqrt(np.diagonal(post.draws.Sigma[name], axis1=1, axis2=2))
+    for name, values in post.b.items():
         factor = post.design.factors[name]
         if factor.student or factor.cov:  # their mean square is not chi-squared
             continue
+        first = slice(max(1, _FIRST // values.sizes["chain"]) if chunked(values) else None)
+        b = flat(in_memory(values.isel(draw=first), name))
+        sd = np.sqrt(np.diagonal(flat(post.Sigma[name].isel(draw=first)), axis1=1, axis2=2))
         for k, term in enumerate(factor.terms):
             some, levels = sd[:, k] > 0.0, factor.levels_of(k)
             if b[some, :, k].any():

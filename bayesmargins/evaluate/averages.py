@@ -1,4 +1,4 @@
-"""Averages block by block: what two blocks of rows say together (combine).
+"""Averages block by block: what two blocks of rows say together (combine), and blocks of draws side by side.
 
 A block's averages and total weights depend on its rows and the posterior alone, so that it does not matter where, or
 after which others, it is evaluated; blocks are put together in their order.
@@ -6,7 +6,7 @@ after which others, it is evaluated; blocks are put together in their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from bayesmargins.evaluate.blocks import Impossible
 from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.grid import Averaging
 
-__all__ = ["Part", "combined"]
+__all__ = ["Part", "combined", "side_by_side"]
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,62 @@ Share = tuple[np.ndarray, np.ndarray]  # of each cell of both, and where the cel
 
 
 def _together(one: Passed, other: Passed, own: Share, others: Share) -> Passed:
-    estimated = one.error_estimate is not None or other.error_estimate is not None
-    out = Passed(
-        {name: _spread(one.values[name], *own) + _spread(other.values[name], *others) for name in one.values},
-        error_bound=max(one.error_bound, other.error_bound),
-        methods=one.methods | other.methods,
-        nodes=max(one.nodes, other.nodes),
-        error_estimate=max(one.wrong, other.wrong) if estimated else None,
-        relative_bound=max(one.relative_bound, other.relative_bound),
-        multiplied=max(one.multiplied, other.multiplied),
-        log_bound=max(one.log_bound, other.log_bound),
-    )
+    values = {name: _spread(one.values[name], *own) + _spread(other.values[name], *others) for name in one.values}
+    out = _of_all(values, (one, other))
     for name in one.logs | other.logs:
         _add_logs(out, name, ((one, *own), (other, *others)))
     return out
+
+
+def _of_all(values: dict[str, np.ndarray], each: Sequence[Passed]) -> Passed:
+    """Values with what is on record of all that they were made of."""
+    estimated = any(one.error_estimate is not None for one in each)
+    return Passed(
+        values,
+        error_bound=max(one.error_bound for one in each),
+        methods=set().union(*[one.methods for one in each]),
+        nodes=max(one.nodes for one in each),
+        error_estimate=max(one.wrong for one in each) if estimated else None,
+        relative_bound=max(one.relative_bound for one in each),
+        multiplied=max(one.multiplied for one in each),
+        log_bound=max(one.log_bound for one in each),
+    )
+
+
+def side_by_side(parts: Iterable[tuple[slice, Part]], chains: int, draws: int) -> Part:
+    """The same rows in all draws, of parts that have these draws of every chain each."""
+    whole: Part | None = None
+    for some, part in parts:
+        if some == slice(0, draws):
+            return part
+        if whole is None:
+            whole = Part(part.averaging, [_room(passed, chains * draws) for passed in part.passed], None)
+        passed = [_put(one, into, some, chains) for one, into in zip(part.passed, whole.passed, strict=True)]
+        seen = whole.impossible + part.impossible if whole.impossible and part.impossible else part.impossible
+        whole = Part(part.averaging, passed, seen)
+    assert whole is not None
+    return whole
+
+
+def _room(one: Passed, samples: int) -> Passed:
+    """For the values of all draws."""
+    return Passed({name: np.empty((samples, *values.shape[1:])) for name, values in one.values.items()})
+
+
+def _put(one: Passed, into: Passed, some: slice, chains: int) -> Passed:
+    """What is known so far of all draws, with these."""
+    out = _of_all(into.values, (into, one))
+    out.logs = into.logs
+    for name, logs in one.logs.items():
+        of_all = out.logs.setdefault(name, np.full(out.values[name].shape, np.nan))
+        _by_chain(of_all, chains)[:, some] = _by_chain(logs, chains)
+    for name, values in one.values.items():
+        _by_chain(out.values[name], chains)[:, some] = _by_chain(values, chains)
+    return out
+
+
+def _by_chain(values: np.ndarray, chains: int) -> np.ndarray:
+    return values.reshape(chains, len(values) // chains, *values.shape[1:])
 
 
 def _spread(values: np.ndarray, shares: np.ndarray, where: np.ndarray) -> np.ndarray:

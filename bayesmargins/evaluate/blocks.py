@@ -56,12 +56,12 @@ class Derivative:
 class Blocks:
     """Rows of what is asked, counterfactual copy by copy; what is wrong with them is said once."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, said: set[str] | None = None) -> None:
         post = asked.post
         free = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
         # what is seen of a parameter that is the target, where it can have values that it should not
         self.asked, self.impossible = asked, Impossible(post.family.name) if free else None
-        self._said: set[str] = set()
+        self._said = set[str]() if said is None else said  # of which the user was told
         self._last: tuple[frozenset[str], Distinct] | None = None
 
     def copy(self, settings: Settings, of: Derivative | None = None) -> Copy:

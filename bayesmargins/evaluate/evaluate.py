@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from types import TracebackType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.clusters import done_by_workers
+from bayesmargins.clusters import Task, done_by_workers, running_client
 from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.evaluate.asked import Asked
-from bayesmargins.evaluate.averages import Part, combined
+from bayesmargins.evaluate.averages import Part, combined, side_by_side
 from bayesmargins.evaluate.blocks import Blocks, Copy, Derivative
 from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.evaluate.combined import CombinedPredictor
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
+from bayesmargins.evaluate.draw_blocks import DrawBlock, draw_blocks, reads_chunks, without_chunks
 from bayesmargins.evaluate.heavy_tails import Averages, averages_over_scales, refuse_infinite, with_their_variance
 from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.tilted import TiltedPredictor
 from bayesmargins.family.quantity import Target
-from bayesmargins.posterior import Posterior
 from bayesmargins.progress import Progress
+from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.streams import BLOCK_ROWS
 
 __all__ = ["Answer", "Evaluation", "Pass", "answer_to"]
@@ -61,7 +63,7 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
     """
     total: Part | None = None
     with Evaluation(asked, sum([len(p.parts) for p in passes])) as evaluation:
-        for part in _parts(asked, evaluation, passes, fits):
+        for part in _parts(asked, evaluation, passes, fits):  # of each block of rows, in their order
             if total is None:
                 total = part
             else:
@@ -77,57 +79,96 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
 
 
 def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
-    """Of each block of rows, in their order."""
-    if asked.stream is not None and asked.stream.pieces is not None:
-        fits(asked.averaging.cells.n)  # of the first block: its like are made elsewhere
-        yield from done_by_workers(asked.stream.pieces, OnWorkers.of(asked, passes), BLOCK_ROWS)
-        return
+    """What each block of rows gives, in their order."""
+    draws, pieces = draw_blocks(asked), None if asked.stream is None else asked.stream.pieces
+    client = pieces.client if pieces is not None else running_client() if reads_chunks(asked) else None
+    found = (
+        _here(asked, evaluation, passes, fits, draws)
+        if client is None
+        else _on_workers(asked, passes, fits, draws, client)
+    )
+    sizes = [asked.post.beta.sizes[d] for d in SAMPLE_DIMS]
+    for first in found:
+        yield side_by_side(chain([first], islice(found, len(draws) - 1)), *sizes)
+
+
+Some = tuple[slice, Part]  # which draws of every chain, and what they give
+
+
+def _here(
+    asked: Asked,
+    evaluation: Evaluation,
+    passes: Sequence[Pass],
+    fits: Callable[[int], None],
+    draws: Sequence[DrawBlock],
+) -> Iterator[Some]:
+    """By this process: each block of draws of each block of rows."""
+    if len(draws) == 1:
+        asked = draws[0].of(asked)
     for start, block in asked.blocks():
-        try:
-            fits(block.averaging.cells.n)
-            part = part_of(evaluation, block, passes)
-        except BayesmarginsError:
-            if block is not asked:
-                _refuse(asked, passes, start, block)
-            raise
-        yield part
+        for some in draws:
+            of_some = block if len(draws) == 1 else replace(some.of(block), total=block.averaging)
+            try:
+                fits(block.averaging.cells.n)
+                part = part_of(evaluation, of_some, passes)
+            except BayesmarginsError:
+                if block is not asked:
+                    _refuse(some.of(asked), passes, start, of_some)
+                raise
+            yield some.draws, part
+
+
+def _on_workers(
+    asked: Asked, passes: Sequence[Pass], fits: Callable[[int], None], draws: Sequence[DrawBlock], client: Any
+) -> Iterator[Some]:
+    """By the workers of a client, the same."""
+    fits(asked.averaging.cells.n)  # of the first block: its like are made elsewhere
+    pieces = None if asked.stream is None else asked.stream.pieces
+    rows = [Task(start) for start, _ in asked.blocks()] if pieces is None else pieces.tasks(BLOCK_ROWS)
+    tasks = [replace(task, given=(some.draws, [*some.b], [*some.b.values()])) for task in rows for some in draws]
+    for task, part in zip(tasks, done_by_workers(client, OnWorkers.of(asked, passes), tasks), strict=True):
+        yield task.given[0], part
 
 
 @dataclass(frozen=True)
 class OnWorkers:
-    """What workers of a cluster do with a block of rows; tables of integrals are made once a worker."""
+    """What workers of a cluster do with a block of rows and draws; tables of integrals are made once a worker."""
 
     asked: Asked
     passes: Sequence[Pass]
 
     @classmethod
     def of(cls, asked: Asked, passes: Sequence[Pass]) -> OnWorkers:
-        """The question without what a block needs nothing of: other rows, and b of groups that are averaged over."""
-        assert asked.stream is not None
-        idle = frozenset(asked.policy.by_word["new"] + asked.policy.by_word["zero"])
-        post = _lean(asked.post, idle)
-        whole = post if asked.whole is asked.post else _lean(asked.whole, idle)
-        stream = replace(asked.stream, frames=iter(()), pieces=None)
-        return cls(replace(asked, post=post, whole=whole, frame=asked.frame.head(1), stream=stream), passes)
+        """The question without what a block needs nothing of: other rows, b that is not read or comes with a task."""
+        stream = asked.stream
+        if stream is not None:
+            asked = replace(asked, frame=asked.frame.head(1), stream=replace(stream, frames=iter(()), pieces=None))
+        return cls(without_chunks(asked), passes)
 
     def begin(self) -> Evaluation:
         """What makes tables, and keeps them from block to block."""
         return Evaluation(self.asked, len(self.passes))
 
-    def step(self, kept: Evaluation, start: int, frame: pd.DataFrame) -> Part:
-        """What one block gives."""
-        block = self.asked.of_block(start, self.asked.prepared(frame))
+    def step(
+        self,
+        kept: Evaluation,
+        start: int,
+        frame: pd.DataFrame | None,
+        draws: slice,
+        of: Sequence[tuple[str, str]],
+        b: Sequence[np.ndarray],
+    ) -> Part:
+        """What one block gives: of rows that came with the task, or of those of the question from `start` on."""
+        whole = draws == slice(0, self.asked.post.beta.sizes["draw"])
+        some = DrawBlock(draws, dict(zip(of, b, strict=True)), whole)
+        rows = self.asked.prepared(frame) if frame is not None else None
+        block = self.asked.of_block(start, rows) if rows is not None else dict(self.asked.blocks())[start]
+        block = some.of(block)
         try:
             return part_of(kept, block, self.passes)
         except BayesmarginsError:
-            _refuse(self.asked, self.passes, start, block)
+            _refuse(some.of(self.asked), self.passes, start, block)
             raise
-
-
-def _lean(post: Posterior, idle: frozenset[str]) -> Posterior:
-    parts = {name: _lean(part, idle) for name, part in post.parts.items()}
-    b = {name: values for name, values in post.b.items() if name not in idle}
-    return replace(post, b=b, parts=parts, sample_stats=None, origin=None)
 
 
 class Evaluation:
@@ -139,11 +180,15 @@ class Evaluation:
         self.passed = list[Passed]()  # every pass so far, for the provenance
         self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
+        self._said = set[str]()
+        self.asked = asked
         self.turn_to(asked)
 
     def turn_to(self, asked: Asked) -> None:
-        """Go on with other rows: tables that were made serve them too, and change no digit of what they give."""
-        self.asked, self.blocks = asked, Blocks(asked)
+        """Go on with other rows: tables that were made serve them too, and change no digit; or with other draws."""
+        if asked.post is not self.asked.post:
+            self._predictor = _predictor(asked, self.progress.tick)
+        self.asked, self.blocks = asked, Blocks(asked, self._said)
         self.impossible = self.blocks.impossible
 
     def __enter__(self) -> Evaluation:

@@ -88,13 +88,13 @@ def _terms(
     odd = ((0, 0), (0, len(varied) % 2))
     return Terms(
         base=draws.beta[:, same] @ rows.X[0, same],
-        X=_columns(np.pad(rows.X[:, varied], odd)),
+        X=_columns(rows.X, varied),
         beta=np.ascontiguousarray(np.pad(draws.beta[:, varied], odd)),
         offset=np.ascontiguousarray(rows.offset),
         Z=Z,
         where=where,
         b=b,
-        W=_columns(np.hstack(products)) if products else np.empty((0, n)),
+        W=products[0] if len(products) == 1 else np.concatenate([np.empty((0, n)), *products]),
         Sigma=_upper(draws.Sigma, factors, len(draws.beta)),
     )
 
@@ -132,8 +132,12 @@ def _lookups(
     )
 
 
-def _columns(values: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(values.T, dtype=np.float64)
+def _columns(values: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Some columns of values (row, column), (column, row), and one of zeros where their number is odd."""
+    out = np.zeros((len(which) + len(which) % 2, len(values)))
+    for k, column in enumerate(which):
+        out[k] = values[:, column]
+    return out
 
 
 def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
@@ -141,15 +145,20 @@ def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _squares(z: np.ndarray) -> np.ndarray:
-    """z_a z_b for a <= b, those with a < b twice: z' Sigma z is their combination with the entries of Sigma."""
+    """z_a z_b (pair, row) for a <= b, those with a < b twice: z' Sigma z combines them with the entries of Sigma."""
     a, b = _pairs(z.shape[1])
-    return z[:, a] * z[:, b] * np.where(a == b, 1.0, 2.0)
+    columns = np.ascontiguousarray(z.T, dtype=np.float64)
+    squares = columns[a]
+    squares *= columns[b]
+    squares *= np.where(a == b, 1.0, 2.0)[:, None]
+    return squares
 
 
 def _square_changes(z: np.ndarray, d_z: np.ndarray) -> np.ndarray:
     """Their derivatives."""
     a, b = _pairs(z.shape[1])
-    return (z[:, a] * d_z[:, b] + d_z[:, a] * z[:, b]) * np.where(a == b, 1.0, 2.0)
+    changes = (z[:, a] * d_z[:, b] + d_z[:, a] * z[:, b]) * np.where(a == b, 1.0, 2.0)
+    return np.ascontiguousarray(changes.T)
 
 
 def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int) -> np.ndarray:
@@ -212,7 +221,7 @@ def group_shifts(draws: Draws, lines: np.ndarray, z: Mapping[str, np.ndarray], m
 
 def in_order(terms: Terms, order: np.ndarray) -> Terms:
     """The terms of the same rows in another order."""
-    by_row = {name: np.ascontiguousarray(getattr(terms, name)[:, order]) for name in ("X", "Z", "where", "W")}
+    by_row = {name: np.take(getattr(terms, name), order, axis=1) for name in ("X", "Z", "where", "W")}
     return terms._replace(offset=terms.offset[order], **by_row)
 
 
@@ -239,10 +248,17 @@ def largest(terms: Terms, draws: np.ndarray) -> tuple[float, float]:
     """No eta, and no s2, that these terms add up to in these draws is larger (absolute)."""
 
     def reach(columns: np.ndarray, coefficients: np.ndarray) -> float:
-        sizes = np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0)
-        return float((np.abs(coefficients[draws]) @ sizes).max(initial=0.0))
+        return float((np.abs(coefficients[draws]) @ _sizes(columns)).max(initial=0.0))
 
-    by_groups = np.abs(terms.b[draws]).max(initial=0.0) * np.nan_to_num(np.abs(terms.Z)).max(axis=1, initial=0.0).sum()
-    offset = np.nan_to_num(np.abs(terms.offset)).max(initial=0.0)
+    by_groups = np.abs(terms.b[draws]).max(initial=0.0) * _sizes(terms.Z).sum()
+    offset = _sizes(terms.offset[None])[0]
     base = np.abs(terms.base[draws]).max(initial=0.0)
     return float(base) + reach(terms.X, terms.beta) + float(by_groups) + float(offset), reach(terms.W, terms.Sigma)
+
+
+def _sizes(columns: np.ndarray) -> np.ndarray:
+    """The largest absolute value of each column, (column, row), NaN aside: without another array of their size."""
+    high, low = columns.max(axis=1, initial=0.0), columns.min(axis=1, initial=0.0)
+    if np.isfinite(high - low).all():
+        return np.asarray(np.maximum(high, -low))
+    return np.asarray(np.nan_to_num(np.abs(columns)).max(axis=1, initial=0.0))

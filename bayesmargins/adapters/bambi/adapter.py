@@ -37,7 +37,8 @@ def from_bambi(model: Any, idata: Any, *, namespace: Mapping[str, Callable[..., 
     model : bambi.Model
         The model that was fitted, of a family that this package has.
     idata : InferenceData or DataTree
-        What ``model.fit()`` gave. What ``model.prior_predictive()`` gave makes draws of the prior.
+        What ``model.fit()`` gave. What ``model.prior_predictive()`` gave makes draws of the prior. Group
+        effects in chunks of dask are not loaded: questions read them some draws at a time.
     namespace : dict, optional
         Own functions that the formula calls, in place of those that Bambi found where the model was made.
 
@@ -194,12 +195,13 @@ def _of_groups(
     component: Any, drawn: Drawn, places: Places, design: Design
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """b and Sigma of every factor, put together from Bambi's independent terms."""
-    effects = {name: drawn.effects(component, name, places) for name in places.terms}
-    absent = [name for name, values in effects.items() if values is None]
-    if absent and len(absent) < len(effects):
+    given = {name: drawn.effects(component, name, places) for name in places.terms}
+    effects = {name: values for name, values in given.items() if values is not None}
+    absent = [name for name in given if name not in effects]
+    if absent and effects:
         raise PosteriorError(
             f"idata has no group effects of {listed(absent)}, but those of "
-            f"{listed(n for n in effects if n not in absent)}: give all of them, or none for 'new' and 'zero' alone."
+            f"{listed(effects)}: give all of them, or none for 'new' and 'zero' alone."
         )
     b, Sigma = {}, {}
     for factor, of in design.factors.items():
@@ -209,9 +211,8 @@ def _of_groups(
         for at, values in sd:
             Sigma[factor][..., at, at] = values**2
         if not absent:
-            b[factor] = np.zeros((*sd[0][1].shape[:2], len(of.levels), len(of.terms)))
-            for name, at in terms.items():
-                b[factor][..., at] = effects[name]
+            columns = {k: effects[name][..., j] for name, at in terms.items() for j, k in enumerate(at)}
+            b[factor] = np.stack([columns[k] for k in range(len(of.terms))], axis=-1)
     return b, Sigma
 
 

@@ -74,7 +74,7 @@ class Drawn:
         term = component.terms[name]
         if _name(term) not in self.variables:
             return None
-        values = self._of_term(term, list(term.coords.values()))
+        values = self._of_term(term, list(term.coords.values()), later=True)
         values = values if len(term.coords) > 1 else values[..., None]
         return values[:, :, places.levels[name], :]
 
@@ -136,8 +136,11 @@ class Drawn:
     def _values(self, name: str) -> np.ndarray:
         return real_numbers(self._variable(name).to_numpy(), f"The variable {name!r} of idata")
 
-    def _of_term(self, term: Any, labels: list[Any]) -> np.ndarray:
-        """Values with one axis for each set of labels, in their order; a term of one column has an axis of its own."""
+    def _of_term(self, term: Any, labels: list[Any], later: bool = False) -> np.ndarray:
+        """Values with one axis for each set of labels, in their order; a term of one column has an axis of its own.
+
+        `later`: chunks of dask may stay what they are.
+        """
         variable = self._variable(_name(term))
         if variable.ndim - 2 != len(labels):
             raise PosteriorError(
@@ -153,7 +156,8 @@ class Drawn:
                     f"{_name(term)!r} of idata has {listed(have)} along {dim!r}; the model has {listed(need)}. Give "
                     "the model and the idata of one fit."
                 )
-        values = real_numbers(variable.to_numpy(), f"The variable {_name(term)!r} of idata")
+        given = variable.data if later else variable.to_numpy()
+        values = real_numbers(given, f"The variable {_name(term)!r} of idata")
         return values if labels else values[..., None]
 
 

@@ -53,6 +53,7 @@ def from_pymc(
     idata : InferenceData, DataTree, Dataset, path, dict or numpyro.infer.MCMC
         Draws of PyMC, nutpie, NumPyro, BlackJAX or other software: ArviZ's objects of either generation, a Dataset with
         the dims chain and draw, a netCDF file or zarr folder that ArviZ wrote, a dict of arrays (chain, draw, ...).
+        Group effects in chunks of dask (``xr.open_zarr``) are not loaded: questions read them some draws at a time.
     formula : str
         The same model as an lme4-style formula: ``"y ~ x + (1 + x | g)"``.
     data : DataFrame

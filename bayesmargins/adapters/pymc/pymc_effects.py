@@ -104,13 +104,13 @@ class Groups:
     def _effects(self, role: Role, source: Any) -> dict[str, np.ndarray]:
         """Each term's effects, (chain, draw, level), without the coefficients that the values contain."""
         role = self._in_order_of_root(role)
-        values = take(self.draws, role, source)
+        values = take(self.draws, role, source, later=True)
         level, term = self._axes(values, role)
         places = level_order(values, level, role, self.factor, self.levels, self.checked)
         values = values.isel({level: places})
         parts = role.parts if term is None else own_order(values, term, role)
         arrays = [values] if term is None else [values.isel({term: k}) for k in range(len(parts))]
-        effects = {t: v.transpose("chain", "draw", level).to_numpy() for t, v in zip(parts, arrays, strict=True)}
+        effects = {t: v.transpose("chain", "draw", level).data for t, v in zip(parts, arrays, strict=True)}
         return {t: v - self._contained(role, t) for t, v in effects.items()} if role.plus else effects
 
     def _in_order_of_root(self, role: Role) -> Role:

@@ -13,17 +13,18 @@ from bayesmargins.adapters.pymc.roles import Role, split_top, stem_of
 from bayesmargins.draws import in_the_order_of, real_numbers
 from bayesmargins.errors import PosteriorError, close_matches, listed, shown
 from bayesmargins.schema import SAMPLE_DIMS
-from bayesmargins.values import called
+from bayesmargins.values import called, chunked
 
 __all__ = ["along_parts", "labels_of", "own_order", "positions", "rest_of", "take", "with_shape"]
 
 _PART = re.compile(r"(.+?)\[(.*)\]", re.DOTALL)
 
 
-def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
+def take(draws: xr.Dataset, role: Role, source: Any, *, later: bool = False) -> xr.DataArray:
     """The values (chain, draw, ...) that the user means by a name, pair, function of the Dataset, array or number.
 
     ``"beta"``, ``"beta[x]"``, ``"ab[:, 0]"``, ``("beta", "x")`` and ``("ab", {"term": "x"})`` are such names and pairs.
+    `later`: chunks of dask may stay what they are; they are finite or not once they are read.
     """
     if callable(source):
         source = _called(draws, role, source)
@@ -38,8 +39,11 @@ def take(draws: xr.Dataset, role: Role, source: Any) -> xr.DataArray:
         )
     values = in_the_order_of(values, draws, f"What {role.text!r} is taken from", "the other draws")
     values = values.transpose(*SAMPLE_DIMS, ...)
-    values = values.copy(data=real_numbers(values.to_numpy(), f"What {role.text!r} is taken from"))
-    _refuse_missing(values, role, source)
+    later = later and chunked(values)
+    given = values.data if later else values.to_numpy()
+    values = values.copy(data=real_numbers(given, f"What {role.text!r} is taken from"))
+    if not later:
+        _refuse_missing(values, role, source)
     return values
 
 
