@@ -24,8 +24,9 @@ __all__ = [
 T = TypeVar("T", bound=Callable[..., Any])
 
 QUESTION = """
-post : Posterior
-    Draws with their design: what ``model.fit()``, `load`, or `from_draws` and its like returned.
+post : Posterior or Imputed
+    Draws with their design: what ``model.fit()``, `load`, or `from_draws` and its like returned. Draws of several
+    imputations (`fit_imputations`, `from_imputations`) are pooled.
 newdata : DataFrame, path, or what gives frames, optional
     The rows to predict for, by default those of the fit. They need columns of groups for ``groups="own"`` only.
     Averages take rows that do not fit in memory too: a parquet file or a folder of them, a pyarrow Dataset, Table or
