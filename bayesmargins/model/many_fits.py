@@ -129,9 +129,9 @@ def _named(models: Any) -> dict[Any, GLMM]:
 def _compiles_nothing(model: GLMM, fit: Mapping[str, Any]) -> bool:
     """Is this a fit by independent proposals, of seconds at most unless the data are large?"""
     asked = fit.get("group_effects", "auto")
-    independent = is_word(fit["sampler"], (INDEPENDENT,)) and not model.design.structured
+    independent = is_word(fit["sampler"], (INDEPENDENT,))
     try:
-        return independent and model.treatment(asked, INDEPENDENT).how == INTEGRATED
+        return independent and not model.design.structured and model.treatment(asked, INDEPENDENT).how == INTEGRATED
     except Exception:  # the fit says what is wrong
         return False
 
