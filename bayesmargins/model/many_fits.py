@@ -96,7 +96,7 @@ def fit_many(
     seed = None if random_seed is None else whole_number("random_seed", random_seed, 0, FitError, ", or None")
     switch("progressbar", progressbar, FitError)
     seeds = [int(s.generate_state(1)[0]) for s in np.random.SeedSequence(seed).spawn(len(named))]
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {
             "model": pickled(f"models[{shown(name)}]", model),
             "fit": {"sampler": INDEPENDENT} | fit | {"random_seed": s, "progressbar": False},
