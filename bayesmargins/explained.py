@@ -24,12 +24,13 @@ __all__ = [
 T = TypeVar("T", bound=Callable[..., Any])
 
 QUESTION = """
-post : Posterior
-    Draws with their design: what ``model.fit()``, `load`, or `from_draws` and its like returned.
+post : Posterior or Imputed
+    Draws with their design: what ``model.fit()``, `load`, or `from_draws` and its like returned. Draws of several
+    imputations (`fit_imputations`, `from_imputations`) are pooled.
 newdata : DataFrame, path, or what gives frames, optional
     The rows to predict for, by default those of the fit. They need columns of groups for ``groups="own"`` only.
-    Averages take rows that do not fit in memory too: a parquet file or a folder of them, a pyarrow Dataset, Table or
-    RecordBatchReader, a polars LazyFrame, an iterator or a list of frames.
+    Averages take rows that do not fit in memory too: a parquet file, a folder or a list of them, a pyarrow Dataset,
+    Table or RecordBatchReader, a polars LazyFrame, an iterator or a list of frames.
 at : dict, optional
     Variables that are set on every row, each to one value or to several: ``{"week": [0, 6]}``. The result gets a
     dimension for each variable. A word may stand for the values: for a factor ``"all"`` levels; for a number ``"sd"``

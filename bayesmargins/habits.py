@@ -11,7 +11,17 @@ from typing import Any, ParamSpec, TypeVar
 
 from bayesmargins.errors import BayesmarginsError, EstimandError, close_matches, shown, written
 
-__all__ = ["Words", "lesson", "lesson_of", "of_each", "plain_arguments", "taught", "taught_as", "unknown_keywords"]
+__all__ = [
+    "Words",
+    "ask_one",
+    "lesson",
+    "lesson_of",
+    "of_each",
+    "plain_arguments",
+    "taught",
+    "taught_as",
+    "unknown_keywords",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -269,6 +279,13 @@ def of_each(question: Callable[P, R]) -> Callable[P, R]:
     """Marks a question whose `post` may be several posteriors, which know how each is asked (``ask_each``)."""
     question.__dict__["of_each"] = True
     return question
+
+
+def ask_one(function: str, given: Any) -> str:
+    """What to do where a function takes one posterior: several know how each is asked, and this asks about one."""
+    if hasattr(type(given), "ask_each"):
+        return f"of several imputations ask about one, bm.{function}(post.posteriors[0])"
+    return f"bm.{function}(model.fit())"
 
 
 def lesson_of(words: Words, name: str, value: Any, allowed: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import xarray as xr
 from bayesmargins.errors import EstimandError, PosteriorError, listed, shown, warn
 from bayesmargins.habits import taught_as
 from bayesmargins.posterior import Posterior
-from bayesmargins.provenance import Provenance, fingerprint, make_result, provenance_of
+from bayesmargins.provenance import Provenance, make_result, of_several, provenance_of
 from bayesmargins.schema import ESTIMATE, IMPUTATION, SAMPLE_DIMS
 from bayesmargins.streams import goes_once, kind_of
 from bayesmargins.values import plain, whole_number
@@ -259,5 +259,5 @@ def _provenance(each: Sequence[Provenance], unlike: Sequence[str], random_seed: 
         **shared
         | {"estimand": sentence, "imputations": len(each)}
         | {"random_seed": None if first.random_seed is None else random_seed}
-        | {"posterior": fingerprint(np.empty(0), " ".join(str(of.posterior) for of in each))}
+        | {"posterior": of_several(each)}
     )

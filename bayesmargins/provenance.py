@@ -27,6 +27,7 @@ __all__ = [
     "fingerprint",
     "is_original",
     "make_result",
+    "of_several",
     "provenance_of",
     "seal",
     "selected",
@@ -238,6 +239,11 @@ def fingerprint(values: np.ndarray, said: str = "") -> str:
     True
     """
     return _hashed(repr(np.shape(values)), np.ascontiguousarray(values, dtype=np.float64).data, said)
+
+
+def of_several(each: Iterable[Provenance]) -> str:
+    """What stands for the posterior of results that draws of several posteriors were put into."""
+    return fingerprint(np.empty(0), " ".join(str(about.posterior) for about in each))
 
 
 def count(values: np.ndarray) -> int:

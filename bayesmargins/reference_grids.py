@@ -14,7 +14,7 @@ from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.grid import frame_of
-from bayesmargins.habits import taught
+from bayesmargins.habits import ask_one, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.spreads import SPREADS
 from bayesmargins.values import called, is_word, one_of, plain_value, value_list, with_columns
@@ -64,7 +64,9 @@ def datagrid(post: Posterior, columns: Any = None, *, grid: str = "mean_or_mode"
     {'trt': ['placebo', 'drug', 'drug+'], 'week': [4.455, 4.455, 4.455]}
     """
     if not isinstance(post, Posterior):
-        raise PosteriorError(f"The first argument is {type(post).__name__}; datagrid needs a Posterior.")
+        raise PosteriorError(
+            f"The first argument is {type(post).__name__}; datagrid needs a Posterior: {ask_one('datagrid', post)}."
+        )
     one_of("grid", grid, GRIDS)
     designs = [post.design, *(part.design for part in post.parts.values())]
     design, read = post.design.beside(designs[1:]), frozenset().union(*(d.variables() for d in designs))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,6 +23,15 @@ __all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "in_memory", "
 BLOCK_ROWS = 2**16  # rows that are averaged together, counted from the first: the last digits of averages depend on it
 
 _BUFFER = 2**20  # bytes of a column of a file that are read at a time
+
+
+class Lacking(NamedTuple):
+    """Rows of a file that has not all of the columns that other files have."""
+
+    first: int
+    stop: int
+    file: str
+    columns: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class Stream:
         How many rows there are, where the source knows.
     pieces : Pieces or None
         Of a dask DataFrame, where a cluster goes through the rows in place of `frames`.
+    lacking : tuple of Lacking
+        Files that lack columns: their rows have missing values there.
     """
 
     kind: str
@@ -48,6 +59,15 @@ class Stream:
     columns: list[str]
     rows: int | None
     pieces: Pieces | None = None
+    lacking: tuple[Lacking, ...] = ()
+
+    def why_missing(self, row: int, said: str) -> str:
+        """A sentence where the file of this row lacks columns that a message names; else empty."""
+        for of in self.lacking:
+            names = [n for n in sorted(of.columns) if of.first <= row < of.stop and repr(n) in said]
+            if names:
+                return f" The file {of.file} has no column {listed(names)}, which other files of {self.kind} have."
+        return ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,7 @@ class _Source:
     rows: int | None
     read: Callable[[list[str]], Iterator[Any]]
     pieces: Callable[[list[str]], Pieces | None] = lambda names: None
+    lacking: tuple[Lacking, ...] = ()
 
 
 def goes_by_blocks(newdata: Any, design: Design) -> bool:
@@ -76,6 +97,8 @@ def kind_of(newdata: Any) -> str:
     """What these rows come from, for messages."""
     if isinstance(newdata, str | Path):
         return f"the path {shown(str(newdata))}"
+    if _are_paths(newdata):
+        return "a list of paths"
     several = "a list of frames" if isinstance(newdata, list | tuple) else "an iterator"
     library = type(newdata).__module__.partition(".")[0]
     return f"a {library} {type(newdata).__name__}" if library in ("dask", "pyarrow", "polars") else several
@@ -107,7 +130,7 @@ def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[p
     with _said(f"The rows of {what}, {source.kind}, cannot be counted"):
         pieces = source.pieces(read)
     rows = source.rows if pieces is None else sum(pieces.rows)
-    return first, Stream(source.kind, chain([first], frames), source.columns, rows, pieces)
+    return first, Stream(source.kind, chain([first], frames), source.columns, rows, pieces, source.lacking)
 
 
 def _pieces(source: _Source, names: list[str], what: str) -> Iterator[Any]:
@@ -140,8 +163,10 @@ def _said(what: str) -> Iterator[None]:
 
 def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
     """What knows how to read this; None of what is a frame in memory, and of what is none."""
-    if isinstance(newdata, Path) or (isinstance(newdata, str) and _names_a_file(newdata)):
-        return _path
+    if _names_a_file(newdata):
+        return lambda path, what: _paths([path], what)
+    if _are_paths(newdata):
+        return _paths
     library, kind = type(newdata).__module__.partition(".")[0], type(newdata).__name__
     if library == "pyarrow":
         batches = kind in ("RecordBatchReader", "RecordBatch", "Table")
@@ -156,8 +181,16 @@ def _opener(newdata: Any) -> Callable[[Any, str], _Source] | None:
     return _frames if several and all(map(_is_frame, newdata)) else None
 
 
-def _names_a_file(text: str) -> bool:
-    return text.endswith(".parquet") or os.path.exists(os.path.expanduser(text))
+def _names_a_file(given: Any) -> bool:
+    if isinstance(given, Path):
+        return True
+    return isinstance(given, str) and (given.endswith(".parquet") or os.path.exists(os.path.expanduser(given)))
+
+
+def _are_paths(given: Any) -> bool:
+    """A list of texts, of which some may be misspelt, names files where one of them does."""
+    several = isinstance(given, list | tuple) and all(isinstance(path, str | Path) for path in given)
+    return several and any(map(_names_a_file, given))
 
 
 def _is_frame(piece: Any) -> bool:
@@ -173,23 +206,10 @@ def _arrow(what: str, name: str = "pyarrow.dataset") -> Any:
         ) from None
 
 
-def _path(path: str | Path, what: str) -> _Source:
-    given, path = str(path), Path(os.path.expanduser(path))
-    if not os.path.exists(path):
-        raise DataError(
-            f"{what}={shown(given)}: there is no such file or folder. A text names a parquet file of this machine, or "
-            "a folder of them; files elsewhere are pyarrow.dataset.dataset(...), and rows in memory a table."
-        )
-    arrow = _arrow(what)
-    try:
-        dataset = _widened(arrow.dataset(path, format="parquet", partitioning="hive"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{what}={shown(str(path))} is read as parquet, and is none ({str(error).splitlines()[0]}). Other files: "
-            "pandas.read_csv(path, chunksize=65536) reads some rows at a time, and newdata takes that too."
-        ) from None
-    kind, parquet = f"the parquet {'folder' if path.is_dir() else 'file'} {path.name}", _arrow(what, "pyarrow.parquet")
-    schema = _arrow(what, "pyarrow").schema
+def _paths(given: Sequence[str | Path], what: str) -> _Source:
+    """Parquet files, and folders of them, one after the other."""
+    arrow, dataset = _arrow(what), _widened([_opened(path, what) for path in given])
+    parquet, schema = _arrow(what, "pyarrow.parquet"), _arrow(what, "pyarrow").schema
 
     def read(names: list[str]) -> Iterator[Any]:
         """File by file: a scan of the dataset would hold ten times as much, whole row groups and those ahead."""
@@ -202,32 +222,52 @@ def _path(path: str | Path, what: str) -> _Source:
                     rows = batch.cast(of_all).to_pandas(ignore_metadata=True)
                     yield with_columns(rows, keys).reindex(columns=names)
 
-    return _Source(kind, list(dataset.schema.names), dataset.count_rows(), read)
+    names = [Path(os.path.expanduser(path)).name for path in given]
+    one = f"the parquet {'folder' if os.path.isdir(os.path.expanduser(given[0])) else 'file'} {names[0]}"
+    kind = one if len(given) == 1 else f"the parquet files {listed(names, 3)}"
+    return _Source(kind, list(dataset.schema.names), dataset.count_rows(), read, lacking=_lacking(dataset))
+
+
+def _opened(given: str | Path, what: str) -> Any:
+    """A file, or a folder of them, as a dataset of Arrow."""
+    path = os.path.expanduser(given)
+    if not os.path.exists(path):
+        raise DataError(
+            f"{what}={shown(str(given))}: there is no such file or folder. A text names a parquet file of this "
+            "machine, or a folder of them; files elsewhere are pyarrow.dataset.dataset(...), and rows in memory a "
+            "table."
+        )
+    arrow = _arrow(what)
+    try:
+        return arrow.dataset(path, format="parquet", partitioning="hive")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{what}={shown(path)} is read as parquet, and is none ({str(error).splitlines()[0]}). Other files: "
+            "pandas.read_csv(path, chunksize=65536) reads some rows at a time, and newdata takes that too."
+        ) from None
 
 
 def _dataset(dataset: Any, what: str) -> _Source:
     """Any dataset of pyarrow, with its filter."""
-    dataset = _widened(dataset)
+    dataset = _widened([dataset])
 
     def read(names: list[str]) -> Iterator[Any]:
         # little is read ahead: what waits in memory is part of what this promises to bound
         scanner = dataset.scanner(columns=names, batch_size=BLOCK_ROWS, batch_readahead=0, fragment_readahead=0)
         return (batch.to_pandas(ignore_metadata=True) for batch in scanner.to_batches() if batch.num_rows)
 
-    return _Source("a pyarrow Dataset", list(dataset.schema.names), dataset.count_rows(), read)
+    known = _lacking(dataset)
+    return _Source("a pyarrow Dataset", list(dataset.schema.names), dataset.count_rows(), read, lacking=known)
 
 
-def _widened(dataset: Any) -> Any:
-    """With the columns of all files, and types that hold what each file has: Arrow takes those of the first file."""
-    arrow, files = import_module("pyarrow"), import_module("pyarrow.dataset").FileSystemDataset
-    if not isinstance(dataset, files):
+def _widened(datasets: Sequence[Any]) -> Any:
+    """One with the columns of all files, and types that hold what each file has: Arrow takes those of the first."""
+    arrow, (dataset, *_) = import_module("pyarrow"), datasets
+    parts = [part for of in datasets for part in _files_of(of)]
+    if not parts:
         return dataset
     fields: dict[str, dict[Any, None]] = {}
-    try:
-        parts = list(dataset.get_fragments())
-    except ValueError:  # a filtered dataset does not show its files
-        return dataset
-    for schema in (dataset.schema, *(part.physical_schema for part in parts)):
+    for schema in (*(of.schema for of in datasets), *(part.physical_schema for part in parts)):
         for field in schema.remove_metadata():
             fields.setdefault(field.name, {})[field.remove_metadata()] = None
 
@@ -238,7 +278,29 @@ def _widened(dataset: Any) -> Any:
             return same[0]
 
     schema = arrow.schema([together([*same]) for same in fields.values()])
-    return files(parts, schema, dataset.format, dataset.filesystem)
+    return type(dataset)(parts, schema, dataset.format, dataset.filesystem)
+
+
+def _files_of(dataset: Any) -> list[Any]:
+    """Of a dataset that is made of files, and shows them: a filtered one does not."""
+    if not isinstance(dataset, import_module("pyarrow.dataset").FileSystemDataset):
+        return []
+    try:
+        return list(dataset.get_fragments())
+    except ValueError:
+        return []
+
+
+def _lacking(dataset: Any) -> tuple[Lacking, ...]:
+    """Files without some of the columns, and the numbers of their rows."""
+    arrow, found, first = import_module("pyarrow.dataset"), list[Lacking](), 0
+    for part in _files_of(dataset):
+        there = {*part.physical_schema.names, *arrow.get_partition_keys(part.partition_expression)}
+        stop = first + part.count_rows()
+        if lacks := frozenset(dataset.schema.names) - there:
+            found.append(Lacking(first, stop, os.path.basename(part.path), lacks))
+        first = stop
+    return tuple(found)
 
 
 def _batches(table: Any, what: str) -> _Source:
@@ -307,7 +369,10 @@ def _frames(pieces: Iterable[Any], what: str) -> _Source:
 
 
 def _cut(pieces: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
-    """The same rows in blocks of one size, the last one of what is left."""
+    """The same rows in blocks of one size, the last one of what is left.
+
+    Text in a piece makes no text of numbers that another piece has in the same column.
+    """
     held: list[pd.DataFrame] = []
     n = 0
     for piece in pieces:
@@ -315,8 +380,9 @@ def _cut(pieces: Iterator[pd.DataFrame], size: int) -> Iterator[pd.DataFrame]:
         n += len(piece)
         while n >= size:
             whole = held[0] if len(held) == 1 else pd.concat(held, ignore_index=True)
-            yield whole.iloc[:size].reset_index(drop=True)
+            yield whole.iloc[:size].reset_index(drop=True).infer_objects()
             n -= size
             held = [whole.iloc[size:]] if n else []
     if held:
-        yield pd.concat(held, ignore_index=True) if len(held) > 1 else held[0].reset_index(drop=True)
+        whole = pd.concat(held, ignore_index=True) if len(held) > 1 else held[0].reset_index(drop=True)
+        yield whole.infer_objects()

@@ -165,6 +165,26 @@ def test_hypotheses_and_arithmetic_keep_imputations_apart(posts: list[bm.Posteri
     assert both["imputation"].dims == ("chain",)
 
 
+def test_arithmetic_with_another_posterior_is_refused_where_it_is_reported(posts: list[bm.Posterior]) -> None:
+    """xarray leaves out chains that only one of the two has, and pairs the others by their numbers."""
+    arms, two, one = (
+        bm.avg_predictions(post, by="arm")
+        for post in (bm.from_imputations(posts), bm.from_imputations(posts[:2]), posts[0])
+    )
+    for joined in (arms - one, one - arms, (arms - two) * 2, np.exp(arms - two)):
+        for report in (bm.summary, bm.table, bm.hypotheses, bm.plot_forest):
+            with pytest.raises(bm.ResultError, match=r"different posteriors, or one of them of several imputations\."):
+                report(joined)
+    with pytest.raises(bm.ResultError, match=r"of different posteriors\. .*2 chains x 25 draws are left"):
+        bm.summary(one - bm.avg_predictions(posts[1], by="arm"))
+    same = bm.summary(arms / bm.avg_predictions(bm.from_imputations(posts), groups="zero", by="arm"))
+    assert "imputation_share" in same
+    apart = bm.hypotheses({"a": one, "b": bm.avg_predictions(posts[1], by="arm")}, "b - a", independent=True)
+    assert bm.summary(apart * 2)["median"].tolist() == (2 * bm.summary(apart)["median"]).tolist()
+    with pytest.raises(bm.ResultError, match="different posteriors"):
+        bm.summary(apart - one)
+
+
 def test_a_pooled_result_is_the_same_from_a_file(posts: list[bm.Posterior], tmp_path: Any) -> None:
     pooled = bm.avg_comparisons(bm.from_imputations({"first": posts[0], "second": posts[1]}))
     pooled.to_netcdf(tmp_path / "pooled.nc")

@@ -588,7 +588,8 @@ NASTY = ["a|b", "x_1 & 50%", "*c* `d` <i>", "$e^2$ ~f~", "\\g {h} #i", "[j](k)",
 
 def nasty() -> pd.DataFrame:
     draws = np.stack([normal_draws(-0.1, 0.1, 500)] * len(NASTY), axis=1)
-    ds = result(draws, "odds_ratio & more", bayesmargins_version="0", kind="<b>kind</b>").assign_coords(term=NASTY)
+    ds = result(draws, "odds_ratio & more", bayesmargins_version="0", kind="<b>kind</b>", posterior="0")
+    ds = ds.assign_coords(term=NASTY)
     return bm.table(ds, null=0)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from typing import Any
 
@@ -14,7 +17,8 @@ import pytest
 from interpreted import interpreted
 
 import bayesmargins as bm
-from bayesmargins.model.many_fits import _Processes
+from bayesmargins.model import many_fits
+from bayesmargins.model.many_fits import _compiles_nothing, _Processes
 
 
 def _data() -> pd.DataFrame:
@@ -87,3 +91,100 @@ def test_a_process_that_ends_is_a_failure_of_its_model() -> None:
     )
     (answer,) = processes.run()
     assert "ended without an answer (exit status -15). Memory may have run out" in answer["failed"]
+
+
+class Faked(_Processes):
+    """No process is started; `started` counts how many would be, and each says that it is ready."""
+
+    started = 0
+
+    def _started(self, threads: int) -> subprocess.Popen[bytes]:
+        self.started += 1
+        said = f"import pickle, sys; sys.stdout.buffer.write({pickle.dumps('ready')!r})"
+        return subprocess.Popen([sys.executable, "-c", said], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _fakes(monkeypatch: pytest.MonkeyPatch, first: float, others: float) -> dict[str, list[Any]]:
+    """Fits here take so many processor seconds; which job was done where, on how many threads.
+
+    A first fit that takes long ends after another job was done elsewhere.
+    """
+    where: dict[str, list[Any]] = {"here": [], "there": []}
+    clock, there = [0.0], threading.Event()
+
+    def here(job: dict[str, Any]) -> dict[str, Any]:
+        where["here"].append((job["k"], job["session"]["threads"]))
+        clock[0] += others if job["k"] else first
+        assert job["k"] or first < 4 or there.wait(60)
+        return {"said": "0 s", "warned": []}
+
+    def asked(process: Any, job: dict[str, Any]) -> dict[str, Any]:
+        where["there"].append((job["k"], job["session"]["threads"]))
+        there.set()
+        return {"said": "0 s", "warned": []}
+
+    monkeypatch.setattr(many_fits, "answer", here)
+    monkeypatch.setattr(many_fits, "_asked", asked)
+    monkeypatch.setattr(many_fits, "_LOOK", 0.01)
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
+    return where
+
+
+def _done_by(n: int) -> Faked:
+    processes = Faked(list(range(n)), [{"k": k} for k in range(n)], False, here=True, begun=0.0)
+    with bm.options(threads=2):
+        assert all(processes.run())
+    return processes
+
+
+def test_quick_fits_start_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much longer the first takes, which loads what the others find."""
+    where = _fakes(monkeypatch, first=3.9, others=0.3)
+    assert _done_by(20).started == 0
+    assert where == {"here": [(k, 2) for k in range(20)], "there": []}
+
+
+def test_a_first_fit_that_takes_long_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = _fakes(monkeypatch, first=9.0, others=9.0)
+    assert _done_by(4).started >= 1
+    assert where["here"][0] == (0, 2)
+    assert {threads for _, threads in where["there"]} == {1}
+    assert sorted(k for k, _ in where["here"] + where["there"]) == [0, 1, 2, 3]
+
+
+def test_many_quick_fits_are_long_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is seen after the second; from then on fits here have a share of the threads."""
+    where = _fakes(monkeypatch, first=0.5, others=0.5)
+    _done_by(40)
+    assert [threads for _, threads in where["here"][:3]] == [2, 2, 1]
+    assert sorted(k for k, _ in where["here"] + where["there"]) == list(range(40))
+
+
+def test_only_fits_that_compile_nothing_begin_here() -> None:
+    groups, none = bm.GLMM("y ~ x + (1 | g)", _data()), bm.GLMM("y ~ x", _data())
+    assert _compiles_nothing(groups, {"sampler": "independent"})
+    for model, fit in [
+        (groups, {"sampler": "nutpie"}),
+        (groups, {"sampler": "independent", "group_effects": "sampled"}),
+        (groups, {"sampler": "independent", "group_effects": "none"}),
+        (none, {"sampler": "independent"}),
+        (bm.GLMM("k ~ x + (1 + x + np.abs(x) | g)", _data(), "poisson"), {"sampler": "independent"}),
+    ]:
+        assert not _compiles_nothing(model, fit)
+
+
+@pytest.mark.sampling
+def test_draws_do_not_depend_on_where_a_model_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [bm.GLMM("k ~ x + (1 | g)", _data().assign(k=k), "bernoulli") for k in ([0, 1] * 30, [0, 0, 1] * 20)]
+    monkeypatch.setattr(_Processes, "_started", lambda *given: pytest.fail("a process was started"))
+    fit = {"random_seed": 1, "draws": 50, "chains": 2, "ess": None, "progressbar": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bm.BayesmarginsWarning)
+        here = bm.fit_many(models, **fit)
+        monkeypatch.undo()
+        monkeypatch.setattr(many_fits, "_compiles_nothing", lambda *given: False)
+        there = bm.fit_many(models, **fit)
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_array_equal(one.beta, other.beta)
+        np.testing.assert_array_equal(one.b["g"], other.b["g"])
+        assert one.info == other.info

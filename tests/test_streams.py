@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,8 @@ SOURCES: dict[str, Callable[[Path], Any]] = {
     "reader": lambda folder: pa.Table.from_pandas(ROWS).to_reader(max_chunksize=41),
     "file": lambda folder: str(folder / "rows.parquet"),
     "folder": lambda folder: folder / "parts",
+    "paths": lambda folder: [str(path) for path in sorted((folder / "parts").iterdir())],
+    "paths of a folder": lambda folder: [folder / "parts"],
     "dataset": lambda folder: pyarrow.dataset.dataset(folder / "parts"),
     "lazy": lambda folder: pl.scan_parquet(folder / "rows.parquet"),
     "polars": lambda folder: pl.from_pandas(ROWS),
@@ -309,6 +313,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "weights": (lambda: bm.avg_predictions(SLOPE, pieces(), wts=[1.0] * N), "it names a column of them"),
     "labels": (lambda: bm.avg_predictions(SLOPE, pieces(), by={"k": str}), "give a dict of value to label"),
     "no path": (lambda: bm.avg_predictions(SLOPE, "nowhere.parquet"), "there is no such file or folder"),
+    "no path of several": (
+        lambda: bm.avg_predictions(SLOPE, [Path("nowhere.parquet"), "x.parquet"]),
+        "newdata='nowhere.parquet': there is no such file or folder",
+    ),
+    "paths row by row": (lambda: bm.predictions(SLOPE, ["x.parquet"]), "newdata is a list of paths, whose rows"),
     "no frames": (lambda: bm.avg_predictions(SLOPE, iter([])), "has no rows"),
     "numbers": (lambda: bm.avg_predictions(SLOPE, iter([1, 2])), "frame 1 of newdata is int"),
     "columns": (
@@ -353,6 +362,45 @@ def test_files_of_other_types_are_read_as_one_type(tmp_path: Path) -> None:
     same(bm.avg_predictions(SLOPE, tmp_path, by="t"), bm.avg_predictions(SLOPE, whole, by="t"))
     with pytest.raises(bm.DataError, match=r"missing values, by column: \{'k': 64\}.*row 0, counted from 0"):
         bm.avg_predictions(SLOPE, tmp_path, by="k")
+
+
+def test_a_file_that_lacks_a_column_is_named(tmp_path: Path) -> None:
+    """A missing value in a file that has the column is that alone."""
+    first = broken(20, k=None).iloc[:100]
+    pq.write_table(pa.Table.from_pandas(first), tmp_path / "0.parquet")
+    pq.write_table(pa.Table.from_pandas(ROWS.iloc[100:].drop(columns=["k", "x"])), tmp_path / "1.parquet")
+    dataset, paths = pyarrow.dataset.dataset(tmp_path), [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    for rows, kind in ((tmp_path, "the parquet folder"), (paths, "the parquet files"), (dataset, "a pyarrow Dataset")):
+        with pytest.raises(bm.DataError) as error:
+            bm.avg_predictions(SLOPE, rows, by="t")
+        assert f"The file 1.parquet has no column 'x', which other files of {kind}" in str(error.value)
+        assert "is refused is row 100, counted from 0" in str(error.value)
+        with pytest.raises(bm.DataError, match=r"\{'k': 1\}.*is refused is row 20, counted") as error:
+            bm.avg_predictions(SLOPE, rows, by="k", at={"x": 0.0})
+        assert "The file" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", [215, 0, 64])
+def test_text_among_numbers_is_named_with_its_row(text: int) -> None:
+    frame = ROWS.astype({"x": object})
+    frame.loc[text, "x"] = "abc"
+    said = "starting with 'abc'" if text % BLOCK == 0 else "among them 'abc'"
+    halves = [frame.iloc[:100].infer_objects(), frame.iloc[100:].infer_objects()]
+    for rows in ((piece.infer_objects() for piece in pieces(frame)), halves):
+        with pytest.raises(bm.DataError, match=rf"held numbers at the fit .*{said}.* is row {text}, counted from 0"):
+            bm.avg_predictions(SLOPE, rows)
+
+
+def test_text_in_a_piece_of_csv_is_named_with_its_row(tmp_path: Path) -> None:
+    """pandas makes text of all numbers of a piece that holds some."""
+    ROWS.assign(x=ROWS["x"].astype(object).where(ROWS.index != 215, "abc")).to_csv(tmp_path / "rows.csv", index=False)
+    with (
+        pd.read_csv(tmp_path / "rows.csv", chunksize=23) as rows,
+        pytest.raises(bm.DataError, match=r"among them 'abc'.* is row 215, counted from 0"),
+    ):
+        bm.avg_predictions(SLOPE, rows)
+    with pytest.raises(bm.DataError, match=r"starting with '-1\.7'.* Convert it with pandas\.to_numeric\..* is row 0,"):
+        bm.avg_predictions(SLOPE, pieces(ROWS.astype({"x": str})))
 
 
 def test_columns_that_pandas_wrote_as_an_index_are_columns(folder: Path) -> None:
@@ -453,6 +501,33 @@ def test_ctrl_c_ends_the_rows_and_closes_them() -> None:
     with pytest.raises(KeyboardInterrupt):
         bm.avg_predictions(SLOPE, interrupted())
     assert closed == [True]
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("when", [1, 2, 3, 7])
+@pytest.mark.parametrize("question", ["difference", "existing"])
+def test_ctrl_c_while_threads_average_leaves_nothing_half_done(
+    question: str, when: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes to one thread while others work; asked again, the same bits come from tables that are whole."""
+    whole, threads = QUESTIONS[question](ROWS), {*threading.enumerate()}
+    row_table.cache_clear()
+    tick, ticks = progress.Progress.tick, list[int]()
+
+    def interrupted(bar: progress.Progress, values: int) -> None:
+        ticks.append(values)
+        if len(ticks) == when:
+            signal.raise_signal(signal.SIGINT)
+        tick(bar, values)
+
+    with monkeypatch.context() as patch, bm.options(threads=3):
+        patch.setattr(progress.Progress, "tick", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            QUESTIONS[question](folder / "parts")
+    assert len(ticks) >= when
+    assert {*threading.enumerate()} <= threads
+    with bm.options(threads=3):
+        same(QUESTIONS[question](folder / "parts"), whole)
 
 
 def test_the_bar_counts_rows_where_nobody_knows_how_many(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,8 +50,8 @@ class Column:
             return pd.Series(pd.Categorical.from_codes(codes, list(self.coding)), index=series.index)
         if not _holds_numbers(series):
             raise DataError(
-                f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, starting with "
-                f"{listed(series.iloc[:3])}. {_numbers_from(series)}"
+                f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, "
+                f"{_no_numbers_among(series)}. {_numbers_from(series)}"
             )
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(values).any():
@@ -193,6 +193,14 @@ def _refuse_infinite(values: np.ndarray, name: str) -> NoReturn:
 def _in_order(levels: tuple[Any, ...], stated: tuple[Any, ...]) -> tuple[Any, ...]:
     """In the order that the formula states, if it does."""
     return tuple(sorted(levels, key=stated.index)) if set(levels) <= set(stated) else levels
+
+
+def _no_numbers_among(series: pd.Series) -> str:
+    """``starting with 'low'``; of text that stands among numbers ``among them 'low'``."""
+    none = pd.to_numeric(series, errors="coerce").isna().to_numpy() & series.notna().to_numpy()
+    texts = none if none.any() else series.map(type).eq(str).to_numpy()
+    among = texts.any() and not texts[0]
+    return f"{'among them' if among else 'starting with'} {listed((series[texts] if among else series).iloc[:3])}"
 
 
 def _numbers_from(series: pd.Series) -> str:

@@ -13,7 +13,7 @@ import xarray as xr
 from bayesmargins.errors import EstimandError, listed, shown
 from bayesmargins.hypothesis.entries import Entries, entries_of, labels_along, renamed, shortened, without_levels
 from bayesmargins.labelling import joined
-from bayesmargins.provenance import provenance_of
+from bayesmargins.provenance import of_several, provenance_of
 from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
 from bayesmargins.tables import describe, draws_of, scale_of
 from bayesmargins.tables.captions import what_of
@@ -125,4 +125,6 @@ def _same(a: xr.DataArray, b: xr.DataArray) -> bool:
 
 def _shared_attrs(results: list[xr.Dataset]) -> dict[str, Any]:
     first, *rest = (ds.attrs for ds in results)
-    return {k: v for k, v in first.items() if all(k in a and str(a[k]) == str(v) for a in rest)}
+    shared = {k: v for k, v in first.items() if all(k in a and str(a[k]) == str(v) for a in rest)}
+    each = [provenance_of(ds) for ds in results]
+    return ({} if None in [of.posterior for of in each] else {"posterior": of_several(each)}) | shared

@@ -17,9 +17,11 @@ __all__ = ["answer", "serve"]
 
 
 def serve() -> None:
-    """Answer jobs from stdin on stdout until there are no more."""
+    """Say that this process is there, and answer jobs from stdin on stdout until there are no more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what samplers and compilers print is no answer
+    pickle.dump("ready", answers)
+    answers.flush()
     while True:
         try:
             job = pickle.load(sys.stdin.buffer)

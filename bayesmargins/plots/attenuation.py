@@ -13,6 +13,7 @@ from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import attenuation
 from bayesmargins.explained import ATTENUATION, PICTURE, QUESTION, SIDES, explained
 from bayesmargins.habits import taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.plots.axes_asked import Rows, is_posterior
 from bayesmargins.plots.fitting_text import short
 from bayesmargins.plots.over import draw
@@ -36,7 +37,7 @@ _FEW = 4  # entries that are compared in words
 @taught
 @explained(PICTURE, QUESTION, SIDES, ATTENUATION)
 def plot_attenuation(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     variables: Any = None,
     *,
     estimand: str | None = None,
@@ -61,7 +62,7 @@ def plot_attenuation(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior, of which ``attenuation(post, variables, ...)`` is asked; or what that returned.
     by : str, list of str, or dict, optional
         Of a posterior: the rows are averaged within each value of these columns; a dict gives values new labels, which
@@ -91,7 +92,8 @@ def plot_attenuation(
     rows = Rows(newdata, at, None, group_weights, target, wts)
     if is_posterior(ds):
         asked = {"estimand": estimand, "comparison": comparison, "slope": slope, "by": by, **rows.given()}
-        ds = attenuation(ds, variables, cross=cross, **{k: v for k, v in asked.items() if v is not None})
+        post: Any = ds
+        ds = attenuation(post, variables, cross=cross, **{k: v for k, v in asked.items() if v is not None})
         by = None
     else:
         more = {"variables": variables, "estimand": estimand, "comparison": comparison, "cross": cross, "slope": slope}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,25 @@ from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column
 from bayesmargins.errors import DataError, EstimandError, ResultError, listed, shown
 from bayesmargins.grid import frame_of
+from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import check_result
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
-__all__ = ["Rows", "axis_values", "fitted_rows", "is_posterior", "name_of", "places_asked", "set_on_rows"]
+__all__ = [
+    "Rows",
+    "asked_on_rows",
+    "axis_values",
+    "first_of",
+    "fitted_rows",
+    "is_posterior",
+    "name_of",
+    "places_asked",
+    "refuse_rows",
+    "set_on_rows",
+]
 
 _POINTS = 50  # along a curve
 _FEWEST = 21
@@ -70,12 +82,28 @@ class Rows:
             )
 
 
-def is_posterior(source: Posterior | xr.Dataset) -> TypeIs[Posterior]:
-    """Whether this is a posterior, and not a result."""
-    if isinstance(source, Posterior):
+def is_posterior(source: Posterior | Imputed | xr.Dataset) -> TypeIs[Posterior | Imputed]:
+    """Whether this is a posterior, or those of several imputations, and not a result."""
+    if isinstance(source, Posterior | Imputed):
         return True
     check_result(source)
     return False
+
+
+def first_of(post: Posterior | Imputed) -> Posterior:
+    """Of several imputations the first: its variables, levels and rows say what stands along axes."""
+    return post.posteriors[0] if isinstance(post, Imputed) else post
+
+
+def refuse_rows(function: str, post: Posterior | Imputed, wanted: Mapping[str, Any]) -> None:
+    """ResultError where the rows of the fit are to be drawn, and there are several fits."""
+    said = [f"{name}=" for name, value in wanted.items() if value]
+    if said and isinstance(post, Imputed):
+        raise ResultError(
+            f"{function} was given {len(post.posteriors)} imputations and {listed(said)}, which draws the rows of a "
+            f"fit; each imputation has rows of its own. Leave it out, or draw one of them: {function}("
+            "post.posteriors[0], ...)."
+        )
 
 
 def name_of(asked: Any, place: str) -> str | None:
@@ -166,6 +194,24 @@ def _seen(post: Posterior, column: Column, rows: Rows) -> np.ndarray:
 def fitted_rows(post: Posterior, rows: Rows) -> pd.DataFrame:
     """Rows of the question: newdata, or those of the fit."""
     return frame_of(post.design, rows.newdata)[0]
+
+
+def asked_on_rows(
+    question: Callable[..., xr.Dataset],
+    post: Posterior | Imputed,
+    axes: Mapping[str, Sequence[Any]],
+    rows: Rows,
+    *args: Any,
+    **more: Any,
+) -> xr.Dataset:
+    """The question's answer with the axes' values set on all rows: in each imputation on its own."""
+    if isinstance(post, Posterior):
+        return question(post, *args, **set_on_rows(post, axes, rows), **more)
+
+    def of_each(one: Posterior, random_seed: int) -> xr.Dataset:
+        return question(one, *args, **set_on_rows(one, axes, replace(rows, random_seed=random_seed)), **more)
+
+    return post.ask_each(of_each, random_seed=rows.random_seed)
 
 
 def set_on_rows(

@@ -13,7 +13,17 @@ from bayesmargins.errors import ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.imputations import Imputed
+from bayesmargins.plots.axes_asked import (
+    Rows,
+    asked_on_rows,
+    axis_values,
+    first_of,
+    is_posterior,
+    name_of,
+    places_asked,
+    refuse_rows,
+)
 from bayesmargins.plots.behind import Observed, binned, circles, observed
 from bayesmargins.plots.fitting_text import measured, short, small_letters, wrapped
 from bayesmargins.plots.marks import bars, curve, dodge
@@ -40,7 +50,7 @@ _DARK, _LIGHT = 0.0, 0.87  # of the map of colours; white paper swallows what is
 @taught
 @explained(QUESTION, PICTURE)
 def plot_categories(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     x: str | Mapping[str, Any] | None = None,
     *,
     by: str | Mapping[str, Any] | None = None,
@@ -64,7 +74,7 @@ def plot_categories(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior: what `x`, `by` and `facet` name is set on all rows, which are then averaged within each draw. Or a
         result with the dimension ``category``.
     x : str or dict, optional
@@ -111,18 +121,20 @@ def plot_categories(
         rows.refuse("plot_categories", {"data": data})
         cells = _with_categories(Cells.of(ds, **how))
         return _drawn(cells, _placed(cells, name_of(x, "x"), name_of(by, "by"), facet, kind), ci_prob, ax, figsize)
-    if not ds.family.categories:
+    one = first_of(ds)
+    if not one.family.categories:
         raise ResultError(
-            f"plot_categories draws the probability of each category, and family={ds.family.name!r} has none: "
+            f"plot_categories draws the probability of each category, and family={one.family.name!r} has none: "
             "plot_predictions draws the expected response."
         )
-    axes = axis_values(ds, x, places_asked(by, facet), rows)
-    cells = _with_categories(Cells.of(avg_predictions(ds, **set_on_rows(ds, axes, rows)), **how))
+    refuse_rows("plot_categories", ds, {"data": data})
+    axes = axis_values(one, x, places_asked(by, facet), rows)
+    cells = _with_categories(Cells.of(asked_on_rows(avg_predictions, ds, axes, rows), **how))
     names = [None if asked is None else public_name(str(name_of(asked, "x"))) for asked in (x, by)]
     pair = facet if isinstance(facet, list | tuple) else [facet]
     panels = [public_name(str(name_of(one, "facet"))) for one in pair if one is not None]
     asked = _placed(cells, names[0], names[1], panels or None, kind)
-    seen = observed(ds, cells).nearest({_ALL: [], **axes} if asked.kind == "bars" else axes) if data else None
+    seen = observed(one, cells).nearest({_ALL: [], **axes} if asked.kind == "bars" else axes) if data else None
     return _drawn(cells, replace(asked, seen=seen), ci_prob, ax, figsize)
 
 
@@ -288,7 +300,7 @@ def _furnished(panels: Panels, cells: Cells, asked: _Asked, levels: list[Any] | 
     panels.legend(named, None if asked.kind == "curves" else shades)
     if tops and len(panels.axes) == 1:
         _above(panels.axes[0][0], tops[0])
-    said = ["posterior means" if asked.kind != "curves" else cells.said]
+    said = [f"{cells.pooled}posterior means" if asked.kind != "curves" else cells.said]
     if asked.seen is not None:
         said.append("circles: observed shares" + (", summed" if asked.kind != "curves" else ""))
     panels.caption("; ".join(said), cells.left_out)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, close_matches, listed, shown
 from bayesmargins.explained import PICTURE, explained
-from bayesmargins.habits import taught
+from bayesmargins.habits import ask_one, taught
 from bayesmargins.plots.fitting_text import letters, short, wrapped
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.panels import Panels, new_figure
@@ -86,7 +86,10 @@ def plot_check(
     'yb'
     """
     if not isinstance(found, Posterior | Check):
-        raise ResultError(f"plot_check draws a posterior, or what check(post) returned; got {shown(found)}.")
+        raise ResultError(
+            f"plot_check draws a posterior, or what check(post) returned; got {shown(found)}: "
+            f"{ask_one('check', found)}."
+        )
     if kind is not None and not is_word(kind, _KINDS):
         raise ResultError(f"kind={shown(kind)}; allowed are {listed(_KINDS)}.{close_matches(kind, _KINDS)}")
     if groups is not None and not is_word(groups, ("own", "new")):

@@ -12,7 +12,16 @@ from bayesmargins.estimands import avg_comparisons, avg_predictions, avg_slopes
 from bayesmargins.explained import PICTURE, QUESTION, SIDES, SLOPE, explained
 from bayesmargins.habits import taught
 from bayesmargins.hypothesis.hypotheses import hypotheses
-from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.imputations import Imputed
+from bayesmargins.plots.axes_asked import (
+    Rows,
+    asked_on_rows,
+    axis_values,
+    first_of,
+    is_posterior,
+    name_of,
+    places_asked,
+)
 from bayesmargins.plots.over import draw
 from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.plots.placement import place
@@ -29,7 +38,7 @@ __all__ = ["plot_comparisons", "plot_slopes"]
 @taught
 @explained(QUESTION, SIDES, PICTURE)
 def plot_comparisons(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     variables: Any = None,
     *,
     over: str | Mapping[str, Any] | None = None,
@@ -56,7 +65,7 @@ def plot_comparisons(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior: what `over`, `by` and `facet` name is set on all rows, and the effect is averaged over them within
         each draw, as ``avg_comparisons(post, variables, at=...)`` does. Or a result of comparisons or hypotheses.
     over : str or dict, optional
@@ -97,15 +106,15 @@ def plot_comparisons(
     if over is not None and _same(variables, over):
         result = _dose(ds, over, places_asked(by, facet), rows, **asked)
         return _of_result(result, (name_of(over, "over"), name_of(by, "by"), _names(facet)), how, there)
-    axes = axis_values(ds, over, places_asked(by, facet), rows, "over")
-    result = avg_comparisons(ds, variables, **set_on_rows(ds, axes, rows), **asked, cross=cross)
+    axes = axis_values(first_of(ds), over, places_asked(by, facet), rows, "over")
+    result = asked_on_rows(avg_comparisons, ds, axes, rows, variables, **asked, cross=cross)
     return _of_result(result, (name_of(over, "over"), name_of(by, "by"), _names(facet)), how, there)
 
 
 @taught
 @explained(QUESTION, SLOPE, PICTURE)
 def plot_slopes(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     variables: Any = None,
     *,
     over: str | Mapping[str, Any] | None = None,
@@ -131,7 +140,7 @@ def plot_slopes(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior: what `over`, `by` and `facet` name is set on all rows, and the slope is averaged over them within
         each draw, as ``avg_slopes(post, variables, at=...)`` does. Or a result of slopes.
     variables : str or list of str, optional
@@ -164,8 +173,9 @@ def plot_slopes(
         rows.refuse("plot_slopes", {"variables": variables, "slope": slope})
         return _of_result(ds, (over, by, facet), how, there)
     _need(variables, "plot_slopes", "avg_slopes")
-    axes = axis_values(ds, over, places_asked(by, facet), rows, "over")
-    result = avg_slopes(ds, variables, **set_on_rows(ds, axes, rows), slope="dydx" if slope is None else slope)
+    axes = axis_values(first_of(ds), over, places_asked(by, facet), rows, "over")
+    kind = "dydx" if slope is None else slope
+    result = asked_on_rows(avg_slopes, ds, axes, rows, variables, slope=kind)
     return _of_result(result, (name_of(over, "over"), name_of(by, "by"), _names(facet)), how, there)
 
 
@@ -202,11 +212,11 @@ def _same(variables: Any, over: Any) -> bool:
     return isinstance(variables, str) and variables == name_of(over, "over")
 
 
-def _dose(post: Posterior, over: Any, others: Sequence[tuple[str, Any]], rows: Rows, comparison: Any) -> xr.Dataset:
+def _dose(post: Any, over: Any, others: Sequence[tuple[str, Any]], rows: Rows, comparison: Any) -> xr.Dataset:
     """Every value held against the first one, along the values themselves."""
     if not isinstance(comparison, str):
         raise EstimandError(f"comparison={shown(comparison)}; over the variable itself it is 'difference' or 'ratio'.")
-    axes = axis_values(post, over, others, rows, "over")
+    axes = axis_values(first_of(post), over, others, rows, "over")
     name = public_name(next(iter(axes)))
     curves = avg_predictions(post, **rows.question(axes))
     held = hypotheses(curves, "reference", along=name, comparison=comparison)

@@ -13,8 +13,9 @@ from bayesmargins.errors import PosteriorError, ResultError, close_matches, list
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.labelling import worded
-from bayesmargins.plots.axes_asked import Rows, is_posterior
+from bayesmargins.plots.axes_asked import Rows, first_of, is_posterior
 from bayesmargins.plots.behind import check_factor
 from bayesmargins.plots.listing import Listing, furnish, standing_out
 from bayesmargins.plots.marks import axis_of_ratios, bars, null_line
@@ -38,7 +39,7 @@ _TERM = "term"
 @taught
 @explained(QUESTION, PICTURE)
 def plot_groups(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     factor: str | None = None,
     *,
     effects: bool = False,
@@ -61,7 +62,7 @@ def plot_groups(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior: every fitted group's own prediction, averaged over its own rows, as ``avg_predictions(post,
         by=factor, groups="own")`` has it, and the average over new groups as a line with its interval behind. Or a
         result that varies over a factor, without that line.
@@ -112,9 +113,9 @@ def plot_groups(
         picture = _Picture(cells, _factor_of(cells, factor), None)
     elif switch("effects", effects, ResultError):
         _refuse_question(rows)
-        picture = _of_effects(ds, the_factor(ds, factor), how)
+        picture = _of_effects(ds, the_factor(first_of(ds), factor), how)
     else:
-        picture = _of_posterior(ds, the_factor(ds, factor), rows, how)
+        picture = _of_posterior(ds, the_factor(first_of(ds), factor), rows, how)
     return picture.draw(sort, highlight, ax, figsize)
 
 
@@ -170,16 +171,22 @@ class _Picture:
         axes.axvline(one.point[0], color=COLOURS[1], linewidth=1.2, zorder=0.5)
 
 
-def _of_posterior(post: Posterior, factor: str, rows: Rows, how: Mapping[str, Any]) -> _Picture:
-    others = others_of(post, factor, rows.groups)
-    columns = list(post.design.factors[factor].columns)
+def _of_posterior(post: Any, factor: str, rows: Rows, how: Mapping[str, Any]) -> _Picture:
+    others = others_of(first_of(post), factor, rows.groups)
+    columns = list(first_of(post).design.factors[factor].columns)
     asked = {k: v for k, v in rows.question({}).items() if k != "groups"}
     own = avg_predictions(post, by=columns, groups={factor: "own", **others}, **asked)
     new = avg_predictions(post, groups={factor: "new", **others}, **asked)
     return _Picture(Cells.of(own, **how), tuple(public_name(c) for c in columns), Cells.of(new, **how))
 
 
-def _of_effects(post: Posterior, factor: str, how: Mapping[str, Any]) -> _Picture:
+def _of_effects(post: Posterior | Imputed, factor: str, how: Mapping[str, Any]) -> _Picture:
+    """b itself; of several imputations those of each."""
+    ds = post.ask_each(_effects, factor) if isinstance(post, Imputed) else _effects(post, factor)
+    return _Picture(Cells.of(ds, **how), (public_name(factor),), None, own_axes=True)
+
+
+def _effects(post: Posterior, factor: str) -> xr.Dataset:
     """b as a result: one entry a group and term."""
     if factor not in post.b:
         raise PosteriorError(f"The draws came without the b of {factor!r}: effects=True has nothing to draw.")
@@ -188,8 +195,7 @@ def _of_effects(post: Posterior, factor: str, how: Mapping[str, Any]) -> _Pictur
     scale = f"b of {worded(factor, post.labels)}, {post.link.name} scale"
     about = Provenance(kind="coefficients", groups={factor: "own"}, formula=post.formula, scale=scale, draws=post.kind)
     values = post.draws.b[factor][:, :, list(own.values())]
-    ds = make_result(values, [name, _TERM], {name: levels, _TERM: terms}, about, post.sample_coords)
-    return _Picture(Cells.of(ds, **how), (name,), None, own_axes=True)
+    return make_result(values, [name, _TERM], {name: levels, _TERM: terms}, about, post.sample_coords)
 
 
 def _refuse_question(rows: Rows) -> None:

@@ -14,7 +14,8 @@ from bayesmargins.errors import ResultError, listed
 from bayesmargins.estimands import avg_comparisons, avg_slopes, heterogeneity
 from bayesmargins.explained import HETEROGENEITY, PICTURE, QUESTION, SIDES, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.axes_asked import Rows, is_posterior
+from bayesmargins.imputations import Imputed
+from bayesmargins.plots.axes_asked import Rows, first_of, is_posterior
 from bayesmargins.plots.fitting_text import small_letters, wrapped
 from bayesmargins.plots.group_picture import others_of, the_factor
 from bayesmargins.plots.marks import INTERVAL, POINT, axis_of_ratios, null_line
@@ -42,7 +43,7 @@ _MOST = 100  # fitted groups that are drawn
 @taught
 @explained(PICTURE, QUESTION, SIDES, HETEROGENEITY)
 def plot_heterogeneity(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     variables: Any = None,
     *,
     over: str | None = None,
@@ -72,7 +73,7 @@ def plot_heterogeneity(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior, of which ``heterogeneity(post, variables, ...)`` is asked; or what that returned.
     fitted : bool
         Of a posterior: draws the fitted groups' own effects too (of up to 100 groups), each over the same rows.
@@ -102,11 +103,11 @@ def plot_heterogeneity(
     rows = Rows(newdata, at, groups, group_weights, target, wts, random_seed)
     each, said, fitted = None, "", switch("fitted", fitted, ResultError)
     if is_posterior(ds):
-        post = ds
+        post: Any = ds
         kinds: dict[str, Any] = {"estimand": estimand, "comparison": comparison, "cross": cross, "slope": slope}
-        factor = the_factor(post, over, "over")
+        factor = the_factor(first_of(post), over, "over")
         ds = heterogeneity(post, variables, over=factor, by=by, quantiles=quantiles, null=null, **kinds, **rows.given())
-        if fitted and factor in post.b:
+        if fitted and factor in first_of(post).b:
             each, said = _fitted(post, variables, factor, by, kinds, rows, how)
     else:
         rows.refuse("plot_heterogeneity", {"variables": variables, "over": over, "by": by, "null": null})
@@ -116,13 +117,20 @@ def plot_heterogeneity(
 
 
 def _fitted(
-    post: Posterior, variables: Any, factor: str, by: Any, kinds: Mapping[str, Any], rows: Rows, how: Mapping[str, Any]
+    post: Any,
+    variables: Any,
+    factor: str,
+    by: Any,
+    kinds: Mapping[str, Any],
+    rows: Rows,
+    how: Mapping[str, Any],
 ) -> tuple[Cells, str]:
     """The effect within each fitted group, over the same rows for all."""
-    levels = list(post.design.factors[factor].levels)
+    one = first_of(post)
+    levels = list(one.design.factors[factor].levels)
     chosen = [levels[i] for i in np.unique(np.linspace(0, len(levels) - 1, min(len(levels), _MOST)).astype(int))]
     asked = {k: v for k, v in rows.given().items() if k != "groups"}
-    asked |= {"by": by, "groups": {factor: chosen, **others_of(post, factor, rows.groups)}}
+    asked |= {"by": by, "groups": {factor: chosen, **others_of(one, factor, rows.groups)}}
     if kinds["estimand"] == "slopes":
         found = avg_slopes(post, variables, slope=kinds["slope"], **asked)
     else:

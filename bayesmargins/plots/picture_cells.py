@@ -68,7 +68,7 @@ class Cells:
             draws=flat,
             about=about,
             scale=scale_of(ds),
-            said=f"{'prior ' if about.draws == 'prior' else ''}{_said(point, probs, ci_kind)}",
+            said=f"{_pooled(about)}{'prior ' if about.draws == 'prior' else ''}{_said(point, probs, ci_kind)}",
             selected=selected(ds),
             left_out=tuple(map(str, others)),
             names=names,
@@ -94,6 +94,11 @@ class Cells:
     def name(self, column: str) -> str:
         """How a column is called in a picture."""
         return literal(worded(column, self.names))
+
+    @property
+    def pooled(self) -> str:
+        """Words for the caption, where draws are those of several imputations."""
+        return _pooled(self.about)
 
     @property
     def worded_scale(self) -> str:
@@ -179,6 +184,10 @@ def numbers_among(ds: xr.Dataset, columns: pd.DataFrame) -> frozenset[str]:
         for n, values in columns.items()
         if n not in levels and kinds.is_numeric_dtype(values.dtype) and not kinds.is_bool_dtype(values.dtype)
     )
+
+
+def _pooled(about: Provenance) -> str:
+    return f"pooled draws of {about.imputations} imputations: " if about.imputations else ""
 
 
 def _probabilities(ci_prob: Any) -> list[float | None]:

@@ -11,7 +11,17 @@ from bayesmargins.errors import EstimandError, ResultError, listed, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.axes_asked import Rows, axis_values, is_posterior, name_of, places_asked, set_on_rows
+from bayesmargins.imputations import Imputed
+from bayesmargins.plots.axes_asked import (
+    Rows,
+    asked_on_rows,
+    axis_values,
+    first_of,
+    is_posterior,
+    name_of,
+    places_asked,
+    refuse_rows,
+)
 from bayesmargins.plots.behind import Backdrop
 from bayesmargins.plots.over import draw
 from bayesmargins.plots.picture_cells import Cells
@@ -29,7 +39,7 @@ __all__ = ["plot_predictions"]
 @taught
 @explained(QUESTION, PICTURE)
 def plot_predictions(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     x: str | Mapping[str, Any] | None = None,
     colour: str | None = None,
     point: str = "median",
@@ -57,7 +67,7 @@ def plot_predictions(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior: the variables of the picture are set on all rows, which are then averaged within each draw, as
         ``avg_predictions(post, at=...)`` does. Or a result: averaged predictions of up to four dimensions (`at`, `by`),
         or predictions of rows with the columns of newdata as coordinates.
@@ -119,7 +129,7 @@ def _one_of(by: Any, colour: Any) -> Any:
 
 
 def _of_posterior(
-    post: Posterior,
+    post: Posterior | Imputed,
     x: Any,
     by: Any,
     facet: Any,
@@ -128,19 +138,20 @@ def _of_posterior(
     how: Mapping[str, Any],
     there: Mapping[str, Any],
 ) -> Axes | Figure:
-    data, means, curves = wanted
-    if isinstance(by, str) and by in post.design.factors and by not in post.design.columns:
+    (data, means, curves), one = wanted, first_of(post)
+    if isinstance(by, str) and by in one.design.factors and by not in one.design.columns:
         curves, by = by, None
+    refuse_rows("plot_predictions", post, {"data": data, "means": means, "curves": curves})
     if x is None:
         raise EstimandError(
-            f"plot_predictions(post, x) needs the variable along the axis, one of {listed(post.design.columns)}."
+            f"plot_predictions(post, x) needs the variable along the axis, one of {listed(one.design.columns)}."
         )
     others = places_asked(by, facet)
-    axes = axis_values(post, x, others, rows)
-    cells = Cells.of(avg_predictions(post, **set_on_rows(post, axes, rows)), **how)
+    axes = axis_values(one, x, others, rows)
+    cells = Cells.of(asked_on_rows(avg_predictions, post, axes, rows), **how)
     named = (name_of(asked, argument) for argument, asked in [("x", x), *others])
     shown_at = [None if name is None else public_name(name) for name in named]
     across: Any = shown_at[2] if len(shown_at) < 4 or shown_at[3] is None else shown_at[2:4]
     placement = place(cells, shown_at[0], shown_at[1], across)
-    behind = Backdrop.of(post, cells, axes, rows, data, means, curves)
+    behind = Backdrop.of(one, cells, axes, rows, data, means, curves)
     return draw(cells, placement, **there, behind=behind.draw if behind else None, said=behind.said if behind else "")

@@ -49,6 +49,7 @@ def together(names: Sequence[str], each: Sequence[Cells]) -> Cells:
     draws = [np.pad(c.draws, ((0, longest - len(c.draws)), (0, 0)), constant_values=np.nan) for c in each]
     return replace(
         each[0],
+        said=_said(names, each),
         columns=columns,
         numbers=frozenset.union(*(c.numbers for c in each)),
         point=np.concatenate([c.point for c in each]),
@@ -60,6 +61,15 @@ def together(names: Sequence[str], each: Sequence[Cells]) -> Cells:
         left_out=tuple(dict.fromkeys(o for c in each for o in c.left_out)),
         names={k: v for c in reversed(each) for k, v in c.names.items()},
     )
+
+
+def _said(names: Sequence[str], each: Sequence[Cells]) -> str:
+    """What is drawn; where only some results are of several imputations, which ones."""
+    pooled = {name: cells.pooled.removesuffix(": ") for name, cells in zip(names, each, strict=True)}
+    if len(set(pooled.values())) < 2:
+        return each[0].said
+    of = [f"{name}: {said}" for name, said in pooled.items() if said]
+    return "; ".join([each[0].said.removeprefix(each[0].pooled), *of])
 
 
 def common_scale(results: Mapping[str, xr.Dataset]) -> str:

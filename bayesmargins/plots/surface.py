@@ -15,7 +15,17 @@ from bayesmargins.errors import EstimandError, ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.habits import taught
-from bayesmargins.plots.axes_asked import Rows, axis_values, fitted_rows, is_posterior, name_of, set_on_rows
+from bayesmargins.imputations import Imputed
+from bayesmargins.plots.axes_asked import (
+    Rows,
+    asked_on_rows,
+    axis_values,
+    first_of,
+    fitted_rows,
+    is_posterior,
+    name_of,
+    refuse_rows,
+)
 from bayesmargins.plots.fitting_text import letters, measured, short, small_letters, wrapped
 from bayesmargins.plots.over import of_what
 from bayesmargins.plots.panels import WIDE, Panels, check_size
@@ -41,7 +51,7 @@ _LINES = 7
 @taught
 @explained(QUESTION, PICTURE)
 def plot_surface(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     x: str | Mapping[str, Any] | None = None,
     y: str | Mapping[str, Any] | None = None,
     *,
@@ -68,7 +78,7 @@ def plot_surface(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior: `x` and `y` are set on all rows, which are then averaged within each draw, as
         ``avg_predictions(post, at=...)`` does. Or a result, of comparisons too, over two numbers.
     kind : {"heat", "contour"}
@@ -125,11 +135,12 @@ def plot_surface(
     far = 0.1 if too_far is None else too_far
     if not is_number(far) or not far > 0:
         raise ResultError(f"too_far={shown(too_far)}; it must be a number above 0: shares of the ranges of the axes.")
-    axes = _axes(ds, x, y, facet, rows)
-    cells = Cells.of(avg_predictions(ds, **set_on_rows(ds, axes, rows)), **how)
+    refuse_rows("plot_surface", ds, {"data": data})
+    axes = _axes(first_of(ds), x, y, facet, rows)
+    cells = Cells.of(asked_on_rows(avg_predictions, ds, axes, rows), **how)
     named = [public_name(str(name_of(asked, "x"))) for asked in (x, y)]
     panel = None if facet is None else public_name(str(name_of(facet, "facet")))
-    seen = fitted_rows(ds, rows)
+    seen = fitted_rows(first_of(ds), rows)
     seen = seen.rename(columns={str(c): public_name(str(c)) for c in seen.columns})
     there = _placed(cells, named[0], named[1], panel)
     return _Map(cells, *there, kind=kind, seen=seen, too_far=float(far), points=data).drawn(width, ax, figsize)

@@ -14,15 +14,18 @@ from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
 from bayesmargins.family.survival import survival
 from bayesmargins.habits import taught
+from bayesmargins.imputations import Imputed
 from bayesmargins.labelling import worded
 from bayesmargins.plots.axes_asked import (
     Rows,
+    asked_on_rows,
     axis_values,
+    first_of,
     fitted_rows,
     is_posterior,
     name_of,
     places_asked,
-    set_on_rows,
+    refuse_rows,
 )
 from bayesmargins.plots.behind import Observed
 from bayesmargins.plots.fitting_text import measured, short, small_letters
@@ -50,7 +53,7 @@ _LINE = 1.25  # the height of a line of the table, in sizes of its text
 @taught
 @explained(QUESTION, PICTURE)
 def plot_survival(
-    ds: Posterior | xr.Dataset,
+    ds: Posterior | Imputed | xr.Dataset,
     by: str | Mapping[str, Any] | None = None,
     *,
     times: Any = None,
@@ -75,7 +78,7 @@ def plot_survival(
 
     Parameters
     ----------
-    ds : Posterior or Dataset
+    ds : Posterior, Imputed or Dataset
         A posterior of waiting times: what `by` and `facet` name is set on all rows, and the probability of waiting
         longer is averaged over them within each draw. Or a result of ``target=survival([...])``.
     times : list of float, optional
@@ -118,22 +121,25 @@ def plot_survival(
         rows.refuse("plot_survival", {"data": data, "at_risk": at_risk, "times": times})
         cells = _of_survival(Cells.of(ds, **how))
         return _drawn(cells, place(cells, "time", name_of(by, "by"), facet), there, None, data=False, at_risk=False)
-    if not survival([1.0]).serves(ds.family):
+    one = first_of(ds)
+    if not survival([1.0]).serves(one.family):
         raise ResultError(
-            f"plot_survival draws waiting times, and family={ds.family.name!r} has no probability of waiting longer: "
+            f"plot_survival draws waiting times, and family={one.family.name!r} has no probability of waiting longer: "
             "plot_predictions draws the expected response."
         )
-    axes = axis_values(ds, None, places_asked(by, facet), rows)
-    copies = int(np.prod([len(v) for v in axes.values()])) * len(fitted_rows(ds, rows))
-    at_times = _times(ds, times, copies)
-    how["labels"] = {"time": worded(ds.response_name, ds.labels), **(labels or {})}
+    refuse_rows("plot_survival", ds, {"data": data, "at_risk": at_risk})
+    axes = axis_values(one, None, places_asked(by, facet), rows)
+    copies = int(np.prod([len(v) for v in axes.values()])) * len(fitted_rows(one, rows))
+    at_times = _times(one, times, copies)
+    how["labels"] = {"time": worded(one.response_name, one.labels), **(labels or {})}
     asked = Rows(newdata, at, groups, group_weights, survival(at_times), wts, random_seed)
-    cells = _of_survival(Cells.of(avg_predictions(ds, **set_on_rows(ds, axes, asked)), **how))
+    cells = _of_survival(Cells.of(asked_on_rows(avg_predictions, ds, axes, asked), **how))
     colour = None if by is None else public_name(str(name_of(by, "by")))
     pair = facet if isinstance(facet, list | tuple) else [facet]
     panels = [public_name(str(name_of(one, "facet"))) for one in pair if one is not None]
     placement = place(cells, "time", colour, panels or None)
-    seen = _waits(ds, axes, needed=data or bool(at_risk)) if newdata is None or data or at_risk else None
+    drawn = ds is one and (newdata is None or data or at_risk)
+    seen = _waits(one, axes, needed=data or bool(at_risk)) if drawn else None
     few = colour is None or len(cells.levels(colour)) <= MANY
     return _drawn(cells, placement, there, seen, data, (few and seen is not None) if at_risk is None else at_risk)
 

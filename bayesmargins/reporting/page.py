@@ -10,7 +10,7 @@ from typing import Any
 from bayesmargins.errors import PosteriorError, ResultError, shown
 from bayesmargins.explained import QUESTION, REPORT, explained
 from bayesmargins.files import check_place, file_name, put
-from bayesmargins.habits import taught
+from bayesmargins.habits import ask_one, taught
 from bayesmargins.labelling import worded
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.about_checks import checks_of, checks_section
@@ -133,7 +133,7 @@ def report(
 def _check(post: Any) -> None:
     if not isinstance(post, Posterior):
         raise PosteriorError(
-            f"report takes a posterior, got {shown(post)}: bm.report(post, ...). Results go into effects=[...]."
+            f"report takes a posterior, got {shown(post)}: {ask_one('report', post)}. Results go into effects=[...]."
         )
     if post.is_part:
         raise PosteriorError(f"This is the part {post.family.name!r} of a posterior: report that, as a whole.")

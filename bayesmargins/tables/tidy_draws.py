@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayesmargins.errors import ResultError, shown
 from bayesmargins.provenance import provenance_of
-from bayesmargins.schema import ESTIMATE, SAMPLE_DIMS, check_result
+from bayesmargins.schema import ESTIMATE, IMPUTATION, SAMPLE_DIMS, check_result
 from bayesmargins.tables.describing import scales_along
 from bayesmargins.values import plain_value
 
@@ -20,7 +20,11 @@ _FEW = 4  # columns of a grid that still read as labels
 
 
 def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
-    """Draws of every entry, (chain, draw, entry), and what varies over entries; truth values count as 0 and 1."""
+    """Draws of every entry, (chain, draw, entry), and what varies over entries; truth values count as 0 and 1.
+
+    ResultError where xarray has joined draws of several posteriors.
+    """
+    _refuse_unpaired(ds)
     estimate = ds[ESTIMATE].transpose(*SAMPLE_DIMS, ...)
     dims = [str(d) for d in estimate.dims[2:]]
     if estimate.size == 0:
@@ -29,6 +33,21 @@ def draws_of(ds: xr.Dataset) -> tuple[np.ndarray, list[str]]:
             "what was selected from it."
         )
     return estimate.to_numpy().astype(np.float64).reshape(*estimate.shape[:2], -1), dims
+
+
+def _refuse_unpaired(ds: xr.Dataset) -> None:
+    """Of two results' attributes xarray keeps what they share, and of their chains and draws the labels."""
+    about = provenance_of(ds)
+    if about.bayesmargins_version is None or about.fingerprint is not None or about.posterior is not None:
+        return
+    sizes = " x ".join(f"{ds.sizes[d]} {d}s" for d in SAMPLE_DIMS)
+    imputations = ", or one of them of several imputations" if about.imputations or IMPUTATION in ds.coords else ""
+    raise ResultError(
+        f"These are numbers of results of different posteriors{imputations}. xarray pairs draws by their labels and "
+        f"leaves out those that only one result has ({sizes} are left), but draws of different posteriors are no "
+        "pairs. Compare results of one fit. If the fits have nothing to do with each other (other data, other "
+        "parameters): bm.hypotheses({'a': ds, 'b': other}, 'b - a', independent=True)."
+    )
 
 
 def to_frame(ds: xr.Dataset) -> pd.DataFrame:

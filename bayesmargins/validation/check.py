@@ -11,7 +11,7 @@ import pandas as pd
 
 from bayesmargins.errors import EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.estimands.asking import checked_seed
-from bayesmargins.habits import taught
+from bayesmargins.habits import ask_one, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import unknown_across
 from bayesmargins.validation.binned_predictors import checked_by, predictors_of
@@ -104,7 +104,7 @@ def check(
 
 def _check(post: Any) -> None:
     if not isinstance(post, Posterior):
-        raise PosteriorError(f"check needs a Posterior, got {shown(post)}: bm.check(model.fit()).")
+        raise PosteriorError(f"check needs a Posterior, got {shown(post)}: {ask_one('check', post)}.")
     if post.kind == "prior":
         raise PosteriorError(
             "check holds what was observed against a posterior, and these draws have seen no data. "

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from bayesmargins.design import Factor
 from bayesmargins.errors import BayesmarginsError, EstimandError, PosteriorError, close_matches, listed, shown, warn
 from bayesmargins.estimands.asking import checked_seed
-from bayesmargins.habits import taught
+from bayesmargins.habits import ask_one, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.validation.calibration import calibration as calibrated
 from bayesmargins.validation.calibration import not_calibrated
@@ -120,7 +120,7 @@ def logo(
 
 def _check(post: Any) -> None:
     if not isinstance(post, Posterior):
-        raise PosteriorError(f"logo needs a Posterior, got {shown(post)}: bm.logo(model.fit()).")
+        raise PosteriorError(f"logo needs a Posterior, got {shown(post)}: {ask_one('logo', post)}.")
     if post.kind != "posterior":
         raise PosteriorError(
             f"logo weighs draws of a posterior, and the kind of these is {post.kind!r}: they have no likelihood to "

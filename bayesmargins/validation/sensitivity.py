@@ -98,7 +98,8 @@ def components(ds: xr.Dataset, post: Posterior, prior: Any) -> Components:
     """Of the posterior that a result is of."""
     if not isinstance(post, Posterior):
         raise PosteriorError(
-            f"sensitivity needs the posterior of the result, got {shown(post)}: sensitivity(ds, post)."
+            f"sensitivity needs the posterior of the result, got {shown(post)}: ask a question of one posterior, and "
+            "give both, sensitivity(ds, post)."
         )
     _check_draws(ds, post)
     log_prior = post.log_prior()
