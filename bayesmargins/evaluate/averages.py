@@ -74,8 +74,6 @@ def side_by_side(parts: Iterable[tuple[slice, Part]], chains: int, draws: int) -
     """The same rows in all draws, of parts that have these draws of every chain each."""
     whole: Part | None = None
     for some, part in parts:
-        if some == slice(0, draws):
-            return part
         if whole is None:
             whole = Part(part.averaging, [_room(passed, chains * draws) for passed in part.passed], None)
         passed = [_put(one, into, some, chains) for one, into in zip(part.passed, whole.passed, strict=True)]

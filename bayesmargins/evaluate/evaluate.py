@@ -87,6 +87,9 @@ def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: C
         if client is None
         else _on_workers(asked, passes, fits, draws, client)
     )
+    if len(draws) == 1:
+        yield from (part for _, part in found)
+        return
     sizes = [asked.post.beta.sizes[d] for d in SAMPLE_DIMS]
     for first in found:
         yield side_by_side(chain([first], islice(found, len(draws) - 1)), *sizes)
