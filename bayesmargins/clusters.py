@@ -119,7 +119,7 @@ def pieces_of(client: Any, frame: Any) -> Pieces:
     from dask.delayed import delayed
 
     count = delayed(len, pure=False)
-    rows = client.compute([count(piece) for piece in frame[frame.columns[:1]].to_delayed()])
+    rows = client.compute([count(piece) for piece in frame[[frame.columns[0]]].to_delayed()])
     return Pieces(client, frame.to_delayed(), client.gather(rows))
 
 
