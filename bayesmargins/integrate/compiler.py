@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from numba.core.analysis import compute_cfg_from_blocks
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import PassManager, register_pass
@@ -38,9 +39,10 @@ _OVERRIDDEN = ("_finalize_final_module", "_get_module_for_linking", "_optimize_f
 
 
 class _Library(JITCodeLibrary):  # type: ignore[misc]
-    """The code of a function; `calls`: that of what it calls."""
+    """The code of a function; `calls`: that of what it calls. `pasted`: into each caller, before that is optimised."""
 
     calls: Sequence[Any] = ()
+    pasted = False
     _linking_libraries: list[Any]
 
     def finalize(self) -> None:
@@ -49,14 +51,12 @@ class _Library(JITCodeLibrary):  # type: ignore[misc]
         super().finalize()
 
 
-class _Pasted(_Library):
-    """A body that is put into what calls it: nothing else happens to it."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        pass
+class _Part(_Library):
+    """What only compiled code calls."""
 
     def _optimize_final_module(self) -> None:
-        pass
+        _link(self._final_module, [part for part in _needed(self) if getattr(part, "pasted", False)])
+        super()._optimize_final_module()
 
     def _finalize_final_module(self) -> None:
         self._finalized = True
@@ -79,15 +79,14 @@ class _Pasted(_Library):
         """Not without machine code."""
 
 
-class _Part(_Pasted):
-    """A loop that only compiled code calls: optimised with what is put into it, but by itself."""
+class _Body(_Part):
+    """One without a loop: optimised where it is put."""
 
     def _optimize_functions(self, module: Any) -> None:
-        JITCodeLibrary._optimize_functions(self, module)
+        pass
 
     def _optimize_final_module(self) -> None:
-        _link(self._final_module, [part for part in _needed(self) if type(part) is _Pasted])
-        JITCodeLibrary._optimize_final_module(self)
+        pass
 
 
 class _Whole(_Library):
@@ -117,7 +116,7 @@ def _needed(library: Any) -> list[Any]:
 
 def _link(module: Any, libraries: list[Any]) -> None:
     for library in libraries:
-        own = library.alone() if isinstance(library, _Pasted) else library._get_module_for_linking()
+        own = library.alone() if isinstance(library, _Part) else library._get_module_for_linking()
         module.link_in(own, preserve=True)
 
 
@@ -126,10 +125,11 @@ class _Lowering(NativeLowering):  # type: ignore[misc]
     _name = "lowering_of_parts"
 
     def run_pass(self, state: Any) -> Any:
-        flags = state.flags
-        part = flags.no_cpython_wrapper and flags.no_cfunc_wrapper
-        kind = (_Pasted if flags.forceinline else _Part) if part else _Whole
+        flags, loops = state.flags, compute_cfg_from_blocks(state.func_ir.blocks).loops()
+        part, pasted = flags.no_cpython_wrapper and flags.no_cfunc_wrapper, flags.forceinline
+        kind = (_Body if pasted and not loops else _Part) if part else _Whole
         state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.pasted = pasted
         state.library.enable_object_caching()
         return super().run_pass(state)
 
