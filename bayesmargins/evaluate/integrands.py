@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import INNER, OPTIONS
+from bayesmargins.integrate.compiled import APART, INNER
 from bayesmargins.integrate.kernels import closed, plain
 from bayesmargins.integrate.tabulated.kernels import (
     CurveArrays,
@@ -155,7 +155,7 @@ def derivatives_far(integrand: Any, line: int, eta: float, s2: float) -> tuple[f
     raise TypeError(_COMPILED)
 
 
-_JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
+_JIT: Any = APART  # numba's own annotation leaves some of them out
 _VALUES = {Bare: _bare_tile, CurveArrays: _curve_tile, SurfaceArrays: _surface_tile, Far: _far_tile}
 _DERIVATIVES = {Bare: _bare_both, CurveArrays: _curve_both, SurfaceArrays: _surface_both, Far: _far_both}
 _VALUE_FAR = {CurveArrays: _curve_value_far, SurfaceArrays: _surface_value_far}

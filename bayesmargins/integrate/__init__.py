@@ -5,9 +5,9 @@ groups), `cubes` (the average of its cube) and `spread` (how an effect does) on 
 `log_tails` (tails too small for a sum on fixed nodes, as logarithms) on `engine` (new groups) on `rules` (nodes and
 bounds); `bundles` is the engine of several functions of one eta at once, with `lattice_kernels`, and `bundle_tables`
 its tables for many rows; `fitted_group_kernels` on `kernels` is the compiled code of both, imported where it is first
-needed because numba takes a second, and run by `threads`. `softmax` (probabilities that several linear predictors move)
-on `softmax_kernels` (nodes) and `race_kernels` (where effects are independent, in one dimension). `tabulated` holds the
-same averages in tables, for many rows.
+needed because numba takes a second, compiled by `compiled` on `compiler`, and run by `threads`. `softmax`
+(probabilities that several linear predictors move) on `softmax_kernels` (nodes) and `race_kernels` (where effects are
+independent, in one dimension). `tabulated` holds the same averages in tables, for many rows.
 
 For fits, likelihoods with group effects integrated out, and draws of these effects: `normal_groups` (a normal response,
 in closed form) on `normal_group_kernels` on `envelope_kernels` (the matrix of crossed and nested effects) on

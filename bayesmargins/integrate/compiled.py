@@ -16,10 +16,17 @@ from numba import njit
 from numba.core.caching import IndexDataCacheFile
 from numba.core.ccallback import CFunc
 
+from bayesmargins.integrate.compiler import COMPILER
+
 __all__ = ["APART", "INNER", "OPTIONS", "SUM", "c_function", "digest", "kernel"]
 
-# numpy's error model: a test for zero before each division would stop vectorisation
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",  # a test for zero before each division would stop vectorisation
+    "fastmath": {"contract"},
+    "forceinline": False,  # else as what called it first, and code would depend on what was compiled before
+    "pipeline_class": COMPILER,
+}
 CALLED: dict[str, Any] = {**OPTIONS, "no_cfunc_wrapper": True}  # from Python
 # For what is called from compiled code only. Either a small body is put into its callers before they are compiled,
 # which is quickest to compile, or a loop is compiled by itself, which vectorises best, and then put into them.
@@ -52,7 +59,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def c_function(signature: Any, function: Callable[..., None], options: dict[str, Any] = OPTIONS) -> Any:
     """The same as a function of C, compiled now: with ``address`` and ``ctypes``."""
-    compiled = CFunc(function, (signature.args, signature.return_type), locals={}, options=dict(options))
+    own = {name: option for name, option in options.items() if name != "pipeline_class"}
+    types = signature.args, signature.return_type
+    compiled = CFunc(function, types, locals={}, options=own, pipeline_class=COMPILER)
     try:
         compiled.enable_caching()
         _keep_until_any_file_changes(compiled)

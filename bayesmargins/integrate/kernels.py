@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import INNER, OPTIONS, kernel
+from bayesmargins.integrate.compiled import APART, INNER, kernel
 from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "add_group", "closed", "factor", "one_node", "plain", "trapezoid"]
@@ -30,7 +30,7 @@ _HUGE, _TINY = 1e300, 1e-300  # exp(+-s z) stops here: with abs(eta) <= 600 the 
 
 
 # What a link's tag type has is compiled here, for that link alone: `family.links` is plain Python.
-_JIT: Any = OPTIONS  # numba's own annotation leaves some of them out
+_JIT: Any = APART  # numba's own annotation leaves some of them out
 _INLINE: Any = INNER
 _COMPILED = "Compiled code calls this: there the overload below puts the link's own function in its place."
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from bayesmargins.integrate.compiled import OPTIONS, kernel
+from bayesmargins.integrate.compiled import APART, kernel
 
 __all__ = ["STENCIL", "quantiles_of"]
 
@@ -21,18 +21,18 @@ _NEAR = 1e-15
 _FLAT = 1e-13  # of its size: a function that varies no more is constant
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _cdf(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _mass(begin: float, end: float) -> float:
     """P(begin < Z < end): of two tails the smaller one is taken, the other has lost its digits."""
     return _cdf(end) - _cdf(begin) if end <= 0.0 else _cdf(-begin) - _cdf(-end)
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _value(c: Array, x: float) -> float:
     total = 0.0
     for j in range(c.size - 1, -1, -1):
@@ -40,7 +40,7 @@ def _value(c: Array, x: float) -> float:
     return total
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _slope(c: Array, x: float) -> float:
     total = 0.0
     for j in range(c.size - 1, 0, -1):
@@ -48,7 +48,7 @@ def _slope(c: Array, x: float) -> float:
     return total
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _fit(g: Array, cell: int, powers: Array, c: Array) -> float:
     """Coefficients of the polynomial through the points around a cell; where the cell begins in its coordinate."""
     start = min(max(cell - STENCIL // 2 + 1, 0), g.size - STENCIL)
@@ -59,7 +59,7 @@ def _fit(g: Array, cell: int, powers: Array, c: Array) -> float:
     return float(cell - start)
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _turning(c: Array, low: float, high: float) -> float:
     """Where the slope changes its sign."""
     rises = _slope(c, low) > 0.0
@@ -72,7 +72,7 @@ def _turning(c: Array, low: float, high: float) -> float:
     return 0.5 * (low + high)
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _pieces(g: Array, powers: Array, first: float, step: float, points: Array, mass: Array, c: Array) -> int:
     """Points between which g is monotone (the grid, and where it turns), and the probabilities in between. How many."""
     x, y, cell = points[0], points[1], points[2]
@@ -91,7 +91,7 @@ def _pieces(g: Array, powers: Array, first: float, step: float, points: Array, m
     return n + 1
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _crossing(
     g: Array, powers: Array, cell: int, left: float, right: float, level: float, falls: bool, c: Array
 ) -> float:
@@ -119,7 +119,7 @@ def _crossing(
     return x - begin
 
 
-@njit(**OPTIONS)
+@njit(**APART)
 def _share_to(
     level: float, g: Array, powers: Array, first: float, step: float, n: int, points: Array, mass: Array, c: Array
 ) -> float:

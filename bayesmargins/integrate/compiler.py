@@ -1,0 +1,163 @@
+"""How numba compiles the functions of this package: without what none of them needs.
+
+numba makes machine code of each function that it compiles, and puts what a function calls, optimised, into the function
+to optimise all of it anew, floor by floor. Here that happens once, in what is called from outside. A small body is
+optimised where it is put. A loop is optimised by itself, which vectorises best; only its callers have machine code.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from numba.core.analysis import compute_cfg_from_blocks
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import PassManager, register_pass
+from numba.core.typed_passes import NativeLowering
+
+__all__ = ["COMPILER"]
+
+# Passes for what these functions do not have: closures, literals to unroll, `with`, raises; notes of types.
+_SPARED = {
+    "AnnotateTypes",
+    "DumpParforDiagnostics",
+    "FindLiterallyCalls",
+    "InlineClosureLikes",
+    "LiteralPropagationSubPipelinePass",
+    "LiteralUnroll",
+    "MakeFunctionToJitFunction",
+    "NoPythonSupportedFeatureValidation",
+    "RewriteDynamicRaises",
+    "RewriteSemanticConstants",
+    "WithLifting",
+}
+# numba's own business, which it may change: without one of these it compiles as it likes.
+_OVERRIDDEN = ("_finalize_final_module", "_get_module_for_linking", "_optimize_final_module", "_optimize_functions")
+
+
+class _Library(JITCodeLibrary):  # type: ignore[misc]
+    """The code of a function; `calls`: that of what it calls. `pasted`: into each caller, before that is optimised."""
+
+    calls: Sequence[Any] = ()
+    pasted = False
+    _linking_libraries: list[Any]
+
+    def finalize(self) -> None:
+        self.calls, self._linking_libraries = self._linking_libraries, []
+        self._reload_init.update(*(called._reload_init for called in self.calls))
+        super().finalize()
+
+
+class _Part(_Library):
+    """What only compiled code calls."""
+
+    def _optimize_final_module(self) -> None:
+        _link(self._final_module, [part for part in _needed(self) if getattr(part, "pasted", False)])
+        super()._optimize_final_module()
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+    def alone(self) -> Any:
+        """Without what it needs."""
+        return super()._get_module_for_linking()
+
+    def _get_module_for_linking(self) -> Any:
+        module = self.alone().clone()
+        _link(module, _needed(self))
+        return module
+
+    @property
+    def codegen(self) -> Any:
+        """What is told where the function's environment lies: see `set_env`."""
+        return self
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Not without machine code."""
+
+
+class _Body(_Part):
+    """One without a loop: optimised where it is put."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        pass
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+
+class _Whole(_Library):
+    """What is called from outside."""
+
+    def _optimize_final_module(self) -> None:
+        _link(self._final_module, _needed(self))
+        super()._optimize_final_module()
+
+
+def _needed(library: Any) -> list[Any]:
+    """What a library calls, and what that calls: callers first, as the linker leaves out what nothing names yet.
+
+    The order, and so the code, is the same whatever was compiled before.
+    """
+    found: dict[Any, None] = {}
+
+    def visit(caller: Any) -> None:
+        for called in getattr(caller, "calls", ()):
+            if called not in found:
+                visit(called)
+        found[caller] = None
+
+    visit(library)
+    return list(found)[-2::-1]
+
+
+def _link(module: Any, libraries: list[Any]) -> None:
+    for library in libraries:
+        own = library.alone() if isinstance(library, _Part) else library._get_module_for_linking()
+        module.link_in(own, preserve=True)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _Lowering(NativeLowering):  # type: ignore[misc]
+    _name = "lowering_of_parts"
+
+    def run_pass(self, state: Any) -> Any:
+        flags, loops = state.flags, compute_cfg_from_blocks(state.func_ir.blocks).loops()
+        part, pasted = flags.no_cpython_wrapper and flags.no_cfunc_wrapper, flags.forceinline
+        kind = (_Body if pasted and not loops else _Part) if part else _Whole
+        state.library = kind(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.pasted = pasted
+        state.library.enable_object_caching()
+        return super().run_pass(state)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Compiling makes a few hundred thousand objects: a seventh of its time would go by looking for unused ones."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+class _Compiler(CompilerBase):  # type: ignore[misc]
+    def define_pipelines(self) -> list[Any]:
+        passes = PassManager("parts")
+        for each, description in DefaultPassBuilder.define_nopython_pipeline(self.state).passes:
+            if each.__name__ not in _SPARED:
+                passes.add_pass(_Lowering if each is NativeLowering else each, description)
+        passes.finalize()
+        return [passes]
+
+    def compile_extra(self, func: Any) -> Any:
+        with _uncollected():  # under numba's lock: one thread compiles at a time
+            return super().compile_extra(func)
+
+
+COMPILER: Any = _Compiler if all(hasattr(JITCodeLibrary, name) for name in _OVERRIDDEN) else Compiler

@@ -1,0 +1,89 @@
+"""How functions are compiled: what they give, and what they leave behind, is that of numba's own compiler."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core.errors import TypingError
+
+from bayesmargins.integrate.compiled import APART, INNER, OPTIONS, SUM
+from bayesmargins.integrate.vector_math import vector_exp
+
+X = np.linspace(-2.0, 2.0, 13)
+
+
+def chain() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """A loop that calls a body, which calls another; and a sum that calls nothing. Both are made anew each time."""
+
+    @njit(**INNER)
+    def squared(x: float) -> float:
+        return x * x
+
+    @njit(**INNER)
+    def body(x: float) -> float:
+        return vector_exp(x) + squared(x)
+
+    @njit(**SUM)
+    def total(x: Any) -> float:
+        found = 0.0
+        for i in range(x.size):
+            found += x[i]
+        return found
+
+    @njit(**APART)
+    def loop(x: Any) -> float:
+        found = total(x)
+        for i in range(x.size):
+            found += body(x[i])
+        return found
+
+    return loop, total
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["numba's own compiler", "the package's"])
+def test_parts_are_whole_in_what_calls_them(options: dict[str, Any]) -> None:
+    loop, total = chain()
+
+    @njit(**options)
+    def asked(x: Any) -> float:
+        return loop(x) - total(x)
+
+    assert asked(X) == pytest.approx(math.fsum(np.exp(X) + X**2), rel=1e-14)
+
+
+def test_a_function_is_compiled_alike_whatever_calls_it_first() -> None:
+    def code_after(options: dict[str, Any]) -> str:
+        _, total = chain()
+
+        @njit(**options)
+        def first(x: Any) -> float:
+            return total(x)
+
+        njit(**OPTIONS)(lambda x: first(x))(X)
+        (signature,) = total.signatures  # type: ignore[attr-defined]
+        code: str = total.inspect_llvm(signature)  # type: ignore[attr-defined]
+        return code
+
+    assert "alwaysinline" not in code_after(INNER)
+    assert code_after(INNER).count("fadd") == code_after(APART).count("fadd") > 0
+
+
+def test_unused_objects_are_looked_for_again_after_compiling() -> None:
+    assert gc.isenabled()
+    assert njit(**OPTIONS)(lambda x: x + 1.0)(1.0) == 2.0
+    assert gc.isenabled()
+    with pytest.raises(TypingError):
+        njit(**OPTIONS)(lambda x: x + "one")(1.0)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        njit(**OPTIONS)(lambda x: x + 2.0)(1.0)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
