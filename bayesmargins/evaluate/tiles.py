@@ -71,13 +71,15 @@ def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The linear predictor of a tile."""
     m = out.size
     offset, base, columns = terms.offset[first : first + m], terms.base[draw], terms.X.shape[0]
-    for i in range(m):
-        out[i] = base + offset[i]
+    if columns == 0:
+        for i in range(m):
+            out[i] = base + offset[i]
     for j in range(0, columns, 2):  # two at a time: half as many sums are read and written
         one, other = terms.X[j, first : first + m], terms.X[j + 1, first : first + m]
         of_one, of_other = terms.beta[draw, j], terms.beta[draw, j + 1]
         for i in range(m):
-            out[i] += of_one * one[i] + of_other * other[i]
+            so_far = base + offset[i] if j == 0 else out[i]
+            out[i] = so_far + (of_one * one[i] + of_other * other[i])
     for j in range(terms.Z.shape[0]):
         z, where, b = terms.Z[j, first : first + m], terms.where[j, first : first + m], terms.b[draw]
         for i in range(m):

@@ -18,17 +18,19 @@ from numba.extending import intrinsic
 from bayesmargins.family.special import digamma
 from bayesmargins.integrate.compiled import INNER
 
-__all__ = ["another", "vector_erfcx", "vector_exp", "vector_log", "vectorised"]
+__all__ = ["ROUND", "WHOLE", "another", "bits", "from_bits", "vector_erfcx", "vector_exp", "vector_log", "vectorised"]
 
-_ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
+ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
 _LN2, _LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_ROOT_HALF, _WHOLE = 0x3FE6A09E667F3BCD, 0x4338000000000000  # bits of sqrt(1/2) and of _ROUND
+_ROOT_HALF, WHOLE = 0x3FE6A09E667F3BCD, 0x4338000000000000  # bits of sqrt(1/2) and of ROUND
 _SCALE = 3.75
 _DEGREE = 24
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _bits(typing: Any, x: Any) -> Any:
+def bits(typing: Any, x: Any) -> Any:
+    """The same 64 bits, as a whole number."""
+
     def bitcast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(64))
 
@@ -36,7 +38,9 @@ def _bits(typing: Any, x: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _from_bits(typing: Any, x: Any) -> Any:
+def from_bits(typing: Any, x: Any) -> Any:
+    """The same 64 bits, as a float."""
+
     def bitcast(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
@@ -45,10 +49,11 @@ def _from_bits(typing: Any, x: Any) -> Any:
 
 @njit(**INNER)
 def vector_exp(x: float) -> float:
-    """exp(x) to the last digit, x between -708 and 709: beyond, as at these ends."""
-    x = min(max(x, -708.0), 709.0)
-    t = x * 1.4426950408889634 + _ROUND
-    k = t - _ROUND
+    """exp(x) to the last digit, x between -708 and 709: beyond, as at these ends; NaN of NaN."""
+    x = -708.0 if x < -708.0 else x
+    x = 709.0 if x > 709.0 else x
+    t = x * 1.4426950408889634 + ROUND
+    k = t - ROUND
     r = (x - k * _LN2) - k * _LN2_REST
     p = 1.6059043836821613e-10  # 1 / 13!
     p = p * r + 2.08767569878681e-09
@@ -63,7 +68,7 @@ def vector_exp(x: float) -> float:
     p = p * r + 0.16666666666666666
     p = p * r + 0.5
     p = p * r * r + r + 1.0
-    return _from_bits(_bits(p) + (_bits(t) << 52))
+    return from_bits(bits(p) + (bits(t) << 52))
 
 
 @njit(**INNER)
@@ -72,10 +77,10 @@ def vector_log(x: float) -> float:
 
     The polynomial is that of fdlibm's e_log.c (Sun Microsystems, 1993).
     """
-    bits = _bits(x)
-    k = (bits - _ROOT_HALF) >> 52
-    f = _from_bits(bits - (k << 52)) - 1.0
-    power = _from_bits(k + _WHOLE) - _ROUND
+    whole = bits(x)
+    k = (whole - _ROOT_HALF) >> 52
+    f = from_bits(whole - (k << 52)) - 1.0
+    power = from_bits(k + WHOLE) - ROUND
     s = f / (2.0 + f)
     z = s * s
     w = z * z

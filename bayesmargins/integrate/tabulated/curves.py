@@ -23,7 +23,16 @@ from bayesmargins.integrate.tabulated.bounds import (
     interpolation_bounds,
     monomials_from_points,
 )
-from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
+from bayesmargins.integrate.tabulated.rows import (
+    ROW_WIDTH,
+    S_MAX,
+    TERMS,
+    RowTable,
+    cell_width,
+    empty_cells,
+    row_of,
+    row_table,
+)
 from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
@@ -166,7 +175,7 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
     covered = covers(s)
     which = np.where(covered, row_of(np.where(covered, s, 0.0)), -1)
     table = row_table(link, part, reach)
-    coef = np.empty((len(s), table.cells, CURVE_POINTS))
+    coef = empty_cells(len(s), table.cells, CURVE_POINTS)
     bounds = (0.0, 0.0, 0.0)
     if covered.any():
         first, last = int(which[covered].min()), int(which[covered].max()) + 1
