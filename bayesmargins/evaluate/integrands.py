@@ -93,20 +93,12 @@ def _curve_both_far(integrand: CurveArrays, line: int, eta: float, s2: float) ->
 
 
 @njit(**INNER)
-def _roots(s2: Array, m: int) -> None:
-    for i in range(m):
-        s2[i] = math.sqrt(max(s2[i], 0.0))
-
-
-@njit(**INNER)
 def _surface_tile(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, out: Array) -> int:
-    _roots(s2, eta.size)
     return surface_tile(integrand, eta, s2[: eta.size], out)
 
 
 @njit(**INNER)
 def _surface_both(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    _roots(s2, eta.size)
     return surface_tile_all(integrand, eta, s2[: eta.size], d1, d1, d2)
 
 

@@ -85,17 +85,16 @@ def _terms(
     varied = np.flatnonzero(~same)
     Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
     n = len(rows.offset)
-    odd = ((0, 0), (0, len(varied) % 2))
     return Terms(
         base=draws.beta[:, same] @ rows.X[0, same],
-        X=_columns(np.pad(rows.X[:, varied], odd)),
-        beta=np.ascontiguousarray(np.pad(draws.beta[:, varied], odd)),
+        X=_columns(_even(rows.X[:, varied])),
+        beta=_even(draws.beta[:, varied]),
         offset=np.ascontiguousarray(rows.offset),
         Z=Z,
         where=where,
         b=b,
-        W=_columns(np.hstack(products)) if products else np.empty((0, n)),
-        Sigma=_upper(draws.Sigma, factors, len(draws.beta)),
+        W=_columns(_even(np.hstack(products))) if products else np.empty((0, n)),
+        Sigma=_even(_upper(draws.Sigma, factors, len(draws.beta))),
     )
 
 
@@ -136,6 +135,11 @@ def _columns(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.T, dtype=np.float64)
 
 
+def _even(columns: np.ndarray) -> np.ndarray:
+    """With a column of zeros where their number is odd."""
+    return np.ascontiguousarray(np.pad(columns, ((0, 0), (0, columns.shape[1] % 2))))
+
+
 def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(q)
 
@@ -154,7 +158,7 @@ def _square_changes(z: np.ndarray, d_z: np.ndarray) -> np.ndarray:
 
 def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int) -> np.ndarray:
     parts = [Sigma[f][:, *_pairs(Sigma[f].shape[1])] for f in factors]
-    return np.ascontiguousarray(np.hstack(parts)) if parts else np.empty((n_draws, 0))
+    return np.hstack(parts) if parts else np.empty((n_draws, 0))
 
 
 def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -232,7 +232,8 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     beyond = round(S_MAX / ROW_WIDTH)
     first, last = min(int(s_low / ROW_WIDTH), beyond - 1), min(int(s_high / ROW_WIDTH) + 1, beyond)
     table = row_table(link, part, REACH)
-    coef = np.ascontiguousarray(table.rows(first, last)[:, :, :SURFACE_TERMS])
+    coef = empty_cells(last - first, table.cells, TERMS)
+    coef[:] = table.rows(first, last)
     low, high = trusted_cells(link, part, coef, np.full(len(coef), REACH * INSIDE))
     arrays = SurfaceArrays(
         coef, float(first), 1.0 / ROW_WIDTH, 1.0 / cell_width(link),

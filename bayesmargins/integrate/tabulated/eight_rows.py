@@ -16,7 +16,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from bayesmargins.integrate.compiled import INNER
-from bayesmargins.integrate.vector_math import ROUND, WHOLE, bits, from_bits
+from bayesmargins.integrate.vector_math import WHOLE, bits, from_bits
 
 __all__ = ["start_of_row", "tile_of"]
 
@@ -47,8 +47,8 @@ def tile_of(formula: Callable[..., Sequence[Any]], terms: int) -> Any:
 
 @njit(**INNER)
 def start_of_row(row: float, terms: int) -> float:
-    """Where a row begins in a table of so many terms a row: a whole number, whose bits are handed on as a float's."""
-    return from_bits(bits(row * terms + ROUND) - WHOLE)
+    """Where row + ROUND begins in a table of so many terms a row: a whole number, with its bits in a float."""
+    return from_bits((bits(row) - WHOLE) * terms)
 
 
 def _formula_of(formula: Callable[..., Sequence[Any]], terms: int, lanes: int) -> Any:

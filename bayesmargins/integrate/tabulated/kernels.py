@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import APART, INNER
+from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.kernels import closed, one_node
 from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of
 from bayesmargins.integrate.vector_math import ROUND
@@ -38,7 +38,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-CURVE_TERMS, SURFACE_TERMS = 8, 10  # coefficients a cell
+CURVE_TERMS, SURFACE_TERMS, STORED_TERMS = 8, 10, 12  # coefficients a cell; those of a surface lie with two more
 _JIT: Any = INNER  # numba's own annotation leaves some of them out
 
 
@@ -73,7 +73,7 @@ class CurveArrays(NamedTuple):
 class SurfaceArrays(NamedTuple):
     """What do compiled loops read of a surface?"""
 
-    coef: Array  # (row, cell, 10) float: f^(n) / n! at the centre of the cell, n = 0, ..., 9
+    coef: Array  # (row, cell, 12) float: f^(n) / n! at the centre of the cell, of which n = 0, ..., 9 are read
     first: float  # number of the first row; row r serves s from r to r + 1 row widths
     # rows per unit of s; cells per unit of eta
     rows_per: float
@@ -159,15 +159,15 @@ def _cell_all(c: Sequence[Any], u: Any) -> tuple[Any, Any, Any]:
 @njit(**INNER)
 def _curve_places(arrays: CurveArrays, draw: int, eta: Array, place: Array, u: Array) -> int:
     """In which cell of a draw a tile of eta lies, and where within, from -1 to 1; how many lie outside: u is NaN."""
-    low, high, per, outside = arrays.low[draw], arrays.high[draw], arrays.per[draw], 0
-    origin = 0.5 * arrays.coef.shape[1] - 0.5
+    low, high, outside = arrays.low[draw], arrays.high[draw], 0
+    per, origin = 2.0 * arrays.per[draw], arrays.coef.shape[1] - 1.0
     for i in range(eta.size):
         inside = low <= eta[i] < high
         outside += not inside
-        x = eta[i] * per + origin
-        cell = (x + ROUND) - ROUND
+        x = eta[i] * per + origin  # in half cells, from the middle of the first
+        cell = 0.5 * x + ROUND
         place[i] = start_of_row(cell, CURVE_TERMS) if inside else 0.0
-        u[i] = 2.0 * (x - cell) if inside else np.nan
+        u[i] = x - 2.0 * (cell - ROUND) if inside else np.nan
     return outside
 
 
@@ -182,7 +182,7 @@ def _nothing_outside(outside: int, out: Array) -> None:
 _curve_values, _curve_all = tile_of(_cell_value, CURVE_TERMS), tile_of(_cell_all, CURVE_TERMS)
 
 
-@njit(**APART)
+@njit(**INNER)
 def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array, work: Array) -> int:
     """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
     outside = _curve_places(arrays, draw, eta, out, work)
@@ -191,7 +191,7 @@ def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array, work: Arr
     return outside
 
 
-@njit(**APART)
+@njit(**INNER)
 def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of a draw's curve at a tile of eta; else as `curve_tile`."""
     outside, scale = _curve_places(arrays, draw, eta, d1, d2), 2.0 * arrays.per[draw]
@@ -241,46 +241,47 @@ def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> floa
 
 
 @njit(**INNER)
-def _surface_places(arrays: SurfaceArrays, eta: Array, s: Array, place: Array) -> int:
-    """A tile of eta and s becomes distances from the centres of its cells, as `_heat_value` takes them.
+def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) -> int:
+    """A tile of eta and s2 becomes distances from the centres of its cells, as `_heat_value` takes them.
 
-    `place` receives the number of each cell, counted row after row; how many lie outside is the answer: eta is NaN.
+    `place` receives where the coefficients of each cell are; how many lie outside is the answer: eta is NaN there.
     """
     first, cells, rows_per, per = arrays.first, float(arrays.coef.shape[1]), arrays.rows_per, arrays.per
-    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
+    width, height = 1.0 / per, 1.0 / rows_per
     low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
-    origin, outside = 0.5 * cells - 0.5, 0
+    origin, before, outside = 0.5 * cells - 0.5, ROUND - first * cells, 0
     for i in range(eta.size):
-        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
+        s = math.sqrt(s2[i] if s2[i] > 0.0 else 0.0 * s2[i])
+        inside = (low <= eta[i] < high) & (s_low <= s < s_high)
         outside += not inside
-        x, y = eta[i] * per + origin, s[i] * rows_per
-        k, row = (x + ROUND) - ROUND, max(((y - 0.5) + ROUND) - ROUND, first)  # s_low itself may be rounded down
-        centre = row + 0.5
-        eta[i], s[i] = (x - k) * width if inside else np.nan, ((y - centre) * (y + centre)) * square
-        place[i] = start_of_row((row - first) * cells + k, SURFACE_TERMS) if inside else 0.0
+        x, y = eta[i] * per + origin, s * rows_per - 0.5
+        cell, row = (x + ROUND) - ROUND, max((y + ROUND) - ROUND, first)  # s_low itself may be rounded down
+        centre = row * height + 0.5 * height
+        eta[i], s2[i] = (x - cell) * width if inside else np.nan, s2[i] - centre * centre
+        place[i] = start_of_row(row * cells + cell + before, STORED_TERMS) if inside else 0.0
     return outside
 
 
-_surface_values, _surface_all = tile_of(_heat_value, SURFACE_TERMS), tile_of(_heat_all, SURFACE_TERMS)
+_surface_values, _surface_all = tile_of(_heat_value, STORED_TERMS), tile_of(_heat_all, STORED_TERMS)
 
 
-@njit(**APART)
-def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
-    """The values of the surface at a tile of eta and s; how many lie outside its cells and get 0: see `surface_far`.
+@njit(**INNER)
+def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> int:
+    """The values of the surface at a tile of eta and s2; how many lie outside its cells and get 0: see `surface_far`.
 
-    eta and s are overwritten.
+    eta and s2 are overwritten.
     """
-    outside, coef = _surface_places(arrays, eta, s, out), arrays.coef.reshape(-1, SURFACE_TERMS)
-    _surface_values(coef, out, (eta, s), (out,))
+    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, STORED_TERMS)
+    _surface_values(coef, out, (eta, s2), (out,))
     _nothing_outside(outside, out)
     return outside
 
 
-@njit(**APART)
-def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> int:
-    """Values and two derivatives in eta of the surface at a tile of eta and s; else as `surface_tile`."""
-    outside, coef = _surface_places(arrays, eta, s, out), arrays.coef.reshape(-1, SURFACE_TERMS)
-    _surface_all(coef, out, (eta, s), (out, d1, d2))
+@njit(**INNER)
+def surface_tile_all(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array, d1: Array, d2: Array) -> int:
+    """Values and two derivatives in eta of the surface at a tile of eta and s2; else as `surface_tile`."""
+    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, STORED_TERMS)
+    _surface_all(coef, out, (eta, s2), (out, d1, d2))
     for values in (out, d1, d2):
         _nothing_outside(outside, values)
     return outside

@@ -83,7 +83,7 @@ def evaluate_surface(
             x, y, values = eta[draw, start:stop], s[draw, start:stop], out[draw, start:stop]
             u, t = work[3, : x.size], work[4, : x.size]
             for i in range(x.size):
-                u[i], t[i] = x[i], y[i]
+                u[i], t[i] = x[i], y[i] * y[i] if y[i] >= 0.0 else np.nan
             if order is None:
                 if surface_tile(arrays, u, t, values) > 0:
                     for i in range(x.size):
