@@ -503,7 +503,15 @@ def test_ctrl_c_ends_the_rows_and_closes_them() -> None:
     assert closed == [True]
 
 
-@pytest.mark.usefixtures("tables")
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Interrupts raise, also in a process of pytest-xdist, which ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("tables", "interrupts")
 @pytest.mark.parametrize("when", [1, 2, 3, 7])
 @pytest.mark.parametrize("question", ["difference", "existing"])
 def test_ctrl_c_while_threads_average_leaves_nothing_half_done(
