@@ -19,7 +19,7 @@ from numba.extending import intrinsic, lower_builtin, lower_cast, models, regist
 from bayesmargins.integrate.group_tasks import WIDTH
 from bayesmargins.integrate.pointers import FLOATS
 
-__all__ = ["if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
+__all__ = ["LANES", "if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
 
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)

@@ -2,7 +2,7 @@
 
 A value needs one row of coefficients, and its neighbour another. Compilers read such rows number by number; here eight
 rows are read whole and turned into columns, and then one multiplication serves eight values. That takes a third of the
-time. A formula is plain arithmetic and written once: traced for eight values, and for one where fewer are left, it
+time. A formula is plain code and written once: for eight values, see `lanes`, and for one where fewer are left, it
 gives the same bits.
 """
 
@@ -16,12 +16,13 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from bayesmargins.integrate.compiled import INNER
+from bayesmargins.integrate.group_tasks import WIDTH
+from bayesmargins.integrate.lanes import LANES
 from bayesmargins.integrate.vector_math import WHOLE
 
 __all__ = ["start_of_row", "tile_of"]
 
-_FOUR, _EIGHT = 4, 8
-_CONTRACT = ("contract",)
+_FOUR = 4
 _FLOAT, _WHOLE, _LANE = ir.DoubleType(), ir.IntType(64), ir.IntType(32)
 
 
@@ -32,15 +33,16 @@ def tile_of(formula: Callable[..., Sequence[Any]], terms: int) -> Any:
     the row and one number of each array given, and returns one number for each array of `found`. These may be arrays
     given, or `place`.
     """
-    eight, one = (_formula_of(formula, terms, lanes) for lanes in (_EIGHT, 1))
+    compiled = njit(**INNER)(formula)
+    (rows, numbers, write), (row, number, write_one) = (_access(terms, kind) for kind in (LANES, types.float64))
 
     @njit(**INNER)
     def tile(table: Any, place: Any, given: Any, found: Any) -> None:
-        whole = place.size - place.size % _EIGHT
-        for i in range(0, whole, _EIGHT):
-            eight(table, i, place, given, found)
+        whole = place.size - place.size % WIDTH
+        for i in range(0, whole, WIDTH):
+            write(found, i, compiled(rows(table, place, i), *numbers(given, i)))
         for i in range(whole, place.size):
-            one(table, i, place, given, found)
+            write_one(found, i, compiled(row(table, place, i), *number(given, i)))
 
     return tile
 
@@ -56,51 +58,47 @@ def start_of_row(typing: Any, row: Any, terms: Any) -> Any:
     return row(row, types.int64), code
 
 
-def _formula_of(formula: Callable[..., Sequence[Any]], terms: int, lanes: int) -> Any:
-    """The formula of so many values, from i on."""
+def _access(terms: int, kind: Any) -> tuple[Any, Any, Any]:
+    """Intrinsics that read rows, read numbers and write numbers from i on: eight of them, or one."""
+    lanes = WIDTH if kind == LANES else 1
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def values(typing: Any, table: Any, i: Any, place: Any, given: Any, found: Any) -> Any:
+    def rows(typing: Any, table: Any, place: Any, i: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            def start(array: Any, value: Any) -> Any:
-                return context.make_array(array)(context, builder, value).data
+            of, places = (_start(context, builder, *array) for array in zip((table, place), arguments, strict=False))
+            each = [_row(builder, of, places, arguments[2], lane) for lane in range(lanes)]
+            return context.make_tuple(builder, signature.return_type, _columns(builder, each, terms))
 
-            def starts(arrays: Any, value: Any) -> list[Any]:
-                return [start(array, builder.extract_value(value, k)) for k, array in enumerate(arrays)]
+        return types.UniTuple(kind, terms)(table, place, types.int64), code
 
-            of, first, places = start(table, arguments[0]), arguments[1], start(place, arguments[2])
-            rows = [_row(builder, of, places, first, lane) for lane in range(lanes)]
-            at = [builder.gep(pointer, [first]) for pointer in starts(given, arguments[3])]
-            numbers = [_Lanes(builder, _load(builder, pointer, lanes)) for pointer in at]
-            answers = formula([_Lanes(builder, c) for c in _columns(builder, rows, terms)], *numbers)
-            for answer, pointer in zip(answers, starts(found, arguments[4]), strict=True):
-                _store(builder, answer.of, builder.gep(pointer, [first]))
+    @intrinsic  # type: ignore[untyped-decorator]
+    def numbers(typing: Any, arrays: Any, i: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            found = [_load(builder, pointer, lanes) for pointer in _places(context, builder, arrays, *arguments)]
+            return context.make_tuple(builder, signature.return_type, found)
+
+        return types.UniTuple(kind, len(arrays))(arrays, types.int64), code
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def write(typing: Any, arrays: Any, i: Any, values: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            for k, pointer in enumerate(_places(context, builder, arrays, *arguments[:2])):
+                _store(builder, builder.extract_value(arguments[2], k), pointer)
             return context.get_dummy_value()
 
-        return types.void(table, types.int64, place, given, found), code
+        return types.void(arrays, types.int64, values), code
 
-    return values
+    return rows, numbers, write
 
 
-class _Lanes:
-    """Numbers side by side, as a formula sees them."""
+def _start(context: Any, builder: Any, array: Any, value: Any) -> Any:
+    return context.make_array(array)(context, builder, value).data
 
-    def __init__(self, builder: Any, of: Any) -> None:
-        self.builder, self.of = builder, of
 
-    def __add__(self, other: Any) -> _Lanes:
-        return _Lanes(self.builder, self.builder.fadd(self.of, self._alike(other), flags=_CONTRACT))
-
-    def __mul__(self, other: Any) -> _Lanes:
-        return _Lanes(self.builder, self.builder.fmul(self.of, self._alike(other), flags=_CONTRACT))
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def _alike(self, other: Any) -> Any:
-        if isinstance(other, _Lanes):
-            return other.of
-        kind = self.of.type
-        return ir.Constant(kind, [float(other)] * _EIGHT if isinstance(kind, ir.VectorType) else float(other))
+def _places(context: Any, builder: Any, arrays: Any, values: Any, i: Any) -> list[Any]:
+    """Entry i of each array."""
+    each = ((array, builder.extract_value(values, k)) for k, array in enumerate(arrays))
+    return [builder.gep(_start(context, builder, array, value), [i]) for array, value in each]
 
 
 def _row(builder: Any, table: Any, places: Any, first: Any, lane: int) -> Any:
@@ -112,13 +110,11 @@ def _row(builder: Any, table: Any, places: Any, first: Any, lane: int) -> Any:
 def _load(builder: Any, pointer: Any, lanes: int) -> Any:
     if lanes == 1:
         return builder.load(pointer)
-    numbers = builder.load(builder.bitcast(pointer, ir.VectorType(_FLOAT, lanes).as_pointer()))
-    numbers.align = 8
-    return numbers
+    return builder.load(builder.bitcast(pointer, ir.VectorType(_FLOAT, lanes).as_pointer()), align=8)
 
 
 def _store(builder: Any, numbers: Any, pointer: Any) -> None:
-    builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer())).align = 8
+    builder.store(numbers, builder.bitcast(pointer, numbers.type.as_pointer()), align=8)
 
 
 def _columns(builder: Any, rows: Sequence[Any], terms: int) -> list[Any]:
@@ -132,16 +128,16 @@ def _columns(builder: Any, rows: Sequence[Any], terms: int) -> list[Any]:
 def _four_columns(builder: Any, rows: Sequence[Any], first: int) -> list[Any]:
     """Four columns of eight rows, by shuffles that processors have: halves are put side by side as they are read."""
     halves = [_load(builder, builder.gep(row, [ir.Constant(_WHOLE, first)]), _FOUR) for row in rows]
-    pairs = [_shuffled(builder, halves[k], halves[k + 2], range(_EIGHT)) for k in (0, 1, 4, 5)]
+    pairs = [_shuffled(builder, halves[k], halves[k + 2], range(WIDTH)) for k in (0, 1, 4, 5)]
     columns: list[Any] = [None] * _FOUR
     for odd in range(2):
-        mask = [k + odd + side * _EIGHT for k in range(0, _EIGHT, 2) for side in range(2)]
+        mask = [k + odd + side * WIDTH for k in range(0, WIDTH, 2) for side in range(2)]
         low, high = (_shuffled(builder, pairs[k], pairs[k + 1], mask) for k in (0, 2))
         for k in range(2):
-            mask = [2 * k + i + j + side * _EIGHT for side in range(2) for i in (0, _FOUR) for j in range(2)]
+            mask = [2 * k + i + j + side * WIDTH for side in range(2) for i in (0, _FOUR) for j in range(2)]
             columns[2 * k + odd] = _shuffled(builder, low, high, mask)
     return columns
 
 
 def _shuffled(builder: Any, one: Any, other: Any, mask: Iterable[int]) -> Any:
-    return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_LANE, _EIGHT), list(mask)))
+    return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(_LANE, WIDTH), list(mask)))

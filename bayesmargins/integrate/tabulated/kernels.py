@@ -147,13 +147,16 @@ def _cell_value(c: Sequence[Any], u: Any) -> tuple[Any]:
 
 def _cell_all(c: Sequence[Any], u: Any) -> tuple[Any, Any, Any]:
     """Value, first and half the second derivative in u, by one Horner pass."""
-    d2, d1 = c[7], c[6] + 2.0 * (u * c[7])
-    value = c[5] + u * (c[6] + u * c[7])
-    for j in range(4, -1, -1):
-        d2 = d1 + u * d2
-        d1 = value + u * d1
-        value = c[j] + u * value
-    return value, d1, d2
+    all5 = c[5] + u * (c[6] + u * c[7]), c[6] + 2.0 * (u * c[7]), c[7]
+    all3 = _all_with(c[3], u, _all_with(c[4], u, all5))
+    return _all_with(c[0], u, _all_with(c[1], u, _all_with(c[2], u, all3)))
+
+
+@njit(**INNER)
+def _all_with(c: Any, u: Any, found: Any) -> tuple[Any, Any, Any]:
+    """With one coefficient more: what is found times u, and c."""
+    value, d1, d2 = found
+    return c + u * value, value + u * d1, d1 + u * d2
 
 
 @njit(**INNER)
@@ -222,14 +225,20 @@ def _heat_value(c: Sequence[Any], u: Any, t: Any) -> tuple[Any]:
 
 def _heat_all(c: Sequence[Any], u: Any, t: Any) -> tuple[Any, Any, Any]:
     """Value, first and second derivative in eta of a cell's heat expansion, by d/du P_n = n P_{n-1}."""
-    before, heat = u, u * u + t
-    value, d1, d2 = (c[0] + c[1] * u) + c[2] * heat, c[1] + 2.0 * (c[2] * u), 2.0 * c[2]
-    for n in range(3, SURFACE_TERMS):
-        d2 += (n * (n - 1.0)) * (c[n] * before)
-        d1 += n * (c[n] * heat)
-        before, heat = heat, u * heat + ((n - 1.0) * t) * before
-        value += c[n] * heat
-    return value, d1, d2
+    p2 = u * u + t
+    p3 = u * p2 + (2.0 * t) * u
+    p4 = u * p3 + (3.0 * t) * p2
+    p5 = u * p4 + (4.0 * t) * p3
+    p6 = u * p5 + (5.0 * t) * p4
+    p7 = u * p6 + (6.0 * t) * p5
+    p8 = u * p7 + (7.0 * t) * p6
+    p9 = u * p8 + (8.0 * t) * p7
+    c2, c3, c4, c5, c6, c7, c8, c9 = c[2:SURFACE_TERMS]
+    value = c[0] + c[1] * u + c2 * p2 + c3 * p3 + c4 * p4 + c5 * p5 + c6 * p6 + c7 * p7 + c8 * p8 + c9 * p9
+    c2, c3, c4, c5, c6, c7, c8, c9 = 2.0 * c2, 3.0 * c3, 4.0 * c4, 5.0 * c5, 6.0 * c6, 7.0 * c7, 8.0 * c8, 9.0 * c9
+    d1 = c[1] + c2 * u + c3 * p2 + c4 * p3 + c5 * p4 + c6 * p5 + c7 * p6 + c8 * p7 + c9 * p8
+    c3, c4, c5, c6, c7, c8, c9 = 2.0 * c3, 3.0 * c4, 4.0 * c5, 5.0 * c6, 6.0 * c7, 7.0 * c8, 8.0 * c9
+    return value, d1, c2 + c3 * u + c4 * p2 + c5 * p3 + c6 * p4 + c7 * p5 + c8 * p6 + c9 * p7
 
 
 @njit(**INNER)
