@@ -147,16 +147,12 @@ def _cell_value(c: Sequence[Any], u: Any) -> tuple[Any]:
 
 def _cell_all(c: Sequence[Any], u: Any) -> tuple[Any, Any, Any]:
     """Value, first and half the second derivative in u, by one Horner pass."""
-    all5 = c[5] + u * (c[6] + u * c[7]), c[6] + 2.0 * (u * c[7]), c[7]
-    all3 = _all_with(c[3], u, _all_with(c[4], u, all5))
-    return _all_with(c[0], u, _all_with(c[1], u, _all_with(c[2], u, all3)))
-
-
-@njit(**INNER)
-def _all_with(c: Any, u: Any, found: Any) -> tuple[Any, Any, Any]:
-    """With one coefficient more: what is found times u, and c."""
-    value, d1, d2 = found
-    return c + u * value, value + u * d1, d1 + u * d2
+    v5, d5 = c[5] + u * (c[6] + u * c[7]), c[6] + 2.0 * (u * c[7])
+    v4, d4, e4 = c[4] + u * v5, v5 + u * d5, d5 + u * c[7]
+    v3, d3, e3 = c[3] + u * v4, v4 + u * d4, d4 + u * e4
+    v2, d2, e2 = c[2] + u * v3, v3 + u * d3, d3 + u * e3
+    v1, d1, e1 = c[1] + u * v2, v2 + u * d2, d2 + u * e2
+    return c[0] + u * v1, v1 + u * d1, d1 + u * e1
 
 
 @njit(**INNER)
