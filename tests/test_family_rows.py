@@ -200,6 +200,8 @@ def test_compiled_exp_log_and_erfcx_are_those_of_scipy() -> None:
     np.testing.assert_allclose(_over(vector_exp, x), np.exp(x), rtol=5e-16)
     beyond, ends = _over(vector_exp, np.array([-1e6, -inf, 1e6, inf])), np.exp([-708.0, -708.0, 709.0, 709.0])
     np.testing.assert_allclose(beyond, ends, rtol=5e-16)
+    of_R = np.array([0x7FF80000000007A2], dtype=np.uint64).view(np.float64)[0]  # its NA, whose last bits are 1954
+    assert np.isnan(_over(vector_exp, np.array([np.nan, -np.nan, of_R]))).all()
     tiny, huge = np.finfo(float).tiny, np.finfo(float).max
     y = np.concatenate([[1.0, tiny, huge], np.exp(x[:20_000]), 1.0 + 1e-3 * x[-20_000:], 1.0 + 1e-12 * x[-9:]])
     np.testing.assert_allclose(_over(vector_log, y), np.log(y), rtol=3e-16)

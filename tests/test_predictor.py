@@ -18,6 +18,7 @@ import naive
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
 import xarray as xr
 from test_margins import random_posterior, simulated, values
 
@@ -478,3 +479,16 @@ def test_a_huge_value_in_one_row_leaves_the_others_as_they_are(formula: str, out
     data.loc[0, "x"] = outlier
     exact, fast = (asked(lambda: bm.avg_comparisons(post, {"x": 0.1}, newdata=data), of) for of in (False, True))
     np.testing.assert_allclose(values(fast), values(exact), rtol=0, atol=1e-12)
+
+
+def test_plug_in_probabilities_equal_scipys_at_every_size_of_eta():
+    x = np.concatenate([np.linspace(-760.0, 760.0, 77), np.random.default_rng(3).normal(0.0, 3.0, 20)])
+    data = pd.DataFrame({"y": 0, "x": x, "g": "a"})
+    beta = np.array([[0.0, 1.0], [0.3, -1.0]])[None]
+    post = bm.from_draws(
+        "y ~ x + (1 | g)", data, family="bernoulli", beta=beta, b={"g": np.zeros((1, 2, 1, 1))},
+        Sigma={"g": np.ones((1, 2, 1, 1))},
+    )  # fmt: skip
+    got = asked(lambda: bm.predictions(post, newdata=data, groups="zero"), tables=True)["estimate"].to_numpy()[0]
+    eta = beta[0, :, :1] + beta[0, :, 1:] * x
+    np.testing.assert_allclose(got, scipy.special.expit(eta), rtol=2e-14, atol=1e-300)

@@ -176,6 +176,18 @@ def test_threads_and_layout_do_not_change_a_bit():
     np.testing.assert_array_equal(results[0][0][:, 300:301], made(np.ascontiguousarray(eta[:, 300:301])))
 
 
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_a_value_has_the_same_bits_alone_and_among_eight(order):
+    rng = np.random.default_rng(6)
+    eta, s = rng.normal(0.0, 4.0, (2, 21)), rng.uniform(0.5, 1.5, (2, 21))
+    curve, both = curves(get_link("logit"), s[:, 0]), surface(get_link("logit"), 0.5, 1.5)
+    among = curve(eta, order), both(eta, s, order)
+    for k in range(21):
+        alone = eta[:, k : k + 1], s[:, k : k + 1]
+        np.testing.assert_array_equal(among[0][:, k : k + 1], curve(alone[0], order))
+        np.testing.assert_array_equal(among[1][:, k : k + 1], both(*alone, order))
+
+
 # existing groups ---------------------------------------------------------------------------------------------------
 
 

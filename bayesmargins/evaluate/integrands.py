@@ -74,12 +74,12 @@ def _bare_both(integrand: Bare, line: int, eta: Array, s2: Array, d1: Array, d2:
 
 @njit(**INNER)
 def _curve_tile(integrand: CurveArrays, line: int, eta: Array, s2: Array, out: Array) -> int:
-    return curve_tile(integrand, line, eta, out)
+    return curve_tile(integrand, line, eta, out, s2[: eta.size])  # s2 is the same in all rows: there is room to work
 
 
 @njit(**INNER)
 def _curve_both(integrand: CurveArrays, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    return curve_tile_all(integrand, line, eta, s2, d1, d2)  # s2 is the same in all rows: there is room for values
+    return curve_tile_all(integrand, line, eta, s2[: eta.size], d1, d2)
 
 
 @njit(**INNER)
@@ -93,21 +93,13 @@ def _curve_both_far(integrand: CurveArrays, line: int, eta: float, s2: float) ->
 
 
 @njit(**INNER)
-def _roots(s2: Array, m: int) -> None:
-    for i in range(m):
-        s2[i] = math.sqrt(max(s2[i], 0.0))
-
-
-@njit(**INNER)
 def _surface_tile(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, out: Array) -> int:
-    _roots(s2, eta.size)
-    return surface_tile(integrand, eta, s2, out)
+    return surface_tile(integrand, eta, s2[: eta.size], out)
 
 
 @njit(**INNER)
 def _surface_both(integrand: SurfaceArrays, line: int, eta: Array, s2: Array, d1: Array, d2: Array) -> int:
-    _roots(s2, eta.size)
-    return surface_tile_all(integrand, eta, s2, d1, d1, d2)
+    return surface_tile_all(integrand, eta, s2[: eta.size], d1, d1, d2)
 
 
 @njit(**INNER)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,8 @@ class Shift:
 def value_terms(draws: Draws, rows: Rows, plan: GroupPlan, shifts: Sequence[Shift], *, with_s2: bool = True) -> Terms:
     """What does eta of these rows consist of, and s2 of what is integrated, unless it is known already?"""
     factors = plan.integrated if with_s2 else ()
-    return _terms(draws, rows, plan, shifts, [_squares(rows.Z[f]) for f in factors], factors)
+    W = _products(_squares, [(rows.Z[f],) for f in factors], len(rows.offset))
+    return _terms(draws, rows, plan, shifts, W, factors)
 
 
 def change_terms(
@@ -52,8 +53,8 @@ def change_terms(
 ) -> Terms:
     """What do the derivatives of eta and of s2 consist of? Columns that do not change are left out."""
     moving = [f for f in plan.integrated if with_s2 and np.any(np.nan_to_num(d_rows.Z[f]))]
-    products = [_square_changes(rows.Z[f], d_rows.Z[f]) for f in moving]
-    return _terms(draws, d_rows, plan, shifts, products, moving)
+    W = _products(_square_changes, [(rows.Z[f], d_rows.Z[f]) for f in moving], len(rows.offset))
+    return _terms(draws, d_rows, plan, shifts, W, moving)
 
 
 def no_terms() -> Terms:
@@ -78,24 +79,22 @@ def _terms(
     rows: Rows,
     plan: GroupPlan,
     shifts: Sequence[Shift],
-    products: Sequence[np.ndarray],
+    W: np.ndarray,
     factors: Sequence[str],
 ) -> Terms:
     same = np.all(rows.X[:1] == rows.X, axis=0)
     varied = np.flatnonzero(~same)
     Z, where, b = _lookups(rows, plan, shifts, len(draws.beta))
-    n = len(rows.offset)
-    odd = ((0, 0), (0, len(varied) % 2))
     return Terms(
         base=draws.beta[:, same] @ rows.X[0, same],
         X=_columns(rows.X, varied),
-        beta=np.ascontiguousarray(np.pad(draws.beta[:, varied], odd)),
+        beta=_even(draws.beta[:, varied]),
         offset=np.ascontiguousarray(rows.offset),
         Z=Z,
         where=where,
         b=b,
-        W=products[0] if len(products) == 1 else np.concatenate([np.empty((0, n)), *products]),
-        Sigma=_upper(draws.Sigma, factors, len(draws.beta)),
+        W=W,
+        Sigma=_even(_upper(draws.Sigma, factors, len(draws.beta))),
     )
 
 
@@ -140,30 +139,42 @@ def _columns(values: np.ndarray, which: np.ndarray) -> np.ndarray:
     return out
 
 
+def _even(columns: np.ndarray) -> np.ndarray:
+    """With a column of zeros where their number is odd."""
+    return np.ascontiguousarray(np.pad(columns, ((0, 0), (0, columns.shape[1] % 2))))
+
+
 def _pairs(q: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(q)
 
 
-def _squares(z: np.ndarray) -> np.ndarray:
-    """z_a z_b (pair, row) for a <= b, those with a < b twice: z' Sigma z combines them with the entries of Sigma."""
-    a, b = _pairs(z.shape[1])
-    columns = np.ascontiguousarray(z.T, dtype=np.float64)
-    squares = columns[a]
-    squares *= columns[b]
-    squares *= np.where(a == b, 1.0, 2.0)[:, None]
-    return squares
+def _products(fill: Callable[..., None], columns: Sequence[tuple[np.ndarray, ...]], n: int) -> np.ndarray:
+    """What `fill` makes of each factor's columns (row, term): (product, row), and one of zeros where they are odd."""
+    counts = [len(_pairs(z[0].shape[1])[0]) for z in columns]
+    out = np.zeros((sum(counts) + sum(counts) % 2, n))
+    for z, first, count in zip(columns, np.cumsum([0, *counts]), counts, strict=False):
+        fill(*(np.ascontiguousarray(of.T, dtype=np.float64) for of in z), out[first : first + count])
+    return out
 
 
-def _square_changes(z: np.ndarray, d_z: np.ndarray) -> np.ndarray:
+def _squares(z: np.ndarray, out: np.ndarray) -> None:
+    """z_a z_b for a <= b, those with a < b twice: z' Sigma z combines them with the entries of Sigma."""
+    for a, b, product in zip(*_pairs(len(z)), out, strict=True):
+        np.multiply(z[a], z[b], out=product)
+        product *= 1.0 if a == b else 2.0
+
+
+def _square_changes(z: np.ndarray, d_z: np.ndarray, out: np.ndarray) -> None:
     """Their derivatives."""
-    a, b = _pairs(z.shape[1])
-    changes = (z[:, a] * d_z[:, b] + d_z[:, a] * z[:, b]) * np.where(a == b, 1.0, 2.0)
-    return np.ascontiguousarray(changes.T)
+    for a, b, product in zip(*_pairs(len(z)), out, strict=True):
+        np.multiply(z[a], d_z[b], out=product)
+        product += d_z[a] * z[b]
+        product *= 1.0 if a == b else 2.0
 
 
 def _upper(Sigma: Mapping[str, np.ndarray], factors: Sequence[str], n_draws: int) -> np.ndarray:
     parts = [Sigma[f][:, *_pairs(Sigma[f].shape[1])] for f in factors]
-    return np.ascontiguousarray(np.hstack(parts)) if parts else np.empty((n_draws, 0))
+    return np.hstack(parts) if parts else np.empty((n_draws, 0))
 
 
 def variance_limits(draws: Draws, rows: Rows, factors: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

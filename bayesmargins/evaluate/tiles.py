@@ -30,7 +30,7 @@ class Terms(NamedTuple):
     Z: Array  # (lookup, row): what a group effect multiplies
     where: Integers  # (lookup, row): which group effect
     b: Array  # (draw, effect): the group effects
-    W: Array  # (product, row): products of z, of which s2 (or its derivative) is a combination
+    W: Array  # (product, row): products of z, of which s2 (or its derivative) is a combination, an even number too
     Sigma: Array  # (draw, product): its coefficients
 
 
@@ -67,32 +67,35 @@ class Weights(NamedTuple):
 
 
 @njit(**INNER)
+def _add_columns(X: Array, beta: Array, first: int, out: Array) -> None:
+    """Add a combination of columns, two at a time: half as many sums are read and written."""
+    m = out.size
+    for j in range(0, X.shape[0], 2):
+        one, other, of_one, of_other = X[j, first : first + m], X[j + 1, first : first + m], beta[j], beta[j + 1]
+        for i in range(m):
+            out[i] += of_one * one[i] + of_other * other[i]
+
+
+@njit(**INNER)
 def eta_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The linear predictor of a tile."""
     m = out.size
-    offset, base, columns = terms.offset[first : first + m], terms.base[draw], terms.X.shape[0]
+    base, offset = terms.base[draw], terms.offset[first : first + m]
     for i in range(m):
         out[i] = base + offset[i]
-    for j in range(0, columns, 2):  # two at a time: half as many sums are read and written
-        one, other = terms.X[j, first : first + m], terms.X[j + 1, first : first + m]
-        of_one, of_other = terms.beta[draw, j], terms.beta[draw, j + 1]
-        for i in range(m):
-            out[i] += of_one * one[i] + of_other * other[i]
+    _add_columns(terms.X, terms.beta[draw], first, out)
     for j in range(terms.Z.shape[0]):
         z, where, b = terms.Z[j, first : first + m], terms.where[j, first : first + m], terms.b[draw]
         for i in range(m):
             out[i] += z[i] * b[where[i]]
 
 
-@njit(**PASTED)
+@njit(**INNER)
 def s2_tile(terms: Terms, draw: int, first: int, out: Array) -> None:
     """The variance of a tile, or its derivative."""
-    m = out.size
-    out[:] = 0.0
-    for j in range(terms.W.shape[0]):
-        product, of = terms.W[j, first : first + m], terms.Sigma[draw, j]
-        for i in range(m):
-            out[i] += of * product[i]
+    for i in range(out.size):
+        out[i] = 0.0
+    _add_columns(terms.W, terms.Sigma[draw], first, out)
 
 
 @njit(**INNER)

@@ -16,6 +16,7 @@ from numba.extending import overload
 
 from bayesmargins.integrate.compiled import APART, INNER, kernel
 from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
+from bayesmargins.integrate.vector_math import vectorised
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "add_group", "closed", "factor", "one_node", "plain", "trapezoid"]
 
@@ -102,7 +103,7 @@ def _plain(link: Any, eta: float, s2: float) -> Any:
     own = getattr(link.instance_class, "plain", None)
     if own is None:
         return lambda link, eta, s2: closed(link, 0, eta, s2)
-    return own
+    return vectorised(own)
 
 
 @overload(factor, strict=False, jit_options=_INLINE)

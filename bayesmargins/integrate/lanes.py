@@ -19,10 +19,10 @@ from numba.extending import intrinsic, lower_builtin, lower_cast, models, regist
 from bayesmargins.integrate.group_tasks import WIDTH
 from bayesmargins.integrate.pointers import FLOATS
 
-__all__ = ["if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
+__all__ = ["LANES", "VECTOR", "if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
 
 _DOUBLE = ir.DoubleType()
-_VECTOR = ir.VectorType(_DOUBLE, WIDTH)
+VECTOR = ir.VectorType(_DOUBLE, WIDTH)
 
 
 class _Lanes(types.Type):  # type: ignore[misc]
@@ -41,13 +41,13 @@ LANES = _Lanes()
 @register_model(_Lanes)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, of: Any) -> None:
-        super().__init__(manager, of, _VECTOR)
+        super().__init__(manager, of, VECTOR)
 
 
 def _same(builder: Any, number: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-    return builder.shuffle_vector(one, ir.Constant(_VECTOR, ir.Undefined), everywhere)
+    return builder.shuffle_vector(one, ir.Constant(VECTOR, ir.Undefined), everywhere)
 
 
 @lower_cast(types.Float, _Lanes)  # type: ignore[untyped-decorator]
@@ -94,7 +94,7 @@ def lanes_of(typing: Any, number: Any) -> Any:
 
 
 def _place(builder: Any, pointer: Any, k: Any) -> Any:
-    return builder.bitcast(builder.gep(pointer, [k]), _VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(pointer, [k]), VECTOR.as_pointer())
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -124,7 +124,7 @@ def if_less(typing: Any, a: Any, b: Any, numbers: Any) -> Any:
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         less = builder.fcmp_ordered("<", *arguments[:2])
-        return builder.select(less, arguments[2], ir.Constant(_VECTOR, [0.0] * WIDTH))
+        return builder.select(less, arguments[2], ir.Constant(VECTOR, [0.0] * WIDTH))
 
     return LANES(LANES, LANES, LANES), code
 
@@ -143,7 +143,7 @@ def _function(name: str) -> Any:
     """What calls a function of a number that LLVM has for several."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(_VECTOR, [_VECTOR])
+        kind = ir.FunctionType(VECTOR, [VECTOR])
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{WIDTH}f64"), arguments)
 
     return code

@@ -17,11 +17,11 @@ from numba.extending import intrinsic
 from bayesmargins.family.special import digamma
 from bayesmargins.integrate.compiled import INNER
 
-__all__ = ["another", "vector_erfcx", "vector_exp", "vector_log", "vectorised"]
+__all__ = ["ROUND", "WHOLE", "another", "vector_erfcx", "vector_exp", "vector_log", "vectorised"]
 
-_ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
+ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it leaves the nearest whole number in the lowest bits
 _LN2, _LN2_REST = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-_ROOT_HALF, _WHOLE = 0x3FE6A09E667F3BCD, 0x4338000000000000  # bits of sqrt(1/2) and of _ROUND
+_ROOT_HALF, _ONE, WHOLE = 0x3FE6A09E667F3BCD, 0x3FF0000000000000, 0x4338000000000000  # bits of sqrt(1/2), 1, ROUND
 _SCALE = 3.75
 _DEGREE = 24
 
@@ -49,9 +49,9 @@ def _by_bits(shift: Callable[..., Any]) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _times_power(typing: Any, p: Any, t: Any) -> Any:
-    """p 2^k for a whole number k, which lies in the lowest bits of t."""
-    return p(p, p), _by_bits(lambda b, of, p, t: b.add(p, b.shl(t, of(52))))
+def _power(typing: Any, t: Any) -> Any:
+    """2^k for a whole number k, which lies in the lowest bits of t."""
+    return t(t), _by_bits(lambda b, of, t: b.add(of(_ONE), b.shl(t, of(52))))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -62,8 +62,8 @@ def _over_power(typing: Any, p: Any, t: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _power_of(typing: Any, x: Any) -> Any:
-    """k + `_ROUND`, 2^k being the power of 2 that is nearest to x."""
-    return x(x), _by_bits(lambda b, of, x: b.add(b.ashr(b.sub(x, of(_ROOT_HALF)), of(52)), of(_WHOLE)))
+    """k + `ROUND`, 2^k being the power of 2 that is nearest to x."""
+    return x(x), _by_bits(lambda b, of, x: b.add(b.ashr(b.sub(x, of(_ROOT_HALF)), of(52)), of(WHOLE)))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -80,10 +80,10 @@ def _between(typing: Any, x: Any, low: Any, high: Any) -> Any:
 
 @njit(**INNER)
 def vector_exp(x: float) -> float:
-    """exp(x) to the last digit, x between -708 and 709: beyond, as at these ends."""
+    """exp(x) to the last digit, x between -708 and 709: beyond, as at these ends; NaN of NaN."""
     x = _between(x, -708.0, 709.0)
-    t = x * 1.4426950408889634 + _ROUND
-    k = t - _ROUND
+    t = x * 1.4426950408889634 + ROUND
+    k = t - ROUND
     r = (x - k * _LN2) - k * _LN2_REST
     p = 1.6059043836821613e-10  # 1 / 13!
     p = p * r + 2.08767569878681e-09
@@ -98,7 +98,7 @@ def vector_exp(x: float) -> float:
     p = p * r + 0.16666666666666666
     p = p * r + 0.5
     p = p * r * r + r + 1.0
-    return _times_power(p, t)
+    return p * _power(t)  # a product, because bits that are added may make a number of NaN
 
 
 @njit(**INNER)
@@ -108,7 +108,7 @@ def vector_log(x: float) -> float:
     The polynomial is that of fdlibm's e_log.c (Sun Microsystems, 1993).
     """
     t = _power_of(x)
-    f, power = _over_power(x, t) - 1.0, t - _ROUND
+    f, power = _over_power(x, t) - 1.0, t - ROUND
     s = f / (2.0 + f)
     z = s * s
     w = z * z

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from math import exp
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,7 +127,7 @@ class Logit(NamedTuple):
 
     def plain(self, eta: float, s2: float) -> float:
         """h(eta) in a form that vectorises."""
-        return 1.0 / (1.0 + math.exp(-eta))
+        return 1.0 / (1.0 + exp(-eta))
 
     def start(self, x: float) -> tuple[float, float]:
         """t = exp(-|eta|), and what a row's terms begin with."""

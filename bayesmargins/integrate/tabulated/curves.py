@@ -23,7 +23,16 @@ from bayesmargins.integrate.tabulated.bounds import (
     interpolation_bounds,
     monomials_from_points,
 )
-from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, S_MAX, TERMS, RowTable, cell_width, row_of, row_table
+from bayesmargins.integrate.tabulated.rows import (
+    ROW_WIDTH,
+    S_MAX,
+    TERMS,
+    RowTable,
+    cell_width,
+    empty_cells,
+    row_of,
+    row_table,
+)
 from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
@@ -166,7 +175,7 @@ def row_curves(link: Link, s: Array, part: str, reach: float) -> Curves:
     covered = covers(s)
     which = np.where(covered, row_of(np.where(covered, s, 0.0)), -1)
     table = row_table(link, part, reach)
-    coef = np.empty((len(s), table.cells, CURVE_POINTS))
+    coef = empty_cells(len(s), table.cells, CURVE_POINTS)
     bounds = (0.0, 0.0, 0.0)
     if covered.any():
         first, last = int(which[covered].min()), int(which[covered].max()) + 1
@@ -223,7 +232,8 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     beyond = round(S_MAX / ROW_WIDTH)
     first, last = min(int(s_low / ROW_WIDTH), beyond - 1), min(int(s_high / ROW_WIDTH) + 1, beyond)
     table = row_table(link, part, REACH)
-    coef = np.ascontiguousarray(table.rows(first, last)[:, :, :SURFACE_TERMS])
+    coef = empty_cells(last - first, table.cells, TERMS)
+    coef[:] = table.rows(first, last)
     low, high = trusted_cells(link, part, coef, np.full(len(coef), REACH * INSIDE))
     arrays = SurfaceArrays(
         coef, float(first), 1.0 / ROW_WIDTH, 1.0 / cell_width(link),

@@ -33,7 +33,7 @@ from bayesmargins.integrate.tabulated.group_grid import (
     plain_values,
     spread_values,
 )
-from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width
+from bayesmargins.integrate.tabulated.rows import ROW_WIDTH, cell_width, empty_cells
 from bayesmargins.integrate.tabulated.table_rules import make_rules
 from bayesmargins.integrate.threads import in_threads
 
@@ -81,7 +81,7 @@ def mixture_curves(
     root = 1.0 / np.sqrt(1.0 + s * s) if link.normal else np.ones(len(s))
     farthest = np.maximum(shifts.max(axis=1), -shifts.min(axis=1)) * root
     covered = (s < np.inf if link.normal else covers(s)) & (farthest <= FARTHEST)
-    coef = np.empty((len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS))
+    coef = empty_cells(len(s), round(2.0 * reach / cell_width(link)), CURVE_POINTS)
     scale = np.where(covered, root, 0.0)
     bounds = _fill(link, part, s, shifts, weights, scale, covered, coef) if covered.any() else (0.0, 0.0, 0.0)
     edge = np.where(covered, reach * INSIDE / root, 0.0)

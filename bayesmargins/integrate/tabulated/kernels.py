@@ -9,6 +9,7 @@ arrays costs more than the value: use tiles.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,10 @@ import numpy.typing as npt
 from numba import njit
 from numba.extending import overload
 
-from bayesmargins.integrate.compiled import APART, INNER, PASTED
+from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.kernels import closed, one_node
+from bayesmargins.integrate.tabulated.eight_rows import start_of_row, tile_of
+from bayesmargins.integrate.vector_math import ROUND
 
 __all__ = [
     "CurveArrays",
@@ -35,6 +38,7 @@ __all__ = [
 Array = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+CURVE_TERMS, SURFACE_TERMS, STORED_TERMS = 8, 10, 12  # coefficients a cell; those of a surface lie with two more
 _JIT: Any = INNER  # numba's own annotation leaves some of them out
 
 
@@ -69,7 +73,7 @@ class CurveArrays(NamedTuple):
 class SurfaceArrays(NamedTuple):
     """What do compiled loops read of a surface?"""
 
-    coef: Array  # (row, cell, 10) float: f^(n) / n! at the centre of the cell, n = 0, ..., 9
+    coef: Array  # (row, cell, 12) float: f^(n) / n! at the centre of the cell, of which n = 0, ..., 9 are read
     first: float  # number of the first row; row r serves s from r to r + 1 row widths
     # rows per unit of s; cells per unit of eta
     rows_per: float
@@ -134,75 +138,72 @@ def curve_far(arrays: CurveArrays, draw: int, order: int, eta: float) -> float:
     return total
 
 
-@njit(**PASTED)
-def cell_value(c: Array, x: float) -> float:
-    """The value of a draw's curve, c its (cell, 8) coefficients; x counts cells from the left end, and lies within."""
-    k = int(x)
-    u = 2.0 * (x - k) - 1.0
-    return c[k, 0] + u * (
-        c[k, 1] + u * (c[k, 2] + u * (c[k, 3] + u * (c[k, 4] + u * (c[k, 5] + u * (c[k, 6] + u * c[k, 7])))))
-    )
+def _cell_value(c: Sequence[Any], u: Any) -> tuple[Any]:
+    """The value in a cell of a curve, u from -1 to 1 over the cell."""
+    return (
+        c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * (c[5] + u * (c[6] + u * c[7])))))),
+    )  # fmt: skip
 
 
-@njit(**PASTED)
-def cell_all(c: Array, x: float) -> tuple[float, float, float]:
-    """Value, first and half the second derivative in u = 2x by one Horner pass, x as in `cell_value`."""
-    k = int(x)
-    u = 2.0 * (x - k) - 1.0
-    value, d1, d2 = c[k, 7], 0.0, 0.0
-    for j in range(6, -1, -1):
-        d2 = d2 * u + d1
-        d1 = d1 * u + value
-        value = value * u + c[k, j]
-    return value, d1, d2
+def _cell_all(c: Sequence[Any], u: Any) -> tuple[Any, Any, Any]:
+    """Value, first and half the second derivative in u, by one Horner pass."""
+    v5, d5 = c[5] + u * (c[6] + u * c[7]), c[6] + 2.0 * (u * c[7])
+    v4, d4, e4 = c[4] + u * v5, v5 + u * d5, d5 + u * c[7]
+    v3, d3, e3 = c[3] + u * v4, v4 + u * d4, d4 + u * e4
+    v2, d2, e2 = c[2] + u * v3, v3 + u * d3, d3 + u * e3
+    v1, d1, e1 = c[1] + u * v2, v2 + u * d2, d2 + u * e2
+    return c[0] + u * v1, v1 + u * d1, d1 + u * e1
 
 
 @njit(**INNER)
-def _curve_places(arrays: CurveArrays, draw: int, eta: Array, x: Array) -> int:
-    """Where a tile of eta lies in a draw's cells, counted from the left end; how many lie outside, which get -1.
-
-    A loop of its own: this one the processor does for several rows at once, the look-up it does row by row.
-    """
-    low, high, per, origin, outside = (
-        arrays.low[draw],
-        arrays.high[draw],
-        arrays.per[draw],
-        0.5 * arrays.coef.shape[1],
-        0,
-    )
+def _curve_places(arrays: CurveArrays, draw: int, eta: Array, place: Array, u: Array) -> int:
+    """In which cell of a draw a tile of eta lies, and where within, from -1 to 1; how many lie outside: u is NaN."""
+    low, high, outside = arrays.low[draw], arrays.high[draw], 0
+    per, origin = 2.0 * arrays.per[draw], arrays.coef.shape[1] - 1.0
     for i in range(eta.size):
         inside = low <= eta[i] < high
         outside += not inside
-        x[i] = eta[i] * per + origin if inside else -1.0
+        x = eta[i] * per + origin  # in half cells, from the middle of the first
+        cell = 0.5 * x + ROUND
+        place[i] = start_of_row(cell, CURVE_TERMS) if inside else 0.0
+        u[i] = x - 2.0 * (cell - ROUND) if inside else np.nan
     return outside
 
 
-@njit(**APART)
-def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array) -> int:
+@njit(**INNER)
+def _nothing_outside(outside: int, out: Array) -> None:
+    """0 where there is no cell."""
+    if outside > 0:
+        for i in range(out.size):
+            out[i] = out[i] if out[i] == out[i] else 0.0
+
+
+_curve_values, _curve_all = tile_of(_cell_value, CURVE_TERMS), tile_of(_cell_all, CURVE_TERMS)
+
+
+@njit(**INNER)
+def curve_tile(arrays: CurveArrays, draw: int, eta: Array, out: Array, work: Array) -> int:
     """The values of a draw's curve at a tile of eta; how many lie outside its cells, which get 0: see `curve_far`."""
-    outside, c = _curve_places(arrays, draw, eta, out), arrays.coef[draw]
-    for i in range(eta.size):
-        inside = out[i] >= 0.0
-        value = cell_value(c, out[i] if inside else 0.0)
-        out[i] = value if inside else 0.0
+    outside = _curve_places(arrays, draw, eta, out, work)
+    _curve_values(arrays.coef[draw], out, (work,), (out,))
+    _nothing_outside(outside, out)
     return outside
 
 
 @njit(**INNER)
 def curve_tile_all(arrays: CurveArrays, draw: int, eta: Array, out: Array, d1: Array, d2: Array) -> int:
     """Values and two derivatives in eta of a draw's curve at a tile of eta; else as `curve_tile`."""
-    outside, c, scale = _curve_places(arrays, draw, eta, out), arrays.coef[draw], 2.0 * arrays.per[draw]
+    outside, scale = _curve_places(arrays, draw, eta, d1, d2), 2.0 * arrays.per[draw]
+    _curve_all(arrays.coef[draw], d1, (d2,), (out, d1, d2))
     for i in range(eta.size):
-        inside = out[i] >= 0.0
-        value, first, second = cell_all(c, out[i] if inside else 0.0)
-        out[i] = value if inside else 0.0
-        d1[i] = scale * first if inside else 0.0
-        d2[i] = 2.0 * scale * scale * second if inside else 0.0
+        d1[i] *= scale
+        d2[i] *= 2.0 * scale * scale
+    for values in (out, d1, d2):
+        _nothing_outside(outside, values)
     return outside
 
 
-@njit(**INNER)
-def heat_value(c: Array, u: float, t: float) -> float:
+def _heat_value(c: Sequence[Any], u: Any, t: Any) -> tuple[Any]:
     """A cell's heat expansion by Clenshaw's recurrence: b_n = c_n + u b_{n+1} + (n + 1) t b_{n+2}.
 
     u is the distance from the cell's centre in eta, t that in s^2, twice the one in s^2 / 2.
@@ -215,20 +216,25 @@ def heat_value(c: Array, u: float, t: float) -> float:
     b3 = (c[3] + (4.0 * t) * b5) + u * b4
     b2 = (c[2] + (3.0 * t) * b4) + u * b3
     b1 = (c[1] + (2.0 * t) * b3) + u * b2
-    return (c[0] + t * b2) + u * b1
+    return ((c[0] + t * b2) + u * b1,)
 
 
-@njit(**INNER)
-def heat_all(c: Array, u: float, t: float) -> tuple[float, float, float]:
+def _heat_all(c: Sequence[Any], u: Any, t: Any) -> tuple[Any, Any, Any]:
     """Value, first and second derivative in eta of a cell's heat expansion, by d/du P_n = n P_{n-1}."""
-    value, d1, d2 = c[0] + c[1] * u, c[1], 0.0
-    before, heat = 1.0, u
-    for n in range(2, 10):
-        d2 += (n * (n - 1.0)) * (c[n] * before)
-        d1 += n * (c[n] * heat)
-        before, heat = heat, u * heat + ((n - 1.0) * t) * before
-        value += c[n] * heat
-    return value, d1, d2
+    p2 = u * u + t
+    p3 = u * p2 + (2.0 * t) * u
+    p4 = u * p3 + (3.0 * t) * p2
+    p5 = u * p4 + (4.0 * t) * p3
+    p6 = u * p5 + (5.0 * t) * p4
+    p7 = u * p6 + (6.0 * t) * p5
+    p8 = u * p7 + (7.0 * t) * p6
+    p9 = u * p8 + (8.0 * t) * p7
+    c2, c3, c4, c5, c6, c7, c8, c9 = c[2:SURFACE_TERMS]
+    value = c[0] + c[1] * u + c2 * p2 + c3 * p3 + c4 * p4 + c5 * p5 + c6 * p6 + c7 * p7 + c8 * p8 + c9 * p9
+    c2, c3, c4, c5, c6, c7, c8, c9 = 2.0 * c2, 3.0 * c3, 4.0 * c4, 5.0 * c5, 6.0 * c6, 7.0 * c7, 8.0 * c8, 9.0 * c9
+    d1 = c[1] + c2 * u + c3 * p2 + c4 * p3 + c5 * p4 + c6 * p5 + c7 * p6 + c8 * p7 + c9 * p8
+    c3, c4, c5, c6, c7, c8, c9 = 2.0 * c3, 3.0 * c4, 4.0 * c5, 5.0 * c6, 6.0 * c7, 7.0 * c8, 8.0 * c9
+    return value, d1, c2 + c3 * u + c4 * p2 + c5 * p3 + c6 * p4 + c7 * p5 + c8 * p6 + c9 * p7
 
 
 @njit(**INNER)
@@ -240,49 +246,47 @@ def surface_far(arrays: SurfaceArrays, order: int, eta: float, s: float) -> floa
 
 
 @njit(**INNER)
-def _surface_places(arrays: SurfaceArrays, eta: Array, s: Array, cell: Array) -> int:
-    """A tile of eta and s becomes distances from the centres of its cells, as `heat_value` takes them.
+def _surface_places(arrays: SurfaceArrays, eta: Array, s2: Array, place: Array) -> int:
+    """A tile of eta and s2 becomes distances from the centres of its cells, as `_heat_value` takes them.
 
-    `cell` receives the number of each cell, counted row after row; -1 outside, and how many lie there is the answer.
+    `place` receives where the coefficients of each cell are; how many lie outside is the answer: eta is NaN there.
     """
-    first, cells, rows_per, per = int(arrays.first), arrays.coef.shape[1], arrays.rows_per, arrays.per
-    square, width = 1.0 / (rows_per * rows_per), 1.0 / per
+    first, cells, rows_per, per = arrays.first, float(arrays.coef.shape[1]), arrays.rows_per, arrays.per
+    width, height = 1.0 / per, 1.0 / rows_per
     low, high, s_low, s_high = arrays.low, arrays.high, arrays.s_low, arrays.s_high
-    origin, outside = 0.5 * cells, 0
+    origin, before, outside = 0.5 * cells - 0.5, ROUND - first * cells, 0
     for i in range(eta.size):
-        inside = (low <= eta[i] < high) & (s_low <= s[i] < s_high)
+        s = math.sqrt(s2[i] if s2[i] > 0.0 else 0.0 * s2[i])
+        inside = (low <= eta[i] < high) & (s_low <= s < s_high)
         outside += not inside
-        x = eta[i] * per + origin if inside else 0.0
-        y = s[i] * rows_per if inside else s_low * rows_per
-        k, row = np.floor(x), np.floor(y)
-        centre = row + 0.5
-        eta[i], s[i] = (x - k - 0.5) * width, ((y - centre) * (y + centre)) * square
-        cell[i] = (row - first) * cells + k if inside else -1.0
+        x, y = eta[i] * per + origin, s * rows_per - 0.5
+        cell, row = (x + ROUND) - ROUND, max((y + ROUND) - ROUND, first)  # s_low itself may be rounded down
+        centre = row * height + 0.5 * height
+        eta[i], s2[i] = (x - cell) * width if inside else np.nan, s2[i] - centre * centre
+        place[i] = start_of_row(row * cells + cell + before, STORED_TERMS) if inside else 0.0
     return outside
 
 
-@njit(**INNER)
-def surface_tile(arrays: SurfaceArrays, eta: Array, s: Array, out: Array) -> int:
-    """The values of the surface at a tile of eta and s; how many lie outside its cells and get 0: see `surface_far`.
+_surface_values, _surface_all = tile_of(_heat_value, STORED_TERMS), tile_of(_heat_all, STORED_TERMS)
 
-    eta and s are overwritten.
+
+@njit(**INNER)
+def surface_tile(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array) -> int:
+    """The values of the surface at a tile of eta and s2; how many lie outside its cells and get 0: see `surface_far`.
+
+    eta and s2 are overwritten.
     """
-    outside, coef = _surface_places(arrays, eta, s, out), arrays.coef.reshape(-1, arrays.coef.shape[2])
-    for i in range(eta.size):
-        inside = out[i] >= 0.0
-        value = heat_value(coef[int(out[i]) if inside else 0], eta[i], s[i])
-        out[i] = value if inside else 0.0
+    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, STORED_TERMS)
+    _surface_values(coef, out, (eta, s2), (out,))
+    _nothing_outside(outside, out)
     return outside
 
 
 @njit(**INNER)
-def surface_tile_all(arrays: SurfaceArrays, eta: Array, s: Array, out: Array, d1: Array, d2: Array) -> int:
-    """Values and two derivatives in eta of the surface at a tile of eta and s; else as `surface_tile`."""
-    outside, coef = _surface_places(arrays, eta, s, out), arrays.coef.reshape(-1, arrays.coef.shape[2])
-    for i in range(eta.size):
-        inside = out[i] >= 0.0
-        value, slope, bend = heat_all(coef[int(out[i]) if inside else 0], eta[i], s[i])
-        out[i] = value if inside else 0.0
-        d1[i] = slope if inside else 0.0
-        d2[i] = bend if inside else 0.0
+def surface_tile_all(arrays: SurfaceArrays, eta: Array, s2: Array, out: Array, d1: Array, d2: Array) -> int:
+    """Values and two derivatives in eta of the surface at a tile of eta and s2; else as `surface_tile`."""
+    outside, coef = _surface_places(arrays, eta, s2, out), arrays.coef.reshape(-1, STORED_TERMS)
+    _surface_all(coef, out, (eta, s2), (out, d1, d2))
+    for values in (out, d1, d2):
+        _nothing_outside(outside, values)
     return outside

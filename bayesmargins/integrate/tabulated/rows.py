@@ -20,7 +20,7 @@ from bayesmargins.family.link import Link
 from bayesmargins.integrate.rules import EPS, apply_rule, rule_for
 from bayesmargins.integrate.tabulated.bounds import chebyshev_points, derivative_bound, heat_polynomials, taylor_bounds
 
-__all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "row_of", "row_table"]
+__all__ = ["ROW_WIDTH", "S_MAX", "TERMS", "RowTable", "cell_width", "empty_cells", "row_of", "row_table"]
 
 Array = npt.NDArray[np.float64]
 
@@ -40,6 +40,12 @@ def cell_width(link: Link) -> float:
     0.25
     """
     return link.cells.width
+
+
+def empty_cells(*shape: int) -> Array:
+    """Room for cells, which begins with a cache line: coefficients that lie across two take a fifth longer to read."""
+    room = np.empty(math.prod(shape) + 8)
+    return room[-room.ctypes.data % 64 // 8 :][: math.prod(shape)].reshape(shape)
 
 
 def row_of(s: Array) -> npt.NDArray[np.int64]:

@@ -47,11 +47,11 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None
         for start in range(0, eta.shape[1], _TILE):
             x, values = eta[draw, start : start + _TILE], out[draw, start : start + _TILE]
             if order is None:
-                if curve_tile(arrays, draw, x, values) > 0:
+                if curve_tile(arrays, draw, x, values, work[0, : x.size]) > 0:
                     for i in range(x.size):
                         values[i] += curve_far(arrays, draw, 0, x[i])
             else:
-                outside = curve_tile_all(arrays, draw, x, work[0], work[1], work[2])
+                outside = curve_tile_all(arrays, draw, x, work[0, : x.size], work[1, : x.size], work[2, : x.size])
                 for i in range(x.size):
                     values[i] = work[order, i] + (curve_far(arrays, draw, order, x[i]) if outside > 0 else 0.0)
 
@@ -83,12 +83,12 @@ def evaluate_surface(
             x, y, values = eta[draw, start:stop], s[draw, start:stop], out[draw, start:stop]
             u, t = work[3, : x.size], work[4, : x.size]
             for i in range(x.size):
-                u[i], t[i] = x[i], y[i]
+                u[i], t[i] = x[i], y[i] * y[i] if y[i] >= 0.0 else np.nan
             if order is None:
                 if surface_tile(arrays, u, t, values) > 0:
                     for i in range(x.size):
                         values[i] += surface_far(arrays, 0, x[i], y[i])
             else:
-                outside = surface_tile_all(arrays, u, t, work[0], work[1], work[2])
+                outside = surface_tile_all(arrays, u, t, work[0, : x.size], work[1, : x.size], work[2, : x.size])
                 for i in range(x.size):
                     values[i] = work[order, i] + (surface_far(arrays, order, x[i], y[i]) if outside > 0 else 0.0)
