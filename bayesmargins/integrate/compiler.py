@@ -20,7 +20,8 @@ from numba.core.typed_passes import NativeLowering
 
 __all__ = ["COMPILER"]
 
-# Passes for what these functions do not have: closures, literals to unroll, `with`, raises; notes of types.
+# Passes for what these functions do not have: closures, literals to unroll, `with`, raises, sums of whole arrays (which
+# would only make arrays in between); notes of types.
 _SPARED = {
     "AnnotateTypes",
     "DumpParforDiagnostics",
@@ -30,6 +31,7 @@ _SPARED = {
     "LiteralUnroll",
     "MakeFunctionToJitFunction",
     "NoPythonSupportedFeatureValidation",
+    "NopythonRewrites",
     "RewriteDynamicRaises",
     "RewriteSemanticConstants",
     "WithLifting",
