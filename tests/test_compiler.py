@@ -10,33 +10,36 @@ from typing import Any
 import numpy as np
 import pytest
 from numba import njit
+from numba.core.compiler import Compiler
 from numba.core.errors import TypingError
 
 from bayesmargins.integrate.compiled import APART, INNER, OPTIONS, SUM
+from bayesmargins.integrate.compiler import COMPILER, _compiler
 from bayesmargins.integrate.vector_math import vector_exp
 
 X = np.linspace(-2.0, 2.0, 13)
 
 
-def chain() -> tuple[Callable[..., Any], Callable[..., Any]]:
+def chain(compiler: Any = COMPILER) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """A loop that calls a body, which calls another; and a sum that calls nothing. Both are made anew each time."""
+    own = {"pipeline_class": compiler}
 
-    @njit(**INNER)
+    @njit(**INNER | own)
     def squared(x: float) -> float:
         return x * x
 
-    @njit(**INNER)
+    @njit(**INNER | own)
     def body(x: float) -> float:
         return vector_exp(x) + squared(x)
 
-    @njit(**SUM)
+    @njit(**SUM | own)
     def total(x: Any) -> float:
         found = 0.0
         for i in range(x.size):
             found += x[i]
         return found
 
-    @njit(**APART)
+    @njit(**APART | own)
     def loop(x: Any) -> float:
         found = total(x)
         for i in range(x.size):
@@ -55,6 +58,17 @@ def test_parts_are_whole_in_what_calls_them(options: dict[str, Any]) -> None:
         return loop(x) - total(x)
 
     assert asked(X) == pytest.approx(math.fsum(np.exp(X) + X**2), rel=1e-14)
+
+
+def test_a_numba_that_was_not_tried_compiles_as_it_likes() -> None:
+    assert [_compiler(version) for version in ((0, 60), (0, 64, 9), (0, 69), (1, 0))] == [Compiler] * 4
+    assert _compiler((0, 65, 1)) is _compiler((0, 68)) is not Compiler
+    values = []
+    for compiler in (_compiler((0, 60)), _compiler((0, 68))):
+        loop, _ = chain(compiler)
+        asked = njit(**OPTIONS | {"pipeline_class": compiler})(lambda x, loop=loop: loop(x))
+        values.append(asked(X))
+    assert values[0] == pytest.approx(values[1], rel=1e-14)
 
 
 def test_a_function_is_compiled_alike_whatever_calls_it_first() -> None:

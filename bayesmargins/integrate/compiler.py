@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from numba import version_info
 from numba.core.analysis import compute_cfg_from_blocks
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler, CompilerBase, DefaultPassBuilder
@@ -20,7 +21,8 @@ from numba.core.typed_passes import NativeLowering
 
 __all__ = ["COMPILER"]
 
-# Passes for what these functions do not have: closures, literals to unroll, `with`, raises; notes of types.
+# Passes for what these functions do not have: closures, literals to unroll, `with`, raises, sums of whole arrays (which
+# would only make arrays in between); notes of types.
 _SPARED = {
     "AnnotateTypes",
     "DumpParforDiagnostics",
@@ -30,12 +32,13 @@ _SPARED = {
     "LiteralUnroll",
     "MakeFunctionToJitFunction",
     "NoPythonSupportedFeatureValidation",
+    "NopythonRewrites",
     "RewriteDynamicRaises",
     "RewriteSemanticConstants",
     "WithLifting",
 }
-# numba's own business, which it may change: without one of these it compiles as it likes.
-_OVERRIDDEN = ("_finalize_final_module", "_get_module_for_linking", "_optimize_final_module", "_optimize_functions")
+# numba's own business, which it may change: with another than those tried, it compiles as it likes.
+_TRIED = (0, 65), (0, 68)
 
 
 class _Library(JITCodeLibrary):  # type: ignore[misc]
@@ -160,4 +163,10 @@ class _Compiler(CompilerBase):  # type: ignore[misc]
             return super().compile_extra(func)
 
 
-COMPILER: Any = _Compiler if all(hasattr(JITCodeLibrary, name) for name in _OVERRIDDEN) else Compiler
+def _compiler(version: tuple[int, ...]) -> Any:
+    """What compiles the package's functions, for a version of numba."""
+    oldest, newest = _TRIED
+    return _Compiler if oldest <= version[:2] <= newest else Compiler
+
+
+COMPILER: Any = _compiler(version_info.short)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit, types
 
 from bayesmargins.integrate.by_name import by_name, caller, taken
@@ -16,7 +15,7 @@ from bayesmargins.integrate.group_loops import LOOPS, Loops, call_add_base, call
 from bayesmargins.integrate.group_model import Model, unpacked
 from bayesmargins.integrate.group_rows import Floats, Integers, Point, Rows
 from bayesmargins.integrate.group_tasks import DRAW, GRADIENT, POINTS, TASK, VALUES
-from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
+from bayesmargins.integrate.pointers import after, as_integers, leave, room_for
 from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
 from bayesmargins.integrate.vector_math import another
 
@@ -163,8 +162,7 @@ def _answer_planes(asked: Any) -> None:
     rows, n, groups, p = model.rows, model.rows.rows, model.rows.groups, model.coordinates
     width, factors = p + 4 + model.parameters, _most(model.rows) * FEW + TOGETHER
     size = width + 1 if task == GRADIENT else groups + 1 if task == VALUES else 2 * groups
-    memory = np.empty(14 * n + 1 + groups + 1 + 4 + 3 * MOST + 2 * factors + 28)
-    a = start_of(memory)
+    a = room_for(14 * n + 1 + groups + 1 + 4 + 3 * MOST + 2 * factors + 28)
     eta, of_eta = after(a, 4 * n), after(a, 6 * n)
     of_u, x_of = after(a, 7 * n), after(a, 9 * n)  # between them what `add_base` says of v
     table = Columns(
@@ -198,7 +196,7 @@ def _answer_planes(asked: Any) -> None:
         else:
             for g in range(groups + 1):
                 told[g] = values[g]
-    keep(memory)
+    leave(a)
 
 
 _TAKEN = (*SIGNATURE.args, LOOPS, types.int64, types.boolean)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import njit
 
 from bayesmargins.integrate.by_name import by_name, caller, taken
@@ -16,7 +15,7 @@ from bayesmargins.integrate.group_model import Model, unpacked
 from bayesmargins.integrate.group_nodes import SEARCHED, STEEP, around, call_search, drop_of, largest, settled
 from bayesmargins.integrate.group_rows import LANES, ROOM, WORK, Floats, Lattices, Point
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, GRADIENT, PILOT, POINTS, TASK, VALUES
-from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
+from bayesmargins.integrate.pointers import after, as_integers, leave, room_for
 from bayesmargins.integrate.small_kernels import add_row, dot, sum_of
 from bayesmargins.integrate.vector_math import another, vector_exp
 
@@ -237,8 +236,7 @@ def _answer(asked: Any) -> None:
     n, groups, width = model.rows.rows, model.rows.groups, model.coordinates + 1 + model.parameters
     size = width + 1 if task == GRADIENT else groups + 1 if task == VALUES else groups
     size = groups * COLUMNS if task == PILOT else size
-    memory = np.empty(7 * n + 8 * groups + 1 + _nodes(model) + 3 * n + SEARCHED + 4 + ROOM + LANES)
-    eta = start_of(memory)
+    eta = room_for(7 * n + 8 * groups + 1 + _nodes(model) + 3 * n + SEARCHED + 4 + ROOM + LANES)
     at = Point(eta, after(eta, n), after(eta, 2 * n), after(eta, 3 * n))
     r, values = after(eta, 4 * n), after(eta, 7 * n)
     peaks, first = after(values, groups), after(values, 3 * groups)
@@ -272,7 +270,7 @@ def _answer(asked: Any) -> None:
                 for g in range(groups):
                     told[g] = values[g]
                 told[groups] = error
-    keep(memory)
+    leave(eta)
 
 
 _TAKEN = (*SIGNATURE.args, LOOPS)

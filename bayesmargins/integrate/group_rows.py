@@ -148,11 +148,6 @@ def _parts(tag: Any, y: float, n: float, u: float, v: float) -> Any:
     return own or (lambda tag, y, n, u, v: (0.0, 0.0, 0.0, 0.0))
 
 
-def _sums(tag: Any) -> bool:
-    """Does the log density of a group need the sum of its rows only?"""
-    raise TypeError(_COMPILED)
-
-
 def multiplies(tag: Any) -> bool:
     """Is the log density of a row y eta - n log(1 + exp(eta))?"""
     raise TypeError(_COMPILED)
@@ -163,14 +158,16 @@ def has_product(tag: Any) -> bool:
     return hasattr(tag, "multiplies")
 
 
-@overload(_sums, strict=False, jit_options=INNER)
-def _sums_of(tag: Any) -> Any:
-    return (lambda tag: True) if hasattr(tag.instance_class, "parts") else (lambda tag: False)
-
-
 @overload(multiplies, strict=False, jit_options=INNER)
 def _multiplies_of(tag: Any) -> Any:
     return (lambda tag: True) if hasattr(tag.instance_class, "multiplies") else (lambda tag: False)
+
+
+def _of_tag(tag: Any, of_sums: Any, of_products: Any) -> Any:
+    """Which of the two the tag's rows are for; what does nothing for others. What is not for them is not compiled."""
+    if hasattr(tag.instance_class, "parts"):
+        return of_sums
+    return of_products if hasattr(tag.instance_class, "multiplies") else lambda *arguments: False
 
 
 def set_parts(asked: Any) -> None:
@@ -202,8 +199,10 @@ def _next(room: Floats) -> Floats:
     return after(room, ROOM + LANES)
 
 
-@njit(**INNER)
-def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats) -> None:
+def _add_sum(
+    tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, used: int, out: Floats, C: Floats,
+    Y: Floats,
+) -> bool:  # fmt: skip
     """Rows whose log densities are a eta - c exp(sign eta): their sum is one such."""
     sign, constant, linear, amounts = float(tag.sign), 0.0, 0.0, 0.0
     for i in range(low, high):
@@ -213,6 +212,7 @@ def _add_sum(tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, co
         amounts += rows.weights[i] * c * at.power[i]
     for k in range(count):
         out[k] += constant + linear * b[k] - amounts * vector_exp(sign * b[k])
+    return True
 
 
 @njit(**INNER)
@@ -226,14 +226,16 @@ def _take_logarithm(Y: Floats, C: Floats, count: int, out: Floats) -> None:
         out[k] -= vector_log(one * two)
 
 
-@njit(**INNER)
 def _add_product(
-    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, out: Floats, C: Floats, Y: Floats
-) -> None:
+    tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, used: int, out: Floats, C: Floats,
+    Y: Floats,
+) -> bool:  # fmt: skip
     """Rows whose log densities are y eta - n log(1 + exp(eta)): some share one logarithm, that of a product.
 
     Factors are collected first: a loop over a few nodes takes longer to begin than to multiply.
     """
+    if not _bounded(at.eta, low, high, b, used):
+        return False
     constant, linear, factors = 0.0, 0.0, 0
     for i in range(low, high):
         constant += rows.weights[i] * rows.y[i] * at.eta[i]
@@ -259,6 +261,20 @@ def _add_product(
             Y[factors] = 0.0
             factors += 1
         _take_logarithm(Y, C, count, out)
+    return True
+
+
+def _add_all(
+    tag: Any, rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, used: int, out: Floats, C: Floats,
+    Y: Floats,
+) -> bool:  # fmt: skip
+    """`_add_rows` of all rows at once, where the tag's rows and these nodes allow for it: has it been done?"""
+    raise TypeError(_COMPILED)
+
+
+@overload(_add_all, strict=False, jit_options=INNER)
+def _add_all_of(tag: Any, *arguments: Any) -> Any:
+    return _of_tag(tag, _add_sum, _add_product)
 
 
 @njit(**INNER)
@@ -284,11 +300,7 @@ def log_densities(asked: Any) -> None:
             here = z + k * h
             b[k] = s * here
             out[k] = -0.5 * here * here
-        if _sums(tag) and rows.shifts:
-            _add_sum(tag, rows, at, low, high, b, count, out)
-        elif multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
-            _add_product(rows, at, low, high, b, count, out, C, Y)
-        else:
+        if not (rows.shifts and _add_all(tag, rows, at, low, high, b, count, counts[g], out, C, Y)):
             _add_rows(tag, rows, at, low, high, b, count, out)
         for k in range(count):
             values[place + k] = out[k]
@@ -303,11 +315,10 @@ def _bounded(eta: Floats, low: int, high: int, b: Floats, count: int) -> bool:
     return most + max(b[0], b[count - 1]) < _LARGEST
 
 
-@njit(**INNER)
 def _average_sum(
-    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Floats, count: int, P: Floats, Q: Floats,
-    C: Floats, r: Floats,
-) -> float:  # fmt: skip
+    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Floats, count: int, used: int, P: Floats,
+    Q: Floats, C: Floats, r: Floats, of_s: Floats,
+) -> bool:  # fmt: skip
     """Of `_add_sum`: what they need is the average power, and effect."""
     sign, mean, d_s = float(tag.sign), sum_of(Q, count), 0.0
     for k in range(count):
@@ -321,7 +332,8 @@ def _average_sum(
         if tag.reads > 0:
             r[rows.rows + i] = weight * (d_a * (at.eta[i] + s * mean) - d_c * x * of_power)
             r[2 * rows.rows + i] = 0.0
-    return d_s
+    of_s[0] += d_s
+    return True
 
 
 @njit(**SUM)
@@ -334,11 +346,13 @@ def _shares(x: float, C: Floats, P: Floats, Q: Floats, count: int) -> tuple[floa
     return one, two
 
 
-@njit(**INNER)
 def _average_product(
-    rows: Rows, at: Point, low: int, high: int, b: Floats, count: int, P: Floats, Q: Floats, C: Floats, r: Floats
-) -> float:
+    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Floats, count: int, used: int, P: Floats,
+    Q: Floats, C: Floats, r: Floats, of_s: Floats,
+) -> bool:  # fmt: skip
     """Of `_add_product`."""
+    if not _bounded(at.eta, low, high, b, used):
+        return False
     mean, d_s = sum_of(Q, count), 0.0
     for k in range(count):
         C[k] = vector_exp(b[k])
@@ -347,7 +361,21 @@ def _average_product(
         one, two = _shares(x, C, P, Q, count)
         r[i] = weight * (y - n * one)
         d_s += weight * (y * mean - n * two)
-    return d_s
+    of_s[0] += d_s
+    return True
+
+
+def _average_all(
+    tag: Any, rows: Rows, at: Point, low: int, high: int, s: float, b: Floats, count: int, used: int, P: Floats,
+    Q: Floats, C: Floats, r: Floats, of_s: Floats,
+) -> bool:  # fmt: skip
+    """The same of `_average_rows`."""
+    raise TypeError(_COMPILED)
+
+
+@overload(_average_all, strict=False, jit_options=INNER)
+def _average_all_of(tag: Any, *arguments: Any) -> Any:
+    return _of_tag(tag, _average_sum, _average_product)
 
 
 @njit(**INNER)
@@ -394,11 +422,7 @@ def averages(asked: Any) -> None:
             b[k] = s * here
             P[k] = P[k] / total
             Q[k] = P[k] * here
-        if _sums(tag) and rows.shifts:
-            of_s[0] += _average_sum(tag, rows, at, low, high, s, b, count, P, Q, C, r)
-        elif multiplies(tag) and rows.shifts and _bounded(at.eta, low, high, b, counts[g]):
-            of_s[0] += _average_product(rows, at, low, high, b, count, P, Q, C, r)
-        else:
+        if not (rows.shifts and _average_all(tag, rows, at, low, high, s, b, count, counts[g], P, Q, C, r, of_s)):
             of_s[0] += _average_rows(tag, rows, at, low, high, b, count, P, Q, S, U, V, r)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
 from numba import njit
 
 from bayesmargins.integrate.by_name import by_name, caller, taken
@@ -24,7 +23,7 @@ from bayesmargins.integrate.group_quadrature_kernels import SPARED, clear, draw,
 from bayesmargins.integrate.group_rows import LANES, ROOM, Floats, Integers, Lattices, Point
 from bayesmargins.integrate.group_tasks import COLUMNS, DRAW, POINTS, TASK, WIDTH
 from bayesmargins.integrate.lanes import if_less, lanes_at, lanes_of, larger, root, set_lanes, size_of
-from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
+from bayesmargins.integrate.pointers import after, as_integers, leave, room_for
 from bayesmargins.integrate.vector_math import another, vector_exp, vector_log
 
 __all__ = ["call_together", "name_of_together"]
@@ -280,8 +279,7 @@ def _answer_together(asked: Any) -> None:
     n, groups, width = model.rows.rows, model.rows.groups, model.coordinates + 1
     size, (rows, factors, nodes) = groups if task == DRAW else groups + 1, _most(model)
     lanes = WIDTH * (width + 2 * (rows + 1) + nodes + 1 + 4)
-    memory = np.empty(7 * n + 5 * groups + lanes + factors + SEARCHED + 4 + ROOM + LANES)
-    eta = start_of(memory)
+    eta = room_for(7 * n + 5 * groups + lanes + factors + SEARCHED + 4 + ROOM + LANES)
     at, base = Point(eta, after(eta, n), after(eta, 2 * n), after(eta, 3 * n)), after(eta, 4 * n)
     fixed = after(base, 3 * n)
     first, step = after(fixed, groups), after(fixed, 2 * groups)
@@ -313,7 +311,7 @@ def _answer_together(asked: Any) -> None:
             if not finite(after(x, (d + lane) * width), width):
                 for k in range(size):
                     out[(d + lane) * size + k] = math.nan
-    keep(memory)
+    leave(eta)
 
 
 _TAKEN = (*SIGNATURE.args, LOOPS)

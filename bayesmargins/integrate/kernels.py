@@ -15,7 +15,7 @@ from numba import njit
 from numba.extending import overload
 
 from bayesmargins.integrate.compiled import APART, INNER, kernel
-from bayesmargins.integrate.pointers import after, as_integers, keep, start_of
+from bayesmargins.integrate.pointers import after, as_integers, leave, room_for, start_of
 from bayesmargins.integrate.vector_math import vectorised
 
 __all__ = ["BLOCK", "CHUNK", "FAR", "add_group", "closed", "factor", "one_node", "plain", "trapezoid"]
@@ -300,8 +300,8 @@ def trapezoid(
     """
     n_rows, rules, shared = eta.shape[1], steps.size, s.shape[1] == 1
     chunks, columns = (n_rows + CHUNK - 1) // CHUNK, 1 if shared else n_rows
-    memory, whole = np.empty(9 * BLOCK), np.empty(2 * CHUNK + rules + 2, np.int64)
-    work, rows = start_of(memory), start_of(whole)
+    work = room_for(9 * BLOCK + 2 * CHUNK + rules + 2)
+    rows = as_integers(after(work, 9 * BLOCK))
     index, ends = after(rows, CHUNK), after(rows, 2 * CHUNK)
     of_rule = start_of(weights)
     for task in range(begin, end):
@@ -322,5 +322,4 @@ def trapezoid(
             for begun in range(ends[j], ends[j + 1], BLOCK):
                 m = min(BLOCK, ends[j + 1] - begun)
                 _block(link, own, sds, shared, after(rows, begun), m, steps[j], halves[j], w, work, values)
-    keep(memory)
-    keep(whole)
+    leave(work)

@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["FLOATS", "INTEGERS", "after", "as_integers", "keep", "start_of"]
+__all__ = ["FLOATS", "INTEGERS", "after", "as_integers", "keep", "leave", "room_for", "start_of"]
 
 FLOATS, INTEGERS = types.CPointer(types.float64), types.CPointer(types.int64)
 
@@ -58,3 +58,25 @@ def keep(typing: Any, array: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def room_for(typing: Any, n: Any) -> Any:
+    """Memory for n numbers, which `leave` gives back: an array's would be typed, counted and looked after."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        size = builder.mul(arguments[0], ir.Constant(arguments[0].type, 8))
+        return builder.bitcast(context.nrt.allocate(builder, size), context.get_value_type(FLOATS))
+
+    return FLOATS(types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def leave(typing: Any, pointer: Any) -> Any:
+    """What `room_for` gave is needed up to here."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        context.nrt.free(builder, builder.bitcast(arguments[0], ir.IntType(8).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(FLOATS), code
