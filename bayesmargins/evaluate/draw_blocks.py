@@ -79,7 +79,7 @@ def draw_blocks(asked: Asked) -> list[DrawBlock]:
     each = [predictors[name].b.get(f) for name, factors in _read(asked).items() for f in factors]
     size = sum(b.nbytes for b in each if b is not None)
     most = max(1, min(BLOCK_DRAWS // chains, _BLOCK_BYTES * draws // max(size, 1)))
-    blocks = 1 if "sample" in asked.policy.by_word else -(-draws // most)
+    blocks = 1 if asked.policy.by_word["sample"] else -(-draws // most)
     ends = [draws * k // blocks for k in range(blocks + 1)]
     return [_block(asked, slice(*of), blocks == 1) for of in pairwise(ends)]
 
