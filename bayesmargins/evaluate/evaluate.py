@@ -164,8 +164,10 @@ class OnWorkers:
         """What one block gives: of rows that came with the task, or of those of the question from `start` on."""
         whole = draws == slice(0, self.asked.post.beta.sizes["draw"])
         some = DrawBlock(draws, dict(zip(of, b, strict=True)), whole)
-        rows = self.asked.prepared(frame) if frame is not None else None
-        block = self.asked.of_block(start, rows) if rows is not None else dict(self.asked.blocks())[start]
+        if frame is not None:
+            block = self.asked.of_block(start, self.asked.prepared(frame))
+        else:
+            block = next(of for first, of in self.asked.blocks() if first == start)
         block = some.of(block)
         try:
             return part_of(kept, block, self.passes)

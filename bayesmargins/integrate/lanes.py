@@ -19,7 +19,7 @@ from numba.extending import intrinsic, lower_builtin, lower_cast, models, regist
 from bayesmargins.integrate.group_tasks import WIDTH
 from bayesmargins.integrate.pointers import FLOATS
 
-__all__ = ["LANES", "VECTOR", "if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
+__all__ = ["EIGHT", "VECTOR", "if_less", "lanes_at", "lanes_of", "larger", "root", "set_lanes", "size_of"]
 
 _DOUBLE = ir.DoubleType()
 VECTOR = ir.VectorType(_DOUBLE, WIDTH)
@@ -35,7 +35,7 @@ class _Lanes(types.Type):  # type: ignore[misc]
         return Conversion.safe if isinstance(other, types.Float) else None
 
 
-LANES = _Lanes()
+EIGHT = _Lanes()
 
 
 @register_model(_Lanes)
@@ -60,12 +60,12 @@ def _define(operation: Any, code: str) -> None:
 
     class Typed(AbstractTemplate):  # type: ignore[misc]
         def generic(self, arguments: Any, keywords: Any) -> Any:
-            known = len(arguments) == 2 and all(a == LANES or isinstance(a, types.Float) for a in arguments)
-            return signature(LANES, LANES, LANES) if known and LANES in arguments else None
+            known = len(arguments) == 2 and all(a == EIGHT or isinstance(a, types.Float) for a in arguments)
+            return signature(EIGHT, EIGHT, EIGHT) if known and EIGHT in arguments else None
 
     infer_global(operation)(Typed)
 
-    @lower_builtin(operation, LANES, LANES)  # type: ignore[untyped-decorator]
+    @lower_builtin(operation, EIGHT, EIGHT)  # type: ignore[untyped-decorator]
     def _(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return getattr(builder, code)(*arguments, flags=("contract",))
 
@@ -90,7 +90,7 @@ def lanes_of(typing: Any, number: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _same(builder, arguments[0])
 
-    return LANES(types.float64), code
+    return EIGHT(types.float64), code
 
 
 def _place(builder: Any, pointer: Any, k: Any) -> Any:
@@ -104,7 +104,7 @@ def lanes_at(typing: Any, pointer: Any, k: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.load(_place(builder, *arguments), align=8)
 
-    return LANES(FLOATS, types.int64), code
+    return EIGHT(FLOATS, types.int64), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -115,7 +115,7 @@ def set_lanes(typing: Any, pointer: Any, k: Any, numbers: Any) -> Any:
         builder.store(arguments[2], _place(builder, *arguments[:2]), align=8)
         return context.get_dummy_value()
 
-    return types.void(FLOATS, types.int64, LANES), code
+    return types.void(FLOATS, types.int64, EIGHT), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -126,7 +126,7 @@ def if_less(typing: Any, a: Any, b: Any, numbers: Any) -> Any:
         less = builder.fcmp_ordered("<", *arguments[:2])
         return builder.select(less, arguments[2], ir.Constant(VECTOR, [0.0] * WIDTH))
 
-    return LANES(LANES, LANES, LANES), code
+    return EIGHT(EIGHT, EIGHT, EIGHT), code
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -136,7 +136,7 @@ def larger(typing: Any, a: Any, b: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
 
-    return LANES(LANES, LANES), code
+    return EIGHT(EIGHT, EIGHT), code
 
 
 def _function(name: str) -> Any:
@@ -152,10 +152,10 @@ def _function(name: str) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def root(typing: Any, x: Any) -> Any:
     """Square roots."""
-    return LANES(LANES), _function("llvm.sqrt")
+    return EIGHT(EIGHT), _function("llvm.sqrt")
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def size_of(typing: Any, x: Any) -> Any:
     """Absolute values."""
-    return LANES(LANES), _function("llvm.fabs")
+    return EIGHT(EIGHT), _function("llvm.fabs")

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from bayesmargins.integrate.compiled import INNER
 from bayesmargins.integrate.group_tasks import WIDTH
-from bayesmargins.integrate.lanes import LANES, VECTOR
+from bayesmargins.integrate.lanes import EIGHT, VECTOR
 from bayesmargins.integrate.vector_math import WHOLE
 
 __all__ = ["start_of_row", "tile_of"]
@@ -78,7 +78,7 @@ def _access(terms: int, *, few: bool) -> tuple[Any, Any, Any]:
             each = [_row(builder, of, builder.gep(places, [k])) for k in entries(builder, *arguments[2:])]
             return context.make_tuple(builder, signature.return_type, _columns(builder, each, terms))
 
-        return types.UniTuple(LANES, terms)(table, place, types.int64, types.int64), code
+        return types.UniTuple(EIGHT, terms)(table, place, types.int64, types.int64), code
 
     @intrinsic  # type: ignore[untyped-decorator]
     def numbers(typing: Any, arrays: Any, i: Any, last: Any) -> Any:
@@ -86,7 +86,7 @@ def _access(terms: int, *, few: bool) -> tuple[Any, Any, Any]:
             found = [_load(builder, pointers) for pointers in at(context, builder, arrays, *arguments)]
             return context.make_tuple(builder, signature.return_type, found)
 
-        return types.UniTuple(LANES, len(arrays))(arrays, types.int64, types.int64), code
+        return types.UniTuple(EIGHT, len(arrays))(arrays, types.int64, types.int64), code
 
     @intrinsic  # type: ignore[untyped-decorator]
     def write(typing: Any, arrays: Any, i: Any, last: Any, values: Any) -> Any:
