@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import subprocess
 import sys
@@ -177,6 +178,8 @@ def test_only_fits_that_compile_nothing_begin_here() -> None:
 def test_draws_do_not_depend_on_where_a_model_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     models = [bm.GLMM("k ~ x + (1 | g)", _data().assign(k=k), "bernoulli") for k in ([0, 1] * 30, [0, 0, 1] * 20)]
     monkeypatch.setattr(_Processes, "_started", lambda *given: pytest.fail("a process was started"))
+    monkeypatch.setattr(many_fits, "_LOADING", math.inf)  # the first fit may compile, which takes longer than loading
+    monkeypatch.setattr(many_fits, "_WORTH", math.inf)
     fit = {"random_seed": 1, "draws": 50, "chains": 2, "ess": None, "progressbar": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", bm.BayesmarginsWarning)
