@@ -26,27 +26,7 @@ TIMES = np.linspace(0.0, 18.0, 37)
 
 
 def main(folder: str = "demo", draws: int = 1500, seed: int = 2026) -> dict[str, xr.Dataset]:
-    """How much does b = 0 mislead, on real data?
-
-    Parameters
-    ----------
-    folder : str
-        Where the fit, the results (netCDF) and the pictures are written.
-    draws : int
-        Kept draws a chain.
-    seed : int
-        Of the sampler.
-
-    Returns
-    -------
-    dict of str to Dataset
-        The results by name of file.
-
-    Raises
-    ------
-    BayesmarginsError
-        Something that the package refuses; there is nothing to set here that it would.
-    """
+    """How much does b = 0 mislead, on real data? Results by name of file, beside fit and pictures in the folder."""
     out = Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     data = bm.load_dataset("toenail")

@@ -49,22 +49,10 @@ def diagnostics(draws: np.ndarray, point: str, tail: float | None = None) -> dic
 
 
 def diagnostics_of_mixture(draws: np.ndarray, parts: np.ndarray, point: str) -> dict[str, np.ndarray]:
-    """As `diagnostics`, where chains are of several posteriors that need not agree: each is judged by itself.
+    """As `diagnostics`, where chains are of several posteriors, parts (chain,), that need not agree.
 
-    Parameters
-    ----------
-    draws : ndarray, shape (entry, chain, draw)
-        Those of every posterior count the same.
-    parts : ndarray, shape (chain,)
-        The posterior that a chain is of.
-    point : {"median", "mean", "mode"}
-        Of the mixture.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (entry,)
-        The sum of their effective sample sizes, the largest r-hat among chains of one posterior, and the Monte Carlo
-        error of the point of the mixture.
+    Each counts the same and is judged by itself: the sum of their effective sample sizes, the largest r-hat among
+    chains of one posterior, and the Monte Carlo error of the point of the mixture.
 
     Examples
     --------

@@ -36,30 +36,14 @@ class Lacking(NamedTuple):
 
 @dataclass(frozen=True)
 class Stream:
-    """Rows that are gone through once.
+    """Rows that are gone through once."""
 
-    Attributes
-    ----------
-    kind : str
-        What they come from, for messages.
-    frames : iterator of DataFrame
-        `BLOCK_ROWS` rows each, but for the last: whatever pieces the source has.
-    columns : list of str
-        All columns of the source, read or not.
-    rows : int or None
-        How many rows there are, where the source knows.
-    pieces : Pieces or None
-        Of a dask DataFrame, where a cluster goes through the rows in place of `frames`.
-    lacking : tuple of Lacking
-        Files that lack columns: their rows have missing values there.
-    """
-
-    kind: str
-    frames: Iterator[pd.DataFrame]
-    columns: list[str]
-    rows: int | None
-    pieces: Pieces | None = None
-    lacking: tuple[Lacking, ...] = ()
+    kind: str  # what they come from, for messages
+    frames: Iterator[pd.DataFrame]  # `BLOCK_ROWS` rows each, but for the last: whatever pieces the source has
+    columns: list[str]  # all of the source, read or not
+    rows: int | None  # how many there are, where the source knows
+    pieces: Pieces | None = None  # of a dask DataFrame, where a cluster goes through the rows in place of `frames`
+    lacking: tuple[Lacking, ...] = ()  # files that lack columns: their rows have missing values there
 
     def why_missing(self, row: int, said: str) -> str:
         """A sentence where the file of this row lacks columns that a message names; else empty."""
@@ -110,13 +94,7 @@ def goes_once(newdata: Any) -> bool:
 
 
 def stream_of(newdata: Any, names: Collection[str] | None, what: str) -> tuple[pd.DataFrame, Stream]:
-    """The first block of rows, and all of them; of the source's columns those that are named, or all.
-
-    Raises
-    ------
-    DataError
-        No rows, frames with different columns, a file that is none of parquet, or a library that is not installed.
-    """
+    """The first block of rows, and all of them; of the source's columns those that are named, or all."""
     opener = _opener(newdata)
     assert opener is not None
     with _said(f"{what}, {kind_of(newdata)}, cannot be opened"):

@@ -38,17 +38,7 @@ INNER: dict[str, Any] = {**OPTIONS, "forceinline": True, "no_cpython_wrapper": T
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function when it is first called, or find it on disk.
-
-    Parameters
-    ----------
-    function : callable
-        Takes a range of tasks first where it is run by `in_threads`.
-
-    Returns
-    -------
-    callable
-    """
+    """Compile a function when it is first called, or find it on disk; `in_threads` gives it a range of tasks first."""
     try:
         compiled: Any = njit(cache=True, **CALLED)(function)
     except RuntimeError:  # no folder that may be written to

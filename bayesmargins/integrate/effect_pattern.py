@@ -32,49 +32,27 @@ class Levels:
 
 
 class Loops(NamedTuple):
-    """What compiled loops read of a pattern.
+    """What compiled loops read of a pattern."""
 
-    first : (level + 1,) first effect of each level
-    factor : (level,)
-    reach : (level,) first level in its rows
-    low : (effect,) first effect in its row
-    row : (effect,) its entry in column k lies at row + k
-    terms : (factor,)
-    lanes : (patch + 1,) first group of each patch, none of which goes beyond a multiple of `BLOCK`
-    begins : (patch + 1,) where its effects begin in `used`
-    used : effects that some group of the patch has, rising
-    """
-
-    first: Integers
-    factor: Integers
-    reach: Integers
-    low: Integers
-    row: Integers
-    terms: Integers
-    lanes: Integers
-    begins: Integers
-    used: Integers
+    first: Integers  # (level + 1,), first effect of each level
+    factor: Integers  # (level,)
+    reach: Integers  # (level,), first level in its rows
+    low: Integers  # (effect,), first effect in its row
+    row: Integers  # (effect,), its entry in column k lies at row + k
+    terms: Integers  # (factor,)
+    lanes: Integers  # (patch + 1,), first group of each patch, none of which goes beyond a multiple of `BLOCK`
+    begins: Integers  # (patch + 1,), where its effects begin in `used`
+    used: Integers  # effects that some group of the patch has, rising
 
 
 @dataclass(frozen=True)
 class EffectPattern:
-    """The order of small effects and of the largest factor's groups.
-
-    Attributes
-    ----------
-    loops : Loops
-    place : (small effect,) int
-        Where each effect went, of those factor by factor, level by level, term by term.
-    order : (group,) int
-        The groups as they are taken: those with the same effects together.
-    entries : int
-        Of the envelope.
-    """
+    """The order of small effects and of the largest factor's groups."""
 
     loops: Loops
-    place: Integers
-    order: Integers
-    entries: int
+    place: Integers  # (small effect,), where each went, of those factor by factor, level by level, term by term
+    order: Integers  # (group,), the groups as they are taken: those with the same effects together
+    entries: int  # of the envelope
 
 
 def multiplications(large: Levels, small: Sequence[Levels], most: float = np.inf) -> float:

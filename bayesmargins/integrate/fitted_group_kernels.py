@@ -99,22 +99,9 @@ def _block(
 
 @kernel
 def mixture_plug_in(begin: int, end: int, link: Any, eta: Array, shifts: Array, weights: Array, out: Array) -> None:
-    """What is the weighted sum over groups of f(eta + shift)?
+    """Into out (draw, row): the sum over groups of weight (group,) times f(eta + shift), f the one of the tag `link`.
 
-    Parameters
-    ----------
-    begin, end : int
-        Which chunks of rows of which draws: see `in_threads`.
-    link : tuple
-        The tag of f, from `Link.tag`.
-    eta : (draw, row) float
-        Linear predictors.
-    shifts : (draw, group) float
-        What each group adds to them.
-    weights : (group,) float
-        Weight of each group.
-    out : (draw, row) float
-        Receives the values.
+    eta is (draw, row), shifts (draw, group); `begin` to `end` are chunks of rows of draws.
 
     Examples
     --------
@@ -159,24 +146,7 @@ def _normal(part: int, x: float, root: float) -> float:
 def mixture_probit(
     begin: int, end: int, part: int, eta: Array, s2: Array, shifts: Array, weights: Array, out: Array
 ) -> None:
-    """What is the weighted sum over groups of E[f(eta + shift + s Z)], for the probit link?
-
-    Parameters
-    ----------
-    begin, end : int
-        Which chunks of rows of which draws: see `in_threads`.
-    part : int
-        The position of the part in `family.PARTS`.
-    eta : (draw, row) float
-        Linear predictors.
-    s2 : (draw, 1) or (draw, row) float
-        Variances.
-    shifts : (draw, group) float
-        What each group adds to eta.
-    weights : (group,) float
-        Weight of each group.
-    out : (draw, row) float
-        Receives the values.
+    """The same of E[f(eta + shift + s Z)] for the probit link, s2 (draw, 1) or (draw, row), f by place in `PARTS`.
 
     Examples
     --------

@@ -67,57 +67,29 @@ class NormalGroups:
     Its quadratic form is a sum of squares, so nothing cancels, however large b is beside sigma. In s it is quadratic
     too, and s is integrated out by the matrix A = I + Lambda' (K + E' P^-1 E) Lambda / sigma^2, whose rows reach as far
     as effects meet in a group of the largest factor: `pattern` says where.
-
-    Attributes
-    ----------
-    centre : (coordinate,) float
-        Least-squares coefficients within groups.
-    count, rss : float
-        Sum of the weights; sum of squares within groups at the centre.
-    G, J, K : (coordinate, coordinate), (coordinate, small effect), (entry of the pattern,) float
-        Products of the columns of F, of F with Z, and of Z, within groups.
-    r : (small effect,) float
-        Products of Z with y - F centre, within groups. Small effects lie in the order of the pattern.
-    R : (group, term, term) float
-        Upper triangles; a row of zeros where the rows of a group leave a direction open.
-    a : (group, term) float
-        Q' (y - F centre).
-    B : (group, term, coordinate) float
-        Q' F.
-    E : (effect, term, group of a patch; patch by patch) float
-        Q' Z, of the effects that a patch has.
-    pattern : EffectPattern
-    shapes : tuple of (int, int)
-        Levels and terms of the small factors.
-    rest, within : (row,), (row, coordinate) float
-        y - F centre and F without what lies in the span of Q.
-    codes, weights : (row,) int, (row,) float or None
-        Group of each row, and its weight.
-    sd : str
-        Which parameter of the family sigma is; empty where it is 1.
-    constant : float
-        Added to log p.
     """
 
-    centre: Array
-    count: float
-    rss: float
+    centre: Array  # (coordinate,), least-squares coefficients within groups
+    count: float  # sum of the weights
+    rss: float  # sum of squares within groups at the centre
+    # products, within groups, of the columns of F (coordinate, coordinate), of F with Z (coordinate, small effect), of
+    # Z (entry of the pattern,) and of Z with y - F centre (small effect,), small effects in the order of the pattern
     G: Array
     J: Array
     K: Array
     r: Array
-    R: Array
-    a: Array
-    B: Array
-    E: Array
+    R: Array  # (group, term, term), upper triangles; a row of zeros where a group's rows leave a direction open
+    a: Array  # (group, term), Q' (y - F centre)
+    B: Array  # (group, term, coordinate), Q' F
+    E: Array  # (effect, term, group of a patch; patch by patch), Q' Z of the effects that a patch has
     pattern: EffectPattern
-    shapes: tuple[tuple[int, int], ...]
-    rest: Array
-    within: Array
-    codes: npt.NDArray[np.integer]
-    weights: Array | None
-    sd: str = "sigma"
-    constant: float = 0.0
+    shapes: tuple[tuple[int, int], ...]  # levels and terms of the small factors
+    rest: Array  # (row,), y - F centre without what lies in the span of Q
+    within: Array  # (row, coordinate), F without it
+    codes: npt.NDArray[np.integer]  # (row,), its group
+    weights: Array | None  # (row,)
+    sd: str = "sigma"  # which parameter of the family sigma is; empty where it is 1
+    constant: float = 0.0  # added to log p
 
     @cached_property
     def flat(self) -> tuple[Array, Integers]:

@@ -23,27 +23,7 @@ _LEVELS, _FACTORS, _USED, _PATCHES, _WIDEST, _MOST, _HEAD = range(8, 15)
 
 
 class Known(NamedTuple):
-    """Statistics of `NormalGroups`, the group last in R, a and B.
-
-    Attributes
-    ----------
-    R, a, B, G, J, K, r, E, rss
-        Those of `NormalGroups`.
-    pattern : Envelope
-        Of the small effects.
-    lanes : (patch + 1,) int
-        First group of each patch.
-    begins : (patch + 1,) int
-        Where its effects begin in `used`.
-    used : int
-        Effects that some group of the patch has.
-    order : (group,) int
-        The number of each group that the statistics have one after the other.
-    patches, terms, groups, coordinates, entries : int
-        How many; entries are those of K.
-    most : int
-        Effects of a patch, at most.
-    """
+    """Statistics of `NormalGroups`, the group last in R, a and B; lanes, begins and used are those of its pattern."""
 
     R: Floats
     a: Floats
@@ -58,13 +38,13 @@ class Known(NamedTuple):
     lanes: Integers
     begins: Integers
     used: Integers
-    order: Integers
+    order: Integers  # (group,), the number of each group that the statistics have one after the other
     patches: int
     terms: int
     groups: int
     coordinates: int
-    entries: int
-    most: int
+    entries: int  # of K
+    most: int  # effects of a patch, at most
 
 
 KNOWN = types.NamedTuple([*[FLOATS] * 8, types.float64, ENVELOPE, *[INTEGERS] * 4, *[types.int64] * 6], Known)
