@@ -124,13 +124,7 @@ def pieces_of(client: Any, frame: Any) -> Pieces:
 
 
 def done_by_workers(client: Any, work: Work, tasks: Sequence[Task]) -> Iterator[Any]:
-    """What each task gives, in their order.
-
-    Raises
-    ------
-    BayesmarginsError
-        What a block was refused for.
-    """
+    """What each task gives, in their order; what a block was refused for is raised here."""
     from distributed import CancelledError
 
     told = set[str]()

@@ -30,89 +30,52 @@ _LARGEST, _FULL = 1e17, 1e120  # power of a factor, and product, from which on a
 
 
 class Columns(NamedTuple):
-    """What there is to know and to compute of each row; behind the last one `x` has a place more.
+    """What there is to know and to compute of each row, (row,); behind the last one `x` has a place more."""
 
-    Attributes
-    ----------
-    a, c, d_a, d_c : (row,) float
-        The log density of a row is a eta - c exp(sign eta), or a eta - c log(1 + exp(eta)); derivatives in u.
-    eta, across, beside : (row,) float
-        Without b; what t multiplies, and the second effect.
-    x : (row,) float
-        Power at a line's centre.
-    of_eta, of_u : (row,) float
-        Averages of derivatives.
-    """
-
-    a: Floats
+    a: Floats  # the log density of a row is a eta - c exp(sign eta), or a eta - c log(1 + exp(eta))
     c: Floats
-    d_a: Floats
+    d_a: Floats  # derivatives in u
     d_c: Floats
-    eta: Floats
-    across: Floats
-    beside: Floats
-    x: Floats
-    of_eta: Floats
+    eta: Floats  # without b
+    across: Floats  # what t multiplies
+    beside: Floats  # what the second effect multiplies
+    x: Floats  # power at a line's centre
+    of_eta: Floats  # averages of derivatives
     of_u: Floats
 
 
 class Nodes(NamedTuple):
-    """Those of a line, and its factors.
+    """Those of a line, (node,), and its factors."""
 
-    Attributes
-    ----------
-    p, t, power : (node,) float
-        Density, product, and exp(sign s z) from the first node on.
-    y : (factor,) float
-    """
-
-    p: Floats
-    t: Floats
-    power: Floats
-    y: Floats
+    p: Floats  # density
+    t: Floats  # product
+    power: Floats  # exp(sign s z), from the first node on
+    y: Floats  # (factor,)
 
 
 class Group(NamedTuple):
-    """A group's rows in sum, and where its nodes lie.
-
-    Attributes
-    ----------
-    rows, factors : int
-        How many; factors in whole loops of `TOGETHER`.
-    product, plain : bool
-        Has a row log(1 + exp(eta))? Are all rows factors?
-    s, sign : float
-        By how much z changes eta; the log density has exp(sign eta).
-    alpha, beta, constant : float
-        Of the linear part: its derivatives in z and t, and the log density at the peak without its value at 0.
-    z, t, moves, inner, outer : float
-        `peak`.
-    h, H, phase, lines : float
-        Steps on a line and between lines; by how much nodes and lines are moved, in steps.
-    drop, least : float
-        Down to where nodes count, in log density; exp of it.
-    """
+    """A group's rows in sum, and where its nodes lie."""
 
     rows: int
-    factors: int
-    product: bool
-    plain: bool
-    s: float
-    sign: float
-    alpha: float
+    factors: int  # in whole loops of `TOGETHER`
+    product: bool  # has a row log(1 + exp(eta))?
+    plain: bool  # are all rows factors?
+    s: float  # by how much z changes eta
+    sign: float  # the log density has exp(sign eta)
+    alpha: float  # derivatives of the linear part in z and t
     beta: float
-    constant: float
-    z: float
+    constant: float  # the log density at the peak without its value at 0
+    z: float  # this and the next four are of `peak`
     t: float
     moves: float
     inner: float
     outer: float
-    h: float
-    H: float
-    phase: float
+    h: float  # step on a line
+    H: float  # step between lines
+    phase: float  # by how much nodes and lines are moved, in steps
     lines: float
-    drop: float
-    least: float
+    drop: float  # down to where nodes count, in log density
+    least: float  # exp of it
 
 
 @njit(**APART)

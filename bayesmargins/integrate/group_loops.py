@@ -16,21 +16,11 @@ __all__ += ["names_of", "names_of_planes"]
 
 
 class Loops(NamedTuple):
-    """What a family's rows are to loops that are the same for all families.
+    """What a family's rows are to loops that are the same for all families: addresses of compiled functions."""
 
-    Attributes
-    ----------
-    tag : tuple of int
-        How many of u and v they read, and the sign of their power.
-    search : int
-        Where the compiled `group_nodes.search` lies, which takes these loops itself.
-    log_densities, averages, slopes, base : int
-        Where the family's own lie.
-    """
-
-    tag: tuple[int, int]
-    search: int
-    log_densities: int
+    tag: tuple[int, int]  # how many of u and v they read, and the sign of their power
+    search: int  # of `group_nodes.search`, which takes these loops itself
+    log_densities: int  # of the family's own, as the three that follow
     averages: int
     slopes: int
     base: int

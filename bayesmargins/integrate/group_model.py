@@ -20,41 +20,22 @@ _ROWS, _GROUPS, _COORDINATES, _PARAMETERS, _KINDS, _SHIFTS, _HEAD = range(TASK +
 
 
 class Model(NamedTuple):
-    """Rows, and what their linear predictors are made of.
-
-    Attributes
-    ----------
-    rows : Rows
-    F : (coordinate, row) float
-    coordinates : int
-        How many.
-    offset : (row,) float
-    beside : (row,) float
-        W of the last effect.
-    reads : (2, row) int
-        Which of the family's parameters u and v are; two more stand behind the last: one far below, one far above.
-    parameters : int
-        How many numbers these are.
-    widest : (group,) float
-        The largest W of the group's rows.
-    rest : (group, `COLUMNS`) float
-        What a pilot point says of one effect's posterior, in place of a search: its precision without the prior tau,
-        tau times where it would be at a mean eta of 0, how far nodes reach to the left and to the right in its standard
-        deviations, how many there are (0: nothing is known).
-    tolerance : float
-        Of a group's integral, relative.
-    """
+    """Rows, and what their linear predictors are made of."""
 
     rows: Rows
-    F: Floats
+    F: Floats  # (coordinate, row)
     coordinates: int
-    offset: Floats
-    beside: Floats
+    offset: Floats  # (row,)
+    beside: Floats  # (row,), W of the last effect
+    # (2, row), which of the family's parameters u and v are; behind the last stand two more, one far below, one far above
     reads: Integers
-    parameters: int
-    widest: Floats
+    parameters: int  # how many numbers these are
+    widest: Floats  # (group,), the largest W of its rows
+    # (group, `COLUMNS`), what a pilot point says of one effect's posterior, in place of a search: its precision without
+    # the prior tau, tau times where it would be at a mean eta of 0, how far nodes reach to the left and to the right in
+    # its standard deviations, how many there are (0: nothing is known)
     rest: Floats
-    tolerance: float
+    tolerance: float  # of a group's integral, relative
 
 
 def flat_rows(groups: GroupQuadrature) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:

@@ -37,48 +37,25 @@ class GroupQuadrature:
 
     z has one entry, or two. Each integral is a trapezoid sum around the peak of its integrand (`group_nodes`,
     `group_planes`). Rows are sorted by group.
-
-    Attributes
-    ----------
-    tag : tuple
-        The family's `rows` under its link.
-    names : tuple of str
-        The family's parameters that it reads, in order.
-    starts : (group + 1,) int
-    y, n, weights, offset : (row,) float
-    W : (term, row) float
-        The first of two is 1 in all rows.
-    F : (coordinate, row) float
-    reads : (2, row) int
-        Which of the parameters are u and v; the number of parameters for one far below, the next for one far above.
-    kinds, samples : (row,) int, (kind,) int
-        Which rows have the same y, n and parameters: kind of each row, one row of each kind.
-    rest : (group, column) float
-        What `at_rest` found; zeros where nothing is known yet.
-    constant : float
-        Added to the log likelihood of all groups together.
-    largest : float
-        Error of a group's integral, relative, at most.
-    pilot : (variable,) float
-        Of `at_rest`; nothing where there was none.
     """
 
-    tag: Any
-    names: tuple[str, ...]
-    starts: Integers
-    y: Array
+    tag: Any  # the family's `rows` under its link
+    names: tuple[str, ...]  # the family's parameters that it reads, in order
+    starts: Integers  # (group + 1,)
+    y: Array  # (row,), as the next three
     n: Array
     weights: Array
     offset: Array
-    W: Array
-    F: Array
+    W: Array  # (term, row); the first of two is 1 in all rows
+    F: Array  # (coordinate, row)
+    # (2, row), which of the parameters are u and v; their number for one far below, the next for one far above
     reads: Integers
-    kinds: Integers
-    samples: Integers
-    rest: Array
-    constant: float = 0.0
-    largest: float = _LARGEST
-    pilot: Array = field(default_factory=lambda: np.empty(0))
+    kinds: Integers  # (row,), of which kind it is: rows of a kind have the same y, n and parameters
+    samples: Integers  # (kind,), one row of it
+    rest: Array  # (group, column), what `at_rest` found; zeros where nothing is known yet
+    constant: float = 0.0  # added to the log likelihood of all groups together
+    largest: float = _LARGEST  # error of a group's integral, relative, at most
+    pilot: Array = field(default_factory=lambda: np.empty(0))  # (variable,), of `at_rest`; empty where there was none
 
     @property
     def parameters(self) -> int:

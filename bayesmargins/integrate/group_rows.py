@@ -49,72 +49,38 @@ _COMPILED = "Compiled code calls this: there the overload below puts the family'
 
 
 class Rows(NamedTuple):
-    """Rows of y, sorted by group.
+    """Rows of y, sorted by group."""
 
-    Attributes
-    ----------
-    y, n, weights : (row,) float
-    W : (row,) float
-        What the group effect multiplies.
-    starts : (group + 1,) int
-        Where each group's rows begin.
-    kinds : (row,) int
-        Rows with the same number have the same y, n and u, v.
-    samples : (kind,) int
-        One row of each kind.
-    rows, groups, of_kinds : int
-        How many of each.
-    shifts : bool
-        Is the group effect one number that is added to eta?
-    """
-
-    y: Floats
+    y: Floats  # (row,), as the next three
     n: Floats
     weights: Floats
-    W: Floats
-    starts: Integers
-    kinds: Integers
-    samples: Integers
+    W: Floats  # what the group effect multiplies
+    starts: Integers  # (group + 1,), where its rows begin
+    kinds: Integers  # (row,); those with the same number have the same y, n and u, v
+    samples: Integers  # (kind,), one row of it
     rows: int
     groups: int
-    of_kinds: int
-    shifts: bool
+    of_kinds: int  # how many kinds
+    shifts: bool  # is the group effect one number that is added to eta?
 
 
 class Point(NamedTuple):
-    """What rows have at given parameters.
+    """What rows have at given parameters, (row,)."""
 
-    Attributes
-    ----------
-    eta : (row,) float
-        Linear predictor without the group effects.
-    power : (row,) float
-        exp(sign eta), where the tag has a sign.
-    u, v : (row,) float
-        The family's own parameters.
-    """
-
-    eta: Floats
-    power: Floats
-    u: Floats
+    eta: Floats  # linear predictor without the group effects
+    power: Floats  # exp(sign eta), where the tag has a sign
+    u: Floats  # the family's own parameters
     v: Floats
 
 
 class Lattices(NamedTuple):
-    """Nodes of each group: z = first + k step, k below counts, in whole lanes from `places` on in `values`.
+    """Nodes of each group: z = first + k step, k below counts, in whole lanes from `places` on in `values`."""
 
-    Attributes
-    ----------
-    first, step : (group,) float
-    counts, places : (group,) int
-    values : (node,) float
-    """
-
-    first: Floats
+    first: Floats  # (group,), as the next three
     step: Floats
     counts: Integers
     places: Integers
-    values: Floats
+    values: Floats  # (node,)
 
 
 def node(tag: Any, y: float, n: float, eta: float, u: float, v: float) -> tuple[float, float, float, float, float]:

@@ -36,30 +36,15 @@ _FARTHEST = 600.0  # from the middle node in log density, without the factors: e
 
 
 class Block(NamedTuple):
-    """Eight points, and at them a group's rows and nodes.
+    """Eight points, and at them a group's rows and nodes."""
 
-    Attributes
-    ----------
-    points : (variable, lane) float
-    eta, power : (row, lane) float
-        Without b, and exp() of it; a row more has power 0.
-    factors : (factor,) int
-        Rows whose power is x of a factor 1 + x exp(b), in whole polynomials.
-    P : (node, lane) float
-        Densities, relative to the same for all nodes of a lane.
-    told : (lane,) float
-        Uniform numbers, then what is asked for; room for two numbers more a lane.
-    errors : (lane,) float
-        Of all groups so far.
-    """
-
-    points: Floats
-    eta: Floats
-    power: Floats
-    factors: Integers
-    P: Floats
-    told: Floats
-    errors: Floats
+    points: Floats  # (variable, lane)
+    eta: Floats  # (row, lane), without b
+    power: Floats  # (row, lane), exp() of it; a row more has power 0
+    factors: Integers  # (factor,), rows whose power is x of a factor 1 + x exp(b), in whole polynomials
+    P: Floats  # (node, lane), densities, relative to the same for all nodes of a lane
+    told: Floats  # (lane,), uniform numbers, then what is asked for; room for two numbers more a lane
+    errors: Floats  # (lane,), of all groups so far
 
 
 class Line(NamedTuple):
