@@ -57,6 +57,14 @@ def _of_doctests() -> Any:
     return reference.posterior.__wrapped__("b_bacteria")
 
 
+@pytest.fixture(scope="session")
+def post() -> Any:
+    """The stored draws of bacteria, unless a file has a `post` of its own."""
+    import reference
+
+    return reference.posterior("b_bacteria")
+
+
 @pytest.fixture
 def uncompiled() -> Iterator[None]:
     """Draws of a prior and the like come from plain Python."""

@@ -19,7 +19,6 @@ import click
 import numpy as np
 import pandas as pd
 import pytest
-import reference
 import test_docs
 import xarray as xr
 from click.testing import CliRunner, Result
@@ -34,11 +33,6 @@ from bayesmargins.errors import warn
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "command_line.md"
 BACTERIA = "yb ~ trt + week + (1 | ID)"
-
-
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
 
 
 @pytest.fixture(scope="module")

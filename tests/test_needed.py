@@ -14,11 +14,6 @@ import bayesmargins as bm
 from bayesmargins.provenance import make_result, provenance_of
 
 
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
-
-
 def test_difference_and_ratio_stand_side_by_side_each_on_its_scale(post: bm.Posterior) -> None:
     arms = bm.avg_predictions(post, by="trt")
     between = {c: bm.hypotheses(arms, "reference", comparison=c) for c in ("difference", "ratio")}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib as mpl
@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import reference
 import xarray as xr
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -23,17 +22,6 @@ from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.provenance import Provenance, make_result
 
 COLUMN, PAGE = (3.35, 2.8), (6.7, 4.4)  # inches: 85 and 170 mm
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
 
 
 def made(kind: str = "predictions", **levels: Any) -> xr.Dataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,17 +16,6 @@ from test_pictures import COLUMN, check_numbers, check_room, figure_of, limits_d
 import bayesmargins as bm
 from bayesmargins.plots.marks import INTERVAL, POINT
 from bayesmargins.plots.shapes import stacks
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
 
 
 @pytest.fixture(scope="module")

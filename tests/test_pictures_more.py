@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,12 +18,6 @@ from bayesmargins.plots.survival_picture import product_limit
 
 COLUMN = (3.35, 3.2)  # inches: 85 mm
 RATED = "rating ~ treat + period + carry + (1 | subject)"
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

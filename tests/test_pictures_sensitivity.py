@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -21,12 +20,6 @@ from bayesmargins.validation.importance import raised
 from bayesmargins.validation.powers import POWERS, raised_draws, weighed_quantiles
 
 COLUMN, PAGE = (3.35, 3.2), (6.7, 4.2)
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 @cache

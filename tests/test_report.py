@@ -61,11 +61,6 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
-
-
-@pytest.fixture(scope="module")
 def fitted() -> bm.Posterior:
     """A fit with priors of the user's own, labels that are no words, and a name that is markup."""
     data = bm.load_dataset("bacteria")

@@ -16,7 +16,6 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
-import reference
 import xarray as xr
 from scipy import stats
 
@@ -26,11 +25,6 @@ from bayesmargins.tables import estimates, summarising, writing
 from bayesmargins.tables.digits import decimals, fixed, share
 
 AXES = {"chain_axis": 0, "draw_axis": 1}
-
-
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
 
 
 def result(values: np.ndarray, scale: str = "difference in probability", **attrs: Any) -> xr.Dataset:

@@ -36,11 +36,6 @@ QUESTIONS: dict[str, Callable[[bm.Posterior], xr.Dataset]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
-
-
 @pytest.fixture(params=QUESTIONS, ids=str)
 def result(request: pytest.FixtureRequest, post: bm.Posterior) -> xr.Dataset:
     return QUESTIONS[request.param](post)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pytest
-import reference
 from matplotlib.figure import Figure
 from test_pictures import check_room, figure_of
 from test_pictures_more import pain
@@ -15,17 +13,6 @@ from test_pictures_more import pain
 import bayesmargins as bm
 
 TITLE = "A title with words enough to reach over a legend"
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def post() -> bm.Posterior:
-    return reference.posterior("b_bacteria")
 
 
 WEEKS = {"week": [0.0, 2.0, 6.0]}

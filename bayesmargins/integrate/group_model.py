@@ -27,7 +27,7 @@ class Model(NamedTuple):
     coordinates: int
     offset: Floats  # (row,)
     beside: Floats  # (row,), W of the last effect
-    # (2, row), which of the family's parameters u and v are; behind the last stand two more, one far below, one far above
+    # (2, row), which of the family's parameters u and v are; behind the last stand one far below, one far above
     reads: Integers
     parameters: int  # how many numbers these are
     widest: Floats  # (group,), the largest W of its rows
