@@ -18,7 +18,7 @@ from bayesmargins.design import Design, to_pandas
 from bayesmargins.errors import BayesmarginsError, DataError, listed, shown
 from bayesmargins.values import is_word, with_columns
 
-__all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "in_memory", "kind_of", "stream_of"]
+__all__ = ["BLOCK_ROWS", "Stream", "goes_by_blocks", "goes_once", "in_memory", "kind_of", "require_files", "stream_of"]
 
 BLOCK_ROWS = 2**16  # rows that are averaged together, counted from the first: the last digits of averages depend on it
 
@@ -70,6 +70,17 @@ def goes_by_blocks(newdata: Any, design: Design) -> bool:
     """Are these rows read block by block? A text that names a column is none that names a file."""
     known = design.columns if design.frame is None else design.frame
     return _opener(newdata) is not None and not is_word(newdata, known)
+
+
+def require_files(newdata: Any, what: str) -> None:
+    """Refuse a path where nothing is, before anything is said of how its rows are read."""
+    for path in [newdata] if _names_a_file(newdata) else newdata if _are_paths(newdata) else []:
+        if not os.path.exists(os.path.expanduser(path)):
+            raise DataError(
+                f"{what}={shown(str(path))}: there is no such file or folder. A text names a parquet file of this "
+                "machine, or a folder of them; files elsewhere are pyarrow.dataset.dataset(...), and rows in memory a "
+                "table."
+            )
 
 
 def in_memory(newdata: Any) -> bool:
@@ -208,14 +219,7 @@ def _paths(given: Sequence[str | Path], what: str) -> _Source:
 
 def _opened(given: str | Path, what: str) -> Any:
     """A file, or a folder of them, as a dataset of Arrow."""
-    path = os.path.expanduser(given)
-    if not os.path.exists(path):
-        raise DataError(
-            f"{what}={shown(str(given))}: there is no such file or folder. A text names a parquet file of this "
-            "machine, or a folder of them; files elsewhere are pyarrow.dataset.dataset(...), and rows in memory a "
-            "table."
-        )
-    arrow = _arrow(what)
+    path, arrow = os.path.expanduser(given), _arrow(what)
     try:
         return arrow.dataset(path, format="parquet", partitioning="hive")
     except (OSError, ValueError) as error:

@@ -317,7 +317,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: bm.avg_predictions(SLOPE, [Path("nowhere.parquet"), "x.parquet"]),
         "newdata='nowhere.parquet': there is no such file or folder",
     ),
-    "paths row by row": (lambda: bm.predictions(SLOPE, ["x.parquet"]), "newdata is a list of paths, whose rows"),
+    "paths row by row": (lambda: bm.predictions(SLOPE, [__file__]), "newdata is a list of paths, whose rows"),
+    "no path row by row": (lambda: bm.predictions(SLOPE, "nowhere.parquet"), "there is no such file or folder"),
+    "no path of several row by row": (
+        lambda: bm.posterior_predictive(SLOPE, [__file__, "nowhere.parquet"]),
+        "newdata='nowhere.parquet': there is no such file or folder",
+    ),
     "no frames": (lambda: bm.avg_predictions(SLOPE, iter([])), "has no rows"),
     "numbers": (lambda: bm.avg_predictions(SLOPE, iter([1, 2])), "frame 1 of newdata is int"),
     "columns": (

@@ -7,6 +7,7 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
+import pandas as pd
 import pytest
 import reference
 from scipy import optimize, stats
@@ -515,6 +516,19 @@ def test_rows_with_missing_covariates_are_nan() -> None:
     with pytest.warns(bm.BayesmarginsWarning, match="Their estimates are NaN"):
         found = values(bm.predictions(post, rows, target=bm.exceeds(3)))
     np.testing.assert_array_equal(np.isnan(found[0, 0]), [False, True, False])
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")], ids=str)
+def test_a_column_without_a_value_is_missing_in_every_question(missing: Any) -> None:
+    """Whichever type it has: nothing in it is no number."""
+    post = reference.posterior("b_bacteria")
+    rows = post.design.data.head(3).assign(week=pd.Series([missing] * 3))
+    said = r"3 of 3 rows of newdata have missing values, by column: \{'week': 3\}"
+    for question in (bm.predictions, bm.posterior_predictive):
+        with pytest.warns(bm.BayesmarginsWarning, match=said):
+            assert np.isnan(values(question(post, rows, groups="own"))).all()
+    with pytest.raises(bm.DataError, match=said):
+        bm.avg_predictions(post, rows)
 
 
 def test_results_do_not_depend_on_threads_or_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,8 @@ class Column:
             if (codes < 0).any():
                 self._refuse_unseen(series[codes < 0].dropna())
             return pd.Series(pd.Categorical.from_codes(codes, list(self.coding)), index=series.index)
+        if series.isna().all():
+            series = pd.Series(np.nan, index=series.index)  # whichever type a column without a value has
         if not _holds_numbers(series):
             raise DataError(
                 f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, "

@@ -28,7 +28,7 @@ from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.row_weights import aligned_weights, checked_weights
 from bayesmargins.schema import public_name
-from bayesmargins.streams import Stream, goes_by_blocks, in_memory, kind_of, stream_of
+from bayesmargins.streams import Stream, goes_by_blocks, in_memory, kind_of, require_files, stream_of
 from bayesmargins.values import is_word, whole_number, with_columns
 
 __all__ = ["Given", "answering", "ask", "checked_seed", "refuse_heavy", "refuse_several"]
@@ -136,6 +136,7 @@ def _streamed(
 ) -> tuple[pd.DataFrame, str, Stream | None]:
     """The first block of rows that come block by block, how messages call them, and all of them; or all at once."""
     what, by = "newdata", given.by
+    require_files(given.newdata, what)
     by_function = isinstance(by, Mapping) and any(map(callable, by.values()))
     whole = not (streams and (average or by is not None)) or by_function or not isinstance(given.wts, str | None)
     if whole and in_memory(given.newdata):
