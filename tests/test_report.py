@@ -187,6 +187,34 @@ def test_the_code_of_a_page_makes_its_numbers(
     assert "drug - placebo" in capsys.readouterr().out
 
 
+def _for_a_paper(text: str) -> str:
+    """Its two paragraphs."""
+    return text.rpartition(" Methods ")[2].partition(" Versions ")[0]
+
+
+def test_paragraphs_for_a_paper_tell_what_was_done_and_found_and_give_no_advice(page: str, tmp_path: Path) -> None:
+    epil = reference.posterior("k_epil")  # overdispersed, from chains that have not mixed
+    path = bm.report(epil, ["trt"], tmp_path / "r.html")
+    for text in (Reader(page).text, Reader(path.read_text(encoding="utf-8")).text):
+        paper = _for_a_paper(text)
+        assert "The largest r-hat is" in paper
+        assert not re.search(
+            r"\b(try|should|wanted|above|below|may|look|caution)\b", paper.replace("draws above", ""), re.I
+        )
+    check = bm.check(epil, random_seed=1).table.query("finding")
+    row = check[check["statistic"] == "dispersion"].iloc[0]
+    assert f"{len(check)} of 20 statistics of the data stand out against replicates drawn from the model" in paper
+    assert f"dispersion ({row['observed']:.3g}; {row['lower']:.3g} to {row['upper']:.3g} in 95% of replicates)" in paper
+
+
+def test_a_paragraph_for_a_paper_states_each_prior(fitted: bm.Posterior, page: str) -> None:
+    paper = _for_a_paper(Reader(page).text)
+    lines = [line.strip() for line in fitted.origin.prior_lines() if " ~ " in line and not line.startswith("    ")]
+    assert len(lines) == 3
+    assert all(line.partition(", which implies")[0] in paper for line in lines)
+    assert "which implies" not in paper
+
+
 def test_paragraphs_claim_no_significance_and_no_mixing_that_was_not_there(
     page: str, post: bm.Posterior, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from bayesmargins.labelling import worded
 from bayesmargins.posterior import Posterior
@@ -10,7 +11,7 @@ from bayesmargins.reporting.mathematics import equations
 from bayesmargins.reporting.page_blocks import Block, Display, Mono, Paragraph, Points, Section, said
 from bayesmargins.reporting.wording import listing
 
-__all__ = ["distribution_words", "groups_words", "model_section", "predictor_words", "priors_section"]
+__all__ = ["distribution_words", "groups_words", "model_section", "predictor_words", "priors_section", "priors_words"]
 
 
 def model_section(post: Posterior) -> Section:
@@ -123,15 +124,24 @@ def _priors(post: Posterior) -> Block:
             "Not known here: draws from other software or from a file come without their priors. They are part of the "
             "model, and belong in its description."
         )
-    lines = post.origin.prior_lines()
-    stated = [line for line in lines[lines.index("priors") + 1 :]]
     items: list[tuple[Paragraph, list[Paragraph]]] = []
-    for line in stated:
+    for line in _stated(post.origin):
         if line.startswith("    ") and items:
             items[-1][1].append(_line(line))
         else:
             items.append((_line(line), []))
     return Points(tuple((first, tuple(rest)) for first, rest in items))
+
+
+def _stated(origin: Any) -> list[str]:
+    lines: list[str] = origin.prior_lines()
+    return lines[lines.index("priors") + 1 :]
+
+
+def priors_words(origin: Any) -> str:
+    """Each prior, without what it implies."""
+    own = [line.strip().partition(", which implies")[0] for line in _stated(origin) if not line.startswith("    ")]
+    return "; ".join(own)
 
 
 def _line(text: str) -> Paragraph:

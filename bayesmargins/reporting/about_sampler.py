@@ -25,7 +25,7 @@ def sampler_section(post: Posterior, how: Intervals) -> Section:
     if not post.caveat:
         found = diagnosed(post)
         trouble = in_sentences(found, *_sizes(post), _elsewhere(post))
-        blocks.append(Notice((" ".join(trouble),)) if trouble else said(diagnostics_words(post)))
+        blocks.append(Notice((" ".join(trouble),)) if trouble else said(diagnostics_words(post), _wanted(post)))
     numbers = summary(post, **how.asked, diagnostics=not post.caveat)
     blocks.append(grid_of(table(numbers, diagnostics=not post.caveat), "Parameters of the model"))
     return Section("Sampler", "sampler", tuple(blocks))
@@ -70,19 +70,27 @@ def _seed(post: Posterior) -> str:
 
 def diagnostics_words(post: Posterior) -> str:
     """R-hat, effective sample sizes and divergences as they are, whatever they are."""
-    found, (chains, _) = diagnosed(post), _sizes(post)
+    found = diagnosed(post)
     if "max_rhat" not in found:
         text = "Whether the draws have converged is not known: r-hat takes several chains, and more than a few draws."
     else:
-        wanted = found.get("ess", MIN_ESS_PER_CHAIN * chains)
         text = (
-            f"The largest r-hat is {found['max_rhat']:.3f} ({found['worst']}; it should be below {MAX_RHAT}), the "
-            f"smallest effective sample size {found['min_ess']:,.0f} ({found['least']}; at least {wanted:,} is wanted)."
+            f"The largest r-hat is {found['max_rhat']:.3f} ({found['worst']}), the smallest effective sample size "
+            f"{found['min_ess']:,.0f} ({found['least']})."
         )
     if "divergences" in found:
         n = found["divergences"]
         text += f" {'No draw' if not n else counted(n, 'draw')} diverged."
     return text
+
+
+def _wanted(post: Posterior) -> str:
+    """What these numbers should be."""
+    found, (chains, _) = diagnosed(post), _sizes(post)
+    if "max_rhat" not in found:
+        return ""
+    least = found.get("ess", MIN_ESS_PER_CHAIN * chains)
+    return f" R-hat should be below {MAX_RHAT}, and the effective sample size at least {least:,}."
 
 
 def _sizes(post: Posterior) -> tuple[int, int]:

@@ -1,19 +1,21 @@
-"""The methods and the results as paragraphs for a paper; every number is one of the tables'."""
+"""The methods and the results as paragraphs to paste into a paper; every number is one of the tables'."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from bayesmargins.posterior import Posterior
 from bayesmargins.reporting.about_checks import Checked
 from bayesmargins.reporting.about_data import size_words
-from bayesmargins.reporting.about_model import distribution_words, groups_words, predictor_words
+from bayesmargins.reporting.about_model import distribution_words, groups_words, predictor_words, priors_words
 from bayesmargins.reporting.about_sampler import diagnostics_words, draws_words, is_ours
 from bayesmargins.reporting.about_sensitivity import Moved
 from bayesmargins.reporting.effects_asked import POLICIES, Effect
 from bayesmargins.reporting.page_blocks import Paragraph, Section, said
-from bayesmargins.reporting.wording import interval_words, listing, results_of
+from bayesmargins.reporting.wording import counted, interval_words, listing, results_of, signed
 from bayesmargins.tables import describe
+from bayesmargins.validation.sensitivity import CONFLICT, WEAK
 from bayesmargins.version import __version__
 
 __all__ = ["answers", "paper_section"]
@@ -42,12 +44,11 @@ def _methods(post: Posterior, effects: list[Effect]) -> Iterator[str]:
     if any(p.design.factors for p in post.predictors.values()):
         yield groups_words(post)
     if post.origin is not None:
-        given = post.origin.given_priors()
-        yield (
-            f"Priors of {listing(sorted(map(str, given)))} were chosen for this analysis; all are listed above."
-            if given
-            else "Priors were the defaults of the package, which are scaled to the data and listed above."
+        given = sorted(map(str, post.origin.given_priors()))
+        chosen = (
+            f"those of {listing(given)} chosen for this analysis" if given else "defaults that are scaled to the data"
         )
+        yield f"The priors, {chosen}, were {priors_words(post.origin)}."
     if post.design.frame is not None:
         by = f", with bayesmargins {__version__}" if is_ours(post) else ""
         yield f"The model was fitted to {size_words(post)}{by}."
@@ -94,28 +95,30 @@ def _results(post: Posterior, effects: list[Effect], checked: Checked, moved: Mo
 
 
 def _checked(checked: Checked) -> Iterator[str]:
-    if checked.check is not None:
-        yield (
-            f"Replicates of the data drawn from the model differ from them: {' '.join(checked.findings)}"
-            if checked.findings
-            else "Replicates of the data drawn from the model showed no misfit in the statistics that were looked at."
-        )
+    if checked.check is None:
+        return
+    table = checked.check.table
+    found = [_stands_out(row) for row in table[table["finding"]].to_dict("records")]
+    verb = "stands" if len(found) < 2 else "stand"
+    which = f"{verb} out against replicates drawn from the model{f': {listing(found)}' if found else ''}"
+    yield f"{len(found) or 'None'} of {counted(len(table), 'statistic')} of the data {which}."
+
+
+def _stands_out(row: Mapping[str, Any]) -> str:
+    """``dispersion (1.59; 0.818 to 1.2 in 95% of replicates)``."""
+    about = f" of {row['about']}" if row["about"] else ""
+    of = " with new groups" if row["groups"] == "new" else ""
+    seen, lower, upper = (signed(f"{row[name]:.3g}") for name in ("observed", "lower", "upper"))
+    return f"{row['statistic']}{about} ({seen}; {lower} to {upper} in 95% of replicates{of})"
 
 
 def _moved(moved: Moved) -> Iterator[str]:
-    tables = {title: table for title, table in moved.items() if not isinstance(table, str)}
-    if not tables:
-        return
-    told = [
-        f"{title} ({', '.join(sorted(set(table['diagnosis']) - {'-'}))})"
-        for title, table in tables.items()
-        if set(table["diagnosis"]) - {"-"}
-    ]
-    yield (
-        f"Power-scaling of priors and likelihood asks for caution about {listing(told)}."
-        if told
-        else "Power-scaling the priors hardly moves these effects."
-    )
+    of = {
+        title: {*table["diagnosis"]} & {CONFLICT, WEAK} for title, table in moved.items() if not isinstance(table, str)
+    }
+    told = [f"{title} ({', '.join(sorted(why))})" for title, why in of.items() if why]
+    if of:
+        yield f"Power-scaling the priors {f'moves {listing(told)}' if told else 'hardly moves these effects'}."
 
 
 def _lower(text: str) -> str:
