@@ -38,7 +38,7 @@ def _meeting(pattern: EffectPattern, small: list[Levels]) -> np.ndarray:
 @pytest.mark.parametrize("name", CODES)
 def test_every_pair_that_meets_has_an_entry_of_its_own(name: str, terms: int) -> None:
     pattern, _, small = _pattern(name, terms)
-    p, meeting = pattern.loops, _meeting(pattern, small)
+    p, meeting = pattern.envelope, _meeting(pattern, small)
     assert sorted(pattern.place) == list(range(len(p.low)))
     row, col = np.nonzero(np.tril(meeting.T.astype(int) @ meeting))
     assert (p.low[row] <= col).all()
@@ -49,7 +49,7 @@ def test_every_pair_that_meets_has_an_entry_of_its_own(name: str, terms: int) ->
 @pytest.mark.parametrize("name", CODES)
 def test_patches_have_the_effects_of_their_groups(name: str) -> None:
     pattern, _, small = _pattern(name)
-    p, meeting = pattern.loops, _meeting(pattern, small)[pattern.order]
+    p, meeting = pattern.envelope, _meeting(pattern, small)[pattern.order]
     assert sorted(pattern.order) == list(range(401))
     assert p.lanes[0] == 0
     assert p.lanes[-1] == 401
@@ -62,17 +62,17 @@ def test_patches_have_the_effects_of_their_groups(name: str) -> None:
 def test_nested_effects_leave_no_zero_in_the_factor() -> None:
     """A level's row holds those within it and itself: the dense Cholesky factor has that many entries."""
     pattern, _, small = _pattern("nested")
-    meeting, first = _meeting(pattern, small).astype(float), pattern.loops.first
+    meeting, first = _meeting(pattern, small).astype(float), pattern.envelope.first
     level = np.repeat(np.arange(len(first) - 1), np.diff(first))
     matrix = np.eye(len(level)) + (level[:, None] == level) + meeting.T @ meeting
-    assert np.count_nonzero(cholesky(matrix, lower=True)) == (np.arange(len(level)) - pattern.loops.low + 1).sum()
+    assert np.count_nonzero(cholesky(matrix, lower=True)) == (np.arange(len(level)) - pattern.envelope.low + 1).sum()
 
 
 @pytest.mark.parametrize("name", CODES)
 def test_multiplications_are_those_of_the_steps(name: str) -> None:
     """Counted one by one: those of the factor three times, its entries once, and pairs of effects in each group."""
     pattern, large, small = _pattern(name)
-    p, count = pattern.loops, 0
+    p, count = pattern.envelope, 0
     for a in range(len(p.low)):
         for k in range(p.low[a], a):
             count += 3 * (k - max(p.low[a], p.low[k])) + 1

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BLOCK", "EffectPattern", "Levels", "Loops", "effect_pattern", "multiplications"]
+__all__ = ["BLOCK", "EffectPattern", "Envelope", "Levels", "effect_pattern", "multiplications"]
 
 Integers = npt.NDArray[np.int64]
 Patches = list[tuple[int, tuple[int, ...]]]
@@ -31,8 +31,8 @@ class Levels:
     terms: int
 
 
-class Loops(NamedTuple):
-    """What compiled loops read of a pattern."""
+class Envelope(NamedTuple):
+    """What loops read of a pattern: arrays here, pointers in compiled code."""
 
     first: Integers  # (level + 1,), first effect of each level
     factor: Integers  # (level,)
@@ -43,13 +43,19 @@ class Loops(NamedTuple):
     lanes: Integers  # (patch + 1,), first group of each patch, none of which goes beyond a multiple of `BLOCK`
     begins: Integers  # (patch + 1,), where its effects begin in `used`
     used: Integers  # effects that some group of the patch has, rising
+    levels: int
+    effects: int
+    factors: int
+    patches: int
+    widest: int  # terms of a factor, at most
+    most: int  # effects of a patch, at most
 
 
 @dataclass(frozen=True)
 class EffectPattern:
     """The order of small effects and of the largest factor's groups."""
 
-    loops: Loops
+    envelope: Envelope
     place: Integers  # (small effect,), where each went, of those factor by factor, level by level, term by term
     order: Integers  # (group,), the groups as they are taken: those with the same effects together
     entries: int  # of the envelope
@@ -81,8 +87,10 @@ def effect_pattern(large: Levels, small: Sequence[Levels]) -> EffectPattern:
     low, widths = np.repeat(first[reach], sizes[order]), np.repeat(first[1:] - first[reach], sizes[order])
     row = np.cumsum(widths) - widths - low
     terms = np.array([f.terms for f in small], dtype=np.int64)
-    loops = Loops(first, factor[order], reach, low, row, terms, *_cut(patches, first))
-    return EffectPattern(loops, place, groups, int(widths.sum()))
+    lanes, begins, used = _cut(patches, first)
+    counts = len(order), len(low), len(small), len(lanes) - 1, max(terms, default=1), max(np.diff(begins), default=0)
+    envelope = Envelope(first, factor[order], reach, low, row, terms, lanes, begins, used, *map(int, counts))
+    return EffectPattern(envelope, place, groups, int(widths.sum()))
 
 
 def _ends(sizes: Integers) -> Integers:

@@ -9,37 +9,19 @@ Cholesky factor is made by sums over a range of entries, as of a full matrix, so
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from numba import njit, types
 
 from bayesmargins.integrate.compiled import APART, INNER
-from bayesmargins.integrate.group_rows import Floats, Integers
+from bayesmargins.integrate.effect_pattern import Envelope
+from bayesmargins.integrate.group_rows import Floats
 from bayesmargins.integrate.pointers import INTEGERS, after
 from bayesmargins.integrate.small_kernels import add_row, copy_row, dot, fill
 
-__all__ = ["ENVELOPE", "Envelope", "inverse", "plus_product", "root_slopes", "rooted", "solved", "times_roots"]
+__all__ = ["ENVELOPE", "inverse", "plus_product", "root_slopes", "rooted", "solved", "times_roots"]
 
 
-class Envelope(NamedTuple):
-    """What `Loops` says of the envelope, and how many levels, effects and factors there are.
-
-    `widest` is the number of terms that a factor has at most: `roots` are as wide.
-    """
-
-    first: Integers
-    factor: Integers
-    reach: Integers
-    low: Integers
-    row: Integers
-    terms: Integers
-    levels: int
-    effects: int
-    factors: int
-    widest: int
-
-
-ENVELOPE = types.NamedTuple([*[INTEGERS] * 6, *[types.int64] * 4], Envelope)
+ENVELOPE = types.NamedTuple([*[INTEGERS] * 9, *[types.int64] * 6], Envelope)
 
 
 @njit(**INNER)

@@ -126,11 +126,12 @@ def whitened(of: Known, L: Floats, first: int, n: int, H: Floats, C: Floats, v: 
 def _less_small(asked: Any) -> None:
     """v (term, group) -= E s for a block; `at` has its first patch and its place in E, and gets those of the next."""
     of, s, first, n, at, v = taken(asked)
-    while at[0] < of.patches and of.lanes[at[0]] < first + n:
-        begin, size = of.lanes[at[0]] - first, of.lanes[at[0] + 1] - of.lanes[at[0]]
-        for k in range(of.begins[at[0]], of.begins[at[0] + 1]):
+    p = of.pattern
+    while at[0] < p.patches and p.lanes[at[0]] < first + n:
+        begin, size = p.lanes[at[0]] - first, p.lanes[at[0] + 1] - p.lanes[at[0]]
+        for k in range(p.begins[at[0]], p.begins[at[0] + 1]):
             for i in range(of.terms):
-                add_row(after(v, i * BLOCK + begin), after(of.E, at[1]), -s[of.used[k]], size)
+                add_row(after(v, i * BLOCK + begin), after(of.E, at[1]), -s[p.used[k]], size)
                 at[1] += size
         at[0] += 1
 
@@ -138,7 +139,7 @@ def _less_small(asked: Any) -> None:
 @njit(**APART)
 def _white_effects(of: Known, at: Integers, C: Floats, n: int, U: Floats) -> int:
     """U (small effect, term, group) = C^-1 E of a patch, whose groups begin at C; how many effects it has."""
-    count = of.begins[at[0] + 1] - of.begins[at[0]]
+    count = of.pattern.begins[at[0] + 1] - of.pattern.begins[at[0]]
     for j in range(count):
         own = row_of(U, j * of.terms)
         for i in range(of.terms):
@@ -152,7 +153,7 @@ def _white_effects(of: Known, at: Integers, C: Floats, n: int, U: Floats) -> int
 def room(of: Known) -> int:
     """Numbers that `small_moments` needs."""
     q = of.terms
-    return 2 + (2 * q * q + q + of.most * q) * BLOCK
+    return 2 + (2 * q * q + q + of.pattern.most * q) * BLOCK
 
 
 @njit(**APART)
@@ -173,9 +174,9 @@ def small_moments(c: Floats, L: Floats, t: float, of: Known, K: Floats, h: Float
         n = min(BLOCK, of.groups - first)
         residuals(of, c, t, first, n, v)
         whitened(of, L, first, n, H, C, v)
-        while at[0] < of.patches and of.lanes[at[0]] < first + n:
-            begin, size = of.lanes[at[0]] - first, of.lanes[at[0] + 1] - of.lanes[at[0]]
-            used, count = after(of.used, of.begins[at[0]]), _white_effects(of, at, after(C, begin), size, U)
+        while at[0] < p.patches and p.lanes[at[0]] < first + n:
+            begin, size = p.lanes[at[0]] - first, p.lanes[at[0] + 1] - p.lanes[at[0]]
+            used, count = after(p.used, p.begins[at[0]]), _white_effects(of, at, after(C, begin), size, U)
             for j in range(count):
                 low, row, own = p.low[used[j]], after(K, p.row[used[j]]), row_of(U, j * q)
                 for i in range(q):
@@ -219,9 +220,10 @@ def _less_patch(of: Known, used: Integers, count: int, U: Floats, V: Floats, n: 
 def _less_shared(asked: Any) -> None:
     """Y (term, term, group) less C^-1 E V E' C'^-1 of a block, V the covariance of the small effects."""
     of, V, first, n, at, C, U, Y, work = taken(asked)
-    while at[0] < of.patches and of.lanes[at[0]] < first + n:
-        begin, size = of.lanes[at[0]] - first, of.lanes[at[0] + 1] - of.lanes[at[0]]
-        used, count = after(of.used, of.begins[at[0]]), _white_effects(of, at, after(C, begin), size, U)
+    p = of.pattern
+    while at[0] < p.patches and p.lanes[at[0]] < first + n:
+        begin, size = p.lanes[at[0]] - first, p.lanes[at[0] + 1] - p.lanes[at[0]]
+        used, count = after(p.used, p.begins[at[0]]), _white_effects(of, at, after(C, begin), size, U)
         _less_patch(of, used, count, U, V, size, after(Y, begin), work)
         at[0] += 1
 
@@ -362,7 +364,7 @@ def group_marginal(x: Any, data: Any, sizes: Any, out: Any) -> None:
     gradient is asked for, the value alone is right. A model without small effects does not have their code.
     """
     of, slopes, small = unpacked(data, sizes), sizes[TASK] == GRADIENT, small_ones()
-    q, p, m, square, most = of.terms, of.coordinates, of.pattern.effects, of.terms**2, of.most
+    q, p, m, square, most = of.terms, of.coordinates, of.pattern.effects, of.terms**2, of.pattern.most
     size = p + square + 1 + of.pattern.factors * of.pattern.widest**2
     memory = np.zeros(m + of.entries + 4 + square + (4 * square + 2 * q + most * q) * BLOCK)
     s = start_of(memory)

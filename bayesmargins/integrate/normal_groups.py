@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bayesmargins.errors import IntegrationError
 from bayesmargins.family.outcome import Outcome
-from bayesmargins.integrate.effect_pattern import EffectPattern, Levels, Loops, effect_pattern
+from bayesmargins.integrate.effect_pattern import EffectPattern, Envelope, Levels, effect_pattern
 from bayesmargins.integrate.threads import in_threads
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def _small_effects(
     position = np.argsort(pattern.order)[large.codes]
     E = (_sparse(Q, position[:, None] * q + np.arange(q), n * q).T @ Z).tocsr()
     K, shared = np.zeros(pattern.entries), (Z.T @ Z - E.T @ E).tocoo()
-    p = pattern.loops
+    p = pattern.envelope
     kept = (shared.col >= p.low[shared.row]) & (shared.col < _level_ends(p)[shared.row])
     K[p.row[shared.row[kept]] + shared.col[kept]] = shared.data[kept]
     return within.T @ Z, K, Z.T @ rest, _by_patch(E.tocoo(), q, pattern)
@@ -286,14 +286,14 @@ def _columns(small: Sequence[Effects], root: Array, pattern: EffectPattern) -> A
     return _sparse(np.hstack(values), np.hstack(places), first)
 
 
-def _level_ends(p: Loops) -> Integers:
+def _level_ends(p: Envelope) -> Integers:
     """Of each effect, where its level ends."""
     return np.repeat(p.first[1:], np.diff(p.first))
 
 
 def _by_patch(E: Any, q: int, pattern: EffectPattern) -> Array:
     """Entries of E (group and term, effect), patch by patch: (effect, term, group) each."""
-    p = pattern.loops
+    p = pattern.envelope
     groups, counts = np.diff(p.lanes), np.diff(p.begins)
     begins = np.append(0, np.cumsum(q * groups * counts))
     group, term, effects = E.row // q, E.row % q, len(pattern.place)
