@@ -116,7 +116,8 @@ class NormalGroups:
         found = self._marginals(phi, roots, sigma, GRADIENT)
         n, q, p = len(phi), roots[0].shape[-1], phi.shape[1]
         value, dc, dL, dt, d_small = np.split(found, np.cumsum([1, p, q * q, 1]), axis=1)
-        value, dt, d_small = value[:, 0], dt[:, 0], d_small.reshape(n, len(roots) - 1, self._widest, self._widest)
+        widest = self.pattern.envelope.widest
+        value, dt, d_small = value[:, 0], dt[:, 0], d_small.reshape(n, len(roots) - 1, widest, widest)
         others = (d_small[:, f, : root.shape[-1], : root.shape[-1]] for f, root in enumerate(roots[1:]))
         d_roots = [dL.reshape(n, q, q), *others]
         dt = dt + (dc * (phi - self.centre)).sum(axis=1)
@@ -194,13 +195,10 @@ class NormalGroups:
         else:
             in_threads(some, len(x))
 
-    @property
-    def _widest(self) -> int:
-        return max((terms for _, terms in self.shapes), default=1)
-
     def _padded(self, roots: Sequence[Array], n: int) -> Array:
         """Roots of the small factors, (draw, factor, term, term), with zeros for terms that a factor does not have."""
-        out = np.zeros((n, len(roots), self._widest, self._widest))
+        widest = self.pattern.envelope.widest
+        out = np.zeros((n, len(roots), widest, widest))
         for f, root in enumerate(roots):
             out[:, f, : root.shape[-1], : root.shape[-1]] = root
         return out
