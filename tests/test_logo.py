@@ -227,6 +227,26 @@ def test_the_observed_mean_is_held_against_a_new_groups() -> None:
     assert found["p"].to_numpy() == pytest.approx(0.0, abs=1e-10)
 
 
+def test_pit_of_a_right_model_spreads_evenly_where_means_take_few_values() -> None:
+    """Three rows of 0 and 1: half of the groups have none, and half a chance of that value would put it in the centre."""
+    groups, S, rng = 400, 500, np.random.default_rng(2)
+    g = np.arange(groups).repeat(3)
+    y = rng.binomial(1, special.expit(-2.0 + 2.0 * rng.normal(size=groups)[g]))
+    assert 0.35 < (np.bincount(g, y) == 0).mean() < 0.75
+    one = {
+        "beta": np.full((1, S, 1), -2.0),
+        "b": {"g": np.zeros((1, S, groups, 1))},
+        "Sigma": {"g": np.full((1, S, 1, 1), 4.0)},
+    }
+    data = pd.DataFrame({"y": y, "g": g.astype(str)})
+    found = bm.logo(bm.from_draws("y ~ 1 + (1 | g)", data, family="bernoulli", **one), random_seed=3)
+    pit = found.groups["pit"]
+    assert stats.kstest(pit, "uniform").pvalue > 0.001
+    within = int(pit.between(0.05, 0.95).sum())
+    assert stats.binomtest(within, groups, 0.9).pvalue > 0.001
+    assert f"in {within} of 400 groups; 360.0 are expected" in found.sentences
+
+
 def test_a_high_khat_is_told_with_its_group() -> None:
     rng, data = np.random.default_rng(1), _rows()
     draws = {"beta": rng.normal(0.3, [0.5, 3.0], size=(2, 200, 2)), "b": {}, "Sigma": {"g": np.ones((2, 200, 1, 1))}}

@@ -51,7 +51,9 @@ def calibration(
     observed = means(post.as_observed(response.y)[None])[0]
     expected = drawn if post.family.ordinal else means(_flat(predictions(post, frame, groups=policy("new"))) * counts)
     slack = 1e-9 * np.maximum(np.abs(observed), 1.0)
-    below = np.where(drawn < observed - slack, 1.0, np.where(drawn <= observed + slack, 0.5, 0.0))
+    # of equal means a part drawn at random: halves would not spread evenly where means take few values
+    part = np.random.default_rng(seed).uniform(size=len(size))
+    below = np.where(drawn < observed - slack, 1.0, np.where(drawn <= observed + slack, part, 0.0))
     return {
         "observed": observed,
         "predicted": (weights * expected).sum(axis=0),

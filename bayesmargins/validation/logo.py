@@ -82,8 +82,8 @@ def logo(
     A k-hat is too high above 0.7, with fewer than 2,200 draws S above 1 - 1 / log10(S).
 
     ``predicted`` is the mean that the model expects of a new group with these rows, and ``pit`` the probability that
-    such a group's mean lies below the observed one, half of it where they are equal. Both weigh draws as the density
-    does; of a group that was fitted again they are those of the refit.
+    such a group's mean lies below the observed one, a part of it drawn at random where they are equal (Czado, Gneiting
+    and Held 2009). Both weigh draws as the density does; of a group that was fitted again they are those of the refit.
 
     Examples
     --------
