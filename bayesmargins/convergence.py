@@ -38,8 +38,6 @@ def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, f
     A dict of ``divergences``, ``max_rhat``, ``worst`` (the parameter with the largest r-hat), ``min_ess`` (the
     smaller of bulk and tail) and ``least`` (the parameter that has it).
 
-    Examples
-    --------
     >>> import xarray as xr
     >>> apart = np.arange(4.0)[:, None] + np.arange(200) % 7
     >>> convergence(xr.Dataset({"sigma": (("chain", "draw"), apart)}), None)["worst"]
@@ -67,8 +65,6 @@ def convergence(parameters: xr.Dataset, stats: xr.Dataset | None) -> dict[str, f
 def poorly_sampled(found: Mapping[str, np.ndarray], chains: int) -> list[str]:
     """Sentences on entries whose chains have not mixed, or whose draws are too few; the last says how to see which.
 
-    Examples
-    --------
     >>> ess = np.array([900.0, 800.0])
     >>> found = {"r_hat": np.array([1.0, 1.2]), "ess_bulk": ess, "ess_tail": ess}
     >>> poorly_sampled(found, 4)[0]

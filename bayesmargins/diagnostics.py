@@ -28,8 +28,6 @@ def diagnostics(draws: np.ndarray, point: str, tail: float | None = None) -> dic
     draws a chain; r-hat also with a single chain. ``ess_tail`` is that of the quantiles at the probability `tail` and
     its complement: ArviZ's ``stats.ci_prob`` unless given, so that both tables show the same.
 
-    Examples
-    --------
     >>> diagnostics(np.arange(24.0).reshape(1, 2, 12) % 5, "mean")["r_hat"].round(3)
     array([0.928])
     """
@@ -54,8 +52,6 @@ def diagnostics_of_mixture(draws: np.ndarray, parts: np.ndarray, point: str) -> 
     Each counts the same and is judged by itself: the sum of their effective sample sizes, the largest r-hat among
     chains of one posterior, and the Monte Carlo error of the point of the mixture.
 
-    Examples
-    --------
     >>> chains = np.arange(48.0).reshape(1, 4, 12) % 5
     >>> chains[:, 2:] += 100  # another posterior
     >>> diagnostics_of_mixture(chains, np.array([1, 1, 2, 2]), "mean")["r_hat"].round(3)

@@ -23,8 +23,6 @@ def folded(text: str) -> str:
 def as_html(text: str) -> str:
     r"""The first line as a heading, the others as a list; lines that are indented further are a list within it.
 
-    Examples
-    --------
     >>> as_html("model\nfamily\npriors\n  beta")
     '<div><strong>model</strong><ul><li>family</li><li>priors<ul><li>beta</li></ul></li></ul></div>'
     """

@@ -87,8 +87,6 @@ class BayesmarginsWarning(UserWarning):
 def close_matches(name: object, allowed: Iterable[object]) -> str:
     """Which of the allowed names the user probably meant: ``" Did you mean 'week'?"``, or nothing where none is near.
 
-    Examples
-    --------
     >>> close_matches("weeek", ["week", "trt"])
     " Did you mean 'week'?"
     >>> close_matches("id", ["ID", "i"])
@@ -106,8 +104,6 @@ def close_matches(name: object, allowed: Iterable[object]) -> str:
 def listed(values: Iterable[object], limit: int = 12) -> str:
     """Many values in one line of a message, ``"'a', 'b' and 3 more"``: how many are shown is the limit.
 
-    Examples
-    --------
     >>> listed(["a", "b"])
     "'a', 'b'"
     """
@@ -121,8 +117,6 @@ def shown(value: Any, limit: int = 80) -> str:
 
     A NumPy scalar is the number that it is; what has no ``repr`` is called by its type.
 
-    Examples
-    --------
     >>> shown("new"), shown([0] * 99, limit=9)
     ("'new'", '[0, 0, 0,...')
     """
@@ -145,8 +139,6 @@ def written(value: object) -> str:
 def warn(message: str) -> None:
     """Warn at the user's own line, however deep in the package it arises.
 
-    Examples
-    --------
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
     ...     warn("mind this")

@@ -78,8 +78,6 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     GroupsError where a word is unknown (with the right one for another package's), a factor is left out or unknown,
     the fit has not seen a level, or a child of a new parent is not new.
 
-    Examples
-    --------
     >>> import bayesmargins as bm
     >>> design = bm.GLMM("yb ~ trt + (1 | ID)", bm.load_dataset("bacteria"), family="bernoulli").design
     >>> resolve_groups("new", design).by_factor

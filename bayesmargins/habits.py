@@ -242,8 +242,6 @@ def lesson(name: str, value: Any, allowed: Sequence[str]) -> str:
 
     The advice for `re_formula` depends on its value; `allowed` are the keywords of the function.
 
-    Examples
-    --------
     >>> lesson("type", "response", ["newdata", "target"])
     "Here it is target='mean'."
     """

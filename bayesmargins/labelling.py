@@ -140,8 +140,6 @@ def _checked(labels: Mapping[Any, Any], columns: Iterable[Any]) -> dict[str, str
 def worded(name: str, labels: Mapping[str, str]) -> str:
     """What a column or grouping factor is called for readers; of a nested factor each column by its own label.
 
-    Examples
-    --------
     >>> worded("a:b", {"b": "clinic"}), worded("x", {})
     ('a:clinic', 'x')
     """
@@ -152,8 +150,6 @@ def worded(name: str, labels: Mapping[str, str]) -> str:
 def joined(texts: Sequence[str]) -> str:
     """Texts as a sentence lists them.
 
-    Examples
-    --------
     >>> joined(["a", "b", "c"])
     'a, b and c'
     """
@@ -169,8 +165,6 @@ def terms_worded(term: str, labels: Mapping[str, str]) -> str:
 def steps_worded(contrast: str, term: str, labels: Mapping[str, str]) -> str:
     """A contrast whose steps name their variable as readers know it; levels, and ``dY/dage``, stay as they are.
 
-    Examples
-    --------
     >>> steps_worded("ratio(age +1)", "age", {"age": "age (years)"})
     'ratio(age (years) +1)'
     """
@@ -184,8 +178,6 @@ def steps_worded(contrast: str, term: str, labels: Mapping[str, str]) -> str:
 def names_of(ds: xr.Dataset | pd.DataFrame) -> dict[str, str]:
     """The labels of a result, or of its summary, by the names of its dims and coordinates; empty without any.
 
-    Examples
-    --------
     >>> names_of(xr.Dataset(attrs={"labels": '{"trt": "treatment"}'}))
     {'trt': 'treatment'}
     """
@@ -195,8 +187,6 @@ def names_of(ds: xr.Dataset | pd.DataFrame) -> dict[str, str]:
 def named(ds: xr.Dataset | pd.DataFrame, column: str) -> str:
     """What is this dimension, coordinate or value of ``term`` called for readers?
 
-    Examples
-    --------
     >>> ds = xr.Dataset(attrs={"labels": '{"trt": "treatment"}'})
     >>> named(ds, "trt"), named(ds, "week")
     ('treatment', 'week')

@@ -159,8 +159,6 @@ def make_result(
 ) -> xr.Dataset:
     """The Dataset of values (chain x draw, *dims), chains one after the other: ``estimate`` (chain, draw, *dims).
 
-    Examples
-    --------
     >>> make_result(np.zeros((2, 3)), ["row"], {}, Provenance(), {"chain": [0], "draw": [0, 1]})["estimate"].dims
     ('chain', 'draw', 'row')
     """
@@ -233,8 +231,6 @@ def _read(ds: xr.Dataset) -> tuple[xr.DataArray, str, np.ndarray, str]:
 def fingerprint(values: np.ndarray, said: str = "") -> str:
     """16 hexadecimal digits that change with any value, with the shape, or with what is said of them.
 
-    Examples
-    --------
     >>> fingerprint(np.zeros(2)) == fingerprint(np.zeros(2))
     True
     """

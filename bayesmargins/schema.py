@@ -66,8 +66,6 @@ def public_name(name: str, also: Iterable[str] = ()) -> str:
 
     A column ``data_draw`` is ``data_data_draw``, so that no two columns become one.
 
-    Examples
-    --------
     >>> public_name("week"), public_name("draw")
     ('week', 'data_draw')
     """
@@ -97,8 +95,6 @@ def stem(name: str) -> str:
 def factor_dim(name: str) -> str:
     """The dimension of a factor's levels in a posterior: ``data_<name>`` where that uses the name itself.
 
-    Examples
-    --------
     >>> factor_dim("id"), factor_dim("obs")
     ('id', 'data_obs')
     """
@@ -117,8 +113,6 @@ def check_result(ds: object) -> xr.Dataset:
     A tree (`az.from_netcdf`) has it at its root, or as its group ``posterior`` or ``prior``. A result has real
     numbers ``estimate`` with the dims ``chain`` and ``draw``.
 
-    Examples
-    --------
     >>> check_result(xr.Dataset({"estimate": (("chain", "draw"), np.zeros((1, 2)))})).sizes["draw"]
     2
     """

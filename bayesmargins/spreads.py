@@ -45,8 +45,6 @@ def spread_values(column: Column, word: str, design: Design) -> tuple[float, ...
 
     ``"sd"`` is half a standard deviation to either side of the mean, ``"2sd"`` a whole one.
 
-    Examples
-    --------
     >>> spread_values(Column("week", "number"), "iqr", post.design)
     (2.0, 6.0)
     """

@@ -51,8 +51,6 @@ def plain_value(value: Any) -> Any:
     A NumPy scalar, Decimal or Fraction becomes a Python number; an Interval (of ``pandas.cut``), a Period, a time, a
     UUID or a member of an Enum becomes its text, as in the coordinates of results.
 
-    Examples
-    --------
     >>> plain_value(np.int64(3)), plain_value(pd.Interval(0, 1))
     (3, '(0, 1]')
     """
@@ -83,8 +81,6 @@ def value_list(given: Any) -> list[Any] | None:
     None for a single value, and for what has no order or more than one dimension: sets, dicts, frames, nested lists.
     EstimandError of a generator that raises, or that does not end.
 
-    Examples
-    --------
     >>> value_list(range(2)), value_list("ab"), value_list({"a", "b"})
     ([0, 1], None, None)
     """
@@ -124,8 +120,6 @@ def _taken(given: Iterable[Any]) -> Iterable[Any]:
 def is_number(value: Any) -> bool:
     """Whether this, from `plain_value`, is one finite number (a truth value is none).
 
-    Examples
-    --------
     >>> is_number(1.5), is_number(True), is_number(float("nan"))
     (True, False, False)
     """
@@ -145,8 +139,6 @@ def is_infinite(value: Any) -> bool:
 def is_word(value: Any, allowed: Collection[str]) -> bool:
     """Whether this is one of the words; anything may be asked, also what has no hash or no truth value.
 
-    Examples
-    --------
     >>> is_word("eti", ("eti", "hdi")), is_word(["eti"], ("eti", "hdi"))
     (True, False)
     """
@@ -158,8 +150,6 @@ def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[An
 
     Anything else is paired by position, as it is. `what` and `of` are what a message calls the values and the rows.
 
-    Examples
-    --------
     >>> by_row_labels(pd.Series([1, 2], ["b", "a"]), pd.Index(["a", "b"]), "wts", "newdata")[0].tolist()
     [2, 1]
     """
@@ -182,8 +172,6 @@ def by_row_labels(values: Any, labels: pd.Index, what: str, of: str) -> tuple[An
 def with_columns(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
     """The frame with columns set, whatever they are called: ``assign`` knows no column "self".
 
-    Examples
-    --------
     >>> with_columns(pd.DataFrame({"x": [1]}), {"self": 2}).to_dict("records")
     [{'x': 1, 'self': 2}]
     """
@@ -198,8 +186,6 @@ def value_label(value: Any, other: Any = None) -> str:
 
     A computed number has four digits, or as many as tell it from the other; what a person would write stays whole.
 
-    Examples
-    --------
     >>> value_label(0.5), value_label("drug+"), value_label(2.529421532024875)
     ('0.5', 'drug+', '2.529')
     """
@@ -218,8 +204,6 @@ def plain(values: Any) -> np.ndarray:
 
     A missing number is NaN, a missing text ``""``.
 
-    Examples
-    --------
     >>> plain(["b", "a"]).dtype.kind
     'U'
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -89,15 +90,14 @@ REACHED = {*bayesmargins.__all__, "Check", "Logo", "Margins", "Options", "_Writt
 
 
 def long_docstrings(source: str) -> Iterator[str]:
-    """What has a docstring with sections that only a user needs, who sees neither its name nor its code."""
+    """What has a docstring with headed sections, which only a user needs, who sees neither its name nor its code."""
     inner: list[ast.AST] = [ast.parse(source)]
     while inner:
         node = inner.pop()
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            lines = (ast.get_docstring(node) or "").splitlines()
             if node.name in REACHED:
                 continue
-            if {"Parameters", "Attributes", "Returns", "Raises"} & set(lines):
+            if re.search(r"^-{4,}$", ast.get_docstring(node) or "", re.MULTILINE):
                 yield node.name
         inner += ast.iter_child_nodes(node)
 

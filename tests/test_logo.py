@@ -228,7 +228,7 @@ def test_the_observed_mean_is_held_against_a_new_groups() -> None:
 
 
 def test_pit_of_a_right_model_spreads_evenly_where_means_take_few_values() -> None:
-    """Three rows of 0 and 1: half of the groups have none, and half a chance of that value would put it in the centre."""
+    """Three rows of 0 and 1: half of the groups have none, and half that chance puts them in the centre."""
     groups, S, rng = 400, 500, np.random.default_rng(2)
     g = np.arange(groups).repeat(3)
     y = rng.binomial(1, special.expit(-2.0 + 2.0 * rng.normal(size=groups)[g]))

@@ -44,8 +44,6 @@ def checked(post: Posterior, where: str, stats: xr.Dataset | None = None) -> Pos
 def check_effects(post: Posterior) -> None:
     """Have the group effects mean 0 and the spread that their sds say, which are all that ``"new"`` reads?
 
-    Notes
-    -----
     Under the model b / sd of J groups are independent standard normals, so that in a single posterior draw, averaged
     over the data that the model expects, their sum of squares is chi-squared with J degrees of freedom and their mean
     times the root of J standard normal. By Markov's inequality half of the draws lie where a single draw lies with

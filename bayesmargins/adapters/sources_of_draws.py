@@ -30,8 +30,6 @@ def read_posterior(source: Any, group: str = "posterior") -> tuple[xr.Dataset, x
     InferenceData, DataTree, Dataset, a netCDF file or zarr folder, a dict of arrays by name or nested by group, or a
     numpyro MCMC; `group` is ``"posterior"`` or ``"prior"``.
 
-    Examples
-    --------
     >>> draws, stats = read_posterior({"beta": np.zeros((4, 100, 3))})
     >>> draws["beta"].dims, stats
     (('chain', 'draw', 'beta_dim_0'), None)

@@ -100,8 +100,6 @@ def build_part(
     The formula is ``"~ x + (1 | g)"``, or has the parameter on its left. Its ``response`` has the words of the mean's
     and no values.
 
-    Examples
-    --------
     >>> import pandas as pd
     >>> mean = build_design("y ~ 1", pd.DataFrame({"y": [0.1, 0.2, 0.4], "x": [0.0, 1, 3]}))
     >>> build_part("sigma", "~ x", mean).formula

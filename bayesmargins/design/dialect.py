@@ -32,8 +32,6 @@ _PLAIN = re.compile(r"[^\W\d][\w.]*|`[^`]+`")
 def as_here(text: str, own: Collection[str] = ()) -> str:
     """R's calls and operators in this package's words; a name of the user's own functions stays theirs.
 
-    Examples
-    --------
     >>> as_here("factor(m) + as.numeric(x) + splines::bs(z, df = 4) + I(k %% 2)")
     'C(m) + as_numeric(x) + bs(z, df = 4) + I(k % 2)'
     """
@@ -146,8 +144,6 @@ def refuse_dot(term: str, formula: str) -> None:
 def with_quoted_names(text: str, columns: Collection[str]) -> str:
     """Columns with dots in their names, as R has them, in backticks where Python would take an attribute.
 
-    Examples
-    --------
     >>> with_quoted_names("y ~ my.x + log(my.x) + I(x.clip(0))", ["my.x", "x"])
     'y ~ my.x + log(`my.x`) + I(x.clip(0))'
     """

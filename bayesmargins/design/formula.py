@@ -81,8 +81,6 @@ class Parts:
 def expression(text: str) -> str:
     """The formula of one number a row: arithmetic is arithmetic there, not the algebra of terms.
 
-    Examples
-    --------
     >>> expression("log(e)"), expression("log(e) - 1")
     ('0 + log(e)', '0 + I(log(e) - 1)')
     """
@@ -94,8 +92,6 @@ def expression(text: str) -> str:
 def parse(formula: str, own: Collection[str] = ()) -> Parts:
     """An lme4-style formula, R's spelling too, taken apart; `own` are functions of the user's that keep their names.
 
-    Examples
-    --------
     >>> parse("y ~ x + (1 | a/b)").blocks
     (Block(terms='1', factor='a', correlated=True, mark=''), Block(terms='1', factor='a:b', correlated=True, mark=''))
     """

@@ -45,8 +45,6 @@ _ADVICE = {
 def written(response: str, given: Mapping[str, str], known_error: bool) -> str:
     """As a formula has it.
 
-    Examples
-    --------
     >>> written("y", {"cens": "c", "y2": "z"}, False)
     'y | cens(c, y2=z)'
     """
@@ -62,8 +60,6 @@ def written(response: str, given: Mapping[str, str], known_error: bool) -> str:
 def left_of(text: str, formula: str) -> Left:
     """The left-hand side, taken apart; FormulaError where it says what is not known, too much, or nothing.
 
-    Examples
-    --------
     >>> left_of("time | cens(c)", "time | cens(c) ~ x").given
     {'cens': 'c'}
     """

@@ -15,8 +15,6 @@ _OPEN, _CLOSE, _QUOTES = "([{", ")]}", "\"'`"
 def whole_call(term: str, name: str) -> str | None:
     """The inside of ``name( )`` where it spans the whole term; else None.
 
-    Examples
-    --------
     >>> whole_call("trials(n)", "trials"), whole_call("(a) + (b)", "")
     ('n', None)
     """
@@ -33,8 +31,6 @@ def whole_call(term: str, name: str) -> str | None:
 def signed_terms(text: str) -> Iterator[tuple[str, str]]:
     """Signed additive terms at the top level.
 
-    Examples
-    --------
     >>> list(signed_terms("x + (1 | g) - 1"))
     [('+', 'x'), ('+', '(1 | g)'), ('-', '1')]
     """
@@ -51,8 +47,6 @@ def signed_terms(text: str) -> Iterator[tuple[str, str]]:
 def split(text: str, separator: str) -> list[str]:
     """Pieces between separators that stand outside brackets and quotes; FormulaError where these are left open.
 
-    Examples
-    --------
     >>> split("y | trials(n | m)", "|")
     ['y ', ' trials(n | m)']
     """

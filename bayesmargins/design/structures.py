@@ -51,8 +51,6 @@ def quoted(name: str) -> str:
 def structure_of(text: str, formula: str) -> tuple[str, bool, str, Structure]:
     """What stands behind the bar: the grouping factor, whether ``cor = FALSE``, the mark ``id``, and the structure.
 
-    Examples
-    --------
     >>> structure_of("gr(g, by = trt)", "")
     ('g', False, '', Structure(by='trt'))
     """

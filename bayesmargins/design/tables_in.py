@@ -35,8 +35,6 @@ def to_pandas(data: Any, what: str = "data") -> pd.DataFrame:
     intervals of ``pandas.cut``, become text in their order; Decimals become floats. DataError where it is no frame,
     has no rows or columns, or names that repeat or are not text.
 
-    Examples
-    --------
     >>> to_pandas({"dose": 1.0, "arm": pd.cut([3], [0, 2, 4])})["arm"].tolist()
     ['(2, 4]']
     """

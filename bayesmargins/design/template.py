@@ -62,8 +62,6 @@ def template_design(
     truth value. Grouping factors may be among them, as group effects need. Columns that are not named are numbers.
     Terms that remember the data (``poly``, ``scale``, ``bs``) are refused.
 
-    Examples
-    --------
     >>> design = template_design("y ~ trt + week + (1 | id)", {"trt": ["placebo", "drug"]})
     >>> design.coef, design.factors["id"].levels
     (('Intercept', 'trt[drug]', 'week'), ())

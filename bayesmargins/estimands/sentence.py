@@ -63,8 +63,6 @@ class Slope:
 def quantity(family_noun: str, response: str, target: str | Target, link: str, averaged: bool = False) -> str:
     """What is E[y], or the target in its place, called: ``"probability of bad"``?
 
-    Examples
-    --------
     >>> quantity("probability", "bad", "link", "logit")
     'linear predictor (logit scale) of bad'
     """
@@ -78,8 +76,6 @@ def quantity(family_noun: str, response: str, target: str | Target, link: str, a
 def scale_name(kind: str, target: str | Target, family_noun: str, link: str, how: str | Slope | None) -> str:
     """On which scale are the numbers of a table?
 
-    Examples
-    --------
     >>> scale_name("comparisons", "mean", "probability", "logit", "difference")
     'difference in probability'
     """

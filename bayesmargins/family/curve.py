@@ -67,8 +67,6 @@ class Curve:
 class Bundle:
     """Several smooth functions of one eta that are averaged over b together, such as the probabilities of categories.
 
-    Notes
-    -----
     The functions lie between 0 and 1 on the real line.
     """
 

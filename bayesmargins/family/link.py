@@ -174,8 +174,6 @@ class Averages(Protocol):
 class Link:
     """What does a linear predictor eta mean on the response scale?
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> float(get_link("logit").inverse(0.0))
     0.5

@@ -127,8 +127,6 @@ def labels_along(source: xr.Dataset | xr.DataArray, dim: str) -> list[str]:
 def weighted_sum(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sum over entries (first axis), in which an entry of weight 0 has no part, be it infinite.
 
-    Examples
-    --------
     >>> weighted_sum(np.array([[1.0], [np.inf], [3.0]]), np.array([-1.0, 0.0, 1.0]))
     array([2.])
     """
@@ -142,8 +140,6 @@ def weighted_sum(draws: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def text(value: Any) -> str:
     """A coordinate's value as it reads in a label.
 
-    Examples
-    --------
     >>> text(2.0), text("drug+")
     ('2', 'drug+')
     """
@@ -153,8 +149,6 @@ def text(value: Any) -> str:
 def bracketed(label: str) -> str:
     """A label in brackets where it would run into an operator beside it.
 
-    Examples
-    --------
     >>> bracketed("drug+"), bracketed("drug - placebo"), bracketed("-2")
     ('drug+', '(drug - placebo)', '(-2)')
     """
@@ -164,8 +158,6 @@ def bracketed(label: str) -> str:
 def shortened(items: Iterable[str]) -> str:
     """Some of many labels, for a sentence.
 
-    Examples
-    --------
     >>> shortened("abcdef")
     'a, b, ..., f'
     """

@@ -196,14 +196,10 @@ def _polynomials(entries: Entries, comparison: str) -> Made:
 def orthonormal(x: np.ndarray) -> np.ndarray:
     """Polynomials (k, k - 1) of degree 1 to k - 1, orthonormal over k points, leading coefficients positive.
 
-    Notes
-    -----
     Each is x times the one before, made orthogonal to all before (Arnoldi: Brubeck, Nakatsukasa & Trefethen, 2021, SIAM
     Review 63), twice, which keeps them orthonormal to rounding whatever k is. For x = 1, ..., k they are R's
     ``contr.poly(k)``, else ``contr.poly(k, scores = x)``.
 
-    Examples
-    --------
     >>> orthonormal(np.array([1.0, 2.0, 3.0])).round(7)[:, 0].tolist()
     [-0.7071068, 0.0, 0.7071068]
     """

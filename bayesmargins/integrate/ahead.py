@@ -18,8 +18,6 @@ def fetch_ahead() -> None:
     On the caller's thread: numba's modules import each other in circles, and two threads inside them at a time may
     each see half of what the other has done.
 
-    Examples
-    --------
     >>> fetch_ahead()
     """
     if "numba.np.arrayobj" in sys.modules:  # numba alone says little: other packages import it and compile nothing

@@ -45,15 +45,11 @@ def smooth_expectation(
     `centre`, over about `width`: the closer, the fewer nodes. A value is right to 1e-12 of itself (above 1e-20), or
     as its error says after twelve halvings; with `against`, until it is on one side of this number for certain.
 
-    Notes
-    -----
     Where s is at most three times the width of f: the trapezoid rule in z (Trefethen & Weideman 2014, SIAM Review 56).
     Elsewhere z = a + w sinh(u) with the trapezoid rule in u, so that nodes gather where f rises and their number grows
     with log(s / width). The error of either falls faster than geometrically with every halving, so with r1 and r2 the
     last two relative changes it is estimated by the larger of r2^2 / r1 and r2 / 100, and lies far below in practice.
 
-    Examples
-    --------
     >>> from scipy.special import ndtr
     >>> one = np.ones(1)
     >>> result = smooth_expectation(lambda x, which: ndtr(x), -3.0 * one, 2.0 * one, 0.0 * one, one)

@@ -37,15 +37,11 @@ def between(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, rest: npt.ArrayLi
     closed forms, else the difference to a rule with twice the step, which is the larger error. s above 4096 beside
     another factor is refused.
 
-    Notes
-    -----
     It is the covariance of two responses at this eta that share the group of the factor and nothing else. Log:
     exp(2 eta + rest + s2) (exp(s2) - 1). Probit: with a = eta / sqrt(1 + s2 + rest) and the correlation
     rho = s2 / (1 + s2 + rest) it is the integral of exp(-a^2 / (1 + sin t)) / (2 pi) over t from 0 to arcsin(rho)
     (Plackett 1954), which subtracts nothing. Logit and cloglog: identities of their own.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> between(get_link("probit"), [[0.0]], 1.0).value.round(6)  # P(both) - P(one)^2 = arcsin(1/2) / (2 pi)
     array([[0.083333]])

@@ -49,14 +49,10 @@ def expectation(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike, part: str = "
     of h. NaN where eta or s2 is NaN. IntegrationError where shapes do not fit, a variance is negative, or there is no
     such part or average.
 
-    Notes
-    -----
     Closed forms where the link has one; elsewhere the trapezoid rule with its step chosen for s (Trefethen & Weideman
     2014), and an expansion in 1/s above s = 4096. Means and complements are relatively accurate to 1e-12 and better
     down to 1e-20, those that fall steeply (complements of the cloglog, means of the log-log) down to 1e-12.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> result = expectation(get_link("logit"), [[-2.0, 2.0]], 4.0)
     >>> result.value.round(6)

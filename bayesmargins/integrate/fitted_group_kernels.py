@@ -103,8 +103,6 @@ def mixture_plug_in(begin: int, end: int, link: Any, eta: Array, shifts: Array, 
 
     eta is (draw, row), shifts (draw, group); `begin` to `end` are chunks of rows of draws.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from bayesmargins.family import get_link
     >>> out = np.zeros((1, 1))
@@ -148,8 +146,6 @@ def mixture_probit(
 ) -> None:
     """The same of E[f(eta + shift + s Z)] for the probit link, s2 (draw, 1) or (draw, row), f by place in `PARTS`.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> out = np.zeros((1, 1))
     >>> mixture_probit(0, 1, 0, np.zeros((1, 1)), np.ones((1, 1)), np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]), out)

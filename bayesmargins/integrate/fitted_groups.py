@@ -37,14 +37,10 @@ def mixture_expectation(
     (draw, group) are z'b of each group, or combination of groups, the same for every row; weights (group,) sum to 1,
     and a group of weight 0 does not count, whatever its shift. NaN where eta, s2 or a shift is.
 
-    Notes
-    -----
     Means and complements keep their relative accuracy for rare events: all terms are positive. h'' changes sign, and is
     accurate relative to h'. With s2 > 0 under the logit and cloglog links, and for the third and fourth derivative, the
     time is that of `expectation` times the number of groups.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> result = mixture_expectation(get_link("logit"), [[-2.0, 2.0]], 0.0, [[-1.0, 0.0, 1.0]], [0.25, 0.5, 0.25])
     >>> result.value.round(6)

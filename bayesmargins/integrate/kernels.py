@@ -289,8 +289,6 @@ def trapezoid(
     beyond `widest`; steps, halves, offsets (rule,) are its step, nodes on each side, and where it begins in the
     weights (node,) of all rules. out is left as it is where s is 0, NaN or beyond widest.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> out, rule = np.zeros((1, 1)), (np.array([0.5]), np.array([0]), np.array([0]), np.array([1.0]))
     >>> from bayesmargins.family import get_link

@@ -23,16 +23,12 @@ def linked_mean(link: Link, eta: npt.ArrayLike, s2: npt.ArrayLike) -> Integral:
     eta is (draw, row), and s2, the variance of z'b over new groups, as of `expectation`; the bound is on the link
     scale.
 
-    Notes
-    -----
     Identity, log and probit: eta, eta + s2 / 2, eta / sqrt(1 + s2). Logit: log E[h] - log E[1 - h], each integrated in
     its own right, so that neither rare nor nearly certain events lose digits. Cloglog: log(-log(1 - E[h])), from
     whichever of E[h] and E[1 - h] is the smaller; NaN where E[1 - h] is below about 1e-18, which the engine knows in
     absolute terms only; loglog is its mirror image. Cauchit: the cotangent of the smaller of the
     two. Softplus: log(exp(E[h]) - 1). Sqrt: the root of eta^2 + s2.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> linked_mean(get_link("logit"), [[-20.0, 2.0]], 4.0).value.round(4)
     array([[-18.    ,   1.2379]])

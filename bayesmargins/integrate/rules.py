@@ -72,8 +72,6 @@ class Rule:
 
         Infinite where the step is too coarse to promise anything.
 
-        Examples
-        --------
         >>> from bayesmargins.family import get_link
         >>> rule_for(get_link("logit"), 1.0).error_bound(0.5) < 1e-13
         True
@@ -124,8 +122,6 @@ def rule_for(link: Link, s: float, part: str = "mean") -> Rule:
 
     It serves all s up to the next power of 2^(1/4), which is at least 2^-5.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> rule_for(get_link("logit"), 1.0).nodes < rule_for(get_link("logit"), 4.0).nodes
     True
@@ -141,8 +137,6 @@ def rule_with_step(link: Link, s: float, step: float, part: str = "mean") -> Rul
 
     A step that is too coarse has a large bound, it is not refused.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> coarse = rule_with_step(get_link("logit"), 1.0, 1.0)
     >>> 1e-6 < coarse.relative_bound < 1e-3
@@ -163,8 +157,6 @@ def apply_rule(rule: Rule, eta: npt.ArrayLike, s: npt.ArrayLike) -> Array:
 
     eta and s are broadcast against each other. It serves coarse rules, and as a check on the kernels.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> float(apply_rule(rule_for(get_link("logit"), 2.0), 0.0, 2.0).round(12))
     0.5

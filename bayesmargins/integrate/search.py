@@ -26,8 +26,6 @@ def smallest_integer(reached: Callable[[Array, Index], Mask], guess: Array, step
     it stays true for larger numbers. The first move from `guess` goes a `step`, and moves double until the number is
     between two tried ones. At `top`, which may be infinite, it is known to be reached.
 
-    Examples
-    --------
     >>> smallest_integer(lambda c, which: c >= 41.5, np.array([3.0]), np.ones(1), np.array([np.inf]))
     array([42.])
     """
@@ -62,8 +60,6 @@ def bracketed(function: Callable[[Array, Index], Array], centre: Array, step: Ar
 
     The first move from `centre` goes a `step`, and moves double. Not finite where the centre is not.
 
-    Examples
-    --------
     >>> bracketed(lambda x, which: x - 6.0, np.zeros(1), np.ones(1))
     (array([3.]), array([7.]))
     """
@@ -95,13 +91,9 @@ def crossing(
     negative at `high`; where it is, because it rounds, that end is the answer. An entry is done once its bracket is
     no wider than its tolerance.
 
-    Notes
-    -----
     Chandrupatla (1997), Advances in Engineering Software 28: inverse quadratic interpolation where it is safe, else
     bisection.
 
-    Examples
-    --------
     >>> x, other = crossing(lambda x, which: x**3 - 2.0, np.zeros(1), np.full(1, 2.0), np.full(1, 1e-13))
     >>> float(x[0].round(12))
     1.259921049895

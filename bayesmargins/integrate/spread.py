@@ -52,13 +52,9 @@ def directions(Z: Array, weights: Array, Sigma: Array) -> Array:
     Z (row, term) is what b is multiplied by, weights (row,) what the rows count for, Sigma (draw, term, term) the
     covariance of b. z'b is distributed as z'A times standard normals; rank is that of Z.
 
-    Notes
-    -----
     The columns of A are those of Sigma^(1/2) Q, with Q the eigenvectors of Sigma^(1/2) Z'WZ Sigma^(1/2). z'A does not
     depend on the coding of z, up to the sign of a column, which is fixed by how it moves the rows.
 
-    Examples
-    --------
     >>> directions(np.ones((3, 1)), np.ones(3), np.full((1, 1, 1), 4.0))
     array([[[2.]]])
     """
@@ -79,16 +75,12 @@ def engine_on_grid(s: float, *, bounded: bool) -> Engine:
     Its errors are the distances from the same on every other point: overestimates, by a factor of 64 and more. Where
     the response is not `bounded` the grid is wider: a log link moves the mass of squares to 2 s.
 
-    Notes
-    -----
     Moments by the trapezoid rule, which converges as exp(-2 pi a / step) with a the half-width of the strip in which
     the effect is analytic: pi / s for the logit, pi / (2 s) for the cloglog. A step of 0.05 / s is far below what
     either needs; it serves quantiles and shares, which come from polynomials of degree 5 between the points, cut where
     they turn: P(g(Z) <= t) is the sum of normal probabilities of the intervals where g is below t, and is inverted by
     bisection. g need not be monotone.
 
-    Examples
-    --------
     >>> engine = engine_on_grid(1.0, bounded=False)
     >>> engine.spread(np.exp(engine.points.T), [0.5], 1.0).values.round(8) + 0.0
     array([[1.64872127, 2.16119742, 1.        , 0.5       ]])
@@ -134,8 +126,6 @@ def engine_over_points(points: int, dimensions: int, seed: int) -> Engine:
     A quarter of the points is scrambled independently of the others; its errors are standard errors of the four. The
     same seed gives the same points.
 
-    Examples
-    --------
     >>> engine_over_points(64, 2, seed=1).points.shape
     (64, 2)
     """
@@ -168,8 +158,6 @@ def engine_for_linear(dimensions: int) -> Engine:
 
     It is evaluated at b = 0 and after a step in each direction; there is no error.
 
-    Examples
-    --------
     >>> engine_for_linear(2).spread(np.array([[1.0, 4.0, 5.0]]), [0.5], 1.0).values
     array([[1. , 5. , 1. , 0.5]])
     """

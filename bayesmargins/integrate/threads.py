@@ -26,8 +26,6 @@ def in_threads(kernel: Callable[..., None], tasks: int, *arguments: Any) -> None
     task writes what no other task reads or writes: results do not depend on the number of threads. What the kernel
     raises first is raised; ranges that nobody has begun are dropped.
 
-    Examples
-    --------
     >>> done = [0] * 5
     >>> in_threads(lambda first, last, out: out.__setitem__(slice(first, last), range(first, last)), 5, done)
     >>> done

@@ -33,8 +33,6 @@ def formula_of_arrays(
     Arrays are paired by position, Series and DataFrames with each other by their index. ModelError where shapes do not
     fit, names occur twice, or a factor of `Z` is not in `groups`.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> X = np.column_stack([np.ones(4), [0.0, 1, 2, 3]])
     >>> formula, frame = formula_of_arrays([0, 1, 1, 0], X, {"id": [1, 1, 2, 2]}, {"id": X})

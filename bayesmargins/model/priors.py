@@ -66,8 +66,6 @@ def default_priors(
     ``Intercept`` is of the mean of the linear predictor, ``beta`` along each orthonormal direction of the other
     columns, the rest of group effects in their coordinates; LKJ by its number.
 
-    Notes
-    -----
     Normal(g(mean y), 2.5 unit) for the mean and Normal(0, 2.5 unit) along orthonormal directions: for one column that
     is Normal(0, 2.5 unit / sd(x)), rstanarm's scale; for several it is Zellner's (1986) g-prior, the covariance of the
     coefficients being (2.5 unit)² n (X'X)⁻¹ with centred X, which no coding of the columns changes. HalfNormal(2.5

@@ -69,8 +69,6 @@ def read(ds: xr.Dataset, point: Any, ci_prob: Any, ci_kind: Any, null: Any, rope
 def interval_name(prob: float, kind: str) -> str:
     """How is an interval called in ArviZ 1.x, and so in columns here?
 
-    Examples
-    --------
     >>> interval_name(0.89, "eti"), interval_name(0.975, "hdi")
     ('eti89', 'hdi97.5')
     """
@@ -98,8 +96,6 @@ def interval_of(prob: Any, kind: Any) -> tuple[float, str]:
 def in_words(point: str, prob: Any, kind: Any) -> str:
     """Point estimate and interval as a picture says them.
 
-    Examples
-    --------
     >>> in_words("median", None, None)
     'median and 89% equal-tailed interval'
     """

@@ -61,8 +61,6 @@ _CAVEATS = {"prior": "under the prior", ASYMPTOTIC: "draws that are no posterior
 def clause_parts(ds: xr.Dataset) -> tuple[str, ...]:
     """The quantity, then what is said of its contrasts, its columns, its weights, its groups and its draws.
 
-    Examples
-    --------
     >>> clause_parts(avg_predictions(post, by="trt"))
     ('probability of yb', 'by trt', 'averaged over new groups of ID')
     """
@@ -78,8 +76,6 @@ def clause_parts(ds: xr.Dataset) -> tuple[str, ...]:
 def what_of(ds: xr.Dataset) -> str:
     """The quantity, compared or differentiated: ``risk difference for bad``, in the words of the field if it has some.
 
-    Examples
-    --------
     >>> what_of(avg_slopes(post, "week", slope="eyex"))
     'elasticity of the probability of yb with respect to week'
     """

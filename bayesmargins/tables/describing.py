@@ -78,8 +78,6 @@ def describe(ds: xr.Dataset, short: bool = False) -> str:
 def clause_of(ds: xr.Dataset) -> tuple[str, ...]:
     """What stands in a caption, part by part: the quantity first. Of what was derived only from which one.
 
-    Examples
-    --------
     >>> clause_of(avg_predictions(post, by="trt"))
     ('probability of yb', 'by trt', 'averaged over new groups of ID')
     """
@@ -91,8 +89,6 @@ def clause_of(ds: xr.Dataset) -> tuple[str, ...]:
 def scale_of(ds: xr.Dataset) -> str:
     """On which scale are these numbers, as far as is known? ``"several scales"`` where entries differ: `scales_along`.
 
-    Examples
-    --------
     >>> scale_of(avg_predictions(post)), scale_of(avg_predictions(post) * 100)
     ('probability', 'derived from probability')
     """
@@ -108,8 +104,6 @@ def scale_of(ds: xr.Dataset) -> str:
 def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
     """The dimension along which scales of entries differ, and the scale at each of its labels; else None.
 
-    Examples
-    --------
     >>> dim, scales = scales_along(attenuation(post, "week"))
     >>> dim, scales[-1].item()
     ('groups', 'ratio of difference in probability')
@@ -124,8 +118,6 @@ def scales_along(ds: xr.Dataset) -> tuple[str, np.ndarray] | None:
 def on_one_scale(ds: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     """The entries on the scale of the first one, which can stand on one axis, and the labels of the others.
 
-    Examples
-    --------
     >>> on_one_scale(attenuation(post, "week"))[1]
     ['new / zero']
     """

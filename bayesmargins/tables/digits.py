@@ -28,8 +28,6 @@ def decimals(limits: np.ndarray, digits: int | None = None, scales: np.ndarray |
     of zeros. A constant needs none, where anything else varies. `digits` are what the reader said; every one of the
     `scales` (row,) has decimals of its own.
 
-    Examples
-    --------
     >>> decimals(np.array([[0.062, 0.204], [0.31, 0.35]]))
     array([3, 3])
     >>> decimals(np.array([[0.062, 0.204], [0.31, 0.35], [0.000012, 0.000043]]))
@@ -75,8 +73,6 @@ def _of_smallest(row: np.ndarray) -> int:
 def fixed(value: float, places: int) -> str:
     """A number with so many decimals, without the sign of a zero; with a power of ten where it needs very many.
 
-    Examples
-    --------
     >>> fixed(-0.001, 2), fixed(1234.5, 0), fixed(2.51e-9, 10), fixed(float("nan"), 2)
     ('0.00', '1234', '2.5e-09', 'NaN')
     """
@@ -90,8 +86,6 @@ def fixed(value: float, places: int) -> str:
 def share(value: float, n: float) -> str:
     """A share of draws, with the decimals that so many draws can tell; never 0 or 1, which no sample shows.
 
-    Examples
-    --------
     >>> share(0.9755, 4000), share(1.0, 4000), share(0.0, 200)
     ('0.976', '>0.999', '<0.01')
     """
@@ -108,8 +102,6 @@ def aligned(texts: Sequence[str], pad: str = " ") -> list[str]:
 
     Cells that differ in what stands between their numbers are left as they are.
 
-    Examples
-    --------
     >>> aligned(["0.13 [-0.06, 0.20]", "12.10 [9.00, 15.00]"])
     [' 0.13 [-0.06,  0.20]', '12.10 [ 9.00, 15.00]']
     """

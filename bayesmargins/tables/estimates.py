@@ -33,12 +33,8 @@ def points(values: np.ndarray, point: str) -> np.ndarray:
     The mode is that of arviz-stats: for whole numbers the most frequent value, else the half-sample mode, which halves
     the draws to the shortest stretch that holds half of them, again and again.
 
-    References
-    ----------
     Robertson & Cryer (1974), "An iterative procedure for estimating the mode", JASA 69(348), 1012-1016.
 
-    Examples
-    --------
     >>> points(np.array([[0.0, 1.0, 1.0, np.inf]]), "mode")
     array([1.])
     """
@@ -55,8 +51,6 @@ def between_share(draws: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
     Draws are (entry, chain, draw), parts (chain,). NaN where the draws do not vary.
 
-    Examples
-    --------
     >>> between_share(np.array([[[0.0, 2.0], [4.0, 6.0]]]), np.array([1, 2]))
     array([0.8])
     """
@@ -75,8 +69,6 @@ def limits(values: np.ndarray, prob: float, kind: str) -> tuple[np.ndarray, np.n
     ``"eti"`` is between two quantiles (type 7), ``"hdi"`` the shortest between two draws. NaN with fewer than two
     finite draws.
 
-    Examples
-    --------
     >>> limits(np.array([[0.0, 4.0, 5.0, 6.0, 9.0]]), 0.5, "hdi")
     (array([4.]), array([6.]))
     """
@@ -96,8 +88,6 @@ def point_estimate(ds: xr.Dataset, point: str = "median") -> xr.DataArray:
 def interval(draws: np.ndarray, prob: float | None = None, kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper limit (entry,) of finite draws (sample, entry); probability and kind are ArviZ's by default.
 
-    Examples
-    --------
     >>> [float(limit[0].round(9)) for limit in interval(np.arange(101.0)[:, None], 0.9, "eti")]
     [5.0, 95.0]
     """
@@ -109,8 +99,6 @@ def probabilities(values: np.ndarray, null: float | None, rope: tuple[float, flo
 
     Limits of the region belong to it. NaN where no draw is finite.
 
-    Examples
-    --------
     >>> probabilities(np.array([[-1.0, 1.0, 2.0, 3.0]]), 0, None)
     {'p_gt_0': array([0.75]), 'pd': array([0.75])}
     """
@@ -127,8 +115,6 @@ def probabilities(values: np.ndarray, null: float | None, rope: tuple[float, flo
 def harm(values: np.ndarray, event: str) -> dict[str, np.ndarray]:
     """``p_harm``, the share of the finite draws with fewer events, which are a benefit, or with more, which are a harm.
 
-    Examples
-    --------
     >>> harm(np.array([[-0.1, 0.1, 0.2, np.nan]]), "benefit")
     {'p_harm': array([0.33333333])}
     """
@@ -143,14 +129,10 @@ def equivalence(values: np.ndarray, rope: tuple[float, float], prob: float) -> d
     limits belong to it. ``decision`` is ``"equivalent"`` where the interval lies wholly in the region, ``"different"``
     where wholly outside, else ``"undecided"``; None where there is no interval.
 
-    Notes
-    -----
     The rule is that of Kruschke (2018), "Rejecting or accepting parameter values in Bayesian estimation", Advances in
     Methods and Practices in Psychological Science 1(2), 270-280, there with an interval of 95 %. The decision compares
     limits, not shares: an interval around a region that no draw falls into is undecided.
 
-    Examples
-    --------
     >>> equivalence(np.linspace(0.1, 0.3, 101)[None], (-0.05, 0.05), 0.95)["decision"]
     array(['different'], dtype=object)
     """

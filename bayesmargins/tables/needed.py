@@ -59,8 +59,6 @@ def columns_of_needed(
 def needed(difference: float, event: str, digits: int | None = None) -> str:
     """The number needed to treat of one difference.
 
-    Examples
-    --------
     >>> needed(0.1, "benefit"), needed(-0.35, "neutral"), needed(0.0, "harm")
     ('NNTB 10', 'one fewer in 2.9', '∞')
     """
@@ -74,8 +72,6 @@ def needed(difference: float, event: str, digits: int | None = None) -> str:
 def interval_needed(point: float, low: float, high: float, event: str, digits: int | None = None) -> str:
     """The interval of a number needed to treat, from that of the difference, beginning on the side of the point.
 
-    Examples
-    --------
     >>> interval_needed(0.1, -0.05, 0.25, "benefit"), interval_needed(0.166, 0.009, 0.322, "benefit")
     ('NNTB 4.0 to ∞ to NNTH 20', '3.1 to 111')
     """

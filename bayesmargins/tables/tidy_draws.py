@@ -53,8 +53,6 @@ def _refuse_unpaired(ds: xr.Dataset) -> None:
 def to_frame(ds: xr.Dataset) -> pd.DataFrame:
     """The draws as a tidy table, one row a draw: chain, draw, what varies with its coordinates, ``estimate``.
 
-    Examples
-    --------
     >>> to_frame(avg_slopes(post, "week")).columns.tolist()
     ['chain', 'draw', 'contrast', 'term', 'estimate']
     """

@@ -15,8 +15,6 @@ MARKS = "values"  # in the attributes, by column
 def marks(summary: pd.DataFrame) -> dict[str, dict[str, str]]:
     """What tells later whether numbers of these columns were changed: by column 8 hexadecimal digits a row, as text.
 
-    Examples
-    --------
     >>> marks(pd.DataFrame({"median": [0.0]}))
     {'values': {'median': '00000000'}}
     """

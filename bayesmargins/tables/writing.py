@@ -17,8 +17,6 @@ Rows = Sequence[Sequence[str]]
 def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str) -> str:
     r"""A table as a pipe table: caption above, the first `n_labels` columns to the left, a note beneath.
 
-    Examples
-    --------
     >>> print(markdown(["trt", "median"], [["a|b", "0.1"]], 1, "Posterior median.", "Probability"))
     Probability
     <BLANKLINE>
@@ -45,8 +43,6 @@ def markdown(header: Sequence[str], rows: Rows, n_labels: int, note: str, captio
 def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str, label: str | None = None) -> str:
     r"""The same in LaTeX, with the package booktabs; `label` has letters, digits and ``: - _ . +`` and ``/`` only.
 
-    Examples
-    --------
     >>> print(latex(["trt", "median"], [["a_b", "-0.1"]], 1, "Posterior median.", "Probability"))
     \begin{table}
     \centering
@@ -89,8 +85,6 @@ def latex(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: 
 def html_table(header: Sequence[str], rows: Rows, n_labels: int, note: str, caption: str) -> str:
     """The same on a web page; the note stands in the foot of the table.
 
-    Examples
-    --------
     >>> print(html_table(["trt", "median"], [["a<b", "0.1"]], 1, "Posterior median.", "Probability"))
     <table>
     <caption>Probability</caption>

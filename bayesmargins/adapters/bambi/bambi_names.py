@@ -286,8 +286,6 @@ def _block(terms: list[str], factor: str) -> str:
 def quoted(name: str) -> str:
     """A column's name as formulas write it.
 
-    Examples
-    --------
     >>> quoted("age"), quoted("my age")
     ('age', '`my age`')
     """

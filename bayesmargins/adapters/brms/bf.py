@@ -38,8 +38,6 @@ class Said:
 def said_by(formula: Any) -> Said:
     """What does a formula of brms say, part by part? Without ``bf(...)`` it is the formula of the mean.
 
-    Examples
-    --------
     >>> said_by("bf(y ~ x, sigma ~ z, family = gaussian())")
     Said(mean='y ~ x', formulas=(('sigma', 'sigma ~ z'),), family='gaussian()', fixed=())
     >>> said_by("bf(y ~ x) + lf(sigma ~ z)").formulas

@@ -19,8 +19,6 @@ __all__ = ["category_names", "read_categories"]
 def category_names(categories: Sequence[Any]) -> dict[str, Any]:
     """What brms calls the linear predictors of these categories: R's make.names() without dots and underscores.
 
-    Examples
-    --------
     >>> category_names(["no", "not sure", 3])
     {'muno': 'no', 'munotsure': 'not sure', 'mu3': 3}
     """

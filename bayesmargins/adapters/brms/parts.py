@@ -19,8 +19,6 @@ _MARK = re.compile(r"\|\s*(\w+)\s*\|\s*(?:gr\(\s*)?([\w.:]+)")
 def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, str]]:
     """The formula of the mean as it was given, without ``bf()``; by name ``"sigma ~ z"`` of the others.
 
-    Examples
-    --------
     >>> separated("bf(y ~ x + (1 | g), sigma ~ z)", ["sigma"])
     ('y ~ x + (1 | g)', {'sigma': 'sigma ~ z'})
     >>> separated({"mu": "y ~ x", "sigma": "~ z"}, ["sigma"])
@@ -42,8 +40,6 @@ def separated(formula: Any, parameters: Iterable[str]) -> tuple[Any, dict[str, s
 def held_by(formula: Any, parameters: Iterable[str]) -> dict[str, float]:
     """Which parameters beside the mean does the formula hold at a number?
 
-    Examples
-    --------
     >>> held_by("bf(y ~ x, quantile = 0.9)", ["sigma", "quantile"])
     {'quantile': 0.9}
     """
@@ -84,8 +80,6 @@ def _with_left(name: str, text: Any) -> str:
 def link_of(name: str, family: Any) -> str | None:
     """Which link of a parameter does R's text of the family name?
 
-    Examples
-    --------
     >>> link_of("sigma", 'brmsfamily("gaussian", link_sigma = "identity")'), link_of("sigma", "gaussian")
     ('identity', None)
     """
@@ -101,8 +95,6 @@ def correlated_across(
     `formulas` are all, by parameter. In the columns of draws ``cor_g__Intercept__sigma_Intercept`` is such a
     correlation.
 
-    Examples
-    --------
     >>> correlated_across("sigma", {"mu": "y ~ (1 |p| g)", "sigma": "sigma ~ (1 |p| g)"}, ["g"], [])
     ['g']
     """
@@ -115,8 +107,6 @@ def correlated_across(
 def across(column: str, factor: str, name: str) -> bool:
     """Is this the correlation of an effect on the parameter with one on another?
 
-    Examples
-    --------
     >>> across("cor_g__Intercept__sigma_x", "g", "sigma"), across("cor_g__sigma_Intercept__sigma_x", "g", "sigma")
     (True, False)
     """

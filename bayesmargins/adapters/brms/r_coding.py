@@ -23,8 +23,6 @@ _EVERY = ", spans_intercept=False)"
 def r_codes(terms: Sequence[tuple[str, ...]], factors: set[str], intercept: bool) -> list[dict[str, int]]:
     """R's code of each factor in each term, in order of degree: 1 for contrasts, 2 for every level.
 
-    Examples
-    --------
     >>> r_codes([("t", "f")], {"t", "f"}, True)
     [{'t': 2, 'f': 2}]
     >>> r_codes([("t",), ("t", "f")], {"t", "f"}, True)

@@ -57,8 +57,6 @@ class Spelling:
 def translated(formula: str, family: str, namespace: Mapping[str, Any] | None = None) -> Spelling:
     """How is this formula of brms written here? A name of brms's in the namespace is the user's function.
 
-    Examples
-    --------
     >>> translated("y | trials(n) ~ 0 + Intercept + x + (1 |p| gr(g))", "binomial").formula
     'y | trials(n) ~ 1 + x + (1 | g)'
     """
@@ -142,8 +140,6 @@ def _fitted(family: str) -> Family:
 def family_and_link(family: Any, link: str | None) -> tuple[Any, str | None]:
     """The family and link that R's text names, as for `GLMM`; a family that is not known stays as it is.
 
-    Examples
-    --------
     >>> family_and_link('Binomial(link = "probit")', None)
     ('binomial', 'probit')
     """
@@ -169,8 +165,6 @@ def agreed(family: Any, link: str | None, of_formula: str | None) -> tuple[Any, 
 
     Of the two texts it is the one that says more. A link that ``bf()`` does not name is the family's default.
 
-    Examples
-    --------
     >>> agreed("bernoulli", None, 'bernoulli("probit")')
     ('bernoulli("probit")', 'bernoulli', 'probit')
     """

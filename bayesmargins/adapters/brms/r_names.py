@@ -38,8 +38,6 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 def spelt(name: str) -> str:
     """How does brms spell one of R's names?
 
-    Examples
-    --------
     >>> spelt("trtdrug+"), spelt("I(age^2)"), spelt("poly(x, 2)1")
     ('trtdrugP', 'IageE2', 'polyx21')
     """
@@ -52,8 +50,6 @@ def spelt(name: str) -> str:
 def parts_of(name: str) -> _Name:
     """The factors of an interaction, whose order differs between programs.
 
-    Examples
-    --------
     >>> parts_of("lbase:trtprogabide") == parts_of("trtprogabide:lbase")
     True
     """
@@ -213,8 +209,6 @@ def r_order(labels: Sequence[str]) -> list[int] | None:
 
     R sorts by the alphabet of a locale, so the order is known where all of them agree.
 
-    Examples
-    --------
     >>> r_order(["P2", "P1"]), r_order(["b", "A", "a"])
     ([1, 0], None)
     """
@@ -247,8 +241,6 @@ def level_names(factor: Factor) -> list[str]:
 def groups_in(names: Iterable[str], factor: Factor) -> list[str]:
     """Under which of these names is each group of a factor? One that is not there has the name that it should have.
 
-    Notes
-    -----
     R writes 100000 as ``1e+05``, so a number is also looked for by its value.
     """
     wanted = level_names(factor)

@@ -31,8 +31,6 @@ _WRITTEN = 2e-5
 def are_of_stan(frame: pd.DataFrame) -> bool:
     """Are these columns numbered, as Stan has them?
 
-    Examples
-    --------
     >>> are_of_stan(pd.DataFrame(columns=["b[1]"])), are_of_stan(pd.DataFrame(columns=["b_x", "r_g[1,x]"]))
     (True, False)
     """

@@ -24,8 +24,6 @@ def level_order(
     `order` has labels in the variable's order where its own are not the levels; `checked`: a wrong order would be found
     out.
 
-    Notes
-    -----
     Without labels, groups were numbered as sorted, as they first occur (``pd.factorize``) or, where they are 0, 1, 2,
     ... themselves, by these numbers. Nothing in the draws tells which, so they are asked for wherever they differ.
     """

@@ -122,8 +122,6 @@ def stem_of(label: str) -> str | None:
 def split_top(text: str, sign: str) -> list[str]:
     """Pieces between signs that stand outside all brackets.
 
-    Examples
-    --------
     >>> split_top("trt[drug+] + poly(x, 2)[1]|g", "+")
     ['trt[drug+]', 'poly(x, 2)[1]|g']
     """

@@ -31,8 +31,6 @@ def joint_draws(fit: Estimates, draws: int, seed: int) -> tuple[np.ndarray, np.n
     Variances are held. `draws` is even and above 2 (coef + 1). The third says whether means and covariances of all of
     (beta, b) are exact, and not those of beta alone.
 
-    Notes
-    -----
     Given beta, b of group g is normal with covariance C = (Sigma^-1 + Z'Z / sigma2)^-1 and mean
     C Z'(y - X beta) / sigma2, sums over the rows of g. With beta ~ N(estimate, (X'V^-1 X)^-1) this is the joint normal
     distribution whose covariance is sigma2 times the inverse of the matrix of the mixed model equations (Henderson
@@ -55,8 +53,6 @@ def symmetric_normals(rng: np.random.Generator, draws: int, first: int, columns:
     above 2 (first + 1). The second says whether all columns are so, and not the first ones alone: it takes more than
     twice as many draws as columns.
 
-    Examples
-    --------
     >>> values, matched = symmetric_normals(np.random.default_rng(1), 10, 2, 3)
     >>> matched, bool(np.allclose(np.cov(values.T), np.eye(3)))
     (True, True)

@@ -57,12 +57,8 @@ def _half_log_factorial() -> Array:
 def derivative_bound(link: Link, n: int, s: float) -> float:
     """An upper bound, over all eta and every larger s, of the n-th derivative of E[h(eta + s Z)] in eta; n below 128.
 
-    Notes
-    -----
     F^(n) = E[h^(k)(eta + s Z) He_{n-k}(Z)] / s^{n-k} for each k, and E[He_m(Z)^2] = m!: the best k is taken.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> derivative_bound(get_link("logit"), 8, 0.0)
     2.391
@@ -79,8 +75,6 @@ def heat_polynomials(u: npt.ArrayLike, tau: npt.ArrayLike, degree: int) -> Array
 
     u and tau, broadcast against each other, are the distances from the centre in eta and in s^2 / 2.
 
-    Examples
-    --------
     >>> heat_polynomials(2.0, 1.0, 3)
     array([ 1.,  2.,  6., 20.])
     """
@@ -97,13 +91,9 @@ def taylor_bounds(link: Link, s: float, u: float, tau: float, terms: int) -> tup
     s is the smallest standard deviation of the cell; u and tau are the farthest that a point can lie from its centre,
     in eta and in s^2 / 2; `terms`, even, are kept.
 
-    Notes
-    -----
     Taylor in tau to order K = terms / 2, then in u: each remainder has the derivative of order `terms`, and together
     they are that derivative's bound times P_terms(u, tau) / terms!.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> taylor_bounds(get_link("logit"), 1.0, 0.125, 0.0, 12)[0] < 1e-16
     True
@@ -119,13 +109,9 @@ def interpolation_bounds(link: Link, s: float, width: float, noise: float) -> tu
 
     `width` is that of the cell in eta, `noise` a bound on the error of the values at the points.
 
-    Notes
-    -----
     Interpolation: sup of abs(F^(8)) / 8! times the k-th derivative of T_8(2u / width) (width / 2)^8 / 2^7 (Shadrin
     1995). Noise: the Lebesgue constant, and Markov's inequality for polynomials of degree 7.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> interpolation_bounds(get_link("logit"), 0.0, 0.25, 0.0)[0] < 1e-13
     True
@@ -141,8 +127,6 @@ def interpolation_bounds(link: Link, s: float, width: float, noise: float) -> tu
 def chebyshev_points(count: int) -> Array:
     """The Chebyshev points of the first kind in [-1, 1], increasing: (count,).
 
-    Examples
-    --------
     >>> chebyshev_points(2).round(3)
     array([-0.707,  0.707])
     """
@@ -153,8 +137,6 @@ def chebyshev_points(count: int) -> Array:
 def monomials_from_points(count: int = CURVE_POINTS) -> Array:
     """The matrix (count, count) from values at Chebyshev points to coefficients of 1, x, x^2, ...
 
-    Examples
-    --------
     >>> (monomials_from_points(3) @ chebyshev_points(3) ** 2).round(12) + 0.0
     array([0., 0., 1.])
     """

@@ -127,8 +127,6 @@ class Surface:
 def covers(s: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Which standard deviations of z'b have a table: False from 16 on, and for NaN.
 
-    Examples
-    --------
     >>> covers([0.0, 15.9, 16.0]).tolist()
     [True, True, False]
     """
@@ -152,8 +150,6 @@ def curves(link: Link, s: npt.ArrayLike, part: str = "mean", reach: float = REAC
     Cells lie on [-reach, reach], reach a multiple of 8 and at most 40. Beyond, and for draws with s >= 16, values are
     exact sums, and NaN for s above 4096.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> made = curves(get_link("logit"), [0.0, 2.0])
     >>> made([[2.0], [2.0]]).round(6)
@@ -213,8 +209,6 @@ def surface(link: Link, s_low: float, s_high: float, part: str = "mean") -> Surf
     Cells lie on [-40, 40] and from s_low to s_high, up to 16; beyond, values are exact sums, and slow, and NaN for s
     above the larger of 16 and s_high.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> made = surface(get_link("logit"), 1.0, 3.0)
     >>> made([[2.0, 2.0]], [[1.0, 2.0]]).round(6)

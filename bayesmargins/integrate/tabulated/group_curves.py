@@ -60,13 +60,9 @@ def mixture_curves(
     most 40; beyond, groups are summed one by one. So are draws with s >= 16 or a shift beyond +-64 everywhere. The
     link has a numerical rule, or is the probit.
 
-    Notes
-    -----
     Under the logit link, and for the mean under the cloglog link, derivatives are bounded relative to the average
     itself, so that rare events keep their relative accuracy. Probit tails and the cloglog's complement fall faster.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> made = mixture_curves(get_link("logit"), [0.0], [[-1.0, 0.0, 1.0]], [0.25, 0.5, 0.25])
     >>> made([[-2.0, 2.0]]).round(6)

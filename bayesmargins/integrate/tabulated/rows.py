@@ -33,8 +33,6 @@ Panel = tuple[float, int]  # half-width, and how many Chebyshev points
 def cell_width(link: Link) -> float:
     """How wide a cell is in eta: a power of two.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> cell_width(get_link("logit"))
     0.25
@@ -51,8 +49,6 @@ def empty_cells(*shape: int) -> Array:
 def row_of(s: Array) -> npt.NDArray[np.int64]:
     """Which row serves each standard deviation: row r from r / 64 to (r + 1) / 64.
 
-    Examples
-    --------
     >>> row_of(np.array([0.0, 1.0])).tolist()
     [0, 64]
     """
@@ -130,8 +126,6 @@ class RowTable:
     def rows(self, first: int, last: int) -> Array:
         """F^(n) / n! at the centre of each cell, n = 0, ..., 11, of rows first, ..., last - 1: (row, cell, 12).
 
-        Examples
-        --------
         >>> from bayesmargins.family import get_link
         >>> row_table(get_link("logit"), "mean", 40.0).rows(32, 33).shape
         (1, 320, 12)
@@ -192,8 +186,6 @@ class RowTable:
 
         Of the value and of two derivatives in eta.
 
-        Examples
-        --------
         >>> from bayesmargins.family import get_link
         >>> table = row_table(get_link("logit"), "mean", 40.0)
         >>> _ = table.rows(32, 33)
@@ -233,8 +225,6 @@ def _one_minus(left: Array) -> Array:
 def row_table(link: Link, part: str, reach: float) -> RowTable:
     """The table of this link, part and reach (cells cover [-reach, reach], a multiple of 8): made once and kept.
 
-    Examples
-    --------
     >>> from bayesmargins.family import get_link
     >>> row_table(get_link("logit"), "mean", 40.0).cells
     320

@@ -32,8 +32,6 @@ def evaluate_curves(begin: int, end: int, arrays: CurveArrays, order: int | None
     begin, end : which draws, see `in_threads`. Order None is that of values, for which derivatives are then not
     compiled.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from bayesmargins.integrate.tabulated.curves import curves
     >>> from bayesmargins.family import get_link
@@ -65,8 +63,6 @@ def evaluate_surface(
     begin, end : which draws, see `in_threads`. Order None is that of values, for which derivatives are then not
     compiled.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from bayesmargins.integrate.tabulated.curves import surface
     >>> from bayesmargins.family import get_link
