@@ -143,7 +143,7 @@ class Margins:
         EstimandError
             An option that the picture does not take.
         ResultError
-            As for the two functions.
+            As for that function.
         """
         return plots.picture_of(self._ds)(self._ds, **options)
 
