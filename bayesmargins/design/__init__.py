@@ -3,9 +3,9 @@
 Downward: `template` (a design without rows), `references` (levels) and `second` on `derivative` (of its rows) on
 `frozen` (the design), which `building` makes, on `coding` (numbers that a formula makes factors), `grouping` (factors)
 and `stored` (what a file's formula may hold) on `freezing` (kinds, levels and states at the fit) on `columns` (of the
-data and of the design, which read other rows as those of the fit) on `formula_reading` (columns and functions of a formula), `formula`
-(the lme4 syntax) and `calls` (which functions it may call). `orthonormal` (directions of columns) and `tables_in` (any
-library's frame) know none.
+data and of the design, which read other rows as those of the fit) on `formula_reading` (columns and functions that a
+formula names), `formula` (the lme4 syntax) and `calls` (which functions it may call). `orthonormal` (directions of
+columns) and `tables_in` (any library's frame) know none.
 """
 
 from bayesmargins.design.building import build_design, build_part
