@@ -99,7 +99,8 @@ FOLDERS = [
     "validation",
 ]
 INTERNAL = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).rglob("*.py"))]
-INTERNAL += [PACKAGE / f"{name}.py" for name in ("by_labels", "grid", "progress", "row_weights")]
+ALONE = ["by_labels", "computed_columns", "copies", "grid", "log_densities", "progress", "row_weights", "settable"]
+INTERNAL += [PACKAGE / f"{name}.py" for name in ALONE]
 
 # What a user can reach: what is exported, what that gives, and the methods that write a summary or a table.
 REACHED = {*bayesmargins.__all__, "Check", "Logo", "_Written"}
