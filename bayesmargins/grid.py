@@ -127,7 +127,8 @@ class Scheme:
 def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
     """Which rows is the question about: the user's, or the fitted ones? And how messages call them."""
     if newdata is None:
-        return completed(design, design.data, "the data"), "the data"
+        frame = design.data
+        return (completed(design, frame, "the data") if design.means else frame), "the data"
     names = [newdata] if isinstance(newdata, str) else newdata
     known = design.columns if design.frame is None else design.frame
     if isinstance(names, list | tuple) and names and all(isinstance(n, str) and n in known for n in names):
@@ -142,7 +143,7 @@ def frame_of(design: Design, newdata: Any) -> tuple[pd.DataFrame, str]:
 def completed(design: Design, frame: pd.DataFrame, what: str) -> pd.DataFrame:
     """With the means of the rows' groups, unless `at` has to name them: rows that lack them are refused later."""
     try:
-        return with_means(frame, design.means, what) if design.means else frame
+        return with_means(frame, design.means, what)
     except DataError:
         return frame
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,9 @@ def resolve_groups(groups: Any, design: Design, group_weights: str = "equal") ->
     if isinstance(groups, Mapping):
         policy = Policy(_factor_by_factor(groups, design), group_weights)
     else:
-        policy = Policy(dict.fromkeys(design.factors, _word(groups, design)), group_weights)
+        if not is_word(groups, POLICIES):
+            _refuse_word(groups, design)
+        policy = Policy(dict.fromkeys(design.factors, str(groups)), group_weights)
         for factor in [f for f in design.factors.values() if f.members]:
             _refuse_of_members(groups, factor)
     if group_weights == "rows" and not policy.by_word["existing"]:
@@ -119,9 +121,7 @@ def _factor_by_factor(groups: Mapping[Any, Any], design: Design) -> dict[str, st
     return {f: _of_factor(groups[f], factor, design) for f, factor in design.factors.items()}
 
 
-def _word(groups: Any, design: Design) -> str:
-    if is_word(groups, POLICIES):
-        return str(groups)
+def _refuse_word(groups: Any, design: Design) -> NoReturn:
     known = _OTHER_WORDS.get(written(groups).lower())
     hint = f" {known[0].upper()}{known[1:]}." if known else close_matches(groups, POLICIES) or _named(groups, design)
     words = "; ".join(f"{w!r}: {meaning}" for w, meaning in POLICIES.items())
@@ -176,7 +176,11 @@ def _of_factor(policy: Any, factor: Factor, design: Design) -> str | tuple[Any, 
             f"groups={{{factor.name!r}: {shown(policy)}}}; a set has no order: name the levels in a list."
         )
     named = value_list(policy)
-    return _word(policy, design) if named is None else _levels(named, factor)
+    if named is not None:
+        return _levels(named, factor)
+    if not is_word(policy, POLICIES):
+        _refuse_word(policy, design)
+    return str(policy)
 
 
 def _levels(named: list[Any], factor: Factor) -> tuple[Any, ...]:
@@ -242,15 +246,15 @@ def plan_groups(
     design, whole = post.design, post if whole is None else whole
     named = _named_levels(policy, post) if policy.named else ()
     mixture = _mixture(post, policy, whole, beside, frame) if policy.by_word["existing"] else None
-    own = policy.of(design.factors).by_word
-    gathers = [g for f in own["own"] for g in _own(post, design.factors[f], frame, what)]
-    for name in own["sample"]:
+    new, own, sampled = [[f for f in policy.by_word[w] if f in design.factors] for w in ("new", "own", "sample")]
+    gathers = [g for f in own for g in _own(post, design.factors[f], frame, what)]
+    for name in sampled:
         gathers += _sampled(post, design.factors[name], frame, int(seed or 0), whole)
     missing = np.zeros(len(frame), dtype=bool)
     for gather in gathers:
         missing |= gather.codes < 0
     return GroupPlan(
-        integrated=own["new"],
+        integrated=tuple(new),
         gathers=tuple(gathers),
         mixture=mixture,
         missing=missing,

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.errors import PosteriorError, listed
-from bayesmargins.errors import shown as in_words
+from bayesmargins.errors import PosteriorError, listed, shown
 from bayesmargins.schema import MEAN, SAMPLE_DIMS, factor_dim, public_name, stem
 from bayesmargins.values import plain
 from bayesmargins.version import __version__
 
-__all__ = ["arviz_groups", "check_prior", "creation", "data_columns", "now", "provenance", "shown"]
+__all__ = ["arviz_groups", "check_prior", "creation", "data_columns", "named_for_arviz", "now", "provenance"]
 
 _OF_SAMPLER = ("created_at", "inference_library", "inference_library_version", "sampling_time", "tuning_steps")
 
@@ -69,14 +68,14 @@ def check_prior(post: Any, prior: Any) -> None:
     """Refuse what cannot stand as the prior beside this posterior."""
     kind = prior.kind if isinstance(prior, type(post)) else type(prior).__name__
     if kind != "prior":
-        raise PosteriorError(f"add_prior takes draws of the prior, from model.prior(), and got {in_words(kind)}.")
+        raise PosteriorError(f"add_prior takes draws of the prior, from model.prior(), and got {shown(kind)}.")
     ours, theirs = post.parameters, prior.parameters
     other = [str(n) for n, v in theirs.data_vars.items() if n in ours and v.shape[2:] != ours[n].shape[2:]]
     if post.formula != prior.formula or other or set(ours.data_vars) - set(theirs.data_vars):
         lacks = [str(n) for n in ours.data_vars if n not in theirs.data_vars]
         said = f"lacks {listed(lacks)}" if lacks else f"has another {listed(other)}" if other else "has other columns"
         raise PosteriorError(
-            f"The prior of {in_words(prior.formula)} {said}: beside the posterior of {in_words(post.formula)} stands "
+            f"The prior of {shown(prior.formula)} {said}: beside the posterior of {shown(post.formula)} stands "
             "the prior of the same model."
         )
 
@@ -93,7 +92,7 @@ def data_columns(data: Any, response: str, obs: dict[str, np.ndarray]) -> xr.Dat
     return xr.Dataset(columns, obs)
 
 
-def shown(post: Any) -> xr.Dataset:
+def named_for_arviz(post: Any) -> xr.Dataset:
     """Draws under the names that they are shown by: ``beta``, ``sd_id``, ``cor_id``, ``b_id``, ``sigma``, ``shape``.
 
     Those of a parameter with a linear predictor come after its name, ``sigma_beta``, ``sigma_sd_id``, with the

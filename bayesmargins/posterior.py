@@ -12,27 +12,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.design import Design, check_signs
+from bayesmargins.design import Design
 from bayesmargins.displays import as_html, posterior_in_words
 from bayesmargins.draws import Draws, Effects, flat
-from bayesmargins.errors import PosteriorError, listed, shown
-from bayesmargins.family import (
-    Family,
-    Link,
-    Outcome,
-    Parameter,
-    parameter_family,
-    parameter_values,
-    resolve_link,
-    values_at,
-)
+from bayesmargins.errors import PosteriorError, listed
+from bayesmargins.family import Family, Link, Parameter, parameter_family, resolve_link
 from bayesmargins.files import laid_out, to_netcdf, write_bytes
 from bayesmargins.group_likelihood import log_likelihood_by_group
 from bayesmargins.habits import taught_as
 from bayesmargins.integrate.ahead import fetch_ahead
 from bayesmargins.labelling import worded
-from bayesmargins.parameters import arviz_groups, check_prior, now, provenance
-from bayesmargins.parameters import shown as named_for_arviz
+from bayesmargins.log_densities import eta_of_rows, log_likelihood_by_row, log_prior_by_parameter
+from bayesmargins.parameters import arviz_groups, check_prior, named_for_arviz, now, provenance
 from bayesmargins.predictors import check_posterior
 from bayesmargins.provenance import fingerprint
 from bayesmargins.schema import CAVEATS, MEAN, SAMPLE_DIMS, whole
@@ -132,8 +123,7 @@ class Posterior:
     @cached_property
     def caveat(self) -> str:
         """What every sentence about these draws has to say of them; empty of a posterior."""
-        kind = self.kind
-        return CAVEATS.get(kind, kind)
+        return CAVEATS.get(self.kind, self.kind)
 
     @property
     def arviz_group(self) -> str:
@@ -287,19 +277,7 @@ class Posterior:
         PosteriorError
             The posterior came without draws of b; `block` is no slice of whole numbers.
         """
-        take = slice(None) if block is None else block
-        if not isinstance(take, slice) or not all(
-            v is None or isinstance(v, int) for v in (take.start, take.stop, take.step)
-        ):
-            raise PosteriorError(f"block={shown(block)}; it must be a slice of draws, such as slice(0, 100), or None.")
-        rows = self.design.rows(self.design.data, what="data")
-        eta = self.draws.beta[take] @ rows.X.T + rows.offset
-        for name, factor in self.design.factors.items():
-            if name not in self.b:
-                raise PosteriorError(f"The posterior has no draws of b for {name!r}, which eta of its own rows needs.")
-            for key, codes in factor.codes_by_lookup.items():
-                eta += np.einsum("srq,rq->sr", self.draws.b[name][take][:, codes, :], rows.Z[key])
-        return eta
+        return eta_of_rows(self, block)
 
     @taught_as(PosteriorError)
     def log_likelihood(self) -> xr.Dataset:
@@ -316,18 +294,7 @@ class Posterior:
         PosteriorError
             The posterior came without draws of b.
         """
-        eta = self.linear_predictor()
-        aux = {k: v[:, None] for k, v in self.draws.aux.items()}
-        of = self.family.parameter
-        aux |= {k: parameter_values(of(k), part.link, part.linear_predictor()) for k, part in self.parts.items()}
-        response = self.design.response
-        self.need_parameters("log_likelihood")
-        o = Outcome.of(response)
-        value = self.family.log_likelihood(values_at(self.link, eta, self.family.of_rows(aux, o)), o)
-        shape = (*(len(c) for c in self.sample_coords.values()), -1)
-        data = xr.Dataset(
-            {self.response_name: ((*SAMPLE_DIMS, "obs"), value.reshape(shape))}, {**self.sample_coords, **_obs(self)}
-        )
+        data = log_likelihood_by_row(self)
         self.join("log_likelihood", data)
         return data
 
@@ -350,15 +317,7 @@ class Posterior:
             The draws are not those of `GLMM.fit` in this session: draws of other software, of a file or of a prior
             come without the priors.
         """
-        if self.origin is None:
-            raise PosteriorError(
-                f"log_prior of {shown(self.formula)} is not known: draws from other software or from a file come "
-                "without their priors, and draws of a prior are no posterior. Fit the model here, "
-                "post = bm.GLMM(...).fit(), and ask that posterior."
-            )
-        sizes = tuple(len(c) for c in self.sample_coords.values())
-        blocks = {name: (SAMPLE_DIMS, value.reshape(sizes)) for name, value in self.origin.log_prior().items()}
-        data = xr.Dataset(blocks, self.sample_coords)
+        data = log_prior_by_parameter(self)
         self.join("log_prior", data)
         return data
 
@@ -381,15 +340,10 @@ class Posterior:
         """
         return log_likelihood_by_group(self)
 
-    @cached_property
-    def absent(self) -> tuple[str, ...]:
-        """Parameters of the family that the draws came without."""
-        needed = [p.name for p in self.family.estimated(self.design.response.known_error)]
-        return tuple(p for p in needed if p not in self.aux and p not in self.parts)
-
     def need_parameters(self, what: str, some: Collection[str] | None = None) -> None:
         """Refuse what needs the family's own parameters, or some of them, where the draws came without them."""
-        absent = [p for p in self.absent if some is None or p in some]
+        needed = [p.name for p in self.family.estimated(self.design.response.known_error)]
+        absent = [p for p in needed if p not in self.aux and p not in self.parts and (some is None or p in some)]
         if absent:
             raise PosteriorError(
                 f"{what} needs draws of {listed(absent)} (family {self.family.name}): give aux={{...}}."
@@ -420,8 +374,6 @@ class Posterior:
         if self.is_part:
             raise PosteriorError(f"This is the part {self.family.name!r} of a posterior: save that, as a whole.")
         check_posterior(self)
-        for design in (self.design, *(part.design for part in self.parts.values())):
-            check_signs(design.formula, len(design.coef) + sum(len(f.terms) for f in design.factors.values()))
         write_bytes(to_netcdf(laid_out(self, self.arviz_groups)), path)
 
     def __repr__(self) -> str:
@@ -442,7 +394,3 @@ def make_part(
     family = parameter_family(parameter.name, parameter.links, parameter.between)
     arrays = {name: draws[name] for name in ("beta", "b", "Sigma")}
     return Posterior(design=design, family=family, link=resolve_link(family, link), aux={}, info=dict(info), **arrays)
-
-
-def _obs(post: Posterior) -> dict[str, np.ndarray]:
-    return {"obs": np.arange(len(post.design.data))}

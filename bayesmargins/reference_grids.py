@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, PosteriorError, close_matches, listed, shown
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.grid import frame_of
 from bayesmargins.habits import ask_one, taught
 from bayesmargins.posterior import Posterior
+from bayesmargins.settable import at_values, column_of
 from bayesmargins.spreads import SPREADS
 from bayesmargins.values import called, is_word, one_of, plain_value, value_list, with_columns
 

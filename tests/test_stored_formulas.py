@@ -20,7 +20,7 @@ from test_margins import random_posterior, simulated, values
 import bayesmargins as bm
 from bayesmargins.design import build_design, build_part, parse, template_design
 from bayesmargins.design.calls import FUNCTIONS
-from bayesmargins.design.matrix import required_columns
+from bayesmargins.design.formula_reading import required_columns
 from bayesmargins.design.stored import check_stored
 
 ROOT = Path(__file__).resolve().parents[1]

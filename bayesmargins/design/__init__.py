@@ -2,18 +2,21 @@
 
 Downward: `template` (a design without rows), `references` (levels) and `second` on `derivative` (of its rows) on
 `frozen` (the design), which `building` makes, on `coding` (numbers that a formula makes factors), `grouping` (factors)
-and `stored` (what a file's formula may hold) on `matrix` (columns with frozen state) on `frames` (any library's frame),
-`formula` (the lme4 syntax) and `calls` (which functions it may call). `orthonormal` (directions of columns) knows none.
+and `stored` (what a file's formula may hold) on `freezing` (kinds, levels and states at the fit) on `columns` (of the
+data and of the design, which read other rows as those of the fit) on `formula_reading` (columns and functions that a
+formula names), `formula` (the lme4 syntax) and `calls` (which functions it may call). `orthonormal` (directions of
+columns) and `tables_in` (any library's frame) know none.
 """
 
 from bayesmargins.design.building import build_design, build_part
+from bayesmargins.design.columns import Column, missing_rows, require_columns
 from bayesmargins.design.derivative import derivative_rows
 from bayesmargins.design.formula import Block, Parts, expression, parse
-from bayesmargins.design.frames import Column, freeze_column, missing_rows, require_columns, to_pandas
+from bayesmargins.design.formula_reading import required_columns
+from bayesmargins.design.freezing import freeze_column
 from bayesmargins.design.frozen import Design, Response, Rows
 from bayesmargins.design.group_means import with_means
 from bayesmargins.design.grouping import Factor, combinations
-from bayesmargins.design.matrix import required_columns
 from bayesmargins.design.members import Members
 from bayesmargins.design.monotonic import Monotonic
 from bayesmargins.design.orthonormal import Basis, orthonormal_basis
@@ -22,6 +25,7 @@ from bayesmargins.design.response_categories import designs_by_category
 from bayesmargins.design.second import second_derivative_rows
 from bayesmargins.design.smooth import Penalised
 from bayesmargins.design.stored import check_signs
+from bayesmargins.design.tables_in import to_pandas
 from bayesmargins.design.template import design_from, template_design
 from bayesmargins.design.together import MixtureStrata, mixture_strata
 

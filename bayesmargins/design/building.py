@@ -13,18 +13,21 @@ import pandas as pd
 
 from bayesmargins.design.calls import context_of, names_called
 from bayesmargins.design.coding import Coding, codings
+from bayesmargins.design.columns import Matrix, missing_rows, require_columns
 from bayesmargins.design.counted import counted_response, refuse_counts
 from bayesmargins.design.dialect import with_quoted_names
 from bayesmargins.design.formula import Parts, expression, parse
-from bayesmargins.design.frames import freeze_column, missing_rows, require_columns, to_pandas
+from bayesmargins.design.formula_reading import python_parts, required_columns
+from bayesmargins.design.freezing import freeze, freeze_column, freeze_one
 from bayesmargins.design.frozen import Design, Response, given_values, left_side
-from bayesmargins.design.group_means import freeze_means, sources
+from bayesmargins.design.group_means import freeze_means
 from bayesmargins.design.grouping import freeze_factors
-from bayesmargins.design.matrix import Matrix, freeze, freeze_one, python_parts, required_columns
+from bayesmargins.design.mean_calls import sources
 from bayesmargins.design.monotonic import check_order
 from bayesmargins.design.orthonormal import orthonormal_basis
 from bayesmargins.design.response_categories import category_response
 from bayesmargins.design.stored import check_length, check_stored
+from bayesmargins.design.tables_in import to_pandas
 from bayesmargins.errors import DataError, FormulaError, listed, warn
 from bayesmargins.labelling import labels_of
 from bayesmargins.values import functions, with_columns

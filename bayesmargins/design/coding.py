@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bayesmargins.design.matrix import python_parts
+from bayesmargins.design.formula_reading import python_parts
 from bayesmargins.design.monotonic import is_monotonic
 from bayesmargins.errors import FormulaError
 

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bayesmargins.design.dialect import as_here, own_intercept, refuse_dot, with_comparison
-from bayesmargins.design.group_means import Named, named_means
 from bayesmargins.design.left import left_of
+from bayesmargins.design.mean_calls import Named, named_means
 from bayesmargins.design.pieces import scan, signed_terms, split, whole_call
 from bayesmargins.design.structures import Structure, quoted, structure_of
 from bayesmargins.errors import FormulaError

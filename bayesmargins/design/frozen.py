@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.design.columns import Column, Matrix, held_type, require_columns
 from bayesmargins.design.formula import expression
-from bayesmargins.design.frames import Column, held_type, require_columns
+from bayesmargins.design.formula_reading import guarded, required_columns
 from bayesmargins.design.group_means import GroupMean, with_means
 from bayesmargins.design.grouping import Factor
-from bayesmargins.design.matrix import Matrix, finite_values, guarded, required_columns
 from bayesmargins.errors import DataError, listed
 from bayesmargins.labelling import worded
 from bayesmargins.reserved import PARAMETERS, VARIABLES
@@ -196,7 +196,7 @@ class Design:
         columns = {n: self.columns[n].replay(frame[n]) for n in names}
         missing = np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *[c.isna() for c in columns.values()]])
         source = pd.DataFrame(columns, index=frame.index)
-        filled = partial(_filled, missing=missing) if missing.any() else finite_values
+        filled = partial(_filled, missing=missing) if missing.any() else Matrix.values
         Z: dict[str, np.ndarray] = {}
         for f in factors:
             z = np.hstack([filled(m, source, what) for m in self.factors[f].matrices])
@@ -218,7 +218,7 @@ class Design:
 
 def _filled(matrix: Matrix, source: pd.DataFrame, what: str, missing: np.ndarray) -> np.ndarray:
     """Values of the columns, (row, column); NaN in rows that are missing."""
-    values = finite_values(matrix, source[~missing], what)
+    values = matrix.values(source[~missing], what)
     out = np.full((len(source), values.shape[1]), np.nan)
     out[~missing] = values
     return out

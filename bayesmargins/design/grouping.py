@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesmargins.design.columns import Matrix
 from bayesmargins.design.formula import Block
-from bayesmargins.design.matrix import Matrix, freeze
+from bayesmargins.design.freezing import freeze
 from bayesmargins.design.members import Members, codes_in
 from bayesmargins.design.related import root_of_relation
 from bayesmargins.design.strata import Strata, in_strata, strata_of, stratum_of_groups

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.frames import held_type, require_columns
+from bayesmargins.design.columns import held_type, require_columns
 from bayesmargins.design.frozen import Design
 from bayesmargins.errors import DataError, FormulaError, listed
 from bayesmargins.values import plain_value

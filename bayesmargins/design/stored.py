@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from bayesmargins.design.calls import FUNCTIONS, names_read, tree_of
-from bayesmargins.design.matrix import guarded, known_functions
+from bayesmargins.design.formula_reading import guarded, known_functions
 from bayesmargins.design.stored_calls import NUMBER, TEXT, Python
 from bayesmargins.errors import FormulaError, shown
 from bayesmargins.limits import options

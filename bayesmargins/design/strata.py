@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.matrix import Matrix
+from bayesmargins.design.columns import Matrix
 from bayesmargins.design.members import codes_in
 from bayesmargins.errors import DataError, listed
 

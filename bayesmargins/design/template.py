@@ -12,10 +12,12 @@ import pandas as pd
 from bayesmargins.design.building import build_design
 from bayesmargins.design.calls import context_of
 from bayesmargins.design.coding import codings
+from bayesmargins.design.columns import Matrix
 from bayesmargins.design.formula import Parts, parse
+from bayesmargins.design.formula_reading import python_parts, required_columns
+from bayesmargins.design.freezing import check_row_by_row
 from bayesmargins.design.frozen import Design
 from bayesmargins.design.grouping import Factor
-from bayesmargins.design.matrix import Matrix, check_row_by_row, python_parts, required_columns
 from bayesmargins.design.stored import check_length, check_stored
 from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown
 from bayesmargins.values import functions, plain_value

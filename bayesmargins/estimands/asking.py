@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from bayesmargins.by_labels import by_columns
-from bayesmargins.counterfactuals import Settings, at_settings, check_row_by_row, derived_settings
+from bayesmargins.computed_columns import check_row_by_row, functions_of
+from bayesmargins.copies import Settings, derived_settings
 from bayesmargins.design import Design
 from bayesmargins.errors import EstimandError, GroupsError, PosteriorError, close_matches, listed, shown, warn, written
 from bayesmargins.estimands.question import Question, refuse_unread
@@ -28,6 +29,7 @@ from bayesmargins.posterior import Posterior, make_part
 from bayesmargins.predictors import acting, unknown_across
 from bayesmargins.row_weights import aligned_weights, checked_weights
 from bayesmargins.schema import public_name
+from bayesmargins.settable import at_settings
 from bayesmargins.streams import Stream, goes_by_blocks, in_memory, kind_of, require_files, stream_of
 from bayesmargins.values import is_word, whole_number, with_columns
 
@@ -76,7 +78,7 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
     frame = _with_at_columns(frame, settings) if settings else frame
     if derived:
         _refuse_computed(weights, derived)
-        check_row_by_row(derived, frame)
+        check_row_by_row(functions_of(given.at), frame)
     changed = frozenset([*settings, *[s.variable for s in derived]])
     question = Question(
         post=post,

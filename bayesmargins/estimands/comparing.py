@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Settings, apply_settings
+from bayesmargins.copies import (
+    Contrast,
+    Settings,
+    apply_settings,
+    contrasts,
+    every_variable,
+    named_variables,
+)
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, compared, warn_of_signs
@@ -21,7 +28,6 @@ from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import called, is_word, switch, with_columns
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayesmargins.counterfactuals import Settings
+from bayesmargins.copies import Settings
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError, GroupsError, close_matches, listed, shown
 from bayesmargins.estimands.comparing import contrast_labels, contrasts_asked, how_compared

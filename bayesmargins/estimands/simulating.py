@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Settings, apply_settings
+from bayesmargins.copies import Settings, apply_settings
 from bayesmargins.errors import EstimandError, GroupsError
 from bayesmargins.estimands.asking import Given, ask, checked_seed
 from bayesmargins.estimands.question import Question

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Settings
+from bayesmargins.copies import Contrast, Settings, contrasts, every_variable, named_variables
 from bayesmargins.errors import EstimandError, close_matches, listed, shown, written
 from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparing import compare, contrast_labels, refuse_transformed
@@ -22,7 +22,6 @@ from bayesmargins.family.parameter_targets import ResponseMean
 from bayesmargins.family.quantity import Target
 from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
-from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
 from bayesmargins.values import is_word
 
 __all__ = ["SLOPES", "avg_slopes", "numeric_variables", "slopes"]

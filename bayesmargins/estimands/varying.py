@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesmargins.counterfactuals import Settings
+from bayesmargins.copies import Settings
 from bayesmargins.errors import EstimandError, GroupsError, close_matches, listed, shown
 from bayesmargins.estimands.asking import Given, answering, ask, checked_seed, refuse_heavy, refuse_several
 from bayesmargins.estimands.effects import (

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins import streams
-from bayesmargins.counterfactuals import Setting, Settings
+from bayesmargins.copies import Setting, Settings
 from bayesmargins.design import Design, Response
 from bayesmargins.errors import DataError
 from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity

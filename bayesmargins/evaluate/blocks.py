@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from bayesmargins.counterfactuals import Settings, apply_settings
+from bayesmargins.copies import Settings, apply_settings
 from bayesmargins.design import Design, Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.draws import Draws
 from bayesmargins.errors import DataError, GroupsError, warn

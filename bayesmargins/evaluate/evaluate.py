@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bayesmargins.clusters import Task, done_by_workers, running_client
-from bayesmargins.counterfactuals import Settings
+from bayesmargins.copies import Settings
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.evaluate.asked import Asked
 from bayesmargins.evaluate.averages import Part, combined, side_by_side

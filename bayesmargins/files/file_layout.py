@@ -11,6 +11,7 @@ from typing import Any
 
 import xarray as xr
 
+from bayesmargins.design import check_signs
 from bayesmargins.files.contents import Contents, Predictor, check_rows
 from bayesmargins.files.disk import FORMAT
 from bayesmargins.files.netcdf import Saved, as_json, named
@@ -28,6 +29,8 @@ def laid_out(post: Any, shown: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset
     """Groups of the file of this posterior, ``"/"`` being the root; `shown` are those for ArviZ."""
     of_first = "" if post.family.shares is None else f"{stem(post.first)}_"
     predictors = {of_first: post, **{f"{stem(name)}_": part for name, part in post.parts.items()}}
+    for p in predictors.values():
+        check_signs(p.formula, len(p.design.coef) + sum(len(f.terms) for f in p.design.factors.values()))
     groups, names = {}, {}
     for group, ds in {**shown, _DRAWS: _covariances(predictors, post.across)}.items():
         groups[group], names[group] = named(_writable(ds) if group == "sample_stats" else ds)

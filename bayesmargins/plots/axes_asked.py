@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.counterfactuals import at_values, column_of
 from bayesmargins.design import Column
 from bayesmargins.errors import DataError, EstimandError, ResultError, listed, shown
 from bayesmargins.grid import frame_of
 from bayesmargins.imputations import Imputed
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import check_result
+from bayesmargins.settable import at_values, column_of
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayesmargins.counterfactuals import column_of
 from bayesmargins.errors import EstimandError, ResultError, shown
 from bayesmargins.estimands import avg_predictions
 from bayesmargins.explained import PICTURE, QUESTION, explained
@@ -32,6 +31,7 @@ from bayesmargins.plots.panels import WIDE, Panels, check_size
 from bayesmargins.plots.picture_cells import Cells
 from bayesmargins.posterior import Posterior
 from bayesmargins.schema import public_name
+from bayesmargins.settable import column_of
 from bayesmargins.values import is_number, one_of, switch
 
 if TYPE_CHECKING:

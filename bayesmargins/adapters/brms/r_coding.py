@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from bayesmargins.design import Design, parse
+from bayesmargins.design.columns import Matrix
 from bayesmargins.design.left import written
-from bayesmargins.design.matrix import Matrix
 from bayesmargins.errors import FormulaError, listed
 
 __all__ = ["r_codes", "with_rs_coding"]

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from bayesmargins.design import Design, Factor, Monotonic
-from bayesmargins.design.matrix import Matrix
+from bayesmargins.design.columns import Matrix
 from bayesmargins.design.strata import StratumMatrix, worded
 from bayesmargins.errors import PosteriorError, listed
 

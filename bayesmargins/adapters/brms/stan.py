@@ -16,7 +16,7 @@ import pandas as pd
 
 from bayesmargins.adapters.brms.r_names import coefficients_of, level_names, r_order
 from bayesmargins.design import Design, Factor
-from bayesmargins.design.matrix import Matrix
+from bayesmargins.design.columns import Matrix
 from bayesmargins.errors import PosteriorError, listed
 
 __all__ = ["are_of_stan", "check_intercept", "named_as_in_r"]

@@ -1,19 +1,44 @@
-"""Columns: which are needed, what kind each was at the fit, and how new data are read the same way."""
+"""Columns of the data and of the design: what the fit has frozen of them, and how they read other rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
-from bayesmargins.design.tables_in import to_pandas
-from bayesmargins.errors import DataError, close_matches, listed, shown, written
-from bayesmargins.values import plain_value
+from bayesmargins.design.formula_reading import (
+    bending_columns,
+    bounded_columns,
+    guarded,
+    python_parts,
+    required_columns,
+    term_label,
+)
+from bayesmargins.design.monotonic import Monotonic, is_monotonic, monotonic_terms
+from bayesmargins.design.smooth import Penalised, is_smooth, penalised_terms
+from bayesmargins.errors import DataError, FormulaError, close_matches, listed, shown, written
+from bayesmargins.values import numbers
 
-__all__ = ["Column", "freeze_column", "held_type", "missing_rows", "require_columns", "to_pandas"]
+if TYPE_CHECKING:
+    import formulaic
+
+__all__ = [
+    "Column",
+    "Matrix",
+    "held_type",
+    "holds_numbers",
+    "missing_rows",
+    "numbers_from",
+    "refuse_infinite",
+    "require_columns",
+]
+
+Piece = tuple[str, Any]  # a column of numbers and None, or a factor and the level where it is 1
 
 
 @dataclass(frozen=True)
@@ -50,14 +75,14 @@ class Column:
             return pd.Series(pd.Categorical.from_codes(codes, list(self.coding)), index=series.index)
         if series.isna().all():
             series = pd.Series(np.nan, index=series.index)  # whichever type a column without a value has
-        if not _holds_numbers(series):
+        if not holds_numbers(series):
             raise DataError(
                 f"Column {self.name!r} held numbers at the fit and holds {held_type(series)} here, "
-                f"{_no_numbers_among(series)}. {_numbers_from(series)}"
+                f"{_no_numbers_among(series)}. {numbers_from(series)}"
             )
         values = series.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(values).any():
-            _refuse_infinite(values, self.name)
+            refuse_infinite(values, self.name)
         if self.kind == "logical" and not np.isin(values[~np.isnan(values)], (0.0, 1.0)).all():
             raise DataError(f"Column {self.name!r} held true and false at the fit and holds other numbers here.")
         if self.coded:
@@ -78,6 +103,110 @@ class Column:
         if {written(u) for u in unseen} & {str(level) for level in self.levels}:
             return " The same labels are there as another type (text against numbers): convert the column."
         return ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Some columns of the design, as a formula with its state frozen at the fit."""
+
+    text: str  # the formula
+    spec: formulaic.ModelSpec  # formulaic's state of transforms and codings
+    labels: tuple[str, ...]  # names of the columns
+    context: Mapping[str, Any]  # functions that the formula calls
+    # whether the constant is among the columns, where the formula has one; thresholds stand in its place
+    constant: bool = True
+
+    @cached_property
+    def variables(self) -> frozenset[str]:
+        """Columns of the data that the formula reads."""
+        return frozenset(required_columns(self.text, self.context))
+
+    @cached_property
+    def bending(self) -> frozenset[str]:
+        """Columns of the data that a Python expression reads: in all others the design is a straight line."""
+        return frozenset(bending_columns(self.text))
+
+    @cached_property
+    def bounded(self) -> frozenset[str]:
+        """Columns of the data that a spline reads which has no values beyond those of the fit."""
+        return frozenset(bounded_columns(self.text))
+
+    @cached_property
+    def monotonic(self) -> tuple[Monotonic, ...]:
+        """Columns that are steps of ``mo()``, by term."""
+        calls = [name for name, tree in python_parts(self.text) if is_monotonic(tree, self.context)]
+        return monotonic_terms(self.spec.structure, calls, term_label)
+
+    @cached_property
+    def penalised(self) -> tuple[Penalised, ...]:
+        """Columns of splines that bend, by what has one standard deviation."""
+        calls = [name for name, tree in python_parts(self.text) if is_smooth(tree, self.context)]
+        return penalised_terms(self.spec.structure, calls, term_label)
+
+    @cached_property
+    def products(self) -> tuple[tuple[Piece, ...], ...] | None:
+        """What each column is the product of, where all are of columns as they are: no need then to ask formulaic."""
+        products: list[tuple[Piece, ...]] = []
+        for term in [scoped for part in self.spec.structure for scoped in part.scoped_terms]:
+            each = [self._pieces(scoped) for scoped in term.factors]
+            if term.scale != 1 or not all(each):
+                return None
+            products += [of[::-1] for of in product(*reversed(each))]  # the first factor changes fastest
+        return tuple(products if self.constant else products[1:])
+
+    def _pieces(self, scoped: Any) -> list[Piece]:
+        """Those of a column of the data as it is, all levels or all but the reference level; none of anything else."""
+        name = scoped.factor.expr
+        if scoped.factor.factor.eval_method.value != "lookup":
+            return []
+        kind, state = self.spec.encoder_state[name]
+        if kind.value == "numerical":
+            return [(name, None)]
+        return [(name, level) for level in state["categories"][scoped.reduced :]]
+
+    def values(self, frame: pd.DataFrame, what: str) -> np.ndarray:
+        """Values of the columns for complete rows, (row, column); DataError where a transform has none, as log(-1)."""
+        values = self.evaluate(frame)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            where = [self.labels[j] for j in np.flatnonzero(bad.any(axis=0))]
+            raise DataError(
+                f"{listed(where)} has no finite value in {int(bad.any(axis=1).sum())} rows of {what}, the first being "
+                f"row {int(np.flatnonzero(bad.any(axis=1))[0])}. Check the values that the transform is given."
+            )
+        return values
+
+    def evaluate(self, frame: pd.DataFrame) -> np.ndarray:
+        """The same, whatever numbers come out."""
+        if self.products is None:
+            return self._by_formulaic(frame)
+        columns = {
+            (name, level): frame[name].to_numpy(np.float64) if level is None else (frame[name] == level).to_numpy(bool)
+            for name, level in set().union(*self.products)
+        }
+        values = np.ones((len(frame), len(self.products)), order="F")
+        for j, pieces in enumerate(self.products):
+            for piece in pieces:
+                values[:, j] *= columns[piece]
+        return values
+
+    def _by_formulaic(self, frame: pd.DataFrame) -> np.ndarray:
+        values: np.ndarray = guarded(
+            self.text, lambda: numbers(self.spec.get_model_matrix(frame, context=self.context))
+        )
+        return values if self.constant else values[:, 1:]
+
+    def without_constant(self) -> Matrix:
+        """The same columns but the constant, which codes the factors as if it were there.
+
+        FormulaError where the formula has none.
+        """
+        if self.labels[:1] != ("Intercept",):
+            raise FormulaError(
+                f"The formula {self.text!r} leaves the constant out, and thresholds, which are always there, stand in "
+                "its place. Leave '0 +' or '- 1' out."
+            )
+        return replace(self, labels=self.labels[1:], constant=False)
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], what: str = "data", why: str = "the formula") -> None:
@@ -133,47 +262,18 @@ def _is_cell(value: Any) -> bool:
     return isinstance(value, tuple) or not (pd.api.types.is_list_like(value) or isinstance(value, np.void))
 
 
-def freeze_column(series: pd.Series, name: str, coded: str = "", stated: tuple[Any, ...] = ()) -> Column:
-    """The kind, levels and range of a column (row,) without missing values; `coded` is the call that makes it a factor.
-
-    Levels stand as the formula has `stated` them; else a categorical keeps its order, text is sorted by alphabet, and
-    numbers that the formula makes a factor by size.
-    """
-    dtype = series.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        present = set(series.unique())
-        levels = tuple(plain_value(c) for c in dtype.categories if c in present)
-        _check_levels(levels, name)
-        return Column(name, "factor", _in_order(levels, stated), coding=levels)
-    if pd.api.types.is_bool_dtype(dtype):
-        return Column(name, "logical", (), 0.0, 1.0)
-    if _holds_numbers(series):
-        values = series.to_numpy(dtype=np.float64)
-        if np.isinf(values).any():
-            _refuse_infinite(values, name)
-        sizes = tuple(sorted(plain_value(v) for v in pd.unique(series))) if coded else ()
-        kind = "factor" if coded else "number"
-        return Column(name, kind, _in_order(sizes, stated), float(values.min()), float(values.max()), coded)
-    if pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
-        levels = _text_levels(series, name)
-        return Column(name, "factor", _in_order(levels, stated), coding=levels)
-    raise DataError(
-        f"Column {name!r} has the type {dtype}; a formula reads numbers, truth values and categories. "
-        f"{_numbers_from(series)} For categories: .astype(str)."
-    )
+def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """Where any of the columns is missing, (row,) bool, and how often each is, those without any left out."""
+    mask, counts = np.zeros(len(frame), dtype=bool), {}
+    for name in names:  # column by column: a frame of them would be a copy
+        missing = frame[name].isna().to_numpy()
+        if missing.any():
+            mask |= missing
+            counts[str(name)] = int(missing.sum())
+    return mask, counts
 
 
-def _check_levels(levels: tuple[Any, ...], name: str) -> None:
-    texts = [str(level) for level in levels]
-    twice = [level for level, text in zip(levels, texts, strict=True) if texts.count(text) > 1]
-    if twice:
-        raise DataError(
-            f"The levels {listed(twice)} of {name!r} read the same as text, as they do in a result. Rename one, or "
-            f"merge them: data[{name!r}].astype(str)."
-        )
-
-
-def _holds_numbers(series: pd.Series) -> bool:
+def holds_numbers(series: pd.Series) -> bool:
     """Numbers and truth values; complex numbers have an imaginary part that nothing here would use."""
     number = pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype)
     return bool(number) and not pd.api.types.is_complex_dtype(series.dtype)
@@ -184,17 +284,13 @@ def held_type(series: pd.Series) -> str:
     return "str" if pd.api.types.infer_dtype(series, skipna=True) == "string" else str(series.dtype)
 
 
-def _refuse_infinite(values: np.ndarray, name: str) -> NoReturn:
+def refuse_infinite(values: np.ndarray, name: str) -> NoReturn:
+    """Say how many values (row,) of a column are infinite, and which is the first."""
     infinite = np.flatnonzero(np.isinf(values))
     raise DataError(
         f"Column {name!r} is infinite in {len(infinite)} of {len(values)} rows, the first being row {infinite[0]}; "
         "numbers must be finite. Drop these rows, or mend them (a missing value is NaN)."
     )
-
-
-def _in_order(levels: tuple[Any, ...], stated: tuple[Any, ...]) -> tuple[Any, ...]:
-    """In the order that the formula states, if it does."""
-    return tuple(sorted(levels, key=stated.index)) if set(levels) <= set(stated) else levels
 
 
 def _no_numbers_among(series: pd.Series) -> str:
@@ -205,7 +301,7 @@ def _no_numbers_among(series: pd.Series) -> str:
     return f"{'among them' if among else 'starting with'} {listed((series[texts] if among else series).iloc[:3])}"
 
 
-def _numbers_from(series: pd.Series) -> str:
+def numbers_from(series: pd.Series) -> str:
     """What to do where a column holds no numbers."""
     kind = pd.api.types.infer_dtype(series, skipna=True)
     if "date" in kind or kind in ("period", "timedelta", "timedelta64"):
@@ -215,24 +311,3 @@ def _numbers_from(series: pd.Series) -> str:
     if isinstance(series.dtype, pd.CategoricalDtype):
         return "Convert it with .astype(float)."
     return "Convert it with pandas.to_numeric."
-
-
-def _text_levels(series: pd.Series, name: str) -> tuple[Any, ...]:
-    kinds = sorted({type(v).__name__ for v in series})
-    if kinds != ["str"]:
-        raise DataError(
-            f"Column {name!r} holds values of the types {kinds}; a factor holds text. Convert it: "
-            f"pandas.to_numeric(data[{name!r}]) for a number, data[{name!r}].astype(str) for a factor."
-        )
-    return tuple(sorted(pd.unique(series)))
-
-
-def missing_rows(frame: pd.DataFrame, names: Iterable[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Where any of the columns is missing, (row,) bool, and how often each is, those without any left out."""
-    mask, counts = np.zeros(len(frame), dtype=bool), {}
-    for name in names:  # column by column: a frame of them would be a copy
-        missing = frame[name].isna().to_numpy()
-        if missing.any():
-            mask |= missing
-            counts[str(name)] = int(missing.sum())
-    return mask, counts

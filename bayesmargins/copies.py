@@ -1,8 +1,8 @@
-"""The two sides of every contrast: what a variable is set to on the low and on the high side."""
+"""Counterfactual copies of the rows: what is set on all of them, and the two that a contrast compares."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise, permutations, product
 from typing import Any
@@ -10,13 +10,96 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesmargins.counterfactuals import Room, Setting, Settings, check_value, column_of, hint_of
-from bayesmargins.design import Column, Design
+from bayesmargins.computed_columns import functions_of, with_computed
+from bayesmargins.design import Column, Design, require_columns
 from bayesmargins.errors import DataError, EstimandError, close_matches, listed, shown, warn
+from bayesmargins.settable import check_value, column_of, hint_of
 from bayesmargins.spreads import PAIRS, spread_values
-from bayesmargins.values import is_number, is_word, plain_value, value_label, value_list
+from bayesmargins.values import is_number, is_word, plain_value, value_label, value_list, with_columns
 
-__all__ = ["Contrast", "contrasts", "every_variable", "named_variables"]
+__all__ = [
+    "Contrast",
+    "Setting",
+    "Settings",
+    "apply_settings",
+    "contrasts",
+    "derived_settings",
+    "every_variable",
+    "named_variables",
+]
+
+
+@dataclass(frozen=True)
+class Room:
+    """The values within which a step stays: it is the one nearest to the row's own value that fits between them."""
+
+    lower: float
+    upper: float
+    step: float
+
+    def leaving(self, x: np.ndarray) -> np.ndarray:
+        """Which values would leave by the step? What lies beyond already is for the design to refuse."""
+        inside = (x >= self.lower) & (x <= self.upper)
+        return inside & ((x + self.step < self.lower) | (x + self.step > self.upper))
+
+    def moved(self, x: np.ndarray, by: float) -> np.ndarray:
+        """Values moved by the step, or by 0: where it begins."""
+        begin = np.clip(x, self.lower - min(self.step, 0.0), self.upper - max(self.step, 0.0))
+        # clipped again: upper - step + step may be a rounding error above upper
+        return np.where(self.leaving(x), np.clip(begin + by, self.lower, self.upper), x + by)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a variable is set to on every row: a value, its own value plus a step, or what is computed from the row."""
+
+    variable: str  # column of the rows
+    value: Any = None  # the value
+    step: float | None = None  # added to what is there
+    room: Room | None = None  # the step stays inside it
+    # `compute(frame)` gives the column, from the rows with everything else set
+    compute: Callable[[pd.DataFrame], Any] | None = None
+
+
+Settings = tuple[Setting, ...]
+
+
+def apply_settings(frame: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """The rows with these variables set, every other column untouched; columns that are computed come last."""
+    changed: dict[str, Any] = {}
+    for s in settings:
+        if s.compute is not None:
+            continue
+        if s.step is not None:
+            require_columns(frame, [s.variable], "newdata", f"a step of {s.variable!r}")
+        # In float64, whatever the column's own precision: a small step would be lost in float32.
+        changed[s.variable] = s.value if s.step is None else _stepped(s.step, s.room, _as_float(frame[s.variable]))
+    frame = with_columns(frame, changed) if changed else frame
+    functions = {s.variable: s.compute for s in settings if s.compute is not None}
+    return with_computed(frame, functions) if functions else frame
+
+
+def _stepped(step: float, room: Room | None, x: np.ndarray) -> np.ndarray:
+    return x + step if room is None else room.moved(x, step)
+
+
+def _as_float(series: pd.Series) -> np.ndarray:
+    try:
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"A step is added to numbers, and column {series.name!r} holds {series.dtype}, starting with "
+            f"{shown(series.iloc[0])}. Convert it with pandas.to_numeric."
+        ) from None
+
+
+def derived_settings(at: Mapping[str, Any], design: Design, trials: Collection[str] = ()) -> Settings:
+    """What `at` computes again from the other columns, on every counterfactual copy of the rows, by its functions."""
+    functions = functions_of(at)
+    for name in functions:
+        if name not in trials:
+            column_of(name, design, "at")
+    return tuple([Setting(name, compute=function) for name, function in functions.items()])
 
 
 @dataclass(frozen=True)
@@ -52,7 +135,8 @@ def named_variables(variables: Any, design: Design, *, derived: bool = False) ->
     if not names:
         raise EstimandError(f"variables is empty; name what changes, one or more of {listed(design.columns)}.")
     for name in names:
-        column_of(name, design, "variables", derived=derived)
+        if not is_word(name, design.columns):
+            column_of(name, design, "variables", derived=derived)
     if len(set(names)) < len(names):
         raise EstimandError(f"variables={shown(names)} names a variable twice; name each once.")
     return dict(variables) if isinstance(variables, Mapping) else dict.fromkeys(names)
@@ -77,8 +161,15 @@ def contrasts(
     rows that step, the fitted ones by default; steps that would leave the range of a spline are moved into it, with a
     warning.
     """
-    columns = [design.columns.get(v) or column_of(v, design, "variables", derived=True) for v in variables]
-    single = [_contrasts_of(c, spec, design, frame) for c, spec in zip(columns, variables.values(), strict=True)]
+    single: list[list[Contrast]] = []
+    for name, spec in variables.items():
+        column = design.columns.get(name) or column_of(name, design, "variables", derived=True)
+        if column.kind == "factor":
+            single.append(_of_factor(column, "reference" if spec is None else spec))
+        elif column.kind == "logical":
+            single.append([_of_logical(column, spec)])
+        else:
+            single.append([_of_number(column, spec, design, frame)])
     if not cross:
         return [c for of_variable in single for c in of_variable]
     if len(single) < 2:
@@ -95,38 +186,6 @@ def _joined(together: Sequence[Contrast]) -> Contrast:
         high_label="",
         together=tuple(together),
     )
-
-
-def _contrasts_of(column: Column, spec: Any, design: Design, frame: pd.DataFrame | None) -> list[Contrast]:
-    if column.kind == "factor":
-        return _factor_contrasts(column, "reference" if spec is None else spec)
-    if column.kind == "logical":
-        return [_logical_contrast(column, spec)]
-    if spec is None and _is_indicator(column, design):
-        return [_between(column, 0, 1)]
-    return [_number_contrast(column, 1 if spec is None else spec, design, frame)]
-
-
-def _is_indicator(column: Column, design: Design) -> bool:
-    """Other rows cannot tell: whether 0 and 1 are all that there is, those of the fit say."""
-    if design.frame is None:
-        name = column.name
-        raise DataError(
-            f"Whether {name!r} is 0 or 1 throughout is read off the fitted rows, and the posterior has none: it was "
-            f"made with levels= in place of data=. Say what changes: variables={{{name!r}: 1}} adds 1, "
-            f"{{{name!r}: (0, 1)}} compares 1 with 0."
-        )
-    return bool(design.data[column.name].isin([0, 1]).all())
-
-
-def _logical_contrast(column: Column, spec: Any) -> Contrast:
-    low, high = (False, True) if spec is None else _pair(spec) or (None, None)
-    if not (isinstance(low, int | float) and isinstance(high, int | float) and {low, high} == {0, 1}):
-        raise EstimandError(
-            f"variables={{{column.name!r}: {shown(spec)}}}; a true/false variable takes no specification, or the pair "
-            "(False, True) or (True, False)."
-        )
-    return _between(column, bool(low), bool(high))
 
 
 def _pair(spec: Any) -> tuple[Any, Any] | None:
@@ -161,7 +220,7 @@ _FACTOR_PAIRS = {
 }
 
 
-def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
+def _of_factor(column: Column, spec: Any) -> list[Contrast]:
     if len(column.levels) < 2:
         raise EstimandError(f"{column.name!r} has the single level {column.levels[0]!r}: there is nothing to compare.")
     if isinstance(spec, str) and spec in _FACTOR_PAIRS:
@@ -178,7 +237,20 @@ def _factor_contrasts(column: Column, spec: Any) -> list[Contrast]:
     )
 
 
-def _number_contrast(column: Column, spec: Any, design: Design, frame: pd.DataFrame | None) -> Contrast:
+def _of_logical(column: Column, spec: Any) -> Contrast:
+    low, high = (False, True) if spec is None else _pair(spec) or (None, None)
+    if not (isinstance(low, int | float) and isinstance(high, int | float) and {low, high} == {0, 1}):
+        raise EstimandError(
+            f"variables={{{column.name!r}: {shown(spec)}}}; a true/false variable takes no specification, or the pair "
+            "(False, True) or (True, False)."
+        )
+    return _between(column, bool(low), bool(high))
+
+
+def _of_number(column: Column, spec: Any, design: Design, frame: pd.DataFrame | None) -> Contrast:
+    if spec is None and _is_indicator(column, design):
+        return _between(column, 0, 1)
+    spec = 1 if spec is None else spec
     if is_word(spec, PAIRS):
         low, high = spread_values(column, spec, design)
         return _between(column, low, high)
@@ -195,6 +267,18 @@ def _number_contrast(column: Column, spec: Any, design: Design, frame: pd.DataFr
         f"variables={{{column.name!r}: {shown(spec)}}}; a number takes a step such as 1 or -0.5, a pair (low, high), "
         f"or one of {listed(PAIRS)}.{close_matches(spec, PAIRS)}{_hint_pair(spec)}"
     )
+
+
+def _is_indicator(column: Column, design: Design) -> bool:
+    """Other rows cannot tell: whether 0 and 1 are all that there is, those of the fit say."""
+    if design.frame is None:
+        name = column.name
+        raise DataError(
+            f"Whether {name!r} is 0 or 1 throughout is read off the fitted rows, and the posterior has none: it was "
+            f"made with levels= in place of data=. Say what changes: variables={{{name!r}: 1}} adds 1, "
+            f"{{{name!r}: (0, 1)}} compares 1 with 0."
+        )
+    return bool(design.data[column.name].isin([0, 1]).all())
 
 
 def _kept_inside(contrast: Contrast, column: Column, design: Design, rows: pd.DataFrame) -> Contrast:
