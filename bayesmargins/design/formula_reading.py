@@ -110,8 +110,6 @@ def _bounded_calls(tree: ast.AST) -> Iterator[ast.Call]:
 def term_label(name: str) -> str:
     """What readers see in place of formulaic's name of a column: ``trt[T.drug]`` reads ``trt[drug]``.
 
-    Examples
-    --------
     >>> term_label("trt[T.drug]:week"), term_label("C(week)[T.2.0]")
     ('trt[drug]:week', 'C(week)[2]')
     """

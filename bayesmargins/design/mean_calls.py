@@ -29,8 +29,6 @@ class Named:
 def named_means(text: str, own: Collection[str] = ()) -> tuple[str, tuple[Named, ...]]:
     """The right-hand side with these calls as columns, and the means that they name; a user's own functions stay.
 
-    Examples
-    --------
     >>> named_means("within(x, g) + z")[0]
     'I(x - `between(x, g)`) + z'
     """
