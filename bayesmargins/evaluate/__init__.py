@@ -10,12 +10,12 @@ averages over the scales of Student-t effects; `views` are chunks as they see th
 variables, for what is no average.
 """
 
-from bayesmargins.evaluate.asked import Asked, fields_of
-from bayesmargins.evaluate.blocks import Derivative, across_of, distinct_rows
-from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed, Tiled
+from bayesmargins.evaluate.asked import Asked, Derivative, Pass, Passed, fields_of
+from bayesmargins.evaluate.blocks import across_of, distinct_rows
+from bayesmargins.evaluate.chunks import Chunk, PartRows, Tiled
 from bayesmargins.evaluate.combined import predictor_of
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
-from bayesmargins.evaluate.evaluate import Answer, Evaluation, Pass, answer_to
+from bayesmargins.evaluate.evaluate import Answer, Evaluation, answer_to
 from bayesmargins.evaluate.normal import normal_blocks
 
 __all__ = [

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayesmargins.evaluate.asked import Asked
+from bayesmargins.evaluate.asked import Asked, Passed
 from bayesmargins.evaluate.blocks import Impossible
-from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.grid import Averaging
 
 __all__ = ["Part", "combined", "side_by_side"]

@@ -10,7 +10,8 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate import exact, scaled
-from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk, subset
 from bayesmargins.evaluate.tabled import Tables
 from bayesmargins.evaluate.tails import add_tails
 from bayesmargins.family.link import Link
@@ -141,9 +142,8 @@ class Predictor:
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:
     """The rows that can be computed; the others are NaN in the result (averages have refused them already)."""
-    missing = ~chunk.complete
-    if not missing.any():
+    if chunk.complete is None:
         return chunk
     for values in passed.values.values():
-        values[..., chunk.cells.index[missing]] = np.nan
-    return chunk.take(np.flatnonzero(~missing))
+        values[..., chunk.cells.index[~chunk.complete]] = np.nan
+    return chunk.take(np.flatnonzero(chunk.complete))
