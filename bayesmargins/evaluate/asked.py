@@ -1,6 +1,4 @@
-"""A question and its answer: draws, rows, what is done with b, the number that is asked for; what a pass gives.
-
-Every argument was checked."""
+"""What is asked, every argument of it checked: draws, rows, what is done with b, the number; and what a pass gives."""
 
 from __future__ import annotations
 

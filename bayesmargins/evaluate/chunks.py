@@ -1,4 +1,4 @@
-"""What a pass reads: rows of the design a chunk at a time, with what is done with b, and how a chunk is cut in pieces."""
+"""What a pass reads: rows of the design a chunk at a time, with what is done with b; how a chunk is cut in pieces."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.grid import Cells
 from bayesmargins.groups import Gather, GroupPlan
-from bayesmargins.integrate import Integral
 
-__all__ = ["Chunk", "PartRows", "Passed", "Scale", "Second", "Tiled", "pieces", "subset"]
+__all__ = ["Chunk", "PartRows", "Scale", "Second", "Tiled", "pieces", "subset"]
 
 # Rows in named groups go through as rows of a larger frame: every other factor keeps its policy, tables and threads.
 _TILE_ROWS = 2**15

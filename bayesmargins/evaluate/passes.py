@@ -24,6 +24,7 @@ __all__ = ["Predictor", "complete"]
 MANY_ROWS = 512
 MANY_VALUES = 2**21
 _GROUPS = 16  # fitted groups that a row is averaged over at the price of one integral, or more
+TOLD_VALUES = 2**17  # done before a bar is told of them, each group counted: a hundredth of a second
 _BLOCK_VALUES = 2**21  # quotients at a time
 _BYTES_A_VALUE = 2**7  # of these: slope, mean, quotient, bound and what the engine holds besides
 
@@ -35,6 +36,7 @@ class Predictor:
     draws: Draws
     link: Link
     tick: Callable[[int], None] = lambda done: None  # is told of values that are done
+    untold: int = 0  # values that are done and that it was not told of yet
 
     @cached_property
     def tables(self) -> Tables:
@@ -133,11 +135,15 @@ class Predictor:
     def _add_exactly(self, draws: Draws, chunk: Chunk, part: str, passed: Passed, out: np.ndarray) -> None:
         by = exact if chunk.scale is None else scaled
         engine = {"slope": by.slopes, "second": by.second_derivatives}.get(part, by.values)
+        groups = 1 if chunk.plan.mixture is None else len(chunk.plan.mixture.weights)
         for block, values in engine(draws, self.link, chunk, part, passed):
             if chunk.multiplier is not None:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
-            self.tick(values.size)
+            self.untold += values.size
+            if self.untold * groups >= TOLD_VALUES:
+                self.tick(self.untold)
+                self.untold = 0
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:
