@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,7 +36,7 @@ class Predictor:
     draws: Draws
     link: Link
     tick: Callable[[int], None] = lambda done: None  # is told of values that are done
-    untold: int = 0  # values that are done and that it was not told of yet
+    untold: int = field(default=0, init=False)  # values that are done and that it was not told of yet
 
     @cached_property
     def tables(self) -> Tables:
@@ -152,4 +152,4 @@ def complete(chunk: Chunk, passed: Passed) -> Chunk:
         return chunk
     for values in passed.values.values():
         values[..., chunk.cells.index[~chunk.complete]] = np.nan
-    return chunk.take(np.flatnonzero(chunk.complete))
+    return replace(chunk.take(np.flatnonzero(chunk.complete)), complete=None)

@@ -56,8 +56,8 @@ def _log_averages(
     cells = np.asarray(wanted.any(axis=0))
     out = np.full(wanted.shape, -np.inf)
     for whole in chunks:
-        wanted_rows = cells[whole.cells.index]
-        rows = np.flatnonzero(wanted_rows if whole.complete is None else wanted_rows & whole.complete)
+        needed = cells[whole.cells.index]
+        rows = np.flatnonzero(needed if whole.complete is None else needed & whole.complete)
         some, chunk = subset(draws, whole.take(rows), which)
         for block in exact.blocks(len(rows), len(which)):
             need = wanted[:, chunk.cells.index[block]]
