@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +17,7 @@ from bayesmargins.counterfactuals import Settings
 from bayesmargins.errors import BayesmarginsError
 from bayesmargins.evaluate import draw_blocks
 from bayesmargins.evaluate.asked import Asked, Derivative, Pass, Passed
-from bayesmargins.evaluate.averages import Part, combined, side_by_side
+from bayesmargins.evaluate.averages import Part, beside, combined
 from bayesmargins.evaluate.blocks import Blocks, Copy
 from bayesmargins.evaluate.combined import CombinedPredictor
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
@@ -119,8 +118,12 @@ def _by_draws(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits
         yield from (part for _, part in found)
         return
     sizes = [asked.post.beta.sizes[d] for d in SAMPLE_DIMS]
-    for first in found:
-        yield side_by_side(chain([first], islice(found, len(draws) - 1)), *sizes)
+    whole: Part | None = None
+    for done, (some, part) in enumerate(found, 1):
+        whole = beside(whole, some, part, *sizes)
+        if done % len(draws) == 0:  # all draws of these rows
+            yield whole
+            whole = None
 
 
 Some = tuple[slice, Part]  # which draws of every chain, and what they give
