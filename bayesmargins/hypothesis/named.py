@@ -150,7 +150,7 @@ def named(entries: Entries, spec: str, comparison: str) -> Made:
     for c, (high, low) in enumerate(pairs):
         upper, lower = value(high), value(low)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            values[c] = how.compare({"mean": upper}, {"mean": lower})
+            values[c] = how.compare(upper, lower)
         names = {"high": _name(entries, high), "low": _name(entries, low)}
         labels.append(how.label.format(**names))
         versus.append(VERSUS.label.format(**names))
