@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayesmargins.by_labels import Relabelled
 from bayesmargins.errors import EstimandError, listed, written
-from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, scale_name
+from bayesmargins.estimands.sentence import NO_GROUPS, Scope, Slope, compose, group_phrases, quantity, rows_worded, scale_name
 from bayesmargins.evaluate import Asked, Passed
 from bayesmargins.family.quantity import Target
 from bayesmargins.labelling import steps_worded, terms_worded
@@ -209,12 +209,16 @@ class Question(Asked):
         phrases = [self.no_groups] if phrases == [NO_GROUPS] else phrases
         phrases += [self._of_part(name) for name in self.parts if self.post.family.shares is None]
         phrases += [caveat] if (caveat := self.whole.caveat) else []
-        derived = tuple([self.worded(s.variable) for s in self.derived])
-        by = tuple(map(self.worded, self.scheme.by))
-        at = {self.worded(name): values for name, values in self.at.items()}
-        relabelled = {self.worded(column): new for column, new in self.scheme.labels.items()}
+        if not (self.weights or self.scheme.by or self.at or self.derived):
+            return Scope(rows, self.scheme.average, phrases)
         weights = self.weights and self.worded(self.weights)
-        return Scope(rows, self.scheme.average, by, weights, at, phrases, relabelled, derived)
+        further = rows_worded(
+            {self.worded(column): self.scheme.labels.get(column, {}) for column in self.scheme.by},
+            weights,
+            {self.worded(name): values for name, values in self.at.items()},
+            [self.worded(s.variable) for s in self.derived],
+        )
+        return Scope(rows, self.scheme.average, phrases, weights, further)
 
     def worded(self, column: str) -> str:
         """A column, or several as crossed contrasts have them, as readers know it."""
