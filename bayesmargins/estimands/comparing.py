@@ -11,10 +11,11 @@ import xarray as xr
 
 from bayesmargins.counterfactuals import apply_settings
 from bayesmargins.errors import EstimandError, close_matches, shown, written
-from bayesmargins.estimands.asking import Given, ask
 from bayesmargins.estimands.comparison import COMPARISONS, VERSUS, Comparison, changes_sign, warn_of_signs
-from bayesmargins.estimands.question import Question, refuse_unread
+from bayesmargins.estimands.given import Given
+from bayesmargins.estimands.question import Question, ask
 from bayesmargins.estimands.sentence import scale_name
+from bayesmargins.estimands.targets import refuse_unread
 from bayesmargins.evaluate import Pass, Passed, answer_to
 from bayesmargins.explained import QUESTION, SIDES, explained
 from bayesmargins.family.quantity import Quantile, Target
