@@ -15,7 +15,7 @@ from typing import Any
 from bayesmargins.errors import EstimandError, close_matches, shown, written
 from bayesmargins.values import is_number, one_of, switch, whole_number
 
-__all__ = ["Options", "check_size", "options"]
+__all__ = ["Options", "options", "too_large"]
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 _ENOUGH = 10**18  # bytes: more than any machine has
@@ -226,12 +226,10 @@ _CHECKS: dict[str, Callable[[Any], object]] = {
 options = Options()
 
 
-def check_size(n_draws: int, n_values: int, way_out: str) -> None:
-    """Refuse a result that would not fit into memory, before anything is computed, and say the way out."""
-    size = n_draws * n_values * 8
-    if size > options.bytes:
-        raise EstimandError(
-            f"The result would hold {n_draws:,} draws x {n_values:,} values, {size / 2**30:.2g} GiB; "
-            f"bayesmargins.options.memory allows {options.memory}. {way_out} "
-            "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
-        )
+def too_large(n_draws: int, n_values: int, way_out: str) -> EstimandError:
+    """The refusal of a result that would not fit into memory, with the way out."""
+    return EstimandError(
+        f"The result would hold {n_draws:,} draws x {n_values:,} values, {n_draws * n_values * 8 / 2**30:.2g} GiB; "
+        f"bayesmargins.options.memory allows {options.memory}. {way_out} "
+        "Or raise the limit (bayesmargins.options.memory = '8GiB'), or ask for some rows at a time."
+    )

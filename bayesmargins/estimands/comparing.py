@@ -22,7 +22,7 @@ from bayesmargins.family.quantity import Quantile, Target
 from bayesmargins.habits import of_each, taught
 from bayesmargins.posterior import Posterior
 from bayesmargins.sides import Contrast, contrasts, every_variable, named_variables
-from bayesmargins.values import called, is_word, switch, with_columns
+from bayesmargins.values import called, switch, with_columns
 
 __all__ = [
     "avg_comparisons",
@@ -236,7 +236,8 @@ def _every(question: Question, cross: Any) -> dict[str, None]:
 
 def contrasts_asked(question: Question, variables: Any, cross: Any) -> list[Contrast]:
     """Which two sides are compared, for `variables` and `cross` as the user gave them?"""
-    cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
+    if cross is not False:
+        cross = switch("cross", cross, meaning="True (all variables change together) or False (one by one)")
     if question.post.parts and not question.derived:
         refuse_unread("variables", variables, question.post, question.parts, question.target)
     named = named_variables(variables, question.design, derived=bool(question.derived))
@@ -278,13 +279,13 @@ def how_compared(comparison: Any, question: Question) -> tuple[Comparison, str]:
     """How are the two sides compared, and what is that called? Odds are of probabilities only."""
     if callable(comparison):
         return _own(comparison, question.policy.combinations)
-    if not is_word(comparison, COMPARISONS):
+    how = COMPARISONS.get(comparison) if isinstance(comparison, str) else None
+    if how is None:
         word = _OTHER_WORDS.get(written(comparison).lower().replace("_", "").replace(" ", ""))
         hint = f" Here it is called {word!r}." if word else close_matches(comparison, COMPARISONS)
         raise EstimandError(
             f"comparison={shown(comparison)}; allowed are {', '.join(COMPARISONS)}, or a function of (high, low).{hint}"
         )
-    how = COMPARISONS[comparison]
     if comparison in _RELATIVE:
         refuse_transformed(question, f"comparison={comparison!r}")
     target = question.target

@@ -44,7 +44,7 @@ from bayesmargins.family.quantity import Target
 from bayesmargins.grid import Scheme, frame_of
 from bayesmargins.groups import resolve_groups
 from bayesmargins.labelling import steps_worded, terms_worded
-from bayesmargins.limits import check_size
+from bayesmargins.limits import options, too_large
 from bayesmargins.posterior import Posterior
 from bayesmargins.provenance import Provenance, make_result
 from bayesmargins.schema import public_name
@@ -168,7 +168,9 @@ class Question(Asked):
         cells = self.averaging.cells.n if cells is None else cells
         values = len(self.copies) * self.policy.combinations * contrasts * cells
         values *= len(self.outputs[1]) if self.outputs else 1
-        check_size(len(self.post.draws.beta), values, "Average over rows: avg_predictions and its like, or by=.")
+        draws = len(self.post.draws.beta)
+        if draws * values * 8 > options.bytes:
+            raise too_large(draws, values, "Average over rows: avg_predictions and its like, or by=.")
 
     def result(
         self,
