@@ -27,22 +27,22 @@ class Progress(AbstractContextManager["Progress"]):
     said: str = ""  # in place of that, once more is known
     done: int = 0
     start: float = field(default_factory=time.monotonic)
-    _bar: Any = None
+    bar: Any = None  # once it is shown
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self.bar is not None:
+            self.bar.stop()
 
     def tick(self, values: int) -> None:
         """So many more values are done."""
         self.done += values
-        if self._bar is None and time.monotonic() - self.start > _PATIENCE and options.progress:
-            self._bar = self._shown()
-        if self._bar is not None:
+        if self.bar is None and time.monotonic() - self.start > _PATIENCE and options.progress:
+            self.bar = self._shown()
+        if self.bar is not None:
             done = self.done if self.total is None else min(self.done, self.total)
-            self._bar.update(self._bar.task_ids[0], completed=done, description=self.said or self.what)
+            self.bar.update(self.bar.task_ids[0], completed=done, description=self.said or self.what)
 
     def rows(self, done: int) -> None:
         """So many rows are done: the bar says so where the total is not known."""

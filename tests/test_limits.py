@@ -204,10 +204,10 @@ def test_progress_of_long_work_counts_up_and_is_closed(monkeypatch: pytest.Monke
     with Progress(10) as slow:
         slow.start -= 60
         slow.tick(4)
-        assert slow._bar.tasks[0].completed == 4
+        assert slow.bar.tasks[0].completed == 4
         slow.tick(60)
-        assert slow._bar.tasks[0].completed == 10
-    assert slow._bar.live.is_started is False
+        assert slow.bar.tasks[0].completed == 10
+    assert slow.bar.live.is_started is False
 
 
 def test_results_do_not_depend_on_the_progress_bar() -> None:

@@ -15,7 +15,7 @@ from test_margins import random_posterior, simulated, values
 from test_predictor import SAME, engine
 
 import bayesmargins as bm
-from bayesmargins.evaluate import blocks, chunks, evaluate
+from bayesmargins.evaluate import blocks, chunks, evaluate, passes
 
 # The same values, in arrays of another size and shape, where NumPy sums in another order.
 REGROUPED = {"rtol": 1e-12, "atol": 1e-14}
@@ -203,5 +203,6 @@ def test_progress_counts_every_value(groups: dict[str, Any], monkeypatch: pytest
             made.append(self)
 
     monkeypatch.setattr(evaluate, "Progress", Kept)
+    monkeypatch.setattr(passes, "TOLD_VALUES", 1)
     bm.avg_comparisons(POST, {"x": (0, 1)}, newdata=simulated().drop_duplicates(["f"]), groups=groups)
     assert made[0].done == made[0].total

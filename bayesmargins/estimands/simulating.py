@@ -15,7 +15,7 @@ from bayesmargins.copies import Settings, apply_settings
 from bayesmargins.errors import EstimandError, GroupsError
 from bayesmargins.estimands.asking import Given, ask, checked_seed
 from bayesmargins.estimands.question import Question
-from bayesmargins.evaluate import Evaluation
+from bayesmargins.evaluate import Evaluation, Pass
 from bayesmargins.explained import QUESTION, explained
 from bayesmargins.family import OF_ROWS, Outcome, Values, values_at
 from bayesmargins.family.ordered import EachCategory
@@ -89,7 +89,7 @@ def posterior_predictive(
 def _observed(question: Question, evaluation: Evaluation, settings: Settings, seed: int) -> np.ndarray:
     """New observations of a copy: (draw, 1, [category], group x row)."""
     post, found = question.post, []
-    eta = evaluation.values(settings).values["mean"]
+    eta = evaluation.run(Pass(settings)).values["mean"]
     fields = [name for name in (*OF_ROWS, "lb", "ub") if name in post.design.response.given]
     o = question.observing(apply_settings(question.frame, settings), fields)
     aux = {k: v[:, None] for k, v in post.draws.aux.items()} | evaluation.parameters(settings)

@@ -24,7 +24,7 @@ from bayesmargins.estimands.effects import (
 )
 from bayesmargins.estimands.question import Question
 from bayesmargins.estimands.sentence import POPULATION
-from bayesmargins.evaluate import Chunk, Derivative, Evaluation, Passed
+from bayesmargins.evaluate import Chunk, Derivative, Evaluation, Pass, Passed
 from bayesmargins.explained import HETEROGENEITY, QUESTION, SIDES, explained
 from bayesmargins.family import Link
 from bayesmargins.family.quantity import Target
@@ -323,8 +323,8 @@ def _average(evaluation: Evaluation, settings: Settings, effect: Effect) -> np.n
     """The mean of what is linear in predictions is that of predictions, integrated as everywhere: (draw, cell)."""
     if effect.variable is not None:
         of = Derivative(effect.variable)
-        return evaluation.slopes(settings, of).values[of.part]
-    low, high = (evaluation.values((*settings, *side)).values["mean"] for side in effect.sides)
+        return evaluation.run(Pass(settings, of)).values[of.part]
+    low, high = (evaluation.run(Pass((*settings, *side))).values["mean"] for side in effect.sides)
     return high - low
 
 

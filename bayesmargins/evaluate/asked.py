@@ -1,12 +1,12 @@
-"""What is evaluated: draws, rows, what is done with b, and the number that is asked for. Every argument is checked."""
+"""What is asked, every argument of it checked: draws, rows, what is done with b, the number; and what a pass gives."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,13 +17,14 @@ from bayesmargins.design import Design, Response
 from bayesmargins.errors import DataError
 from bayesmargins.family import OF_ROWS, Link, Outcome, Quantity
 from bayesmargins.family.parameter_targets import ResponseMean
-from bayesmargins.family.quantity import Target, quantity_of
+from bayesmargins.family.quantity import Target, mean_of, quantity_of
 from bayesmargins.grid import Averaging, Scheme, completed
 from bayesmargins.groups import Policy
+from bayesmargins.integrate import Integral
 from bayesmargins.posterior import Posterior
 from bayesmargins.values import with_columns
 
-__all__ = ["Asked", "fields_of"]
+__all__ = ["Asked", "Derivative", "Pass", "Passed", "fields_of"]
 
 Self = TypeVar("Self", bound="Asked")
 
@@ -53,11 +54,22 @@ class Asked:
     whole: Posterior  # what the user asked: `post` itself, or that of which `post` is a part
     parts: tuple[str, ...]  # parameters with a linear predictor of their own that the numbers depend on beside the mean
     design: Design  # columns and grouping factors of every linear predictor that the numbers depend on
+    # which averages over b the target is a sum of; None where it is a number of the distribution of y
+    quantity: Quantity | None = field(init=False, repr=False, compare=False)
+    # between the linear predictor and the target, where that is the average of one curve
+    link: Link = field(init=False, repr=False, compare=False)
+    # what of the left-hand side, by field, the numbers depend on row by row
+    of_rows: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def quantity(self) -> Quantity | None:
-        """Which averages over b the target is a sum of; None where it is a number of the distribution of y."""
-        return quantity_of(self.target, self.post.family, self.post.link, self.post.categories)
+    def __post_init__(self) -> None:
+        post, target = self.post, self.target
+        mean = target == "mean"
+        quantity = (
+            mean_of(post.family, post.link) if mean else quantity_of(target, post.family, post.link, post.categories)
+        )
+        object.__setattr__(self, "quantity", quantity)
+        object.__setattr__(self, "link", post.link if quantity is None else quantity.link)
+        object.__setattr__(self, "of_rows", () if mean else fields_of(target, post.design.response))
 
     @cached_property
     def tilted(self) -> bool:
@@ -71,18 +83,9 @@ class Asked:
         return curve.tilts(self.post.parts[name].link)
 
     @cached_property
-    def link(self) -> Link:
-        """Link between the linear predictor and the target, where that is the average of one curve."""
-        return self.post.link if self.quantity is None else self.quantity.link
-
-    @cached_property
     def averaging(self) -> Averaging:
         """Cells of the rows: of those in memory, or all of them once they were gone through."""
         return self.scheme.of(self.frame) if self.total is None else self.total
-
-    def answered(self: Self, averaging: Averaging) -> Self:
-        """The same with the cells of all rows; those of all at once are not looked for where blocks have them."""
-        return self if vars(self).get("averaging") is averaging else replace(self, total=averaging)
 
     def blocks(self: Self) -> Iterator[tuple[int, Self]]:
         """The same of a block of rows at a time, and which row is the first; of all at once without an average."""
@@ -126,11 +129,6 @@ class Asked:
         stacked = stacked.reshape(*stacked.shape[:-2], *shape, stacked.shape[-1] // self.policy.combinations)
         return stacked if self.averaging.dims else stacked[..., 0]
 
-    @cached_property
-    def of_rows(self) -> tuple[str, ...]:
-        """What of the left-hand side, by field, the numbers depend on row by row."""
-        return fields_of(self.target, self.post.design.response)
-
     def outcome(self, frame: pd.DataFrame) -> Outcome | None:
         """The same of every row where the target is a number of the distribution of y."""
         if not self.of_rows or self.target == "count":
@@ -170,3 +168,95 @@ class Asked:
             raise DataError(f"{int(bad.sum())} rows of {self.what} have impossible trials, such as {n[bad][0]:g}.")
         self._refuse_unknown("trials", missing)
         return n
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """Which derivative of the mean response?"""
+
+    variable: str  # the variable
+    # {"dydx", "eyex", "eydx", "dyex"}, relative to what: an "e" stands for a change relative to the response, or to the
+    # variable
+    slope: str = "dydx"
+    second: str = ""  # the variable of a further derivative; empty without
+
+    @property
+    def of_y(self) -> bool:
+        """Is the slope divided by the mean response?"""
+        return self.slope[0] == "e"
+
+    @property
+    def part(self) -> str:
+        """What values of it are called."""
+        return "second" if self.second else "slope"
+
+    @property
+    def of_x(self) -> bool:
+        """Is it multiplied by the variable?"""
+        return self.slope[2] == "e"
+
+
+class Pass(NamedTuple):
+    """One pass over the rows of a counterfactual copy: its mean response, or a derivative of it."""
+
+    settings: Settings  # what is set on all rows
+    of: Derivative | None = None  # which derivative, if it is one
+    parts: tuple[str, ...] = ("mean",)  # the mean, or 1 - mean
+    tails: bool = False  # whether values that are too small to be divided by are needed as logarithms too
+
+
+@dataclass
+class Passed:
+    """What one pass over the rows gives."""
+
+    # (draw, cell): by part of the integrand: ``mean``, ``complement``, ``slope``, ``second``
+    values: dict[str, np.ndarray]
+    error_bound: float = 0.0  # absolute, of every value before rows are averaged (an average errs by no more)
+    methods: set[str] = field(default_factory=set)  # engines that were used
+    nodes: int = 0  # most nodes of a rule that were used
+    error_estimate: float | None = None  # in place of the bound, where an error is estimated
+    # no average of positive values is further than this times itself from the truth; infinite where nobody knows
+    relative_bound: float = 0.0
+    multiplied: float = 1.0  # the largest number that values were multiplied by
+    # (draw, cell): logarithms of values that are too small to be divided by; NaN for the others
+    logs: dict[str, np.ndarray] = field(default_factory=dict)
+    log_bound: float = 0.0  # of the error of `logs`
+
+    def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
+        """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""
+        self.note(integral.method, integral.error_bound * factor, integral.nodes, integral.relative_bound)
+        return integral.value
+
+    def record_log(self, integral: Integral) -> np.ndarray:
+        """The same of logarithms."""
+        self.note(integral.method, 0.0, integral.nodes)
+        self.log_bound = max(self.log_bound, integral.error_bound)
+        return integral.value
+
+    def note(self, method: str, error_bound: float, nodes: int = 0, relative_bound: float = np.inf) -> None:
+        """Put an engine and the bounds of its error on record."""
+        self.error_bound = max(self.error_bound, error_bound)
+        if error_bound > 0.0:
+            self.relative_bound = max(self.relative_bound, relative_bound)
+        self.methods.add(method)
+        self.nodes = max(self.nodes, nodes)
+
+    @property
+    def wrong(self) -> float:
+        """How wrong can a value be? A bound, or an estimate where that is what there is."""
+        return self.error_bound if self.error_estimate is None else self.error_estimate
+
+    def log_of(self, part: str) -> np.ndarray:
+        """The logarithms of all values of a part."""
+        values, logs = np.log(self.values[part]), self.logs.get(part)
+        return values if logs is None else np.where(np.isnan(logs), values, logs)
+
+    def relative(self, part: str) -> np.ndarray:
+        """How wrong can the values of a part be, relative to themselves?"""
+        size = np.abs(self.values[part])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            error = np.where(size > self.wrong, self.wrong / (size - self.wrong), np.inf)
+        if self.error_estimate is None:
+            error = np.minimum(error, self.relative_bound)
+        logs = self.logs.get(part)
+        return error if logs is None else np.where(np.isnan(logs), error, self.log_bound)

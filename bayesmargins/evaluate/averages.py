@@ -6,17 +6,16 @@ after which others, it is evaluated; blocks are put together in their order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bayesmargins.evaluate.asked import Asked
+from bayesmargins.evaluate.asked import Asked, Passed
 from bayesmargins.evaluate.blocks import Impossible
-from bayesmargins.evaluate.chunks import Passed
 from bayesmargins.grid import Averaging
 
-__all__ = ["Part", "combined", "side_by_side"]
+__all__ = ["Part", "beside", "combined"]
 
 
 @dataclass(frozen=True)
@@ -70,17 +69,13 @@ def _of_all(values: dict[str, np.ndarray], each: Sequence[Passed]) -> Passed:
     )
 
 
-def side_by_side(parts: Iterable[tuple[slice, Part]], chains: int, draws: int) -> Part:
-    """The same rows in all draws, of parts that have these draws of every chain each."""
-    whole: Part | None = None
-    for some, part in parts:
-        if whole is None:
-            whole = Part(part.averaging, [_room(passed, chains * draws) for passed in part.passed], None)
-        passed = [_put(one, into, some, chains) for one, into in zip(part.passed, whole.passed, strict=True)]
-        seen = whole.impossible + part.impossible if whole.impossible and part.impossible else part.impossible
-        whole = Part(part.averaging, passed, seen)
-    assert whole is not None
-    return whole
+def beside(whole: Part | None, some: slice, part: Part, chains: int, draws: int) -> Part:
+    """The same rows in all draws, of what is known so far, and a part that has some draws of every chain."""
+    if whole is None:
+        whole = Part(part.averaging, [_room(passed, chains * draws) for passed in part.passed], None)
+    passed = [_put(one, into, some, chains) for one, into in zip(part.passed, whole.passed, strict=True)]
+    seen = whole.impossible + part.impossible if whole.impossible and part.impossible else part.impossible
+    return Part(part.averaging, passed, seen)
 
 
 def _room(one: Passed, samples: int) -> Passed:

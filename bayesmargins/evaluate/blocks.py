@@ -13,7 +13,7 @@ from bayesmargins.copies import Settings, apply_settings
 from bayesmargins.design import Design, Rows, derivative_rows, missing_rows, require_columns, second_derivative_rows
 from bayesmargins.draws import Draws
 from bayesmargins.errors import DataError, GroupsError, warn
-from bayesmargins.evaluate.asked import Asked
+from bayesmargins.evaluate.asked import Asked, Derivative
 from bayesmargins.evaluate.chunks import Chunk, PartRows, Second, pieces
 from bayesmargins.evaluate.exact import linear_blocks
 from bayesmargins.grid import Cells, Distinct, repeated_rows
@@ -21,36 +21,10 @@ from bayesmargins.groups import Policy, plan_groups
 from bayesmargins.posterior import Posterior
 from bayesmargins.predictors import acting, joint_covariance
 
-__all__ = ["Blocks", "Copy", "Derivative", "across_of", "distinct_rows"]
+__all__ = ["Blocks", "Copy", "across_of", "distinct_rows"]
 
 _CHUNK_ROWS = 2**16
 _CHUNK_LABELS = 2**23  # under "sample" every label of a chunk has a b in every draw
-
-
-@dataclass(frozen=True)
-class Derivative:
-    """Which derivative of the mean response?"""
-
-    variable: str  # the variable
-    # {"dydx", "eyex", "eydx", "dyex"}, relative to what: an "e" stands for a change relative to the response, or to the
-    # variable
-    slope: str = "dydx"
-    second: str = ""  # the variable of a further derivative; empty without
-
-    @property
-    def of_y(self) -> bool:
-        """Is the slope divided by the mean response?"""
-        return self.slope[0] == "e"
-
-    @property
-    def part(self) -> str:
-        """What values of it are called."""
-        return "second" if self.second else "slope"
-
-    @property
-    def of_x(self) -> bool:
-        """Is it multiplied by the variable?"""
-        return self.slope[2] == "e"
 
 
 class Blocks:
@@ -61,7 +35,7 @@ class Blocks:
         free = post.is_part and post.link.linear and post.family.parameters[0].between[0] == 0.0
         # what is seen of a parameter that is the target, where it can have values that it should not
         self.asked, self.impossible = asked, Impossible(post.family.name) if free else None
-        self._said = set[str]() if said is None else said  # of which the user was told
+        self.said = set[str]() if said is None else said  # of which the user was told
         self._last: tuple[frozenset[str], Distinct] | None = None
 
     def copy(self, settings: Settings, of: Derivative | None = None) -> Copy:
@@ -109,8 +83,8 @@ class Blocks:
         said = f"{int(mask.sum())} of {len(mask)} rows of {self.asked.what} have missing values, by column: {counts}."
         if self.asked.scheme.average:
             raise DataError(f"{said} An average over the others would be of other rows: fill them, or drop them.")
-        if said not in self._said:
-            self._said.add(said)
+        if said not in self.said:
+            self.said.add(said)
             warn(f"{said} Their estimates are NaN.")
 
 
@@ -125,12 +99,6 @@ class Copy:
     impossible: Impossible | None  # is shown every chunk
 
     @property
-    def size(self) -> tuple[int, int]:
-        """How many rows and cells all chunks have together."""
-        cells, groups = self.distinct.cells, self.asked.policy.combinations
-        return len(cells.index) * groups, cells.n * groups
-
-    @property
     def every_row(self) -> np.ndarray | None:
         """Where the value of every row is among those of the different ones, (group x row); None where they are."""
         _, position, cells = self.distinct
@@ -141,6 +109,7 @@ class Copy:
     def __iter__(self) -> Iterator[Chunk]:
         (first, _, cells), asked = self.distinct, self.asked
         n, size = len(cells.index), _CHUNK_ROWS
+        whole = not (asked.policy.named or asked.policy.by_word["existing"])
         if asked.policy.by_word["sample"]:
             size = max(1, min(size, _CHUNK_LABELS // len(asked.post.draws.beta)))
         for start in range(0, n, size):
@@ -153,7 +122,7 @@ class Copy:
                 if size < n or first is not None:  # the message shall count and number the user's own rows
                     self._chunk(asked.frame, part)
                 raise
-            for piece in pieces(chunk):
+            for piece in (chunk,) if whole else pieces(chunk):
                 if self.impossible is not None:
                     self.impossible.count(asked.post.draws, piece)
                 yield piece
@@ -164,14 +133,23 @@ class Copy:
         if asked.derived and asked.scheme.average:
             _refuse_missing_derived(asked, frame)
         beside = (post.first, *asked.parts) if asked.parts else ()
+        rows = post.design.rows(frame, asked.policy.active, asked.what)
+        plan = plan_groups(asked.policy, post, frame, asked.seed, asked.what, asked.whole, beside)
+        multiplier = asked.trials(frame) if asked.target == "count" else None
+        outcome = asked.outcome(frame) if asked.of_rows else None
+        parts = _part_rows(asked, frame) if asked.parts else ()
+        complete = rows.complete & ~plan.missing
+        for part in parts:
+            complete &= part.rows.complete & ~part.plan.missing
         chunk = Chunk(
-            rows=post.design.rows(frame, asked.policy.active, asked.what),
-            plan=plan_groups(asked.policy, post, frame, asked.seed, asked.what, asked.whole, beside),
+            rows=rows,
+            plan=plan,
             cells=cells,
-            multiplier=asked.trials(frame) if asked.target == "count" else None,
-            outcome=asked.outcome(frame) if asked.of_rows else None,
-            parts=_part_rows(asked, frame) if asked.parts else (),
+            multiplier=multiplier,
+            outcome=outcome,
+            parts=parts,
             across=across_of(post, asked.parts, asked.policy) if asked.parts else {},
+            complete=None if complete.all() else complete,
         )
         return chunk if self.of is None else self._with_derivatives(chunk, frame, self.of)
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate import exact
-from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk, subset
 from bayesmargins.evaluate.passes import complete
 from bayesmargins.family.curve import Bundle
 from bayesmargins.integrate import BundleAverages, BundleTable, bundle_table, in_threads

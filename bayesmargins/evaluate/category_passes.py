@@ -15,7 +15,8 @@ from bayesmargins.design import Rows
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError
 from bayesmargins.evaluate import exact
-from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.passes import complete
 from bayesmargins.family.curve import Shares
 from bayesmargins.group_likelihood import roots

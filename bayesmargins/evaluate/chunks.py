@@ -1,4 +1,4 @@
-"""What a pass reads and what it gives: rows of the design a chunk at a time, and the values that they add up to."""
+"""What a pass reads: rows of the design a chunk at a time, with what is done with b; how a chunk is cut in pieces."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from bayesmargins.family.link import Link
 from bayesmargins.family.outcome import Outcome
 from bayesmargins.grid import Cells
 from bayesmargins.groups import Gather, GroupPlan
-from bayesmargins.integrate import Integral
 
-__all__ = ["Chunk", "PartRows", "Passed", "Scale", "Second", "Tiled", "pieces", "subset"]
+__all__ = ["Chunk", "PartRows", "Scale", "Second", "Tiled", "pieces", "subset"]
 
 # Rows in named groups go through as rows of a larger frame: every other factor keeps its policy, tables and threads.
 _TILE_ROWS = 2**15
@@ -80,6 +79,7 @@ class Chunk:
     # where effects on several of them are correlated
     across: Mapping[str, np.ndarray] = field(default_factory=dict)
     scale: Scale | None = None  # what multiplies 1 less the inverse link, where that is what is averaged
+    complete: np.ndarray | None = None  # (row,): which have all that their numbers depend on; None where all have it
 
     @property
     def looked_up(self) -> str:
@@ -90,12 +90,6 @@ class Chunk:
     def plans(self) -> list[GroupPlan]:
         """What is done with b of each linear predictor."""
         return [self.plan, *[part.plan for part in self.parts]]
-
-    @property
-    def complete(self) -> np.ndarray:
-        """Which rows have all that their numbers depend on."""
-        own = self.rows.complete & ~self.plan.missing
-        return np.logical_and.reduce([own, *[part.rows.complete & ~part.plan.missing for part in self.parts]])
 
     @property
     def weights(self) -> np.ndarray:
@@ -115,67 +109,11 @@ class Chunk:
             parts=tuple(_of_some(part, which) for part in self.parts),
             across=self.across,
             scale=None if self.scale is None else _of_some(self.scale, which),
+            complete=None if self.complete is None else self.complete[which],
         )
 
 
 Side = TypeVar("Side", PartRows, Scale)
-
-
-@dataclass
-class Passed:
-    """What one pass over the rows gives."""
-
-    # (draw, cell): by part of the integrand: ``mean``, ``complement``, ``slope``, ``second``
-    values: dict[str, np.ndarray]
-    error_bound: float = 0.0  # absolute, of every value before rows are averaged (an average errs by no more)
-    methods: set[str] = field(default_factory=set)  # engines that were used
-    nodes: int = 0  # most nodes of a rule that were used
-    error_estimate: float | None = None  # in place of the bound, where an error is estimated
-    # no average of positive values is further than this times itself from the truth; infinite where nobody knows
-    relative_bound: float = 0.0
-    multiplied: float = 1.0  # the largest number that values were multiplied by
-    # (draw, cell): logarithms of values that are too small to be divided by; NaN for the others
-    logs: dict[str, np.ndarray] = field(default_factory=dict)
-    log_bound: float = 0.0  # of the error of `logs`
-
-    def record(self, integral: Integral, factor: float = 1.0) -> np.ndarray:
-        """The values of an integral, with its method and bound put on record (times what they are multiplied by)."""
-        self.note(integral.method, integral.error_bound * factor, integral.nodes, integral.relative_bound)
-        return integral.value
-
-    def record_log(self, integral: Integral) -> np.ndarray:
-        """The same of logarithms."""
-        self.note(integral.method, 0.0, integral.nodes)
-        self.log_bound = max(self.log_bound, integral.error_bound)
-        return integral.value
-
-    def note(self, method: str, error_bound: float, nodes: int = 0, relative_bound: float = np.inf) -> None:
-        """Put an engine and the bounds of its error on record."""
-        self.error_bound = max(self.error_bound, error_bound)
-        if error_bound > 0.0:
-            self.relative_bound = max(self.relative_bound, relative_bound)
-        self.methods.add(method)
-        self.nodes = max(self.nodes, nodes)
-
-    @property
-    def wrong(self) -> float:
-        """How wrong can a value be? A bound, or an estimate where that is what there is."""
-        return self.error_bound if self.error_estimate is None else self.error_estimate
-
-    def log_of(self, part: str) -> np.ndarray:
-        """The logarithms of all values of a part."""
-        values, logs = np.log(self.values[part]), self.logs.get(part)
-        return values if logs is None else np.where(np.isnan(logs), values, logs)
-
-    def relative(self, part: str) -> np.ndarray:
-        """How wrong can the values of a part be, relative to themselves?"""
-        size = np.abs(self.values[part])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            error = np.where(size > self.wrong, self.wrong / (size - self.wrong), np.inf)
-        if self.error_estimate is None:
-            error = np.minimum(error, self.relative_bound)
-        logs = self.logs.get(part)
-        return error if logs is None else np.where(np.isnan(logs), error, self.log_bound)
 
 
 def subset(draws: Draws, chunk: Chunk, which: np.ndarray | slice) -> tuple[Draws, Chunk]:

@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from bayesmargins.draws import Draws
+from bayesmargins.evaluate.asked import Passed
 from bayesmargins.evaluate.bundled import BundlePredictor
 from bayesmargins.evaluate.category_passes import SharesPredictor
-from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.views import Seen
 from bayesmargins.family.curve import Bundle, Curve, Quantity

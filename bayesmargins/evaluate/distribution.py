@@ -15,7 +15,8 @@ import numpy as np
 from bayesmargins.draws import Draws
 from bayesmargins.errors import IntegrationError
 from bayesmargins.evaluate import exact
-from bayesmargins.evaluate.chunks import Chunk, PartRows, Passed
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk, PartRows
 from bayesmargins.evaluate.heavy_tails import METHOD, Scaled, scaled
 from bayesmargins.evaluate.joint import SOBOL, Jointly, are_joint, jointly, known
 from bayesmargins.evaluate.passes import complete

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from functools import partial
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,33 +15,26 @@ import pandas as pd
 from bayesmargins.clusters import Task, done_by_workers, running_client
 from bayesmargins.copies import Settings
 from bayesmargins.errors import BayesmarginsError
-from bayesmargins.evaluate.asked import Asked
-from bayesmargins.evaluate.averages import Part, combined, side_by_side
-from bayesmargins.evaluate.blocks import Blocks, Copy, Derivative
-from bayesmargins.evaluate.chunks import Passed
+from bayesmargins.evaluate import draw_blocks
+from bayesmargins.evaluate.asked import Asked, Derivative, Pass, Passed
+from bayesmargins.evaluate.averages import Part, beside, combined
+from bayesmargins.evaluate.blocks import Blocks, Copy
 from bayesmargins.evaluate.combined import CombinedPredictor
 from bayesmargins.evaluate.distribution import DistributionPredictor, part_values
-from bayesmargins.evaluate.draw_blocks import DrawBlock, draw_blocks, reads_chunks, without_chunks
+from bayesmargins.evaluate.draw_blocks import DrawBlock
 from bayesmargins.evaluate.heavy_tails import Averages, averages_over_scales, refuse_infinite, with_their_variance
 from bayesmargins.evaluate.passes import Predictor
+from bayesmargins.evaluate.refused_rows import refuse_again
 from bayesmargins.evaluate.tilted import TiltedPredictor
 from bayesmargins.family.quantity import Target
 from bayesmargins.progress import Progress
 from bayesmargins.schema import SAMPLE_DIMS
 from bayesmargins.streams import BLOCK_ROWS
 
-__all__ = ["Answer", "Evaluation", "Pass", "answer_to"]
+__all__ = ["Answer", "Evaluation", "answer_to"]
 
 Q = TypeVar("Q", bound=Asked)
-
-
-class Pass(NamedTuple):
-    """One pass over the rows of a counterfactual copy: its mean response, or a derivative of it."""
-
-    settings: Settings  # what is set on all rows
-    of: Derivative | None = None  # which derivative, if it is one
-    parts: tuple[str, ...] = ("mean",)  # the mean, or 1 - mean
-    tails: bool = False  # whether values that are too small to be divided by are needed as logarithms too
+Fits = Callable[[int], None]  # refuses a result of so many cells, where that is too many
 
 
 @dataclass(frozen=True)
@@ -56,14 +50,11 @@ class Answer(Generic[Q]):
         return self.found[Pass(settings, of)].values[of.part]
 
 
-def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> Answer[Q]:
-    """What do the draws say in these passes? All rows go through once, a block at a time.
-
-    ``fits(cells)`` refuses a result that has too many.
-    """
+def answer_to(asked: Q, passes: Sequence[Pass], fits: Fits) -> Answer[Q]:
+    """What do the draws say in these passes? All rows go through once, a block at a time."""
     total: Part | None = None
     with Evaluation(asked, sum([len(p.parts) for p in passes])) as evaluation:
-        for part in _parts(asked, evaluation, passes, fits):  # of each block of rows, in their order
+        for part in _parts(asked, evaluation, passes, fits):
             if total is None:
                 total = part
             else:
@@ -75,13 +66,49 @@ def answer_to(asked: Q, passes: Sequence[Pass], fits: Callable[[int], None]) -> 
         if not total.averaging.totals.all():
             asked.scheme.refuse_empty(total.averaging)
         evaluation.impossible = total.impossible
-    return Answer(asked.answered(total.averaging), total.passed, dict(zip(passes, total.passed, strict=True)))
+    if vars(asked).get("averaging") is not total.averaging:  # rows were read by blocks: nobody looks at all at once
+        asked = replace(asked, total=total.averaging)
+    return Answer(asked, total.passed, dict(zip(passes, total.passed, strict=True)))
 
 
-def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Callable[[int], None]) -> Iterator[Part]:
-    """What each block of rows gives, in their order."""
-    draws, pieces = draw_blocks(asked), None if asked.stream is None else asked.stream.pieces
-    client = pieces.client if pieces is not None else running_client() if reads_chunks(asked) else None
+def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Fits) -> Iterator[Part]:
+    """What each block of rows gives, in their order: by this process in all draws at once, where they are few."""
+    reads_b = asked.policy.named or asked.policy.by_word["own"] or asked.policy.by_word["existing"]
+    elsewhere = asked.stream is not None and asked.stream.pieces is not None
+    if elsewhere or reads_b or len(asked.post.draws.beta) > draw_blocks.BLOCK_DRAWS:
+        yield from _by_draws(asked, evaluation, passes, fits)
+        return
+    for start, block in asked.blocks():
+        again = None if block is asked else partial(refuse_again, asked, passes, start, block)
+        yield part_of(evaluation, block, passes, fits, again)
+
+
+def part_of(
+    evaluation: Evaluation,
+    block: Asked,
+    passes: Sequence[Pass],
+    fits: Fits = lambda cells: None,
+    again: Callable[[], None] | None = None,
+) -> Part:
+    """What does one block give? `evaluation` keeps tables from block to block, which change no digit of it.
+
+    `again` says what is wrong with the block as of all rows.
+    """
+    try:
+        fits(block.averaging.cells.n)
+        if block is not evaluation.asked:
+            evaluation.turn_to(block)
+        return Part(block.averaging, [evaluation.run(p) for p in passes], evaluation.impossible)
+    except BayesmarginsError:
+        if again is not None:
+            again()
+        raise
+
+
+def _by_draws(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Fits) -> Iterator[Part]:
+    """The same some draws at a time, put side by side; by the workers of a client, where rows or b come from dask."""
+    draws, pieces = draw_blocks.draw_blocks(asked), None if asked.stream is None else asked.stream.pieces
+    client = pieces.client if pieces is not None else running_client() if draw_blocks.reads_chunks(asked) else None
     found = (
         _here(asked, evaluation, passes, fits, draws)
         if client is None
@@ -91,19 +118,19 @@ def _parts(asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: C
         yield from (part for _, part in found)
         return
     sizes = [asked.post.beta.sizes[d] for d in SAMPLE_DIMS]
-    for first in found:
-        yield side_by_side(chain([first], islice(found, len(draws) - 1)), *sizes)
+    whole: Part | None = None
+    for done, (some, part) in enumerate(found, 1):
+        whole = beside(whole, some, part, *sizes)
+        if done % len(draws) == 0:  # all draws of these rows
+            yield whole
+            whole = None
 
 
 Some = tuple[slice, Part]  # which draws of every chain, and what they give
 
 
 def _here(
-    asked: Asked,
-    evaluation: Evaluation,
-    passes: Sequence[Pass],
-    fits: Callable[[int], None],
-    draws: Sequence[DrawBlock],
+    asked: Asked, evaluation: Evaluation, passes: Sequence[Pass], fits: Fits, draws: Sequence[DrawBlock]
 ) -> Iterator[Some]:
     """By this process: each block of draws of each block of rows."""
     if len(draws) == 1:
@@ -111,18 +138,16 @@ def _here(
     for start, block in asked.blocks():
         for some in draws:
             of_some = block if len(draws) == 1 else replace(some.of(block), total=block.averaging)
-            try:
-                fits(block.averaging.cells.n)
-                part = part_of(evaluation, of_some, passes)
-            except BayesmarginsError:
-                if block is not asked:
-                    _refuse(some.of(asked), passes, start, of_some)
-                raise
-            yield some.draws, part
+            again = None if block is asked else partial(_again, some, asked, passes, start, of_some)
+            yield some.draws, part_of(evaluation, of_some, passes, fits, again)
+
+
+def _again(some: DrawBlock, asked: Asked, passes: Sequence[Pass], start: int, block: Asked) -> None:
+    refuse_again(some.of(asked), passes, start, block)
 
 
 def _on_workers(
-    asked: Asked, passes: Sequence[Pass], fits: Callable[[int], None], draws: Sequence[DrawBlock], client: Any
+    asked: Asked, passes: Sequence[Pass], fits: Fits, draws: Sequence[DrawBlock], client: Any
 ) -> Iterator[Some]:
     """By the workers of a client, the same."""
     fits(asked.averaging.cells.n)  # of the first block: its like are made elsewhere
@@ -146,7 +171,7 @@ class OnWorkers:
         stream = asked.stream
         if stream is not None:
             asked = replace(asked, frame=asked.frame.head(1), stream=replace(stream, frames=iter(()), pieces=None))
-        return cls(without_chunks(asked), passes)
+        return cls(draw_blocks.without_chunks(asked), passes)
 
     def begin(self) -> Evaluation:
         """What makes tables, and keeps them from block to block."""
@@ -169,14 +194,10 @@ class OnWorkers:
         else:
             block = next(of for first, of in self.asked.blocks() if first == start)
         block = some.of(block)
-        try:
-            return part_of(kept, block, self.passes)
-        except BayesmarginsError:
-            _refuse(some.of(self.asked), self.passes, start, block)
-            raise
+        return part_of(kept, block, self.passes, again=partial(_again, some, self.asked, self.passes, start, block))
 
 
-class Evaluation:
+class Evaluation(AbstractContextManager["Evaluation"]):
     """What do the draws say? To be used in a ``with`` block, which shows progress of so many passes over the rows."""
 
     def __init__(self, asked: Asked, passes: int) -> None:
@@ -185,49 +206,51 @@ class Evaluation:
         self.passed = list[Passed]()  # every pass so far, for the provenance
         self.progress = Progress(None if rows is None else rows * draws * passes * asked.policy.combinations)
         self._predictor = _predictor(asked, self.progress.tick)
-        self._said = set[str]()
-        self.asked = asked
-        self.turn_to(asked)
+        self.asked, self.blocks = asked, Blocks(asked)
+        self.impossible = self.blocks.impossible
 
     def turn_to(self, asked: Asked) -> None:
         """Go on with other rows: tables that were made serve them too, and change no digit; or with other draws."""
         if asked.post is not self.asked.post:
             self._predictor = _predictor(asked, self.progress.tick)
-        self.asked, self.blocks = asked, Blocks(asked, self._said)
+        self.asked, self.blocks = asked, Blocks(asked, self.blocks.said)
         self.impossible = self.blocks.impossible
-
-    def __enter__(self) -> Evaluation:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.__exit__(kind, error, trace)
+        if self.progress.bar is not None:
+            self.progress.bar.stop()
         if kind is None and self.impossible is not None:
             self.impossible.told()
 
-    def values(self, settings: Settings, parts: Sequence[str] = ("mean",), tails: bool = False) -> Passed:
-        """The mean response of a copy's rows, or 1 less it, by part: (draw, group x row or cell), group after group.
-
-        `tails`: values that are too small to be divided by are needed as logarithms too.
-        """
-        copy = self.blocks.copy(settings)
-        careful = tails or not self.asked.scheme.average  # single rows may be small
-        passed = self._predictor.values(copy, *copy.size, parts, careful)
-        if tails:
-            self._predictor.add_tails(passed, copy)
-        return self._kept(copy, passed)
-
-    def slopes(self, settings: Settings, of: Derivative) -> Passed:
-        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``, as of `values`."""
-        copy, predictor = self.blocks.copy(settings, of), self._predictor
-        if isinstance(predictor, DistributionPredictor):
-            slopes = predictor.slopes
-        elif of.of_y:
-            slopes = predictor.relative_slopes
+    def run(self, p: Pass) -> Passed:
+        """One pass over the rows of a copy: values (draw, group x row or cell) by part, group after group."""
+        asked, copy = self.asked, self.blocks.copy(p.settings, p.of)
+        cells, groups = copy.distinct.cells, asked.policy.combinations
+        size = len(cells.index) * groups, cells.n * groups
+        if p.of is None:
+            careful = p.tails or not asked.scheme.average  # single rows may be small
+            passed = self._predictor.values(copy, *size, p.parts, careful)
         else:
-            slopes = predictor.second_derivatives if of.second else predictor.slopes
-        return self._kept(copy, slopes(copy, *copy.size))
+            passed = self._slopes(copy, *size, p.of)
+        if p.tails:
+            self._predictor.add_tails(passed, copy)
+        every_row = None if asked.scheme.average else copy.every_row
+        if every_row is not None:
+            passed.values = {part: values[..., every_row] for part, values in passed.values.items()}
+            passed.logs = {part: values[..., every_row] for part, values in passed.logs.items()}
+        self.passed.append(passed)
+        return passed
+
+    def _slopes(self, copy: Copy, rows: int, cells: int, of: Derivative) -> Passed:
+        """How does the mean response of a copy's rows change with a variable? ``values[of.part]``."""
+        predictor = self._predictor
+        if isinstance(predictor, DistributionPredictor):
+            return predictor.slopes(copy, rows, cells)
+        if of.of_y:
+            return predictor.relative_slopes(copy, rows, cells)
+        return (predictor.second_derivatives if of.second else predictor.slopes)(copy, rows, cells)
 
     def parameters(self, settings: Settings) -> dict[str, np.ndarray]:
         """(draw, group x row) of parameters with a linear predictor of their own; NaN where values are missing."""
@@ -237,14 +260,6 @@ class Evaluation:
             for part in chunk.parts:
                 values[part.name][:, chunk.cells.index] = part_values(part, slice(None))
         return values
-
-    def _kept(self, copy: Copy, passed: Passed) -> Passed:
-        every_row = None if self.asked.scheme.average else copy.every_row
-        if every_row is not None:
-            passed.values = {part: values[..., every_row] for part, values in passed.values.items()}
-            passed.logs = {part: values[..., every_row] for part, values in passed.logs.items()}
-        self.passed.append(passed)
-        return passed
 
 
 def _predictor(asked: Asked, tick: Callable[[int], None]) -> Averages | TiltedPredictor | DistributionPredictor:
@@ -264,69 +279,3 @@ def _predictor(asked: Asked, tick: Callable[[int], None]) -> Averages | TiltedPr
     assert isinstance(asked.target, Target)
     draws, scales = with_their_variance(post, asked.target, heavy) if heavy else (post.draws, heavy)
     return DistributionPredictor(draws, post.link, post.family, asked.target, tick, scales)
-
-
-def part_of(evaluation: Evaluation, block: Asked, passes: Sequence[Pass]) -> Part:
-    """What does one block give? `evaluation` keeps tables from block to block, which change no digit of it."""
-    if block is not evaluation.asked:
-        evaluation.turn_to(block)
-    passed = [
-        evaluation.values(p.settings, p.parts, p.tails) if p.of is None else evaluation.slopes(p.settings, p.of)
-        for p in passes
-    ]
-    return Part(block.averaging, passed, evaluation.impossible)
-
-
-def _refuse(asked: Asked, passes: Sequence[Pass], start: int, block: Asked) -> None:
-    """Say again what is wrong with a block: of all rows where they are in memory, else with the number of the row."""
-    if asked.stream is None:
-        _look(asked, passes)
-        return
-    # with the columns that were not read, so that a message knows them
-    frame = block.frame.reindex(columns=list(dict.fromkeys([*block.frame, *asked.stream.columns])))
-
-    def wrong(first: int, last: int) -> BayesmarginsError | None:
-        rows = frame.iloc[first:last]
-        try:
-            _look(
-                asked.of_block(start + first, _with_numbers(asked, rows) if among_text else rows.infer_objects()),
-                passes,
-            )
-        except BayesmarginsError as found:
-            return found
-        return None
-
-    among_text = True
-    if (error := wrong(0, len(frame))) is None:
-        among_text = False
-        error = wrong(0, len(frame))
-    none, some = 0, len(frame)
-    if error is None:  # in evaluation itself
-        return
-    if all(str(wrong(k, k + 1)) == str(error) for k in (0, len(frame) - 1)):  # a column, not a row
-        raise error from None
-    while some - none > 1:
-        middle = (none + some) // 2
-        none, some = (none, middle) if wrong(0, middle) else (middle, some)
-    row = start + some - 1
-    raise type(error)(
-        f"{error}{asked.stream.why_missing(row, str(error))} What is counted here are rows {start:,} to "
-        f"{start + len(frame) - 1:,} of {asked.what}; the first "
-        f"that is refused is row {row:,}, counted from 0. Later rows were not read."
-    ) from None
-
-
-def _with_numbers(asked: Asked, frame: pd.DataFrame) -> pd.DataFrame:
-    """These rows with numbers that are held as text only because other rows of the piece hold text."""
-    texts = frame.select_dtypes(["object", "string"]).columns
-    numbers = [name for name, column in asked.design.columns.items() if name in texts and column.kind == "number"]
-    read = {name: pd.to_numeric(frame[name], errors="coerce") for name in numbers}
-    return frame.assign(**{n: values for n, values in read.items() if (values.notna() | frame[n].isna()).all()})
-
-
-def _look(asked: Asked, passes: Sequence[Pass]) -> None:
-    """Go through the rows as the passes will, and evaluate nothing."""
-    blocks = Blocks(asked)
-    for p in passes:
-        for _ in blocks.copy(p.settings, p.of):
-            pass

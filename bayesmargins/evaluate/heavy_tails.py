@@ -13,7 +13,8 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.errors import EstimandError, GroupsError, listed
-from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.combined import CombinedPredictor, predictor_of
 from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.family import Link

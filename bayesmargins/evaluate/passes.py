@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate import exact, scaled
-from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk, subset
 from bayesmargins.evaluate.tabled import Tables
 from bayesmargins.evaluate.tails import add_tails
 from bayesmargins.family.link import Link
@@ -23,6 +24,7 @@ __all__ = ["Predictor", "complete"]
 MANY_ROWS = 512
 MANY_VALUES = 2**21
 _GROUPS = 16  # fitted groups that a row is averaged over at the price of one integral, or more
+TOLD_VALUES = 2**17  # done before a bar is told of them, each group counted: a hundredth of a second
 _BLOCK_VALUES = 2**21  # quotients at a time
 _BYTES_A_VALUE = 2**7  # of these: slope, mean, quotient, bound and what the engine holds besides
 
@@ -34,6 +36,7 @@ class Predictor:
     draws: Draws
     link: Link
     tick: Callable[[int], None] = lambda done: None  # is told of values that are done
+    untold: int = field(default=0, init=False)  # values that are done and that it was not told of yet
 
     @cached_property
     def tables(self) -> Tables:
@@ -132,18 +135,21 @@ class Predictor:
     def _add_exactly(self, draws: Draws, chunk: Chunk, part: str, passed: Passed, out: np.ndarray) -> None:
         by = exact if chunk.scale is None else scaled
         engine = {"slope": by.slopes, "second": by.second_derivatives}.get(part, by.values)
+        groups = 1 if chunk.plan.mixture is None else len(chunk.plan.mixture.weights)
         for block, values in engine(draws, self.link, chunk, part, passed):
             if chunk.multiplier is not None:
                 values = values * chunk.multiplier[block]
             chunk.cells.add(out, values, block)
-            self.tick(values.size)
+            self.untold += values.size
+            if self.untold * groups >= TOLD_VALUES:
+                self.tick(self.untold)
+                self.untold = 0
 
 
 def complete(chunk: Chunk, passed: Passed) -> Chunk:
     """The rows that can be computed; the others are NaN in the result (averages have refused them already)."""
-    missing = ~chunk.complete
-    if not missing.any():
+    if chunk.complete is None:
         return chunk
     for values in passed.values.values():
-        values[..., chunk.cells.index[missing]] = np.nan
-    return chunk.take(np.flatnonzero(~missing))
+        values[..., chunk.cells.index[~chunk.complete]] = np.nan
+    return replace(chunk.take(np.flatnonzero(chunk.complete)), complete=None)

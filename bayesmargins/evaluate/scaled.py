@@ -11,7 +11,8 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate import exact
-from bayesmargins.evaluate.chunks import Chunk, Passed, Scale
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk, Scale
 from bayesmargins.family.link import Link
 from bayesmargins.integrate import expectation
 

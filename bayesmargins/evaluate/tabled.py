@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.layout import Laid, lay_out
 from bayesmargins.evaluate.lookups import Found, Lookups
 from bayesmargins.evaluate.sources import Source, Sources

@@ -8,7 +8,8 @@ import numpy as np
 
 from bayesmargins.draws import Draws
 from bayesmargins.evaluate import exact
-from bayesmargins.evaluate.chunks import Chunk, Passed, subset
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk, subset
 from bayesmargins.family.link import Link
 from bayesmargins.grid import Cells
 from bayesmargins.integrate import log_expectation, trusted
@@ -55,7 +56,8 @@ def _log_averages(
     cells = np.asarray(wanted.any(axis=0))
     out = np.full(wanted.shape, -np.inf)
     for whole in chunks:
-        rows = np.flatnonzero(whole.complete & cells[whole.cells.index])
+        needed = cells[whole.cells.index]
+        rows = np.flatnonzero(needed if whole.complete is None else needed & whole.complete)
         some, chunk = subset(draws, whole.take(rows), which)
         for block in exact.blocks(len(rows), len(which)):
             need = wanted[:, chunk.cells.index[block]]

@@ -12,7 +12,8 @@ from itertools import chain
 import numpy as np
 
 from bayesmargins.draws import Draws
-from bayesmargins.evaluate.chunks import Chunk, Passed
+from bayesmargins.evaluate.asked import Passed
+from bayesmargins.evaluate.chunks import Chunk
 from bayesmargins.evaluate.passes import Predictor
 from bayesmargins.evaluate.views import Tilt
 from bayesmargins.family.curve import Curve

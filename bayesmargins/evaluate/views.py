@@ -61,8 +61,8 @@ class Tilt:
             scaled = mean.with_products(mean, mean, chunk.plan.integrated, int(self.curve.shift is not None))
             yield replace(
                 chunk,
-                rows=replace(tilted.rows, complete=chunk.complete),
-                plan=replace(part.plan, missing=np.zeros_like(part.plan.missing)),
+                rows=tilted.rows,
+                plan=part.plan,
                 d_rows=tilted.d_rows,
                 second=tilted.second,
                 parts=(),

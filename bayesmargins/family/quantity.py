@@ -32,6 +32,7 @@ __all__ = [
     "Target",
     "counted_as",
     "exceeds",
+    "mean_of",
     "numbers_of",
     "position",
     "quantile",
@@ -278,18 +279,20 @@ def quantity_of(target: str | Target, family: Family, link: Link, categories: Se
     if target == "count" and family.counted:
         counted = of_categories(family, link, tuple(categories), np.eye(len(categories)), along=True)
         return replace(counted, probability=False)
-    if target == "mean" and family.expected is not None:
-        return Quantity((), np.zeros(1), np.ones((1, 1)), link.bounded, None, family.expected(link))
-    return _mean(family, link) if target != "link" else _LINEAR_PREDICTOR
+    if target == "link":
+        return _LINEAR_PREDICTOR
+    return mean_of(family, link) if target == "mean" else Quantity.single(family.curve(link))
 
 
 _LINEAR_PREDICTOR = Quantity.single(Curve(identity))
 
 
 @cache
-def _mean(family: Family, link: Link) -> Quantity:
+def mean_of(family: Family, link: Link) -> Quantity:
     """E[y], made once: most questions ask for it."""
-    return Quantity.single(family.curve(link))
+    if family.expected is None:
+        return Quantity.single(family.curve(link))
+    return Quantity((), np.zeros(1), np.ones((1, 1)), link.bounded, None, family.expected(link))
 
 
 @taught
