@@ -89,12 +89,12 @@ def posterior(family: str) -> bm.Posterior:
 
 
 @pytest.mark.filterwarnings("ignore:The response 'won' is 0 or 1")
-def test_one_averaged_comparison_takes_at_most_280_calls() -> None:
+def test_one_averaged_comparison_takes_at_most_254_calls() -> None:
     post = posterior("gaussian")
     trace = traced(lambda: bm.avg_comparisons(post, "trt"))
-    assert trace.calls.total() <= 280
-    assert len(trace.files) <= 28
-    assert len(trace.functions) <= 134
+    assert trace.calls.total() <= 254
+    assert len(trace.files) <= 26
+    assert len(trace.functions) <= 118
 
 
 def test_the_link_changes_nothing_but_the_engine() -> None:

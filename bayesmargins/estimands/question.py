@@ -12,13 +12,11 @@ import numpy as np
 import xarray as xr
 
 from bayesmargins.by_labels import Relabelled, by_columns
-from bayesmargins.counterfactuals import check_row_by_row
 from bayesmargins.estimands.given import (
     Given,
     check_beside,
     checked_seed,
     columns_by_row,
-    refuse_computed,
     refuse_idle_factors,
     refuse_unknown_across,
     set_by_at,
@@ -81,10 +79,8 @@ def ask(post: Posterior, given: Given, *, average: bool, observed: str = "", str
         refuse_unknown_across(policy, post, parts, observed or f"target={target}")
     seed = secrets.randbits(31) if given.random_seed is None else checked_seed(given.random_seed)
     weights = None if given.wts is None else weights_of(given, average or bool(by), frame, what, post.design)
-    frame = with_at_columns(frame, settings) if settings else frame
-    if derived:
-        refuse_computed(weights, derived)
-        check_row_by_row(derived, frame)
+    if given.at is not None:
+        frame = with_at_columns(frame, settings, derived, weights)
     changed = frozenset([*settings, *[s.variable for s in derived]])
     question = Question(
         post=post,
